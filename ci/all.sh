@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Every check, in order. A failed one does not hide the next.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+failed=()
+for check in fmt docs lint test fuzz bench; do
+	echo "== ci/$check.sh"
+	"./$check.sh" || failed+=("ci/$check.sh")
+done
+if ((${#failed[@]} > 0)); then
+	echo "failed: ${failed[*]}" >&2
+	exit 1
+fi

@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# The tests of every module, under the race detector and in random order. Arguments go to go test: ci/test.sh -run Stop
+source "$(dirname "$0")/lib.sh"
+
+status=0
+in_modules go test -race -shuffle=on "$@" ./... || status=1
+in_tools go test "$@" ./... || status=1
+exit "$status"
