@@ -1,0 +1,121 @@
+package loop
+
+// Awaiting takes three steps, so that no wake-up is lost and none is late:
+//
+//	seq, ok := t.Arm()      // from here on Wake(seq) counts
+//	…                       // tell whoever will wake it
+//	t.Park()                // give the loop back until woken
+//
+// or, if there turns out to be nothing to wait for:
+//
+//	if !t.Disarm(seq) { t.Park() }
+//
+// Every await of the project goes through here; this is the one place that
+// yields.
+
+// Arm leaves user code and prepares to be woken. It reports false if the turn
+// has been taken away: the task has no loop any more, and must not wait.
+func (t *Task) Arm() (seq uint32, ok bool) {
+	if t.lost.Load() || !t.co.r.leave() {
+		return 0, false
+	}
+	seq = t.state.Load()>>2 + 1
+	if seq == endedState>>2 {
+		seq = 1
+	}
+	t.state.Store(seq<<2 | stateParked)
+	return seq, true
+}
+
+// Disarm undoes Arm. It reports false if the task has been woken already:
+// its resumption is on its way, and it has to Park for it.
+func (t *Task) Disarm(seq uint32) bool {
+	if !t.state.CompareAndSwap(seq<<2|stateParked, seq<<2|stateRunning) {
+		return false
+	}
+	t.co.r.enter()
+	return true
+}
+
+// Park gives the loop back until the task is woken.
+func (t *Task) Park() {
+	c := t.co
+	c.pump = false // whoever resumed it as the pump goes on with another one
+	t.loop.list(t)
+	c.co.Yield()
+}
+
+// Wake queues the resumption of await seq and reports whether this call did:
+// a stale or second one does nothing. Any goroutine.
+func (t *Task) Wake(seq uint32) bool {
+	if !t.state.CompareAndSwap(seq<<2|stateParked, seq<<2|stateWoken) {
+		return false
+	}
+	t.loop.push(t)
+	return true
+}
+
+// WakeNow wakes the task from whatever it awaits. Any goroutine.
+func (t *Task) WakeNow() bool {
+	for {
+		s := t.state.Load()
+		if s == endedState || s&stateMask != stateParked {
+			return false
+		}
+		if t.state.CompareAndSwap(s, s&^stateMask|stateWoken) {
+			t.loop.push(t)
+			return true
+		}
+	}
+}
+
+// Yield lets everything that is ready run first. It reports false if the turn
+// has been taken away.
+func (t *Task) Yield() bool {
+	seq, ok := t.Arm()
+	if !ok {
+		return false
+	}
+	t.Wake(seq)
+	t.Park()
+	return true
+}
+
+// Start runs child at once, nested in the turn of t, up to its first await.
+// It reports false if the turn was taken away before or meanwhile.
+func (t *Task) Start(child *Task) bool {
+	c, l := t.co, t.loop
+	r := c.r
+	if t.lost.Load() || !r.leave() {
+		return false
+	}
+	x := r.get()
+	x.r, x.first = r, child
+	child.loop, child.root, child.outer = l, t.root, t
+	x.co.Resume()
+	if r.lost() {
+		return false
+	}
+	child.outer = nil
+	r.reuse(x)
+	l.current = t
+	r.enter()
+	return true
+}
+
+// OnLoop runs f in the loop's own state, in the middle of t's turn. It
+// reports false, and does not run f, if the turn has been taken away.
+func (t *Task) OnLoop(f func()) bool {
+	if t.lost.Load() || !t.co.r.leave() {
+		return false
+	}
+	f()
+	t.co.r.enter()
+	return true
+}
+
+// HoldLoop makes t exclusive from within its turn: until it ends, only it and
+// what it starts runs. It reports false if the turn has been taken away.
+func (t *Task) HoldLoop() bool {
+	return t.OnLoop(func() { t.loop.exclusive = t })
+}

@@ -1,0 +1,107 @@
+package loop
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	"github.com/protoloop/protoloop/internal/coro"
+)
+
+// coroutine is a coroutine that serves as a pump or holds a task.
+type coroutine struct {
+	co *coro.Coro
+	r  *runner // who has resumed it
+
+	task  *Task // whose frames it holds
+	first *Task // what to start when it is resumed next; nil: be the pump
+
+	pump     bool // it runs r's loop
+	idle     bool // it has yielded at its base: can be used again
+	dead     bool // user code ended it by Goexit: to be reaped
+	returned bool // main returns in the ordinary way
+
+	next *coroutine // in a free list
+}
+
+func newCoroutine() *coroutine {
+	c := &coroutine{}
+	c.co = coro.New(c.main)
+	return c
+}
+
+// main is the base of every coroutine. A stack dump shows its receiver's
+// address, by which Takeover and the watchdog find the goroutine.
+//
+//go:noinline
+func (c *coroutine) main() {
+	defer c.exit()
+	for {
+		if t := c.first; t != nil {
+			c.first = nil
+			t.loop.start(c, t)
+		} else {
+			c.runLoops()
+		}
+		if c.r.lost() {
+			break
+		}
+		c.idle = true
+		if !c.co.Yield() {
+			break
+		}
+	}
+	c.returned = true
+}
+
+// runLoops is the life of a pump: one loop after the other. Between two it
+// waits right here, in the coroutine, so that a loop that is woken again and
+// again costs no switch at all.
+func (c *coroutine) runLoops() {
+	for r := c.r; ; {
+		r.loop.run(c)
+		if !c.pump || !r.next() {
+			return
+		}
+	}
+}
+
+// finish is called on the way back from a task's user code.
+func (c *coroutine) finish(how How) {
+	if !c.r.leave() { // taken away: the loop is not ours any more
+		c.pump = false
+		return
+	}
+	t := c.task
+	c.task = nil
+	t.loop.finish(t, how)
+}
+
+// exit is the outermost deferred function. User code that calls
+// runtime.Goexit (t.FailNow does) gets here; a check beside the recover of a
+// panic would not do, because a deferred panic followed by Goexit is
+// recovered and exits all the same. The coroutine parks here, for good, and
+// the loop goes on with another one.
+func (c *coroutine) exit() {
+	if c.returned {
+		return
+	}
+	if p := recover(); p != nil {
+		panic(fmt.Sprintf("loop: internal error: %v\n%s", p, debug.Stack()))
+	}
+	if c.r.lost() {
+		return
+	}
+	c.dead = true
+	if c.task != nil {
+		c.finish(Exited)
+		if c.r.lost() {
+			return
+		}
+	}
+	c.pump = false
+	c.co.Yield()
+}
+
+// reap ends a dead coroutine. Its Goexit goes on in the goroutine that stops
+// it, so that has to be one to throw away.
+func (c *coroutine) reap() { go c.co.Stop() }

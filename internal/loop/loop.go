@@ -1,0 +1,317 @@
+package loop
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Host is what a loop serves. Its methods are called on the loop, between
+// turns, but for Blocked.
+type Host interface {
+	// Control handles an entry of PostControl. It must not run user code
+	// that may block, panic or exit.
+	Control(msg any)
+	// Settled is called when the last live task has ended.
+	Settled()
+	// Blocked is called on a goroutine of its own while a turn lasts longer
+	// than Config.BlockedTurn, once a turn.
+	Blocked(b BlockedTurn)
+}
+
+// Config of a loop; the zero value is usable.
+type Config struct {
+	MaxInFlight int           // 0: no limit
+	BlockedTurn time.Duration // 0: never report
+}
+
+// Loop is one event loop; see the package comment for who owns its fields.
+type Loop struct {
+	inbox inbox // any goroutine
+	pool  *Pool
+	host  Host
+	cfg   Config
+
+	runner atomic.Pointer[runner] // who runs it, or ran it last
+
+	control  fifo // messages to the host: first of all
+	ready    fifo // tasks to resume, and Free tasks to start
+	lane     fifo // tasks that have not started, in order of arrival
+	deferred fifo // ready ones that an exclusive task holds back
+
+	current   *Task // whose turn it is
+	exclusive *Task
+	hold      bool        // nothing starts from the lane
+	drop      func(*Task) // nothing will: what is posted goes here
+	inFlight  int         // started from the lane, not ended
+	live      int         // started, not ended
+	awaited   *Task       // list of live tasks that have awaited at least once
+
+	timers timers
+}
+
+// Init prepares a loop. It is busy, so that posts only queue, until Begin.
+func (l *Loop) Init(host Host, cfg Config) {
+	l.host, l.cfg = host, cfg
+	l.timers.init(l)
+}
+
+// Begin attaches the loop to its pool and lets it run.
+func (l *Loop) Begin(p *Pool) {
+	l.pool = p
+	p.attach()
+	p.wake(l)
+}
+
+// End detaches the loop from its pool: for the host, when nothing is live.
+// The loop still serves what is posted to it.
+func (l *Loop) End() {
+	l.timers.stop()
+	l.pool.detach()
+}
+
+// Post queues a task. Any goroutine.
+func (l *Loop) Post(t *Task) {
+	t.loop = l
+	l.push(t)
+}
+
+// PostControl queues a message to the host, ahead of all tasks. Any goroutine.
+func (l *Loop) PostControl(msg any) {
+	l.push(&Task{kind: kindControl, control: msg})
+}
+
+func (l *Loop) push(t *Task) {
+	if l.inbox.push(t) {
+		l.pool.wake(l)
+	}
+}
+
+// Hold stops tasks from starting, or lets them again. On the loop.
+func (l *Loop) Hold(on bool) { l.hold = on }
+
+// Live is the number of tasks that have started and not ended. On the loop.
+func (l *Loop) Live() int { return l.live }
+
+// InFlight is how many of them came from the lane. On the loop.
+func (l *Loop) InFlight() int { return l.inFlight }
+
+// Queued is the number of tasks that have not started. On the loop.
+func (l *Loop) Queued() int {
+	if !l.inbox.empty() {
+		l.collect()
+	}
+	return l.lane.n
+}
+
+// Current is the task whose turn it is. On the loop.
+func (l *Loop) Current() *Task { return l.current }
+
+// Exclusive is the task that holds the loop for itself. On the loop.
+func (l *Loop) Exclusive() *Task { return l.exclusive }
+
+// Go starts a Free task as soon as the loop is between turns. On the loop.
+func (l *Loop) Go(t *Task) {
+	t.loop = l
+	t.Free = true
+	l.ready.push(t)
+}
+
+// PushFront puts a task that has not started at the head of the lane. On the
+// loop.
+func (l *Loop) PushFront(t *Task) {
+	t.loop = l
+	l.lane.pushFront(t)
+}
+
+// DropQueued takes all tasks that have not started from the lane. On the loop.
+func (l *Loop) DropQueued(f func(*Task)) {
+	if !l.inbox.empty() {
+		l.collect()
+	}
+	for t := l.lane.pop(); t != nil; t = l.lane.pop() {
+		f(t)
+	}
+}
+
+// DropAll is DropQueued from now on. On the loop.
+func (l *Loop) DropAll(f func(*Task)) {
+	l.DropQueued(f)
+	l.drop = f
+}
+
+// EachLive calls f for each live task that has awaited, and for those whose
+// turn it is. f must not end tasks. On the loop.
+func (l *Loop) EachLive(f func(*Task)) {
+	for t := l.awaited; t != nil; t = t.nextT {
+		f(t)
+	}
+	for t := l.current; t != nil; t = t.outer {
+		if !t.listed {
+			f(t)
+		}
+	}
+}
+
+// ReleaseExclusive lets the other tasks go on although an exclusive one has
+// not ended, so that all can be unwound. On the loop.
+func (l *Loop) ReleaseExclusive() {
+	l.exclusive = nil
+	l.ready.prepend(&l.deferred)
+}
+
+// collect moves what has been posted into the lanes.
+func (l *Loop) collect() {
+	for t := l.inbox.take(); t != nil; {
+		next := t.next
+		switch {
+		case t.kind == kindControl:
+			l.control.push(t)
+		case t.kind == kindTimer:
+			l.timers.expire()
+		case t.started:
+			l.ready.push(t)
+		case l.drop != nil:
+			l.drop(t)
+		default:
+			l.lane.push(t)
+		}
+		t = next
+	}
+}
+
+// run is the pump: it runs the loop on coroutine c until there is nothing to
+// do, or until c is not the pump any more because a task keeps it or the
+// turn was taken away. After it returns the loop may belong to somebody else.
+func (l *Loop) run(c *coroutine) {
+	for {
+		if !l.inbox.empty() {
+			l.collect()
+		}
+		if m := l.control.pop(); m != nil {
+			l.host.Control(m.control)
+			continue
+		}
+		// One resumption, one start, and so on: neither starves the other.
+		worked := false
+		if t := l.ready.pop(); t != nil {
+			worked = true
+			switch {
+			case l.exclusive != nil && t.root != l.exclusive && !(t.Free && !t.started):
+				l.deferred.push(t)
+			case t.started:
+				l.resume(c, t)
+			default:
+				l.start(c, t)
+			}
+			if !c.pump {
+				return
+			}
+		}
+		if l.mayStart() {
+			if t := l.lane.pop(); t != nil {
+				worked = true
+				l.start(c, t)
+				if !c.pump {
+					return
+				}
+			}
+		}
+		if !worked && l.inbox.sleep() {
+			return
+		}
+	}
+}
+
+func (l *Loop) mayStart() bool {
+	return !l.hold && l.exclusive == nil && l.lane.head != nil &&
+		(l.cfg.MaxInFlight <= 0 || l.inFlight < l.cfg.MaxInFlight)
+}
+
+// AtMax reports whether MaxInFlight keeps tasks from starting. On the loop.
+func (l *Loop) AtMax() bool { return l.cfg.MaxInFlight > 0 && l.inFlight >= l.cfg.MaxInFlight }
+
+// begin makes t the task of coroutine c.
+func (l *Loop) begin(c *coroutine, t *Task) {
+	t.started = true
+	t.co, c.task = c, t
+	if t.root == nil {
+		t.root = t
+		if !t.Free {
+			l.inFlight++
+		}
+	}
+	l.live++
+	l.current = t
+	t.state.Store(stateRunning)
+}
+
+// start runs the first step of t inline on c.
+func (l *Loop) start(c *coroutine, t *Task) {
+	l.begin(c, t)
+	c.r.enter()
+	t.Body.Run(t)
+	c.finish(Returned)
+}
+
+// resume goes on with t, which has been woken, on its own coroutine.
+func (l *Loop) resume(c *coroutine, t *Task) {
+	x, r := t.co, c.r
+	x.r = r
+	l.current = t
+	t.state.Store(t.state.Load()&^stateMask | stateRunning)
+	r.enter()
+	x.co.Resume()
+	if r.lost() {
+		c.pump = false
+		return
+	}
+	l.current = nil
+	r.reuse(x)
+}
+
+// finish ends task t of the loop.
+func (l *Loop) finish(t *Task, how How) {
+	l.unlist(t)
+	l.live--
+	if t.root == t && !t.Free {
+		l.inFlight--
+	}
+	l.current = nil
+	t.state.Store(endedState)
+	if l.exclusive == t {
+		l.ReleaseExclusive()
+	}
+	t.Body.Done(t, how)
+	if l.live == 0 {
+		l.host.Settled()
+	}
+}
+
+// list notes that t has awaited: only such tasks can outlive their turn.
+func (l *Loop) list(t *Task) {
+	if t.listed {
+		return
+	}
+	t.listed = true
+	t.nextT = l.awaited
+	if l.awaited != nil {
+		l.awaited.prevT = t
+	}
+	l.awaited = t
+}
+
+func (l *Loop) unlist(t *Task) {
+	if !t.listed {
+		return
+	}
+	t.listed = false
+	if t.prevT != nil {
+		t.prevT.nextT = t.nextT
+	} else {
+		l.awaited = t.nextT
+	}
+	if t.nextT != nil {
+		t.nextT.prevT = t.prevT
+	}
+	t.prevT, t.nextT = nil, nil
+}

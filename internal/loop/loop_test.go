@@ -1,0 +1,276 @@
+package loop
+
+import (
+	"bytes"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// fn is a Body for tests.
+type fn struct {
+	f    func(t *Task)
+	done func(t *Task, how How)
+}
+
+func (b fn) Run(t *Task) { b.f(t) }
+func (b fn) Done(t *Task, how How) {
+	if b.done != nil {
+		b.done(t, how)
+	}
+}
+
+// host is a Host for tests.
+type host struct {
+	control func(msg any)
+	blocked func(BlockedTurn)
+}
+
+func (h *host) Control(msg any) { h.control(msg) }
+func (h *host) Settled()        {}
+func (h *host) Blocked(b BlockedTurn) {
+	if h.blocked != nil {
+		h.blocked(b)
+	}
+}
+
+type stopLoop struct{}
+
+func newLoop(p *Pool, cfg Config) (*Loop, *host) {
+	l, h := &Loop{}, &host{}
+	h.control = func(m any) {
+		if _, ok := m.(stopLoop); ok {
+			l.End()
+		}
+	}
+	l.Init(h, cfg)
+	l.Begin(p)
+	return l, h
+}
+
+func (l *Loop) do(f func(t *Task)) { l.Post(&Task{Body: fn{f: f}}) }
+
+func sleep(t *Task, d time.Duration) {
+	seq, ok := t.Arm()
+	if !ok {
+		return
+	}
+	t.loop.AddTimer(d, t, seq)
+	t.Park()
+}
+
+func TestSleepersInterleave(t *testing.T) { synctest.Test(t, testSleepersInterleave) }
+func testSleepersInterleave(t *testing.T) {
+	p := NewPool()
+	l, _ := newLoop(p, Config{})
+	var log []string
+	for i := range 3 {
+		l.do(func(k *Task) {
+			log = append(log, fmt.Sprint("a", i))
+			sleep(k, time.Duration(3-i)*time.Second)
+			log = append(log, fmt.Sprint("b", i))
+		})
+	}
+	time.Sleep(5 * time.Second)
+	synctest.Wait()
+	if got := fmt.Sprint(log); got != "[a0 a1 a2 b2 b1 b0]" {
+		t.Error(got)
+	}
+	l.PostControl(stopLoop{})
+}
+
+func TestStartRunsAtOnce(t *testing.T) { synctest.Test(t, testStartRunsAtOnce) }
+func testStartRunsAtOnce(t *testing.T) {
+	l, _ := newLoop(NewPool(), Config{})
+	var log []string
+	l.do(func(k *Task) {
+		for i := range 3 {
+			k.Start(&Task{Body: fn{f: func(k *Task) {
+				log = append(log, fmt.Sprint("child", i))
+				if i == 1 {
+					sleep(k, time.Second)
+					log = append(log, "late")
+				}
+			}}})
+			log = append(log, "parent")
+		}
+		sleep(k, 2*time.Second)
+		log = append(log, "end")
+	})
+	time.Sleep(5 * time.Second)
+	synctest.Wait()
+	if got := fmt.Sprint(log); got != "[child0 parent child1 parent child2 parent late end]" {
+		t.Error(got)
+	}
+	l.PostControl(stopLoop{})
+}
+
+func TestGoexitKeepsLoop(t *testing.T) { synctest.Test(t, testGoexitKeepsLoop) }
+func testGoexitKeepsLoop(t *testing.T) {
+	l, _ := newLoop(NewPool(), Config{})
+	exits := 0
+	ran := 0
+	done := func(_ *Task, how How) {
+		if how == Exited {
+			exits++
+		}
+	}
+	for _, f := range []func(*Task){
+		func(*Task) { runtime.Goexit() },
+		func(k *Task) { sleep(k, time.Second); runtime.Goexit() },
+		func(k *Task) {
+			k.Start(&Task{Body: fn{f: func(*Task) { runtime.Goexit() }, done: done}})
+			ran++
+		},
+		func(*Task) {
+			defer func() { _ = recover() }()
+			defer panic("a panic and a Goexit")
+			runtime.Goexit()
+		},
+		func(k *Task) { sleep(k, 2*time.Second); ran++ },
+	} {
+		l.Post(&Task{Body: fn{f: f, done: done}})
+	}
+	time.Sleep(5 * time.Second)
+	synctest.Wait()
+	if exits != 4 || ran != 2 {
+		t.Errorf("%d exits, %d ran", exits, ran)
+	}
+	l.PostControl(stopLoop{})
+}
+
+func TestTakeover(t *testing.T) { synctest.Test(t, testTakeover) }
+func testTakeover(t *testing.T) {
+	l, _ := newLoop(NewPool(), Config{})
+	release := make(chan struct{})
+	var lost []string
+	done := func(name string) func(*Task, How) {
+		return func(_ *Task, how How) {
+			if how == Lost {
+				lost = append(lost, name)
+			}
+		}
+	}
+	var after atomic.Int32
+	l.Post(&Task{Body: fn{done: done("parent"), f: func(k *Task) {
+		k.Start(&Task{Body: fn{done: done("child"), f: func(k *Task) {
+			<-release
+			if _, ok := k.Arm(); ok {
+				t.Error("a lost task may await")
+			}
+		}}})
+		after.Add(1)
+	}}})
+	next := false
+	l.do(func(*Task) { next = true })
+	synctest.Wait()
+	turn, ok := l.InUser()
+	if !ok || next {
+		t.Fatal("not stuck")
+	}
+	var stack []byte
+	l.Look(func(k *Task) { stack = k.Stack() })
+	if !bytes.Contains(stack, []byte("testTakeover.func")) {
+		t.Errorf("not the stack of the stuck task: %s", stack)
+	}
+	if !l.Takeover(turn) || l.Takeover(turn) {
+		t.Error("takeover should succeed once")
+	}
+	synctest.Wait()
+	if !next || fmt.Sprint(lost) != "[child parent]" || l.Live() != 0 {
+		t.Error("loop does not go on", next, lost, l.Live())
+	}
+	close(release)
+	synctest.Wait()
+	if after.Load() != 1 {
+		t.Error("the lost parent does not run to its end")
+	}
+	l.PostControl(stopLoop{})
+}
+
+func TestBlockedTurnIsFoundWhileItLasts(t *testing.T) { synctest.Test(t, testBlockedTurn) }
+func testBlockedTurn(t *testing.T) {
+	var got []BlockedTurn
+	l, h := newLoop(NewPool(), Config{BlockedTurn: time.Second})
+	h.blocked = func(b BlockedTurn) { got = append(got, b) }
+	release := make(chan struct{})
+	began := time.Now()
+	l.do(func(k *Task) { sleep(k, time.Hour); <-release })
+	time.Sleep(time.Hour + 3*time.Second)
+	synctest.Wait()
+	if len(got) != 1 {
+		t.Fatalf("%d reports", len(got))
+	}
+	if d := got[0].Since.Sub(began) - time.Hour; d < 0 || d > time.Second/2 {
+		t.Error("since", d)
+	}
+	if !bytes.Contains(got[0].Stack, []byte("testBlockedTurn")) {
+		t.Errorf("stack %s", got[0].Stack)
+	}
+	close(release)
+	l.do(func(*Task) {})
+	synctest.Wait()
+	l.do(func(*Task) { time.Sleep(3 * time.Second) })
+	time.Sleep(4 * time.Second)
+	synctest.Wait()
+	if len(got) != 2 || got[1].Stack != nil {
+		t.Error("second blocked turn: want a report without a stack", len(got))
+	}
+	l.PostControl(stopLoop{})
+}
+
+func BenchmarkBurst(b *testing.B) {
+	b.ReportAllocs()
+	l, _ := newLoop(NewPool(), Config{})
+	n := 1000
+	done := make(chan struct{})
+	for i := 0; i < b.N; i += n {
+		for j := range n {
+			l.do(func(*Task) {
+				if j == n-1 {
+					done <- struct{}{}
+				}
+			})
+		}
+		<-done
+	}
+}
+
+func BenchmarkSequential(b *testing.B) {
+	b.ReportAllocs()
+	l, _ := newLoop(NewPool(), Config{})
+	for i := 0; i < b.N; i++ {
+		done := make(chan struct{})
+		l.do(func(*Task) { close(done) })
+		<-done
+	}
+}
+
+func BenchmarkStart(b *testing.B) {
+	b.ReportAllocs()
+	l, _ := newLoop(NewPool(), Config{})
+	done := make(chan struct{})
+	l.do(func(k *Task) {
+		for i := 0; i < b.N; i++ {
+			k.Start(&Task{Body: fn{f: func(*Task) {}}})
+		}
+		close(done)
+	})
+	<-done
+}
+
+func BenchmarkYield(b *testing.B) {
+	b.ReportAllocs()
+	l, _ := newLoop(NewPool(), Config{})
+	done := make(chan struct{})
+	l.do(func(k *Task) {
+		for i := 0; i < b.N; i++ {
+			k.Yield()
+		}
+		close(done)
+	})
+	<-done
+}

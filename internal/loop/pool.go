@@ -1,0 +1,156 @@
+package loop
+
+import (
+	"sync"
+	"time"
+)
+
+// Pool holds what the loops of one actor system share: idle runners and idle
+// coroutines. It is never shared wider, because a parked goroutine that
+// crosses from one synctest bubble to another hangs both. When its last loop
+// ends it lets all of them go.
+type Pool struct {
+	start time.Time
+
+	mu      sync.Mutex
+	loops   int
+	idle    *runner // most recently parked first
+	nIdle   int
+	runners map[*runner]struct{} // all, for the watchdog
+	free    *coroutine
+	nFree   int
+
+	watchdog watchdog
+}
+
+const (
+	// maxIdle runners wait for work. One more than ever run at once on a
+	// small machine; beyond that a goroutine is cheap to make.
+	maxIdle = 16
+	// maxPooled coroutines are kept, 3 kB each: a burst of as many suspended
+	// tasks costs no new ones (a new one takes 320 ns and 6 allocations).
+	maxPooled = 1024
+)
+
+// NewPool returns an empty pool.
+func NewPool() *Pool {
+	return &Pool{start: time.Now(), runners: map[*runner]struct{}{}}
+}
+
+// Now is the time since the pool was made: 21 ns, half of time.Now.
+func (p *Pool) Now() time.Duration { return time.Since(p.start) }
+
+// Time turns a reading of Now into a time.
+func (p *Pool) Time(d time.Duration) time.Time { return p.start.Add(d) }
+
+func (p *Pool) attach() {
+	p.mu.Lock()
+	p.loops++
+	p.mu.Unlock()
+}
+
+func (p *Pool) detach() {
+	p.mu.Lock()
+	p.loops--
+	if p.loops > 0 {
+		p.mu.Unlock()
+		return
+	}
+	idle, free := p.idle, p.free
+	p.idle, p.free, p.nIdle, p.nFree = nil, nil, 0, 0
+	p.mu.Unlock()
+	for r := idle; r != nil; {
+		next := r.nextIdle
+		r.nextIdle = nil
+		r.wake <- nil
+		r = next
+	}
+	stopAll(free)
+}
+
+func stopAll(c *coroutine) {
+	for c != nil {
+		next := c.next
+		c.next = nil
+		c.co.Stop()
+		c = next
+	}
+}
+
+// Loops is the number of loops attached.
+func (p *Pool) Loops() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.loops
+}
+
+// wake gives l, which has become busy, to a runner.
+func (p *Pool) wake(l *Loop) {
+	p.mu.Lock()
+	if l.cfg.BlockedTurn > 0 {
+		p.watchdog.arm(p, l.cfg.BlockedTurn)
+	}
+	r := p.idle
+	if r == nil {
+		r = newRunner(p, l)
+		p.runners[r] = struct{}{}
+		p.mu.Unlock()
+		go r.root()
+		return
+	}
+	p.idle = r.nextIdle
+	p.nIdle--
+	r.nextIdle = nil
+	p.mu.Unlock()
+	r.wake <- l
+}
+
+// park makes r wait for work; false: it is not needed.
+func (p *Pool) park(r *runner) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.loops == 0 || p.nIdle >= maxIdle {
+		return false
+	}
+	r.nextIdle = p.idle
+	p.idle = r
+	p.nIdle++
+	return true
+}
+
+func (p *Pool) remove(r *runner) {
+	p.mu.Lock()
+	delete(p.runners, r)
+	p.mu.Unlock()
+}
+
+// keep takes an idle coroutine, or ends it if there are enough.
+func (p *Pool) keep(c *coroutine) {
+	p.mu.Lock()
+	if p.loops > 0 && p.nFree < maxPooled {
+		c.next = p.free
+		p.free = c
+		p.nFree++
+		p.mu.Unlock()
+		return
+	}
+	p.mu.Unlock()
+	c.co.Stop()
+}
+
+// coroutines hands out up to n idle ones, linked by next.
+func (p *Pool) coroutines(n int) (first *coroutine, got int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.free == nil {
+		return nil, 0
+	}
+	first = p.free
+	last := first
+	for got = 1; got < n && last.next != nil; got++ {
+		last = last.next
+	}
+	p.free, last.next = last.next, nil
+	p.nFree -= got
+	return first, got
+}

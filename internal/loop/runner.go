@@ -1,0 +1,190 @@
+package loop
+
+import (
+	"runtime"
+	"sync/atomic"
+)
+
+// runner is what runs a loop: a goroutine, the root, and the coroutines that
+// are nested in it.
+type runner struct {
+	pool *Pool
+	wake chan *Loop // the next loop to run; nil: end
+	loop *Loop      // the one it runs
+
+	// serving is loop, for other goroutines.
+	serving atomic.Pointer[Loop]
+
+	// word is turn<<3 | where. Entering and leaving user code costs one
+	// atomic operation each, 4 to 6 ns; all that other goroutines may do to a
+	// turn, they do by changing the word of a runner that is in user code.
+	word atomic.Uint64
+	turn uint64
+
+	free  *coroutine // idle coroutines, for this root only
+	nFree int
+
+	nextIdle *runner // in Pool.idle
+	seen     sample  // the watchdog's, guarded by Pool.mu
+}
+
+// where a runner is, the low three bits of word
+const (
+	inLoop     uint64 = iota
+	inUser            // in user code
+	inReported        // in user code, and the watchdog has reported the turn
+	isPinned          // in user code, and somebody looks: leaving has to wait
+	isLost            // in user code, and its turn was taken away
+	whereBits  = 3
+	whereMask  = 1<<whereBits - 1
+)
+
+func newRunner(p *Pool, l *Loop) *runner {
+	return &runner{pool: p, loop: l, wake: make(chan *Loop, 1)}
+}
+
+// enter begins user code.
+func (r *runner) enter() {
+	r.turn++
+	r.word.Store(r.turn<<whereBits | inUser)
+}
+
+// leave ends user code. If it reports false the turn was taken away.
+func (r *runner) leave() bool {
+	return r.word.CompareAndSwap(r.turn<<whereBits|inUser, r.turn<<whereBits|inLoop) || r.leaveSlow()
+}
+
+func (r *runner) leaveSlow() bool {
+	for {
+		switch w := r.word.Load(); w & whereMask {
+		case isLost:
+			return false
+		case isPinned: // for microseconds: see pin
+			runtime.Gosched()
+		case inReported:
+			if r.word.CompareAndSwap(w, r.turn<<whereBits|inLoop) {
+				r.pool.rearm(r)
+				return true
+			}
+		default:
+			if r.leave() {
+				return true
+			}
+		}
+	}
+}
+
+// pin keeps the runner in turn w of loop l, if it still is there, so that the
+// caller may read what the loop owns, until unpin. It must be for a few
+// microseconds: a turn that ends meanwhile waits for it.
+func (r *runner) pin(l *Loop, w uint64) bool {
+	if where := w & whereMask; where != inUser && where != inReported {
+		return false
+	}
+	// A runner that has changed to another loop since w was read has ended
+	// the turn, so the exchange fails.
+	return r.serving.Load() == l && r.word.CompareAndSwap(w, w&^whereMask|isPinned)
+}
+
+// unpin lets a pinned runner go on as w.
+func (r *runner) unpin(w uint64) { r.word.Store(w) }
+
+func (r *runner) lost() bool { return r.word.Load()&whereMask == isLost }
+
+// root is the runner's goroutine.
+func (r *runner) root() {
+	r.serve(r.loop)
+	for {
+		c := r.get()
+		c.r, c.pump = r, true
+		c.co.Resume()
+		switch {
+		case r.lost():
+			r.pool.remove(r)
+			return
+		case c.dead:
+			c.reap()
+		case c.idle:
+			r.put(c)
+			r.close()
+			return
+		default: // a task keeps it
+		}
+	}
+}
+
+// next waits for another loop to run; false: there will be none.
+func (r *runner) next() bool {
+	r.loop = nil
+	r.serving.Store(nil)
+	if !r.pool.park(r) {
+		return false
+	}
+	l := <-r.wake
+	if l == nil {
+		return false
+	}
+	r.serve(l)
+	return true
+}
+
+func (r *runner) serve(l *Loop) {
+	r.loop = l
+	r.serving.Store(l)
+	l.runner.Store(r)
+}
+
+// maxFree is how many idle coroutines a runner keeps for itself: enough that
+// the pool's lock is rare.
+const maxFree = 64
+
+// get returns an idle coroutine.
+func (r *runner) get() *coroutine {
+	if r.free == nil {
+		r.free, r.nFree = r.pool.coroutines(maxFree / 2)
+	}
+	c := r.free
+	if c == nil {
+		return newCoroutine()
+	}
+	r.free = c.next
+	r.nFree--
+	c.next, c.idle = nil, false
+	return c
+}
+
+// put keeps an idle coroutine for later.
+func (r *runner) put(c *coroutine) {
+	c.r, c.pump = nil, false
+	c.next = r.free
+	r.free = c
+	r.nFree++
+	if r.nFree > maxFree {
+		r.give(maxFree / 2)
+	}
+}
+
+// give hands all but keep of the idle coroutines to the pool.
+func (r *runner) give(keep int) {
+	for r.nFree > keep {
+		c := r.free
+		r.free = c.next
+		r.nFree--
+		r.pool.keep(c)
+	}
+}
+
+// reuse looks at a coroutine that has come back from Resume.
+func (r *runner) reuse(x *coroutine) {
+	switch {
+	case x.dead:
+		x.reap()
+	case x.idle:
+		r.put(x)
+	}
+}
+
+func (r *runner) close() {
+	r.give(0)
+	r.pool.remove(r)
+}

@@ -1,0 +1,157 @@
+package loop
+
+import "sync/atomic"
+
+// How says how a task ended.
+type How uint8
+
+const (
+	Returned How = iota // Body.Run returned
+	Exited              // user code called runtime.Goexit
+	Lost                // the turn was taken away by Takeover
+)
+
+// Body is what a task runs.
+type Body interface {
+	// Run runs user code, in a turn. It must recover panics.
+	Run(t *Task)
+	// Done is called once, on the loop, when the task has ended.
+	Done(t *Task, how How)
+}
+
+// kinds of entries
+const (
+	kindTask    uint8 = iota // a task that has not started, or is to be resumed
+	kindControl              // a message to the host
+	kindTimer                // the loop's runtime timer has fired
+)
+
+// Task is one unit of work of a loop, and the queue entry that brings it
+// there. The zero value with Body set can be posted once.
+type Task struct {
+	Body Body
+	// Free tasks do not count against MaxInFlight and start although the loop
+	// holds its messages back: setup, hooks, background tasks.
+	Free bool
+
+	kind    uint8
+	started bool
+	lost    atomic.Bool // its turn was taken away
+
+	// state is seq<<2 | one of the states below. The sequence number grows
+	// with each await, so that a stale Wake finds nothing.
+	state atomic.Uint32
+
+	next *Task // in the inbox or in a lane
+	loop *Loop
+	co   *coroutine // what it runs on, from its first turn on
+	root *Task      // the top of its chain of Start parents
+	// outer is the parent that is waiting for the first step of this task,
+	// while it is: the two are one turn.
+	outer *Task
+
+	// in the list of tasks that have awaited
+	listed       bool
+	prevT, nextT *Task
+
+	control any // of a kindControl entry
+}
+
+// states of a task, the low two bits of state
+const (
+	stateNew     uint32 = iota // queued
+	stateParked                // awaits: may be woken
+	stateWoken                 // awaits, its resumption is queued
+	stateRunning               // runs
+	stateMask    = 3
+)
+
+// endedState marks the end; no sequence number reaches it.
+const endedState = ^uint32(0)
+
+// Running reports whether the task is the one that runs now. Called by
+// anybody but the task itself, the answer may be old already.
+func (t *Task) Running() bool {
+	s := t.state.Load()
+	return s != endedState && s&stateMask == stateRunning
+}
+
+// Fresh reports whether the task has not started.
+func (t *Task) Fresh() bool { return t.state.Load() == stateNew }
+
+// Ended reports whether the task has ended.
+func (t *Task) Ended() bool { return t.state.Load() == endedState }
+
+// Suspended reports whether the task awaits.
+func (t *Task) Suspended() bool {
+	s := t.state.Load()
+	return s != endedState && (s&stateMask == stateParked || s&stateMask == stateWoken)
+}
+
+// Started reports, on the loop, whether the task has had its first turn.
+func (t *Task) Started() bool { return t.started }
+
+// Lost reports whether the task's turn was taken away. It then runs outside
+// of its loop and must not touch the loop's state.
+func (t *Task) Lost() bool { return t.lost.Load() }
+
+// Loop is the loop that the task runs on.
+func (t *Task) Loop() *Loop { return t.loop }
+
+// Root is the task at the top of the chain of Start parents: itself, unless
+// it was started by another task.
+func (t *Task) Root() *Task { return t.root }
+
+// fifo is a queue of tasks, linked by next.
+type fifo struct {
+	head, tail *Task
+	n          int
+}
+
+func (q *fifo) push(t *Task) {
+	t.next = nil
+	if q.tail == nil {
+		q.head = t
+	} else {
+		q.tail.next = t
+	}
+	q.tail = t
+	q.n++
+}
+
+func (q *fifo) pushFront(t *Task) {
+	t.next = q.head
+	q.head = t
+	if q.tail == nil {
+		q.tail = t
+	}
+	q.n++
+}
+
+func (q *fifo) pop() *Task {
+	t := q.head
+	if t == nil {
+		return nil
+	}
+	q.head = t.next
+	if q.head == nil {
+		q.tail = nil
+	}
+	t.next = nil
+	q.n--
+	return t
+}
+
+// prepend puts all of o, in order, before q.
+func (q *fifo) prepend(o *fifo) {
+	if o.head == nil {
+		return
+	}
+	o.tail.next = q.head
+	if q.tail == nil {
+		q.tail = o.tail
+	}
+	q.head = o.head
+	q.n += o.n
+	*o = fifo{}
+}
