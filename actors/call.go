@@ -1,0 +1,259 @@
+package actors
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/internal/loop"
+	"github.com/protoloop/protoloop/messages"
+)
+
+// submission is a task that runs a function.
+type submission[T any] struct {
+	Task
+	fut Future[T]
+	fn  func(t *Task) (T, error)
+}
+
+func (u *submission[T]) label() string { return funcName(u.fn) }
+
+func (u *submission[T]) Run(*loop.Task) {
+	t := &u.Task
+	if !t.begin() {
+		return
+	}
+	defer t.caught()
+	v, err := u.fn(t)
+	t.concluded(u.fut.resolve(v, err), err)
+}
+
+func newSubmission[T any](fn func(t *Task) (T, error)) *submission[T] {
+	u := &submission[T]{fn: fn}
+	u.lt.Body, u.res = u, &u.fut
+	u.fut.owner = &u.Task
+	return u
+}
+
+// Submit runs fn as a task of a worker and returns its future at once: the
+// work starts whether or not anybody waits for it, as with asyncio's
+// run_coroutine_threadsafe. It queues behind what s has sent before.
+//
+// s is a root context, an actor's context or a Task. Work that a Task submits
+// inherits its cancel and its budget. The worker must be one of this process;
+// otherwise the future fails with ErrNotWorker, or with ErrDeadLetter if
+// there is no such actor. Middleware sees messages, and fn is none.
+func Submit[T any](s actor.SenderContext, worker *actor.PID, fn func(t *Task) (T, error), opts ...CallOption) *Future[T] {
+	if fn == nil {
+		panic("actors: Submit called with a nil function")
+	}
+	u := newSubmission(fn)
+	from, sys := caller(s)
+	mb := sys.worker(pidOf(worker, "Submit"))
+	u.sys, u.mb = sys, mb
+	if mb == nil {
+		u.fut.fail(sys.noWorker(worker))
+		return &u.fut
+	}
+	if !u.bind(from, opts, 0) {
+		return &u.fut
+	}
+	mb.offer(&u.Task)
+	return &u.fut
+}
+
+// request is a message that wants an answer of type Resp. To a worker it is
+// the task that handles it, to anybody else a carrier.
+type request[Resp any] struct {
+	Task
+	fut Future[Resp]
+}
+
+func (u *request[Resp]) label() string { return fmt.Sprintf("%T", u.msg) }
+
+func (u *request[Resp]) Run(*loop.Task) {
+	t := &u.Task
+	if t.begin() {
+		t.mb.receive(t)
+	}
+}
+
+// RequestFuture sends msg to an actor, any actor, and returns the future of
+// its answer at once.
+//
+// To a worker of this process the request waits until it is answered, at the
+// latest when its handler returns or the worker stops. From any other actor
+// an answer cannot be relied on: unless Timeout says otherwise the future
+// fails with ErrTimeout after 30 s. An answer of another type than Resp fails
+// it with a [*ReplyTypeError], a [*messages.Failure] with that.
+//
+// s is a root context, an actor's context or a Task; a Task's requests
+// inherit its cancel and its budget.
+func RequestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, opts ...CallOption) *Future[Resp] {
+	u := &request[Resp]{}
+	u.msg = msg
+	u.lt.Body, u.res = u, &u.fut
+	u.fut.owner = &u.Task
+	from, sys := caller(s)
+	u.sys = sys
+	if msg == nil {
+		u.fut.fail(fmt.Errorf("%w: RequestFuture called with a nil message", ErrUnhandled))
+		return &u.fut
+	}
+	mb := sys.worker(pidOf(to, "RequestFuture"))
+	if mb != nil {
+		u.mb = mb
+		if !u.bind(from, opts, 0) {
+			return &u.fut
+		}
+		switch msg.(type) {
+		case *messages.Stop, *actor.PoisonPill, actor.MessageBatch: // for the mailbox, not for a handler
+			u.lifetime = carrier
+			u.send(s, to)
+			return &u.fut
+		}
+		if plainSender(s, from) {
+			u.posted.Store(true)
+			mb.offer(&u.Task)
+			return &u.fut
+		}
+	} else {
+		u.lifetime = carrier
+		if !u.bind(from, opts, defaultTimeout) {
+			return &u.fut
+		}
+	}
+	u.send(s, to)
+	return &u.fut
+}
+
+// send takes the engine's way: an envelope with a PID for the answer.
+func (t *Task) send(s actor.SenderContext, to *actor.PID) {
+	sc := t.scope()
+	env := &actor.MessageEnvelope{Message: t.msg, Sender: t.sys.replies.open(t, sc)}
+	if sc.deadline > 0 && !t.sys.local(to) {
+		env.SetHeader(budgetHeader, strconv.FormatInt(int64(max(0, sc.deadline-t.sys.pool.Now())), 10))
+	}
+	if t.ended() != nil || t.res.base().done.Load() {
+		t.over()
+		return
+	}
+	s.Send(to, env)
+}
+
+// Ask is RequestFuture and Await in one.
+func Ask[Resp any](t *Task, to *actor.PID, msg any, opts ...CallOption) (Resp, error) {
+	return Await(t, RequestFuture[Resp](t, to, msg, opts...))
+}
+
+// bind applies the options of a call, and makes it work of the task that
+// makes it. false: it has ended already.
+func (t *Task) bind(from *Task, opts []CallOption, timeout time.Duration) bool {
+	if from == nil && len(opts) == 0 && timeout == 0 {
+		return true
+	}
+	var ctx context.Context
+	bounded := timeout > 0
+	sc := t.scope()
+	for i := range opts {
+		switch o := &opts[i]; o.set {
+		case setTimeout:
+			bounded, timeout = o.timeout != NoTimeout, max(o.timeout, 0)
+		case setContext:
+			ctx = o.ctx
+		case setName:
+			sc.name = o.name
+		}
+	}
+	now := t.sys.pool.Now()
+	own := time.Duration(0)
+	if bounded {
+		if own = now + timeout; own < 0 {
+			own = 1<<63 - 1
+		}
+		own = max(own, 1)
+	}
+	sc.deadline, sc.base = own, ctx
+	if from != nil && !from.adopt(t) {
+		return false
+	}
+	if own > 0 && sc.deadline == own { // not the parent's, which reaches it anyway
+		if timeout == 0 {
+			t.cancel(ErrTimeout)
+			return false
+		}
+		t.sys.clock.add(own, t)
+	}
+	if ctx != nil {
+		sc.stopBase = context.AfterFunc(ctx, func() { t.cancel(contextCause(ctx)) })
+		if ctx.Err() != nil {
+			t.cancel(contextCause(ctx))
+			return false
+		}
+	}
+	return true
+}
+
+// contextCause is why ctx ended, as one of our errors that wraps ctx's.
+func contextCause(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	if ctx.Err() == context.DeadlineExceeded {
+		return because(ErrTimeout, cause)
+	}
+	return because(ErrCanceled, cause)
+}
+
+// expireIn gives a request without a deadline one.
+func (t *Task) expireIn(d time.Duration) {
+	if s := t.scope(); s.deadline == 0 {
+		s.deadline = t.sys.pool.Now() + d
+		t.sys.clock.add(s.deadline, t)
+	}
+}
+
+// caller returns the task that s stands for, or nil, and its system.
+func caller(s actor.SenderContext) (*Task, *system) {
+	switch s := s.(type) {
+	case *Task:
+		if s.mb == nil {
+			panic("actors: a Task was used that is not one of a worker")
+		}
+		return s, s.sys
+	case *loopContext:
+		return s.mb.current.Load(), s.mb.sys
+	}
+	return nil, systemOf(s.ActorSystem())
+}
+
+// plainSender reports whether what s sends can go straight to a worker: no
+// sender middleware wants to see it.
+func plainSender(s actor.SenderContext, from *Task) bool {
+	if from != nil {
+		return !from.mb.sends
+	}
+	rc, ok := s.(*actor.RootContext)
+	return ok && plainRoot(rc)
+}
+
+func pidOf(pid *actor.PID, what string) *actor.PID {
+	if pid == nil {
+		panic("actors: " + what + " called with a nil PID")
+	}
+	return pid
+}
+
+// noWorker says why a PID cannot run a function.
+func (s *system) noWorker(pid *actor.PID) error {
+	if !s.local(pid) {
+		return fmt.Errorf("%w: %s is on another machine, where a function cannot be sent", ErrNotWorker, pid)
+	}
+	if _, ok := s.as.ProcessRegistry.GetLocal(pid.Id); ok {
+		return fmt.Errorf("%w: %s is a plain actor: spawn it with actors.Spawn, actors.Props or actors.EventLoop", ErrNotWorker, pid)
+	}
+	return fmt.Errorf("%w: %s", ErrDeadLetter, pid)
+}
+
+func (s *system) isWorker(pid *actor.PID) bool { return s.worker(pid) != nil }

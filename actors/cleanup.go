@@ -1,0 +1,56 @@
+package actors
+
+import (
+	"time"
+
+	"github.com/protoloop/protoloop/internal/loop"
+)
+
+// Cleanup runs fn, within the caller's turn and on its coroutine, with a task
+// that is alive although the caller's may have been ended: for deferred code
+// that has to await. After grace, or when its worker has to give up on it,
+// fn's awaits fail with ErrTimeout or the worker's reason. It returns fn's
+// error.
+func Cleanup(t *Task, grace time.Duration, fn func(t *Task) error) error {
+	t.current("Cleanup")
+	u := newCleanup(t, fn)
+	var fut Future[struct{}]
+	u.res = &fut
+	s := u.scope()
+	s.deadline = max(t.sys.pool.Now()+grace, 1)
+	t.sys.clock.add(s.deadline, u)
+	t.mb.enterTask(u)
+	defer func() {
+		fut.resolve(struct{}{}, nil)
+		u.over()
+		t.mb.cleanups.remove(u)
+		t.mb.enterTask(t)
+	}()
+	return fn(u)
+}
+
+// newCleanup makes a task that uses the coroutine of t and shares its
+// message, but not its end.
+func newCleanup(t *Task, fn func(t *Task) error) *Task {
+	u := &Task{actorContext: t.actorContext, mb: t.mb, sys: t.sys, lifetime: internal, origin: t.of(), view: t.top()}
+	u.lt.Body = &cleanupBody{u, fn}
+	t.mb.cleanups.add(u)
+	return u
+}
+
+// top is the task that has a coroutine of its own.
+func (t *Task) top() *Task {
+	if t.view != nil {
+		return t.view
+	}
+	return t
+}
+
+// cleanupBody gives a Cleanup its name; it never runs by itself.
+type cleanupBody struct {
+	*Task
+	fn func(t *Task) error
+}
+
+func (b *cleanupBody) label() string  { return "cleanup " + funcName(b.fn) }
+func (b *cleanupBody) Run(*loop.Task) {}

@@ -1,0 +1,219 @@
+package actors
+
+import (
+	"reflect"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/internal/loop"
+)
+
+// loopContext is the innermost decorator of the engine's context. The engine
+// keeps the current message in the context, which is another task's after an
+// await; this one asks the loop which task runs.
+type loopContext struct {
+	actor.Context
+	mb *mailbox
+}
+
+// task is the one that runs; between tasks, an empty one.
+func (c *loopContext) task() *Task {
+	if t := c.mb.current.Load(); t != nil {
+		return t
+	}
+	return &Task{mb: c.mb, sys: c.mb.sys}
+}
+
+func (c *loopContext) Message() any                               { return c.task().Message() }
+func (c *loopContext) MessageHeader() actor.ReadonlyMessageHeader { return c.task().MessageHeader() }
+func (c *loopContext) Sender() *actor.PID                         { return c.task().Sender() }
+func (c *loopContext) Respond(response any)                       { c.task().Respond(response) }
+func (c *loopContext) Forward(pid *actor.PID)                     { c.task().Forward(pid) }
+func (c *loopContext) Stash()                                     { c.task().Stash() }
+func (c *loopContext) SetReceiveTimeout(d time.Duration)          { c.mb.idleTimer.set(d) }
+func (c *loopContext) CancelReceiveTimeout()                      { c.mb.idleTimer.set(0) }
+func (c *loopContext) ReceiveTimeout() time.Duration              { return c.mb.idleTimer.get() }
+
+func (c *loopContext) ReenterAfter(f *actor.Future, cont func(res any, err error)) {
+	c.task().ReenterAfter(f, cont)
+}
+
+// Receive is the end of the chain of middleware and decorators: here, and not
+// in the engine's context, the actor is called. The engine's would note the
+// message in a field that a task whose turn was taken away still writes.
+func (c *loopContext) Receive(env *actor.MessageEnvelope) {
+	t := c.task()
+	if env != t.env { // a middleware may have changed it
+		t.env, t.msg = env, env.Message
+	}
+	c.mb.handle(t)
+}
+
+// TaskOf returns the Task of the message that a plain actor on an [EventLoop]
+// works on: ctx is what its Receive was called with. For a context of another
+// actor it returns nil.
+func TaskOf(ctx actor.Context) *Task {
+	if t, ok := ctx.(*Task); ok {
+		return t
+	}
+	mb := systemOf(ctx.ActorSystem()).worker(ctx.Self())
+	if mb == nil {
+		return nil
+	}
+	return mb.current.Load()
+}
+
+// Stash keeps the task's message, with its sender, for the next incarnation:
+// it gets what was stashed in the order of arrival, before all else.
+func (t *Task) Stash() {
+	o := t.of()
+	if o.msg == nil {
+		panic("actors: Stash called in task " + t.name() + ", which has no message")
+	}
+	again := &message{}
+	again.init(t.mb, again, o.msg, o.env)
+	again.sys, again.res = t.sys, o.res
+	o.res = nil // its answer is left to the next incarnation
+	t.mb.stash = append(t.mb.stash, &again.Task)
+}
+
+// ReenterAfter calls cont in a turn of this worker when f is complete, with
+// this task's message and sender. It is bound to the incarnation: after a
+// restart or stop cont is not called, and an asker still without an answer
+// hears why.
+func (t *Task) ReenterAfter(f *actor.Future, cont func(res any, err error)) {
+	t.current("ReenterAfter")
+	piped := &request[any]{}
+	piped.Task.sys, piped.Task.res, piped.Task.lifetime = t.sys, &piped.fut, carrier
+	pid := t.sys.replies.open(&piped.Task, piped.scope())
+	f.PipeTo(pid)
+	Start(t, func(t *Task) (struct{}, error) {
+		v, err := Await(t, &piped.fut)
+		if ended := t.ended(); ended != nil {
+			piped.Task.cancel(ended)
+			return struct{}{}, ended
+		}
+		if e, ok := v.(error); ok && (e == actor.ErrTimeout || e == actor.ErrDeadLetter) {
+			v, err = nil, e // the engine pipes an error as a message
+		}
+		cont(v, err)
+		return struct{}{}, nil
+	})
+}
+
+// SetReceiveTimeout arranges for an [actor.ReceiveTimeout] message when no
+// message has come for d; less than a millisecond turns it off.
+func (t *Task) SetReceiveTimeout(d time.Duration) { t.mb.idleTimer.set(d) }
+
+// CancelReceiveTimeout turns the receive timeout off.
+func (t *Task) CancelReceiveTimeout() { t.mb.idleTimer.set(0) }
+
+// ReceiveTimeout is what SetReceiveTimeout set.
+func (t *Task) ReceiveTimeout() time.Duration { return t.mb.idleTimer.get() }
+
+// idleTimer is the receive timeout. The engine's races with its own timer.
+type idleTimer struct {
+	on    atomic.Bool
+	mb    *mailbox
+	after time.Duration
+	timer *time.Timer
+	round atomic.Uint64 // grows when the timer is set anew, so that a late one is known
+}
+
+func (i *idleTimer) set(d time.Duration) {
+	if d < time.Millisecond {
+		d = 0
+	}
+	i.stop()
+	if i.after = d; d > 0 {
+		i.on.Store(true)
+		i.start()
+	}
+}
+
+func (i *idleTimer) get() time.Duration { return i.after }
+
+func (i *idleTimer) start() {
+	round := i.round.Add(1)
+	i.timer = time.AfterFunc(i.after, func() {
+		if i.round.Load() == round {
+			i.mb.PostUserMessage(&actor.ReceiveTimeout{})
+		}
+	})
+}
+
+func (i *idleTimer) stop() {
+	i.round.Add(1)
+	if i.timer != nil {
+		i.timer.Stop()
+		i.timer = nil
+	}
+	i.on.Store(false)
+}
+
+// touch is called for each message.
+func (i *idleTimer) touch(msg any) {
+	if _, not := msg.(actor.NotInfluenceReceiveTimeout); not || i.after == 0 {
+		return
+	}
+	if i.timer != nil {
+		i.timer.Stop()
+	}
+	if _, is := msg.(*actor.ReceiveTimeout); !is {
+		i.start()
+	} else {
+		i.stop() // once, until it is set again
+		i.after = 0
+	}
+}
+
+// spawned tells what of a spawned actor's props changes how messages reach
+// it. The engine has no way to ask, so its fields are looked at; if they are
+// not as expected everything takes the engine's own path.
+type spawned struct{ hooked, sender bool }
+
+func inspectProps(raw actor.Context) spawned {
+	unknown := spawned{hooked: true, sender: true}
+	v := reflect.ValueOf(raw)
+	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
+		return unknown
+	}
+	props := v.Elem().FieldByName("props")
+	if !props.IsValid() || props.Kind() != reflect.Pointer || props.IsNil() {
+		return unknown
+	}
+	others := func(field string, ours any) bool {
+		f := props.Elem().FieldByName(field)
+		if !f.IsValid() || f.Kind() != reflect.Slice {
+			return true
+		}
+		for i := range f.Len() {
+			if ours == nil || f.Index(i).Pointer() != reflect.ValueOf(ours).Pointer() {
+				return true
+			}
+		}
+		return false
+	}
+	return spawned{
+		hooked: others("receiverMiddleware", shield) || others("contextDecorator", decorate),
+		sender: others("senderMiddleware", nil),
+	}
+}
+
+// rootMiddleware is the index of RootContext's field, or -1.
+var rootMiddleware = func() int {
+	f, ok := reflect.TypeFor[actor.RootContext]().FieldByName("senderMiddleware")
+	if !ok || f.Type.Kind() != reflect.Func {
+		return -1
+	}
+	return f.Index[0]
+}()
+
+// plainRoot reports whether rc has no sender middleware.
+func plainRoot(rc *actor.RootContext) bool {
+	return rootMiddleware >= 0 && reflect.ValueOf(rc).Elem().Field(rootMiddleware).IsNil()
+}
+
+var _ loop.Body = (*message)(nil)

@@ -1,0 +1,43 @@
+package actors
+
+import (
+	"sync/atomic"
+
+	"github.com/protoloop/protoloop/messages"
+)
+
+// counts is a worker's account of the work that was offered to it. The cells
+// are written where things happen and read by anybody.
+type counts struct {
+	accepted atomic.Int64
+	_        [56]byte     // senders write the one above, the loop those below
+	taken    atomic.Int64 // has left the mailbox: started, or dropped
+
+	refused      atomic.Int64
+	finished     atomic.Int64
+	failed       atomic.Int64
+	canceled     atomic.Int64
+	abandoned    atomic.Int64
+	deadLettered atomic.Int64
+}
+
+// queued is the number of accepted messages and submissions that have not
+// started.
+func (c *counts) queued() int64 { return max(0, c.accepted.Load()-c.taken.Load()) }
+
+// snapshot reads the account so that its sums agree: what has ended is read
+// first, so pending is never negative.
+func (c *counts) snapshot() *messages.Counts {
+	s := &messages.Counts{
+		Finished:     c.finished.Load(),
+		Failed:       c.failed.Load(),
+		Canceled:     c.canceled.Load(),
+		Abandoned:    c.abandoned.Load(),
+		DeadLettered: c.deadLettered.Load(),
+		Refused:      c.refused.Load(),
+	}
+	s.Accepted = c.accepted.Load()
+	s.Offered = s.Accepted + s.Refused
+	s.Pending = s.Accepted - s.Finished - s.Failed - s.Canceled - s.Abandoned - s.DeadLettered
+	return s
+}

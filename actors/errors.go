@@ -1,0 +1,160 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/messages"
+)
+
+// sentinel is an error that also matches errors of other packages that mean
+// the same.
+type sentinel struct {
+	text string
+	also []error
+}
+
+func (e *sentinel) Error() string { return "actors: " + e.text }
+
+func (e *sentinel) Is(target error) bool {
+	for _, a := range e.also {
+		if a == target {
+			return true
+		}
+	}
+	return false
+}
+
+func newError(code, text string, also ...error) error {
+	err := &sentinel{text, also}
+	messages.RegisterError(code, err)
+	return err
+}
+
+// The errors that futures and awaits end with. Match them with [errors.Is]:
+// what is returned may be wrapped. All of them survive a trip to another
+// machine as a [messages.Failure].
+var (
+	// ErrPending is TryResult's answer while the future is not done.
+	ErrPending = newError("pending", "the future is not done")
+	// ErrCanceled: the future or task was cancelled. It matches
+	// [context.Canceled].
+	ErrCanceled = newError("canceled", "canceled", context.Canceled)
+	// ErrTimeout: the budget is used up. It matches [context.DeadlineExceeded]
+	// and the engine's ErrTimeout.
+	ErrTimeout = newError("timeout", "timeout", context.DeadlineExceeded, actor.ErrTimeout)
+	// ErrStopping: the worker is stopping and did not begin the work. A retry
+	// elsewhere is safe.
+	ErrStopping = newError("stopping", "the worker is stopping; the work did not begin")
+	// ErrStopped: the worker stopped while the work ran.
+	ErrStopped = newError("stopped", "the worker stopped; the work was cut off")
+	// ErrRestarted: the worker failed while the work ran. What it failed of
+	// is wrapped beside it.
+	ErrRestarted = newError("restarted", "the worker failed; the work was cut off")
+	// ErrDeadLetter: there is no such actor. It matches the engine's
+	// ErrDeadLetter.
+	ErrDeadLetter = newError("dead_letter", "no such actor", actor.ErrDeadLetter)
+	// ErrMailboxFull: the worker has MailboxSize messages waiting.
+	ErrMailboxFull = newError("mailbox_full", "mailbox full")
+	// ErrNotWorker: the PID is not that of a worker in this process, so no
+	// function can be run there.
+	ErrNotWorker = newError("not_worker", "not a local worker")
+	// ErrUnhandled: the worker has no handler for the message, or the handler
+	// returned without an answer.
+	ErrUnhandled = newError("unhandled", "unhandled message")
+	// ErrGoexit: the task called [runtime.Goexit], as [testing.T.FailNow] does.
+	ErrGoexit = newError("goexit", "the task called runtime.Goexit")
+	// ErrDoNotRestart, returned by a Main, a Background or setup, asks the
+	// supervisor to let the worker end.
+	ErrDoNotRestart = newError("do_not_restart", "do not restart")
+	// ErrEscalate, returned likewise, asks the supervisor to fail upward.
+	ErrEscalate = newError("escalate", "escalate")
+)
+
+// errPanic and errDeadlock are the codes of typed errors on the wire.
+var (
+	errPanic    = newError("panic", "panic")
+	errDeadlock = newError("deadlock", "deadlock")
+	errReply    = newError("reply_type", "reply of another type")
+)
+
+// PanicError is a panic of a task, as whoever awaits it sees it.
+type PanicError struct {
+	Value any    // what was passed to panic
+	Stack []byte // the task's own stack, as [debug.Stack] formats it
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+
+// Unwrap is the panic's value if that is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// Is matches the coded form of a panic that crosses machines.
+func (e *PanicError) Is(target error) bool { return target == errPanic }
+
+func newPanicError(v any) *PanicError { return &PanicError{v, debug.Stack()} }
+
+// DeadlockError is returned by the await that would have closed a ring of
+// workers that all wait for each other. Its Path names them in order, the
+// waiting worker first; the last one waits for the first.
+type DeadlockError struct {
+	Path []*actor.PID
+}
+
+func (e *DeadlockError) Error() string {
+	var b strings.Builder
+	b.WriteString("actors: deadlock: ")
+	for _, p := range e.Path {
+		b.WriteString(p.Id)
+		b.WriteString(" → ")
+	}
+	b.WriteString(e.Path[0].Id)
+	return b.String()
+}
+
+// Is matches the coded form of a deadlock that crosses machines.
+func (e *DeadlockError) Is(target error) bool { return target == errDeadlock }
+
+// ReplyTypeError is the failure of a future whose answer is of another type
+// than its own.
+type ReplyTypeError struct {
+	Want, Got string // the types' names, as %T prints them
+}
+
+func (e *ReplyTypeError) Error() string {
+	return fmt.Sprintf("actors: the reply is a %s, the future wants a %s", e.Got, e.Want)
+}
+
+// Is matches the coded form that crosses machines.
+func (e *ReplyTypeError) Is(target error) bool { return target == errReply }
+
+// causedError is a sentinel with what led to it.
+type causedError struct{ sentinel, cause error }
+
+func (e *causedError) Error() string   { return e.sentinel.Error() + ": " + e.cause.Error() }
+func (e *causedError) Unwrap() []error { return []error{e.sentinel, e.cause} }
+
+func because(sentinel, cause error) error {
+	if cause == nil || errors.Is(cause, sentinel) {
+		return sentinel
+	}
+	return &causedError{sentinel, cause}
+}
+
+// failureOf is the form in which err goes to an asker that is no future of
+// ours; ran says whether the work had begun. It is this worker's work that
+// counts: an error that says that somebody else's never ran is passed on as
+// what it is, but makes no retry of ours safe.
+func failureOf(err error, ran bool) *messages.Failure {
+	f := messages.NewFailure(err, ran, !ran)
+	f.Ran, f.RetrySafe = ran, !ran
+	return f
+}

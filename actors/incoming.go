@@ -1,0 +1,177 @@
+package actors
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/internal/loop"
+)
+
+// budgetHeader carries what is left of a request's budget to another
+// machine, in nanoseconds: a remaining time, because clocks differ.
+const budgetHeader = "protoloop-budget"
+
+// message is a task that works on a message which arrived through the
+// engine: a plain Send or Request, or a request from elsewhere.
+type message struct{ Task }
+
+// incoming makes a task of a message that the engine has posted. Any
+// goroutine; the engine may not have registered the actor yet.
+func (mb *mailbox) incoming(m any, env *actor.MessageEnvelope) *Task {
+	if env != nil && env.Sender != nil && mb.registered.Load() {
+		// A RequestFuture of this process that came the long way, through
+		// middleware or another actor's Forward.
+		if asker := mb.sys.asker(env.Sender); asker != nil {
+			return mb.asked(asker, m, env)
+		}
+	}
+	u := &message{}
+	u.init(mb, u, m, env)
+	if env != nil && env.Header != nil && mb.registered.Load() {
+		mb.inherit(&u.Task, env)
+	}
+	return &u.Task
+}
+
+func (t *Task) init(mb *mailbox, b loop.Body, m any, env *actor.MessageEnvelope) {
+	t.mb, t.msg, t.env = mb, m, env
+	t.lt.Body = b
+}
+
+// asked makes a task of a request of this process, so that an error, a panic
+// and its stack reach the asker as they are.
+func (mb *mailbox) asked(asker *Task, m any, env *actor.MessageEnvelope) *Task {
+	if asker.posted.CompareAndSwap(false, true) && asker.lifetime == offered && asker.mb == mb {
+		asker.msg, asker.env = m, env
+		return asker
+	}
+	u := &message{}
+	u.init(mb, u, m, env)
+	u.sys = mb.sys
+	u.res = asker.res
+	asker.adopt(&u.Task)
+	return &u.Task
+}
+
+// inherit takes over the budget that a request from another machine brings.
+func (mb *mailbox) inherit(t *Task, env *actor.MessageEnvelope) {
+	h := env.GetHeader(budgetHeader)
+	if h == "" {
+		return
+	}
+	t.sys = mb.sys
+	left, err := strconv.ParseInt(h, 10, 64)
+	if err != nil || left < 0 {
+		return // not ours, or from a peer that counts otherwise
+	}
+	t.scope().deadline = max(mb.sys.pool.Now()+time.Duration(left), 1)
+	mb.sys.clock.add(t.scope().deadline, t)
+}
+
+func (u *message) label() string { return fmt.Sprintf("%T", u.msg) }
+
+func (u *message) Run(*loop.Task) {
+	t := &u.Task
+	if !t.begin() {
+		return
+	}
+	t.mb.receive(t)
+}
+
+// receive hands the message to the actor, through the engine if the user has
+// middleware or decorators there. A panic fails the asker and the actor.
+func (mb *mailbox) receive(t *Task) {
+	defer t.caughtHandler()
+	if mb.idleTimer.on.Load() {
+		mb.idleTimer.touch(t.msg)
+	}
+	if !mb.hooked {
+		mb.handle(t)
+		return
+	}
+	env := t.env
+	if env == nil {
+		env = actor.WrapEnvelope(t.msg)
+	}
+	mb.invoker.InvokeUserMessage(env)
+	if !t.handling {
+		t.reply(nil, fmt.Errorf("%w: a receiver middleware kept the %T", ErrUnhandled, t.msg))
+	}
+}
+
+// handle is the end of the engine's path, and all of ours.
+func (mb *mailbox) handle(t *Task) {
+	t.handling = true
+	if a, ok := mb.raw.Actor().(*workerActor); ok {
+		a.receive(t)
+	} else {
+		mb.raw.Actor().Receive(mb.ctx)
+	}
+	if auto, ok := t.msg.(actor.AutoRespond); ok {
+		t.Respond(auto.GetAutoResponse(mb.ctx))
+	}
+}
+
+func (t *Task) caughtHandler() {
+	if p := recover(); p != nil {
+		err := newPanicError(p)
+		t.failure = err
+		t.reply(nil, err)
+	}
+}
+
+// Done is the loop's: the task has ended.
+func (t *Task) Done(_ *loop.Task, how loop.How) {
+	mb := t.mb
+	switch how {
+	case loop.Exited:
+		t.reply(nil, ErrGoexit)
+	case loop.Lost:
+		mb.abandoned(t)
+	}
+	t.released()
+	if t.lifetime == offered {
+		mb.count(t, how)
+	}
+	t.over()
+	if t.failure != nil {
+		mb.fail(t)
+	}
+}
+
+// count puts a task that has left the mailbox into its bucket.
+func (mb *mailbox) count(t *Task, how loop.How) {
+	c := &mb.counts
+	switch {
+	case how == loop.Lost:
+		c.abandoned.Add(1)
+	case t.outcome == outcomeCanceled || t.outcome == outcomeNeverRan:
+		c.canceled.Add(1)
+	case t.outcome == outcomeDeadLetter:
+		c.deadLettered.Add(1)
+	case t.outcome == outcomeFailed:
+		c.failed.Add(1)
+	default:
+		c.finished.Add(1)
+	}
+}
+
+// drop ends a task that was accepted and will not start. On the loop.
+func (mb *mailbox) drop(t *Task, err error) {
+	mb.counts.taken.Add(1)
+	switch {
+	case t.res != nil:
+		t.res.fail(err)
+		mb.counts.canceled.Add(1)
+	case t.env != nil && t.env.Sender != nil:
+		mb.sys.as.Root.Send(t.env.Sender, failureOf(err, false))
+		mb.counts.canceled.Add(1)
+	default:
+		t.deadLetter()
+		mb.counts.deadLettered.Add(1)
+	}
+	t.over()
+}

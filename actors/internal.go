@@ -1,0 +1,191 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/internal/loop"
+)
+
+// internalTask is a task of the mailbox's own: setup, hooks, lifecycle
+// messages.
+type internalTask struct {
+	Task
+	what string
+	run  func(t *Task)
+	done func(t *Task, how loop.How)
+}
+
+func (mb *mailbox) newInternal(what string, run func(t *Task)) *internalTask {
+	u := &internalTask{what: what, run: run}
+	u.mb, u.sys, u.lifetime = mb, mb.sys, internal
+	u.lt.Body = u
+	return u
+}
+
+func (u *internalTask) label() string { return u.what }
+
+func (u *internalTask) Run(*loop.Task) {
+	t := &u.Task
+	if !t.begin() {
+		return
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			t.failure = newPanicError(p)
+		}
+	}()
+	u.run(t)
+}
+
+func (u *internalTask) Done(lt *loop.Task, how loop.How) {
+	if how == loop.Exited && u.failure == nil {
+		u.failure = fmt.Errorf("actors: %s: %w", u.what, ErrGoexit)
+	}
+	if u.done != nil && u.outcome != outcomeNeverRan {
+		u.done(&u.Task, how)
+	}
+	u.Task.Done(lt, how)
+}
+
+// newSetup is the first task of an incarnation.
+func (mb *mailbox) newSetup() *internalTask {
+	started := &actor.Started{}
+	u := mb.newInternal("setup", func(t *Task) {
+		a, ok := mb.raw.Actor().(*workerActor)
+		if !ok {
+			mb.receiveLifecycle(t)
+			return
+		}
+		if mb.hooked { // the user's middleware sees Started as under the engine
+			mb.receiveLifecycle(t)
+		}
+		if err := a.runSetup(mb, mb.ctx); err != nil {
+			t.failure = fmt.Errorf("actors: setup: %w", err)
+		}
+	})
+	u.msg = started
+	u.done = func(t *Task, _ loop.How) { mb.setupDone(t) }
+	return u
+}
+
+// newLifecycle delivers one of the engine's lifecycle messages to the actor.
+func (mb *mailbox) newLifecycle(m any) *internalTask {
+	u := mb.newInternal(fmt.Sprintf("%T", m), mb.receiveLifecycle)
+	u.msg = m
+	return u
+}
+
+func (mb *mailbox) receiveLifecycle(t *Task) {
+	mb.receive(t)
+	if t.failure != nil && mb.life.phase == phaseHooks {
+		mb.logger().Error("actors: panic in a lifecycle message", "message", typeOf(t.msg), "panic", t.failure)
+		t.failure = nil
+	}
+}
+
+// runHooks runs what the incarnation wants to do at its end.
+func (mb *mailbox) runHooks() {
+	l := &mb.life
+	l.phase = phaseHooks
+	if mb.worker == nil {
+		if l.setupOK || l.incarnation > 0 {
+			var m any = &actor.Restarting{}
+			if l.wantStop {
+				m = &actor.Stopping{}
+			}
+			u := mb.newLifecycle(m)
+			u.why = fmt.Errorf("actors: no await in %T: the actor ends", m)
+			u.noAwait = true
+			mb.loop.Go(&u.lt)
+			return
+		}
+	} else if hooks := mb.worker.onStop; l.setupOK && !l.hooksRun && len(hooks) > 0 {
+		l.hooksRun = true
+		u := mb.newInternal("stop hooks", func(t *Task) {
+			for i := len(hooks) - 1; i >= 0; i-- {
+				mb.runHook(t, hooks[i])
+			}
+		})
+		u.why = l.reason
+		s := u.scope()
+		s.deadline = max(mb.sys.pool.Now()+mb.remaining(), 1)
+		mb.sys.clock.add(s.deadline, &u.Task)
+		mb.loop.Go(&u.lt)
+		return
+	}
+	mb.release()
+}
+
+func (mb *mailbox) runHook(t *Task, f func(t *Task) error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err := newPanicError(p)
+			mb.logger().Error("actors: panic in an OnStop hook", "panic", p, "stack", string(err.Stack))
+		}
+	}()
+	if err := f(t); err != nil {
+		mb.logger().Error("actors: an OnStop hook failed", "error", err)
+	}
+}
+
+// deliverStopped tells a plain actor that it has stopped, before its watchers
+// hear of it, as the engine does. The engine waits meanwhile, so it is given
+// StopGrace and a goroutine of its own.
+func (mb *mailbox) deliverStopped(m *actor.Stopped) {
+	if _, ok := mb.raw.Actor().(*workerActor); ok && !mb.hooked {
+		return
+	}
+	u := mb.newLifecycle(m)
+	u.noAwait, u.why = true, fmt.Errorf("actors: no await in %T: the actor has ended", m)
+	u.actorContext = mb.ctx
+	mb.life.inFrame = false
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		mb.enterTask(&u.Task)
+		mb.receive(&u.Task)
+		if u.failure != nil {
+			mb.logger().Error("actors: panic in Stopped", "panic", u.failure)
+		}
+	}()
+	timer := time.NewTimer(max(mb.opts.StopGrace, look))
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+		mb.logger().Error("actors: the actor did not return from Stopped; it is abandoned")
+	}
+	mb.life.inFrame = true
+}
+
+// hookContext is the context of an OnStop hook: alive, and with a cause.
+type hookContext struct {
+	context.Context
+	why context.Context // ended, for that cause
+}
+
+func newHookContext(live context.Context, cause error) context.Context {
+	why, end := context.WithCancelCause(context.WithoutCancel(live))
+	end(cause)
+	return &hookContext{live, why}
+}
+
+// Value answers context.Cause, which asks for the context that was
+// cancelled, with the one that says why; for all else they are the same.
+func (c *hookContext) Value(key any) any { return c.why.Value(key) }
+
+func typeOf(m any) string { return fmt.Sprintf("%T", m) }
+
+// stackIn returns the stack that comes with an error, if one does.
+func stackIn(err error) string {
+	var p *PanicError
+	if errors.As(err, &p) {
+		return string(p.Stack)
+	}
+	return ""
+}

@@ -1,0 +1,389 @@
+package actors
+
+import (
+	"errors"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/internal/loop"
+)
+
+// phase is where a worker is in its life. The arrows say what may come next.
+//
+//	starting ─▶ setup ─▶ running ─▶ unwinding ─▶ hooks ─▶ released ─┬▶ starting
+//	              └───────────────────▲                             └▶ stopped
+type phase uint8
+
+const (
+	phaseStarting  phase = iota // the engine has not said Started yet
+	phaseSetup                  // setup runs; messages wait
+	phaseRunning                // messages are handled; also while it stops gracefully
+	phaseUnwinding              // every await fails; waiting for the tasks to end
+	phaseHooks                  // OnStop hooks run
+	phaseReleased               // the engine restarts or stops the actor, once its children have stopped
+	phaseStopped                // gone; what arrives is failed
+)
+
+func (p phase) String() string {
+	return [...]string{"starting", "setup", "running", "unwinding", "stop hooks", "released", "stopped"}[p]
+}
+
+// lifecycle is the mailbox's view of its actor's life. The engine's messages
+// Restart and Stop reach the engine only when no task is live.
+type lifecycle struct {
+	phase phase
+	ready *Future[struct{}] // of Spawn
+
+	incarnation uint64
+	setupOK     bool // this incarnation's setup has succeeded
+	wantStop    bool
+	wantRestart bool
+	reason      error // why the incarnation ends
+
+	// Suspension is counted: the engine's Resume of an earlier restart must
+	// not resume a mailbox that has failed again since.
+	failures, seen, resolved uint64
+	budget                   restartBudget
+
+	inFrame              bool // the engine handles a lifecycle message
+	sawStarted, sawStop  bool // what it told the actor meanwhile
+	hooksRun, restarting bool
+}
+
+// control messages of our own
+type (
+	softStop struct{} // the stop event has been set
+	hardStop struct{} // the grace is over, or there was none
+	force    struct{} // the time to unwind is over
+	settled  struct{} // the last offloaded function has returned
+)
+
+// Control is the loop's: a system message, or one of ours.
+func (mb *mailbox) Control(m any) {
+	switch m := m.(type) {
+	case *actor.SuspendMailbox:
+		mb.life.seen++
+	case *actor.ResumeMailbox:
+		mb.life.resolved = mb.life.seen
+		mb.advance()
+	case *actor.Restart:
+		mb.cut(ErrRestarted) // unless it has failed already: a sibling has
+		mb.life.wantRestart = true
+		mb.advance()
+	case *actor.Terminated:
+		mb.terminated(m)
+	case *actor.Started, *actor.Watch, *actor.Unwatch, *actor.Failure:
+		mb.frame(m)
+	case softStop, settled:
+		mb.advance()
+	case hardStop:
+		mb.cut(ErrStopped)
+		mb.life.wantStop = true
+		mb.advance()
+	case force:
+		mb.forced()
+	default:
+		// The engine's continuation of a ReenterAfter on its raw context, or
+		// something newer: user code, so it gets a turn.
+		mb.loop.Go(&mb.newInternal("continuation", func(*Task) { mb.invoker.InvokeSystemMessage(m) }).lt)
+	}
+}
+
+// Settled is the loop's: nothing is live.
+func (mb *mailbox) Settled() { mb.advance() }
+
+// suspended reports whether the supervisor has yet to decide about a failure.
+func (l *lifecycle) suspended() bool { return l.failures > l.resolved }
+
+// frame lets the engine handle one of its messages. User code does not run
+// meanwhile: the shield keeps what the engine tells the actor.
+func (mb *mailbox) frame(m any) {
+	l := &mb.life
+	var panicked any
+	func() {
+		l.inFrame = true
+		defer func() {
+			panicked = recover()
+			l.inFrame = false
+		}()
+		mb.invoker.InvokeSystemMessage(m)
+	}()
+	if panicked != nil { // a producer or a supervisor strategy of the user's
+		err := newPanicError(panicked)
+		mb.logger().Error("actors: panic while the engine handled a lifecycle message", "message", typeOf(m), "panic", err.Value, "stack", string(err.Stack))
+		if _, ok := m.(*actor.Restart); ok {
+			l.phase = phaseRunning
+			mb.failed(err)
+		}
+	}
+	if l.sawStop {
+		l.sawStop = false
+		mb.stopped()
+		return
+	}
+	if l.sawStarted {
+		l.sawStarted = false
+		mb.startIncarnation()
+	}
+}
+
+// framed is what the engine tells the actor within a frame.
+func (mb *mailbox) framed(c actor.ReceiverContext, m any) {
+	switch m := m.(type) {
+	case *actor.Started:
+		if ctx, ok := c.(actor.Context); ok {
+			mb.ctx = ctx
+		}
+		mb.life.sawStarted = true
+	case *actor.Stopped:
+		mb.deliverStopped(m)
+		mb.life.sawStop = true
+	}
+}
+
+// startIncarnation begins a life: setup first.
+func (mb *mailbox) startIncarnation() {
+	l := &mb.life
+	l.incarnation++
+	l.phase, l.setupOK, l.reason, l.hooksRun = phaseSetup, false, nil, false
+	l.wantRestart = false
+	mb.inc.Store(&incarnation{n: l.incarnation})
+	mb.loop.Hold(true)
+	if l.wantStop { // while the engine restarted the actor
+		mb.cut(ErrStopped)
+		mb.advance()
+		return
+	}
+	mb.loop.Go(&mb.newSetup().lt)
+}
+
+// setupDone is the end of setup.
+func (mb *mailbox) setupDone(t *Task) {
+	l := &mb.life
+	if t.failure != nil {
+		if l.ready != nil && l.ready.fail(t.failure) {
+			l.wantStop = true // Spawn returns the error; there is nobody to restart it for
+			t.failure = nil
+			mb.requestHardStop()
+		}
+		return
+	}
+	l.setupOK = true
+	if l.ready != nil {
+		l.ready.resolve(struct{}{}, nil)
+	}
+	if l.phase != phaseSetup { // stopped meanwhile
+		return
+	}
+	l.phase = phaseRunning
+	for i := len(mb.stash) - 1; i >= 0; i-- {
+		mb.loop.PushFront(&mb.stash[i].lt)
+	}
+	mb.stash = nil
+	mb.loop.Hold(false)
+	if mb.worker != nil {
+		for _, b := range mb.worker.background {
+			mb.loop.Go(&b.lt)
+		}
+	}
+}
+
+// fail is the failure of the worker by a task that has just ended.
+func (mb *mailbox) fail(t *Task) {
+	if p := mb.life.phase; p != phaseRunning && p != phaseSetup {
+		mb.logger().Error("actors: a task failed while the worker ended", "task", t.name(), "error", t.failure)
+		return
+	}
+	mb.logger().Error("actors: the worker failed", "task", t.name(), "error", t.failure, "stack", stackIn(t.failure))
+	mb.failed(t.failure)
+}
+
+// failed suspends the mailbox, ends what is in flight and asks the supervisor
+// what to do, all before anything else can run.
+func (mb *mailbox) failed(reason error) {
+	l := &mb.life
+	l.failures++
+	mb.cut(because(ErrRestarted, reason))
+	l.reason = reason
+	if mb.gate.Load() != gateOpen {
+		l.wantStop = true // it was about to end anyway
+	} else {
+		mb.escalate(reason)
+	}
+	mb.advance()
+}
+
+// cut ends the incarnation: futures of tasks in flight fail, their awaits do
+// from now on, and nothing new starts.
+func (mb *mailbox) cut(cause error) {
+	l := &mb.life
+	if l.phase >= phaseUnwinding || l.phase == phaseStarting {
+		return
+	}
+	l.phase = phaseUnwinding
+	l.reason = cause
+	mb.loop.Hold(true)
+	mb.loop.ReleaseExclusive()
+	mb.inc.Load().finish(cause)
+	mb.loop.EachLive(func(lt *loop.Task) {
+		if u, ok := lt.Body.(body); ok {
+			u.task().cancel(cause)
+		}
+	})
+	mb.giveUpAfter(mb.opts.StopGrace)
+}
+
+// advance goes on with what is wanted when nothing is in the way.
+func (mb *mailbox) advance() {
+	l := &mb.life
+	if l.wantStop && l.phase >= phaseUnwinding && l.phase < phaseStopped {
+		mb.dropQueued(ErrStopping)
+	}
+	if mb.loop.Live() > 0 || mb.offloaded.Load() > 0 && l.phase != phaseReleased {
+		return
+	}
+	switch l.phase {
+	case phaseRunning:
+		if mb.gate.Load() == gateStopping && mb.loop.Queued() == 0 { // drained
+			l.wantStop = true
+			l.phase = phaseUnwinding
+			l.reason = ErrStopped
+			mb.loop.Hold(true)
+			mb.inc.Load().finish(ErrStopped)
+			mb.giveUpAfter(mb.opts.StopGrace)
+			mb.advance()
+		}
+	case phaseUnwinding:
+		switch {
+		case l.wantStop || l.wantRestart:
+			mb.runHooks()
+		case !l.suspended(): // the supervisor says: go on
+			mb.resume()
+		}
+	case phaseHooks:
+		mb.release()
+	case phaseReleased:
+		if l.wantStop && l.restarting {
+			l.restarting = false
+			mb.frame(&actor.Stop{})
+		}
+	}
+}
+
+// resume goes on after a failure with the state as it is.
+func (mb *mailbox) resume() {
+	l := &mb.life
+	mb.calm()
+	mb.inc.Store(&incarnation{n: l.incarnation})
+	if l.setupOK {
+		l.phase = phaseRunning
+		mb.loop.Hold(false)
+		return
+	}
+	l.phase = phaseSetup
+	mb.loop.Go(&mb.newSetup().lt)
+}
+
+// release hands the actor to the engine, to be restarted or stopped.
+func (mb *mailbox) release() {
+	l := &mb.life
+	mb.calm()
+	l.phase = phaseReleased
+	if l.wantStop {
+		mb.frame(&actor.Stop{})
+		return
+	}
+	l.restarting = true
+	l.wantRestart = false
+	mb.frame(&actor.Restart{})
+}
+
+// stopped is the end: the engine has taken the actor out of its registry.
+func (mb *mailbox) stopped() {
+	l := &mb.life
+	l.phase = phaseStopped
+	mb.gate.Store(gateStopped)
+	mb.idleTimer.stop()
+	mb.loop.DropAll(func(lt *loop.Task) { mb.drop(lt.Body.(body).task(), ErrStopping) })
+	for _, t := range mb.stash {
+		t.refuse(ErrStopping)
+	}
+	mb.stash = nil
+	mb.inc.Load().finish(ErrStopped)
+	if l.ready != nil {
+		l.ready.fail(because(ErrStopped, l.reason))
+	}
+	if mb.opts.MaxInFlight > 0 {
+		mb.sys.exclusive.Add(-1)
+	}
+	mb.sys.remove(mb)
+	mb.loop.End()
+	mb.tellStopped()
+}
+
+// dropQueued fails everything that has not started.
+func (mb *mailbox) dropQueued(err error) {
+	mb.loop.DropQueued(func(lt *loop.Task) { mb.drop(lt.Body.(body).task(), err) })
+}
+
+// terminated is the end of an actor that this one watches or is the parent
+// of. The engine hears first; then the actor is told, in a task.
+func (mb *mailbox) terminated(m *actor.Terminated) {
+	mb.frame(m)
+	if mb.life.phase == phaseRunning {
+		u := mb.newLifecycle(m)
+		mb.loop.Go(&u.lt)
+	}
+}
+
+// escalate asks the supervisor. Without a parent the worker decides itself.
+func (mb *mailbox) escalate(reason error) {
+	if mb.raw.Parent() != nil {
+		defer func() { // a strategy runs in the caller when the parent is a guardian
+			if p := recover(); p != nil {
+				mb.logger().Error("actors: the parent's strategy panicked; the worker stops", "panic", p)
+				mb.life.wantStop = true
+			}
+		}()
+		mb.invoker.EscalateFailure(mb.escalated(reason), nil)
+		return
+	}
+	mb.loop.PostControl(&actor.SuspendMailbox{})
+	directive := actor.StopDirective
+	if errors.Is(reason, ErrDoNotRestart) || errors.Is(reason, ErrEscalate) || !mb.life.budget.spend(time.Now()) {
+		mb.life.wantStop = true
+	} else {
+		directive = actor.RestartDirective
+		mb.life.wantRestart = true
+	}
+	mb.sys.as.EventStream.Publish(&actor.SupervisorEvent{Child: mb.pid, Reason: reason, Directive: directive})
+}
+
+// escalated is the reason as the parent's strategy sees it: under a plain
+// actor what was passed to panic, as from the engine itself.
+func (mb *mailbox) escalated(reason error) any {
+	if p, ok := reason.(*PanicError); ok && mb.worker == nil {
+		return p.Value
+	}
+	return reason
+}
+
+// restartBudget is a sliding window: at most 10 restarts in 10 s.
+type restartBudget struct{ at []time.Time }
+
+func (b *restartBudget) spend(now time.Time) bool {
+	const most, within = 10, 10 * time.Second
+	kept := b.at[:0]
+	for _, t := range b.at {
+		if now.Sub(t) < within {
+			kept = append(kept, t)
+		}
+	}
+	b.at = kept
+	if len(b.at) >= most {
+		return false
+	}
+	b.at = append(b.at, now)
+	return true
+}

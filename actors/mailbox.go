@@ -1,0 +1,202 @@
+package actors
+
+import (
+	"log/slog"
+	"sync/atomic"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/internal/loop"
+	"github.com/protoloop/protoloop/messages"
+)
+
+// gate is what of a worker's state its senders look at.
+type gate = int32
+
+const (
+	gateOpen     gate = iota
+	gateStopping      // the stop event is set: nothing new from outside
+	gateStopped       // the worker is gone
+)
+
+// mailbox is the event-loop mailbox: what Proto.Actor posts to and what the
+// loop is hosted by. Its fields are owned by the loop unless noted.
+type mailbox struct {
+	loop loop.Loop
+	opts Options
+	sys  *system
+
+	// Set when the engine has spawned the actor, and constant from then on.
+	// Messages may come before.
+	registered atomic.Bool
+	invoker    actor.MessageInvoker
+	raw        actor.Context // the engine's own context
+	own        *loopContext  // the innermost decorator
+	ctx        actor.Context // the outermost: what user code sees
+	pid        *actor.PID
+	hooked     bool // the user has middleware or decorators: messages go through the engine
+	sends      bool // … sender middleware
+	taps       bool // somebody may ask own for the current task
+
+	gate   atomic.Int32
+	counts counts
+	inc    atomic.Pointer[incarnation]
+	stop   atomic.Pointer[core] // completes at the stop event
+
+	current atomic.Pointer[Task] // for own; see taps
+
+	holder    atomic.Pointer[Task] // the Exclusive task that runs; read by anybody
+	inFlight  inFlight             // locked
+	cleanups  cleanups             // locked
+	ending    ending               // locked
+	offloaded atomic.Int64         // functions that run elsewhere for us
+
+	life      lifecycle
+	worker    *Worker // nil while there is none, and for a plain actor
+	stash     []*Task
+	idleTimer idleTimer
+}
+
+func newMailbox(o Options) *mailbox {
+	mb := &mailbox{opts: o.resolved()}
+	mb.stop.Store(&core{})
+	mb.loop.Init(mb, loop.Config{MaxInFlight: mb.opts.MaxInFlight, BlockedTurn: mb.opts.BlockedTurn})
+	return mb
+}
+
+var (
+	_ actor.Mailbox = (*mailbox)(nil)
+	_ loop.Host     = (*mailbox)(nil)
+)
+
+// RegisterHandlers is the engine's: the actor exists, messages may have come.
+func (mb *mailbox) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispatcher) {
+	mb.invoker = invoker
+	mb.raw = invoker.(actor.Context)
+	mb.pid = mb.raw.Self()
+	mb.sys = systemOf(mb.raw.ActorSystem())
+	props := inspectProps(mb.raw)
+	mb.hooked, mb.sends = props.hooked, props.sender
+	_, isWorker := mb.raw.Actor().(*workerActor)
+	mb.taps = !isWorker || props.hooked || props.sender
+	mb.own = &loopContext{Context: mb.raw, mb: mb}
+	mb.ctx = mb.own
+	mb.inc.Store(&incarnation{})
+	mb.registered.Store(true)
+	mb.idleTimer.mb = mb
+	if mb.opts.MaxInFlight > 0 {
+		mb.sys.exclusive.Add(1) // its queue can be part of a ring
+	}
+	mb.sys.add(mb)
+}
+
+// Start is the engine's: Started has been posted.
+func (mb *mailbox) Start() { mb.loop.Begin(mb.sys.pool) }
+
+// UserMessageCount is what has not started.
+func (mb *mailbox) UserMessageCount() int { return int(mb.counts.queued()) }
+
+// PostUserMessage is called by the engine for everything that is sent to the
+// PID: a bare message or an envelope.
+func (mb *mailbox) PostUserMessage(m any) {
+	env, _ := m.(*actor.MessageEnvelope)
+	if env != nil {
+		m = env.Message
+	}
+	switch m := m.(type) {
+	case *actor.PoisonPill:
+		// The engine would handle it as a message, and so never while the
+		// mailbox is suspended.
+		mb.requestStop(mb.opts.StopGrace)
+		return
+	case *messages.Stop:
+		mb.stopMessage(m, env)
+		return
+	case actor.MessageBatch:
+		for _, each := range m.GetMessages() {
+			if env != nil {
+				each = &actor.MessageEnvelope{Header: env.Header, Message: each, Sender: env.Sender}
+			}
+			mb.PostUserMessage(each)
+		}
+		return
+	}
+	mb.offer(mb.incoming(m, env))
+}
+
+// PostSystemMessage is called by the engine.
+func (mb *mailbox) PostSystemMessage(m any) {
+	if _, ok := m.(*actor.Stop); ok {
+		mb.requestHardStop()
+		return
+	}
+	mb.loop.PostControl(m)
+}
+
+// offer is where work from outside comes in. Any goroutine.
+func (mb *mailbox) offer(t *Task) {
+	if gate := mb.gate.Load(); gate != gateOpen {
+		mb.counts.refused.Add(1)
+		if gate == gateStopped {
+			t.refuse(ErrDeadLetter)
+		} else {
+			t.refuse(ErrStopping)
+		}
+		return
+	}
+	n := mb.counts.accepted.Add(1)
+	if size := int64(mb.opts.MailboxSize); size > 0 && n-mb.counts.taken.Load() > size && mb.registered.Load() {
+		mb.counts.accepted.Add(-1)
+		mb.counts.refused.Add(1)
+		t.refuse(ErrMailboxFull)
+		return
+	}
+	mb.loop.Post(&t.lt)
+}
+
+// refuse tells whoever sent t that it never ran.
+func (t *Task) refuse(err error) {
+	t.outcome = outcomeNeverRan
+	switch {
+	case t.res != nil:
+		t.res.fail(err)
+	case t.env != nil && t.env.Sender != nil:
+		t.mb.sys.as.Root.Send(t.env.Sender, failureOf(err, false))
+	default:
+		t.deadLetter()
+	}
+	t.over()
+}
+
+// deadLetter gives the message to the engine's dead letters.
+func (t *Task) deadLetter() {
+	t.mb.sys.as.DeadLetter.SendUserMessage(t.mb.pid, t.msg)
+}
+
+// stopEvent is the future that completes at the stop event.
+func (mb *mailbox) stopEvent() *core { return mb.stop.Load() }
+
+// enterTask notes, on the way into a task, whose turn it is.
+func (mb *mailbox) enterTask(t *Task) {
+	if mb.taps {
+		mb.current.Store(t)
+	}
+}
+
+func (mb *mailbox) logger() *slog.Logger {
+	l := mb.opts.Logger
+	if l == nil {
+		l = mb.sys.as.Logger()
+	}
+	return l.With("worker", mb.pid.Id)
+}
+
+// Blocked is the loop's: a turn lasts too long.
+func (mb *mailbox) Blocked(b loop.BlockedTurn) {
+	name := "task"
+	if u, ok := b.Task.Body.(body); ok {
+		name = u.task().name()
+	}
+	mb.logger().Warn("actors: blocked turn: the worker does nothing else meanwhile",
+		"task", name, "since", b.Since, "stack", string(b.Stack))
+}

@@ -1,0 +1,147 @@
+package actors
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+)
+
+// maxOffloads is how many offloaded functions of one actor system run at a
+// time; the others wait, first come first served.
+const maxOffloads = 128
+
+// offloads runs functions on goroutines of their own.
+type offloads struct {
+	mu      sync.Mutex
+	running int
+	queue   []func()
+}
+
+func (o *offloads) run(f func()) {
+	o.mu.Lock()
+	if o.running >= maxOffloads {
+		o.queue = append(o.queue, f)
+		o.mu.Unlock()
+		return
+	}
+	o.running++
+	o.mu.Unlock()
+	go o.work(f)
+}
+
+func (o *offloads) work(f func()) {
+	defer func() { // also after a Goexit in f
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if len(o.queue) == 0 {
+			o.running--
+			return
+		}
+		next := o.queue[0]
+		o.queue[0] = nil
+		o.queue = o.queue[1:]
+		go o.work(next)
+	}()
+	f()
+}
+
+// Offload runs fn, which may block, on a goroutine outside of the worker and
+// returns its future at once (asyncio.to_thread). At most 128 run at a time
+// in an actor system. fn must not use the task or the worker's state; its
+// context ends with the task.
+//
+// An fn that does not return when its context ends goes on after its future
+// has failed; a stopping worker waits for it as long as for a task.
+func Offload[T any](t *Task, fn func(ctx context.Context) (T, error)) *Future[T] {
+	t.current("Offload")
+	if fn == nil {
+		panic("actors: Offload called with a nil function")
+	}
+	u := &offloaded[T]{fn: fn}
+	u.res, u.sys, u.mb, u.inc = &u.fut, t.sys, t.mb, t.inc
+	u.lifetime, u.origin = carrier, t.of()
+	u.fut.owner = &u.Task
+	if !u.bind(t, nil, 0) {
+		return &u.fut
+	}
+	ctx := context.WithValue(u.Context(), taskKey{}, nil) // Wait is welcome there
+	mb := t.mb
+	mb.offloaded.Add(1)
+	var once atomic.Bool
+	done := func() {
+		if once.CompareAndSwap(false, true) && mb.offloaded.Add(-1) == 0 {
+			mb.loop.PostControl(settled{})
+		}
+	}
+	t.sys.offloads.run(func() {
+		defer done()
+		u.run(ctx)
+	})
+	return &u.fut
+}
+
+// offloaded is the carrier of an Offload.
+type offloaded[T any] struct {
+	Task
+	fut Future[T]
+	fn  func(ctx context.Context) (T, error)
+}
+
+func (u *offloaded[T]) label() string { return "offload " + funcName(u.fn) }
+
+func (u *offloaded[T]) run(ctx context.Context) {
+	if u.fut.done.Load() { // ended before its turn came
+		return
+	}
+	err := ErrGoexit
+	var v T
+	defer func() {
+		if p := recover(); p != nil {
+			err = newPanicError(p)
+		}
+		u.fut.resolve(v, err)
+		u.over()
+	}()
+	v, err = u.fn(ctx)
+}
+
+// Receive waits for a value from ch without holding up the worker. ok is
+// false when ch is closed. When the task is ended it returns the reason, as
+// every await, but never loses a value: one that has been taken from ch is
+// returned even then.
+func Receive[T any](t *Task, ch <-chan T) (v T, ok bool, err error) {
+	t.current("Receive")
+	if err := t.ended(); err != nil {
+		return v, false, err
+	}
+	select {
+	case v, ok = <-ch:
+		return v, ok, nil
+	default:
+	}
+	type item struct {
+		v  T
+		ok bool
+	}
+	got := &Future[item]{}
+	giveUp := make(chan struct{})
+	gaveUp := make(chan struct{})
+	go func() {
+		select {
+		case v, ok := <-ch:
+			got.resolve(item{v, ok}, nil)
+		case <-giveUp:
+		}
+		close(gaveUp)
+	}()
+	_, err = Await(t, got)
+	if err != nil {
+		// The goroutine decides now; whatever it has, we take.
+		close(giveUp)
+		<-gaveUp
+	}
+	if got.done.Load() {
+		return got.val.v, got.val.ok, nil
+	}
+	return v, false, err
+}

@@ -1,0 +1,95 @@
+package actors
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// Options of a worker or an EventLoop. The zero value is usable.
+type Options struct {
+	// MailboxSize bounds the messages and submissions that have not started.
+	// One more fails with ErrMailboxFull; a plain Send becomes a dead letter.
+	// Replies, timers and stop signals never count. 0: no bound.
+	MailboxSize int
+	// MaxInFlight bounds those that have started and not ended; further ones
+	// wait in the mailbox. 0: no bound.
+	MaxInFlight int
+	// BlockedTurn is how long a turn may last before it is reported, once
+	// and while it lasts. 0: one second; negative: never.
+	BlockedTurn time.Duration
+	// StopGrace bounds each of: the graceful phase of a stop, the unwinding
+	// of tasks in flight at a restart or hard stop. 0: five seconds;
+	// negative: none, what does not return at once is abandoned.
+	StopGrace time.Duration
+	// Logger receives what nobody is told otherwise: errors of one-way
+	// messages, blocked turns, abandoned tasks. nil: the actor system's.
+	Logger *slog.Logger
+}
+
+const (
+	defaultBlockedTurn = time.Second
+	defaultStopGrace   = 5 * time.Second
+)
+
+// resolved returns o with the defaults in place.
+func (o Options) resolved() Options {
+	switch {
+	case o.BlockedTurn == 0:
+		o.BlockedTurn = defaultBlockedTurn
+	case o.BlockedTurn < 0:
+		o.BlockedTurn = 0
+	}
+	switch {
+	case o.StopGrace == 0:
+		o.StopGrace = defaultStopGrace
+	case o.StopGrace < 0:
+		o.StopGrace = 0
+	}
+	o.MailboxSize = max(o.MailboxSize, 0)
+	o.MaxInFlight = max(o.MaxInFlight, 0)
+	return o
+}
+
+// CallOption changes one call of Submit, RequestFuture, Ask or Start.
+type CallOption struct {
+	set     callSet
+	timeout time.Duration
+	ctx     context.Context
+	name    string
+}
+
+type callSet uint8
+
+const (
+	setTimeout callSet = iota + 1
+	setContext
+	setName
+)
+
+// NoTimeout, as the Timeout of a request to an actor that is no local
+// worker, lets it wait for ever.
+const NoTimeout time.Duration = -1
+
+// defaultTimeout is for requests to actors that are no local workers: from
+// those an answer cannot be relied on.
+const defaultTimeout = 30 * time.Second
+
+// Timeout bounds the work, not only the waiting for it: when d is over the
+// future fails with ErrTimeout and the task's context ends. What has not
+// started by then never starts. The bound is the smaller of d and what is
+// left of the budget of the task that makes the call. A d of zero has run out.
+func Timeout(d time.Duration) CallOption { return CallOption{set: setTimeout, timeout: d} }
+
+// WithContext ends the work when ctx ends, for instance with the HTTP request
+// it serves. The task's context carries ctx's values.
+func WithContext(ctx context.Context) CallOption {
+	if ctx == nil {
+		panic("actors: WithContext called with a nil context")
+	}
+	return CallOption{set: setContext, ctx: ctx}
+}
+
+// Name is what the task is called in logs and reports. The default is the
+// name of its function, or the type of its message.
+func Name(task string) CallOption { return CallOption{set: setName, name: task} }

@@ -1,0 +1,104 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// Spawn starts a worker under s, a root context, an actor's context or a
+// Task, and waits until its setup has succeeded. If setup fails, or ctx ends
+// first, the worker is stopped and the error says why.
+//
+// The worker is an ordinary Proto.Actor actor at an ordinary PID: s is its
+// parent and supervises it. Without a parent a worker that fails restarts
+// itself, at most 10 times in 10 s, and then stops.
+func Spawn(ctx context.Context, s actor.SpawnerContext, name string, setup func(w *Worker) error, o Options) (*actor.PID, error) {
+	if name == "" {
+		return nil, errors.New("actors: Spawn called without a name")
+	}
+	if setup == nil {
+		return nil, fmt.Errorf("actors: Spawn of %q called without a setup", name)
+	}
+	ready := &Future[struct{}]{}
+	props := Props(setup, eventLoop(o, ready))
+	pid, err := s.SpawnNamed(props, name)
+	if err != nil {
+		return nil, fmt.Errorf("actors: spawn %q: %w", name, err)
+	}
+	if t, ok := s.(*Task); ok {
+		_, err = Await(t, ready)
+	} else {
+		_, err = ready.Wait(ctx)
+	}
+	if err != nil {
+		if !ready.Done() { // it was the waiting that ended
+			s.ActorSystem().Root.Stop(pid)
+		}
+		return nil, fmt.Errorf("actors: spawn %q: %w", name, err)
+	}
+	return pid, nil
+}
+
+// Props are the props of a worker, for whoever spawns: an actor, a
+// supervisor, the engine's cluster. setup runs in every incarnation, so each
+// begins with fresh state; an error of setup is a failure of the worker.
+//
+// opts may set anything but the mailbox and the producer; [EventLoop] among
+// them sets the worker's Options.
+func Props(setup func(w *Worker) error, opts ...actor.PropsOption) *actor.Props {
+	all := append([]actor.PropsOption{EventLoop(Options{})}, opts...)
+	return actor.PropsFromProducer(func() actor.Actor { return &workerActor{setup: setup} }, all...)
+}
+
+// EventLoop gives an actor the event-loop mailbox. Under an actor of yours it
+// is a drop-in: its messages are handled as before, and in its Receive
+// [TaskOf] is the task that can await, in any message but Stopping, Stopped
+// and Restarting. Name it before other options, so that your middleware
+// sees each lifecycle message once.
+//
+// The loop runs on its own scheduler; a WithDispatcher beside it has no
+// effect.
+func EventLoop(o Options) actor.PropsOption { return eventLoop(o, nil) }
+
+// eventLoop completes ready when the first setup has ended, if it is not nil.
+func eventLoop(o Options, ready *Future[struct{}]) actor.PropsOption {
+	return func(p *actor.Props) {
+		actor.WithMailbox(func() actor.Mailbox {
+			mb := newMailbox(o)
+			mb.life.ready = ready
+			return mb
+		})(p)
+		actor.WithContextDecorator(decorate)(p)
+		actor.WithReceiverMiddleware(shield)(p)
+	}
+}
+
+// decorate puts our context innermost.
+func decorate(next actor.ContextDecoratorFunc) actor.ContextDecoratorFunc {
+	return func(ctx actor.Context) actor.Context {
+		if _, twice := ctx.(*loopContext); twice {
+			return next(ctx)
+		}
+		mb := systemOf(ctx.ActorSystem()).worker(ctx.Self())
+		if mb == nil { // asked for before the mailbox is registered
+			return next(ctx)
+		}
+		return next(mb.own)
+	}
+}
+
+// shield keeps user code out of the engine's own handling of lifecycle
+// messages: the mailbox delivers those itself, as tasks.
+func shield(next actor.ReceiverFunc) actor.ReceiverFunc {
+	return func(c actor.ReceiverContext, env *actor.MessageEnvelope) {
+		mb := systemOf(c.ActorSystem()).worker(c.Self())
+		if mb != nil && mb.life.inFrame {
+			mb.framed(c, env.Message)
+			return
+		}
+		next(c, env)
+	}
+}

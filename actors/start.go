@@ -1,0 +1,29 @@
+package actors
+
+// Start runs fn as another task of the same worker: at once, in the caller's
+// turn, up to its first await, and from there on beside the caller. It is
+// cancelled when the caller is, and outlives its return.
+//
+// While the worker stops, Start still works: it is how work in hand goes on.
+func Start[T any](t *Task, fn func(t *Task) (T, error), opts ...CallOption) *Future[T] {
+	t.current("Start")
+	u := newSubmission(fn)
+	u.sys, u.mb, u.lifetime = t.sys, t.mb, child
+	u.origin, u.startedBy = t.of(), t.top().head()
+	if !u.bind(t, opts, 0) {
+		return &u.fut
+	}
+	if !t.coroutine().Start(&u.lt) {
+		u.Task.cancel(t.lostError())
+	}
+	t.mb.enterTask(t)
+	return &u.fut
+}
+
+// lostError is what a task whose turn was taken over gets for an answer.
+func (t *Task) lostError() error {
+	if err := t.ended(); err != nil {
+		return err
+	}
+	return ErrStopped
+}

@@ -1,0 +1,261 @@
+package actors
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/protoloop/protoloop/internal/loop"
+	"github.com/protoloop/protoloop/messages"
+)
+
+// Stop sets a worker's stop event and returns at once: new work from outside
+// is refused with ErrStopping, accepted work runs on for the grace, then it
+// is cut off. The future completes when the worker is gone, with its final
+// account. A grace of zero is the worker's own StopGrace; a negative one cuts
+// off at once.
+func Stop(s actor.SenderContext, worker *actor.PID, grace time.Duration) *Future[*messages.Stopped] {
+	m := &messages.Stop{Token: systemOf(s.ActorSystem()).token}
+	if grace != 0 {
+		m.Grace = durationpb.New(grace)
+	}
+	return RequestFuture[*messages.Stopped](s, worker, m, Timeout(NoTimeout))
+}
+
+// stopMessage is a messages.Stop that has arrived. Only this process knows
+// the token, so a stranger on the network cannot stop a worker.
+func (mb *mailbox) stopMessage(m *messages.Stop, env *actor.MessageEnvelope) {
+	var sender *actor.PID
+	if env != nil {
+		sender = env.Sender
+	}
+	if !mb.registered.Load() || m.GetToken() != mb.sys.token {
+		mb.counts.refused.Add(1)
+		if mb.registered.Load() {
+			mb.logger().Warn("actors: a messages.Stop without this actor system's token was refused: use actors.Stop", "sender", sender)
+			if sender != nil {
+				mb.sys.as.Root.Send(sender, failureOf(fmt.Errorf("%w: messages.Stop is honoured from its own actor system only", ErrUnhandled), false))
+			}
+		}
+		return
+	}
+	if sender != nil {
+		mb.ending.tell(mb, sender)
+	}
+	grace := mb.opts.StopGrace
+	if m.Grace != nil {
+		grace = max(m.GetGrace().AsDuration(), 0)
+	}
+	mb.requestStop(grace)
+}
+
+// ending is the part of a stop that any goroutine may begin: the loop may be
+// stuck in a turn.
+type ending struct {
+	mu       sync.Mutex
+	soft     *time.Timer // ends the grace of the graceful phase
+	last     *time.Timer // gives up on tasks that do not return
+	round    uint64      // of last: grows when it is set or stopped
+	deadline time.Time   // when last fires
+	told     []*actor.PID
+	over     bool
+}
+
+// tell answers pid when the worker has stopped.
+func (e *ending) tell(mb *mailbox, pid *actor.PID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.over {
+		mb.sys.as.Root.Send(pid, &messages.Stopped{Counts: mb.counts.snapshot()})
+		return
+	}
+	e.told = append(e.told, pid)
+}
+
+// tellStopped is the last act of a worker.
+func (mb *mailbox) tellStopped() {
+	e := &mb.ending
+	e.mu.Lock()
+	e.over = true
+	e.round++
+	for _, t := range []*time.Timer{e.soft, e.last} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+	told := e.told
+	e.told = nil
+	e.mu.Unlock()
+	for _, pid := range told {
+		mb.sys.as.Root.Send(pid, &messages.Stopped{Counts: mb.counts.snapshot()})
+	}
+}
+
+// requestStop sets the stop event. Any goroutine.
+func (mb *mailbox) requestStop(grace time.Duration) {
+	mb.closeGate()
+	e := &mb.ending
+	e.mu.Lock()
+	if !e.over && e.soft == nil {
+		e.soft = time.AfterFunc(grace, mb.requestHardStop)
+	}
+	e.mu.Unlock()
+	mb.loop.PostControl(softStop{})
+}
+
+// requestHardStop cuts off what runs. Any goroutine.
+func (mb *mailbox) requestHardStop() {
+	mb.closeGate()
+	if inc := mb.inc.Load(); inc != nil {
+		inc.finish(ErrStopped)
+	}
+	mb.giveUpAfter(mb.opts.StopGrace)
+	mb.loop.PostControl(hardStop{})
+}
+
+func (mb *mailbox) closeGate() {
+	if !mb.gate.CompareAndSwap(gateOpen, gateStopping) {
+		return
+	}
+	stop := mb.stopEvent()
+	stop.mu.Lock()
+	stop.settle(nil)
+}
+
+// look is how far apart the looks at a stuck turn are: a turn is taken over
+// only if two of them see it.
+const look = 10 * time.Millisecond
+
+// giveUpAfter takes the loop from turns that are still stuck after d. It is
+// set once for each end of an incarnation.
+func (mb *mailbox) giveUpAfter(d time.Duration) {
+	e := &mb.ending
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.over || e.last != nil {
+		return
+	}
+	e.round++
+	round := e.round
+	e.deadline = time.Now().Add(d)
+	e.last = time.AfterFunc(d, func() { mb.giveUp(round, loop.Turn{}, look) })
+}
+
+// calm ends that: all tasks have ended.
+func (mb *mailbox) calm() {
+	e := &mb.ending
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.round++
+	if e.last != nil {
+		e.last.Stop()
+		e.last = nil
+	}
+}
+
+// remaining is what is left of the time until giving up.
+func (mb *mailbox) remaining() time.Duration {
+	e := &mb.ending
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.last == nil {
+		return mb.opts.StopGrace
+	}
+	return max(0, time.Until(e.deadline))
+}
+
+// giveUp looks for a stuck turn, again and again until all tasks have ended,
+// and takes over one that it has seen before.
+func (mb *mailbox) giveUp(round uint64, seen loop.Turn, pause time.Duration) {
+	e := &mb.ending
+	e.mu.Lock()
+	stale := e.round != round
+	e.mu.Unlock()
+	if stale {
+		return
+	}
+	turn, stuck := mb.loop.InUser()
+	if stuck && turn == seen {
+		mb.loop.Takeover(turn)
+		turn, pause = loop.Turn{}, look
+	}
+	mb.loop.PostControl(force{})
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.round == round {
+		e.last = time.AfterFunc(pause, func() { mb.giveUp(round, turn, min(2*pause, time.Second)) })
+	}
+}
+
+// forced is the deadline as the loop sees it: Cleanups end, too, and
+// offloaded functions are waited for no longer.
+func (mb *mailbox) forced() {
+	if mb.life.phase != phaseUnwinding && mb.life.phase != phaseHooks {
+		return
+	}
+	mb.cleanups.endAll(because(mb.life.reason, ErrTimeout))
+	if n := mb.offloaded.Swap(0); n > 0 {
+		mb.logger().Error("actors: offloaded functions did not return when their context ended; they are abandoned", "functions", n)
+	}
+	mb.advance()
+}
+
+// abandoned is the end of a task whose turn was taken over. Go can end no
+// goroutine: it goes on, but its awaits and its answers fail.
+func (mb *mailbox) abandoned(t *Task) {
+	cause := mb.life.reason
+	if cause == nil {
+		cause = ErrStopped
+	}
+	t.cancel(cause)
+	mb.logger().Error("actors: a task did not return when it was told to end; it is abandoned, and goes on without its loop",
+		"task", t.name(), "stack", string(t.lt.Stack()))
+}
+
+// cleanups are the running Cleanups of a worker.
+type cleanups struct {
+	mu  sync.Mutex
+	all map[*Task]struct{}
+}
+
+func (c *cleanups) add(t *Task) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.all == nil {
+		c.all = map[*Task]struct{}{}
+	}
+	c.all[t] = struct{}{}
+}
+
+func (c *cleanups) remove(t *Task) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.all, t)
+}
+
+func (c *cleanups) endAll(cause error) {
+	c.mu.Lock()
+	var all []*Task
+	for t := range c.all {
+		all = append(all, t)
+	}
+	c.mu.Unlock()
+	for _, t := range all {
+		t.cancel(cause)
+	}
+}
+
+// status answers a messages.StatusRequest.
+func (mb *mailbox) status() *messages.Status {
+	state := mb.life.phase.String()
+	if mb.gate.Load() == gateStopping && mb.life.phase == phaseRunning {
+		state = "stopping"
+	}
+	return &messages.Status{
+		Worker: mb.pid.String(), State: state, Incarnation: mb.life.incarnation,
+		Queued: mb.counts.queued(), InFlight: int64(mb.loop.InFlight()), Counts: mb.counts.snapshot(),
+	}
+}

@@ -1,0 +1,148 @@
+package actors
+
+import (
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/internal/loop"
+)
+
+// system is what all workers and futures of one actor system share. It is
+// registered as a process of the actor system, under replyID, which decides
+// who makes it and lets it live as long.
+type system struct {
+	as    *actor.ActorSystem
+	pool  *loop.Pool
+	clock clock
+	token string // of messages.Stop
+
+	mu      sync.RWMutex
+	workers map[string]*mailbox // by PID id
+
+	cache     [256]atomic.Pointer[cached] // of workers, by PID pointer
+	replies   replies
+	offloads  offloads
+	exclusive atomic.Int64 // workers that are held by an Exclusive task or at MaxInFlight
+	rings     sync.Mutex   // taken to decide that a ring has closed
+}
+
+// cached remembers that a PID, the very object, is a worker's. It is dropped
+// when the worker ends.
+type cached struct {
+	pid *actor.PID
+	mb  *mailbox
+}
+
+// attached lists the systems that have workers, so that a call finds its
+// system in a few nanoseconds instead of the 50 of the process registry.
+// Actor systems have extensions for this, but reading one races with its
+// registration. It holds nothing that its workers do not hold anyway.
+var attached struct {
+	mu   sync.Mutex
+	list atomic.Pointer[[]*system]
+}
+
+func systemOf(as *actor.ActorSystem) *system {
+	if list := attached.list.Load(); list != nil {
+		for _, s := range *list {
+			if s.as == as {
+				return s
+			}
+		}
+	}
+	if p, ok := as.ProcessRegistry.GetLocal(replyID); ok {
+		return p.(*replyProcess).sys
+	}
+	s := &system{as: as, pool: loop.NewPool(), token: newToken(), workers: map[string]*mailbox{}}
+	s.clock.init(s.pool)
+	s.replies.init(s)
+	if _, added := as.ProcessRegistry.Add(&replyProcess{sys: s}, replyID); !added {
+		p, _ := as.ProcessRegistry.GetLocal(replyID)
+		return p.(*replyProcess).sys
+	}
+	return s
+}
+
+// add makes mb known as the worker of its PID.
+func (s *system) add(mb *mailbox) {
+	s.mu.Lock()
+	s.workers[mb.pid.Id] = mb
+	first := len(s.workers) == 1
+	s.mu.Unlock()
+	if first {
+		attached.mu.Lock()
+		defer attached.mu.Unlock()
+		s.setAttached()
+	}
+}
+
+// remove forgets a worker that has ended.
+func (s *system) remove(mb *mailbox) {
+	s.mu.Lock()
+	if s.workers[mb.pid.Id] == mb {
+		delete(s.workers, mb.pid.Id)
+	}
+	last := len(s.workers) == 0
+	s.mu.Unlock()
+	for i := range s.cache {
+		if c := s.cache[i].Load(); c != nil && c.mb == mb {
+			s.cache[i].CompareAndSwap(c, nil)
+		}
+	}
+	if last {
+		s.clock.clean()
+		attached.mu.Lock()
+		defer attached.mu.Unlock()
+		s.setAttached()
+	}
+}
+
+// setAttached puts s into the list if it has workers, and takes it out if it
+// has none. With attached.mu held.
+func (s *system) setAttached() {
+	s.mu.RLock()
+	n := len(s.workers)
+	s.mu.RUnlock()
+	var list []*system
+	if old := attached.list.Load(); old != nil {
+		for _, o := range *old {
+			if o != s {
+				list = append(list, o)
+			}
+		}
+	}
+	if n > 0 {
+		list = append(list, s)
+	}
+	attached.list.Store(&list)
+}
+
+// worker returns the mailbox of a local worker, or nil.
+func (s *system) worker(pid *actor.PID) *mailbox {
+	slot := &s.cache[uintptr(unsafe.Pointer(pid))>>5%uintptr(len(s.cache))]
+	if c := slot.Load(); c != nil && c.pid == pid {
+		return c.mb
+	}
+	if !s.local(pid) {
+		return nil
+	}
+	s.mu.RLock()
+	mb := s.workers[pid.Id]
+	s.mu.RUnlock()
+	if mb != nil {
+		c := &cached{pid, mb}
+		slot.Store(c)
+		if mb.gate.Load() == gateStopped { // ended meanwhile
+			slot.CompareAndSwap(c, nil)
+		}
+	}
+	return mb
+}
+
+// local reports whether the PID is of this process.
+func (s *system) local(pid *actor.PID) bool {
+	return pid.Address == "nonhost" || pid.Address == s.as.ProcessRegistry.Address
+}

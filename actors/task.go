@@ -1,0 +1,361 @@
+package actors
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/internal/loop"
+)
+
+// Task is one message or one submitted function that a worker works on: the
+// Proto.Actor context of it, which can also await.
+//
+// Message, Sender, Respond and the headers stay those of the task's own
+// message across awaits; in a function that was started from a handler they
+// are the handler's. A Task belongs to the goroutine that its function was
+// called on: use it nowhere else, and not after the function has returned.
+// A task must not return, nor await, on a goroutine locked to its thread by
+// [runtime.LockOSThread]: the Go runtime ends the process. Do such work in
+// [Offload].
+type Task struct {
+	actorContext // the actor's, shared by all its tasks
+
+	lt  loop.Task
+	sys *system
+	mb  *mailbox     // the worker's; nil for a carrier
+	inc *incarnation // it runs in; nil before it starts
+
+	res completer // its future; nil: nobody asked for one
+
+	// cause is why the task has been ended, once it has.
+	cause atomic.Pointer[error]
+	ext   atomic.Pointer[scope] // made when needed
+
+	msg    any                    // the message, or nil
+	env    *actor.MessageEnvelope // its envelope, if it came in one
+	origin *Task                  // whose message it works on; nil: its own
+
+	await    atomic.Pointer[core] // what it awaits
+	node     *node                // its place in that
+	view     *Task                // of a Cleanup: the task whose coroutine it uses
+	lifetime lifetime
+	outcome  outcome
+	posted   atomic.Bool // it has been posted to a mailbox
+
+	startedBy *Task // the top of the chain of Start parents; nil: itself
+	why       error // an OnStop hook's: what context.Cause says
+	noAwait   bool  // awaits fail with why
+	exclusive bool  // it holds the loop
+	handling  bool  // its handler has been called
+	responded bool  // an answer was sent to its sender's PID
+	failure   error // what its worker has failed of
+}
+
+// actorContext is embedded under another name than Context, which is a method
+// of Task.
+type actorContext = actor.Context
+
+// outcome is how the user code of a task ended.
+type outcome uint8
+
+const (
+	outcomeFinished outcome = iota
+	outcomeFailed
+	outcomeCanceled // something else had decided its future, or ended it
+	outcomeNeverRan
+	outcomeDeadLetter
+)
+
+// lifetime says what a task is to its worker.
+type lifetime uint8
+
+const (
+	offered  lifetime = iota // work from outside: counted
+	child                    // of Start
+	internal                 // setup, Main, Background, hooks
+	carrier                  // a request to somebody who is no worker of ours: never runs here
+)
+
+// body is what every kind of task implements beside loop.Body.
+type body interface {
+	loop.Body
+	task() *Task
+	label() string
+}
+
+func (t *Task) task() *Task { return t }
+
+// name is the task's name in logs and reports.
+func (t *Task) name() string {
+	if s := t.ext.Load(); s != nil && s.name != "" {
+		return s.name
+	}
+	if b, ok := t.lt.Body.(body); ok {
+		return b.label()
+	}
+	return "task"
+}
+
+// funcName is the default name of a task that runs fn.
+func funcName(fn any) string {
+	f := runtime.FuncForPC(reflect.ValueOf(fn).Pointer())
+	if f == nil {
+		return "func"
+	}
+	name := f.Name()
+	return name[strings.LastIndexByte(name, '/')+1:]
+}
+
+// begin is called first in a task's turn. false: the task must not run.
+func (t *Task) begin() bool {
+	mb := t.mb
+	if t.lifetime == offered {
+		mb.counts.taken.Add(1)
+	}
+	t.sys, t.actorContext = mb.sys, mb.ctx
+	if t.inc = mb.inc.Load(); t.why != nil {
+		t.inc = &incarnation{n: t.inc.n} // a hook outlives its incarnation's end
+	}
+	if mb.opts.MaxInFlight > 0 && t.lifetime == offered {
+		mb.inFlight.add(t)
+	}
+	if t.ended() != nil && !t.noAwait || t.res != nil && t.res.base().done.Load() {
+		t.outcome = outcomeNeverRan
+		return false
+	}
+	mb.enterTask(t)
+	return true
+}
+
+// caught is deferred around the user code of a task whose panic concerns its
+// future alone.
+func (t *Task) caught() {
+	if p := recover(); p != nil {
+		err := newPanicError(p)
+		t.concluded(t.res.fail(err), err)
+	}
+}
+
+// concluded notes how a task's user code ended: with err, and whether that
+// decided its future.
+func (t *Task) concluded(decided bool, err error) {
+	switch {
+	case !decided:
+		t.outcome = outcomeCanceled
+	case err != nil:
+		t.outcome = outcomeFailed
+	default:
+		t.outcome = outcomeFinished
+	}
+}
+
+// ended returns why the task was ended, or nil.
+func (t *Task) ended() error {
+	if t.noAwait {
+		return t.why
+	}
+	if p := t.cause.Load(); p != nil {
+		return *p
+	}
+	if t.inc != nil {
+		if p := t.inc.cause.Load(); p != nil {
+			return *p
+		}
+	}
+	return nil
+}
+
+// current panics unless the task is the one that runs: it names the misuse.
+func (t *Task) current(what string) {
+	if t.view != nil {
+		t = t.view
+	}
+	switch {
+	case t.lt.Running():
+	case t.lt.Ended():
+		panic(fmt.Sprintf("actors: %s called with the Task of %s, which has returned: a Task must not outlive its function", what, t.name()))
+	case t.lt.Suspended():
+		panic(fmt.Sprintf("actors: %s called with the Task of %s, which is suspended: it is another task's, or used from another goroutine", what, t.name()))
+	default:
+		panic(fmt.Sprintf("actors: %s called with the Task of %s, which has not started", what, t.name()))
+	}
+}
+
+// Await gives the loop back until f is complete, and returns its result.
+// Other tasks of the worker run meanwhile; its state may be another one
+// afterwards.
+//
+// Once the task itself has been ended, by a cancel, its budget, a restart or
+// a stop, Await returns that error at once, at every call and even if f is
+// complete. An await that would close a ring of workers waiting for each
+// other returns a [*DeadlockError].
+func Await[T any](t *Task, f *Future[T]) (T, error) {
+	if err := t.awaitCore(&f.core, "Await"); err != nil {
+		var zero T
+		return zero, err
+	}
+	return f.val, f.look()
+}
+
+// awaitCore returns nil when c is done, and else why the task was ended.
+func (t *Task) awaitCore(c *core, what string) error {
+	t.current(what)
+	if err := t.ended(); err != nil {
+		return err
+	}
+	if c.done.Load() {
+		return nil
+	}
+	if t.res != nil && t.res.base() == c {
+		panic("actors: " + what + ": task " + t.name() + " awaits its own future, which completes when it returns")
+	}
+	if err := t.closesRing(c); err != nil {
+		return err
+	}
+	top := t.top()
+	top.await.Store(c)
+	err := t.suspend(c, 0)
+	top.await.Store(nil)
+	return err
+}
+
+func (t *Task) waitNode() *node {
+	if t.node == nil {
+		t.node = new(node)
+	}
+	return t.node
+}
+
+// suspend is the one way in which a task waits: for c, if that is not nil, or
+// until a time, if that is not zero; for neither, it only gives the others a
+// turn. It returns the reason, at once, when the task is ended.
+func (t *Task) suspend(c *core, until time.Duration) error {
+	lt := t.coroutine()
+	for {
+		seq, ok := lt.Arm()
+		if !ok { // the turn was taken over: there is no loop to give back
+			if err := t.ended(); err != nil {
+				return err
+			}
+			return ErrStopped
+		}
+		var w *node
+		enlisted := true
+		if c != nil {
+			w = t.waitNode()
+			w.task, w.seq = lt, seq
+			enlisted = c.wait(w)
+		}
+		var timer *loop.Timer
+		switch {
+		case !enlisted || t.ended() != nil: // a cancel before Arm woke nobody
+			if lt.Disarm(seq) {
+				if c != nil {
+					c.forget(w)
+				}
+				return t.ended()
+			}
+		case until > 0:
+			timer = lt.Loop().AddTimer(until-t.sys.pool.Now(), lt, seq)
+		case c == nil:
+			lt.Wake(seq)
+		}
+		lt.Park()
+		t.mb.enterTask(t)
+		err := t.ended()
+		done := c != nil && c.done.Load()
+		if c != nil && !done {
+			c.forget(w)
+		}
+		if timer != nil && (err != nil || done) {
+			lt.OnLoop(func() { lt.Loop().RemoveTimer(timer) })
+		}
+		if err != nil || done || until > 0 && t.sys.pool.Now() >= until || c == nil && until == 0 {
+			return err
+		}
+	}
+}
+
+// coroutine is the task whose coroutine this one runs on: itself, but for a
+// Cleanup.
+func (t *Task) coroutine() *loop.Task { return &t.top().lt }
+
+// Sleep gives the loop back for d (at once, but still giving others a turn,
+// if d is not positive).
+func (t *Task) Sleep(d time.Duration) error {
+	_, err := t.sleep(d, false, "Sleep")
+	return err
+}
+
+// SleepOrStop sleeps for d or until the worker is told to stop, and says
+// which: the loop of a background task that ends gracefully.
+//
+//	for stopping := false; !stopping; {
+//		…
+//		if stopping, err = t.SleepOrStop(time.Second); err != nil {
+//			return err
+//		}
+//	}
+func (t *Task) SleepOrStop(d time.Duration) (stopping bool, err error) {
+	return t.sleep(d, true, "SleepOrStop")
+}
+
+func (t *Task) sleep(d time.Duration, orStop bool, what string) (stopping bool, err error) {
+	t.current(what)
+	if err := t.ended(); err != nil {
+		return false, err
+	}
+	var stop *core
+	if orStop {
+		if stop = t.mb.stopEvent(); stop.done.Load() {
+			return true, nil
+		}
+	}
+	if d <= 0 {
+		err = t.suspend(nil, 0)
+	} else {
+		err = t.suspend(stop, max(t.sys.pool.Now()+d, d)) // an overflow is for ever
+	}
+	return orStop && err == nil && stop.done.Load(), err
+}
+
+// Yield lets all that is ready to run on the worker run first.
+func (t *Task) Yield() error {
+	t.current("Yield")
+	if err := t.ended(); err != nil {
+		return err
+	}
+	return t.suspend(nil, 0)
+}
+
+// Context returns a context that ends with the task: when it returns, when it
+// is cancelled, when its budget is used up and when its worker restarts or
+// stops. [context.Cause] says why: ErrCanceled, ErrTimeout, ErrRestarted or
+// ErrStopped. It carries the values of WithContext's.
+func (t *Task) Context() context.Context { return t.scope().context(t) }
+
+// Stopping returns a channel that is closed when the worker is told to stop:
+// the stop event. The task may go on for the grace period.
+func (t *Task) Stopping() <-chan struct{} { return t.mb.stopEvent().readyChan() }
+
+// StopRequested reports whether the worker has been told to stop.
+func (t *Task) StopRequested() bool { return t.mb.stopEvent().done.Load() }
+
+// Exit ends the worker when the task has returned: with a nil reason as a
+// Main that returns nil does, gracefully; with an error as a failure, which
+// the supervisor decides about.
+func (t *Task) Exit(reason error) {
+	t.current("Exit")
+	if reason == nil {
+		t.mb.requestStop(t.mb.opts.StopGrace)
+		return
+	}
+	t.top().failure = reason
+}

@@ -1,0 +1,246 @@
+package actors
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/internal/loop"
+	"github.com/protoloop/protoloop/messages"
+)
+
+// Worker is what setup registers handlers and background work with. It
+// embeds the actor's context, for instance to spawn children. Every
+// incarnation of the worker has its own, and setup runs for each: that is
+// where the state lives that a restart has to throw away.
+type Worker struct {
+	actor.Context
+	mb         *mailbox
+	handlers   map[reflect.Type]*handler
+	background []*backgroundTask
+	onStop     []func(t *Task) error
+	hasMain    bool
+	sealed     bool // setup has returned
+}
+
+// handler is what runs for messages of one type.
+type handler struct {
+	call      func(t *Task)
+	exclusive bool
+	oneWay    bool
+}
+
+// HandlerOption changes a handler.
+type HandlerOption struct{ exclusive bool }
+
+// Exclusive lets nothing else run while the handler awaits: no other message
+// of the worker starts and no other task goes on until it returns, but for
+// what it starts itself with [Start]. Use it where state must not change
+// across an await.
+//
+// Workers that wait for each other in a ring, because each is held by an
+// Exclusive handler, are found when the ring closes: that await returns a
+// [*DeadlockError].
+func Exclusive() HandlerOption { return HandlerOption{exclusive: true} }
+
+func (w *Worker) open(what string) {
+	if w.sealed {
+		panic("actors: " + what + " called after setup has returned: register everything in setup")
+	}
+}
+
+func (w *Worker) register(typ reflect.Type, what string, h *handler, opts []HandlerOption) {
+	w.open(what)
+	if _, twice := w.handlers[typ]; twice {
+		panic(fmt.Sprintf("actors: %s: a second handler for %s", what, typ))
+	}
+	for _, o := range opts {
+		h.exclusive = h.exclusive || o.exclusive
+	}
+	w.handlers[typ] = h
+}
+
+// Handle registers the handler of requests of type Req. What it returns is
+// the answer: a value, or an error, which is no failure of the worker. A
+// panic fails the asker and the worker.
+//
+// Req is matched against the exact dynamic type of the message; an interface
+// type panics, as does a second handler for the same type.
+func Handle[Req, Resp any](w *Worker, h func(t *Task, req Req) (Resp, error), opts ...HandlerOption) {
+	typ := messageType[Req]("Handle")
+	w.register(typ, "Handle", &handler{call: func(t *Task) {
+		v, err := h(t, t.msg.(Req))
+		if f, same := t.res.(*Future[Resp]); same { // no boxing
+			t.concluded(f.resolve(v, err), err)
+			return
+		}
+		t.reply(v, err)
+	}}, opts)
+}
+
+// On registers the handler of one-way messages of type Req, or of
+// *actor.Terminated. Its error is logged. It may answer a request by
+// t.Respond, pass it on by t.Forward, or keep t.Sender() for later; if it
+// returns an error the asker gets that.
+func On[Req any](w *Worker, h func(t *Task, msg Req) error, opts ...HandlerOption) {
+	typ := messageType[Req]("On")
+	w.register(typ, "On", &handler{oneWay: true, call: func(t *Task) {
+		if err := h(t, t.msg.(Req)); err != nil {
+			t.reply(nil, err)
+			if t.res != nil && t.outcome == outcomeFailed {
+				return
+			}
+		} else {
+			t.concludedOneWay(nil)
+		}
+	}}, opts)
+}
+
+func messageType[Req any](what string) reflect.Type {
+	typ := reflect.TypeFor[Req]()
+	if typ.Kind() == reflect.Interface {
+		panic(fmt.Sprintf("actors: %s: %s is an interface; handlers are found by the exact type of the message", what, typ))
+	}
+	return typ
+}
+
+// Background runs a task beside the handlers, from the end of setup on. A
+// nil return ends that part only; an error or a panic fails the worker. When
+// the worker is told to stop it should return: see [Task.SleepOrStop].
+func (w *Worker) Background(name string, run func(t *Task) error) {
+	w.open("Background")
+	w.background = append(w.background, newBackground(w.mb, name, run, false))
+}
+
+// Main runs the task that the worker lives for: when it returns nil the
+// worker stops gracefully, an error or a panic fails it (asyncio.run). There
+// is at most one.
+func (w *Worker) Main(run func(t *Task) error) {
+	w.open("Main")
+	if w.hasMain {
+		panic("actors: Main called twice")
+	}
+	w.hasMain = true
+	w.background = append(w.background, newBackground(w.mb, "main", run, true))
+}
+
+// OnStop runs f when this incarnation ends, however it does, after all its
+// tasks have ended: the last registered first, each once. Its task can await;
+// its context lives for what is left of StopGrace, and [context.Cause] of it
+// says at once why the worker ends: ErrRestarted or ErrStopped, with what led
+// to it. An error is logged.
+func (w *Worker) OnStop(f func(t *Task) error) {
+	w.open("OnStop")
+	w.onStop = append(w.onStop, f)
+}
+
+// backgroundTask is a Background or a Main.
+type backgroundTask struct {
+	Task
+	what string
+	main bool
+	f    func(t *Task) error
+}
+
+func newBackground(mb *mailbox, name string, f func(t *Task) error, main bool) *backgroundTask {
+	u := &backgroundTask{what: name, main: main, f: f}
+	u.mb, u.sys, u.lifetime = mb, mb.sys, internal
+	u.lt.Body = u
+	return u
+}
+
+func (u *backgroundTask) label() string { return u.what }
+
+func (u *backgroundTask) Run(*loop.Task) {
+	t := &u.Task
+	if !t.begin() {
+		return
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			t.failure = newPanicError(p)
+		}
+	}()
+	u.returned(u.f(t))
+}
+
+func (u *backgroundTask) returned(err error) {
+	t := &u.Task
+	switch {
+	case t.ended() != nil: // told to end, and did
+	case err != nil:
+		t.failure = fmt.Errorf("actors: %s: %w", u.what, err)
+	case u.main:
+		t.mb.requestStop(t.mb.opts.StopGrace)
+	}
+}
+
+func (u *backgroundTask) Done(lt *loop.Task, how loop.How) {
+	if how == loop.Exited {
+		u.failure = fmt.Errorf("actors: %s: %w", u.what, ErrGoexit)
+	}
+	u.Task.Done(lt, how)
+}
+
+// workerActor is the engine's actor of a worker.
+type workerActor struct {
+	setup func(w *Worker) error
+	w     *Worker
+}
+
+// Receive is never called by the loop; only an engine without our mailbox
+// would.
+func (a *workerActor) Receive(c actor.Context) {
+	if _, ok := c.Message().(*actor.Started); ok {
+		panic("actors: the props of a worker were given another mailbox: leave WithMailbox out")
+	}
+}
+
+// receive handles a message of the worker.
+func (a *workerActor) receive(t *Task) {
+	if a.w == nil { // setup is yet to run: the user's middleware sees Started
+		return
+	}
+	h := a.w.handlers[reflect.TypeOf(t.msg)]
+	if h == nil {
+		a.unhandled(t)
+		return
+	}
+	if h.exclusive {
+		t.holdLoop()
+	}
+	h.call(t)
+}
+
+// unhandled is for a message without a handler.
+func (a *workerActor) unhandled(t *Task) {
+	switch t.msg.(type) {
+	case *messages.StatusRequest:
+		t.reply(t.mb.status(), nil)
+		return
+	case *actor.Started, *actor.Stopping, *actor.Stopped, *actor.Restarting,
+		*actor.Terminated, *actor.ReceiveTimeout, actor.AutoRespond:
+		return
+	}
+	err := fmt.Errorf("%w: worker %s has no handler for %T", ErrUnhandled, t.mb.pid.Id, t.msg)
+	if t.res != nil || t.env != nil && t.env.Sender != nil {
+		t.reply(nil, err)
+		return
+	}
+	t.outcome = outcomeDeadLetter
+	t.mb.logger().Warn("actors: dead letter: " + err.Error())
+	t.deadLetter()
+}
+
+// runSetup makes the worker of a new incarnation.
+func (a *workerActor) runSetup(mb *mailbox, ctx actor.Context) error {
+	if a.setup == nil {
+		return errors.New("actors: a worker without setup")
+	}
+	a.w = &Worker{Context: ctx, mb: mb, handlers: map[reflect.Type]*handler{}}
+	mb.worker = a.w
+	defer func() { a.w.sealed = true }()
+	return a.setup(a.w)
+}
