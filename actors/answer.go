@@ -6,14 +6,6 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// of is the task whose message t works on.
-func (t *Task) of() *Task {
-	if t.origin != nil {
-		return t.origin
-	}
-	return t
-}
-
 // Message is the task's message; nil in a submitted function.
 func (t *Task) Message() any { return t.of().msg }
 
@@ -104,7 +96,7 @@ func (t *Task) reply(v any, err error) {
 // oneWay is the end of a handler whose message wants no answer.
 func (t *Task) oneWay(err error) {
 	t.concludedOneWay(err)
-	if err != nil && t.failure == nil && t.outcome == outcomeFailed {
+	if err != nil && t.failure() == nil && t.outcome == outcomeFailed {
 		t.mb.logger().Error("actors: a one-way message failed", "task", t.name(), "error", err)
 	}
 }

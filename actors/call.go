@@ -165,7 +165,7 @@ func (t *Task) bind(from *Task, opts []CallOption, timeout time.Duration) bool {
 		case setContext:
 			ctx = o.ctx
 		case setName:
-			sc.name = o.name
+			sc.set().name = o.name
 		}
 	}
 	now := t.sys.pool.Now()
@@ -176,7 +176,10 @@ func (t *Task) bind(from *Task, opts []CallOption, timeout time.Duration) bool {
 		}
 		own = max(own, 1)
 	}
-	sc.deadline, sc.base = own, ctx
+	sc.deadline = own
+	if ctx != nil {
+		sc.set().base = ctx
+	}
 	if from != nil && !from.adopt(t) {
 		return false
 	}
@@ -188,7 +191,7 @@ func (t *Task) bind(from *Task, opts []CallOption, timeout time.Duration) bool {
 		t.sys.clock.add(own, t)
 	}
 	if ctx != nil {
-		sc.stopBase = context.AfterFunc(ctx, func() { t.cancel(contextCause(ctx)) })
+		sc.set().stopBase = context.AfterFunc(ctx, func() { t.cancel(contextCause(ctx)) })
 		if ctx.Err() != nil {
 			t.cancel(contextCause(ctx))
 			return false

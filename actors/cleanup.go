@@ -32,18 +32,12 @@ func Cleanup(t *Task, grace time.Duration, fn func(t *Task) error) error {
 // newCleanup makes a task that uses the coroutine of t and shares its
 // message, but not its end.
 func newCleanup(t *Task, fn func(t *Task) error) *Task {
-	u := &Task{actorContext: t.actorContext, mb: t.mb, sys: t.sys, lifetime: internal, origin: t.of(), view: t.top()}
+	u := &Task{actorContext: t.actorContext, mb: t.mb, sys: t.sys, lifetime: internal}
+	s := u.scope()
+	s.origin, s.set().view = t.of(), t.top()
 	u.lt.Body = &cleanupBody{u, fn}
 	t.mb.cleanups.add(u)
 	return u
-}
-
-// top is the task that has a coroutine of its own.
-func (t *Task) top() *Task {
-	if t.view != nil {
-		return t.view
-	}
-	return t
 }
 
 // cleanupBody gives a Cleanup its name; it never runs by itself.

@@ -97,7 +97,7 @@ func (h *deadlines) fire() {
 	h.arm()
 	h.mu.Unlock()
 	for _, t := range due {
-		if !t.gone() {
+		if !t.ext.Load().gone.Load() {
 			t.cancel(ErrTimeout)
 		}
 	}
@@ -106,7 +106,7 @@ func (h *deadlines) fire() {
 func (h *deadlines) clean() {
 	kept := h.heap[:0]
 	for _, d := range h.heap {
-		if !d.task.gone() {
+		if !d.task.ext.Load().gone.Load() {
 			kept = append(kept, d)
 		}
 	}

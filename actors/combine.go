@@ -17,7 +17,8 @@ func All[T any](fs ...*Future[T]) *Future[[]T] {
 		all.resolve([]T{}, nil)
 		return all
 	}
-	all.deps = make([]*core, len(fs))
+	deps := make([]*core, len(fs))
+	all.more = &coreMore{deps: deps}
 	nodes := make([]node, len(fs)) // one allocation for all
 	var left atomic.Int64
 	left.Store(int64(len(fs)))
@@ -35,26 +36,13 @@ func All[T any](fs ...*Future[T]) *Future[[]T] {
 		}
 	}
 	for i, f := range fs {
-		all.deps[i] = &f.core
+		deps[i] = &f.core
 		nodes[i].f = member(f)
 	}
 	for i, f := range fs {
 		f.call(&nodes[i])
 	}
 	return all
-}
-
-// cancelDep cancels a member of a combined future.
-func (c *core) cancelDep() {
-	if c.done.Load() {
-		return
-	}
-	if c.owner != nil {
-		c.owner.cancel(ErrCanceled)
-	}
-	for _, d := range c.deps {
-		d.cancelDep()
-	}
 }
 
 // AsCompleted yields the fs, each with its index, in the order in which they

@@ -78,13 +78,13 @@ func (t *Task) closesRing(c *core) error {
 	}
 	t.sys.rings.Lock()
 	defer t.sys.rings.Unlock()
-	top := t.top()
-	top.await.Store(c)
+	top, w := t.top(), t.waitNode()
+	w.awaits.Store(c)
 	r := ring{self: top, seen: map[*Task]bool{}}
 	if !r.waitsForSelf(top, c) || !r.holds() {
 		return nil
 	}
-	top.await.Store(nil)
+	w.awaits.Store(nil)
 	path := []*actor.PID{top.mb.pid}
 	for _, mb := range r.path {
 		if mb.pid != path[len(path)-1] {
@@ -114,7 +114,7 @@ type edge struct {
 
 func (r *ring) holds() bool {
 	for _, e := range r.edges {
-		if e.core != nil && (e.task.await.Load() != e.core || e.core.done.Load()) {
+		if e.core != nil && (e.task.awaited() != e.core || e.core.done.Load()) {
 			return false
 		}
 		if e.mb != nil && e.mb.holder.Load() != e.task {
@@ -131,8 +131,8 @@ func (r *ring) waitsForSelf(t *Task, c *core) bool {
 		return false
 	}
 	r.edges = append(r.edges, edge{task: t, core: c})
-	if len(c.deps) > 0 { // All: one that does not complete is enough
-		for _, d := range c.deps {
+	if c.more != nil && len(c.more.deps) > 0 { // All: one that does not complete is enough
+		for _, d := range c.more.deps {
 			if d.owner != nil && !d.done.Load() && r.needsSelf(d.owner) {
 				return true
 			}
@@ -186,14 +186,14 @@ func (r *ring) blocked(w *Task, mb *mailbox) bool {
 	if !w.lt.Suspended() {
 		return false
 	}
-	c := w.await.Load()
+	c := w.awaited()
 	return c != nil && r.waitsForSelf(w, c)
 }
 
-// head is the top of the chain of Start parents.
-func (t *Task) head() *Task {
-	if t.startedBy != nil {
-		return t.startedBy
+// awaited is what the task awaits, or nil. Any goroutine.
+func (t *Task) awaited() *core {
+	if w := t.wait.Load(); w != nil {
+		return w.awaits.Load()
 	}
-	return t
+	return nil
 }

@@ -21,17 +21,21 @@ type Future[T any] struct {
 	val T
 }
 
-// core is the part of a future that does not depend on its type.
+// core is the part of a future that does not depend on its type. It is small,
+// because there is one for every call.
 type core struct {
 	mu    sync.Mutex
-	done  atomic.Bool // set under mu, after val and err
+	done  atomic.Bool // set under mu, after the result
 	err   error
 	ready chan struct{} // made when first asked for
-	// waiters are suspended tasks, callbacks are everything else.
-	waiters, callbacks list
-	owner              *Task // the work; nil: there is none to cancel or wait for
-	deps               []*core
-	note               *failureNote // of a failed future nobody has looked at
+	waits *node         // the first of those that wait
+	owner *Task         // the work; nil: there is none to cancel or wait for
+	more  *coreMore     // what few futures have
+}
+
+type coreMore struct {
+	deps []*core      // of a combined future
+	note *failureNote // of a failed one that nobody has looked at
 }
 
 // completer is a Future[T] without its T.
@@ -86,67 +90,79 @@ func nilable[T any]() bool {
 // settle publishes the result; the caller holds mu, and settle unlocks it.
 func (c *core) settle(err error) {
 	if c.err = err; err != nil {
-		c.note = watchFailure(c, err)
+		if n := watchFailure(c, err); n != nil {
+			if c.more == nil {
+				c.more = &coreMore{}
+			}
+			c.more.note = n
+		}
 	}
 	c.done.Store(true)
 	// Tasks are woken under the lock: their nodes are used again as soon as
 	// they run, and waking one never blocks. Callbacks run outside of it.
-	for w := c.waiters.pop(); w != nil; w = c.waiters.pop() {
-		w.task.Wake(w.seq)
+	var calls, last *node
+	for w := c.waits; w != nil; {
+		next := w.next
+		w.linked, w.prev, w.next = false, nil, nil
+		switch {
+		case w.task != nil:
+			w.task.Wake(w.seq)
+		case last == nil:
+			calls, last = w, w
+		default:
+			last.next, last = w, w
+		}
+		w = next
 	}
-	callbacks, ready := c.callbacks, c.ready
-	c.callbacks = list{}
+	c.waits = nil
+	ready := c.ready
 	c.mu.Unlock()
 	if ready != nil {
 		close(ready)
 	}
-	for w := callbacks.pop(); w != nil; w = callbacks.pop() {
-		w.f()
+	for ; calls != nil; calls = calls.next {
+		calls.f()
 	}
 }
 
 // node is something that waits for a future: a task's await, or a callback.
 type node struct {
-	prev, next *node
-	in         *list
+	prev, next *node // the first one's prev is the last
+	linked     bool
 	task       *loop.Task // wake it from await seq …
 	seq        uint32
 	f          func() // … or call this
+
+	awaits atomic.Pointer[core] // what the task awaits, for others to see
 }
 
-// list is a list of nodes, in order of arrival.
-type list struct{ head, tail *node }
-
-func (l *list) push(w *node) {
-	w.prev, w.next, w.in = l.tail, nil, l
-	if l.tail == nil {
-		l.head = w
-	} else {
-		l.tail.next = w
+func (c *core) link(w *node) {
+	w.linked, w.next = true, nil
+	if c.waits == nil {
+		c.waits, w.prev = w, w
+		return
 	}
-	l.tail = w
+	last := c.waits.prev
+	last.next, w.prev = w, last
+	c.waits.prev = w
 }
 
-func (l *list) remove(w *node) {
-	if w.prev == nil {
-		l.head = w.next
-	} else {
+func (c *core) unlink(w *node) {
+	first, last := c.waits, c.waits.prev
+	switch {
+	case w == first:
+		if c.waits = w.next; c.waits != nil {
+			c.waits.prev = last
+		}
+	default:
 		w.prev.next = w.next
+		if w == last {
+			first.prev = w.prev
+		} else {
+			w.next.prev = w.prev
+		}
 	}
-	if w.next == nil {
-		l.tail = w.prev
-	} else {
-		w.next.prev = w.prev
-	}
-	w.prev, w.next, w.in = nil, nil, nil
-}
-
-func (l *list) pop() *node {
-	w := l.head
-	if w != nil {
-		l.remove(w)
-	}
-	return w
+	w.linked, w.prev, w.next = false, nil, nil
 }
 
 // wait adds a task's await; false: the future is done.
@@ -156,7 +172,7 @@ func (c *core) wait(w *node) bool {
 	if c.done.Load() {
 		return false
 	}
-	c.waiters.push(w)
+	c.link(w)
 	return true
 }
 
@@ -164,7 +180,7 @@ func (c *core) wait(w *node) bool {
 func (c *core) call(w *node) {
 	c.mu.Lock()
 	if !c.done.Load() {
-		c.callbacks.push(w)
+		c.link(w)
 		c.mu.Unlock()
 		return
 	}
@@ -175,16 +191,16 @@ func (c *core) call(w *node) {
 // forget takes a node out, if it is in.
 func (c *core) forget(w *node) {
 	c.mu.Lock()
-	if !c.done.Load() && w.in != nil {
-		w.in.remove(w)
+	if w.linked {
+		c.unlink(w)
 	}
 	c.mu.Unlock()
 }
 
 // look is called when somebody sees the result of a completed future.
 func (c *core) look() error {
-	if c.note != nil {
-		c.note.seen.Store(true)
+	if c.err != nil && c.more != nil && c.more.note != nil {
+		c.more.note.seen.Store(true)
 	}
 	return c.err
 }
@@ -259,13 +275,22 @@ func (f *Future[T]) Cancel() bool {
 	if !f.fail(ErrCanceled) {
 		return false
 	}
-	if f.owner != nil {
-		f.owner.cancel(ErrCanceled)
-	}
-	for _, d := range f.deps {
-		d.cancelDep()
-	}
+	f.cancelWork()
 	return true
+}
+
+// cancelWork cancels what the future is the result of.
+func (c *core) cancelWork() {
+	if c.owner != nil {
+		c.owner.cancel(ErrCanceled)
+	}
+	if c.more != nil {
+		for _, d := range c.more.deps {
+			if !d.done.Load() {
+				d.cancelWork()
+			}
+		}
+	}
 }
 
 // Promise is a future that is completed by hand. The zero value is not

@@ -118,7 +118,7 @@ func (mb *mailbox) handle(t *Task) {
 func (t *Task) caughtHandler() {
 	if p := recover(); p != nil {
 		err := newPanicError(p)
-		t.failure = err
+		t.fails(err)
 		t.reply(nil, err)
 	}
 }
@@ -137,8 +137,8 @@ func (t *Task) Done(_ *loop.Task, how loop.How) {
 		mb.count(t, how)
 	}
 	t.over()
-	if t.failure != nil {
-		mb.fail(t)
+	if err := t.failure(); err != nil {
+		mb.fail(t, err)
 	}
 }
 

@@ -36,15 +36,15 @@ func (u *internalTask) Run(*loop.Task) {
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			t.failure = newPanicError(p)
+			t.fails(newPanicError(p))
 		}
 	}()
 	u.run(t)
 }
 
 func (u *internalTask) Done(lt *loop.Task, how loop.How) {
-	if how == loop.Exited && u.failure == nil {
-		u.failure = fmt.Errorf("actors: %s: %w", u.what, ErrGoexit)
+	if how == loop.Exited && u.failure() == nil {
+		u.fails(fmt.Errorf("actors: %s: %w", u.what, ErrGoexit))
 	}
 	if u.done != nil && u.outcome != outcomeNeverRan {
 		u.done(&u.Task, how)
@@ -65,7 +65,7 @@ func (mb *mailbox) newSetup() *internalTask {
 			mb.receiveLifecycle(t)
 		}
 		if err := a.runSetup(mb, mb.ctx); err != nil {
-			t.failure = fmt.Errorf("actors: setup: %w", err)
+			t.fails(fmt.Errorf("actors: setup: %w", err))
 		}
 	})
 	u.msg = started
@@ -77,14 +77,21 @@ func (mb *mailbox) newSetup() *internalTask {
 func (mb *mailbox) newLifecycle(m any) *internalTask {
 	u := mb.newInternal(fmt.Sprintf("%T", m), mb.receiveLifecycle)
 	u.msg = m
+	switch m.(type) {
+	case *actor.Stopping, *actor.Stopped, *actor.Restarting:
+		u.run = func(t *Task) {
+			t.cancel(fmt.Errorf("actors: there is no await in %T: the actor ends", m))
+			mb.receiveLifecycle(t)
+		}
+	}
 	return u
 }
 
 func (mb *mailbox) receiveLifecycle(t *Task) {
 	mb.receive(t)
-	if t.failure != nil && mb.life.phase == phaseHooks {
-		mb.logger().Error("actors: panic in a lifecycle message", "message", typeOf(t.msg), "panic", t.failure)
-		t.failure = nil
+	if err := t.failure(); err != nil && mb.life.phase == phaseHooks {
+		mb.logger().Error("actors: panic in a lifecycle message", "message", typeOf(t.msg), "panic", err, "stack", stackIn(err))
+		t.fails(nil)
 	}
 }
 
@@ -99,8 +106,7 @@ func (mb *mailbox) runHooks() {
 				m = &actor.Stopping{}
 			}
 			u := mb.newLifecycle(m)
-			u.why = fmt.Errorf("actors: no await in %T: the actor ends", m)
-			u.noAwait = true
+			u.scope().set().why = l.reason
 			mb.loop.Go(&u.lt)
 			return
 		}
@@ -111,8 +117,8 @@ func (mb *mailbox) runHooks() {
 				mb.runHook(t, hooks[i])
 			}
 		})
-		u.why = l.reason
 		s := u.scope()
+		s.set().why = l.reason
 		s.deadline = max(mb.sys.pool.Now()+mb.remaining(), 1)
 		mb.sys.clock.add(s.deadline, &u.Task)
 		mb.loop.Go(&u.lt)
@@ -141,16 +147,15 @@ func (mb *mailbox) deliverStopped(m *actor.Stopped) {
 		return
 	}
 	u := mb.newLifecycle(m)
-	u.noAwait, u.why = true, fmt.Errorf("actors: no await in %T: the actor has ended", m)
 	u.actorContext = mb.ctx
 	mb.life.inFrame = false
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		mb.enterTask(&u.Task)
-		mb.receive(&u.Task)
-		if u.failure != nil {
-			mb.logger().Error("actors: panic in Stopped", "panic", u.failure)
+		u.run(&u.Task)
+		if err := u.failure(); err != nil {
+			mb.logger().Error("actors: panic in Stopped", "panic", err, "stack", stackIn(err))
 		}
 	}()
 	timer := time.NewTimer(max(mb.opts.StopGrace, look))

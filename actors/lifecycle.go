@@ -161,10 +161,10 @@ func (mb *mailbox) startIncarnation() {
 // setupDone is the end of setup.
 func (mb *mailbox) setupDone(t *Task) {
 	l := &mb.life
-	if t.failure != nil {
-		if l.ready != nil && l.ready.fail(t.failure) {
+	if err := t.failure(); err != nil {
+		if l.ready != nil && l.ready.fail(err) {
 			l.wantStop = true // Spawn returns the error; there is nobody to restart it for
-			t.failure = nil
+			t.fails(nil)
 			mb.requestHardStop()
 		}
 		return
@@ -190,13 +190,13 @@ func (mb *mailbox) setupDone(t *Task) {
 }
 
 // fail is the failure of the worker by a task that has just ended.
-func (mb *mailbox) fail(t *Task) {
+func (mb *mailbox) fail(t *Task, err error) {
 	if p := mb.life.phase; p != phaseRunning && p != phaseSetup {
-		mb.logger().Error("actors: a task failed while the worker ended", "task", t.name(), "error", t.failure)
+		mb.logger().Error("actors: a task failed while the worker ended", "task", t.name(), "error", err)
 		return
 	}
-	mb.logger().Error("actors: the worker failed", "task", t.name(), "error", t.failure, "stack", stackIn(t.failure))
-	mb.failed(t.failure)
+	mb.logger().Error("actors: the worker failed", "task", t.name(), "error", err, "stack", stackIn(err))
+	mb.failed(err)
 }
 
 // failed suspends the mailbox, ends what is in flight and asks the supervisor

@@ -59,7 +59,7 @@ func Offload[T any](t *Task, fn func(ctx context.Context) (T, error)) *Future[T]
 	}
 	u := &offloaded[T]{fn: fn}
 	u.res, u.sys, u.mb, u.inc = &u.fut, t.sys, t.mb, t.inc
-	u.lifetime, u.origin = carrier, t.of()
+	u.lifetime, u.scope().origin = carrier, t.of()
 	u.fut.owner = &u.Task
 	if !u.bind(t, nil, 0) {
 		return &u.fut

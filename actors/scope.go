@@ -21,18 +21,46 @@ type scope struct {
 	parent     *Task
 	prev, next *Task
 	kids       *Task
-	over       bool // the task has ended; it stays for its kids' sake
-	left       bool // … and has left the tree
+	over       bool        // the task has ended; it stays for its kids' sake
+	left       bool        // … and has left the tree
+	gone       atomic.Bool // the same, for the clock
 
-	deadline time.Duration // reading of the system's clock; 0: none
-	base     context.Context
-	ctx      context.Context
-	end      context.CancelCauseFunc
+	deadline  time.Duration // reading of the system's clock; 0: none
+	origin    *Task         // whose message it works on; nil: its own
+	startedBy *Task         // the top of the chain of Start parents; nil: itself
+	replyTo   *actor.PID    // where answers that are sent to a PID arrive
+	request   atomic.Uint64 // its key in the system's replies; 0: none
+	rare      *rare
+}
+
+// rare is what still fewer tasks have.
+type rare struct {
+	name     string
+	view     *Task           // of a Cleanup: the task whose coroutine it uses
+	why      error           // of an OnStop hook: what context.Cause says
+	failure  error           // what its worker fails of when it has ended
+	base     context.Context // of WithContext
 	stopBase func() bool
+	ctx      context.Context // of Context
+	end      context.CancelCauseFunc
+}
 
-	name    string
-	replyTo *actor.PID    // where answers that are sent to a PID arrive
-	request atomic.Uint64 // its key in the system's replies; 0: none
+var noRare rare
+
+// seldom is for reading.
+func (s *scope) seldom() *rare {
+	if s.rare != nil {
+		return s.rare
+	}
+	return &noRare
+}
+
+// set is for writing; by the task itself, or before others know it.
+func (s *scope) set() *rare {
+	if s.rare == nil {
+		s.rare = new(rare)
+	}
+	return s.rare
 }
 
 func (t *Task) scope() *scope {
@@ -41,6 +69,48 @@ func (t *Task) scope() *scope {
 	}
 	t.ext.CompareAndSwap(nil, &scope{})
 	return t.ext.Load()
+}
+
+// of is the task whose message t works on.
+func (t *Task) of() *Task {
+	if s := t.ext.Load(); s != nil && s.origin != nil {
+		return s.origin
+	}
+	return t
+}
+
+// head is the top of the chain of Start parents.
+func (t *Task) head() *Task {
+	if s := t.ext.Load(); s != nil && s.startedBy != nil {
+		return s.startedBy
+	}
+	return t
+}
+
+// top is the task that has the coroutine on which t runs.
+func (t *Task) top() *Task {
+	if s := t.ext.Load(); s != nil && s.rare != nil && s.rare.view != nil {
+		return s.rare.view
+	}
+	return t
+}
+
+// hookOf is why the incarnation ends whose OnStop hook t is, or nil.
+func (t *Task) hookOf() error {
+	if s := t.ext.Load(); s != nil {
+		return s.seldom().why
+	}
+	return nil
+}
+
+// fails lets the worker fail when the task has ended.
+func (t *Task) fails(err error) { t.scope().set().failure = err }
+
+func (t *Task) failure() error {
+	if s := t.ext.Load(); s != nil {
+		return s.seldom().failure
+	}
+	return nil
 }
 
 // adopt makes child the work of parent: the parent's cancel and its budget
@@ -59,8 +129,8 @@ func (parent *Task) adopt(child *Task) bool {
 	if ps.deadline > 0 && (cs.deadline == 0 || ps.deadline < cs.deadline) {
 		cs.deadline = ps.deadline // the parent's expiry reaches it
 	}
-	if cs.base == nil && ps.base != nil {
-		cs.base = context.WithoutCancel(ps.base)
+	if base := ps.seldom().base; base != nil && cs.seldom().base == nil {
+		cs.set().base = context.WithoutCancel(base)
 	}
 	// Looked at after the child is in: a cancel that came before it missed it.
 	if err := parent.ended(); err != nil {
@@ -82,7 +152,7 @@ func (t *Task) cancel(cause error) {
 	}
 	if s := t.ext.Load(); s != nil {
 		s.mu.Lock()
-		end := s.end
+		end := s.seldom().end
 		var kids []*Task
 		for k := s.kids; k != nil; k = k.ext.Load().next {
 			kids = append(kids, k)
@@ -95,13 +165,10 @@ func (t *Task) cancel(cause error) {
 			k.cancel(cause)
 		}
 	}
-	switch {
-	case t.lifetime == carrier:
+	if t.lifetime == carrier {
 		t.over()
-	case t.view == nil:
-		t.lt.WakeNow()
-	default:
-		t.view.lt.WakeNow()
+	} else {
+		t.coroutine().WakeNow()
 	}
 }
 
@@ -119,7 +186,8 @@ func (t *Task) over() {
 		return
 	}
 	s.over = true
-	end, stopBase, last := s.end, s.stopBase, s.kids == nil
+	rare, last := s.seldom(), s.kids == nil
+	end, stopBase := rare.end, rare.stopBase
 	s.left = last
 	s.mu.Unlock()
 	if stopBase != nil {
@@ -139,6 +207,7 @@ func (t *Task) over() {
 // leave takes a task that is over, and has no kids, out of the tree.
 func (t *Task) leave() {
 	s := t.ext.Load()
+	s.gone.Store(true)
 	t.unanswered(s)
 	p := s.parent
 	if p == nil {
@@ -163,15 +232,6 @@ func (t *Task) leave() {
 	}
 }
 
-// gone reports whether the task and all its kids have ended, so that its
-// deadline is of no interest.
-func (t *Task) gone() bool {
-	s := t.ext.Load()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.over && s.kids == nil
-}
-
 // taskKey finds the task in a context.
 type taskKey struct{}
 
@@ -184,12 +244,13 @@ func taskIn(ctx context.Context) *Task {
 func (s *scope) context(t *Task) context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ctx != nil {
-		return s.ctx
+	r := s.set()
+	if r.ctx != nil {
+		return r.ctx
 	}
 	base := context.Background()
-	if s.base != nil {
-		base = context.WithoutCancel(s.base) // its end arrives as a cancel of the task
+	if r.base != nil {
+		base = context.WithoutCancel(r.base) // its end arrives as a cancel of the task
 	}
 	base = context.WithValue(base, taskKey{}, t)
 	stop := func() {}
@@ -197,23 +258,23 @@ func (s *scope) context(t *Task) context.Context {
 		base, stop = context.WithDeadlineCause(base, t.sys.pool.Time(s.deadline), ErrTimeout)
 	}
 	ctx, end := context.WithCancelCause(base)
-	s.end = func(cause error) {
+	r.end = func(cause error) {
 		if cause == ErrTimeout && s.deadline > 0 && t.sys.pool.Now() >= s.deadline {
 			return // the context's own deadline says so better: by Err, too
 		}
 		end(cause)
 		stop()
 	}
-	if s.ctx = ctx; t.why != nil {
-		s.ctx = newHookContext(ctx, t.why)
+	if r.ctx = ctx; r.why != nil {
+		r.ctx = newHookContext(ctx, r.why)
 	}
 	if inc := t.inc; inc != nil {
 		inc.remember(t)
 	}
 	if err := t.ended(); err != nil {
-		s.end(err)
+		r.end(err)
 	}
-	return s.ctx
+	return r.ctx
 }
 
 // incarnation is one life of a worker, from one start to the next.
@@ -270,7 +331,7 @@ func (inc *incarnation) finish(cause error) {
 	inc.mu.Lock()
 	var ends []context.CancelCauseFunc
 	for t := range inc.ctxs {
-		ends = append(ends, t.ext.Load().end)
+		ends = append(ends, t.ext.Load().rare.end)
 	}
 	open := slices.Collect(maps.Keys(inc.open))
 	inc.mu.Unlock()

@@ -9,7 +9,8 @@ func Start[T any](t *Task, fn func(t *Task) (T, error), opts ...CallOption) *Fut
 	t.current("Start")
 	u := newSubmission(fn)
 	u.sys, u.mb, u.lifetime = t.sys, t.mb, child
-	u.origin, u.startedBy = t.of(), t.top().head()
+	s := u.scope()
+	s.origin, s.startedBy = t.of(), t.top().head()
 	if !u.bind(t, opts, 0) {
 		return &u.fut
 	}

@@ -38,24 +38,17 @@ type Task struct {
 	cause atomic.Pointer[error]
 	ext   atomic.Pointer[scope] // made when needed
 
-	msg    any                    // the message, or nil
-	env    *actor.MessageEnvelope // its envelope, if it came in one
-	origin *Task                  // whose message it works on; nil: its own
+	msg any                    // the message, or nil
+	env *actor.MessageEnvelope // its envelope, if it came in one
 
-	await    atomic.Pointer[core] // what it awaits
-	node     *node                // its place in that
-	view     *Task                // of a Cleanup: the task whose coroutine it uses
-	lifetime lifetime
-	outcome  outcome
-	posted   atomic.Bool // it has been posted to a mailbox
+	wait atomic.Pointer[node] // its place among those that wait for what it awaits
 
-	startedBy *Task // the top of the chain of Start parents; nil: itself
-	why       error // an OnStop hook's: what context.Cause says
-	noAwait   bool  // awaits fail with why
-	exclusive bool  // it holds the loop
-	handling  bool  // its handler has been called
-	responded bool  // an answer was sent to its sender's PID
-	failure   error // what its worker has failed of
+	lifetime  lifetime
+	outcome   outcome
+	posted    atomic.Bool // it has been posted to a mailbox
+	exclusive bool        // it holds the loop
+	handling  bool        // its handler has been called
+	responded bool        // an answer was sent to its sender's PID
 }
 
 // actorContext is embedded under another name than Context, which is a method
@@ -94,8 +87,8 @@ func (t *Task) task() *Task { return t }
 
 // name is the task's name in logs and reports.
 func (t *Task) name() string {
-	if s := t.ext.Load(); s != nil && s.name != "" {
-		return s.name
+	if s := t.ext.Load(); s != nil && s.seldom().name != "" {
+		return s.rare.name
 	}
 	if b, ok := t.lt.Body.(body); ok {
 		return b.label()
@@ -120,13 +113,14 @@ func (t *Task) begin() bool {
 		mb.counts.taken.Add(1)
 	}
 	t.sys, t.actorContext = mb.sys, mb.ctx
-	if t.inc = mb.inc.Load(); t.why != nil {
+	t.inc = mb.inc.Load()
+	if t.lifetime == internal && t.hookOf() != nil {
 		t.inc = &incarnation{n: t.inc.n} // a hook outlives its incarnation's end
 	}
 	if mb.opts.MaxInFlight > 0 && t.lifetime == offered {
 		mb.inFlight.add(t)
 	}
-	if t.ended() != nil && !t.noAwait || t.res != nil && t.res.base().done.Load() {
+	if t.ended() != nil || t.res != nil && t.res.base().done.Load() {
 		t.outcome = outcomeNeverRan
 		return false
 	}
@@ -158,9 +152,6 @@ func (t *Task) concluded(decided bool, err error) {
 
 // ended returns why the task was ended, or nil.
 func (t *Task) ended() error {
-	if t.noAwait {
-		return t.why
-	}
 	if p := t.cause.Load(); p != nil {
 		return *p
 	}
@@ -174,9 +165,7 @@ func (t *Task) ended() error {
 
 // current panics unless the task is the one that runs: it names the misuse.
 func (t *Task) current(what string) {
-	if t.view != nil {
-		t = t.view
-	}
+	t = t.top()
 	switch {
 	case t.lt.Running():
 	case t.lt.Ended():
@@ -219,18 +208,22 @@ func (t *Task) awaitCore(c *core, what string) error {
 	if err := t.closesRing(c); err != nil {
 		return err
 	}
-	top := t.top()
-	top.await.Store(c)
+	w := t.waitNode()
+	w.awaits.Store(c)
 	err := t.suspend(c, 0)
-	top.await.Store(nil)
+	w.awaits.Store(nil)
 	return err
 }
 
+// waitNode is the one of the task's coroutine: it can wait for one thing.
 func (t *Task) waitNode() *node {
-	if t.node == nil {
-		t.node = new(node)
+	t = t.top()
+	w := t.wait.Load()
+	if w == nil {
+		w = new(node)
+		t.wait.Store(w)
 	}
-	return t.node
+	return w
 }
 
 // suspend is the one way in which a task waits: for c, if that is not nil, or
@@ -357,5 +350,5 @@ func (t *Task) Exit(reason error) {
 		t.mb.requestStop(t.mb.opts.StopGrace)
 		return
 	}
-	t.top().failure = reason
+	t.top().fails(reason)
 }

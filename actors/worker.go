@@ -160,7 +160,7 @@ func (u *backgroundTask) Run(*loop.Task) {
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			t.failure = newPanicError(p)
+			t.fails(newPanicError(p))
 		}
 	}()
 	u.returned(u.f(t))
@@ -171,7 +171,7 @@ func (u *backgroundTask) returned(err error) {
 	switch {
 	case t.ended() != nil: // told to end, and did
 	case err != nil:
-		t.failure = fmt.Errorf("actors: %s: %w", u.what, err)
+		t.fails(fmt.Errorf("actors: %s: %w", u.what, err))
 	case u.main:
 		t.mb.requestStop(t.mb.opts.StopGrace)
 	}
@@ -179,7 +179,7 @@ func (u *backgroundTask) returned(err error) {
 
 func (u *backgroundTask) Done(lt *loop.Task, how loop.How) {
 	if how == loop.Exited {
-		u.failure = fmt.Errorf("actors: %s: %w", u.what, ErrGoexit)
+		u.fails(fmt.Errorf("actors: %s: %w", u.what, ErrGoexit))
 	}
 	u.Task.Done(lt, how)
 }

@@ -41,7 +41,7 @@ func (t *Task) Disarm(seq uint32) bool {
 func (t *Task) Park() {
 	c := t.co
 	c.pump = false // whoever resumed it as the pump goes on with another one
-	t.loop.list(t)
+	t.loop.list(c)
 	c.co.Yield()
 }
 
@@ -90,13 +90,13 @@ func (t *Task) Start(child *Task) bool {
 		return false
 	}
 	x := r.get()
-	x.r, x.first = r, child
-	child.loop, child.root, child.outer = l, t.root, t
+	x.r, x.first, x.outer = r, child, t
+	child.loop = l
 	x.co.Resume()
 	if r.lost() {
 		return false
 	}
-	child.outer = nil
+	x.outer = nil
 	r.reuse(x)
 	l.current = t
 	r.enter()

@@ -12,8 +12,17 @@ type coroutine struct {
 	co *coro.Coro
 	r  *runner // who has resumed it
 
-	task  *Task // whose frames it holds
 	first *Task // what to start when it is resumed next; nil: be the pump
+
+	task *Task // whose frames it holds
+	root *Task // the top of the chain of Start parents of task: itself or another
+	// outer is the parent that is waiting for the first step of task, while
+	// it is: the two are one turn.
+	outer *Task
+
+	// in the loop's list of tasks that have awaited
+	listed       bool
+	prevC, nextC *coroutine
 
 	pump     bool // it runs r's loop
 	idle     bool // it has yielded at its base: can be used again

@@ -44,7 +44,7 @@ type Loop struct {
 	drop      func(*Task) // nothing will: what is posted goes here
 	inFlight  int         // started from the lane, not ended
 	live      int         // started, not ended
-	awaited   *Task       // list of live tasks that have awaited at least once
+	awaited   *coroutine  // list of those whose live tasks have awaited
 
 	timers timers
 }
@@ -77,7 +77,7 @@ func (l *Loop) Post(t *Task) {
 
 // PostControl queues a message to the host, ahead of all tasks. Any goroutine.
 func (l *Loop) PostControl(msg any) {
-	l.push(&Task{kind: kindControl, control: msg})
+	l.push(&Task{kind: kindControl, Body: control{msg}})
 }
 
 func (l *Loop) push(t *Task) {
@@ -142,11 +142,11 @@ func (l *Loop) DropAll(f func(*Task)) {
 // EachLive calls f for each live task that has awaited, and for those whose
 // turn it is. f must not end tasks. On the loop.
 func (l *Loop) EachLive(f func(*Task)) {
-	for t := l.awaited; t != nil; t = t.nextT {
-		f(t)
+	for c := l.awaited; c != nil; c = c.nextC {
+		f(c.task)
 	}
-	for t := l.current; t != nil; t = t.outer {
-		if !t.listed {
+	for t := l.current; t != nil; t = t.co.outer {
+		if !t.co.listed {
 			f(t)
 		}
 	}
@@ -188,7 +188,7 @@ func (l *Loop) run(c *coroutine) {
 			l.collect()
 		}
 		if m := l.control.pop(); m != nil {
-			l.host.Control(m.control)
+			l.host.Control(m.Body.(control).msg)
 			continue
 		}
 		// One resumption, one start, and so on: neither starves the other.
@@ -196,7 +196,7 @@ func (l *Loop) run(c *coroutine) {
 		if t := l.ready.pop(); t != nil {
 			worked = true
 			switch {
-			case l.exclusive != nil && t.root != l.exclusive && !(t.Free && !t.started):
+			case l.exclusive != nil && t.started && t.co.root != l.exclusive:
 				l.deferred.push(t)
 			case t.started:
 				l.resume(c, t)
@@ -230,15 +230,13 @@ func (l *Loop) mayStart() bool {
 // AtMax reports whether MaxInFlight keeps tasks from starting. On the loop.
 func (l *Loop) AtMax() bool { return l.cfg.MaxInFlight > 0 && l.inFlight >= l.cfg.MaxInFlight }
 
-// begin makes t the task of coroutine c.
-func (l *Loop) begin(c *coroutine, t *Task) {
+// begin makes t the task of coroutine c; root is the top of its Start parents.
+func (l *Loop) begin(c *coroutine, t, root *Task) {
 	t.started = true
-	t.co, c.task = c, t
-	if t.root == nil {
-		t.root = t
-		if !t.Free {
-			l.inFlight++
-		}
+	t.co, c.task, c.root = c, t, root
+	if root == t && !t.Free {
+		t.counted = true
+		l.inFlight++
 	}
 	l.live++
 	l.current = t
@@ -247,7 +245,11 @@ func (l *Loop) begin(c *coroutine, t *Task) {
 
 // start runs the first step of t inline on c.
 func (l *Loop) start(c *coroutine, t *Task) {
-	l.begin(c, t)
+	root := t
+	if c.outer != nil {
+		root = c.outer.co.root
+	}
+	l.begin(c, t, root)
 	c.r.enter()
 	t.Body.Run(t)
 	c.finish(Returned)
@@ -271,9 +273,9 @@ func (l *Loop) resume(c *coroutine, t *Task) {
 
 // finish ends task t of the loop.
 func (l *Loop) finish(t *Task, how How) {
-	l.unlist(t)
+	l.unlist(t.co)
 	l.live--
-	if t.root == t && !t.Free {
+	if t.counted {
 		l.inFlight--
 	}
 	l.current = nil
@@ -287,31 +289,31 @@ func (l *Loop) finish(t *Task, how How) {
 	}
 }
 
-// list notes that t has awaited: only such tasks can outlive their turn.
-func (l *Loop) list(t *Task) {
-	if t.listed {
+// list notes that c's task has awaited: only such tasks outlive their turn.
+func (l *Loop) list(c *coroutine) {
+	if c.listed {
 		return
 	}
-	t.listed = true
-	t.nextT = l.awaited
+	c.listed = true
+	c.nextC = l.awaited
 	if l.awaited != nil {
-		l.awaited.prevT = t
+		l.awaited.prevC = c
 	}
-	l.awaited = t
+	l.awaited = c
 }
 
-func (l *Loop) unlist(t *Task) {
-	if !t.listed {
+func (l *Loop) unlist(c *coroutine) {
+	if !c.listed {
 		return
 	}
-	t.listed = false
-	if t.prevT != nil {
-		t.prevT.nextT = t.nextT
+	c.listed = false
+	if c.prevC != nil {
+		c.prevC.nextC = c.nextC
 	} else {
-		l.awaited = t.nextT
+		l.awaited = c.nextC
 	}
-	if t.nextT != nil {
-		t.nextT.prevT = t.prevT
+	if c.nextC != nil {
+		c.nextC.prevC = c.prevC
 	}
-	t.prevT, t.nextT = nil, nil
+	c.prevC, c.nextC = nil, nil
 }

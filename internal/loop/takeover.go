@@ -32,7 +32,7 @@ func (l *Loop) Takeover(turn Turn) bool {
 		return false
 	}
 	var chain []*Task
-	for t := l.current; t != nil; t = t.outer {
+	for t := l.current; t != nil; t = t.co.outer {
 		t.lost.Store(true)
 		chain = append(chain, t)
 	}

@@ -27,35 +27,33 @@ const (
 )
 
 // Task is one unit of work of a loop, and the queue entry that brings it
-// there. The zero value with Body set can be posted once.
+// there. The zero value with Body set can be posted once. It is small, because
+// there is one for every message; what only a started task needs is in its
+// coroutine.
 type Task struct {
 	Body Body
-	// Free tasks do not count against MaxInFlight and start although the loop
-	// holds its messages back: setup, hooks, background tasks.
-	Free bool
-
-	kind    uint8
-	started bool
-	lost    atomic.Bool // its turn was taken away
+	next *Task // in the inbox or in a lane
+	loop *Loop
+	co   *coroutine // what it runs on, from its first turn on
 
 	// state is seq<<2 | one of the states below. The sequence number grows
 	// with each await, so that a stale Wake finds nothing.
 	state atomic.Uint32
+	lost  atomic.Bool // its turn was taken away
 
-	next *Task // in the inbox or in a lane
-	loop *Loop
-	co   *coroutine // what it runs on, from its first turn on
-	root *Task      // the top of its chain of Start parents
-	// outer is the parent that is waiting for the first step of this task,
-	// while it is: the two are one turn.
-	outer *Task
-
-	// in the list of tasks that have awaited
-	listed       bool
-	prevT, nextT *Task
-
-	control any // of a kindControl entry
+	// Free tasks do not count against MaxInFlight and start although the loop
+	// holds its messages back: setup, hooks, background tasks.
+	Free    bool
+	counted bool // it is in flight
+	started bool
+	kind    uint8
 }
+
+// control is the Body of an entry that is a message to the host.
+type control struct{ msg any }
+
+func (control) Run(*Task)       { panic("loop: a control message is no task") }
+func (control) Done(*Task, How) {}
 
 // states of a task, the low two bits of state
 const (
@@ -97,10 +95,6 @@ func (t *Task) Lost() bool { return t.lost.Load() }
 
 // Loop is the loop that the task runs on.
 func (t *Task) Loop() *Loop { return t.loop }
-
-// Root is the task at the top of the chain of Start parents: itself, unless
-// it was started by another task.
-func (t *Task) Root() *Task { return t.root }
 
 // fifo is a queue of tasks, linked by next.
 type fifo struct {

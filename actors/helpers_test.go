@@ -1,0 +1,246 @@
+package actors_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/messages"
+)
+
+// world is an actor system in a synctest bubble. What it spawns is stopped at
+// the end of the bubble.
+type world struct {
+	*testing.T
+	sys  *actor.ActorSystem
+	root *actor.RootContext
+}
+
+// bubble runs f in a bubble of its own: time is virtual there, and what is
+// left behind at its end fails the test.
+func bubble(t *testing.T, f func(w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{T: t, sys: newSystem()}
+		w.root = w.sys.Root
+		// The engine's dead letters keep a goroutine for a second.
+		t.Cleanup(func() { time.Sleep(2 * time.Second) })
+		f(w)
+	})
+}
+
+// newSystem returns an actor system that logs nowhere.
+func newSystem() *actor.ActorSystem {
+	return actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard() }))
+}
+
+func discard() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+
+// none is for setups that can do without.
+func none(*actors.Worker) error { return nil }
+
+// worker spawns a worker under the root.
+func (w *world) worker(name string, o actors.Options, setup func(w *actors.Worker) error) *actor.PID {
+	w.Helper()
+	pid, err := actors.Spawn(context.Background(), w.root, name, setup, o)
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.stopAtEnd(pid)
+	return pid
+}
+
+// dropIn spawns a plain actor on an EventLoop under the root.
+func (w *world) dropIn(o actors.Options, receive actor.ReceiveFunc) *actor.PID {
+	w.Helper()
+	pid := w.root.Spawn(actor.PropsFromFunc(receive, actors.EventLoop(o)))
+	w.stopAtEnd(pid)
+	return pid
+}
+
+// plain spawns an ordinary Proto.Actor actor.
+func (w *world) plain(receive actor.ReceiveFunc, opts ...actor.PropsOption) *actor.PID {
+	pid := w.root.Spawn(actor.PropsFromFunc(receive, opts...))
+	w.Cleanup(func() { w.root.Stop(pid) })
+	return pid
+}
+
+// stopAtEnd stops pid, a worker or a drop-in, at the end of the test.
+func (w *world) stopAtEnd(pid *actor.PID) {
+	w.Cleanup(func() {
+		_, err := result(actors.Stop(w.root, pid, -1))
+		if err != nil && !errors.Is(err, actors.ErrDeadLetter) {
+			w.Errorf("stop of %s: %v", pid.Id, err)
+		}
+	})
+}
+
+// stopped stops pid gracefully and returns its final account, which it checks.
+func (w *world) stopped(pid *actor.PID, grace time.Duration) *messages.Counts {
+	w.Helper()
+	s, err := result(actors.Stop(w.root, pid, grace))
+	if err != nil {
+		w.Fatalf("stop of %s: %v", pid.Id, err)
+	}
+	checkCounts(w, s.GetCounts())
+	return s.GetCounts()
+}
+
+// checkCounts checks what holds for the account of a worker that has ended.
+func checkCounts(t testing.TB, c *messages.Counts) {
+	t.Helper()
+	if c.Offered != c.Accepted+c.Refused {
+		t.Errorf("offered %d is not accepted %d + refused %d", c.Offered, c.Accepted, c.Refused)
+	}
+	if sum := c.Finished + c.Failed + c.Canceled + c.Abandoned + c.DeadLettered + c.Pending; c.Accepted != sum {
+		t.Errorf("accepted %d is not the sum of its parts: %v", c.Accepted, c)
+	}
+	if c.Pending != 0 {
+		t.Errorf("%d pending after the end: %v", c.Pending, c)
+	}
+}
+
+// hang is longer than anything takes, in virtual time and in real time.
+const hang = time.Minute
+
+// result waits for a future that has to complete.
+func result[T any](f *actors.Future[T]) (T, error) {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), hang, errHang)
+	defer cancel()
+	return f.Wait(ctx)
+}
+
+var errHang = errors.New("the future never completed")
+
+// want fails the test unless f ends with v.
+func want[T comparable](t testing.TB, f *actors.Future[T], v T) {
+	t.Helper()
+	if got, err := result(f); err != nil || got != v {
+		t.Errorf("got %v, %v; want %v", got, err, v)
+	}
+}
+
+// wantErr fails the test unless f ends with an error that is target.
+func wantErr[T any](t testing.TB, f *actors.Future[T], target error) {
+	t.Helper()
+	if v, err := result(f); !errors.Is(err, target) {
+		t.Errorf("got %v, %v; want the error %q", v, err, target)
+	}
+}
+
+// wantText fails the test unless err's text contains all parts.
+func wantText(t testing.TB, err error, parts ...string) {
+	t.Helper()
+	if err == nil {
+		t.Errorf("no error; want one that says %q", parts)
+		return
+	}
+	for _, p := range parts {
+		if !strings.Contains(err.Error(), p) {
+			t.Errorf("the error is %q; want it to say %q", err, p)
+		}
+	}
+}
+
+// panicOf runs f and returns what it panics with, as an error.
+func panicOf(f func()) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%v", p)
+		}
+	}()
+	f()
+	return nil
+}
+
+// did is a Submit for its effect.
+func did(s actor.SenderContext, pid *actor.PID, f func(t *actors.Task) error, opts ...actors.CallOption) *actors.Future[struct{}] {
+	return actors.Submit(s, pid, func(t *actors.Task) (struct{}, error) { return struct{}{}, f(t) }, opts...)
+}
+
+// registered is the number of processes of the system.
+func (w *world) registered() (n int) {
+	for _, m := range w.sys.ProcessRegistry.LocalPIDs.LocalPIDs {
+		n += m.Count()
+	}
+	return n
+}
+
+// trace is a list of lines that goroutines add to.
+type trace struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (tr *trace) add(format string, args ...any) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	tr.lines = append(tr.lines, fmt.Sprintf(format, args...))
+}
+
+func (tr *trace) all() []string {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	return slices.Clone(tr.lines)
+}
+
+func (tr *trace) want(t testing.TB, lines ...string) {
+	t.Helper()
+	if got := tr.all(); !slices.Equal(got, lines) {
+		t.Errorf("got %q, want %q", got, lines)
+	}
+}
+
+// deadLetters collects the messages of the system's dead letters.
+func (w *world) deadLetters() *trace {
+	tr := &trace{}
+	sub := w.sys.EventStream.Subscribe(func(e any) {
+		if d, ok := e.(*actor.DeadLetterEvent); ok {
+			tr.add("%v", d.Message)
+		}
+	})
+	w.Cleanup(func() { w.sys.EventStream.Unsubscribe(sub) })
+	return tr
+}
+
+// eventually is for the few waits in real time.
+func eventually(t testing.TB, what string, cond func() bool) {
+	t.Helper()
+	for end := time.Now().Add(hang); !cond(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within %v: %s", hang, what)
+		}
+	}
+}
+
+// loopGoroutines returns the stacks of all goroutines that are of an event
+// loop: runners and coroutines.
+func loopGoroutines() (stacks []string) {
+	buf := make([]byte, 1<<20)
+	for {
+		n := runtime.Stack(buf, true)
+		if n < len(buf) {
+			buf = buf[:n]
+			break
+		}
+		buf = make([]byte, 2*len(buf))
+	}
+	for s := range strings.SplitSeq(string(buf), "\n\n") {
+		if strings.Contains(s, "internal/loop.") || strings.Contains(s, "internal/coro.") {
+			stacks = append(stacks, s)
+		}
+	}
+	return stacks
+}
