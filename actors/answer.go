@@ -32,7 +32,8 @@ func (t *Task) Sender() *actor.PID {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.replyTo == nil {
-		s.replyTo = o.sys.replies.open(o, s)
+		s.replyTo = new(actor.PID)
+		o.system().replies.open(o, s, s.replyTo)
 	}
 	return s.replyTo
 }
@@ -45,8 +46,9 @@ func (t *Task) Respond(response any) {
 	switch {
 	case o.res != nil && o.msg != nil:
 		o.answer(response)
+	case t.lt.Lost(): // it has no say any more
 	case o.env != nil && o.env.Sender != nil:
-		o.responded = true
+		o.first(isAnswered)
 		t.mb.ctx.Send(o.env.Sender, response)
 	default:
 		t.mb.sys.as.DeadLetter.SendUserMessage(nil, response)
@@ -63,10 +65,21 @@ func (t *Task) Forward(pid *actor.PID) {
 	if o.env != nil {
 		env.Header = o.env.Header
 	}
-	if o.res != nil && !o.sys.isWorker(pid) {
+	if o.res != nil && !o.system().isWorker(pid) {
 		o.expireIn(defaultTimeout) // from there an answer cannot be relied on
 	}
 	t.mb.ctx.Send(pid, env)
+}
+
+// tell fails the asker, whoever it is, with the reason why the task ends
+// early: at once, not when its handler returns.
+func (t *Task) tell(cause error) {
+	switch {
+	case t.res != nil:
+		t.res.fail(cause)
+	case t.mb != nil && t.env != nil && t.env.Sender != nil && t.first(isAnswered):
+		t.mb.sys.as.Root.Send(t.env.Sender, failureOf(cause, !t.lt.Fresh()))
+	}
 }
 
 // reply is what the end of a handler does: err or v goes to the asker, unless
@@ -80,8 +93,7 @@ func (t *Task) reply(v any, err error) {
 			t.concluded(t.res.deliver(v), nil)
 		}
 	case t.env != nil && t.env.Sender != nil:
-		if !t.responded {
-			t.responded = true
+		if t.first(isAnswered) {
 			if err != nil {
 				v = failureOf(err, t.handling)
 			}
@@ -89,33 +101,35 @@ func (t *Task) reply(v any, err error) {
 		}
 		t.concludedOneWay(err)
 	default:
-		t.oneWay(err)
+		t.concludedOneWay(err)
+		if err != nil && t.failure() == nil && t.outcome == outcomeFailed {
+			t.mb.logger().Error("actors: a one-way message failed", "task", t.name(), "error", err)
+		}
 	}
 }
 
-// oneWay is the end of a handler whose message wants no answer.
-func (t *Task) oneWay(err error) {
-	t.concludedOneWay(err)
-	if err != nil && t.failure() == nil && t.outcome == outcomeFailed {
-		t.mb.logger().Error("actors: a one-way message failed", "task", t.name(), "error", err)
-	}
-}
-
-func (t *Task) concludedOneWay(err error) {
-	t.concluded(t.ended() == nil, err)
-}
+// concludedOneWay is concluded for a task without a future.
+func (t *Task) concludedOneWay(err error) { t.concluded(t.ended() == nil, err) }
 
 // unanswered is called when a request's handler and all work it has started
 // have ended. If it was not answered by then, only somebody to whom its
-// sender's PID was given still can.
-func (t *Task) unanswered(s *scope) {
-	if t.res == nil || t.res.base().done.Load() {
-		t.closeRequest()
-		return
+// sender's PID was given still can: it reports whether the request is left
+// open for that.
+func (t *Task) unanswered(s *scope) bool {
+	if t.res != nil && t.res.base().done.Load() {
+		return false
+	}
+	if err := t.ended(); err != nil { // work it had started was to answer
+		t.tell(err)
+		return false
+	}
+	if t.res == nil {
+		return false
 	}
 	if s == nil || s.request.Load() == 0 || t.inc == nil {
 		t.res.fail(fmt.Errorf("%w: the handler of %T returned without an answer", ErrUnhandled, t.msg))
-		return
+		return false
 	}
 	t.inc.leaveOpen(t)
+	return true
 }

@@ -31,8 +31,21 @@ func (u *submission[T]) Run(*loop.Task) {
 	t.concluded(u.fut.resolve(v, err), err)
 }
 
-func newSubmission[T any](fn func(t *Task) (T, error)) *submission[T] {
-	u := &submission[T]{fn: fn}
+// newSubmission makes one; scoped says that it will need a scope, which is
+// then made in the same allocation.
+func newSubmission[T any](fn func(t *Task) (T, error), scoped bool) *submission[T] {
+	var u *submission[T]
+	if scoped {
+		x := &struct {
+			submission[T]
+			scope scope
+		}{}
+		u = &x.submission
+		u.ext.Store(&x.scope)
+	} else {
+		u = &submission[T]{}
+	}
+	u.fn = fn
 	u.lt.Body, u.res = u, &u.fut
 	u.fut.owner = &u.Task
 	return u
@@ -50,10 +63,10 @@ func Submit[T any](s actor.SenderContext, worker *actor.PID, fn func(t *Task) (T
 	if fn == nil {
 		panic("actors: Submit called with a nil function")
 	}
-	u := newSubmission(fn)
 	from, sys := caller(s)
+	u := newSubmission(fn, len(opts) > 0)
 	mb := sys.worker(pidOf(worker, "Submit"))
-	u.sys, u.mb = sys, mb
+	u.mb = mb
 	if mb == nil {
 		u.fut.fail(sys.noWorker(worker))
 		return &u.fut
@@ -81,6 +94,45 @@ func (u *request[Resp]) Run(*loop.Task) {
 	}
 }
 
+// carried is a request with what it needs to go by the engine's way.
+type carried struct {
+	scope scope
+	pid   actor.PID // for the answer
+	env   actor.MessageEnvelope
+}
+
+func newRequest[Resp any](msg any, scoped bool) *request[Resp] {
+	var u *request[Resp]
+	if scoped {
+		x := &struct {
+			request[Resp]
+			scope scope
+		}{}
+		u = &x.request
+		u.ext.Store(&x.scope)
+	} else {
+		u = &request[Resp]{}
+	}
+	u.init(msg)
+	return u
+}
+
+func newCarried[Resp any](msg any) (*request[Resp], *carried) {
+	x := &struct {
+		request[Resp]
+		carried
+	}{}
+	x.ext.Store(&x.scope)
+	x.request.init(msg)
+	return &x.request, &x.carried
+}
+
+func (u *request[Resp]) init(msg any) {
+	u.msg = msg
+	u.lt.Body, u.res = u, &u.fut
+	u.fut.owner = &u.Task
+}
+
 // RequestFuture sends msg to an actor, any actor, and returns the future of
 // its answer at once.
 //
@@ -93,55 +145,55 @@ func (u *request[Resp]) Run(*loop.Task) {
 // s is a root context, an actor's context or a Task; a Task's requests
 // inherit its cancel and its budget.
 func RequestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, opts ...CallOption) *Future[Resp] {
-	u := &request[Resp]{}
-	u.msg = msg
-	u.lt.Body, u.res = u, &u.fut
-	u.fut.owner = &u.Task
 	from, sys := caller(s)
-	u.sys = sys
+	mb := sys.worker(pidOf(to, "RequestFuture"))
+	if mb != nil && msg != nil && !forMailbox(msg) && plainSender(s, from) {
+		u := newRequest[Resp](msg, len(opts) > 0)
+		u.mb = mb
+		if u.bind(from, opts, 0) {
+			u.first(isPosted)
+			mb.offer(&u.Task)
+		}
+		return &u.fut
+	}
+	u, c := newCarried[Resp](msg)
+	u.mb, c.scope.sys = mb, sys
 	if msg == nil {
 		u.fut.fail(fmt.Errorf("%w: RequestFuture called with a nil message", ErrUnhandled))
 		return &u.fut
 	}
-	mb := sys.worker(pidOf(to, "RequestFuture"))
-	if mb != nil {
-		u.mb = mb
-		if !u.bind(from, opts, 0) {
-			return &u.fut
-		}
-		switch msg.(type) {
-		case *messages.Stop, *actor.PoisonPill, actor.MessageBatch: // for the mailbox, not for a handler
-			u.lifetime = carrier
-			u.send(s, to)
-			return &u.fut
-		}
-		if plainSender(s, from) {
-			u.posted.Store(true)
-			mb.offer(&u.Task)
-			return &u.fut
-		}
-	} else {
+	timeout := time.Duration(0)
+	if mb == nil || forMailbox(msg) {
 		u.lifetime = carrier
-		if !u.bind(from, opts, defaultTimeout) {
-			return &u.fut
-		}
+		timeout = defaultTimeout
 	}
-	u.send(s, to)
+	if u.bind(from, opts, timeout) {
+		u.send(c, s, to)
+	}
 	return &u.fut
 }
 
-// send takes the engine's way: an envelope with a PID for the answer.
-func (t *Task) send(s actor.SenderContext, to *actor.PID) {
-	sc := t.scope()
-	env := &actor.MessageEnvelope{Message: t.msg, Sender: t.sys.replies.open(t, sc)}
-	if sc.deadline > 0 && !t.sys.local(to) {
-		env.SetHeader(budgetHeader, strconv.FormatInt(int64(max(0, sc.deadline-t.sys.pool.Now())), 10))
+// forMailbox reports whether a message is none that a worker would handle.
+func forMailbox(msg any) bool {
+	switch msg.(type) {
+	case *messages.Stop, *actor.PoisonPill, actor.MessageBatch:
+		return true
 	}
-	if t.ended() != nil || t.res.base().done.Load() {
-		t.over()
+	return false
+}
+
+// send takes the engine's way: an envelope with a PID for the answer.
+func (t *Task) send(c *carried, s actor.SenderContext, to *actor.PID) {
+	t.system().replies.open(t, &c.scope, &c.pid)
+	c.env.Message, c.env.Sender = t.msg, &c.pid
+	if d := c.scope.deadline; d > 0 && !t.system().local(to) {
+		c.env.SetHeader(budgetHeader, strconv.FormatInt(int64(max(0, d-t.system().pool.Now())), 10))
+	}
+	if t.ended() != nil || t.res.base().done.Load() { // before it was in the table
+		t.closeRequest()
 		return
 	}
-	s.Send(to, env)
+	s.Send(to, &c.env)
 }
 
 // Ask is RequestFuture and Await in one.
@@ -152,43 +204,24 @@ func Ask[Resp any](t *Task, to *actor.PID, msg any, opts ...CallOption) (Resp, e
 // bind applies the options of a call, and makes it work of the task that
 // makes it. false: it has ended already.
 func (t *Task) bind(from *Task, opts []CallOption, timeout time.Duration) bool {
-	if from == nil && len(opts) == 0 && timeout == 0 {
-		return true
-	}
+	var own time.Duration
 	var ctx context.Context
-	bounded := timeout > 0
-	sc := t.scope()
-	for i := range opts {
-		switch o := &opts[i]; o.set {
-		case setTimeout:
-			bounded, timeout = o.timeout != NoTimeout, max(o.timeout, 0)
-		case setContext:
-			ctx = o.ctx
-		case setName:
-			sc.set().name = o.name
-		}
-	}
-	now := t.sys.pool.Now()
-	own := time.Duration(0)
-	if bounded {
-		if own = now + timeout; own < 0 {
-			own = 1<<63 - 1
-		}
-		own = max(own, 1)
-	}
-	sc.deadline = own
-	if ctx != nil {
-		sc.set().base = ctx
+	if len(opts) > 0 || timeout > 0 {
+		own, ctx = t.apply(opts, timeout)
 	}
 	if from != nil && !from.adopt(t) {
 		return false
 	}
+	if own == 0 && ctx == nil {
+		return true
+	}
+	sc := t.scope()
 	if own > 0 && sc.deadline == own { // not the parent's, which reaches it anyway
-		if timeout == 0 {
+		if own <= t.system().pool.Now() {
 			t.cancel(ErrTimeout)
 			return false
 		}
-		t.sys.clock.add(own, t)
+		t.system().clock.add(own, t)
 	}
 	if ctx != nil {
 		sc.set().stopBase = context.AfterFunc(ctx, func() { t.cancel(contextCause(ctx)) })
@@ -198,6 +231,32 @@ func (t *Task) bind(from *Task, opts []CallOption, timeout time.Duration) bool {
 		}
 	}
 	return true
+}
+
+// apply sets a call's options. It returns its deadline, or 0, and WithContext's
+// context, or nil.
+func (t *Task) apply(opts []CallOption, timeout time.Duration) (deadline time.Duration, ctx context.Context) {
+	bounded := timeout > 0
+	sc := t.scope()
+	for i := range opts {
+		switch o := &opts[i]; o.set {
+		case setTimeout:
+			bounded, timeout = o.timeout != NoTimeout, max(o.timeout, 0)
+		case setContext:
+			ctx = o.ctx
+			sc.set().base = ctx
+		case setName:
+			sc.set().name = o.name
+		}
+	}
+	if bounded {
+		if deadline = t.system().pool.Now() + timeout; deadline < 0 {
+			deadline = 1<<63 - 1
+		}
+		deadline = max(deadline, 1)
+	}
+	sc.deadline = deadline
+	return deadline, ctx
 }
 
 // contextCause is why ctx ended, as one of our errors that wraps ctx's.
@@ -212,8 +271,8 @@ func contextCause(ctx context.Context) error {
 // expireIn gives a request without a deadline one.
 func (t *Task) expireIn(d time.Duration) {
 	if s := t.scope(); s.deadline == 0 {
-		s.deadline = t.sys.pool.Now() + d
-		t.sys.clock.add(s.deadline, t)
+		s.deadline = t.system().pool.Now() + d
+		t.system().clock.add(s.deadline, t)
 	}
 }
 
@@ -224,7 +283,7 @@ func caller(s actor.SenderContext) (*Task, *system) {
 		if s.mb == nil {
 			panic("actors: a Task was used that is not one of a worker")
 		}
-		return s, s.sys
+		return s, s.mb.sys
 	case *loopContext:
 		return s.mb.current.Load(), s.mb.sys
 	}

@@ -17,8 +17,8 @@ func Cleanup(t *Task, grace time.Duration, fn func(t *Task) error) error {
 	var fut Future[struct{}]
 	u.res = &fut
 	s := u.scope()
-	s.deadline = max(t.sys.pool.Now()+grace, 1)
-	t.sys.clock.add(s.deadline, u)
+	s.deadline = max(t.system().pool.Now()+grace, 1)
+	t.system().clock.add(s.deadline, u)
 	t.mb.enterTask(u)
 	defer func() {
 		fut.resolve(struct{}{}, nil)
@@ -32,9 +32,9 @@ func Cleanup(t *Task, grace time.Duration, fn func(t *Task) error) error {
 // newCleanup makes a task that uses the coroutine of t and shares its
 // message, but not its end.
 func newCleanup(t *Task, fn func(t *Task) error) *Task {
-	u := &Task{actorContext: t.actorContext, mb: t.mb, sys: t.sys, lifetime: internal}
+	u := &Task{actorContext: t.actorContext, mb: t.mb, lifetime: cleanup}
 	s := u.scope()
-	s.origin, s.set().view = t.of(), t.top()
+	s.set().view = t.top()
 	u.lt.Body = &cleanupBody{u, fn}
 	t.mb.cleanups.add(u)
 	return u

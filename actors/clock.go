@@ -13,10 +13,11 @@ type atomicError = atomic.Pointer[error]
 // clock ends tasks whose budget is used up. A timer of the runtime for each
 // would cost 350 ns and 112 bytes, and most are never needed: this one keeps
 // them in a few heaps, each with one runtime timer, and does not take a
-// deadline out when its task ends. What has ended is swept out when a heap
-// has doubled, so that setting a deadline costs 60 ns and forgetting one
-// nothing; the price is that up to as many ended tasks as there are live
-// ones, and at least 64 a heap, are held until then or until they expire.
+// deadline out when its task ends. The task only marks it, and what is marked
+// is swept out when a heap has doubled. The marks lie side by side, so that a
+// sweep does not touch the tasks, which are out of the cache by then. The
+// price is that up to as many ended tasks as there are live ones, and at
+// least 64 a heap, are held until then or until they expire.
 type clock struct {
 	pool *loop.Pool
 	next atomic.Uint32
@@ -28,6 +29,7 @@ type deadlines struct {
 	clock *clock
 	heap  []deadline // a binary heap by when
 	sweep int        // look for what has ended at this length
+	marks []mark     // the unused rest of a block of them
 	timer *time.Timer
 	armed time.Duration // when timer fires; 0: it is not set
 }
@@ -35,7 +37,11 @@ type deadlines struct {
 type deadline struct {
 	when time.Duration
 	task *Task
+	gone *mark
 }
+
+// mark is set when a task is gone, with its kids and its future.
+type mark = atomic.Uint32
 
 const minSweep = 64
 
@@ -55,7 +61,13 @@ func (c *clock) add(when time.Duration, t *Task) {
 	if len(h.heap) >= h.sweep {
 		h.clean()
 	}
-	h.push(deadline{when, t})
+	if len(h.marks) == 0 {
+		h.marks = make([]mark, minSweep)
+	}
+	gone := &h.marks[0]
+	h.marks = h.marks[1:]
+	t.ext.Load().gone.Store(gone)
+	h.push(deadline{when, t, gone})
 	h.arm()
 }
 
@@ -87,18 +99,18 @@ func (h *deadlines) arm() {
 }
 
 func (h *deadlines) fire() {
-	var due []*Task
+	var due []deadline
 	now := h.clock.pool.Now()
 	h.mu.Lock()
 	h.armed = 0
 	for len(h.heap) > 0 && h.heap[0].when <= now {
-		due = append(due, h.pop().task)
+		due = append(due, h.pop())
 	}
 	h.arm()
 	h.mu.Unlock()
-	for _, t := range due {
-		if !t.ext.Load().gone.Load() {
-			t.cancel(ErrTimeout)
+	for _, d := range due {
+		if d.gone.Load() == 0 {
+			d.task.cancel(ErrTimeout)
 		}
 	}
 }
@@ -106,7 +118,7 @@ func (h *deadlines) fire() {
 func (h *deadlines) clean() {
 	kept := h.heap[:0]
 	for _, d := range h.heap {
-		if !d.task.ext.Load().gone.Load() {
+		if d.gone.Load() == 0 {
 			kept = append(kept, d)
 		}
 	}

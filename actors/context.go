@@ -23,7 +23,7 @@ func (c *loopContext) task() *Task {
 	if t := c.mb.current.Load(); t != nil {
 		return t
 	}
-	return &Task{mb: c.mb, sys: c.mb.sys}
+	return &Task{mb: c.mb}
 }
 
 func (c *loopContext) Message() any                               { return c.task().Message() }
@@ -74,7 +74,7 @@ func (t *Task) Stash() {
 	}
 	again := &message{}
 	again.init(t.mb, again, o.msg, o.env)
-	again.sys, again.res = t.sys, o.res
+	again.res = o.res
 	o.res = nil // its answer is left to the next incarnation
 	t.mb.stash = append(t.mb.stash, &again.Task)
 }
@@ -85,10 +85,10 @@ func (t *Task) Stash() {
 // hears why.
 func (t *Task) ReenterAfter(f *actor.Future, cont func(res any, err error)) {
 	t.current("ReenterAfter")
-	piped := &request[any]{}
-	piped.Task.sys, piped.Task.res, piped.Task.lifetime = t.sys, &piped.fut, carrier
-	pid := t.sys.replies.open(&piped.Task, piped.scope())
-	f.PipeTo(pid)
+	piped, c := newCarried[any](nil)
+	piped.lifetime, c.scope.sys = carrier, t.mb.sys
+	t.system().replies.open(&piped.Task, &c.scope, &c.pid)
+	f.PipeTo(&c.pid)
 	Start(t, func(t *Task) (struct{}, error) {
 		v, err := Await(t, &piped.fut)
 		if ended := t.ended(); ended != nil {

@@ -11,7 +11,7 @@ func (t *Task) holdLoop() {
 	if t.lt.HoldLoop() {
 		t.exclusive = true
 		t.mb.holder.Store(t)
-		t.sys.exclusive.Add(1)
+		t.mb.sys.exclusive.Add(1)
 	}
 }
 
@@ -20,7 +20,7 @@ func (t *Task) released() {
 	if t.exclusive {
 		t.exclusive = false
 		t.mb.holder.Store(nil)
-		t.sys.exclusive.Add(-1)
+		t.mb.sys.exclusive.Add(-1)
 	}
 	if t.mb.opts.MaxInFlight > 0 {
 		t.mb.inFlight.remove(t)
@@ -73,18 +73,18 @@ func (s *inFlight) full(most int) []*Task {
 // go on meanwhile: what is found counts only if it still holds when looked at
 // again, and then it held at one moment, which is for ever.
 func (t *Task) closesRing(c *core) error {
-	if t.sys.exclusive.Load() == 0 {
+	if t.mb.sys.exclusive.Load() == 0 {
 		return nil
 	}
-	t.sys.rings.Lock()
-	defer t.sys.rings.Unlock()
-	top, w := t.top(), t.waitNode()
-	w.awaits.Store(c)
+	t.mb.sys.rings.Lock()
+	defer t.mb.sys.rings.Unlock()
+	top := t.top()
+	top.awaits.Store(c)
 	r := ring{self: top, seen: map[*Task]bool{}}
 	if !r.waitsForSelf(top, c) || !r.holds() {
 		return nil
 	}
-	w.awaits.Store(nil)
+	top.awaits.Store(nil)
 	path := []*actor.PID{top.mb.pid}
 	for _, mb := range r.path {
 		if mb.pid != path[len(path)-1] {
@@ -114,7 +114,7 @@ type edge struct {
 
 func (r *ring) holds() bool {
 	for _, e := range r.edges {
-		if e.core != nil && (e.task.awaited() != e.core || e.core.done.Load()) {
+		if e.core != nil && (e.task.awaits.Load() != e.core || e.core.done.Load()) {
 			return false
 		}
 		if e.mb != nil && e.mb.holder.Load() != e.task {
@@ -186,14 +186,6 @@ func (r *ring) blocked(w *Task, mb *mailbox) bool {
 	if !w.lt.Suspended() {
 		return false
 	}
-	c := w.awaited()
+	c := w.awaits.Load()
 	return c != nil && r.waitsForSelf(w, c)
-}
-
-// awaited is what the task awaits, or nil. Any goroutine.
-func (t *Task) awaited() *core {
-	if w := t.wait.Load(); w != nil {
-		return w.awaits.Load()
-	}
-	return nil
 }

@@ -127,13 +127,11 @@ func (c *core) settle(err error) {
 
 // node is something that waits for a future: a task's await, or a callback.
 type node struct {
-	prev, next *node // the first one's prev is the last
-	linked     bool
+	prev, next *node      // the first one's prev is the last
 	task       *loop.Task // wake it from await seq …
+	f          func()     // … or call this
 	seq        uint32
-	f          func() // … or call this
-
-	awaits atomic.Pointer[core] // what the task awaits, for others to see
+	linked     bool
 }
 
 func (c *core) link(w *node) {

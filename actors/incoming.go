@@ -31,7 +31,7 @@ func (mb *mailbox) incoming(m any, env *actor.MessageEnvelope) *Task {
 	u := &message{}
 	u.init(mb, u, m, env)
 	if env != nil && env.Header != nil && mb.registered.Load() {
-		mb.inherit(&u.Task, env)
+		mb.inheritBudget(&u.Task, env)
 	}
 	return &u.Task
 }
@@ -44,25 +44,23 @@ func (t *Task) init(mb *mailbox, b loop.Body, m any, env *actor.MessageEnvelope)
 // asked makes a task of a request of this process, so that an error, a panic
 // and its stack reach the asker as they are.
 func (mb *mailbox) asked(asker *Task, m any, env *actor.MessageEnvelope) *Task {
-	if asker.posted.CompareAndSwap(false, true) && asker.lifetime == offered && asker.mb == mb {
+	if asker.lifetime == offered && asker.mb == mb && asker.first(isPosted) {
 		asker.msg, asker.env = m, env
 		return asker
 	}
 	u := &message{}
 	u.init(mb, u, m, env)
-	u.sys = mb.sys
 	u.res = asker.res
 	asker.adopt(&u.Task)
 	return &u.Task
 }
 
-// inherit takes over the budget that a request from another machine brings.
-func (mb *mailbox) inherit(t *Task, env *actor.MessageEnvelope) {
+// inheritBudget takes over the budget that a request from another machine brings.
+func (mb *mailbox) inheritBudget(t *Task, env *actor.MessageEnvelope) {
 	h := env.GetHeader(budgetHeader)
 	if h == "" {
 		return
 	}
-	t.sys = mb.sys
 	left, err := strconv.ParseInt(h, 10, 64)
 	if err != nil || left < 0 {
 		return // not ours, or from a peer that counts otherwise

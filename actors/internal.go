@@ -22,7 +22,7 @@ type internalTask struct {
 
 func (mb *mailbox) newInternal(what string, run func(t *Task)) *internalTask {
 	u := &internalTask{what: what, run: run}
-	u.mb, u.sys, u.lifetime = mb, mb.sys, internal
+	u.mb, u.lifetime = mb, internal
 	u.lt.Body = u
 	return u
 }
@@ -46,7 +46,7 @@ func (u *internalTask) Done(lt *loop.Task, how loop.How) {
 	if how == loop.Exited && u.failure() == nil {
 		u.fails(fmt.Errorf("actors: %s: %w", u.what, ErrGoexit))
 	}
-	if u.done != nil && u.outcome != outcomeNeverRan {
+	if u.done != nil {
 		u.done(&u.Task, how)
 	}
 	u.Task.Done(lt, how)
@@ -56,6 +56,7 @@ func (u *internalTask) Done(lt *loop.Task, how loop.How) {
 func (mb *mailbox) newSetup() *internalTask {
 	started := &actor.Started{}
 	u := mb.newInternal("setup", func(t *Task) {
+		mb.life.setupRan = true
 		a, ok := mb.raw.Actor().(*workerActor)
 		if !ok {
 			mb.receiveLifecycle(t)
@@ -69,7 +70,11 @@ func (mb *mailbox) newSetup() *internalTask {
 		}
 	})
 	u.msg = started
-	u.done = func(t *Task, _ loop.How) { mb.setupDone(t) }
+	u.done = func(t *Task, _ loop.How) {
+		if t.outcome != outcomeNeverRan {
+			mb.setupDone(t)
+		}
+	}
 	return u
 }
 
@@ -78,7 +83,11 @@ func (mb *mailbox) newLifecycle(m any) *internalTask {
 	u := mb.newInternal(fmt.Sprintf("%T", m), mb.receiveLifecycle)
 	u.msg = m
 	switch m.(type) {
-	case *actor.Stopping, *actor.Stopped, *actor.Restarting:
+	case *actor.Stopping, *actor.Stopped, *actor.Restarting, *actor.Terminated:
+		if _, ok := m.(*actor.Terminated); ok && mb.life.phase == phaseRunning {
+			break
+		}
+		u.scope().set().why = because(ErrStopped, mb.life.reason) // it runs after the end of the incarnation
 		u.run = func(t *Task) {
 			t.cancel(fmt.Errorf("actors: there is no await in %T: the actor ends", m))
 			mb.receiveLifecycle(t)
@@ -89,7 +98,7 @@ func (mb *mailbox) newLifecycle(m any) *internalTask {
 
 func (mb *mailbox) receiveLifecycle(t *Task) {
 	mb.receive(t)
-	if err := t.failure(); err != nil && mb.life.phase == phaseHooks {
+	if err := t.failure(); err != nil && mb.life.phase >= phaseHooks {
 		mb.logger().Error("actors: panic in a lifecycle message", "message", typeOf(t.msg), "panic", err, "stack", stackIn(err))
 		t.fails(nil)
 	}
@@ -100,13 +109,12 @@ func (mb *mailbox) runHooks() {
 	l := &mb.life
 	l.phase = phaseHooks
 	if mb.worker == nil {
-		if l.setupOK || l.incarnation > 0 {
+		if l.setupRan {
 			var m any = &actor.Restarting{}
 			if l.wantStop {
 				m = &actor.Stopping{}
 			}
 			u := mb.newLifecycle(m)
-			u.scope().set().why = l.reason
 			mb.loop.Go(&u.lt)
 			return
 		}
@@ -143,8 +151,8 @@ func (mb *mailbox) runHook(t *Task, f func(t *Task) error) {
 // hear of it, as the engine does. The engine waits meanwhile, so it is given
 // StopGrace and a goroutine of its own.
 func (mb *mailbox) deliverStopped(m *actor.Stopped) {
-	if _, ok := mb.raw.Actor().(*workerActor); ok && !mb.hooked {
-		return
+	if _, ok := mb.raw.Actor().(*workerActor); ok && !mb.hooked || !mb.life.setupRan {
+		return // nobody to tell, or nobody who was told of the start
 	}
 	u := mb.newLifecycle(m)
 	u.actorContext = mb.ctx

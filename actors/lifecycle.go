@@ -7,6 +7,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/internal/loop"
+	"github.com/protoloop/protoloop/messages"
 )
 
 // phase is where a worker is in its life. The arrows say what may come next.
@@ -36,7 +37,8 @@ type lifecycle struct {
 	ready *Future[struct{}] // of Spawn
 
 	incarnation uint64
-	setupOK     bool // this incarnation's setup has succeeded
+	setupRan    bool // this incarnation's setup has begun
+	setupOK     bool // … and has succeeded
 	wantStop    bool
 	wantRestart bool
 	reason      error // why the incarnation ends
@@ -53,10 +55,14 @@ type lifecycle struct {
 
 // control messages of our own
 type (
-	softStop struct{} // the stop event has been set
-	hardStop struct{} // the grace is over, or there was none
-	force    struct{} // the time to unwind is over
-	settled  struct{} // the last offloaded function has returned
+	softStop  struct{} // the stop event has been set
+	hardStop  struct{} // the grace is over, or there was none
+	force     struct{} // the time to unwind is over
+	earlyStop struct {
+		m   *messages.Stop
+		env *actor.MessageEnvelope
+	}
+	settled struct{} // the last offloaded function has returned
 )
 
 // Control is the loop's: a system message, or one of ours.
@@ -81,6 +87,8 @@ func (mb *mailbox) Control(m any) {
 		mb.cut(ErrStopped)
 		mb.life.wantStop = true
 		mb.advance()
+	case earlyStop:
+		mb.stopMessage(m.m, m.env)
 	case force:
 		mb.forced()
 	default:
@@ -146,8 +154,10 @@ func (mb *mailbox) framed(c actor.ReceiverContext, m any) {
 func (mb *mailbox) startIncarnation() {
 	l := &mb.life
 	l.incarnation++
-	l.phase, l.setupOK, l.reason, l.hooksRun = phaseSetup, false, nil, false
+	l.phase, l.reason = phaseSetup, nil
+	l.setupRan, l.setupOK, l.hooksRun = false, false, false
 	l.wantRestart = false
+	mb.calm()
 	mb.inc.Store(&incarnation{n: l.incarnation})
 	mb.loop.Hold(true)
 	if l.wantStop { // while the engine restarted the actor
@@ -328,12 +338,21 @@ func (mb *mailbox) dropQueued(err error) {
 }
 
 // terminated is the end of an actor that this one watches or is the parent
-// of. The engine hears first; then the actor is told, in a task.
+// of. While the actor lives the engine hears of it first, and then the actor,
+// in a task. While it ends it is the other way round: the engine's answer to
+// the last child may be that the actor is gone.
 func (mb *mailbox) terminated(m *actor.Terminated) {
-	mb.frame(m)
-	if mb.life.phase == phaseRunning {
-		u := mb.newLifecycle(m)
+	u := mb.newLifecycle(m)
+	switch {
+	case mb.life.phase == phaseRunning:
+		mb.frame(m)
 		mb.loop.Go(&u.lt)
+	case mb.life.phase == phaseReleased && mb.worker == nil:
+		mb.giveUpAfter(mb.opts.StopGrace)
+		u.done = func(*Task, loop.How) { mb.frame(m) }
+		mb.loop.Go(&u.lt)
+	default:
+		mb.frame(m)
 	}
 }
 

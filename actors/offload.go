@@ -58,8 +58,8 @@ func Offload[T any](t *Task, fn func(ctx context.Context) (T, error)) *Future[T]
 		panic("actors: Offload called with a nil function")
 	}
 	u := &offloaded[T]{fn: fn}
-	u.res, u.sys, u.mb, u.inc = &u.fut, t.sys, t.mb, t.inc
-	u.lifetime, u.scope().origin = carrier, t.of()
+	u.res, u.mb, u.inc = &u.fut, t.mb, t.inc
+	u.lifetime = aside
 	u.fut.owner = &u.Task
 	if !u.bind(t, nil, 0) {
 		return &u.fut
@@ -73,7 +73,7 @@ func Offload[T any](t *Task, fn func(ctx context.Context) (T, error)) *Future[T]
 			mb.loop.PostControl(settled{})
 		}
 	}
-	t.sys.offloads.run(func() {
+	t.system().offloads.run(func() {
 		defer done()
 		u.run(ctx)
 	})

@@ -48,8 +48,8 @@ func (r *replies) init(s *system) {
 	}
 }
 
-// open gives t, whose scope is s, a PID for answers.
-func (r *replies) open(t *Task, s *scope) *actor.PID {
+// open makes pid, which is empty, the one for answers to t, whose scope is s.
+func (r *replies) open(t *Task, s *scope, pid *actor.PID) {
 	r.mu.Lock()
 	r.next++
 	if r.next == 0 { // wrapped; 0 means none
@@ -61,13 +61,12 @@ func (r *replies) open(t *Task, s *scope) *actor.PID {
 	key, id := uint64(r.epoch)<<32|uint64(r.next), r.id
 	r.mu.Unlock()
 
-	pid := &actor.PID{Address: r.sys.as.ProcessRegistry.Address, Id: id, RequestId: uint32(key)}
+	pid.Address, pid.Id, pid.RequestId = r.sys.as.ProcessRegistry.Address, id, uint32(key)
 	s.request.Store(key)
 	sh := r.shard(key)
 	sh.mu.Lock()
 	sh.tasks[key] = t
 	sh.mu.Unlock()
-	return pid
 }
 
 func (r *replies) shard(key uint64) *replyShard { return &r.shards[key%uint64(len(r.shards))] }
@@ -90,7 +89,7 @@ func (t *Task) closeRequest() {
 	if key == 0 {
 		return
 	}
-	sh := t.sys.replies.shard(key)
+	sh := t.system().replies.shard(key)
 	sh.mu.Lock()
 	delete(sh.tasks, key)
 	sh.mu.Unlock()

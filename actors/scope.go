@@ -11,26 +11,36 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// scope is the part of a task that cancel and budgets need: its place in the
-// tree of who created what, its deadline and its context. Most tasks never
-// need one.
-type scope struct {
-	mu sync.Mutex
-	// parent created the task. prev and next are its siblings; those three
-	// are guarded by the parent's mu.
-	parent     *Task
-	prev, next *Task
-	kids       *Task
-	over       bool        // the task has ended; it stays for its kids' sake
-	left       bool        // … and has left the tree
-	gone       atomic.Bool // the same, for the clock
+// tree is a task's place in the tree of who created what, along which cancel
+// and budgets go.
+type tree struct {
+	mu         sync.Mutex
+	parent     *Task // who created it; nil: nobody who can be cancelled
+	prev, next *Task // its siblings, guarded by the parent's mu
+	kids       *Task // the first of them
 
-	deadline  time.Duration // reading of the system's clock; 0: none
-	origin    *Task         // whose message it works on; nil: its own
-	startedBy *Task         // the top of the chain of Start parents; nil: itself
-	replyTo   *actor.PID    // where answers that are sent to a PID arrive
-	request   atomic.Uint64 // its key in the system's replies; 0: none
-	rare      *rare
+	hasKids atomic.Bool // kids was not nil, once
+	over    bool        // the task has ended; it stays for its kids' sake
+	left    bool        // … and has left the tree
+}
+
+// scope is what tasks with a budget, and few others, need.
+type scope struct {
+	gone     atomic.Pointer[mark] // to be set when the task has ended, and its kids; nil: no deadline of its own
+	deadline time.Duration        // reading of the system's clock; 0: none
+	mu       sync.Mutex           // guards replyTo and ctx
+	replyTo  *actor.PID           // where answers that are sent to a PID arrive
+	request  atomic.Uint64        // its key in the system's replies; 0: none
+	sys      *system              // of a task without a mailbox
+	rare     *rare
+}
+
+// system is the task's.
+func (t *Task) system() *system {
+	if t.mb != nil {
+		return t.mb.sys
+	}
+	return t.ext.Load().sys
 }
 
 // rare is what still fewer tasks have.
@@ -73,16 +83,22 @@ func (t *Task) scope() *scope {
 
 // of is the task whose message t works on.
 func (t *Task) of() *Task {
-	if s := t.ext.Load(); s != nil && s.origin != nil {
-		return s.origin
+	for {
+		switch t.lifetime {
+		case child, aside:
+			t = t.tree.parent
+		case cleanup:
+			t = t.top()
+		default:
+			return t
+		}
 	}
-	return t
 }
 
 // head is the top of the chain of Start parents.
 func (t *Task) head() *Task {
-	if s := t.ext.Load(); s != nil && s.startedBy != nil {
-		return s.startedBy
+	for t.lifetime == child {
+		t = t.tree.parent.top()
 	}
 	return t
 }
@@ -117,20 +133,20 @@ func (t *Task) failure() error {
 // are the child's too. It returns false if the parent has been ended; the
 // child then has, too.
 func (parent *Task) adopt(child *Task) bool {
-	ps, cs := parent.scope(), child.scope()
-	ps.mu.Lock()
-	cs.parent = parent
-	cs.next = ps.kids
-	if ps.kids != nil {
-		ps.kids.ext.Load().prev = child
+	pt, ct := &parent.tree, &child.tree
+	pt.mu.Lock()
+	ct.parent = parent
+	ct.next = pt.kids
+	if pt.kids != nil {
+		pt.kids.tree.prev = child
 	}
-	ps.kids = child
-	ps.mu.Unlock()
-	if ps.deadline > 0 && (cs.deadline == 0 || ps.deadline < cs.deadline) {
-		cs.deadline = ps.deadline // the parent's expiry reaches it
+	pt.kids = child
+	pt.mu.Unlock()
+	if !pt.hasKids.Load() {
+		pt.hasKids.Store(true)
 	}
-	if base := ps.seldom().base; base != nil && cs.seldom().base == nil {
-		cs.set().base = context.WithoutCancel(base)
+	if ps := parent.ext.Load(); ps != nil {
+		child.inherit(ps)
 	}
 	// Looked at after the child is in: a cancel that came before it missed it.
 	if err := parent.ended(); err != nil {
@@ -140,6 +156,20 @@ func (parent *Task) adopt(child *Task) bool {
 	return true
 }
 
+// inherit takes over what is left of a parent's budget, and its values.
+func (t *Task) inherit(ps *scope) {
+	if d := ps.deadline; d > 0 {
+		if s := t.scope(); s.deadline == 0 || d < s.deadline {
+			s.deadline = d // the parent's expiry reaches it
+		}
+	}
+	if base := ps.seldom().base; base != nil {
+		if s := t.scope(); s.seldom().base == nil {
+			s.set().base = context.WithoutCancel(base)
+		}
+	}
+}
+
 // cancel ends the task: its future fails, its context ends, every await of
 // it returns cause, and so with all work it has created. Any goroutine; the
 // first cause counts.
@@ -147,25 +177,27 @@ func (t *Task) cancel(cause error) {
 	if !t.cause.CompareAndSwap(nil, &cause) {
 		return
 	}
-	if t.res != nil {
-		t.res.fail(cause)
-	}
+	t.tell(cause)
 	if s := t.ext.Load(); s != nil {
 		s.mu.Lock()
 		end := s.seldom().end
-		var kids []*Task
-		for k := s.kids; k != nil; k = k.ext.Load().next {
-			kids = append(kids, k)
-		}
 		s.mu.Unlock()
 		if end != nil {
 			end(cause)
 		}
+	}
+	if t.tree.hasKids.Load() {
+		var kids []*Task
+		t.tree.mu.Lock()
+		for k := t.tree.kids; k != nil; k = k.tree.next {
+			kids = append(kids, k)
+		}
+		t.tree.mu.Unlock()
 		for _, k := range kids {
 			k.cancel(cause)
 		}
 	}
-	if t.lifetime == carrier {
+	if t.lifetime == carrier || t.lifetime == aside {
 		t.over()
 	} else {
 		t.coroutine().WakeNow()
@@ -175,61 +207,74 @@ func (t *Task) cancel(cause error) {
 // over is called when the task has ended: it leaves the tree when the last of
 // its kids has.
 func (t *Task) over() {
-	s := t.ext.Load()
-	if s == nil {
-		t.unanswered(nil)
-		return
-	}
-	s.mu.Lock()
-	if s.over {
+	tr, s := &t.tree, t.ext.Load()
+	if s != nil {
+		s.mu.Lock()
+		end := s.seldom().end
 		s.mu.Unlock()
+		if end != nil {
+			end(context.Canceled)
+			if t.inc != nil {
+				t.inc.forget(t)
+			}
+		}
+	}
+	if !tr.hasKids.Load() && t.lifetime < carrier {
+		t.leave(s) // nobody else can know of it any more, nor give it kids
 		return
 	}
-	s.over = true
-	rare, last := s.seldom(), s.kids == nil
-	end, stopBase := rare.end, rare.stopBase
-	s.left = last
-	s.mu.Unlock()
-	if stopBase != nil {
-		stopBase()
+	tr.mu.Lock()
+	if tr.over {
+		tr.mu.Unlock()
+		return
 	}
-	if end != nil {
-		end(context.Canceled)
-	}
-	if inc := t.inc; inc != nil && end != nil {
-		inc.forget(t)
-	}
+	tr.over = true
+	last := tr.kids == nil
+	tr.left = last
+	tr.mu.Unlock()
 	if last {
-		t.leave()
+		t.leave(s)
 	}
 }
 
 // leave takes a task that is over, and has no kids, out of the tree.
-func (t *Task) leave() {
-	s := t.ext.Load()
-	s.gone.Store(true)
-	t.unanswered(s)
-	p := s.parent
+func (t *Task) leave(s *scope) {
+	if !t.unanswered(s) && s != nil {
+		t.forgotten(s)
+	}
+	p := t.tree.parent
 	if p == nil {
 		return
 	}
-	ps := p.ext.Load()
-	ps.mu.Lock()
-	if s.prev != nil {
-		s.prev.ext.Load().next = s.next
+	pt := &p.tree
+	pt.mu.Lock()
+	if t.tree.prev != nil {
+		t.tree.prev.tree.next = t.tree.next
 	} else {
-		ps.kids = s.next
+		pt.kids = t.tree.next
 	}
-	if s.next != nil {
-		s.next.ext.Load().prev = s.prev
+	if t.tree.next != nil {
+		t.tree.next.tree.prev = t.tree.prev
 	}
-	s.prev, s.next = nil, nil
-	last := ps.over && ps.kids == nil && !ps.left
-	ps.left = ps.left || last
-	ps.mu.Unlock()
+	t.tree.prev, t.tree.next = nil, nil
+	last := pt.over && pt.kids == nil && !pt.left
+	pt.left = pt.left || last
+	pt.mu.Unlock()
 	if last {
-		p.leave()
+		p.leave(p.ext.Load())
 	}
+}
+
+// forgotten is the very end of a task: it and its kids have ended, and its
+// future is done.
+func (t *Task) forgotten(s *scope) {
+	if m := s.gone.Load(); m != nil {
+		m.Store(1)
+	}
+	if stop := s.seldom().stopBase; stop != nil {
+		stop()
+	}
+	t.closeRequest()
 }
 
 // taskKey finds the task in a context.
@@ -255,11 +300,11 @@ func (s *scope) context(t *Task) context.Context {
 	base = context.WithValue(base, taskKey{}, t)
 	stop := func() {}
 	if s.deadline > 0 {
-		base, stop = context.WithDeadlineCause(base, t.sys.pool.Time(s.deadline), ErrTimeout)
+		base, stop = context.WithDeadlineCause(base, t.system().pool.Time(s.deadline), ErrTimeout)
 	}
 	ctx, end := context.WithCancelCause(base)
 	r.end = func(cause error) {
-		if cause == ErrTimeout && s.deadline > 0 && t.sys.pool.Now() >= s.deadline {
+		if cause == ErrTimeout && s.deadline > 0 && t.system().pool.Now() >= s.deadline {
 			return // the context's own deadline says so better: by Err, too
 		}
 		end(cause)
@@ -300,7 +345,7 @@ func (inc *incarnation) leaveOpen(t *Task) {
 		inc.mu.Lock()
 		delete(inc.open, t)
 		inc.mu.Unlock()
-		t.closeRequest()
+		t.forgotten(t.ext.Load())
 	}})
 	if p := inc.cause.Load(); p != nil {
 		t.res.fail(*p)
@@ -325,9 +370,9 @@ func (inc *incarnation) forget(t *Task) {
 // finish ends the incarnation: from now on every await of its tasks returns
 // cause, and their contexts end. Any goroutine.
 func (inc *incarnation) finish(cause error) {
-	if !inc.cause.CompareAndSwap(nil, &cause) {
-		return
-	}
+	inc.cause.CompareAndSwap(nil, &cause)
+	cause = *inc.cause.Load()
+	// Also if another call has been first: it may not be through yet.
 	inc.mu.Lock()
 	var ends []context.CancelCauseFunc
 	for t := range inc.ctxs {

@@ -7,10 +7,8 @@ package actors
 // While the worker stops, Start still works: it is how work in hand goes on.
 func Start[T any](t *Task, fn func(t *Task) (T, error), opts ...CallOption) *Future[T] {
 	t.current("Start")
-	u := newSubmission(fn)
-	u.sys, u.mb, u.lifetime = t.sys, t.mb, child
-	s := u.scope()
-	s.origin, s.startedBy = t.of(), t.top().head()
+	u := newSubmission(fn, len(opts) > 0)
+	u.mb, u.lifetime = t.mb, child
 	if !u.bind(t, opts, 0) {
 		return &u.fut
 	}

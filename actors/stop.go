@@ -32,13 +32,15 @@ func (mb *mailbox) stopMessage(m *messages.Stop, env *actor.MessageEnvelope) {
 	if env != nil {
 		sender = env.Sender
 	}
-	if !mb.registered.Load() || m.GetToken() != mb.sys.token {
+	if !mb.registered.Load() { // too early to know our token
+		mb.loop.PostControl(earlyStop{m, env})
+		return
+	}
+	if m.GetToken() != mb.sys.token {
 		mb.counts.refused.Add(1)
-		if mb.registered.Load() {
-			mb.logger().Warn("actors: a messages.Stop without this actor system's token was refused: use actors.Stop", "sender", sender)
-			if sender != nil {
-				mb.sys.as.Root.Send(sender, failureOf(fmt.Errorf("%w: messages.Stop is honoured from its own actor system only", ErrUnhandled), false))
-			}
+		mb.logger().Warn("actors: a messages.Stop without this actor system's token was refused: use actors.Stop", "sender", sender)
+		if sender != nil {
+			mb.sys.as.Root.Send(sender, failureOf(fmt.Errorf("%w: messages.Stop is honoured from its own actor system only", ErrUnhandled), false))
 		}
 		return
 	}

@@ -28,7 +28,6 @@ type Task struct {
 	actorContext // the actor's, shared by all its tasks
 
 	lt  loop.Task
-	sys *system
 	mb  *mailbox     // the worker's; nil for a carrier
 	inc *incarnation // it runs in; nil before it starts
 
@@ -41,15 +40,24 @@ type Task struct {
 	msg any                    // the message, or nil
 	env *actor.MessageEnvelope // its envelope, if it came in one
 
-	wait atomic.Pointer[node] // its place among those that wait for what it awaits
+	tree   tree
+	awaits atomic.Pointer[core] // what it awaits, or awaited last
 
+	once      atomic.Uint32 // what can happen once; see first
 	lifetime  lifetime
 	outcome   outcome
-	posted    atomic.Bool // it has been posted to a mailbox
-	exclusive bool        // it holds the loop
-	handling  bool        // its handler has been called
-	responded bool        // an answer was sent to its sender's PID
+	exclusive bool // it holds the loop
+	handling  bool // its handler has been called
 }
+
+// what can happen to a task once
+const (
+	isPosted   uint32 = 1 << iota // it was posted to a mailbox
+	isAnswered                    // an answer was sent to its sender's PID
+)
+
+// first reports whether this is the first call for what.
+func (t *Task) first(what uint32) bool { return t.once.Or(what)&what == 0 }
 
 // actorContext is embedded under another name than Context, which is a method
 // of Task.
@@ -73,7 +81,9 @@ const (
 	offered  lifetime = iota // work from outside: counted
 	child                    // of Start
 	internal                 // setup, Main, Background, hooks
+	cleanup                  // of Cleanup: runs on another task's coroutine
 	carrier                  // a request to somebody who is no worker of ours: never runs here
+	aside                    // of Offload: runs elsewhere, with its parent's message
 )
 
 // body is what every kind of task implements beside loop.Body.
@@ -112,7 +122,7 @@ func (t *Task) begin() bool {
 	if t.lifetime == offered {
 		mb.counts.taken.Add(1)
 	}
-	t.sys, t.actorContext = mb.sys, mb.ctx
+	t.actorContext = mb.ctx
 	t.inc = mb.inc.Load()
 	if t.lifetime == internal && t.hookOf() != nil {
 		t.inc = &incarnation{n: t.inc.n} // a hook outlives its incarnation's end
@@ -208,21 +218,18 @@ func (t *Task) awaitCore(c *core, what string) error {
 	if err := t.closesRing(c); err != nil {
 		return err
 	}
-	w := t.waitNode()
-	w.awaits.Store(c)
-	err := t.suspend(c, 0)
-	w.awaits.Store(nil)
-	return err
+	t.top().awaits.Store(c)
+	return t.suspend(c, 0)
 }
 
-// waitNode is the one of the task's coroutine: it can wait for one thing.
-func (t *Task) waitNode() *node {
-	t = t.top()
-	w := t.wait.Load()
-	if w == nil {
-		w = new(node)
-		t.wait.Store(w)
+// waitNode is the one of the coroutine, which can wait for one thing.
+func waitNode(lt *loop.Task) *node {
+	slot := lt.Slot()
+	if w, ok := (*slot).(*node); ok {
+		return w
 	}
+	w := new(node)
+	*slot = w
 	return w
 }
 
@@ -242,7 +249,7 @@ func (t *Task) suspend(c *core, until time.Duration) error {
 		var w *node
 		enlisted := true
 		if c != nil {
-			w = t.waitNode()
+			w = waitNode(lt)
 			w.task, w.seq = lt, seq
 			enlisted = c.wait(w)
 		}
@@ -256,7 +263,7 @@ func (t *Task) suspend(c *core, until time.Duration) error {
 				return t.ended()
 			}
 		case until > 0:
-			timer = lt.Loop().AddTimer(until-t.sys.pool.Now(), lt, seq)
+			timer = lt.Loop().AddTimer(until-t.mb.sys.pool.Now(), lt, seq)
 		case c == nil:
 			lt.Wake(seq)
 		}
@@ -270,7 +277,7 @@ func (t *Task) suspend(c *core, until time.Duration) error {
 		if timer != nil && (err != nil || done) {
 			lt.OnLoop(func() { lt.Loop().RemoveTimer(timer) })
 		}
-		if err != nil || done || until > 0 && t.sys.pool.Now() >= until || c == nil && until == 0 {
+		if err != nil || done || until > 0 && t.mb.sys.pool.Now() >= until || c == nil && until == 0 {
 			return err
 		}
 	}
@@ -314,7 +321,7 @@ func (t *Task) sleep(d time.Duration, orStop bool, what string) (stopping bool, 
 	if d <= 0 {
 		err = t.suspend(nil, 0)
 	} else {
-		err = t.suspend(stop, max(t.sys.pool.Now()+d, d)) // an overflow is for ever
+		err = t.suspend(stop, max(t.mb.sys.pool.Now()+d, d)) // an overflow is for ever
 	}
 	return orStop && err == nil && stop.done.Load(), err
 }

@@ -146,7 +146,7 @@ type backgroundTask struct {
 
 func newBackground(mb *mailbox, name string, f func(t *Task) error, main bool) *backgroundTask {
 	u := &backgroundTask{what: name, main: main, f: f}
-	u.mb, u.sys, u.lifetime = mb, mb.sys, internal
+	u.mb, u.lifetime = mb, internal
 	u.lt.Body = u
 	return u
 }

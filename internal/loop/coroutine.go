@@ -20,6 +20,8 @@ type coroutine struct {
 	// it is: the two are one turn.
 	outer *Task
 
+	slot any // see Task.Slot
+
 	// in the loop's list of tasks that have awaited
 	listed       bool
 	prevC, nextC *coroutine

@@ -89,7 +89,8 @@ func (l *Loop) push(t *Task) {
 // Hold stops tasks from starting, or lets them again. On the loop.
 func (l *Loop) Hold(on bool) { l.hold = on }
 
-// Live is the number of tasks that have started and not ended. On the loop.
+// Live is the number of tasks that have started, or were given to Go, and
+// have not ended. On the loop.
 func (l *Loop) Live() int { return l.live }
 
 // InFlight is how many of them came from the lane. On the loop.
@@ -113,6 +114,7 @@ func (l *Loop) Exclusive() *Task { return l.exclusive }
 func (l *Loop) Go(t *Task) {
 	t.loop = l
 	t.Free = true
+	l.live++
 	l.ready.push(t)
 }
 
@@ -234,11 +236,13 @@ func (l *Loop) AtMax() bool { return l.cfg.MaxInFlight > 0 && l.inFlight >= l.cf
 func (l *Loop) begin(c *coroutine, t, root *Task) {
 	t.started = true
 	t.co, c.task, c.root = c, t, root
-	if root == t && !t.Free {
-		t.counted = true
-		l.inFlight++
+	if !t.Free {
+		l.live++
+		if root == t {
+			t.counted = true
+			l.inFlight++
+		}
 	}
-	l.live++
 	l.current = t
 	t.state.Store(stateRunning)
 }

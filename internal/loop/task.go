@@ -93,6 +93,10 @@ func (t *Task) Started() bool { return t.started }
 // of its loop and must not touch the loop's state.
 func (t *Task) Lost() bool { return t.lost.Load() }
 
+// Slot is storage of the coroutine that the task runs on. Whatever is put
+// there stays for the tasks that run on it later.
+func (t *Task) Slot() *any { return &t.co.slot }
+
 // Loop is the loop that the task runs on.
 func (t *Task) Loop() *Loop { return t.loop }
 
