@@ -63,7 +63,7 @@ func Submit[T any](s actor.SenderContext, worker *actor.PID, fn func(t *Task) (T
 	if fn == nil {
 		panic("actors: Submit called with a nil function")
 	}
-	from, sys := caller(s)
+	from, sys := caller(s, "Submit")
 	u := newSubmission(fn, len(opts) > 0)
 	mb := sys.worker(pidOf(worker, "Submit"))
 	u.mb = mb
@@ -145,8 +145,12 @@ func (u *request[Resp]) init(msg any) {
 // s is a root context, an actor's context or a Task; a Task's requests
 // inherit its cancel and its budget.
 func RequestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, opts ...CallOption) *Future[Resp] {
-	from, sys := caller(s)
-	mb := sys.worker(pidOf(to, "RequestFuture"))
+	return requestFuture[Resp](s, to, msg, "RequestFuture", opts)
+}
+
+func requestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, what string, opts []CallOption) *Future[Resp] {
+	from, sys := caller(s, what)
+	mb := sys.worker(pidOf(to, what))
 	if mb != nil && msg != nil && !forMailbox(msg) && plainSender(s, from) {
 		u := newRequest[Resp](msg, len(opts) > 0)
 		u.mb = mb
@@ -159,7 +163,7 @@ func RequestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, opts
 	u, c := newCarried[Resp](msg)
 	u.mb, c.scope.sys = mb, sys
 	if msg == nil {
-		u.fut.fail(fmt.Errorf("%w: RequestFuture called with a nil message", ErrUnhandled))
+		u.fut.fail(fmt.Errorf("%w: %s called with a nil message", ErrUnhandled, what))
 		return &u.fut
 	}
 	timeout := time.Duration(0)
@@ -198,7 +202,7 @@ func (t *Task) send(c *carried, s actor.SenderContext, to *actor.PID) {
 
 // Ask is RequestFuture and Await in one.
 func Ask[Resp any](t *Task, to *actor.PID, msg any, opts ...CallOption) (Resp, error) {
-	return Await(t, RequestFuture[Resp](t, to, msg, opts...))
+	return Await(t, requestFuture[Resp](t, to, msg, "Ask", opts))
 }
 
 // bind applies the options of a call, and makes it work of the task that
@@ -224,7 +228,10 @@ func (t *Task) bind(from *Task, opts []CallOption, timeout time.Duration) bool {
 		t.system().clock.add(own, t)
 	}
 	if ctx != nil {
-		sc.set().stopBase = context.AfterFunc(ctx, func() { t.cancel(contextCause(ctx)) })
+		stop := context.AfterFunc(ctx, func() { t.cancel(contextCause(ctx)) })
+		sc.mu.Lock()
+		sc.set().stopBase = stop
+		sc.mu.Unlock()
 		if ctx.Err() != nil {
 			t.cancel(contextCause(ctx))
 			return false
@@ -277,8 +284,10 @@ func (t *Task) expireIn(d time.Duration) {
 }
 
 // caller returns the task that s stands for, or nil, and its system.
-func caller(s actor.SenderContext) (*Task, *system) {
+func caller(s actor.SenderContext, what string) (*Task, *system) {
 	switch s := s.(type) {
+	case nil:
+		panic("actors: " + what + " called with a nil sender: use a root context, an actor's context or a Task")
 	case *Task:
 		if s.mb == nil {
 			panic("actors: a Task was used that is not one of a worker")

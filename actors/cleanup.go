@@ -13,6 +13,9 @@ import (
 // error.
 func Cleanup(t *Task, grace time.Duration, fn func(t *Task) error) error {
 	t.current("Cleanup")
+	if fn == nil {
+		panic("actors: Cleanup called with a nil function")
+	}
 	u := newCleanup(t, fn)
 	var fut Future[struct{}]
 	u.res = &fut

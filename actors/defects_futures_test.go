@@ -261,9 +261,9 @@ func TestDefectF4(t *testing.T) {
 		}
 		w.stopped(worker, -1)
 		w.stopped(mute, -1)
-		for _, f := range fs {
+		for i, f := range fs {
 			if _, err := f.TryResult(); !errors.Is(err, actors.ErrStopped) {
-				w.Fatalf("after the stop: %v, want ErrStopped", err)
+				w.Fatalf("request %d after the stop: %v, want ErrStopped", i, err)
 			}
 		}
 		for _, f := range cancelled {

@@ -4,19 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/messages"
 )
 
@@ -32,21 +30,10 @@ type world struct {
 // left behind at its end fails the test.
 func bubble(t *testing.T, f func(w *world)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		w := &world{T: t, sys: newSystem()}
-		w.root = w.sys.Root
-		// The engine's dead letters keep a goroutine for a second.
-		t.Cleanup(func() { time.Sleep(2 * time.Second) })
-		f(w)
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		f(&world{T: t, sys: sys, root: sys.Root})
 	})
 }
-
-// newSystem returns an actor system that logs nowhere.
-func newSystem() *actor.ActorSystem {
-	return actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard() }))
-}
-
-func discard() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
 // none is for setups that can do without.
 func none(*actors.Worker) error { return nil }
@@ -54,37 +41,17 @@ func none(*actors.Worker) error { return nil }
 // worker spawns a worker under the root.
 func (w *world) worker(name string, o actors.Options, setup func(w *actors.Worker) error) *actor.PID {
 	w.Helper()
-	pid, err := actors.Spawn(context.Background(), w.root, name, setup, o)
-	if err != nil {
-		w.Fatal(err)
-	}
-	w.stopAtEnd(pid)
-	return pid
+	return actortest.Spawn(w, w.root, name, setup, o)
 }
 
 // dropIn spawns a plain actor on an EventLoop under the root.
 func (w *world) dropIn(o actors.Options, receive actor.ReceiveFunc) *actor.PID {
-	w.Helper()
-	pid := w.root.Spawn(actor.PropsFromFunc(receive, actors.EventLoop(o)))
-	w.stopAtEnd(pid)
-	return pid
+	return w.root.Spawn(actor.PropsFromFunc(receive, actors.EventLoop(o)))
 }
 
 // plain spawns an ordinary Proto.Actor actor.
 func (w *world) plain(receive actor.ReceiveFunc, opts ...actor.PropsOption) *actor.PID {
-	pid := w.root.Spawn(actor.PropsFromFunc(receive, opts...))
-	w.Cleanup(func() { w.root.Stop(pid) })
-	return pid
-}
-
-// stopAtEnd stops pid, a worker or a drop-in, at the end of the test.
-func (w *world) stopAtEnd(pid *actor.PID) {
-	w.Cleanup(func() {
-		_, err := result(actors.Stop(w.root, pid, -1))
-		if err != nil && !errors.Is(err, actors.ErrDeadLetter) {
-			w.Errorf("stop of %s: %v", pid.Id, err)
-		}
-	})
+	return w.root.Spawn(actor.PropsFromFunc(receive, opts...))
 }
 
 // stopped stops pid gracefully and returns its final account, which it checks.
@@ -213,16 +180,6 @@ func (w *world) deadLetters() *trace {
 	})
 	w.Cleanup(func() { w.sys.EventStream.Unsubscribe(sub) })
 	return tr
-}
-
-// eventually is for the few waits in real time.
-func eventually(t testing.TB, what string, cond func() bool) {
-	t.Helper()
-	for end := time.Now().Add(hang); !cond(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s", hang, what)
-		}
-	}
 }
 
 // loopGoroutines returns the stacks of all goroutines that are of an event

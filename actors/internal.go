@@ -54,26 +54,30 @@ func (u *internalTask) Done(lt *loop.Task, how loop.How) {
 
 // newSetup is the first task of an incarnation.
 func (mb *mailbox) newSetup() *internalTask {
-	started := &actor.Started{}
+	var w *Worker
+	a, isWorker := mb.raw.Actor().(*workerActor)
 	u := mb.newInternal("setup", func(t *Task) {
 		mb.life.setupRan = true
-		a, ok := mb.raw.Actor().(*workerActor)
-		if !ok {
+		if !isWorker || mb.hooked { // the user's middleware sees Started as under the engine
 			mb.receiveLifecycle(t)
+		}
+		if !isWorker || t.failure() != nil {
 			return
 		}
-		if mb.hooked { // the user's middleware sees Started as under the engine
-			mb.receiveLifecycle(t)
-		}
-		if err := a.runSetup(mb, mb.ctx); err != nil {
+		made, err := a.runSetup(mb)
+		if w = made; err != nil {
 			t.fails(fmt.Errorf("actors: setup: %w", err))
 		}
 	})
-	u.msg = started
-	u.done = func(t *Task, _ loop.How) {
-		if t.outcome != outcomeNeverRan {
-			mb.setupDone(t)
+	u.msg = &actor.Started{}
+	u.done = func(t *Task, how loop.How) {
+		if t.outcome == outcomeNeverRan || how == loop.Lost {
+			return
 		}
+		if isWorker {
+			a.w, mb.worker = w, w
+		}
+		mb.setupDone(t)
 	}
 	return u
 }
@@ -108,7 +112,7 @@ func (mb *mailbox) receiveLifecycle(t *Task) {
 func (mb *mailbox) runHooks() {
 	l := &mb.life
 	l.phase = phaseHooks
-	if mb.worker == nil {
+	if !mb.isWorker() {
 		if l.setupRan {
 			var m any = &actor.Restarting{}
 			if l.wantStop {
@@ -118,8 +122,9 @@ func (mb *mailbox) runHooks() {
 			mb.loop.Go(&u.lt)
 			return
 		}
-	} else if hooks := mb.worker.onStop; l.setupOK && !l.hooksRun && len(hooks) > 0 {
+	} else if l.setupOK && !l.hooksRun && len(mb.worker.onStop) > 0 {
 		l.hooksRun = true
+		hooks := mb.worker.onStop
 		u := mb.newInternal("stop hooks", func(t *Task) {
 			for i := len(hooks) - 1; i >= 0; i-- {
 				mb.runHook(t, hooks[i])
@@ -151,7 +156,7 @@ func (mb *mailbox) runHook(t *Task, f func(t *Task) error) {
 // hear of it, as the engine does. The engine waits meanwhile, so it is given
 // StopGrace and a goroutine of its own.
 func (mb *mailbox) deliverStopped(m *actor.Stopped) {
-	if _, ok := mb.raw.Actor().(*workerActor); ok && !mb.hooked || !mb.life.setupRan {
+	if mb.isWorker() && !mb.hooked || !mb.life.setupRan {
 		return // nobody to tell, or nobody who was told of the start
 	}
 	u := mb.newLifecycle(m)

@@ -347,7 +347,7 @@ func (mb *mailbox) terminated(m *actor.Terminated) {
 	case mb.life.phase == phaseRunning:
 		mb.frame(m)
 		mb.loop.Go(&u.lt)
-	case mb.life.phase == phaseReleased && mb.worker == nil:
+	case mb.life.phase == phaseReleased && !mb.isWorker():
 		mb.giveUpAfter(mb.opts.StopGrace)
 		u.done = func(*Task, loop.How) { mb.frame(m) }
 		mb.loop.Go(&u.lt)
@@ -382,7 +382,7 @@ func (mb *mailbox) escalate(reason error) {
 // escalated is the reason as the parent's strategy sees it: under a plain
 // actor what was passed to panic, as from the engine itself.
 func (mb *mailbox) escalated(reason error) any {
-	if p, ok := reason.(*PanicError); ok && mb.worker == nil {
+	if p, ok := reason.(*PanicError); ok && !mb.isWorker() {
 		return p.Value
 	}
 	return reason

@@ -77,8 +77,7 @@ func (mb *mailbox) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispat
 	mb.sys = systemOf(mb.raw.ActorSystem())
 	props := inspectProps(mb.raw)
 	mb.hooked, mb.sends = props.hooked, props.sender
-	_, isWorker := mb.raw.Actor().(*workerActor)
-	mb.taps = !isWorker || props.hooked || props.sender
+	mb.taps = !mb.isWorker() || props.hooked || props.sender
 	mb.own = &loopContext{Context: mb.raw, mb: mb}
 	mb.ctx = mb.own
 	mb.inc.Store(&incarnation{})
@@ -88,6 +87,13 @@ func (mb *mailbox) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispat
 		mb.sys.exclusive.Add(1) // its queue can be part of a ring
 	}
 	mb.sys.add(mb)
+}
+
+// isWorker reports whether the actor is one of Spawn or Props, and not a
+// plain one on an EventLoop.
+func (mb *mailbox) isWorker() bool {
+	_, ok := mb.raw.Actor().(*workerActor)
+	return ok
 }
 
 // Start is the engine's: Started has been posted.

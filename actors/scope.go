@@ -32,7 +32,7 @@ type scope struct {
 	replyTo  *actor.PID           // where answers that are sent to a PID arrive
 	request  atomic.Uint64        // its key in the system's replies; 0: none
 	sys      *system              // of a task without a mailbox
-	rare     *rare
+	rare     atomic.Pointer[rare]
 }
 
 // system is the task's.
@@ -43,13 +43,15 @@ func (t *Task) system() *system {
 	return t.ext.Load().sys
 }
 
-// rare is what still fewer tasks have.
+// rare is what still fewer tasks have. The scope's mu guards the second half;
+// the first is set before others know the task, or is its own.
 type rare struct {
-	name     string
-	view     *Task           // of a Cleanup: the task whose coroutine it uses
-	why      error           // of an OnStop hook: what context.Cause says
-	failure  error           // what its worker fails of when it has ended
-	base     context.Context // of WithContext
+	name    string
+	view    *Task           // of a Cleanup: the task whose coroutine it uses
+	why     error           // of an OnStop hook: what context.Cause says
+	failure error           // what its worker fails of when it has ended
+	base    context.Context // of WithContext
+
 	stopBase func() bool
 	ctx      context.Context // of Context
 	end      context.CancelCauseFunc
@@ -59,18 +61,18 @@ var noRare rare
 
 // seldom is for reading.
 func (s *scope) seldom() *rare {
-	if s.rare != nil {
-		return s.rare
+	if r := s.rare.Load(); r != nil {
+		return r
 	}
 	return &noRare
 }
 
-// set is for writing; by the task itself, or before others know it.
+// set is for writing.
 func (s *scope) set() *rare {
-	if s.rare == nil {
-		s.rare = new(rare)
+	if s.rare.Load() == nil {
+		s.rare.CompareAndSwap(nil, new(rare))
 	}
-	return s.rare
+	return s.rare.Load()
 }
 
 func (t *Task) scope() *scope {
@@ -105,8 +107,8 @@ func (t *Task) head() *Task {
 
 // top is the task that has the coroutine on which t runs.
 func (t *Task) top() *Task {
-	if s := t.ext.Load(); s != nil && s.rare != nil && s.rare.view != nil {
-		return s.rare.view
+	if s := t.ext.Load(); s != nil && s.seldom().view != nil {
+		return s.seldom().view
 	}
 	return t
 }
@@ -271,7 +273,10 @@ func (t *Task) forgotten(s *scope) {
 	if m := s.gone.Load(); m != nil {
 		m.Store(1)
 	}
-	if stop := s.seldom().stopBase; stop != nil {
+	s.mu.Lock()
+	stop := s.seldom().stopBase
+	s.mu.Unlock()
+	if stop != nil {
 		stop()
 	}
 	t.closeRequest()
@@ -370,13 +375,14 @@ func (inc *incarnation) forget(t *Task) {
 // finish ends the incarnation: from now on every await of its tasks returns
 // cause, and their contexts end. Any goroutine.
 func (inc *incarnation) finish(cause error) {
-	inc.cause.CompareAndSwap(nil, &cause)
+	first := cause
+	inc.cause.CompareAndSwap(nil, &first)
 	cause = *inc.cause.Load()
 	// Also if another call has been first: it may not be through yet.
 	inc.mu.Lock()
 	var ends []context.CancelCauseFunc
 	for t := range inc.ctxs {
-		ends = append(ends, t.ext.Load().rare.end)
+		ends = append(ends, t.ext.Load().seldom().end)
 	}
 	open := slices.Collect(maps.Keys(inc.open))
 	inc.mu.Unlock()

@@ -7,6 +7,9 @@ package actors
 // While the worker stops, Start still works: it is how work in hand goes on.
 func Start[T any](t *Task, fn func(t *Task) (T, error), opts ...CallOption) *Future[T] {
 	t.current("Start")
+	if fn == nil {
+		panic("actors: Start called with a nil function")
+	}
 	u := newSubmission(fn, len(opts) > 0)
 	u.mb, u.lifetime = t.mb, child
 	if !u.bind(t, opts, 0) {

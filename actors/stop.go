@@ -18,11 +18,12 @@ import (
 // account. A grace of zero is the worker's own StopGrace; a negative one cuts
 // off at once.
 func Stop(s actor.SenderContext, worker *actor.PID, grace time.Duration) *Future[*messages.Stopped] {
-	m := &messages.Stop{Token: systemOf(s.ActorSystem()).token}
+	_, sys := caller(s, "Stop")
+	m := &messages.Stop{Token: sys.token}
 	if grace != 0 {
 		m.Grace = durationpb.New(grace)
 	}
-	return RequestFuture[*messages.Stopped](s, worker, m, Timeout(NoTimeout))
+	return requestFuture[*messages.Stopped](s, worker, m, "Stop", []CallOption{Timeout(NoTimeout)})
 }
 
 // stopMessage is a messages.Stop that has arrived. Only this process knows

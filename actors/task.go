@@ -98,7 +98,7 @@ func (t *Task) task() *Task { return t }
 // name is the task's name in logs and reports.
 func (t *Task) name() string {
 	if s := t.ext.Load(); s != nil && s.seldom().name != "" {
-		return s.rare.name
+		return s.seldom().name
 	}
 	if b, ok := t.lt.Body.(body); ok {
 		return b.label()

@@ -69,6 +69,9 @@ func (w *Worker) register(typ reflect.Type, what string, h *handler, opts []Hand
 // Req is matched against the exact dynamic type of the message; an interface
 // type panics, as does a second handler for the same type.
 func Handle[Req, Resp any](w *Worker, h func(t *Task, req Req) (Resp, error), opts ...HandlerOption) {
+	if h == nil {
+		panic("actors: Handle called with a nil function")
+	}
 	typ := messageType[Req]("Handle")
 	w.register(typ, "Handle", &handler{call: func(t *Task) {
 		v, err := h(t, t.msg.(Req))
@@ -85,6 +88,9 @@ func Handle[Req, Resp any](w *Worker, h func(t *Task, req Req) (Resp, error), op
 // t.Respond, pass it on by t.Forward, or keep t.Sender() for later; if it
 // returns an error the asker gets that.
 func On[Req any](w *Worker, h func(t *Task, msg Req) error, opts ...HandlerOption) {
+	if h == nil {
+		panic("actors: On called with a nil function")
+	}
 	typ := messageType[Req]("On")
 	w.register(typ, "On", &handler{oneWay: true, call: func(t *Task) {
 		if err := h(t, t.msg.(Req)); err != nil {
@@ -110,6 +116,9 @@ func messageType[Req any](what string) reflect.Type {
 // nil return ends that part only; an error or a panic fails the worker. When
 // the worker is told to stop it should return: see [Task.SleepOrStop].
 func (w *Worker) Background(name string, run func(t *Task) error) {
+	if run == nil {
+		panic("actors: Background called with a nil function")
+	}
 	w.open("Background")
 	w.background = append(w.background, newBackground(w.mb, name, run, false))
 }
@@ -118,6 +127,9 @@ func (w *Worker) Background(name string, run func(t *Task) error) {
 // worker stops gracefully, an error or a panic fails it (asyncio.run). There
 // is at most one.
 func (w *Worker) Main(run func(t *Task) error) {
+	if run == nil {
+		panic("actors: Main called with a nil function")
+	}
 	w.open("Main")
 	if w.hasMain {
 		panic("actors: Main called twice")
@@ -132,6 +144,9 @@ func (w *Worker) Main(run func(t *Task) error) {
 // says at once why the worker ends: ErrRestarted or ErrStopped, with what led
 // to it. An error is logged.
 func (w *Worker) OnStop(f func(t *Task) error) {
+	if f == nil {
+		panic("actors: OnStop called with a nil function")
+	}
 	w.open("OnStop")
 	w.onStop = append(w.onStop, f)
 }
@@ -234,13 +249,14 @@ func (a *workerActor) unhandled(t *Task) {
 	t.deadLetter()
 }
 
-// runSetup makes the worker of a new incarnation.
-func (a *workerActor) runSetup(mb *mailbox, ctx actor.Context) error {
+// runSetup makes the worker of a new incarnation. The loop takes it over when
+// setup has returned: one that was abandoned goes on with a worker that
+// nobody knows.
+func (a *workerActor) runSetup(mb *mailbox) (*Worker, error) {
 	if a.setup == nil {
-		return errors.New("actors: a worker without setup")
+		return nil, errors.New("actors: a worker without setup")
 	}
-	a.w = &Worker{Context: ctx, mb: mb, handlers: map[reflect.Type]*handler{}}
-	mb.worker = a.w
-	defer func() { a.w.sealed = true }()
-	return a.setup(a.w)
+	w := &Worker{Context: mb.ctx, mb: mb, handlers: map[reflect.Type]*handler{}}
+	defer func() { w.sealed = true }()
+	return w, a.setup(w)
 }

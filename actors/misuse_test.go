@@ -1,0 +1,248 @@
+package actors_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+)
+
+// A misuse is named: each of these tests checks the words.
+
+// inTask runs f in a task of a new worker and returns its error, or its panic
+// as one.
+func (w *world) inTask(f func(t *actors.Task) error) error {
+	w.Helper()
+	pid := w.worker("misused", actors.Options{}, none)
+	defer w.stopped(pid, -1)
+	_, err := result(did(w.root, pid, f))
+	return err
+}
+
+// resolved is a future that is complete.
+func resolved[T any](v T) *actors.Future[T] {
+	p := actors.NewPromise[T]()
+	p.Resolve(v)
+	return p.Future()
+}
+
+func TestMisuseOtherTask(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := actors.NewPromise[int]()
+		var other *actors.Task
+		err := w.inTask(func(t *actors.Task) error {
+			actors.Start(t, func(t *actors.Task) (int, error) {
+				other = t
+				return 0, t.Sleep(time.Hour)
+			}, actors.Name("the other"))
+			_, err := actors.Await(other, p.Future())
+			return err
+		})
+		wantText(w, err, "actors: Await called with the Task of the other, which is suspended", "another task's", "another goroutine")
+		for what, f := range map[string]func(){
+			"Sleep":   func() { _ = other.Sleep(1) },
+			"Yield":   func() { _ = other.Yield() },
+			"Start":   func() { actors.Start(other, func(*actors.Task) (int, error) { return 0, nil }) },
+			"Offload": func() { actors.Offload(other, func(context.Context) (int, error) { return 0, nil }) },
+			"Receive": func() { _, _, _ = actors.Receive(other, make(chan int)) },
+			"Exit":    func() { other.Exit(nil) },
+			"Cleanup": func() { _ = actors.Cleanup(other, 0, func(*actors.Task) error { return nil }) },
+			"Ask": func() {
+				_, _ = actors.Ask[int](other, w.plain(func(actor.Context) {}), 1)
+			},
+		} {
+			if what == "Ask" {
+				what = "Await"
+			}
+			wantText(w, panicOf(f), "actors: "+what+" called with the Task of the other, which has returned: a Task must not outlive its function")
+		}
+	})
+}
+
+func TestMisuseAfterEnd(t *testing.T) {
+	bubble(t, func(w *world) {
+		var ended *actors.Task
+		if err := w.inTask(func(t *actors.Task) error { ended = t; return nil }); err != nil {
+			w.Fatal(err)
+		}
+		err := panicOf(func() { _, _ = actors.Await(ended, resolved(1)) })
+		wantText(w, err, "actors: Await called with the Task of", "which has returned: a Task must not outlive its function")
+	})
+}
+
+func TestMisuseAwaitSelf(t *testing.T) {
+	bubble(t, func(w *world) {
+		pid := w.worker("worker", actors.Options{}, none)
+		self := make(chan *actors.Future[int], 1)
+		own := actors.Submit(w.root, pid, func(t *actors.Task) (int, error) {
+			own, _, err := actors.Receive(t, self)
+			if err != nil {
+				return 0, err
+			}
+			return actors.Await(t, own)
+		}, actors.Name("self"))
+		self <- own
+		_, err := result(own)
+		wantText(w, err, "actors: Await: task self awaits its own future, which completes when it returns")
+	})
+}
+
+func TestMisuseWaitInTask(t *testing.T) {
+	bubble(t, func(w *world) {
+		err := w.inTask(func(t *actors.Task) error {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			_, err := actors.NewPromise[int]().Future().Wait(ctx)
+			return err
+		})
+		wantText(w, err, "actors: Wait called with the context of task", "it would block the worker; use actors.Await")
+		// Ready wins, and an offloaded function may wait.
+		err = w.inTask(func(t *actors.Task) error {
+			if v, err := resolved(1).Wait(t.Context()); v != 1 || err != nil {
+				return fmt.Errorf("a completed future: %d, %w", v, err)
+			}
+			p := actors.NewPromise[int]()
+			f := actors.Offload(t, func(ctx context.Context) (int, error) { return p.Future().Wait(ctx) })
+			p.Resolve(1)
+			_, err := actors.Await(t, f)
+			return err
+		})
+		if err != nil {
+			w.Error(err)
+		}
+	})
+}
+
+func TestMisuseNoWorker(t *testing.T) {
+	bubble(t, func(w *world) {
+		submit := func(pid *actor.PID) error {
+			_, err := result(did(w.root, pid, func(*actors.Task) error { return nil }))
+			return err
+		}
+		plain := w.plain(func(actor.Context) {})
+		err := submit(plain)
+		wantText(w, err, "not a local worker", plain.Id, "is a plain actor: spawn it with actors.Spawn, actors.Props or actors.EventLoop")
+		if !errors.Is(err, actors.ErrNotWorker) {
+			w.Errorf("%v is not ErrNotWorker", err)
+		}
+		err = submit(actor.NewPID("elsewhere:1", "x"))
+		wantText(w, err, "not a local worker", "elsewhere:1", "is on another machine, where a function cannot be sent")
+		if !errors.Is(err, actors.ErrNotWorker) {
+			w.Errorf("%v is not ErrNotWorker", err)
+		}
+		dead := w.worker("dead", actors.Options{}, none)
+		w.stopped(dead, 0)
+		err = submit(dead)
+		wantText(w, err, "no such actor", "dead")
+		if !errors.Is(err, actors.ErrDeadLetter) || !errors.Is(err, actor.ErrDeadLetter) {
+			w.Errorf("%v is not ErrDeadLetter", err)
+		}
+		wantErr(w, actors.RequestFuture[int](w.root, dead, 1), actors.ErrDeadLetter)
+		wantErr(w, actors.Stop(w.root, dead, 0), actors.ErrDeadLetter)
+		wantText(w, panicOf(func() { _ = submit(nil) }), "actors: Submit called with a nil PID")
+		wantText(w, panicOf(func() { actors.RequestFuture[int](w.root, nil, 1) }), "actors: RequestFuture called with a nil PID")
+		wantText(w, panicOf(func() { actors.Stop(w.root, nil, 0) }), "actors: Stop called with a nil PID")
+	})
+}
+
+func TestMisuseUnhandled(t *testing.T) {
+	bubble(t, func(w *world) {
+		dead := w.deadLetters()
+		pid := w.worker("worker", actors.Options{}, func(w *actors.Worker) error {
+			actors.On(w, func(*actors.Task, string) error { return nil })
+			return nil
+		})
+		_, err := result(actors.RequestFuture[int](w.root, pid, 1.5))
+		wantText(w, err, "unhandled message", "worker worker has no handler for float64")
+		wantErr(w, actors.RequestFuture[int](w.root, pid, 1.5), actors.ErrUnhandled)
+		fail := wantFailure(w, w.root.RequestFuture(pid, 1.5, time.Minute), actors.ErrUnhandled)
+		wantText(w, fail, "worker worker has no handler for float64")
+		// A one-way handler that answers nothing.
+		_, err = result(actors.RequestFuture[int](w.root, pid, "one-way"))
+		wantText(w, err, "unhandled message", "the handler of string returned without an answer")
+		if !errors.Is(err, actors.ErrUnhandled) {
+			w.Errorf("%v is not ErrUnhandled", err)
+		}
+		w.root.Send(pid, 2.5)
+		if c := w.stopped(pid, 0); c.DeadLettered != 1 {
+			w.Errorf("the account: %v", c)
+		}
+		dead.want(w, "2.5")
+	})
+}
+
+func TestMisuseReplyType(t *testing.T) {
+	bubble(t, func(w *world) {
+		respond := func(c actor.Context) {
+			switch c.Message().(type) {
+			case int:
+				c.Respond("text")
+			case string:
+				c.Respond(nil)
+			}
+		}
+		worker := w.worker("worker", actors.Options{}, func(w *actors.Worker) error {
+			actors.Handle(w, func(*actors.Task, int) (string, error) { return "text", nil })
+			actors.Handle(w, func(*actors.Task, string) (any, error) { return nil, nil })
+			return nil
+		})
+		responder := w.worker("responder", actors.Options{}, func(w *actors.Worker) error {
+			actors.On(w, func(t *actors.Task, _ int) error { respond(t); return nil })
+			actors.On(w, func(t *actors.Task, _ string) error { respond(t); return nil })
+			return nil
+		})
+		for name, pid := range map[string]*actor.PID{
+			"worker": worker, "Respond": responder,
+			"plain": w.plain(respond), "drop-in": w.dropIn(actors.Options{}, respond),
+		} {
+			_, err := result(actors.RequestFuture[*time.Time](w.root, pid, 1))
+			var wrong *actors.ReplyTypeError
+			if !errors.As(err, &wrong) || *wrong != (actors.ReplyTypeError{Want: "*time.Time", Got: "string"}) {
+				w.Errorf("%s: %#v", name, err)
+			}
+			wantText(w, err, "actors: the reply is a string, the future wants a *time.Time")
+			_, err = result(actors.RequestFuture[int](w.root, pid, "nil"))
+			wantText(w, err, "actors: the reply is a nil, the future wants a int")
+			if v, err := result(actors.RequestFuture[error](w.root, pid, "nil")); v != nil || err != nil {
+				w.Errorf("%s: nil as an interface: %v, %v", name, v, err)
+			}
+			want(w, actors.RequestFuture[any](w.root, pid, 1), any("text"))
+		}
+	})
+}
+
+func TestMisuseNil(t *testing.T) {
+	bubble(t, func(w *world) {
+		pid := w.worker("worker", actors.Options{}, none)
+		wantText(w, panicOf(func() { actors.Submit[int](w.root, pid, nil) }), "actors: Submit called with a nil function")
+		wantText(w, panicOf(func() { actors.WithContext(nil) }), "actors: WithContext called with a nil context") //nolint:staticcheck // the misuse
+		wantText(w, panicOf(func() { actors.NewPromise[int]().Reject(nil) }), "actors: Promise.Reject called with a nil error: use Resolve")
+		_, err := result(actors.RequestFuture[int](w.root, pid, nil))
+		wantText(w, err, "RequestFuture called with a nil message")
+		for name, f := range map[string]func(t *actors.Task){
+			"Start":   func(t *actors.Task) { actors.Start[int](t, nil) },
+			"Offload": func(t *actors.Task) { actors.Offload[int](t, nil) },
+			"Cleanup": func(t *actors.Task) { _ = actors.Cleanup(t, time.Second, nil) },
+		} {
+			_, err := result(did(w.root, pid, func(t *actors.Task) error { f(t); return nil }))
+			wantText(w, err, "actors: "+name+" called with a nil function")
+		}
+		for what, f := range map[string]func(){
+			"Submit":        func() { actors.Submit(nil, pid, func(*actors.Task) (int, error) { return 0, nil }) },
+			"RequestFuture": func() { actors.RequestFuture[int](nil, pid, 1) },
+		} {
+			err := panicOf(f)
+			if err == nil || !strings.HasPrefix(err.Error(), "actors: "+what) {
+				w.Errorf("a nil sender: %v", err)
+			}
+		}
+		synctest.Wait()
+	})
+}
