@@ -47,8 +47,8 @@ func All[T any](fs ...*Future[T]) *Future[[]T] {
 
 // AsCompleted yields the fs, each with its index, in the order in which they
 // complete; those that are done already first. It ends after the last one, or
-// when ctx ends. It is for plain goroutines, and starts none; in a task use
-// [AwaitEach].
+// when ctx has ended and it would have to wait. It is for plain goroutines,
+// and starts none; in a task use [AwaitEach].
 func AsCompleted[T any](ctx context.Context, fs ...*Future[T]) iter.Seq2[int, *Future[T]] {
 	return func(yield func(int, *Future[T]) bool) {
 		q := newArrivals(fs)
@@ -56,8 +56,7 @@ func AsCompleted[T any](ctx context.Context, fs ...*Future[T]) iter.Seq2[int, *F
 		for range fs {
 			i, ok := q.take()
 			for !ok {
-				f := q.next()
-				if err := f.block(ctx); err != nil {
+				if err := q.next().block(ctx); err != nil {
 					return
 				}
 				i, ok = q.take()

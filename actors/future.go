@@ -107,6 +107,8 @@ func (c *core) settle(err error) {
 		switch {
 		case w.task != nil:
 			w.task.Wake(w.seq)
+		case w.bell != nil:
+			w.bell <- struct{}{}
 		case last == nil:
 			calls, last = w, w
 		default:
@@ -127,9 +129,10 @@ func (c *core) settle(err error) {
 
 // node is something that waits for a future: a task's await, or a callback.
 type node struct {
-	prev, next *node      // the first one's prev is the last
-	task       *loop.Task // wake it from await seq …
-	f          func()     // … or call this
+	prev, next *node         // the first one's prev is the last
+	task       *loop.Task    // wake it from await seq …
+	bell       chan struct{} // … or ring it: it has room for one
+	f          func()        // … or call this
 	seq        uint32
 	linked     bool
 }
@@ -254,14 +257,45 @@ func (c *core) block(ctx context.Context) error {
 	if t := taskIn(ctx); t != nil {
 		panic("actors: Wait called with the context of task " + t.name() + ": it would block the worker; use actors.Await")
 	}
-	select {
-	case <-c.readyChan():
+	w := c.bell()
+	if !c.wait(w) {
+		c.keepBell(w)
 		return nil
-	case <-ctx.Done():
+	}
+	done := ctx.Done()
+	if done == nil { // a plain receive takes half as long
+		<-w.bell
+		c.keepBell(w)
+		return nil
+	}
+	select {
+	case <-w.bell:
+		c.keepBell(w)
+		return nil
+	case <-done:
+		c.forget(w)
 		if c.done.Load() {
 			return nil
 		}
 		return context.Cause(ctx)
+	}
+}
+
+// bell returns a node with a channel, for one wait. They are used again: a
+// new channel for each wait would be a third of its cost. One that may still
+// be rung is not.
+func (c *core) bell() *node {
+	if c.owner != nil {
+		if w, ok := c.owner.system().bells.Get().(*node); ok {
+			return w
+		}
+	}
+	return &node{bell: make(chan struct{}, 1)}
+}
+
+func (c *core) keepBell(w *node) {
+	if c.owner != nil {
+		c.owner.system().bells.Put(w)
 	}
 }
 

@@ -25,6 +25,7 @@ type system struct {
 	cache     [256]atomic.Pointer[cached] // of workers, by PID pointer
 	replies   replies
 	offloads  offloads
+	bells     sync.Pool    // of nodes; see core.bell
 	exclusive atomic.Int64 // workers that are held by an Exclusive task or at MaxInFlight
 	rings     sync.Mutex   // taken to decide that a ring has closed
 }

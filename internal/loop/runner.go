@@ -100,7 +100,7 @@ func (r *runner) root() {
 		c.co.Resume()
 		switch {
 		case r.lost():
-			r.pool.remove(r)
+			r.close()
 			return
 		case c.dead:
 			c.reap()
@@ -117,12 +117,14 @@ func (r *runner) root() {
 func (r *runner) next() bool {
 	r.loop = nil
 	r.serving.Store(nil)
-	if !r.pool.park(r) {
+	l, ok := r.pool.next(r)
+	if !ok {
 		return false
 	}
-	l := <-r.wake
 	if l == nil {
-		return false
+		if l = <-r.wake; l == nil {
+			return false
+		}
 	}
 	r.serve(l)
 	return true
