@@ -25,7 +25,7 @@ func (t *Task) Sender() *actor.PID {
 	if o.env != nil {
 		return o.env.Sender
 	}
-	if o.res == nil || o.msg == nil {
+	if o.future() == nil || o.msg == nil {
 		return nil
 	}
 	s := o.scope()
@@ -44,12 +44,14 @@ func (t *Task) Sender() *actor.PID {
 func (t *Task) Respond(response any) {
 	o := t.of()
 	switch {
-	case o.res != nil && o.msg != nil:
+	case o.future() != nil && o.msg != nil:
 		o.answer(response)
 	case t.lt.Lost(): // it has no say any more
 	case o.env != nil && o.env.Sender != nil:
-		o.first(isAnswered)
-		t.mb.ctx.Send(o.env.Sender, response)
+		if o.once.Or(isAnswered)&isTold != 0 {
+			return // it has heard why the task ended
+		}
+		t.Send(o.env.Sender, response)
 	default:
 		t.mb.sys.as.DeadLetter.SendUserMessage(nil, response)
 	}
@@ -65,19 +67,19 @@ func (t *Task) Forward(pid *actor.PID) {
 	if o.env != nil {
 		env.Header = o.env.Header
 	}
-	if o.res != nil && !o.system().isWorker(pid) {
+	if o.future() != nil && !o.system().isWorker(pid) {
 		o.expireIn(defaultTimeout) // from there an answer cannot be relied on
 	}
-	t.mb.ctx.Send(pid, env)
+	t.Send(pid, env)
 }
 
 // tell fails the asker, whoever it is, with the reason why the task ends
 // early: at once, not when its handler returns.
 func (t *Task) tell(cause error) {
 	switch {
-	case t.res != nil:
-		t.res.fail(cause)
-	case t.mb != nil && t.env != nil && t.env.Sender != nil && t.first(isAnswered):
+	case t.future() != nil:
+		t.future().fail(cause)
+	case t.attached != nil && t.env != nil && t.env.Sender != nil && t.once.Or(isAnswered|isTold)&isAnswered == 0:
 		t.mb.sys.as.Root.Send(t.env.Sender, failureOf(cause, !t.lt.Fresh()))
 	}
 }
@@ -86,18 +88,18 @@ func (t *Task) tell(cause error) {
 // it has been answered; an error that nobody asked for is logged.
 func (t *Task) reply(v any, err error) {
 	switch {
-	case t.res != nil:
+	case t.future() != nil:
 		if err != nil {
-			t.concluded(t.res.fail(err), err)
+			t.concluded(t.future().fail(err), err)
 		} else {
-			t.concluded(t.res.deliver(v), nil)
+			t.concluded(t.future().deliver(v), nil)
 		}
 	case t.env != nil && t.env.Sender != nil:
 		if t.first(isAnswered) {
 			if err != nil {
 				v = failureOf(err, t.handling)
 			}
-			t.mb.ctx.Send(t.env.Sender, v)
+			t.Send(t.env.Sender, v)
 		}
 		t.concludedOneWay(err)
 	default:
@@ -116,18 +118,18 @@ func (t *Task) concludedOneWay(err error) { t.concluded(t.ended() == nil, err) }
 // sender's PID was given still can: it reports whether the request is left
 // open for that.
 func (t *Task) unanswered(s *scope) bool {
-	if t.res != nil && t.res.base().done.Load() {
+	if t.future() != nil && t.future().base().done.Load() {
 		return false
 	}
 	if err := t.ended(); err != nil { // work it had started was to answer
 		t.tell(err)
 		return false
 	}
-	if t.res == nil {
+	if t.future() == nil {
 		return false
 	}
 	if s == nil || s.request.Load() == 0 || t.inc == nil {
-		t.res.fail(fmt.Errorf("%w: the handler of %T returned without an answer", ErrUnhandled, t.msg))
+		t.future().fail(fmt.Errorf("%w: the handler of %T returned without an answer", ErrUnhandled, t.msg))
 		return false
 	}
 	t.inc.leaveOpen(t)

@@ -19,7 +19,8 @@ type submission[T any] struct {
 	fn  func(t *Task) (T, error)
 }
 
-func (u *submission[T]) label() string { return funcName(u.fn) }
+func (u *submission[T]) label() string     { return funcName(u.fn) }
+func (u *submission[T]) future() completer { return &u.fut }
 
 func (u *submission[T]) Run(*loop.Task) {
 	t := &u.Task
@@ -46,7 +47,7 @@ func newSubmission[T any](fn func(t *Task) (T, error), scoped bool) *submission[
 		u = &submission[T]{}
 	}
 	u.fn = fn
-	u.lt.Body, u.res = u, &u.fut
+	u.lt.Body = u
 	u.fut.owner = &u.Task
 	return u
 }
@@ -66,7 +67,7 @@ func Submit[T any](s actor.SenderContext, worker *actor.PID, fn func(t *Task) (T
 	from, sys := caller(s, "Submit")
 	u := newSubmission(fn, len(opts) > 0)
 	mb := sys.worker(pidOf(worker, "Submit"))
-	u.mb = mb
+	u.attach(mb)
 	if mb == nil {
 		u.fut.fail(sys.noWorker(worker))
 		return &u.fut
@@ -85,7 +86,8 @@ type request[Resp any] struct {
 	fut Future[Resp]
 }
 
-func (u *request[Resp]) label() string { return fmt.Sprintf("%T", u.msg) }
+func (u *request[Resp]) label() string     { return fmt.Sprintf("%T", u.msg) }
+func (u *request[Resp]) future() completer { return &u.fut }
 
 func (u *request[Resp]) Run(*loop.Task) {
 	t := &u.Task
@@ -129,7 +131,7 @@ func newCarried[Resp any](msg any) (*request[Resp], *carried) {
 
 func (u *request[Resp]) init(msg any) {
 	u.msg = msg
-	u.lt.Body, u.res = u, &u.fut
+	u.lt.Body = u
 	u.fut.owner = &u.Task
 }
 
@@ -153,7 +155,7 @@ func requestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, what
 	mb := sys.worker(pidOf(to, what))
 	if mb != nil && msg != nil && !forMailbox(msg) && plainSender(s, from) {
 		u := newRequest[Resp](msg, len(opts) > 0)
-		u.mb = mb
+		u.attach(mb)
 		if u.bind(from, opts, 0) {
 			u.first(isPosted)
 			mb.offer(&u.Task)
@@ -161,7 +163,8 @@ func requestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, what
 		return &u.fut
 	}
 	u, c := newCarried[Resp](msg)
-	u.mb, c.scope.sys = mb, sys
+	u.attach(mb)
+	c.scope.sys = sys
 	if msg == nil {
 		u.fut.fail(fmt.Errorf("%w: %s called with a nil message", ErrUnhandled, what))
 		return &u.fut
@@ -193,7 +196,7 @@ func (t *Task) send(c *carried, s actor.SenderContext, to *actor.PID) {
 	if d := c.scope.deadline; d > 0 && !t.system().local(to) {
 		c.env.SetHeader(budgetHeader, strconv.FormatInt(int64(max(0, d-t.system().pool.Now())), 10))
 	}
-	if t.ended() != nil || t.res.base().done.Load() { // before it was in the table
+	if t.ended() != nil || t.future().base().done.Load() { // before it was in the table
 		t.closeRequest()
 		return
 	}
@@ -289,7 +292,7 @@ func caller(s actor.SenderContext, what string) (*Task, *system) {
 	case nil:
 		panic("actors: " + what + " called with a nil sender: use a root context, an actor's context or a Task")
 	case *Task:
-		if s.mb == nil {
+		if s.attached == nil {
 			panic("actors: a Task was used that is not one of a worker")
 		}
 		return s, s.mb.sys

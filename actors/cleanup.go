@@ -17,14 +17,11 @@ func Cleanup(t *Task, grace time.Duration, fn func(t *Task) error) error {
 		panic("actors: Cleanup called with a nil function")
 	}
 	u := newCleanup(t, fn)
-	var fut Future[struct{}]
-	u.res = &fut
 	s := u.scope()
 	s.deadline = max(t.system().pool.Now()+grace, 1)
 	t.system().clock.add(s.deadline, u)
 	t.mb.enterTask(u)
 	defer func() {
-		fut.resolve(struct{}{}, nil)
 		u.over()
 		t.mb.cleanups.remove(u)
 		t.mb.enterTask(t)
@@ -35,7 +32,7 @@ func Cleanup(t *Task, grace time.Duration, fn func(t *Task) error) error {
 // newCleanup makes a task that uses the coroutine of t and shares its
 // message, but not its end.
 func newCleanup(t *Task, fn func(t *Task) error) *Task {
-	u := &Task{actorContext: t.actorContext, mb: t.mb, lifetime: cleanup}
+	u := &Task{attached: t.attached, lifetime: cleanup}
 	s := u.scope()
 	s.set().view = t.top()
 	u.lt.Body = &cleanupBody{u, fn}
@@ -49,5 +46,6 @@ type cleanupBody struct {
 	fn func(t *Task) error
 }
 
-func (b *cleanupBody) label() string  { return "cleanup " + funcName(b.fn) }
-func (b *cleanupBody) Run(*loop.Task) {}
+func (b *cleanupBody) future() completer { return nil }
+func (b *cleanupBody) label() string     { return "cleanup " + funcName(b.fn) }
+func (b *cleanupBody) Run(*loop.Task)    {}

@@ -18,7 +18,7 @@ func All[T any](fs ...*Future[T]) *Future[[]T] {
 		return all
 	}
 	deps := make([]*core, len(fs))
-	all.more = &coreMore{deps: deps}
+	all.deps = &deps
 	nodes := make([]node, len(fs)) // one allocation for all
 	var left atomic.Int64
 	left.Store(int64(len(fs)))

@@ -23,7 +23,7 @@ func (c *loopContext) task() *Task {
 	if t := c.mb.current.Load(); t != nil {
 		return t
 	}
-	return &Task{mb: c.mb}
+	return &Task{attached: &c.mb.view}
 }
 
 func (c *loopContext) Message() any                               { return c.task().Message() }
@@ -74,8 +74,8 @@ func (t *Task) Stash() {
 	}
 	again := &message{}
 	again.init(t.mb, again, o.msg, o.env)
-	again.res = o.res
-	o.res = nil // its answer is left to the next incarnation
+	again.asker = o.future()
+	o.first(isStashed) // its answer is left to the next incarnation
 	t.mb.stash = append(t.mb.stash, &again.Task)
 }
 

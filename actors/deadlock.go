@@ -131,8 +131,8 @@ func (r *ring) waitsForSelf(t *Task, c *core) bool {
 		return false
 	}
 	r.edges = append(r.edges, edge{task: t, core: c})
-	if c.more != nil && len(c.more.deps) > 0 { // All: one that does not complete is enough
-		for _, d := range c.more.deps {
+	if c.deps != nil { // All: one that does not complete is enough
+		for _, d := range *c.deps {
 			if d.owner != nil && !d.done.Load() && r.needsSelf(d.owner) {
 				return true
 			}

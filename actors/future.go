@@ -30,12 +30,8 @@ type core struct {
 	ready chan struct{} // made when first asked for
 	waits *node         // the first of those that wait
 	owner *Task         // the work; nil: there is none to cancel or wait for
-	more  *coreMore     // what few futures have
-}
-
-type coreMore struct {
-	deps []*core      // of a combined future
-	note *failureNote // of a failed one that nobody has looked at
+	deps  *[]*core      // what a combined future waits for; constant
+	note  *failureNote  // of a failed one that nobody has looked at
 }
 
 // completer is a Future[T] without its T.
@@ -90,12 +86,7 @@ func nilable[T any]() bool {
 // settle publishes the result; the caller holds mu, and settle unlocks it.
 func (c *core) settle(err error) {
 	if c.err = err; err != nil {
-		if n := watchFailure(c, err); n != nil {
-			if c.more == nil {
-				c.more = &coreMore{}
-			}
-			c.more.note = n
-		}
+		c.note = watchFailure(c, err)
 	}
 	c.done.Store(true)
 	// Tasks are woken under the lock: their nodes are used again as soon as
@@ -200,8 +191,8 @@ func (c *core) forget(w *node) {
 
 // look is called when somebody sees the result of a completed future.
 func (c *core) look() error {
-	if c.err != nil && c.more != nil && c.more.note != nil {
-		c.more.note.seen.Store(true)
+	if c.note != nil {
+		c.note.seen.Store(true)
 	}
 	return c.err
 }
@@ -316,8 +307,8 @@ func (c *core) cancelWork() {
 	if c.owner != nil {
 		c.owner.cancel(ErrCanceled)
 	}
-	if c.more != nil {
-		for _, d := range c.more.deps {
+	if c.deps != nil {
+		for _, d := range *c.deps {
 			if !d.done.Load() {
 				d.cancelWork()
 			}

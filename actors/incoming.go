@@ -16,7 +16,12 @@ const budgetHeader = "protoloop-budget"
 
 // message is a task that works on a message which arrived through the
 // engine: a plain Send or Request, or a request from elsewhere.
-type message struct{ Task }
+type message struct {
+	Task
+	asker completer // the future of a request of this process; else nil
+}
+
+func (u *message) future() completer { return u.asker }
 
 // incoming makes a task of a message that the engine has posted. Any
 // goroutine; the engine may not have registered the actor yet.
@@ -37,7 +42,7 @@ func (mb *mailbox) incoming(m any, env *actor.MessageEnvelope) *Task {
 }
 
 func (t *Task) init(mb *mailbox, b loop.Body, m any, env *actor.MessageEnvelope) {
-	t.mb, t.msg, t.env = mb, m, env
+	t.attached, t.msg, t.env = &mb.view, m, env
 	t.lt.Body = b
 }
 
@@ -50,7 +55,7 @@ func (mb *mailbox) asked(asker *Task, m any, env *actor.MessageEnvelope) *Task {
 	}
 	u := &message{}
 	u.init(mb, u, m, env)
-	u.res = asker.res
+	u.asker = asker.future()
 	asker.adopt(&u.Task)
 	return &u.Task
 }
@@ -106,10 +111,10 @@ func (mb *mailbox) handle(t *Task) {
 	if a, ok := mb.raw.Actor().(*workerActor); ok {
 		a.receive(t)
 	} else {
-		mb.raw.Actor().Receive(mb.ctx)
+		mb.raw.Actor().Receive(mb.view.actorContext)
 	}
 	if auto, ok := t.msg.(actor.AutoRespond); ok {
-		t.Respond(auto.GetAutoResponse(mb.ctx))
+		t.Respond(auto.GetAutoResponse(mb.view.actorContext))
 	}
 }
 
@@ -126,7 +131,10 @@ func (t *Task) Done(_ *loop.Task, how loop.How) {
 	mb := t.mb
 	switch how {
 	case loop.Exited:
-		t.reply(nil, ErrGoexit)
+		// A panic in a deferred function may have been first: a Goexit goes on.
+		if t.outcome == outcomeNone {
+			t.reply(nil, ErrGoexit)
+		}
 	case loop.Lost:
 		mb.abandoned(t)
 	}
@@ -161,8 +169,8 @@ func (mb *mailbox) count(t *Task, how loop.How) {
 func (mb *mailbox) drop(t *Task, err error) {
 	mb.counts.taken.Add(1)
 	switch {
-	case t.res != nil:
-		t.res.fail(err)
+	case t.future() != nil:
+		t.future().fail(err)
 		mb.counts.canceled.Add(1)
 	case t.env != nil && t.env.Sender != nil:
 		mb.sys.as.Root.Send(t.env.Sender, failureOf(err, false))

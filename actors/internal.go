@@ -22,12 +22,13 @@ type internalTask struct {
 
 func (mb *mailbox) newInternal(what string, run func(t *Task)) *internalTask {
 	u := &internalTask{what: what, run: run}
-	u.mb, u.lifetime = mb, internal
+	u.attached, u.lifetime = &mb.view, internal
 	u.lt.Body = u
 	return u
 }
 
-func (u *internalTask) label() string { return u.what }
+func (u *internalTask) label() string     { return u.what }
+func (u *internalTask) future() completer { return nil }
 
 func (u *internalTask) Run(*loop.Task) {
 	t := &u.Task
@@ -160,7 +161,6 @@ func (mb *mailbox) deliverStopped(m *actor.Stopped) {
 		return // nobody to tell, or nobody who was told of the start
 	}
 	u := mb.newLifecycle(m)
-	u.actorContext = mb.ctx
 	mb.life.inFrame = false
 	done := make(chan struct{})
 	go func() {

@@ -140,8 +140,9 @@ func (mb *mailbox) frame(m any) {
 func (mb *mailbox) framed(c actor.ReceiverContext, m any) {
 	switch m := m.(type) {
 	case *actor.Started:
-		if ctx, ok := c.(actor.Context); ok {
-			mb.ctx = ctx
+		// Once: at a restart tasks that were abandoned may still read it.
+		if ctx, ok := c.(actor.Context); ok && mb.life.incarnation == 0 {
+			mb.view.actorContext = ctx
 		}
 		mb.life.sawStarted = true
 	case *actor.Stopped:

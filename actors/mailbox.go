@@ -32,7 +32,7 @@ type mailbox struct {
 	invoker    actor.MessageInvoker
 	raw        actor.Context // the engine's own context
 	own        *loopContext  // the innermost decorator
-	ctx        actor.Context // the outermost: what user code sees
+	view       attached      // with the outermost context: what user code sees
 	pid        *actor.PID
 	hooked     bool // the user has middleware or decorators: messages go through the engine
 	sends      bool // … sender middleware
@@ -79,7 +79,7 @@ func (mb *mailbox) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispat
 	mb.hooked, mb.sends = props.hooked, props.sender
 	mb.taps = !mb.isWorker() || props.hooked || props.sender
 	mb.own = &loopContext{Context: mb.raw, mb: mb}
-	mb.ctx = mb.own
+	mb.view = attached{mb.own, mb}
 	mb.inc.Store(&incarnation{})
 	mb.registered.Store(true)
 	mb.idleTimer.mb = mb
@@ -164,8 +164,8 @@ func (mb *mailbox) offer(t *Task) {
 func (t *Task) refuse(err error) {
 	t.outcome = outcomeNeverRan
 	switch {
-	case t.res != nil:
-		t.res.fail(err)
+	case t.future() != nil:
+		t.future().fail(err)
 	case t.env != nil && t.env.Sender != nil:
 		t.mb.sys.as.Root.Send(t.env.Sender, failureOf(err, false))
 	default:

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+
+	"github.com/protoloop/protoloop/internal/loop"
 )
 
 // maxOffloads is how many offloaded functions of one actor system run at a
@@ -58,7 +60,8 @@ func Offload[T any](t *Task, fn func(ctx context.Context) (T, error)) *Future[T]
 		panic("actors: Offload called with a nil function")
 	}
 	u := &offloaded[T]{fn: fn}
-	u.res, u.mb, u.inc = &u.fut, t.mb, t.inc
+	u.lt.Body = u
+	u.attached, u.inc = t.attached, t.inc
 	u.lifetime = aside
 	u.fut.owner = &u.Task
 	if !u.bind(t, nil, 0) {
@@ -87,7 +90,11 @@ type offloaded[T any] struct {
 	fn  func(ctx context.Context) (T, error)
 }
 
-func (u *offloaded[T]) label() string { return "offload " + funcName(u.fn) }
+func (u *offloaded[T]) label() string     { return "offload " + funcName(u.fn) }
+func (u *offloaded[T]) future() completer { return &u.fut }
+
+// Run is never called: the task is not one of the loop.
+func (u *offloaded[T]) Run(*loop.Task) {}
 
 func (u *offloaded[T]) run(ctx context.Context) {
 	if u.fut.done.Load() { // ended before its turn came

@@ -134,13 +134,13 @@ func (p *replyProcess) SendUserMessage(pid *actor.PID, message any) {
 func (t *Task) answer(v any) bool {
 	switch v := v.(type) {
 	case *actor.DeadLetterResponse:
-		return t.res.fail(ErrDeadLetter)
+		return t.future().fail(ErrDeadLetter)
 	case *messages.Failure:
-		if _, wanted := t.res.(*Future[*messages.Failure]); !wanted {
-			return t.res.fail(v)
+		if _, wanted := t.future().(*Future[*messages.Failure]); !wanted {
+			return t.future().fail(v)
 		}
 	}
-	return t.res.deliver(v)
+	return t.future().deliver(v)
 }
 
 func (p *replyProcess) SendSystemMessage(*actor.PID, any) {}

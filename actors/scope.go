@@ -35,9 +35,16 @@ type scope struct {
 	rare     atomic.Pointer[rare]
 }
 
+// attach makes t a task of mb, which may be nil.
+func (t *Task) attach(mb *mailbox) {
+	if mb != nil {
+		t.attached = &mb.view
+	}
+}
+
 // system is the task's.
 func (t *Task) system() *system {
-	if t.mb != nil {
+	if t.attached != nil {
 		return t.mb.sys
 	}
 	return t.ext.Load().sys
@@ -346,14 +353,14 @@ func (inc *incarnation) leaveOpen(t *Task) {
 	}
 	inc.open[t] = struct{}{}
 	inc.mu.Unlock()
-	t.res.base().call(&node{f: func() {
+	t.future().base().call(&node{f: func() {
 		inc.mu.Lock()
 		delete(inc.open, t)
 		inc.mu.Unlock()
 		t.forgotten(t.ext.Load())
 	}})
 	if p := inc.cause.Load(); p != nil {
-		t.res.fail(*p)
+		t.future().fail(*p)
 	}
 }
 
@@ -390,6 +397,6 @@ func (inc *incarnation) finish(cause error) {
 		end(cause)
 	}
 	for _, t := range open {
-		t.res.fail(cause)
+		t.future().fail(cause)
 	}
 }

@@ -11,7 +11,7 @@ func Start[T any](t *Task, fn func(t *Task) (T, error), opts ...CallOption) *Fut
 		panic("actors: Start called with a nil function")
 	}
 	u := newSubmission(fn, len(opts) > 0)
-	u.mb, u.lifetime = t.mb, child
+	u.attached, u.lifetime = t.attached, child
 	if !u.bind(t, opts, 0) {
 		return &u.fut
 	}

@@ -59,7 +59,8 @@ func (mb *mailbox) stopMessage(m *messages.Stop, env *actor.MessageEnvelope) {
 // stuck in a turn.
 type ending struct {
 	mu       sync.Mutex
-	soft     *time.Timer // ends the grace of the graceful phase
+	soft     *time.Timer // ends the grace of the graceful phase …
+	softEnd  time.Time   // … then
 	last     *time.Timer // gives up on tasks that do not return
 	round    uint64      // of last: grows when it is set or stopped
 	deadline time.Time   // when last fires
@@ -102,8 +103,12 @@ func (mb *mailbox) requestStop(grace time.Duration) {
 	mb.closeGate()
 	e := &mb.ending
 	e.mu.Lock()
-	if !e.over && e.soft == nil {
-		e.soft = time.AfterFunc(grace, mb.requestHardStop)
+	// A later call may shorten the grace, never prolong it.
+	if end := time.Now().Add(grace); !e.over && (e.soft == nil || end.Before(e.softEnd)) {
+		if e.soft != nil {
+			e.soft.Stop()
+		}
+		e.soft, e.softEnd = time.AfterFunc(grace, mb.requestHardStop), end
 	}
 	e.mu.Unlock()
 	mb.loop.PostControl(softStop{})

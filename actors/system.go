@@ -37,17 +37,17 @@ type cached struct {
 	mb  *mailbox
 }
 
-// attached lists the systems that have workers, so that a call finds its
+// withWorkers lists the systems that have workers, so that a call finds its
 // system in a few nanoseconds instead of the 50 of the process registry.
 // Actor systems have extensions for this, but reading one races with its
 // registration. It holds nothing that its workers do not hold anyway.
-var attached struct {
+var withWorkers struct {
 	mu   sync.Mutex
 	list atomic.Pointer[[]*system]
 }
 
 func systemOf(as *actor.ActorSystem) *system {
-	if list := attached.list.Load(); list != nil {
+	if list := withWorkers.list.Load(); list != nil {
 		for _, s := range *list {
 			if s.as == as {
 				return s
@@ -74,9 +74,9 @@ func (s *system) add(mb *mailbox) {
 	first := len(s.workers) == 1
 	s.mu.Unlock()
 	if first {
-		attached.mu.Lock()
-		defer attached.mu.Unlock()
-		s.setAttached()
+		withWorkers.mu.Lock()
+		defer withWorkers.mu.Unlock()
+		s.setWithWorkers()
 	}
 }
 
@@ -95,20 +95,20 @@ func (s *system) remove(mb *mailbox) {
 	}
 	if last {
 		s.clock.clean()
-		attached.mu.Lock()
-		defer attached.mu.Unlock()
-		s.setAttached()
+		withWorkers.mu.Lock()
+		defer withWorkers.mu.Unlock()
+		s.setWithWorkers()
 	}
 }
 
-// setAttached puts s into the list if it has workers, and takes it out if it
-// has none. With attached.mu held.
-func (s *system) setAttached() {
+// setWithWorkers puts s into the list if it has workers, and takes it out if it
+// has none. With withWorkers.mu held.
+func (s *system) setWithWorkers() {
 	s.mu.RLock()
 	n := len(s.workers)
 	s.mu.RUnlock()
 	var list []*system
-	if old := attached.list.Load(); old != nil {
+	if old := withWorkers.list.Load(); old != nil {
 		for _, o := range *old {
 			if o != s {
 				list = append(list, o)
@@ -118,7 +118,7 @@ func (s *system) setAttached() {
 	if n > 0 {
 		list = append(list, s)
 	}
-	attached.list.Store(&list)
+	withWorkers.list.Store(&list)
 }
 
 // worker returns the mailbox of a local worker, or nil.

@@ -25,13 +25,10 @@ import (
 // [runtime.LockOSThread]: the Go runtime ends the process. Do such work in
 // [Offload].
 type Task struct {
-	actorContext // the actor's, shared by all its tasks
+	*attached // to its worker; nil for a carrier
 
 	lt  loop.Task
-	mb  *mailbox     // the worker's; nil for a carrier
 	inc *incarnation // it runs in; nil before it starts
-
-	res completer // its future; nil: nobody asked for one
 
 	// cause is why the task has been ended, once it has.
 	cause atomic.Pointer[error]
@@ -54,20 +51,29 @@ type Task struct {
 const (
 	isPosted   uint32 = 1 << iota // it was posted to a mailbox
 	isAnswered                    // an answer was sent to its sender's PID
+	isTold                        // … namely that the task was ended
+	isStashed                     // another task will answer
 )
 
 // first reports whether this is the first call for what.
 func (t *Task) first(what uint32) bool { return t.once.Or(what)&what == 0 }
 
-// actorContext is embedded under another name than Context, which is a method
-// of Task.
+// attached is what all tasks of a worker share: its mailbox, and the context
+// that user code sees. It is embedded under another name than Context, which
+// is a method of Task.
+type attached struct {
+	actorContext
+	mb *mailbox
+}
+
 type actorContext = actor.Context
 
 // outcome is how the user code of a task ended.
 type outcome uint8
 
 const (
-	outcomeFinished outcome = iota
+	outcomeNone outcome = iota
+	outcomeFinished
 	outcomeFailed
 	outcomeCanceled // something else had decided its future, or ended it
 	outcomeNeverRan
@@ -91,9 +97,18 @@ type body interface {
 	loop.Body
 	task() *Task
 	label() string
+	future() completer // nil: nobody asked for one
 }
 
 func (t *Task) task() *Task { return t }
+
+// future is the task's, or nil.
+func (t *Task) future() completer {
+	if b, ok := t.lt.Body.(body); ok && t.once.Load()&isStashed == 0 {
+		return b.future()
+	}
+	return nil
+}
 
 // name is the task's name in logs and reports.
 func (t *Task) name() string {
@@ -122,7 +137,6 @@ func (t *Task) begin() bool {
 	if t.lifetime == offered {
 		mb.counts.taken.Add(1)
 	}
-	t.actorContext = mb.ctx
 	t.inc = mb.inc.Load()
 	if t.lifetime == internal && t.hookOf() != nil {
 		t.inc = &incarnation{n: t.inc.n} // a hook outlives its incarnation's end
@@ -130,7 +144,7 @@ func (t *Task) begin() bool {
 	if mb.opts.MaxInFlight > 0 && t.lifetime == offered {
 		mb.inFlight.add(t)
 	}
-	if t.ended() != nil || t.res != nil && t.res.base().done.Load() {
+	if t.ended() != nil {
 		t.outcome = outcomeNeverRan
 		return false
 	}
@@ -143,7 +157,7 @@ func (t *Task) begin() bool {
 func (t *Task) caught() {
 	if p := recover(); p != nil {
 		err := newPanicError(p)
-		t.concluded(t.res.fail(err), err)
+		t.concluded(t.future().fail(err), err)
 	}
 }
 
@@ -212,7 +226,7 @@ func (t *Task) awaitCore(c *core, what string) error {
 	if c.done.Load() {
 		return nil
 	}
-	if t.res != nil && t.res.base() == c {
+	if t.future() != nil && t.future().base() == c {
 		panic("actors: " + what + ": task " + t.name() + " awaits its own future, which completes when it returns")
 	}
 	if err := t.closesRing(c); err != nil {

@@ -22,7 +22,7 @@ type failureNote struct {
 // retrieved. Ends that came from outside (cancel, restart, stop) are no news.
 // The price is on failures only: 400 ns and two allocations.
 func watchFailure(c *core, err error) *failureNote {
-	if c.owner == nil || c.owner.mb == nil ||
+	if c.owner == nil || c.owner.attached == nil ||
 		errors.Is(err, ErrCanceled) || errors.Is(err, ErrStopped) || errors.Is(err, ErrStopping) || errors.Is(err, ErrRestarted) {
 		return nil
 	}

@@ -75,7 +75,7 @@ func Handle[Req, Resp any](w *Worker, h func(t *Task, req Req) (Resp, error), op
 	typ := messageType[Req]("Handle")
 	w.register(typ, "Handle", &handler{call: func(t *Task) {
 		v, err := h(t, t.msg.(Req))
-		if f, same := t.res.(*Future[Resp]); same { // no boxing
+		if f, same := t.future().(*Future[Resp]); same { // no boxing
 			t.concluded(f.resolve(v, err), err)
 			return
 		}
@@ -95,7 +95,7 @@ func On[Req any](w *Worker, h func(t *Task, msg Req) error, opts ...HandlerOptio
 	w.register(typ, "On", &handler{oneWay: true, call: func(t *Task) {
 		if err := h(t, t.msg.(Req)); err != nil {
 			t.reply(nil, err)
-			if t.res != nil && t.outcome == outcomeFailed {
+			if t.future() != nil && t.outcome == outcomeFailed {
 				return
 			}
 		} else {
@@ -161,12 +161,13 @@ type backgroundTask struct {
 
 func newBackground(mb *mailbox, name string, f func(t *Task) error, main bool) *backgroundTask {
 	u := &backgroundTask{what: name, main: main, f: f}
-	u.mb, u.lifetime = mb, internal
+	u.attached, u.lifetime = &mb.view, internal
 	u.lt.Body = u
 	return u
 }
 
-func (u *backgroundTask) label() string { return u.what }
+func (u *backgroundTask) label() string     { return u.what }
+func (u *backgroundTask) future() completer { return nil }
 
 func (u *backgroundTask) Run(*loop.Task) {
 	t := &u.Task
@@ -240,7 +241,7 @@ func (a *workerActor) unhandled(t *Task) {
 		return
 	}
 	err := fmt.Errorf("%w: worker %s has no handler for %T", ErrUnhandled, t.mb.pid.Id, t.msg)
-	if t.res != nil || t.env != nil && t.env.Sender != nil {
+	if t.future() != nil || t.env != nil && t.env.Sender != nil {
 		t.reply(nil, err)
 		return
 	}
@@ -256,7 +257,7 @@ func (a *workerActor) runSetup(mb *mailbox) (*Worker, error) {
 	if a.setup == nil {
 		return nil, errors.New("actors: a worker without setup")
 	}
-	w := &Worker{Context: mb.ctx, mb: mb, handlers: map[reflect.Type]*handler{}}
+	w := &Worker{Context: mb.view.actorContext, mb: mb, handlers: map[reflect.Type]*handler{}}
 	defer func() { w.sealed = true }()
 	return w, a.setup(w)
 }

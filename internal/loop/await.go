@@ -41,7 +41,7 @@ func (t *Task) Disarm(seq uint32) bool {
 func (t *Task) Park() {
 	c := t.co
 	c.pump = false // whoever resumed it as the pump goes on with another one
-	t.loop.list(c)
+	c.loop.list(c)
 	c.co.Yield()
 }
 
@@ -51,7 +51,7 @@ func (t *Task) Wake(seq uint32) bool {
 	if !t.state.CompareAndSwap(seq<<2|stateParked, seq<<2|stateWoken) {
 		return false
 	}
-	t.loop.push(t)
+	t.co.loop.push(t)
 	return true
 }
 
@@ -63,7 +63,7 @@ func (t *Task) WakeNow() bool {
 			return false
 		}
 		if t.state.CompareAndSwap(s, s&^stateMask|stateWoken) {
-			t.loop.push(t)
+			t.co.loop.push(t)
 			return true
 		}
 	}
@@ -84,14 +84,14 @@ func (t *Task) Yield() bool {
 // Start runs child at once, nested in the turn of t, up to its first await.
 // It reports false if the turn was taken away before or meanwhile.
 func (t *Task) Start(child *Task) bool {
-	c, l := t.co, t.loop
+	c := t.co
+	l := c.loop
 	r := c.r
 	if t.lost.Load() || !r.leave() {
 		return false
 	}
 	x := r.get()
-	x.r, x.first, x.outer = r, child, t
-	child.loop = l
+	x.r, x.loop, x.first, x.outer = r, l, child, t
 	x.co.Resume()
 	if r.lost() {
 		return false
@@ -117,5 +117,5 @@ func (t *Task) OnLoop(f func()) bool {
 // HoldLoop makes t exclusive from within its turn: until it ends, only it and
 // what it starts runs. It reports false if the turn has been taken away.
 func (t *Task) HoldLoop() bool {
-	return t.OnLoop(func() { t.loop.exclusive = t })
+	return t.OnLoop(func() { t.co.loop.exclusive = t })
 }

@@ -14,6 +14,7 @@ type coroutine struct {
 
 	first *Task // what to start when it is resumed next; nil: be the pump
 
+	loop *Loop // of task
 	task *Task // whose frames it holds
 	root *Task // the top of the chain of Start parents of task: itself or another
 	// outer is the parent that is waiting for the first step of task, while
@@ -49,7 +50,7 @@ func (c *coroutine) main() {
 	for {
 		if t := c.first; t != nil {
 			c.first = nil
-			t.loop.start(c, t)
+			c.loop.start(c, t)
 		} else {
 			c.runLoops()
 		}
@@ -84,7 +85,7 @@ func (c *coroutine) finish(how How) {
 	}
 	t := c.task
 	c.task = nil
-	t.loop.finish(t, how)
+	c.loop.finish(t, how)
 }
 
 // exit is the outermost deferred function. User code that calls

@@ -70,10 +70,7 @@ func (l *Loop) End() {
 }
 
 // Post queues a task. Any goroutine.
-func (l *Loop) Post(t *Task) {
-	t.loop = l
-	l.push(t)
-}
+func (l *Loop) Post(t *Task) { l.push(t) }
 
 // PostControl queues a message to the host, ahead of all tasks. Any goroutine.
 func (l *Loop) PostControl(msg any) {
@@ -112,7 +109,6 @@ func (l *Loop) Exclusive() *Task { return l.exclusive }
 
 // Go starts a Free task as soon as the loop is between turns. On the loop.
 func (l *Loop) Go(t *Task) {
-	t.loop = l
 	t.Free = true
 	l.live++
 	l.ready.push(t)
@@ -120,10 +116,7 @@ func (l *Loop) Go(t *Task) {
 
 // PushFront puts a task that has not started at the head of the lane. On the
 // loop.
-func (l *Loop) PushFront(t *Task) {
-	t.loop = l
-	l.lane.pushFront(t)
-}
+func (l *Loop) PushFront(t *Task) { l.lane.pushFront(t) }
 
 // DropQueued takes all tasks that have not started from the lane. On the loop.
 func (l *Loop) DropQueued(f func(*Task)) {
@@ -235,7 +228,7 @@ func (l *Loop) AtMax() bool { return l.cfg.MaxInFlight > 0 && l.inFlight >= l.cf
 // begin makes t the task of coroutine c; root is the top of its Start parents.
 func (l *Loop) begin(c *coroutine, t, root *Task) {
 	t.started = true
-	t.co, c.task, c.root = c, t, root
+	t.co, c.loop, c.task, c.root = c, l, t, root
 	if !t.Free {
 		l.live++
 		if root == t {

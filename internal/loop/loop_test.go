@@ -58,7 +58,7 @@ func sleep(t *Task, d time.Duration) {
 	if !ok {
 		return
 	}
-	t.loop.AddTimer(d, t, seq)
+	t.Loop().AddTimer(d, t, seq)
 	t.Park()
 }
 

@@ -32,8 +32,7 @@ const (
 // coroutine.
 type Task struct {
 	Body Body
-	next *Task // in the inbox or in a lane
-	loop *Loop
+	next *Task      // in the inbox or in a lane
 	co   *coroutine // what it runs on, from its first turn on
 
 	// state is seq<<2 | one of the states below. The sequence number grows
@@ -97,8 +96,8 @@ func (t *Task) Lost() bool { return t.lost.Load() }
 // there stays for the tasks that run on it later.
 func (t *Task) Slot() *any { return &t.co.slot }
 
-// Loop is the loop that the task runs on.
-func (t *Task) Loop() *Loop { return t.loop }
+// Loop is the loop that the task runs on, once it has started.
+func (t *Task) Loop() *Loop { return t.co.loop }
 
 // fifo is a queue of tasks, linked by next.
 type fifo struct {

@@ -31,7 +31,7 @@ type timers struct {
 
 func (s *timers) init(l *Loop) {
 	s.loop = l
-	s.fired = Task{kind: kindTimer, loop: l}
+	s.fired = Task{kind: kindTimer}
 }
 
 // AddTimer wakes t from await after d. On the loop.
