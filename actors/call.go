@@ -260,10 +260,7 @@ func (t *Task) apply(opts []CallOption, timeout time.Duration) (deadline time.Du
 		}
 	}
 	if bounded {
-		if deadline = t.system().pool.Now() + timeout; deadline < 0 {
-			deadline = 1<<63 - 1
-		}
-		deadline = max(deadline, 1)
+		deadline = t.system().in(timeout)
 	}
 	sc.deadline = deadline
 	return deadline, ctx
@@ -281,7 +278,7 @@ func contextCause(ctx context.Context) error {
 // expireIn gives a request without a deadline one.
 func (t *Task) expireIn(d time.Duration) {
 	if s := t.scope(); s.deadline == 0 {
-		s.deadline = t.system().pool.Now() + d
+		s.deadline = t.system().in(d)
 		t.system().clock.add(s.deadline, t)
 	}
 }

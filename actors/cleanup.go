@@ -18,7 +18,7 @@ func Cleanup(t *Task, grace time.Duration, fn func(t *Task) error) error {
 	}
 	u := newCleanup(t, fn)
 	s := u.scope()
-	s.deadline = max(t.system().pool.Now()+grace, 1)
+	s.deadline = t.mb.sys.in(grace)
 	t.system().clock.add(s.deadline, u)
 	t.mb.enterTask(u)
 	defer func() {
@@ -32,7 +32,7 @@ func Cleanup(t *Task, grace time.Duration, fn func(t *Task) error) error {
 // newCleanup makes a task that uses the coroutine of t and shares its
 // message, but not its end.
 func newCleanup(t *Task, fn func(t *Task) error) *Task {
-	u := &Task{attached: t.attached, lifetime: cleanup}
+	u := &Task{attached: t.attached, lifetime: cleanup, inc: &incarnation{n: t.inc.n}}
 	s := u.scope()
 	s.set().view = t.top()
 	u.lt.Body = &cleanupBody{u, fn}

@@ -70,7 +70,7 @@ func (mb *mailbox) inheritBudget(t *Task, env *actor.MessageEnvelope) {
 	if err != nil || left < 0 {
 		return // not ours, or from a peer that counts otherwise
 	}
-	t.scope().deadline = max(mb.sys.pool.Now()+time.Duration(left), 1)
+	t.scope().deadline = mb.sys.in(time.Duration(left))
 	mb.sys.clock.add(t.scope().deadline, t)
 }
 
@@ -100,7 +100,7 @@ func (mb *mailbox) receive(t *Task) {
 		env = actor.WrapEnvelope(t.msg)
 	}
 	mb.invoker.InvokeUserMessage(env)
-	if !t.handling {
+	if !t.handling && t.outcome == outcomeNone {
 		t.reply(nil, fmt.Errorf("%w: a receiver middleware kept the %T", ErrUnhandled, t.msg))
 	}
 }

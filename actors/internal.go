@@ -133,7 +133,7 @@ func (mb *mailbox) runHooks() {
 		})
 		s := u.scope()
 		s.set().why = l.reason
-		s.deadline = max(mb.sys.pool.Now()+mb.remaining(), 1)
+		s.deadline = mb.sys.in(mb.remaining())
 		mb.sys.clock.add(s.deadline, &u.Task)
 		mb.loop.Go(&u.lt)
 		return

@@ -238,7 +238,8 @@ func (mb *mailbox) cut(cause error) {
 	mb.loop.ReleaseExclusive()
 	mb.inc.Load().finish(cause)
 	mb.loop.EachLive(func(lt *loop.Task) {
-		if u, ok := lt.Body.(body); ok {
+		// But not what a Cleanup has started: that ends with the Cleanup.
+		if u, ok := lt.Body.(body); ok && u.task().ended() != nil {
 			u.task().cancel(cause)
 		}
 	})

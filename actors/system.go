@@ -1,8 +1,10 @@
 package actors
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -141,6 +143,14 @@ func (s *system) worker(pid *actor.PID) *mailbox {
 		}
 	}
 	return mb
+}
+
+// in is the reading of the clock after d; what does not fit is for ever.
+func (s *system) in(d time.Duration) time.Duration {
+	if at := s.pool.Now() + max(d, 0); at > 0 {
+		return at
+	}
+	return math.MaxInt64
 }
 
 // local reports whether the PID is of this process.

@@ -137,9 +137,13 @@ func (t *Task) begin() bool {
 	if t.lifetime == offered {
 		mb.counts.taken.Add(1)
 	}
-	t.inc = mb.inc.Load()
-	if t.lifetime == internal && t.hookOf() != nil {
-		t.inc = &incarnation{n: t.inc.n} // a hook outlives its incarnation's end
+	switch {
+	case t.lifetime == child:
+		t.inc = t.tree.parent.inc // of a Cleanup or a hook it is not the worker's
+	case t.lifetime == internal && t.hookOf() != nil:
+		t.inc = &incarnation{n: mb.inc.Load().n} // a hook outlives its incarnation's end
+	default:
+		t.inc = mb.inc.Load()
 	}
 	if mb.opts.MaxInFlight > 0 && t.lifetime == offered {
 		mb.inFlight.add(t)
@@ -191,7 +195,7 @@ func (t *Task) ended() error {
 func (t *Task) current(what string) {
 	t = t.top()
 	switch {
-	case t.lt.Running():
+	case t.lt.Running(), t.lt.Lost(): // one whose turn was taken over has its own error
 	case t.lt.Ended():
 		panic(fmt.Sprintf("actors: %s called with the Task of %s, which has returned: a Task must not outlive its function", what, t.name()))
 	case t.lt.Suspended():
@@ -279,7 +283,7 @@ func (t *Task) suspend(c *core, until time.Duration) error {
 		case until > 0:
 			timer = lt.Loop().AddTimer(until-t.mb.sys.pool.Now(), lt, seq)
 		case c == nil:
-			lt.Wake(seq)
+			lt.WakeLast(seq)
 		}
 		lt.Park()
 		t.mb.enterTask(t)
@@ -335,7 +339,7 @@ func (t *Task) sleep(d time.Duration, orStop bool, what string) (stopping bool, 
 	if d <= 0 {
 		err = t.suspend(nil, 0)
 	} else {
-		err = t.suspend(stop, max(t.mb.sys.pool.Now()+d, d)) // an overflow is for ever
+		err = t.suspend(stop, t.mb.sys.in(d))
 	}
 	return orStop && err == nil && stop.done.Load(), err
 }

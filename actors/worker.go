@@ -242,6 +242,7 @@ func (a *workerActor) unhandled(t *Task) {
 	}
 	err := fmt.Errorf("%w: worker %s has no handler for %T", ErrUnhandled, t.mb.pid.Id, t.msg)
 	if t.future() != nil || t.env != nil && t.env.Sender != nil {
+		t.handling = false // for the asker: it did not run
 		t.reply(nil, err)
 		return
 	}

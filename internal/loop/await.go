@@ -55,6 +55,13 @@ func (t *Task) Wake(seq uint32) bool {
 	return true
 }
 
+// WakeLast is Wake for a task that only lets others go first: all that are
+// ready now, or wait in the lane.
+func (t *Task) WakeLast(seq uint32) bool {
+	t.co.yields = true
+	return t.Wake(seq)
+}
+
 // WakeNow wakes the task from whatever it awaits. Any goroutine.
 func (t *Task) WakeNow() bool {
 	for {
@@ -76,7 +83,7 @@ func (t *Task) Yield() bool {
 	if !ok {
 		return false
 	}
-	t.Wake(seq)
+	t.WakeLast(seq)
 	t.Park()
 	return true
 }

@@ -23,6 +23,10 @@ type coroutine struct {
 
 	slot any // see Task.Slot
 
+	// Of a task that yields: go on when ready and lane have got that far.
+	yields         bool
+	afterR, afterL uint64
+
 	// in the loop's list of tasks that have awaited
 	listed       bool
 	prevC, nextC *coroutine

@@ -36,6 +36,7 @@ type Loop struct {
 	control  fifo // messages to the host: first of all
 	ready    fifo // tasks to resume, and Free tasks to start
 	lane     fifo // tasks that have not started, in order of arrival
+	yielded  fifo // tasks to resume after what was there before them
 	deferred fifo // ready ones that an exclusive task holds back
 
 	current   *Task // whose turn it is
@@ -163,6 +164,10 @@ func (l *Loop) collect() {
 			l.control.push(t)
 		case t.kind == kindTimer:
 			l.timers.expire()
+		case t.started && t.co.yields:
+			c := t.co
+			c.yields, c.afterR, c.afterL = false, l.ready.in, l.lane.in
+			l.yielded.push(t)
 		case t.started:
 			l.ready.push(t)
 		case l.drop != nil:
@@ -211,10 +216,28 @@ func (l *Loop) run(c *coroutine) {
 				}
 			}
 		}
+		// Nobody starves here, too: what has come since waits behind it.
+		if t := l.yielded.head; t != nil && l.passed(t.co) {
+			l.yielded.pop()
+			worked = true
+			if l.exclusive != nil && t.co.root != l.exclusive {
+				l.deferred.push(t)
+				continue
+			}
+			l.resume(c, t)
+			if !c.pump {
+				return
+			}
+		}
 		if !worked && l.inbox.sleep() {
 			return
 		}
 	}
+}
+
+// passed reports whether all that was there when c's task yielded has run.
+func (l *Loop) passed(c *coroutine) bool {
+	return (l.ready.head == nil || l.ready.out >= c.afterR) && (!l.mayStart() || l.lane.out >= c.afterL)
 }
 
 func (l *Loop) mayStart() bool {

@@ -50,7 +50,9 @@ const (
 
 // NewPool returns an empty pool.
 func NewPool() *Pool {
-	return &Pool{start: time.Now(), runners: map[*runner]struct{}{}}
+	// So that Now is never zero, not even where time stands still.
+	start := time.Now().Add(-1)
+	return &Pool{start: start, runners: map[*runner]struct{}{}}
 }
 
 // Now is the time since the pool was made: 21 ns, half of time.Now.

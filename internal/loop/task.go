@@ -103,6 +103,7 @@ func (t *Task) Loop() *Loop { return t.co.loop }
 type fifo struct {
 	head, tail *Task
 	n          int
+	in, out    uint64 // how many have come and gone
 }
 
 func (q *fifo) push(t *Task) {
@@ -114,6 +115,7 @@ func (q *fifo) push(t *Task) {
 	}
 	q.tail = t
 	q.n++
+	q.in++
 }
 
 func (q *fifo) pushFront(t *Task) {
@@ -136,6 +138,7 @@ func (q *fifo) pop() *Task {
 	}
 	t.next = nil
 	q.n--
+	q.out++
 	return t
 }
 
@@ -150,5 +153,5 @@ func (q *fifo) prepend(o *fifo) {
 	}
 	q.head = o.head
 	q.n += o.n
-	*o = fifo{}
+	o.head, o.tail, o.n = nil, nil, 0
 }
