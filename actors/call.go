@@ -183,7 +183,7 @@ func requestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, what
 // forMailbox reports whether a message is none that a worker would handle.
 func forMailbox(msg any) bool {
 	switch msg.(type) {
-	case *messages.Stop, *actor.PoisonPill, actor.MessageBatch:
+	case *messages.Stop, *messages.StatusRequest, *actor.PoisonPill, actor.MessageBatch:
 		return true
 	}
 	return false

@@ -19,6 +19,8 @@ type counts struct {
 	canceled     atomic.Int64
 	abandoned    atomic.Int64
 	deadLettered atomic.Int64
+
+	blockedTurns atomic.Int64 // those that were reported
 }
 
 // queued is the number of accepted messages and submissions that have not

@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -109,21 +108,14 @@ func (mb *mailbox) receiveLifecycle(t *Task) {
 	}
 }
 
-// runHooks runs what the incarnation wants to do at its end.
+// runHooks runs what the incarnation wants to do at its end, one after the
+// other: its OnStop hooks, then the engine's message to a plain actor, or to
+// the user's middleware. With nothing left, the engine goes on.
 func (mb *mailbox) runHooks() {
 	l := &mb.life
 	l.phase = phaseHooks
-	if !mb.isWorker() {
-		if l.setupRan {
-			var m any = &actor.Restarting{}
-			if l.wantStop {
-				m = &actor.Stopping{}
-			}
-			u := mb.newLifecycle(m)
-			mb.loop.Go(&u.lt)
-			return
-		}
-	} else if l.setupOK && !l.hooksRun && len(mb.worker.onStop) > 0 {
+	switch {
+	case l.setupOK && !l.hooksRun && mb.isWorker() && len(mb.worker.onStop) > 0:
 		l.hooksRun = true
 		hooks := mb.worker.onStop
 		u := mb.newInternal("stop hooks", func(t *Task) {
@@ -136,9 +128,16 @@ func (mb *mailbox) runHooks() {
 		s.deadline = mb.sys.in(mb.remaining())
 		mb.sys.clock.add(s.deadline, &u.Task)
 		mb.loop.Go(&u.lt)
-		return
+	case l.setupRan && !l.endTold && (!mb.isWorker() || mb.hooked):
+		l.endTold = true
+		var m any = &actor.Restarting{}
+		if l.wantStop {
+			m = &actor.Stopping{}
+		}
+		mb.loop.Go(&mb.newLifecycle(m).lt)
+	default:
+		mb.release()
 	}
-	mb.release()
 }
 
 func (mb *mailbox) runHook(t *Task, f func(t *Task) error) {
@@ -161,6 +160,7 @@ func (mb *mailbox) deliverStopped(m *actor.Stopped) {
 		return // nobody to tell, or nobody who was told of the start
 	}
 	u := mb.newLifecycle(m)
+	u.first(isOffLoop)
 	mb.life.inFrame = false
 	done := make(chan struct{})
 	go func() {
@@ -180,22 +180,6 @@ func (mb *mailbox) deliverStopped(m *actor.Stopped) {
 	}
 	mb.life.inFrame = true
 }
-
-// hookContext is the context of an OnStop hook: alive, and with a cause.
-type hookContext struct {
-	context.Context
-	why context.Context // ended, for that cause
-}
-
-func newHookContext(live context.Context, cause error) context.Context {
-	why, end := context.WithCancelCause(context.WithoutCancel(live))
-	end(cause)
-	return &hookContext{live, why}
-}
-
-// Value answers context.Cause, which asks for the context that was
-// cancelled, with the one that says why; for all else they are the same.
-func (c *hookContext) Value(key any) any { return c.why.Value(key) }
 
 func typeOf(m any) string { return fmt.Sprintf("%T", m) }
 

@@ -48,9 +48,10 @@ type lifecycle struct {
 	failures, seen, resolved uint64
 	budget                   restartBudget
 
-	inFrame              bool // the engine handles a lifecycle message
-	sawStarted, sawStop  bool // what it told the actor meanwhile
-	hooksRun, restarting bool
+	inFrame             bool // the engine handles a lifecycle message
+	sawStarted, sawStop bool // what it told the actor meanwhile
+	hooksRun, endTold   bool // what runHooks has begun
+	restarting          bool // the engine has been told to
 }
 
 // control messages of our own
@@ -62,7 +63,8 @@ type (
 		m   *messages.Stop
 		env *actor.MessageEnvelope
 	}
-	settled struct{} // the last offloaded function has returned
+	statusRequest struct{ from *actor.PID }
+	settled       struct{} // the last offloaded function has returned
 )
 
 // Control is the loop's: a system message, or one of ours.
@@ -89,6 +91,8 @@ func (mb *mailbox) Control(m any) {
 		mb.advance()
 	case earlyStop:
 		mb.stopMessage(m.m, m.env)
+	case statusRequest:
+		mb.sys.as.Root.Send(m.from, mb.status())
 	case force:
 		mb.forced()
 	default:
@@ -156,7 +160,7 @@ func (mb *mailbox) startIncarnation() {
 	l := &mb.life
 	l.incarnation++
 	l.phase, l.reason = phaseSetup, nil
-	l.setupRan, l.setupOK, l.hooksRun = false, false, false
+	l.setupRan, l.setupOK, l.hooksRun, l.endTold = false, false, false, false
 	l.wantRestart = false
 	mb.calm()
 	mb.inc.Store(&incarnation{n: l.incarnation})
@@ -274,7 +278,7 @@ func (mb *mailbox) advance() {
 			mb.resume()
 		}
 	case phaseHooks:
-		mb.release()
+		mb.runHooks()
 	case phaseReleased:
 		if l.wantStop && l.restarting {
 			l.restarting = false

@@ -115,6 +115,11 @@ func (mb *mailbox) PostUserMessage(m any) {
 		// mailbox is suspended.
 		mb.requestStop(mb.opts.StopGrace)
 		return
+	case *messages.StatusRequest: // no work: looking does not change the account
+		if env != nil && env.Sender != nil {
+			mb.loop.PostControl(statusRequest{env.Sender})
+		}
+		return
 	case *messages.Stop:
 		mb.stopMessage(m, env)
 		return
@@ -199,6 +204,7 @@ func (mb *mailbox) logger() *slog.Logger {
 
 // Blocked is the loop's: a turn lasts too long.
 func (mb *mailbox) Blocked(b loop.BlockedTurn) {
+	mb.counts.blockedTurns.Add(1)
 	name := "task"
 	if u, ok := b.Task.Body.(body); ok {
 		name = u.task().name()

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -55,7 +56,7 @@ func (t *Task) system() *system {
 type rare struct {
 	name    string
 	view    *Task           // of a Cleanup: the task whose coroutine it uses
-	why     error           // of an OnStop hook: what context.Cause says
+	why     error           // of an OnStop hook: why the incarnation ends
 	failure error           // what its worker fails of when it has ended
 	base    context.Context // of WithContext
 
@@ -118,6 +119,14 @@ func (t *Task) top() *Task {
 		return s.seldom().view
 	}
 	return t
+}
+
+// expiry is the cause when the task's budget is used up.
+func (t *Task) expiry() error {
+	if why := t.hookOf(); why != nil {
+		return because(why, ErrTimeout)
+	}
+	return ErrTimeout
 }
 
 // hookOf is why the incarnation ends whose OnStop hook t is, or nil.
@@ -312,19 +321,17 @@ func (s *scope) context(t *Task) context.Context {
 	base = context.WithValue(base, taskKey{}, t)
 	stop := func() {}
 	if s.deadline > 0 {
-		base, stop = context.WithDeadlineCause(base, t.system().pool.Time(s.deadline), ErrTimeout)
+		base, stop = context.WithDeadlineCause(base, t.system().pool.Time(s.deadline), t.expiry())
 	}
 	ctx, end := context.WithCancelCause(base)
 	r.end = func(cause error) {
-		if cause == ErrTimeout && s.deadline > 0 && t.system().pool.Now() >= s.deadline {
+		if s.deadline > 0 && errors.Is(cause, ErrTimeout) && t.system().pool.Now() >= s.deadline {
 			return // the context's own deadline says so better: by Err, too
 		}
 		end(cause)
 		stop()
 	}
-	if r.ctx = ctx; r.why != nil {
-		r.ctx = newHookContext(ctx, r.why)
-	}
+	r.ctx = ctx
 	if inc := t.inc; inc != nil {
 		inc.remember(t)
 	}

@@ -265,5 +265,6 @@ func (mb *mailbox) status() *messages.Status {
 	return &messages.Status{
 		Worker: mb.pid.String(), State: state, Incarnation: mb.life.incarnation,
 		Queued: mb.counts.queued(), InFlight: int64(mb.loop.InFlight()), Counts: mb.counts.snapshot(),
+		BlockedTurns: mb.counts.blockedTurns.Load(),
 	}
 }

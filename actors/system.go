@@ -28,6 +28,7 @@ type system struct {
 	replies   replies
 	offloads  offloads
 	bells     sync.Pool    // of nodes; see core.bell
+	unseen    throttle     // of log lines about failures nobody looked at
 	exclusive atomic.Int64 // workers that are held by an Exclusive task or at MaxInFlight
 	rings     sync.Mutex   // taken to decide that a ring has closed
 }

@@ -53,6 +53,7 @@ const (
 	isAnswered                    // an answer was sent to its sender's PID
 	isTold                        // … namely that the task was ended
 	isStashed                     // another task will answer
+	isOffLoop                     // it runs where it cannot await
 )
 
 // first reports whether this is the first call for what.
@@ -195,7 +196,8 @@ func (t *Task) ended() error {
 func (t *Task) current(what string) {
 	t = t.top()
 	switch {
-	case t.lt.Running(), t.lt.Lost(): // one whose turn was taken over has its own error
+	case t.lt.Running():
+	case t.lt.Lost(), t.once.Load()&isOffLoop != 0: // it has been ended: it gets an error
 	case t.lt.Ended():
 		panic(fmt.Sprintf("actors: %s called with the Task of %s, which has returned: a Task must not outlive its function", what, t.name()))
 	case t.lt.Suspended():
@@ -365,6 +367,10 @@ func (t *Task) Stopping() <-chan struct{} { return t.mb.stopEvent().readyChan() 
 
 // StopRequested reports whether the worker has been told to stop.
 func (t *Task) StopRequested() bool { return t.mb.stopEvent().done.Load() }
+
+// StopReason is, in an OnStop hook, why this incarnation of the worker ends:
+// ErrRestarted or ErrStopped, with what led to it. Elsewhere it is nil.
+func (t *Task) StopReason() error { return t.top().hookOf() }
 
 // Exit ends the worker when the task has returned: with a nil reason as a
 // Main that returns nil does, gracefully; with an error as a failure, which

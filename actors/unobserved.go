@@ -2,7 +2,6 @@ package actors
 
 import (
 	"errors"
-	"log/slog"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -11,10 +10,10 @@ import (
 
 // failureNote outlives a failed future, to tell whether anybody looked at it.
 type failureNote struct {
-	seen   atomic.Bool
-	err    error
-	what   string
-	logger *slog.Logger
+	seen atomic.Bool
+	err  error
+	what string
+	mb   *mailbox
 }
 
 // watchFailure arranges that a failure nobody looks at is logged when its
@@ -26,16 +25,14 @@ func watchFailure(c *core, err error) *failureNote {
 		errors.Is(err, ErrCanceled) || errors.Is(err, ErrStopped) || errors.Is(err, ErrStopping) || errors.Is(err, ErrRestarted) {
 		return nil
 	}
-	n := &failureNote{err: err, what: c.owner.name(), logger: c.owner.mb.logger()}
+	n := &failureNote{err: err, what: c.owner.name(), mb: c.owner.mb}
 	runtime.AddCleanup(c, (*failureNote).collected, n)
 	return n
 }
 
-var unseen throttle
-
 func (n *failureNote) collected() {
-	if !n.seen.Load() && unseen.allow() {
-		n.logger.Warn("actors: the failure of a future was never looked at", "task", n.what, "error", n.err)
+	if !n.seen.Load() && n.mb.sys.unseen.allow() {
+		n.mb.logger().Warn("actors: the failure of a future was never looked at", "task", n.what, "error", n.err)
 	}
 }
 

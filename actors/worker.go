@@ -8,7 +8,6 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/internal/loop"
-	"github.com/protoloop/protoloop/messages"
 )
 
 // Worker is what setup registers handlers and background work with. It
@@ -140,9 +139,9 @@ func (w *Worker) Main(run func(t *Task) error) {
 
 // OnStop runs f when this incarnation ends, however it does, after all its
 // tasks have ended: the last registered first, each once. Its task can await;
-// its context lives for what is left of StopGrace, and [context.Cause] of it
-// says at once why the worker ends: ErrRestarted or ErrStopped, with what led
-// to it. An error is logged.
+// its context lives for what is left of StopGrace. [Task.StopReason] says why
+// the worker ends, ErrRestarted or ErrStopped with what led to it, and so does
+// [context.Cause] when that time is over. An error is logged.
 func (w *Worker) OnStop(f func(t *Task) error) {
 	if f == nil {
 		panic("actors: OnStop called with a nil function")
@@ -233,9 +232,6 @@ func (a *workerActor) receive(t *Task) {
 // unhandled is for a message without a handler.
 func (a *workerActor) unhandled(t *Task) {
 	switch t.msg.(type) {
-	case *messages.StatusRequest:
-		t.reply(t.mb.status(), nil)
-		return
 	case *actor.Started, *actor.Stopping, *actor.Stopped, *actor.Restarting,
 		*actor.Terminated, *actor.ReceiveTimeout, actor.AutoRespond:
 		return

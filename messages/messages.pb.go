@@ -116,7 +116,7 @@ type Stop struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// How long accepted work may go on. Absent: the worker's own StopGrace.
 	Grace *durationpb.Duration `protobuf:"bytes,1,opt,name=grace,proto3" json:"grace,omitempty"`
-	// An opaque mark of the request.
+	// What only the actor system itself knows: without it the request is refused.
 	Token         string `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -263,7 +263,9 @@ type Status struct {
 	// Tasks that have started and not ended.
 	InFlight int64 `protobuf:"varint,5,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
 	// The account so far.
-	Counts        *Counts `protobuf:"bytes,6,opt,name=counts,proto3" json:"counts,omitempty"`
+	Counts *Counts `protobuf:"bytes,6,opt,name=counts,proto3" json:"counts,omitempty"`
+	// Turns that lasted longer than the worker's BlockedTurn, and were reported.
+	BlockedTurns  int64 `protobuf:"varint,7,opt,name=blocked_turns,json=blockedTurns,proto3" json:"blocked_turns,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -338,6 +340,13 @@ func (x *Status) GetCounts() *Counts {
 		return x.Counts
 	}
 	return nil
+}
+
+func (x *Status) GetBlockedTurns() int64 {
+	if x != nil {
+		return x.BlockedTurns
+	}
+	return 0
 }
 
 // Counts is a worker's account. At every moment offered = accepted + refused, and
@@ -476,14 +485,15 @@ const file_protoloop_messages_messages_proto_rawDesc = "" +
 	"\x05token\x18\x02 \x01(\tR\x05token\"=\n" +
 	"\aStopped\x122\n" +
 	"\x06counts\x18\x01 \x01(\v2\x1a.protoloop.messages.CountsR\x06counts\"\x0f\n" +
-	"\rStatusRequest\"\xc1\x01\n" +
+	"\rStatusRequest\"\xe6\x01\n" +
 	"\x06Status\x12\x16\n" +
 	"\x06worker\x18\x01 \x01(\tR\x06worker\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12 \n" +
 	"\vincarnation\x18\x03 \x01(\x04R\vincarnation\x12\x16\n" +
 	"\x06queued\x18\x04 \x01(\x03R\x06queued\x12\x1b\n" +
 	"\tin_flight\x18\x05 \x01(\x03R\binFlight\x122\n" +
-	"\x06counts\x18\x06 \x01(\v2\x1a.protoloop.messages.CountsR\x06counts\"\x85\x02\n" +
+	"\x06counts\x18\x06 \x01(\v2\x1a.protoloop.messages.CountsR\x06counts\x12#\n" +
+	"\rblocked_turns\x18\a \x01(\x03R\fblockedTurns\"\x85\x02\n" +
 	"\x06Counts\x12\x18\n" +
 	"\aoffered\x18\x01 \x01(\x03R\aoffered\x12\x1a\n" +
 	"\baccepted\x18\x02 \x01(\x03R\baccepted\x12\x18\n" +
