@@ -150,10 +150,10 @@ func (r *ring) needsSelf(w *Task) bool {
 	if r.seen[w] {
 		return true // on the way already: it waits for itself
 	}
-	mb := w.mb
-	if mb == nil || w.lifetime == carrier {
-		return false
+	if w.attached == nil || w.lifetime >= carrier {
+		return false // it is worked on elsewhere
 	}
+	mb := w.mb
 	r.seen[w] = true
 	depth := len(r.path)
 	r.path = append(r.path, mb)

@@ -89,6 +89,7 @@ type PanicError struct {
 	Stack []byte // the task's own stack, as [debug.Stack] formats it
 }
 
+// Error is the panic's value; the stack is kept apart.
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
 // Unwrap is the panic's value if that is an error.
@@ -109,6 +110,7 @@ type DeadlockError struct {
 	Path []*actor.PID
 }
 
+// Error names the ring.
 func (e *DeadlockError) Error() string {
 	var b strings.Builder
 	b.WriteString("actors: deadlock: ")
@@ -129,6 +131,7 @@ type ReplyTypeError struct {
 	Want, Got string // the types' names, as %T prints them
 }
 
+// Error names both types.
 func (e *ReplyTypeError) Error() string {
 	return fmt.Sprintf("actors: the reply is a %s, the future wants a %s", e.Got, e.Want)
 }

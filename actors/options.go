@@ -67,8 +67,8 @@ const (
 	setName
 )
 
-// NoTimeout, as the Timeout of a request to an actor that is no local
-// worker, lets it wait for ever.
+// NoTimeout is no bound: as the Timeout of a request to an actor that is no local
+// worker it lets it wait for ever.
 const NoTimeout time.Duration = -1
 
 // defaultTimeout is for requests to actors that are no local workers: from

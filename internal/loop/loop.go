@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -38,6 +39,9 @@ type Loop struct {
 	lane     fifo // tasks that have not started, in order of arrival
 	yielded  fifo // tasks to resume after what was there before them
 	deferred fifo // ready ones that an exclusive task holds back
+
+	round  int    // resumptions to come before the next start
+	starts uint32 // from the lane, so far
 
 	current   *Task // whose turn it is
 	exclusive *Task
@@ -179,6 +183,11 @@ func (l *Loop) collect() {
 	}
 }
 
+// turnsBetween is how many messages start before the goroutine lets others
+// have the processor. What they have asked other workers for is answered
+// sooner then, and fewer of them are suspended at a time.
+const turnsBetween = 64
+
 // run is the pump: it runs the loop on coroutine c until there is nothing to
 // do, or until c is not the pump any more because a task keeps it or the
 // turn was taken away. After it returns the loop may belong to somebody else.
@@ -191,10 +200,12 @@ func (l *Loop) run(c *coroutine) {
 			l.host.Control(m.Body.(control).msg)
 			continue
 		}
-		// One resumption, one start, and so on: neither starves the other.
+		// Resumptions first, so that few tasks are suspended at a time; but a
+		// start after each round of them, so that they starve nobody.
 		worked := false
 		if t := l.ready.pop(); t != nil {
 			worked = true
+			l.round--
 			switch {
 			case l.exclusive != nil && t.started && t.co.root != l.exclusive:
 				l.deferred.push(t)
@@ -206,16 +217,21 @@ func (l *Loop) run(c *coroutine) {
 			if !c.pump {
 				return
 			}
-		}
-		if l.mayStart() {
-			if t := l.lane.pop(); t != nil {
-				worked = true
-				l.start(c, t)
-				if !c.pump {
-					return
-				}
+			if l.round > 0 {
+				continue
 			}
 		}
+		if l.mayStart() {
+			worked = true
+			if l.starts++; l.starts%turnsBetween == 0 {
+				runtime.Gosched()
+			}
+			l.start(c, l.lane.pop())
+			if !c.pump {
+				return
+			}
+		}
+		l.round = l.ready.n
 		// Nobody starves here, too: what has come since waits behind it.
 		if t := l.yielded.head; t != nil && l.passed(t.co) {
 			l.yielded.pop()

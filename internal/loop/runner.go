@@ -30,7 +30,7 @@ type runner struct {
 
 // where a runner is, the low three bits of word
 const (
-	inLoop     uint64 = iota
+	inLoop     uint64 = iota + 1
 	inUser            // in user code
 	inReported        // in user code, and the watchdog has reported the turn
 	isPinned          // in user code, and somebody looks: leaving has to wait

@@ -13,11 +13,14 @@ func (l *Loop) InUser() (Turn, bool) {
 		return Turn{}, false
 	}
 	w := r.word.Load()
-	where := w & whereMask
-	if r.serving.Load() != l || where == inLoop || where == isLost {
+	if r.serving.Load() != l {
 		return Turn{}, false
 	}
-	return Turn{r, w &^ whereMask}, true
+	switch w & whereMask {
+	case inUser, inReported, isPinned:
+		return Turn{r, w &^ whereMask}, true
+	}
+	return Turn{}, false
 }
 
 // Takeover takes the loop away from a turn that is stuck in user code: its

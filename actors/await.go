@@ -1,0 +1,155 @@
+package actors
+
+import (
+	"time"
+
+	"github.com/protoloop/protoloop/internal/loop"
+)
+
+// Await gives the loop back until f is complete, and returns its result.
+// Other tasks of the worker run meanwhile; its state may be another one
+// afterwards.
+//
+// Once the task itself has been ended, by a cancel, its budget, a restart or
+// a stop, Await returns that error at once, at every call and even if f is
+// complete. An await that would close a ring of workers waiting for each
+// other returns a [*DeadlockError].
+func Await[T any](t *Task, f *Future[T]) (T, error) {
+	if err := t.awaitCore(&f.core, "Await"); err != nil {
+		var zero T
+		return zero, err
+	}
+	return f.val, f.look()
+}
+
+// awaitCore returns nil when c is done, and else why the task was ended.
+func (t *Task) awaitCore(c *core, what string) error {
+	t.current(what)
+	if err := t.ended(); err != nil {
+		return err
+	}
+	if c.done.Load() {
+		return nil
+	}
+	if t.future() != nil && t.future().base() == c {
+		panic("actors: " + what + ": task " + t.name() + " awaits its own future, which completes when it returns")
+	}
+	if err := t.closesRing(c); err != nil {
+		return err
+	}
+	t.top().awaits.Store(c)
+	return t.suspend(c, 0)
+}
+
+// waitNode is the one of the coroutine, which can wait for one thing.
+func waitNode(lt *loop.Task) *node {
+	slot := lt.Slot()
+	if w, ok := (*slot).(*node); ok {
+		return w
+	}
+	w := new(node)
+	*slot = w
+	return w
+}
+
+// suspend is the one way in which a task waits: for c, if that is not nil, or
+// until a time, if that is not zero; for neither, it only gives the others a
+// turn. It returns the reason, at once, when the task is ended.
+func (t *Task) suspend(c *core, until time.Duration) error {
+	lt := t.coroutine()
+	for {
+		seq, ok := lt.Arm()
+		if !ok { // the turn was taken over: there is no loop to give back
+			if err := t.ended(); err != nil {
+				return err
+			}
+			return ErrStopped
+		}
+		var w *node
+		enlisted := true
+		if c != nil {
+			w = waitNode(lt)
+			w.task, w.seq = lt, seq
+			enlisted = c.wait(w)
+		}
+		var timer *loop.Timer
+		switch {
+		case !enlisted || t.ended() != nil: // a cancel before Arm woke nobody
+			if lt.Disarm(seq) {
+				if c != nil {
+					c.forget(w)
+				}
+				return t.ended()
+			}
+		case until > 0:
+			timer = lt.Loop().AddTimer(until-t.mb.sys.pool.Now(), lt, seq)
+		case c == nil:
+			lt.WakeLast(seq)
+		}
+		lt.Park()
+		t.mb.enterTask(t)
+		err := t.ended()
+		done := c != nil && c.done.Load()
+		if c != nil && !done {
+			c.forget(w)
+		}
+		if timer != nil && (err != nil || done) {
+			lt.OnLoop(func() { lt.Loop().RemoveTimer(timer) })
+		}
+		if err != nil || done || until > 0 && t.mb.sys.pool.Now() >= until || c == nil && until == 0 {
+			return err
+		}
+	}
+}
+
+// coroutine is the task whose coroutine this one runs on: itself, but for a
+// Cleanup.
+func (t *Task) coroutine() *loop.Task { return &t.top().lt }
+
+// Sleep gives the loop back for d (at once, but still giving others a turn,
+// if d is not positive).
+func (t *Task) Sleep(d time.Duration) error {
+	_, err := t.sleep(d, false, "Sleep")
+	return err
+}
+
+// SleepOrStop sleeps for d or until the worker is told to stop, and says
+// which: the loop of a background task that ends gracefully.
+//
+//	for stopping := false; !stopping; {
+//		…
+//		if stopping, err = t.SleepOrStop(time.Second); err != nil {
+//			return err
+//		}
+//	}
+func (t *Task) SleepOrStop(d time.Duration) (stopping bool, err error) {
+	return t.sleep(d, true, "SleepOrStop")
+}
+
+func (t *Task) sleep(d time.Duration, orStop bool, what string) (stopping bool, err error) {
+	t.current(what)
+	if err := t.ended(); err != nil {
+		return false, err
+	}
+	var stop *core
+	if orStop {
+		if stop = t.mb.stopEvent(); stop.done.Load() {
+			return true, nil
+		}
+	}
+	if d <= 0 {
+		err = t.suspend(nil, 0)
+	} else {
+		err = t.suspend(stop, t.mb.sys.in(d))
+	}
+	return orStop && err == nil && stop.done.Load(), err
+}
+
+// Yield lets all that is ready to run on the worker run first.
+func (t *Task) Yield() error {
+	t.current("Yield")
+	if err := t.ended(); err != nil {
+		return err
+	}
+	return t.suspend(nil, 0)
+}

@@ -1,0 +1,100 @@
+package actors
+
+import (
+	"errors"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// fail is the failure of the worker by a task that has just ended.
+func (mb *mailbox) fail(t *Task, err error) {
+	if p := mb.life.phase; p != phaseRunning && p != phaseSetup {
+		mb.logger().Error("actors: a task failed while the worker ended", "task", t.name(), "error", err)
+		return
+	}
+	mb.logger().Error("actors: the worker failed", "task", t.name(), "error", err, "stack", stackIn(err))
+	mb.failed(err)
+}
+
+// failed suspends the mailbox, ends what is in flight and asks the supervisor
+// what to do, all before anything else can run.
+func (mb *mailbox) failed(reason error) {
+	l := &mb.life
+	l.failures++
+	mb.cut(because(ErrRestarted, reason))
+	if mb.gate.Load() != gateOpen {
+		l.wantStop = true // it was about to end anyway
+	} else {
+		mb.escalate(reason)
+	}
+	mb.advance()
+}
+
+// suspended reports whether the supervisor has yet to decide about a failure.
+func (l *lifecycle) suspended() bool { return l.failures > l.resolved }
+
+// resume goes on after a failure with the state as it is.
+func (mb *mailbox) resume() {
+	l := &mb.life
+	mb.calm()
+	mb.inc.Store(&incarnation{n: l.incarnation})
+	if l.setupOK {
+		l.phase = phaseRunning
+		mb.loop.Hold(false)
+		return
+	}
+	l.phase = phaseSetup
+	mb.loop.Go(&mb.newSetup().lt)
+}
+
+// escalate asks the supervisor. Without a parent the worker decides itself.
+func (mb *mailbox) escalate(reason error) {
+	if mb.raw.Parent() != nil {
+		defer func() { // a strategy runs in the caller when the parent is a guardian
+			if p := recover(); p != nil {
+				mb.logger().Error("actors: the parent's strategy panicked; the worker stops", "panic", p)
+				mb.life.wantStop = true
+			}
+		}()
+		mb.invoker.EscalateFailure(mb.escalated(reason), nil)
+		return
+	}
+	mb.loop.PostControl(&actor.SuspendMailbox{})
+	directive := actor.StopDirective
+	if errors.Is(reason, ErrDoNotRestart) || errors.Is(reason, ErrEscalate) || !mb.life.budget.spend(time.Now()) {
+		mb.life.wantStop = true
+	} else {
+		directive = actor.RestartDirective
+		mb.life.wantRestart = true
+	}
+	mb.sys.as.EventStream.Publish(&actor.SupervisorEvent{Child: mb.pid, Reason: reason, Directive: directive})
+}
+
+// escalated is the reason as the parent's strategy sees it: under a plain
+// actor what was passed to panic, as from the engine itself.
+func (mb *mailbox) escalated(reason error) any {
+	if p, ok := reason.(*PanicError); ok && !mb.isWorker() {
+		return p.Value
+	}
+	return reason
+}
+
+// restartBudget is a sliding window: at most 10 restarts in 10 s.
+type restartBudget struct{ at []time.Time }
+
+func (b *restartBudget) spend(now time.Time) bool {
+	const most, within = 10, 10 * time.Second
+	kept := b.at[:0]
+	for _, t := range b.at {
+		if now.Sub(t) < within {
+			kept = append(kept, t)
+		}
+	}
+	b.at = kept
+	if len(b.at) >= most {
+		return false
+	}
+	b.at = append(b.at, now)
+	return true
+}

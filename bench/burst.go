@@ -1,0 +1,204 @@
+package main
+
+import (
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+)
+
+// burst is how many operations are begun before the first is waited for.
+const burst = 1000
+
+func burstCases() []*benchCase {
+	return append([]*benchCase{
+		{"burst/go", "goroutine + buffered channel", burst, goBurst(burst)},
+		{"burst/engine", "Proto.Actor RequestFuture", burst, engineBurst},
+		{"burst/submit", "Submit", burst, submitBurst(burst)},
+		{"burst/start", "Start of a child that does not await", burst, startBurst},
+		{"burst/request", "RequestFuture to a worker", burst, requestBurst(toWorker)},
+		{"burst/request-timeout", "the same with Timeout(5 s)", burst, requestBurst(toWorker, actors.Timeout(requestTimeout))},
+		{"burst/plain", "RequestFuture to a plain actor", burst, requestBurst(toPlain, actors.Timeout(requestTimeout))},
+		{"burst/await", "handler awaits another worker", burst, awaitBurst},
+		{"burst/go-two", "goroutine awaits another goroutine", burst, goTwoBurst},
+	}, poolBursts()...)
+}
+
+// goBurst is what eager work with a result is in plain Go: a goroutine and a
+// channel of capacity one each.
+func goBurst(size int) func(*env) (run, error) {
+	return func(*env) (run, error) {
+		results := make([]chan int, size)
+		return func(n int) (sum int, err error) {
+			for range n / size {
+				for i := range results {
+					c := make(chan int, 1)
+					results[i] = c
+					go func() { c <- i }()
+				}
+				for _, c := range results {
+					sum += <-c
+				}
+			}
+			return sum, nil
+		}, nil
+	}
+}
+
+// goTwoBurst is goroutines that wait for a goroutine each: what the await
+// over two loops does.
+func goTwoBurst(*env) (run, error) {
+	results := make([]chan int, burst)
+	return func(n int) (sum int, err error) {
+		for range n / burst {
+			for i := range results {
+				c := make(chan int, 1)
+				results[i] = c
+				go func() {
+					inner := make(chan int, 1)
+					go func() { inner <- i }()
+					c <- <-inner
+				}()
+			}
+			for _, c := range results {
+				sum += <-c
+			}
+		}
+		return sum, nil
+	}, nil
+}
+
+func engineBurst(e *env) (run, error) {
+	pid := e.plain()
+	futures := make([]*actor.Future, burst)
+	return func(n int) (sum int, err error) {
+		for range n / burst {
+			for i := range futures {
+				futures[i] = e.sys.Root.RequestFuture(pid, question{i}, requestTimeout)
+			}
+			for _, f := range futures {
+				v, err := f.Result()
+				if err != nil {
+					return 0, err
+				}
+				sum += v.(answer).n
+			}
+		}
+		return sum, nil
+	}, nil
+}
+
+func submitBurst(size int) func(*env) (run, error) {
+	return func(e *env) (run, error) {
+		pid, err := e.worker("worker")
+		if err != nil {
+			return nil, err
+		}
+		return e.submits(size, func(int) *actor.PID { return pid }), nil
+	}
+}
+
+// submits begins size tasks, the i-th on worker(i), before it waits for the
+// first.
+func (e *env) submits(size int, worker func(i int) *actor.PID) run {
+	futures := make([]*actors.Future[int], size)
+	return func(n int) (sum int, err error) {
+		for range n / size {
+			for i := range futures {
+				futures[i] = actors.Submit(e.sys.Root, worker(i), func(*actors.Task) (int, error) { return i, nil })
+			}
+			for _, f := range futures {
+				v, err := f.Wait(e.ctx)
+				if err != nil {
+					return 0, err
+				}
+				sum += v
+			}
+		}
+		return sum, nil
+	}
+}
+
+// target is whom requests go to.
+type target func(*env) (*actor.PID, error)
+
+func toWorker(e *env) (*actor.PID, error) { return e.worker("worker") }
+func toPlain(e *env) (*actor.PID, error)  { return e.plain(), nil }
+
+func requestBurst(to target, opts ...actors.CallOption) func(*env) (run, error) {
+	return func(e *env) (run, error) {
+		pid, err := to(e)
+		if err != nil {
+			return nil, err
+		}
+		return e.requests(pid, opts...), nil
+	}
+}
+
+// requests begins a burst of requests before it waits for the first.
+func (e *env) requests(pid *actor.PID, opts ...actors.CallOption) run {
+	futures := make([]*actors.Future[answer], burst)
+	return func(n int) (sum int, err error) {
+		for range n / burst {
+			for i := range futures {
+				futures[i] = actors.RequestFuture[answer](e.sys.Root, pid, question{i}, opts...)
+			}
+			for _, f := range futures {
+				v, err := f.Wait(e.ctx)
+				if err != nil {
+					return 0, err
+				}
+				sum += v.n
+			}
+		}
+		return sum, nil
+	}
+}
+
+// startBurst is one task that starts children, each of which ends in the
+// same turn, and then awaits them.
+func startBurst(e *env) (run, error) {
+	pid, err := e.worker("worker")
+	if err != nil {
+		return nil, err
+	}
+	children := make([]*actors.Future[int], burst)
+	return func(n int) (int, error) {
+		return actors.Submit(e.sys.Root, pid, func(t *actors.Task) (sum int, err error) {
+			for range n / burst {
+				for i := range children {
+					children[i] = actors.Start(t, func(*actors.Task) (int, error) { return i, nil })
+				}
+				for _, f := range children {
+					v, err := actors.Await(t, f)
+					if err != nil {
+						return 0, err
+					}
+					sum += v
+				}
+				if err := t.Yield(); err != nil { // a turn must not last
+					return 0, err
+				}
+			}
+			return sum, nil
+		}).Wait(e.ctx)
+	}, nil
+}
+
+// awaitBurst is requests to one worker whose handler awaits a request to
+// another one: each suspends, and is resumed by the other's answer.
+func awaitBurst(e *env) (run, error) {
+	back, err := e.worker("back")
+	if err != nil {
+		return nil, err
+	}
+	front, err := e.spawn("front", func(w *actors.Worker) error {
+		actors.Handle(w, func(t *actors.Task, q question) (answer, error) {
+			return actors.Await(t, actors.RequestFuture[answer](t, back, q))
+		})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return e.requests(front), nil
+}

@@ -1,0 +1,254 @@
+package main
+
+import (
+	"flag"
+	"io"
+	"math"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestMain lets the test binary stand in for the program when a case is
+// measured.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == "-"+processFlag {
+		os.Exit(bench(os.Args[1:], os.Stdout, os.Stderr))
+	}
+	flag.Parse()
+	os.Exit(m.Run())
+}
+
+func allCases() (cases []*benchCase) {
+	for _, g := range groups() {
+		cases = append(cases, g.cases...)
+	}
+	return cases
+}
+
+// TestCases runs two batches of each case; do compares the sum of their
+// results.
+func TestCases(t *testing.T) {
+	for _, c := range allCases() {
+		t.Run(c.name, func(t *testing.T) {
+			if testing.Short() && c.batch > manyWorkers {
+				t.Skip("large")
+			}
+			e := newEnv()
+			r, err := c.open(e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n, err := c.do(r, c.batch+1); err != nil || n != 2*c.batch {
+				t.Errorf("do(%d) = %d, %v", c.batch+1, n, err)
+			}
+			if taken := len(e.latencies); taken != 0 && taken != 2*c.batch {
+				t.Errorf("%d latencies of %d operations", taken, 2*c.batch)
+			}
+			if err := e.close(); err != nil {
+				t.Error("close:", err)
+			}
+		})
+	}
+}
+
+// TestDoNoticesWrongResults keeps TestCases honest.
+func TestDoNoticesWrongResults(t *testing.T) {
+	c := &benchCase{name: "wrong", batch: 10}
+	if _, err := c.do(func(int) (int, error) { return 44, nil }, 10); err == nil {
+		t.Error("a sum of 44 was taken for 0 + 1 + … + 9")
+	}
+	if _, err := c.do(func(int) (int, error) { return 45, io.ErrUnexpectedEOF }, 10); err == nil {
+		t.Error("an error was lost")
+	}
+}
+
+func TestMemoryCases(t *testing.T) {
+	for _, c := range memoryCases() {
+		t.Run(c.name, func(t *testing.T) {
+			s, err := c.measure(500)
+			if err != nil || s.Wall <= 0 || s.Allocs <= 0 {
+				t.Errorf("measure(500) = %+v, %v", s, err)
+			}
+		})
+	}
+}
+
+// TestRulesNameCases keeps a typo from turning a requirement off.
+func TestRulesNameCases(t *testing.T) {
+	known := map[string]int{}
+	for _, c := range allCases() {
+		known[c.name]++
+	}
+	for _, c := range memoryCases() {
+		known[c.name]++
+	}
+	for name, n := range known {
+		if n != 1 {
+			t.Errorf("%d cases are called %s", n, name)
+		}
+	}
+	for _, r := range rules() {
+		if known[r.of] == 0 || r.against != "" && known[r.against] == 0 {
+			t.Errorf("a rule compares %q and %q: no such cases", r.of, r.against)
+		}
+	}
+}
+
+func TestVerdict(t *testing.T) {
+	res := results{
+		"a": {{Wall: 10, CPU: 9, Allocs: 2.04}, {Wall: 30, CPU: 9, Allocs: 2.04}, {Wall: 20, CPU: 9, Allocs: 2.04}},
+		"b": {{Wall: 20, CPU: 3, P99: 1}, {Wall: 20, CPU: 3, P99: 1}, {Wall: 20, CPU: 3, P99: 1}},
+	}
+	for _, c := range []struct {
+		rule   rule
+		value  float64
+		failed bool
+	}{
+		{rule{of: "a", against: "b", figure: wall, limit: 1}, 1, false},
+		{rule{of: "a", against: "b", figure: wall, limit: 1, below: true}, 1, true},
+		{rule{of: "a", against: "b", figure: wall, limit: 0.9}, 1, true},
+		{rule{of: "a", against: "b", figure: wall}, 1, false},
+		{rule{of: "a", figure: allocs, limit: 2}, 2.04, false},
+		{rule{of: "a", figure: allocs, limit: 1}, 2.04, true},
+		{rule{of: "c", against: "b", figure: wall, limit: 1}, math.NaN(), true},
+	} {
+		v := c.rule.apply(res)
+		if same := v.value == c.value || math.IsNaN(v.value) && math.IsNaN(c.value); !same || v.failed() != c.failed {
+			t.Errorf("%+v: value %v, failed %v, want %v, %v", c.rule, v.value, v.failed(), c.value, c.failed)
+		}
+	}
+}
+
+func TestMedianAndPercentile(t *testing.T) {
+	if got := median([]float64{4, 1, 3, 2}); got != 2.5 {
+		t.Error("median of 1 to 4 is", got)
+	}
+	d := make([]time.Duration, 101)
+	for i := range d {
+		d[i] = time.Duration(100 - i)
+	}
+	if got := percentile(d, 0.99); got != 99 {
+		t.Error("99th percentile of 0 to 100 is", got)
+	}
+}
+
+func TestChooseBringsBaselines(t *testing.T) {
+	s, err := choose(regexp.MustCompile("^seq/submit$|^memory/task$"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, c := range s.cases {
+		names = append(names, c.name)
+	}
+	for _, c := range s.memory {
+		names = append(names, c.name)
+	}
+	want := []string{"seq/chan", "seq/engine", "seq/submit", "memory/goroutine", "memory/goroutine-chan", "memory/task"}
+	if !slices.Equal(names, want) {
+		t.Errorf("chose %v, want %v", names, want)
+	}
+}
+
+// TestTurns checks that all cases are measured in each round,
+// and that each round begins with another one.
+func TestTurns(t *testing.T) {
+	cases := []*benchCase{{name: "a"}, {name: "b"}, {name: "c"}}
+	var order strings.Builder
+	res := results{}
+	err := res.turns(cases, 3, func(string) (sample, error) { return sample{}, nil }, &order)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range cases {
+		if len(res[c.name]) != 3 {
+			t.Errorf("%d samples of %s, want 3", len(res[c.name]), c.name)
+		}
+	}
+	var names []string
+	for step := range strings.SplitSeq(order.String(), "round ") {
+		names = append(names, step[strings.IndexByte(step, ':')+1:])
+	}
+	if got := strings.TrimSpace(strings.NewReplacer("\r", "", "\x1b[K", "").Replace(strings.Join(names, ""))); got != "a b c b c a c a b" {
+		t.Error("order", got)
+	}
+}
+
+func TestFlags(t *testing.T) {
+	for _, c := range []struct {
+		args string
+		code int
+		says string
+	}{
+		{"-h", 0, "-rounds"},
+		{"-list", 0, "burst/submit\n"},
+		{"-rounds 0", 2, "want at least 1"},
+		{"-sample 0s", 2, "want more than 0"},
+		{"-run (", 2, "missing closing )"},
+		{"-run nothing-like-it", 2, "matches no case"},
+		{"-nonsense", 2, "not defined"},
+		{"argument", 2, "unexpected argument"},
+	} {
+		var out strings.Builder
+		if code := bench(strings.Fields(c.args), &out, &out); code != c.code || !strings.Contains(out.String(), c.says) {
+			t.Errorf("bench %s: code %d, output %q; want %d and %q", c.args, code, out.String(), c.code, c.says)
+		}
+		if strings.Contains(out.String(), processFlag) {
+			t.Errorf("bench %s shows the hidden flag", c.args)
+		}
+	}
+}
+
+func TestTable(t *testing.T) {
+	var out, errs strings.Builder
+	if code := bench([]string{"-rounds", "1", "-sample", "1ms", "-run", "^seq/submit$"}, &out, &errs); code != 0 {
+		t.Fatalf("code %d: %s", code, errs.String())
+	}
+	for _, want := range []string{"GOMAXPROCS", "ns/op", "unbuffered channel", "Submit + Wait", "[1.50]"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+}
+
+// TestCheck runs a requirement that cannot be met.
+func TestCheck(t *testing.T) {
+	missed := verdict{rule: rule{limit: 1}, value: 2}
+	if !missed.failed() {
+		t.Error("2 is within a limit of 1")
+	}
+}
+
+// TestProcess starts the test binary as a measurement does.
+func TestProcess(t *testing.T) {
+	if testing.Short() {
+		t.Skip("100,000 goroutines")
+	}
+	out, err := exec.Command(os.Args[0], "-"+processFlag, "no/such").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "no case") {
+		t.Errorf("%v, %s", err, out)
+	}
+	s, err := spawn("memory/goroutine", time.Second)
+	if err != nil || s.Memory < 2000 {
+		t.Errorf("%+v, %v: a goroutine's stack alone takes 2 KiB", s, err)
+	}
+}
+
+func TestLoad(t *testing.T) {
+	before, ok := parseLoad("cpu  100 0 100 800 0 0 0 0 0 0\n", time.Second)
+	now, still := parseLoad("cpu  150 0 100 830 0 0 0 20 0 0\n", time.Second+500*time.Millisecond)
+	if !ok || !still {
+		t.Fatal("a line of /proc/stat was not understood")
+	}
+	if got := now.others(before); got != 0.2 {
+		t.Errorf("others used %v, want 0.2: 0.7 s of 1 s were busy, 0.5 s ours", got)
+	}
+	if _, ok := parseLoad("intr 1 2 3", 0); ok {
+		t.Error("nonsense was understood")
+	}
+}

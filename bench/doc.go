@@ -1,0 +1,16 @@
+// Command bench prints one table that sets protoloop beside what a Go
+// developer would use instead: goroutines and channels, Proto.Actor's own
+// RequestFuture, and worker pools.
+//
+//	go run ./bench            # from the root of the repository
+//	go run ./bench -check     # exit code 1 if a required ratio is missed
+//	go run ./bench -run burst/
+//
+// All cases take turns in one run, so that whatever else the machine does
+// hits all of them: a ratio is the median over the rounds of two times that
+// were measured in the same round, each in a process of its own.
+//
+// The same cases are benchmarks of this package, for profiles:
+//
+//	go test -bench 'Cases/burst/submit$' -cpuprofile cpu.out
+package main

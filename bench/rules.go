@@ -1,0 +1,114 @@
+package main
+
+import "fmt"
+
+// rule is a requirement on a case, or a comparison that requires nothing.
+type rule struct {
+	of      string
+	against string // the baseline; "": the figure itself is limited
+	as      string // what the table calls the baseline
+	figure  figure
+	limit   float64 // 0: nothing is required
+	aim     float64 // 0: no further than the limit
+	below   bool    // it must be less than the limit, not at most
+}
+
+// figure is what a rule is about.
+type figure struct {
+	name string // in the table, unless it is the time
+	of   func(*sample) float64
+	// slack is what a limit on the figure itself allows on top: some
+	// allocations are shared by many operations.
+	slack float64
+}
+
+var (
+	wall   = figure{"", func(s *sample) float64 { return s.Wall }, 0}
+	p99    = figure{"p99", func(s *sample) float64 { return s.P99 }, 0}
+	allocs = figure{"allocs/op", func(s *sample) float64 { return s.Allocs }, 0.05}
+	memory = figure{"memory", func(s *sample) float64 { return s.Memory }, 0}
+	ofCPU  = figure{"", func(s *sample) float64 { return s.CPU }, 0}
+)
+
+func rules() []rule {
+	return append([]rule{
+		{of: "burst/submit", against: "burst/go", as: "goroutine + channel", figure: wall, limit: 0.55, aim: 0.30},
+		{of: "burst/submit", against: "burst/engine", as: "Proto.Actor", figure: wall, limit: 0.15, aim: 0.08},
+		{of: "burst/submit", figure: allocs, limit: 2},
+		{of: "burst/start", against: "burst/go", as: "goroutine + channel", figure: wall, limit: 0.6},
+		{of: "burst/request", against: "burst/engine", as: "Proto.Actor", figure: wall, limit: 0.3, aim: 0.2},
+		{of: "burst/request", figure: allocs, limit: 4},
+		{of: "burst/request-timeout", against: "burst/request", as: "without Timeout", figure: wall, limit: 1.3},
+		{of: "burst/plain", against: "burst/engine", as: "Proto.Actor", figure: wall, limit: 0.45},
+		{of: "burst/await", against: "burst/go", as: "goroutine + channel", figure: wall, limit: 1.7, aim: 0.8},
+		{of: "burst/go-two", against: "burst/go", as: "goroutine + channel", figure: wall},
+		{of: "burst/ants", against: "burst/go", as: "goroutine + channel", figure: wall},
+		{of: "burst/pond", against: "burst/go", as: "goroutine + channel", figure: wall},
+		{of: "burst/conc", against: "burst/go", as: "goroutine + channel", figure: wall},
+
+		{of: "seq/submit", against: "seq/chan", as: "channel", figure: wall, limit: 3, aim: 1.5},
+		{of: "seq/submit", against: "seq/engine", as: "Proto.Actor", figure: wall, limit: 0.25},
+		{of: "seq/request", against: "seq/engine", as: "Proto.Actor", figure: wall},
+		{of: "seq/plain", against: "seq/engine", as: "Proto.Actor", figure: wall, limit: 1},
+		{of: "seq/go", against: "seq/chan", as: "channel", figure: wall},
+		{of: "seq/ants", against: "seq/chan", as: "channel", figure: wall},
+		{of: "seq/pond", against: "seq/chan", as: "channel", figure: wall},
+
+		// Three times the throughput is a third of the time per operation.
+		{of: "askers/submit", against: "askers/engine", as: "Proto.Actor", figure: wall, limit: 1.0 / 3},
+		{of: "askers/submit", against: "askers/engine", as: "Proto.Actor", figure: p99, limit: 1, below: true},
+		{of: "askers/request", against: "askers/engine", as: "Proto.Actor", figure: wall, limit: 1.0 / 3},
+		{of: "askers/request", against: "askers/engine", as: "Proto.Actor", figure: p99, limit: 1, below: true},
+		{of: "askers/chan", against: "askers/engine", as: "Proto.Actor", figure: wall},
+	}, scaleRules()...)
+}
+
+func scaleRules() []rule {
+	name := func(format string, n int) string { return fmt.Sprintf(format, n) }
+	return []rule{
+		{of: name("pending/%d", many), against: name("pending/%d", few), as: "the one of 100", figure: wall, limit: 2},
+		{of: name("pending/go-%d", many), against: name("pending/go-%d", few), as: "the one of 100", figure: wall},
+		{of: name("beside/%d", many), against: name("beside/%d", few), as: "the one of 100", figure: wall, limit: 2},
+		{of: name("resume/%d", few), against: name("resume/go-%d", few), as: "goroutines", figure: wall},
+		{of: name("resume/%d", many), against: name("resume/go-%d", many), as: "goroutines", figure: wall},
+		{of: name("resume/%d", many), against: name("resume/%d", few), as: "the one of 100", figure: wall},
+		{of: name("workers/seq-%d", manyWorkers), against: "workers/seq-1", as: "1 worker", figure: wall, limit: 2},
+		{of: name("workers/burst-%d", manyWorkers), against: "workers/burst-1", as: "1 worker", figure: wall, limit: 2},
+		{of: "memory/task", against: "memory/goroutine", as: "goroutine", figure: memory, limit: 1.25},
+		{of: "memory/task", against: "memory/goroutine-chan", as: "goroutine with channel", figure: memory},
+		{of: "million/task", against: "million/goroutine-chan", as: "goroutine with channel", figure: wall},
+	}
+}
+
+// verdict is a rule applied to what was measured.
+type verdict struct {
+	rule
+	value float64 // the ratio, or the figure itself
+	cpu   float64 // the ratio of processor time; 0: the rule is not about time
+}
+
+func (r rule) apply(res results) verdict {
+	v := verdict{rule: r}
+	if r.against == "" {
+		v.value = medianOf(res[r.of], r.figure.of)
+		return v
+	}
+	v.value = res.ratio(r.of, r.against, r.figure.of)
+	if r.figure.name == wall.name {
+		v.cpu = res.ratio(r.of, r.against, ofCPU.of)
+	}
+	return v
+}
+
+// failed reports whether the requirement is missed. A figure that is none,
+// because nothing was measured, misses it.
+func (v verdict) failed() bool {
+	switch {
+	case v.limit == 0:
+		return false
+	case v.below:
+		return !(v.value < v.limit)
+	default:
+		return !(v.value <= v.limit+v.figure.slack)
+	}
+}
