@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"strconv"
 	"time"
 
@@ -67,16 +68,24 @@ func Submit[T any](s actor.SenderContext, worker *actor.PID, fn func(t *Task) (T
 	from, sys := caller(s, "Submit")
 	u := newSubmission(fn, len(opts) > 0)
 	mb := sys.worker(pidOf(worker, "Submit"))
-	u.attach(mb)
 	if mb == nil {
+		if mb = sys.spawning(worker); mb != nil { // it knows no system yet
+			u.attach(mb)
+			mb.loop.PostControl(func() { u.submit(mb, from, opts) })
+			return &u.fut
+		}
 		u.fut.fail(sys.noWorker(worker))
 		return &u.fut
 	}
-	if !u.bind(from, opts, 0) {
-		return &u.fut
-	}
-	mb.offer(&u.Task)
+	u.attach(mb)
+	u.submit(mb, from, opts)
 	return &u.fut
+}
+
+func (u *submission[T]) submit(mb *mailbox, from *Task, opts []CallOption) {
+	if u.bind(from, opts, 0) {
+		mb.offer(&u.Task)
+	}
 }
 
 // request is a message that wants an answer of type Resp. To a worker it is
@@ -325,6 +334,24 @@ func (s *system) noWorker(pid *actor.PID) error {
 		return fmt.Errorf("%w: %s is a plain actor: spawn it with actors.Spawn, actors.Props or actors.EventLoop", ErrNotWorker, pid)
 	}
 	return fmt.Errorf("%w: %s", ErrDeadLetter, pid)
+}
+
+// spawning returns the mailbox of a worker that has a name already, and
+// nothing else, or nil.
+func (s *system) spawning(pid *actor.PID) *mailbox {
+	if !s.local(pid) {
+		return nil
+	}
+	p, _ := s.as.ProcessRegistry.GetLocal(pid.Id)
+	ap, ok := p.(*actor.ActorProcess)
+	if !ok {
+		return nil
+	}
+	mb := reflect.ValueOf(ap).Elem().FieldByName("mailbox")
+	if !mb.IsValid() || mb.Kind() != reflect.Interface || mb.Elem().Type() != reflect.TypeFor[*mailbox]() {
+		return nil
+	}
+	return (*mailbox)(mb.Elem().UnsafePointer())
 }
 
 func (s *system) isWorker(pid *actor.PID) bool { return s.worker(pid) != nil }

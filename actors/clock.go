@@ -90,7 +90,7 @@ func (h *deadlines) arm() {
 		return
 	}
 	h.armed = first
-	d := first - h.clock.pool.Now()
+	d := max(first-h.clock.pool.Now(), 1) // see giveUpAfter
 	if h.timer == nil {
 		h.timer = time.AfterFunc(d, h.fire)
 	} else {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -92,51 +91,6 @@ func TestDefectF1LateReply(t *testing.T) {
 			}
 		}
 	})
-}
-
-// The engine's future races with its own timeout: completions from all sides
-// at once must agree on one result.
-func TestDefectF1Race(t *testing.T) {
-	for range 200 {
-		p := actors.NewPromise[int]()
-		var wg sync.WaitGroup
-		var mu sync.Mutex
-		decided := 0
-		for i := range 4 {
-			wg.Go(func() {
-				var won bool
-				switch i {
-				case 0:
-					won = p.Resolve(1)
-				case 1:
-					won = p.Reject(errors.New("rejected"))
-				case 2:
-					won = p.Future().Cancel()
-				case 3:
-					won = p.Resolve(2)
-				}
-				if won {
-					mu.Lock()
-					decided++
-					mu.Unlock()
-				}
-			})
-		}
-		var got [4]string
-		for i := range got {
-			wg.Go(func() {
-				v, err := result(p.Future())
-				got[i] = fmt.Sprint(v, err)
-			})
-		}
-		wg.Wait()
-		v, err := p.Future().TryResult()
-		for _, g := range got {
-			if g != fmt.Sprint(v, err) || decided != 1 {
-				t.Fatalf("waiters saw %q, then it was %v, %v; %d calls decided it", got, v, err, decided)
-			}
-		}
-	}
 }
 
 // The engine wakes one waiter of many; the others hang past the timeout.
@@ -287,6 +241,32 @@ func TestDefectF5(t *testing.T) {
 		want(w, f, struct{}{})
 		if took := time.Since(start); took != 25*time.Second || c.Finished != 1 {
 			w.Errorf("stopped after %v with %v", took, c)
+		}
+	})
+}
+
+// A later stop may be less patient than an earlier one, never more.
+func TestDefectF5Shorten(t *testing.T) {
+	bubble(t, func(w *world) {
+		for grace, want := range map[time.Duration]time.Duration{-1: 0, time.Second: time.Second, time.Hour: time.Minute} {
+			pid := w.worker("worker", actors.Options{}, none)
+			f := did(w.root, pid, func(t *actors.Task) error { return t.Sleep(24 * time.Hour) })
+			start := time.Now()
+			first := actors.Stop(w.root, pid, time.Minute)
+			synctest.Wait()
+			if first.Done() {
+				w.Error("the first stop did not wait")
+			}
+			second := actors.Stop(w.root, pid, grace)
+			for _, stop := range []*actors.Future[*messages.Stopped]{first, second} {
+				if _, err := stop.Wait(w.Context()); err != nil {
+					w.Error(err)
+				}
+			}
+			wantErr(w, f, actors.ErrStopped)
+			if took := time.Since(start); took != want {
+				w.Errorf("stopped after %v, then %v: took %v", time.Minute, grace, took)
+			}
 		}
 	})
 }

@@ -72,6 +72,24 @@ func TestDefectS1(t *testing.T) {
 	}
 }
 
+// A strategy that panics in a plain parent fails that parent, whose children
+// the engine then stops.
+func TestDefectS1Parent(t *testing.T) {
+	bubble(t, func(w *world) {
+		pid := w.under(&strategy{func(actor.Supervisor, *actor.PID) { panic("in the strategy") }}, false, none)
+		inFlight := actors.RequestFuture[string](w.root, pid, time.Hour)
+		synctest.Wait()
+		boom := actors.RequestFuture[string](w.root, pid, "boom")
+		queued := actors.RequestFuture[string](w.root, pid, time.Hour)
+		_, err := result(boom)
+		wantText(w, err, "panic: boom")
+		wantErr(w, inFlight, actors.ErrRestarted)
+		if _, err := result(queued); !errors.Is(err, actors.ErrStopping) && !errors.Is(err, actors.ErrDeadLetter) {
+			w.Errorf("what was queued: %v", err)
+		}
+	})
+}
+
 // The engine's default is 11 starts without delay, and failures are counted
 // for ever. Ours restarts 10 times in a sliding window of 10 s, then stops.
 func TestDefectS3(t *testing.T) {
@@ -120,8 +138,12 @@ func TestDefectS3Setup(t *testing.T) {
 			actors.On(w, func(_ *actors.Task, s string) error { panic(s) })
 			return nil
 		})
-		f := actors.RequestFuture[int](w.root, pid, "boom")
-		queued := actors.RequestFuture[int](w.root, pid, "queued")
+		var f, queued *actors.Future[int]
+		want(w, did(w.root, pid, func(*actors.Task) error { // in its turn, so that both are queued
+			f = actors.RequestFuture[int](w.root, pid, "boom")
+			queued = actors.RequestFuture[int](w.root, pid, "queued")
+			return nil
+		}), struct{}{})
 		_, err := result(f)
 		wantText(w, err, "panic: boom")
 		wantErr(w, queued, actors.ErrStopping)
@@ -254,6 +276,41 @@ func TestDefectS6(t *testing.T) {
 		wantErr(w, turn, actors.ErrStopped)
 		if took := time.Since(start); took > 3*time.Second || c.Abandoned != 1 {
 			w.Errorf("the stop took %v; the account: %v", took, c)
+		}
+	})
+}
+
+// Whoever asked for what is abandoned hears so at once, also an engine asker,
+// and nothing more when it returns after all.
+func TestDefectS6Askers(t *testing.T) {
+	release := make(chan struct{})
+	receive := func() actor.ReceiveFunc {
+		return func(c actor.Context) {
+			if _, ok := c.Message().(string); ok {
+				<-release
+				c.Respond("too late")
+			}
+		}
+	}
+	both(t, actors.Options{StopGrace: time.Second, BlockedTurn: -1}, receive, func(w *world, pid *actor.PID) {
+		release = make(chan struct{}) // of this bubble
+		engine := w.root.RequestFuture(pid, "x", time.Hour)
+		synctest.Wait()
+		behind := w.root.RequestFuture(pid, "y", time.Hour)
+		start := time.Now()
+		w.root.Stop(pid)
+		time.Sleep(2 * time.Second)
+		if f := wantFailure(w, engine, actors.ErrStopped); !f.GetRan() || f.GetRetrySafe() {
+			w.Errorf("%v", f)
+		}
+		if f := wantFailure(w, behind, actors.ErrStopping); f.GetRan() || !f.GetRetrySafe() {
+			w.Errorf("%v", f)
+		}
+		close(release)
+		synctest.Wait()
+		wantFailure(w, engine, actors.ErrStopped)
+		if _, there := w.sys.ProcessRegistry.GetLocal(pid.Id); there || time.Since(start) > 3*time.Second {
+			w.Errorf("the actor is still there: %v", there)
 		}
 	})
 }

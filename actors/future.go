@@ -276,8 +276,8 @@ func (c *core) block(ctx context.Context) error {
 // new channel for each wait would be a third of its cost. One that may still
 // be rung is not.
 func (c *core) bell() *node {
-	if c.owner != nil {
-		if w, ok := c.owner.system().bells.Get().(*node); ok {
+	if p := c.bells(); p != nil {
+		if w, ok := p.Get().(*node); ok {
 			return w
 		}
 	}
@@ -285,9 +285,20 @@ func (c *core) bell() *node {
 }
 
 func (c *core) keepBell(w *node) {
-	if c.owner != nil {
-		c.owner.system().bells.Put(w)
+	if p := c.bells(); p != nil {
+		p.Put(w)
 	}
+}
+
+// bells is the pool of the future's actor system, if it has one.
+func (c *core) bells() *sync.Pool {
+	if c.owner == nil {
+		return nil
+	}
+	if s := c.owner.system(); s != nil {
+		return &s.bells
+	}
+	return nil
 }
 
 // Cancel completes the future with ErrCanceled and cancels its work: work

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"runtime"
 	"slices"
 	"strings"
@@ -34,6 +36,8 @@ func bubble(t *testing.T, f func(w *world)) {
 		f(&world{T: t, sys: sys, root: sys.Root})
 	})
 }
+
+func discard() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
 // none is for setups that can do without.
 func none(*actors.Worker) error { return nil }

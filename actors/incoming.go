@@ -143,6 +143,9 @@ func (t *Task) Done(_ *loop.Task, how loop.How) {
 		mb.count(t, how)
 	}
 	t.over()
+	if how == loop.Lost {
+		return // what it wrote in its turn is not ours to read
+	}
 	if err := t.failure(); err != nil {
 		mb.fail(t, err)
 	}

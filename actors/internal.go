@@ -57,7 +57,6 @@ func (mb *mailbox) newSetup() *internalTask {
 	var w *Worker
 	a, isWorker := mb.raw.Actor().(*workerActor)
 	u := mb.newInternal("setup", func(t *Task) {
-		mb.life.setupRan = true
 		if !isWorker || mb.hooked { // the user's middleware sees Started as under the engine
 			mb.receiveLifecycle(t)
 		}
@@ -71,7 +70,11 @@ func (mb *mailbox) newSetup() *internalTask {
 	})
 	u.msg = &actor.Started{}
 	u.done = func(t *Task, how loop.How) {
-		if t.outcome == outcomeNeverRan || how == loop.Lost {
+		if how != loop.Lost && t.outcome == outcomeNeverRan {
+			return
+		}
+		mb.life.setupRan = true
+		if how == loop.Lost {
 			return
 		}
 		if isWorker {

@@ -82,6 +82,9 @@ func (mb *mailbox) Control(m any) {
 		mb.frame(m)
 	case softStop, settled:
 		mb.advance()
+		mb.account()
+	case func():
+		m()
 	case hardStop:
 		mb.cut(ErrStopped)
 		mb.life.wantStop = true
@@ -276,7 +279,10 @@ func (mb *mailbox) stopped() {
 	l.phase = phaseStopped
 	mb.gate.Store(gateStopped)
 	mb.idleTimer.stop()
-	mb.loop.DropAll(func(lt *loop.Task) { mb.drop(lt.Body.(body).task(), ErrStopping) })
+	mb.loop.DropAll(func(lt *loop.Task) {
+		mb.drop(lt.Body.(body).task(), ErrStopping)
+		mb.account()
+	})
 	for _, t := range mb.stash {
 		t.refuse(ErrStopping)
 	}
@@ -290,7 +296,15 @@ func (mb *mailbox) stopped() {
 	}
 	mb.sys.remove(mb)
 	mb.loop.End()
-	mb.tellStopped()
+	mb.account()
+}
+
+// account tells the final account when all that was accepted has ended: a
+// sender that found the gate open may still be about to post.
+func (mb *mailbox) account() {
+	if mb.life.phase == phaseStopped && mb.counts.snapshot().Pending == 0 {
+		mb.tellStopped()
+	}
 }
 
 // dropQueued fails everything that has not started.

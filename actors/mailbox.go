@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"log/slog"
 	"sync/atomic"
 
@@ -59,6 +60,7 @@ type mailbox struct {
 
 func newMailbox(o Options) *mailbox {
 	mb := &mailbox{opts: o.resolved()}
+	mb.view.mb = mb
 	mb.stop.Store(&core{})
 	mb.loop.Init(mb, loop.Config{MaxInFlight: mb.opts.MaxInFlight, BlockedTurn: mb.opts.BlockedTurn})
 	return mb
@@ -79,7 +81,7 @@ func (mb *mailbox) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispat
 	mb.hooked, mb.sends = props.hooked, props.sender
 	mb.taps = !mb.isWorker() || props.hooked || props.sender
 	mb.own = &loopContext{Context: mb.raw, mb: mb}
-	mb.view = attached{mb.own, mb}
+	mb.view.actorContext = mb.own
 	mb.inc.Store(&incarnation{})
 	mb.registered.Store(true)
 	mb.idleTimer.mb = mb
@@ -146,23 +148,27 @@ func (mb *mailbox) PostSystemMessage(m any) {
 
 // offer is where work from outside comes in. Any goroutine.
 func (mb *mailbox) offer(t *Task) {
-	if gate := mb.gate.Load(); gate != gateOpen {
-		mb.counts.refused.Add(1)
-		if gate == gateStopped {
-			t.refuse(ErrDeadLetter)
-		} else {
-			t.refuse(ErrStopping)
-		}
-		return
-	}
+	// Counted before the gate is looked at, so that a worker which has closed
+	// it can tell whether somebody is still about to post: see account.
 	n := mb.counts.accepted.Add(1)
-	if size := int64(mb.opts.MailboxSize); size > 0 && n-mb.counts.taken.Load() > size && mb.registered.Load() {
-		mb.counts.accepted.Add(-1)
-		mb.counts.refused.Add(1)
-		t.refuse(ErrMailboxFull)
+	err := error(nil)
+	switch gate, size := mb.gate.Load(), int64(mb.opts.MailboxSize); {
+	case gate == gateStopped:
+		err = ErrDeadLetter
+	case gate == gateStopping:
+		err = ErrStopping
+	case size > 0 && n-mb.counts.taken.Load() > size && mb.registered.Load():
+		err = ErrMailboxFull
+	default:
+		mb.loop.Post(&t.lt)
 		return
 	}
-	mb.loop.Post(&t.lt)
+	mb.counts.accepted.Add(-1)
+	mb.counts.refused.Add(1)
+	if mb.gate.Load() == gateStopped {
+		mb.loop.PostControl(settled{})
+	}
+	t.refuse(err)
 }
 
 // refuse tells whoever sent t that it never ran.
@@ -196,10 +202,10 @@ func (mb *mailbox) enterTask(t *Task) {
 
 func (mb *mailbox) logger() *slog.Logger {
 	l := mb.opts.Logger
-	if l == nil {
-		l = mb.sys.as.Logger()
+	if !mb.registered.Load() {
+		return cmp.Or(l, slog.Default())
 	}
-	return l.With("worker", mb.pid.Id)
+	return cmp.Or(l, mb.sys.as.Logger()).With("worker", mb.pid.Id)
 }
 
 // Blocked is the loop's: a turn lasts too long.

@@ -222,7 +222,8 @@ func TestMisuseNil(t *testing.T) {
 	bubble(t, func(w *world) {
 		pid := w.worker("worker", actors.Options{}, none)
 		wantText(w, panicOf(func() { actors.Submit[int](w.root, pid, nil) }), "actors: Submit called with a nil function")
-		wantText(w, panicOf(func() { actors.WithContext(nil) }), "actors: WithContext called with a nil context") //nolint:staticcheck // the misuse
+		var noContext context.Context
+		wantText(w, panicOf(func() { actors.WithContext(noContext) }), "actors: WithContext called with a nil context")
 		wantText(w, panicOf(func() { actors.NewPromise[int]().Reject(nil) }), "actors: Promise.Reject called with a nil error: use Resolve")
 		_, err := result(actors.RequestFuture[int](w.root, pid, nil))
 		wantText(w, err, "RequestFuture called with a nil message")

@@ -28,12 +28,15 @@ func (t *Task) attach(mb *mailbox) {
 	}
 }
 
-// system is the task's.
+// system is the task's; nil for one that is still on its way to a worker.
 func (t *Task) system() *system {
-	if t.attached != nil {
+	if t.attached != nil && t.mb.registered.Load() {
 		return t.mb.sys
 	}
-	return t.ext.Load().sys
+	if s := t.ext.Load(); s != nil {
+		return s.sys
+	}
+	return nil
 }
 
 // rare is what still fewer tasks have. The scope's mu guards the second half;

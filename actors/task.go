@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"runtime"
@@ -169,7 +170,7 @@ func (t *Task) caught() {
 // decided its future.
 func (t *Task) concluded(decided bool, err error) {
 	switch {
-	case !decided:
+	case !decided, err != nil && t.ended() != nil && errors.Is(err, t.ended()): // it was told to end, and says so
 		t.outcome = outcomeCanceled
 	case err != nil:
 		t.outcome = outcomeFailed

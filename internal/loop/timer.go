@@ -73,7 +73,7 @@ func (s *timers) arm() {
 		return
 	}
 	s.armed, s.set = first, true
-	d := first - s.loop.pool.Now()
+	d := max(first-s.loop.pool.Now(), 1) // a timer that is due at once crashes Go 1.26.8 in a bubble under -race
 	if s.rt == nil {
 		s.rt = time.AfterFunc(d, s.fire)
 	} else {

@@ -1,0 +1,312 @@
+package actors_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/asynkron/protoactor-go/remote"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/messages"
+)
+
+var errSoldOut = errors.New("sold out")
+
+func init() { messages.RegisterError("remote_test.sold_out", errSoldOut) }
+
+// machine is an actor system that others reach over the network.
+func machine(t *testing.T) *actor.ActorSystem {
+	sys := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard() }))
+	remote.NewRemote(sys, remote.Configure("127.0.0.1", 0)).Start()
+	// Start sets a variable of gRPC's that the servers before it may be
+	// reading. What its server has sent us says that it has read it.
+	conn, err := net.Dial("tcp", sys.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	if _, err := conn.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	return sys
+}
+
+// inChild runs the test in a process of its own, and reports whether this is
+// it. The engine's remote cannot be stopped and started in one process: its
+// endpoints go on for 10 s, and Start races with what is running.
+func inChild(t *testing.T) bool {
+	const env = "PROTOLOOP_TEST_CHILD"
+	if os.Getenv(env) == t.Name() {
+		return true
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=3m")
+	cmd.Env = append(os.Environ(), env+"="+t.Name())
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), childPassed) {
+		t.Errorf("%v\n%s", err, out)
+	}
+	return false
+}
+
+const childPassed = "all of the child's tests have passed"
+
+// childDone ends the process of inChild if all is well.
+func childDone(t *testing.T) {
+	if !t.Failed() {
+		fmt.Println(childPassed)
+		os.Exit(0)
+	}
+}
+
+// told is what the far worker's tasks saw.
+type told struct{ ended chan error }
+
+// far is a worker for askers from elsewhere. What it does a string says.
+func far(told told) func(w *actors.Worker) error {
+	return func(w *actors.Worker) error {
+		actors.Handle(w, func(t *actors.Task, m *wrapperspb.StringValue) (*wrapperspb.StringValue, error) {
+			switch m.Value {
+			case "fail":
+				return nil, errors.New("broken")
+			case "sold out":
+				return nil, &jobError{errSoldOut}
+			case "panic":
+				panic("boom")
+			case "hang":
+				err := t.Sleep(time.Hour)
+				told.ended <- context.Cause(t.Context())
+				return nil, err
+			case "ignore": // its end, and answer all the same
+				_ = t.Sleep(time.Hour)
+			}
+			return wrapperspb.String("did " + m.Value), nil
+		})
+		// The budget that is left.
+		actors.Handle(w, func(t *actors.Task, _ *emptypb.Empty) (*durationpb.Duration, error) {
+			at, ok := t.Context().Deadline()
+			if !ok {
+				return nil, errors.New("no deadline")
+			}
+			return durationpb.New(time.Until(at)), nil
+		})
+		return nil
+	}
+}
+
+func TestRemote(t *testing.T) {
+	if !inChild(t) {
+		return
+	}
+	defer childDone(t)
+	here, there := machine(t), machine(t)
+	told := told{make(chan error, 16)}
+	name := 0
+	// worker spawns a far worker, and returns its PID here and there.
+	worker := func(t *testing.T) (remote, local *actor.PID) {
+		name++
+		local = actortest.Spawn(t, there.Root, "worker-"+string(rune('a'+name)), far(told), actors.Options{})
+		return actor.NewPID(there.Address(), local.Id), local
+	}
+	do := func(pid *actor.PID, what string, opts ...actors.CallOption) *actors.Future[*wrapperspb.StringValue] {
+		return actors.RequestFuture[*wrapperspb.StringValue](here.Root, pid, wrapperspb.String(what), opts...)
+	}
+	failure := func(t *testing.T, f *actors.Future[*wrapperspb.StringValue]) *messages.Failure {
+		t.Helper()
+		v, err := result(f)
+		var fail *messages.Failure
+		if !errors.As(err, &fail) {
+			t.Fatalf("got %v, %v; want a Failure", v, err)
+		}
+		return fail
+	}
+	// hang begins a request that its worker works on when it returns.
+	hang := func(t *testing.T, pid *actor.PID, what string, opts ...actors.CallOption) *actors.Future[*wrapperspb.StringValue] {
+		t.Helper()
+		f := do(pid, what, opts...)
+		if _, err := result(do(pid, "follow")); err != nil { // what it is told next, it has begun f
+			t.Fatal(err)
+		}
+		return f
+	}
+
+	t.Run("value", func(t *testing.T) {
+		pid, _ := worker(t)
+		v, err := result(do(pid, "this"))
+		if err != nil || v.GetValue() != "did this" {
+			t.Errorf("%v, %v", v, err)
+		}
+		// From a task, too.
+		near := actortest.Spawn(t, here.Root, "near", none, actors.Options{})
+		s, err := result(actors.Submit(here.Root, near, func(t *actors.Task) (string, error) {
+			v, err := actors.Ask[*wrapperspb.StringValue](t, pid, wrapperspb.String("that"))
+			return v.GetValue(), err
+		}))
+		if err != nil || s != "did that" {
+			t.Errorf("%v, %v", s, err)
+		}
+	})
+	t.Run("error", func(t *testing.T) {
+		pid, _ := worker(t)
+		if f := failure(t, do(pid, "fail")); f.GetMessage() != "broken" || f.GetCode() != "error" || !f.GetRan() || f.GetRetrySafe() {
+			t.Errorf("%v", f)
+		}
+	})
+	t.Run("sentinel", func(t *testing.T) {
+		pid, _ := worker(t)
+		wantErr(t, do(pid, "sold out"), errSoldOut)
+	})
+	t.Run("panic", func(t *testing.T) {
+		pid, _ := worker(t)
+		f := failure(t, do(pid, "panic"))
+		if f.GetCode() != "panic" || f.GetMessage() != "panic: boom" || !f.GetRan() || f.GetRetrySafe() {
+			t.Errorf("%v", f)
+		}
+		if s := f.String(); strings.Contains(s, "goroutine") || strings.Contains(s, ".go:") {
+			t.Errorf("the stack has travelled: %s", s)
+		}
+		if v, err := result(do(pid, "more")); err != nil || v.GetValue() != "did more" {
+			t.Errorf("after the restart: %v, %v", v, err)
+		}
+	})
+	for _, what := range []string{"hang", "ignore"} {
+		t.Run("ErrRestarted/"+what, func(t *testing.T) {
+			pid, _ := worker(t)
+			f := hang(t, pid, what)
+			failure(t, do(pid, "panic"))
+			wantErr(t, f, actors.ErrRestarted)
+			if f := failure(t, f); !f.GetRan() || f.GetRetrySafe() || strings.Contains(f.String(), ".go:") {
+				t.Errorf("%v", f)
+			}
+			if what == "hang" {
+				if err := <-told.ended; !errors.Is(err, actors.ErrRestarted) {
+					t.Errorf("the task's context ended with %v", err)
+				}
+			}
+		})
+	}
+	t.Run("ErrUnhandled", func(t *testing.T) {
+		pid, _ := worker(t)
+		f := actors.RequestFuture[*wrapperspb.BoolValue](here.Root, pid, wrapperspb.Bool(true))
+		wantErr(t, f, actors.ErrUnhandled)
+		_, err := result(f)
+		wantText(t, err, "has no handler for *wrapperspb.BoolValue")
+	})
+	t.Run("ErrDeadLetter", func(t *testing.T) {
+		wantErr(t, do(actor.NewPID(there.Address(), "nobody"), "x"), actors.ErrDeadLetter)
+	})
+	t.Run("ErrStopping", func(t *testing.T) {
+		pid, local := worker(t)
+		busy := hang(t, pid, "hang")
+		stop := actors.Stop(there.Root, local, time.Hour)
+		wantErr(t, do(pid, "late"), actors.ErrStopping)
+		if f := failure(t, do(pid, "late")); f.GetRan() || !f.GetRetrySafe() {
+			t.Errorf("%v", f)
+		}
+		there.Root.Stop(local)
+		wantErr(t, busy, actors.ErrStopped)
+		if f := failure(t, busy); !f.GetRan() || f.GetRetrySafe() {
+			t.Errorf("%v", f)
+		}
+		<-told.ended
+		if _, err := result(stop); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("budget", func(t *testing.T) {
+		pid, _ := worker(t)
+		left := func(s actor.SenderContext, opts ...actors.CallOption) time.Duration {
+			d, err := result(actors.RequestFuture[*durationpb.Duration](s, pid, &emptypb.Empty{}, opts...))
+			if err != nil {
+				t.Error(err)
+			}
+			return d.AsDuration()
+		}
+		if d := left(here.Root, actors.Timeout(time.Hour)); d > time.Hour || d < time.Hour-soon {
+			t.Errorf("%v left of an hour", d)
+		}
+		if d := left(here.Root); d > 30*time.Second || d <= 0 {
+			t.Errorf("%v left of the 30 s that are the default", d)
+		}
+		near := actortest.Spawn(t, here.Root, "hop", none, actors.Options{})
+		d, err := result(actors.Submit(here.Root, near, func(t *actors.Task) (time.Duration, error) {
+			d, err := actors.Ask[*durationpb.Duration](t, pid, &emptypb.Empty{})
+			return d.AsDuration(), err
+		}, actors.Timeout(20*time.Second)))
+		if err != nil || d > 20*time.Second || d <= 0 {
+			t.Errorf("%v left of 20 s, %v", d, err)
+		}
+	})
+	t.Run("ErrTimeout", func(t *testing.T) {
+		pid, _ := worker(t)
+		wantErr(t, do(pid, "hang", actors.Timeout(300*time.Millisecond)), actors.ErrTimeout)
+		select { // and the work is seen to stop
+		case err := <-told.ended:
+			if !errors.Is(err, actors.ErrTimeout) {
+				t.Errorf("the far task's context ended with %v", err)
+			}
+		case <-time.After(soon):
+			t.Error("the far task goes on")
+		}
+	})
+	t.Run("Stop of a stranger", func(t *testing.T) {
+		pid, _ := worker(t)
+		for _, token := range []string{"", "guessed"} {
+			f := actors.RequestFuture[*messages.Stopped](here.Root, pid, &messages.Stop{Token: token})
+			wantErr(t, f, actors.ErrUnhandled)
+		}
+		f := actors.Stop(here.Root, pid, -1) // with a token, of its own system
+		wantErr(t, f, actors.ErrUnhandled)
+		_, err := result(f)
+		wantText(t, err, "messages.Stop is honoured from its own actor system only")
+		if v, err := result(do(pid, "still")); err != nil || v.GetValue() != "did still" {
+			t.Errorf("%v, %v", v, err)
+		}
+	})
+	t.Run("engine", func(t *testing.T) {
+		pid, _ := worker(t)
+		ask := func(what string) any {
+			v, err := here.Root.RequestFuture(pid, wrapperspb.String(what), soon).Result()
+			if err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+			return v
+		}
+		if v, ok := ask("this").(*wrapperspb.StringValue); !ok || v.Value != "did this" {
+			t.Errorf("%v", v)
+		}
+		if f, ok := ask("sold out").(*messages.Failure); !ok || !errors.Is(f, errSoldOut) {
+			t.Errorf("%v", f)
+		}
+		if f, ok := ask("panic").(*messages.Failure); !ok || f.GetCode() != "panic" || strings.Contains(f.String(), ".go:") {
+			t.Errorf("%v", f)
+		}
+	})
+	t.Run("reply of another type", func(t *testing.T) {
+		pid, _ := worker(t)
+		_, err := result(actors.RequestFuture[*emptypb.Empty](here.Root, pid, wrapperspb.String("x")))
+		wantText(t, err, "the reply is a *wrapperspb.StringValue, the future wants a *emptypb.Empty")
+	})
+	t.Run("status", func(t *testing.T) {
+		pid, _ := worker(t)
+		st, err := result(actors.RequestFuture[*messages.Status](here.Root, pid, &messages.StatusRequest{}))
+		if err != nil || st.GetState() != "running" || st.GetIncarnation() != 1 {
+			t.Errorf("%v, %v", st, err)
+		}
+	})
+}
+
+// soon bounds what should take no time over the loopback.
+const soon = 20 * time.Second

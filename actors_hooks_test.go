@@ -1,0 +1,209 @@
+package protoloop_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actortest"
+)
+
+func TestHooks(t *testing.T) {
+	verify(t, checks{
+		"OnStop runs once per incarnation, the last first":        hooksOrder,
+		"its context lives, and StopReason says why":              hooksContext,
+		"its context ends with the remaining grace, and says why": hooksGrace,
+		"a hook that fails does not keep the others from running": hooksFail,
+		"none runs if setup failed":                               hooksNeedSetup,
+		"a plain actor may await but at its end":                  plainActorAwaits,
+	})
+}
+
+// sees is a receiver middleware that notes what the engine tells an actor.
+func sees(tr *trail) actor.PropsOption {
+	return actor.WithReceiverMiddleware(func(next actor.ReceiverFunc) actor.ReceiverFunc {
+		return func(c actor.ReceiverContext, env *actor.MessageEnvelope) {
+			switch env.Message.(type) {
+			case *actor.Stopping, *actor.Stopped, *actor.Restarting:
+				tr.add("%T", env.Message)
+			}
+			next(c, env)
+		}
+	})
+}
+
+func hooksOrder(t *testing.T, sys *actor.ActorSystem) {
+	var tr trail
+	var n int
+	pid, err := sys.Root.SpawnNamed(actors.Props(func(w *actors.Worker) error {
+		for _, name := range []string{"first", "second", "third"} {
+			w.OnStop(func(t *actors.Task) error {
+				err := t.Sleep(time.Second)
+				tr.add("%s hook, %v", name, err)
+				return nil
+			})
+		}
+		return bomb(&n)(w)
+	}, sees(&tr)), "w")
+	if err != nil {
+		t.Fatal(err)
+	}
+	do(sys.Root, pid, func(t *actors.Task) error { t.Sleep(time.Hour); tr.add("task"); return nil })
+	synctest.Wait()
+	sys.Root.Send(pid, 1)
+	time.Sleep(4 * time.Second)
+	tr.want(t, "task", "third hook, <nil>", "second hook, <nil>", "first hook, <nil>", "*actor.Restarting")
+	sys.Root.Stop(pid)
+	time.Sleep(4 * time.Second)
+	synctest.Wait()
+	tr.want(t, "third hook, <nil>", "second hook, <nil>", "first hook, <nil>", "*actor.Stopping", "*actor.Stopped")
+	if n != 2 {
+		t.Errorf("incarnation %d, want 2", n)
+	}
+}
+
+func hooksContext(t *testing.T, sys *actor.ActorSystem) {
+	var causes []error // what ended the incarnations
+	var n int
+	var bad []string
+	setup := func(w *actors.Worker) error {
+		w.OnStop(func(t *actors.Task) error {
+			ctx := t.Context()
+			causes = append(causes, t.StopReason())
+			deadline, ok := ctx.Deadline()
+			if ctx.Err() != nil || !ok || time.Until(deadline) != 7*time.Second {
+				bad = append(bad, fmt.Sprintf("err %v, deadline %v in %v", ctx.Err(), ok, time.Until(deadline)))
+			}
+			_, err := actors.Await(t, actors.Start(t, func(t *actors.Task) (none, error) { return none{}, t.Sleep(time.Second) }))
+			if err != nil || ctx.Err() != nil {
+				bad = append(bad, fmt.Sprintf("await in a hook: %v, context %v", err, ctx.Err()))
+			}
+			return nil
+		})
+		return bomb(&n)(w)
+	}
+	pid := actortest.Spawn(t, sys.Root, "w", setup, actors.Options{StopGrace: 7 * time.Second})
+	ends := []func(){
+		func() { sys.Root.Send(pid, 1) },
+		func() { sys.Root.Stop(pid) },
+	}
+	for _, end := range ends {
+		end()
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+	}
+	pid = actortest.Spawn(t, sys.Root, "w", setup, actors.Options{StopGrace: 7 * time.Second})
+	sys.Root.Poison(pid) // drained
+	time.Sleep(3 * time.Second)
+	synctest.Wait()
+	if len(causes) != 3 || len(bad) > 0 {
+		t.Fatalf("%d hooks ran: %v", len(causes), bad)
+	}
+	wantErr(t, "restart", causes[0], actors.ErrRestarted)
+	if p := new(actors.PanicError); !errors.As(causes[0], &p) || p.Value != "boom" {
+		t.Errorf("restart: what led to it is not in the reason: %v", causes[0])
+	}
+	wantErr(t, "stop", causes[1], actors.ErrStopped)
+	wantErr(t, "poison", causes[2], actors.ErrStopped)
+}
+
+func hooksGrace(t *testing.T, sys *actor.ActorSystem) {
+	for _, end := range []struct {
+		why  error
+		stop func(pid *actor.PID)
+	}{
+		{actors.ErrStopped, func(pid *actor.PID) { sys.Root.Stop(pid) }},
+		{actors.ErrRestarted, func(pid *actor.PID) { sys.Root.Send(pid, 1) }},
+	} {
+		var await, cause error
+		var ended time.Time
+		var n int
+		pid := actortest.Spawn(t, sys.Root, "w", func(w *actors.Worker) error {
+			w.OnStop(func(t *actors.Task) error {
+				await = t.Sleep(time.Hour)
+				cause = context.Cause(t.Context())
+				ended = time.Now()
+				return nil
+			})
+			return bomb(&n)(w)
+		}, actors.Options{StopGrace: 5 * time.Second})
+		do(sys.Root, pid, func(t *actors.Task) error { // unwinding takes three of the five seconds
+			t.Sleep(time.Hour)
+			return actors.Cleanup(t, time.Minute, func(t *actors.Task) error { return t.Sleep(3 * time.Second) })
+		})
+		synctest.Wait()
+		begun := time.Now()
+		end.stop(pid)
+		time.Sleep(6 * time.Second)
+		synctest.Wait()
+		if d := ended.Sub(begun); d != 5*time.Second || await == nil {
+			t.Errorf("%v: its time was over after %v, want 5 s; await: %v", end.why, d, await)
+		}
+		wantErr(t, "at the end of its time", cause, end.why, actors.ErrTimeout)
+		sys.Root.Stop(pid)
+		time.Sleep(6 * time.Second)
+		synctest.Wait()
+	}
+}
+
+func hooksFail(t *testing.T, sys *actor.ActorSystem) {
+	var tr trail
+	pid := actortest.Spawn(t, sys.Root, "w", func(w *actors.Worker) error {
+		w.OnStop(func(*actors.Task) error { tr.add("first"); return nil })
+		w.OnStop(func(*actors.Task) error { tr.add("panics"); explode("boom"); return nil })
+		w.OnStop(func(*actors.Task) error { tr.add("fails"); return errSoldOut })
+		return nil
+	}, actors.Options{})
+	actortest.Stop(t, sys.Root, pid, 0)
+	tr.want(t, "fails", "panics", "first")
+	if log := actortest.LogOf(sys).Find(0, "OnStop"); len(log) != 2 {
+		t.Errorf("logged: %v", log)
+	}
+}
+
+func hooksNeedSetup(t *testing.T, sys *actor.ActorSystem) {
+	var tr trail
+	_, err := actors.Spawn(t.Context(), sys.Root, "w", func(w *actors.Worker) error {
+		w.OnStop(func(*actors.Task) error { tr.add("hook"); return nil })
+		return errSoldOut
+	}, actors.Options{})
+	wantErr(t, "Spawn", err, errSoldOut)
+	synctest.Wait()
+	tr.want(t)
+	if _, ok := sys.ProcessRegistry.GetLocal("w"); ok {
+		t.Error("a worker whose setup failed is still there")
+	}
+}
+
+func plainActorAwaits(t *testing.T, sys *actor.ActorSystem) {
+	other := actortest.Spawn(t, sys.Root, "other", echo(new(trail)), actors.Options{})
+	var tr trail
+	pid, err := sys.Root.SpawnNamed(actor.PropsFromFunc(func(c actor.Context) {
+		switch m := c.Message().(type) {
+		case *actor.Started, string, *actor.Stopping, *actor.Stopped, *actor.Restarting:
+			v, err := actors.Ask[string](actors.TaskOf(c), other, "x")
+			tr.add("%T: %q, error %v", m, v, err != nil)
+			if m == "boom" {
+				panic(m)
+			}
+		}
+	}, actors.EventLoop(actors.Options{})), "plain")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sys.Root.Send(pid, "x")
+	synctest.Wait()
+	tr.want(t, `*actor.Started: "x", error false`, `string: "x", error false`)
+	sys.Root.Send(pid, "boom")
+	synctest.Wait()
+	tr.want(t, `string: "x", error false`, `*actor.Restarting: "", error true`, `*actor.Started: "x", error false`)
+	sys.Root.Stop(pid)
+	synctest.Wait()
+	tr.want(t, `*actor.Stopping: "", error true`, `*actor.Stopped: "", error true`)
+}

@@ -1,0 +1,263 @@
+package protoloop_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/messages"
+)
+
+// deadLetters collects the dead letters of a system.
+func deadLetters(sys *actor.ActorSystem) *trail {
+	var tr trail
+	sys.EventStream.Subscribe(func(e any) {
+		if d, ok := e.(*actor.DeadLetterEvent); ok && d.PID != nil {
+			tr.add("%v to %s", d.Message, d.PID.Id)
+		}
+	})
+	return &tr
+}
+
+func stoppingRefuses(t *testing.T, sys *actor.ActorSystem) {
+	var tr trail
+	dead := deadLetters(sys)
+	pid := actortest.Spawn(t, sys.Root, "w", echo(&tr), actors.Options{})
+	other := actortest.Spawn(t, sys.Root, "other", bare, actors.Options{})
+	do(sys.Root, pid, func(t *actors.Task) error { return t.Sleep(5 * time.Second) })
+	synctest.Wait()
+	end := actors.Stop(sys.Root, pid, time.Minute)
+
+	wantDone(t, "a submission", do(sys.Root, pid, func(*actors.Task) error { tr.add("ran"); return nil }), actors.ErrStopping)
+	wantDone(t, "a request", actors.RequestFuture[string](sys.Root, pid, "request"), actors.ErrStopping)
+	run(t, sys.Root, other, func(k *actors.Task) error {
+		_, err := actors.Ask[string](k, pid, "task's")
+		wantErr(t, "a task's request", err, actors.ErrStopping)
+		_, err = actors.Await(k, do(k, pid, func(*actors.Task) error { tr.add("ran"); return nil }))
+		wantErr(t, "a task's submission", err, actors.ErrStopping)
+		return nil
+	})
+	if f := ask(t, sys, pid, "plain request"); !errors.Is(f, actors.ErrStopping) || f.Ran || !f.RetrySafe {
+		t.Errorf("a plain request: %v", f)
+	}
+	sys.Root.Send(pid, "plain message")
+	synctest.Wait()
+	dead.want(t, "plain message to w")
+	v, err := end.Wait(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr.want(t)
+	wantCounts(t, v.Counts, &messages.Counts{Finished: 1, Refused: 6})
+}
+
+func stoppingKeepsPrimitives(t *testing.T, sys *actor.ActorSystem) {
+	pid := actortest.Spawn(t, sys.Root, "w", bare, actors.Options{})
+	var tr trail
+	other := actortest.Spawn(t, sys.Root, "other", echo(&tr), actors.Options{})
+	f := do(sys.Root, pid, func(t *actors.Task) error {
+		before := t.StopRequested()
+		if stopping, err := t.SleepOrStop(time.Hour); !stopping || err != nil || before || !t.StopRequested() {
+			return fmt.Errorf("SleepOrStop: %v, %v; StopRequested before: %v, now: %v", stopping, err, before, t.StopRequested())
+		}
+		select {
+		case <-t.Stopping():
+		default:
+			return errors.New("Stopping is not closed")
+		}
+		if err := t.Context().Err(); err != nil {
+			return fmt.Errorf("the context: %w", err)
+		}
+		ch := make(chan int, 1)
+		ch <- 1
+		_, _, err1 := actors.Receive(t, ch)
+		_, err2 := actors.Await(t, actors.Start(t, func(t *actors.Task) (none, error) { return none{}, t.Sleep(time.Second) }))
+		_, err3 := actors.Await(t, actors.Offload(t, func(context.Context) (none, error) { return none{}, nil }))
+		_, err4 := actors.Ask[string](t, other, "still asking")
+		return errors.Join(err1, err2, err3, err4, t.Yield(), t.Sleep(time.Second))
+	})
+	synctest.Wait()
+	watch := newStopwatch()
+	wantCounts(t, actortest.Stop(t, sys.Root, pid, time.Minute), finished(1))
+	watch.want(t, "stopped", 2*time.Second)
+	wantDone(t, "work in hand", f, nil)
+	if _, err := f.TryResult(); err != nil {
+		t.Error(err)
+	}
+}
+
+func acceptedRunsOn(t *testing.T, sys *actor.ActorSystem) {
+	var tr trail
+	pid := actortest.Spawn(t, sys.Root, "w", func(w *actors.Worker) error {
+		actors.Handle(w, func(t *actors.Task, n int) (int, error) {
+			tr.add("begin %d", n)
+			err := t.Sleep(time.Second)
+			tr.add("end %d", n)
+			return n, err
+		}, actors.Exclusive())
+		return nil
+	}, actors.Options{})
+	var fs []*actors.Future[int]
+	for i := range 3 {
+		fs = append(fs, actors.RequestFuture[int](sys.Root, pid, i))
+	}
+	watch := newStopwatch()
+	wantCounts(t, actortest.Stop(t, sys.Root, pid, time.Minute), finished(3))
+	watch.want(t, "stopped", 3*time.Second)
+	tr.want(t, "begin 0", "end 0", "begin 1", "end 1", "begin 2", "end 2")
+	for i, f := range fs {
+		if v, err := f.TryResult(); v != i || err != nil {
+			t.Error(v, err)
+		}
+	}
+}
+
+func graceCutsOff(t *testing.T, sys *actor.ActorSystem) {
+	pid := actortest.Spawn(t, sys.Root, "w", bare, actors.Options{MaxInFlight: 2})
+	var ctx context.Context
+	running := do(sys.Root, pid, func(t *actors.Task) error { ctx = t.Context(); return t.Sleep(time.Hour) })
+	quick := do(sys.Root, pid, func(t *actors.Task) error { return t.Sleep(time.Second) })
+	next := do(sys.Root, pid, func(t *actors.Task) error { return t.Sleep(time.Hour) })
+	queued := do(sys.Root, pid, func(*actors.Task) error { return nil })
+	watch := newStopwatch()
+	end := actors.Stop(sys.Root, pid, 3*time.Second)
+	time.Sleep(3*time.Second - 1)
+	synctest.Wait()
+	if running.Done() || next.Done() || queued.Done() || ctx.Err() != nil {
+		t.Error("cut off before the end of the grace")
+	}
+	v, err := end.Wait(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	watch.want(t, "stopped", 3*time.Second)
+	wantDone(t, "running", running, actors.ErrStopped)
+	wantDone(t, "started within the grace", next, actors.ErrStopped)
+	wantDone(t, "queued", queued, actors.ErrStopping)
+	if _, err := quick.TryResult(); err != nil {
+		t.Errorf("finished within the grace: %v", err)
+	}
+	if cause := context.Cause(ctx); ctx.Err() == nil || !errors.Is(cause, actors.ErrStopped) {
+		t.Errorf("the context: %v, cause %v", ctx.Err(), cause)
+	}
+	wantCounts(t, v.Counts, &messages.Counts{Finished: 1, Canceled: 3})
+}
+
+func stopAbandons(t *testing.T, sys *actor.ActorSystem) {
+	pid := actortest.Spawn(t, sys.Root, "w", bare, actors.Options{StopGrace: 2 * time.Second, BlockedTurn: -1})
+	release := make(chan none)
+	defer close(release)
+	f := do(sys.Root, pid, func(*actors.Task) error { stuck(release); return nil }, actors.Name("stubborn"))
+	queued := do(sys.Root, pid, func(*actors.Task) error { return nil })
+	synctest.Wait()
+	watch := newStopwatch()
+	end := actors.Stop(sys.Root, pid, time.Second)
+	if v, err := end.Wait(t.Context()); err != nil {
+		t.Error(err)
+	} else {
+		wantCounts(t, v.Counts, &messages.Counts{Abandoned: 1, Canceled: 1})
+	}
+	if d := time.Since(time.Time(watch)); d < 3*time.Second || d > 3100*time.Millisecond {
+		t.Errorf("stopped after %v, want the grace and StopGrace, 3 s, and little more", d)
+	}
+	wantDone(t, "stuck", f, actors.ErrStopped)
+	wantDone(t, "queued", queued, actors.ErrStopping)
+	wantAbandoned(t, sys, "stubborn")
+}
+
+func accountHolds(t *testing.T, sys *actor.ActorSystem) {
+	var n int
+	pid := actortest.Spawn(t, sys.Root, "w", bomb(&n), actors.Options{MailboxSize: 20})
+	send := actortest.Go(t, func() (none, error) {
+		for i := range 300 {
+			f := do(sys.Root, pid, func(t *actors.Task) error {
+				if i%11 == 0 {
+					panic("boom")
+				}
+				if i%5 == 0 {
+					return errSoldOut
+				}
+				return t.Sleep(time.Duration(i%7) * time.Millisecond)
+			}, actors.Timeout(5*time.Millisecond))
+			if i%3 == 0 {
+				f.Cancel()
+			}
+			if i%50 == 0 {
+				sys.Root.Send(pid, 1) // a restart
+			}
+			if i%40 == 39 {
+				time.Sleep(30 * time.Millisecond)
+				sys.Root.Send(pid, 3.14) // nobody receives it
+			}
+		}
+		return none{}, nil
+	})
+	var last *messages.Counts
+	var pending int64
+	for send.Blocked() {
+		time.Sleep(time.Millisecond)
+		f := actors.RequestFuture[*messages.Status](sys.Root, pid, &messages.StatusRequest{})
+		st, err := f.Wait(t.Context())
+		if err != nil { // no room in the mailbox
+			continue
+		}
+		last = st.Counts
+		pending = max(pending, last.Pending)
+		if ended := last.Finished + last.Failed + last.Canceled + last.Abandoned + last.DeadLettered; last.Offered != last.Accepted+last.Refused ||
+			last.Accepted != ended+last.Pending {
+			t.Errorf("it does not balance: %v", last)
+		}
+	}
+	c := actortest.Stop(t, sys.Root, pid, 0)
+	for name, v := range map[string]int64{"refused": c.Refused, "finished": c.Finished, "failed": c.Failed,
+		"canceled": c.Canceled, "dead-lettered": c.DeadLettered} {
+		if v == 0 {
+			t.Errorf("nothing was %s: %v", name, c)
+		}
+	}
+	if pending == 0 || c.Offered < last.GetOffered() {
+		t.Errorf("accounts on the way: %v, at the end: %v", last, c)
+	}
+}
+
+func engineStopIsHard(t *testing.T, sys *actor.ActorSystem) {
+	pid := actortest.Spawn(t, sys.Root, "w", bare, actors.Options{MaxInFlight: 1})
+	running := do(sys.Root, pid, func(t *actors.Task) error { return t.Sleep(time.Second) })
+	queued := do(sys.Root, pid, func(*actors.Task) error { return nil })
+	synctest.Wait()
+	watch := newStopwatch()
+	if err := sys.Root.StopFuture(pid).Wait(); err != nil {
+		t.Error(err)
+	}
+	watch.want(t, "stopped", 0)
+	wantDone(t, "running", running, actors.ErrStopped)
+	wantDone(t, "queued", queued, actors.ErrStopping)
+}
+
+func enginePoisonIsSoft(t *testing.T, sys *actor.ActorSystem) {
+	pid := actortest.Spawn(t, sys.Root, "w", bare, actors.Options{MaxInFlight: 2, StopGrace: 3 * time.Second})
+	running := do(sys.Root, pid, func(t *actors.Task) error { return t.Sleep(time.Hour) })
+	quick := do(sys.Root, pid, func(t *actors.Task) error { return t.Sleep(time.Second) })
+	queued := do(sys.Root, pid, func(t *actors.Task) error { return t.Sleep(time.Second) })
+	synctest.Wait()
+	watch := newStopwatch()
+	end := sys.Root.PoisonFuture(pid)
+	wantDone(t, "refused", do(sys.Root, pid, func(*actors.Task) error { return nil }), actors.ErrStopping)
+	if err := end.Wait(); err != nil {
+		t.Error(err)
+	}
+	watch.want(t, "stopped", 3*time.Second)
+	wantDone(t, "running", running, actors.ErrStopped)
+	for _, f := range []*actors.Future[none]{quick, queued} {
+		if _, err := f.TryResult(); err != nil {
+			t.Errorf("accepted work: %v", err)
+		}
+	}
+}

@@ -1,0 +1,34 @@
+package actortest
+
+import (
+	"testing"
+	"time"
+)
+
+// eventuallyGiveUp is generous: it is only ever waited for when a test fails.
+const eventuallyGiveUp = 20 * time.Second
+
+// Eventually waits until cond holds and fails the test at once if it does not
+// within 20 seconds; what names it in the message. It is for tests that
+// depend on real time, on the garbage collector or on a network. In a bubble
+// [testing/synctest.Wait] says when there is nothing left to wait for.
+func Eventually(t testing.TB, what string, cond func() bool) {
+	t.Helper()
+	if !poll(eventuallyGiveUp, cond) {
+		t.Fatalf("actortest: not within %v: %s", eventuallyGiveUp, what)
+	}
+}
+
+// poll calls cond, in growing intervals, until it holds or limit is over.
+func poll(limit time.Duration, cond func() bool) bool {
+	start := time.Now()
+	for pause := time.Millisecond; ; pause = min(2*pause, max(limit/100, time.Millisecond)) {
+		if cond() {
+			return true
+		}
+		if time.Since(start) >= limit {
+			return false
+		}
+		time.Sleep(pause)
+	}
+}
