@@ -31,11 +31,10 @@ func (t *Task) Sender() *actor.PID {
 	s := o.scope()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.replyTo == nil {
-		s.replyTo = new(actor.PID)
-		o.system().replies.open(o, s, s.replyTo)
+	if s.reply.Load() == nil {
+		o.system().replies.open(o, s, new(replyTo))
 	}
-	return s.replyTo
+	return &s.reply.Load().pid
 }
 
 // Respond answers the task's message, at once. The first answer to a request
@@ -128,7 +127,7 @@ func (t *Task) unanswered(s *scope) bool {
 	if t.future() == nil {
 		return false
 	}
-	if s == nil || s.request.Load() == 0 || t.inc == nil {
+	if s == nil || s.reply.Load() == nil || t.inc == nil {
 		t.future().fail(fmt.Errorf("%w: the handler of %T returned without an answer", ErrUnhandled, t.msg))
 		return false
 	}

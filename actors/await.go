@@ -90,7 +90,7 @@ func (t *Task) suspend(c *core, until time.Duration) error {
 		t.mb.enterTask(t)
 		err := t.ended()
 		done := c != nil && c.done.Load()
-		if c != nil && !done {
+		if w != nil && w.linked.Load() {
 			c.forget(w)
 		}
 		if timer != nil && (err != nil || done) {

@@ -108,7 +108,7 @@ func (u *request[Resp]) Run(*loop.Task) {
 // carried is a request with what it needs to go by the engine's way.
 type carried struct {
 	scope scope
-	pid   actor.PID // for the answer
+	to    replyTo
 	env   actor.MessageEnvelope
 }
 
@@ -173,9 +173,10 @@ func requestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, what
 	}
 	u, c := newCarried[Resp](msg)
 	u.attach(mb)
-	c.scope.sys = sys
+	sys.replies.open(&u.Task, &c.scope, &c.to)
 	if msg == nil {
 		u.fut.fail(fmt.Errorf("%w: %s called with a nil message", ErrUnhandled, what))
+		u.closeRequest()
 		return &u.fut
 	}
 	timeout := time.Duration(0)
@@ -200,14 +201,9 @@ func forMailbox(msg any) bool {
 
 // send takes the engine's way: an envelope with a PID for the answer.
 func (t *Task) send(c *carried, s actor.SenderContext, to *actor.PID) {
-	t.system().replies.open(t, &c.scope, &c.pid)
-	c.env.Message, c.env.Sender = t.msg, &c.pid
+	c.env.Message, c.env.Sender = t.msg, &c.to.pid
 	if d := c.scope.deadline; d > 0 && !t.system().local(to) {
 		c.env.SetHeader(budgetHeader, strconv.FormatInt(int64(max(0, d-t.system().pool.Now())), 10))
-	}
-	if t.ended() != nil || t.future().base().done.Load() { // before it was in the table
-		t.closeRequest()
-		return
 	}
 	s.Send(to, &c.env)
 }
@@ -222,8 +218,9 @@ func Ask[Resp any](t *Task, to *actor.PID, msg any, opts ...CallOption) (Resp, e
 func (t *Task) bind(from *Task, opts []CallOption, timeout time.Duration) bool {
 	var own time.Duration
 	var ctx context.Context
+	expired := false
 	if len(opts) > 0 || timeout > 0 {
-		own, ctx = t.apply(opts, timeout)
+		own, ctx, expired = t.apply(opts, timeout)
 	}
 	if from != nil && !from.adopt(t) {
 		return false
@@ -233,7 +230,7 @@ func (t *Task) bind(from *Task, opts []CallOption, timeout time.Duration) bool {
 	}
 	sc := t.scope()
 	if own > 0 && sc.deadline == own { // not the parent's, which reaches it anyway
-		if own <= t.system().pool.Now() {
+		if expired {
 			t.cancel(ErrTimeout)
 			return false
 		}
@@ -252,9 +249,9 @@ func (t *Task) bind(from *Task, opts []CallOption, timeout time.Duration) bool {
 	return true
 }
 
-// apply sets a call's options. It returns its deadline, or 0, and WithContext's
-// context, or nil.
-func (t *Task) apply(opts []CallOption, timeout time.Duration) (deadline time.Duration, ctx context.Context) {
+// apply sets a call's options. It returns its deadline, or 0, WithContext's
+// context, or nil, and whether the deadline is over.
+func (t *Task) apply(opts []CallOption, timeout time.Duration) (deadline time.Duration, ctx context.Context, expired bool) {
 	bounded := timeout > 0
 	sc := t.scope()
 	for i := range opts {
@@ -272,7 +269,7 @@ func (t *Task) apply(opts []CallOption, timeout time.Duration) (deadline time.Du
 		deadline = t.system().in(timeout)
 	}
 	sc.deadline = deadline
-	return deadline, ctx
+	return deadline, ctx, bounded && timeout == 0
 }
 
 // contextCause is why ctx ended, as one of our errors that wraps ctx's.

@@ -86,9 +86,9 @@ func (t *Task) Stash() {
 func (t *Task) ReenterAfter(f *actor.Future, cont func(res any, err error)) {
 	t.current("ReenterAfter")
 	piped, c := newCarried[any](nil)
-	piped.lifetime, c.scope.sys = carrier, t.mb.sys
-	t.system().replies.open(&piped.Task, &c.scope, &c.pid)
-	f.PipeTo(&c.pid)
+	piped.lifetime = carrier
+	t.mb.sys.replies.open(&piped.Task, &c.scope, &c.to)
+	f.PipeTo(&c.to.pid)
 	Start(t, func(t *Task) (struct{}, error) {
 		v, err := Await(t, &piped.fut)
 		if ended := t.ended(); ended != nil {

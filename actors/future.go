@@ -89,21 +89,26 @@ func (c *core) settle(err error) {
 		c.note = watchFailure(c, err)
 	}
 	c.done.Store(true)
-	// Tasks are woken under the lock: their nodes are used again as soon as
-	// they run, and waking one never blocks. Callbacks run outside of it.
+	// Tasks are woken under the lock, because waking one never blocks.
+	// Callbacks run outside of it.
 	var calls, last *node
 	for w := c.waits; w != nil; {
-		next := w.next
-		w.linked, w.prev, w.next = false, nil, nil
+		next, task, seq, bell := w.next, w.task, w.seq, w.bell
+		w.prev, w.next = nil, nil
+		if task == nil && bell == nil {
+			if last == nil {
+				calls = w
+			} else {
+				last.next = w
+			}
+			last = w
+		}
+		w.linked.Store(false) // from here on a task may use it again
 		switch {
-		case w.task != nil:
-			w.task.Wake(w.seq)
-		case w.bell != nil:
-			w.bell <- struct{}{}
-		case last == nil:
-			calls, last = w, w
-		default:
-			last.next, last = w, w
+		case task != nil:
+			task.Wake(seq)
+		case bell != nil:
+			bell <- struct{}{}
 		}
 		w = next
 	}
@@ -125,11 +130,12 @@ type node struct {
 	bell       chan struct{} // … or ring it: it has room for one
 	f          func()        // … or call this
 	seq        uint32
-	linked     bool
+	linked     atomic.Bool // it is in a future's list: others may touch it
 }
 
 func (c *core) link(w *node) {
-	w.linked, w.next = true, nil
+	w.linked.Store(true)
+	w.next = nil
 	if c.waits == nil {
 		c.waits, w.prev = w, w
 		return
@@ -154,7 +160,8 @@ func (c *core) unlink(w *node) {
 			w.next.prev = w.prev
 		}
 	}
-	w.linked, w.prev, w.next = false, nil, nil
+	w.prev, w.next = nil, nil
+	w.linked.Store(false)
 }
 
 // wait adds a task's await; false: the future is done.
@@ -183,7 +190,7 @@ func (c *core) call(w *node) {
 // forget takes a node out, if it is in.
 func (c *core) forget(w *node) {
 	c.mu.Lock()
-	if w.linked {
+	if w.linked.Load() {
 		c.unlink(w)
 	}
 	c.mu.Unlock()

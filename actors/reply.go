@@ -3,8 +3,10 @@ package actors
 import (
 	"crypto/rand"
 	"fmt"
+	"reflect"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -14,7 +16,7 @@ import (
 // Answers that do not come straight from a worker of this process go to a
 // PID. All of them go to one process, and differ in the PID's RequestId,
 // which the engine's remote carries. The engine's own way, a registered
-// process and a timer for each request, costs it ten times as much.
+// process and a timer for each request, costs several times as much.
 //
 // RequestId has 32 bits, and wraps within hours. So the process's id names an
 // epoch, which changes at each wrap: an answer that is that late finds
@@ -25,58 +27,115 @@ const replyID = "protoloop-reply"
 
 func newToken() string { return rand.Text() }
 
-// replies is the table of requests that wait for an answer to their PID.
+// replies is the table of requests that wait for an answer to their PID. Its
+// keys are epoch<<32 | RequestId and grow one by one, so it is made of
+// segments of slots; a segment goes when all its slots have been closed.
 type replies struct {
-	sys    *system
-	mu     sync.Mutex
-	epoch  uint32
-	next   uint32
-	id     string // replyID, of the epoch
-	shards [32]replyShard
+	sys       *system
+	last      atomic.Uint64 // key
+	current   atomic.Pointer[segment]
+	epoch     atomic.Pointer[epoch]
+	beginning sync.Mutex // of an epoch
+
+	mu       sync.RWMutex
+	segments map[uint64]*segment // by number
 }
 
-type replyShard struct {
-	mu    sync.Mutex
-	tasks map[uint64]*Task // by epoch<<32 | RequestId
-	_     [40]byte
+const segmentBits = 8
+
+type segment struct {
+	no     uint64 // key >> segmentBits
+	closed atomic.Int32
+	slots  [1 << segmentBits]atomic.Pointer[Task]
 }
 
-func (r *replies) init(s *system) {
-	r.sys, r.id = s, replyID
-	for i := range r.shards {
-		r.shards[i].tasks = map[uint64]*Task{}
+func (g *segment) slot(key uint64) *atomic.Pointer[Task] { return &g.slots[key%(1<<segmentBits)] }
+
+// epoch is what the PIDs of one epoch have in common.
+type epoch struct {
+	no  uint32
+	pid *actor.PID // with the process in it, so that sending need not look it up
+}
+
+// replyTo is where the answers to one request go.
+type replyTo struct {
+	pid actor.PID
+	sys *system
+	seg *segment
+	key uint64
+}
+
+func (r *replies) init(s *system) { r.sys, r.segments = s, map[uint64]*segment{} }
+
+// open makes to, which is empty, the place for answers to t, whose scope is s.
+func (r *replies) open(t *Task, s *scope, to *replyTo) {
+	key := r.last.Add(1)
+	if uint32(key) == 0 { // means none
+		key = r.last.Add(1)
 	}
+	e := r.epoch.Load()
+	if e == nil || e.no != uint32(key>>32) || e.pid.Address != r.sys.as.ProcessRegistry.Address {
+		e = r.begin(uint32(key >> 32))
+	}
+	// By reflection, because it copies the process, which has no name here.
+	reflect.ValueOf(&to.pid).Elem().Set(reflect.ValueOf(e.pid).Elem())
+	to.pid.RequestId = uint32(key)
+	to.sys, to.seg, to.key = r.sys, r.segment(key>>segmentBits, true), key
+	s.reply.Store(to)
+	to.seg.slot(key).Store(t)
 }
 
-// open makes pid, which is empty, the one for answers to t, whose scope is s.
-func (r *replies) open(t *Task, s *scope, pid *actor.PID) {
+// begin makes the PID of an epoch.
+func (r *replies) begin(no uint32) *epoch {
+	r.beginning.Lock()
+	defer r.beginning.Unlock()
+	id := replyID
+	if no > 0 {
+		id = fmt.Sprintf("%s-%d", replyID, no)
+		r.sys.as.ProcessRegistry.Add(&replyProcess{sys: r.sys, epoch: no}, id)
+	}
+	e := &epoch{no, r.sys.as.NewLocalPID(id)}
+	actor.NewRootContext(r.sys.as, nil).Send(e.pid, nothing{}) // which puts the process into it
+	r.epoch.Store(e)
+	return e
+}
+
+// nothing answers no request: its PID has no RequestId.
+type nothing struct{}
+
+// segment returns the one with a number; if there is none it makes it, or
+// returns nil.
+func (r *replies) segment(no uint64, make bool) *segment {
+	if g := r.current.Load(); g != nil && g.no == no {
+		return g
+	}
+	r.mu.RLock()
+	g := r.segments[no]
+	r.mu.RUnlock()
+	if g != nil || !make {
+		return g
+	}
 	r.mu.Lock()
-	r.next++
-	if r.next == 0 { // wrapped; 0 means none
-		r.next = 1
-		r.epoch++
-		r.id = fmt.Sprintf("%s-%d", replyID, r.epoch)
-		r.sys.as.ProcessRegistry.Add(&replyProcess{sys: r.sys, epoch: r.epoch}, r.id)
+	defer r.mu.Unlock()
+	if g = r.segments[no]; g == nil {
+		g = &segment{no: no}
+		if uint32(no<<segmentBits) == 0 {
+			g.closed.Store(1) // RequestId 0 is not used
+		}
+		r.segments[no] = g
+		if c := r.current.Load(); c == nil || c.no < no {
+			r.current.Store(g)
+		}
 	}
-	key, id := uint64(r.epoch)<<32|uint64(r.next), r.id
-	r.mu.Unlock()
-
-	pid.Address, pid.Id, pid.RequestId = r.sys.as.ProcessRegistry.Address, id, uint32(key)
-	s.request.Store(key)
-	sh := r.shard(key)
-	sh.mu.Lock()
-	sh.tasks[key] = t
-	sh.mu.Unlock()
+	return g
 }
-
-func (r *replies) shard(key uint64) *replyShard { return &r.shards[key%uint64(len(r.shards))] }
 
 // find returns the task that waits for answers to key, or nil.
 func (r *replies) find(key uint64) *Task {
-	sh := r.shard(key)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	return sh.tasks[key]
+	if g := r.segment(key>>segmentBits, false); g != nil {
+		return g.slot(key).Load()
+	}
+	return nil
 }
 
 // closeRequest takes t out of the table.
@@ -85,14 +144,16 @@ func (t *Task) closeRequest() {
 	if s == nil {
 		return
 	}
-	key := s.request.Load()
-	if key == 0 {
+	to := s.reply.Load()
+	if to == nil || to.seg.slot(to.key).Swap(nil) == nil {
 		return
 	}
-	sh := t.system().replies.shard(key)
-	sh.mu.Lock()
-	delete(sh.tasks, key)
-	sh.mu.Unlock()
+	if to.seg.closed.Add(1) == 1<<segmentBits {
+		r := &to.sys.replies
+		r.mu.Lock()
+		delete(r.segments, to.seg.no)
+		r.mu.Unlock()
+	}
 }
 
 // asker returns the task that an answer to pid would reach, or nil.
@@ -119,6 +180,7 @@ type replyProcess struct {
 
 var _ actor.Process = (*replyProcess)(nil)
 
+// SendUserMessage is the engine's: an answer has come.
 func (p *replyProcess) SendUserMessage(pid *actor.PID, message any) {
 	t := p.sys.replies.find(uint64(p.epoch)<<32 | uint64(pid.RequestId))
 	if t == nil {
@@ -132,16 +194,20 @@ func (p *replyProcess) SendUserMessage(pid *actor.PID, message any) {
 
 // answer completes the future of a request with what was sent to its PID.
 func (t *Task) answer(v any) bool {
+	f := t.future()
 	switch v := v.(type) {
 	case *actor.DeadLetterResponse:
-		return t.future().fail(ErrDeadLetter)
+		return f.fail(ErrDeadLetter)
 	case *messages.Failure:
-		if _, wanted := t.future().(*Future[*messages.Failure]); !wanted {
-			return t.future().fail(v)
+		if _, wanted := f.(*Future[*messages.Failure]); !wanted {
+			return f.fail(v)
 		}
 	}
-	return t.future().deliver(v)
+	return f.deliver(v)
 }
 
+// SendSystemMessage does nothing: nobody watches a reply process.
 func (p *replyProcess) SendSystemMessage(*actor.PID, any) {}
-func (p *replyProcess) Stop(*actor.PID)                   {}
+
+// Stop does nothing: it lives as long as its actor system.
+func (p *replyProcess) Stop(*actor.PID) {}

@@ -6,18 +6,14 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/asynkron/protoactor-go/actor"
 )
 
 // scope is what tasks with a budget, and few others, need.
 type scope struct {
 	gone     atomic.Pointer[mark] // to be set when the task has ended, and its kids; nil: no deadline of its own
 	deadline time.Duration        // reading of the system's clock; 0: none
-	mu       sync.Mutex           // guards replyTo and ctx
-	replyTo  *actor.PID           // where answers that are sent to a PID arrive
-	request  atomic.Uint64        // its key in the system's replies; 0: none
-	sys      *system              // of a task without a mailbox
+	mu       sync.Mutex           // guards making a reply, and rare
+	reply    atomic.Pointer[replyTo]
 	rare     atomic.Pointer[rare]
 }
 
@@ -34,7 +30,9 @@ func (t *Task) system() *system {
 		return t.mb.sys
 	}
 	if s := t.ext.Load(); s != nil {
-		return s.sys
+		if to := s.reply.Load(); to != nil {
+			return to.sys
+		}
 	}
 	return nil
 }
@@ -141,11 +139,13 @@ func (t *Task) forgotten(s *scope) {
 	if m := s.gone.Load(); m != nil {
 		m.Store(1)
 	}
-	s.mu.Lock()
-	stop := s.seldom().stopBase
-	s.mu.Unlock()
-	if stop != nil {
-		stop()
+	if s.rare.Load() != nil {
+		s.mu.Lock()
+		stop := s.rare.Load().stopBase
+		s.mu.Unlock()
+		if stop != nil {
+			stop()
+		}
 	}
 	t.closeRequest()
 }

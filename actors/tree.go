@@ -97,9 +97,9 @@ func (t *Task) cancel(cause error) {
 // its kids has.
 func (t *Task) over() {
 	tr, s := &t.tree, t.ext.Load()
-	if s != nil {
+	if s != nil && s.rare.Load() != nil {
 		s.mu.Lock()
-		end := s.seldom().end
+		end := s.rare.Load().end
 		s.mu.Unlock()
 		if end != nil {
 			end(context.Canceled)

@@ -16,23 +16,22 @@ type Coro struct {
 	yield func(struct{}) bool
 }
 
-// New returns a coroutine that runs body at its first Resume.
+// Init makes c, which is empty, a coroutine that runs body at its first
+// Resume.
 //
 // body must return, or end the coroutine by [runtime.Goexit], only when that
 // is meant for good: a panic that leaves body appears in Resume without the
 // stack it was raised on, and a Goexit that leaves body ends the goroutine
 // that called Resume. Whoever wants to survive either catches it inside body.
 //
-// Neither New nor Resume may be called from a goroutine that is locked to its
+// Neither Init nor Resume may be called from a goroutine that is locked to its
 // thread, and body must not be locked when it yields: the runtime ends the
 // process ("coro: OS thread locking must match").
-func New(body func()) *Coro {
-	c := &Coro{}
+func (c *Coro) Init(body func()) {
 	c.next, c.stop = iter.Pull(func(yield func(struct{}) bool) {
 		c.yield = yield
 		body()
 	})
-	return c
 }
 
 // Resume runs the coroutine until it yields or ends. It reports whether the

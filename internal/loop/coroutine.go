@@ -9,7 +9,7 @@ import (
 
 // coroutine is a coroutine that serves as a pump or holds a task.
 type coroutine struct {
-	co *coro.Coro
+	co coro.Coro
 	r  *runner // who has resumed it
 
 	first *Task // what to start when it is resumed next; nil: be the pump
@@ -24,24 +24,21 @@ type coroutine struct {
 	slot any // see Task.Slot
 
 	// Of a task that yields: go on when ready and lane have got that far.
+	afterR, afterL uint32
 	yields         bool
-	afterR, afterL uint64
-
-	// in the loop's list of tasks that have awaited
-	listed       bool
-	prevC, nextC *coroutine
 
 	pump     bool // it runs r's loop
 	idle     bool // it has yielded at its base: can be used again
 	dead     bool // user code ended it by Goexit: to be reaped
 	returned bool // main returns in the ordinary way
+	listed   bool // it is in the loop's list of tasks that have awaited
 
-	next *coroutine // in a free list
+	prevC, next *coroutine // in that list; next: or in a free list
 }
 
 func newCoroutine() *coroutine {
 	c := &coroutine{}
-	c.co = coro.New(c.main)
+	c.co.Init(c.main)
 	return c
 }
 

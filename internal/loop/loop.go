@@ -142,7 +142,7 @@ func (l *Loop) DropAll(f func(*Task)) {
 // EachLive calls f for each live task that has awaited, and for those whose
 // turn it is. f must not end tasks. On the loop.
 func (l *Loop) EachLive(f func(*Task)) {
-	for c := l.awaited; c != nil; c = c.nextC {
+	for c := l.awaited; c != nil; c = c.next {
 		f(c.task)
 	}
 	for t := l.current; t != nil; t = t.co.outer {
@@ -253,7 +253,7 @@ func (l *Loop) run(c *coroutine) {
 
 // passed reports whether all that was there when c's task yielded has run.
 func (l *Loop) passed(c *coroutine) bool {
-	return (l.ready.head == nil || l.ready.out >= c.afterR) && (!l.mayStart() || l.lane.out >= c.afterL)
+	return (l.ready.head == nil || int32(l.ready.out-c.afterR) >= 0) && (!l.mayStart() || int32(l.lane.out-c.afterL) >= 0)
 }
 
 func (l *Loop) mayStart() bool {
@@ -331,7 +331,7 @@ func (l *Loop) list(c *coroutine) {
 		return
 	}
 	c.listed = true
-	c.nextC = l.awaited
+	c.next = l.awaited
 	if l.awaited != nil {
 		l.awaited.prevC = c
 	}
@@ -344,12 +344,12 @@ func (l *Loop) unlist(c *coroutine) {
 	}
 	c.listed = false
 	if c.prevC != nil {
-		c.prevC.nextC = c.nextC
+		c.prevC.next = c.next
 	} else {
-		l.awaited = c.nextC
+		l.awaited = c.next
 	}
-	if c.nextC != nil {
-		c.nextC.prevC = c.prevC
+	if c.next != nil {
+		c.next.prevC = c.prevC
 	}
-	c.prevC, c.nextC = nil, nil
+	c.prevC, c.next = nil, nil
 }

@@ -103,7 +103,7 @@ func (t *Task) Loop() *Loop { return t.co.loop }
 type fifo struct {
 	head, tail *Task
 	n          int
-	in, out    uint64 // how many have come and gone
+	in, out    uint32 // how many have come and gone; they wrap
 }
 
 func (q *fifo) push(t *Task) {

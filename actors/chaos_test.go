@@ -1,0 +1,325 @@
+package actors_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/messages"
+)
+
+var chaosSeed = flag.Uint64("chaos.seed", 0, "seed of TestChaos; 0: $CHAOS_SEED, or a new one")
+
+func seed(t *testing.T) uint64 {
+	if *chaosSeed != 0 {
+		return *chaosSeed
+	}
+	if s := os.Getenv("CHAOS_SEED"); s != "" {
+		n, err := strconv.ParseUint(s, 10, 64)
+		if err != nil {
+			t.Fatalf("CHAOS_SEED: %v", err)
+		}
+		return n
+	}
+	return rand.Uint64()
+}
+
+// TestChaos drives 200,000 requests, and what these make in turn, over
+// workers to which everything happens that can: see job for what the tasks
+// do, slot.keep for what befalls their workers and driver for the askers.
+// Then it accounts for each future.
+//
+// What is chosen follows from the seed; what happens also from the scheduler.
+func TestChaos(t *testing.T) {
+	before := len(loopGoroutines())
+	n := 200_000
+	if testing.Short() {
+		n /= 10
+	}
+	c := newChaos(t, actortest.NewSystem(t), seed(t))
+	c.run(8, n)
+	actortest.Eventually(t, "all goroutines and coroutines of the loops are gone", func() bool {
+		return len(loopGoroutines()) <= before
+	})
+}
+
+// TestChaosInBubble is the same in virtual time. There no turn is slow, so
+// that the account is exact; and the bubble finds what is left behind.
+func TestChaosInBubble(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		n := 20_000
+		if testing.Short() {
+			n /= 10
+		}
+		c := newChaos(t, sys, seed(t))
+		c.exact, c.calm = true, 5*time.Millisecond
+		c.run(4, n)
+	})
+}
+
+// TestChaosSeed shows that a seed decides all choices.
+func TestChaosSeed(t *testing.T) {
+	choices := func(seed uint64) (sum uint64) {
+		actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+			c := newChaos(t, sys, seed)
+			c.run(2, 600)
+			sum = c.choices.Load()
+		})
+		return sum
+	}
+	if a, b, other := choices(1), choices(1), choices(2); a != b || a == other {
+		t.Errorf("choices of seed 1: %x, again: %x; of seed 2: %x", a, b, other)
+	}
+}
+
+// chaos is one run.
+type chaos struct {
+	testing.TB
+	sys   *actor.ActorSystem
+	root  *actor.RootContext
+	seed  uint64
+	exact bool          // no turn is taken over but those that block on purpose
+	calm  time.Duration // how long a worker lives, at most
+
+	slots   []*slot
+	nursery *actor.PID // parent of most workers
+	waiter  *actor.PID // a worker that only awaits
+	release chan struct{}
+	over    chan struct{} // the drivers have ended
+
+	ids     atomic.Uint64 // of jobs
+	blocked atomic.Int64  // turns that have blocked
+	futures atomic.Int64  // made
+	checked atomic.Int64  // seen to be completed
+	choices atomic.Uint64 // of all drivers: a checksum
+	late    lateFlights
+}
+
+const maxBlocked = 40
+
+func newChaos(t testing.TB, sys *actor.ActorSystem, seed uint64) *chaos {
+	t.Logf("chaos: -chaos.seed=%d", seed)
+	c := &chaos{TB: t, sys: sys, root: sys.Root, seed: seed, calm: 150 * time.Millisecond, release: make(chan struct{}), over: make(chan struct{})}
+	quick := actors.Options{StopGrace: 20 * time.Millisecond, BlockedTurn: 50 * time.Millisecond, Logger: discard()}
+	slow := quick
+	slow.StopGrace = 30 * time.Second // so that no turn is taken over by mistake
+	with := func(o actors.Options, size, inFlight int) actors.Options {
+		o.MailboxSize, o.MaxInFlight = size, inFlight
+		return o
+	}
+	c.slots = []*slot{
+		{name: "open", opts: slow},
+		{name: "small", opts: with(slow, 48, 0)},
+		{name: "narrow", opts: with(slow, 0, 4)},
+		{name: "exclusive", opts: slow, exclusive: true},
+		{name: "tiny", opts: with(slow, 16, 2), exclusive: true},
+		{name: "blocking", opts: quick, blocks: true},
+		{name: "orphan", opts: slow, orphan: true, asked: true},
+		{name: "drop-in", opts: slow, dropIn: true, asked: true},
+	}
+	for i, s := range c.slots {
+		s.c = c
+		s.dice = newDice(seed, 1000+uint64(i))
+		s.dying = make(chan *actors.Future[*messages.Stopped], 1)
+	}
+	return c
+}
+
+// run drives n requests from each of some goroutines, and checks.
+func (c *chaos) run(drivers, n int) {
+	c.nursery = c.root.Spawn(actor.PropsFromFunc(nurse, actor.WithSupervisor(actor.NewRestartingStrategy())))
+	var err error
+	if c.waiter, err = actors.Spawn(context.Background(), c.root, "waiter", none, actors.Options{Logger: discard()}); err != nil {
+		c.Fatal(err)
+	}
+	sub := c.sys.EventStream.Subscribe(c.supervised)
+	var keepers, driving sync.WaitGroup
+	for _, s := range c.slots {
+		s.spawn()
+		keepers.Go(s.keep)
+	}
+	for i := range drivers {
+		d := &driver{chaos: c, dice: newDice(c.seed, uint64(i))}
+		driving.Go(func() { d.drive(n / drivers) })
+	}
+	driving.Wait()
+	close(c.over)
+	keepers.Wait()
+	c.sys.EventStream.Unsubscribe(sub)
+	close(c.release)
+	actortest.Eventually(c, "all futures have been looked at", func() bool {
+		c.late.drain(c) // what had blocked goes on for a moment
+		return c.futures.Load() == c.checked.Load()
+	})
+	if _, err := result(actors.Stop(c.root, c.waiter, 0)); err != nil {
+		c.Errorf("stop of the waiter: %v", err)
+	}
+	if err := c.root.StopFuture(c.nursery).Wait(); err != nil {
+		c.Errorf("stop of the nursery: %v", err)
+	}
+	for _, s := range c.slots {
+		s.account()
+	}
+	c.Logf("chaos: %d futures, %d blocked turns", c.futures.Load(), c.blocked.Load())
+}
+
+// supervised hears of a worker that gives itself up, when its budget of
+// restarts is used up, and asks for its account while it can.
+func (c *chaos) supervised(e any) {
+	ev, ok := e.(*actor.SupervisorEvent)
+	if !ok || ev.Directive != actor.StopDirective {
+		return
+	}
+	for _, s := range c.slots {
+		if pid := s.pid.Load(); pid != nil && pid.Equal(ev.Child) {
+			s.dies(-1)
+		}
+	}
+}
+
+// spawnChild asks the nursery for a child.
+type spawnChild struct {
+	name  string
+	props *actor.Props
+}
+
+func nurse(c actor.Context) {
+	if m, ok := c.Message().(*spawnChild); ok {
+		pid, err := c.SpawnNamed(m.props, m.name)
+		if err != nil {
+			panic(err)
+		}
+		c.Respond(pid)
+	}
+}
+
+// slot is a place for a worker. When the worker ends there is another one.
+type slot struct {
+	c         *chaos
+	name      string
+	opts      actors.Options
+	exclusive bool // some of its handlers are Exclusive
+	blocks    bool // some of its turns block
+	orphan    bool // it has no parent and reuses its name
+	dropIn    bool // it is a plain actor
+	asked     bool // the engine's futures and Send are used, too
+
+	dice  *dice
+	pid   atomic.Pointer[actor.PID]
+	state atomic.Pointer[state] // of the incarnation that runs
+	dying chan *actors.Future[*messages.Stopped]
+
+	lives, starts atomic.Int64
+	total         messages.Counts // of all workers that were here
+	tally         tally
+}
+
+// spawn puts a new worker into the slot.
+func (s *slot) spawn() {
+	n := s.lives.Add(1)
+	if s.orphan {
+		pid, err := actors.Spawn(context.Background(), s.c.root, s.name, s.setup, s.opts)
+		if err != nil {
+			s.c.Errorf("%v", err)
+			return
+		}
+		s.pid.Store(pid)
+		return
+	}
+	props := actors.Props(s.setup, actors.EventLoop(s.opts))
+	if s.dropIn {
+		props = actor.PropsFromProducer(s.produce, actors.EventLoop(s.opts))
+	}
+	m := &spawnChild{fmt.Sprintf("%s.%d", s.name, n), props}
+	pid, err := result(actors.RequestFuture[*actor.PID](s.c.root, s.c.nursery, m))
+	if err != nil {
+		s.c.Errorf("spawn of %s: %v", m.name, err)
+		return
+	}
+	s.pid.Store(pid)
+}
+
+// keep ends the slot's worker from time to time, in one way or another, and
+// puts another one there; until the drivers have ended.
+func (s *slot) keep() {
+	for {
+		timer := time.NewTimer(s.c.calm/10 + time.Duration(s.dice.n(int(s.c.calm))))
+		var f *actors.Future[*messages.Stopped]
+		last := false
+		select {
+		case <-timer.C:
+		case f = <-s.dying:
+		case <-s.c.over:
+			last = true
+		}
+		timer.Stop()
+		if f == nil {
+			f = s.stop()
+		}
+		stopped, err := result(f)
+		if errors.Is(err, actors.ErrDeadLetter) { // it was faster
+			stopped, err = result(<-s.dying)
+		}
+		if err != nil {
+			s.c.Errorf("stop of %s: %v", s.name, err)
+			return
+		}
+		s.add(stopped.GetCounts())
+		select {
+		case <-s.dying: // it died in two ways
+		default:
+		}
+		if last {
+			return
+		}
+		s.spawn()
+	}
+}
+
+// stop begins one of the ways to end a worker.
+func (s *slot) stop() *actors.Future[*messages.Stopped] {
+	pid, root := s.pid.Load(), s.c.root
+	switch s.dice.n(6) {
+	case 0: // the hard phase at once
+		return actors.Stop(root, pid, -1)
+	case 1: // within a grace that some tasks do not keep
+		return actors.Stop(root, pid, time.Millisecond)
+	case 2: // the engine's Stop
+		f := actors.Stop(root, pid, 0)
+		root.Stop(pid)
+		return f
+	case 3: // the engine's Poison
+		f := actors.Stop(root, pid, 0)
+		root.Poison(pid)
+		return f
+	case 4: // all of them
+		f := actors.Stop(root, pid, 0)
+		root.Poison(pid)
+		root.Stop(pid)
+		root.Poison(pid)
+		return f
+	default:
+		return actors.Stop(root, pid, 50*time.Millisecond)
+	}
+}
+
+// dies stops the worker and leaves its account to the keeper.
+func (s *slot) dies(grace time.Duration) {
+	f := actors.Stop(s.c.root, s.pid.Load(), grace)
+	select {
+	case s.dying <- f:
+	default: // it dies already
+	}
+}
