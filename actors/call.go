@@ -69,12 +69,13 @@ func Submit[T any](s actor.SenderContext, worker *actor.PID, fn func(t *Task) (T
 	u := newSubmission(fn, len(opts) > 0)
 	mb := sys.worker(pidOf(worker, "Submit"))
 	if mb == nil {
-		if mb = sys.spawning(worker); mb != nil { // it knows no system yet
-			u.attach(mb)
-			mb.loop.PostControl(func() { u.submit(mb, from, opts) })
+		found, err := sys.locate(worker)
+		if err != nil {
+			u.fut.fail(err)
 			return &u.fut
 		}
-		u.fut.fail(sys.noWorker(worker))
+		u.attach(found)
+		found.loop.PostControl(func() { u.submit(found, from, opts) })
 		return &u.fut
 	}
 	u.attach(mb)
@@ -322,33 +323,25 @@ func pidOf(pid *actor.PID, what string) *actor.PID {
 	return pid
 }
 
-// noWorker says why a PID cannot run a function.
-func (s *system) noWorker(pid *actor.PID) error {
+// locate looks in the process registry for a worker that the system does not
+// know: it may be on the way there, and have nothing but its name yet. If it
+// is none it says what it is.
+func (s *system) locate(pid *actor.PID) (*mailbox, error) {
 	if !s.local(pid) {
-		return fmt.Errorf("%w: %s is on another machine, where a function cannot be sent", ErrNotWorker, pid)
+		return nil, fmt.Errorf("%w: %s is on another machine, where a function cannot be sent", ErrNotWorker, pid)
 	}
-	if _, ok := s.as.ProcessRegistry.GetLocal(pid.Id); ok {
-		return fmt.Errorf("%w: %s is a plain actor: spawn it with actors.Spawn, actors.Props or actors.EventLoop", ErrNotWorker, pid)
-	}
-	return fmt.Errorf("%w: %s", ErrDeadLetter, pid)
-}
-
-// spawning returns the mailbox of a worker that has a name already, and
-// nothing else, or nil.
-func (s *system) spawning(pid *actor.PID) *mailbox {
-	if !s.local(pid) {
-		return nil
-	}
-	p, _ := s.as.ProcessRegistry.GetLocal(pid.Id)
-	ap, ok := p.(*actor.ActorProcess)
+	p, ok := s.as.ProcessRegistry.GetLocal(pid.Id)
 	if !ok {
-		return nil
+		return nil, fmt.Errorf("%w: %s", ErrDeadLetter, pid)
 	}
-	mb := reflect.ValueOf(ap).Elem().FieldByName("mailbox")
-	if !mb.IsValid() || mb.Kind() != reflect.Interface || mb.Elem().Type() != reflect.TypeFor[*mailbox]() {
-		return nil
+	if ap, ok := p.(*actor.ActorProcess); ok {
+		// The engine keeps the mailbox to itself.
+		mb := reflect.ValueOf(ap).Elem().FieldByName("mailbox")
+		if mb.IsValid() && mb.Kind() == reflect.Interface && !mb.IsNil() && mb.Elem().Type() == reflect.TypeFor[*mailbox]() {
+			return (*mailbox)(mb.Elem().UnsafePointer()), nil
+		}
 	}
-	return (*mailbox)(mb.Elem().UnsafePointer())
+	return nil, fmt.Errorf("%w: %s is a plain actor: spawn it with actors.Spawn, actors.Props or actors.EventLoop", ErrNotWorker, pid)
 }
 
 func (s *system) isWorker(pid *actor.PID) bool { return s.worker(pid) != nil }

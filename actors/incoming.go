@@ -19,6 +19,7 @@ const budgetHeader = "protoloop-budget"
 type message struct {
 	Task
 	asker completer // the future of a request of this process; else nil
+	early bool      // it came before the mailbox knew its system
 }
 
 func (u *message) future() completer { return u.asker }
@@ -26,18 +27,18 @@ func (u *message) future() completer { return u.asker }
 // incoming makes a task of a message that the engine has posted. Any
 // goroutine; the engine may not have registered the actor yet.
 func (mb *mailbox) incoming(m any, env *actor.MessageEnvelope) *Task {
-	if env != nil && env.Sender != nil && mb.registered.Load() {
-		// A RequestFuture of this process that came the long way, through
-		// middleware or another actor's Forward.
-		if asker := mb.sys.asker(env.Sender); asker != nil {
-			return mb.asked(asker, m, env)
-		}
-	}
-	u := &message{}
+	u := &message{early: !mb.registered.Load()}
 	u.init(mb, u, m, env)
-	if env != nil && env.Header != nil && mb.registered.Load() {
-		mb.inheritBudget(&u.Task, env)
+	if env == nil || u.early {
+		return &u.Task
 	}
+	asker := mb.sys.asker(env.Sender)
+	if asker != nil && asker.lifetime == offered && asker.mb == mb && asker.first(isPosted) {
+		// A RequestFuture to us that has come the long way, by middleware.
+		asker.msg, asker.env = m, env
+		return asker
+	}
+	u.know(asker)
 	return &u.Task
 }
 
@@ -46,23 +47,16 @@ func (t *Task) init(mb *mailbox, b loop.Body, m any, env *actor.MessageEnvelope)
 	t.lt.Body = b
 }
 
-// asked makes a task of a request of this process, so that an error, a panic
-// and its stack reach the asker as they are.
-func (mb *mailbox) asked(asker *Task, m any, env *actor.MessageEnvelope) *Task {
-	if asker.lifetime == offered && asker.mb == mb && asker.first(isPosted) {
-		asker.msg, asker.env = m, env
-		return asker
+// know binds the message to whom it comes from: to the task of a request of
+// this process, so that an error, a panic and its stack reach the asker as
+// they are, or to the budget that it brings from another machine.
+func (u *message) know(asker *Task) {
+	if asker != nil {
+		u.asker = asker.future()
+		asker.adopt(&u.Task)
+		return
 	}
-	u := &message{}
-	u.init(mb, u, m, env)
-	u.asker = asker.future()
-	asker.adopt(&u.Task)
-	return &u.Task
-}
-
-// inheritBudget takes over the budget that a request from another machine brings.
-func (mb *mailbox) inheritBudget(t *Task, env *actor.MessageEnvelope) {
-	h := env.GetHeader(budgetHeader)
+	h := u.env.GetHeader(budgetHeader)
 	if h == "" {
 		return
 	}
@@ -70,18 +64,21 @@ func (mb *mailbox) inheritBudget(t *Task, env *actor.MessageEnvelope) {
 	if err != nil || left < 0 {
 		return // not ours, or from a peer that counts otherwise
 	}
-	t.scope().deadline = mb.sys.in(time.Duration(left))
-	mb.sys.clock.add(t.scope().deadline, t)
+	s := u.scope()
+	s.deadline = u.mb.sys.in(time.Duration(left))
+	u.mb.sys.clock.add(s.deadline, &u.Task)
 }
 
 func (u *message) label() string { return fmt.Sprintf("%T", u.msg) }
 
 func (u *message) Run(*loop.Task) {
 	t := &u.Task
-	if !t.begin() {
-		return
+	if u.early && u.env != nil {
+		u.know(u.mb.sys.asker(u.env.Sender))
 	}
-	t.mb.receive(t)
+	if t.begin() {
+		t.mb.receive(t)
+	}
 }
 
 // receive hands the message to the actor, through the engine if the user has
