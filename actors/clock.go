@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/protoloop/protoloop/internal/loop"
 )
@@ -20,7 +21,6 @@ type atomicError = atomic.Pointer[error]
 // least 64 a heap, are held until then or until they expire.
 type clock struct {
 	pool *loop.Pool
-	next atomic.Uint32
 	heap [8]deadlines
 }
 
@@ -55,7 +55,7 @@ func (c *clock) init(p *loop.Pool) {
 
 // add expires t at when, unless it has ended.
 func (c *clock) add(when time.Duration, t *Task) {
-	h := &c.heap[c.next.Add(1)%uint32(len(c.heap))]
+	h := &c.heap[uintptr(unsafe.Pointer(t))>>9%uintptr(len(c.heap))]
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.heap) >= h.sweep {

@@ -9,8 +9,9 @@ import (
 // counts is a worker's account of the work that was offered to it. The cells
 // are written where things happen and read by anybody.
 type counts struct {
-	accepted atomic.Int64
-	_        [56]byte     // senders write the one above, the loop those below
+	_        [56]byte
+	accepted atomic.Int64 // written by senders; on a cache line of its own
+	_        [56]byte
 	taken    atomic.Int64 // has left the mailbox: started, or dropped
 
 	refused      atomic.Int64

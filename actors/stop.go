@@ -73,7 +73,7 @@ func (e *ending) tell(mb *mailbox, pid *actor.PID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.over {
-		mb.sys.as.Root.Send(pid, &messages.Stopped{Counts: mb.counts.snapshot()})
+		mb.sys.as.Root.Send(pid, &messages.Stopped{Counts: mb.finalCounts()})
 		return
 	}
 	e.told = append(e.told, pid)
@@ -98,8 +98,17 @@ func (mb *mailbox) tellStopped() {
 	e.told = nil
 	e.mu.Unlock()
 	for _, pid := range told {
-		mb.sys.as.Root.Send(pid, &messages.Stopped{Counts: mb.counts.snapshot()})
+		mb.sys.as.Root.Send(pid, &messages.Stopped{Counts: mb.finalCounts()})
 	}
+}
+
+// finalCounts is the account of a worker that is gone: nothing changes in it
+// but what is refused.
+func (mb *mailbox) finalCounts() *messages.Counts {
+	c := mb.counts.snapshot()
+	c.Pending, c.Accepted = 0, c.Accepted-c.Pending // a refusal that is under way is counted for a moment
+	c.Offered = c.Accepted + c.Refused
+	return c
 }
 
 // requestStop sets the stop event. Any goroutine.
