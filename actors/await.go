@@ -56,6 +56,7 @@ func waitNode(lt *loop.Task) *node {
 // until a time, if that is not zero; for neither, it only gives the others a
 // turn. It returns the reason, at once, when the task is ended.
 func (t *Task) suspend(c *core, until time.Duration) error {
+	t.top().join()
 	lt := t.coroutine()
 	for {
 		seq, ok := lt.Arm()

@@ -223,7 +223,13 @@ func (t *Task) bind(from *Task, opts []CallOption, timeout time.Duration) bool {
 	if len(opts) > 0 || timeout > 0 {
 		own, ctx, expired = t.apply(opts, timeout)
 	}
-	if from != nil && !from.adopt(t) {
+	switch {
+	case from == nil:
+	case t.lifetime == child:
+		if !t.startedBy(from) {
+			return false
+		}
+	case !from.adopt(t):
 		return false
 	}
 	if own == 0 && ctx == nil {

@@ -85,7 +85,8 @@ func nilable[T any]() bool {
 
 // settle publishes the result; the caller holds mu, and settle unlocks it.
 func (c *core) settle(err error) {
-	if c.err = err; err != nil {
+	if err != nil {
+		c.err = err
 		c.note = watchFailure(c, err)
 	}
 	c.done.Store(true)
@@ -112,7 +113,9 @@ func (c *core) settle(err error) {
 		}
 		w = next
 	}
-	c.waits = nil
+	if c.waits != nil {
+		c.waits = nil
+	}
 	ready := c.ready
 	c.mu.Unlock()
 	if ready != nil {

@@ -20,7 +20,9 @@ type Options struct {
 	BlockedTurn time.Duration
 	// StopGrace bounds each of: the graceful phase of a stop, the unwinding
 	// of tasks in flight at a restart or hard stop. 0: five seconds;
-	// negative: none, what does not return at once is abandoned.
+	// negative: none, what does not return at once is abandoned. After an
+	// abandoned task, hooks and tasks that unwind must not rely on the
+	// worker's state: what it has written in its last turn may not be seen.
 	StopGrace time.Duration
 	// Logger receives what nobody is told otherwise: errors of one-way
 	// messages, blocked turns, abandoned tasks. nil: the actor system's.

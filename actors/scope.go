@@ -160,6 +160,7 @@ func taskIn(ctx context.Context) *Task {
 }
 
 func (s *scope) context(t *Task) context.Context {
+	t.join()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.set()

@@ -17,14 +17,24 @@ type tree struct {
 	hasKids atomic.Bool // kids was not nil, once
 	over    bool        // the task has ended; it stays for its kids' sake
 	left    bool        // … and has left the tree
+	joined  bool        // a child of Start is among its parent's kids; see join
 }
 
 // adopt makes kid the work of t: t's cancel and its budget are the kid's too.
 // It returns false if t has been ended; the kid then has, too.
 func (t *Task) adopt(kid *Task) bool {
+	t.join()
+	kid.tree.parent = t
+	if ps := t.ext.Load(); ps != nil {
+		kid.inherit(ps)
+	}
+	return t.link(kid)
+}
+
+// link puts kid among the kids of t.
+func (t *Task) link(kid *Task) bool {
 	pt, ct := &t.tree, &kid.tree
 	pt.mu.Lock()
-	ct.parent = t
 	ct.next = pt.kids
 	if pt.kids != nil {
 		pt.kids.tree.prev = kid
@@ -34,15 +44,37 @@ func (t *Task) adopt(kid *Task) bool {
 	if !pt.hasKids.Load() {
 		pt.hasKids.Store(true)
 	}
-	if ps := t.ext.Load(); ps != nil {
-		kid.inherit(ps)
-	}
 	// Looked at after the child is in: a cancel that came before it missed it.
 	if err := t.ended(); err != nil {
 		kid.cancel(err)
 		return false
 	}
 	return true
+}
+
+// startedBy is adopt for a child of Start. As long as it runs its first step,
+// which is a part of its parent's turn, it need not be found: it looks for
+// its parent's end when it joins. Most children end before.
+func (t *Task) startedBy(parent *Task) bool {
+	parent.join()
+	t.tree.parent = parent
+	if ps := parent.ext.Load(); ps != nil {
+		t.inherit(ps)
+	}
+	if err := parent.ended(); err != nil {
+		t.cancel(err)
+		return false
+	}
+	return true
+}
+
+// join puts a child of Start among its parent's kids: before it awaits, makes
+// a context or creates work of its own.
+func (t *Task) join() {
+	if t.lifetime == child && !t.tree.joined {
+		t.tree.joined = true
+		t.tree.parent.link(t)
+	}
 }
 
 // inherit takes over what is left of a parent's budget, and its values.
@@ -132,7 +164,7 @@ func (t *Task) leave(s *scope) {
 		t.forgotten(s)
 	}
 	p := t.tree.parent
-	if p == nil {
+	if p == nil || t.lifetime == child && !t.tree.joined {
 		return
 	}
 	pt := &p.tree

@@ -105,7 +105,7 @@ func (t *Task) Start(child *Task) bool {
 	}
 	x.outer = nil
 	r.reuse(x)
-	l.current = t
+	l.cur = c
 	r.enter()
 	return true
 }

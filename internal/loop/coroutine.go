@@ -15,8 +15,8 @@ type coroutine struct {
 	first *Task // what to start when it is resumed next; nil: be the pump
 
 	loop *Loop // of task
-	task *Task // whose frames it holds
-	root *Task // the top of the chain of Start parents of task: itself or another
+	task *Task // whose frames it holds, while inTask, or held last
+	root *Task // the top of the chain of Start parents of task; nil: task itself
 	// outer is the parent that is waiting for the first step of task, while
 	// it is: the two are one turn.
 	outer *Task
@@ -27,6 +27,7 @@ type coroutine struct {
 	afterR, afterL uint32
 	yields         bool
 
+	inTask   bool // user code of task runs or is suspended on it
 	pump     bool // it runs r's loop
 	idle     bool // it has yielded at its base: can be used again
 	dead     bool // user code ended it by Goexit: to be reaped
@@ -58,7 +59,7 @@ func (c *coroutine) main() {
 		if c.r.lost() {
 			break
 		}
-		c.idle = true
+		c.idle, c.task = true, nil
 		if !c.co.Yield() {
 			break
 		}
@@ -72,10 +73,22 @@ func (c *coroutine) main() {
 func (c *coroutine) runLoops() {
 	for r := c.r; ; {
 		r.loop.run(c)
-		if !c.pump || !r.next() {
+		if !c.pump {
+			return
+		}
+		c.task = nil // it may be long until the next one
+		if !r.next() {
 			return
 		}
 	}
+}
+
+// top is the task at the top of the chain of Start parents.
+func (c *coroutine) top() *Task {
+	if c.root != nil {
+		return c.root
+	}
+	return c.task
 }
 
 // finish is called on the way back from a task's user code.
@@ -84,9 +97,8 @@ func (c *coroutine) finish(how How) {
 		c.pump = false
 		return
 	}
-	t := c.task
-	c.task = nil
-	c.loop.finish(t, how)
+	c.inTask = false
+	c.loop.finish(c.task, how)
 }
 
 // exit is the outermost deferred function. User code that calls
@@ -105,7 +117,7 @@ func (c *coroutine) exit() {
 		return
 	}
 	c.dead = true
-	if c.task != nil {
+	if c.inTask {
 		c.finish(Exited)
 		if c.r.lost() {
 			return

@@ -43,7 +43,7 @@ type Loop struct {
 	round  int    // resumptions to come before the next start
 	starts uint32 // from the lane, so far
 
-	current   *Task // whose turn it is
+	cur       *coroutine // on which a turn runs, or ran last
 	exclusive *Task
 	hold      bool        // nothing starts from the lane
 	drop      func(*Task) // nothing will: what is posted goes here
@@ -107,7 +107,12 @@ func (l *Loop) Queued() int {
 }
 
 // Current is the task whose turn it is. On the loop.
-func (l *Loop) Current() *Task { return l.current }
+func (l *Loop) Current() *Task {
+	if c := l.cur; c != nil && c.inTask {
+		return c.task
+	}
+	return nil
+}
 
 // Exclusive is the task that holds the loop for itself. On the loop.
 func (l *Loop) Exclusive() *Task { return l.exclusive }
@@ -145,7 +150,7 @@ func (l *Loop) EachLive(f func(*Task)) {
 	for c := l.awaited; c != nil; c = c.next {
 		f(c.task)
 	}
-	for t := l.current; t != nil; t = t.co.outer {
+	for t := l.Current(); t != nil; t = t.co.outer {
 		if !t.co.listed {
 			f(t)
 		}
@@ -177,7 +182,12 @@ func (l *Loop) collect() {
 		case l.drop != nil:
 			l.drop(t)
 		default:
-			l.lane.push(t)
+			// A run of new tasks is in order and linked already.
+			last, n := t, 1
+			for ; next != nil && next.kind == kindTask && !next.started; n++ {
+				last, next = next, next.next
+			}
+			l.lane.append(t, last, n)
 		}
 		t = next
 	}
@@ -197,6 +207,7 @@ func (l *Loop) run(c *coroutine) {
 			l.collect()
 		}
 		if m := l.control.pop(); m != nil {
+			l.cur = nil // it may serve another loop by now
 			l.host.Control(m.Body.(control).msg)
 			continue
 		}
@@ -207,7 +218,7 @@ func (l *Loop) run(c *coroutine) {
 			worked = true
 			l.round--
 			switch {
-			case l.exclusive != nil && t.started && t.co.root != l.exclusive:
+			case l.exclusive != nil && t.started && t.co.top() != l.exclusive:
 				l.deferred.push(t)
 			case t.started:
 				l.resume(c, t)
@@ -236,7 +247,7 @@ func (l *Loop) run(c *coroutine) {
 		if t := l.yielded.head; t != nil && l.passed(t.co) {
 			l.yielded.pop()
 			worked = true
-			if l.exclusive != nil && t.co.root != l.exclusive {
+			if l.exclusive != nil && t.co.top() != l.exclusive {
 				l.deferred.push(t)
 				continue
 			}
@@ -267,7 +278,17 @@ func (l *Loop) AtMax() bool { return l.cfg.MaxInFlight > 0 && l.inFlight >= l.cf
 // begin makes t the task of coroutine c; root is the top of its Start parents.
 func (l *Loop) begin(c *coroutine, t, root *Task) {
 	t.started = true
-	t.co, c.loop, c.task, c.root = c, l, t, root
+	// Few writes of pointers: while the collector marks, each costs 10 ns.
+	t.co, c.task, c.inTask = c, t, true
+	if c.loop != l {
+		c.loop = l
+	}
+	if c.root != nil || root != t {
+		c.root = root
+	}
+	if l.cur != c {
+		l.cur = c
+	}
 	if !t.Free {
 		l.live++
 		if root == t {
@@ -275,7 +296,6 @@ func (l *Loop) begin(c *coroutine, t, root *Task) {
 			l.inFlight++
 		}
 	}
-	l.current = t
 	t.state.Store(stateRunning)
 }
 
@@ -283,7 +303,7 @@ func (l *Loop) begin(c *coroutine, t, root *Task) {
 func (l *Loop) start(c *coroutine, t *Task) {
 	root := t
 	if c.outer != nil {
-		root = c.outer.co.root
+		root = c.outer.co.top()
 	}
 	l.begin(c, t, root)
 	c.r.enter()
@@ -295,7 +315,7 @@ func (l *Loop) start(c *coroutine, t *Task) {
 func (l *Loop) resume(c *coroutine, t *Task) {
 	x, r := t.co, c.r
 	x.r = r
-	l.current = t
+	l.cur = x
 	t.state.Store(t.state.Load()&^stateMask | stateRunning)
 	r.enter()
 	x.co.Resume()
@@ -303,7 +323,7 @@ func (l *Loop) resume(c *coroutine, t *Task) {
 		c.pump = false
 		return
 	}
-	l.current = nil
+	l.cur = nil
 	r.reuse(x)
 }
 
@@ -314,7 +334,6 @@ func (l *Loop) finish(t *Task, how How) {
 	if t.counted {
 		l.inFlight--
 	}
-	l.current = nil
 	t.state.Store(endedState)
 	if l.exclusive == t {
 		l.ReleaseExclusive()

@@ -35,7 +35,7 @@ func (l *Loop) Takeover(turn Turn) bool {
 		return false
 	}
 	var chain []*Task
-	for t := l.current; t != nil; t = t.co.outer {
+	for t := l.cur.task; t != nil; t = t.co.outer {
 		t.lost.Store(true)
 		chain = append(chain, t)
 	}
@@ -44,7 +44,7 @@ func (l *Loop) Takeover(turn Turn) bool {
 	for _, t := range chain {
 		l.finish(t, Lost)
 	}
-	l.current = nil
+	l.cur = nil
 	l.pool.wake(l)
 	return true
 }
@@ -61,7 +61,7 @@ func (l *Loop) Look(f func(t *Task)) bool {
 	if !r.pin(l, w) {
 		return false
 	}
-	f(l.current)
+	f(l.cur.task)
 	r.unpin(w)
 	return true
 }

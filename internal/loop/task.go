@@ -118,6 +118,19 @@ func (q *fifo) push(t *Task) {
 	q.in++
 }
 
+// append adds n tasks that are linked in order.
+func (q *fifo) append(first, last *Task, n int) {
+	last.next = nil
+	if q.tail == nil {
+		q.head = first
+	} else {
+		q.tail.next = first
+	}
+	q.tail = last
+	q.n += n
+	q.in += uint32(n)
+}
+
 func (q *fifo) pushFront(t *Task) {
 	t.next = q.head
 	q.head = t

@@ -100,7 +100,7 @@ func (p *Pool) watch() {
 		if !b.r.pin(b.l, b.word) {
 			continue
 		}
-		t := b.l.current
+		t := b.l.cur.task
 		c := t.co
 		b.r.unpin(b.word&^whereMask | inReported)
 		report := BlockedTurn{Task: t, Since: p.Time(b.since)}
