@@ -18,11 +18,11 @@ import (
 
 // inTask runs f in a task of a new worker and returns its error, or its panic
 // as one.
-func (w *world) inTask(f func(t *actors.Task) error) error {
+func (w *world) inTask(f func(t *actors.Task) error, opts ...actors.CallOption) error {
 	w.Helper()
 	pid := w.worker("misused", actors.Options{}, none)
 	defer w.stopped(pid, -1)
-	_, err := result(did(w.root, pid, f))
+	_, err := result(did(w.root, pid, f, opts...))
 	return err
 }
 
@@ -63,6 +63,21 @@ func TestMisuseOtherTask(t *testing.T) {
 			}
 			wantText(w, panicOf(f), "actors: "+what+" called with the Task of the other, which has returned: a Task must not outlive its function")
 		}
+	})
+}
+
+// The Task of the enclosing function is within reach of one that it starts.
+func TestMisuseParentsTask(t *testing.T) {
+	bubble(t, func(w *world) {
+		err := w.inTask(func(outer *actors.Task) error {
+			child := actors.Start(outer, func(*actors.Task) (int, error) { return 0, outer.Sleep(time.Second) })
+			if err := outer.Sleep(time.Second); err != nil { // its own function may
+				return err
+			}
+			_, err := actors.Await(outer, child)
+			return err
+		}, actors.Name("outer"))
+		wantText(w, err, "actors: Sleep called with the Task of outer by a function that it has started: use the function's own Task")
 	})
 }
 

@@ -197,6 +197,9 @@ func (t *Task) current(what string) {
 	t = t.top()
 	switch {
 	case t.lt.Running():
+		if t.lt.Nesting() {
+			panic(fmt.Sprintf("actors: %s called with the Task of %s by a function that it has started: use the function's own Task", what, t.name()))
+		}
 	case t.lt.Lost(), t.once.Load()&isOffLoop != 0: // it has been ended: it gets an error
 	case t.lt.Ended():
 		panic(fmt.Sprintf("actors: %s called with the Task of %s, which has returned: a Task must not outlive its function", what, t.name()))

@@ -99,7 +99,9 @@ func (t *Task) Start(child *Task) bool {
 	}
 	x := r.get()
 	x.r, x.loop, x.first, x.outer = r, l, child, t
+	c.nesting = true
 	x.co.Resume()
+	c.nesting = false
 	if r.lost() {
 		return false
 	}

@@ -28,6 +28,7 @@ type coroutine struct {
 	yields         bool
 
 	inTask   bool // user code of task runs or is suspended on it
+	nesting  bool // a child that task has started runs its first step
 	pump     bool // it runs r's loop
 	idle     bool // it has yielded at its base: can be used again
 	dead     bool // user code ended it by Goexit: to be reaped

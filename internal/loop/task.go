@@ -76,6 +76,10 @@ func (t *Task) Running() bool {
 // Fresh reports whether the task has not started.
 func (t *Task) Fresh() bool { return t.state.Load() == stateNew }
 
+// Nesting reports whether the task, which runs, is waiting in Start for the
+// first step of a child: the child asks, who may have its parent's Task.
+func (t *Task) Nesting() bool { return t.co.nesting }
+
 // Ended reports whether the task has ended.
 func (t *Task) Ended() bool { return t.state.Load() == endedState }
 
