@@ -42,6 +42,7 @@ type Loop struct {
 
 	round  int    // resumptions to come before the next start
 	starts uint32 // from the lane, so far
+	polls  uint32 // of the inbox, so far
 
 	cur       *coroutine // on which a turn runs, or ran last
 	exclusive *Task
@@ -198,13 +199,20 @@ func (l *Loop) collect() {
 // sooner then, and fewer of them are suspended at a time.
 const turnsBetween = 64
 
+// pollEvery is how many turns may pass before the inbox is looked at while
+// there is other work: each look takes its cache line from the senders.
+const pollEvery = 8
+
 // run is the pump: it runs the loop on coroutine c until there is nothing to
 // do, or until c is not the pump any more because a task keeps it or the
 // turn was taken away. After it returns the loop may belong to somebody else.
 func (l *Loop) run(c *coroutine) {
+	lingered := false
 	for {
-		if !l.inbox.empty() {
-			l.collect()
+		if l.polls++; l.polls%pollEvery == 0 || l.ready.head == nil && l.lane.head == nil {
+			if !l.inbox.empty() {
+				l.collect()
+			}
 		}
 		if m := l.control.pop(); m != nil {
 			l.cur = nil // it may serve another loop by now
@@ -256,7 +264,18 @@ func (l *Loop) run(c *coroutine) {
 				return
 			}
 		}
-		if !worked && l.inbox.sleep() {
+		if worked {
+			lingered = false
+			continue
+		}
+		// Once, before the loop goes to sleep: whoever has been answered may
+		// have the next message ready, and need not wake a runner for it.
+		if !lingered {
+			lingered = true
+			runtime.Gosched()
+			continue
+		}
+		if l.inbox.sleep() {
 			return
 		}
 	}
