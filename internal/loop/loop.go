@@ -43,6 +43,8 @@ type Loop struct {
 	round  int    // resumptions to come before the next start
 	starts uint32 // from the lane, so far
 	polls  uint32 // of the inbox, so far
+	sleeps uint32 // so far, about
+	lively bool   // lingering before a sleep has paid
 
 	cur       *coroutine // on which a turn runs, or ran last
 	exclusive *Task
@@ -265,16 +267,20 @@ func (l *Loop) run(c *coroutine) {
 			}
 		}
 		if worked {
+			l.lively = l.lively || lingered
 			lingered = false
 			continue
 		}
 		// Once, before the loop goes to sleep: whoever has been answered may
-		// have the next message ready, and need not wake a runner for it.
-		if !lingered {
+		// have the next message ready, and need not wake a runner for it. Only
+		// where that was so before, or now and then to find out: for one of
+		// many workers that get a message each it would be in vain.
+		if l.sleeps++; !lingered && (l.lively || l.sleeps%16 == 0) {
 			lingered = true
 			runtime.Gosched()
 			continue
 		}
+		l.lively = l.lively && !lingered
 		if l.inbox.sleep() {
 			return
 		}
