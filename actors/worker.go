@@ -6,8 +6,6 @@ import (
 	"reflect"
 
 	"github.com/asynkron/protoactor-go/actor"
-
-	"github.com/protoloop/protoloop/internal/loop"
 )
 
 // Worker is what setup registers handlers and background work with. It
@@ -18,7 +16,7 @@ type Worker struct {
 	actor.Context
 	mb         *mailbox
 	handlers   map[reflect.Type]*handler
-	background []*backgroundTask
+	background []*internalTask
 	onStop     []func(t *Task) error
 	hasMain    bool
 	sealed     bool // setup has returned
@@ -150,53 +148,18 @@ func (w *Worker) OnStop(f func(t *Task) error) {
 	w.onStop = append(w.onStop, f)
 }
 
-// backgroundTask is a Background or a Main.
-type backgroundTask struct {
-	Task
-	what string
-	main bool
-	f    func(t *Task) error
-}
-
-func newBackground(mb *mailbox, name string, f func(t *Task) error, main bool) *backgroundTask {
-	u := &backgroundTask{what: name, main: main, f: f}
-	u.attached, u.lifetime = &mb.view, internal
-	u.lt.Body = u
-	return u
-}
-
-func (u *backgroundTask) label() string     { return u.what }
-func (u *backgroundTask) future() completer { return nil }
-
-func (u *backgroundTask) Run(*loop.Task) {
-	t := &u.Task
-	if !t.begin() {
-		return
-	}
-	defer func() {
-		if p := recover(); p != nil {
-			t.fails(newPanicError(p))
+// newBackground is the task of a Background or a Main.
+func newBackground(mb *mailbox, name string, f func(t *Task) error, main bool) *internalTask {
+	return mb.newInternal(name, func(t *Task) {
+		err := f(t)
+		switch {
+		case t.ended() != nil: // told to end, and did
+		case err != nil:
+			t.fails(fmt.Errorf("actors: %s: %w", name, err))
+		case main:
+			mb.requestStop(mb.opts.StopGrace)
 		}
-	}()
-	u.returned(u.f(t))
-}
-
-func (u *backgroundTask) returned(err error) {
-	t := &u.Task
-	switch {
-	case t.ended() != nil: // told to end, and did
-	case err != nil:
-		t.fails(fmt.Errorf("actors: %s: %w", u.what, err))
-	case u.main:
-		t.mb.requestStop(t.mb.opts.StopGrace)
-	}
-}
-
-func (u *backgroundTask) Done(lt *loop.Task, how loop.How) {
-	if how == loop.Exited {
-		u.fails(fmt.Errorf("actors: %s: %w", u.what, ErrGoexit))
-	}
-	u.Task.Done(lt, how)
+	})
 }
 
 // workerActor is the engine's actor of a worker.
