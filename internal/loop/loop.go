@@ -117,9 +117,6 @@ func (l *Loop) Current() *Task {
 	return nil
 }
 
-// Exclusive is the task that holds the loop for itself. On the loop.
-func (l *Loop) Exclusive() *Task { return l.exclusive }
-
 // Go starts a Free task as soon as the loop is between turns. On the loop.
 func (l *Loop) Go(t *Task) {
 	t.Free = true
@@ -296,9 +293,6 @@ func (l *Loop) mayStart() bool {
 	return !l.hold && l.exclusive == nil && l.lane.head != nil &&
 		(l.cfg.MaxInFlight <= 0 || l.inFlight < l.cfg.MaxInFlight)
 }
-
-// AtMax reports whether MaxInFlight keeps tasks from starting. On the loop.
-func (l *Loop) AtMax() bool { return l.cfg.MaxInFlight > 0 && l.inFlight >= l.cfg.MaxInFlight }
 
 // begin makes t the task of coroutine c; root is the top of its Start parents.
 func (l *Loop) begin(c *coroutine, t, root *Task) {

@@ -96,13 +96,6 @@ func stopAll(c *coroutine) {
 	}
 }
 
-// Loops is the number of loops attached.
-func (p *Pool) Loops() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.loops
-}
-
 // wake gives l, which has become busy, to a runner.
 func (p *Pool) wake(l *Loop) {
 	p.mu.Lock()

@@ -89,9 +89,6 @@ func (t *Task) Suspended() bool {
 	return s != endedState && (s&stateMask == stateParked || s&stateMask == stateWoken)
 }
 
-// Started reports, on the loop, whether the task has had its first turn.
-func (t *Task) Started() bool { return t.started }
-
 // Lost reports whether the task's turn was taken away. It then runs outside
 // of its loop and must not touch the loop's state.
 func (t *Task) Lost() bool { return t.lost.Load() }

@@ -60,9 +60,6 @@ func (l *Loop) RemoveTimer(tm *Timer) {
 	}
 }
 
-// Timers is the number of timers set. On the loop.
-func (l *Loop) Timers() int { return len(l.timers.heap) }
-
 // arm sets the runtime timer for the first timer, unless it fires before.
 func (s *timers) arm() {
 	if len(s.heap) == 0 || s.posted.Load() {
