@@ -12,7 +12,7 @@ import (
 type atomicError = atomic.Pointer[error]
 
 // clock ends tasks whose budget is used up. A timer of the runtime for each
-// would cost 350 ns and 112 bytes, and most are never needed: this one keeps
+// would cost far more, and most are never needed: this one keeps
 // them in a few heaps, each with one runtime timer, and does not take a
 // deadline out when its task ends. The task only marks it, and what is marked
 // is swept out when a heap has doubled. The marks lie side by side, so that a

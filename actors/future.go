@@ -264,7 +264,7 @@ func (c *core) block(ctx context.Context) error {
 		return nil
 	}
 	done := ctx.Done()
-	if done == nil { // a plain receive takes half as long
+	if done == nil { // a plain receive is cheaper than a select
 		<-w.bell
 		c.keepBell(w)
 		return nil
@@ -282,9 +282,8 @@ func (c *core) block(ctx context.Context) error {
 	}
 }
 
-// bell returns a node with a channel, for one wait. They are used again: a
-// new channel for each wait would be a third of its cost. One that may still
-// be rung is not.
+// bell returns a node with a channel, for one wait. They are used again, to
+// save a channel a wait. One that may still be rung is not.
 func (c *core) bell() *node {
 	if p := c.bells(); p != nil {
 		if w, ok := p.Get().(*node); ok {

@@ -42,7 +42,7 @@ type mailbox struct {
 	gate   atomic.Int32
 	counts counts
 	inc    atomic.Pointer[incarnation]
-	stop   atomic.Pointer[core] // completes at the stop event
+	stop   core // completes at the stop event; locked
 
 	current atomic.Pointer[Task] // for own; see taps
 
@@ -61,7 +61,6 @@ type mailbox struct {
 func newMailbox(o Options) *mailbox {
 	mb := &mailbox{opts: o.resolved()}
 	mb.view.mb = mb
-	mb.stop.Store(&core{})
 	mb.loop.Init(mb, loop.Config{MaxInFlight: mb.opts.MaxInFlight, BlockedTurn: mb.opts.BlockedTurn})
 	return mb
 }
@@ -191,7 +190,7 @@ func (t *Task) deadLetter() {
 }
 
 // stopEvent is the future that completes at the stop event.
-func (mb *mailbox) stopEvent() *core { return mb.stop.Load() }
+func (mb *mailbox) stopEvent() *core { return &mb.stop }
 
 // enterTask notes, on the way into a task, whose turn it is.
 func (mb *mailbox) enterTask(t *Task) {

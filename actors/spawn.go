@@ -29,7 +29,12 @@ func Spawn(ctx context.Context, s actor.SpawnerContext, name string, setup func(
 		return nil, fmt.Errorf("actors: spawn %q: %w", name, err)
 	}
 	if t, ok := s.(*Task); ok {
-		_, err = Await(t, ready)
+		// Awaited, not waited for; ctx ends it likewise.
+		either := &Future[struct{}]{}
+		ready.call(&node{f: func() { either.resolve(struct{}{}, ready.err) }})
+		forget := context.AfterFunc(ctx, func() { either.fail(context.Cause(ctx)) })
+		_, err = Await(t, either)
+		forget()
 	} else {
 		_, err = ready.Wait(ctx)
 	}

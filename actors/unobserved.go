@@ -19,7 +19,7 @@ type failureNote struct {
 // watchFailure arranges that a failure nobody looks at is logged when its
 // future is collected, as asyncio does with an exception that was never
 // retrieved. Ends that came from outside (cancel, restart, stop) are no news.
-// The price is on failures only: 400 ns and two allocations.
+// The price is on failures only.
 func watchFailure(c *core, err error) *failureNote {
 	if c.owner == nil || c.owner.attached == nil ||
 		errors.Is(err, ErrCanceled) || errors.Is(err, ErrStopped) || errors.Is(err, ErrStopping) || errors.Is(err, ErrRestarted) {

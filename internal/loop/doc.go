@@ -18,7 +18,7 @@
 // A task that awaits keeps the coroutine it runs on and yields to the root,
 // which goes on with another coroutine as the pump. When what the task awaits
 // is done, somebody calls [Task.Wake], and the pump resumes the task's
-// coroutine, nested in itself. A task started from a task ([Loop.Start]) runs
+// coroutine, nested in itself. A task started from a task ([Task.Start]) runs
 // its first step nested in its parent, on a coroutine of its own.
 //
 // # Ownership

@@ -80,7 +80,8 @@ func (l *Loop) End() {
 // Post queues a task. Any goroutine.
 func (l *Loop) Post(t *Task) { l.push(t) }
 
-// PostControl queues a message to the host, ahead of all tasks. Any goroutine.
+// PostControl queues a message to the host. It goes before all tasks as soon
+// as the loop looks at its inbox, after at most pollEvery turns. Any goroutine.
 func (l *Loop) PostControl(msg any) {
 	l.push(&Task{kind: kindControl, Body: control{msg}})
 }
@@ -297,7 +298,8 @@ func (l *Loop) mayStart() bool {
 // begin makes t the task of coroutine c; root is the top of its Start parents.
 func (l *Loop) begin(c *coroutine, t, root *Task) {
 	t.started = true
-	// Few writes of pointers: while the collector marks, each costs 10 ns.
+	// Few writes of pointers: while the collector marks, each goes through
+	// its write barrier.
 	t.co, c.task, c.inTask = c, t, true
 	if c.loop != l {
 		c.loop = l
