@@ -168,3 +168,25 @@ func TestMisuseSpawnInTask(t *testing.T) {
 		wantErr(w, actors.RequestFuture[int](w.root, actor.NewPID("nonhost", "parent/child"), 1), actors.ErrDeadLetter)
 	})
 }
+
+// The context of a Spawn ends it in a task, too; the task goes on.
+func TestMisuseSpawnInTaskContext(t *testing.T) {
+	bubble(t, func(w *world) {
+		release := make(chan struct{})
+		defer close(release)
+		pid := w.worker("parent", actors.Options{}, none)
+		f := did(w.root, pid, func(t *actors.Task) error {
+			ctx, cancel := context.WithTimeoutCause(context.Background(), time.Second, errors.New("no time"))
+			defer cancel()
+			_, err := actors.Spawn(ctx, t, "child", func(*actors.Worker) error {
+				<-release
+				return nil
+			}, actors.Options{StopGrace: time.Second, BlockedTurn: -1})
+			wantText(w, err, `actors: spawn "child": no time`)
+			return t.Sleep(time.Second)
+		})
+		want(w, f, struct{}{})
+		time.Sleep(2 * time.Second)
+		wantErr(w, actors.RequestFuture[int](w.root, actor.NewPID("nonhost", "parent/child"), 1), actors.ErrDeadLetter)
+	})
+}
