@@ -72,11 +72,7 @@ func (t *Task) Stash() {
 	if o.msg == nil {
 		panic("actors: Stash called in task " + t.name() + ", which has no message")
 	}
-	again := &message{}
-	again.init(t.mb, again, o.msg, o.env)
-	again.asker = o.future()
-	o.first(isStashed) // its answer is left to the next incarnation
-	t.mb.stash = append(t.mb.stash, &again.Task)
+	o.handBack()
 }
 
 // ReenterAfter calls cont in a turn of this worker when f is complete, with

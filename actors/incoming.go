@@ -20,6 +20,8 @@ type message struct {
 	Task
 	asker completer // the future of a request of this process; else nil
 	early bool      // it came before the mailbox knew its system
+	again bool      // another task has had it before: stashed, or to be retried
+	tries int       // how often its handler has panicked
 }
 
 func (u *message) future() completer { return u.asker }
@@ -76,9 +78,44 @@ func (u *message) Run(*loop.Task) {
 	if u.early && u.env != nil {
 		u.know(u.mb.sys.asker(u.env.Sender))
 	}
+	if u.again && u.asker != nil && u.asker.base().done.Load() {
+		t.outcome = outcomeNeverRan
+		t.mb.counts.taken.Add(1)
+		return
+	}
 	if t.begin() {
 		t.mb.receive(t)
 	}
+}
+
+// handBack puts the task's message into the stash: the next incarnation gets
+// it before all else, as if this task had not.
+func (t *Task) handBack() {
+	again := &message{again: true}
+	again.init(t.mb, again, t.msg, t.env)
+	again.asker = t.future()
+	if u, ok := t.lt.Body.(*message); ok {
+		again.tries = u.tries
+	}
+	t.first(isStashed) // its answer is left to the next incarnation
+	t.mb.stash = append(t.mb.stash, &again.Task)
+}
+
+// retry hands back the message whose handler has panicked if the supervisor
+// wants that.
+func (t *Task) retry() bool {
+	tries := 0
+	if u, ok := t.lt.Body.(*message); ok {
+		tries = u.tries
+	}
+	f := t.future()
+	if t.lifetime != offered || t.msg == nil || tries >= t.mb.policy.Retries || t.mb.gate.Load() != gateOpen ||
+		f != nil && f.base().done.Load() || t.once.Load()&(isAnswered|isStashed) != 0 || t.ended() != nil {
+		return false
+	}
+	t.handBack()
+	t.mb.stash[len(t.mb.stash)-1].lt.Body.(*message).tries++
+	return true
 }
 
 // receive hands the message to the actor, through the engine if the user has
@@ -119,7 +156,9 @@ func (t *Task) caughtHandler() {
 	if p := recover(); p != nil {
 		err := newPanicError(p)
 		t.fails(err)
-		t.reply(nil, err)
+		if t.mb.policy.Retries == 0 || !t.retry() {
+			t.reply(nil, err)
+		}
 	}
 }
 
@@ -152,6 +191,8 @@ func (t *Task) Done(_ *loop.Task, how loop.How) {
 func (mb *mailbox) count(t *Task, how loop.How) {
 	c := &mb.counts
 	switch {
+	case t.once.Load()&isStashed != 0: // it is back in the mailbox
+		c.taken.Add(-1)
 	case how == loop.Lost:
 		c.abandoned.Add(1)
 	case t.outcome == outcomeCanceled || t.outcome == outcomeNeverRan:

@@ -63,7 +63,7 @@ func (mb *mailbox) newSetup() *internalTask {
 		if !isWorker || t.failure() != nil {
 			return
 		}
-		made, err := a.runSetup(mb)
+		made, err := a.runSetup(t)
 		if w = made; err != nil {
 			t.fails(fmt.Errorf("actors: setup: %w", err))
 		}
@@ -138,6 +138,8 @@ func (mb *mailbox) runHooks() {
 			m = &actor.Stopping{}
 		}
 		mb.loop.Go(&mb.newLifecycle(m).lt)
+	case l.hold && !l.wantStop && !l.wantRestart:
+		mb.quiesced()
 	default:
 		mb.release()
 	}

@@ -38,6 +38,8 @@ type lifecycle struct {
 	setupOK     bool // … and has succeeded
 	wantStop    bool
 	wantRestart bool
+	hold        bool  // the supervisor will say when to go on
+	quiet       bool  // … and has been told that nothing is left to do
 	reason      error // why the incarnation ends
 
 	// Suspension is counted: the engine's Resume of an earlier restart must
@@ -74,11 +76,23 @@ func (mb *mailbox) Control(m any) {
 		mb.advance()
 	case *actor.Restart:
 		mb.cut(ErrRestarted) // unless it has failed already: a sibling has
-		mb.life.wantRestart = true
+		mb.life.wantRestart, mb.life.hold = true, false
 		mb.advance()
+	case quiesce:
+		if mb.gate.Load() == gateOpen { // else it is about to be gone
+			mb.cut(because(ErrRestarted, m.cause))
+			mb.life.hold = true
+			mb.advance()
+		}
 	case *actor.Terminated:
 		mb.terminated(m)
-	case *actor.Started, *actor.Watch, *actor.Unwatch, *actor.Failure:
+	case *actor.Failure:
+		if s := mb.supervises.Load(); s != nil {
+			(*s).Failure(m)
+			return
+		}
+		mb.frame(m)
+	case *actor.Started, *actor.Watch, *actor.Unwatch:
 		mb.frame(m)
 	case softStop, settled:
 		mb.advance()
@@ -123,7 +137,7 @@ func (mb *mailbox) frame(m any) {
 		mb.logger().Error("actors: panic while the engine handled a lifecycle message", "message", typeOf(m), "panic", err.Value, "stack", string(err.Stack))
 		if _, ok := m.(*actor.Restart); ok {
 			l.phase = phaseRunning
-			mb.failed(err)
+			mb.failed(nil, err)
 		}
 	}
 	if l.sawStop {
@@ -158,12 +172,17 @@ func (mb *mailbox) startIncarnation() {
 	l.incarnation++
 	l.phase, l.reason = phaseSetup, nil
 	l.setupRan, l.setupOK, l.hooksRun, l.endTold = false, false, false, false
-	l.wantRestart = false
+	l.wantRestart, l.quiet = false, false
 	mb.calm()
 	mb.inc.Store(&incarnation{n: l.incarnation})
 	mb.loop.Hold(true)
 	if l.wantStop { // while the engine restarted the actor
 		mb.cut(ErrStopped)
+		mb.advance()
+		return
+	}
+	if l.hold {
+		mb.cut(ErrRestarted)
 		mb.advance()
 		return
 	}
@@ -188,6 +207,9 @@ func (mb *mailbox) setupDone(t *Task) {
 	if l.phase != phaseSetup { // stopped meanwhile
 		return
 	}
+	if mb.super != nil {
+		mb.super.Ready(supervised{mb})
+	}
 	l.phase = phaseRunning
 	for i := len(mb.stash) - 1; i >= 0; i-- {
 		mb.loop.PushFront(&mb.stash[i].lt)
@@ -210,6 +232,7 @@ func (mb *mailbox) cut(cause error) {
 	}
 	l.phase = phaseUnwinding
 	l.reason = cause
+	mb.ending.reached(stageCut)
 	mb.loop.Hold(true)
 	mb.loop.ReleaseExclusive()
 	mb.inc.Load().finish(cause)
@@ -237,6 +260,7 @@ func (mb *mailbox) advance() {
 			l.wantStop = true
 			l.phase = phaseUnwinding
 			l.reason = ErrStopped
+			mb.ending.reached(stageCut)
 			mb.loop.Hold(true)
 			mb.inc.Load().finish(ErrStopped)
 			mb.giveUpAfter(mb.opts.StopGrace)
@@ -244,7 +268,8 @@ func (mb *mailbox) advance() {
 		}
 	case phaseUnwinding:
 		switch {
-		case l.wantStop || l.wantRestart:
+		case l.wantStop || l.wantRestart || l.hold:
+			mb.ending.reached(stageHooks)
 			mb.runHooks()
 		case !l.suspended(): // the supervisor says: go on
 			mb.resume()
@@ -263,6 +288,7 @@ func (mb *mailbox) advance() {
 func (mb *mailbox) release() {
 	l := &mb.life
 	mb.calm()
+	mb.ending.reached(stageRelease)
 	l.phase = phaseReleased
 	if l.wantStop {
 		mb.frame(&actor.Stop{})
@@ -284,7 +310,7 @@ func (mb *mailbox) stopped() {
 		mb.account()
 	})
 	for _, t := range mb.stash {
-		t.refuse(ErrStopping)
+		mb.drop(t, ErrStopping)
 	}
 	mb.stash = nil
 	mb.inc.Load().finish(ErrStopped)
@@ -296,6 +322,7 @@ func (mb *mailbox) stopped() {
 	}
 	mb.sys.remove(mb)
 	mb.loop.End()
+	mb.ending.reached(stageOver)
 	mb.account()
 }
 
@@ -317,6 +344,11 @@ func (mb *mailbox) dropQueued(err error) {
 // in a task. While it ends it is the other way round: the engine's answer to
 // the last child may be that the actor is gone.
 func (mb *mailbox) terminated(m *actor.Terminated) {
+	if s := mb.supervises.Load(); s != nil {
+		mb.frame(m)
+		(*s).Terminated(m.Who)
+		return
+	}
 	u := mb.newLifecycle(m)
 	switch {
 	case mb.life.phase == phaseRunning:

@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/protoloop/protoloop/internal/link"
 	"github.com/protoloop/protoloop/internal/loop"
 	"github.com/protoloop/protoloop/messages"
 )
@@ -56,6 +58,18 @@ type mailbox struct {
 	worker    *Worker // nil while there is none, and for a plain actor
 	stash     []*Task
 	idleTimer idleTimer
+
+	blocked atomic.Pointer[blocked] // the turn that was reported last
+
+	super      link.Supervisor                 // the parent, if it is one; constant once registered
+	policy     link.Policy                     // of super
+	supervises atomic.Pointer[link.Supervisor] // what this actor is to its children, if it is a supervisor
+}
+
+// blocked is a turn that lasts, or has lasted, too long.
+type blocked struct {
+	task  *loop.Task
+	since time.Time
 }
 
 func newMailbox(o Options) *mailbox {
@@ -88,6 +102,7 @@ func (mb *mailbox) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispat
 		mb.sys.exclusive.Add(1) // its queue can be part of a ring
 	}
 	mb.sys.add(mb)
+	mb.beAdopted()
 }
 
 // isWorker reports whether the actor is one of Spawn or Props, and not a
@@ -210,6 +225,7 @@ func (mb *mailbox) logger() *slog.Logger {
 // Blocked is the loop's: a turn lasts too long.
 func (mb *mailbox) Blocked(b loop.BlockedTurn) {
 	mb.counts.blockedTurns.Add(1)
+	mb.blocked.Store(&blocked{b.Task, b.Since})
 	name := "task"
 	if u, ok := b.Task.Body.(body); ok {
 		name = u.task().name()

@@ -13,20 +13,24 @@ func (mb *mailbox) fail(t *Task, err error) {
 		mb.logger().Error("actors: a task failed while the worker ended", "task", t.name(), "error", err)
 		return
 	}
-	mb.logger().Error("actors: the worker failed", "task", t.name(), "error", err, "stack", stackIn(err))
-	mb.failed(err)
+	if err != errReturned {
+		mb.logger().Error("actors: the worker failed", "task", t.name(), "error", err, "stack", stackIn(err))
+	}
+	mb.failed(t, err)
 }
 
 // failed suspends the mailbox, ends what is in flight and asks the supervisor
 // what to do, all before anything else can run.
-func (mb *mailbox) failed(reason error) {
+//
+// t is the task that failed, or nil.
+func (mb *mailbox) failed(t *Task, reason error) {
 	l := &mb.life
 	l.failures++
 	mb.cut(because(ErrRestarted, reason))
 	if mb.gate.Load() != gateOpen {
 		l.wantStop = true // it was about to end anyway
 	} else {
-		mb.escalate(reason)
+		mb.escalate(t, reason)
 	}
 	mb.advance()
 }
@@ -49,7 +53,12 @@ func (mb *mailbox) resume() {
 }
 
 // escalate asks the supervisor. Without a parent the worker decides itself.
-func (mb *mailbox) escalate(reason error) {
+func (mb *mailbox) escalate(t *Task, reason error) {
+	if mb.super != nil {
+		mb.loop.PostControl(&actor.SuspendMailbox{})
+		mb.report(t, reason)
+		return
+	}
 	if mb.raw.Parent() != nil {
 		defer func() { // a strategy runs in the caller when the parent is a guardian
 			if p := recover(); p != nil {
@@ -62,7 +71,7 @@ func (mb *mailbox) escalate(reason error) {
 	}
 	mb.loop.PostControl(&actor.SuspendMailbox{})
 	directive := actor.StopDirective
-	if errors.Is(reason, ErrDoNotRestart) || errors.Is(reason, ErrEscalate) || !mb.life.budget.spend(time.Now()) {
+	if errors.Is(reason, ErrDoNotRestart) || errors.Is(reason, ErrEscalate) || mb.supervises.Load() != nil || !mb.life.budget.spend(time.Now()) {
 		mb.life.wantStop = true
 	} else {
 		directive = actor.RestartDirective

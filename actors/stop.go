@@ -2,12 +2,14 @@ package actors
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/protoloop/protoloop/internal/link"
 	"github.com/protoloop/protoloop/internal/loop"
 	"github.com/protoloop/protoloop/messages"
 )
@@ -66,6 +68,46 @@ type ending struct {
 	deadline time.Time   // when last fires
 	told     []*actor.PID
 	over     bool
+	stages   [stageOver + 1]time.Time // when each was reached, last
+	lost     []link.Abandoned
+}
+
+// stage is a step of a stop, for the report.
+type stage int
+
+const (
+	stageEvent   stage = iota // the stop event is set
+	stageCut                  // nothing is left to do, or the grace is over
+	stageHooks                // the tasks have ended
+	stageRelease              // the hooks have returned
+	stageOver                 // the engine has let go
+)
+
+func (e *ending) reached(s stage) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.stages[s] = time.Now()
+}
+
+// account is the final account and how the stop went, as far as it has.
+func (e *ending) account(mb *mailbox) link.Ended {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	counts := mb.counts.snapshot
+	if e.over {
+		counts = mb.finalCounts
+	}
+	between := func(from, to stage) time.Duration {
+		if e.stages[from].IsZero() || e.stages[to].Before(e.stages[from]) {
+			return 0
+		}
+		return e.stages[to].Sub(e.stages[from])
+	}
+	return link.Ended{
+		Counts: counts(), Abandoned: slices.Clone(e.lost),
+		Drain: between(stageEvent, stageCut), Unwind: between(stageCut, stageHooks),
+		Hooks: between(stageHooks, stageRelease), Release: between(stageRelease, stageOver),
+	}
 }
 
 // tell answers pid when the worker has stopped.
@@ -97,6 +139,12 @@ func (mb *mailbox) tellStopped() {
 	told := e.told
 	e.told = nil
 	e.mu.Unlock()
+	if s := mb.supervises.Load(); s != nil {
+		(*s).Over()
+	}
+	if mb.super != nil {
+		mb.super.Stopped(supervised{mb}, e.account(mb))
+	}
 	for _, pid := range told {
 		mb.sys.as.Root.Send(pid, &messages.Stopped{Counts: mb.finalCounts()})
 	}
@@ -145,6 +193,7 @@ func (mb *mailbox) closeGate() {
 	if !mb.gate.CompareAndSwap(gateOpen, gateStopping) {
 		return
 	}
+	mb.ending.reached(stageEvent)
 	stop := mb.stopEvent()
 	stop.mu.Lock()
 	stop.settle(nil)
@@ -226,6 +275,10 @@ func (mb *mailbox) forced() {
 	mb.cleanups.endAll(because(mb.life.reason, ErrTimeout))
 	if n := mb.offloaded.Swap(0); n > 0 {
 		mb.logger().Error("actors: offloaded functions did not return when their context ended; they are abandoned", "functions", n)
+		e := &mb.ending
+		e.mu.Lock()
+		e.lost = append(e.lost, link.Abandoned{Name: fmt.Sprintf("offloaded functions: %d", n), Since: e.stages[stageCut]})
+		e.mu.Unlock()
 	}
 	mb.advance()
 }
@@ -238,8 +291,17 @@ func (mb *mailbox) abandoned(t *Task) {
 		cause = ErrStopped
 	}
 	t.cancel(cause)
+	stack := t.lt.Stack()
+	e := &mb.ending
+	e.mu.Lock()
+	lost := link.Abandoned{Name: t.name(), Since: e.stages[stageCut], Stack: stack}
+	if b := mb.blocked.Load(); b != nil && b.task == &t.lt {
+		lost.Since = b.since
+	}
+	e.lost = append(e.lost, lost)
+	e.mu.Unlock()
 	mb.logger().Error("actors: a task did not return when it was told to end; it is abandoned, and goes on without its loop",
-		"task", t.name(), "stack", string(t.lt.Stack()))
+		"task", t.name(), "since", lost.Since, "stack", string(stack))
 }
 
 // cleanups are the running Cleanups of a worker.

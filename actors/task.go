@@ -233,7 +233,7 @@ func (t *Task) StopReason() error { return t.top().hookOf() }
 func (t *Task) Exit(reason error) {
 	t.current("Exit")
 	if reason == nil {
-		t.mb.requestStop(t.mb.opts.StopGrace)
+		t.mb.returned(t.top())
 		return
 	}
 	t.top().fails(reason)

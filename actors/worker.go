@@ -15,11 +15,20 @@ import (
 type Worker struct {
 	actor.Context
 	mb         *mailbox
+	task       *Task // setup
 	handlers   map[reflect.Type]*handler
 	background []*internalTask
 	onStop     []func(t *Task) error
 	hasMain    bool
 	sealed     bool // setup has returned
+}
+
+// Task is the task that setup runs in: setup may await, for instance the
+// answer of another actor. Messages to this worker wait meanwhile. It must not
+// be used after setup has returned.
+func (w *Worker) Task() *Task {
+	w.open("Task")
+	return w.task
 }
 
 // handler is what runs for messages of one type.
@@ -157,7 +166,7 @@ func newBackground(mb *mailbox, name string, f func(t *Task) error, main bool) *
 		case err != nil:
 			t.fails(fmt.Errorf("actors: %s: %w", name, err))
 		case main:
-			mb.requestStop(mb.opts.StopGrace)
+			mb.returned(t)
 		}
 	})
 }
@@ -213,11 +222,11 @@ func (a *workerActor) unhandled(t *Task) {
 // runSetup makes the worker of a new incarnation. The loop takes it over when
 // setup has returned: one that was abandoned goes on with a worker that
 // nobody knows.
-func (a *workerActor) runSetup(mb *mailbox) (*Worker, error) {
+func (a *workerActor) runSetup(t *Task) (*Worker, error) {
 	if a.setup == nil {
 		return nil, errors.New("actors: a worker without setup")
 	}
-	w := &Worker{Context: mb.view.actorContext, mb: mb, handlers: map[reflect.Type]*handler{}}
+	w := &Worker{Context: t.mb.view.actorContext, mb: t.mb, task: t, handlers: map[reflect.Type]*handler{}}
 	defer func() { w.sealed = true }()
 	return w, a.setup(w)
 }

@@ -1,0 +1,108 @@
+package actors
+
+import (
+	"errors"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/internal/link"
+)
+
+// supervised is a mailbox as package supervisor sees it.
+type supervised struct{ mb *mailbox }
+
+var _ link.Child = supervised{}
+
+// quiesce is a control message: end what is in flight and hold.
+type quiesce struct{ cause error }
+
+func (s supervised) PID() *actor.PID          { return s.mb.pid }
+func (s supervised) Restart()                 { s.mb.loop.PostControl(&actor.Restart{}) }
+func (s supervised) Quiesce(cause error)      { s.mb.loop.PostControl(quiesce{cause}) }
+func (s supervised) Stop(grace time.Duration) { s.mb.requestStop(grace) }
+func (s supervised) StopGrace() time.Duration { return s.mb.opts.StopGrace }
+
+// Account is the loop's to tell, once it has ended; before that it is the
+// counts alone.
+func (s supervised) Account() link.Ended { return s.mb.ending.account(s.mb) }
+
+func init() {
+	link.Attach = func(ctx actor.Context, make func(before link.Supervisor) link.Supervisor) {
+		mb := systemOf(ctx.ActorSystem()).worker(ctx.Self())
+		var before link.Supervisor
+		if p := mb.supervises.Load(); p != nil {
+			before = *p
+		}
+		s := make(before)
+		mb.supervises.Store(&s)
+	}
+	link.HasLoop = func(sys *actor.ActorSystem, pid *actor.PID) bool {
+		mb, err := systemOf(sys).locate(pid)
+		return err == nil && mb != nil
+	}
+	link.Of = func(sys *actor.ActorSystem, pid *actor.PID) link.Supervisor {
+		if mb := systemOf(sys).worker(pid); mb != nil {
+			if p := mb.supervises.Load(); p != nil {
+				return *p
+			}
+		}
+		return nil
+	}
+}
+
+// beAdopted finds the supervisor that spawns this worker, if one does.
+func (mb *mailbox) beAdopted() {
+	parent := mb.raw.Parent()
+	if parent == nil {
+		return
+	}
+	if s := link.Of(mb.sys.as, parent); s != nil {
+		mb.super = s
+		mb.policy = s.Adopt(supervised{mb})
+	}
+}
+
+// quiesced is told once the incarnation is over and held.
+func (mb *mailbox) quiesced() {
+	l := &mb.life
+	if l.quiet {
+		return
+	}
+	l.quiet = true
+	mb.calm()
+	mb.super.Quiet(supervised{mb})
+}
+
+// errReturned is the failure that is none: a Main that returned nil under a
+// supervisor that restarts it.
+var errReturned = errors.New("its Main has returned")
+
+// returned is the normal end of a Main, or an Exit with a nil reason.
+func (mb *mailbox) returned(t *Task) {
+	if mb.policy.Restart && mb.gate.Load() == gateOpen {
+		t.fails(errReturned)
+		return
+	}
+	mb.requestStop(mb.opts.StopGrace)
+}
+
+// report tells the supervisor of a failure. It takes the place of the engine's
+// way through the parent's strategy.
+func (mb *mailbox) report(t *Task, reason error) {
+	f := link.Failure{Err: reason, Incarnation: mb.life.incarnation}
+	if reason == errReturned {
+		f.Err = nil
+	}
+	if t != nil {
+		f.Task, f.Message = t.name(), t.msg
+		if t.env != nil {
+			f.Sender = t.env.Sender
+		}
+		if t.lifetime == internal {
+			f.Message = nil
+		}
+		f.Retried = t.once.Load()&isStashed != 0
+	}
+	mb.super.Failed(supervised{mb}, f)
+}

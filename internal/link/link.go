@@ -1,0 +1,103 @@
+// Package link joins a supervisor to the mailboxes of its children. It is
+// apart so that neither package actors nor package supervisor has to show the
+// other more than it shows everybody.
+package link
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/messages"
+)
+
+// Supervisor is what the mailboxes tell of their lives. Its methods are called
+// on the loop of the child, or of the supervisor where noted, between turns:
+// they must not block, panic or run user code.
+type Supervisor interface {
+	// Adopt: a child with an event loop is being spawned, and has not begun.
+	// It is called in the supervisor's own Spawn.
+	Adopt(c Child) Policy
+	// Ready: setup of an incarnation has succeeded.
+	Ready(c Child)
+	// Failed: the child has suspended itself and ends what is in flight. It
+	// waits for Restart, Quiesce or Stop.
+	Failed(c Child, f Failure)
+	// Quiet: what Quiesce asked for has come about.
+	Quiet(c Child)
+	// Stopped: the child is gone, and this is its final account.
+	Stopped(c Child, e Ended)
+
+	// Failure: an actor without an event loop has failed and is suspended. On
+	// the supervisor's loop.
+	Failure(f *actor.Failure)
+	// Terminated: the engine has taken the actor off its list of the
+	// supervisor's children. On the supervisor's loop.
+	Terminated(who *actor.PID)
+	// Over: the supervisor's own actor has ended. On its loop.
+	Over()
+}
+
+// Child is a supervised actor with an event loop. Its methods may be called on
+// any goroutine.
+type Child interface {
+	PID() *actor.PID
+	// Restart begins a new incarnation once the old one's tasks have ended.
+	Restart()
+	// Quiesce ends what is in flight, with cause, runs the OnStop hooks and
+	// keeps the queue until Restart or Stop.
+	Quiesce(cause error)
+	// Stop is actors.Stop: a grace that is not positive cuts off at once.
+	Stop(grace time.Duration)
+	// StopGrace is how long the child lets its tasks unwind.
+	StopGrace() time.Duration
+	// Account is as Stopped will tell it, so far.
+	Account() Ended
+}
+
+// Policy is what a child does by itself.
+type Policy struct {
+	// Retries is how often a message whose handler panics is handled anew.
+	Retries int
+	// Restart says that a Main that returns nil is a reason to restart.
+	Restart bool
+}
+
+// Failure is why a child failed.
+type Failure struct {
+	Err         error      // nil: its Main has returned nil
+	Task        string     // that failed
+	Message     any        // it worked on, or nil
+	Sender      *actor.PID // of the message, or nil
+	Incarnation uint64     // that ended
+	Retried     bool       // the message will be handled anew
+}
+
+// Ended is the account of a child, and how its stop went.
+type Ended struct {
+	Counts    *messages.Counts
+	Abandoned []Abandoned
+	Drain     time.Duration // from the stop event until nothing was left to do, or the cut
+	Unwind    time.Duration // from there until the tasks had ended
+	Hooks     time.Duration // OnStop
+	Release   time.Duration // until the engine had let go of it: its own children had stopped
+}
+
+// Abandoned is a task that did not return.
+type Abandoned struct {
+	Name  string
+	Since time.Time // it has been in the same turn, or was told to end
+	Stack []byte
+}
+
+// Attach makes s the supervisor of what is spawned under the worker of ctx, and
+// returns the one that was attached to it before: in an earlier incarnation.
+// Package actors sets it; so does Of.
+var Attach func(ctx actor.Context, s func(before Supervisor) Supervisor)
+
+// HasLoop reports whether the actor of pid, which may be on its way to be
+// spawned, has an event loop.
+var HasLoop func(sys *actor.ActorSystem, pid *actor.PID) bool
+
+// Of returns what is attached to the worker of pid, or nil.
+var Of func(sys *actor.ActorSystem, pid *actor.PID) Supervisor

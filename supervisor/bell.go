@@ -1,0 +1,79 @@
+package supervisor
+
+import (
+	"sync"
+
+	"github.com/protoloop/protoloop/actors"
+)
+
+// bell lets tasks of the supervisor's loop wait for a change. On the loop.
+type bell struct{ p *actors.Promise[struct{}] }
+
+// wait returns after the next raise. The caller looks again at what it waits
+// for.
+func (s *bell) wait(t *actors.Task) error {
+	if s.p == nil {
+		s.p = actors.NewPromise[struct{}]()
+	}
+	_, err := actors.Await(t, s.p.Future())
+	return err
+}
+
+func (s *bell) raise() {
+	if p := s.p; p != nil {
+		s.p = nil
+		p.Resolve(struct{}{})
+	}
+}
+
+// inbox is what others want done on the supervisor's loop.
+type inbox struct {
+	mu    sync.Mutex
+	queue []func(t *actors.Task)
+	more  *actors.Promise[struct{}]
+}
+
+// post queues f. Any goroutine.
+func (b *inbox) post(f func(t *actors.Task)) {
+	b.mu.Lock()
+	b.queue = append(b.queue, f)
+	more := b.more
+	b.more = nil
+	b.mu.Unlock()
+	if more != nil {
+		more.Resolve(struct{}{})
+	}
+}
+
+// take returns all that is there, or what to wait for.
+func (b *inbox) take() ([]func(t *actors.Task), *actors.Future[struct{}]) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if q := b.queue; len(q) > 0 {
+		b.queue = nil
+		return q, nil
+	}
+	b.more = actors.NewPromise[struct{}]()
+	return nil, b.more.Future()
+}
+
+// lock keeps operations on the same children apart. On the loop.
+type lock struct {
+	held bool
+	free bell
+}
+
+func (l *lock) acquire(t *actors.Task) error {
+	for l.held {
+		if err := l.free.wait(t); err != nil {
+			return err
+		}
+	}
+	l.held = true
+	return nil
+}
+
+func (l *lock) release() {
+	l.held = false
+	l.free.raise()
+}

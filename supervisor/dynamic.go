@@ -1,0 +1,148 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+)
+
+// DynamicSpec describes a supervisor of many children of one kind, which come
+// and go (OTP: simple_one_for_one, DynamicSupervisor). The zero value of each
+// field but Name is usable.
+type DynamicSpec struct {
+	// Name is that of the supervisor's actor. For one that is a child, the
+	// child's name counts.
+	Name string
+	// Child is the template of all children: their Name and, unless Start is
+	// given others, their Props are not.
+	Child Child
+	// MaxRestarts within Within, of all children together, are allowed, as in
+	// Spec.
+	MaxRestarts int
+	Within      time.Duration
+	// MaxChildren is how many there may be at a time; 0: no limit.
+	MaxChildren int
+	Logger      *slog.Logger
+	OnEvent     func(Event)
+}
+
+// ErrTooMany: a Dynamic has MaxChildren children.
+var ErrTooMany = errors.New("supervisor: MaxChildren reached")
+
+// Validate reports all mistakes at once, each a [*SpecError].
+func (s DynamicSpec) Validate() error {
+	errs := s.spec().mistakes()
+	template := s.Child
+	template.Name = "template"
+	if template.Props == nil {
+		template.Props = actor.PropsFromFunc(func(actor.Context) {}) // each Start may bring its own
+	}
+	errs = append(errs, template.mistakes(s.Name, "template", Never)...)
+	if s.MaxChildren < 0 {
+		errs = append(errs, &SpecError{s.Name, "", "MaxChildren", fmt.Sprintf("%d is negative", s.MaxChildren)})
+	}
+	return errors.Join(errs...)
+}
+
+func (s DynamicSpec) spec() Spec {
+	return Spec{Name: s.Name, MaxRestarts: s.MaxRestarts, Within: s.Within, Logger: s.Logger, OnEvent: s.OnEvent, dynamic: &s}
+}
+
+// Dynamic is a supervisor of many children of one kind that runs. Each child
+// is restarted, or not, by itself; one that ends for good is forgotten. They
+// are stopped side by side. Its methods may be called on any goroutine, but
+// those that wait not in a task.
+type Dynamic struct{ n *node }
+
+// StartDynamic starts a supervisor without children.
+func StartDynamic(sys *actor.ActorSystem, spec DynamicSpec) (*Dynamic, error) {
+	if err := spec.Validate(); err != nil {
+		return nil, err
+	}
+	n, err := start(sys, spec.spec())
+	if err != nil {
+		return nil, err
+	}
+	return &Dynamic{n}, nil
+}
+
+// DynamicProps are the props of a Dynamic that is another supervisor's child.
+func DynamicProps(spec DynamicSpec) (*actor.Props, error) {
+	if err := spec.Validate(); err != nil {
+		return nil, err
+	}
+	return props(spec.spec(), nil), nil
+}
+
+// Start starts a child and waits until it is up (OTP: start_child). Without a
+// name it gets one; without props those of the template count. If it does not
+// start it is not added. A ctx that ends ends the waiting only.
+func (d *Dynamic) Start(ctx context.Context, name string, props *actor.Props) (*actor.PID, error) {
+	n := d.n
+	spec := n.core.Load().spec.dynamic
+	child := spec.Child
+	child.Name = name
+	if name == "" {
+		child.Name = fmt.Sprintf("$%d", n.unnamed.Add(1))
+	}
+	if props != nil {
+		child.Props = props
+	}
+	if err := errors.Join(child.mistakes(n.pid.Id, child.Name, Never)...); err != nil {
+		return nil, err
+	}
+	return do(ctx, n, "start "+child.Name, func(t *actors.Task, c *core) (*actor.PID, error) {
+		if m := spec.MaxChildren; m > 0 && len(c.kids) >= m {
+			return nil, fmt.Errorf("%w: %d", ErrTooMany, m)
+		}
+		return c.add(t, child)
+	})
+}
+
+// Len is how many children there are.
+func (d *Dynamic) Len() int {
+	d.n.mu.Lock()
+	defer d.n.mu.Unlock()
+	return len(d.n.order)
+}
+
+// PID is that of the supervisor's actor.
+func (d *Dynamic) PID() *actor.PID { return d.n.pid }
+
+// Child returns the PID of a child that has an actor, or nil.
+func (d *Dynamic) Child(name string) *actor.PID { return d.n.child(name) }
+
+// Children returns the children as they are, in the order of their starts. It
+// does not wait for anything.
+func (d *Dynamic) Children() []ChildInfo { return d.n.children() }
+
+// Remove stops a child, waits until it is gone, and forgets it (OTP:
+// terminate_child). Its account stays in the report.
+func (d *Dynamic) Remove(ctx context.Context, name string) error { return d.n.remove(ctx, name) }
+
+// RequestStop is as [Supervisor.RequestStop].
+func (d *Dynamic) RequestStop() *actors.Future[Report] { return d.n.requestStop() }
+
+// Stop is as [Supervisor.Stop], but that all children stop side by side.
+func (d *Dynamic) Stop(ctx context.Context) (Report, error) { return d.n.stopAndWait(ctx) }
+
+// EndGrace is as [Supervisor.EndGrace].
+func (d *Dynamic) EndGrace() { d.n.endGrace() }
+
+// Stopped is closed when the supervisor has ended, whatever for.
+func (d *Dynamic) Stopped() <-chan struct{} { return d.n.done }
+
+// Err is as [Supervisor.Err].
+func (d *Dynamic) Err() error { return d.n.why() }
+
+// Run is as [Supervisor.Run].
+func (d *Dynamic) Run(ctx context.Context, signals ...os.Signal) (Report, error) {
+	return d.n.run(ctx, signals)
+}

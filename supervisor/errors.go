@@ -1,0 +1,77 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+var (
+	// ErrStopping: the supervisor is stopping and starts nothing any more.
+	ErrStopping = errors.New("supervisor: stopping")
+	// ErrUnknownChild: there is no child of that name.
+	ErrUnknownChild = errors.New("supervisor: no such child")
+	// ErrExists: a child of that name is there.
+	ErrExists = errors.New("supervisor: a child of that name exists")
+	// ErrStartTimeout: setup has not ended within StartTimeout.
+	ErrStartTimeout = errors.New("supervisor: setup did not end within StartTimeout")
+	// ErrEnded: the child ended before it was up.
+	ErrEnded = errors.New("supervisor: the child ended while it started")
+	// ErrShutdown is why a supervisor ends whose significant children have.
+	ErrShutdown = errors.New("supervisor: significant children have ended")
+)
+
+// StartError says which child did not start, and why.
+type StartError struct {
+	Supervisor, Child string
+	Err               error
+}
+
+func (e *StartError) Error() string {
+	return fmt.Sprintf("supervisor: %s: child %q did not start: %v", e.Supervisor, e.Child, e.Err)
+}
+
+// Unwrap is why.
+func (e *StartError) Unwrap() error { return e.Err }
+
+// IntensityError ends a supervisor whose children fail too often.
+type IntensityError struct {
+	Supervisor  string
+	Child       string // whose failure was one too many
+	MaxRestarts int
+	Within      time.Duration
+	Err         error // what it failed of
+}
+
+func (e *IntensityError) Error() string {
+	return fmt.Sprintf("supervisor: %s: more than %d restarts within %v; the last to fail was %q: %v",
+		e.Supervisor, e.MaxRestarts, e.Within, e.Child, e.Err)
+}
+
+// Unwrap is what the last child failed of.
+func (e *IntensityError) Unwrap() error { return e.Err }
+
+// EscalateError ends a supervisor because a child has asked for that, by
+// actors.ErrEscalate.
+type EscalateError struct {
+	Supervisor, Child string
+	Err               error
+}
+
+func (e *EscalateError) Error() string {
+	return fmt.Sprintf("supervisor: %s: child %q escalated: %v", e.Supervisor, e.Child, e.Err)
+}
+
+// Unwrap is the child's error.
+func (e *EscalateError) Unwrap() error { return e.Err }
+
+// AbandonedError says that a stop had to leave something behind.
+type AbandonedError struct {
+	// Tasks are the paths of the children, a colon and the task's name.
+	Tasks []string
+}
+
+func (e *AbandonedError) Error() string {
+	return fmt.Sprintf("supervisor: %d abandoned: %s", len(e.Tasks), strings.Join(e.Tasks, ", "))
+}

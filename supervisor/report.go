@@ -1,0 +1,160 @@
+package supervisor
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/protoloop/protoloop/internal/link"
+	"github.com/protoloop/protoloop/messages"
+)
+
+// Counts is an account of work. Once everything has stopped, Offered = Accepted
+// + Refused, Accepted = Finished + Failed + Canceled + Abandoned +
+// DeadLettered + Pending, and Pending is 0.
+type Counts struct {
+	Offered      int64 `json:"offered"`       // sent to a worker
+	Accepted     int64 `json:"accepted"`      // taken into its mailbox
+	Refused      int64 `json:"refused"`       // turned away there: full, or stopping
+	Finished     int64 `json:"finished"`      // returned without an error
+	Failed       int64 `json:"failed"`        // returned an error, or panicked
+	Canceled     int64 `json:"canceled"`      // ended from outside: by its asker, a restart, the end of the grace
+	Abandoned    int64 `json:"abandoned"`     // did not return when it was told to end
+	DeadLettered int64 `json:"dead_lettered"` // one-way messages that nobody could receive
+	Pending      int64 `json:"pending"`       // has not ended
+}
+
+// Agree reports whether the sums hold.
+func (c Counts) Agree() bool {
+	return c.Offered == c.Accepted+c.Refused &&
+		c.Accepted == c.Finished+c.Failed+c.Canceled+c.Abandoned+c.DeadLettered+c.Pending
+}
+
+func (c Counts) plus(d Counts) Counts {
+	return Counts{
+		Offered: c.Offered + d.Offered, Accepted: c.Accepted + d.Accepted, Refused: c.Refused + d.Refused,
+		Finished: c.Finished + d.Finished, Failed: c.Failed + d.Failed, Canceled: c.Canceled + d.Canceled,
+		Abandoned: c.Abandoned + d.Abandoned, DeadLettered: c.DeadLettered + d.DeadLettered, Pending: c.Pending + d.Pending,
+	}
+}
+
+func countsOf(m *messages.Counts) Counts {
+	return Counts{
+		Offered: m.GetOffered(), Accepted: m.GetAccepted(), Refused: m.GetRefused(),
+		Finished: m.GetFinished(), Failed: m.GetFailed(), Canceled: m.GetCanceled(),
+		Abandoned: m.GetAbandoned(), DeadLettered: m.GetDeadLettered(), Pending: m.GetPending(),
+	}
+}
+
+// Report accounts for everything that a supervisor's children had accepted.
+type Report struct {
+	Supervisor string        `json:"supervisor"` // id of its PID
+	Total      Counts        `json:"total"`      // of all children that are counted
+	Children   []ChildReport `json:"children"`   // in the order of the Spec
+	Phases     []Phase       `json:"phases"`     // of the stop as a whole
+}
+
+// ChildReport is a child's part. In that of a supervisor Counts is the sum of
+// its own Children.
+type ChildReport struct {
+	Name string `json:"name"`
+	Kind Kind   `json:"kind"`
+	// Counted: the child has an exact account. A plain actor without an
+	// EventLoop has none; its Counts are zero and in no sum.
+	Counted   bool          `json:"counted"`
+	Counts    Counts        `json:"counts"`
+	Restarts  int           `json:"restarts"`
+	Abandoned []Abandoned   `json:"abandoned,omitempty"`
+	Phases    []Phase       `json:"phases,omitempty"`
+	Children  []ChildReport `json:"children,omitempty"`
+}
+
+// Kind says what a child is.
+type Kind string
+
+// The kinds of children.
+const (
+	KindWorker     Kind = "worker"     // an actor with an event loop
+	KindSupervisor Kind = "supervisor" // of this package
+	KindPlain      Kind = "plain"      // an actor without an event loop
+	KindPast       Kind = "past"       // those that were gone, and forgotten, before the stop
+)
+
+// Abandoned is a task that did not return when it was told to end, or a whole
+// plain actor. Go can end no goroutine: it goes on.
+type Abandoned struct {
+	Name  string    // of the task
+	Since time.Time // it was seen in the same turn, or was told to end
+	Stack []byte    // nil where it could not be taken
+}
+
+// MarshalJSON has the stack as text.
+func (a Abandoned) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Name  string    `json:"name"`
+		Since time.Time `json:"since"`
+		Stack string    `json:"stack,omitempty"`
+	}{a.Name, a.Since, string(a.Stack)})
+}
+
+// Phase is a step of a stop and how long it took.
+//
+// Of a worker: "drain" from the stop event until nothing was left to do or the
+// grace was over, "unwind" until all tasks had ended, "hooks" (OnStop),
+// "release" until its own children had stopped. Of a plain actor and a
+// supervisor: "stop".
+type Phase struct {
+	Name string
+	Took time.Duration
+}
+
+// MarshalJSON has the time in seconds.
+func (p Phase) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Name string  `json:"name"`
+		Took float64 `json:"took_s"`
+	}{p.Name, p.Took.Seconds()})
+}
+
+func abandonedOf(all []link.Abandoned) []Abandoned {
+	var out []Abandoned
+	for _, a := range all {
+		out = append(out, Abandoned(a))
+	}
+	return out
+}
+
+func phasesOf(e link.Ended) []Phase {
+	return []Phase{{"drain", e.Drain}, {"unwind", e.Unwind}, {"hooks", e.Hooks}, {"release", e.Release}}
+}
+
+// add puts a child's part in.
+func (r *Report) add(c ChildReport) {
+	r.Children = append(r.Children, c)
+	if c.Counted {
+		r.Total = r.Total.plus(c.Counts)
+	}
+}
+
+// Err is an [*AbandonedError] if something had to be left behind, and else
+// nil.
+func (r Report) Err() error {
+	var left []string
+	walk("", r.Children, func(path string, c *ChildReport) {
+		for _, a := range c.Abandoned {
+			left = append(left, path+": "+a.Name)
+		}
+	})
+	if left == nil {
+		return nil
+	}
+	return &AbandonedError{left}
+}
+
+// walk visits a tree of reports, parents first.
+func walk(prefix string, all []ChildReport, f func(path string, c *ChildReport)) {
+	for i := range all {
+		c := &all[i]
+		f(prefix+c.Name, c)
+		walk(prefix+c.Name+"/", c.Children, f)
+	}
+}

@@ -1,0 +1,38 @@
+package supervisor
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// ChildInfo is a child as it was at one moment: values only.
+type ChildInfo struct {
+	Name     string
+	PID      *actor.PID // nil while there is no actor
+	Kind     Kind
+	State    string      // "gone", "starting", "up", "failed", "quiet" (at rest before a restart) or "stopping"
+	Since    time.Time   // it is in that state
+	Restarts int         // so far
+	Err      error       // what it failed of last; nil: it never has
+	Children []ChildInfo // of a supervisor
+}
+
+// children is the tree as it is.
+func (n *node) children() []ChildInfo {
+	n.mu.Lock()
+	out := make([]ChildInfo, 0, len(n.order))
+	inner := make([]*node, 0, len(n.order))
+	for _, name := range n.order {
+		e := n.infos[name]
+		out = append(out, e.info)
+		inner = append(inner, e.inner)
+	}
+	n.mu.Unlock()
+	for i, in := range inner {
+		if in != nil {
+			out[i].Children = in.children()
+		}
+	}
+	return out
+}

@@ -1,0 +1,253 @@
+package supervisor
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// Strategy says who restarts when a child fails (OTP: strategy).
+type Strategy int
+
+const (
+	// OneForOne restarts the failed child alone.
+	OneForOne Strategy = iota
+	// OneForAll restarts all children.
+	OneForAll
+	// RestForOne restarts the failed child and those that were started after it.
+	RestForOne
+)
+
+func (s Strategy) String() string { return name(s, "one_for_one", "one_for_all", "rest_for_one") }
+
+// Restart says when a child that has ended is restarted (OTP: restart).
+type Restart int
+
+const (
+	// Permanent children are always restarted.
+	Permanent Restart = iota
+	// Transient ones are restarted if they failed. A Main that returns nil, an
+	// Exit with a nil reason and a stop by somebody else are no failures.
+	Transient
+	// Temporary ones are never restarted, and forgotten when they have ended:
+	// also if a sibling's failure is why.
+	Temporary
+)
+
+func (r Restart) String() string { return name(r, "permanent", "transient", "temporary") }
+
+// AutoShutdown says whether a supervisor ends when significant children have
+// (OTP: auto_shutdown).
+type AutoShutdown int
+
+const (
+	// Never: significant children are an error of the Spec.
+	Never AutoShutdown = iota
+	// AnySignificant: when the first of them has ended by itself.
+	AnySignificant
+	// AllSignificant: when the last of them has.
+	AllSignificant
+)
+
+func (a AutoShutdown) String() string { return name(a, "never", "any_significant", "all_significant") }
+
+func name[T ~int](v T, names ...string) string {
+	if int(v) >= 0 && int(v) < len(names) {
+		return names[v]
+	}
+	return fmt.Sprintf("%d", v)
+}
+
+// Values of Child.Shutdown beside a grace period.
+const (
+	// Abandon tells the child to stop and waits for nothing: a daemon thread.
+	Abandon time.Duration = -1
+	// BrutalKill gives no grace: contexts end at once (OTP: brutal_kill). Go
+	// can kill nothing, so what does not return is abandoned after the child's
+	// StopGrace.
+	BrutalKill time.Duration = 1
+	// NoLimit waits for ever (OTP: infinity). It is the default for a child
+	// that is a supervisor, whose own children have limits.
+	NoLimit time.Duration = math.MaxInt64
+)
+
+// Spec describes a supervisor. The zero value of each field but Name is
+// usable.
+type Spec struct {
+	// Name is that of the supervisor's actor. For one that is a child, the
+	// child's name counts.
+	Name     string
+	Strategy Strategy
+	// MaxRestarts within Within are allowed; with one more the supervisor
+	// stops its children and fails itself (OTP: intensity and period). 0 is 1
+	// restart, negative none at all. A Within of 0 is 5 s.
+	MaxRestarts  int
+	Within       time.Duration
+	AutoShutdown AutoShutdown
+	// Children are started in this order and stopped in the reverse.
+	Children []Child
+	// Logger: the actor system's, if nil; in a tree the parent's.
+	Logger *slog.Logger
+	// OnEvent is called with each event, in order, on a goroutine of its own.
+	// One that panics is logged and not called again. In a tree a supervisor
+	// without one uses its parent's.
+	OnEvent func(Event)
+
+	dynamic *DynamicSpec // of which this is a part
+}
+
+// Child describes a child. The zero value of each field but Name and Props is
+// usable.
+type Child struct {
+	// Name is unique among its siblings. The actor's PID is the supervisor's,
+	// a slash and this name.
+	Name string
+	// Props are of a worker (actors.Props), a supervisor ([Props],
+	// [DynamicProps]), a plain actor on an EventLoop, or any plain actor.
+	Props   *actor.Props
+	Restart Restart
+	// Shutdown is the grace between the stop event and the end of contexts: 0
+	// is 5 s, and for a supervisor NoLimit; or Abandon or BrutalKill.
+	Shutdown time.Duration
+	// StartTimeout is how long setup may take: 0 is 30 s. A supervisor has no
+	// limit: its children have theirs.
+	StartTimeout time.Duration
+	// Backoff is the wait before a restart; zero: at once.
+	Backoff Backoff
+	// OnCrash says what becomes of a message whose handler panicked.
+	OnCrash CrashPolicy
+	// Significant children can end the supervisor, see AutoShutdown. A
+	// Permanent one cannot be significant.
+	Significant bool
+}
+
+// CrashPolicy says what becomes of a message whose handler panicked; zero: its
+// asker gets the panic as an error.
+type CrashPolicy struct {
+	// Retries is how often the message is handled anew, first of all by the
+	// next incarnation, before its asker gets the error. A message that was
+	// answered before the panic is not retried. A plain actor without an
+	// EventLoop has none.
+	Retries int
+	// DeadLetter, if not nil, is called when that is over. It runs as a task of
+	// the supervisor: it must not block.
+	DeadLetter func(Crash)
+}
+
+// Crash is a message whose handler panicked.
+type Crash struct {
+	Supervisor string // id of the supervisor's PID
+	Child      string
+	Message    any
+	Sender     *actor.PID // nil if nobody had asked, or by a future
+	Err        error      // *actors.PanicError
+}
+
+// SpecError is a mistake in a Spec. Those of one Spec are joined
+// ([errors.Join]).
+type SpecError struct {
+	Supervisor, Child string // Child may be empty
+	Field             string
+	Problem           string
+}
+
+// Error names child, field and what is wrong.
+func (e *SpecError) Error() string {
+	where := fmt.Sprintf("supervisor %q", e.Supervisor)
+	if e.Child != "" {
+		where += fmt.Sprintf(", child %q", e.Child)
+	}
+	return fmt.Sprintf("supervisor: %s: %s: %s", where, e.Field, e.Problem)
+}
+
+// Validate reports all mistakes of a Spec at once, each a [*SpecError]. It
+// looks at the Spec alone and starts nothing.
+func (s Spec) Validate() error { return errors.Join(s.mistakes()...) }
+
+func (s Spec) mistakes() []error {
+	var errs []error
+	bad := func(child, field, problem string, args ...any) {
+		errs = append(errs, &SpecError{s.Name, child, field, fmt.Sprintf(problem, args...)})
+	}
+	checkName(s.Name, true, func(p string) { bad("", "Name", "%s", p) })
+	if s.Strategy < OneForOne || s.Strategy > RestForOne {
+		bad("", "Strategy", "%d is none", s.Strategy)
+	}
+	if s.AutoShutdown < Never || s.AutoShutdown > AllSignificant {
+		bad("", "AutoShutdown", "%d is none", s.AutoShutdown)
+	}
+	if s.Within < 0 {
+		bad("", "Within", "%v is negative", s.Within)
+	}
+	seen := map[string]bool{}
+	for i, c := range s.Children {
+		id := cmp.Or(c.Name, fmt.Sprintf("#%d", i))
+		for _, err := range c.mistakes(s.Name, id, s.AutoShutdown) {
+			errs = append(errs, err)
+		}
+		if c.Name != "" && seen[c.Name] {
+			bad(id, "Name", "another child has it")
+		}
+		seen[c.Name] = true
+	}
+	return errs
+}
+
+func checkName(name string, mayBeEmpty bool, bad func(string)) {
+	switch {
+	case name == "" && !mayBeEmpty:
+		bad("missing")
+	case strings.Contains(name, "/"):
+		bad("contains a slash, which separates the names of a path")
+	}
+}
+
+func (c Child) mistakes(supervisor, id string, auto AutoShutdown) []error {
+	var errs []error
+	bad := func(field, problem string, args ...any) {
+		errs = append(errs, &SpecError{supervisor, id, field, fmt.Sprintf(problem, args...)})
+	}
+	checkName(c.Name, false, func(p string) { bad("Name", "%s", p) })
+	if c.Props == nil {
+		bad("Props", "missing")
+	}
+	if c.Restart < Permanent || c.Restart > Temporary {
+		bad("Restart", "%d is none", c.Restart)
+	}
+	if c.Shutdown < Abandon {
+		bad("Shutdown", "%v is negative", c.Shutdown)
+	}
+	if c.StartTimeout < 0 {
+		bad("StartTimeout", "%v is negative", c.StartTimeout)
+	}
+	if c.OnCrash.Retries < 0 {
+		bad("OnCrash.Retries", "%d is negative", c.OnCrash.Retries)
+	}
+	if c.Significant && c.Restart == Permanent {
+		bad("Significant", "a permanent child never ends by itself")
+	}
+	if c.Significant && auto == Never {
+		bad("Significant", "the supervisor's AutoShutdown is Never")
+	}
+	c.Backoff.mistakes(func(field, problem string, args ...any) { bad("Backoff."+field, problem, args...) })
+	return errs
+}
+
+// graceOf is the child's Shutdown with its default.
+func (c Child) graceOf(isSupervisor bool) time.Duration {
+	switch {
+	case c.Shutdown != 0:
+		return c.Shutdown
+	case isSupervisor:
+		return NoLimit
+	}
+	return 5 * time.Second
+}
+
+func (c Child) startTimeout() time.Duration { return cmp.Or(c.StartTimeout, 30*time.Second) }

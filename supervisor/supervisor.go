@@ -1,0 +1,157 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+)
+
+// Supervisor is a supervisor that runs. Its methods may be called on any
+// goroutine, but those that wait not in a task, which would block its worker.
+type Supervisor struct{ n *node }
+
+// Start starts a supervisor and its children, in order, and waits until all
+// of them are up. If one does not start, those that have are stopped in
+// reverse and the error is a [*StartError], which says which and why. Mistakes
+// in the Spec are all in one error: see [Spec.Validate].
+func Start(sys *actor.ActorSystem, spec Spec) (*Supervisor, error) {
+	n, err := start(sys, spec)
+	if err != nil {
+		return nil, err
+	}
+	return &Supervisor{n}, nil
+}
+
+func start(sys *actor.ActorSystem, spec Spec) (*node, error) {
+	if err := spec.Validate(); err != nil {
+		return nil, err
+	}
+	if spec.Name == "" {
+		return nil, &SpecError{spec.Name, "", "Name", "missing"}
+	}
+	made := make(chan *node, 1)
+	if _, err := sys.Root.SpawnNamed(props(spec, made), spec.Name); err != nil {
+		return nil, fmt.Errorf("supervisor: %s: %w", spec.Name, err)
+	}
+	n := <-made
+	<-n.started
+	if n.failed != nil {
+		<-n.done
+		return nil, n.failed
+	}
+	return n, nil
+}
+
+// Props are the props of a supervisor that is another one's child, or any
+// actor's. The Spec is validated here.
+func Props(spec Spec) (*actor.Props, error) {
+	if err := spec.Validate(); err != nil {
+		return nil, err
+	}
+	return props(spec, nil), nil
+}
+
+// ownStopGrace is what a supervisor's own tasks have to end in when its actor
+// is cut off; they run no code of users but OnCrash.DeadLetter.
+const ownStopGrace = time.Minute
+
+func props(spec Spec, made chan<- *node) *actor.Props {
+	return actors.Props(func(w *actors.Worker) error {
+		return setup(w, spec, made)
+	}, actors.EventLoop(actors.Options{StopGrace: ownStopGrace, Logger: spec.Logger}))
+}
+
+// PID is that of the supervisor's actor.
+func (s *Supervisor) PID() *actor.PID { return s.n.pid }
+
+// Child returns the PID of a child that has an actor, or nil; "inner/a" is
+// child a of the child inner, a supervisor. The PID stays the child's when it
+// restarts.
+func (s *Supervisor) Child(path string) *actor.PID { return s.n.child(path) }
+
+// Children returns the children as they are, in the order of their starts,
+// and of those that are supervisors the whole tree. It does not wait for
+// anything.
+func (s *Supervisor) Children() []ChildInfo { return s.n.children() }
+
+// Supervisor returns the child of that path, a Supervisor; nil if there is
+// none.
+func (s *Supervisor) Supervisor(path string) *Supervisor {
+	if n := s.n.inner(path, false); n != nil {
+		return &Supervisor{n}
+	}
+	return nil
+}
+
+// Dynamic returns the child of that path, a [Dynamic]; nil if there is none.
+func (s *Supervisor) Dynamic(path string) *Dynamic {
+	if n := s.n.inner(path, true); n != nil {
+		return &Dynamic{n}
+	}
+	return nil
+}
+
+// Add starts a child after the others and waits until it is up (OTP:
+// start_child). If it does not start it is not added. A ctx that ends ends the
+// waiting only.
+func (s *Supervisor) Add(ctx context.Context, child Child) (*actor.PID, error) {
+	auto := s.n.core.Load().spec.AutoShutdown
+	if err := errors.Join(child.mistakes(s.n.pid.Id, child.Name, auto)...); err != nil {
+		return nil, err
+	}
+	return do(ctx, s.n, "add "+child.Name, func(t *actors.Task, c *core) (*actor.PID, error) { return c.add(t, child) })
+}
+
+// Remove stops a child, waits until it is gone, and forgets it (OTP:
+// terminate_child and delete_child). Its account stays in the report.
+func (s *Supervisor) Remove(ctx context.Context, name string) error { return s.n.remove(ctx, name) }
+
+// Restart restarts a child, as after a failure but without a wait and without
+// taking it from the budget, or starts one that has ended (OTP:
+// restart_child). Siblings are not concerned.
+func (s *Supervisor) Restart(ctx context.Context, name string) error {
+	_, err := do(ctx, s.n, "restart "+name, func(t *actors.Task, c *core) (struct{}, error) {
+		return struct{}{}, c.restartOne(t, name)
+	})
+	return err
+}
+
+// RequestStop sets the stop event and returns at once. The future completes
+// with the report; a task may await it, also one of a child.
+func (s *Supervisor) RequestStop() *actors.Future[Report] { return s.n.requestStop() }
+
+// Stop sets the stop event, waits until all children are gone, and returns the
+// account of their work. One child after the other is stopped, in the reverse
+// order of their starts, each within its Shutdown.
+//
+// It may be called by many and again. A ctx that ends makes it return, with
+// [context.Cause] of it as the only error there is, while the stop goes on.
+// In a task use RequestStop.
+func (s *Supervisor) Stop(ctx context.Context) (Report, error) { return s.n.stopAndWait(ctx) }
+
+// EndGrace ends all grace periods of a stop at once, of this one or the next:
+// contexts end, and what does not return is abandoned.
+func (s *Supervisor) EndGrace() { s.n.endGrace() }
+
+// Stopped is closed when the supervisor has ended, whatever for.
+func (s *Supervisor) Stopped() <-chan struct{} { return s.n.done }
+
+// Err is why the supervisor has ended by itself: an [*IntensityError], an
+// [*EscalateError]. It is nil as long as it runs, and if it was told to stop.
+func (s *Supervisor) Err() error { return s.n.why() }
+
+// Run waits until ctx ends, a signal arrives or the supervisor ends by itself,
+// stops it and returns its report. Without signals it is SIGINT and SIGTERM; a
+// second one ends all grace periods at once. The error is Err: nil unless the
+// supervisor ended by itself.
+//
+// A stop that had to leave something behind is told by [Report.Err].
+func (s *Supervisor) Run(ctx context.Context, signals ...os.Signal) (Report, error) {
+	return s.n.run(ctx, signals)
+}
