@@ -13,7 +13,7 @@ func (mb *mailbox) fail(t *Task, err error) {
 		mb.logger().Error("actors: a task failed while the worker ended", "task", t.name(), "error", err)
 		return
 	}
-	if err != errReturned {
+	if mb.super == nil { // which tells it itself
 		mb.logger().Error("actors: the worker failed", "task", t.name(), "error", err, "stack", stackIn(err))
 	}
 	mb.failed(t, err)

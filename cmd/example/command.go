@@ -21,8 +21,11 @@ type command interface {
 	run(ctx context.Context, stdout, stderr io.Writer) error
 }
 
+// validated is a command whose flags may be in each other's way.
+type validated interface{ check() error }
+
 // commands lists all subcommands; the first is what runs when none is named.
-func commands() []command { return []command{&eager{}} }
+func commands() []command { return []command{&eager{}, &poller{}} }
 
 // parse returns the command that args ask for, with its flags set. The error
 // is flag.ErrHelp if they ask for help.
@@ -42,6 +45,11 @@ func parse(args []string) (command, error) {
 		return nil, err
 	}
 	if flags.NArg() == 0 {
+		if c, ok := cmd.(validated); ok {
+			if err := c.check(); err != nil {
+				return nil, err
+			}
+		}
 		return cmd, nil
 	}
 	if extra := flags.Arg(0); find(all, extra) != nil {
@@ -78,7 +86,8 @@ func usage(w io.Writer) {
 	}
 	fmt.Fprint(w, `
 Ctrl-C stops it at any moment.
-Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C (SIGINT), 143 by SIGTERM.
+Exit codes: 0 done, 1 failed, 2 wrong usage; for eager 130 stopped by Ctrl-C (SIGINT), 143 by SIGTERM; poller is
+done when it was stopped and has left nothing behind.
 `)
 }
 
@@ -104,5 +113,27 @@ func (c *count) Set(s string) error {
 		return fmt.Errorf("must be from %d to %d", c.min, c.max)
 	}
 	*c.n = n
+	return nil
+}
+
+// share is the value of a flag that is a fraction.
+type share struct{ f *float64 }
+
+func (s *share) String() string {
+	if s.f == nil {
+		return ""
+	}
+	return strconv.FormatFloat(*s.f, 'g', -1, 64)
+}
+
+func (s *share) Set(text string) error {
+	f, err := strconv.ParseFloat(text, 64)
+	if errors.Is(err, strconv.ErrSyntax) {
+		return errors.New("not a number")
+	}
+	if err != nil || !(f >= 0 && f <= 0.9) {
+		return errors.New("must be from 0 to 0.9")
+	}
+	*s.f = f
 	return nil
 }

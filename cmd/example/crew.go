@@ -20,11 +20,12 @@ type crew struct {
 	workers []*actor.PID
 }
 
-func newCrew(stderr io.Writer) *crew {
+func newCrew(stderr io.Writer) *crew { return &crew{root: newSystem(stderr).Root} }
+
+func newSystem(stderr io.Writer) *actor.ActorSystem {
 	// The engine logs at level info when it starts: that is not news here.
 	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	sys := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return logger }))
-	return &crew{root: sys.Root}
+	return actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return logger }))
 }
 
 // spawn adds a worker.
