@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -45,10 +46,18 @@ func (c *loopContext) ReenterAfter(f *actor.Future, cont func(res any, err error
 // message in a field that a task whose turn was taken away still writes.
 func (c *loopContext) Receive(env *actor.MessageEnvelope) {
 	t := c.task()
-	if env != t.env { // a middleware may have changed it
+	// A middleware may have changed it. Otherwise nothing is written here: who
+	// looks at a turn from outside reads the task's name.
+	if env != t.env && (t.env != nil || env.Sender != nil || env.Header != nil || !same(env.Message, t.msg)) {
 		t.env, t.msg = env, env.Message
 	}
 	c.mb.handle(t)
+}
+
+// same reports whether a and b are one value, also of a type that cannot be
+// compared.
+func same(a, b any) bool {
+	return *(*[2]unsafe.Pointer)(unsafe.Pointer(&a)) == *(*[2]unsafe.Pointer)(unsafe.Pointer(&b))
 }
 
 // TaskOf returns the Task of the message that a plain actor on an [EventLoop]

@@ -70,6 +70,7 @@ type mailbox struct {
 type blocked struct {
 	task  *loop.Task
 	since time.Time
+	stack []byte
 }
 
 func newMailbox(o Options) *mailbox {
@@ -222,10 +223,16 @@ func (mb *mailbox) logger() *slog.Logger {
 	return cmp.Or(l, mb.sys.as.Logger()).With("worker", mb.pid.Id)
 }
 
+// Depth is the loop's.
+func (mb *mailbox) Depth() (posted, taken int64) {
+	taken = mb.counts.taken.Load()
+	return mb.counts.accepted.Load(), taken
+}
+
 // Blocked is the loop's: a turn lasts too long.
 func (mb *mailbox) Blocked(b loop.BlockedTurn) {
 	mb.counts.blockedTurns.Add(1)
-	mb.blocked.Store(&blocked{b.Task, b.Since})
+	mb.blocked.Store(&blocked{b.Task, b.Since, b.Stack})
 	name := "task"
 	if u, ok := b.Task.Body.(body); ok {
 		name = u.task().name()

@@ -339,12 +339,8 @@ func (c *cleanups) endAll(cause error) {
 
 // status answers a messages.StatusRequest.
 func (mb *mailbox) status() *messages.Status {
-	state := mb.life.phase.String()
-	if mb.gate.Load() == gateStopping && mb.life.phase == phaseRunning {
-		state = "stopping"
-	}
 	return &messages.Status{
-		Worker: mb.pid.String(), State: state, Incarnation: mb.life.incarnation,
+		Worker: mb.pid.String(), State: mb.state(), Incarnation: mb.life.incarnation,
 		Queued: mb.counts.queued(), InFlight: int64(mb.loop.InFlight()), Counts: mb.counts.snapshot(),
 		BlockedTurns: mb.counts.blockedTurns.Load(),
 	}

@@ -17,6 +17,9 @@ type Host interface {
 	// Blocked is called on a goroutine of its own while a turn lasts longer
 	// than Config.BlockedTurn, once a turn.
 	Blocked(b BlockedTurn)
+	// Depth is how many tasks have been posted, and how many of them have left
+	// the queue. Any goroutine.
+	Depth() (posted, taken int64)
 }
 
 // Config of a loop; the zero value is usable.
@@ -55,6 +58,7 @@ type Loop struct {
 	awaited   *coroutine  // list of those whose live tasks have awaited
 
 	timers timers
+	ages   ages // locked
 }
 
 // Init prepares a loop. It is busy, so that posts only queue, until Begin.
@@ -93,7 +97,12 @@ func (l *Loop) push(t *Task) {
 }
 
 // Hold stops tasks from starting, or lets them again. On the loop.
-func (l *Loop) Hold(on bool) { l.hold = on }
+func (l *Loop) Hold(on bool) {
+	l.hold = on
+	if on && l.pool != nil {
+		l.ages.note(l)
+	}
+}
 
 // Live is the number of tasks that have started, or were given to Go, and
 // have not ended. On the loop.

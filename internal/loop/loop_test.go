@@ -29,8 +29,10 @@ type host struct {
 	blocked func(BlockedTurn)
 }
 
-func (h *host) Control(msg any) { h.control(msg) }
-func (h *host) Settled()        {}
+func (h *host) Control(msg any)              { h.control(msg) }
+func (h *host) Settled()                     {}
+func (h *host) Depth() (posted, taken int64) { return 0, 0 }
+
 func (h *host) Blocked(b BlockedTurn) {
 	if h.blocked != nil {
 		h.blocked(b)

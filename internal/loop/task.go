@@ -89,6 +89,12 @@ func (t *Task) Suspended() bool {
 	return s != endedState && (s&stateMask == stateParked || s&stateMask == stateWoken)
 }
 
+// Asleep reports whether the task awaits and nothing has woken it yet.
+func (t *Task) Asleep() bool {
+	s := t.state.Load()
+	return s != endedState && s&stateMask == stateParked
+}
+
 // Lost reports whether the task's turn was taken away. It then runs outside
 // of its loop and must not touch the loop's state.
 func (t *Task) Lost() bool { return t.lost.Load() }

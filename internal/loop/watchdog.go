@@ -81,6 +81,7 @@ func (p *Pool) watch() {
 			continue // known; rearm comes when it ends
 		}
 		again = true
+		l.ages.note(l)
 		if word&whereMask != inUser || r.seen.turn != word {
 			r.seen = sample{word, now}
 			continue

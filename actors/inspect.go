@@ -1,0 +1,183 @@
+package actors
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/internal/loop"
+	"github.com/protoloop/protoloop/messages"
+)
+
+// Snapshot is all workers of an actor system at about one moment: values only.
+type Snapshot struct {
+	At      time.Time
+	Workers []WorkerInfo // by PID
+}
+
+// WorkerInfo is a worker, or a plain actor on an EventLoop.
+type WorkerInfo struct {
+	PID *actor.PID
+	// State is "starting", "setup", "running", "stopping" (the stop event is
+	// set and work goes on), "unwinding", "stop hooks" or "released"; "busy" if
+	// the loop never stood still for a look: then Tasks is empty and
+	// Incarnation 0.
+	State       string
+	Incarnation uint64 // 1 is the first
+	Queued      int64  // messages and submissions that have not started
+	// OldestWait is how long the first of them has been seen to wait: it is
+	// looked for while the worker works, every half BlockedTurn.
+	OldestWait   time.Duration
+	Tasks        []TaskInfo // that have started and not ended: the running one first
+	Exclusive    string     // name of the Exclusive task that holds all others back
+	BlockedTurns int64      // so far
+	Blocked      *BlockedInfo
+	Counts       Counts
+}
+
+// TaskInfo is a task that has started and not ended.
+type TaskInfo struct {
+	Name string // as in logs and reports
+	// State is "running", "awaiting" or "ready": what it awaits is there, and
+	// its turn will come.
+	State string
+	// Awaits is the name of the future that it awaits: of its task, or
+	// "promise", "combination"; empty if it sleeps, or awaits nothing.
+	Awaits string
+	// On is the worker that owes the awaited future; nil if none does.
+	On     *actor.PID
+	Budget time.Duration // that is left; 0: no end
+}
+
+// BlockedInfo is a turn that lasts longer than BlockedTurn.
+type BlockedInfo struct {
+	Task  string
+	Since time.Time
+	Stack []byte // nil if none was taken: there is one a minute
+}
+
+// Counts is a worker's account of the work that was offered to it. At every
+// moment Offered = Accepted + Refused, and Accepted = Finished + Failed +
+// Canceled + Abandoned + DeadLettered + Pending.
+type Counts struct {
+	Offered, Accepted, Refused, Finished, Failed, Canceled, Abandoned, DeadLettered, Pending int64
+}
+
+func countsOf(c *messages.Counts) Counts {
+	return Counts{c.Offered, c.Accepted, c.Refused, c.Finished, c.Failed, c.Canceled, c.Abandoned, c.DeadLettered, c.Pending}
+}
+
+// Inspect shows what the workers of an actor system are doing. It waits for
+// none of them, also not for one that is blocked for good, and takes no turn
+// of theirs.
+func Inspect(sys *actor.ActorSystem) Snapshot {
+	s := systemOf(sys)
+	s.mu.RLock()
+	all := make([]*mailbox, 0, len(s.workers))
+	for _, mb := range s.workers {
+		all = append(all, mb)
+	}
+	s.mu.RUnlock()
+	slices.SortFunc(all, func(a, b *mailbox) int { return cmp.Compare(a.pid.Id, b.pid.Id) })
+	snap := Snapshot{At: time.Now(), Workers: make([]WorkerInfo, len(all))}
+	var seen []*Task
+	for i, mb := range all {
+		snap.Workers[i], seen = mb.inspect(seen[:0])
+	}
+	return snap
+}
+
+// inspect looks at one worker. What the loop owns is copied while it stands
+// still, and read afterwards as far as it is constant or published. seen is
+// space for that.
+func (mb *mailbox) inspect(seen []*Task) (WorkerInfo, []*Task) {
+	w := WorkerInfo{PID: mb.pid, State: "busy"}
+	var running, exclusive *Task
+	stood := mb.loop.Peek(func(cur *loop.Task) {
+		w.State, w.Incarnation = mb.state(), mb.life.incarnation
+		if cur != nil {
+			running = taskOfLoop(cur)
+		}
+		if x := mb.loop.Exclusive(); x != nil {
+			exclusive = taskOfLoop(x)
+		}
+		mb.loop.Suspended(func(lt *loop.Task) {
+			if t := taskOfLoop(lt); t != nil && t != running {
+				seen = append(seen, t)
+			}
+		})
+	})
+	w.Queued, w.OldestWait = mb.counts.queued(), mb.loop.OldestWait()
+	w.Counts = countsOf(mb.counts.snapshot())
+	w.BlockedTurns = mb.counts.blockedTurns.Load()
+	if !stood {
+		return w, seen
+	}
+	w.Tasks = make([]TaskInfo, 0, len(seen)+1)
+	if running != nil {
+		w.Tasks = append(w.Tasks, TaskInfo{Name: running.name(), State: "running", Budget: running.left()})
+		if b := mb.blocked.Load(); b != nil && b.task == &running.lt && b.task.Running() {
+			w.Blocked = &BlockedInfo{running.name(), b.since, b.stack}
+		}
+	}
+	for _, t := range seen {
+		w.Tasks = append(w.Tasks, t.info())
+	}
+	if exclusive != nil {
+		w.Exclusive = exclusive.name()
+	}
+	return w, seen
+}
+
+// state is the worker's, as a word. In Peek or on the loop.
+func (mb *mailbox) state() string {
+	if mb.gate.Load() == gateStopping && mb.life.phase == phaseRunning {
+		return "stopping"
+	}
+	return mb.life.phase.String()
+}
+
+func taskOfLoop(lt *loop.Task) *Task {
+	if b, ok := lt.Body.(body); ok {
+		return b.task()
+	}
+	return nil
+}
+
+// info is a suspended task.
+func (t *Task) info() TaskInfo {
+	i := TaskInfo{Name: t.name(), State: "awaiting", Budget: t.left()}
+	if !t.lt.Asleep() {
+		i.State = "ready"
+	}
+	if c := t.awaits.Load(); c != nil && !c.done.Load() {
+		i.Awaits, i.On = c.describe()
+	}
+	return i
+}
+
+// left is what is left of the task's budget.
+func (t *Task) left() time.Duration {
+	if s := t.ext.Load(); s != nil && t.system() != nil && s.deadline > 0 {
+		return max(1, s.deadline-t.system().pool.Now())
+	}
+	return 0
+}
+
+// describe names a future for whoever looks at somebody that awaits it.
+func (c *core) describe() (name string, on *actor.PID) {
+	switch o := c.owner; {
+	case o != nil && o.lifetime == carrier:
+		return fmt.Sprintf("answer to %s", o.name()), nil
+	case o != nil && o.attached != nil:
+		return o.name(), o.mb.pid
+	case o != nil:
+		return o.name(), nil
+	case c.deps != nil:
+		return "combination", nil
+	}
+	return "promise", nil
+}

@@ -1,0 +1,169 @@
+package actors_test
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actortest"
+)
+
+type (
+	relay struct{ to *actor.PID }
+	nap   time.Duration
+	stick struct{ until chan struct{} }
+)
+
+// inspected is a worker with tasks of all kinds.
+func inspected(w *actors.Worker) error {
+	actors.Handle(w, func(t *actors.Task, m relay) (int, error) { return actors.Ask[int](t, m.to, nap(time.Hour)) })
+	actors.Handle(w, func(t *actors.Task, m nap) (int, error) { return 1, t.Sleep(time.Duration(m)) })
+	actors.Handle(w, func(t *actors.Task, m stick) (int, error) { <-m.until; return 2, nil })
+	actors.Handle(w, func(t *actors.Task, m *actors.Promise[int]) (int, error) { return actors.Await(t, m.Future()) }, actors.Exclusive())
+	return nil
+}
+
+func workerOf(t *testing.T, s actors.Snapshot, pid *actor.PID) actors.WorkerInfo {
+	t.Helper()
+	i := slices.IndexFunc(s.Workers, func(w actors.WorkerInfo) bool { return w.PID.Equal(pid) })
+	if i < 0 {
+		t.Fatalf("no worker %v in %+v", pid, s)
+	}
+	return s.Workers[i]
+}
+
+func TestInspectShowsWhatEachTaskAwaits(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		a := actortest.Spawn(t, sys.Root, "a", inspected, actors.Options{})
+		b := actortest.Spawn(t, sys.Root, "b", inspected, actors.Options{})
+		c := actortest.Spawn(t, sys.Root, "c", inspected, actors.Options{})
+		p := actors.NewPromise[int]()
+		actors.RequestFuture[int](sys.Root, a, relay{b}, actors.Timeout(time.Minute))
+		actors.Submit(sys.Root, b, func(t *actors.Task) (int, error) { return 0, t.Sleep(time.Hour) }, actors.Name("sleeper"))
+		held := actors.RequestFuture[int](sys.Root, c, p)
+		actors.RequestFuture[int](sys.Root, c, nap(1))
+		synctest.Wait()
+		time.Sleep(time.Second)
+
+		s := actors.Inspect(sys)
+		if len(s.Workers) != 3 || !s.At.Equal(time.Now()) {
+			t.Errorf("snapshot %+v", s)
+		}
+		want := actors.TaskInfo{Name: "actors_test.relay", State: "awaiting", Awaits: "actors_test.nap", On: b, Budget: 59 * time.Second}
+		if w := workerOf(t, s, a); len(w.Tasks) != 1 || !sameTask(w.Tasks[0], want) || w.State != "running" || w.Incarnation != 1 {
+			t.Errorf("a is %+v, want %+v", w, want)
+		}
+		w := workerOf(t, s, b)
+		names := []string{}
+		for _, task := range w.Tasks {
+			if task.State != "awaiting" || task.Awaits != "" {
+				t.Errorf("b has %+v", task)
+			}
+			names = append(names, task.Name)
+		}
+		if slices.Sort(names); !slices.Equal(names, []string{"actors_test.nap", "sleeper"}) || w.Counts.Pending != 2 || w.Counts.Accepted != 2 {
+			t.Errorf("b is %+v", w)
+		}
+		w = workerOf(t, s, c)
+		if len(w.Tasks) != 1 || w.Exclusive != "*actors.Promise[int]" || w.Tasks[0].Awaits != "promise" || w.Queued != 1 {
+			t.Errorf("c is %+v", w)
+		}
+		p.Resolve(5)
+		if v, err := held.Wait(t.Context()); v != 5 || err != nil {
+			t.Error(v, err)
+		}
+	})
+}
+
+func sameTask(a, b actors.TaskInfo) bool {
+	on := a.On == b.On || a.On != nil && b.On != nil && a.On.Equal(b.On)
+	a.On, b.On = nil, nil
+	return on && a == b
+}
+
+// TestInspectBlockedTurn looks at a worker that is blocked for good, while it
+// is.
+func TestInspectBlockedTurn(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		pid := actortest.Spawn(t, sys.Root, "stuck", inspected, actors.Options{BlockedTurn: time.Second})
+		until := make(chan struct{})
+		stuck := actors.RequestFuture[int](sys.Root, pid, stick{until})
+		began := time.Now()
+		for range 7 {
+			actors.RequestFuture[int](sys.Root, pid, nap(1))
+		}
+		// In the bubble time stands still while a turn is blocked on a channel
+		// of its own: it is idle, and goes on.
+		time.Sleep(10 * time.Second)
+		w := workerOf(t, actors.Inspect(sys), pid)
+		if w.Queued != 7 || w.OldestWait < 9*time.Second || w.OldestWait > 10*time.Second || w.BlockedTurns != 1 {
+			t.Errorf("the queue: %+v", w)
+		}
+		if len(w.Tasks) != 1 || w.Tasks[0].State != "running" || w.Tasks[0].Name != "actors_test.stick" {
+			t.Errorf("the tasks: %+v", w.Tasks)
+		}
+		b := w.Blocked
+		if b == nil || b.Task != "actors_test.stick" || b.Since.Before(began) || b.Since.After(began.Add(time.Second)) ||
+			!strings.Contains(string(b.Stack), "actors_test.inspected") {
+			t.Fatalf("the blocked turn: %+v", b)
+		}
+		close(until)
+		if v, err := stuck.Wait(t.Context()); v != 2 || err != nil {
+			t.Error(v, err)
+		}
+		synctest.Wait()
+		if w := workerOf(t, actors.Inspect(sys), pid); w.Blocked != nil || w.OldestWait != 0 || w.BlockedTurns != 1 {
+			t.Errorf("afterwards: %+v", w)
+		}
+	})
+}
+
+// TestInspectWhileWorking looks all the time, from several goroutines, while
+// workers start, work, restart and stop.
+func TestInspectWhileWorking(t *testing.T) {
+	sys := actortest.NewSystem(t)
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for {
+				for _, w := range actors.Inspect(sys).Workers {
+					c := w.Counts
+					if c.Offered != c.Accepted+c.Refused || c.Accepted != c.Finished+c.Failed+c.Canceled+c.Abandoned+c.DeadLettered+c.Pending || c.Pending < 0 {
+						t.Errorf("the account does not hold: %+v", c)
+					}
+				}
+				select {
+				case <-done:
+					return
+				default:
+				}
+			}
+		})
+	}
+	for range 20 {
+		a := actortest.Spawn(t, sys.Root, "a", inspected, actors.Options{})
+		b := actortest.Spawn(t, sys.Root, "b", inspected, actors.Options{})
+		var all []*actors.Future[int]
+		for range 200 {
+			all = append(all, actors.RequestFuture[int](sys.Root, a, relay{b}, actors.Timeout(5*time.Millisecond)))
+			all = append(all, actors.RequestFuture[int](sys.Root, b, nap(time.Microsecond)))
+		}
+		for _, f := range all {
+			_, _ = f.Wait(t.Context())
+		}
+		for _, pid := range []*actor.PID{a, b} {
+			if _, err := actors.Stop(sys.Root, pid, time.Second).Wait(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	close(done)
+	wg.Wait()
+}

@@ -1,0 +1,43 @@
+package loop
+
+import "runtime"
+
+// peekTries is how often Peek looks for a moment when nothing changes.
+const peekTries = 200
+
+// Peek calls f, with the task whose turn it is, or nil, while nothing that the loop owns changes: with the loop asleep,
+// or in user code that may be stuck there. It costs the loop no turn; one
+// whose turn ends meanwhile waits for f, which has to be quick and must not
+// change anything. It reports false if there was no such moment: then the loop
+// is busy between turns, or waits for a runner. Any goroutine.
+func (l *Loop) Peek(f func(running *Task)) bool {
+	for range peekTries {
+		if l.inbox.claim() { // as if we ran it
+			f(nil)
+			if !l.inbox.sleep() { // something has come, and nobody was woken for it
+				l.pool.wake(l)
+			}
+			return true
+		}
+		if r := l.runner.Load(); r != nil {
+			if w := r.word.Load(); r.pin(l, w) {
+				f(l.cur.task)
+				r.unpin(w)
+				return true
+			}
+		}
+		runtime.Gosched()
+	}
+	return false
+}
+
+// Suspended calls f for each live task that has awaited. In Peek.
+func (l *Loop) Suspended(f func(*Task)) {
+	for c := l.awaited; c != nil; c = c.next {
+		f(c.task)
+	}
+}
+
+// Exclusive is the task that keeps all others from running, or nil. In Peek or
+// on the loop.
+func (l *Loop) Exclusive() *Task { return l.exclusive }
