@@ -21,7 +21,8 @@ func testPeekCostsNoTurn(t *testing.T) {
 	l.do(func(k *Task) { sleep(k, time.Hour) })
 	l.do(func(*Task) {})
 	synctest.Wait()
-	polls, starts := l.polls, l.starts
+	var polls, starts uint32
+	l.Peek(func(*Task) { polls, starts = l.polls, l.starts })
 	for range 100 {
 		n := 0
 		if !l.Peek(func(running *Task) {
@@ -34,9 +35,11 @@ func testPeekCostsNoTurn(t *testing.T) {
 		}
 	}
 	synctest.Wait()
-	if l.polls != polls || l.starts != starts {
-		t.Errorf("the loop ran: %d polls, %d starts", l.polls-polls, l.starts-starts)
-	}
+	l.Peek(func(*Task) {
+		if l.polls != polls || l.starts != starts {
+			t.Errorf("the loop ran: %d polls, %d starts", l.polls-polls, l.starts-starts)
+		}
+	})
 	time.Sleep(2 * time.Hour)
 	l.PostControl(stopLoop{})
 	synctest.Wait()
@@ -89,7 +92,7 @@ func testOldestWait(t *testing.T) {
 		t.Errorf("the oldest has waited %v", got)
 	}
 	d.taken = 5
-	if got := l.OldestWait(); got > 100*time.Second || got < 50*time.Second {
+	if got := l.OldestWait(); got > 100*time.Second || got < 20*time.Second {
 		t.Errorf("with the first five gone the oldest has waited %v", got)
 	}
 	d.taken = d.posted
