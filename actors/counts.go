@@ -28,6 +28,12 @@ type counts struct {
 // started.
 func (c *counts) queued() int64 { return max(0, c.accepted.Load()-c.taken.Load()) }
 
+// pending is snapshot's Pending.
+func (c *counts) pending() int64 {
+	ended := c.finished.Load() + c.failed.Load() + c.canceled.Load() + c.abandoned.Load() + c.deadLettered.Load()
+	return c.accepted.Load() - ended
+}
+
 // snapshot reads the account so that its sums agree: what has ended is read
 // first, so pending is never negative.
 func (c *counts) snapshot() *messages.Counts {

@@ -55,8 +55,10 @@ func (inc *incarnation) forget(t *Task) {
 // finish ends the incarnation: from now on every await of its tasks returns
 // cause, and their contexts end. Any goroutine.
 func (inc *incarnation) finish(cause error) {
-	first := cause
-	inc.cause.CompareAndSwap(nil, &first)
+	if inc.cause.Load() == nil {
+		first := cause
+		inc.cause.CompareAndSwap(nil, &first)
+	}
 	cause = *inc.cause.Load()
 	// Also if another call has been first: it may not be through yet.
 	inc.mu.Lock()

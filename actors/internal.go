@@ -120,6 +120,7 @@ func (mb *mailbox) runHooks() {
 	switch {
 	case l.setupOK && !l.hooksRun && mb.isWorker() && len(mb.worker.onStop) > 0:
 		l.hooksRun = true
+		mb.giveUpAfter(mb.opts.StopGrace) // unless that runs already
 		hooks := mb.worker.onStop
 		u := mb.newInternal("stop hooks", func(t *Task) {
 			for i := len(hooks) - 1; i >= 0; i-- {
@@ -133,6 +134,7 @@ func (mb *mailbox) runHooks() {
 		mb.loop.Go(&u.lt)
 	case l.setupRan && !l.endTold && (!mb.isWorker() || mb.hooked):
 		l.endTold = true
+		mb.giveUpAfter(mb.opts.StopGrace)
 		var m any = &actor.Restarting{}
 		if l.wantStop {
 			m = &actor.Stopping{}

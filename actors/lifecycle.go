@@ -66,6 +66,12 @@ type (
 	settled       struct{} // the last offloaded function has returned
 )
 
+// What the engine is told; constant.
+var (
+	engineStop    = &actor.Stop{}
+	engineRestart = &actor.Restart{}
+)
+
 // Control is the loop's: a system message, or one of ours.
 func (mb *mailbox) Control(m any) {
 	switch m := m.(type) {
@@ -94,7 +100,11 @@ func (mb *mailbox) Control(m any) {
 		mb.frame(m)
 	case *actor.Started, *actor.Watch, *actor.Unwatch:
 		mb.frame(m)
-	case softStop, settled:
+	case softStop:
+		mb.advance()
+		mb.account()
+		mb.armSoft()
+	case settled:
 		mb.advance()
 		mb.account()
 	case func():
@@ -242,7 +252,9 @@ func (mb *mailbox) cut(cause error) {
 			u.task().cancel(cause)
 		}
 	})
-	mb.giveUpAfter(mb.opts.StopGrace)
+	if mb.loop.Live() > 0 || mb.offloaded.Load() > 0 {
+		mb.giveUpAfter(mb.opts.StopGrace)
+	}
 }
 
 // advance goes on with what is wanted when nothing is in the way.
@@ -263,7 +275,6 @@ func (mb *mailbox) advance() {
 			mb.ending.reached(stageCut)
 			mb.loop.Hold(true)
 			mb.inc.Load().finish(ErrStopped)
-			mb.giveUpAfter(mb.opts.StopGrace)
 			mb.advance()
 		}
 	case phaseUnwinding:
@@ -279,7 +290,7 @@ func (mb *mailbox) advance() {
 	case phaseReleased:
 		if l.wantStop && l.restarting {
 			l.restarting = false
-			mb.frame(&actor.Stop{})
+			mb.frame(engineStop)
 		}
 	}
 }
@@ -291,12 +302,12 @@ func (mb *mailbox) release() {
 	mb.ending.reached(stageRelease)
 	l.phase = phaseReleased
 	if l.wantStop {
-		mb.frame(&actor.Stop{})
+		mb.frame(engineStop)
 		return
 	}
 	l.restarting = true
 	l.wantRestart = false
-	mb.frame(&actor.Restart{})
+	mb.frame(engineRestart)
 }
 
 // stopped is the end: the engine has taken the actor out of its registry.
@@ -329,7 +340,7 @@ func (mb *mailbox) stopped() {
 // account tells the final account when all that was accepted has ended: a
 // sender that found the gate open may still be about to post.
 func (mb *mailbox) account() {
-	if mb.life.phase == phaseStopped && mb.counts.snapshot().Pending == 0 {
+	if mb.life.phase == phaseStopped && mb.counts.pending() == 0 {
 		mb.tellStopped()
 	}
 }

@@ -169,14 +169,28 @@ func (mb *mailbox) requestStop(grace time.Duration) {
 	e := &mb.ending
 	e.mu.Lock()
 	// A later call may shorten the grace, never prolong it.
-	if end := time.Now().Add(grace); !e.over && (e.soft == nil || end.Before(e.softEnd)) {
+	if end := time.Now().Add(grace); !e.over && (e.softEnd.IsZero() || end.Before(e.softEnd)) {
+		e.softEnd = end
 		if e.soft != nil {
 			e.soft.Stop()
+			e.soft = nil
 		}
-		e.soft, e.softEnd = time.AfterFunc(grace, mb.requestHardStop), end
 	}
 	e.mu.Unlock()
-	mb.loop.PostControl(softStop{})
+	// A loop that sleeps sees to it itself: most have nothing left to do.
+	if !mb.loop.PostControl(softStop{}) {
+		mb.armSoft()
+	}
+}
+
+// armSoft lets the grace end, if it is not over yet.
+func (mb *mailbox) armSoft() {
+	e := &mb.ending
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.over && e.soft == nil && !e.softEnd.IsZero() {
+		e.soft = time.AfterFunc(max(time.Until(e.softEnd), 1), mb.requestHardStop)
+	}
 }
 
 // requestHardStop cuts off what runs. Any goroutine.
@@ -185,8 +199,9 @@ func (mb *mailbox) requestHardStop() {
 	if inc := mb.inc.Load(); inc != nil {
 		inc.finish(ErrStopped)
 	}
-	mb.giveUpAfter(mb.opts.StopGrace)
-	mb.loop.PostControl(hardStop{})
+	if !mb.loop.PostControl(hardStop{}) { // see requestStop
+		mb.giveUpAfter(mb.opts.StopGrace)
+	}
 }
 
 func (mb *mailbox) closeGate() {

@@ -85,15 +85,19 @@ func (l *Loop) End() {
 func (l *Loop) Post(t *Task) { l.push(t) }
 
 // PostControl queues a message to the host. It goes before all tasks as soon
-// as the loop looks at its inbox, after at most pollEvery turns. Any goroutine.
-func (l *Loop) PostControl(msg any) {
-	l.push(&Task{kind: kindControl, Body: control{msg}})
+// as the loop looks at its inbox, after at most pollEvery turns. It reports
+// whether the loop was asleep: then nothing runs before it. Any goroutine.
+func (l *Loop) PostControl(msg any) (asleep bool) {
+	c := &control{msg: msg}
+	c.kind, c.Body = kindControl, c
+	return l.push(&c.Task)
 }
 
-func (l *Loop) push(t *Task) {
-	if l.inbox.push(t) {
+func (l *Loop) push(t *Task) (asleep bool) {
+	if asleep = l.inbox.push(t); asleep {
 		l.pool.wake(l)
 	}
+	return asleep
 }
 
 // Hold stops tasks from starting, or lets them again. On the loop.
@@ -225,7 +229,7 @@ func (l *Loop) run(c *coroutine) {
 		}
 		if m := l.control.pop(); m != nil {
 			l.cur = nil // it may serve another loop by now
-			l.host.Control(m.Body.(control).msg)
+			l.host.Control(m.Body.(*control).msg)
 			continue
 		}
 		// Resumptions first, so that few tasks are suspended at a time; but a

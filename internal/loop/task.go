@@ -48,11 +48,17 @@ type Task struct {
 	kind    uint8
 }
 
-// control is the Body of an entry that is a message to the host.
-type control struct{ msg any }
+// control is an entry that is a message to the host.
+type control struct {
+	Task
+	msg any
+}
 
-func (control) Run(*Task)       { panic("loop: a control message is no task") }
-func (control) Done(*Task, How) {}
+// Run is never called.
+func (*control) Run(*Task) { panic("loop: a control message is no task") }
+
+// Done is never called.
+func (*control) Done(*Task, How) {}
 
 // states of a task, the low two bits of state
 const (
