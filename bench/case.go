@@ -51,6 +51,9 @@ func groups() []group {
 		{"one at a time", sequentialCases()},
 		{"64 concurrent askers", askerCases()},
 		{"cost per operation as numbers grow", scaleCases()},
+		{"many futures", gatherCases()},
+		{"supervision", supervisedCases()},
+		{"a look inside", lookCases()},
 	}
 }
 

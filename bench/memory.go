@@ -17,7 +17,9 @@ const memoryRounds = 7
 type memoryCase struct {
 	name, label string
 	n           int
+	group       string
 	once        bool // it takes seconds
+	stop        bool // the time told is that of end
 	// begin begins n, and returns when all of them are suspended. end lets
 	// them go on, waits until they have ended and returns their sum, of 0 to
 	// n-1.
@@ -27,13 +29,14 @@ type memoryCase struct {
 const million = 1_000_000
 
 func memoryCases() []*memoryCase {
-	return []*memoryCase{
-		{"memory/goroutine", "parked goroutine", many, false, parkBare},
-		{"memory/goroutine-chan", "parked goroutine with a channel for its result", many, false, parkWithResult},
-		{"memory/task", "suspended task with its future", many, false, suspend},
-		{"million/goroutine-chan", "1,000,000 goroutines park, go on and end", million, true, parkWithResult},
-		{"million/task", "1,000,000 tasks suspend, resume and end", million, true, suspend},
-	}
+	const title = "memory in use per task while all are suspended"
+	return append([]*memoryCase{
+		{name: "memory/goroutine", label: "parked goroutine", n: many, group: title, begin: parkBare},
+		{name: "memory/goroutine-chan", label: "parked goroutine with a channel for its result", n: many, group: title, begin: parkWithResult},
+		{name: "memory/task", label: "suspended task with its future", n: many, group: title, begin: suspend},
+		{name: "million/goroutine-chan", label: "1,000,000 goroutines park, go on and end", n: million, group: title, once: true, begin: parkWithResult},
+		{name: "million/task", label: "1,000,000 tasks suspend, resume and end", n: million, group: title, once: true, begin: suspend},
+	}, stopCases()...)
 }
 
 func (c *memoryCase) measure(n int) (s sample, err error) {
@@ -59,6 +62,10 @@ func (c *memoryCase) measure(n int) (s sample, err error) {
 		}
 		return n, err
 	})
+	if c.stop {
+		second.Memory = memory / float64(n)
+		return second, err
+	}
 	return sample{
 		Wall:   first.Wall + second.Wall,
 		CPU:    first.CPU + second.CPU,

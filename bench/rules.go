@@ -1,6 +1,9 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // rule is a requirement on a case, or a comparison that requires nothing.
 type rule struct {
@@ -60,7 +63,7 @@ func rules() []rule {
 		{of: "askers/request", against: "askers/engine", as: "Proto.Actor", figure: wall, limit: 1.0 / 3},
 		{of: "askers/request", against: "askers/engine", as: "Proto.Actor", figure: p99, limit: 1, below: true},
 		{of: "askers/chan", against: "askers/engine", as: "Proto.Actor", figure: wall},
-	}, scaleRules()...)
+	}, slices.Concat(scaleRules(), gatherRules(), supervisedRules())...)
 }
 
 func scaleRules() []rule {

@@ -46,11 +46,11 @@ func printTable(w io.Writer, s selection, res results, rounds int) (missed int) 
 			t.row(c.name, c.label, timed(res.figures(c.name)))
 		}
 	}
-	if len(s.memory) > 0 {
-		t.title("memory in use per task while all are suspended")
-		for _, c := range s.memory {
-			t.row(c.name, c.label, c.cells(res.figures(c.name)))
+	for i, c := range s.memory {
+		if i == 0 || c.group != s.memory[i-1].group {
+			t.title(c.group)
 		}
+		t.row(c.name, c.label, c.cells(res.figures(c.name)))
 	}
 	if err := t.Flush(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -131,7 +131,7 @@ func timed(s sample) []string {
 // cells has those of a case that is about memory. Of the cases that are
 // measured once the time is told too; it includes a collection half-way.
 func (c *memoryCase) cells(s sample) []string {
-	if c.once {
+	if c.once || c.stop {
 		return []string{whole(s.Wall), whole(s.CPU), whole(s.Memory), fmt.Sprintf("%.2f", s.Allocs)}
 	}
 	return []string{"", "", whole(s.Memory)}

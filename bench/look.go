@@ -1,0 +1,59 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+)
+
+func lookCases() []*benchCase {
+	const each = many / manyWorkers
+	return []*benchCase{
+		{"inspect/all", fmt.Sprintf("Inspect of %s with %d suspended tasks each", plural(manyWorkers, "worker"), each), 1, inspectAll(each)},
+		{"inspect/one", "Inspect of 1 worker with 1 suspended task", 1, inspectOne},
+	}
+}
+
+// inspectAll looks at workers with some suspended tasks each.
+func inspectAll(each int) func(*env) (run, error) {
+	return func(e *env) (run, error) {
+		pids, err := e.workers(manyWorkers)
+		if err != nil {
+			return nil, err
+		}
+		return e.inspect(pids, each)
+	}
+}
+
+func inspectOne(e *env) (run, error) {
+	pid, err := e.worker("worker")
+	if err != nil {
+		return nil, err
+	}
+	return e.inspect([]*actor.PID{pid}, 1)
+}
+
+func (e *env) inspect(pids []*actor.PID, each int) (run, error) {
+	gate := actors.NewPromise[int]()
+	e.onClose(func() error { gate.Resolve(0); return nil })
+	for _, pid := range pids {
+		if _, err := e.suspendTasks(pid, each, gate.Future()); err != nil {
+			return nil, err
+		}
+	}
+	return func(n int) (int, error) {
+		for range n {
+			s := actors.Inspect(e.sys)
+			tasks := 0
+			for _, w := range s.Workers {
+				tasks += len(w.Tasks)
+			}
+			if len(s.Workers) != len(pids) || tasks != len(pids)*each {
+				return 0, fmt.Errorf("it shows %d workers and %d tasks", len(s.Workers), tasks)
+			}
+		}
+		return 0, nil
+	}, nil
+}

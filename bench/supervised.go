@@ -1,0 +1,180 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/supervisor"
+)
+
+// crash makes an actor panic.
+type crash struct{}
+
+// always is more restarts than there will ever be.
+const always = 1 << 30
+
+func supervisedCases() []*benchCase {
+	return []*benchCase{
+		{"restart/engine", "Proto.Actor: panic, then an answer of the next actor", 10, engineRestart},
+		{"restart/worker", "supervised worker: panic, then an answer of the next incarnation", 10, workerRestart},
+		{"supervised/alone", "RequestFuture burst to a worker", burst, requestBurst(toWorker)},
+		{"supervised/child", "RequestFuture burst to a supervised worker", burst, requestBurst(toSupervised)},
+	}
+}
+
+func supervisedRules() []rule {
+	return []rule{
+		{of: "restart/worker", against: "restart/engine", as: "Proto.Actor", figure: wall, limit: 1.5},
+		{of: "supervised/child", against: "supervised/alone", as: "not supervised", figure: wall, limit: 1.15},
+		{of: "supervised/child", against: "supervised/alone", as: "not supervised", figure: allocsRatio, limit: 1},
+		{of: "stop/workers", against: "stop/actors", as: "Proto.Actor", figure: wall, limit: 2},
+		{of: "stop/suspended", against: "stop/actors", as: "Proto.Actor, per worker", figure: wall, limit: 5},
+		{of: "stop/workers", against: "stop/actors", as: "Proto.Actor", figure: memory},
+	}
+}
+
+// allocsRatio allows that some allocations serve many operations.
+var allocsRatio = figure{"allocs", func(s *sample) float64 { return s.Allocs }, 0.03}
+
+// quiet is for what fails on purpose.
+func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+
+// supervise starts a supervisor of one worker that answers questions.
+func (e *env) supervise() (*actor.PID, error) {
+	s, err := supervisor.Start(e.sys, supervisor.Spec{
+		Name: "supervisor", MaxRestarts: always, Within: time.Second, Logger: quiet(),
+		Children: []supervisor.Child{{Name: "worker", Props: actors.Props(func(w *actors.Worker) error {
+			actors.Handle(w, func(_ *actors.Task, q question) (answer, error) { return answer(q), nil })
+			actors.On(w, func(*actors.Task, crash) error { panic("crash") })
+			return nil
+		})}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	e.onClose(func() error { _, err := s.Stop(e.ctx); return err })
+	return s.Child("worker"), nil
+}
+
+func toSupervised(e *env) (*actor.PID, error) { return e.supervise() }
+
+// engineRestart is the engine's own way: a parent whose strategy restarts.
+func engineRestart(e *env) (run, error) {
+	strategy := actor.NewOneForOneStrategy(always, time.Second, func(any) actor.Directive { return actor.RestartDirective })
+	child := make(chan *actor.PID, 1)
+	parent := e.sys.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+		if _, ok := c.Message().(*actor.Started); ok {
+			child <- c.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+				switch m := c.Message().(type) {
+				case question:
+					c.Respond(answer(m))
+				case crash:
+					panic("crash")
+				}
+			}))
+		}
+	}, actor.WithSupervisor(strategy)))
+	e.onClose(func() error { return e.sys.Root.StopFuture(parent).Wait() })
+	pid := <-child
+	ask := engineAsk(e, pid)
+	return crashing(10, func(i int) (int, error) {
+		e.sys.Root.Send(pid, crash{})
+		return ask(i)
+	}), nil
+}
+
+func workerRestart(e *env) (run, error) {
+	pid, err := e.supervise()
+	if err != nil {
+		return nil, err
+	}
+	ask := requestAsk(e, pid)
+	return crashing(10, func(i int) (int, error) {
+		e.sys.Root.Send(pid, crash{})
+		return ask(i)
+	}), nil
+}
+
+func crashing(batch int, ask func(i int) (int, error)) run {
+	return func(n int) (sum int, err error) {
+		for i := range n {
+			v, err := ask(i % batch)
+			if err != nil {
+				return 0, err
+			}
+			sum += v
+		}
+		return sum, nil
+	}
+}
+
+// stopCases are about the time that it takes to stop many, and the memory of
+// each until then.
+func stopCases() []*memoryCase {
+	const title = "stopping many, per actor (memory while idle)"
+	return []*memoryCase{
+		{name: "stop/actors", label: "Proto.Actor: a parent with 10,000 plain actors", n: manyWorkers, group: title, stop: true, begin: plainActors},
+		{name: "stop/workers", label: "Dynamic with 10,000 idle workers", n: manyWorkers, group: title, stop: true, begin: dynamicWorkers(0)},
+		{name: "stop/suspended", label: "Dynamic with 1,000 workers, 100 suspended tasks each", n: manyWorkers / 10, group: title, stop: true, begin: dynamicWorkers(100)},
+	}
+}
+
+// plainActors are the children of one plain actor.
+func plainActors(e *env, n int) (func() (int, error), error) {
+	spawned := make(chan struct{})
+	parent := e.sys.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+		if _, ok := c.Message().(*actor.Started); ok {
+			props := actor.PropsFromFunc(func(c actor.Context) {
+				if q, ok := c.Message().(question); ok {
+					c.Respond(answer(q))
+				}
+			})
+			for range n {
+				c.Spawn(props)
+			}
+			close(spawned)
+		}
+	}))
+	<-spawned
+	return func() (int, error) {
+		return n * (n - 1) / 2, e.sys.Root.StopFuture(parent).Wait()
+	}, nil
+}
+
+func dynamicWorkers(suspended int) func(e *env, n int) (func() (int, error), error) {
+	return func(e *env, n int) (func() (int, error), error) {
+		d, err := supervisor.StartDynamic(e.sys, supervisor.DynamicSpec{
+			Name: "workers", Logger: quiet(),
+			Child: supervisor.Child{Restart: supervisor.Temporary, Shutdown: supervisor.BrutalKill,
+				Props: actors.Props(func(w *actors.Worker) error {
+					actors.Handle(w, func(_ *actors.Task, q question) (answer, error) { return answer(q), nil })
+					return nil
+				})},
+		})
+		if err != nil {
+			return nil, err
+		}
+		gate := actors.NewPromise[int]()
+		for range n {
+			pid, err := d.Start(e.ctx, "", nil)
+			if err != nil {
+				return nil, err
+			}
+			if _, err := e.suspendTasks(pid, suspended, gate.Future()); err != nil {
+				return nil, err
+			}
+		}
+		return func() (int, error) {
+			r, err := d.Stop(e.ctx)
+			if c := r.Total; err == nil && (c.Canceled != int64(n*suspended) || !c.Agree()) {
+				err = fmt.Errorf("the account is %+v", c)
+			}
+			return n * (n - 1) / 2, err
+		}, nil
+	}
+}
