@@ -1,0 +1,197 @@
+// Package docs_test checks that the pages of this folder are true to the
+// code: each Go snippet is a part of a file that is compiled and run, each
+// name exists, and each link leads somewhere.
+package docs_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/protoloop/protoloop/actors"
+)
+
+// pages are those that this test keeps to the code.
+func pages() []string {
+	return []string{"how-it-works.md", "from-asyncio.md", "from-protoactor.md", "comparison.md", "when-not.md"}
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// A Go snippet is quoted from an example, to the letter, so that it compiles
+// and does what it says.
+func TestSnippetsAreQuoted(t *testing.T) {
+	files, err := filepath.Glob("../actors/example_*_test.go")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no examples: %v", err)
+	}
+	var examples []string
+	for _, f := range files {
+		examples = append(examples, read(t, f))
+	}
+	snippet := regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
+	n := 0
+	for _, page := range pages() {
+		for _, m := range snippet.FindAllStringSubmatch(read(t, page), -1) {
+			n++
+			if !slices.ContainsFunc(examples, func(e string) bool { return strings.Contains(e, "\n"+m[1]) }) {
+				t.Errorf("%s: not in an example:\n%s", page, m[1])
+			}
+		}
+	}
+	if n == 0 {
+		t.Error("no snippets: is the pattern right?")
+	}
+}
+
+// exported returns the names that a package declares, with the fields of its
+// types as Type.Field.
+func exported(t *testing.T, dir string) map[string]bool {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("..", dir, "*.go"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no package in %s: %v", dir, err)
+	}
+	names := map[string]bool{}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range f.Decls {
+			declared(d, names)
+		}
+	}
+	return names
+}
+
+// declared adds what a declaration declares, but for methods.
+func declared(d ast.Decl, names map[string]bool) {
+	switch d := d.(type) {
+	case *ast.FuncDecl:
+		if d.Recv == nil {
+			names[d.Name.Name] = true
+		}
+	case *ast.GenDecl:
+		for _, s := range d.Specs {
+			switch s := s.(type) {
+			case *ast.ValueSpec:
+				for _, n := range s.Names {
+					names[n.Name] = true
+				}
+			case *ast.TypeSpec:
+				names[s.Name.Name] = true
+				if st, ok := s.Type.(*ast.StructType); ok {
+					for _, f := range st.Fields.List {
+						for _, n := range f.Names {
+							names[s.Name.Name+"."+n.Name] = true
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// A name in code, such as `actors.Spawn`, `t.Sleep(d)` or `Options.StopGrace`,
+// exists.
+func TestNamesExist(t *testing.T) {
+	packages := map[string]map[string]bool{
+		"actors":     exported(t, "actors"),
+		"loopsync":   exported(t, "actors/loopsync"),
+		"actortest":  exported(t, "actortest"),
+		"messages":   exported(t, "messages"),
+		"supervisor": exported(t, "supervisor"),
+	}
+	// What the pages call a task, a future and a worker.
+	receivers := map[string]reflect.Type{
+		"t": reflect.TypeFor[*actors.Task](),
+		"f": reflect.TypeFor[*actors.Future[int]](),
+		"w": reflect.TypeFor[*actors.Worker](),
+	}
+	code := regexp.MustCompile("`[^`\n]+`")
+	name := regexp.MustCompile(`\b(\w+)\.([A-Z]\w*)`)
+	sentinel := regexp.MustCompile(`^Err[A-Z]\w*$`)
+	n := 0
+	for _, page := range pages() {
+		for _, span := range code.FindAllString(read(t, page), -1) {
+			if s := strings.Trim(span, "`"); sentinel.MatchString(s) && !packages["actors"][s] {
+				t.Errorf("%s: no %s in actors", page, s)
+			}
+			for _, m := range name.FindAllStringSubmatch(span, -1) {
+				n++
+				switch {
+				case packages[m[1]] != nil && !packages[m[1]][m[2]]:
+					t.Errorf("%s: no %s in package %s", page, m[2], m[1])
+				case m[1] == "Options" && !packages["actors"][m[0]]:
+					t.Errorf("%s: no field %s", page, m[0])
+				case receivers[m[1]] != nil:
+					if _, ok := receivers[m[1]].MethodByName(m[2]); !ok {
+						t.Errorf("%s: %v has no method %s", page, receivers[m[1]], m[2])
+					}
+				}
+			}
+		}
+	}
+	if n < 50 {
+		t.Errorf("only %d names: is the pattern right?", n)
+	}
+}
+
+// A link to a file of the repository leads somewhere, and so does one to a
+// heading.
+func TestLinksLead(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#]*)(#[^)]*)?\)`)
+	for _, page := range pages() {
+		for _, m := range link.FindAllStringSubmatch(prose(t, page), -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			file := filepath.FromSlash(m[1])
+			if file == "" {
+				file = page
+			}
+			if _, err := os.Stat(file); err != nil {
+				t.Errorf("%s: %v", page, err)
+				continue
+			}
+			if anchor := strings.TrimPrefix(m[2], "#"); anchor != "" && !slices.Contains(anchors(prose(t, file)), anchor) {
+				t.Errorf("%s: %s has no heading %s", page, file, anchor)
+			}
+		}
+	}
+}
+
+// prose is a page without its code blocks.
+func prose(t *testing.T, page string) string {
+	t.Helper()
+	return regexp.MustCompile("(?ms)^```.*?^```$").ReplaceAllString(read(t, page), "")
+}
+
+// anchors are the headings of a page as links name them.
+func anchors(page string) (all []string) {
+	for line := range strings.Lines(page) {
+		if h, ok := strings.CutPrefix(line, "#"); ok {
+			h = strings.ToLower(strings.TrimSpace(strings.TrimLeft(h, "#")))
+			all = append(all, strings.ReplaceAll(h, " ", "-"))
+		}
+	}
+	return all
+}
