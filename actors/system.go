@@ -28,7 +28,7 @@ type system struct {
 	replies   replies
 	offloads  offloads
 	bells     sync.Pool    // of nodes; see core.bell
-	unseen    throttle     // of log lines about failures nobody looked at
+	unseen    *throttle    // of log lines about failures nobody looked at
 	exclusive atomic.Int64 // workers that are held by an Exclusive task or at MaxInFlight
 	rings     sync.Mutex   // taken to decide that a ring has closed
 }
@@ -60,7 +60,7 @@ func systemOf(as *actor.ActorSystem) *system {
 	if p, ok := as.ProcessRegistry.GetLocal(replyID); ok {
 		return p.(*replyProcess).sys
 	}
-	s := &system{as: as, pool: loop.NewPool(), token: newToken(), workers: map[string]*mailbox{}}
+	s := &system{as: as, pool: loop.NewPool(), token: newToken(), workers: map[string]*mailbox{}, unseen: &throttle{}}
 	s.clock.init(s.pool)
 	s.replies.init(s)
 	if _, added := as.ProcessRegistry.Add(&replyProcess{sys: s}, replyID); !added {

@@ -1,7 +1,9 @@
 package actors
 
 import (
+	"cmp"
 	"errors"
+	"log/slog"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -13,7 +15,12 @@ type failureNote struct {
 	seen atomic.Bool
 	err  error
 	what string
-	mb   *mailbox
+
+	// Not the mailbox: what it leads to may lead to the future, and then that
+	// is never collected, nor the worker and its actor system.
+	log    *slog.Logger
+	worker string
+	unseen *throttle
 }
 
 // watchFailure arranges that a failure nobody looks at is logged when its
@@ -25,14 +32,15 @@ func watchFailure(c *core, err error) *failureNote {
 		errors.Is(err, ErrCanceled) || errors.Is(err, ErrStopped) || errors.Is(err, ErrStopping) || errors.Is(err, ErrRestarted) {
 		return nil
 	}
-	n := &failureNote{err: err, what: c.owner.name(), mb: c.owner.mb}
+	mb := c.owner.mb
+	n := &failureNote{err: err, what: c.owner.name(), log: cmp.Or(mb.opts.Logger, mb.sys.as.Logger()), worker: mb.pid.Id, unseen: mb.sys.unseen}
 	runtime.AddCleanup(c, (*failureNote).collected, n)
 	return n
 }
 
 func (n *failureNote) collected() {
-	if !n.seen.Load() && n.mb.sys.unseen.allow() {
-		n.mb.logger().Warn("actors: the failure of a future was never looked at", "task", n.what, "error", n.err)
+	if !n.seen.Load() && n.unseen.allow() {
+		n.log.Warn("actors: the failure of a future was never looked at", "worker", n.worker, "task", n.what, "error", n.err)
 	}
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"time"
 
@@ -42,7 +41,13 @@ func supervisedRules() []rule {
 var allocsRatio = figure{"allocs", func(s *sample) float64 { return s.Allocs }, 0.03}
 
 // quiet is for what fails on purpose.
-func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// silent is an actor system that logs nothing: how long it takes to write
+// about a failure is not the question.
+func silent() *actor.ActorSystem {
+	return actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet() }))
+}
 
 // supervise starts a supervisor of one worker that answers questions.
 func (e *env) supervise() (*actor.PID, error) {
@@ -65,6 +70,7 @@ func toSupervised(e *env) (*actor.PID, error) { return e.supervise() }
 
 // engineRestart is the engine's own way: a parent whose strategy restarts.
 func engineRestart(e *env) (run, error) {
+	e.sys = silent() // as ours is
 	strategy := actor.NewOneForOneStrategy(always, time.Second, func(any) actor.Directive { return actor.RestartDirective })
 	child := make(chan *actor.PID, 1)
 	parent := e.sys.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
@@ -89,6 +95,7 @@ func engineRestart(e *env) (run, error) {
 }
 
 func workerRestart(e *env) (run, error) {
+	e.sys = silent()
 	pid, err := e.supervise()
 	if err != nil {
 		return nil, err

@@ -158,19 +158,6 @@ func (l *Loop) DropAll(f func(*Task)) {
 	l.drop = f
 }
 
-// EachLive calls f for each live task that has awaited, and for those whose
-// turn it is. f must not end tasks. On the loop.
-func (l *Loop) EachLive(f func(*Task)) {
-	for c := l.awaited; c != nil; c = c.next {
-		f(c.task)
-	}
-	for t := l.Current(); t != nil; t = t.co.outer {
-		if !t.co.listed {
-			f(t)
-		}
-	}
-}
-
 // ReleaseExclusive lets the other tasks go on although an exclusive one has
 // not ended, so that all can be unwound. On the loop.
 func (l *Loop) ReleaseExclusive() {
@@ -376,33 +363,4 @@ func (l *Loop) finish(t *Task, how How) {
 	if l.live == 0 {
 		l.host.Settled()
 	}
-}
-
-// list notes that c's task has awaited: only such tasks outlive their turn.
-func (l *Loop) list(c *coroutine) {
-	if c.listed {
-		return
-	}
-	c.listed = true
-	c.next = l.awaited
-	if l.awaited != nil {
-		l.awaited.prevC = c
-	}
-	l.awaited = c
-}
-
-func (l *Loop) unlist(c *coroutine) {
-	if !c.listed {
-		return
-	}
-	c.listed = false
-	if c.prevC != nil {
-		c.prevC.next = c.next
-	} else {
-		l.awaited = c.next
-	}
-	if c.next != nil {
-		c.next.prevC = c.prevC
-	}
-	c.prevC, c.next = nil, nil
 }

@@ -1,0 +1,43 @@
+package loop
+
+// EachLive calls f for each live task that has awaited, and for those whose
+// turn it is. f must not end tasks. On the loop.
+func (l *Loop) EachLive(f func(*Task)) {
+	for c := l.awaited; c != nil; c = c.next {
+		f(c.task)
+	}
+	for t := l.Current(); t != nil; t = t.co.outer {
+		if !t.co.listed {
+			f(t)
+		}
+	}
+}
+
+// list notes that c's task has awaited: only such tasks outlive their turn.
+func (l *Loop) list(c *coroutine) {
+	if c.listed {
+		return
+	}
+	c.listed = true
+	c.next = l.awaited
+	if l.awaited != nil {
+		l.awaited.prevC = c
+	}
+	l.awaited = c
+}
+
+func (l *Loop) unlist(c *coroutine) {
+	if !c.listed {
+		return
+	}
+	c.listed = false
+	if c.prevC != nil {
+		c.prevC.next = c.next
+	} else {
+		l.awaited = c.next
+	}
+	if c.next != nil {
+		c.next.prevC = c.prevC
+	}
+	c.prevC, c.next = nil, nil
+}
