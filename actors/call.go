@@ -84,8 +84,24 @@ func Submit[T any](s actor.SenderContext, worker *actor.PID, fn func(t *Task) (T
 }
 
 func (u *submission[T]) submit(mb *mailbox, from *Task, opts []CallOption) {
+	if len(opts) == 0 {
+		if u.bind(from, nil, 0) {
+			mb.offer(&u.Task)
+		}
+		return
+	}
+	u.first(isPosted)
 	if u.bind(from, opts, 0) {
-		mb.offer(&u.Task)
+		mb.offerBounded(&u.Task)
+	}
+}
+
+// offerBounded is offer for a task that may have a deadline.
+func (mb *mailbox) offerBounded(t *Task) {
+	own, when := t.once.Load()&isBudgeted != 0, t.ext.Load().deadline
+	mb.offer(t)
+	if own {
+		mb.expectBy(when)
 	}
 }
 
@@ -166,9 +182,13 @@ func requestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, what
 	if mb != nil && msg != nil && !forMailbox(msg) && plainSender(s, from) {
 		u := newRequest[Resp](msg, len(opts) > 0)
 		u.attach(mb)
-		if u.bind(from, opts, 0) {
-			u.first(isPosted)
+		u.first(isPosted)
+		switch {
+		case !u.bind(from, opts, 0):
+		case len(opts) == 0:
 			mb.offer(&u.Task)
+		default:
+			mb.offerBounded(&u.Task)
 		}
 		return &u.fut
 	}
@@ -241,7 +261,7 @@ func (t *Task) bind(from *Task, opts []CallOption, timeout time.Duration) bool {
 			t.cancel(ErrTimeout)
 			return false
 		}
-		t.system().clock.add(own, t)
+		t.expire(own)
 	}
 	if ctx != nil {
 		stop := context.AfterFunc(ctx, func() { t.cancel(contextCause(ctx)) })

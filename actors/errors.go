@@ -145,7 +145,7 @@ type ReplyTypeError struct {
 
 // Error names both types.
 func (e *ReplyTypeError) Error() string {
-	return fmt.Sprintf("actors: the reply is of type %s, the future wants a %s", e.Got, e.Want)
+	return fmt.Sprintf("actors: the reply is a %s, the future wants a %s", e.Got, e.Want)
 }
 
 // Is matches the coded form that crosses machines.

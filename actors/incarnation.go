@@ -20,6 +20,7 @@ type incarnation struct {
 // leaveOpen keeps a request whose handler has returned: whoever has its
 // sender's PID may answer it for as long as the incarnation lives.
 func (inc *incarnation) leaveOpen(t *Task) {
+	t.inClock()
 	inc.mu.Lock()
 	if inc.open == nil {
 		inc.open = map[*Task]struct{}{}

@@ -97,6 +97,10 @@ func (t *Task) handBack() {
 	if u, ok := t.lt.Body.(*message); ok {
 		again.tries = u.tries
 	}
+	if s := t.ext.Load(); s != nil && s.deadline > 0 {
+		again.scope().deadline = s.deadline
+		t.system().clock.add(s.deadline, &again.Task)
+	}
 	t.first(isStashed) // its answer is left to the next incarnation
 	t.mb.stash = append(t.mb.stash, &again.Task)
 }

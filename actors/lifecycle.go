@@ -316,6 +316,7 @@ func (mb *mailbox) stopped() {
 	l.phase = phaseStopped
 	mb.gate.Store(gateStopped)
 	mb.idleTimer.stop()
+	mb.budgets.stop()
 	mb.loop.DropAll(func(lt *loop.Task) {
 		mb.drop(lt.Body.(body).task(), ErrStopping)
 		mb.account()

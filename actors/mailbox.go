@@ -52,6 +52,7 @@ type mailbox struct {
 	inFlight  inFlight             // locked
 	cleanups  cleanups             // locked
 	ending    ending               // locked
+	budgets   budgets              // locked
 	offloaded atomic.Int64         // functions that run elsewhere for us
 
 	life      lifecycle

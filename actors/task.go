@@ -54,6 +54,7 @@ const (
 	isTold                        // … namely that the task was ended
 	isStashed                     // another task will answer
 	isOffLoop                     // it runs where it cannot await
+	isBudgeted                    // its worker looks after its deadline, and not the clock
 )
 
 // first reports whether this is the first call for what.

@@ -144,6 +144,7 @@ func (t *Task) over() {
 		t.leave(s) // nobody else can know of it any more, nor give it kids
 		return
 	}
+	t.inClock() // for its kids' sake
 	tr.mu.Lock()
 	if tr.over {
 		tr.mu.Unlock()

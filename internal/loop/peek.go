@@ -41,3 +41,20 @@ func (l *Loop) Suspended(f func(*Task)) {
 // Exclusive is the task that keeps all others from running, or nil. In Peek or
 // on the loop.
 func (l *Loop) Exclusive() *Task { return l.exclusive }
+
+// Waiting calls f for each task that has been posted and has not started. In
+// Peek.
+func (l *Loop) Waiting(f func(*Task)) {
+	for t := l.inbox.head.Load(); t != nil && t != idleMark; t = t.next {
+		if t.kind == kindTask && !t.started {
+			f(t)
+		}
+	}
+	for t := l.lane.head; t != nil; t = t.next {
+		f(t)
+	}
+}
+
+// Outer is the task that waits in Start for the first step of t, which runs,
+// or nil. In Peek.
+func (t *Task) Outer() *Task { return t.co.outer }

@@ -1,0 +1,107 @@
+package actors_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actortest"
+)
+
+// TestBudgetsWhereverTheTaskIs lets budgets end while their tasks wait in the
+// queue, run a turn that blocks, await, have returned and left work behind, or
+// are stashed.
+func TestBudgetsWhereverTheTaskIs(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		pid := actortest.Spawn(t, sys.Root, "worker", inspected, actors.Options{BlockedTurn: -1})
+		until := make(chan struct{})
+		began := time.Now()
+		check := func(what string, f *actors.Future[int], after time.Duration) {
+			t.Helper()
+			if _, err := f.Wait(t.Context()); !errors.Is(err, actors.ErrTimeout) || time.Since(began) != after {
+				t.Errorf("%s: %v after %v, want a timeout after %v", what, err, time.Since(began), after)
+			}
+		}
+		awaits := actors.RequestFuture[int](sys.Root, pid, nap(time.Hour), actors.Timeout(4*time.Second))
+		var kid *actors.Future[int]
+		leaves := actors.Submit(sys.Root, pid, func(t *actors.Task) (int, error) {
+			kid = actors.Start(t, func(t *actors.Task) (int, error) { return 0, t.Sleep(time.Hour) })
+			return 7, nil
+		}, actors.Timeout(5*time.Second))
+		synctest.Wait()
+		runs := actors.RequestFuture[int](sys.Root, pid, stick{until}, actors.Timeout(2*time.Second))
+		late := actors.RequestFuture[int](sys.Root, pid, nap(1), actors.Timeout(3*time.Second))
+		early := actors.RequestFuture[int](sys.Root, pid, nap(1), actors.Timeout(time.Second))
+		free := actors.RequestFuture[int](sys.Root, pid, nap(1))
+
+		check("queued, the later one first", early, time.Second)
+		check("in a turn that blocks", runs, 2*time.Second)
+		check("queued", late, 3*time.Second)
+		check("awaiting", awaits, 4*time.Second)
+		if v, err := leaves.Wait(t.Context()); v != 7 || err != nil {
+			t.Error(v, err)
+		}
+		check("what a task has left behind", kid, 5*time.Second)
+		close(until)
+		if v, err := free.Wait(t.Context()); v != 1 || err != nil {
+			t.Error("without a budget:", v, err)
+		}
+	})
+}
+
+// TestBudgetOfAStashedRequest: it goes on where the message waits.
+func TestBudgetOfAStashedRequest(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		pid := actortest.Spawn(t, sys.Root, "worker", func(w *actors.Worker) error {
+			actors.On(w, func(t *actors.Task, _ nap) error { t.Stash(); return nil })
+			return nil
+		}, actors.Options{})
+		began := time.Now()
+		f := actors.RequestFuture[int](sys.Root, pid, nap(1), actors.Timeout(time.Second))
+		if _, err := f.Wait(t.Context()); !errors.Is(err, actors.ErrTimeout) || time.Since(began) != time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+	})
+}
+
+// TestStashedMessagesAreAccountedFor: once, wherever they end.
+func TestStashedMessagesAreAccountedFor(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		lives := 0
+		pid := actortest.Spawn(t, sys.Root, "worker", func(w *actors.Worker) error {
+			lives++
+			actors.Handle(w, func(t *actors.Task, n int) (int, error) {
+				switch {
+				case lives == 1:
+					t.Stash()
+				case lives == 2 && n == 2:
+					t.Stash()
+				}
+				return n, nil
+			})
+			actors.On(w, func(*actors.Task, stick) error { panic("again") })
+			return nil
+		}, actors.Options{})
+		one := actors.RequestFuture[int](sys.Root, pid, 1)
+		two := actors.RequestFuture[int](sys.Root, pid, 2)
+		synctest.Wait()
+		if s := actortest.Status(t, sys.Root, pid); s.Queued != 2 || s.Counts.Pending != 2 || s.Counts.Accepted != 2 {
+			t.Errorf("with both stashed: %v", s)
+		}
+		sys.Root.Send(pid, stick{})
+		if v, err := one.Wait(t.Context()); v != 1 || err != nil {
+			t.Error(v, err)
+		}
+		c := actortest.Stop(t, sys.Root, pid, time.Second)
+		if _, err := two.TryResult(); !errors.Is(err, actors.ErrStopping) {
+			t.Error("still stashed at the stop:", err)
+		}
+		if c.Accepted != 3 || c.Finished != 1 || c.Failed != 1 || c.Canceled != 1 || c.Pending != 0 {
+			t.Errorf("the account: %v", c)
+		}
+	})
+}
