@@ -32,7 +32,7 @@ func Cleanup(t *Task, grace time.Duration, fn func(t *Task) error) error {
 // newCleanup makes a task that uses the coroutine of t and shares its
 // message, but not its end.
 func newCleanup(t *Task, fn func(t *Task) error) *Task {
-	u := &Task{attached: t.attached, lifetime: cleanup, inc: &incarnation{n: t.inc.n}}
+	u := &Task{attached: t.attached, lifetime: cleanup, inc: &incarnation{n: t.inc.n, actor: t.inc.actor}}
 	s := u.scope()
 	s.set().view = t.top()
 	u.lt.Body = &cleanupBody{u, fn}

@@ -5,11 +5,14 @@ import (
 	"maps"
 	"slices"
 	"sync"
+
+	"github.com/asynkron/protoactor-go/actor"
 )
 
 // incarnation is one life of a worker, from one start to the next.
 type incarnation struct {
 	n     uint64
+	actor actor.Actor // the engine's, which is not to be asked for it while an abandoned turn may run
 	cause atomicError // why it has been ended
 
 	mu   sync.Mutex

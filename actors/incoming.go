@@ -146,10 +146,14 @@ func (mb *mailbox) receive(t *Task) {
 // handle is the end of the engine's path, and all of ours.
 func (mb *mailbox) handle(t *Task) {
 	t.handling = true
-	if a, ok := mb.raw.Actor().(*workerActor); ok {
+	inc := t.inc
+	if inc == nil { // Stopped, which is no turn
+		inc = mb.inc.Load()
+	}
+	if a, ok := inc.actor.(*workerActor); ok {
 		a.receive(t)
 	} else {
-		mb.raw.Actor().Receive(mb.view.actorContext)
+		inc.actor.Receive(mb.view.actorContext)
 	}
 	if auto, ok := t.msg.(actor.AutoRespond); ok {
 		t.Respond(auto.GetAutoResponse(mb.view.actorContext))

@@ -184,7 +184,7 @@ func (mb *mailbox) startIncarnation() {
 	l.setupRan, l.setupOK, l.hooksRun, l.endTold = false, false, false, false
 	l.wantRestart, l.quiet = false, false
 	mb.calm()
-	mb.inc.Store(&incarnation{n: l.incarnation})
+	mb.inc.Store(&incarnation{n: l.incarnation, actor: mb.raw.Actor()})
 	mb.loop.Hold(true)
 	if l.wantStop { // while the engine restarted the actor
 		mb.cut(ErrStopped)

@@ -39,6 +39,7 @@ type mailbox struct {
 	pid        *actor.PID
 	hooked     bool // the user has middleware or decorators: messages go through the engine
 	sends      bool // … sender middleware
+	ours       bool // see isWorker
 	taps       bool // somebody may ask own for the current task
 
 	gate   atomic.Int32
@@ -92,12 +93,13 @@ func (mb *mailbox) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispat
 	mb.raw = invoker.(actor.Context)
 	mb.pid = mb.raw.Self()
 	mb.sys = systemOf(mb.raw.ActorSystem())
+	_, mb.ours = mb.raw.Actor().(*workerActor)
 	props := inspectProps(mb.raw)
 	mb.hooked, mb.sends = props.hooked, props.sender
 	mb.taps = !mb.isWorker() || props.hooked || props.sender
 	mb.own = &loopContext{Context: mb.raw, mb: mb}
 	mb.view.actorContext = mb.own
-	mb.inc.Store(&incarnation{})
+	mb.inc.Store(&incarnation{actor: mb.raw.Actor()})
 	mb.registered.Store(true)
 	mb.idleTimer.mb = mb
 	if mb.opts.MaxInFlight > 0 {
@@ -110,8 +112,7 @@ func (mb *mailbox) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispat
 // isWorker reports whether the actor is one of Spawn or Props, and not a
 // plain one on an EventLoop.
 func (mb *mailbox) isWorker() bool {
-	_, ok := mb.raw.Actor().(*workerActor)
-	return ok
+	return mb.ours
 }
 
 // Start is the engine's: Started has been posted.

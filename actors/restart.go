@@ -42,7 +42,7 @@ func (l *lifecycle) suspended() bool { return l.failures > l.resolved }
 func (mb *mailbox) resume() {
 	l := &mb.life
 	mb.calm()
-	mb.inc.Store(&incarnation{n: l.incarnation})
+	mb.inc.Store(&incarnation{n: l.incarnation, actor: mb.raw.Actor()})
 	if l.setupOK {
 		l.phase = phaseRunning
 		mb.loop.Hold(false)

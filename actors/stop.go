@@ -196,10 +196,12 @@ func (mb *mailbox) armSoft() {
 // requestHardStop cuts off what runs. Any goroutine.
 func (mb *mailbox) requestHardStop() {
 	mb.closeGate()
+	// Posted first, so that nothing begins that would be ended at once.
+	asleep := mb.loop.PostControl(hardStop{})
 	if inc := mb.inc.Load(); inc != nil {
 		inc.finish(ErrStopped)
 	}
-	if !mb.loop.PostControl(hardStop{}) { // see requestStop
+	if !asleep { // see requestStop
 		mb.giveUpAfter(mb.opts.StopGrace)
 	}
 }

@@ -19,9 +19,23 @@ type quiesce struct{ cause error }
 
 func (s supervised) PID() *actor.PID          { return s.mb.pid }
 func (s supervised) Restart()                 { s.mb.loop.PostControl(&actor.Restart{}) }
-func (s supervised) Quiesce(cause error)      { s.mb.loop.PostControl(quiesce{cause}) }
 func (s supervised) Stop(grace time.Duration) { s.mb.requestStop(grace) }
 func (s supervised) StopGrace() time.Duration { return s.mb.opts.StopGrace }
+
+// Quiesce ends what is in flight from here, as a stop does: the loop may be
+// stuck in a turn, and would not see the message.
+func (s supervised) Quiesce(cause error) {
+	inc := s.mb.inc.Load() // the next one is not meant
+	open := s.mb.gate.Load() == gateOpen
+	if open {
+		s.mb.giveUpAfter(s.mb.opts.StopGrace)
+	}
+	// First, so that nothing begins that would be ended at once.
+	s.mb.loop.PostControl(quiesce{cause})
+	if open {
+		inc.finish(because(ErrRestarted, cause))
+	}
+}
 
 // Account is the loop's to tell, once it has ended; before that it is the
 // counts alone.

@@ -143,7 +143,8 @@ func (t *Task) begin() bool {
 	case t.lifetime == child:
 		t.inc = t.tree.parent.inc // of a Cleanup or a hook it is not the worker's
 	case t.lifetime == internal && t.hookOf() != nil:
-		t.inc = &incarnation{n: mb.inc.Load().n} // a hook outlives its incarnation's end
+		last := mb.inc.Load()
+		t.inc = &incarnation{n: last.n, actor: last.actor} // a hook outlives its incarnation's end
 	default:
 		t.inc = mb.inc.Load()
 	}

@@ -43,6 +43,8 @@ type Loop struct {
 	yielded  fifo // tasks to resume after what was there before them
 	deferred fifo // ready ones that an exclusive task holds back
 
+	urgent atomic.Bool // the inbox has a message to the host
+
 	round  int    // resumptions to come before the next start
 	starts uint32 // from the lane, so far
 	polls  uint32 // of the inbox, so far
@@ -84,13 +86,15 @@ func (l *Loop) End() {
 // Post queues a task. Any goroutine.
 func (l *Loop) Post(t *Task) { l.push(t) }
 
-// PostControl queues a message to the host. It goes before all tasks as soon
-// as the loop looks at its inbox, after at most pollEvery turns. It reports
-// whether the loop was asleep: then nothing runs before it. Any goroutine.
+// PostControl queues a message to the host. It goes before all tasks: only the
+// turn that runs comes before it. It reports whether the loop was asleep: then
+// not even that. Any goroutine.
 func (l *Loop) PostControl(msg any) (asleep bool) {
 	c := &control{msg: msg}
 	c.kind, c.Body = kindControl, c
-	return l.push(&c.Task)
+	asleep = l.push(&c.Task)
+	l.urgent.Store(true)
+	return asleep
 }
 
 func (l *Loop) push(t *Task) (asleep bool) {
@@ -209,7 +213,10 @@ const pollEvery = 8
 func (l *Loop) run(c *coroutine) {
 	lingered := false
 	for {
-		if l.polls++; l.polls%pollEvery == 0 || l.ready.head == nil && l.lane.head == nil {
+		if l.polls++; l.polls%pollEvery == 0 || l.ready.head == nil && l.lane.head == nil || l.urgent.Load() {
+			if l.urgent.Load() {
+				l.urgent.Store(false)
+			}
 			if !l.inbox.empty() {
 				l.collect()
 			}

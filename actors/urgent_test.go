@@ -1,0 +1,39 @@
+package actors_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actortest"
+)
+
+// TestNothingBeginsAfterTheCut: a request behind a turn that is stuck until the
+// end of the grace has not begun, beside tasks that are to be resumed.
+func TestNothingBeginsAfterTheCut(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		pid := actortest.Spawn(t, sys.Root, "worker", inspected, actors.Options{StopGrace: time.Second, BlockedTurn: -1})
+		actors.RequestFuture[int](sys.Root, pid, nap(2*time.Second))
+		actors.RequestFuture[int](sys.Root, pid, nap(time.Hour))
+		until := make(chan struct{})
+		stuck := actors.RequestFuture[int](sys.Root, pid, stick{until})
+		queued := actors.RequestFuture[int](sys.Root, pid, nap(1))
+		synctest.Wait()
+		stopped := actors.Stop(sys.Root, pid, 3*time.Second)
+		time.Sleep(10 * time.Second)
+		if _, err := queued.TryResult(); !errors.Is(err, actors.ErrStopping) {
+			t.Errorf("what has not begun: %v, want ErrStopping", err)
+		}
+		if _, err := stuck.TryResult(); !errors.Is(err, actors.ErrStopped) {
+			t.Errorf("what is stuck: %v, want ErrStopped", err)
+		}
+		if m, err := stopped.Wait(t.Context()); err != nil || m.Counts.Abandoned != 1 || m.Counts.Pending != 0 {
+			t.Error(m, err)
+		}
+		close(until)
+	})
+}
