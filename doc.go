@@ -3,11 +3,19 @@
 //
 //   - [github.com/protoloop/protoloop/actors]: workers, tasks, futures, calls.
 //     Begin there: its documentation has the guarantees, by number.
+//   - [github.com/protoloop/protoloop/actors/loopsync]: a mutex, a semaphore, an
+//     event and a queue for the tasks of one worker.
+//   - [github.com/protoloop/protoloop/supervisor]: restarts, and a stop event
+//     that accounts for everything.
+//   - [github.com/protoloop/protoloop/socketio]: a Socket.IO server whose
+//     sessions are workers.
+//   - [github.com/protoloop/protoloop/consumer]: a background queue consumer.
 //   - [github.com/protoloop/protoloop/actortest]: tests of workers in virtual
 //     time, with leak checks.
 //   - [github.com/protoloop/protoloop/messages]: the protobuf messages that
 //     cross actors and machines, and the errors that survive the trip.
-//   - internal/loop and internal/coro: the event loop and its coroutines.
+//   - internal/loop and internal/coro: the event loop and its coroutines;
+//     internal/link joins a supervisor to the mailboxes of its children.
 //
 // # A tour
 //

@@ -19,6 +19,9 @@ import (
 // is cut off. The future completes when the worker is gone, with its final
 // account. A grace of zero is the worker's own StopGrace; a negative one cuts
 // off at once.
+//
+// The stop begins with the call: a "defer Stop(…).Wait(ctx)" would begin it
+// where the defer stands, and put off only the waiting.
 func Stop(s actor.SenderContext, worker *actor.PID, grace time.Duration) *Future[*messages.Stopped] {
 	_, sys := caller(s, "Stop")
 	m := &messages.Stop{Token: sys.token}
