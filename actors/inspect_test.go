@@ -1,6 +1,8 @@
 package actors_test
 
 import (
+	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -166,4 +168,30 @@ func TestInspectWhileWorking(t *testing.T) {
 	}
 	close(done)
 	wg.Wait()
+}
+
+// TestTaskNamesAreTheSameEverywhere: in the log, in a snapshot, in the report
+// of a blocked turn and of an abandoned task.
+func TestTaskNamesAreTheSameEverywhere(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		pid := actortest.Spawn(t, sys.Root, "worker", inspected, actors.Options{BlockedTurn: time.Second, StopGrace: time.Second})
+		until := make(chan struct{})
+		defer close(until)
+		actors.Submit(sys.Root, pid, func(*actors.Task) (int, error) { <-until; return 0, nil }, actors.Name("counting"))
+		time.Sleep(5 * time.Second)
+		w := workerOf(t, actors.Inspect(sys), pid)
+		stopped := actors.Stop(sys.Root, pid, -1)
+		if _, err := stopped.Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		names := []string{w.Tasks[0].Name, w.Blocked.Task}
+		for _, message := range []string{"blocked turn", "abandoned"} {
+			for _, r := range actortest.LogOf(sys).Find(slog.LevelWarn, message) {
+				names = append(names, fmt.Sprint(r.Attr("task")))
+			}
+		}
+		if want := []string{"counting", "counting", "counting", "counting"}; !slices.Equal(names, want) {
+			t.Errorf("the names are %q, want %q", names, want)
+		}
+	})
 }
