@@ -50,6 +50,7 @@ type lifecycle struct {
 	inFrame             bool // the engine handles a lifecycle message
 	sawStarted, sawStop bool // what it told the actor meanwhile
 	hooksRun, endTold   bool // what runHooks has begun
+	forced              bool // the time to unwind has been over once
 	restarting          bool // the engine has been told to
 }
 
@@ -182,7 +183,7 @@ func (mb *mailbox) startIncarnation() {
 	l.incarnation++
 	l.phase, l.reason = phaseSetup, nil
 	l.setupRan, l.setupOK, l.hooksRun, l.endTold = false, false, false, false
-	l.wantRestart, l.quiet = false, false
+	l.wantRestart, l.quiet, l.forced = false, false, false
 	mb.calm()
 	mb.inc.Store(&incarnation{n: l.incarnation, actor: mb.raw.Actor()})
 	mb.loop.Hold(true)

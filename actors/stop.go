@@ -293,6 +293,11 @@ func (mb *mailbox) forced() {
 		return
 	}
 	mb.cleanups.endAll(because(mb.life.reason, ErrTimeout))
+	if !mb.life.forced { // a moment for what ends with the contexts that end just now
+		mb.life.forced = true
+		mb.advance()
+		return
+	}
 	if n := mb.offloaded.Swap(0); n > 0 {
 		mb.logger().Error("actors: offloaded functions did not return when their context ended; they are abandoned", "functions", n)
 		e := &mb.ending

@@ -1,7 +1,9 @@
 package actors_test
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,5 +37,30 @@ func TestNothingBeginsAfterTheCut(t *testing.T) {
 			t.Error(m, err)
 		}
 		close(until)
+	})
+}
+
+// TestOffloadThatEndsWithItsHook: what returns when its context ends is not
+// abandoned, although the hook's time is over at that moment.
+func TestOffloadThatEndsWithItsHook(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		pid := actortest.Spawn(t, sys.Root, "worker", func(w *actors.Worker) error {
+			w.OnStop(func(t *actors.Task) error {
+				_, err := actors.Await(t, actors.Offload(t, func(ctx context.Context) (int, error) {
+					<-ctx.Done()
+					return 0, context.Cause(ctx)
+				}))
+				return err
+			})
+			return nil
+		}, actors.Options{StopGrace: time.Second})
+		began := time.Now()
+		actortest.Stop(t, sys.Root, pid, time.Second)
+		if took := time.Since(began); took < time.Second || took > time.Second+100*time.Millisecond {
+			t.Errorf("the stop took %v", took)
+		}
+		for _, r := range actortest.LogOf(sys).Find(slog.LevelError, "abandoned") {
+			t.Error(r)
+		}
 	})
 }
