@@ -34,11 +34,18 @@ func (t *Task) awaitCore(c *core, what string) error {
 	if t.future() != nil && t.future().base() == c {
 		panic("actors: " + what + ": task " + t.name() + " awaits its own future, which completes when it returns")
 	}
-	if err := t.closesRing(c); err != nil {
-		return err
+	// Known before anybody looks for a ring, and gone when it is over: what is
+	// found here and is not done is being awaited.
+	top := t.top()
+	top.awaits.Store(c)
+	err := t.closesRing(c)
+	if err == nil {
+		err = t.suspend(c, 0)
 	}
-	t.top().awaits.Store(c)
-	return t.suspend(c, 0)
+	if err != nil {
+		top.awaits.Store(nil)
+	}
+	return err
 }
 
 // waitNode is the one of the coroutine, which can wait for one thing.
@@ -57,6 +64,7 @@ func waitNode(lt *loop.Task) *node {
 // turn. It returns the reason, at once, when the task is ended.
 func (t *Task) suspend(c *core, until time.Duration) error {
 	t.top().join()
+	t.inClock()
 	lt := t.coroutine()
 	for {
 		seq, ok := lt.Arm()

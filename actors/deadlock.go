@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -24,6 +25,9 @@ func (t *Task) released() {
 	}
 	if t.mb.opts.MaxInFlight > 0 {
 		t.mb.inFlight.remove(t)
+	}
+	if t.lifetime == child {
+		t.endsInGroups()
 	}
 }
 
@@ -79,12 +83,11 @@ func (t *Task) closesRing(c *core) error {
 	t.mb.sys.rings.Lock()
 	defer t.mb.sys.rings.Unlock()
 	top := t.top()
-	top.awaits.Store(c)
-	r := ring{self: top, seen: map[*Task]bool{}}
+	r := ring{self: top, seen: map[*Task]bool{}, free: map[*Task]bool{}}
 	if !r.waitsForSelf(top, c) || !r.holds() {
 		return nil
 	}
-	top.awaits.Store(nil)
+	top.awaits.Store(nil) // before anybody else looks: the ring is none any more
 	path := []*actor.PID{top.mb.pid}
 	for _, mb := range r.path {
 		if mb.pid != path[len(path)-1] {
@@ -94,30 +97,50 @@ func (t *Task) closesRing(c *core) error {
 	if len(path) > 1 && path[len(path)-1] == path[0] {
 		path = path[:len(path)-1]
 	}
+	for i, pid := range path {
+		path[i] = actor.NewPID(pid.Address, pid.Id) // without the process that the mailbox's own leads to: errors are kept
+	}
 	return &DeadlockError{Path: path}
 }
 
 // ring is one walk along who waits for whom.
 type ring struct {
 	self  *Task
-	seen  map[*Task]bool
+	seen  map[*Task]bool // on the way, and found to need self
+	free  map[*Task]bool // found not to, even if all on the way do
+	trail []*Task        // those seen, in order
 	edges []edge
 	path  []*mailbox // the workers along the way
 }
 
-// edge is one thing that was seen: task awaits core, or task holds mb.
+// ringMark is a point of the walk to go back to.
+type ringMark struct{ trail, edges, path int }
+
+func (r *ring) mark() ringMark { return ringMark{len(r.trail), len(r.edges), len(r.path)} }
+
+// undo forgets what was found since, on a way that led nowhere.
+func (r *ring) undo(m ringMark) {
+	for _, t := range r.trail[m.trail:] {
+		delete(r.seen, t)
+	}
+	r.trail, r.edges, r.path = r.trail[:m.trail], r.edges[:m.edges], r.path[:m.path]
+}
+
+// edge is one thing that was seen: task awaits core, or task holds mb, or
+// core, a member of a combination, is not done, or task is one of deps.
 type edge struct {
 	task *Task
 	core *core
 	mb   *mailbox
+	deps *deps
 }
 
 func (r *ring) holds() bool {
 	for _, e := range r.edges {
-		if e.core != nil && (e.task.awaits.Load() != e.core || e.core.done.Load()) {
-			return false
-		}
-		if e.mb != nil && e.mb.holder.Load() != e.task {
+		switch {
+		case e.core != nil && (e.core.done.Load() || e.task != nil && e.task.awaits.Load() != e.core),
+			e.mb != nil && e.mb.holder.Load() != e.task,
+			e.deps != nil && !slices.Contains(e.deps.tasks(), e.task):
 			return false
 		}
 	}
@@ -131,13 +154,13 @@ func (r *ring) waitsForSelf(t *Task, c *core) bool {
 		return false
 	}
 	r.edges = append(r.edges, edge{task: t, core: c})
-	if c.deps != nil { // All: one that does not complete is enough
-		for _, d := range *c.deps {
-			if d.owner != nil && !d.done.Load() && r.needsSelf(d.owner) {
-				return true
-			}
-		}
-		return false
+	return r.needsSelfToComplete(c)
+}
+
+// needsSelfToComplete is waitsForSelf for a future that nobody need await.
+func (r *ring) needsSelfToComplete(c *core) bool {
+	if c.deps != nil {
+		return c.deps.needSelf(r)
 	}
 	return c.owner != nil && r.needsSelf(c.owner)
 }
@@ -153,15 +176,18 @@ func (r *ring) needsSelf(w *Task) bool {
 	if w.attached == nil || w.lifetime >= carrier {
 		return false // it is worked on elsewhere
 	}
-	mb := w.mb
+	if r.free[w] {
+		return false
+	}
+	mb, mark := w.mb, r.mark()
 	r.seen[w] = true
-	depth := len(r.path)
+	r.trail = append(r.trail, w)
 	r.path = append(r.path, mb)
 	if r.blocked(w, mb) {
 		return true
 	}
-	r.path = r.path[:depth]
-	delete(r.seen, w)
+	r.undo(mark)
+	r.free[w] = true
 	return false
 }
 
@@ -170,10 +196,12 @@ func (r *ring) blocked(w *Task, mb *mailbox) bool {
 	held := h != nil && h.head() != w.head()
 	switch {
 	case held:
+		mark := r.mark()
 		r.edges = append(r.edges, edge{task: h, mb: mb})
 		if r.needsSelf(h) {
 			return true
 		}
+		r.undo(mark)
 	case w.lt.Fresh() && mb.opts.MaxInFlight > 0:
 		tasks := mb.inFlight.full(mb.opts.MaxInFlight)
 		for _, o := range tasks {
@@ -183,8 +211,8 @@ func (r *ring) blocked(w *Task, mb *mailbox) bool {
 		}
 		return len(tasks) > 0
 	}
-	if !w.lt.Suspended() {
-		return false
+	if w.cause.Load() != nil {
+		return false // its awaits end
 	}
 	c := w.awaits.Load()
 	return c != nil && r.waitsForSelf(w, c)

@@ -26,11 +26,12 @@ type Future[T any] struct {
 type core struct {
 	mu    sync.Mutex
 	done  atomic.Bool // set under mu, after the result
+	known bool        // somebody has seen enough of it: its failure is no news
 	err   error
 	ready chan struct{} // made when first asked for
 	waits *node         // the first of those that wait
 	owner *Task         // the work; nil: there is none to cancel or wait for
-	deps  *[]*core      // what a combined future waits for; constant
+	deps  *deps         // what it waits for, if that is no work; constant
 	note  *failureNote  // of a failed one that nobody has looked at
 }
 
@@ -87,7 +88,9 @@ func nilable[T any]() bool {
 func (c *core) settle(err error) {
 	if err != nil {
 		c.err = err
-		c.note = watchFailure(c, err)
+		if c.note == nil && !c.known {
+			c.note = watchFailure(c, err)
+		}
 	}
 	c.done.Store(true)
 	// Tasks are woken under the lock, because waking one never blocks.
@@ -122,7 +125,7 @@ func (c *core) settle(err error) {
 		close(ready)
 	}
 	for ; calls != nil; calls = calls.next {
-		calls.f()
+		calls.call(c)
 	}
 }
 
@@ -132,8 +135,21 @@ type node struct {
 	task       *loop.Task    // wake it from await seq …
 	bell       chan struct{} // … or ring it: it has room for one
 	f          func()        // … or call this
-	seq        uint32
-	linked     atomic.Bool // it is in a future's list: others may touch it
+	each       memberFunc    // … or this, which many nodes share
+	seq        uint32        // of the await; or which member's the node is
+	linked     atomic.Bool   // it is in a future's list: others may touch it
+}
+
+// memberFunc is called with a member of a combination that is done, and its index.
+type memberFunc func(c *core, i int)
+
+// call runs the callback that w is, of future c.
+func (w *node) call(c *core) {
+	if w.f != nil {
+		w.f()
+	} else {
+		w.each(c, int(w.seq))
+	}
 }
 
 func (c *core) link(w *node) {
@@ -187,7 +203,7 @@ func (c *core) call(w *node) {
 		return
 	}
 	c.mu.Unlock()
-	w.f()
+	w.call(c)
 }
 
 // forget takes a node out, if it is in.
@@ -314,26 +330,24 @@ func (c *core) bells() *sync.Pool {
 // that has not started never starts, running work sees its context and its
 // awaits end. It reports whether this call decided it; false: the future was
 // complete.
-func (f *Future[T]) Cancel() bool {
-	if !f.fail(ErrCanceled) {
+func (f *Future[T]) Cancel() bool { return f.cancel() }
+
+func (c *core) cancel() bool {
+	c.mu.Lock()
+	if c.done.Load() {
+		c.mu.Unlock()
 		return false
 	}
-	f.cancelWork()
-	return true
-}
-
-// cancelWork cancels what the future is the result of.
-func (c *core) cancelWork() {
+	c.settle(ErrCanceled)
 	if c.owner != nil {
 		c.owner.cancel(ErrCanceled)
 	}
-	if c.deps != nil {
-		for _, d := range *c.deps {
-			if !d.done.Load() {
-				d.cancelWork()
-			}
+	if c.deps != nil && !c.deps.kept {
+		for _, m := range c.deps.cores {
+			m.cancel()
 		}
 	}
+	return true
 }
 
 // Promise is a future that is completed by hand. The zero value is not
@@ -356,4 +370,21 @@ func (p *Promise[T]) Reject(err error) bool {
 		panic("actors: Promise.Reject called with a nil error: use Resolve")
 	}
 	return p.f.fail(err)
+}
+
+// Resolved returns a future that is complete, with v.
+func Resolved[T any](v T) *Future[T] {
+	f := &Future[T]{}
+	f.resolve(v, nil)
+	return f
+}
+
+// Failed returns a future that has failed with err. A nil err panics.
+func Failed[T any](err error) *Future[T] {
+	if err == nil {
+		panic("actors: Failed called with a nil error: use Resolved")
+	}
+	f := &Future[T]{}
+	f.fail(err)
+	return f
 }

@@ -22,19 +22,14 @@ func (s supervised) Restart()                 { s.mb.loop.PostControl(&actor.Res
 func (s supervised) Stop(grace time.Duration) { s.mb.requestStop(grace) }
 func (s supervised) StopGrace() time.Duration { return s.mb.opts.StopGrace }
 
-// Quiesce ends what is in flight from here, as a stop does: the loop may be
-// stuck in a turn, and would not see the message.
+// Quiesce also sets the time for a turn in which the loop is stuck: it would
+// not see the message. The incarnation is left to the loop to finish: what
+// began before that would be ended, and lose its place in the queue.
 func (s supervised) Quiesce(cause error) {
-	inc := s.mb.inc.Load() // the next one is not meant
-	open := s.mb.gate.Load() == gateOpen
-	if open {
+	if s.mb.gate.Load() == gateOpen {
 		s.mb.giveUpAfter(s.mb.opts.StopGrace)
 	}
-	// First, so that nothing begins that would be ended at once.
 	s.mb.loop.PostControl(quiesce{cause})
-	if open {
-		inc.finish(because(ErrRestarted, cause))
-	}
 }
 
 // Account is the loop's to tell, once it has ended; before that it is the

@@ -1,0 +1,67 @@
+package actors
+
+import (
+	"errors"
+	"sync/atomic"
+)
+
+// ErrNoFutures is the failure of Any and Race of no futures.
+var ErrNoFutures = newError("no_futures", "there is no future to choose from")
+
+// Any completes with the first value: as soon as one of fs succeeds. When all
+// have failed it fails with all their errors, joined in the order of fs; of
+// none it fails with [ErrNoFutures], at once. It cancels none of the others,
+// and nobody is told of their failures any more; cancelling it cancels all fs
+// (JavaScript's Promise.any). An await of it that would close a ring is found
+// as any other, but not a ring that closes later, when a member fails and only
+// such are left that wait for the awaiting task.
+func Any[T any](fs ...*Future[T]) *Future[T] {
+	out := &Future[T]{}
+	d, fs := membersOf("Any", fs)
+	d.any = true
+	if len(fs) == 0 {
+		out.fail(ErrNoFutures)
+		return out
+	}
+	var left atomic.Int64
+	left.Store(int64(len(fs)))
+	combine(&out.core, d, true, func(c *core, i int) {
+		switch {
+		case c.err == nil:
+			out.resolve(fs[i].val, nil)
+		case left.Add(-1) == 0:
+			errs := make([]error, len(fs))
+			for i, f := range fs {
+				errs[i] = f.err
+			}
+			out.failAs(c, errors.Join(errs...))
+		default:
+			out.heed(c)
+		}
+	})
+	return out
+}
+
+// Race completes as the first of fs that is done does, with its value or its
+// error; of those that are done already the first one counts. Of none it
+// fails with [ErrNoFutures], at once. It cancels none of the others, and
+// nobody is told of their failures any more; cancelling it cancels all fs
+// (asyncio.wait with FIRST_COMPLETED, JavaScript's Promise.race).
+func Race[T any](fs ...*Future[T]) *Future[T] {
+	out := &Future[T]{}
+	d, fs := membersOf("Race", fs)
+	d.any = true
+	if len(fs) == 0 {
+		out.fail(ErrNoFutures)
+		return out
+	}
+	combine(&out.core, d, true, func(c *core, i int) {
+		switch {
+		case c.err == nil:
+			out.resolve(fs[i].val, nil)
+		case !out.failAs(c, c.err):
+			out.heed(c)
+		}
+	})
+	return out
+}

@@ -1,0 +1,175 @@
+package actors_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actortest"
+)
+
+// later returns futures that complete with their index after so many seconds
+// each.
+func later(w *world, seconds ...int) (fs []*actors.Future[int]) {
+	pid := w.worker("later", actors.Options{Logger: discard()}, none)
+	for i, s := range seconds {
+		fs = append(fs, actors.Submit(w.root, pid, func(t *actors.Task) (int, error) {
+			return i, t.Sleep(time.Duration(s) * time.Second)
+		}))
+	}
+	return fs
+}
+
+func TestAsCompletedYieldsInOrderOfCompletion(t *testing.T) {
+	bubble(t, func(w *world) {
+		start := time.Now()
+		var got []int
+		fs := later(w, 3, 1, 2)
+		for i, f := range actors.AsCompleted(context.Background(), fs...) {
+			if f != fs[i] {
+				w.Errorf("index %d comes with another future", i)
+			}
+			v, err := f.TryResult()
+			if err != nil || time.Since(start) != time.Duration(len(got)+1)*time.Second {
+				w.Errorf("%d, %v after %v", v, err, time.Since(start))
+			}
+			got = append(got, v)
+		}
+		if !slices.Equal(got, []int{1, 2, 0}) {
+			w.Errorf("got %v", got)
+		}
+	})
+}
+
+func TestAwaitEachYieldsInOrderOfCompletion(t *testing.T) {
+	in(t, func(w *world, t *actors.Task) error {
+		var got []int
+		for i := range actors.AwaitEach(t, later(w, 3, 1, 2)...) {
+			got = append(got, i)
+		}
+		if !slices.Equal(got, []int{1, 2, 0}) {
+			w.Errorf("got %v", got)
+		}
+		return nil
+	})
+}
+
+// Those that complete together come one by one, none is lost.
+func TestAsCompletedOfFuturesThatCompleteTogether(t *testing.T) {
+	bubble(t, func(w *world) {
+		seen := map[int]int{}
+		for i := range actors.AsCompleted(context.Background(), later(w, 1, 1, 1, 0, 0)...) {
+			seen[i]++
+			time.Sleep(time.Second)
+		}
+		if len(seen) != 5 {
+			w.Errorf("got %v", seen)
+		}
+	})
+}
+
+func TestAsCompletedEndsWithItsContext(t *testing.T) {
+	bubble(t, func(w *world) {
+		ctx, cancel := context.WithTimeout(context.Background(), 1500*time.Millisecond)
+		defer cancel()
+		fs := later(w, 0, 1, 2)
+		var got []int
+		for i := range actors.AsCompleted(ctx, fs...) {
+			got = append(got, i)
+		}
+		if !slices.Equal(got, []int{0, 1}) {
+			w.Errorf("got %v", got)
+		}
+		if fs[2].Done() || actors.Waiting(fs[2]) != 0 {
+			w.Error("the last one has been ended, or is waited for")
+		}
+		want(w, fs[2], 2)
+		got = nil
+		for i := range actors.AsCompleted(ctx, fs...) { // what is done needs no waiting
+			got = append(got, i)
+		}
+		if !slices.Equal(got, []int{0, 1, 2}) {
+			w.Errorf("got %v", got)
+		}
+	})
+}
+
+func TestAwaitEachEndsWithItsTask(t *testing.T) {
+	bubble(t, func(w *world) {
+		pid := w.worker("worker", actors.Options{Logger: discard()}, none)
+		_, fs := promises(2)
+		f := did(w.root, pid, func(t *actors.Task) error {
+			for range actors.AwaitEach(t, fs...) {
+				w.Error("yielded")
+			}
+			err := t.Yield()
+			if !errors.Is(err, actors.ErrCanceled) {
+				w.Errorf("the next await says %v", err)
+			}
+			return err
+		})
+		synctest.Wait()
+		f.Cancel()
+		w.stopped(pid, time.Hour)
+		if actors.Waiting(fs[0]) != 0 {
+			w.Error("it is still waited for")
+		}
+	})
+}
+
+func TestAsCompletedCanBeLeftAndBegunAnew(t *testing.T) {
+	bubble(t, func(w *world) {
+		fs := later(w, 0, 1, 2)
+		seq := actors.AsCompleted(context.Background(), fs...)
+		for i := range seq {
+			if i != 0 {
+				w.Errorf("first came %d", i)
+			}
+			break
+		}
+		n := 0
+		for range seq {
+			n++
+		}
+		if n != 3 {
+			w.Errorf("%d the second time", n)
+		}
+	})
+}
+
+func TestAsCompletedInATaskPanics(t *testing.T) {
+	in(t, func(w *world, t *actors.Task) error {
+		_, fs := promises(1)
+		wantText(w, panicOf(func() {
+			for range actors.AsCompleted(t.Context(), fs...) {
+				w.Error("yielded")
+			}
+		}), "actors: ", "it would block the worker")
+		return nil
+	})
+}
+
+// Two groups that iterate over the same futures do not disturb each other.
+func TestAsCompletedTwiceAtATime(t *testing.T) {
+	bubble(t, func(w *world) {
+		fs := later(w, 2, 1, 3)
+		collect := func() ([]int, error) {
+			var got []int
+			for i := range actors.AsCompleted(context.Background(), fs...) {
+				got = append(got, i)
+			}
+			return got, nil
+		}
+		a, b := actortest.Go(w, collect), actortest.Go(w, collect)
+		time.Sleep(time.Minute)
+		for _, op := range []*actortest.Op[[]int]{a, b} {
+			if got, _ := op.Result(); !slices.Equal(got, []int{1, 0, 2}) {
+				w.Errorf("got %v", got)
+			}
+		}
+	})
+}

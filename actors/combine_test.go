@@ -1,0 +1,292 @@
+package actors_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/protoloop/protoloop/actors"
+)
+
+// promises makes n promises, and their futures.
+func promises(n int) (ps []*actors.Promise[int], fs []*actors.Future[int]) {
+	for range n {
+		p := actors.NewPromise[int]()
+		ps, fs = append(ps, p), append(fs, p.Future())
+	}
+	return ps, fs
+}
+
+// wantPending fails the test if f is done.
+func wantPending[T any](t testing.TB, what string, f *actors.Future[T]) {
+	t.Helper()
+	if v, err := f.TryResult(); !errors.Is(err, actors.ErrPending) {
+		t.Errorf("%s: got %v, %v; want it to be pending", what, v, err)
+	}
+}
+
+// wantNow fails the test unless f is done, with v.
+func wantNow[T any](t testing.TB, what string, f *actors.Future[T], v T) {
+	t.Helper()
+	if got, err := f.TryResult(); err != nil || fmt.Sprint(got) != fmt.Sprint(v) {
+		t.Errorf("%s: got %v, %v; want %v", what, got, err, v)
+	}
+}
+
+// wantFailed fails the test unless f has failed with target.
+func wantFailed[T any](t testing.TB, what string, f *actors.Future[T], target error) {
+	t.Helper()
+	if v, err := f.TryResult(); !errors.Is(err, target) {
+		t.Errorf("%s: got %v, %v; want the error %q", what, v, err, target)
+	}
+}
+
+func TestAllKeepsTheOrderOfItsMembers(t *testing.T) {
+	ps, fs := promises(3)
+	all := actors.All(fs...)
+	for i, at := range []int{1, 0, 2} {
+		wantPending(t, "All", all)
+		ps[at].Resolve(10 * at)
+		if i == 2 {
+			wantNow(t, "All", all, []int{0, 10, 20})
+		}
+	}
+}
+
+func TestCombinationsOfNone(t *testing.T) {
+	wantNow(t, "All", actors.All[int](), []int{})
+	wantNow(t, "Settled", actors.Settled[int](), []actors.Outcome[int]{})
+	wantFailed(t, "Any", actors.Any[int](), actors.ErrNoFutures)
+	wantFailed(t, "Race", actors.Race[int](), actors.ErrNoFutures)
+	for range actors.AsCompleted[int](t.Context()) {
+		t.Error("AsCompleted of none yields")
+	}
+}
+
+func TestCombinationsOfDoneFuturesAreDone(t *testing.T) {
+	one, two, bad := actors.Resolved(1), actors.Resolved(2), actors.Failed[int](errLeft)
+	wantNow(t, "All", actors.All(one, two), []int{1, 2})
+	wantFailed(t, "All", actors.All(one, bad), errLeft)
+	wantNow(t, "Any", actors.Any(bad, two, one), 2)
+	wantNow(t, "Race", actors.Race(two, bad), 2)
+	wantFailed(t, "Race", actors.Race(bad, two), errLeft)
+	wantNow(t, "Shield", actors.Shield(one), 1)
+	wantFailed(t, "Shield", actors.Shield(bad), errLeft)
+	wantNow(t, "WithTimeout", actors.WithTimeout(one, 0), 1)
+	wantNow(t, "Settled", actors.Settled(one, bad), []actors.Outcome[int]{{Value: 1}, {Err: errLeft}})
+}
+
+// The same future may be a member twice.
+func TestCombinationsOfTheSameFuture(t *testing.T) {
+	ps, fs := promises(1)
+	f := fs[0]
+	all, settled, anyOf, race := actors.All(f, f), actors.Settled(f, f), actors.Any(f, f), actors.Race(f, f)
+	ps[0].Resolve(7)
+	wantNow(t, "All", all, []int{7, 7})
+	wantNow(t, "Settled", settled, []actors.Outcome[int]{{Value: 7}, {Value: 7}})
+	wantNow(t, "Any", anyOf, 7)
+	wantNow(t, "Race", race, 7)
+	var got []int
+	for i, f := range actors.AsCompleted(t.Context(), f, f) {
+		v, _ := f.TryResult()
+		got = append(got, i, v)
+	}
+	if !slices.Equal(got, []int{0, 7, 1, 7}) {
+		t.Errorf("AsCompleted: %v", got)
+	}
+}
+
+func TestAllFailsWithTheFirstFailure(t *testing.T) {
+	ps, fs := promises(3)
+	all := actors.All(fs...)
+	ps[2].Reject(errRight)
+	wantFailed(t, "All", all, errRight)
+	ps[0].Reject(errLeft)
+	wantFailed(t, "All", all, errRight)
+	wantPending(t, "a member", fs[1])
+}
+
+func TestAllFailsWhenAMemberIsCancelled(t *testing.T) {
+	_, fs := promises(2)
+	all := actors.All(fs...)
+	fs[0].Cancel()
+	wantFailed(t, "All", all, actors.ErrCanceled)
+	wantPending(t, "the other member", fs[1])
+}
+
+func TestSettledTellsHowEachEnded(t *testing.T) {
+	ps, fs := promises(3)
+	settled := actors.Settled(fs...)
+	ps[2].Reject(errRight)
+	ps[0].Resolve(1)
+	wantPending(t, "Settled", settled)
+	fs[1].Cancel()
+	wantNow(t, "Settled", settled, []actors.Outcome[int]{{Value: 1}, {Err: actors.ErrCanceled}, {Err: errRight}})
+}
+
+func TestAnyIsTheFirstSuccess(t *testing.T) {
+	ps, fs := promises(3)
+	f := actors.Any(fs...)
+	ps[1].Reject(errLeft)
+	wantPending(t, "Any", f)
+	ps[2].Resolve(2)
+	ps[0].Resolve(0)
+	wantNow(t, "Any", f, 2)
+}
+
+func TestAnyFailsWhenAllHaveFailed(t *testing.T) {
+	ps, fs := promises(2)
+	f := actors.Any(fs...)
+	ps[1].Reject(errRight)
+	ps[0].Reject(errLeft)
+	wantFailed(t, "Any", f, errLeft)
+	wantFailed(t, "Any", f, errRight)
+	if _, err := f.TryResult(); err.Error() != "left\nright" {
+		t.Errorf("got %q", err)
+	}
+}
+
+func TestRaceIsTheFirstToEnd(t *testing.T) {
+	ps, fs := promises(3)
+	f, other := actors.Race(fs...), actors.Race(fs[0], fs[2])
+	ps[1].Reject(errLeft)
+	wantFailed(t, "Race", f, errLeft)
+	wantPending(t, "a race of others", other)
+	ps[2].Resolve(2)
+	wantNow(t, "a race of others", other, 2)
+	wantPending(t, "a loser", fs[0])
+}
+
+// cancels are the combinations that pass a cancel on.
+var cancels = map[string]func(fs ...*actors.Future[int]) interface{ Cancel() bool }{
+	"All":     func(fs ...*actors.Future[int]) interface{ Cancel() bool } { return actors.All(fs...) },
+	"Settled": func(fs ...*actors.Future[int]) interface{ Cancel() bool } { return actors.Settled(fs...) },
+	"Any":     func(fs ...*actors.Future[int]) interface{ Cancel() bool } { return actors.Any(fs...) },
+	"Race":    func(fs ...*actors.Future[int]) interface{ Cancel() bool } { return actors.Race(fs...) },
+	"nested":  func(fs ...*actors.Future[int]) interface{ Cancel() bool } { return actors.All(actors.Any(fs...)) },
+	"WithTimeout": func(fs ...*actors.Future[int]) interface{ Cancel() bool } {
+		return actors.WithTimeout(actors.Race(fs...), time.Hour)
+	},
+}
+
+func TestCancelOfACombinationReachesItsMembers(t *testing.T) {
+	for name, combine := range cancels {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				pid := w.worker("worker", actors.Options{Logger: discard()}, none)
+				var tr trace
+				work := actors.Submit(w.root, pid, func(t *actors.Task) (int, error) {
+					err := t.Sleep(time.Hour)
+					tr.add("%v", err)
+					return 0, err
+				})
+				_, fs := promises(2)
+				f := combine(work, fs[0], actors.Shield(fs[1]))
+				time.Sleep(time.Second)
+				if !f.Cancel() || f.Cancel() {
+					w.Error("Cancel does not say that it has decided it")
+				}
+				wantFailed(w, "work", work, actors.ErrCanceled)
+				wantFailed(w, "a promise", fs[0], actors.ErrCanceled)
+				wantPending(w, "what is shielded", fs[1])
+				w.stopped(pid, time.Hour)
+				tr.want(w, "actors: canceled")
+			})
+		})
+	}
+}
+
+// What goes on in a combination that has ended is not its members' business.
+func TestCombinationsCancelNoMemberByThemselves(t *testing.T) {
+	for name, combine := range cancels {
+		if name == "Settled" {
+			continue
+		}
+		_, fs := promises(2)
+		combine(actors.Failed[int](errLeft), fs[0])
+		combine(actors.Resolved(1), fs[1])
+		wantPending(t, name+": a member beside a failure", fs[0])
+		wantPending(t, name+": a member beside a success", fs[1])
+	}
+}
+
+// A member that lives long does not keep what it was ever combined with.
+func TestCombinationsLetGoOfTheirMembers(t *testing.T) {
+	stop := actors.NewPromise[int]()
+	for range 1000 {
+		actors.Race(stop.Future(), actors.Resolved(1))
+		actors.Any(stop.Future(), actors.Resolved(1))
+		actors.All(stop.Future(), actors.Failed[int](errLeft))
+		actors.Shield(stop.Future()).Cancel()
+	}
+	if n := actors.Waiting(stop.Future()); n != 0 {
+		t.Errorf("%d still wait for it", n)
+	}
+}
+
+func TestCombinationsKeepACopyOfTheirMembers(t *testing.T) {
+	ps, fs := promises(2)
+	given := slices.Clone(fs)
+	all, anyOf := actors.All(given...), actors.Any(given...)
+	clear(given)
+	ps[0].Resolve(1)
+	ps[1].Resolve(2)
+	wantNow(t, "All", all, []int{1, 2})
+	wantNow(t, "Any", anyOf, 1)
+}
+
+func TestCombinationMisuse(t *testing.T) {
+	one := actors.Resolved(1)
+	for what, f := range map[string]func(){
+		"All":            func() { actors.All(one, nil) },
+		"Settled":        func() { actors.Settled(one, nil) },
+		"Any":            func() { actors.Any(one, nil) },
+		"Race":           func() { actors.Race(one, nil) },
+		"AsCompleted":    func() { actors.AsCompleted(t.Context(), one, nil) },
+		"AwaitEach":      func() { actors.AwaitEach(nil, one, nil) },
+		"Shield":         func() { actors.Shield[int](nil) },
+		"WithTimeout":    func() { actors.WithTimeout[int](nil, time.Second) },
+		"a nil error":    func() { actors.Failed[int](nil) },
+		"a nil function": func() { one.OnDone(nil) },
+		"a nil sender":   func() { one.PipeTo(nil) },
+	} {
+		wantText(t, panicOf(f), "actors: ", what)
+	}
+}
+
+// All of them work in a task, and hold up nobody.
+func TestCombinationsInATask(t *testing.T) {
+	in(t, func(w *world, t *actors.Task) error {
+		after := func(d time.Duration, v int, err error) *actors.Future[int] {
+			return actors.Start(t, func(t *actors.Task) (int, error) {
+				if err := t.Sleep(d); err != nil {
+					return 0, err
+				}
+				return v, err
+			})
+		}
+		members := func() []*actors.Future[int] {
+			return []*actors.Future[int]{after(3*time.Second, 3, nil), after(time.Second, 0, errLeft), after(2*time.Second, 2, nil)}
+		}
+		start := time.Now()
+		if _, err := actors.Await(t, actors.All(members()...)); err != errLeft {
+			w.Errorf("All: %v", err)
+		}
+		if v, err := actors.Await(t, actors.Any(members()...)); v != 2 || err != nil {
+			w.Errorf("Any: %v, %v", v, err)
+		}
+		if _, err := actors.Await(t, actors.Race(members()...)); err != errLeft {
+			w.Errorf("Race: %v", err)
+		}
+		v, err := actors.Await(t, actors.Settled(members()...))
+		if fmt.Sprint(v) != fmt.Sprint([]actors.Outcome[int]{{Value: 3}, {Err: errLeft}, {Value: 2}}) || err != nil {
+			w.Errorf("Settled: %v, %v", v, err)
+		}
+		if d := time.Since(start); d != 7*time.Second {
+			w.Errorf("it took %v", d)
+		}
+		return nil
+	})
+}

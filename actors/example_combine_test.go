@@ -1,0 +1,211 @@
+package actors_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+)
+
+// silent is the logger of systems that say nothing.
+func silent(*actor.ActorSystem) *slog.Logger { return discard() }
+
+// inTask runs f as a task of a worker of its own.
+func inTask(f func(t *actors.Task) error) {
+	sys := actor.NewActorSystem(actor.WithLoggerFactory(silent))
+	defer sys.Shutdown()
+	pid, err := actors.Spawn(context.Background(), sys.Root, "worker", none, actors.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _, _ = actors.Stop(sys.Root, pid, time.Second).Wait(context.Background()) }()
+	_, err = actors.Submit(sys.Root, pid, func(t *actors.Task) (struct{}, error) { return struct{}{}, f(t) }).Wait(context.Background())
+	if err != nil {
+		fmt.Println(err)
+	}
+}
+
+// double is work that takes a turn of the loop's.
+func double(t *actors.Task, n int) *actors.Future[int] {
+	return actors.Start(t, func(t *actors.Task) (int, error) { return 2 * n, t.Yield() })
+}
+
+func ExampleAll() {
+	inTask(func(t *actors.Task) error {
+		v, err := actors.Await(t, actors.All(double(t, 1), double(t, 2), double(t, 3)))
+		fmt.Println(v, err)
+		return nil
+	})
+	// Output: [2 4 6] <nil>
+}
+
+func ExampleSettled() {
+	inTask(func(t *actors.Task) error {
+		all, err := actors.Await(t, actors.Settled(double(t, 1), actors.Failed[int](errors.New("sold out"))))
+		for _, one := range all {
+			fmt.Println(one.Value, one.Err)
+		}
+		return err
+	})
+	// Output:
+	// 2 <nil>
+	// 0 sold out
+}
+
+// The first mirror that has it will do.
+func ExampleAny() {
+	down := actors.Failed[string](errors.New("mirror 1 is down"))
+	v, err := actors.Any(down, actors.Resolved("from mirror 2")).Wait(context.Background())
+	fmt.Println(v, err)
+	// Output: from mirror 2 <nil>
+}
+
+// Work until something else comes first.
+func ExampleRace() {
+	stop := actors.NewPromise[string]()
+	work := actors.NewPromise[string]()
+	first := actors.Race(work.Future(), stop.Future())
+	stop.Resolve("stopped")
+	v, err := first.Wait(context.Background())
+	fmt.Println(v, err, work.Future().Done())
+	// Output: stopped <nil> false
+}
+
+// Results are handled as they come in, here from a plain goroutine.
+func ExampleAsCompleted() {
+	slow, fast := actors.NewPromise[string](), actors.NewPromise[string]()
+	fast.Resolve("fast")
+	for i, f := range actors.AsCompleted(context.Background(), slow.Future(), fast.Future()) {
+		v, err := f.TryResult()
+		fmt.Println(i, v, err)
+		slow.Resolve("slow")
+	}
+	// Output:
+	// 1 fast <nil>
+	// 0 slow <nil>
+}
+
+func ExampleAwaitEach() {
+	inTask(func(t *actors.Task) error {
+		later := actors.NewPromise[int]()
+		for i, f := range actors.AwaitEach(t, later.Future(), double(t, 21)) {
+			v, err := f.TryResult()
+			fmt.Println(i, v, err)
+			later.Resolve(1)
+		}
+		return t.Yield() // says so if the task has been ended meanwhile
+	})
+	// Output:
+	// 1 42 <nil>
+	// 0 1 <nil>
+}
+
+// Whoever gives up waiting for the shield does not end the work.
+func ExampleShield() {
+	work := actors.NewPromise[string]()
+	shield := actors.Shield(work.Future())
+	shield.Cancel()
+	work.Resolve("saved")
+	_, err := shield.TryResult()
+	v, _ := work.Future().TryResult()
+	fmt.Println(err)
+	fmt.Println(v)
+	// Output:
+	// actors: canceled
+	// saved
+}
+
+func ExampleWithTimeout() {
+	work := actors.NewPromise[string]()
+	_, err := actors.WithTimeout(work.Future(), time.Millisecond).Wait(context.Background())
+	fmt.Println(err, errors.Is(err, context.DeadlineExceeded))
+	_, err = work.Future().Wait(context.Background())
+	fmt.Println(err)
+	// Output:
+	// actors: timeout true
+	// actors: canceled
+}
+
+// A cache answers in the same way, whether it has to ask or not.
+func ExampleResolved() {
+	cached := map[string]int{"pi": 3}
+	lookup := func(key string) *actors.Future[int] {
+		if v, ok := cached[key]; ok {
+			return actors.Resolved(v)
+		}
+		return actors.Failed[int](errors.New("no " + key))
+	}
+	fmt.Println(lookup("pi").TryResult())
+	fmt.Println(lookup("e").TryResult())
+	// Output:
+	// 3 <nil>
+	// 0 no e
+}
+
+func ExampleFuture_OnDone() {
+	p := actors.NewPromise[int]()
+	p.Future().OnDone(func(v int, err error) { fmt.Println("done:", v, err) })
+	p.Resolve(7)
+	// Output: done: 7 <nil>
+}
+
+// An actor gets the result as a message, like any other.
+func ExampleFuture_PipeTo() {
+	sys := actor.NewActorSystem(actor.WithLoggerFactory(silent))
+	defer sys.Shutdown()
+	got := make(chan any)
+	pid := sys.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+		switch m := c.Message().(type) {
+		case string, error: // an error comes as a *messages.Failure
+			got <- m
+		}
+	}))
+	defer sys.Root.Poison(pid)
+	actors.Resolved("the result").PipeTo(sys.Root, pid)
+	fmt.Println(<-got)
+	actors.Failed[string](actors.ErrTimeout).PipeTo(sys.Root, pid)
+	fmt.Println(errors.Is((<-got).(error), actors.ErrTimeout))
+	// Output:
+	// the result
+	// true
+}
+
+func ExampleGroup() {
+	inTask(func(t *actors.Task) error {
+		g := actors.NewGroup(t)
+		g.Go(func(t *actors.Task) error {
+			err := t.Sleep(time.Hour)
+			fmt.Println("the long one:", err)
+			return err
+		})
+		g.Go(func(t *actors.Task) error {
+			if err := t.Yield(); err != nil {
+				return err
+			}
+			return errors.New("sold out")
+		})
+		fmt.Println("the group:", g.Wait())
+		return nil
+	})
+	// Output:
+	// the long one: actors: canceled: sold out
+	// the group: sold out
+}
+
+func ExampleGroup_Cancel() {
+	inTask(func(t *actors.Task) error {
+		g := actors.NewGroup(t)
+		defer func() { g.Cancel(); fmt.Println("the rest has ended:", g.Wait()) }()
+		g.Go(func(t *actors.Task) error { return t.Sleep(time.Hour) })
+		return errors.New("the order is invalid")
+	})
+	// Output:
+	// the rest has ended: <nil>
+	// the order is invalid
+}

@@ -1,0 +1,215 @@
+package actors_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/protoloop/protoloop/actors"
+)
+
+func TestGroupNothingOutlivesWait(t *testing.T) {
+	in(t, func(w *world, t *actors.Task) error {
+		var tr trace
+		other := w.worker("other", actors.Options{}, none)
+		g := actors.NewGroup(t)
+		g.Go(func(t *actors.Task) error {
+			defer func() {
+				_ = actors.Cleanup(t, time.Minute, func(t *actors.Task) error { return t.Sleep(time.Second) })
+				tr.add("cleaned up")
+			}()
+			return t.Sleep(time.Hour)
+		})
+		g.Go(func(t *actors.Task) error {
+			actors.Start(t, func(t *actors.Task) (int, error) {
+				return 0, actors.Cleanup(t, time.Minute, func(t *actors.Task) error {
+					err := t.Sleep(3 * time.Second)
+					tr.add("child")
+					return err
+				})
+			})
+			did(t, other, func(t *actors.Task) error {
+				err := t.Sleep(time.Hour)
+				tr.add("elsewhere: %v", err)
+				_ = actors.Cleanup(t, time.Hour, func(t *actors.Task) error { return t.Sleep(time.Minute) })
+				tr.add("late")
+				return err
+			})
+			return nil
+		})
+		g.Go(func(t *actors.Task) error { _ = t.Sleep(time.Second); return errLeft })
+		if err := g.Wait(); err != errLeft {
+			w.Errorf("Wait: %v", err)
+		}
+		tr.want(w, "elsewhere: actors: canceled: left", "cleaned up", "child")
+		return nil
+	})
+}
+
+func TestGroupWaitsForWhatMembersHaveLeftBehind(t *testing.T) {
+	in(t, func(w *world, t *actors.Task) error {
+		var tr trace
+		g := actors.NewGroup(t)
+		g.Go(func(t *actors.Task) error {
+			actors.Start(t, func(t *actors.Task) (int, error) { return 0, sleeper(&tr, "child", time.Second)(t) })
+			return nil
+		})
+		err := g.Wait()
+		tr.want(w, "child: <nil>")
+		return err
+	})
+}
+
+func TestGroupParentIsCancelled(t *testing.T) {
+	bubble(t, func(w *world) {
+		var tr trace
+		pid := w.worker("worker", actors.Options{Logger: discard()}, none)
+		f := did(w.root, pid, func(t *actors.Task) error {
+			g := actors.NewGroup(t)
+			g.Go(func(t *actors.Task) error {
+				err := t.Sleep(time.Hour)
+				_ = actors.Cleanup(t, time.Minute, func(t *actors.Task) error { return t.Sleep(5 * time.Second) })
+				tr.add("member: %v", err)
+				return err
+			})
+			g.Go(func(t *actors.Task) error { _ = t.Sleep(time.Hour); return errRight })
+			err := g.Wait()
+			tr.add("Wait: %v", err)
+			if !errors.Is(err, actors.ErrCanceled) || !errors.Is(err, errRight) {
+				w.Errorf("Wait: %v", err)
+			}
+			return err
+		})
+		time.Sleep(time.Second)
+		f.Cancel()
+		time.Sleep(4 * time.Second)
+		tr.want(w)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		tr.want(w, "member: actors: canceled", "Wait: actors: canceled\nright")
+		if c := w.stopped(pid, time.Hour); c.Canceled != 1 {
+			w.Errorf("account: %v", c)
+		}
+	})
+}
+
+func TestGroupBudgetIsItsTasks(t *testing.T) {
+	bubble(t, func(w *world) {
+		pid := w.worker("worker", actors.Options{Logger: discard()}, none)
+		start := time.Now()
+		f := did(w.root, pid, func(t *actors.Task) error {
+			g := actors.NewGroup(t)
+			g.Go(func(t *actors.Task) error { return t.Sleep(time.Hour) })
+			return g.Wait()
+		}, actors.Timeout(time.Second))
+		wantErr(w, f, actors.ErrTimeout)
+		if time.Since(start) != time.Second {
+			w.Errorf("it took %v", time.Since(start))
+		}
+		w.stopped(pid, time.Hour)
+	})
+}
+
+func TestGroupEndsWithItsWorker(t *testing.T) {
+	for _, how := range []string{"stop", "restart"} {
+		t.Run(how, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				var tr trace
+				pid := w.worker("worker", actors.Options{Logger: discard(), StopGrace: 10 * time.Second}, func(w *actors.Worker) error {
+					tr.add("setup")
+					actors.On(w, func(*actors.Task, string) error { panic("fail") })
+					return nil
+				})
+				f := did(w.root, pid, func(t *actors.Task) error {
+					g := actors.NewGroup(t)
+					g.Go(func(t *actors.Task) error {
+						err := t.Sleep(time.Hour)
+						_ = actors.Cleanup(t, time.Hour, func(t *actors.Task) error { return t.Sleep(time.Hour) })
+						tr.add("member")
+						return err
+					})
+					err := g.Wait()
+					tr.add("Wait")
+					return err
+				})
+				time.Sleep(time.Second)
+				if how == "stop" {
+					actors.Stop(w.root, pid, -1)
+					wantErr(w, f, actors.ErrStopped)
+					time.Sleep(time.Minute)
+					tr.want(w, "setup", "member", "Wait")
+					return
+				}
+				w.root.Send(pid, "fail")
+				wantErr(w, f, actors.ErrRestarted)
+				time.Sleep(time.Minute)
+				tr.want(w, "setup", "member", "Wait", "setup")
+				w.stopped(pid, time.Hour)
+			})
+		})
+	}
+}
+
+func TestGroupAbandonsAStuckMember(t *testing.T) {
+	bubble(t, func(w *world) {
+		pid := w.worker("worker", actors.Options{Logger: discard(), StopGrace: time.Second}, none)
+		release := make(chan struct{})
+		var tr trace
+		f := did(w.root, pid, func(t *actors.Task) error {
+			g := actors.NewGroup(t)
+			g.Go(func(t *actors.Task) error { _ = t.Yield(); <-release; return errLeft })
+			err := g.Wait()
+			tr.add("Wait: %v", err)
+			return err
+		})
+		time.Sleep(time.Second)
+		end, err := result(actors.Stop(w.root, pid, -1))
+		if err != nil || end.Counts.Canceled != 1 {
+			w.Errorf("stop: %v, %v", end, err)
+		}
+		wantErr(w, f, actors.ErrStopped)
+		tr.want(w, "Wait: actors: the worker stopped; the work was cut off")
+		close(release)
+	})
+}
+
+func TestGroupCancel(t *testing.T) {
+	in(t, func(w *world, t *actors.Task) error {
+		var tr trace
+		g := actors.NewGroup(t)
+		g.Go(sleeper(&tr, "a", time.Hour))
+		g.Go(sleeper(&tr, "b", time.Hour))
+		g.Cancel()
+		g.Cancel()
+		g.Go(sleeper(&tr, "late", time.Hour))
+		err := g.Wait()
+		if got := len(tr.all()); got != 2 {
+			w.Errorf("%d members said something: %q", got, tr.all())
+		}
+		return err
+	})
+}
+
+func TestGroupWithoutWait(t *testing.T) {
+	bubble(t, func(w *world) {
+		var tr trace
+		pid := w.worker("worker", actors.Options{Logger: discard()}, func(w *actors.Worker) error {
+			actors.Handle(w, func(t *actors.Task, s string) (string, error) {
+				g := actors.NewGroup(t)
+				g.Go(sleeper(&tr, "member", time.Second))
+				g.Go(func(t *actors.Task) error {
+					inner := actors.NewGroup(t)
+					inner.Go(sleeper(&tr, "inner", 2*time.Second))
+					return nil
+				})
+				return s, nil
+			})
+			return nil
+		})
+		want(w, actors.RequestFuture[string](w.root, pid, "x"), "x")
+		time.Sleep(3 * time.Second)
+		tr.want(w, "member: <nil>", "inner: <nil>")
+		w.stopped(pid, time.Hour)
+	})
+}

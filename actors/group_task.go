@@ -1,0 +1,127 @@
+package actors
+
+import "github.com/protoloop/protoloop/internal/loop"
+
+// groupTask is a member of a group.
+type groupTask struct {
+	Task
+	group *Group
+	fut   Future[struct{}]
+	fn    func(t *Task) error
+	err   error // why it has failed
+}
+
+func (m *groupTask) label() string     { return funcName(m.fn) }
+func (m *groupTask) future() completer { return &m.fut }
+
+// Run is the loop's.
+func (m *groupTask) Run(*loop.Task) {
+	t := &m.Task
+	if !t.begin() {
+		return
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			m.err = newPanicError(p)
+			t.concluded(m.fut.fail(m.err), m.err)
+		}
+	}()
+	m.err = ErrGoexit // unless fn returns
+	m.err = m.fn(t)
+	t.concluded(m.fut.resolve(struct{}{}, m.err), m.err)
+}
+
+// Done is the loop's: the task has ended.
+func (m *groupTask) Done(lt *loop.Task, how loop.How) {
+	m.Task.Done(lt, how)
+	if how == loop.Lost { // fn goes on, and may write to m
+		m.group.end(&groupTask{})
+		return
+	}
+	m.group.end(m)
+}
+
+// groupNode stands for a group in the tree of tasks: between its task and the
+// members, whom it passes cancel and budget on to. It never runs. It is there
+// only while it has kids, so that a group that nobody waits for leaves nothing
+// behind; a group that fills up again gets another one.
+type groupNode struct {
+	Task
+	group *Group
+}
+
+func (n *groupNode) label() string     { return "group" }
+func (n *groupNode) future() completer { return nil }
+
+// Run is never called.
+func (n *groupNode) Run(*loop.Task) {}
+
+func newGroupNode(g *Group) *groupNode {
+	n := &groupNode{group: g}
+	n.attached, n.lifetime, n.inc = g.t.attached, child, g.t.inc
+	n.lt.Body = n
+	n.tree.joined, n.tree.over = true, true
+	g.t.adopt(&n.Task)
+	return n
+}
+
+// take makes kid one of its kids, if it is still there.
+func (n *groupNode) take(kid *Task) bool {
+	tr := &n.tree
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	if tr.left {
+		return false
+	}
+	kid.tree.parent, kid.tree.joined = &n.Task, true
+	kid.tree.next = tr.kids
+	if tr.kids != nil {
+		tr.kids.tree.prev = kid
+	}
+	tr.kids = kid
+	tr.hasKids.Store(true)
+	return true
+}
+
+// started adds to all the tasks that have been started below t, in its loop,
+// and have not returned.
+func (t *Task) started(all []*Task) []*Task {
+	var kids []*Task
+	t.tree.mu.Lock()
+	for k := t.tree.kids; k != nil; k = k.tree.next {
+		if k.lifetime == child {
+			kids = append(kids, k)
+		}
+	}
+	t.tree.mu.Unlock()
+	for _, k := range kids {
+		if _, group := k.lt.Body.(*groupNode); !group && !k.lt.Ended() {
+			all = append(all, k)
+		}
+		all = k.started(all)
+	}
+	return all
+}
+
+// endsInGroups tells the groups that a child has ended in.
+func (t *Task) endsInGroups() {
+	for ; t.lifetime == child; t = t.tree.parent.top() {
+		if n, ok := t.lt.Body.(*groupNode); ok {
+			n.group.taskEnded()
+		}
+	}
+}
+
+// awaitEnded is for a task that has been ended and has to wait all the same,
+// until c is done or its turn is taken away.
+func (t *Task) awaitEnded(c *core) {
+	top := t.top()
+	top.awaits.Store(c)
+	u := newCleanup(t, nil)
+	t.mb.cleanups.remove(u) // it is not given up
+	t.mb.enterTask(u)
+	_ = u.suspend(c, 0)
+	u.over()
+	t.mb.enterTask(t)
+	top.awaits.Store(nil)
+}

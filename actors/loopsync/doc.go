@@ -1,0 +1,45 @@
+// Package loopsync has what tasks of one worker use to wait for each other:
+// [Mutex], [Semaphore], [Event] and [Queue], in place of those of package sync
+// and of channels, which would block the worker's turn.
+//
+// The worker's state needs no lock within a turn; a [Mutex] is for what has to
+// hold across an await.
+//
+// # Guarantees
+//
+//  1. Zero values are ready: a Mutex is unlocked, a Semaphore has one permit,
+//     an Event is not set, a Queue is empty and has no bound.
+//
+//  2. Fair. Who comes first is served first. A task that has been served keeps
+//     its place in line until it goes on, so nobody overtakes it.
+//
+//  3. Nothing is lost. A task that is ended, by a cancel, its budget, a
+//     restart or a stop, gets that error from its wait, at once, and also if
+//     it was being served; then what it was served goes to the next in line.
+//     As at every await, an ended task gets the error even where it would not
+//     have to wait.
+//
+//  4. No turn is given away without need: what can be had at once is.
+//
+//  5. One loop. A value belongs to the worker whose task has used it first; a
+//     task of another worker panics. What takes no Task may be called from any
+//     goroutine.
+//
+//  6. A ring of tasks that wait for each other, with a Mutex in it, is found
+//     when it closes: the wait or await that closes it fails with an
+//     [*actors.DeadlockError]. A Lock by the task that holds the Mutex is a
+//     ring of one. Semaphores, events and queues are nobody's, so they are not
+//     seen.
+//
+// # Restarts
+//
+// Make these values in setup, with the rest of the worker's state, so that
+// each incarnation begins with new ones. One that is kept outside of setup
+// goes on as it is; but a Mutex that was locked by a task of an earlier
+// incarnation, which has ended, is unlocked, and one that is held by a task
+// which was abandoned makes Lock fail with [ErrAbandoned] until that unlocks
+// it.
+//
+// The rules are those of asyncio's Lock, Semaphore, Event and Queue, after
+// their fixes for wake-ups and items that a cancel had swallowed.
+package loopsync

@@ -1,0 +1,128 @@
+package loopsync_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actortest"
+)
+
+func TestMain(m *testing.M) { actortest.Main(m) }
+
+var quiet = actors.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
+
+// bench is a worker in a bubble, and what its tasks have said.
+type bench struct {
+	*testing.T
+	sys *actor.ActorSystem
+	pid *actor.PID
+
+	mu   sync.Mutex
+	said []string
+}
+
+// run runs f in a bubble, with a worker that has to stop gracefully in the end:
+// no task of it may be left waiting.
+func run(t *testing.T, f func(b *bench)) {
+	t.Helper()
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		b := &bench{T: t, sys: sys, pid: actortest.Spawn(t, sys.Root, "worker", none, quiet)}
+		f(b)
+		start := time.Now()
+		actortest.Stop(t, sys.Root, b.pid, time.Hour)
+		if time.Since(start) >= time.Hour {
+			t.Error("a task was left waiting")
+		}
+	})
+}
+
+func none(*actors.Worker) error { return nil }
+
+// task starts f on the worker, and lets everything come to rest.
+func (b *bench) task(f func(t *actors.Task) error) *actors.Future[struct{}] {
+	fut := actors.Submit(b.sys.Root, b.pid, func(t *actors.Task) (struct{}, error) { return struct{}{}, f(t) })
+	synctest.Wait()
+	return fut
+}
+
+// do runs f on the worker, and fails the test unless it returns at once.
+func (b *bench) do(f func(t *actors.Task) error) {
+	b.Helper()
+	b.ended(b.task(f), nil)
+}
+
+func (b *bench) say(format string, args ...any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.said = append(b.said, fmt.Sprintf(format, args...))
+}
+
+// heard lets everything come to rest, fails the test unless this is what was
+// said, and forgets it.
+func (b *bench) heard(want ...string) {
+	b.Helper()
+	synctest.Wait()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !slices.Equal(b.said, want) {
+		b.Errorf("heard %q, want %q", b.said, want)
+	}
+	b.said = nil
+}
+
+// ended fails the test unless f is done, with an error that is target.
+func (b *bench) ended(f *actors.Future[struct{}], target error) {
+	b.Helper()
+	synctest.Wait()
+	if _, err := f.TryResult(); !errors.Is(err, target) {
+		b.Errorf("ended with %v, want %v", err, target)
+	}
+}
+
+// pending fails the test if one of fs is done.
+func (b *bench) pending(fs ...*actors.Future[struct{}]) {
+	b.Helper()
+	synctest.Wait()
+	for i, f := range fs {
+		if f.Done() {
+			_, err := f.TryResult()
+			b.Errorf("number %d is done: %v", i, err)
+		}
+	}
+}
+
+// panicOf runs f and returns what it panics with.
+func panicOf(f func()) (v any) {
+	defer func() { v = recover() }()
+	f()
+	return nil
+}
+
+func (b *bench) wantPanic(f func(), parts ...string) {
+	b.Helper()
+	text := fmt.Sprint(panicOf(f))
+	for _, p := range parts {
+		if !strings.Contains(text, p) {
+			b.Errorf("the panic is %q; want it to say %q", text, p)
+		}
+	}
+}
+
+// result waits for a future that has to complete.
+func result[T any](f *actors.Future[T]) (T, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+	defer cancel()
+	return f.Wait(ctx)
+}

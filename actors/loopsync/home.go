@@ -1,0 +1,32 @@
+package loopsync
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/park"
+)
+
+// home is the loop that a value belongs to, from its first use on.
+type home struct{ at atomic.Pointer[residence] }
+
+type residence struct {
+	loop   any
+	worker string
+}
+
+// enter says who t is, and panics if it is not at home here.
+func (h *home) enter(t *actors.Task, what string) park.Task {
+	me := park.Enter(t, what)
+	at := h.at.Load()
+	if at == nil {
+		h.at.CompareAndSwap(nil, &residence{me.Loop, me.Worker})
+		at = h.at.Load()
+	}
+	if at.loop != me.Loop {
+		panic(fmt.Sprintf("loopsync: %s called by a task of worker %s: it belongs to the loop of worker %s, which has used it first",
+			what, me.Worker, at.worker))
+	}
+	return me
+}

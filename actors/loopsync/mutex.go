@@ -1,0 +1,123 @@
+package loopsync
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/park"
+	"github.com/protoloop/protoloop/messages"
+)
+
+// ErrAbandoned is the failure of a Lock whose Mutex is held by a task that was
+// abandoned: one of an earlier incarnation that did not return. That goes on
+// without its loop, and nobody knows when it will be done.
+var ErrAbandoned = errors.New("loopsync: the Mutex is held by a task that was abandoned")
+
+func init() { messages.RegisterError("loopsync.abandoned", ErrAbandoned) }
+
+// Mutex lets one task at a time pass (asyncio.Lock). It is not reentrant. The
+// zero value is an unlocked Mutex. It must not be copied after its first use.
+type Mutex struct {
+	home home
+	mu   sync.Mutex // for what is left of abandoned tasks, and for other workers that look for a ring
+	held bool
+	by   park.Task
+	line line
+}
+
+// Lock waits until the Mutex is unlocked and locks it. On an error it has not
+// locked it: the reason why the task was ended, an [*actors.DeadlockError] if
+// its holder waits for this task (or is it), or [ErrAbandoned].
+func (m *Mutex) Lock(t *actors.Task) error {
+	const what = "Mutex.Lock"
+	me := m.home.enter(t, what)
+	if me.Ended != nil {
+		return me.Ended
+	}
+	m.mu.Lock()
+	m.reclaim(me)
+	if !m.held {
+		m.held, m.by = true, me
+		m.mu.Unlock()
+		return nil
+	}
+	if _, lost := park.Gone(m.by.ID); lost {
+		defer m.mu.Unlock()
+		return fmt.Errorf("%w: %s, of incarnation %d of worker %s", ErrAbandoned, park.Name(m.by.ID), m.by.Incarnation, m.by.Worker)
+	}
+	var w *waiter
+	w = m.line.join(me, park.NewSpot(func() (holder, next any) { return m.ahead(w) }))
+	m.mu.Unlock()
+	err := park.Wait(t, what, w.spot)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if served := m.line.leave(w); served && err != nil {
+		m.pass()
+	}
+	return err
+}
+
+// TryLock locks the Mutex if it is unlocked, and reports whether it did. It
+// does nothing for a task that has been ended.
+func (m *Mutex) TryLock(t *actors.Task) bool {
+	me := m.home.enter(t, "Mutex.TryLock")
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.reclaim(me)
+	if m.held || me.Ended != nil {
+		return false
+	}
+	m.held, m.by = true, me
+	return true
+}
+
+// Unlock unlocks the Mutex: the next task in line has it from now on. It need
+// not be called by the task that has locked it. It panics if the Mutex is not
+// locked.
+func (m *Mutex) Unlock() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.held {
+		panic("loopsync: Unlock of a Mutex that is not locked")
+	}
+	m.pass()
+}
+
+// Locked reports whether a task holds the Mutex.
+func (m *Mutex) Locked() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.held
+}
+
+// pass gives the Mutex to the next in line.
+func (m *Mutex) pass() {
+	if w := m.line.serve(); w != nil {
+		m.by = w.who
+	} else {
+		m.held, m.by = false, park.Task{}
+	}
+}
+
+// reclaim unlocks the Mutex if it was locked in an earlier incarnation by a
+// task that has ended: all of its time have, and nobody will unlock it.
+func (m *Mutex) reclaim(me park.Task) {
+	if m.held && m.by.Incarnation < me.Incarnation {
+		if ended, lost := park.Gone(m.by.ID); ended && !lost {
+			m.pass()
+		}
+	}
+}
+
+// ahead is who has to go on before w does: the holder, and the one before it in
+// line.
+func (m *Mutex) ahead(w *waiter) (holder, next any) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if w.prev != nil {
+		next = w.prev.who.ID
+	}
+	return m.by.ID, next
+}

@@ -1,0 +1,91 @@
+package loopsync
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/park"
+)
+
+// Semaphore lets as many tasks pass at a time as it has permits
+// (asyncio.Semaphore). The zero value has one; [NewSemaphore] makes others. It
+// must not be copied after its first use.
+type Semaphore struct {
+	home home
+	mu   sync.Mutex
+	more int // permits that are free, less one
+	line line
+}
+
+// NewSemaphore returns a Semaphore with n permits. It panics if n is negative.
+func NewSemaphore(n int) *Semaphore {
+	if n < 0 {
+		panic(fmt.Sprintf("loopsync: NewSemaphore called with %d permits", n))
+	}
+	return &Semaphore{more: n - 1}
+}
+
+// Acquire waits for a permit and takes it. On an error, the reason why the
+// task was ended, it has taken none.
+func (s *Semaphore) Acquire(t *actors.Task) error {
+	const what = "Semaphore.Acquire"
+	me := s.home.enter(t, what)
+	if me.Ended != nil {
+		return me.Ended
+	}
+	s.mu.Lock()
+	if s.line.empty() && s.more >= 0 {
+		s.more--
+		s.mu.Unlock()
+		return nil
+	}
+	w := s.line.join(me, park.NewSpot(nil))
+	s.hand() // those before it may all have been served
+	w.early = w.served
+	s.mu.Unlock()
+	err := w.wait(t, what)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if served := s.line.leave(w); served && err != nil {
+		s.more++
+		s.hand()
+	}
+	return err
+}
+
+// TryAcquire takes a permit if one is free and nobody is in line for it, and
+// reports whether it did. It does nothing for a task that has been ended.
+func (s *Semaphore) TryAcquire(t *actors.Task) bool {
+	me := s.home.enter(t, "Semaphore.TryAcquire")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if me.Ended != nil || !s.line.empty() || s.more < 0 {
+		return false
+	}
+	s.more--
+	return true
+}
+
+// Release gives a permit back: to the next in line, if there is one. It need
+// not be one that was acquired; then the Semaphore has one more.
+func (s *Semaphore) Release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.more++
+	s.hand()
+}
+
+// Free is the number of permits that nobody has.
+func (s *Semaphore) Free() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.more + 1
+}
+
+// hand gives free permits to those in line.
+func (s *Semaphore) hand() {
+	for s.more >= 0 && s.line.serve() != nil {
+		s.more--
+	}
+}

@@ -1,0 +1,75 @@
+package actors
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/messages"
+)
+
+// OnDone calls fn with the result when the future is complete: on the
+// goroutine that completes it, after those who wait have been woken, and in
+// the order of the calls of OnDone; at once, if it is complete already. A
+// failure that fn is told counts as looked at.
+//
+// fn must not block, nor call [runtime.Goexit]: it may hold up the loop of
+// some worker, which need not be the caller's. It runs in no task, so it must
+// not touch a worker's state. A panic is logged. To go on in a turn, use
+// [Start] and [Await] (asyncio.Future.add_done_callback, but for the loop).
+func (f *Future[T]) OnDone(fn func(T, error)) {
+	if fn == nil {
+		panic("actors: OnDone called with a nil function")
+	}
+	f.call(&node{f: func() {
+		defer func() {
+			if p := recover(); p != nil {
+				f.logger().Error("actors: panic in an OnDone callback", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			}
+		}()
+		fn(f.val, f.look())
+	}})
+}
+
+func (c *core) logger() *slog.Logger {
+	if c.owner != nil && c.owner.attached != nil {
+		return c.owner.mb.logger()
+	}
+	return slog.Default()
+}
+
+// PipeTo sends the result to pids when the future is complete: the value, or a
+// [*messages.Failure] with the error. It is sent without a sender, and from
+// s if that is a root context; else, because the one that s belongs to may be
+// in a turn or gone by then, from the actor system's root, past the sender
+// middleware of s (Akka's pipe pattern).
+func (f *Future[T]) PipeTo(s actor.SenderContext, pids ...*actor.PID) {
+	if s == nil {
+		panic("actors: PipeTo called with a nil sender: use a root context, an actor's context or a Task")
+	}
+	root, ok := s.(*actor.RootContext)
+	if !ok {
+		root = s.ActorSystem().Root
+	}
+	to := make([]*actor.PID, len(pids))
+	for i, pid := range pids {
+		to[i] = pidOf(pid, "PipeTo")
+	}
+	f.OnDone(func(v T, err error) {
+		var m any = v
+		if err != nil {
+			m = messages.NewFailure(err, f.ran(), !f.ran())
+		}
+		for _, pid := range to {
+			root.Send(pid, m)
+		}
+	})
+}
+
+// ran reports whether the work of a failed future has begun, as far as it is
+// known here.
+func (c *core) ran() bool {
+	return c.owner == nil || c.owner.lifetime >= carrier || !c.owner.lt.Fresh()
+}

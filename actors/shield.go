@@ -1,0 +1,60 @@
+package actors
+
+import "time"
+
+// Shield returns a future that completes as f does, and whose cancel does not
+// reach f: not its own, nor that of a combination it is a member of, nor a
+// [WithTimeout] of it (asyncio.shield).
+//
+// What is cancelled with the task that has created it, as cancel follows
+// creation, Shield cannot keep. If the shield is cancelled and f fails later,
+// that counts as a failure nobody has looked at.
+func Shield[T any](f *Future[T]) *Future[T] {
+	d, _ := membersOf("Shield", []*Future[T]{f})
+	d.kept = true
+	out := &Future[T]{}
+	combine(&out.core, d, false, func(*core, int) { out.as(f) })
+	return out
+}
+
+// WithTimeout returns a future that completes as f does, or fails with
+// ErrTimeout when d is over; then f is cancelled, unless it is a [Shield].
+// Cancelling it cancels f. An f that is done wins, also with a d of zero.
+// [NoTimeout] is no bound (asyncio.wait_for).
+//
+// It completes when the time is over, not when f's work has noticed and
+// returned. A [Timeout] at the call that has made f bounds the work itself,
+// and reaches work on other machines: prefer that where you can.
+func WithTimeout[T any](f *Future[T], d time.Duration) *Future[T] {
+	ds, _ := membersOf("WithTimeout", []*Future[T]{f})
+	out := &Future[T]{}
+	expire := func() {
+		if out.fail(ErrTimeout) {
+			f.Cancel()
+		}
+	}
+	var timer *time.Timer
+	switch {
+	case d == NoTimeout || f.Done():
+	case d <= 0:
+		expire()
+		return out
+	default:
+		timer = time.AfterFunc(d, expire)
+	}
+	combine(&out.core, ds, true, func(*core, int) { out.as(f) })
+	if timer != nil {
+		out.call(&node{f: func() { timer.Stop() }})
+	}
+	return out
+}
+
+// as completes f as m, a member, which is done.
+func (f *Future[T]) as(m *Future[T]) {
+	switch {
+	case m.err == nil:
+		f.resolve(m.val, nil)
+	case !f.failAs(&m.core, m.err):
+		f.heed(&m.core)
+	}
+}
