@@ -32,7 +32,7 @@ func ExampleInspect() {
 	}
 	shop, err := actors.Spawn(ctx, sys.Root, "shop", func(w *actors.Worker) error {
 		actors.Handle(w, func(t *actors.Task, o Order) (string, error) {
-			return actors.Ask[string](t, bank, Charge{o.Cents})
+			return actors.Ask[string](t, bank, Charge(o))
 		})
 		return nil
 	}, actors.Options{})

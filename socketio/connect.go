@@ -1,0 +1,225 @@
+package socketio
+
+import (
+	"encoding/json"
+	"runtime/debug"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/socketio/internal/engineio"
+	"github.com/protoloop/protoloop/socketio/internal/parser"
+)
+
+// connected is the payload of the packet that tells a client it is.
+type connectedData struct {
+	SID string `json:"sid"`
+	PID string `json:"pid,omitempty"`
+}
+
+// recoveryAuth is what a client that wants its state back sends.
+type recoveryAuth struct {
+	PID    any `json:"pid"`
+	Offset any `json:"offset"`
+}
+
+// connectTo begins to connect the client to a namespace, on the goroutine that
+// reads.
+func (c *session) connectTo(p *parser.Packet) error {
+	n := c.srv.lookup(p.Namespace)
+	if n == nil {
+		return c.refuse(p.Namespace, &Error{Message: "Invalid namespace"})
+	}
+	s := &Socket{ns: n, sess: c}
+	if len(p.Args) > 0 {
+		s.auth = p.Args[0]
+	}
+	offset := n.identify(s)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.ended || c.stop != nil:
+		return nil
+	case len(c.sockets) >= c.srv.opts.MaxNamespaces:
+		return c.refuse(p.Namespace, &Error{Message: "Too many namespaces"})
+	}
+	if err := c.startWorker(); err != nil {
+		return err
+	}
+	c.sockets = append(c.sockets, s)
+	c.live++
+	actors.Submit(c.srv.root, c.pid, func(t *actors.Task) (struct{}, error) {
+		s.connect(t, offset)
+		return struct{}{}, nil
+	}, actors.Name("socketio connect "+n.name))
+	return nil
+}
+
+// identify gives the socket its ids and, if the client may have them back, its
+// old ones with rooms and data. It returns the offset of the last event that
+// the client has seen.
+func (n *Namespace) identify(s *Socket) (offset string) {
+	if n.history != nil {
+		var auth recoveryAuth
+		_ = json.Unmarshal(s.auth, &auth) // of a client that is no recovering one
+		private, ok := auth.PID.(string)
+		offset, known := auth.Offset.(string)
+		if ok && known {
+			n.mu.Lock()
+			old := n.history.restore(private, offset)
+			n.mu.Unlock()
+			if old != nil {
+				s.id, s.private, s.recovered, s.data = old.id, old.private, true, old.data
+				s.restored = old
+				return offset
+			}
+		}
+		s.private = engineio.NewID()
+	}
+	s.id = engineio.NewID()
+	return ""
+}
+
+// refuse tells the client that it is not connected to the namespace.
+func (c *session) refuse(namespace string, e *Error) error {
+	frame, err := objectFrame(parser.ConnectError, namespace, e)
+	if err != nil { // the data cannot be encoded
+		frame, err = objectFrame(parser.ConnectError, namespace, &Error{Message: e.Message})
+	}
+	if err == nil {
+		c.eio.Send(frame)
+	}
+	return nil
+}
+
+// connect runs the middlewares, tells the client, and runs OnConnect.
+func (s *Socket) connect(t *actors.Task, offset string) {
+	n := s.ns
+	opened, refusal := false, errGoexit
+	defer func() { // also after a Goexit
+		if opened {
+			return
+		}
+		s.leave(ServerDisconnect, nil)
+		if refusal != nil {
+			n.srv.counts.refused.Add(1)
+			_ = s.sess.refuse(n.name, forClient(refusal))
+			if _, panicked := refusal.(*actors.PanicError); panicked || refusal == errGoexit {
+				s.failed("middleware", refusal)
+			}
+		}
+		s.sess.done()
+	}()
+	n.handlersMu.RLock()
+	middlewares := n.middlewares
+	n.handlersMu.RUnlock()
+	if s.recovered && n.history.opts.SkipMiddlewares {
+		middlewares = nil
+	}
+	for _, m := range middlewares {
+		if err := guard(func() error { return m(t, s) }); err != nil {
+			refusal = err
+			return
+		}
+	}
+	refusal = nil
+	if !s.accept(offset) {
+		return
+	}
+	opened = true
+	defer s.opened()
+	n.handlersMu.RLock()
+	h := n.onConnect
+	n.handlersMu.RUnlock()
+	if h == nil {
+		return
+	}
+	if err := guard(func() error { return h(t, s) }); err != nil {
+		s.failed("connect", err)
+		s.Disconnect()
+	}
+}
+
+// accept makes the socket one of the namespace's and tells the client, in one
+// step for whoever broadcasts. false: the client has gone.
+func (s *Socket) accept(offset string) bool {
+	n := s.ns
+	frame, err := objectFrame(parser.Connect, n.name, connectedData{s.id, s.private})
+	if err != nil {
+		return false
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	s.mu.Lock()
+	ok := s.state == socketConnecting
+	if ok {
+		s.state, s.holding = socketOpening, true
+	}
+	s.mu.Unlock()
+	if !ok {
+		return false
+	}
+	n.add(s)
+	if old := s.restored; old != nil {
+		s.restored = nil
+		s.leftOwn = true // unless it is among these
+		for _, room := range old.rooms {
+			n.join(s, room)
+		}
+		// In the reference's order: before the connect packet. Clients keep them
+		// until that comes.
+		missed, _ := n.history.behind(offset)
+		for _, e := range missed {
+			if e.to.includes(old.rooms) {
+				s.sess.eio.Send(n.frames(parser.Event, parser.NoID, e.args)...)
+			}
+		}
+		n.srv.counts.recovered.Add(1)
+	}
+	n.srv.counts.connects.Add(1) // before the client can know
+	s.sess.connected()
+	s.sess.eio.Send(frame)
+	return true
+}
+
+// connected ends the time within which a namespace has to be connected to.
+func (c *session) connected() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+}
+
+// guard calls user code and turns its panic into an error.
+func guard(f func() error) (err error) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		// nil: runtime.Goexit, which goes on; the task's end tells of it.
+		if v := recover(); v != nil {
+			err = &actors.PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	err = f()
+	returned = true
+	return err
+}
+
+// failed logs what a handler of the socket has failed with, and acts on a
+// panic.
+func (s *Socket) failed(what string, err error) {
+	srv := s.sess.srv
+	args := []any{"namespace", s.ns.name, "socket", s.id, "error", err}
+	p, panicked := err.(*actors.PanicError)
+	if !panicked {
+		srv.counts.failed.Add(1)
+		srv.logger().Warn("socketio: "+what+" failed", args...)
+		return
+	}
+	srv.counts.panics.Add(1)
+	srv.logger().Error("socketio: "+what+" panicked", append(args, "stack", string(p.Stack))...)
+	if srv.opts.OnPanic == CloseSession {
+		s.Close()
+	}
+}

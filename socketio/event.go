@@ -1,0 +1,178 @@
+package socketio
+
+import (
+	"errors"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/socketio/internal/parser"
+)
+
+// queued is what runs on the worker for a socket: an event, or, without one,
+// its end.
+type queued struct {
+	s *Socket
+	h *handler
+	p *parser.Packet
+}
+
+// exclusive is an event whose handler is. It is a message, and not a
+// submission, because only a message's handler can hold the loop.
+type exclusive struct{ queued }
+
+// event queues an event, on the goroutine that reads.
+func (s *Socket) event(p *parser.Packet) error {
+	srv := s.sess.srv
+	srv.counts.events.Add(1)
+	h := s.ns.event(p.Name)
+	if h == nil { // the reference ignores it, too
+		srv.counts.unhandled.Add(1)
+		return nil
+	}
+	if err := s.sess.acquire(); err != nil {
+		if err == errOverload {
+			srv.counts.overloads.Add(1)
+			return err
+		}
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch s.state {
+	case socketConnecting:
+		s.sess.release()
+		return errState
+	case socketClosed:
+		s.sess.release()
+		return nil
+	}
+	s.enqueue(queued{s, h, p})
+	return nil
+}
+
+// enqueue has q run after all that was queued for the socket before. With mu
+// held.
+func (s *Socket) enqueue(q queued) {
+	if s.holding {
+		s.backlog = append(s.backlog, q)
+		return
+	}
+	q.post()
+}
+
+// opened lets the events go: OnConnect has returned.
+func (s *Socket) opened() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == socketOpening {
+		s.state = socketOpen
+	}
+	s.holding = false
+	for _, q := range s.backlog {
+		q.post()
+	}
+	s.backlog = nil
+}
+
+// post hands q to the worker.
+func (q queued) post() {
+	c := q.s.sess
+	switch {
+	case q.h == nil:
+		actors.Submit(c.srv.root, c.pid, func(t *actors.Task) (struct{}, error) {
+			q.s.disconnected(t)
+			return struct{}{}, nil
+		}, actors.Name("socketio disconnect "+q.s.ns.name))
+	case q.h.exclusive:
+		c.srv.root.Send(c.pid, exclusive{q})
+	default:
+		actors.Submit(c.srv.root, c.pid, func(t *actors.Task) (struct{}, error) {
+			q.run(t)
+			return struct{}{}, nil
+		}, actors.Name(q.h.label))
+	}
+}
+
+// onExclusive runs an exclusive event as a child of its message's handler, so
+// that a Goexit of user code ends no more than the child.
+func onExclusive(t *actors.Task, e exclusive) error {
+	_, _ = actors.Await(t, actors.Start(t, func(t *actors.Task) (struct{}, error) {
+		e.run(t)
+		return struct{}{}, nil
+	}, actors.Name(e.h.label)))
+	return nil // run has told whoever has to know
+}
+
+// run calls the handler and sends the acknowledgement.
+func (q queued) run(t *actors.Task) {
+	s := q.s
+	defer s.sess.release()
+	if s.gone {
+		return
+	}
+	var args *parser.Args
+	err := error(errGoexit)
+	defer func() { q.answer(args, err) }() // also after a Goexit
+	err = guard(func() (err error) {
+		args, err = q.h.call(t, s, q.p)
+		return err
+	})
+	if errors.Is(err, actors.ErrStopped) {
+		s.sess.cut.Store(true)
+	}
+}
+
+// answer acknowledges the event, if the client has asked for it.
+func (q queued) answer(args *parser.Args, err error) {
+	s := q.s
+	srv := s.sess.srv
+	srv.counts.handled.Add(1)
+	if _, wrong := err.(*argumentError); wrong {
+		srv.counts.badArguments.Add(1)
+	}
+	if q.p.ID != parser.NoID {
+		q.acknowledge(args, err)
+	}
+	_, panicked := err.(*actors.PanicError)
+	if panicked || err == errGoexit || err != nil && q.p.ID == parser.NoID {
+		s.failed(q.h.label, err) // behind the acknowledgement: it may close the session
+	}
+}
+
+// acknowledge answers the client, also one that has left the namespace
+// meanwhile: the reference's client drops it.
+func (q queued) acknowledge(args *parser.Args, err error) {
+	if args == nil || err != nil {
+		args = &parser.Args{}
+	}
+	if err != nil {
+		if args.Append(map[string]*Error{"error": forClient(err)}) != nil { // the data cannot be encoded
+			args = &parser.Args{}
+			_ = args.Append(map[string]*Error{"error": {Message: err.Error()}})
+		}
+	}
+	q.s.sess.eio.Send(q.s.ns.frames(parser.Ack, q.p.ID, args)...)
+}
+
+// disconnected runs OnDisconnect.
+func (s *Socket) disconnected(t *actors.Task) {
+	defer s.sess.done()
+	s.gone = true
+	n := s.ns
+	n.srv.counts.disconnects.Add(1)
+	n.handlersMu.RLock()
+	h := n.onDisconnect
+	n.handlersMu.RUnlock()
+	if h == nil {
+		return
+	}
+	s.mu.Lock()
+	reason := s.reason
+	s.mu.Unlock()
+	err := guard(func() error {
+		h(t, s, reason)
+		return nil
+	})
+	if err != nil {
+		s.failed("disconnect", err)
+	}
+}

@@ -1,0 +1,303 @@
+package socketio_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/socketio"
+)
+
+type item struct {
+	Name string          `json:"name"`
+	Data socketio.Binary `json:"data,omitempty"`
+}
+
+func TestOn(t *testing.T) {
+	bubble(t, socketio.Options{}, func(w *world) {
+		var ev events
+		socketio.On(w.io, "item", func(_ *actors.Task, s *socketio.Socket, v item) error {
+			ev.add("%s %q", v.Name, v.Data)
+			if v.Name == "bad" {
+				return errTest
+			}
+			return nil
+		})
+		p := w.client()
+		p.send(`42["item",{"name":"a"}]`, `421["item",{"name":"b"},"more"]`)
+		p.expect("431[]")
+		p.send(`422["item"]`)
+		p.expect("432[]")
+		ev.want(w, `a ""`, `b ""`, ` ""`)
+		p.send(`423["item",{"name":"bad"}]`, `424["item",{"name":1}]`, `425["item","text"]`, `42["none",1]`, `426["none",1]`)
+		p.expect(`433[{"error":{"message":"it is broken"}}]`,
+			`434[{"error":{"message":"invalid argument: unexpected number"}}]`,
+			`435[{"error":{"message":"invalid argument: unexpected string"}}]`)
+		p.quiet()
+		ev.want(w, `bad ""`)
+		if s := w.io.Stats(); s.Events != 8 || s.Handled != 6 || s.Unhandled != 2 || s.BadArguments != 2 || s.Failed != 0 {
+			w.Errorf("%+v", s)
+		}
+		p.send(`42["item",{"name":"bad"}]`)
+		ev.want(w, `bad ""`)
+		if logged := actortest.LogOf(w.sys).Find(0, "socketio event item failed"); len(logged) != 1 || w.io.Stats().Failed != 1 {
+			w.Error("an error that no client gets is logged:", logged)
+		}
+	})
+}
+
+func TestOnAck(t *testing.T) {
+	bubble(t, socketio.Options{}, func(w *world) {
+		socketio.OnAck(w.io.Of("/n"), "save", func(_ *actors.Task, _ *socketio.Socket, v item) (item, error) {
+			switch v.Name {
+			case "no":
+				return item{}, &socketio.Error{Message: "refused", Data: []int{1, 2}}
+			case "wrapped":
+				return item{}, fmt.Errorf("outer: %w", &socketio.Error{Message: "inner"})
+			}
+			return item{Name: v.Name + "!", Data: v.Data}, nil
+		})
+		p := w.dial().connect("/n")
+		p.send(`42/n,7["save",{"name":"<é>"}]`)
+		p.expect(`43/n,7[{"name":"<é>!"}]`)
+		p.send(`42/n,8["save",{"name":"no"}]`, `42/n,9["save",{"name":"wrapped"}]`)
+		p.expect(`43/n,8[{"error":{"message":"refused","data":[1,2]}}]`, `43/n,9[{"error":{"message":"inner"}}]`)
+		p.send(`451-/n,10["save",{"name":"x","data":{"_placeholder":true,"num":0}}]`)
+		p.sendBinary("\x01\x02")
+		p.expect(`461-/n,10[{"name":"x!","data":{"_placeholder":true,"num":0}}]`, "b\x01\x02")
+		p.send(`42/n,["save",{"name":"nobody asks"}]`)
+		p.quiet()
+	})
+}
+
+func TestBinary(t *testing.T) {
+	bubble(t, socketio.Options{}, func(w *world) {
+		socketio.OnAck(w.io, "bytes", func(_ *actors.Task, s *socketio.Socket, b []byte) (any, error) {
+			if err := s.Emit("two", b, "x", socketio.Binary("z")); err != nil {
+				return nil, err
+			}
+			return map[string]any{"all": []socketio.Binary{b, nil}}, nil
+		})
+		socketio.OnAck(w.io, "ask", func(t *actors.Task, s *socketio.Socket, _ any) (string, error) {
+			b, err := actors.Await(t, socketio.EmitAck[[]byte](s, "bytes?"))
+			return string(b), err
+		})
+		socketio.OnRaw(w.io, "/", "raw", func(_ *actors.Task, s *socketio.Socket, args []json.RawMessage, bins [][]byte) error {
+			return s.EmitRaw("raw", args, bins)
+		})
+		p := w.client()
+		p.send(`451-1["bytes",{"_placeholder":true,"num":0}]`)
+		p.sendBinary("abc")
+		p.expect(`452-["two",{"_placeholder":true,"num":0},"x",{"_placeholder":true,"num":1}]`, "babc", "bz",
+			`462-1[{"all":[{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]}]`, "babc", "b")
+		p.send(`422["ask"]`)
+		p.expect(`420["bytes?"]`)
+		p.send(`461-0[{"num":0,"_placeholder":true}]`)
+		p.sendBinary("xyz")
+		p.expect(`432["xyz"]`)
+		p.send(`451-["raw",{"a":[{"_placeholder":true,"num":0}]},2]`)
+		p.sendBinary("")
+		p.expect(`451-["raw",{"a":[{"_placeholder":true,"num":0}]},2]`, "b")
+	})
+}
+
+func TestOrderAndAwait(t *testing.T) {
+	bubble(t, socketio.Options{}, func(w *world) {
+		var ev events
+		sleep := func(name string) func(t *actors.Task, s *socketio.Socket, n int) error {
+			return func(t *actors.Task, _ *socketio.Socket, n int) error {
+				ev.add("%s %d begins", name, n)
+				err := t.Sleep(time.Second)
+				ev.add("%s %d ends", name, n)
+				return err
+			}
+		}
+		socketio.On(w.io, "slow", sleep("slow"))
+		socketio.On(w.io, "alone", sleep("alone"), socketio.Exclusive())
+		socketio.On(w.io, "last", sleep("last"))
+		p := w.client()
+		p.send(`42["slow",1]`, `42["slow",2]`, `42["alone",3]`, `42["slow",4]`, `42["alone",5]`, `426["last"]`)
+		p.expect("436[]")
+		time.Sleep(10 * time.Second)
+		var begun []string
+		for i, line := range ev.list {
+			if strings.HasSuffix(line, "begins") {
+				begun = append(begun, line)
+			}
+			if line == "alone 3 begins" && ev.list[i+1] != "alone 3 ends" || line == "alone 5 begins" && ev.list[i+1] != "alone 5 ends" {
+				w.Errorf("something ran beside an exclusive handler: %q", ev.list)
+			}
+		}
+		if got := strings.Join(begun, ", "); got != "slow 1 begins, slow 2 begins, alone 3 begins, slow 4 begins, alone 5 begins, last 0 begins" {
+			w.Error(got)
+		}
+		if len(ev.list) != 12 {
+			w.Error(ev.list)
+		}
+	})
+}
+
+func TestEventsStartInOrder(t *testing.T) {
+	bubble(t, socketio.Options{}, func(w *world) {
+		var got []int
+		socketio.On(w.io, "n", func(t *actors.Task, _ *socketio.Socket, n int) error {
+			got = append(got, n) // by one task at a time: the session's
+			return t.Yield()
+		})
+		p := w.client()
+		for i := range 2000 {
+			p.send(fmt.Sprintf(`42["n",%d]`, i))
+		}
+		p.send(`421["n",2000]`)
+		p.expect("431[]")
+		for i, n := range got {
+			if i != n {
+				w.Fatalf("event %d started as the %dth", n, i)
+			}
+		}
+		if len(got) != 2001 {
+			w.Error("handled:", len(got))
+		}
+	})
+}
+
+func TestPanic(t *testing.T) {
+	for policy, closes := range map[socketio.PanicPolicy]bool{socketio.KeepSession: false, socketio.CloseSession: true} {
+		t.Run(fmt.Sprint(policy), func(t *testing.T) {
+			bubble(t, socketio.Options{OnPanic: policy}, func(w *world) {
+				socketio.On(w.io, "panic", func(*actors.Task, *socketio.Socket, any) error { panic("secret") })
+				socketio.On(w.io, "alone", func(*actors.Task, *socketio.Socket, any) error { panic(errTest) }, socketio.Exclusive())
+				socketio.On(w.io, "goexit", func(*actors.Task, *socketio.Socket, any) error { runtime.Goexit(); return nil })
+				socketio.On(w.io, "goexit alone", func(*actors.Task, *socketio.Socket, any) error { runtime.Goexit(); return nil }, socketio.Exclusive())
+				socketio.On(w.io, "fine", func(*actors.Task, *socketio.Socket, any) error { return nil })
+				other := w.client()
+				p := w.client()
+				for i, name := range []string{"goexit", "goexit alone", "panic", "alone"} {
+					p.send(fmt.Sprintf(`42%d[%q]`, i, name))
+					if closes && i == 3 {
+						break
+					}
+					p.expect(fmt.Sprintf(`43%d[{"error":{"message":"internal error"}}]`, i))
+					if closes && i == 2 {
+						p.expect("41")
+						p.gone()
+					}
+				}
+				if !closes {
+					p.send(`429["fine"]`)
+					p.expect("439[]")
+				}
+				other.send(`429["fine"]`)
+				other.expect("439[]")
+				want := map[bool]int64{false: 2, true: 1}[closes]
+				logged := actortest.LogOf(w.sys).Find(0, "panicked")
+				if s := w.io.Stats(); s.Panics != want || int64(len(logged)) != want || logged[0].Attr("stack") == nil {
+					w.Errorf("%+v %v", s, logged)
+				}
+			})
+		})
+	}
+}
+
+func TestEmitAck(t *testing.T) {
+	bubble(t, socketio.Options{AckTimeout: time.Minute}, func(w *world) {
+		results := make(chan error, 1)
+		w.io.OnConnect(func(t *actors.Task, s *socketio.Socket) error {
+			v, err := actors.Await(t, socketio.EmitAck[item](s, "ask", 1))
+			if err == nil {
+				err = errors.New(v.Name)
+			}
+			results <- err
+			return nil
+		})
+		result := func() error { return <-results }
+		p := w.client()
+		p.expect(`420["ask",1]`)
+		p.send(`4399[]`, `43[]`, `430[{"name":"me"}]`, `430[{"name":"again"}]`)
+		if err := result(); err.Error() != "me" {
+			w.Error(err)
+		}
+		q := w.client()
+		q.expect(`420["ask",1]`)
+		q.send(`430["no item"]`)
+		var wrong *json.UnmarshalTypeError
+		if err := result(); !errors.As(err, &wrong) {
+			w.Error(err)
+		}
+		q = w.client()
+		q.expect(`420["ask",1]`)
+		q.send(`430[]`)
+		if err := result(); err.Error() != "" {
+			w.Error(err)
+		}
+		began := time.Now()
+		w.client()
+		if err := result(); !errors.Is(err, socketio.ErrAckTimeout) || time.Since(began) != time.Minute {
+			w.Error(err, time.Since(began))
+		}
+		_ = w.client().c.CloseNow()
+		if err := result(); !errors.Is(err, socketio.ErrDisconnected) {
+			w.Error(err)
+		}
+		if _, err := socketio.EmitAck[int](w.io.Socket(p.id), "x", make(chan int)).TryResult(); err == nil {
+			w.Error("a channel was encoded")
+		}
+	})
+}
+
+// badReply panics when it is decoded.
+type badReply struct{}
+
+func (*badReply) UnmarshalJSON([]byte) error { panic("in UnmarshalJSON") }
+
+func TestAckDecodingPanics(t *testing.T) {
+	bubble(t, socketio.Options{}, func(w *world) {
+		p := w.client()
+		s := w.io.Socket(p.id)
+		f := socketio.EmitAck[badReply](s, "ask")
+		p.expect(`420["ask"]`)
+		p.send(`430[1]`)
+		var panicked *actors.PanicError
+		if _, err := f.Wait(w.Context()); !errors.As(err, &panicked) {
+			w.Error(err)
+		}
+		_ = s.Emit("still", "there")
+		p.expect(`42["still","there"]`)
+	})
+}
+
+func TestMisuse(t *testing.T) {
+	bubble(t, socketio.Options{}, func(w *world) {
+		nothing := func(*actors.Task, *socketio.Socket, any) error { return nil }
+		socketio.On(w.io, "twice", nothing)
+		w.io.OnConnect(func(*actors.Task, *socketio.Socket) error { return nil })
+		for name, f := range map[string]func(){
+			"second handler":    func() { socketio.On(w.io, "twice", nothing) },
+			"reserved":          func() { socketio.On(w.io, "disconnect", nothing) },
+			"nil handler":       func() { socketio.On[int](w.io, "x", nil) },
+			"second OnConnect":  func() { w.io.OnConnect(func(*actors.Task, *socketio.Socket) error { return nil }) },
+			"reserved emit":     func() { _ = w.io.Emit("connect") },
+			"namespace":         func() { w.io.Of("admin") },
+			"negative duration": func() { socketio.NewServer(w.sys, socketio.Options{PingTimeout: -1}) },
+			"transport":         func() { socketio.NewServer(w.sys, socketio.Options{Transports: []string{"webtransport"}}) },
+		} {
+			func() {
+				defer func() {
+					if recover() == nil {
+						w.Error("no panic:", name)
+					}
+				}()
+				f()
+			}()
+		}
+		if err := w.io.Emit("x", make(chan int)); err == nil {
+			w.Error("a channel was encoded")
+		}
+	})
+}

@@ -1,0 +1,8 @@
+package socketio
+
+// Remembered is the number of sessions and workers that the server knows.
+func (srv *Server) Remembered() int {
+	srv.mu.RLock()
+	defer srv.mu.RUnlock()
+	return len(srv.sessions) + len(srv.starting)
+}

@@ -1,0 +1,130 @@
+package clients
+
+import (
+	"bufio"
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/protoloop/protoloop/actortest"
+)
+
+func TestMain(m *testing.M) { actortest.Main(m) }
+
+const install = "ci/socketio-clients.sh installs it"
+
+// missing skips a test whose tools are not there, unless they have to be.
+func missing(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("CI_REQUIRE") != "" {
+		t.Fatalf("%s is missing: %s", what, install)
+	}
+	t.Skipf("%s is missing: %s", what, install)
+}
+
+func needNode(t *testing.T) {
+	t.Helper()
+	if _, err := exec.LookPath("node"); err != nil {
+		missing(t, "node")
+	}
+	for _, module := range []string{"client3", "client4", "socket.io"} {
+		if _, err := os.Stat("node_modules/" + module + "/package.json"); err != nil {
+			missing(t, "the npm package "+module)
+		}
+	}
+}
+
+// serveReference starts the reference server and returns its port.
+func serveReference(t *testing.T, mode string) string {
+	t.Helper()
+	cmd := exec.Command("node", "server.cjs", mode)
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = in.Close()
+		_ = cmd.Wait()
+	})
+	port, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal("the reference server did not start:", err)
+	}
+	return strings.TrimSpace(port)
+}
+
+// transcript runs a scenario and returns what it prints.
+func transcript(t *testing.T, command ...string) []string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	var warnings strings.Builder
+	cmd.Stderr = &warnings
+	out, err := cmd.Output()
+	if err != nil {
+		t.Errorf("%s: %v\n%s", strings.Join(command, " "), err, &warnings)
+	}
+	return strings.Split(strings.TrimSpace(string(out)), "\n")
+}
+
+// compare fails the test where two transcripts differ.
+func compare(t *testing.T, reference, ours []string) {
+	t.Helper()
+	if len(reference) < 5 {
+		t.Error("there is hardly anything in the transcript:", reference)
+	}
+	for i := range max(len(reference), len(ours)) {
+		a, b := "(nothing)", "(nothing)"
+		if i < len(reference) {
+			a = reference[i]
+		}
+		if i < len(ours) {
+			b = ours[i]
+		}
+		if a != b {
+			t.Fatalf("line %d differs:\nreference: %.500s\nours:      %.500s", i+1, a, b)
+		}
+	}
+}
+
+func TestJavaScriptClients(t *testing.T) {
+	needNode(t)
+	for _, client := range []string{"client3", "client4"} {
+		for _, mode := range []string{"polling", "websocket", "upgrade", "recovery"} {
+			t.Run(client+" "+mode, func(t *testing.T) {
+				reference := transcript(t, "node", "scenario.cjs", serveReference(t, mode), client, mode)
+				ours := transcript(t, "node", "scenario.cjs", serveOurs(t, mode == "recovery"), client, mode)
+				compare(t, reference, ours)
+				t.Logf("%d lines are the same", len(ours))
+			})
+		}
+	}
+}
+
+func TestPythonClient(t *testing.T) {
+	needNode(t)                       // for the reference server
+	const python = "/usr/bin/python3" // Debian's, which has Debian's packages
+	if exec.Command(python, "-c", "import socketio, aiohttp").Run() != nil {
+		missing(t, "python3-socketio or python3-aiohttp")
+	}
+	for _, mode := range []string{"polling", "websocket", "upgrade"} {
+		t.Run(mode, func(t *testing.T) {
+			reference := transcript(t, python, "scenario.py", serveReference(t, mode), mode)
+			ours := transcript(t, python, "scenario.py", serveOurs(t, false), mode)
+			compare(t, reference, ours)
+			t.Logf("%d lines are the same", len(ours))
+		})
+	}
+}

@@ -1,0 +1,204 @@
+package engineio
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// poll is a GET that waits for something to be sent.
+type poll struct {
+	answer chan pollAnswer // buffered
+}
+
+type pollAnswer struct {
+	status int
+	body   []byte
+}
+
+// upgradeWait is for how long a poll that begins during an upgrade waits for
+// the upgrade to be completed before it is answered by a noop: the reference
+// looks every 100 ms whether there is one.
+const upgradeWait = 100 * time.Millisecond
+
+// servePoll answers a GET with what is queued, or waits for it.
+func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
+	p := &poll{answer: make(chan pollAnswer, 1)}
+	s.mu.Lock()
+	switch {
+	case s.state == closed && s.owesNoop:
+		s.owesNoop = false
+		s.mu.Unlock()
+		s.respond(w, []byte{packetNoop})
+		return
+	case s.state == closed:
+		s.mu.Unlock()
+		s.srv.refuse(w, errSession)
+		return
+	case s.overdue():
+		s.mu.Unlock()
+		s.tick()
+		s.srv.refuse(w, errSession)
+		return
+	case s.ws != nil:
+		s.mu.Unlock()
+		s.srv.refuse(w, errRequest)
+		return
+	case s.poll != nil: // one poll at a time
+		s.mu.Unlock()
+		s.srv.counts.malformed.Add(1)
+		s.end(TransportError, ending{})
+		s.srv.refuse(w, errRequest)
+		return
+	}
+	s.poll = p
+	over := s.kick()
+	if s.poll == p && s.upgrading != nil {
+		timer := time.AfterFunc(upgradeWait, func() { s.answerNoop(p) })
+		defer timer.Stop()
+	}
+	s.mu.Unlock()
+	if over {
+		s.end(ForcedClose, ending{})
+	}
+	select {
+	case a := <-p.answer:
+		s.finishPoll(w, a)
+	case <-r.Context().Done():
+		s.mu.Lock()
+		left := s.poll == p
+		if left {
+			s.poll = nil
+		}
+		s.mu.Unlock()
+		if left {
+			s.end(TransportError, ending{})
+			return
+		}
+		s.finishPoll(w, <-p.answer)
+	}
+}
+
+func (s *Session) finishPoll(w http.ResponseWriter, a pollAnswer) {
+	if a.status != http.StatusOK {
+		s.srv.refuse(w, errRequest)
+		return
+	}
+	s.respond(w, a.body)
+}
+
+func (s *Session) respond(w http.ResponseWriter, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=UTF-8")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Cache-Control", "no-store")
+	_, _ = w.Write(body)
+}
+
+// answerPoll answers the poll with all that is queued. With mu held.
+func (s *Session) answerPoll() {
+	body := appendPayload(make([]byte, 0, s.queued), s.queue)
+	s.srv.counts.sent.Add(int64(len(s.queue)))
+	s.srv.counts.sentBytes.Add(int64(len(body)))
+	s.queue, s.queued = nil, 0
+	s.poll.answer <- pollAnswer{http.StatusOK, body}
+	s.poll = nil
+}
+
+// answerNoop ends a poll that has nothing to wait for.
+func (s *Session) answerNoop(p *poll) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.poll == p {
+		s.poll = nil
+		p.answer <- pollAnswer{http.StatusOK, []byte{packetNoop}}
+	}
+}
+
+// servePost takes in what the client sends.
+func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	code := errRequest
+	refused := true
+	switch {
+	case s.state == closed:
+		code = errSession
+	case s.ws != nil:
+	case s.posting, r.Header.Get("Content-Type") == "application/octet-stream":
+		s.mu.Unlock()
+		s.srv.counts.malformed.Add(1)
+		s.end(TransportError, ending{})
+		s.srv.refuse(w, code)
+		return
+	default:
+		s.posting, refused = true, false
+	}
+	s.mu.Unlock()
+	if refused {
+		s.srv.refuse(w, code)
+		return
+	}
+	defer func() {
+		s.mu.Lock()
+		s.posting = false
+		s.mu.Unlock()
+	}()
+
+	scratch := s.srv.buffers.Get().(*[]byte)
+	defer s.srv.release(scratch)
+	body, err := readAll(io.LimitReader(r.Body, s.srv.opts.MaxPayload+1), (*scratch)[:0])
+	*scratch = body
+	switch {
+	case err != nil:
+		s.end(TransportError, ending{})
+		s.srv.refuse(w, errRequest)
+		return
+	case int64(len(body)) > s.srv.opts.MaxPayload:
+		s.srv.counts.tooLarge.Add(1)
+		s.srv.counts.refused.Add(1)
+		w.Header().Set("Connection", "close") // the rest is not read
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+		return
+	}
+	switch s.receivePayload(body) {
+	case failed:
+		// If the client learns it by its poll, an error here as well would race
+		// with that: it would take one or the other for the reason.
+		s.mu.Lock()
+		told := s.told
+		s.mu.Unlock()
+		if !told {
+			s.srv.refuse(w, errRequest)
+			return
+		}
+	case closeAsked:
+		s.end(TransportClose, ending{byClient: true})
+	}
+	h := w.Header()
+	// Not text/plain: some browsers would offer it as a download (as the
+	// reference has it).
+	h.Set("Content-Type", "text/html")
+	h.Set("Content-Length", "2")
+	h.Set("Cache-Control", "no-store")
+	_, _ = io.WriteString(w, "ok")
+}
+
+// readAll reads r to its end, behind what buf has.
+func readAll(r io.Reader, buf []byte) ([]byte, error) {
+	b := bytes.NewBuffer(buf)
+	_, err := b.ReadFrom(r)
+	return b.Bytes(), err
+}
+
+// release keeps a buffer for the next reader or writer, unless it has grown
+// large: it would stay.
+func (s *Server) release(buf *[]byte) {
+	if cap(*buf) <= maxKept {
+		*buf = (*buf)[:0]
+		s.buffers.Put(buf)
+	}
+}
+
+const maxKept = 64 << 10

@@ -1,0 +1,187 @@
+package parser
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strconv"
+)
+
+// Binary is binary data that may stand anywhere in an argument. See its
+// exported face in package socketio.
+type Binary []byte
+
+// binaryMark is what a Binary is in JSON before it becomes an attachment.
+// encoding/json passes no context to a MarshalJSON, so the data itself travels
+// through it; a quote within a string is always escaped there, so the mark is
+// not found in one. Rejected: a walk over the value by reflection, which would
+// have to know every rule of encoding/json again.
+const binaryMark = `{"_socketio_binary":"`
+
+// MarshalJSON is for encoding/json, on the way to an attachment.
+func (b Binary) MarshalJSON() ([]byte, error) {
+	out := make([]byte, 0, len(binaryMark)+base64.StdEncoding.EncodedLen(len(b))+2)
+	out = append(out, binaryMark...)
+	out = base64.StdEncoding.AppendEncode(out, b)
+	return append(out, `"}`...), nil
+}
+
+// Args are arguments in JSON, with what their placeholders stand for.
+type Args struct {
+	json        []byte // without the brackets
+	Attachments [][]byte
+}
+
+// Append appends an argument: a []byte or Binary becomes an attachment, so does
+// each Binary within v, the rest is for encoding/json.
+func (a *Args) Append(v any) error {
+	if len(a.json) > 0 {
+		a.json = append(a.json, ',')
+	}
+	switch v := v.(type) {
+	case []byte:
+		a.attach(v)
+		return nil
+	case Binary:
+		a.attach(v)
+		return nil
+	case json.RawMessage: // checked and compacted by encoding/json, below
+	case string: // the most frequent by far, with nothing to escape
+		if plain(v) {
+			a.json = append(a.json, '"')
+			a.json = append(a.json, v...)
+			a.json = append(a.json, '"')
+			return nil
+		}
+	}
+	w := appender{a.json}
+	enc := json.NewEncoder(&w)
+	enc.SetEscapeHTML(false)
+	from := len(a.json)
+	if err := enc.Encode(v); err != nil {
+		return fmt.Errorf("socketio: argument of type %T: %w", v, err)
+	}
+	a.json = w.b[:len(w.b)-1] // without Encode's newline
+	return a.extract(from)
+}
+
+// AppendRaw appends arguments that refer to attachments of their own.
+func (a *Args) AppendRaw(args []json.RawMessage, attachments [][]byte) error {
+	if len(a.Attachments) > 0 {
+		panic("socketio: AppendRaw behind other attachments")
+	}
+	for _, arg := range args {
+		if err := a.Append(arg); err != nil {
+			return err
+		}
+	}
+	a.Attachments = attachments
+	return nil
+}
+
+// With returns the arguments with one more, and leaves a as it is.
+func (a *Args) With(v string) *Args {
+	more := &Args{json: bytes.Clone(a.json), Attachments: a.Attachments}
+	_ = more.Append(v) // a string can be encoded
+	return more
+}
+
+// Len is the size of the arguments in bytes, without attachments.
+func (a *Args) Len() int { return len(a.json) }
+
+func (a *Args) attach(data []byte) {
+	a.json = appendPlaceholder(a.json, len(a.Attachments))
+	a.Attachments = append(a.Attachments, data)
+}
+
+// extract turns the marks behind from into attachments.
+func (a *Args) extract(from int) error {
+	mark := []byte(binaryMark)
+	if !bytes.Contains(a.json[from:], mark) {
+		return nil
+	}
+	rest := bytes.Clone(a.json[from:])
+	a.json = a.json[:from]
+	for {
+		before, behind, found := bytes.Cut(rest, mark)
+		a.json = append(a.json, before...)
+		if !found {
+			return nil
+		}
+		text, tail, _ := bytes.Cut(behind, []byte(`"}`))
+		data, err := base64.StdEncoding.AppendDecode(nil, text)
+		if err != nil {
+			return fmt.Errorf("socketio: an object with the key _socketio_binary, which is reserved: %w", err)
+		}
+		a.attach(data)
+		rest = tail
+	}
+}
+
+// appender is a Writer to a slice.
+type appender struct{ b []byte }
+
+func (w *appender) Write(p []byte) (int, error) {
+	w.b = append(w.b, p...)
+	return len(p), nil
+}
+
+// plain reports whether s is the same in JSON.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+// Header is what stands in front of a packet's payload.
+type Header struct {
+	Type      Type // with attachments it becomes the binary one
+	Namespace string
+	ID        int64 // NoID: none
+}
+
+// Encode appends the packet to dst: its header, and the arguments as an array.
+func (h Header) Encode(dst []byte, a *Args) []byte {
+	dst = h.append(dst, len(a.Attachments))
+	dst = append(dst, '[')
+	dst = append(dst, a.json...)
+	return append(dst, ']')
+}
+
+// EncodeObject appends a packet whose payload is one value, or none if v is
+// nil: of the types Connect, ConnectError and Disconnect.
+func (h Header) EncodeObject(dst []byte, v any) ([]byte, error) {
+	dst = h.append(dst, 0)
+	if v == nil {
+		return dst, nil
+	}
+	w := appender{dst}
+	enc := json.NewEncoder(&w)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return w.b[:len(w.b)-1], nil
+}
+
+func (h Header) append(dst []byte, attachments int) []byte {
+	if attachments > 0 {
+		dst = append(dst, byte(h.Type+BinaryEvent-Event))
+		dst = strconv.AppendInt(dst, int64(attachments), 10)
+		dst = append(dst, '-')
+	} else {
+		dst = append(dst, byte(h.Type))
+	}
+	if h.Namespace != "/" {
+		dst = append(dst, h.Namespace...)
+		dst = append(dst, ',')
+	}
+	if h.ID != NoID {
+		dst = strconv.AppendInt(dst, h.ID, 10)
+	}
+	return dst
+}

@@ -1,0 +1,253 @@
+package socketio_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/socketio"
+)
+
+func TestMaxPayload(t *testing.T) {
+	bubble(t, socketio.Options{MaxPayload: 1000}, func(w *world) {
+		var ev events
+		w.io.OnDisconnect(func(_ *actors.Task, _ *socketio.Socket, reason socketio.Reason) { ev.add("%s", reason) })
+		socketio.On(w.io, "x", func(*actors.Task, *socketio.Socket, any) error { return nil })
+		fits := `421["x","` + strings.Repeat("a", 1000-11) + `"]`
+		p := w.client()
+		p.send(fits)
+		p.expect("431[]")
+		p.send(fits + " ")
+		p.gone()
+		ev.want(w, "transport error")
+
+		q := w.poller()
+		q.post("40")
+		q.get()
+		if status, _ := q.post(fits + " "); status != http.StatusRequestEntityTooLarge {
+			w.Error(status)
+		}
+		if status, body := q.post(fits); status != http.StatusOK || body != "ok" {
+			w.Error("the session does not go on:", status, body)
+		}
+		if _, body := q.get(); body != "431[]" {
+			w.Error(body)
+		}
+		if s := w.io.Stats(); s.TooLarge != 2 {
+			w.Errorf("%+v", s)
+		}
+	})
+}
+
+func TestMaxAttachments(t *testing.T) {
+	bubble(t, socketio.Options{}, func(w *world) {
+		p := w.client()
+		p.send(`4510-["x"]`)
+		for range 10 {
+			p.sendBinary("a")
+		}
+		p.quiet()
+		p.send(`4511-["x"]`)
+		p.gone()
+	})
+}
+
+func TestOrigins(t *testing.T) {
+	o := socketio.Options{AllowedOrigins: []string{"https://*.example.com", "other.test:8080"}, AllowCredentials: true}
+	bubble(t, o, func(w *world) {
+		for _, c := range []struct {
+			origin string
+			allow  bool
+		}{
+			{"", true}, {"http://pipe", true}, {"https://pipe", true}, {"https://app.example.com", true}, {"http://other.test:8080", true},
+			{"http://app.example.com", false}, {"https://example.com", false}, {"http://other.test", false}, {"null", false}, {"://", false},
+			{"https://app.example.com.evil.test", false},
+		} {
+			r, _ := http.NewRequest(http.MethodGet, base+"polling", nil)
+			var header []string
+			if c.origin != "" {
+				header = []string{"Origin", c.origin}
+				r.Header.Set("Origin", c.origin)
+			}
+			resp, err := w.http.Do(r)
+			if err != nil {
+				w.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			if ok := resp.StatusCode == http.StatusOK; ok != c.allow || !ok && resp.StatusCode != http.StatusForbidden {
+				w.Errorf("origin %q by polling: status %d", c.origin, resp.StatusCode)
+			}
+			if cross := c.allow && c.origin != "" && !strings.HasSuffix(c.origin, "/pipe"); cross {
+				if h := resp.Header; h.Get("Access-Control-Allow-Origin") != c.origin || h.Get("Vary") != "Origin" || h.Get("Access-Control-Allow-Credentials") != "true" {
+					w.Errorf("origin %q: headers %v", c.origin, h)
+				}
+			} else if resp.Header.Get("Access-Control-Allow-Origin") != "" {
+				w.Errorf("origin %q: headers %v", c.origin, resp.Header)
+			}
+			if _, err := w.tryDial(base+"websocket", header...); (err == nil) != c.allow {
+				w.Errorf("origin %q by websocket: %v", c.origin, err)
+			}
+		}
+		r, _ := http.NewRequest(http.MethodOptions, base+"polling", nil)
+		r.Header.Set("Origin", "https://app.example.com")
+		r.Header.Set("Access-Control-Request-Headers", "x-token")
+		resp, err := w.http.Do(r)
+		if err != nil {
+			w.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusNoContent || resp.Header.Get("Access-Control-Allow-Headers") != "x-token" || resp.Header.Get("Access-Control-Allow-Methods") != "GET, POST" {
+			w.Error("preflight:", resp.StatusCode, resp.Header)
+		}
+	})
+}
+
+func (w *world) status(method, url string) (int, string) {
+	w.Helper()
+	r, err := http.NewRequest(method, url, nil)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return w.request(r)
+}
+
+func TestHandshakeLimits(t *testing.T) {
+	bubble(t, socketio.Options{HandshakesPerIP: 5, MaxSessions: 13}, func(w *world) {
+		handshake := func() int {
+			status, _ := w.status(http.MethodGet, base+"polling")
+			return status
+		}
+		for i := range 10 {
+			if got := handshake(); got != http.StatusOK {
+				w.Fatalf("handshake %d: %d", i, got)
+			}
+		}
+		if got := handshake(); got != http.StatusTooManyRequests {
+			w.Error(got)
+		}
+		time.Sleep(time.Second)
+		for i, want := range []int{200, 200, 200, 503, 503, 429} {
+			if got := handshake(); got != want {
+				w.Errorf("handshake %d after a second: %d, want %d", i, got, want)
+			}
+		}
+		if s := w.io.Stats(); s.Sessions != 13 || s.Limited != 4 || s.Rejected != 4 {
+			w.Errorf("%+v", s)
+		}
+		time.Sleep(2 * time.Minute) // they are closed: nobody has polled
+		if got, s := handshake(), w.io.Stats(); got != http.StatusOK || s.Sessions != 1 {
+			w.Errorf("%d %+v", got, s)
+		}
+	})
+}
+
+func TestRefusedRequests(t *testing.T) {
+	bubble(t, socketio.Options{}, func(w *world) {
+		for _, c := range []struct {
+			method, url, want string
+		}{
+			{"GET", "http://pipe/socket.io/?EIO=4", `{"code":0,"message":"Transport unknown"}`},
+			{"GET", base + "polling&sid=none", `{"code":1,"message":"Session ID unknown"}`},
+			{"POST", base + "polling", `{"code":2,"message":"Bad handshake method"}`},
+			{"GET", base + "websocket", `{"code":3,"message":"Bad request"}`},
+			{"GET", "http://pipe/socket.io/?EIO=3&transport=polling", `{"code":5,"message":"Unsupported protocol version"}`},
+		} {
+			if status, body := w.status(c.method, c.url); status != http.StatusBadRequest || body != c.want {
+				w.Errorf("%s %s: %d %s", c.method, c.url, status, body)
+			}
+		}
+		p := w.poller()
+		if status, _ := w.status(http.MethodPut, p.url); status != http.StatusBadRequest {
+			w.Error(status)
+		}
+	})
+}
+
+// TestMaxEvents has a client send more than its handlers finish: it is read
+// from no further until some have, and closed if none does.
+func TestMaxEvents(t *testing.T) {
+	bubble(t, socketio.Options{MaxEvents: 3}, func(w *world) {
+		var ev events
+		w.io.OnDisconnect(func(_ *actors.Task, _ *socketio.Socket, reason socketio.Reason) { ev.add("%s", reason) })
+		socketio.On(w.io, "sleep", func(t *actors.Task, _ *socketio.Socket, s int) error {
+			ev.add("%d", s)
+			return t.Sleep(time.Duration(s) * time.Second)
+		})
+		p := w.client()
+		go p.send(`42["sleep",1]`, `42["sleep",2]`, `42["sleep",60]`, `42["sleep",61]`, `42["sleep",1]`, `42["sleep",62]`, `42["sleep",3]`)
+		ev.want(w, "1", "2", "60")
+		time.Sleep(1500 * time.Millisecond)
+		ev.want(w, "61")
+		time.Sleep(time.Second)
+		ev.want(w, "1")
+		time.Sleep(1100 * time.Millisecond)
+		ev.want(w, "62")
+		if s := w.io.Stats(); s.Held != 4 {
+			w.Errorf("%+v", s)
+		}
+		time.Sleep(19 * time.Second)
+		ev.want(w)
+		time.Sleep(2 * time.Second)
+		ev.want(w, "forced close")
+		if s := w.io.Stats(); s.Overloads != 1 || s.Sessions != 0 {
+			w.Errorf("%+v", s)
+		}
+	})
+}
+
+// TestSlowClient has a client that never reads: it ends when too much waits for
+// it, and nobody else notices.
+func TestSlowClient(t *testing.T) {
+	bubble(t, socketio.Options{MaxBuffered: 100_000}, func(w *world) {
+		var ev events
+		w.io.OnDisconnect(func(_ *actors.Task, s *socketio.Socket, reason socketio.Reason) { ev.add("%s", reason) })
+		good := w.client()
+		slow := w.client()
+		polling := w.poller()
+		polling.post("40")
+		polling.get()
+		text := strings.Repeat("x", 1000)
+		block := make(chan struct{})
+		slow.world.blockReads(slow, block)
+		began := time.Now()
+		for i := range 150 {
+			_ = w.io.Emit("n", i, text)
+			good.expect(fmt.Sprintf(`42["n",%d,"%s"]`, i, text))
+		}
+		if d := time.Since(began); d != 0 {
+			w.Error("the slow ones held up the others for", d)
+		}
+		ev.want(w, "slow client", "slow client")
+		if s := w.io.Stats(); s.SlowClients != 2 || s.Sessions != 1 {
+			w.Errorf("%+v", s)
+		}
+		close(block)
+		if status, _ := polling.get(); status != http.StatusBadRequest {
+			w.Error(status)
+		}
+		_ = good.world.io.Emit("bye")
+		good.expect(`42["bye"]`)
+	})
+}
+
+// blockReads keeps the peer from reading any further until release is closed.
+func (w *world) blockReads(p *peer, release chan struct{}) {
+	synctest.Wait()
+	for range cap(p.in) - len(p.in) {
+		p.in <- "" // its reader blocks behind the next packet
+	}
+	go func() {
+		<-release
+		for {
+			select {
+			case <-p.in:
+			case <-p.closed:
+				return
+			}
+		}
+	}()
+}

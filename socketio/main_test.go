@@ -1,0 +1,9 @@
+package socketio_test
+
+import (
+	"testing"
+
+	"github.com/protoloop/protoloop/actortest"
+)
+
+func TestMain(m *testing.M) { actortest.Main(m) }

@@ -1,0 +1,178 @@
+package socketio
+
+import (
+	"cmp"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/protoloop/protoloop/socketio/internal/engineio"
+)
+
+// Options of a [Server]. The zero value is safe to expose: it accepts browsers
+// of the same origin only, and bounds all that a client can make it hold.
+//
+// The names and defaults are the reference server's where it has the option.
+type Options struct {
+	// PingInterval is the time between a pong and the next ping. 0: 25 s.
+	PingInterval time.Duration
+	// PingTimeout is how long a client may take to answer a ping before its
+	// session ends with [PingTimeout]. 0: 20 s.
+	PingTimeout time.Duration
+	// UpgradeTimeout bounds the upgrade from polling to WebSocket. 0: 10 s.
+	UpgradeTimeout time.Duration
+	// ConnectTimeout is how long a client may take to connect to a namespace
+	// before it is closed. 0: 45 s.
+	ConnectTimeout time.Duration
+	// CloseTimeout bounds what a session that the server closes still writes.
+	// 0: 30 s.
+	CloseTimeout time.Duration
+	// HandlerGrace is how long handlers may run on when their client has gone;
+	// then their contexts end. 0: one minute.
+	HandlerGrace time.Duration
+	// ShutdownGrace is how long the Shutdown of a worker of [Server.Props] may
+	// take before it cuts off what is left. 0: 5 s.
+	ShutdownGrace time.Duration
+	// AckTimeout bounds the futures of [EmitAck], which fail with
+	// [ErrAckTimeout] then. 0: they wait until the client answers or is gone.
+	AckTimeout time.Duration
+
+	// MaxPayload is the size of a message, or of the body of a POST, in bytes.
+	// What is larger ends a WebSocket session, and is refused with status 413
+	// by polling. 0: 1,000,000.
+	MaxPayload int64
+	// MaxAttachments of one packet that comes in. 0: 10.
+	MaxAttachments int
+	// MaxBuffered is how many bytes wait to be sent to one client before its
+	// session ends with [SlowClient]. 0: 4 MiB.
+	MaxBuffered int
+	// MaxEvents is how many events of one session may wait or run. At the bound
+	// the server reads no further from that client; if none ends for PingTimeout
+	// the session is closed. 0: 1,000.
+	MaxEvents int
+	// MaxSessions at a time; a handshake more is refused with status 503.
+	// 0: 100,000.
+	MaxSessions int
+	// MaxNamespaces that one session connects to; one more is refused. 0: 16.
+	MaxNamespaces int
+	// MaxRooms that one socket joins, besides its own. 0: 1,000.
+	MaxRooms int
+	// HandshakesPerIP is how many sessions a second may begin from one address,
+	// or one /64 of IPv6, after twice as many at once; one more is refused with
+	// status 429. 0: 100; negative: no bound.
+	HandshakesPerIP int
+	// ClientIP is the address that HandshakesPerIP counts by. Behind a reverse
+	// proxy it has to come from a header that the proxy sets. nil: the host of
+	// RemoteAddr.
+	ClientIP func(r *http.Request) string
+
+	// AllowedOrigins may connect besides the server's own: patterns of
+	// [path.Match] for the host, or for scheme://host if they have a scheme; "*"
+	// is any. They count for CORS and WebSocket alike. Requests without an
+	// Origin are none of a browser's and are let in.
+	AllowedOrigins []string
+	// AllowCredentials lets those origins send cookies.
+	AllowCredentials bool
+	// Transports that are offered: "polling" and "websocket". nil: both.
+	Transports []string
+	// NoUpgrades keeps polling sessions with polling.
+	NoUpgrades bool
+
+	// OnPanic says what becomes of a session when one of its handlers panics.
+	OnPanic PanicPolicy
+	// Recovery enables connection state recovery. nil: there is none.
+	Recovery *Recovery
+	// Logger receives what nobody is told otherwise. nil: the actor system's.
+	Logger *slog.Logger
+}
+
+// PanicPolicy is what becomes of a session when one of its handlers panics.
+// The event fails in any case: who has asked for an acknowledgement gets
+// "internal error", and the log has the stack.
+type PanicPolicy uint8
+
+const (
+	// KeepSession lets the session go on. It is the default.
+	KeepSession PanicPolicy = iota
+	// CloseSession closes it, as [Socket.Close] does.
+	CloseSession
+)
+
+// Recovery is the connection state recovery of the reference: for a while after
+// a client was cut off its id, rooms, data and the events it has missed are
+// kept, and it gets them back when it reconnects. Events with acknowledgements
+// and volatile ones are not kept.
+type Recovery struct {
+	// MaxDisconnection is for how long. 0: two minutes.
+	MaxDisconnection time.Duration
+	// SkipMiddlewares lets recovered clients in without [Server.Use].
+	SkipMiddlewares bool
+	// MaxEvents bounds the events that are kept for a namespace; an older one
+	// cannot be recovered from. 0: 10,000.
+	MaxEvents int
+	// MaxSessions bounds the clients whose state is kept, for a namespace.
+	// 0: 10,000.
+	MaxSessions int
+}
+
+// resolved fills in the defaults.
+func (o Options) resolved() Options {
+	o.PingInterval = cmp.Or(o.PingInterval, 25*time.Second)
+	o.PingTimeout = cmp.Or(o.PingTimeout, 20*time.Second)
+	o.UpgradeTimeout = cmp.Or(o.UpgradeTimeout, 10*time.Second)
+	o.ConnectTimeout = cmp.Or(o.ConnectTimeout, 45*time.Second)
+	o.CloseTimeout = cmp.Or(o.CloseTimeout, 30*time.Second)
+	o.ShutdownGrace = cmp.Or(o.ShutdownGrace, 5*time.Second)
+	o.HandlerGrace = cmp.Or(o.HandlerGrace, time.Minute)
+	o.MaxPayload = cmp.Or(o.MaxPayload, 1_000_000)
+	o.MaxAttachments = cmp.Or(o.MaxAttachments, 10)
+	o.MaxBuffered = cmp.Or(o.MaxBuffered, 4<<20)
+	o.MaxEvents = cmp.Or(o.MaxEvents, 1000)
+	o.MaxSessions = cmp.Or(o.MaxSessions, 100_000)
+	o.MaxNamespaces = cmp.Or(o.MaxNamespaces, 16)
+	o.MaxRooms = cmp.Or(o.MaxRooms, 1000)
+	o.HandshakesPerIP = cmp.Or(o.HandshakesPerIP, 100)
+	if o.Recovery != nil {
+		r := *o.Recovery
+		r.MaxDisconnection = cmp.Or(r.MaxDisconnection, 2*time.Minute)
+		r.MaxEvents = cmp.Or(r.MaxEvents, 10_000)
+		r.MaxSessions = cmp.Or(r.MaxSessions, 10_000)
+		o.Recovery = &r
+	}
+	return o
+}
+
+// check panics for values that cannot be meant.
+func (o Options) check() {
+	for _, d := range []time.Duration{o.PingInterval, o.PingTimeout, o.UpgradeTimeout, o.ConnectTimeout, o.CloseTimeout, o.ShutdownGrace, o.HandlerGrace, o.AckTimeout} {
+		if d < 0 {
+			panic("socketio: NewServer: a duration in Options is negative")
+		}
+	}
+	if o.MaxPayload < 0 || min(o.MaxAttachments, o.MaxBuffered, o.MaxEvents, o.MaxSessions, o.MaxNamespaces, o.MaxRooms) < 0 {
+		panic("socketio: NewServer: a bound in Options is negative")
+	}
+	for _, t := range o.Transports {
+		if t != "polling" && t != "websocket" {
+			panic("socketio: NewServer: unknown transport " + t + ": there are polling and websocket")
+		}
+	}
+}
+
+// engine is what the layer below needs of the options.
+func (o Options) engine() engineio.Options {
+	offers := func(transport string) bool {
+		for _, t := range o.Transports {
+			if t == transport {
+				return true
+			}
+		}
+		return o.Transports == nil
+	}
+	return engineio.Options{
+		PingInterval: o.PingInterval, PingTimeout: o.PingTimeout, UpgradeTimeout: o.UpgradeTimeout, CloseTimeout: o.CloseTimeout,
+		MaxPayload: o.MaxPayload, MaxBuffered: o.MaxBuffered, MaxSessions: o.MaxSessions, HandshakesPer: o.HandshakesPerIP,
+		NoUpgrades: o.NoUpgrades, NoPolling: !offers("polling"), NoWebSocket: !offers("websocket"),
+		AllowedOrigins: o.AllowedOrigins, AllowCredentials: o.AllowCredentials, ClientIP: o.ClientIP,
+	}
+}

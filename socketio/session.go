@@ -1,0 +1,295 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/socketio/internal/engineio"
+	"github.com/protoloop/protoloop/socketio/internal/parser"
+)
+
+// session is one client: an Engine.IO session, its sockets, and the worker that
+// their handlers run on.
+type session struct {
+	srv     *Server
+	eio     *engineio.Session
+	request *http.Request
+	began   time.Time
+	decoder parser.Decoder // owned by whoever receives: one at a time
+
+	inFlight atomic.Int64 // events that have been queued and have not ended
+	cut      atomic.Bool  // a handler was cut off
+
+	mu      sync.Mutex
+	pid     *actor.PID // nil until a namespace is connected to
+	sockets []*Socket
+	timer   *time.Timer   // until then
+	live    int           // sockets that have something left to run
+	ended   bool          // the Engine.IO session has
+	stop    *shutdown     // the server stops; nil: it does not
+	stopped bool          // the worker has been told to
+	gone    bool          // the worker is gone, or there never was one
+	over    bool          // ended and gone
+	room    chan struct{} // has a value when events have ended; nil: nobody waits
+}
+
+// The errors of packets that are well-formed, but not due.
+var (
+	errState    = errors.New("socketio: invalid state")
+	errOverload = errors.New("socketio: the session's events do not end")
+	errEnded    = errors.New("socketio: the session has ended")
+)
+
+// connect is called by the Engine.IO server for a new session.
+func (srv *Server) connect(eio *engineio.Session, r *http.Request) engineio.Handler {
+	c := &session{
+		srv: srv, eio: eio, began: time.Now(),
+		request: r.WithContext(context.Background()), // the request's own holds the connection
+		decoder: parser.Decoder{MaxAttachments: srv.opts.MaxAttachments},
+	}
+	stopping := srv.remember(c)
+	c.mu.Lock()
+	c.timer = time.AfterFunc(max(srv.opts.ConnectTimeout, 1), eio.Close)
+	c.mu.Unlock()
+	if stopping { // a handshake that was under way when the server began to
+		eio.Close()
+	}
+	return c
+}
+
+// Text is the Engine.IO session's.
+func (c *session) Text(b []byte) error {
+	p, err := c.decoder.Text(b)
+	if err != nil || p == nil {
+		return err
+	}
+	return c.packet(p)
+}
+
+// Binary is the Engine.IO session's.
+func (c *session) Binary(b []byte) error {
+	p, err := c.decoder.Binary(b)
+	if err != nil || p == nil {
+		return err
+	}
+	return c.packet(p)
+}
+
+// packet handles a packet, on the goroutine that reads.
+func (c *session) packet(p *parser.Packet) error {
+	s, stopping := c.socket(p.Namespace)
+	switch {
+	case stopping: // too late
+		return nil
+	case p.Type == parser.Connect && s == nil:
+		return c.connectTo(p)
+	case s == nil || p.Type == parser.Connect || p.Type == parser.ConnectError:
+		return errState
+	}
+	switch p.Type {
+	case parser.Event:
+		return s.event(p)
+	case parser.Ack:
+		s.acknowledged(p)
+	case parser.Disconnect:
+		s.leave(ClientDisconnect, nil)
+	}
+	return nil
+}
+
+func (c *session) socket(namespace string) (s *Socket, stopping bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.sockets {
+		if s.ns.name == namespace {
+			return s, c.stop != nil
+		}
+	}
+	return nil, c.stop != nil
+}
+
+func (c *session) all() []*Socket {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.sockets)
+}
+
+func (c *session) forget(s *Socket) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i := slices.Index(c.sockets, s); i >= 0 {
+		c.sockets = slices.Delete(c.sockets, i, i+1)
+	}
+}
+
+// Closed is the Engine.IO session's.
+func (c *session) Closed(reason engineio.Reason) {
+	c.mu.Lock()
+	c.ended = true
+	c.timer.Stop()
+	c.wake()
+	sockets := slices.Clone(c.sockets)
+	c.mu.Unlock()
+	for _, s := range sockets {
+		s.leave(Reason(reason), nil)
+	}
+	c.finish()
+	c.settle()
+}
+
+// startWorker starts the worker, if there is none yet. With mu held.
+func (c *session) startWorker() error {
+	if c.pid != nil {
+		return nil
+	}
+	pid, err := c.srv.spawn(c)
+	if err != nil {
+		return err
+	}
+	c.pid = pid
+	return nil
+}
+
+// done is called when a socket has nothing left to run.
+func (c *session) done() {
+	c.mu.Lock()
+	c.live--
+	c.mu.Unlock()
+	c.finish()
+}
+
+// finish stops the worker when nothing will be run on it any more; handlers
+// that await go on for a while.
+func (c *session) finish() {
+	c.mu.Lock()
+	if c.live > 0 || c.stopped || !c.ended && c.stop == nil {
+		c.mu.Unlock()
+		return
+	}
+	c.stopped = true
+	pid, grace := c.pid, c.srv.opts.HandlerGrace
+	if c.stop != nil {
+		grace = c.stop.handlerGrace()
+	}
+	c.mu.Unlock()
+	if pid == nil {
+		c.workerGone()
+		return
+	}
+	actors.Stop(c.srv.root, pid, grace)
+}
+
+// workerGone is called when nothing of the session runs any more.
+func (c *session) workerGone() {
+	c.eio.Close() // behind what the last handlers have sent
+	c.mu.Lock()
+	c.gone = true
+	c.mu.Unlock()
+	c.settle()
+}
+
+// settle has the server forget the session, once, when both its halves are
+// over.
+func (c *session) settle() {
+	c.mu.Lock()
+	over := c.ended && c.gone && !c.over
+	c.over = c.over || over
+	c.mu.Unlock()
+	if over {
+		c.srv.forget(c)
+	}
+}
+
+// shutdown begins to end the session because the server stops.
+func (c *session) shutdown(stop *shutdown) {
+	c.mu.Lock()
+	c.stop = stop
+	c.wake()
+	sockets, pid, stopped := slices.Clone(c.sockets), c.pid, c.stopped && !c.gone
+	c.mu.Unlock()
+	for _, s := range sockets {
+		s.leave(ServerShutdown, nil)
+	}
+	if stopped && pid != nil { // by the client, with a longer grace
+		actors.Stop(c.srv.root, pid, stop.handlerGrace())
+	}
+	c.finish()
+}
+
+// cutOff ends what is left of the session at once.
+func (c *session) cutOff() {
+	c.mu.Lock()
+	pid := c.pid
+	c.stopped = true
+	c.mu.Unlock()
+	c.eio.Abort()
+	if pid == nil {
+		c.workerGone()
+		return
+	}
+	actors.Stop(c.srv.root, pid, -1)
+}
+
+// acquire counts an event in. At MaxEvents it waits, and so holds up what reads
+// from the client.
+func (c *session) acquire() error {
+	limit := int64(c.srv.opts.MaxEvents)
+	if c.inFlight.Add(1) <= limit {
+		return nil
+	}
+	c.srv.counts.held.Add(1)
+	c.eio.Pause()
+	defer c.eio.Resume()
+	timer := time.NewTimer(max(c.srv.opts.PingTimeout, 1))
+	defer timer.Stop()
+	for {
+		c.mu.Lock()
+		if c.room == nil {
+			c.room = make(chan struct{}, 1)
+		}
+		room, over := c.room, c.ended || c.stop != nil
+		c.mu.Unlock()
+		if over {
+			c.inFlight.Add(-1)
+			return errEnded
+		}
+		if c.inFlight.Load() <= limit {
+			return nil
+		}
+		select {
+		case <-room:
+			timer.Reset(max(c.srv.opts.PingTimeout, 1))
+		case <-timer.C:
+			c.inFlight.Add(-1)
+			return errOverload
+		}
+	}
+}
+
+// release counts an event out.
+func (c *session) release() {
+	if c.inFlight.Add(-1) >= int64(c.srv.opts.MaxEvents) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.wake()
+	}
+}
+
+// wake has acquire look again. With mu held.
+func (c *session) wake() {
+	if c.room == nil {
+		return
+	}
+	select {
+	case c.room <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,226 @@
+package socketio_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/socketio"
+	"github.com/protoloop/protoloop/supervisor"
+)
+
+// shutdownIn shuts the server down on a goroutine of its own.
+func (w *world) shutdownIn(d time.Duration) *actortest.Op[socketio.Report] {
+	return actortest.Go(w.T, func() (socketio.Report, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), d)
+		defer cancel()
+		return w.io.Shutdown(ctx)
+	})
+}
+
+func TestShutdown(t *testing.T) {
+	bubble(t, socketio.Options{}, func(w *world) {
+		ev := watched(w)
+		socketio.OnAck(w.io, "slow", func(t *actors.Task, s *socketio.Socket, n int) (string, error) {
+			err := t.Sleep(2 * time.Second)
+			return "done", err
+		})
+		p, q := w.client(), w.poller()
+		q.post("40")
+		q.get()
+		w.dial() // connected to nothing
+		p.send(`421["slow"]`)
+		synctest.Wait()
+		_ = w.io.Emit("last words")
+		op := w.shutdownIn(20 * time.Second)
+		if !op.Blocked() {
+			w.Fatal("the handler was not waited for")
+		}
+		ev.want(w, "server shutting down", "server shutting down")
+		p.expect(`42["last words"]`)
+		if status, body := w.status(http.MethodGet, base+"polling"); status != http.StatusServiceUnavailable {
+			w.Error("a handshake while stopping:", status, body)
+		}
+		p.send(`42["echo",1]`) // too late
+		for _, want := range []string{`42["last words"]`, "1"} {
+			if _, body := q.get(); body != want {
+				w.Errorf("got %q, want %q", body, want)
+			}
+		}
+		p.expect(`431["done"]`)
+		p.gone()
+		report, err := op.Result()
+		if err != nil || report.Sessions != 3 || report.Flushed != 3 || report.CutOff != 0 || report.Dropped != 0 || report.Elapsed != 2*time.Second {
+			w.Error(report, err)
+		}
+		again, err := w.io.Shutdown(context.Background())
+		if err != nil || again != report {
+			w.Error(again, err)
+		}
+		ev.want(w)
+	})
+}
+
+func TestShutdownCutsOff(t *testing.T) {
+	bubble(t, socketio.Options{}, func(w *world) {
+		ev := watched(w)
+		socketio.On(w.io, "for ever", func(t *actors.Task, s *socketio.Socket, _ any) error {
+			err := t.Sleep(1000 * time.Hour)
+			ev.add("handler: %v", err)
+			return err
+		})
+		p := w.client()
+		p.send(`42["for ever"]`)
+		silent := w.poller() // never polls again
+		silent.post("40")
+		slow := w.client()
+		release := make(chan struct{})
+		w.blockReads(slow, release)
+		_ = w.io.Emit("big", strings.Repeat("x", 10_000))
+		_ = w.io.Emit("big", strings.Repeat("x", 10_000))
+		good := w.client()
+		began := time.Now()
+		report, err := func() (socketio.Report, error) {
+			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			defer cancel()
+			return w.io.Shutdown(ctx)
+		}()
+		close(release)
+		if !errors.Is(err, context.DeadlineExceeded) || report.Sessions != 4 || report.Flushed != 1 || report.CutOff != 3 || report.Dropped == 0 {
+			w.Error(report, err)
+		}
+		if d := time.Since(began); d != 10*time.Second {
+			w.Error("took", d)
+		}
+		good.gone()
+		p.gone()
+		ev.want(w, "server shutting down", "server shutting down", "server shutting down", "server shutting down",
+			"handler: actors: the worker stopped; the work was cut off")
+	})
+}
+
+// TestSupervised runs the server as a worker: its stop is the server's.
+func TestSupervised(t *testing.T) {
+	bubble(t, socketio.Options{}, func(w *world) {
+		ev := watched(w)
+		for round := range 3 { // the same server serves again
+			pid, err := w.sys.Root.SpawnNamed(w.io.Props(), fmt.Sprint("io", round))
+			if err != nil {
+				w.Fatal(err)
+			}
+			p := w.client()
+			p.alive()
+			stopped := actors.Stop(w.sys.Root, pid, time.Minute)
+			p.gone()
+			if _, err := stopped.Wait(w.Context()); err != nil {
+				w.Error(err)
+			}
+			ev.want(w, "server shutting down")
+			if status, _ := w.status(http.MethodGet, base+"polling"); status != http.StatusServiceUnavailable {
+				w.Error(status)
+			}
+		}
+	})
+}
+
+// TestSupervisedCutsOff: a client that shook hands by polling and never polls
+// again has ShutdownGrace; then it is cut off, and nothing is abandoned.
+func TestSupervisedCutsOff(t *testing.T) {
+	bubble(t, socketio.Options{ShutdownGrace: 3 * time.Second}, func(w *world) {
+		sup, err := supervisor.Start(w.sys, supervisor.Spec{Name: "app", Children: []supervisor.Child{{Name: "io", Props: w.io.Props()}}})
+		if err != nil {
+			w.Fatal(err)
+		}
+		if status, _ := w.status(http.MethodGet, base+"polling"); status != http.StatusOK {
+			w.Fatal(status)
+		}
+		began := time.Now()
+		report, err := sup.Stop(w.Context())
+		if err != nil || report.Err() != nil {
+			w.Error(err, report.Err())
+		}
+		if took := time.Since(began); took < 3*time.Second || took > 7*time.Second {
+			w.Error("the stop took", took)
+		}
+	})
+}
+
+// TestHandlersOutliveTheClient: they run on when it has gone, for HandlerGrace.
+func TestHandlersOutliveTheClient(t *testing.T) {
+	bubble(t, socketio.Options{HandlerGrace: 10 * time.Second}, func(w *world) {
+		ev := watched(w)
+		socketio.On(w.io, "sleep", func(t *actors.Task, s *socketio.Socket, n int) error {
+			err := t.Sleep(time.Duration(n) * time.Second)
+			ev.add("%d %v", n, err)
+			return err
+		})
+		p := w.client()
+		p.send(`42["sleep",5]`, `42["sleep",15]`)
+		synctest.Wait()
+		_ = p.c.CloseNow()
+		ev.want(w, "transport close")
+		time.Sleep(9 * time.Second)
+		ev.want(w, "5 <nil>")
+		time.Sleep(2 * time.Second)
+		ev.want(w, "15 actors: the worker stopped; the work was cut off")
+	})
+}
+
+// TestWorkerStopped: somebody else stops a session's worker.
+func TestWorkerStopped(t *testing.T) {
+	bubble(t, socketio.Options{}, func(w *world) {
+		pids := make(chan func(), 1)
+		socketio.On(w.io, "pid", func(t *actors.Task, _ *socketio.Socket, _ any) error {
+			self := t.Self()
+			pids <- func() { w.sys.Root.Stop(self) }
+			return nil
+		})
+		p := w.client()
+		p.send(`42["pid"]`)
+		(<-pids)()
+		p.gone()
+		synctest.Wait()
+		if s := w.io.Stats(); s.Sessions != 0 {
+			w.Errorf("%+v", s)
+		}
+	})
+}
+
+// TestStress starts and stops servers with a client each, many at a time, with
+// two shutdowns that overlap.
+func TestStress(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		actortest.Stress(t, func() (stop func()) {
+			w := newWorld(t, sys, socketio.Options{})
+			p, err := w.tryDial(base + "websocket")
+			if err != nil {
+				t.Error(err)
+				return func() {}
+			}
+			p.send("40")
+			return func() {
+				var wg sync.WaitGroup
+				for range 2 {
+					wg.Go(func() {
+						if report, err := w.io.Shutdown(context.Background()); err != nil || report.CutOff > 0 {
+							t.Error(report, err)
+						}
+					})
+				}
+				wg.Wait()
+				<-p.closed
+				w.close()
+			}
+		})
+	})
+}
