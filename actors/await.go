@@ -99,8 +99,11 @@ func (t *Task) suspend(c *core, until time.Duration) error {
 		t.mb.enterTask(t)
 		err := t.ended()
 		done := c != nil && c.done.Load()
-		if w != nil && w.linked.Load() {
-			c.forget(w)
+		if w != nil {
+			if w.linked.Load() {
+				c.forget(w)
+			}
+			w.task = nil // the coroutine keeps w, and would keep the task and its future
 		}
 		if timer != nil && (err != nil || done) {
 			lt.OnLoop(func() { lt.Loop().RemoveTimer(timer) })

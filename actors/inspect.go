@@ -9,7 +9,6 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/internal/loop"
-	"github.com/protoloop/protoloop/messages"
 )
 
 // Snapshot is all workers of an actor system at about one moment: values only.
@@ -59,17 +58,6 @@ type BlockedInfo struct {
 	Stack []byte // nil if none was taken: there is one a minute
 }
 
-// Counts is a worker's account of the work that was offered to it. At every
-// moment Offered = Accepted + Refused, and Accepted = Finished + Failed +
-// Canceled + Abandoned + DeadLettered + Pending.
-type Counts struct {
-	Offered, Accepted, Refused, Finished, Failed, Canceled, Abandoned, DeadLettered, Pending int64
-}
-
-func countsOf(c *messages.Counts) Counts {
-	return Counts{c.Offered, c.Accepted, c.Refused, c.Finished, c.Failed, c.Canceled, c.Abandoned, c.DeadLettered, c.Pending}
-}
-
 // Inspect shows what the workers of an actor system are doing. It waits for
 // none of them, also not for one that is blocked for good, and takes no turn
 // of theirs.
@@ -111,7 +99,7 @@ func (mb *mailbox) inspect(seen []*Task) (WorkerInfo, []*Task) {
 		})
 	})
 	w.Queued, w.OldestWait = mb.counts.queued(), mb.loop.OldestWait()
-	w.Counts = countsOf(mb.counts.snapshot())
+	w.Counts = CountsOf(mb.counts.snapshot())
 	w.BlockedTurns = mb.counts.blockedTurns.Load()
 	if !stood {
 		return w, seen

@@ -312,7 +312,11 @@ func (mb *mailbox) forced() {
 // goroutine: it goes on, but its awaits and its answers fail.
 func (mb *mailbox) abandoned(t *Task) {
 	cause := mb.life.reason
-	if cause == nil {
+	switch {
+	case cause != nil:
+	case mb.gate.Load() == gateOpen: // before the loop has seen why
+		cause = ErrRestarted
+	default:
 		cause = ErrStopped
 	}
 	t.cancel(cause)

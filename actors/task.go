@@ -153,6 +153,9 @@ func (t *Task) begin() bool {
 	}
 	if t.ended() != nil {
 		t.outcome = outcomeNeverRan
+		if t.lifetime == offered && mb.gate.Load() != gateOpen {
+			t.cancel(ErrStopping) // unless it was ended itself: the stop has come in this moment
+		}
 		return false
 	}
 	mb.enterTask(t)

@@ -31,8 +31,11 @@ func (b Backoff) wait(n int, random float64) time.Duration {
 		return 0
 	}
 	d := float64(b.Initial) * math.Pow(cmp.Or(b.Factor, 2), float64(n-1))
-	d = min(d, float64(b.max()))
-	return time.Duration(d * (1 - b.Jitter*random))
+	d = min(d, float64(b.max())) * (1 - b.Jitter*random)
+	if d >= float64(b.max()) { // as a float, the longest Max is one more than it
+		return b.max()
+	}
+	return time.Duration(d)
 }
 
 func (b Backoff) mistakes(bad func(field, problem string, args ...any)) {

@@ -59,21 +59,31 @@ func (b *inbox) take() ([]func(t *actors.Task), *actors.Future[struct{}]) {
 
 // lock keeps operations on the same children apart. On the loop.
 type lock struct {
-	held bool
-	free bell
+	held  bool
+	free  bell
+	round uint64 // grows with each restart of theirs
 }
 
-func (l *lock) acquire(t *actors.Task) error {
-	for l.held {
-		if err := l.free.wait(t); err != nil {
+// holding is a lock as one operation holds it.
+type holding struct {
+	l    *lock
+	held bool
+}
+
+func (h *holding) acquire(t *actors.Task) error {
+	for h.l.held {
+		if err := h.l.free.wait(t); err != nil {
 			return err
 		}
 	}
-	l.held = true
+	h.l.held, h.held = true, true
 	return nil
 }
 
-func (l *lock) release() {
-	l.held = false
-	l.free.raise()
+// release does nothing the second time.
+func (h *holding) release() {
+	if h.held {
+		h.l.held, h.held = false, false
+		h.l.free.raise()
+	}
 }

@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -33,44 +32,73 @@ type process = link.Child
 type child struct {
 	core *core
 	spec Child
+	seq  uint64 // its place among its siblings
 	pid  *actor.PID
 	proc process // nil: it was never spawned
 	kind Kind
+	node *node // of a supervisor, once its setup has begun
 
-	inner   *node // of a supervisor
 	state   state
-	changed bell          // state, or what a wait depends on
-	lock    lock          // of what goes on with it, if children are independent
-	failure *link.Failure // why it is failed
-	lastErr error
+	since   time.Time // it is in its state
+	changed bell      // state, or what a wait depends on
+	lock    lock      // of what goes on with it, if children are independent
 
+	begun  time.Time // the last start
+	cameUp bool      // … has succeeded, whatever came then
+	wasUp  bool      // one of its starts has
+	late   bool      // … or has not ended in time: its setup may still run
+
+	due      bool          // it has ended or failed, and nobody has dealt with that
+	held     bool          // it is down and has to come up
+	failure  *link.Failure // why it is failed
+	lastErr  error
 	retries  retries
 	restarts int
-	since    time.Time // it is in its state
 
-	hasAccount, isForgotten bool // what has to come before it is gone
-	hurried                 bool // its grace was ended
-	detached                bool // nobody waits for it any more
+	hasAccount, isForgotten bool      // what has to come before it is gone
+	hurried                 bool      // its grace was ended …
+	cutAt                   time.Time // … then
+	detached                bool      // nobody waits for it any more
 	account                 ChildReport
 }
 
 func (c *core) addChild(spec Child) *child {
-	k := &child{core: c, spec: spec, kind: KindPlain}
+	c.added++
+	k := &child{core: c, spec: spec, seq: c.added, kind: KindPlain, since: time.Now(), held: true}
 	k.account = ChildReport{Name: spec.Name, Counted: true}
-	c.kids = append(c.kids, k)
-	c.byPID[k.id()] = k
+	c.kids[spec.Name] = k
 	n := c.node
 	n.mu.Lock()
-	n.infos[spec.Name] = &entry{info: ChildInfo{Name: spec.Name}}
-	n.order = append(n.order, spec.Name)
-	n.mu.Unlock()
+	defer n.mu.Unlock()
+	n.infos[spec.Name] = &entry{seq: k.seq, info: ChildInfo{Name: spec.Name, Kind: KindPlain, State: gone.String(), Since: k.since}}
 	return k
 }
 
-// id is that of the child's PID.
-func (k *child) id() string { return k.core.node.pid.Id + "/" + k.spec.Name }
+// forget drops a child that is gone for good; its account stays.
+func (c *core) forget(k *child) {
+	if !c.has(k) {
+		return
+	}
+	delete(c.kids, k.spec.Name)
+	c.past.add(k.report())
+	n := c.node
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.infos, k.spec.Name)
+}
 
 func (k *child) at() At { return At{k.core.node.pid.Id, k.spec.Name} }
+
+// grace is its Shutdown with its default.
+func (k *child) grace() time.Duration { return k.spec.graceOf(k.kind == KindSupervisor) }
+
+// unwinding is how long it may take to end once its grace is over.
+func (k *child) unwinding() time.Duration {
+	if _, ok := k.proc.(*plain); ok {
+		return unwind
+	}
+	return 2*k.proc.StopGrace() + time.Second // tasks, then hooks
+}
 
 func (k *child) become(s state) {
 	k.state, k.since = s, time.Now()
@@ -84,26 +112,37 @@ func (k *child) publish() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	e := n.infos[k.spec.Name]
-	if e == nil { // removed
+	if e == nil || e.seq != k.seq { // removed
 		return
 	}
+	e.inner = k.node
 	e.info = ChildInfo{
 		Name: k.spec.Name, PID: k.pid, Kind: k.kind, State: k.state.String(),
 		Since: k.since, Restarts: k.restarts, Err: k.lastErr,
-	}
-	if e.inner != nil {
-		e.info.Kind = KindSupervisor
 	}
 	if k.state == gone {
 		e.info.PID = nil
 	}
 }
 
-// ready: setup has succeeded.
+// ready: setup has succeeded. The event is told here and not by who waits for
+// it: the child's failure may be the next message.
 func (k *child) ready() {
-	if k.state == starting {
-		k.retries.readyAt = time.Now()
-		k.become(up)
+	if k.state != starting {
+		return
+	}
+	now := time.Now()
+	again := k.wasUp
+	k.cameUp, k.wasUp, k.retries.readyAt = true, true, now
+	if again {
+		k.restarts++
+		k.account.Restarts++
+	}
+	k.become(up)
+	if again {
+		k.core.out.emit(ChildRestarted{k.at(), k.restarts, now.Sub(k.begun)})
+	} else {
+		k.core.out.emit(ChildStarted{k.at(), k.pid, now.Sub(k.begun)})
 	}
 }
 
@@ -114,33 +153,9 @@ func (k *child) quieted() {
 	}
 }
 
-// spawn starts the child's actor.
-func (k *child) spawn() error {
-	c := k.core
-	k.proc, k.kind, k.inner = nil, KindPlain, nil
-	k.hasAccount, k.isForgotten, k.hurried, k.detached = false, false, false, false
-	p := newPlain(k)
-	c.spawning = k
-	pid, err := c.ctx.SpawnNamed(p.props(k.spec.Props), k.spec.Name)
-	c.spawning = nil
-	if err != nil {
-		return fmt.Errorf("spawn: %w", err)
-	}
-	k.pid = pid
-	if k.proc == nil {
-		p.pid = pid
-		k.proc = p
-	}
-	k.become(starting)
-	if k.proc == process(p) && !p.watched {
-		k.ready() // its props spawn it in a way of their own: there is no telling
-	}
-	return nil
-}
-
 // accounted: its mailbox has told the final account.
 func (k *child) accounted(t *actors.Task, e link.Ended) {
-	if k.detached {
+	if k.detached || k.hasAccount {
 		return
 	}
 	k.hasAccount = true
@@ -154,72 +169,11 @@ func (k *child) terminated(t *actors.Task) {
 		return
 	}
 	k.isForgotten = true
-	if _, ok := k.proc.(*plain); ok {
+	if p, ok := k.proc.(*plain); ok && !k.hasAccount {
 		k.hasAccount = true
-		k.settle(k.proc.Account())
+		k.settle(p.Account())
 	}
 	k.maybeGone(t)
-}
-
-// report is what the child has done, all its actors together.
-func (k *child) report() ChildReport {
-	r := k.account
-	r.Kind = k.kind
-	return r
-}
-
-// settle adds what one actor of this child has done.
-func (k *child) settle(e link.Ended) {
-	a := &k.account
-	a.Abandoned = append(a.Abandoned, abandonedOf(e.Abandoned)...)
-	switch k.kind {
-	case KindWorker:
-		a.Counts = a.Counts.plus(countsOf(e.Counts))
-		a.Phases = phasesOf(e)
-	case KindPlain:
-		a.Counted = false
-		a.Phases = []Phase{{"stop", e.Release}}
-	case KindSupervisor:
-		a.Phases = []Phase{{"stop", e.Drain + e.Unwind + e.Hooks + e.Release}}
-		if k.inner != nil {
-			a.Counts = a.Counts.plus(k.inner.report.Total)
-			a.Children = merge(a.Children, k.inner.report.Children)
-		}
-	}
-	for _, lost := range e.Abandoned {
-		k.core.out.emit(TaskAbandoned{k.at(), lost.Name, lost.Since, lost.Stack})
-	}
-}
-
-// merge adds the account of a supervisor's next actor: the children's of the
-// former are one row.
-func merge(before, now []ChildReport) []ChildReport {
-	if before == nil {
-		return now
-	}
-	past := ChildReport{Name: "(gone before)", Kind: KindPast, Counted: true}
-	for _, r := range before {
-		past.add(r)
-	}
-	if len(now) > 0 && now[0].Kind == KindPast {
-		past.add(now[0])
-		now = now[1:]
-	}
-	return append([]ChildReport{past}, now...)
-}
-
-// add puts a child's account into a row of several.
-func (r *ChildReport) add(o ChildReport) {
-	if o.Counted {
-		r.Counts = r.Counts.plus(o.Counts)
-	}
-	r.Restarts += o.Restarts
-	walk("", []ChildReport{o}, func(path string, c *ChildReport) {
-		for _, a := range c.Abandoned {
-			a.Name = path + ": " + a.Name
-			r.Abandoned = append(r.Abandoned, a)
-		}
-	})
 }
 
 // maybeGone is the end of the child's actor, once all has been heard of it.
@@ -228,8 +182,17 @@ func (k *child) maybeGone(t *actors.Task) {
 		return
 	}
 	was := k.state
-	k.become(gone)
+	k.endsAs(was)
 	if was == up && !k.core.stopping { // nobody had asked
-		k.core.run(t, "restart "+k.spec.Name, func(t *actors.Task) error { return k.core.recover(t, k) })
+		k.core.ownEnd(t, k)
+	}
+}
+
+// endsAs is the step from a state to gone.
+func (k *child) endsAs(was state) {
+	took := time.Since(k.since)
+	k.become(gone)
+	if was == stopping {
+		k.core.out.emit(StopPhase{At: k.at(), Phase: "stopped", Took: took})
 	}
 }

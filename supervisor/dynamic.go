@@ -20,8 +20,8 @@ type DynamicSpec struct {
 	// Name is that of the supervisor's actor. For one that is a child, the
 	// child's name counts.
 	Name string
-	// Child is the template of all children: their Name and, unless Start is
-	// given others, their Props are not.
+	// Child is the template of all children. Its Name does not count; its Props
+	// are those of a Start without any.
 	Child Child
 	// MaxRestarts within Within, of all children together, are allowed, as in
 	// Spec.
@@ -33,7 +33,7 @@ type DynamicSpec struct {
 	OnEvent     func(Event)
 }
 
-// ErrTooMany: a Dynamic has MaxChildren children.
+// ErrTooMany says that a Dynamic has MaxChildren children.
 var ErrTooMany = errors.New("supervisor: MaxChildren reached")
 
 // Validate reports all mistakes at once, each a [*SpecError].
@@ -57,8 +57,8 @@ func (s DynamicSpec) spec() Spec {
 
 // Dynamic is a supervisor of many children of one kind that runs. Each child
 // is restarted, or not, by itself; one that ends for good is forgotten. They
-// are stopped side by side. Its methods may be called on any goroutine, but
-// those that wait not in a task.
+// are stopped side by side. Its methods may be called where those of a
+// [Supervisor] may.
 type Dynamic struct{ n *node }
 
 // StartDynamic starts a supervisor without children.
@@ -98,7 +98,7 @@ func (d *Dynamic) Start(ctx context.Context, name string, props *actor.Props) (*
 	if err := errors.Join(child.mistakes(n.pid.Id, child.Name, Never)...); err != nil {
 		return nil, err
 	}
-	return do(ctx, n, "start "+child.Name, func(t *actors.Task, c *core) (*actor.PID, error) {
+	return do(ctx, n, "Start", child.Name, func(t *actors.Task, c *core) (*actor.PID, error) {
 		if m := spec.MaxChildren; m > 0 && len(c.kids) >= m {
 			return nil, fmt.Errorf("%w: %d", ErrTooMany, m)
 		}
@@ -110,7 +110,7 @@ func (d *Dynamic) Start(ctx context.Context, name string, props *actor.Props) (*
 func (d *Dynamic) Len() int {
 	d.n.mu.Lock()
 	defer d.n.mu.Unlock()
-	return len(d.n.order)
+	return len(d.n.infos)
 }
 
 // PID is that of the supervisor's actor.

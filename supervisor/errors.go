@@ -18,7 +18,8 @@ var (
 	ErrStartTimeout = errors.New("supervisor: setup did not end within StartTimeout")
 	// ErrEnded: the child ended before it was up.
 	ErrEnded = errors.New("supervisor: the child ended while it started")
-	// ErrShutdown is why a supervisor ends whose significant children have.
+	// ErrShutdown is why a supervisor stops whose significant children have
+	// ended, in its StopPhase. It is a normal end: Err is nil.
 	ErrShutdown = errors.New("supervisor: significant children have ended")
 )
 
@@ -28,6 +29,7 @@ type StartError struct {
 	Err               error
 }
 
+// Error names the child and says why.
 func (e *StartError) Error() string {
 	return fmt.Sprintf("supervisor: %s: child %q did not start: %v", e.Supervisor, e.Child, e.Err)
 }
@@ -38,15 +40,20 @@ func (e *StartError) Unwrap() error { return e.Err }
 // IntensityError ends a supervisor whose children fail too often.
 type IntensityError struct {
 	Supervisor  string
-	Child       string // whose failure was one too many
+	Child       string // whose end was one too many
 	MaxRestarts int
 	Within      time.Duration
-	Err         error // what it failed of
+	Err         error // what it failed of; nil: its Main has returned
 }
 
+// Error names the child that ended last, and says of what.
 func (e *IntensityError) Error() string {
-	return fmt.Sprintf("supervisor: %s: more than %d restarts within %v; the last to fail was %q: %v",
-		e.Supervisor, e.MaxRestarts, e.Within, e.Child, e.Err)
+	text := fmt.Sprintf("supervisor: %s: more than %d restarts within %v; the last to end was %q",
+		e.Supervisor, e.MaxRestarts, e.Within, e.Child)
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
 }
 
 // Unwrap is what the last child failed of.
@@ -59,6 +66,7 @@ type EscalateError struct {
 	Err               error
 }
 
+// Error names the child and its error.
 func (e *EscalateError) Error() string {
 	return fmt.Sprintf("supervisor: %s: child %q escalated: %v", e.Supervisor, e.Child, e.Err)
 }
@@ -72,6 +80,7 @@ type AbandonedError struct {
 	Tasks []string
 }
 
+// Error names what was left behind.
 func (e *AbandonedError) Error() string {
 	return fmt.Sprintf("supervisor: %d abandoned: %s", len(e.Tasks), strings.Join(e.Tasks, ", "))
 }

@@ -25,14 +25,14 @@ type At struct {
 func (a At) Where() (supervisor, child string) { return a.Supervisor, a.Child }
 func (At) event()                              {}
 
-// ChildStarted: a child is up for the first time, or again after it was gone.
+// ChildStarted says that a child is up for the first time.
 type ChildStarted struct {
 	At
 	PID  *actor.PID
 	Took time.Duration // setup
 }
 
-// ChildFailed: a child has failed, or could not start.
+// ChildFailed says that a child has failed, or could not start.
 type ChildFailed struct {
 	At
 	Err     error
@@ -42,29 +42,30 @@ type ChildFailed struct {
 	Retried bool   // that message will be handled anew
 }
 
-// ChildEnded: a child has ended by itself, or is not restarted after it has
-// failed.
+// ChildEnded says that a child has ended by itself, is not restarted after it has
+// failed, or is Temporary and has ended because a sibling failed.
 type ChildEnded struct {
 	At
 	Err error // nil: normally
 }
 
-// ChildRestarting: a child will be restarted after Delay.
+// ChildRestarting says that a child will be restarted after Delay. Restart, which a user
+// calls, has none.
 type ChildRestarting struct {
 	At
 	Delay   time.Duration
 	Attempt int      // since it was last up for long; 1 is the first
-	With    []string // siblings that restart, too
+	With    []string // names of the siblings that restart, too
 }
 
-// ChildRestarted: a child is up again.
+// ChildRestarted says that a child is up again, after a failure, its end, or Restart.
 type ChildRestarted struct {
 	At
 	Restarts int           // of this child in all
-	Took     time.Duration // since it was told to
+	Took     time.Duration // since it was told to, after Delay
 }
 
-// BudgetExceeded: there have been more than MaxRestarts within Within. The
+// BudgetExceeded says that there have been more than MaxRestarts within Within. The
 // supervisor stops its children and fails.
 type BudgetExceeded struct {
 	At
@@ -73,16 +74,16 @@ type BudgetExceeded struct {
 	Err         error
 }
 
-// StopPhase: a stop has come to its next step, of a child or of the whole
+// StopPhase says that a stop has come to its next step, of a child or of the whole
 // supervisor.
 type StopPhase struct {
 	At
 	Phase string        // "stopping", then "stopped"
 	Took  time.Duration // since "stopping"
-	Err   error         // of a supervisor that is not stopped but fails: why
+	Err   error         // of a supervisor that ends by itself: why, ErrShutdown too
 }
 
-// TaskAbandoned: a task, or a whole plain actor, did not return when it was
+// TaskAbandoned says that a task, or a whole plain actor, did not return when it was
 // told to.
 type TaskAbandoned struct {
 	At

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -25,11 +26,9 @@ type node struct {
 	report  Report        // … with this account
 	err     error         // … for this reason
 
-	mu     sync.Mutex
-	infos  map[string]*entry // the children, by name
-	order  []string
-	hadOne bool
-
+	mu      sync.Mutex
+	infos   map[string]*entry // the children, by name
+	hadOne  bool              // started is closed
 	waiters []*actors.Promise[Report]
 
 	unnamed atomic.Uint64 // children that were started without a name
@@ -37,6 +36,7 @@ type node struct {
 
 // entry is what everybody may know of a child.
 type entry struct {
+	seq   uint64
 	info  ChildInfo
 	inner *node // of a supervisor
 }
@@ -48,78 +48,73 @@ func newNode(ctx actor.Context) *node {
 	}
 }
 
-var _ link.Supervisor = (*node)(nil)
-
-// Adopt is the mailbox's: the child is being spawned, by us.
-func (n *node) Adopt(p link.Child) link.Policy {
-	c := n.core.Load()
-	k := c.spawning
-	if k == nil || k.id() != p.PID().Id {
-		return link.Policy{} // somebody else spawns under our name
+// parentOf is the supervisor that this actor is a child of, or nil.
+func parentOf(ctx actor.Context) *node {
+	up := ctx.Parent()
+	if up == nil {
+		return nil
 	}
-	k.proc, k.kind = p, KindWorker
-	return link.Policy{Retries: k.spec.OnCrash.Retries, Restart: k.spec.Restart == Permanent}
+	p, _ := link.Of(ctx.ActorSystem(), up).(*node)
+	return p
 }
 
-// tell runs f on the loop for the child with this process.
-func (n *node) tell(p process, f func(t *actors.Task, k *child)) {
+// begin makes c the node's incarnation.
+func (n *node) begin(c *core) {
+	parent := parentOf(c.ctx)
+	c.node = n
+	c.out = newOutlet(n, c.spec, parent)
+	if old := n.core.Load(); old != nil {
+		for _, r := range old.account().Children {
+			c.past.add(r)
+		}
+	}
+	n.mu.Lock()
+	n.infos = map[string]*entry{}
+	n.mu.Unlock()
+	n.core.Store(c)
+	if parent != nil {
+		parent.know(n)
+	}
+}
+
+// expect notes that the child that is being spawned is a supervisor. On the
+// loop.
+func (n *node) expect(child *actor.PID) {
+	if k := n.core.Load().spawning; k != nil && k.spec.Name == n.nameOf(child) {
+		k.kind = KindSupervisor
+	}
+}
+
+// know notes the node of a child that is a supervisor, which tells it in its
+// setup.
+func (n *node) know(inner *node) {
 	c := n.core.Load()
-	c.inbox.post(func(t *actors.Task) {
-		if k := c.byPID[p.PID().Id]; k != nil && k.proc == p {
-			f(t, k)
+	c.inbox.post(func(*actors.Task) {
+		if k := c.kids[n.nameOf(inner.pid)]; k != nil && k.kind == KindSupervisor {
+			k.node = inner
+			k.publish()
+			k.changed.raise()
 		}
 	})
 }
 
-// Ready is the mailbox's.
-func (n *node) Ready(p link.Child) {
-	n.tell(p, func(_ *actors.Task, k *child) { k.ready() })
-}
-
-// Failed is the mailbox's.
-func (n *node) Failed(p link.Child, f link.Failure) {
-	n.tell(p, func(t *actors.Task, k *child) { k.core.onFailure(t, k, f) })
-}
-
-// Quiet is the mailbox's.
-func (n *node) Quiet(p link.Child) {
-	n.tell(p, func(_ *actors.Task, k *child) { k.quieted() })
-}
-
-// Stopped is the mailbox's.
-func (n *node) Stopped(p link.Child, e link.Ended) {
-	n.tell(p, func(t *actors.Task, k *child) { k.accounted(t, e) })
-}
-
-// Failure is of a plain actor.
-func (n *node) Failure(f *actor.Failure) {
-	c := n.core.Load()
-	c.inbox.post(func(t *actors.Task) {
-		if k := c.byPID[f.Who.GetId()]; k != nil {
-			if p, ok := k.proc.(*plain); ok {
-				c.onFailure(t, k, p.failure(f))
-			}
-		}
-	})
-}
-
-// Terminated is the mailbox's: the engine has forgotten the child.
-func (n *node) Terminated(who *actor.PID) {
-	c := n.core.Load()
-	c.inbox.post(func(t *actors.Task) {
-		if k := c.byPID[who.GetId()]; k != nil && k.pid == who { // not a former actor of that name
-			k.terminated(t)
-		}
-	})
-}
+// nameOf is the name of a child by the id of its PID.
+func (n *node) nameOf(pid *actor.PID) string { return strings.TrimPrefix(pid.GetId(), n.pid.Id+"/") }
 
 // Over is the mailbox's: this actor has ended.
 func (n *node) Over() {
 	c := n.core.Load()
+	for _, k := range c.kids { // of a setup that did not get to its end
+		if k.proc != nil && !k.hasAccount {
+			k.hasAccount = true
+			k.settle(k.proc.Account())
+		}
+	}
+	c.end()
 	n.mu.Lock()
-	n.report, n.err = c.account(), c.cause
+	n.report, n.err = c.account(), c.failure()
 	n.mu.Unlock()
-	n.begun(c.cause)
+	n.begun(ErrStopping)
 	close(n.done)
 	n.mu.Lock()
 	waiters := n.waiters
@@ -130,34 +125,25 @@ func (n *node) Over() {
 	}
 }
 
-// requestStop is stop with a future of its report.
-func (n *node) requestStop() *actors.Future[Report] {
-	p := actors.NewPromise[Report]()
-	n.mu.Lock()
+// final is the report of an actor that has ended. n may be nil.
+func (n *node) final() (Report, bool) {
+	if n == nil {
+		return Report{}, false
+	}
 	select {
 	case <-n.done:
-		p.Resolve(n.report)
+		return n.report, true
 	default:
-		n.waiters = append(n.waiters, p)
+		return Report{}, false
 	}
-	n.mu.Unlock()
-	n.stop()
-	return p.Future()
-}
-
-func (n *node) stopAndWait(ctx context.Context) (Report, error) {
-	n.stop()
-	return n.wait(ctx)
 }
 
 // why is the error it has ended with.
 func (n *node) why() error {
-	select {
-	case <-n.done:
+	if _, ended := n.final(); ended {
 		return n.err
-	default:
-		return nil
 	}
+	return nil
 }
 
 // begun is the end of the first setup.
@@ -170,12 +156,25 @@ func (n *node) begun(err error) {
 	}
 }
 
-// wait blocks until the actor has ended.
-func (n *node) wait(ctx context.Context) (Report, error) {
-	select {
-	case <-n.done:
-		return n.report, nil
-	default:
+// requestStop is stop with a future of its report.
+func (n *node) requestStop() *actors.Future[Report] {
+	p := actors.NewPromise[Report]()
+	n.mu.Lock()
+	if r, ended := n.final(); ended {
+		p.Resolve(r)
+	} else {
+		n.waiters = append(n.waiters, p)
+	}
+	n.mu.Unlock()
+	n.stop()
+	return p.Future()
+}
+
+func (n *node) stopAndWait(ctx context.Context) (Report, error) {
+	notInTask(ctx, "Stop", "await RequestStop")
+	n.stop()
+	if r, ended := n.final(); ended { // it wins over a ctx that has ended
+		return r, nil
 	}
 	select {
 	case <-n.done:
@@ -187,9 +186,7 @@ func (n *node) wait(ctx context.Context) (Report, error) {
 
 // stop sets the stop event. Any goroutine.
 func (n *node) stop() {
-	select {
-	case <-n.done:
-	default:
+	if _, ended := n.final(); !ended {
 		actors.Stop(n.sys.Root, n.pid, NoLimit)
 	}
 }
@@ -197,7 +194,7 @@ func (n *node) stop() {
 // endGrace ends all grace periods of a stop, now and to come. Any goroutine.
 func (n *node) endGrace() {
 	c := n.core.Load()
-	c.inbox.post(func(t *actors.Task) { c.hurryUp() })
+	c.inbox.post(func(*actors.Task) { c.hurryUp() })
 }
 
 // find returns what is known of a child by its path.
@@ -231,4 +228,23 @@ func (n *node) inner(path string, many bool) *node {
 		return nil
 	}
 	return e.inner
+}
+
+// children is the tree as it is.
+func (n *node) children() []ChildInfo {
+	n.mu.Lock()
+	all := make([]entry, 0, len(n.infos))
+	for _, e := range n.infos {
+		all = append(all, *e)
+	}
+	n.mu.Unlock()
+	slices.SortFunc(all, func(a, b entry) int { return int(a.seq) - int(b.seq) })
+	out := make([]ChildInfo, len(all))
+	for i, e := range all {
+		out[i] = e.info
+		if e.inner != nil {
+			out[i].Children = e.inner.children()
+		}
+	}
+	return out
 }

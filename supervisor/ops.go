@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -10,118 +11,155 @@ import (
 )
 
 // do runs an operation as a task of the supervisor and waits for it.
-func do[T any](ctx context.Context, n *node, name string, f func(t *actors.Task, c *core) (T, error)) (v T, err error) {
+func do[T any](ctx context.Context, n *node, what, name string, f func(t *actors.Task, c *core) (T, error)) (T, error) {
+	notInTask(ctx, what, offload)
+	type outcome struct {
+		v   T
+		err error
+	}
 	c := n.core.Load()
-	result := make(chan struct{})
+	done := make(chan outcome, 1)
 	c.inbox.post(func(t *actors.Task) {
-		c.run(t, name, func(t *actors.Task) error {
-			defer close(result)
-			v, err = f(t, c)
-			return err
+		c.run(t, what+" "+name, func(t *actors.Task) error {
+			o := outcome{err: ErrStopping} // of a panic, or a Goexit in a producer
+			defer func() { done <- o }()
+			o.v, o.err = f(t, c)
+			return nil
 		})
 	})
 	var none T
+	var ended error
 	select {
-	case <-result:
-		return v, err
+	case o := <-done:
+		return o.v, o.err
 	case <-c.ended:
-		return none, ErrStopping
+		ended = ErrStopping
+	case <-n.done:
+		ended = ErrStopping
 	case <-ctx.Done():
-		return none, context.Cause(ctx)
+		ended = context.Cause(ctx)
+	}
+	select {
+	case o := <-done: // it was faster
+		return o.v, o.err
+	default:
+		return none, ended
 	}
 }
 
+// add is Add.
 func (c *core) add(t *actors.Task, spec Child) (*actor.PID, error) {
-	if c.byName(spec.Name) != nil {
-		return nil, fmt.Errorf("%w: %q", ErrExists, spec.Name)
+	if !c.grouped() { // take the name at once: its own lock is free
+		return c.addNow(t, spec, nil)
 	}
-	if c.stopping {
-		return nil, ErrStopping
-	}
-	k := c.addChild(spec)
-	l := c.lockOf(k)
-	if err := l.acquire(t); err != nil {
+	h := holding{l: &c.lock}
+	if err := h.acquire(t); err != nil {
 		return nil, err
 	}
-	defer l.release()
-	if err := c.bringUp(t, k); err != nil {
-		if c.stopping { // it is in the list: the stop sees to it
+	return c.addNow(t, spec, &h)
+}
+
+func (c *core) addNow(t *actors.Task, spec Child, h *holding) (*actor.PID, error) {
+	release := func() {
+		if h != nil {
+			h.release()
+		}
+	}
+	defer func() { release() }()
+	switch {
+	case c.stopping:
+		return nil, ErrStopping
+	case c.kids[spec.Name] != nil:
+		return nil, fmt.Errorf("%w: %q", ErrExists, spec.Name)
+	}
+	k := c.addChild(spec)
+	if h == nil {
+		h = &holding{l: &k.lock}
+		if err := h.acquire(t); err != nil {
+			return nil, err
+		}
+	}
+	bad, e := c.bringUpAll(t, []*child{k})
+	switch {
+	case c.isOver(t): // it is in the list: the stop sees to it
+		return nil, ErrStopping
+	case bad == nil:
+		return k.pid, nil
+	case bad != k: // a sibling has failed meanwhile, and all of the group restart
+		if err := c.deal(t, h, bad, e); err != nil || c.isOver(t) {
 			return nil, ErrStopping
 		}
-		if stop := c.stopChild(t, k); stop != nil {
-			return nil, stop
+		if k.wasUp {
+			return k.pid, nil
 		}
-		c.forget(k)
-		return nil, &StartError{c.node.pid.Id, spec.Name, err}
+		e = exit{true, ErrEnded}
 	}
-	return k.pid, nil
+	if err := c.down(t, k); err != nil {
+		return nil, err
+	}
+	c.forget(k)
+	return nil, &StartError{c.node.pid.Id, spec.Name, e.err}
 }
 
 // remove is Remove.
 func (n *node) remove(ctx context.Context, name string) error {
-	_, err := do(ctx, n, "remove "+name, func(t *actors.Task, c *core) (struct{}, error) {
-		return struct{}{}, c.remove(t, name)
+	_, err := do(ctx, n, "Remove", name, func(t *actors.Task, c *core) (struct{}, error) {
+		return struct{}{}, c.with(t, name, func(k *child) error {
+			if err := c.down(t, k); err != nil {
+				return err
+			}
+			c.forget(k)
+			return nil
+		})
 	})
 	return err
 }
 
-func (c *core) remove(t *actors.Task, name string) error {
-	return c.with(t, name, func(k *child) error {
-		if err := c.stopChild(t, k); err != nil {
-			return err
-		}
-		c.forget(k)
-		return nil
-	})
-}
+// errAsked is the cause for what was in flight.
+var errAsked = errors.New("supervisor: Restart was called")
 
+// restartOne is Restart.
 func (c *core) restartOne(t *actors.Task, name string) error {
 	return c.with(t, name, func(k *child) error {
+		stop := func() error { return c.rest(t, k, errAsked) }
+		if k.kind == KindSupervisor {
+			stop = func() error { return c.down(t, k) }
+		}
+		k.due = false
+		if k.state == up || k.late {
+			if err := stop(); err != nil {
+				return err
+			}
+		}
+		bad, err := c.bringUp(t, k)
 		switch {
-		case k.inner != nil && k.state == up:
-			if err := c.stopChild(t, k); err != nil {
-				return err
-			}
-		case k.state == up:
-			k.lastErr = nil
-			if err := c.rest(t, k, errAsked); err != nil {
-				return err
-			}
+		case err == nil:
+			return nil
+		case c.isOver(t):
+			return ErrStopping
+		case bad == k && k.state == failed:
+			c.ownEnd(t, k) // as after any failure
 		}
-		if err := c.bringUp(t, k); err != nil {
-			if k.state == failed {
-				c.run(t, "restart "+name, func(t *actors.Task) error { return c.recover(t, k) })
-			}
-			return &StartError{c.node.pid.Id, name, err}
-		}
-		k.restarts++
-		k.account.Restarts++
-		k.publish()
-		return nil
+		return &StartError{c.node.pid.Id, name, err}
 	})
 }
-
-// errAsked is the cause for what was in flight.
-var errAsked = fmt.Errorf("supervisor: Restart was called")
 
 // with runs f for a child while nothing else goes on with it.
 func (c *core) with(t *actors.Task, name string, f func(k *child) error) error {
-	k := c.byName(name)
+	k := c.kids[name]
 	if k == nil {
 		return fmt.Errorf("%w: %q", ErrUnknownChild, name)
 	}
-	l := c.lockOf(k)
-	if err := l.acquire(t); err != nil {
+	h := holding{l: c.lockOf(k)}
+	if err := h.acquire(t); err != nil {
 		return err
 	}
-	defer l.release()
+	defer h.release()
 	switch {
 	case c.stopping:
 		return ErrStopping
-	case c.byName(name) != k:
+	case !c.has(k):
 		return fmt.Errorf("%w: %q", ErrUnknownChild, name)
 	}
 	return f(k)
 }
-
-func (c *core) byName(name string) *child { return c.byPID[c.node.pid.Id+"/"+name] }

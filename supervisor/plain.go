@@ -3,7 +3,7 @@ package supervisor
 import (
 	"fmt"
 	"runtime/debug"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -18,18 +18,21 @@ import (
 // handled, and the stack of a panic. It keeps panics in Stopping, Stopped and
 // Restarting from the engine, which would take them for a restart, or never
 // tell the parent of the end.
+//
+// Its fields are owned by the supervisor's loop, unless noted.
 type plain struct {
 	k       *child
-	pid     *actor.PID
+	pid     *actor.PID // constant once it is spawned
 	watched bool       // the middleware is in
 	probe   *actor.PID // of a message that only it sees
 
-	mu      sync.Mutex
-	stack   []byte // of the panic that the engine will report next
-	asked   time.Time
-	ended   time.Time
-	left    []link.Abandoned
-	suspend bool
+	round     uint64    // Restarts it was told of
+	asked     time.Time // to stop
+	suspended bool      // it would never come to a PoisonPill
+
+	begun  atomic.Uint64 // Restarts it has begun
+	alone  atomic.Bool   // it was left behind: nobody deals with its failures
+	ending bool          // it is between its lives, or after them; the actor's
 }
 
 // unwind is how long a plain actor that has been told to stop may take for the
@@ -37,6 +40,11 @@ type plain struct {
 const unwind = 5 * time.Second
 
 var _ process = (*plain)(nil)
+
+func isPlain(p process) bool {
+	_, is := p.(*plain)
+	return is
+}
 
 func newPlain(k *child) *plain {
 	return &plain{k: k, probe: actor.NewPID("protoloop", "probe")}
@@ -46,6 +54,7 @@ func newPlain(k *child) *plain {
 func (p *plain) props(of *actor.Props) *actor.Props {
 	var own *actor.Props
 	own = of.Clone(actor.WithOnInit(func(ctx actor.Context) {
+		p.pid = ctx.Self()
 		if !link.HasLoop(ctx.ActorSystem(), ctx.Self()) {
 			own.Configure(actor.WithReceiverMiddleware(p.observe))
 			p.watched = true
@@ -54,33 +63,53 @@ func (p *plain) props(of *actor.Props) *actor.Props {
 	return own
 }
 
+// plainPanic is the panic of a plain actor on its way through the engine.
+type plainPanic struct {
+	*actors.PanicError
+	round uint64
+}
+
+// observe is called on the actor's goroutine.
 func (p *plain) observe(next actor.ReceiverFunc) actor.ReceiverFunc {
 	return func(c actor.ReceiverContext, env *actor.MessageEnvelope) {
 		switch m := env.Message.(type) {
 		case *actor.Started:
+			p.ending = false
 			defer p.caught(c, env)
 			next(c, env)
 			p.k.core.node.tell(p, func(_ *actors.Task, k *child) { k.ready() })
-		case *actor.Stopping, *actor.Stopped, *actor.Restarting:
-			defer func() {
-				if v := recover(); v != nil {
-					p.k.core.out.log.Error("supervisor: panic in a lifecycle message", "actor", p.pid,
-						"message", typeName(m), "panic", v, "stack", string(debug.Stack()))
-				}
-			}()
-			next(c, env)
+		case *actor.Restarting:
+			p.begun.Add(1)
+			p.last(next, c, env)
+		case *actor.Stopping, *actor.Stopped:
+			p.last(next, c, env)
 		case *actor.Terminated:
-			if m.Who == p.probe {
+			switch {
+			case m.Who == p.probe:
 				p.k.core.node.tell(p, func(_ *actors.Task, k *child) { k.quieted() })
-				return
+			case p.ending:
+				p.last(next, c, env)
+			default:
+				defer p.caught(c, env)
+				next(c, env)
 			}
-			defer p.caught(c, env)
-			next(c, env)
 		default:
 			defer p.caught(c, env)
 			next(c, env)
 		}
 	}
+}
+
+// last is a message of an actor that ends: whatever it does, it goes on to.
+func (p *plain) last(next actor.ReceiverFunc, c actor.ReceiverContext, env *actor.MessageEnvelope) {
+	p.ending = true
+	defer func() {
+		if v := recover(); v != nil {
+			p.k.core.out.error("supervisor: panic in a lifecycle message", "actor", p.pid,
+				"message", typeName(env.Message), "panic", v, "stack", string(debug.Stack()))
+		}
+	}()
+	next(c, env)
 }
 
 // caught keeps the stack of a panic, which the engine drops, tells the asker,
@@ -91,30 +120,39 @@ func (p *plain) caught(c actor.ReceiverContext, env *actor.MessageEnvelope) {
 		return
 	}
 	err := &actors.PanicError{Value: v, Stack: debug.Stack()}
-	p.mu.Lock()
-	p.stack = err.Stack
-	p.mu.Unlock()
 	if env.Sender != nil {
 		c.ActorSystem().Root.Send(env.Sender, messages.NewFailure(err, true, false))
 	}
-	panic(v)
+	if p.alone.Load() {
+		p.k.core.out.error("supervisor: panic in an actor that was left behind; it stops", "actor", p.pid, "panic", v, "stack", string(err.Stack))
+		p.system(&actor.Stop{})
+		return
+	}
+	panic(plainPanic{err, p.begun.Load()})
 }
 
-// failure is the engine's, as a worker would tell it.
-func (p *plain) failure(f *actor.Failure) link.Failure {
-	p.mu.Lock()
-	stack := p.stack
-	p.stack, p.suspend = nil, true
-	p.mu.Unlock()
-	m, out := f.Message, link.Failure{Err: &actors.PanicError{Value: f.Reason, Stack: stack}}
+// failure is the engine's, as a worker would tell it; now: it is of the
+// incarnation that counts. What fails late, after the suspension of its
+// mailbox has overtaken it, was told to restart meanwhile.
+func (p *plain) failure(f *actor.Failure) (out link.Failure, now bool) {
+	round := p.round
+	switch v := f.Reason.(type) {
+	case plainPanic:
+		out.Err, round = v.PanicError, v.round
+	default: // in a producer, or in a middleware around ours
+		out.Err = &actors.PanicError{Value: v}
+	}
+	m := f.Message
 	if env, ok := m.(*actor.MessageEnvelope); ok {
 		m, out.Sender = env.Message, env.Sender
 	}
 	if _, lifecycle := m.(actor.SystemMessage); !lifecycle {
 		out.Message = m
 	}
-	out.Task = typeName(f.Message)
-	return out
+	out.Task = typeName(m)
+	now = round == p.round
+	p.suspended = p.suspended || now
+	return out, now
 }
 
 // PID is the actor's.
@@ -125,20 +163,10 @@ func (p *plain) StopGrace() time.Duration { return unwind }
 
 // Account is all there is to say of a plain actor's stop.
 func (p *plain) Account() link.Ended {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	e := link.Ended{Abandoned: p.left}
-	if !p.asked.IsZero() {
-		e.Release = time.Since(p.asked)
+	if p.asked.IsZero() {
+		return link.Ended{}
 	}
-	return e
-}
-
-// abandon notes that it did not stop.
-func (p *plain) abandon() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.left = append(p.left, link.Abandoned{Name: fmt.Sprintf("actor %s", p.pid.Id), Since: p.asked})
+	return link.Ended{Release: time.Since(p.asked)}
 }
 
 func (p *plain) system(m any) { sendSystem(p.k.core.node.sys, p.pid, m) }
@@ -151,18 +179,15 @@ func sendSystem(sys *actor.ActorSystem, pid *actor.PID, m any) {
 
 // Restart is the engine's. It resumes the mailbox, too.
 func (p *plain) Restart() {
-	p.mu.Lock()
-	p.suspend = false
-	p.mu.Unlock()
+	p.suspended = false
+	p.round++
 	p.system(&actor.Restart{})
 }
 
 // Quiesce suspends it. The message that it works on runs to its end: nothing
 // else can be done about it.
 func (p *plain) Quiesce(error) {
-	p.mu.Lock()
-	p.suspend = true
-	p.mu.Unlock()
+	p.suspended = true
 	p.system(&actor.SuspendMailbox{})
 	p.system(&actor.Terminated{Who: p.probe})
 }
@@ -170,13 +195,10 @@ func (p *plain) Quiesce(error) {
 // Stop lets it work through its mailbox within the grace. A suspended mailbox
 // would never come to that.
 func (p *plain) Stop(grace time.Duration) {
-	p.mu.Lock()
 	if p.asked.IsZero() {
 		p.asked = time.Now()
 	}
-	suspended := p.suspend
-	p.mu.Unlock()
-	if grace <= BrutalKill || suspended {
+	if grace <= BrutalKill || p.suspended {
 		p.system(&actor.Stop{})
 		return
 	}

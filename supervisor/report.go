@@ -4,46 +4,13 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/internal/link"
-	"github.com/protoloop/protoloop/messages"
 )
 
-// Counts is an account of work. Once everything has stopped, Offered = Accepted
-// + Refused, Accepted = Finished + Failed + Canceled + Abandoned +
-// DeadLettered + Pending, and Pending is 0.
-type Counts struct {
-	Offered      int64 `json:"offered"`       // sent to a worker
-	Accepted     int64 `json:"accepted"`      // taken into its mailbox
-	Refused      int64 `json:"refused"`       // turned away there: full, or stopping
-	Finished     int64 `json:"finished"`      // returned without an error
-	Failed       int64 `json:"failed"`        // returned an error, or panicked
-	Canceled     int64 `json:"canceled"`      // ended from outside: by its asker, a restart, the end of the grace
-	Abandoned    int64 `json:"abandoned"`     // did not return when it was told to end
-	DeadLettered int64 `json:"dead_lettered"` // one-way messages that nobody could receive
-	Pending      int64 `json:"pending"`       // has not ended
-}
-
-// Agree reports whether the sums hold.
-func (c Counts) Agree() bool {
-	return c.Offered == c.Accepted+c.Refused &&
-		c.Accepted == c.Finished+c.Failed+c.Canceled+c.Abandoned+c.DeadLettered+c.Pending
-}
-
-func (c Counts) plus(d Counts) Counts {
-	return Counts{
-		Offered: c.Offered + d.Offered, Accepted: c.Accepted + d.Accepted, Refused: c.Refused + d.Refused,
-		Finished: c.Finished + d.Finished, Failed: c.Failed + d.Failed, Canceled: c.Canceled + d.Canceled,
-		Abandoned: c.Abandoned + d.Abandoned, DeadLettered: c.DeadLettered + d.DeadLettered, Pending: c.Pending + d.Pending,
-	}
-}
-
-func countsOf(m *messages.Counts) Counts {
-	return Counts{
-		Offered: m.GetOffered(), Accepted: m.GetAccepted(), Refused: m.GetRefused(),
-		Finished: m.GetFinished(), Failed: m.GetFailed(), Canceled: m.GetCanceled(),
-		Abandoned: m.GetAbandoned(), DeadLettered: m.GetDeadLettered(), Pending: m.GetPending(),
-	}
-}
+// Counts is an account of work; see [actors.Counts]. Pending is 0 once
+// everything has stopped.
+type Counts = actors.Counts
 
 // Report accounts for everything that a supervisor's children had accepted.
 type Report struct {
@@ -59,7 +26,8 @@ type ChildReport struct {
 	Name string `json:"name"`
 	Kind Kind   `json:"kind"`
 	// Counted: the child has an exact account. A plain actor without an
-	// EventLoop has none; its Counts are zero and in no sum.
+	// EventLoop has none; its Counts are zero and in no sum. Nor has a
+	// supervisor that nobody has waited for.
 	Counted   bool          `json:"counted"`
 	Counts    Counts        `json:"counts"`
 	Restarts  int           `json:"restarts"`
@@ -127,11 +95,21 @@ func phasesOf(e link.Ended) []Phase {
 	return []Phase{{"drain", e.Drain}, {"unwind", e.Unwind}, {"hooks", e.Hooks}, {"release", e.Release}}
 }
 
+// MarshalJSON is the report as one object, with the words of the table in lower
+// case and whether anything was abandoned; times are seconds.
+func (r Report) MarshalJSON() ([]byte, error) {
+	type plain Report // without this method
+	return json.Marshal(struct {
+		plain
+		Clean bool `json:"clean"` // nothing was abandoned
+	}{plain(r), r.Err() == nil})
+}
+
 // add puts a child's part in.
 func (r *Report) add(c ChildReport) {
 	r.Children = append(r.Children, c)
 	if c.Counted {
-		r.Total = r.Total.plus(c.Counts)
+		r.Total = r.Total.Plus(c.Counts)
 	}
 }
 

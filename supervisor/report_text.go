@@ -2,60 +2,65 @@ package supervisor
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 )
 
 // String is the report as a table, and below it the stacks of what was
 // abandoned.
 func (r Report) String() string {
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "child\taccepted\tfinished\tfailed\tcanceled\tabandoned\tdead letters\tpending\trefused\trestarts\tstop\t")
+	rows := [][]string{{"child", "accepted", "finished", "failed", "canceled", "abandoned", "dead letters", "pending", "refused", "restarts", "stop"}}
 	row := func(name string, counted bool, c Counts, restarts string, took time.Duration) {
-		fmt.Fprintf(w, "%s\t", name)
-		if counted {
-			for _, n := range []int64{c.Accepted, c.Finished, c.Failed, c.Canceled, c.Abandoned, c.DeadLettered, c.Pending, c.Refused} {
-				fmt.Fprintf(w, "%d\t", n)
+		cells := []string{name}
+		for _, n := range []int64{c.Accepted, c.Finished, c.Failed, c.Canceled, c.Abandoned, c.DeadLettered, c.Pending, c.Refused} {
+			cell := "-"
+			if counted {
+				cell = strconv.FormatInt(n, 10)
 			}
-		} else {
-			fmt.Fprint(w, strings.Repeat("-\t", 8))
+			cells = append(cells, cell)
 		}
-		fmt.Fprintf(w, "%s\t%s\t\n", restarts, shortTime(took))
+		rows = append(rows, append(cells, restarts, shortTime(took)))
 	}
 	walk("", r.Children, func(path string, c *ChildReport) {
-		row(path, c.Counted, c.Counts, fmt.Sprint(c.Restarts), total(c.Phases))
+		row(path, c.Counted, c.Counts, strconv.Itoa(c.Restarts), sum(c.Phases))
 	})
-	row("total", true, r.Total, "", total(r.Phases))
-	w.Flush()
-	out := "stopped " + r.Supervisor + "\n" + leftFirst(b.String())
+	row("total", true, r.Total, "", sum(r.Phases))
+
+	var b strings.Builder
+	fmt.Fprintf(&b, "stopped %s\n", r.Supervisor)
+	table(&b, rows)
 	walk("", r.Children, func(path string, c *ChildReport) {
 		for _, a := range c.Abandoned {
-			out += fmt.Sprintf("\nabandoned: %s: %s, since %s\n", path, a.Name, a.Since.Format(time.RFC3339Nano))
-			if len(a.Stack) > 0 {
-				out += strings.TrimRight(string(a.Stack), "\n") + "\n"
+			fmt.Fprintf(&b, "\nabandoned: %s: %s, since %s\n", path, a.Name, a.Since.Format(time.RFC3339Nano))
+			if stack := strings.TrimRight(string(a.Stack), "\n"); stack != "" {
+				b.WriteString(stack + "\n")
 			}
 		}
 	})
-	return out
+	return b.String()
 }
 
-// leftFirst aligns the first column, names, to the left: a tabwriter aligns
-// all of them alike.
-func leftFirst(table string) string {
-	lines := strings.SplitAfter(table, "\n")
-	for i, l := range lines {
-		name := strings.TrimLeft(l, " ")
-		pad := len(l) - len(name)
-		if first, rest, ok := strings.Cut(name, "  "); ok {
-			lines[i] = first + strings.Repeat(" ", pad) + "  " + rest
+// table writes names to the left and figures to the right, for which
+// text/tabwriter has one alignment only.
+func table(b *strings.Builder, rows [][]string) {
+	widths := make([]int, len(rows[0]))
+	for _, cells := range rows {
+		for i, cell := range cells {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}
 	}
-	return strings.Join(lines, "")
+	for _, cells := range rows {
+		fmt.Fprintf(b, "%-*s", widths[0], cells[0])
+		for i, cell := range cells[1:] {
+			fmt.Fprintf(b, "  %*s", widths[i+1], cell)
+		}
+		b.WriteByte('\n')
+	}
 }
 
-func total(phases []Phase) (d time.Duration) {
+func sum(phases []Phase) (d time.Duration) {
 	for _, p := range phases {
 		d += p.Took
 	}

@@ -15,6 +15,7 @@ const sameSignal = 200 * time.Millisecond
 
 // run is Run.
 func (n *node) run(ctx context.Context, signals []os.Signal) (Report, error) {
+	notInTask(ctx, "Run", "await RequestStop")
 	if len(signals) == 0 {
 		signals = []os.Signal{syscall.SIGINT, syscall.SIGTERM}
 	}

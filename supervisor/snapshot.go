@@ -17,22 +17,3 @@ type ChildInfo struct {
 	Err      error       // what it failed of last; nil: it never has
 	Children []ChildInfo // of a supervisor
 }
-
-// children is the tree as it is.
-func (n *node) children() []ChildInfo {
-	n.mu.Lock()
-	out := make([]ChildInfo, 0, len(n.order))
-	inner := make([]*node, 0, len(n.order))
-	for _, name := range n.order {
-		e := n.infos[name]
-		out = append(out, e.info)
-		inner = append(inner, e.inner)
-	}
-	n.mu.Unlock()
-	for i, in := range inner {
-		if in != nil {
-			out[i].Children = in.children()
-		}
-	}
-	return out
-}

@@ -24,6 +24,7 @@ const (
 	RestForOne
 )
 
+// String is OTP's word for it.
 func (s Strategy) String() string { return name(s, "one_for_one", "one_for_all", "rest_for_one") }
 
 // Restart says when a child that has ended is restarted (OTP: restart).
@@ -40,6 +41,7 @@ const (
 	Temporary
 )
 
+// String is OTP's word for it.
 func (r Restart) String() string { return name(r, "permanent", "transient", "temporary") }
 
 // AutoShutdown says whether a supervisor ends when significant children have
@@ -55,6 +57,7 @@ const (
 	AllSignificant
 )
 
+// String is OTP's word for it.
 func (a AutoShutdown) String() string { return name(a, "never", "any_significant", "all_significant") }
 
 func name[T ~int](v T, names ...string) string {
@@ -67,6 +70,7 @@ func name[T ~int](v T, names ...string) string {
 // Values of Child.Shutdown beside a grace period.
 const (
 	// Abandon tells the child to stop and waits for nothing: a daemon thread.
+	// The report has its account as it was then.
 	Abandon time.Duration = -1
 	// BrutalKill gives no grace: contexts end at once (OTP: brutal_kill). Go
 	// can kill nothing, so what does not return is abandoned after the child's
@@ -95,8 +99,9 @@ type Spec struct {
 	// Logger: the actor system's, if nil; in a tree the parent's.
 	Logger *slog.Logger
 	// OnEvent is called with each event, in order, on a goroutine of its own.
-	// One that panics is logged and not called again. In a tree a supervisor
-	// without one uses its parent's.
+	// One that panics is logged and not called again. One that blocks holds up
+	// the events behind it, and the end of the supervisor for a second at most.
+	// In a tree a supervisor without one uses its parent's.
 	OnEvent func(Event)
 
 	dynamic *DynamicSpec // of which this is a part
@@ -115,8 +120,9 @@ type Child struct {
 	// Shutdown is the grace between the stop event and the end of contexts: 0
 	// is 5 s, and for a supervisor NoLimit; or Abandon or BrutalKill.
 	Shutdown time.Duration
-	// StartTimeout is how long setup may take: 0 is 30 s. A supervisor has no
-	// limit: its children have theirs.
+	// StartTimeout is how long setup may take: 0 is 30 s. When what has failed
+	// restarts at once the tasks in flight have their StopGrace besides. A
+	// supervisor has no limit: its children have theirs.
 	StartTimeout time.Duration
 	// Backoff is the wait before a restart; zero: at once.
 	Backoff Backoff
@@ -133,10 +139,11 @@ type CrashPolicy struct {
 	// Retries is how often the message is handled anew, first of all by the
 	// next incarnation, before its asker gets the error. A message that was
 	// answered before the panic is not retried. A plain actor without an
-	// EventLoop has none.
+	// EventLoop has no retries: its mailbox cannot take a message back.
 	Retries int
-	// DeadLetter, if not nil, is called when that is over. It runs as a task of
-	// the supervisor: it must not block.
+	// DeadLetter, if not nil, is called when that is over, with one message
+	// after the other, on a goroutine of its own. One that panics is logged. The
+	// end of the supervisor waits for it, for a second at most.
 	DeadLetter func(Crash)
 }
 
@@ -159,7 +166,7 @@ type SpecError struct {
 
 // Error names child, field and what is wrong.
 func (e *SpecError) Error() string {
-	where := fmt.Sprintf("supervisor %q", e.Supervisor)
+	where := fmt.Sprintf("spec %q", e.Supervisor)
 	if e.Child != "" {
 		where += fmt.Sprintf(", child %q", e.Child)
 	}
@@ -188,9 +195,7 @@ func (s Spec) mistakes() []error {
 	seen := map[string]bool{}
 	for i, c := range s.Children {
 		id := cmp.Or(c.Name, fmt.Sprintf("#%d", i))
-		for _, err := range c.mistakes(s.Name, id, s.AutoShutdown) {
-			errs = append(errs, err)
-		}
+		errs = append(errs, c.mistakes(s.Name, id, s.AutoShutdown)...)
 		if c.Name != "" && seen[c.Name] {
 			bad(id, "Name", "another child has it")
 		}

@@ -1,69 +1,222 @@
 package supervisor
 
 import (
-	"errors"
+	"context"
 	"fmt"
+	"runtime/debug"
 	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/internal/link"
 )
 
-// bringUp starts a child, or its next incarnation, and waits until its setup
-// has succeeded. On an error the child is down or failed, or the supervisor
-// is stopping.
-func (c *core) bringUp(t *actors.Task, k *child) error {
-	if c.stopping {
-		return ErrStopping
-	}
-	begin, again := time.Now(), k.state != gone
-	k.failure = nil
-	if again {
-		k.become(starting)
-		k.proc.Restart()
-	} else if err := k.spawn(); err != nil {
-		k.lastErr = err
-		c.out.emit(ChildFailed{At: k.at(), Err: err})
+// startAll starts the children in order. If one does not start it stops those
+// that have, and returns why.
+func (c *core) startAll(t *actors.Task) error {
+	h := holding{l: &c.lock}
+	if err := h.acquire(t); err != nil {
 		return err
 	}
-	limit := k.spec.startTimeout()
-	timer := c.after(limit, func() { k.changed.raise() })
-	defer timer.Stop()
-	for k.state == starting {
-		if c.stopping {
-			return ErrStopping
+	defer h.release()
+	for _, spec := range c.spec.Children {
+		c.addChild(spec)
+	}
+	bad, e := c.startEach(t)
+	switch {
+	case t.Context().Err() != nil: // cut off: the actor is told to end at once
+		return c.kill(t, context.Cause(t.Context()))
+	case bad == nil || c.stopping:
+	case bad.cameUp: // … and has failed while another one started
+		if err := c.deal(t, &h, bad, e); t.Context().Err() != nil {
+			return c.kill(t, err)
 		}
-		if k.inner == nil && time.Since(begin) >= limit {
-			err := fmt.Errorf("%w: %v", ErrStartTimeout, limit)
-			k.failure, k.lastErr = &link.Failure{Err: err}, err
-			k.become(failed)
-			c.out.emit(ChildFailed{At: k.at(), Err: err, Task: "setup"})
-			return err
+	default:
+		c.beginStop(t, &StartError{c.node.pid.Id, bad.spec.Name, e.err})
+	}
+	h.release()
+	if !c.stopping {
+		return nil
+	}
+	if _, err := actors.Await(t, c.over.Future()); err != nil {
+		return c.kill(t, err)
+	}
+	return c.failure()
+}
+
+// startEach starts the children one after the other, and returns the first
+// that fails.
+func (c *core) startEach(t *actors.Task) (*child, exit) {
+	if c.grouped() {
+		return c.bringUpAll(t, c.ordered())
+	}
+	for _, k := range c.ordered() {
+		h := holding{l: &k.lock}
+		if err := h.acquire(t); err != nil {
+			return k, exit{true, err}
+		}
+		bad, e := c.bringUpAll(t, []*child{k})
+		h.release()
+		if bad != nil {
+			return bad, e
+		}
+	}
+	return nil, exit{}
+}
+
+// bringUpAll starts those of a group that are down, in order. It returns the
+// first that fails, and how: be it in its start or, if the group falls and
+// rises together, after it, while others start.
+func (c *core) bringUpAll(t *actors.Task, group []*child) (*child, exit) {
+	for _, k := range group {
+		if !c.has(k) || !k.held || k.due {
+			continue // removed; started by Restart, or let go; or to be dealt with by itself
+		}
+		bad, err := c.bringUp(t, k)
+		if err == nil {
+			continue
+		}
+		if bad != k && bad.failure != nil {
+			return bad, exit{bad.failure.Err != nil, bad.failure.Err}
+		}
+		return bad, exit{true, err}
+	}
+	return nil, exit{}
+}
+
+// bringUp starts a child, or its next incarnation, and waits until its setup
+// has succeeded. On an error the child that it returns is down or failed, or
+// the supervisor is stopping.
+func (c *core) bringUp(t *actors.Task, k *child) (*child, error) {
+	if c.stopping {
+		return k, ErrStopping
+	}
+	limit := k.spec.startTimeout()
+	k.begun, k.cameUp, k.late, k.due, k.held, k.failure = time.Now(), false, false, false, false, nil
+	switch k.state {
+	case gone:
+		if err := k.spawn(); err != nil {
+			k.lastErr = err
+			k.publish()
+			c.out.emit(ChildFailed{At: k.at(), Err: err, Stack: stackOf(err)})
+			return k, err
+		}
+	case failed: // what is in flight unwinds first
+		limit += k.proc.StopGrace()
+		fallthrough
+	default:
+		k.become(starting)
+		k.proc.Restart()
+	}
+	if c.grouped() {
+		c.starting = k
+		defer func() { c.starting = nil }()
+	}
+	if k.kind != KindSupervisor { // whose children have their own
+		defer c.after(limit, func() { k.changed.raise() }).Stop()
+	}
+	for !k.cameUp && k.state == starting {
+		switch bad := c.broken(k); {
+		case c.stopping:
+			return k, ErrStopping
+		case bad != nil:
+			return bad, ErrEnded
+		case k.kind != KindSupervisor && time.Since(k.begun) >= limit:
+			return k, k.tooLate(limit)
 		}
 		if err := k.changed.wait(t); err != nil {
-			return err
+			return k, err
 		}
 	}
-	switch k.state {
-	case up:
-		if !again {
-			c.out.emit(ChildStarted{k.at(), k.pid, time.Since(begin)})
-		}
+	switch {
+	case c.stopping:
+		return k, ErrStopping
+	case k.cameUp:
+		return nil, nil
+	case k.state == failed && k.failure.Err != nil:
+		return k, k.failure.Err
+	case k.state == failed:
+		return k, ErrEnded
+	}
+	k.lastErr = ErrEnded
+	k.publish()
+	c.out.emit(ChildFailed{At: k.at(), Err: ErrEnded})
+	return k, ErrEnded
+}
+
+// tooLate is the failure of a setup that takes too long.
+func (k *child) tooLate(limit time.Duration) error {
+	err := fmt.Errorf("%w: %v", ErrStartTimeout, limit)
+	k.failure, k.lastErr, k.late = &link.Failure{Err: err, Task: "setup"}, err, true
+	k.become(failed)
+	k.core.out.emit(ChildFailed{At: k.at(), Err: err, Task: "setup"})
+	return err
+}
+
+// broken is a sibling that has failed and must restart together with a child
+// that starts. That one may wait for it, and in vain.
+func (c *core) broken(k *child) *child {
+	if !c.grouped() {
 		return nil
-	case failed:
-		if k.failure.Err == nil {
-			return ErrEnded
-		}
-		return k.failure.Err
-	case gone:
-		k.lastErr = ErrEnded
-		c.out.emit(ChildFailed{At: k.at(), Err: ErrEnded})
-		return ErrEnded
 	}
-	return ErrStopping
+	for _, o := range c.kids {
+		if o.due && o.state == failed && (c.spec.Strategy == OneForAll || o.seq < k.seq) &&
+			decide(o.spec.Restart, exit{o.failure.Err != nil, o.failure.Err}) != letGo {
+			return o
+		}
+	}
+	return nil
+}
+
+// spawn starts the child's actor.
+func (k *child) spawn() error {
+	c := k.core
+	k.proc, k.kind, k.node = nil, KindPlain, nil
+	k.hasAccount, k.isForgotten, k.hurried, k.detached = false, false, false, false
+	p := newPlain(k)
+	pid, err := k.spawnAs(p)
+	if err != nil {
+		k.hasAccount, k.isForgotten = true, true
+		return err
+	}
+	k.pid = pid
+	if k.proc == nil {
+		p.pid = pid
+		k.proc = p
+	}
+	k.become(starting)
+	if k.proc == process(p) && !p.watched {
+		c.out.log.Debug("supervisor: the props of a plain actor spawn it in a way of their own: it counts as up at once", "child", pid.Id)
+		k.ready()
+	}
+	return nil
+}
+
+// spawnAs is the engine's Spawn. It calls code of users on our loop: the
+// producer, and what is called on init.
+func (k *child) spawnAs(p *plain) (pid *actor.PID, err error) {
+	c := k.core
+	id := c.node.pid.Id + "/" + k.spec.Name
+	_, taken := c.node.sys.ProcessRegistry.GetLocal(id)
+	c.spawning = k
+	defer func() {
+		c.spawning = nil
+		v := recover()
+		if v == nil {
+			return
+		}
+		err = fmt.Errorf("supervisor: spawn: %w", &actors.PanicError{Value: v, Stack: debug.Stack()})
+		if !taken { // what was registered would answer to nothing
+			c.node.sys.ProcessRegistry.Remove(c.node.sys.NewLocalPID(id))
+		}
+	}()
+	pid, err = c.ctx.SpawnNamed(p.props(k.spec.Props), k.spec.Name)
+	if err != nil {
+		err = fmt.Errorf("supervisor: spawn: %w", err)
+	}
+	return pid, err
 }
 
 // isOver reports whether an operation must end without doing anything more.
-func isOver(t *actors.Task, err error) bool {
-	return errors.Is(err, ErrStopping) || t.Context().Err() != nil
-}
+func (c *core) isOver(t *actors.Task) bool { return c.stopping || t.Context().Err() != nil }

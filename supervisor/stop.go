@@ -1,11 +1,13 @@
 package supervisor
 
 import (
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/link"
 )
 
 // beginStop is the stop event, or the end after a failure.
@@ -13,8 +15,7 @@ func (c *core) beginStop(t *actors.Task, cause error) {
 	if c.stopping {
 		return
 	}
-	c.stopping, c.cause = true, cause
-	c.stopped = time.Now()
+	c.stopping, c.cause, c.stopped = true, cause, time.Now()
 	c.out.emit(StopPhase{At: At{Supervisor: c.node.pid.Id}, Phase: "stopping", Err: cause})
 	for _, k := range c.kids {
 		k.changed.raise()
@@ -26,21 +27,26 @@ func (c *core) beginStop(t *actors.Task, cause error) {
 // drains can still ask those that started before it. Those of a Dynamic do
 // not know each other and stop side by side.
 func (c *core) stopAll(t *actors.Task) error {
+	kids := c.ordered()
 	if c.many() {
-		for _, k := range c.kids {
-			c.tellStop(k)
-		}
-	}
-	for i := len(c.kids) - 1; i >= 0; i-- {
-		if err := c.stopChild(t, c.kids[i]); err != nil {
+		if err := c.down(t, kids...); err != nil {
 			return err
 		}
 	}
-	c.took = time.Since(c.stopped)
-	c.out.emit(StopPhase{At: At{Supervisor: c.node.pid.Id}, Phase: "stopped", Took: c.took, Err: c.cause})
+	for _, k := range slices.Backward(kids) {
+		if err := c.down(t, k); err != nil {
+			return err
+		}
+	}
+	c.hasStopped()
 	c.flush(t)
 	c.end()
 	return nil
+}
+
+func (c *core) hasStopped() {
+	c.took = time.Since(c.stopped)
+	c.out.emit(StopPhase{At: At{Supervisor: c.node.pid.Id}, Phase: "stopped", Took: c.took, Err: c.cause})
 }
 
 // end is the last there is to do.
@@ -51,95 +57,122 @@ func (c *core) end() {
 	}
 }
 
-// flush gives OnEvent some time to hear of the end before the others do.
+// flushLimit is how long the end of a supervisor waits for its OnEvent and
+// its OnCrash.DeadLetter.
+const flushLimit = time.Second
+
+// flush gives the users' functions some time to hear of the end before the
+// others do.
 func (c *core) flush(t *actors.Task) {
-	told := c.out.told()
-	if told.Done() {
-		return
+	waits := []*actors.Future[struct{}]{c.dead.told()}
+	if c.out.hook != nil { // else it is the parent's to wait
+		waits = append(waits, c.out.calls.told())
 	}
-	timer := c.after(eventsLimit, func() { told.Cancel() })
+	timer := c.after(flushLimit, func() {
+		for _, f := range waits {
+			f.Cancel()
+		}
+	})
 	defer timer.Stop()
-	_, _ = actors.Await(t, told)
+	for _, f := range waits {
+		_, _ = actors.Await(t, f)
+	}
 }
 
 // tellStop begins to stop a child.
 func (c *core) tellStop(k *child) {
+	k.due = false
 	if k.state == gone || k.state == stopping {
 		return
 	}
-	was, grace := k.state, k.spec.graceOf(k.inner != nil)
+	was, grace := k.state, k.grace()
 	k.become(stopping)
-	if c.stopping {
-		c.out.emit(StopPhase{At: k.at(), Phase: "stopping"})
-	}
+	c.out.emit(StopPhase{At: k.at(), Phase: "stopping"})
 	switch {
+	case was == failed || was == quiet: // it cannot go on: there is nothing to drain
+		k.cut(false)
 	case grace == Abandon:
 		k.proc.Stop(k.proc.StopGrace())
-		c.detach(k)
-	case k.inner != nil && was != failed && !c.hurry:
-		k.proc.Stop(NoLimit) // its grace is that of its children; see waitGone
-	case c.hurry || was == failed || was == quiet: // it cannot go on: nothing to drain
-		k.hurried = true
-		k.cut()
+		c.detach(k, nil)
+	case c.hurry:
+		k.cut(true)
+	case k.kind == KindSupervisor:
+		k.proc.Stop(NoLimit) // its grace is that of its children; see press
 	default:
 		k.proc.Stop(grace)
 	}
 }
 
-// cut ends the grace.
-func (k *child) cut() {
-	if k.inner != nil && k.state != failed {
+// cut ends the grace. A supervisor that works ends that of its children.
+func (k *child) cut(works bool) {
+	k.hurried, k.cutAt = true, time.Now()
+	if works && k.node != nil {
 		k.proc.Stop(NoLimit)
-		k.inner.endGrace()
+		k.node.endGrace()
 		return
 	}
 	k.proc.Stop(-1)
 }
 
-// stopChild stops a child and waits until it is gone, or has to be left
-// behind.
-func (c *core) stopChild(t *actors.Task, k *child) error {
-	c.tellStop(k)
-	begin := k.since
-	if err := c.waitGone(t, k, begin); err != nil {
-		return err
+// press does what is due to a child that was told to stop: it ends its grace,
+// or leaves it behind when it should have unwound and run its hooks long ago.
+// It returns when to look again; NoLimit: when something has changed.
+func (c *core) press(k *child) time.Duration {
+	grace, spent := k.grace(), time.Since(k.since)
+	if !k.hurried && (c.hurry || grace != NoLimit && spent >= grace) {
+		k.cut(true)
 	}
-	if c.stopping && begin.After(c.stopped.Add(-1)) {
-		c.out.emit(StopPhase{At: k.at(), Phase: "stopped", Took: time.Since(begin)})
+	switch {
+	case !k.hurried && grace == NoLimit, k.hurried && k.kind == KindSupervisor:
+		return NoLimit
+	case !k.hurried:
+		return grace - spent
+	case time.Since(k.cutAt) >= k.unwinding():
+		c.leave(k)
+		return NoLimit
 	}
-	return nil
+	return k.unwinding() - time.Since(k.cutAt)
 }
 
-// waitGone waits for a child that was told to stop, ends its grace, and leaves
-// it behind when it should have unwound and run its hooks long ago.
-func (c *core) waitGone(t *actors.Task, k *child, begin time.Time) error {
-	grace := k.spec.graceOf(k.inner != nil)
-	tick := func(d time.Duration) *time.Timer { return c.after(d, func() { k.changed.raise() }) }
-	var timer *time.Timer
+// down stops children side by side, and returns when the last of them is gone
+// or had to be left behind.
+func (c *core) down(t *actors.Task, kids ...*child) error {
+	for _, k := range slices.Backward(kids) {
+		c.tellStop(k)
+	}
+	rung, hurry := true, c.hurry
+	var alarm *time.Timer
 	defer func() {
-		if timer != nil {
-			timer.Stop()
+		if alarm != nil {
+			alarm.Stop()
 		}
 	}()
-	for k.state == stopping {
-		if spent := time.Since(begin); !k.hurried && (c.hurry || spent >= grace) {
-			k.hurried = true
-			k.cut()
-			begin, grace = time.Now(), 0
+	for left := len(kids); left > 0; {
+		k := kids[left-1]
+		if k.state != stopping {
+			left--
+			continue
 		}
-		next := grace - time.Since(begin)
-		if k.hurried {
-			next += 2*k.proc.StopGrace() + time.Second
-		}
-		if k.hurried && k.inner == nil && next <= 0 {
-			c.leave(k)
-			return nil
-		}
-		if timer != nil {
-			timer.Stop()
-		}
-		if grace != NoLimit {
-			timer = tick(next)
+		if rung || hurry != c.hurry {
+			rung, hurry = false, c.hurry
+			if alarm != nil {
+				alarm.Stop()
+			}
+			next := NoLimit
+			for _, o := range kids[:left] {
+				if o.state == stopping {
+					next = min(next, c.press(o))
+				}
+			}
+			if next != NoLimit {
+				alarm = c.after(next, func() {
+					rung = true
+					for _, o := range kids[:left] {
+						o.changed.raise()
+					}
+				})
+			}
+			continue
 		}
 		if err := k.changed.wait(t); err != nil {
 			return err
@@ -151,21 +184,26 @@ func (c *core) waitGone(t *actors.Task, k *child, begin time.Time) error {
 // leave gives up on a child that does not end: a plain actor in a handler that
 // does not return, or a worker whose own children do not.
 func (c *core) leave(k *child) {
-	if p, ok := k.proc.(*plain); ok {
-		p.abandon()
-	}
-	c.detach(k)
+	k.proc.Stop(-1) // should it return after all
+	c.detach(k, &link.Abandoned{Name: "actor " + k.pid.Id, Since: k.since})
 }
 
 // detach lets the engine and us forget a child that still ends, or never will.
-func (c *core) detach(k *child) {
+func (c *core) detach(k *child, left *link.Abandoned) {
 	k.detached = true
+	if p, ok := k.proc.(*plain); ok {
+		p.alone.Store(true)
+	}
 	if !k.hasAccount {
 		k.hasAccount = true
-		k.settle(k.proc.Account())
+		e := k.proc.Account()
+		if left != nil {
+			e.Abandoned = append(e.Abandoned, *left)
+		}
+		k.settle(e)
 	}
 	k.isForgotten = true
-	k.become(gone)
+	k.endsAs(k.state)
 	sendSystem(c.node.sys, c.node.pid, &actor.Terminated{Who: k.pid})
 }
 
@@ -175,74 +213,4 @@ func (c *core) hurryUp() {
 	for _, k := range c.kids {
 		k.changed.raise()
 	}
-}
-
-// forget drops a child that is gone for good; its account stays.
-func (c *core) forget(k *child) {
-	i := c.index(k)
-	c.kids = append(c.kids[:i:i], c.kids[i+1:]...)
-	delete(c.byPID, k.id())
-	c.past.add(k.report())
-	n := c.node
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	delete(n.infos, k.spec.Name)
-	for i, o := range n.order {
-		if o == k.spec.Name {
-			n.order = append(n.order[:i:i], n.order[i+1:]...)
-			break
-		}
-	}
-}
-
-// kill is for a supervisor whose own actor is cut off, by somebody who stops
-// it with the engine's Stop: all children are, too.
-func (c *core) kill(t *actors.Task, why error) error {
-	limit := time.Duration(0)
-	for _, k := range c.kids {
-		if k.proc != nil {
-			limit = max(limit, 2*k.proc.StopGrace()+time.Second)
-		}
-	}
-	_ = actors.Cleanup(t, limit, func(t *actors.Task) error {
-		if !c.stopping {
-			c.stopping, c.stopped = true, time.Now()
-		}
-		c.hurry = true
-		left := func() (n int) {
-			for _, k := range c.kids {
-				if k.state != gone {
-					n++
-				}
-			}
-			return n
-		}
-		for _, k := range c.kids {
-			c.tellStop(k)
-			if k.state == stopping && !k.hurried {
-				k.cut()
-			}
-		}
-		return c.serve(t, func() bool { return left() == 0 })
-	})
-	for _, k := range c.kids {
-		if k.state != gone {
-			c.leave(k)
-		}
-	}
-	c.took = time.Since(c.stopped)
-	c.end()
-	return why
-}
-
-// account is the report, so far.
-func (c *core) account() Report {
-	r := Report{Supervisor: c.node.pid.Id, Children: []ChildReport{}, Phases: []Phase{{"stop", c.took}}}
-	if p := c.past; p.Counts != (Counts{}) || p.Restarts > 0 || len(p.Abandoned) > 0 {
-		r.add(p)
-	}
-	for _, k := range c.kids {
-		r.add(k.report())
-	}
-	return r
 }

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
+	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -13,7 +13,9 @@ import (
 )
 
 // Supervisor is a supervisor that runs. Its methods may be called on any
-// goroutine, but those that wait not in a task, which would block its worker.
+// goroutine, but those that wait not in a task, which would block its worker:
+// with the context of a task they panic. A task may call them in
+// actors.Offload.
 type Supervisor struct{ n *node }
 
 // Start starts a supervisor and its children, in order, and waits until all
@@ -29,23 +31,33 @@ func Start(sys *actor.ActorSystem, spec Spec) (*Supervisor, error) {
 }
 
 func start(sys *actor.ActorSystem, spec Spec) (*node, error) {
-	if err := spec.Validate(); err != nil {
+	errs := spec.mistakes()
+	if spec.Name == "" {
+		errs = append([]error{&SpecError{spec.Name, "", "Name", "missing"}}, errs...)
+	}
+	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	if spec.Name == "" {
-		return nil, &SpecError{spec.Name, "", "Name", "missing"}
-	}
 	made := make(chan *node, 1)
-	if _, err := sys.Root.SpawnNamed(props(spec, made), spec.Name); err != nil {
+	pid, err := sys.Root.SpawnNamed(props(spec, made), spec.Name)
+	if err != nil {
 		return nil, fmt.Errorf("supervisor: %s: %w", spec.Name, err)
 	}
-	n := <-made
-	<-n.started
-	if n.failed != nil {
-		<-n.done
-		return nil, n.failed
+	// It queues behind setup, and fails if somebody stops the actor before.
+	setUp := actors.Submit(sys.Root, pid, func(*actors.Task) (struct{}, error) { return struct{}{}, nil })
+	<-setUp.Ready()
+	_, _ = setUp.TryResult()
+	select {
+	case n := <-made:
+		<-n.started
+		if n.failed != nil {
+			<-n.done
+			return nil, n.failed
+		}
+		return n, nil
+	default:
+		return nil, fmt.Errorf("supervisor: %s: %w", spec.Name, ErrStopping)
 	}
-	return n, nil
 }
 
 // Props are the props of a supervisor that is another one's child, or any
@@ -57,14 +69,15 @@ func Props(spec Spec) (*actor.Props, error) {
 	return props(spec, nil), nil
 }
 
-// ownStopGrace is what a supervisor's own tasks have to end in when its actor
-// is cut off; they run no code of users but OnCrash.DeadLetter.
-const ownStopGrace = time.Minute
-
 func props(spec Spec, made chan<- *node) *actor.Props {
+	spec.Children = slices.Clone(spec.Children)
 	return actors.Props(func(w *actors.Worker) error {
 		return setup(w, spec, made)
-	}, actors.EventLoop(actors.Options{StopGrace: ownStopGrace, Logger: spec.Logger}))
+	}, actors.EventLoop(actors.Options{StopGrace: ownStopGrace, Logger: spec.Logger}), actor.WithOnInit(func(ctx actor.Context) {
+		if p := parentOf(ctx); p != nil {
+			p.expect(ctx.Self())
+		}
+	}))
 }
 
 // PID is that of the supervisor's actor.
@@ -81,7 +94,8 @@ func (s *Supervisor) Child(path string) *actor.PID { return s.n.child(path) }
 func (s *Supervisor) Children() []ChildInfo { return s.n.children() }
 
 // Supervisor returns the child of that path, a Supervisor; nil if there is
-// none.
+// none. What is returned is its actor of now: it lives on when that fails and
+// restarts, and has ended when a sibling's failure or Restart has replaced it.
 func (s *Supervisor) Supervisor(path string) *Supervisor {
 	if n := s.n.inner(path, false); n != nil {
 		return &Supervisor{n}
@@ -105,7 +119,7 @@ func (s *Supervisor) Add(ctx context.Context, child Child) (*actor.PID, error) {
 	if err := errors.Join(child.mistakes(s.n.pid.Id, child.Name, auto)...); err != nil {
 		return nil, err
 	}
-	return do(ctx, s.n, "add "+child.Name, func(t *actors.Task, c *core) (*actor.PID, error) { return c.add(t, child) })
+	return do(ctx, s.n, "Add", child.Name, func(t *actors.Task, c *core) (*actor.PID, error) { return c.add(t, child) })
 }
 
 // Remove stops a child, waits until it is gone, and forgets it (OTP:
@@ -116,14 +130,15 @@ func (s *Supervisor) Remove(ctx context.Context, name string) error { return s.n
 // taking it from the budget, or starts one that has ended (OTP:
 // restart_child). Siblings are not concerned.
 func (s *Supervisor) Restart(ctx context.Context, name string) error {
-	_, err := do(ctx, s.n, "restart "+name, func(t *actors.Task, c *core) (struct{}, error) {
+	_, err := do(ctx, s.n, "Restart", name, func(t *actors.Task, c *core) (struct{}, error) {
 		return struct{}{}, c.restartOne(t, name)
 	})
 	return err
 }
 
 // RequestStop sets the stop event and returns at once. The future completes
-// with the report; a task may await it, also one of a child.
+// with the report. A task may await it; in that of a child, which has to end
+// first, the await fails at the end of the child's grace.
 func (s *Supervisor) RequestStop() *actors.Future[Report] { return s.n.requestStop() }
 
 // Stop sets the stop event, waits until all children are gone, and returns the
@@ -142,14 +157,15 @@ func (s *Supervisor) EndGrace() { s.n.endGrace() }
 // Stopped is closed when the supervisor has ended, whatever for.
 func (s *Supervisor) Stopped() <-chan struct{} { return s.n.done }
 
-// Err is why the supervisor has ended by itself: an [*IntensityError], an
-// [*EscalateError]. It is nil as long as it runs, and if it was told to stop.
+// Err is why the supervisor has failed: an [*IntensityError], an
+// [*EscalateError]. It is nil as long as it runs, if it was told to stop, and
+// if it has stopped because its significant children have ended.
 func (s *Supervisor) Err() error { return s.n.why() }
 
 // Run waits until ctx ends, a signal arrives or the supervisor ends by itself,
 // stops it and returns its report. Without signals it is SIGINT and SIGTERM; a
-// second one ends all grace periods at once. The error is Err: nil unless the
-// supervisor ended by itself.
+// second one, not within 200 ms of the first, ends all grace periods at once.
+// The error is Err: nil unless the supervisor has failed.
 //
 // A stop that had to leave something behind is told by [Report.Err].
 func (s *Supervisor) Run(ctx context.Context, signals ...os.Signal) (Report, error) {

@@ -1,10 +1,6 @@
 package supervisor
 
-import (
-	"errors"
-
-	"github.com/protoloop/protoloop/actors"
-)
+import "github.com/protoloop/protoloop/actors"
 
 // exit is how a child ended by itself.
 type exit struct {
@@ -25,9 +21,9 @@ const (
 // its error: ErrEscalate, ErrDoNotRestart.
 func decide(r Restart, e exit) verdict {
 	switch {
-	case errors.Is(e.err, actors.ErrEscalate):
+	case is(e.err, actors.ErrEscalate):
 		return failSelf
-	case errors.Is(e.err, actors.ErrDoNotRestart):
+	case is(e.err, actors.ErrDoNotRestart):
 		return letGo
 	case r == Permanent, r == Transient && e.failed:
 		return restart
@@ -47,7 +43,7 @@ func (s Strategy) affected(i, n int) (from, to int) {
 	return i, i + 1
 }
 
-// significance tells whether the supervisor ends because a significant child
+// ends tells whether the supervisor ends because a significant child
 // has ended by itself; left is how many of them have not.
 func (a AutoShutdown) ends(left int) bool {
 	return a == AnySignificant || a == AllSignificant && left == 0

@@ -61,6 +61,9 @@ func (c *coroutine) main() {
 			break
 		}
 		c.idle, c.task = true, nil
+		if c.root != nil {
+			c.root = nil
+		}
 		if !c.co.Yield() {
 			break
 		}

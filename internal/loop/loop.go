@@ -251,6 +251,9 @@ func (l *Loop) run(c *coroutine) {
 			worked = true
 			if l.starts++; l.starts%turnsBetween == 0 {
 				runtime.Gosched()
+				if l.urgent.Load() {
+					continue
+				}
 			}
 			l.start(c, l.lane.pop())
 			if !c.pump {

@@ -1,0 +1,42 @@
+package actors
+
+import "github.com/protoloop/protoloop/messages"
+
+// Counts is an account of the work that was offered to a worker, or to many.
+// At every moment its sums hold: see [Counts.Agree].
+type Counts struct {
+	Offered      int64 `json:"offered"`       // sent to the worker
+	Accepted     int64 `json:"accepted"`      // taken into its mailbox
+	Refused      int64 `json:"refused"`       // turned away there: full, or stopping
+	Finished     int64 `json:"finished"`      // returned without an error
+	Failed       int64 `json:"failed"`        // returned an error, or panicked
+	Canceled     int64 `json:"canceled"`      // ended from outside: by its asker, a restart, the end of the grace
+	Abandoned    int64 `json:"abandoned"`     // did not return when it was told to end
+	DeadLettered int64 `json:"dead_lettered"` // one-way messages that nobody could receive
+	Pending      int64 `json:"pending"`       // has not ended
+}
+
+// Agree reports whether Offered = Accepted + Refused, and Accepted = Finished +
+// Failed + Canceled + Abandoned + DeadLettered + Pending.
+func (c Counts) Agree() bool {
+	return c.Offered == c.Accepted+c.Refused &&
+		c.Accepted == c.Finished+c.Failed+c.Canceled+c.Abandoned+c.DeadLettered+c.Pending
+}
+
+// Plus is the sum of two accounts.
+func (c Counts) Plus(d Counts) Counts {
+	return Counts{
+		Offered: c.Offered + d.Offered, Accepted: c.Accepted + d.Accepted, Refused: c.Refused + d.Refused,
+		Finished: c.Finished + d.Finished, Failed: c.Failed + d.Failed, Canceled: c.Canceled + d.Canceled,
+		Abandoned: c.Abandoned + d.Abandoned, DeadLettered: c.DeadLettered + d.DeadLettered, Pending: c.Pending + d.Pending,
+	}
+}
+
+// CountsOf is a worker's account as it travels in a message.
+func CountsOf(m *messages.Counts) Counts {
+	return Counts{
+		Offered: m.GetOffered(), Accepted: m.GetAccepted(), Refused: m.GetRefused(),
+		Finished: m.GetFinished(), Failed: m.GetFailed(), Canceled: m.GetCanceled(),
+		Abandoned: m.GetAbandoned(), DeadLettered: m.GetDeadLettered(), Pending: m.GetPending(),
+	}
+}

@@ -1,0 +1,222 @@
+package supervisor_test
+
+import (
+	"errors"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/supervisor"
+)
+
+// letters collects dead letters.
+type letters struct {
+	mu  sync.Mutex
+	all []supervisor.Crash
+}
+
+func (l *letters) add(c supervisor.Crash) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, c)
+}
+
+func (l *letters) take() []supervisor.Crash {
+	synctest.Wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := l.all
+	l.all = nil
+	return all
+}
+
+type numbered struct {
+	n     int
+	fails int // incarnations that panic at it
+}
+
+// recorder is a part that notes which incarnation has handled what.
+type handled struct{ incarnation, n int }
+
+func recording(w *world, into *[]handled) func(int, *actors.Worker) error {
+	return func(me int, aw *actors.Worker) error {
+		dead := false
+		actors.Handle(aw, func(_ *actors.Task, m numbered) (int, error) {
+			if dead {
+				w.Errorf("incarnation %d got message %d after its crash", me, m.n)
+			}
+			*into = append(*into, handled{me, m.n})
+			if me <= m.fails {
+				dead = true
+				panic(m.n)
+			}
+			return me, nil
+		})
+		return nil
+	}
+}
+
+// The default: the asker gets the panic, and nobody handles the message again.
+func TestCrashFails(t *testing.T) {
+	bubble(t, func(w *world) {
+		var got []handled
+		var l letters
+		s := w.start(supervisor.Spec{MaxRestarts: 5, Children: []supervisor.Child{
+			{Name: "a", Props: w.part("a", recording(w, &got)), OnCrash: supervisor.CrashPolicy{DeadLetter: l.add}}}})
+		_, err := w.ask(s.Child("a"), numbered{1, 1})
+		var p *actors.PanicError
+		if !errors.As(err, &p) || p.Value != 1 || len(p.Stack) == 0 {
+			t.Error(err)
+		}
+		w.root.Send(s.Child("a"), numbered{2, 2})
+		synctest.Wait()
+		if want := []handled{{1, 1}, {2, 2}}; !slices.Equal(got, want) {
+			t.Errorf("%v, want %v", got, want)
+		}
+		all := l.take()
+		if len(all) != 2 || all[1].Message != (numbered{2, 2}) || all[1].Child != "a" || all[1].Supervisor != "app" || all[1].Sender != nil || !errors.As(all[1].Err, &p) {
+			t.Errorf("%+v", all)
+		}
+		// What fails without a message is no letter.
+		w.ask(s.Child("a"), exit{errSleep})
+		if all := l.take(); len(all) != 1 {
+			t.Errorf("%+v", all)
+		}
+	})
+}
+
+// Retries: first of all by the next incarnation, in its place, up to n times.
+func TestCrashRetries(t *testing.T) {
+	bubble(t, func(w *world) {
+		var got []handled
+		var l letters
+		s := w.start(supervisor.Spec{MaxRestarts: 50, Children: []supervisor.Child{
+			{Name: "a", Props: w.part("a", recording(w, &got)), OnCrash: supervisor.CrashPolicy{Retries: 2, DeadLetter: l.add}}}})
+		var fs []*actors.Future[int]
+		for n := 1; n <= 3; n++ {
+			fs = append(fs, w.tell(s.Child("a"), numbered{n, map[int]int{2: 2, 3: 100}[n]}))
+		}
+		fs = append(fs, w.tell(s.Child("a"), numbered{4, 0}))
+		for i, want := range []int{1, 3, 0, 6} {
+			n, err := fs[i].Wait(w.Context())
+			if n != want || (err != nil) != (i == 2) {
+				t.Errorf("message %d: %d, %v", i+1, n, err)
+			}
+		}
+		if want := []handled{{1, 1}, {1, 2}, {2, 2}, {3, 2}, {3, 3}, {4, 3}, {5, 3}, {6, 4}}; !slices.Equal(got, want) {
+			t.Errorf("%v, want %v", got, want)
+		}
+		if all := l.take(); len(all) != 1 || all[0].Message != (numbered{3, 100}) {
+			t.Errorf("%+v", all)
+		}
+		retried := 0
+		for _, e := range eventsOf[supervisor.ChildFailed](w) {
+			if e.Retried {
+				retried++
+			}
+		}
+		if retried != 4 {
+			t.Errorf("%d events say that the message will be handled anew", retried)
+		}
+		if r := row(w.stop(s).Children, "a"); r.Counts.Finished != 3 || r.Counts.Failed != 1 || r.Restarts != 5 {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
+// A dead letter function that panics, blocks, or calls Goexit.
+func TestDeadLetterFunction(t *testing.T) {
+	bubble(t, func(w *world) {
+		var l letters
+		n := 0
+		s := w.start(supervisor.Spec{MaxRestarts: 50, Children: []supervisor.Child{
+			{Name: "a", Props: w.part("a", nil), OnCrash: supervisor.CrashPolicy{DeadLetter: func(c supervisor.Crash) {
+				switch n++; n {
+				case 1:
+					panic("letter")
+				case 2:
+					runtime.Goexit()
+				case 4:
+					<-w.hold
+				}
+				l.add(c)
+			}}}}})
+		for range 3 {
+			w.crash(s.Child("a"))
+		}
+		if all := l.take(); len(all) != 1 {
+			t.Errorf("%d letters", len(all))
+		}
+		w.crash(s.Child("a"))
+		if n, err := w.ask(s.Child("a"), life{}); n != 5 || err != nil { // nobody waits for it …
+			t.Error(n, err)
+		}
+		begin := time.Now()
+		w.stop(s) // … but the end, a second
+		w.took(begin, time.Second)
+	})
+}
+
+// Per sender the order stays, across restarts, with and without backoff, for
+// one worker and for a group.
+func TestOrderAcrossRestarts(t *testing.T) {
+	for _, strategy := range []supervisor.Strategy{supervisor.OneForOne, supervisor.OneForAll, supervisor.RestForOne} {
+		for _, backoff := range []time.Duration{0, time.Millisecond} {
+			bubble(t, func(w *world) {
+				var a, b []handled
+				policy := supervisor.CrashPolicy{Retries: 1}
+				kids := []supervisor.Child{
+					{Name: "a", Props: w.part("a", recording(w, &a)), OnCrash: policy, Backoff: supervisor.Backoff{Initial: backoff}},
+					{Name: "b", Props: w.part("b", recording(w, &b)), OnCrash: policy},
+				}
+				s := w.start(supervisor.Spec{Strategy: strategy, MaxRestarts: 1000, Children: kids})
+				last := w.tell(s.Child("b"), numbered{})
+				for n := 1; n <= 300; n++ {
+					m := numbered{n: n}
+					if n%10 == 0 {
+						m.fails = n / 10
+					}
+					w.root.Send(s.Child("a"), m)
+					last = w.tell(s.Child("b"), numbered{n: n})
+					if n%50 == 0 {
+						synctest.Wait()
+					}
+				}
+				time.Sleep(time.Hour)
+				if _, err := last.Wait(w.Context()); err != nil {
+					t.Error(err)
+				}
+				r := w.stop(s)
+				inOrder(w, "a", a, 300)
+				inOrder(w, "b", b, 300)
+				if r.Total.Pending != 0 || row(r.Children, "b").Counts.Finished != 301 {
+					t.Errorf("%v", r)
+				}
+			})
+		}
+	}
+}
+
+// inOrder checks that each was handled, none before a former one was through.
+func inOrder(w *world, who string, got []handled, n int) {
+	w.Helper()
+	seen := 0
+	for i, h := range got {
+		switch {
+		case h.n == seen+1:
+			seen++
+		case h.n != seen: // a retry
+			w.Errorf("%s: message %d after %d", who, h.n, seen)
+		}
+		if i > 0 && h.incarnation < got[i-1].incarnation {
+			w.Errorf("%s: incarnation %d after %d", who, h.incarnation, got[i-1].incarnation)
+		}
+	}
+	if seen != n {
+		w.Errorf("%s has handled %d of %d", who, seen, n)
+	}
+}

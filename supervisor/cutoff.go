@@ -1,0 +1,63 @@
+package supervisor
+
+import (
+	"time"
+
+	"github.com/protoloop/protoloop/actors"
+)
+
+// ownStopGrace is what a supervisor's own tasks, which run no code of users,
+// have to end in when its actor is cut off, and its children with it.
+const ownStopGrace = time.Minute
+
+// cutOff is the hook at the end of an incarnation, which most of the time
+// finds that all is over. Else its actor was told to end at once, by somebody
+// who has used the engine's Stop: so are its children.
+func (c *core) cutOff(t *actors.Task) error {
+	if !c.over.Future().Done() {
+		c.killIn(t)
+	}
+	return nil
+}
+
+// kill is the same in a setup, for which there is no hook, and whose task has
+// been ended.
+func (c *core) kill(t *actors.Task, why error) error {
+	_ = actors.Cleanup(t, ownStopGrace, func(t *actors.Task) error {
+		c.killIn(t)
+		return nil
+	})
+	return why
+}
+
+// killIn handles what comes by itself: dispatch has been ended, too.
+func (c *core) killIn(t *actors.Task) {
+	if !c.stopping {
+		c.stopping, c.stopped = true, time.Now()
+		c.out.emit(StopPhase{At: At{Supervisor: c.node.pid.Id}, Phase: "stopping"})
+	}
+	c.hurry = true
+	begin, limit := time.Now(), time.Duration(0)
+	left := c.ordered()
+	for _, k := range left {
+		c.tellStop(k)
+		if k.state == stopping {
+			k.cut(false)
+			limit = max(limit, k.unwinding())
+		}
+	}
+	defer c.after(limit, func() {}).Stop()
+	_ = c.serve(t, func() bool {
+		for len(left) > 0 && left[len(left)-1].state == gone {
+			left = left[:len(left)-1]
+		}
+		return len(left) == 0 || time.Since(begin) >= limit
+	})
+	for _, k := range left {
+		if k.state != gone {
+			c.leave(k)
+		}
+	}
+	c.hasStopped()
+	c.end()
+}

@@ -1,0 +1,207 @@
+package supervisor_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/supervisor"
+)
+
+// Each defect of the engine's supervision, with plain children, whose mailbox
+// is the engine's.
+
+// A group, and an escalation, at the root end the process there.
+func TestDefectS1(t *testing.T) {
+	bubble(t, func(w *world) {
+		for _, strategy := range []supervisor.Strategy{supervisor.OneForAll, supervisor.RestForOne} {
+			s := w.start(supervisor.Spec{Strategy: strategy, Children: []supervisor.Child{w.plainly("a", nil), w.plainly("b", nil)}})
+			w.noted("+a +b")
+			w.root.Send(s.Child("a"), "boom")
+			w.noted("-a +a -b +b")
+			w.root.Send(s.Child("a"), "boom")
+			if err := ended(s); err == nil {
+				t.Error("the second one was not too many")
+			}
+			w.noted("-b -a")
+		}
+		s := w.start(supervisor.Spec{Children: []supervisor.Child{{Name: "a", Props: actor.PropsFromFunc(func(c actor.Context) {
+			if _, ok := c.Message().(string); ok {
+				panic(errors.Join(errSleep, actors.ErrEscalate))
+			}
+		})}}})
+		w.root.Send(s.Child("a"), "boom")
+		w.wants(ended(s), errSleep)
+	})
+}
+
+// Its exponential backoff is linear, without a cap, and its jitter is in
+// nanoseconds.
+func TestDefectS2(t *testing.T) {
+	bubble(t, func(w *world) {
+		a := w.plainly("a", nil)
+		a.Backoff = supervisor.Backoff{Initial: 50 * time.Millisecond, Max: time.Second}
+		s := w.start(supervisor.Spec{MaxRestarts: 100, Children: []supervisor.Child{a}})
+		var waits []time.Duration
+		for range 7 {
+			w.root.Send(s.Child("a"), "boom")
+			begin := time.Now()
+			w.ask(s.Child("a"), 1)
+			waits = append(waits, time.Since(begin)/time.Millisecond)
+		}
+		if want := []time.Duration{50, 100, 200, 400, 800, 1000, 1000}; !slices.Equal(waits, want) {
+			t.Errorf("%v", waits)
+		}
+	})
+}
+
+// It starts what fails at its start eleven times at once, and counts the
+// failures of a whole life.
+func TestDefectS3(t *testing.T) {
+	bubble(t, func(w *world) {
+		starts := 0
+		_, err := w.tryStart(supervisor.Spec{MaxRestarts: 10, Children: []supervisor.Child{w.plainly("a", func(_ int, c actor.Context) {
+			if _, ok := c.Message().(*actor.Started); ok {
+				starts++
+				panic("start")
+			}
+		})}})
+		if err == nil || starts != 1 {
+			t.Errorf("%v after %d starts", err, starts)
+		}
+		s := w.start(supervisor.Spec{MaxRestarts: 2, Within: 10 * time.Second, Children: []supervisor.Child{w.plainly("a", nil)}})
+		for range 30 {
+			w.root.Send(s.Child("a"), "boom")
+			time.Sleep(6 * time.Second)
+		}
+		if n, err := w.ask(s.Child("a"), 1); n != 31 || err != nil {
+			t.Error(n, err)
+		}
+	})
+}
+
+// Its all-for-one counts the failures of each child apart.
+func TestDefectS4(t *testing.T) {
+	bubble(t, func(w *world) {
+		s := w.start(supervisor.Spec{Strategy: supervisor.OneForAll, MaxRestarts: 3, Children: []supervisor.Child{w.plainly("a", nil), w.plainly("b", nil), w.plainly("c", nil)}})
+		for _, c := range []string{"a", "b", "c", "a"} {
+			w.root.Send(s.Child(c), "boom")
+			synctest.Wait()
+		}
+		var e *supervisor.IntensityError
+		if err := ended(s); !errors.As(err, &e) || e.Child != "a" {
+			t.Error(err)
+		}
+	})
+}
+
+// A child whose failure its parent escalates stays suspended there for ever.
+func TestDefectS5(t *testing.T) {
+	bubble(t, func(w *world) {
+		inner := w.props(supervisor.Spec{MaxRestarts: -1, Children: []supervisor.Child{w.plainly("x", nil)}})
+		s := w.start(supervisor.Spec{Children: []supervisor.Child{{Name: "inner", Props: inner}}})
+		w.root.Send(s.Child("inner/x"), "boom")
+		synctest.Wait()
+		if n, err := w.ask(s.Child("inner/x"), 1); n != 2 || err != nil {
+			t.Error(n, err)
+		}
+	})
+}
+
+// Its restart waits for children without a limit.
+func TestDefectS6(t *testing.T) {
+	bubble(t, func(w *world) {
+		a := w.plainly("a", func(_ int, c actor.Context) {
+			if _, ok := c.Message().(*actor.Started); ok {
+				c.Send(c.Spawn(w.plain("kid", nil)), "stuck")
+			}
+		})
+		a.StartTimeout = 10 * time.Second
+		s := w.start(supervisor.Spec{Within: time.Hour, Children: []supervisor.Child{a, w.child("b")}})
+		w.root.Send(s.Child("a"), "boom")
+		begin := time.Now()
+		w.wants(ended(s), supervisor.ErrStartTimeout)
+		if d := time.Since(begin); d > time.Minute {
+			t.Errorf("it took %v", d)
+		}
+		if n := len(w.stop(s).Children[0].Abandoned); n != 1 {
+			t.Errorf("%d are named", n)
+		}
+	})
+}
+
+// Its guardians are kept for ever, one for each strategy value: we make none.
+func TestDefectS7(t *testing.T) {
+	bubble(t, func(w *world) {
+		for range 50 {
+			w.stop(w.start(supervisor.Spec{Strategy: supervisor.OneForAll, Children: []supervisor.Child{w.child("a"), w.plainly("p", nil)}}))
+		}
+		for _, bucket := range w.sys.ProcessRegistry.LocalPIDs.LocalPIDs {
+			for _, id := range bucket.Keys() {
+				if len(id) > 8 && id[:8] == "guardian" {
+					t.Errorf("%s is there", id)
+				}
+			}
+		}
+	})
+}
+
+// M3: a panic in Stopping turns a stop into a restart.
+func TestDefectM3(t *testing.T) {
+	bubble(t, func(w *world) {
+		s := w.start(supervisor.Spec{MaxRestarts: 5, Children: []supervisor.Child{w.plainly("a", w.in(&actor.Stopping{}, 0, false))}})
+		w.wants(s.Remove(w.Context(), "a"), nil)
+		w.noted("+a -a")
+		if _, there := w.sys.ProcessRegistry.GetLocal("app/a"); there {
+			t.Error("it is there")
+		}
+	})
+}
+
+// M4: after a panic in Stopped nobody hears of the end.
+func TestDefectM4(t *testing.T) {
+	bubble(t, func(w *world) {
+		s := w.start(supervisor.Spec{MaxRestarts: 5, Children: []supervisor.Child{w.plainly("a", w.in(&actor.Stopped{}, 0, false))}})
+		w.root.Stop(s.Child("a")) // the supervisor does, and starts it again
+		w.noted("+a +a")
+		begin := time.Now()
+		w.stop(s)
+		w.took(begin, 0)
+	})
+}
+
+// M14: the end of its system stops no actor, and panics the second time. Ours
+// stops the tree, in order, as often as one likes.
+func TestDefectM14(t *testing.T) {
+	bubble(t, func(w *world) {
+		s := w.start(supervisor.Spec{Children: []supervisor.Child{w.child("a"), w.plainly("p", nil)}})
+		for range 3 {
+			w.stop(s)
+		}
+		w.noted("+a +p -p -a")
+		w.sys.Shutdown()
+	})
+}
+
+// M16: the order of its children changes when one goes.
+func TestDefectM16(t *testing.T) {
+	bubble(t, func(w *world) {
+		var kids []supervisor.Child
+		for _, n := range []string{"a", "b", "c", "d", "e"} {
+			kids = append(kids, w.plainly(n, nil))
+		}
+		s := w.start(supervisor.Spec{Strategy: supervisor.OneForAll, MaxRestarts: 5, Children: kids})
+		w.noted("+a +b +c +d +e")
+		w.wants(s.Remove(w.Context(), "a"), nil)
+		w.wants(s.Remove(w.Context(), "c"), nil)
+		w.root.Send(s.Child("d"), "boom")
+		w.noted("-a -c -b +b -d +d -e +e")
+		w.stop(s)
+		w.noted("-e -d -b")
+	})
+}

@@ -1,0 +1,99 @@
+// Package supervisor keeps workers and plain Proto.Actor actors alive, and
+// stops them in an orderly way with an account of their work. Its semantics
+// are those of OTP's supervisor.
+//
+// [Start] starts a supervisor: an actor that starts the children of its [Spec]
+// in order, each when the one before is up, restarts those that fail, and
+// stops them in reverse. Supervisors are children like others ([Props]), so
+// they make trees. A [Dynamic] has many children of one kind.
+//
+// # Terms
+//
+//	OTP                          here
+//	supervisor, sup_flags        Supervisor, Spec
+//	child_spec, id               Child, Name: the PID is the supervisor's/name
+//	one_for_one, one_for_all,    OneForOne, OneForAll, RestForOne
+//	  rest_for_one
+//	simple_one_for_one           Dynamic
+//	permanent, transient,        Permanent, Transient, Temporary
+//	  temporary
+//	intensity, period            MaxRestarts, Within: 1 in 5 s
+//	auto_shutdown, significant   AutoShutdown, Significant
+//	shutdown: timeout, infinity, Shutdown: a grace, NoLimit,
+//	  brutal_kill                  BrutalKill; and Abandon
+//	start_link returns           setup has returned nil; a plain actor has handled Started
+//	normal exit                  Main returns nil, Exit(nil), a stop by somebody else
+//	abnormal exit                a panic in a handler, an error of Main, Background or setup
+//	start_child                  Supervisor.Add, Dynamic.Start
+//	terminate_child, delete_child  Remove
+//	restart_child                Restart
+//	which_children               Children
+//	exit reason of a supervisor  Err: IntensityError, EscalateError; nil
+//
+// # The life of a child
+//
+//	gone ──▶ starting ──▶ up ──▶ failed ──▶ quiet ──▶ starting …
+//	 ▲          │         │        │          ▲
+//	 │          ├──▶ failed        ├──▶ starting (at once: no backoff, no siblings)
+//	 │          │         └───────────────────┘ (a sibling has failed)
+//	 └───────────── stopping ◀── from each of the others
+//
+// A child that fails suspends itself in the same turn: no message reaches the
+// incarnation that has crashed. What was in flight is told ErrRestarted at
+// once, with the cause; what waits keeps its place, and its futures. The PID
+// stays. A sibling that restarts with it is brought to rest in the same way,
+// the last started first, and keeps its queue. The wait before a restart
+// ([Backoff]) is the child's own, and a stop, Remove or Restart ends it.
+//
+// A child says by its error that it wants no restart (actors.ErrDoNotRestart)
+// or that its supervisor should fail (actors.ErrEscalate). The message whose
+// handler panicked follows [CrashPolicy].
+//
+// # The stop
+//
+// [Supervisor.Stop] sets the stop event of one child after the other. A child
+// refuses new work, goes on with what it has accepted for its Shutdown, and
+// is then cut off. What does not return is abandoned and named, with its
+// stack: Go can end no goroutine. The [Report] accounts for all of it.
+//
+// The engine's Stop on a supervisor cuts off the whole tree at once; its
+// Poison is a stop that may take a minute.
+//
+// # Deviations from OTP
+//
+//   - Siblings of a group restart are not given their Shutdown: what is in
+//     flight ends at once, because it is told so and can be tried again, and
+//     the queue is kept, which OTP loses. Temporary siblings and supervisors
+//     are stopped as OTP does.
+//   - A failure while the group starts is dealt with at once, not after the
+//     start: the one that starts may wait for the one that has failed, whose
+//     mailbox is suspended, where OTP's call would fail.
+//   - A supervisor that exceeds its intensity fails with an error. In OTP it
+//     exits with shutdown, a normal exit, so that a transient one stays down.
+//   - A restart that failed takes the child's backoff; OTP has none, and tries
+//     again at once.
+//   - Remove is terminate_child and delete_child in one, because a Spec that
+//     is down has no use here that Restart does not have. Restart restarts what
+//     runs, too; in OTP that is an error.
+//   - A child that is up for a moment has started: its failure follows the
+//     table. In OTP so has one whose start_link returned.
+//   - A plain actor that does not return cannot be killed. Its name stays
+//     taken until it does; starting it again fails, which counts as a failure.
+//   - A restart within Within is one that is not older, to the nanosecond; OTP
+//     counts in whole seconds.
+//   - StartTimeout: OTP waits for ever for a start.
+//
+// # Plain actors
+//
+// An actor without an event loop keeps the engine's mailbox. It is restarted,
+// with its queue, and stopped like others, but it has no account, no retries
+// and no state to hear of but Started; a message that arrives while it is
+// being spawned for the first time can end the process, as everywhere in the
+// engine: hand out its PID when Start has returned.
+//
+// # Functions of users
+//
+// OnEvent and OnCrash.DeadLetter run on goroutines of their own, in order.
+// Producers and functions on init run in the supervisor; if they panic, the
+// start has failed.
+package supervisor

@@ -1,0 +1,71 @@
+package supervisor
+
+import (
+	"errors"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/link"
+)
+
+// onFailure: a child has suspended itself.
+func (c *core) onFailure(t *actors.Task, k *child, f link.Failure) {
+	c.tellFailure(k, f)
+	switch was := k.state; was {
+	case gone, quiet: // it has failed on the way to there
+	case stopping: // suspended, it would not come to its end
+		k.cut(false)
+	default:
+		k.failure, k.lastErr = &f, f.Err
+		k.become(failed)
+		if was == up && !c.stopping {
+			c.ownEnd(t, k)
+		}
+	}
+}
+
+// ownEnd: a child has failed or ended by itself, and not while it started.
+func (c *core) ownEnd(t *actors.Task, k *child) {
+	k.due = true
+	if s := c.starting; s != nil {
+		s.changed.raise()
+	}
+	c.run(t, "restart "+k.spec.Name, func(t *actors.Task) error { return c.recover(t, k) })
+}
+
+// tellFailure makes an event of a failure, and hands on the message that it
+// is about.
+func (c *core) tellFailure(k *child, f link.Failure) {
+	if f.Err == nil { // its Main has returned: no failure, but it is Permanent
+		c.out.emit(ChildEnded{At: k.at()})
+		return
+	}
+	e := ChildFailed{At: k.at(), Err: f.Err, Task: f.Task, Retried: f.Retried, Stack: stackOf(f.Err)}
+	if f.Message != nil {
+		e.Message = typeName(f.Message)
+	}
+	c.out.emit(e)
+	call := k.spec.OnCrash.DeadLetter
+	if call == nil || f.Message == nil || f.Retried {
+		return
+	}
+	crash := Crash{c.node.pid.Id, k.spec.Name, f.Message, f.Sender, f.Err}
+	c.dead.call(func() { call(crash) }, func(v any, stack []byte) {
+		c.out.error("supervisor: OnCrash.DeadLetter panicked", "supervisor", crash.Supervisor, "child", crash.Child, "panic", v, "stack", string(stack))
+	})
+}
+
+// stackOf is the stack that comes with an error, if one does.
+func stackOf(err error) (stack []byte) {
+	defer func() { _ = recover() }() // see is
+	var p *actors.PanicError
+	if errors.As(err, &p) {
+		stack = p.Stack
+	}
+	return stack
+}
+
+// is is errors.Is for errors of users, whose methods may panic.
+func is(err, target error) (yes bool) {
+	defer func() { _ = recover() }()
+	return errors.Is(err, target)
+}

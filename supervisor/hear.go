@@ -1,0 +1,98 @@
+package supervisor
+
+import (
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/link"
+)
+
+var _ link.Supervisor = (*node)(nil)
+
+// Adopt is the mailbox's: the child is being spawned, by us.
+func (n *node) Adopt(p link.Child) link.Policy {
+	k := n.core.Load().spawning
+	if k == nil || k.spec.Name != n.nameOf(p.PID()) {
+		return link.Policy{} // somebody else spawns under our name
+	}
+	k.proc = p
+	if k.kind != KindSupervisor {
+		k.kind = KindWorker
+	}
+	return link.Policy{Retries: k.spec.OnCrash.Retries, Restart: k.spec.Restart == Permanent}
+}
+
+// tell runs f on the loop for the child with this process. One that nobody
+// waits for any more, because it was left behind, is not heard.
+func (n *node) tell(p process, f func(t *actors.Task, k *child)) {
+	c := n.core.Load()
+	c.inbox.post(func(t *actors.Task) {
+		if k := c.of(p); k != nil {
+			f(t, k)
+		}
+	})
+}
+
+// of is the child with this process, or nil.
+func (c *core) of(p process) *child {
+	k := c.kids[c.node.nameOf(p.PID())]
+	if k == nil || k.proc != p || k.detached {
+		return nil
+	}
+	return k
+}
+
+// Ready is the mailbox's.
+func (n *node) Ready(p link.Child) {
+	n.tell(p, func(_ *actors.Task, k *child) { k.ready() })
+}
+
+// Failed is the mailbox's.
+func (n *node) Failed(p link.Child, f link.Failure) {
+	c := n.core.Load()
+	c.inbox.post(func(t *actors.Task) {
+		if k := c.of(p); k != nil {
+			c.onFailure(t, k, f)
+			return
+		}
+		p.Stop(-1) // left behind, and suspended now: it would stay so
+	})
+}
+
+// Quiet is the mailbox's.
+func (n *node) Quiet(p link.Child) {
+	n.tell(p, func(_ *actors.Task, k *child) { k.quieted() })
+}
+
+// Stopped is the mailbox's.
+func (n *node) Stopped(p link.Child, e link.Ended) {
+	n.tell(p, func(t *actors.Task, k *child) { k.accounted(t, e) })
+}
+
+// Failure is of a plain actor.
+func (n *node) Failure(f *actor.Failure) {
+	c := n.core.Load()
+	c.inbox.post(func(t *actors.Task) {
+		if k := c.kids[n.nameOf(f.Who)]; k != nil && !k.detached && f.Who.Equal(k.pid) {
+			if p, ok := k.proc.(*plain); ok {
+				if failure, now := p.failure(f); now {
+					c.onFailure(t, k, failure)
+				} else {
+					c.tellFailure(k, failure)
+				}
+				return
+			}
+		}
+		sendSystem(n.sys, f.Who, &actor.Stop{}) // as in Failed
+	})
+}
+
+// Terminated is the mailbox's: the engine has forgotten the child.
+func (n *node) Terminated(who *actor.PID) {
+	c := n.core.Load()
+	c.inbox.post(func(t *actors.Task) {
+		if k := c.kids[n.nameOf(who)]; k != nil && k.pid == who { // not a former actor of that name
+			k.terminated(t)
+		}
+	})
+}

@@ -1,0 +1,398 @@
+package supervisor_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/supervisor"
+)
+
+// stubborn is a part whose Main takes d to end when it is told to stop.
+func (w *world) stubborn(name string, d time.Duration) *actor.Props {
+	return w.part(name, func(_ int, aw *actors.Worker) error {
+		aw.Background("stubborn", func(t *actors.Task) error {
+			if _, err := t.SleepOrStop(time.Hour * 24); err != nil {
+				return err
+			}
+			return t.Sleep(d)
+		})
+		return nil
+	}, actors.Options{StopGrace: time.Second})
+}
+
+func TestOTPShutdown(t *testing.T) {
+	one := func(w *world, props *actor.Props, d time.Duration) (supervisor.ChildReport, time.Duration) {
+		w.Helper()
+		s := w.start(supervisor.Spec{Children: []supervisor.Child{{Name: "a", Props: props, Shutdown: d}}})
+		begin := time.Now()
+		r := w.stop(s)
+		return row(r.Children, "a"), time.Since(begin)
+	}
+	testOTP(t, []otp{
+		{"in time", "the supervisor tells the child process to terminate … and then wait for an exit signal with reason shutdown back from the child process.", func(w *world) {
+			if _, took := one(w, w.stubborn("a", 4*time.Second), 0); took != 4*time.Second {
+				w.Errorf("it took %v", took)
+			}
+			w.noted("+a -a")
+		}},
+		{"too late", "If no exit signal is received within the specified number of milliseconds, the child process is unconditionally terminated", func(w *world) {
+			if _, took := one(w, w.stubborn("a", time.Hour), 3*time.Second); took != 3*time.Second {
+				w.Errorf("it took %v", took)
+			}
+			w.noted("+a -a")
+		}},
+		{"default", "it defaults to 5000 if the child is of type worker", func(w *world) {
+			if _, took := one(w, w.stubborn("a", time.Hour), 0); took != 5*time.Second {
+				w.Errorf("it took %v", took)
+			}
+		}},
+		{"brutal_kill", "brutal_kill means that the child process is unconditionally terminated", func(w *world) {
+			if _, took := one(w, w.stubborn("a", time.Hour), supervisor.BrutalKill); took > 2 {
+				w.Errorf("it took %v", took)
+			}
+			w.noted("+a -a")
+		}},
+		{"infinity", "It is also allowed to set it to infinity, if the child process is a worker.", func(w *world) {
+			if _, took := one(w, w.stubborn("a", 100*time.Hour), supervisor.NoLimit); took != 100*time.Hour {
+				w.Errorf("it took %v", took)
+			}
+		}},
+		{"infinity for supervisors", "it defaults to infinity if the child is of type supervisor.", func(w *world) {
+			inner := w.props(supervisor.Spec{Children: []supervisor.Child{
+				{Name: "x", Props: w.stubborn("x", time.Hour), Shutdown: supervisor.NoLimit}, {Name: "y", Props: w.stubborn("y", time.Hour), Shutdown: supervisor.NoLimit},
+			}})
+			if _, took := one(w, inner, 0); took != 2*time.Hour {
+				w.Errorf("it took %v", took)
+			}
+			w.noted("+x +y -y -x")
+		}},
+		{"one after the other", "terminate all remaining child processes in reverse start order according to the respective shutdown specifications", func(w *world) {
+			s := w.start(supervisor.Spec{Children: []supervisor.Child{
+				{Name: "a", Props: w.stubborn("a", time.Second)},
+				{Name: "b", Props: w.stubborn("b", time.Hour), Shutdown: 2 * time.Second},
+				{Name: "c", Props: w.stubborn("c", 3*time.Second), Shutdown: time.Minute},
+			}})
+			w.told("app/a started", "app/b started", "app/c started")
+			w.stop(s)
+			w.told("app stopping 0s: <nil>",
+				"app/c stopping 0s: <nil>", "app/c stopped 3s: <nil>",
+				"app/b stopping 0s: <nil>", "app/b stopped 2s: <nil>",
+				"app/a stopping 0s: <nil>", "app/a stopped 1s: <nil>",
+				"app stopped 6s: <nil>")
+		}},
+	})
+}
+
+func TestOTPSignificant(t *testing.T) {
+	spec := func(w *world, auto supervisor.AutoShutdown, r supervisor.Restart) *supervisor.Supervisor {
+		sig := func(c *supervisor.Child) { c.Restart, c.Significant = r, true }
+		s := w.start(supervisor.Spec{AutoShutdown: auto, MaxRestarts: 5, Children: []supervisor.Child{
+			with(w.child("a"), sig), w.child("b"), with(w.child("c"), sig),
+		}})
+		w.noted("+a +b +c")
+		return s
+	}
+	stopped := func(w *world, s *supervisor.Supervisor, want bool) {
+		w.Helper()
+		synctest.Wait()
+		select {
+		case <-s.Stopped():
+			if !want {
+				w.Error("it has stopped")
+			}
+		default:
+			if want {
+				w.Error("it has not stopped")
+			}
+		}
+	}
+	testOTP(t, []otp{
+		{"any", "any_significant: The supervisor will shut itself down when any significant child terminates, that is, when a transient significant child terminates normally", func(w *world) {
+			s := spec(w, supervisor.AnySignificant, supervisor.Transient)
+			w.ask(s.Child("b"), exit{nil}) // not significant
+			w.noted("-b +b")
+			w.crash(s.Child("a")) // not its end
+			w.noted("-a +a")
+			stopped(w, s, false)
+			w.ask(s.Child("a"), exit{nil})
+			stopped(w, s, true)
+			w.noted("-a -c -b")
+			if s.Err() != nil {
+				w.Errorf("a normal end with %v", s.Err())
+			}
+			for _, e := range eventsOf[supervisor.StopPhase](w) {
+				if e.Child == "" && e.Err != supervisor.ErrShutdown {
+					w.Errorf("%+v", e)
+				}
+			}
+		}},
+		{"any, temporary", "… or when a temporary significant child terminates normally or abnormally.", func(w *world) {
+			s := spec(w, supervisor.AnySignificant, supervisor.Temporary)
+			w.crash(s.Child("c"))
+			stopped(w, s, true)
+			w.noted("-c -b -a")
+		}},
+		{"all", "all_significant: … when all significant children have terminated, that is, when the last active significant child terminates.", func(w *world) {
+			s := spec(w, supervisor.AllSignificant, supervisor.Transient)
+			w.ask(s.Child("c"), exit{nil})
+			stopped(w, s, false)
+			w.ask(s.Child("a"), exit{nil})
+			stopped(w, s, true)
+			w.noted("-c -a -b")
+		}},
+		{"not by a sibling", "neither the termination of a child as a consequence of a sibling's death … will trigger an automatic shutdown.", func(w *world) {
+			s := w.start(supervisor.Spec{Strategy: supervisor.OneForAll, AutoShutdown: supervisor.AnySignificant, Children: []supervisor.Child{
+				w.child("a"), with(w.child("b"), func(c *supervisor.Child) { c.Restart, c.Significant = supervisor.Temporary, true }),
+			}})
+			w.crash(s.Child("a"))
+			w.noted("+a +b -b -a +a")
+			stopped(w, s, false)
+		}},
+		{"never", "With auto_shutdown set to never, child specs with the significant flag set to true are considered invalid and will be rejected.", func(w *world) {
+			c := with(w.child("a"), func(c *supervisor.Child) { c.Restart, c.Significant = supervisor.Transient, true })
+			var e *supervisor.SpecError
+			if _, err := w.tryStart(supervisor.Spec{Children: []supervisor.Child{c}}); !errors.As(err, &e) || e.Field != "Significant" {
+				w.Errorf("%v", err)
+			}
+			s := w.start(supervisor.Spec{})
+			if _, err := s.Add(w.Context(), c); !errors.As(err, &e) || e.Field != "Significant" {
+				w.Errorf("added: %v", err)
+			}
+		}},
+		{"permanent", "Setting this option to true when the restart type is permanent is invalid.", func(w *world) {
+			var e *supervisor.SpecError
+			_, err := w.tryStart(supervisor.Spec{AutoShutdown: supervisor.AllSignificant, Children: []supervisor.Child{
+				with(w.child("a"), func(c *supervisor.Child) { c.Significant = true }),
+			}})
+			if !errors.As(err, &e) || e.Field != "Significant" || e.Child != "a" {
+				w.Errorf("%v", err)
+			}
+		}},
+		{"the parent of an automatic shutdown", "Supervisors configured for automatic shutdown should not be made permanent children …, as they would be restarted immediately after having automatically shut down", func(w *world) {
+			inner := w.props(supervisor.Spec{AutoShutdown: supervisor.AnySignificant, Children: []supervisor.Child{
+				with(w.child("x"), func(c *supervisor.Child) { c.Restart, c.Significant = supervisor.Transient, true }),
+			}})
+			s := w.start(supervisor.Spec{Children: []supervisor.Child{{Name: "p", Props: inner}, {Name: "t", Props: inner, Restart: supervisor.Transient}}})
+			w.noted("+x +x")
+			w.ask(s.Child("p/x"), exit{nil})
+			w.noted("-x +x")
+			w.ask(s.Child("t/x"), exit{nil})
+			w.noted("-x")
+			if p, tr := state(s, "p"), state(s, "t"); p != "up" || tr != "gone" {
+				w.Errorf("the permanent one is %s, the transient one %s", p, tr)
+			}
+		}},
+	})
+}
+
+func TestOTPNested(t *testing.T) {
+	spec := func(w *world, innerMost int, strategy supervisor.Strategy) *supervisor.Supervisor {
+		inner := w.props(supervisor.Spec{MaxRestarts: innerMost, Children: w.children("x", "y")})
+		s := w.start(supervisor.Spec{Strategy: strategy, Children: []supervisor.Child{w.child("a"), {Name: "inner", Props: inner}, w.child("b")}})
+		w.noted("+a +x +y +b")
+		return s
+	}
+	testOTP(t, []otp{
+		{"fails upward", "When the supervisor terminates, then the next higher-level supervisor takes some action. It either restarts the terminated supervisor or terminates itself.", func(w *world) {
+			s := spec(w, -1, supervisor.OneForOne)
+			w.crash(s.Child("inner/x"))
+			w.noted("-y -x +x +y")
+			w.crash(s.Child("inner/y"))
+			var e *supervisor.IntensityError
+			if err := ended(s); !errors.As(err, &e) || e.Supervisor != "app" || e.Child != "inner" {
+				w.Errorf("it ended with %v", err)
+			}
+			if !errors.As(errors.Unwrap(e), &e) || e.Supervisor != "app/inner" || e.Child != "y" {
+				w.Errorf("which is because of %v", e)
+			}
+			w.noted("-y -x -b -a")
+		}},
+		{"the product", "the total number of restarts … will be the product of the intensity values of all the supervisors above the failing child process.", func(w *world) {
+			starts := 0
+			inner := w.props(supervisor.Spec{MaxRestarts: 2, Within: time.Hour, Children: []supervisor.Child{{Name: "x", Props: w.part("x", func(_ int, aw *actors.Worker) error {
+				starts++
+				aw.Main(func(*actors.Task) error { return errors.New("no") })
+				return nil
+			})}}})
+			_, err := w.tryStart(supervisor.Spec{MaxRestarts: 3, Within: time.Hour, Children: []supervisor.Child{{Name: "inner", Props: inner}}})
+			if err != nil {
+				w.Errorf("the start: %v", err)
+			}
+			synctest.Wait()
+			if starts != (2+1)*(3+1) {
+				w.Errorf("%d starts", starts)
+			}
+		}},
+		{"in a group", "restart_multiple_children: a supervisor is terminated and started as any child is", func(w *world) {
+			s := spec(w, 1, supervisor.OneForAll)
+			w.crash(s.Child("a"))
+			w.noted("-b -y -x -a +a +x +y +b")
+			if s.Child("inner/y") == nil {
+				w.Fatalf("%+v", s.Children())
+			}
+			w.crash(s.Child("inner/y")) // of another budget
+			w.noted("-y +y")
+		}},
+		{"removed", "terminate_child, for a child that is a supervisor: its whole tree", func(w *world) {
+			s := spec(w, 1, supervisor.OneForOne)
+			if err := s.Remove(w.Context(), "inner"); err != nil {
+				w.Error(err)
+			}
+			w.noted("-y -x")
+			r := w.stop(s)
+			w.noted("-b -a")
+			if len(r.Children) != 2 {
+				w.Errorf("%v", r)
+			}
+		}},
+		{"started with its tree", "start_child of a supervisor returns when all of its children have been started", func(w *world) {
+			s := w.start(supervisor.Spec{})
+			inner := w.props(supervisor.Spec{Children: []supervisor.Child{{Name: "x", Props: w.part("x", func(_ int, aw *actors.Worker) error {
+				return aw.Task().Sleep(time.Hour) // of its own StartTimeout; inner has none
+			}), StartTimeout: 2 * time.Hour}}})
+			begin := time.Now()
+			if _, err := s.Add(w.Context(), supervisor.Child{Name: "inner", Props: inner, StartTimeout: time.Second}); err != nil {
+				w.Error(err)
+			}
+			w.took(begin, time.Hour)
+		}},
+		{"start failure of a tree", "{error, {shutdown, {failed_to_start_child, Id, Reason}}}, nested", func(w *world) {
+			bad := errors.New("no way")
+			inner := w.props(supervisor.Spec{Children: []supervisor.Child{w.child("x"), {Name: "y", Props: w.part("y", func(int, *actors.Worker) error { return bad })}}})
+			_, err := w.tryStart(supervisor.Spec{Children: []supervisor.Child{w.child("a"), {Name: "inner", Props: inner}, w.child("b")}})
+			w.wants(err, bad)
+			var e *supervisor.StartError
+			if !errors.As(err, &e) || e.Child != "inner" || !errors.As(e.Err, &e) || e.Supervisor != "app/inner" || e.Child != "y" {
+				w.Errorf("%v", err)
+			}
+			w.noted("+a +x -x -a")
+		}},
+	})
+}
+
+func TestOTPDynamic(t *testing.T) {
+	spec := func(w *world, change func(*supervisor.DynamicSpec)) *supervisor.Dynamic {
+		ds := supervisor.DynamicSpec{Name: "pool", OnEvent: w.event, Child: w.child("p")}
+		if change != nil {
+			change(&ds)
+		}
+		d, err := supervisor.StartDynamic(w.sys, ds)
+		if err != nil {
+			w.Fatal(err)
+		}
+		return d
+	}
+	add := func(w *world, d *supervisor.Dynamic, name string, props *actor.Props) *actor.PID {
+		w.Helper()
+		pid, err := d.Start(w.Context(), name, props)
+		if err != nil {
+			w.Fatal(err)
+		}
+		return pid
+	}
+	testOTP(t, []otp{
+		{"no children at first", "When started, the supervisor does not start any child processes.", func(w *world) {
+			d := spec(w, nil)
+			if d.Len() != 0 {
+				w.Error("there are some")
+			}
+			add(w, d, "", nil)
+			add(w, d, "", nil)
+			w.noted("+p +p")
+			if d.Len() != 2 {
+				w.Errorf("there are %d", d.Len())
+			}
+		}},
+		{"one for one", "a simplified one_for_one supervisor, where all child processes are dynamically added instances of the same process type", func(w *world) {
+			d := spec(w, nil)
+			a := add(w, d, "a", w.part("a", nil))
+			add(w, d, "b", w.part("b", nil))
+			w.noted("+a +b")
+			w.crash(a)
+			w.noted("-a +a")
+		}},
+		{"in parallel", "As a simple_one_for_one supervisor can have many children, it shuts them all down asynchronously. This means that the children do their cleanup in parallel", func(w *world) {
+			d := spec(w, nil)
+			for range 100 {
+				add(w, d, "", w.stubborn("s", 4*time.Second))
+			}
+			begin := time.Now()
+			r, err := d.Stop(w.Context())
+			if err != nil || len(r.Children) != 100 {
+				w.Errorf("%d rows, %v", len(r.Children), err)
+			}
+			w.agrees(r)
+			w.took(begin, 4*time.Second)
+		}},
+		{"killed in parallel", "{timeout, TRef, kill} -> maps:foreach(fun({P, _}, _) -> exit(P, kill) end, Pids)", func(w *world) {
+			d := spec(w, func(s *supervisor.DynamicSpec) { s.Child.Shutdown = 2 * time.Second })
+			for range 20 {
+				w.tell(add(w, d, "", nil), stuck{})
+				w.tell(add(w, d, "", w.plain("plain", nil)), "stuck")
+			}
+			synctest.Wait()
+			begin := time.Now()
+			r, err := d.Stop(w.Context())
+			if err != nil || len(r.Err().(*supervisor.AbandonedError).Tasks) != 40 {
+				w.Errorf("%v, %v", err, r)
+			}
+			w.agrees(r)
+			if took := time.Since(begin); took > 2*time.Second+5*time.Second+time.Second {
+				w.Errorf("it took %v", took)
+			}
+		}},
+		{"terminated by its pid", "Function terminate_child/2 can be used for children under simple_one_for_one supervisors", func(w *world) {
+			d := spec(w, nil)
+			add(w, d, "a", nil)
+			if err := d.Remove(w.Context(), "a"); err != nil || d.Len() != 0 {
+				w.Error(err)
+			}
+			w.noted("+p -p")
+		}},
+		{"erased at its end", "do_restart(normal, Child, State) -> NState = del_child(Child, State): dyn_erase", func(w *world) {
+			d := spec(w, func(s *supervisor.DynamicSpec) { s.Child.Restart = supervisor.Transient })
+			w.ask(add(w, d, "a", nil), exit{nil})
+			synctest.Wait()
+			if d.Len() != 0 {
+				w.Errorf("there are %d", d.Len())
+			}
+			add(w, d, "a", nil) // its name is free again
+		}},
+		{"a start that fails", "If the child process start function returns an error …: no child is added", func(w *world) {
+			d := spec(w, nil)
+			bad := errors.New("no")
+			_, err := d.Start(w.Context(), "a", w.part("a", func(int, *actors.Worker) error { return bad }))
+			w.wants(err, bad)
+			if d.Len() != 0 {
+				w.Errorf("there are %d", d.Len())
+			}
+		}},
+		{"intensity", "if more than MaxR restarts occur within MaxT seconds: of all children together", func(w *world) {
+			d := spec(w, func(s *supervisor.DynamicSpec) { s.MaxRestarts = 2 })
+			for i := range 3 {
+				w.crash(add(w, d, fmt.Sprint(i), nil))
+			}
+			<-d.Stopped()
+			var e *supervisor.IntensityError
+			if !errors.As(d.Err(), &e) {
+				w.Errorf("%v", d.Err())
+			}
+		}},
+		{"at most", "max_children (Elixir's DynamicSupervisor)", func(w *world) {
+			d := spec(w, func(s *supervisor.DynamicSpec) { s.MaxChildren = 1 })
+			add(w, d, "a", nil)
+			_, err := d.Start(w.Context(), "b", nil)
+			w.wants(err, supervisor.ErrTooMany)
+			_, err = d.Start(w.Context(), "a", nil)
+			w.wants(err, supervisor.ErrTooMany)
+			d.Remove(w.Context(), "a")
+			add(w, d, "b", nil)
+		}},
+	})
+}

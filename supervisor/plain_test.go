@@ -1,0 +1,310 @@
+package supervisor_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/messages"
+	"github.com/protoloop/protoloop/supervisor"
+)
+
+// plain is a plain actor that notes its life. To a string it panics, "stuck"
+// excepted; to an int it answers with the number of its incarnation. more, if
+// not nil, sees all messages first.
+func (w *world) plain(name string, more func(n int, c actor.Context), opts ...actor.PropsOption) *actor.Props {
+	n := 0
+	return actor.PropsFromProducer(func() actor.Actor {
+		n++
+		me := n
+		return actor.ReceiveFunc(func(c actor.Context) {
+			if more != nil {
+				more(me, c)
+			}
+			switch m := c.Message().(type) {
+			case *actor.Started:
+				w.note("+" + name)
+			case *actor.Stopped, *actor.Restarting:
+				w.note("-" + name)
+			case string:
+				if m == "stuck" {
+					<-w.hold
+					return
+				}
+				panic(m)
+			case int:
+				c.Respond(me)
+			}
+		})
+	}, opts...)
+}
+
+// plainly is a child that is one.
+func (w *world) plainly(name string, more func(n int, c actor.Context)) supervisor.Child {
+	return supervisor.Child{Name: name, Props: w.plain(name, more)}
+}
+
+// in panics, or blocks, in one of the engine's messages.
+func (w *world) in(what any, incarnation int, block bool) func(int, actor.Context) {
+	return func(n int, c actor.Context) {
+		if typeOf(c.Message()) != typeOf(what) || incarnation > 0 && n != incarnation {
+			return
+		}
+		if block {
+			<-w.hold
+			return
+		}
+		panic("in " + typeOf(what))
+	}
+}
+
+// A plain actor under each strategy: it restarts at its PID, keeps its queue,
+// and tells who had asked.
+func TestPlainRestart(t *testing.T) {
+	for _, strategy := range []supervisor.Strategy{supervisor.OneForOne, supervisor.OneForAll} {
+		for _, backoff := range []time.Duration{0, time.Second} {
+			bubble(t, func(w *world) {
+				b := w.plainly("b", nil)
+				b.Backoff.Initial = backoff
+				s := w.start(supervisor.Spec{Strategy: strategy, MaxRestarts: 9, Children: []supervisor.Child{w.plainly("a", nil), b, w.child("c")}})
+				w.noted("+a +b +c")
+				for i := range 3 {
+					crash := w.tell(s.Child("b"), "why")
+					waits := w.tell(s.Child("b"), 1)
+					sibling := w.tell(s.Child("a"), 1)
+					_, err := crash.Wait(w.Context())
+					var f *messages.Failure
+					if !errors.As(err, &f) || f.GetMessage() != "panic: why" {
+						t.Errorf("the asker got %v", err)
+					}
+					if n, err := waits.Wait(w.Context()); n != i+2 || err != nil {
+						t.Errorf("what waited got %d, %v", n, err)
+					}
+					if _, err := sibling.Wait(w.Context()); err != nil {
+						t.Errorf("the sibling's asker: %v", err)
+					}
+					if strategy == supervisor.OneForOne {
+						w.noted("-b +b")
+					} else {
+						w.noted("-c -a +a -b +b +c") // a plain one hears Restarting only then
+					}
+				}
+				e := eventsOf[supervisor.ChildFailed](w)
+				if len(e) != 3 || len(e[0].Stack) == 0 || e[0].Message != "string" || e[0].Err.Error() != "panic: why" {
+					t.Errorf("%+v", e)
+				}
+				if r := row(w.stop(s).Children, "b"); r.Counted || r.Kind != supervisor.KindPlain || r.Restarts != 3 || r.Counts != (supervisor.Counts{}) {
+					t.Errorf("%+v", r)
+				}
+			})
+		}
+	}
+}
+
+// No message reaches the incarnation that has crashed.
+func TestPlainCrashedGetsNothing(t *testing.T) {
+	bubble(t, func(w *world) {
+		crashed := 0
+		a := w.plainly("a", func(n int, c actor.Context) {
+			switch c.Message().(type) {
+			case string:
+				crashed = n
+			case int:
+				if n <= crashed {
+					t.Errorf("incarnation %d got a message after its crash", n)
+				}
+			}
+		})
+		a.Backoff.Initial = time.Second
+		s := w.start(supervisor.Spec{MaxRestarts: 3, Children: []supervisor.Child{a}})
+		for range 1000 {
+			w.root.Send(s.Child("a"), 1)
+		}
+		w.root.Send(s.Child("a"), "crash")
+		for range 1000 {
+			w.root.Send(s.Child("a"), 1)
+		}
+		time.Sleep(time.Minute)
+		if n, err := w.ask(s.Child("a"), 1); n != 2 || err != nil {
+			t.Error(n, err)
+		}
+	})
+}
+
+// Panics in the engine's messages (M3, M4): a stop stays a stop, a restart a
+// restart, and the supervisor hears of the end.
+func TestPlainPanics(t *testing.T) {
+	for _, what := range []any{&actor.Stopping{}, &actor.Stopped{}, &actor.Restarting{}} {
+		bubble(t, func(w *world) {
+			s := w.start(supervisor.Spec{MaxRestarts: 5, Children: []supervisor.Child{w.plainly("a", w.in(what, 0, false)), w.child("b")}})
+			w.noted("+a +b")
+			w.tell(s.Child("a"), "crash").Wait(w.Context())
+			if n, err := w.ask(s.Child("a"), 1); n != 2 || err != nil {
+				t.Errorf("%T: %d, %v", what, n, err)
+			}
+			begin := time.Now()
+			r := w.stop(s)
+			w.took(begin, 0)
+			if r.Err() != nil {
+				t.Errorf("%T: %v", what, r)
+			}
+			if _, there := w.sys.ProcessRegistry.GetLocal("app/a"); there {
+				t.Errorf("%T: it is still there", what)
+			}
+		})
+	}
+}
+
+// A panic in Started: no start at first, a failure like others later.
+func TestPlainStarted(t *testing.T) {
+	bubble(t, func(w *world) {
+		_, err := w.tryStart(supervisor.Spec{Children: []supervisor.Child{w.child("a"), w.plainly("b", w.in(&actor.Started{}, 0, false))}})
+		var e *supervisor.StartError
+		var p *actors.PanicError
+		if !errors.As(err, &e) || e.Child != "b" || !errors.As(err, &p) || len(p.Stack) == 0 {
+			t.Errorf("%v", err)
+		}
+		w.noted("+a -b -a")
+
+		s := w.start(supervisor.Spec{MaxRestarts: 3, Children: []supervisor.Child{w.plainly("b", w.in(&actor.Started{}, 2, false))}})
+		w.tell(s.Child("b"), "crash").Wait(w.Context())
+		if n, err := w.ask(s.Child("b"), 1); n != 3 || err != nil {
+			t.Error(n, err)
+		}
+	})
+}
+
+// A plain actor that hangs is left behind, and named.
+func TestPlainHangs(t *testing.T) {
+	for name, what := range map[string]any{"stopping": &actor.Stopping{}, "stopped": &actor.Stopped{}, "handler": ""} {
+		bubble(t, func(w *world) {
+			s := w.start(supervisor.Spec{Children: []supervisor.Child{w.child("a"), with(w.plainly("b", w.in(what, 0, true)), func(c *supervisor.Child) { c.Shutdown = 2 * time.Second })}})
+			if what == "" {
+				w.root.Send(s.Child("b"), "stuck")
+				synctest.Wait()
+			}
+			begin := time.Now()
+			r := w.stop(s)
+			w.took(begin, 7*time.Second)
+			var e *supervisor.AbandonedError
+			if !errors.As(r.Err(), &e) || len(e.Tasks) != 1 || e.Tasks[0] != "b: actor app/b" {
+				t.Errorf("%s: %v", name, r.Err())
+			}
+		})
+	}
+}
+
+// One that hangs in Started has its StartTimeout, at a restart, too.
+func TestPlainHangsInStarted(t *testing.T) {
+	bubble(t, func(w *world) {
+		b := w.plainly("b", w.in(&actor.Started{}, 0, true))
+		b.StartTimeout = time.Second
+		begin := time.Now()
+		_, err := w.tryStart(supervisor.Spec{Children: []supervisor.Child{w.child("a"), b}})
+		w.wants(err, supervisor.ErrStartTimeout)
+		w.took(begin, time.Second+5*time.Second)
+	})
+	bubble(t, func(w *world) {
+		b := w.plainly("b", w.in(&actor.Started{}, 2, true))
+		b.StartTimeout, b.Backoff.Initial = time.Second, time.Second
+		s := w.start(supervisor.Spec{MaxRestarts: 2, Within: time.Hour, Children: []supervisor.Child{w.child("a"), b}})
+		w.tell(s.Child("b"), "crash").Wait(w.Context())
+		err := ended(s) // its name is taken: nothing can be done
+		w.wants(err, actor.ErrNameExists)
+	})
+}
+
+// A producer that panics, at the start and later.
+func TestPlainProducer(t *testing.T) {
+	bubble(t, func(w *world) {
+		n, bad := 0, map[int]bool{1: true}
+		child := supervisor.Child{Name: "a", Props: actor.PropsFromProducer(func() actor.Actor {
+			if n++; bad[n] {
+				panic("producer")
+			}
+			return actor.ReceiveFunc(func(c actor.Context) {
+				switch c.Message().(type) {
+				case string:
+					panic("boom")
+				case int:
+					c.Respond(n)
+				}
+			})
+		})}
+		_, err := w.tryStart(supervisor.Spec{Children: []supervisor.Child{child}})
+		var p *actors.PanicError
+		if !errors.As(err, &p) || p.Value != "producer" {
+			t.Error(err)
+		}
+		bad[3] = true
+		s := w.start(supervisor.Spec{MaxRestarts: 2, Children: []supervisor.Child{child}})
+		w.tell(s.Child("a"), "crash").Wait(w.Context())
+		if n, err := w.ask(s.Child("a"), 1); n != 4 || err != nil {
+			t.Error(n, err)
+		}
+		// On init, when it is registered already.
+		child.Name = "b"
+		child.Props = child.Props.Clone(actor.WithOnInit(func(actor.Context) { panic("init") }))
+		if _, err := s.Add(w.Context(), child); !errors.As(err, &p) || p.Value != "init" {
+			t.Error(err)
+		}
+		if _, there := w.sys.ProcessRegistry.GetLocal("app/b"); there {
+			t.Error("its name is taken")
+		}
+		child.Name, child.Props = "c", nothing.Clone(actor.WithGuardian(actor.DefaultSupervisorStrategy()))
+		if _, err := s.Add(w.Context(), child); err == nil {
+			t.Error("a child with a guardian has started")
+		}
+	})
+}
+
+// A plain actor that fails while it works through its queue for a stop, or
+// after it was left to itself, still ends.
+func TestPlainFailsAtTheEnd(t *testing.T) {
+	for _, shutdown := range []time.Duration{supervisor.NoLimit, supervisor.Abandon} {
+		bubble(t, func(w *world) {
+			gate := make(chan struct{})
+			a := w.plainly("a", func(_ int, c actor.Context) {
+				if c.Message() == "late" {
+					<-gate
+				}
+			})
+			a.Shutdown = shutdown
+			s := w.start(supervisor.Spec{Children: []supervisor.Child{a}})
+			w.root.Send(s.Child("a"), "late")
+			synctest.Wait()
+			f := s.RequestStop()
+			synctest.Wait()
+			close(gate)
+			if _, err := f.Wait(w.Context()); err != nil {
+				t.Error(err)
+			}
+			w.noted("+a -a")
+		})
+	}
+}
+
+// A child of a plain child whose end makes it panic does not hold it up.
+func TestPlainPanicsInTerminated(t *testing.T) {
+	bubble(t, func(w *world) {
+		s := w.start(supervisor.Spec{MaxRestarts: 3, Children: []supervisor.Child{w.plainly("a", func(_ int, c actor.Context) {
+			switch c.Message().(type) {
+			case *actor.Started:
+				c.Spawn(nothing)
+			case *actor.Terminated:
+				panic("terminated")
+			}
+		})}})
+		w.tell(s.Child("a"), "crash").Wait(w.Context())
+		if n, err := w.ask(s.Child("a"), 1); n != 2 || err != nil {
+			t.Error(n, err)
+		}
+		begin := time.Now()
+		w.stop(s)
+		w.took(begin, 0)
+	})
+}
