@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Installs everything that some tests need beside Go: Debian packages, npm packages and a Node.js. Without it those tests
+# are skipped, and say which script installs what they lack.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+for script in socketio-clients consumer-tools service-tools; do
+	echo "== ci/$script.sh"
+	"./$script.sh"
+done

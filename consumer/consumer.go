@@ -1,0 +1,121 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+)
+
+// Consumer is what a worker consumes: where from, with which handler, how.
+// Its Props may be spawned any number of times; each worker has a source of
+// its own, and their accounts are added up.
+type Consumer struct {
+	open   Open
+	handle Handler
+	opts   Options
+
+	mu    sync.Mutex // guards stats and the hands of all incarnations
+	stats Stats
+}
+
+// New returns a consumer that hands the messages of the source that open
+// opens to handle. Nothing runs before a worker of its Props does.
+func New(open Open, handle Handler, o Options) *Consumer {
+	if open == nil {
+		panic("consumer: New called with a nil Open")
+	}
+	if handle == nil {
+		panic("consumer: New called with a nil Handler")
+	}
+	return &Consumer{open: open, handle: handle, opts: o.resolved()}
+}
+
+// Props are the props of a worker that does nothing but consume, for
+// instance as a supervisor's child. opts may set its [actors.EventLoop]: the
+// StopGrace there is what a stop has, after the supervisor's grace, for
+// giving messages back.
+func (c *Consumer) Props(opts ...actor.PropsOption) *actor.Props {
+	return actors.Props(c.Setup, opts...)
+}
+
+// Setup makes a worker consume beside what else it does: call it in the
+// worker's own setup. It opens the source and returns when that is open; if
+// it cannot be opened, the error is one of the setup, for the supervisor.
+func (c *Consumer) Setup(w *actors.Worker) error {
+	logger := c.opts.Logger
+	if logger == nil {
+		logger = w.ActorSystem().Logger()
+	}
+	src, err := c.openSource(w.Task())
+	if err != nil {
+		return err
+	}
+	r := newRun(c, src, logger.With("worker", w.Self().Id))
+	r.register(w)
+	return nil
+}
+
+// Stats returns the account as it is now. Any goroutine.
+func (c *Consumer) Stats() Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stats
+}
+
+// openSource calls open off the loop. A source that comes after the task has
+// been ended is closed again.
+func (c *Consumer) openSource(t *actors.Task) (Source, error) {
+	var mu sync.Mutex
+	var src Source
+	late := false
+	_, err := actors.Await(t, actors.Offload(t, func(ctx context.Context) (struct{}, error) {
+		s, err := c.open(ctx)
+		if err != nil {
+			return struct{}{}, err
+		}
+		if s == nil {
+			return struct{}{}, errors.New("Open returned neither a source nor an error")
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if late {
+			return struct{}{}, s.Close(context.WithoutCancel(ctx))
+		}
+		src = s
+		return struct{}{}, nil
+	}))
+	mu.Lock()
+	late = true
+	got := src
+	mu.Unlock()
+	if err == nil {
+		return got, nil
+	}
+	if got != nil { // it came together with the end of the task
+		_ = actors.Cleanup(t, callTimeout, func(t *actors.Task) error {
+			_, err := actors.Await(t, actors.Offload(t, func(ctx context.Context) (struct{}, error) { return struct{}{}, got.Close(ctx) }))
+			return err
+		})
+	}
+	return nil, &OpenError{err}
+}
+
+// OpenError is why a worker's setup has failed: its source could not be
+// opened.
+type OpenError struct{ Err error }
+
+// Error says why.
+func (e *OpenError) Error() string { return "consumer: open the source: " + e.Err.Error() }
+
+// Unwrap is the error of Open.
+func (e *OpenError) Unwrap() error { return e.Err }
+
+// worry logs trouble with the source.
+func worry(l *slog.Logger, what string, err error, args ...any) {
+	l.Warn("consumer: "+what, append([]any{"error", err}, args...)...)
+}

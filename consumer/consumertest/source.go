@@ -1,0 +1,343 @@
+package consumertest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/protoloop/protoloop/consumer"
+)
+
+func receiveWaits(s *suite) {
+	src := s.openTill()
+	got := make(chan time.Time, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), within)
+		defer cancel()
+		for ctx.Err() == nil {
+			if ms, err := src.Receive(ctx, 10); len(ms) > 0 || err != nil {
+				got <- time.Now()
+				return
+			}
+		}
+		got <- time.Time{}
+	}()
+	time.Sleep(700 * time.Millisecond) // it waits by now
+	select {
+	case <-got:
+		s.Fatal("receive did not wait")
+	default:
+	}
+	sent := time.Now()
+	s.send(body("x"))
+	at := <-got
+	if d := at.Sub(sent); at.IsZero() || d > 2*time.Second {
+		s.Errorf("what was sent came after %v", d)
+	}
+}
+
+func receiveEnds(s *suite) {
+	src := s.openTill()
+	for range 5 {
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan int, 1)
+		go func() {
+			ms, _ := src.Receive(ctx, 10)
+			ended <- len(ms)
+		}()
+		time.Sleep(150 * time.Millisecond)
+		cancel()
+		began := time.Now()
+		if n := <-ended; n != 0 {
+			s.Errorf("received %d messages of none", n)
+		}
+		if d := time.Since(began); d > time.Second {
+			s.Errorf("receive ended %v after its context", d)
+		}
+	}
+	s.send(body("x"))
+	began := time.Now()
+	s.ack(src, s.one(src))
+	if d := time.Since(began); d > s.backWithin() {
+		s.Errorf("a message came after %v: the calls before had it", d)
+	}
+}
+
+func fields(s *suite) {
+	src := s.openTill()
+	m := consumer.Message{Body: []byte("héllo\n\t{\"a\": 1}"), Attributes: map[string]string{"color": "dark blue", "n": "17"}}
+	if !s.q.TextOnly {
+		m.Body = nil
+		for i := range 256 {
+			m.Body = append(m.Body, byte(i))
+		}
+	}
+	if !s.q.NoKeys {
+		m.Key = "key-1"
+	}
+	if !s.q.NoGroups {
+		m.Group = "group-1"
+	}
+	before := time.Now()
+	s.send(m)
+	got := s.one(src)
+	if !bytes.Equal(got.Body, m.Body) || got.Attributes["color"] != "dark blue" || got.Attributes["n"] != "17" || got.Group != m.Group {
+		s.Errorf("received %+v", got)
+	}
+	if got.ID == "" || got.Key == "" || m.Key != "" && got.Key != m.Key {
+		s.Errorf("ID %q, key %q", got.ID, got.Key)
+	}
+	if got.ReceivedAt.Before(before) || got.ReceivedAt.After(time.Now()) {
+		s.Errorf("received at %v", got.ReceivedAt)
+	}
+	if at := got.SentAt; !at.IsZero() && (at.Before(before.Add(-time.Minute)) || at.After(time.Now().Add(time.Minute))) {
+		s.Errorf("sent at %v", at)
+	}
+	if want := s.q.Lease; !s.q.NoExtend && got.Lease != want || s.q.NoExtend && got.Lease != 0 {
+		s.Errorf("lease %v", got.Lease)
+	}
+	s.nack(src, 0, got)
+	again := s.one(src)
+	if again.ID != got.ID || again.Key != got.Key || !bytes.Equal(again.Body, got.Body) {
+		s.Errorf("the second delivery is another message: %+v", again)
+	}
+	if !s.q.NoCount && (got.Deliveries != 1 || again.Deliveries != 2) {
+		s.Errorf("deliveries %d and %d", got.Deliveries, again.Deliveries)
+	}
+	s.ack(src, again)
+}
+
+func batch(s *suite) {
+	src := s.openTill()
+	var ms []consumer.Message
+	for i := range 100 {
+		ms = append(ms, body(fmt.Sprint(i)))
+	}
+	s.send(ms...)
+	seen := map[string]bool{}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*within)
+	defer cancel()
+	calls := 0
+	for len(seen) < 100 && ctx.Err() == nil {
+		got, err := src.Receive(ctx, 7)
+		if err != nil {
+			s.Fatal(err)
+		}
+		if len(got) > 7 {
+			s.Fatalf("received %d messages, asked for 7", len(got))
+		}
+		for _, m := range got {
+			if seen[string(m.Body)] {
+				s.Errorf("received %q twice", m.Body)
+			}
+			seen[string(m.Body)] = true
+		}
+		if calls++; len(got) > 0 {
+			s.ack(src, got...)
+		}
+	}
+	if len(seen) != 100 {
+		s.Errorf("received %d of 100 messages", len(seen))
+	}
+	s.empty()
+}
+
+func ack(s *suite) {
+	src := s.openTill()
+	s.send(body("a"), body("b"), body("c"))
+	s.ack(src, s.receive(src, 3, within)...)
+	s.none(src, s.q.Lease+time.Second)
+	s.empty()
+}
+
+func ackTwice(s *suite) {
+	src := s.openTill()
+	s.send(body("a"), body("b"))
+	ms := s.receive(src, 2, within)
+	if len(ms) != 2 {
+		s.Fatalf("received %d", len(ms))
+	}
+	s.ack(src, ms[0])
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	err := src.Ack(ctx, ms)
+	var partial *consumer.BatchError
+	switch {
+	case err == nil && !s.q.AckGone:
+	case errors.As(err, &partial) && len(partial.Errs) == 1 && errors.Is(partial.Errs[0], consumer.ErrGone) && s.q.AckGone:
+	default:
+		s.Errorf("ack of two, the first for the second time: %v", err)
+	}
+	s.none(src, s.q.Lease+time.Second)
+	s.empty()
+}
+
+func nack(s *suite) {
+	src := s.openTill()
+	s.send(body("a"), body("b"))
+	ms := s.receive(src, 2, within)
+	began := time.Now()
+	s.nack(src, 0, ms...)
+	again := s.receive(src, 2, within)
+	if d := time.Since(began); len(again) != 2 || d > s.backWithin() {
+		s.Errorf("%d messages came back after %v", len(again), d)
+	}
+	s.ack(src, again...)
+	s.empty()
+}
+
+func nackDelays(s *suite) {
+	if s.q.NoDelay {
+		s.Skip("the queue does not delay")
+	}
+	src := s.openTill()
+	s.send(body("a"), body("b"))
+	ms := s.receive(src, 2, within)
+	if len(ms) != 2 {
+		s.Fatalf("received %d", len(ms))
+	}
+	began := time.Now()
+	delays := map[string]time.Duration{string(ms[0].Body): 3 * time.Second, string(ms[1].Body): time.Second}
+	s.call("nack", func(ctx context.Context) error {
+		return src.Nack(ctx, []consumer.Nack{{Message: ms[0], Delay: 3 * time.Second}, {Message: ms[1], Delay: time.Second}})
+	})
+	for range 2 {
+		m := s.one(src)
+		at, want := time.Since(began), delays[string(m.Body)]
+		if at < want-50*time.Millisecond || at > want+1900*time.Millisecond {
+			s.Errorf("%q came back after %v, want %v", m.Body, at, want)
+		}
+		s.ack(src, m)
+	}
+}
+
+func leaseEnds(s *suite) {
+	src := s.openTill()
+	s.send(body("a"))
+	m := s.one(src)
+	began := time.Now()
+	again := s.one(src)
+	if d := time.Since(began); d < s.q.Lease-500*time.Millisecond || d > 2*s.q.Lease+2*time.Second {
+		s.Errorf("it came back after %v, with a lease of %v", d, s.q.Lease)
+	}
+	if again.ID != m.ID {
+		s.Errorf("another message came back: %s, %s", again.ID, m.ID)
+	}
+	s.ack(src, again)
+	s.empty()
+}
+
+func leaseIsExtended(s *suite) {
+	if s.q.NoExtend {
+		s.Skip("the queue cannot extend a lease")
+	}
+	src := s.openTill()
+	s.send(body("a"))
+	m := s.one(src)
+	for end := time.Now().Add(2*s.q.Lease + s.q.Lease/2); time.Now().Before(end); {
+		s.none(src, s.q.Lease/3)
+		s.call("extend", func(ctx context.Context) error { return src.Extend(ctx, []*consumer.Message{m}) })
+	}
+	s.ack(src, m)
+	s.none(src, s.q.Lease+time.Second)
+	s.empty()
+}
+
+func deadLetter(s *suite) {
+	src := s.openTill()
+	s.send(consumer.Message{Body: []byte("bad"), Attributes: map[string]string{"color": "blue"}}, body("good"))
+	ms := s.receive(src, 2, within)
+	if len(ms) != 2 {
+		s.Fatalf("received %d", len(ms))
+	}
+	if string(ms[0].Body) != "bad" {
+		ms[0], ms[1] = ms[1], ms[0]
+	}
+	d := consumer.Dead{Message: ms[0], Reason: errors.New("no\nway: ü"), Tries: 3}
+	dl, ok := src.(consumer.DeadLetterer)
+	if s.q.Dead == nil {
+		if ok {
+			if err := dl.DeadLetter(context.Background(), []consumer.Dead{d}); !errors.Is(err, errors.ErrUnsupported) {
+				s.Errorf("dead letter without a place: %v", err)
+			}
+		}
+		s.Skip("there is no place for dead letters")
+	}
+	if !ok {
+		s.Fatal("the source is no DeadLetterer")
+	}
+	s.call("dead letter", func(ctx context.Context) error { return dl.DeadLetter(ctx, []consumer.Dead{d}) })
+	s.ack(src, ms[1])
+	s.empty()
+	s.none(src, s.q.Lease+time.Second)
+	dead := s.dead(1)
+	attr := func(name string) string {
+		if s.q.Attribute != nil {
+			name = s.q.Attribute(name)
+		}
+		return dead[0].Attributes[name]
+	}
+	if string(dead[0].Body) != "bad" || dead[0].Attributes["color"] != "blue" || attr(consumer.AttrReason) != "no way: ü" ||
+		attr(consumer.AttrTries) != "3" || attr(consumer.AttrID) != ms[0].ID || attr(consumer.AttrKey) != ms[0].Key {
+		s.Errorf("dead letter: %q %v", dead[0].Body, dead[0].Attributes)
+	}
+}
+
+// dead waits for n different dead letters. There may be more of one: a queue
+// that does not tell doubles gets it again if it was not heard the first time.
+func (s *suite) dead(n int) []consumer.Message {
+	s.Helper()
+	var all map[string]consumer.Message
+	for end := time.Now().Add(within); time.Now().Before(end) && len(all) < n; time.Sleep(20 * time.Millisecond) {
+		ctx, cancel := context.WithTimeout(context.Background(), within)
+		dead, err := s.q.Dead(ctx)
+		cancel()
+		if err != nil {
+			s.Fatalf("dead letters: %v", err)
+		}
+		all = map[string]consumer.Message{}
+		for _, d := range dead {
+			all[string(d.Body)] = d
+		}
+	}
+	if len(all) != n {
+		s.Fatalf("%d different dead letters, want %d", len(all), n)
+	}
+	return slices.Collect(maps.Values(all))
+}
+
+// closeKeepsNothing: what a source may have taken from the queue in advance
+// is there at once for the next.
+func closeKeepsNothing(s *suite) {
+	var ms []consumer.Message
+	for i := range 50 {
+		ms = append(ms, body(fmt.Sprint(i)))
+	}
+	s.send(ms...)
+	first := s.open()
+	got := s.receive(first, 5, within)
+	s.ack(first, got...)
+	s.close(first)
+	began := time.Now()
+	second := s.openTill()
+	rest := s.receive(second, 50-len(got), within)
+	if d := time.Since(began); len(rest) != 50-len(got) || d > s.backWithin() {
+		s.Errorf("%d of %d messages came, after %v", len(rest), 50-len(got), d)
+	}
+	s.ack(second, rest...)
+	s.empty()
+}
+
+func closed(s *suite) {
+	src := s.open()
+	s.close(src)
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	if ms, err := src.Receive(ctx, 1); err == nil || len(ms) > 0 || !errors.Is(err, consumer.ErrClosed) {
+		s.Errorf("a closed source returned %d messages, %v", len(ms), err)
+	}
+}

@@ -1,0 +1,214 @@
+package consumertest
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/protoloop/protoloop/consumer"
+)
+
+// Queue is an empty queue under test.
+type Queue struct {
+	// Open opens a source.
+	Open consumer.Open
+	// Send puts messages into the queue; Body, Key, Group and Attributes count.
+	Send func(ctx context.Context, ms ...consumer.Message) error
+	// Lease is for how long the queue hides a message: a few seconds.
+	Lease time.Duration
+	// Dead returns the dead letters, in any order: body and attributes. nil:
+	// there is no place for them.
+	Dead func(ctx context.Context) ([]consumer.Message, error)
+	// Len is how many messages are in the queue, hidden ones included. nil: it
+	// does not tell.
+	Len func(ctx context.Context) (int, error)
+	// Outage cuts the queue off, so that its calls fail, and returns what ends
+	// that. The queue keeps its messages. nil: that cannot be tried.
+	Outage func(t *testing.T) (restore func())
+
+	NoExtend bool // it cannot extend a lease
+	NoDelay  bool // it does not delay what is given back
+	NoCount  bool // it does not count deliveries
+	NoGroups bool // it knows no groups
+	NoKeys   bool // a producer cannot set a key
+	// CutPolls: a Receive whose context ends may take messages with it, which
+	// come back when their lease is over.
+	CutPolls  bool
+	TextOnly  bool          // bodies are valid text
+	NackAfter time.Duration // what is given back without a delay may take as long
+	// AckGone: to ack what is not there is an error that is
+	// consumer.ErrGone; otherwise it is none.
+	AckGone bool
+	// Attribute changes the name of a dead letter's attribute to what the
+	// queue has for it. nil: it is the same.
+	Attribute func(name string) string
+}
+
+// Run tries a queue. new makes an empty one for each test, which ends with the
+// test's cleanups.
+func Run(t *testing.T, new func(t *testing.T) Queue) {
+	cases := []struct {
+		name string
+		f    func(s *suite)
+	}{
+		{"ReceiveWaits", receiveWaits},
+		{"ReceiveEndsWithItsContext", receiveEnds},
+		{"Fields", fields},
+		{"Batch", batch},
+		{"Ack", ack},
+		{"AckTwice", ackTwice},
+		{"Nack", nack},
+		{"NackDelays", nackDelays},
+		{"LeaseEnds", leaseEnds},
+		{"LeaseIsExtended", leaseIsExtended},
+		{"DeadLetter", deadLetter},
+		{"CloseKeepsNothing", closeKeepsNothing},
+		{"Closed", closed},
+		{"Consume", consume},
+		{"RestartsLoseNothing", restarts},
+		{"StopGivesBack", stopGivesBack},
+		{"OutageLosesNothing", outage},
+	}
+	// They mostly wait, so they run together, whatever -parallel says.
+	var all sync.WaitGroup
+	for _, c := range cases {
+		all.Go(func() {
+			t.Run(c.name, func(t *testing.T) { c.f(&suite{T: t, q: new(t)}) })
+		})
+	}
+	all.Wait()
+}
+
+// suite is one test.
+type suite struct {
+	*testing.T
+	q Queue
+}
+
+// backWithin is how soon what was given back is there.
+func (s *suite) backWithin() time.Duration {
+	d := max(time.Second, s.q.Lease/2) + 2*s.q.NackAfter
+	if s.q.CutPolls {
+		d += s.q.Lease
+	}
+	return d
+}
+
+// within bounds what is to happen soon, on a slow machine.
+const within = 15 * time.Second
+
+func (s *suite) open() consumer.Source {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	src, err := s.q.Open(ctx)
+	if err != nil {
+		s.Fatalf("open: %v", err)
+	}
+	return src
+}
+
+// openTill opens a source that is closed at the end of the test.
+func (s *suite) openTill() consumer.Source {
+	s.Helper()
+	src := s.open()
+	s.Cleanup(func() { s.close(src) })
+	return src
+}
+
+func (s *suite) close(src consumer.Source) {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	if err := src.Close(ctx); err != nil {
+		s.Errorf("close: %v", err)
+	}
+}
+
+func (s *suite) send(ms ...consumer.Message) {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	if err := s.q.Send(ctx, ms...); err != nil {
+		s.Fatalf("send: %v", err)
+	}
+}
+
+func body(s string) consumer.Message { return consumer.Message{Body: []byte(s)} }
+
+// receive receives until there are n messages, or for d.
+func (s *suite) receive(src consumer.Source, n int, d time.Duration) []*consumer.Message {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	var all []*consumer.Message
+	for len(all) < n && ctx.Err() == nil {
+		ms, err := src.Receive(ctx, n-len(all))
+		all = append(all, ms...)
+		if err != nil && ctx.Err() == nil {
+			s.Fatalf("receive: %v", err)
+		}
+	}
+	return all
+}
+
+// one receives one message, soon.
+func (s *suite) one(src consumer.Source) *consumer.Message {
+	s.Helper()
+	ms := s.receive(src, 1, within+s.q.Lease+s.q.NackAfter)
+	if len(ms) != 1 {
+		s.Fatalf("received %d messages, want 1", len(ms))
+	}
+	return ms[0]
+}
+
+// none fails if a message comes within d.
+func (s *suite) none(src consumer.Source, d time.Duration) {
+	s.Helper()
+	for _, m := range s.receive(src, 1, d) {
+		s.Errorf("received %q again", m.Body)
+	}
+}
+
+// call calls f with a context that ends.
+func (s *suite) call(what string, f func(ctx context.Context) error) {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	if err := f(ctx); err != nil {
+		s.Errorf("%s: %v", what, err)
+	}
+}
+
+func (s *suite) ack(src consumer.Source, ms ...*consumer.Message) {
+	s.Helper()
+	s.call("ack", func(ctx context.Context) error { return src.Ack(ctx, ms) })
+}
+
+func (s *suite) nack(src consumer.Source, d time.Duration, ms ...*consumer.Message) {
+	s.Helper()
+	ns := make([]consumer.Nack, len(ms))
+	for i, m := range ms {
+		ns[i] = consumer.Nack{Message: m, Delay: d}
+	}
+	s.call("nack", func(ctx context.Context) error { return src.Nack(ctx, ns) })
+}
+
+// empty waits until the queue is.
+func (s *suite) empty() {
+	s.Helper()
+	if s.q.Len == nil {
+		return
+	}
+	n, err := -1, error(nil)
+	for end := time.Now().Add(within); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		ctx, cancel := context.WithTimeout(context.Background(), within)
+		n, err = s.q.Len(ctx)
+		cancel()
+		if n == 0 && err == nil {
+			return
+		}
+	}
+	s.Errorf("%d messages are left in the queue, %v", n, err)
+}

@@ -1,0 +1,84 @@
+package consumer
+
+import "time"
+
+// delivery tracks a message in hand: received, and not settled.
+type delivery struct {
+	m     *Message
+	order string // key of its order; empty: none
+	state state
+
+	tries   int           // failed runs in hand, beside earlier deliveries
+	err     error         // why it is retried or dead
+	delay   time.Duration // before it is delivered again
+	stopped bool          // it was in hand at the stop event
+
+	extendAt  time.Time // when to extend its lease; zero: never
+	extending bool      // … which is under way: no other call may overtake that
+	calling   bool      // the call that settles it is under way
+	attempts  int       // failed ones of those
+
+	prev, next *delivery // in hand, in the order of receipt
+}
+
+// state is where a delivery is. The arrows say what may come next; from each
+// a stop may lead to returning.
+//
+//	waiting ─▶ running ─┬▶ acking
+//	   ▲         │      ├▶ retrying
+//	   └─ pausing ◀     └▶ burying
+type state uint8
+
+const (
+	waiting   state = iota // for a handler, or for its turn in its order
+	running                // its handler has begun
+	pausing                // before it is tried again in hand, for its order's sake
+	acking                 // the source is to be told that it is done …
+	retrying               // … that it failed
+	burying                // … that it is dead
+	returning              // … that it comes back, as if it had never been here
+)
+
+// unfinished reports whether it needs the handler yet.
+func (s state) unfinished() bool { return s <= pausing }
+
+func (s state) String() string {
+	return [...]string{waiting: "waiting", running: "running", pausing: "pausing",
+		acking: "acked", retrying: "retried", burying: "a dead letter", returning: "given back"}[s]
+}
+
+// list is deliveries in the order of their receipt.
+type list struct {
+	first, last *delivery
+	n           int
+}
+
+func (l *list) push(d *delivery) {
+	d.prev = l.last
+	if l.last == nil {
+		l.first = d
+	} else {
+		l.last.next = d
+	}
+	l.last = d
+	l.n++
+}
+
+func (l *list) remove(d *delivery) {
+	if d.prev == nil {
+		l.first = d.next
+	} else {
+		d.prev.next = d.next
+	}
+	if d.next == nil {
+		l.last = d.prev
+	} else {
+		d.next.prev = d.prev
+	}
+	d.prev, d.next = nil, nil
+	l.n--
+}
+
+// tried is how often the message has been tried, a run that has just ended
+// included.
+func (d *delivery) tried() int { return max(d.m.Deliveries, 1) + d.tries }

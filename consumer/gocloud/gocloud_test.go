@@ -1,0 +1,261 @@
+package gocloud_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"gocloud.dev/gcerrors"
+	"gocloud.dev/pubsub"
+	"gocloud.dev/pubsub/batcher"
+	"gocloud.dev/pubsub/driver"
+	"gocloud.dev/pubsub/mempubsub"
+
+	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/consumer"
+	"github.com/protoloop/protoloop/consumer/consumertest"
+	"github.com/protoloop/protoloop/consumer/gocloud"
+)
+
+func TestMain(m *testing.M) { actortest.Main(m) }
+
+const lease = 3 * time.Second
+
+// service is a topic of mempubsub with one lasting subscription: in mempubsub
+// itself a subscription that is opened anew begins empty. It is a driver, whose
+// messages are those of the lasting subscription.
+type service struct {
+	topic   *pubsub.Topic
+	lasting *pubsub.Subscription
+
+	mu   sync.Mutex
+	down error
+	left int // messages that are not acked
+}
+
+func newService(t *testing.T) *service {
+	t.Helper()
+	s := &service{topic: mempubsub.NewTopic()}
+	one := gocloud.NoPrefetch()
+	s.lasting = mempubsub.NewSubscriptionWithOptions(s.topic, lease, &mempubsub.SubscriptionOptions{ReceiveBatcherOptions: one})
+	t.Cleanup(func() {
+		ctx := context.Background()
+		drain(s.lasting)
+		if err := s.lasting.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+		if err := s.topic.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// drain receives what is left: a batch that nobody receives keeps a goroutine
+// of the library's.
+func drain(sub *pubsub.Subscription) {
+	for {
+		ctx, cancel := context.WithTimeout(context.Background(), 600*time.Millisecond)
+		m, err := sub.Receive(ctx)
+		cancel()
+		if err != nil {
+			return
+		}
+		m.Ack()
+	}
+}
+
+func (s *service) open(context.Context) (*pubsub.Subscription, error) {
+	if err := s.trouble(); err != nil {
+		return nil, err
+	}
+	one := gocloud.NoPrefetch()
+	return pubsub.NewSubscription(s, &one, &batcher.Options{MaxBatchSize: 100}), nil
+}
+
+func (s *service) trouble() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.down
+}
+
+func (s *service) cut(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.down = err
+}
+
+func (s *service) count(n int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.left += n
+	return s.left
+}
+
+// ReceiveBatch is a short poll, as of a service.
+func (s *service) ReceiveBatch(ctx context.Context, _ int) ([]*driver.Message, error) {
+	if err := s.trouble(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+	defer cancel()
+	m, err := s.lasting.Receive(ctx)
+	if err != nil {
+		return nil, nil
+	}
+	return []*driver.Message{{LoggableID: m.LoggableID, Body: m.Body, Metadata: m.Metadata, AckID: m, AsFunc: func(any) bool { return false }}}, nil
+}
+
+func (s *service) SendAcks(_ context.Context, ids []driver.AckID) error {
+	if err := s.trouble(); err != nil {
+		return err
+	}
+	for _, id := range ids {
+		id.(*pubsub.Message).Ack()
+		s.count(-1)
+	}
+	return nil
+}
+
+func (s *service) SendNacks(_ context.Context, ids []driver.AckID) error {
+	if err := s.trouble(); err != nil {
+		return err
+	}
+	for _, id := range ids {
+		id.(*pubsub.Message).Nack()
+	}
+	return nil
+}
+
+func (s *service) CanNack() bool                      { return true }
+func (s *service) IsRetryable(error) bool             { return false }
+func (s *service) As(any) bool                        { return false }
+func (s *service) ErrorAs(error, any) bool            { return false }
+func (s *service) ErrorCode(error) gcerrors.ErrorCode { return gcerrors.Unknown }
+func (s *service) Close() error                       { return nil }
+
+// under is a queue as the suite wants it.
+func under(t *testing.T) (consumertest.Queue, *service) {
+	t.Helper()
+	s := newService(t)
+	deadTopic := mempubsub.NewTopic()
+	deadSub := mempubsub.NewSubscription(deadTopic, time.Hour)
+	t.Cleanup(func() {
+		drain(deadSub)
+		if err := deadSub.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if err := deadTopic.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	q := gocloud.New(gocloud.Options{Open: s.open, DeadLetters: deadTopic})
+	var letters []consumer.Message
+	return consumertest.Queue{
+		Open: q.Open, Lease: lease, NoExtend: true, AckGone: true, NackAfter: time.Second, // mempubsub looks four times a second
+		Send: func(ctx context.Context, ms ...consumer.Message) error {
+			s.count(len(ms))
+			return gocloud.Send(ctx, s.topic, ms...)
+		},
+		Dead: func(ctx context.Context) ([]consumer.Message, error) {
+			for {
+				ctx, cancel := context.WithTimeout(ctx, 600*time.Millisecond)
+				m, err := deadSub.Receive(ctx)
+				cancel()
+				if err != nil {
+					return letters, nil
+				}
+				m.Ack()
+				letters = append(letters, consumer.Message{Body: m.Body, Attributes: m.Metadata})
+			}
+		},
+		Outage: func(*testing.T) func() {
+			s.cut(errors.New("cut off"))
+			return func() { s.cut(nil) }
+		},
+	}, s
+}
+
+func TestConformance(t *testing.T) {
+	consumertest.Run(t, func(t *testing.T) consumertest.Queue {
+		q, _ := under(t)
+		return q
+	})
+}
+
+// TestCloseGivesBackWhatCameInAdvance: also what came while the last Receive
+// had already ended.
+func TestCloseGivesBackWhatCameInAdvance(t *testing.T) {
+	q, s := under(t)
+	src, err := q.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if ms, err := src.Receive(ctx, 1); err == nil {
+		t.Fatalf("received %v", ms)
+	}
+	if err := q.Send(t.Context(), consumer.Message{Body: []byte("x")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := src.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	ctx, cancel = context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	m, err := s.lasting.Receive(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Ack()
+	if d := time.Since(began); d > lease/2 {
+		t.Errorf("the message came back after %v", d)
+	}
+}
+
+// TestDeliveriesAreCounted: over subscriptions that are opened anew.
+func TestDeliveriesAreCounted(t *testing.T) {
+	q, _ := under(t)
+	if err := q.Send(t.Context(), consumer.Message{Body: []byte("x")}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 4 {
+		src, err := q.Open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ms, err := src.Receive(t.Context(), 1)
+		if err != nil || len(ms) != 1 || ms[0].Deliveries != i+1 {
+			t.Fatalf("delivery %d: %+v, %v", i+1, ms[0], err)
+		}
+		if err := src.Nack(t.Context(), []consumer.Nack{{Message: ms[0], Delay: time.Hour}}); err != nil { // ended by Close
+			t.Fatal(err)
+		}
+		if err := src.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestOpenErrors(t *testing.T) {
+	why := errors.New("why")
+	q := gocloud.New(gocloud.Options{Open: func(context.Context) (*pubsub.Subscription, error) { return nil, why }})
+	if _, err := q.Open(t.Context()); !errors.Is(err, why) {
+		t.Error(err)
+	}
+	q = gocloud.New(gocloud.Options{Open: func(context.Context) (*pubsub.Subscription, error) { return nil, nil }})
+	if _, err := q.Open(t.Context()); err == nil {
+		t.Error("no subscription is a subscription")
+	}
+	defer func() {
+		if p := fmt.Sprint(recover()); p != "gocloud: New called without Options.Open" {
+			t.Error(p)
+		}
+	}()
+	gocloud.New(gocloud.Options{})
+}

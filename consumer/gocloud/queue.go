@@ -1,0 +1,134 @@
+package gocloud
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"gocloud.dev/pubsub"
+	"gocloud.dev/pubsub/batcher"
+
+	"github.com/protoloop/protoloop/consumer"
+)
+
+// Names of the metadata that hold what the library has no field for.
+const (
+	KeyMetadata   = "Idempotency-Key"
+	GroupMetadata = "Message-Group"
+)
+
+// Options of a queue. Only Open is required.
+type Options struct {
+	// Open opens a subscription, anew for each incarnation of a consumer. It
+	// should have [NoPrefetch].
+	Open func(ctx context.Context) (*pubsub.Subscription, error)
+	// DeadLetters is where dead letters are sent. It stays the caller's. nil:
+	// there is no place for them.
+	DeadLetters *pubsub.Topic
+	// Deliveries is how often a message has been delivered, with this time, as
+	// its driver tells it. nil: it is counted here.
+	Deliveries func(m *pubsub.Message) int
+}
+
+// NoPrefetch are a driver's ReceiveBatcherOptions with which a subscription
+// takes one message at a time.
+func NoPrefetch() batcher.Options { return batcher.Options{MaxBatchSize: 1, MaxHandlers: 1} }
+
+// Queue is a subscription that can be opened again.
+type Queue struct {
+	o Options
+
+	mu    sync.Mutex
+	tries map[string]int // deliveries so far of messages that were given back
+	old   []string       // their IDs, the oldest first
+}
+
+// maxTries is how many messages' deliveries are known.
+const maxTries = 10000
+
+// New returns a queue. Nothing is opened before Open is called.
+func New(o Options) *Queue {
+	if o.Open == nil {
+		panic("gocloud: New called without Options.Open")
+	}
+	return &Queue{o: o, tries: map[string]int{}}
+}
+
+// Open opens a source with a subscription of its own. It is a consumer.Open.
+func (q *Queue) Open(ctx context.Context) (consumer.Source, error) {
+	sub, err := q.o.Open(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("gocloud: open the subscription: %w", err)
+	}
+	if sub == nil {
+		return nil, errors.New("gocloud: Options.Open returned neither a subscription nor an error")
+	}
+	return &source{q: q, sub: sub, late: map[*held]struct{}{}}, nil
+}
+
+// Send sends messages to a topic, with Key and Group in their metadata, where
+// the queue's sources find them.
+func Send(ctx context.Context, to *pubsub.Topic, ms ...consumer.Message) error {
+	out := make([]*pubsub.Message, len(ms))
+	for i, m := range ms {
+		md := make(map[string]string, len(m.Attributes)+2)
+		for k, v := range m.Attributes {
+			md[k] = v
+		}
+		if m.Key != "" {
+			md[KeyMetadata] = m.Key
+		}
+		if m.Group != "" {
+			md[GroupMetadata] = m.Group
+		}
+		out[i] = &pubsub.Message{Body: m.Body, Metadata: md}
+	}
+	for i, err := range send(ctx, to, out) {
+		if err != nil {
+			return fmt.Errorf("gocloud: send message %d of %d: %w", i+1, len(ms), err)
+		}
+	}
+	return nil
+}
+
+// send sends messages, in batches that the library makes of concurrent calls.
+func send(ctx context.Context, to *pubsub.Topic, ms []*pubsub.Message) []error {
+	const parallel = 100
+	errs := make([]error, len(ms))
+	free := make(chan struct{}, parallel)
+	var all sync.WaitGroup
+	for i, m := range ms {
+		free <- struct{}{}
+		all.Go(func() {
+			defer func() { <-free }()
+			errs[i] = to.Send(ctx, m)
+		})
+	}
+	all.Wait()
+	return errs
+}
+
+// delivered is how often a message has been, with this time.
+func (q *Queue) delivered(m *pubsub.Message) int {
+	if q.o.Deliveries != nil {
+		return q.o.Deliveries(m)
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.tries[m.LoggableID] + 1
+}
+
+// remember notes that a message comes back.
+func (q *Queue) remember(id string, deliveries int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if _, known := q.tries[id]; !known {
+		if len(q.old) >= maxTries {
+			delete(q.tries, q.old[0])
+			q.old = q.old[1:]
+		}
+		q.old = append(q.old, id)
+	}
+	q.tries[id] = deliveries
+}

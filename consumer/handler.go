@@ -1,0 +1,73 @@
+package consumer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/protoloop/protoloop/actors"
+)
+
+// Handler handles one message, as a task of the consumer's worker: at most
+// one runs at a time, others go on while it awaits. nil: the message is done
+// and will be acked. An error or a panic: it is tried again, at most
+// [Options].MaxTries times, or not at all if the error is [Poison].
+//
+// A message may come more than once: what the handler does has to be
+// idempotent by m.Key.
+type Handler func(t *actors.Task, m Message) error
+
+// ErrPoison is what every error made by [Poison] matches.
+var ErrPoison = errors.New("consumer: poison message")
+
+// Poison marks err as one that no further try would mend: the message becomes
+// a dead letter at once. A nil err stays nil.
+func Poison(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &poisonError{err}
+}
+
+type poisonError struct{ err error }
+
+func (e *poisonError) Error() string        { return e.err.Error() }
+func (e *poisonError) Unwrap() error        { return e.err }
+func (e *poisonError) Is(target error) bool { return target == ErrPoison }
+
+// JSON returns a Handler for messages whose body is the JSON of a T, as
+// [json.Unmarshal] reads it. Any other body is poison.
+func JSON[T any](h func(t *actors.Task, v T, m Message) error) Handler {
+	if h == nil {
+		panic("consumer: JSON called with a nil function")
+	}
+	return func(t *actors.Task, m Message) error {
+		var v T
+		if err := json.Unmarshal(m.Body, &v); err != nil {
+			return Poison(fmt.Errorf("consumer: the body is no JSON of a %T: %w", v, err))
+		}
+		return h(t, v, m)
+	}
+}
+
+// Printable returns s as one line of at most most bytes, valid UTF-8 without
+// control characters: what any queue takes as an attribute.
+func Printable(s string, most int) string {
+	s = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) || r == utf8.RuneError {
+			return ' '
+		}
+		return r
+	}, s)
+	if len(s) <= most {
+		return s
+	}
+	s = s[:max(most, 0)]
+	for len(s) > 0 && !utf8.ValidString(s) {
+		s = s[:len(s)-1]
+	}
+	return s
+}

@@ -1,0 +1,139 @@
+package jetstream_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/nats-io/nats.go"
+	natsjs "github.com/nats-io/nats.go/jetstream"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/consumer"
+	"github.com/protoloop/protoloop/consumer/jetstream"
+)
+
+// BenchmarkConsume takes messages of 200 bytes from a queue of an embedded
+// server, does nothing with them and acks them: by a bare loop over nats.go's
+// own consumer, as its documentation has it, and by a consumer's worker. What
+// they reach per second is comparable within one run.
+func BenchmarkConsume(b *testing.B) {
+	b.Run("nats.go", func(b *testing.B) { benchmarkConsume(b, bareLoop) })
+	b.Run("consumer", func(b *testing.B) { benchmarkConsume(b, worker(consumer.Options{Prefetch: 500})) })
+	b.Run("consumer-defaults", func(b *testing.B) { benchmarkConsume(b, worker(consumer.Options{})) })
+}
+
+// consumeFunc handles and acks n messages.
+type consumeFunc func(b *testing.B, nc *nats.Conn, q *jetstream.Queue, n int)
+
+func benchmarkConsume(b *testing.B, consume consumeFunc) {
+	nc := embedded(b, b.TempDir())
+	q, err := jetstream.New(nc, jetstream.Options{Name: "ITEMS"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := q.Ensure(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	ms := make([]consumer.Message, b.N)
+	for i := range ms {
+		ms[i].Body = fmt.Appendf(nil, `{"id": %d, "text": "%0180d"}`, i, i)
+	}
+	if err := q.Send(b.Context(), ms...); err != nil {
+		b.Fatal(err)
+	}
+	b.ResetTimer()
+	consume(b, nc, q, b.N)
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
+}
+
+// bareLoop is nats.go's Consume with a handler that acks.
+func bareLoop(b *testing.B, nc *nats.Conn, _ *jetstream.Queue, n int) {
+	js, err := natsjs.New(nc)
+	if err != nil {
+		b.Fatal(err)
+	}
+	c, err := js.Consumer(b.Context(), "ITEMS", "consumer")
+	if err != nil {
+		b.Fatal(err)
+	}
+	done := make(chan struct{})
+	handled := 0
+	cc, err := c.Consume(func(m natsjs.Msg) {
+		if err := m.Ack(); err != nil {
+			b.Error(err)
+		}
+		if handled++; handled == n {
+			close(done)
+		}
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	<-done
+	if err := nc.Flush(); err != nil {
+		b.Fatal(err)
+	}
+	b.StopTimer()
+	cc.Stop()
+	<-cc.Closed()
+	empty(b, js)
+}
+
+// worker is a consumer. With a Prefetch of 500 it has as much in hand as the
+// bare loop has in its buffer.
+func worker(o consumer.Options) consumeFunc {
+	return func(b *testing.B, nc *nats.Conn, q *jetstream.Queue, n int) { runWorker(b, nc, q, n, o) }
+}
+
+func runWorker(b *testing.B, nc *nats.Conn, q *jetstream.Queue, n int, o consumer.Options) {
+	sys := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
+		return slog.New(slog.NewTextHandler(io.Discard, nil))
+	}))
+	defer sys.Shutdown()
+	var handled atomic.Int64
+	c := consumer.New(q.Open, func(*actors.Task, consumer.Message) error { handled.Add(1); return nil }, o)
+	pid, err := actors.Spawn(b.Context(), sys.Root, "consumer", c.Setup, actors.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for c.Stats().Acked < int64(n) {
+		time.Sleep(100 * time.Microsecond)
+	}
+	b.StopTimer()
+	if _, err := actors.Stop(sys.Root, pid, time.Second).Wait(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+	if got := handled.Load(); got != int64(n) {
+		b.Errorf("handled %d messages of %d", got, n)
+	}
+	js, err := natsjs.New(nc)
+	if err != nil {
+		b.Fatal(err)
+	}
+	empty(b, js)
+}
+
+// empty fails unless all was acked.
+func empty(b *testing.B, js natsjs.JetStream) {
+	b.Helper()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		s, err := js.Stream(b.Context(), "ITEMS")
+		if err != nil {
+			b.Fatal(err)
+		}
+		n := s.CachedInfo().State.Msgs
+		if n == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			b.Fatalf("%d messages are left", n)
+		}
+	}
+}

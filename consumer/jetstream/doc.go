@@ -1,0 +1,30 @@
+// Package jetstream is NATS JetStream as a source of
+// [github.com/protoloop/protoloop/consumer]: durable, with leases, delays and
+// delivery counts. The server runs within the process, with file storage and
+// no port ([StartServer]), or is one or a cluster of them outside ([Connect]);
+// a [Queue] is the same on either.
+//
+//	srv, err := jetstream.StartServer(jetstream.ServerOptions{Dir: "data"})
+//	nc, err := srv.Connect()
+//	q, err := jetstream.New(nc, jetstream.Options{Name: "ITEMS"})
+//	err = q.Send(ctx, consumer.Message{Body: body, Key: "item-1"})
+//	c := consumer.New(q.Open, handle, consumer.Options{})
+//
+// # What it is in JetStream
+//
+// A queue is a stream with work-queue retention and one durable pull
+// consumer; they are made when they are first needed, and used as they are if
+// they exist. Every process that opens the queue shares that consumer. A dead
+// letter goes to a second stream, with the reason in its headers, and can be
+// consumed from there as from any queue.
+//
+//   - Message.ID is the sequence number in the stream, Key the header
+//     Nats-Msg-Id, by which the server also drops what is sent twice within
+//     two minutes; Group is the header Message-Group, Attributes are the
+//     headers.
+//   - Ack is confirmed by the server, with one round trip a batch.
+//   - Lease is the consumer's AckWait.
+//   - A message that was given back comes before newer ones. Order within a
+//     group therefore holds across a restart, but not while two processes
+//     consume.
+package jetstream

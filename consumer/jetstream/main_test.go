@@ -1,0 +1,166 @@
+package jetstream_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	natsjs "github.com/nats-io/nats.go/jetstream"
+
+	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/consumer"
+	"github.com/protoloop/protoloop/consumer/consumertest"
+	"github.com/protoloop/protoloop/consumer/jetstream"
+)
+
+// The test binary is a NATS server itself when it is started with these.
+const (
+	dirVariable  = "PROTOLOOP_TEST_NATS_DIR"
+	addrVariable = "PROTOLOOP_TEST_NATS_ADDR"
+)
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(dirVariable); dir != "" {
+		serve(dir, os.Getenv(addrVariable))
+		return
+	}
+	actortest.Main(m)
+}
+
+// serve is a server process: it ends when it is killed.
+func serve(dir, addr string) {
+	a, err := net.ResolveTCPAddr("tcp", addr)
+	if err != nil {
+		panic(err)
+	}
+	s, err := server.NewServer(&server.Options{Host: a.IP.String(), Port: a.Port, JetStream: true, StoreDir: dir, NoSigs: true, NoLog: true})
+	if err != nil {
+		panic(err)
+	}
+	s.Start()
+	if !s.ReadyForConnections(30 * time.Second) {
+		panic("the server is not ready")
+	}
+	fmt.Println("ready")
+	s.WaitForShutdown()
+}
+
+// process is a server in a process of its own.
+type process struct {
+	t         *testing.T
+	dir, addr string
+	cmd       *exec.Cmd
+}
+
+func startProcess(t *testing.T) *process {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0") // a port that is free now
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{t: t, dir: t.TempDir(), addr: l.Addr().String()}
+	l.Close()
+	p.start()
+	t.Cleanup(p.kill)
+	return p
+}
+
+func (p *process) start() {
+	p.t.Helper()
+	p.cmd = exec.Command(os.Args[0])
+	p.cmd.Env = append(os.Environ(), dirVariable+"="+p.dir, addrVariable+"="+p.addr)
+	p.cmd.Stderr = os.Stderr
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "ready\n" {
+		p.t.Fatalf("the server process said %q, %v", line, err)
+	}
+}
+
+// kill is kill -9.
+func (p *process) kill() {
+	if p.cmd == nil {
+		return
+	}
+	if err := p.cmd.Process.Kill(); err != nil {
+		p.t.Error(err)
+	}
+	_ = p.cmd.Wait() // it says that it was killed
+	p.cmd = nil
+}
+
+// embedded starts a server within the process and connects to it.
+func embedded(t testing.TB, dir string) *nats.Conn {
+	t.Helper()
+	srv, err := jetstream.StartServer(jetstream.ServerOptions{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(srv.Shutdown)
+	nc, err := srv.Connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	return nc
+}
+
+// under is a queue as the suite wants it.
+func under(t *testing.T, nc *nats.Conn, lease time.Duration) consumertest.Queue {
+	t.Helper()
+	q, err := jetstream.New(nc, jetstream.Options{Name: "ITEMS", AckWait: lease, Wait: 5 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Ensure(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	js, err := natsjs.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return consumertest.Queue{
+		Open: q.Open, Send: q.Send, Lease: lease,
+		Len: func(ctx context.Context) (int, error) {
+			s, err := js.Stream(ctx, "ITEMS")
+			if err != nil {
+				return 0, err
+			}
+			return int(s.CachedInfo().State.Msgs), nil
+		},
+		Dead: func(ctx context.Context) ([]consumer.Message, error) { return deadLetters(ctx, js) },
+	}
+}
+
+// deadLetters reads the stream of them.
+func deadLetters(ctx context.Context, js natsjs.JetStream) ([]consumer.Message, error) {
+	s, err := js.Stream(ctx, "ITEMS_DEAD")
+	if err != nil {
+		return nil, err
+	}
+	var ms []consumer.Message
+	for seq := uint64(1); seq <= s.CachedInfo().State.LastSeq; seq++ {
+		raw, err := s.GetMsg(ctx, seq)
+		if err != nil {
+			return nil, err
+		}
+		m := consumer.Message{Body: raw.Data, Attributes: map[string]string{}}
+		for k, v := range raw.Header {
+			m.Attributes[k] = v[0]
+		}
+		ms = append(ms, m)
+	}
+	return ms, nil
+}

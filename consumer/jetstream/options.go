@@ -1,0 +1,93 @@
+package jetstream
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Options of a queue. Only Name is required.
+type Options struct {
+	// Name of the stream, such as ITEMS. It must not have spaces, dots,
+	// wildcards or slashes in it.
+	Name string
+	// Subject that messages are sent to. Empty: the name in lower case.
+	Subject string
+	// Durable is the name of the consumer. Empty: "consumer".
+	Durable string
+	// AckWait is the lease. 0: 30 s.
+	AckWait time.Duration
+	// Wait is the long poll of Receive, at least a second. 0: 30 s.
+	Wait time.Duration
+	// DeadLetters is the name of the stream of dead letters; its subject is
+	// that in lower case. Empty: Name with "_DEAD" behind; "-": there is none.
+	DeadLetters string
+	// Replicas of the streams in a cluster. 0: 1.
+	Replicas int
+	// Stream, if not nil, changes how the streams are made, for instance their
+	// limits. It is called for each.
+	Stream func(*jetstream.StreamConfig)
+	// Consumer, if not nil, changes how the consumer is made.
+	Consumer func(*jetstream.ConsumerConfig)
+}
+
+// noDeadLetters as Options.DeadLetters: there is no place for them.
+const noDeadLetters = "-"
+
+// maxPending is how many messages may be on their way to, or in the hands of,
+// all processes together.
+const maxPending = 20000
+
+func (o Options) resolved() (Options, error) {
+	for _, name := range []string{o.Name, cmp.Or(o.Durable, "x"), cmp.Or(o.DeadLetters, "x")} {
+		if name == "" || strings.ContainsAny(name, " .*>/\\\t\r\n") {
+			return o, fmt.Errorf("jetstream: %q is no name of a stream or consumer", name)
+		}
+	}
+	if o.AckWait < 0 || o.Wait < 0 || o.Replicas < 0 {
+		return o, fmt.Errorf("jetstream: negative AckWait, Wait or Replicas: %v, %v, %d", o.AckWait, o.Wait, o.Replicas)
+	}
+	o.Subject = cmp.Or(o.Subject, strings.ToLower(o.Name))
+	o.Durable = cmp.Or(o.Durable, "consumer")
+	o.AckWait = cmp.Or(o.AckWait, 30*time.Second)
+	o.Wait = max(cmp.Or(o.Wait, 30*time.Second), time.Second)
+	o.DeadLetters = cmp.Or(o.DeadLetters, o.Name+"_DEAD")
+	o.Replicas = cmp.Or(o.Replicas, 1)
+	return o, nil
+}
+
+func (o Options) streamConfig() jetstream.StreamConfig {
+	cfg := jetstream.StreamConfig{
+		Name: o.Name, Subjects: []string{o.Subject}, Retention: jetstream.WorkQueuePolicy,
+		Storage: jetstream.FileStorage, Replicas: o.Replicas,
+	}
+	if o.Stream != nil {
+		o.Stream(&cfg)
+	}
+	return cfg
+}
+
+func (o Options) deadConfig() jetstream.StreamConfig {
+	cfg := jetstream.StreamConfig{
+		Name: o.DeadLetters, Subjects: []string{strings.ToLower(o.DeadLetters)},
+		Storage: jetstream.FileStorage, Replicas: o.Replicas,
+	}
+	if o.Stream != nil {
+		o.Stream(&cfg)
+	}
+	return cfg
+}
+
+func (o Options) consumerConfig() jetstream.ConsumerConfig {
+	cfg := jetstream.ConsumerConfig{
+		Durable: o.Durable, AckPolicy: jetstream.AckExplicitPolicy, AckWait: o.AckWait,
+		MaxDeliver: -1, MaxAckPending: maxPending, Replicas: o.Replicas,
+	}
+	if o.Consumer != nil {
+		o.Consumer(&cfg)
+	}
+	return cfg
+}

@@ -1,0 +1,208 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/protoloop/protoloop/consumer"
+)
+
+// GroupHeader is the header of a message's group.
+const GroupHeader = "Message-Group"
+
+// Queue is a queue in JetStream. Its methods may be called on any goroutine.
+type Queue struct {
+	nc *nats.Conn
+	js jetstream.JetStream
+	o  Options
+}
+
+// New returns a queue on a connection, which stays the caller's. It asks the
+// server for nothing: Open and Send do.
+func New(nc *nats.Conn, o Options) (*Queue, error) {
+	o, err := o.resolved()
+	if err != nil {
+		return nil, err
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("jetstream: %w", err)
+	}
+	return &Queue{nc: nc, js: js, o: o}, nil
+}
+
+// Ensure makes the streams and the consumer, as far as they do not exist.
+// Open does so, too; a program that only sends calls it once.
+func (q *Queue) Ensure(ctx context.Context) error {
+	_, err := q.ensure(ctx)
+	return err
+}
+
+func (q *Queue) ensure(ctx context.Context) (jetstream.Consumer, error) {
+	if err := q.stream(ctx, q.o.streamConfig()); err != nil {
+		return nil, err
+	}
+	if q.o.DeadLetters != noDeadLetters {
+		if err := q.stream(ctx, q.o.deadConfig()); err != nil {
+			return nil, err
+		}
+	}
+	cfg := q.o.consumerConfig()
+	c, err := q.js.Consumer(ctx, q.o.Name, cfg.Durable)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		c, err = q.js.CreateConsumer(ctx, q.o.Name, cfg)
+		if errors.Is(err, jetstream.ErrConsumerExists) { // somebody was faster
+			c, err = q.js.Consumer(ctx, q.o.Name, cfg.Durable)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("jetstream: consumer %s of stream %s: %w", cfg.Durable, q.o.Name, err)
+	}
+	return c, nil
+}
+
+// stream makes a stream unless it exists.
+func (q *Queue) stream(ctx context.Context, cfg jetstream.StreamConfig) error {
+	_, err := q.js.Stream(ctx, cfg.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		if _, err = q.js.CreateStream(ctx, cfg); errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			err = nil
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("jetstream: stream %s: %w", cfg.Name, err)
+	}
+	return nil
+}
+
+// Open opens a source of the queue, and makes what is missing of it. It is a
+// consumer.Open. Close leaves the connection open.
+func (q *Queue) Open(ctx context.Context) (consumer.Source, error) {
+	c, err := q.ensure(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return newSource(q, c), nil
+}
+
+// Send puts messages into the queue and returns when the server has stored
+// them. Of each, Body, Key, Group and Attributes count. A message whose Key
+// was sent within the last two minutes is stored once.
+//
+// An error says nothing about the messages before and after the one it
+// names: to send all of them again, with Keys, is safe.
+func (q *Queue) Send(ctx context.Context, ms ...consumer.Message) error {
+	msgs := make([]*nats.Msg, len(ms))
+	for i, m := range ms {
+		msg, err := message(q.o.Subject, m.Attributes, m.Key, m.Body)
+		if err != nil {
+			return err
+		}
+		if m.Group != "" {
+			if err := setHeader(msg, GroupHeader, m.Group); err != nil {
+				return err
+			}
+		}
+		msgs[i] = msg
+	}
+	for i, err := range q.publish(ctx, msgs) {
+		if err != nil {
+			return fmt.Errorf("jetstream: send message %d of %d: %w", i+1, len(ms), err)
+		}
+	}
+	return nil
+}
+
+// publish stores messages and returns the error of each that was not.
+func (q *Queue) publish(ctx context.Context, msgs []*nats.Msg) map[int]error {
+	errs := map[int]error{}
+	if len(msgs) == 1 {
+		if _, err := q.js.PublishMsg(ctx, msgs[0]); err != nil {
+			errs[0] = err
+		}
+		return errs
+	}
+	for from := 0; from < len(msgs); from += publishAtOnce {
+		q.publishAll(ctx, msgs[from:min(from+publishAtOnce, len(msgs))], from, errs)
+	}
+	return errs
+}
+
+// publishAtOnce is how many messages are sent before the first has to be
+// confirmed. The client library itself refuses more than 4,000.
+const publishAtOnce = 1000
+
+// publishAll publishes messages, the first of which has index from in errs.
+func (q *Queue) publishAll(ctx context.Context, msgs []*nats.Msg, from int, errs map[int]error) {
+	acks := make([]jetstream.PubAckFuture, len(msgs))
+	for i, m := range msgs {
+		ack, err := q.js.PublishMsgAsync(m)
+		if err != nil {
+			errs[from+i] = err
+			continue
+		}
+		acks[i] = ack
+	}
+	for i, ack := range acks {
+		if ack == nil {
+			continue
+		}
+		select {
+		case <-ack.Ok():
+		case err := <-ack.Err():
+			errs[from+i] = err
+		case <-ctx.Done():
+			errs[from+i] = context.Cause(ctx)
+		}
+	}
+}
+
+// message is a NATS message; key is what the server tells doubles by.
+func message(subject string, attrs map[string]string, key string, body []byte) (*nats.Msg, error) {
+	m := nats.NewMsg(subject)
+	m.Data = body
+	for k, v := range attrs {
+		if isServers(k) {
+			return nil, fmt.Errorf("jetstream: %q is a header of the server's: with one such a message can purge its stream", k)
+		}
+		if err := setHeader(m, k, v); err != nil {
+			return nil, err
+		}
+	}
+	if key != "" {
+		if err := setHeader(m, jetstream.MsgIDHeader, key); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// isServers reports whether a header is an instruction to the server.
+func isServers(key string) bool {
+	return len(key) >= len("Nats-") && strings.EqualFold(key[:len("Nats-")], "Nats-")
+}
+
+// setHeader sets a header, or says why that cannot be one: NATS would cut it
+// or read it as another.
+func setHeader(m *nats.Msg, key, value string) error {
+	if !isToken(key) || strings.ContainsAny(value, "\r\n") || strings.Trim(value, " \t") != value {
+		return fmt.Errorf("jetstream: %q: %q cannot be a header", key, value)
+	}
+	m.Header.Set(key, value)
+	return nil
+}
+
+// isToken reports whether a header can be called so: RFC 9110's token.
+func isToken(key string) bool {
+	for _, c := range []byte(key) {
+		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
+			return false
+		}
+	}
+	return key != ""
+}

@@ -1,0 +1,186 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/protoloop/protoloop/consumer"
+)
+
+// source is one incarnation's view of a queue.
+type source struct {
+	q     *Queue
+	c     jetstream.Consumer
+	next  string // subject of pull requests
+	lease time.Duration
+
+	mu     sync.Mutex
+	idle   []*puller
+	closed bool
+}
+
+var _ consumer.DeadLetterer = (*source)(nil)
+
+func newSource(q *Queue, c jetstream.Consumer) *source {
+	info := c.CachedInfo()
+	return &source{
+		q: q, c: c, lease: info.Config.AckWait,
+		next: fmt.Sprintf("%sCONSUMER.MSG.NEXT.%s.%s", jetstream.DefaultAPIPrefix, info.Stream, info.Name),
+	}
+}
+
+// convert makes a message of a delivery.
+func (s *source) convert(m *nats.Msg, now time.Time) (*consumer.Message, error) {
+	meta, err := m.Metadata()
+	if err != nil {
+		return nil, fmt.Errorf("jetstream: a message without metadata: %w", err)
+	}
+	id := strconv.FormatUint(meta.Sequence.Stream, 10)
+	c := &consumer.Message{
+		ID: id, Key: id, Body: m.Data, Deliveries: int(meta.NumDelivered),
+		SentAt: meta.Timestamp, ReceivedAt: now, Lease: s.lease, Ref: m.Reply,
+	}
+	if len(m.Header) == 0 {
+		return c, nil
+	}
+	c.Attributes = make(map[string]string, len(m.Header))
+	for k, vs := range m.Header {
+		if len(vs) > 0 {
+			c.Attributes[k] = vs[0]
+		}
+	}
+	if key := c.Attributes[jetstream.MsgIDHeader]; key != "" {
+		c.Key = key
+	}
+	c.Group = c.Attributes[GroupHeader]
+	return c, nil
+}
+
+// What a consumer tells the server about a delivery, as its reply.
+var (
+	ackAck  = []byte("+ACK")
+	ackWork = []byte("+WPI")
+)
+
+// answerWithin is how long the server has to confirm. What it was told when it
+// or the connection ended is never confirmed, and is told again.
+const answerWithin = 5 * time.Second
+
+// tell publishes what body says about each message and waits until the server
+// has taken all of it, which it does in order: it confirms the last one.
+func (s *source) tell(ctx context.Context, ms []*consumer.Message, body func(i int) []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	last := len(ms) - 1
+	for i, m := range ms[:last] {
+		if err := s.q.nc.Publish(m.Ref.(string), body(i)); err != nil {
+			return s.failed(err)
+		}
+	}
+	_, err := s.q.nc.RequestWithContext(ctx, ms[last].Ref.(string), body(last))
+	return s.failed(err)
+}
+
+// failed tells the end of the connection from trouble with it.
+func (s *source) failed(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrConnectionDraining):
+		return fmt.Errorf("jetstream: %w: %w", consumer.ErrClosed, err)
+	}
+	return fmt.Errorf("jetstream: %w", err)
+}
+
+// Ack removes messages.
+func (s *source) Ack(ctx context.Context, ms []*consumer.Message) error {
+	return s.tell(ctx, ms, func(int) []byte { return ackAck })
+}
+
+// Nack gives messages back.
+func (s *source) Nack(ctx context.Context, ns []consumer.Nack) error {
+	ms := make([]*consumer.Message, len(ns))
+	for i, n := range ns {
+		ms[i] = n.Message
+	}
+	return s.tell(ctx, ms, func(i int) []byte {
+		if ns[i].Delay <= 0 {
+			return []byte("-NAK")
+		}
+		return fmt.Appendf(nil, `-NAK {"delay": %d}`, ns[i].Delay.Nanoseconds())
+	})
+}
+
+// Extend begins the leases anew.
+func (s *source) Extend(ctx context.Context, ms []*consumer.Message) error {
+	return s.tell(ctx, ms, func(int) []byte { return ackWork })
+}
+
+// DeadLetter stores messages in the stream of dead letters and removes them.
+func (s *source) DeadLetter(ctx context.Context, ds []consumer.Dead) error {
+	if s.q.o.DeadLetters == noDeadLetters {
+		return fmt.Errorf("jetstream: no stream of dead letters: %w", errors.ErrUnsupported)
+	}
+	subject := s.q.o.deadConfig().Subjects[0]
+	msgs := make([]*nats.Msg, len(ds))
+	for i, d := range ds {
+		msgs[i] = deadLetter(subject, d)
+	}
+	var batch consumer.BatchError
+	within, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	errs := s.q.publish(within, msgs)
+	var stored []*consumer.Message
+	var reasons [][]byte
+	for i, d := range ds {
+		if err := errs[i]; err != nil {
+			batch.Fail(i, s.failed(err))
+			continue
+		}
+		stored = append(stored, d.Message)
+		reasons = append(reasons, []byte("+TERM "+msgs[i].Header.Get(consumer.AttrReason)))
+	}
+	if len(stored) == 0 {
+		return batch.Err()
+	}
+	if err := s.tell(ctx, stored, func(i int) []byte { return reasons[i] }); err != nil {
+		return err // what is stored already is told from doubles by its ID
+	}
+	return batch.Err()
+}
+
+// deadLetter is the message in the stream of dead letters. The headers are
+// those that were received, so they are set as they are.
+func deadLetter(subject string, d consumer.Dead) *nats.Msg {
+	m := nats.NewMsg(subject)
+	m.Data = d.Message.Body
+	for k, v := range consumer.DeadAttributes(d) {
+		if !isServers(k) {
+			m.Header.Set(k, v)
+		}
+	}
+	m.Header.Set(jetstream.MsgIDHeader, d.Message.ID+" "+d.Message.Key)
+	return m
+}
+
+// Close ends the source.
+func (s *source) Close(ctx context.Context) error {
+	s.mu.Lock()
+	s.closed = true
+	idle := s.idle
+	s.idle = nil
+	s.mu.Unlock()
+	for _, p := range idle {
+		if err := p.sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrBadSubscription) {
+			return fmt.Errorf("jetstream: close: %w", err)
+		}
+	}
+	return nil
+}

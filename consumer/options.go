@@ -1,0 +1,115 @@
+package consumer
+
+import (
+	"cmp"
+	"fmt"
+	"log/slog"
+	"math"
+	"time"
+)
+
+// Options of a consumer. The zero value is usable.
+type Options struct {
+	// Concurrency is how many handlers may have begun and not returned. They
+	// share one event loop: it bounds what they await, not processors. 0: 16.
+	Concurrency int
+	// Prefetch is how many messages may wait in hand beside those, so that a
+	// handler need not wait for the network. 0: none. What is in hand, and the
+	// memory that it takes, is bounded by Concurrency and Prefetch and as many
+	// again, at least 128, that are done but for telling the source.
+	Prefetch int
+	// Pollers is how many calls of Receive there may be at a time, for a
+	// source that gives few messages in one call. 0: 1.
+	Pollers int
+	// MaxTries is how often a message is tried before it becomes a dead
+	// letter, counted by its deliveries, as queues do it: one that was given
+	// back at a stop counts. 0: 5; negative: no limit.
+	MaxTries int
+	// Retry is the wait before a message is delivered again whose handler has
+	// failed. The zero value: 1 s, doubled with each try, at most 5 min, the
+	// last half of it random.
+	Retry Backoff
+	// Timeout bounds one run of the handler, as [actors.Timeout] does: its
+	// awaits and its context end with ErrTimeout. 0: no bound.
+	Timeout time.Duration
+	// Order gives a message the key within which order is kept: the next
+	// message of a key begins when the one before has succeeded or is a dead
+	// letter. One that fails is tried again in hand, and holds up those behind
+	// it, and no others, as long as there is room in hand. An empty key has no
+	// order. It is called on any goroutine; one that panics makes the message
+	// poison. nil: no order at all. See [ByGroup].
+	Order func(m Message) string
+	// Trouble is the wait before a source that has returned an error is called
+	// again. The zero value: 100 ms, doubled, at most 10 s, the last half of it
+	// random.
+	Trouble Backoff
+	// Outage is for how long nothing but errors may come from Receive before
+	// the worker fails, so that its supervisor has the source opened again. 0:
+	// one minute; negative: for ever.
+	Outage time.Duration
+	// Logger is told of failed tries, dead letters and trouble with the
+	// source. nil: the actor system's.
+	Logger *slog.Logger
+}
+
+// Backoff is a wait that grows from one try to the next: Initial, and then
+// each time Factor times as long, up to Max.
+type Backoff struct {
+	Initial time.Duration // 0: the default of the option
+	Max     time.Duration // 0: likewise, or Initial if that is longer
+	Factor  float64       // at least 1; 0: 2
+	// Jitter, from 0 to 1, is the part of the wait that is random: with 1 it is
+	// anything up to the full wait. 0: one half; negative: none.
+	Jitter float64
+}
+
+// ByGroup is an Options.Order: by what the producer has set as group, such as
+// the message group of an SQS FIFO queue.
+func ByGroup(m Message) string { return m.Group }
+
+const (
+	defaultConcurrency = 16
+	defaultMaxTries    = 5
+	defaultOutage      = time.Minute
+)
+
+// resolved returns o with the defaults in place. It panics about values that
+// make no sense.
+func (o Options) resolved() Options {
+	for _, n := range []struct {
+		name string
+		v    int
+	}{{"Concurrency", o.Concurrency}, {"Prefetch", o.Prefetch}, {"Pollers", o.Pollers}} {
+		if n.v < 0 {
+			panic(fmt.Sprintf("consumer: Options.%s is negative: %d", n.name, n.v))
+		}
+	}
+	o.Concurrency = cmp.Or(o.Concurrency, defaultConcurrency)
+	o.Pollers = cmp.Or(o.Pollers, 1)
+	o.MaxTries = cmp.Or(o.MaxTries, defaultMaxTries)
+	o.Outage = cmp.Or(o.Outage, defaultOutage)
+	if o.Timeout < 0 {
+		panic(fmt.Sprintf("consumer: Options.Timeout is negative: %v", o.Timeout))
+	}
+	o.Retry = o.Retry.resolved("Retry", time.Second, 5*time.Minute)
+	o.Trouble = o.Trouble.resolved("Trouble", 100*time.Millisecond, 10*time.Second)
+	return o
+}
+
+func (b Backoff) resolved(name string, initial, most time.Duration) Backoff {
+	if b.Initial < 0 || b.Max < 0 || b.Factor != 0 && !(b.Factor >= 1) || !(b.Jitter <= 1) {
+		panic(fmt.Sprintf("consumer: Options.%s is no backoff: %+v", name, b))
+	}
+	b.Initial = cmp.Or(b.Initial, initial)
+	b.Max = max(cmp.Or(b.Max, most), b.Initial)
+	b.Factor = cmp.Or(b.Factor, 2)
+	b.Jitter = max(0, cmp.Or(b.Jitter, 0.5))
+	return b
+}
+
+// wait is the one after try number n, from 1 on. random is in [0, 1).
+func (b Backoff) wait(n int, random float64) time.Duration {
+	d := float64(b.Initial) * math.Pow(b.Factor, float64(max(n, 1)-1))
+	d = min(d, float64(b.Max))
+	return time.Duration(d * (1 - b.Jitter*random))
+}

@@ -1,0 +1,124 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"time"
+
+	"github.com/protoloop/protoloop/actors"
+)
+
+// maxBatch is the most messages that one call of Receive is asked for.
+const maxBatch = 512
+
+// idle is the wait after a call of Receive that has returned nothing, at
+// once: a source that knows no long poll must not be called in a tight loop.
+const idle = 100 * time.Millisecond
+
+// poll receives messages until the stop event.
+func (r *run) poll(t *actors.Task) error {
+	defer r.hand.pollerEnded()
+	var bad trouble
+	for {
+		n, change := r.hand.reserve(maxBatch)
+		if change != nil {
+			if _, err := actors.Await(t, change); err != nil {
+				return err
+			}
+			continue
+		}
+		if n == 0 {
+			return nil
+		}
+		began := time.Now()
+		got, err := r.receive(t, n)
+		switch {
+		case t.StopRequested():
+			return nil
+		case err == nil && got > 0:
+			bad = trouble{}
+		case err == nil:
+			bad = trouble{}
+			if time.Since(began) < time.Millisecond {
+				_, err = t.SleepOrStop(idle)
+			}
+		default:
+			err = r.troubled(t, &bad, err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// receive calls the source's Receive and puts into hand what comes, also
+// after the task has been ended.
+func (r *run) receive(t *actors.Task, most int) (int, error) {
+	return actors.Await(t, actors.Offload(t, func(task context.Context) (int, error) {
+		// The stop event has to end ctx before messages are given back, and a
+		// parent's end is a child's within the same call.
+		ctx, cancel := context.WithCancel(r.polling)
+		defer cancel()
+		defer context.AfterFunc(task, cancel)()
+		var ds []*delivery
+		defer func() { r.hand.take(ds, most) }()
+		ms, err := r.src.Receive(ctx, most)
+		for _, m := range ms {
+			ds = append(ds, r.deliver(m))
+		}
+		return len(ms), err
+	}))
+}
+
+// deliver makes the delivery of a message. A message whose order cannot be
+// told is poison.
+func (r *run) deliver(m *Message) (d *delivery) {
+	d = &delivery{m: m}
+	if m.Lease > 0 {
+		d.extendAt = m.ReceivedAt.Add(m.Lease / 2)
+	}
+	if r.c.opts.Order == nil {
+		return d
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			d.err = Poison(fmt.Errorf("consumer: Options.Order: %w", &actors.PanicError{Value: p, Stack: debug.Stack()}))
+			r.log.Error("consumer: dead letter", "message", m.ID, "error", d.err)
+		}
+	}()
+	d.order = r.c.opts.Order(*m)
+	return d
+}
+
+// trouble tracks a poller whose calls fail.
+type trouble struct {
+	n     int
+	since time.Time
+}
+
+// troubled waits before the next call after one that failed of err, or says
+// that the source is to be opened again.
+func (r *run) troubled(t *actors.Task, bad *trouble, err error) error {
+	if ended := context.Cause(t.Context()); ended != nil {
+		return ended
+	}
+	r.c.mu.Lock()
+	r.c.stats.Trouble++
+	r.c.mu.Unlock()
+	if errors.Is(err, ErrClosed) {
+		return fmt.Errorf("consumer: receive: %w", err)
+	}
+	if bad.n++; bad.n == 1 {
+		bad.since = time.Now()
+	}
+	if out := time.Since(bad.since); r.c.opts.Outage > 0 && out >= r.c.opts.Outage {
+		return fmt.Errorf("consumer: the source has been failing for %v: %w", out.Round(time.Second), err)
+	}
+	delay := r.c.opts.Trouble.wait(bad.n, rand.Float64())
+	worry(r.log, "the source failed; it will be called again", err, "delay", delay, "since", bad.since)
+	_, err = t.SleepOrStop(delay)
+	return err
+}

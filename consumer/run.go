@@ -1,0 +1,243 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/protoloop/protoloop/actors"
+)
+
+// callTimeout bounds each call of the source but Receive.
+const callTimeout = 30 * time.Second
+
+// run is one incarnation of a consumer: a source, what is in hand, and the
+// tasks that move it.
+type run struct {
+	c    *Consumer
+	src  Source
+	hand *hand
+	log  *slog.Logger
+
+	polling context.Context // ends with the stop event
+	endPoll context.CancelFunc
+}
+
+func newRun(c *Consumer, src Source, log *slog.Logger) *run {
+	r := &run{c: c, src: src, log: log}
+	r.hand = &hand{mu: &c.mu, stats: &c.stats, opts: &c.opts, pollers: c.opts.Pollers}
+	r.polling, r.endPoll = context.WithCancel(context.Background())
+	c.mu.Lock()
+	c.stats.Incarnations++
+	c.mu.Unlock()
+	return r
+}
+
+func (r *run) register(w *actors.Worker) {
+	w.OnStop(r.end)
+	w.Background("consumer: stop", r.watchStop)
+	w.Background("consumer: dispatch", r.dispatch)
+	w.Background("consumer: extend", r.extend)
+	for i, what := range [settlers]string{acks: "ack", nacks: "nack", burials: "dead letters"} {
+		w.Background("consumer: "+what, func(t *actors.Task) error { return r.tell(t, i) })
+	}
+	for range r.c.opts.Pollers {
+		w.Background("consumer: poll", r.poll)
+	}
+}
+
+// watchStop waits for the stop event.
+func (r *run) watchStop(t *actors.Task) error {
+	if _, _, err := actors.Receive(t, t.Stopping()); err != nil {
+		return err
+	}
+	r.endPoll() // first, so that nobody here receives what is given back
+	r.hand.stop()
+	return nil
+}
+
+// turnful is how many handlers begin in one turn: the worker's other tasks
+// want theirs.
+const turnful = 64
+
+// dispatch begins handlers.
+func (r *run) dispatch(t *actors.Task) error {
+	for n := 1; ; n++ {
+		d, paused, change := r.hand.begin()
+		switch {
+		case d != nil:
+			r.start(t, d)
+			if n%turnful == 0 {
+				if err := t.Yield(); err != nil {
+					return err
+				}
+			}
+		case paused != nil:
+			actors.Start(t, func(t *actors.Task) (struct{}, error) { return struct{}{}, r.pause(t, paused) })
+		case change == nil:
+			return nil
+		default:
+			if _, err := actors.Await(t, change); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// start runs the handler of one delivery, up to its first await.
+func (r *run) start(t *actors.Task, d *delivery) {
+	called := false
+	fn := func(t *actors.Task) (struct{}, error) {
+		called = true
+		r.handle(t, d)
+		return struct{}{}, nil
+	}
+	name := actors.Name("message " + d.m.ID)
+	if r.c.opts.Timeout > 0 {
+		actors.Start(t, fn, name, actors.Timeout(r.c.opts.Timeout))
+	} else {
+		actors.Start(t, fn, name)
+	}
+	if !called { // the dispatcher has just been ended
+		r.hand.unbegin(d)
+	}
+}
+
+// handle is the task of one run of the handler. It ends when the handler has
+// really returned, not when its future is complete: what follows in its order
+// must not overtake it.
+func (r *run) handle(t *actors.Task, d *delivery) {
+	err := actors.ErrGoexit
+	defer func() {
+		if p := recover(); p != nil {
+			err = &actors.PanicError{Value: p, Stack: debug.Stack()}
+		}
+		r.handled(t, d, err)
+	}()
+	err = r.c.handle(t, *d.m)
+}
+
+// handled decides what becomes of a delivery after a run of its handler.
+func (r *run) handled(t *actors.Task, d *delivery, err error) {
+	next, delay, try := acking, time.Duration(0), d.tried()
+	if err != nil {
+		next, delay = r.failed(t, d, err)
+	}
+	if !r.hand.finish(d, next, err, delay) || next == acking || next == returning {
+		return
+	}
+	args := []any{"message", d.m.ID, "try", try, "error", err}
+	var p *actors.PanicError
+	if errors.As(err, &p) {
+		args = append(args, "stack", string(p.Stack))
+	}
+	if next == burying {
+		r.log.Error("consumer: dead letter", args...)
+		return
+	}
+	r.log.Warn("consumer: a handler failed; the message will be tried again", append(args, "delay", delay)...)
+}
+
+// failed is what to do after a run that has failed of err.
+func (r *run) failed(t *actors.Task, d *delivery, err error) (next state, delay time.Duration) {
+	o := &r.c.opts
+	if cause := context.Cause(t.Context()); cause != nil && !errors.Is(cause, actors.ErrTimeout) {
+		return returning, 0 // it was cut off; that is nobody's failure
+	}
+	if errors.Is(err, ErrPoison) || o.MaxTries > 0 && d.tried() >= o.MaxTries {
+		return burying, 0
+	}
+	delay = o.Retry.wait(d.tried(), rand.Float64())
+	if d.order != "" {
+		return pausing, delay
+	}
+	return retrying, delay
+}
+
+// pause is the wait of a delivery before it is tried again in hand.
+func (r *run) pause(t *actors.Task, d *delivery) error {
+	stopping, err := t.SleepOrStop(d.delay)
+	if err == nil && !stopping {
+		r.hand.again(d)
+	}
+	return err
+}
+
+// offload calls the source outside of the loop, for at most callTimeout.
+// then is called there, too, with the call's error: what an Offload returns
+// is dropped once its task has been ended.
+func (r *run) offload(t *actors.Task, call func(ctx context.Context) error, then func(err error)) error {
+	_, err := actors.Await(t, actors.Offload(t, func(ctx context.Context) (struct{}, error) {
+		ctx, cancel := context.WithTimeout(ctx, callTimeout)
+		defer cancel()
+		err := errors.New("consumer: the source has panicked")
+		defer func() { then(err) }()
+		err = call(ctx)
+		return struct{}{}, nil
+	}))
+	return err
+}
+
+// end gives back what is in hand, and closes the source. It is the OnStop
+// hook: all handlers have returned, or been abandoned.
+func (r *run) end(t *actors.Task) error {
+	r.endPoll()
+	began := time.Now()
+	r.settleRest(t, acking, r.ack)
+	r.settleRest(t, burying, r.bury)
+	given := r.settleRest(t, returning, r.nack) // with those that have no place as dead letters
+	lost := r.hand.close()
+	r.closeSource(t)
+	r.log.Info("consumer: ended", "reason", t.StopReason(), "given back", given, "lost", lost,
+		"took", time.Since(began), "account", r.c.Stats().String())
+	return nil
+}
+
+// closeSource closes the source. If the hook has no time left that goes on
+// without it: what the source holds must not stay open.
+func (r *run) closeSource(t *actors.Task) {
+	var begun atomic.Bool
+	end := func(ctx context.Context) error {
+		if !begun.CompareAndSwap(false, true) {
+			return nil
+		}
+		return r.src.Close(ctx)
+	}
+	if err := r.offload(t, end, func(err error) {
+		if err != nil {
+			worry(r.log, "the source could not be closed", err)
+		}
+	}); err == nil {
+		return
+	}
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+		defer cancel()
+		if err := end(ctx); err != nil {
+			worry(r.log, "the source could not be closed", err)
+		}
+	}()
+}
+
+// settleRest tells the source about what is left in hand of one kind, in one
+// attempt, and returns how many that were.
+func (r *run) settleRest(t *actors.Task, kind state, call func(context.Context, []*delivery) error) int {
+	ds := r.hand.rest(kind)
+	if len(ds) == 0 {
+		return 0
+	}
+	err := r.offload(t, func(ctx context.Context) error { return call(ctx, ds) }, func(err error) {
+		r.hand.settled(ds, err)
+		if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+			worry(r.log, "the source could not be told at the end", err, "messages", len(ds))
+		}
+	})
+	if err != nil {
+		worry(r.log, "the source could not be told in time at the end", err, "messages", len(ds))
+	}
+	return len(ds)
+}

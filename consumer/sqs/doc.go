@@ -1,0 +1,29 @@
+// Package sqs is Amazon SQS, or what speaks its protocol, as a source of
+// [github.com/protoloop/protoloop/consumer].
+//
+//	cfg, err := config.LoadDefaultConfig(ctx)
+//	q, err := sqs.New(awssqs.NewFromConfig(cfg), sqs.Options{URL: url, DeadLetterURL: dead})
+//	c := consumer.New(q.Open, handle, consumer.Options{Pollers: 4})
+//
+// # What it is in SQS
+//
+//   - Message.ID is the message ID. Key is the deduplication ID of a FIFO
+//     queue or the attribute Idempotency-Key, Group the message group ID or the
+//     attribute Message-Group. Attributes are the message attributes of type
+//     String and Number. Deliveries is ApproximateReceiveCount.
+//   - Lease is the visibility timeout that Receive asks for. A queue extends
+//     it up to twelve hours in all.
+//   - A receive returns ten messages at most: for more at a time there is
+//     [consumer.Options].Pollers. Acks, nacks and extensions go in batches of
+//     ten. Delays are whole seconds, rounded up.
+//   - A dead letter is sent to DeadLetterURL, with the reason as attributes,
+//     and then deleted. SQS allows ten attributes: of the message's own, those
+//     that do not fit are left out. Without DeadLetterURL messages stay in the
+//     queue, for its redrive policy, which gives no reason.
+//   - A long poll that ends with its context is an HTTP request that is cut
+//     off. If SQS was about to answer, the messages come back when their
+//     visibility timeout is over.
+//   - A FIFO queue gives no message of a group while one is hidden, so its
+//     order holds among any number of processes. Have it kept in hand as well,
+//     by [consumer.ByGroup]: a batch may hold several of one group.
+package sqs

@@ -1,0 +1,51 @@
+package consumer
+
+import "fmt"
+
+// Stats is a consumer's account of messages, over all incarnations of all its
+// workers. At every moment Received = Acked + Retried + DeadLettered +
+// Returned + Lost + InHand.
+type Stats struct {
+	// Received deliveries.
+	Received int64 `json:"received"`
+	// Acked: handled, and removed from the queue.
+	Acked int64 `json:"acked"`
+	// Retried: the handler failed, and the queue will deliver again.
+	Retried int64 `json:"retried"`
+	// DeadLettered: given up.
+	DeadLettered int64 `json:"dead_lettered"`
+	// Returned to the queue because the worker stopped or restarted: not begun,
+	// or cut off.
+	Returned int64 `json:"returned"`
+	// Lost: the source could not be told what became of the delivery. The
+	// queue delivers again by itself when the lease is over.
+	Lost int64 `json:"lost"`
+	// InHand: received and none of the above yet.
+	InHand int64 `json:"in_hand"`
+
+	// Running handlers, of those in hand.
+	Running int64 `json:"running"`
+	// Failures are runs of the handler that returned an error or panicked;
+	// runs that were cut off by a stop or restart are none.
+	Failures int64 `json:"failures"`
+	// Drained: of Acked, those that were in hand at the stop event and were
+	// finished within the grace.
+	Drained int64 `json:"drained"`
+	// Polls are the calls of Receive that have returned.
+	Polls int64 `json:"polls"`
+	// Trouble is how many calls of the source have failed.
+	Trouble int64 `json:"trouble"`
+	// Incarnations that have opened their source.
+	Incarnations int64 `json:"incarnations"`
+}
+
+// Agree reports whether the sum holds.
+func (s Stats) Agree() bool {
+	return s.Received == s.Acked+s.Retried+s.DeadLettered+s.Returned+s.Lost+s.InHand
+}
+
+// String is the account in one line.
+func (s Stats) String() string {
+	return fmt.Sprintf("received %d = acked %d (drained %d) + retried %d + dead-lettered %d + returned %d + lost %d + in hand %d; failures %d, source trouble %d",
+		s.Received, s.Acked, s.Drained, s.Retried, s.DeadLettered, s.Returned, s.Lost, s.InHand, s.Failures, s.Trouble)
+}

@@ -1,0 +1,245 @@
+package consumer_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/consumer"
+	"github.com/protoloop/protoloop/consumer/memory"
+)
+
+// sleeper is a handler that takes as long as the message's attribute says.
+func sleeper(t *actors.Task, m consumer.Message) error {
+	d, err := time.ParseDuration(m.Attributes["takes"])
+	if err != nil {
+		return consumer.Poison(err)
+	}
+	return t.Sleep(d)
+}
+
+func takes(d string) consumer.Message {
+	return consumer.Message{Attributes: map[string]string{"takes": d}}
+}
+
+// TestStopDrainsAndReturns: on the stop event polling ends at once, handlers
+// that run finish within the grace, and the others' messages go back.
+func TestStopDrainsAndReturns(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		q := memory.New(memory.Options{})
+		q.Send(takes("2s"), takes("3s"), takes("1h"), takes("0s"), takes("0s"))
+		c := consumer.New(q.Open, sleeper, consumer.Options{Concurrency: 3, Prefetch: 2})
+		pid := spawn(t, sys, c, actors.Options{})
+		synctest.Wait()
+		began := time.Now()
+		end := actortest.Go(t, func() (time.Duration, error) {
+			_, err := actors.Stop(sys.Root, pid, 10*time.Second).Wait(t.Context())
+			return time.Since(began), err
+		})
+		synctest.Wait()
+		if s := c.Stats(); s.Returned != 2 || s.Running != 3 { // what had not begun goes back at once
+			t.Errorf("account after the stop event: %v", s)
+		}
+		q.SendBody("too late")
+		pass(20 * time.Second)
+		if took, err := end.Result(); err != nil || took != 10*time.Second {
+			t.Errorf("the stop took %v, %v", took, err)
+		}
+		s := c.Stats()
+		if s.Received != 5 || s.Acked != 2 || s.Drained != 2 || s.Returned != 3 || s.InHand != 0 || !s.Agree() {
+			t.Errorf("account: %v", s)
+		}
+		if q.InFlight() != 0 || q.Len() != 4 || q.Sources() != 0 {
+			t.Errorf("%d in flight of %d, %d sources", q.InFlight(), q.Len(), q.Sources())
+		}
+	})
+}
+
+func TestStopEndsTheLongPollAtOnce(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		q := memory.New(memory.Options{})
+		c := consumer.New(q.Open, sleeper, consumer.Options{Pollers: 3})
+		pid := spawn(t, sys, c, actors.Options{})
+		synctest.Wait()
+		began := time.Now()
+		stop(t, sys, pid, c, q, time.Minute)
+		if d := time.Since(began); d != 0 {
+			t.Errorf("an idle consumer took %v to stop", d)
+		}
+	})
+}
+
+// TestStopWithMessagesOnTheirWay: a source that returns messages although its
+// context has ended, as one must that has taken them from the queue.
+func TestStopWithMessagesOnTheirWay(t *testing.T) {
+	for name, grace := range map[string]time.Duration{"graceful": time.Minute, "at once": -1} {
+		t.Run(name, func(t *testing.T) {
+			actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+				q := memory.New(memory.Options{})
+				c := consumer.New(func(ctx context.Context) (consumer.Source, error) {
+					s, err := q.Open(ctx)
+					return stubborn{s}, err
+				}, sleeper, consumer.Options{})
+				pid := spawn(t, sys, c, actors.Options{})
+				synctest.Wait()
+				end := actortest.Go(t, func() (any, error) { return actors.Stop(sys.Root, pid, grace).Wait(t.Context()) })
+				if !end.Blocked() {
+					t.Error("the stop did not wait for the source")
+				}
+				q.Send(takes("0s"))
+				pass(time.Minute)
+				if _, err := end.Result(); err != nil {
+					t.Error(err)
+				}
+				if s := c.Stats(); s.Received != 1 || s.Returned != 1 || !s.Agree() || q.InFlight() != 0 {
+					t.Errorf("account: %v, %d in flight", s, q.InFlight())
+				}
+			})
+		})
+	}
+}
+
+// stubborn is a source whose Receive does not look at its context before it
+// has messages.
+type stubborn struct{ consumer.Source }
+
+func (s stubborn) Receive(_ context.Context, most int) ([]*consumer.Message, error) {
+	return s.Source.Receive(context.Background(), most)
+}
+
+// TestHardStopReturnsAll: a kill gives everything back.
+func TestHardStopReturnsAll(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		q := memory.New(memory.Options{})
+		q.Send(takes("1h"), takes("1h"), takes("0s"))
+		c := consumer.New(q.Open, sleeper, consumer.Options{Concurrency: 2, Prefetch: 1})
+		pid := spawn(t, sys, c, actors.Options{})
+		synctest.Wait()
+		s := stop(t, sys, pid, c, q, -1)
+		if s.Returned != 3 || s.Failures != 0 || q.InFlight() != 0 {
+			t.Errorf("account: %v, %d in flight", s, q.InFlight())
+		}
+	})
+}
+
+// TestAbandonedHandler: one that blocks its turn and never returns is given
+// up; its message goes back, and what it says later is not heard.
+func TestAbandonedHandler(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		q := memory.New(memory.Options{Lease: time.Hour})
+		q.SendBody("stuck")
+		free := make(chan struct{})
+		c := consumer.New(q.Open, func(*actors.Task, consumer.Message) error { <-free; return nil }, consumer.Options{})
+		pid := spawn(t, sys, c, actors.Options{StopGrace: time.Second, BlockedTurn: -1})
+		synctest.Wait()
+		if n := actortest.Stop(t, sys.Root, pid, time.Second); n.Pending != 0 {
+			t.Error(n)
+		}
+		s := c.Stats()
+		if s.Returned != 1 || s.Acked != 0 || s.Running != 1 || q.InFlight() != 0 || q.Sources() != 0 {
+			t.Errorf("account: %v, running %d, %d in flight", s, s.Running, q.InFlight())
+		}
+		close(free)
+		synctest.Wait()
+		if s := c.Stats(); s.Returned != 1 || s.Acked != 0 || s.Running != 0 || !s.Agree() {
+			t.Errorf("account: %v, running %d", s, s.Running)
+		}
+	})
+}
+
+// TestPendingAcksAreToldAtTheEnd: what is handled and not acked yet at a hard
+// stop is acked then, and not handled again.
+func TestPendingAcksAreToldAtTheEnd(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		down := true
+		q := memory.New(memory.Options{Fault: func(_ context.Context, call memory.Call, _ []string) error {
+			if call == memory.Ack && down {
+				return errors.New("no acks now")
+			}
+			return nil
+		}})
+		q.Send(takes("0s"), takes("0s"))
+		c := consumer.New(q.Open, sleeper, consumer.Options{Trouble: consumer.Backoff{Initial: time.Minute}})
+		pid := spawn(t, sys, c, actors.Options{})
+		synctest.Wait()
+		down = false
+		if s := stop(t, sys, pid, c, q, -1); s.Acked != 2 || s.Lost != 0 || q.Len() != 0 {
+			t.Errorf("account: %v, %d left", s, q.Len())
+		}
+	})
+}
+
+// TestSourceThatCannotBeTold: nothing is counted as told that was not.
+func TestSourceThatCannotBeTold(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		q := memory.New(memory.Options{Lease: time.Minute, Fault: func(_ context.Context, call memory.Call, _ []string) error {
+			if call == memory.Ack || call == memory.Nack {
+				return errors.New("down")
+			}
+			return nil
+		}})
+		q.Send(takes("0s"), takes("1h"))
+		c := consumer.New(q.Open, sleeper, consumer.Options{})
+		pid := spawn(t, sys, c, actors.Options{})
+		pass(time.Second)
+		if s := stop(t, sys, pid, c, q, time.Second); s.Lost != 2 || s.Acked+s.Returned != 0 || q.InFlight() != 2 {
+			t.Errorf("account: %v", s)
+		}
+		pass(time.Minute)
+		if q.InFlight() != 0 { // the leases are over
+			t.Error("messages did not come back")
+		}
+	})
+}
+
+func TestStopWhileItOpens(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		q := memory.New(memory.Options{})
+		c := consumer.New(func(ctx context.Context) (consumer.Source, error) {
+			time.Sleep(3 * time.Second) // without a look at ctx
+			return q.Open(context.Background())
+		}, sleeper, consumer.Options{})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := actors.Spawn(ctx, sys.Root, "consumer", c.Setup, actors.Options{}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("spawned: %v", err)
+		}
+		pass(10 * time.Second)
+		if n := q.Sources(); n != 0 {
+			t.Errorf("%d sources are open", n)
+		}
+	})
+}
+
+func TestStartAndStopAtAnyTime(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		q := memory.New(memory.Options{})
+		q.Send(takes("1ms"), takes("1h"), takes("0s"), takes("1s"), takes("x"))
+		c := consumer.New(q.Open, sleeper, consumer.Options{Concurrency: 2, MaxTries: -1, Pollers: 2})
+		var n atomic.Int64
+		actortest.Stress(t, func() func() {
+			pid, err := actors.Spawn(context.Background(), sys.Root, fmt.Sprint("consumer-", n.Add(1)), c.Setup, actors.Options{})
+			if err != nil {
+				t.Error(err)
+				return func() {}
+			}
+			return func() {
+				if _, err := actors.Stop(sys.Root, pid, time.Millisecond).Wait(context.Background()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		synctest.Wait()
+		if s := c.Stats(); !s.Agree() || s.InHand != 0 || s.Running != 0 || s.Lost != 0 || q.Sources() != 0 || q.InFlight() != 0 {
+			t.Errorf("account: %v, %d sources, %d in flight", s, q.Sources(), q.InFlight())
+		}
+	})
+}

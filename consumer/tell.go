@@ -1,0 +1,134 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/protoloop/protoloop/actors"
+)
+
+// tell tells the source what became of messages, as settler i. While one call
+// is under way the next batch gathers, so a slow source has large ones.
+func (r *run) tell(t *actors.Task, i int) error {
+	call := [settlers]func(context.Context, []*delivery) error{acks: r.ack, nacks: r.nack, burials: r.bury}[i]
+	failures := 0
+	told := false // that there is no place for dead letters
+	for {
+		ds, change := r.hand.batch(i)
+		if change != nil {
+			if _, err := actors.Await(t, change); err != nil {
+				return err
+			}
+			continue
+		}
+		if ds == nil {
+			return nil
+		}
+		var failed error
+		var out outcome
+		err := r.offload(t, func(ctx context.Context) error { return call(ctx, ds) }, func(err error) {
+			failed, out = err, r.hand.settled(ds, err)
+		})
+		if err != nil {
+			return err
+		}
+		for _, d := range out.lost {
+			r.log.Warn("consumer: a delivery is lost; the queue will deliver again",
+				"message", d.m.ID, "was to be", d.state.String(), "error", failed)
+		}
+		if out.unplaced > 0 && !told {
+			told = true
+			r.log.Error("consumer: the source has no place for dead letters; they stay in the queue, at the longest delay")
+		}
+		if out.again == 0 {
+			failures = 0
+			continue
+		}
+		if errors.Is(failed, ErrClosed) && !t.StopRequested() {
+			return fmt.Errorf("consumer: tell the source: %w", failed)
+		}
+		if failures++; out.again < len(ds) {
+			failures = 1 // the next ones need not wait for these
+		}
+		delay := r.c.opts.Trouble.wait(failures, rand.Float64())
+		worry(r.log, "the source could not be told; it will be again", failed, "messages", out.again, "delay", delay)
+		if err := t.Sleep(delay); err != nil {
+			return err
+		}
+	}
+}
+
+func messages(ds []*delivery) []*Message {
+	ms := make([]*Message, len(ds))
+	for i, d := range ds {
+		ms[i] = d.m
+	}
+	return ms
+}
+
+func (r *run) ack(ctx context.Context, ds []*delivery) error {
+	return r.src.Ack(ctx, messages(ds))
+}
+
+func (r *run) nack(ctx context.Context, ds []*delivery) error {
+	ns := make([]Nack, len(ds))
+	for i, d := range ds {
+		ns[i] = Nack{d.m, d.delay}
+	}
+	return r.src.Nack(ctx, ns)
+}
+
+func (r *run) bury(ctx context.Context, ds []*delivery) error {
+	src, ok := r.src.(DeadLetterer)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	dead := make([]Dead, len(ds))
+	for i, d := range ds {
+		dead[i] = Dead{d.m, d.err, d.tried()}
+	}
+	return src.DeadLetter(ctx, dead)
+}
+
+// extend extends the leases of what is in hand.
+func (r *run) extend(t *actors.Task) error {
+	for {
+		ds, at, change, none := r.hand.due(time.Now())
+		switch {
+		case none:
+			return nil
+		case len(ds) > 0:
+			err := r.offload(t, func(ctx context.Context) error { return r.src.Extend(ctx, messages(ds)) }, func(err error) {
+				if err != nil {
+					worry(r.log, "leases could not be extended", err, "messages", len(ds))
+				}
+				r.hand.extended(ds, time.Now(), err)
+			})
+			if err != nil {
+				return err
+			}
+		default:
+			if err := untilOr(t, at, change); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// untilOr waits until at, if that is not zero, or for change, which comes
+// first.
+func untilOr(t *actors.Task, at time.Time, change *actors.Future[struct{}]) error {
+	if at.IsZero() {
+		_, err := actors.Await(t, change)
+		return err
+	}
+	p := actors.NewPromise[struct{}]()
+	change.OnDone(func(struct{}, error) { p.Resolve(struct{}{}) })
+	timer := time.AfterFunc(max(time.Until(at), 1), func() { p.Resolve(struct{}{}) })
+	defer timer.Stop()
+	_, err := actors.Await(t, p.Future())
+	return err
+}

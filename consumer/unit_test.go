@@ -1,0 +1,152 @@
+package consumer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/protoloop/protoloop/actors"
+)
+
+func TestBackoff(t *testing.T) {
+	b := Backoff{Initial: time.Second, Max: 10 * time.Second, Jitter: 0.5}.resolved("Retry", time.Minute, time.Hour)
+	for n, want := range []time.Duration{1: time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 10 * time.Second} {
+		if n == 0 {
+			continue
+		}
+		if got := b.wait(n, 0); got != want {
+			t.Errorf("wait %d without its random part: %v, want %v", n, got, want)
+		}
+		if got := b.wait(n, 1); got != want/2 {
+			t.Errorf("wait %d with all of it: %v, want %v", n, got, want/2)
+		}
+	}
+	if got := b.wait(1<<30, 0); got != 10*time.Second {
+		t.Errorf("a late wait: %v", got)
+	}
+	if got := (Backoff{Initial: time.Hour}).resolved("Retry", time.Second, time.Minute); got.Max != time.Hour || got.Factor != 2 || got.Jitter != 0.5 {
+		t.Errorf("defaults: %+v", got)
+	}
+}
+
+func TestMisusePanics(t *testing.T) {
+	open := Open(func(context.Context) (Source, error) { return nil, nil })
+	handle := Handler(func(*actors.Task, Message) error { return nil })
+	for what, f := range map[string]func(){
+		"New called with a nil Open":    func() { New(nil, handle, Options{}) },
+		"New called with a nil Handler": func() { New(open, nil, Options{}) },
+		"JSON called with a nil":        func() { JSON[int](nil) },
+		"Options.Concurrency is neg":    func() { New(open, handle, Options{Concurrency: -1}) },
+		"Options.Prefetch is negative":  func() { New(open, handle, Options{Prefetch: -1}) },
+		"Options.Pollers is negative":   func() { New(open, handle, Options{Pollers: -1}) },
+		"Options.Timeout is negative":   func() { New(open, handle, Options{Timeout: -1}) },
+		"Options.Retry is no backoff":   func() { New(open, handle, Options{Retry: Backoff{Factor: 0.5}}) },
+		"Options.Trouble is no backoff": func() { New(open, handle, Options{Trouble: Backoff{Jitter: 2}}) },
+	} {
+		func() {
+			defer func() {
+				if p := fmt.Sprint(recover()); !strings.HasPrefix(p, "consumer: "+what) {
+					t.Errorf("panic: %s, want: %s", p, what)
+				}
+			}()
+			f()
+		}()
+	}
+}
+
+func TestBatchError(t *testing.T) {
+	var b BatchError
+	if b.Err() != nil {
+		t.Error("an empty one is an error")
+	}
+	b.Fail(3, ErrGone)
+	b.Fail(1, errors.New("busy"))
+	err := b.Err()
+	if !errors.Is(err, ErrGone) || errorOf(err, 2) != nil || errorOf(err, 3) != ErrGone || errorOf(ErrClosed, 2) != ErrClosed {
+		t.Errorf("%v", err)
+	}
+	if want := "consumer: 2 messages of a batch have failed, the first: busy"; err.Error() != want {
+		t.Errorf("%q, want %q", err, want)
+	}
+}
+
+func TestPoison(t *testing.T) {
+	if Poison(nil) != nil {
+		t.Error("Poison of nil is an error")
+	}
+	why := errors.New("why")
+	err := fmt.Errorf("more: %w", Poison(why))
+	if !errors.Is(err, ErrPoison) || !errors.Is(err, why) || err.Error() != "more: why" {
+		t.Errorf("%v", err)
+	}
+}
+
+type fuzzItem struct {
+	ID    string            `json:"id"`
+	Count int               `json:"count"`
+	Tags  []string          `json:"tags"`
+	More  map[string]any    `json:"more"`
+	Deep  *fuzzItem         `json:"deep"`
+	Attr  map[string]string `json:"attr"`
+}
+
+// FuzzJSON: a body is either poison, with a reason that fits an attribute, or
+// is handed on as what json.Unmarshal makes of it.
+func FuzzJSON(f *testing.F) {
+	for _, s := range []string{`{}`, `{"id":"a","count":1}`, `{"id":1}`, `{`, ``, `null`, `[]`, `{"deep":{"deep":{}}}`, "\xff", `{"id":"\ud800"}`, `{} {}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var got *fuzzItem
+		h := JSON(func(_ *actors.Task, v fuzzItem, _ Message) error { got = &v; return nil })
+		err := h(nil, Message{ID: "x", Body: body})
+		var want fuzzItem
+		bad := json.Unmarshal(body, &want)
+		switch {
+		case (err == nil) != (bad == nil):
+			t.Fatalf("handler: %v, decoder: %v", err, bad)
+		case err == nil && !reflect.DeepEqual(*got, want):
+			t.Fatalf("handed on %+v, want %+v", *got, want)
+		case err != nil && (got != nil || !errors.Is(err, ErrPoison)):
+			t.Fatalf("%v", err)
+		case err != nil:
+			attrs := DeadAttributes(Dead{Message: &Message{ID: "x"}, Reason: err, Tries: 1})
+			checkPrintable(t, attrs[AttrReason], maxReason)
+		}
+	})
+}
+
+// FuzzPrintable: what comes out is short, valid and printable, and what was
+// so stays as it is.
+func FuzzPrintable(f *testing.F) {
+	f.Add("a\nb", 2)
+	f.Add("\xff€", 3)
+	f.Add("€€", 4)
+	f.Add("", -1)
+	f.Fuzz(func(t *testing.T, s string, most int) {
+		got := Printable(s, most)
+		checkPrintable(t, got, max(most, 0))
+		if again := Printable(got, most); again != got {
+			t.Fatalf("%q becomes %q when done twice", got, again)
+		}
+	})
+}
+
+func checkPrintable(t *testing.T, s string, most int) {
+	t.Helper()
+	if len(s) > most || !utf8.ValidString(s) {
+		t.Fatalf("%d bytes, at most %d: %q", len(s), most, s)
+	}
+	for _, r := range s {
+		if !unicode.IsPrint(r) {
+			t.Fatalf("%q in %q", r, s)
+		}
+	}
+}
