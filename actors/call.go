@@ -43,7 +43,7 @@ func newSubmission[T any](fn func(t *Task) (T, error), scoped bool) *submission[
 			scope scope
 		}{}
 		u = &x.submission
-		u.ext.Store(&x.scope)
+		u.bring(&x.scope)
 	} else {
 		u = &submission[T]{}
 	}
@@ -90,7 +90,7 @@ func (u *submission[T]) submit(mb *mailbox, from *Task, opts []CallOption) {
 		}
 		return
 	}
-	u.first(isPosted)
+	u.mark(isPosted)
 	if u.bind(from, opts, 0) {
 		mb.offerBounded(&u.Task)
 	}
@@ -137,7 +137,7 @@ func newRequest[Resp any](msg any, scoped bool) *request[Resp] {
 			scope scope
 		}{}
 		u = &x.request
-		u.ext.Store(&x.scope)
+		u.bring(&x.scope)
 	} else {
 		u = &request[Resp]{}
 	}
@@ -150,7 +150,7 @@ func newCarried[Resp any](msg any) (*request[Resp], *carried) {
 		request[Resp]
 		carried
 	}{}
-	x.ext.Store(&x.scope)
+	x.bring(&x.scope)
 	x.request.init(msg)
 	return &x.request, &x.carried
 }
@@ -182,7 +182,7 @@ func requestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, what
 	if mb != nil && msg != nil && !forMailbox(msg) && plainSender(s, from) {
 		u := newRequest[Resp](msg, len(opts) > 0)
 		u.attach(mb)
-		u.first(isPosted)
+		u.mark(isPosted)
 		switch {
 		case !u.bind(from, opts, 0):
 		case len(opts) == 0:

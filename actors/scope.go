@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 )
 
 // scope is what tasks with a budget, and few others, need.
@@ -67,6 +68,12 @@ func (s *scope) set() *rare {
 		s.rare.CompareAndSwap(nil, new(rare))
 	}
 	return s.rare.Load()
+}
+
+// bring gives a task that nobody else knows yet its scope. A plain store: the
+// atomic one is a locked exchange, 20 ns of a request with a Timeout.
+func (t *Task) bring(s *scope) {
+	*(**scope)(unsafe.Pointer(&t.ext)) = s
 }
 
 func (t *Task) scope() *scope {

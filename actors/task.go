@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -59,6 +60,9 @@ const (
 
 // first reports whether this is the first call for what.
 func (t *Task) first(what uint32) bool { return t.once.Or(what)&what == 0 }
+
+// mark is first for a task that nobody else knows yet: a plain store, see bring.
+func (t *Task) mark(what uint32) { *(*uint32)(unsafe.Pointer(&t.once)) |= what }
 
 // attached is what all tasks of a worker share: its mailbox, and the context
 // that user code sees. It is embedded under another name than Context, which
