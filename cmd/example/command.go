@@ -24,8 +24,14 @@ type command interface {
 // validated is a command whose flags may be in each other's way.
 type validated interface{ check() error }
 
+// configurable is a command whose flags can be set from the environment. The
+// command line comes after it.
+type configurable interface {
+	environment(flags *flag.FlagSet) error
+}
+
 // commands lists all subcommands; the first is what runs when none is named.
-func commands() []command { return []command{&eager{}, &poller{}} }
+func commands() []command { return []command{&serve{}, &eager{}, &poller{}} }
 
 // parse returns the command that args ask for, with its flags set. The error
 // is flag.ErrHelp if they ask for help.
@@ -41,6 +47,11 @@ func parse(args []string) (command, error) {
 	flags := flag.NewFlagSet(cmd.name(), flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // run prints the error, usage the help
 	cmd.declare(flags)
+	if c, ok := cmd.(configurable); ok {
+		if err := c.environment(flags); err != nil && !asksForHelp(args) {
+			return nil, err
+		}
+	}
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
@@ -56,6 +67,17 @@ func parse(args []string) (command, error) {
 		return nil, fmt.Errorf("command %q must come first, before any flag", extra)
 	}
 	return nil, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+}
+
+// asksForHelp reports whether args do: help is given whatever the environment.
+func asksForHelp(args []string) bool {
+	for _, a := range args {
+		switch a {
+		case "-h", "-help", "--h", "--help":
+			return true
+		}
+	}
+	return false
 }
 
 func find(all []command, name string) command {
@@ -86,8 +108,8 @@ func usage(w io.Writer) {
 	}
 	fmt.Fprint(w, `
 Ctrl-C stops it at any moment.
-Exit codes: 0 done, 1 failed, 2 wrong usage; for eager 130 stopped by Ctrl-C (SIGINT), 143 by SIGTERM; poller is
-done when it was stopped and has left nothing behind.
+Exit codes: 0 done, 1 failed, 2 wrong usage; for eager 130 stopped by Ctrl-C (SIGINT), 143 by SIGTERM; serve
+and poller are done when they were stopped and have left nothing behind.
 `)
 }
 

@@ -29,7 +29,7 @@ func TestInterrupt(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			p := newProcess(t, "-requests", many)
+			p := newProcess(t, "eager", "-requests", many)
 			if err := p.Start(); err != nil {
 				t.Fatal(err)
 			}
@@ -61,7 +61,7 @@ func TestInterrupt(t *testing.T) {
 // line covers.
 func TestInterruptOnTerminal(t *testing.T) {
 	t.Parallel()
-	p := onTerminal(t)
+	p := onTerminal(t, "eager")
 	keys, err := p.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

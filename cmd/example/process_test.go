@@ -57,8 +57,13 @@ type process struct {
 }
 
 func newProcess(t *testing.T, args ...string) *process {
-	// The deadline is for a program that hangs: with SIGQUIT it says where.
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	return newLongProcess(t, 90*time.Second, args...)
+}
+
+// newLongProcess is for one that may run for that long. The deadline is for a
+// program that hangs: with SIGQUIT it says where.
+func newLongProcess(t *testing.T, most time.Duration, args ...string) *process {
+	ctx, cancel := context.WithTimeout(t.Context(), most)
 	t.Cleanup(cancel)
 	p := &process{Cmd: exec.CommandContext(ctx, binary, args...), ctx: ctx}
 	p.Cancel = func() error { return p.Process.Signal(syscall.SIGQUIT) }
@@ -114,14 +119,14 @@ func TestUsage(t *testing.T) {
 		{"-h", 0, ""},
 		{"eager --help", 0, ""},
 		{"-nope", 2, "flag provided but not defined: -nope"},
-		{"-requests many", 2, `invalid value "many" for flag -requests: not a whole number`},
-		{"-requests 0", 2, `invalid value "0" for flag -requests: must be from 1 to 5000000`},
-		{"-requests 99999999999999999999", 2, "must be from 1 to 5000000"},
+		{"eager -requests many", 2, `invalid value "many" for flag -requests: not a whole number`},
+		{"eager -requests 0", 2, `invalid value "0" for flag -requests: must be from 1 to 5000000`},
+		{"eager -requests 99999999999999999999", 2, "must be from 1 to 5000000"},
 		{"eager -workers -1", 2, "must be from 1 to 10000"},
-		{"-workers", 2, "flag needs an argument: -workers"},
+		{"eager -workers", 2, "flag needs an argument: -workers"},
 		{"lazy", 2, `unknown command "lazy"`},
 		{"eager now", 2, `unexpected argument "now"`},
-		{"-requests 9 eager", 2, `command "eager" must come first`},
+		{"-grace 9s eager", 2, `command "eager" must come first`},
 	} {
 		t.Run(tt.args, func(t *testing.T) {
 			p := newProcess(t, strings.Fields(tt.args)...)
@@ -133,7 +138,7 @@ func TestUsage(t *testing.T) {
 			}
 			stdout, stderr := p.out.String(), p.err.String()
 			if tt.code == 0 {
-				for _, want := range []string{"eager", "-requests", "-workers", "default 100000", "default 8"} {
+				for _, want := range []string{"serve (runs when", "-addr", "PROTOLOOP_ADDR", "eager", "-requests", "-workers", "default 100000", "default 8"} {
 					if !strings.Contains(stdout, want) {
 						t.Errorf("the help lacks %q:\n%s", want, stdout)
 					}
@@ -157,7 +162,7 @@ func TestUsage(t *testing.T) {
 // time, and nothing in it that only a terminal understands.
 func TestRealTime(t *testing.T) {
 	t.Parallel()
-	p := newProcess(t, "-requests", "1000", "-workers", "3")
+	p := newProcess(t, "eager", "-requests", "1000", "-workers", "3")
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +198,7 @@ func TestRealTime(t *testing.T) {
 // TestTerminal is about the progress bar.
 func TestTerminal(t *testing.T) {
 	t.Parallel()
-	p := onTerminal(t, "-requests", "2000")
+	p := onTerminal(t, "eager", "-requests", "2000")
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Installs what the tests of cmd/example need beside Go: Chromium, and Debian's python3-socketio with what its client
+# needs. Without the right to install packages they have to be there.
+set -euo pipefail
+
+missing=()
+command -v chromium >/dev/null || missing+=(chromium)
+/usr/bin/python3 -c 'import socketio, aiohttp' 2>/dev/null || missing+=(python3-socketio python3-engineio python3-aiohttp)
+/usr/bin/python3 -c 'import requests' 2>/dev/null || missing+=(python3-requests)
+/usr/bin/python3 -c 'import websocket' 2>/dev/null || missing+=(python3-websocket)
+if ((${#missing[@]} == 0)); then
+	exit 0
+fi
+apt=(apt-get)
+if [ "$(id -u)" -ne 0 ]; then
+	apt=(sudo apt-get)
+fi
+"${apt[@]}" update
+"${apt[@]}" install -y --no-install-recommends "${missing[@]}"

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+)
+
+// screenshotsVariable is a folder for pictures of the page.
+const screenshotsVariable = "PROTOLOOP_TEST_SCREENSHOTS"
+
+// TestBrowser has two pages open: what one does the other shows, and both come
+// back by themselves when the server was stopped or killed.
+func TestBrowser(t *testing.T) {
+	t.Parallel()
+	browser := newBrowser(t)
+	r := newService(t)
+	r.start()
+	one, two := browser.open(t, r.addr), browser.open(t, r.addr)
+
+	one.add(t, "Tea from Assam")
+	two.shows(t, "Tea from Assam")
+	two.add(t, "Bread <b>with</b> seeds & salt")
+	one.shows(t, "Bread <b>with</b> seeds & salt", "Tea from Assam")
+	one.add(t, "Pears, four or five")
+	two.shows(t, "Pears, four or five", "Bread <b>with</b> seeds & salt", "Tea from Assam")
+	two.remove(t, "Tea from Assam")
+	one.shows(t, "Pears, four or five", "Bread <b>with</b> seeds & salt")
+
+	r.stop()
+	one.state(t, "waiting")
+	one.add(t, "Typed while the server was away") // it waits in the page
+	two.state(t, "waiting")
+	r.start()
+	for _, p := range []*tab{one, two} {
+		p.state(t, "connected")
+		p.shows(t, "Typed while the server was away", "Pears, four or five", "Bread <b>with</b> seeds & salt")
+	}
+	r.kill()
+	two.state(t, "waiting")
+	r.start()
+	c, err := dial(t.Context(), r.addr, nil) // perhaps before the pages are back
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.call(t.Context(), "add", map[string]string{"text": "Added by another client"}, &struct{}{}); err != nil {
+		t.Error(err)
+	}
+	c.close()
+	for _, p := range []*tab{one, two} {
+		p.state(t, "connected")
+		p.shows(t, "Added by another client", "Typed while the server was away", "Pears, four or five", "Bread <b>with</b> seeds & salt")
+	}
+	one.byKeyboard(t)
+	two.shows(t, "By keyboard", "Typed while the server was away", "Pears, four or five", "Bread <b>with</b> seeds & salt")
+	one.wrong(t)
+	for _, p := range []*tab{one, two} {
+		if got := p.eval(t, "window.problems.join('; ')"); got != "" {
+			t.Errorf("the page has thrown: %s", got)
+		}
+	}
+	if dir := os.Getenv(screenshotsVariable); dir != "" {
+		one.pictures(t, dir)
+	}
+	r.stop()
+}
+
+// browser is a headless Chromium.
+type browser struct{ ctx context.Context }
+
+func newBrowser(t *testing.T) browser {
+	path := chromium(t)
+	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
+		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("no-proxy-server", true))
+	alloc, endAlloc := chromedp.NewExecAllocator(context.Background(), options...) // t.Context ends before the clean-up
+	t.Cleanup(endAlloc)
+	ctx, _ := chromedp.NewContext(alloc)
+	t.Cleanup(func() {
+		if err := chromedp.Cancel(ctx); err != nil {
+			t.Logf("end the browser: %v", err)
+		}
+	})
+	if err := chromedp.Do(ctx); err != nil { // starts it
+		t.Fatal(err)
+	}
+	return browser{ctx}
+}
+
+// tab is a page in it.
+type tab struct {
+	ctx  context.Context
+	addr string
+}
+
+func (b browser) open(t *testing.T, addr string) *tab {
+	t.Helper()
+	ctx, end := chromedp.NewContext(b.ctx)
+	t.Cleanup(end)
+	if err := chromedp.Do(ctx); err != nil { // the tab lives as long as the context of its first call
+		t.Fatal(err)
+	}
+	p := &tab{ctx, addr}
+	p.do(t, chromedp.EmulateViewport(800, 700), chromedp.Navigate("http://"+addr))
+	p.eval(t, `window.problems = []; addEventListener("error", (e) => problems.push(e.message));
+		addEventListener("securitypolicyviolation", (e) => problems.push(e.violatedDirective)); ""`)
+	p.state(t, "connected")
+	return p
+}
+
+func (p *tab) do(t *testing.T, steps ...chromedp.Action[chromedp.Void]) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, 30*time.Second)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		t.Fatalf("%v; the page has %s", err, p.text())
+	}
+}
+
+func (p *tab) eval(t *testing.T, expression string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, 30*time.Second)
+	defer cancel()
+	s, err := chromedp.Run(ctx, chromedp.Evaluate[string](expression))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// until waits until an expression is true.
+func (p *tab) until(t *testing.T, expression string) {
+	t.Helper()
+	p.do(t, chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingInterval(20*time.Millisecond), chromedp.WithPollingTimeout(25*time.Second)))
+}
+
+// text is all that the page shows, and where the focus is.
+func (p *tab) text() string {
+	ctx, cancel := context.WithTimeout(p.ctx, 5*time.Second)
+	defer cancel()
+	s, _ := chromedp.Run(ctx, chromedp.Evaluate[string](`document.body.innerText + " input: " + document.getElementById("text").value + " focus: " + document.activeElement.outerHTML.slice(0, 200)`))
+	return fmt.Sprintf("%q", s)
+}
+
+func (p *tab) state(t *testing.T, want string) {
+	t.Helper()
+	p.until(t, fmt.Sprintf("document.getElementById('state').dataset.state === %q", want))
+}
+
+// shows waits until the list is exactly that, all of it confirmed.
+func (p *tab) shows(t *testing.T, texts ...string) {
+	t.Helper()
+	want, err := json.Marshal(texts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.until(t, fmt.Sprintf(`JSON.stringify([...document.querySelectorAll("#list li:not(.waiting) span")].map((s) => s.textContent)) === JSON.stringify(%s)
+		&& !document.querySelector("li.waiting") && document.getElementById("total").textContent === "(%d)"`, want, len(texts)))
+}
+
+func (p *tab) add(t *testing.T, text string) {
+	t.Helper()
+	p.do(t, chromedp.SendKeys(chromedp.CSS("#text"), text), chromedp.Click(chromedp.CSS("#add button")))
+}
+
+func (p *tab) remove(t *testing.T, text string) {
+	t.Helper()
+	p.do(t, chromedp.Click(chromedp.CSS(fmt.Sprintf(`button[aria-label=%q]`, "Remove "+text))))
+}
+
+// byKeyboard adds with Enter, goes to the second item with Tab and removes it;
+// the focus stays in the list.
+func (p *tab) byKeyboard(t *testing.T) {
+	t.Helper()
+	p.do(t, chromedp.Focus(chromedp.CSS("#text")), chromedp.KeyEvent("By keyboard\r"))
+	p.shows(t, "By keyboard", "Added by another client", "Typed while the server was away", "Pears, four or five", "Bread <b>with</b> seeds & salt")
+	p.do(t, chromedp.KeyEvent("\t\t\t")) // the add button, two remove buttons
+	if got := p.eval(t, "document.activeElement.getAttribute('aria-label')"); got != "Remove Added by another client" {
+		t.Fatalf("the focus is on %q", got)
+	}
+	p.do(t, chromedp.KeyEvent("\r"))
+	p.until(t, "document.activeElement.getAttribute('aria-label') === 'Remove Typed while the server was away'")
+}
+
+// wrong adds what the server refuses: the page says why, and keeps the text.
+func (p *tab) wrong(t *testing.T) {
+	t.Helper()
+	p.eval(t, "document.getElementById('text').value = 'a\\u0085b'")
+	p.do(t, chromedp.Click(chromedp.CSS("#add button")))
+	p.until(t, "!document.getElementById('problem').hidden && document.getElementById('problem').textContent.includes('cannot be shown')")
+	if got := p.eval(t, "document.getElementById('text').value"); got != "a\u0085b" {
+		t.Errorf("the text is now %q", got)
+	}
+}
+
+// pictures takes the page on a phone and a desk, in both color schemes.
+func (p *tab) pictures(t *testing.T, dir string) {
+	t.Helper()
+	p.do(t, chromedp.Navigate("http://"+p.addr))
+	p.state(t, "connected")
+	p.until(t, "document.querySelectorAll('#list li').length > 0")
+	for name, size := range map[string][2]int64{"phone": {390, 700}, "desktop": {900, 600}} {
+		for _, scheme := range []string{"light", "dark"} {
+			media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}
+			if _, err := chromedp.Call(p.ctx, emulation.SetEmulatedMedia, media); err != nil {
+				t.Fatal(err)
+			}
+			p.do(t, chromedp.EmulateViewport(size[0], size[1], chromedp.EmulateScale(2)))
+			png, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
+			if err == nil {
+				err = os.WriteFile(filepath.Join(dir, name+"-"+scheme+".png"), png, 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}

@@ -1,0 +1,143 @@
+package service
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+)
+
+// Embedded as Config.Queue or Config.Store is the NATS server within the
+// process.
+const Embedded = "embedded"
+
+// Config is what can be set from outside. Use [Defaults] as a start.
+type Config struct {
+	// Addr is the host and port that HTTP is served on.
+	Addr string
+	// Queue is where items come from: Embedded, or the URL of a queue.
+	Queue string
+	// Store is the server that keeps the list: Embedded or nats://host:port.
+	// Empty: that of the queue if it is NATS, and else Embedded. Processes that
+	// share a store show one list.
+	Store string
+	// DeadLetters is the URL of the SQS queue that items go to which failed for
+	// good. Empty: they stay in the queue, for its redrive policy. Other queues
+	// have a place of their own.
+	DeadLetters string
+	// Data is the folder of the embedded server's files.
+	Data string
+	// Grace is what the consumer has on a stop to finish what it has in hand.
+	Grace time.Duration
+	// Lease is for how long the queue hides an item from others while it is
+	// handled; after a crash it is delivered again when that is over.
+	Lease time.Duration
+	// Tries is how often an item is delivered before it is a dead letter.
+	Tries int
+	// Concurrency is how many items are handled at a time.
+	Concurrency int
+	// MaxItems is how long the list may get before adds are refused.
+	MaxItems int
+	// Sync has each write reach the disk before it is confirmed.
+	Sync bool
+}
+
+// Defaults returns the configuration that needs nothing from outside.
+func Defaults() Config {
+	return Config{
+		Addr: "127.0.0.1:8080", Queue: Embedded, Data: defaultData(),
+		Grace: 10 * time.Second, Lease: 30 * time.Second, Tries: 10, Concurrency: 64, MaxItems: 100_000,
+	}
+}
+
+// defaultData is a folder for what a program has to find again when it is
+// started next. A cache folder may be emptied by anybody, at any time.
+func defaultData() string {
+	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "protoloop")
+	}
+	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
+		if dir, err := os.UserConfigDir(); err == nil {
+			return filepath.Join(dir, "protoloop")
+		}
+	} else if home, err := os.UserHomeDir(); err == nil {
+		return filepath.Join(home, ".local", "state", "protoloop")
+	}
+	return "data"
+}
+
+// Validate reports all mistakes at once. The names in it are those of the
+// flags.
+func (c Config) Validate() error {
+	var errs []error
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
+		wrong("-addr %q is no host:port: %v", c.Addr, err)
+	}
+	if _, err := queueScheme(c.Queue); err != nil {
+		wrong("-queue: %v", err)
+	}
+	if scheme, err := queueScheme(c.store()); err != nil || scheme != Embedded && scheme != "nats" {
+		wrong("-store %q is neither %q nor a nats:// URL", c.Store, Embedded)
+	}
+	if scheme, _ := queueScheme(c.Queue); c.DeadLetters != "" && scheme != "http" && scheme != "https" {
+		wrong("-dead-letters is for a queue of SQS: that of %q is %s_DEAD", c.Queue, queueName)
+	}
+	if c.Data == "" && c.needsServer() {
+		wrong("-data is empty: it has to name a folder")
+	}
+	for name, d := range map[string]time.Duration{"-grace": c.Grace, "-lease": c.Lease} {
+		if d <= 0 {
+			wrong("%s is %v: it must be more than 0", name, d)
+		}
+	}
+	for name, n := range map[string]int{"-tries": c.Tries, "-concurrency": c.Concurrency, "-max-items": c.MaxItems} {
+		if n < 1 {
+			wrong("%s is %d: it must be at least 1", name, n)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// store is Store with its default resolved.
+func (c Config) store() string {
+	if c.Store != "" {
+		return c.Store
+	}
+	if scheme, _ := queueScheme(c.Queue); scheme == "nats" {
+		return c.Queue
+	}
+	return Embedded
+}
+
+// needsServer reports whether the embedded server is used at all.
+func (c Config) needsServer() bool { return c.Queue == Embedded || c.store() == Embedded }
+
+// queueScheme is the kind of a queue: Embedded or one of the keys of
+// queueKinds.
+func queueScheme(queue string) (string, error) {
+	if queue == Embedded {
+		return Embedded, nil
+	}
+	u, err := url.Parse(queue)
+	if err != nil || u.Scheme == "" || u.Host == "" && u.Opaque == "" && u.Path == "" {
+		return "", fmt.Errorf("%q is neither %q nor a URL", queue, Embedded)
+	}
+	scheme := u.Scheme
+	if _, known := queueKinds[scheme]; !known {
+		return "", fmt.Errorf("unknown scheme %q in %q; known are %s", scheme, u.Redacted(), kinds())
+	}
+	return scheme, nil
+}
+
+// redacted is a URL without its password.
+func redacted(address string) string {
+	if u, err := url.Parse(address); err == nil {
+		return u.Redacted()
+	}
+	return address
+}

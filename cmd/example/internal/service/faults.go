@@ -1,0 +1,54 @@
+package service
+
+import (
+	"errors"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/consumer"
+)
+
+// faultsVariable has tests make handlers fail: a share of their runs, from 0
+// to 1, half before the item is in the log and half after. It is no setting of
+// the service and in no help.
+const faultsVariable = "PROTOLOOP_TEST_FAULTS"
+
+// slowVariable has each of their runs wait for that long first.
+const slowVariable = "PROTOLOOP_TEST_SLOW"
+
+var errFault = errors.New("a fault that a test has asked for")
+
+func faulty(h consumer.Handler) consumer.Handler {
+	if d, err := time.ParseDuration(os.Getenv(slowVariable)); err == nil {
+		quick := h
+		h = func(t *actors.Task, m consumer.Message) error {
+			if err := t.Sleep(d); err != nil {
+				return err
+			}
+			return quick(t, m)
+		}
+	}
+	share, err := strconv.ParseFloat(os.Getenv(faultsVariable), 64)
+	if err != nil || share <= 0 {
+		return h
+	}
+	return func(t *actors.Task, m consumer.Message) error {
+		dice := rand.Float64()
+		if dice < share/4 {
+			panic(errFault)
+		}
+		if dice < share/2 {
+			return errFault
+		}
+		if err := h(t, m); err != nil {
+			return err
+		}
+		if dice < share {
+			return errFault
+		}
+		return nil
+	}
+}

@@ -1,0 +1,24 @@
+package service
+
+import (
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/consumer"
+)
+
+// handler handles the messages of the queue: each is acked when the list has
+// its item in the log. One whose body is no item is poison.
+func handler(list *actor.PID) consumer.Handler {
+	return consumer.JSON(func(t *actors.Task, i Item, m consumer.Message) error {
+		if i.Key == "" {
+			i.Key = m.Key
+		}
+		i, err := i.checked()
+		if err != nil {
+			return consumer.Poison(err)
+		}
+		_, err = actors.Ask[struct{}](t, list, put{i})
+		return err
+	})
+}

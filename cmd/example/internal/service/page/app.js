@@ -1,0 +1,219 @@
+"use strict";
+
+// The page has no state of its own but the outbox: what it shows is what the
+// server has sent, by key, so that nothing is shown twice however often the
+// connection breaks.
+
+const $ = (id) => document.getElementById(id);
+const rows = new Map(); // key -> <li>, of the items that are shown
+const outbox = new Map(); // key -> {text, row, queued}, sent and not in the list yet
+const mostRows = 1000; // shown without being asked for
+let total = 0;
+let oldest = Infinity; // place of the last item that is shown
+let older = false; // the server has items before it
+
+const socket = io();
+
+// The connection.
+
+function state(name, text) {
+  $("state").dataset.state = name;
+  if ($("state").textContent !== text) $("state").textContent = text;
+}
+
+socket.on("connect", () => {
+  state("connected", "Connected");
+  for (const key of outbox.keys()) send(key);
+});
+socket.on("disconnect", (reason) => {
+  state("waiting", "Reconnecting…");
+  // The client comes back by itself, but not when a server has shown it out.
+  if (reason === "io server disconnect") setTimeout(() => socket.connect(), 1000);
+});
+socket.on("connect_error", () => {
+  state("waiting", "Reconnecting…");
+  if (!socket.active) setTimeout(() => socket.connect(), 1000);
+});
+socket.on("stopping", () => state("waiting", "The server is stopping…"));
+
+// The list.
+
+socket.on("items", (page) => {
+  $("list").replaceChildren();
+  rows.clear();
+  oldest = Infinity;
+  total = page.total;
+  append(page);
+  for (const [key, add] of outbox) {
+    if (rows.has(key)) outbox.delete(key);
+    else $("list").prepend(add.row);
+  }
+  summary();
+});
+
+socket.on("item_added", (item) => {
+  if (rows.has(item.key)) return;
+  total++;
+  const row = rowOf(item);
+  row.classList.add("new");
+  const mine = outbox.get(item.key);
+  if (mine) {
+    outbox.delete(item.key);
+    mine.row.replaceWith(row);
+  } else {
+    // Below what is still on its way: that comes later.
+    const first = $("list").querySelector("li:not(.waiting)");
+    $("list").insertBefore(row, first);
+  }
+  rows.set(item.key, row);
+  oldest = Math.min(oldest, item.seq);
+  trim();
+  say(`Added: ${item.text}`);
+  summary();
+});
+
+socket.on("item_removed", ({ key }) => {
+  total--;
+  const row = rows.get(key);
+  if (row) {
+    keepFocus(row);
+    row.remove();
+    rows.delete(key);
+    say(`Removed: ${row.firstChild.textContent}`);
+  }
+  summary();
+});
+
+function append(page) {
+  const part = document.createDocumentFragment();
+  for (const item of page.items) {
+    oldest = Math.min(oldest, item.seq);
+    if (rows.has(item.key)) continue;
+    const row = rowOf(item);
+    rows.set(item.key, row);
+    part.append(row);
+  }
+  $("list").append(part);
+  older = page.older;
+}
+
+function rowOf(item) {
+  const row = document.createElement("li");
+  row.dataset.key = item.key;
+  row.dataset.seq = item.seq;
+  const text = document.createElement("span");
+  text.dir = "auto";
+  text.textContent = item.text;
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = "Remove";
+  button.setAttribute("aria-label", `Remove ${item.text}`);
+  button.addEventListener("click", () => remove(item.key, button));
+  row.append(text, button);
+  return row;
+}
+
+// trim bounds what the page holds while items stream in.
+function trim() {
+  while (rows.size > mostRows) {
+    const last = $("list").lastElementChild;
+    rows.delete(last.dataset.key);
+    last.remove();
+    oldest = Number($("list").lastElementChild.dataset.seq);
+    older = true;
+  }
+}
+
+function summary() {
+  $("total").textContent = `(${total})`;
+  $("empty").hidden = total > 0 || outbox.size > 0;
+  $("older").hidden = !older;
+}
+
+$("older").addEventListener("click", () => {
+  socket.timeout(10000).emit("items", { before: oldest }, (err, page) => {
+    if (err || page.error) return problem("The server did not answer. Try again.");
+    append(page);
+    summary();
+  });
+});
+
+// Adding. The key is the page's, so that an add whose answer was lost is sent
+// again and is still one item.
+
+$("add").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const text = $("text").value.trim();
+  if (!text) return;
+  problem("");
+  const key = Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, "0")).join("");
+  const row = document.createElement("li");
+  row.className = "waiting";
+  const span = document.createElement("span");
+  span.dir = "auto";
+  span.textContent = text;
+  const note = document.createElement("small");
+  note.textContent = "sending…";
+  row.append(span, note);
+  outbox.set(key, { text, row, queued: false });
+  $("list").prepend(row);
+  $("text").value = "";
+  summary();
+  if (socket.connected) send(key);
+});
+
+function send(key) {
+  const add = outbox.get(key);
+  if (!add || add.queued) return;
+  socket.timeout(15000).emit("add", { key, text: add.text }, (err, answer) => {
+    if (!outbox.has(key)) return; // the list has it already
+    if (!err && !answer.error) {
+      add.queued = true;
+      add.row.lastChild.textContent = "queued";
+      return;
+    }
+    if (err || answer.error.data?.retry) {
+      if (socket.connected) setTimeout(() => socket.connected && send(key), 2000);
+      return; // else it is sent when the connection is back
+    }
+    outbox.delete(key);
+    add.row.remove();
+    if (!$("text").value) $("text").value = add.text;
+    problem(answer.error.message);
+    summary();
+  });
+}
+
+function remove(key, button) {
+  if (!socket.connected) return problem("Not connected. Try again when the page is.");
+  if (button.getAttribute("aria-disabled") === "true") return;
+  problem("");
+  // Not disabled: that would take the focus from it, and from who works by keyboard.
+  button.setAttribute("aria-disabled", "true");
+  socket.timeout(15000).emit("item_removed", { key }, (err, answer) => {
+    button.removeAttribute("aria-disabled");
+    if (err || answer.error) problem("It could not be removed. Try again.");
+  });
+}
+
+// keepFocus moves the focus of who works by keyboard to the next row.
+function keepFocus(row) {
+  if (!row.contains(document.activeElement)) return;
+  const next = row.nextElementSibling ?? row.previousElementSibling;
+  (next?.querySelector("button") ?? $("text")).focus();
+}
+
+function problem(text) {
+  $("problem").textContent = text;
+  $("problem").hidden = !text;
+}
+
+// say tells screen readers, at most once a second: a stream of items would
+// otherwise never end.
+let told = 0;
+function say(text) {
+  const now = Date.now();
+  if (now - told < 1000) return;
+  told = now;
+  $("news").textContent = text;
+}

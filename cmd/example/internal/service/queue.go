@@ -1,0 +1,69 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/protoloop/protoloop/consumer"
+	"github.com/protoloop/protoloop/consumer/jetstream"
+)
+
+// queue is where the items wait: all that the service asks of a queue.
+type queue interface {
+	Open(ctx context.Context) (consumer.Source, error)
+	// Send returns when the queue has stored the messages.
+	Send(ctx context.Context, ms ...consumer.Message) error
+}
+
+// queueKinds opens a queue by the scheme of its URL. What it returns, beside
+// the queue, closes it.
+var queueKinds = map[string]func(ctx context.Context, c Config) (queue, func(), error){
+	"nats":  openNATS,
+	"https": openSQS,
+	"http":  openSQS,
+}
+
+// kinds lists what a queue's URL may begin with.
+func kinds() string {
+	names := slices.Sorted(maps.Keys(queueKinds))
+	return strings.Join(names, "://, ") + "://"
+}
+
+// queueName is the stream of the items. That of the dead letters is this with
+// "_DEAD" behind.
+const queueName = "ITEMS"
+
+// pollers is how many receives there are at a time: SQS gives ten messages in
+// one at most.
+func (c Config) pollers() int {
+	if scheme, _ := queueScheme(c.Queue); scheme == "http" || scheme == "https" {
+		return 4
+	}
+	return 1
+}
+
+func (c Config) queueOptions() jetstream.Options {
+	return jetstream.Options{Name: queueName, AckWait: c.Lease}
+}
+
+func openNATS(ctx context.Context, c Config) (queue, func(), error) {
+	nc, err := jetstream.Connect(c.Queue)
+	if err != nil {
+		return nil, nil, err
+	}
+	q, err := jetstream.New(nc, c.queueOptions())
+	if err == nil {
+		err = q.Ensure(ctx)
+	}
+	if err != nil {
+		nc.Close()
+		return nil, nil, fmt.Errorf("the queue on %s: %w", nc.ConnectedUrlRedacted(), err)
+	}
+	return q, nc.Close, nil
+}
+
+// QueueHelp says in a few words which URLs a queue can have.
+const QueueHelp = "nats://host:port, or https://… of an Amazon SQS queue"

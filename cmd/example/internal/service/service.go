@@ -1,0 +1,128 @@
+// Package service is a complete service in one process: a durable queue, a
+// supervised consumer of it, a list that survives restarts, a Socket.IO gateway
+// to live clients and a page for people. tree has how it hangs together.
+package service
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/consumer"
+	"github.com/protoloop/protoloop/socketio"
+	"github.com/protoloop/protoloop/supervisor"
+)
+
+// Result is what a run has come to.
+type Result struct {
+	Report   supervisor.Report // of the stop
+	Consumed consumer.Stats    // of the whole run
+}
+
+// Run runs the service until SIGINT, SIGTERM or the end of ctx, and then stops
+// it: what it has in hand is finished within the grace, the rest goes back to
+// the queue. A second signal ends the grace. The error says why it could not
+// start, or has failed; one that had to leave something behind is told by
+// Result.Report.Err.
+func Run(ctx context.Context, cfg Config, logger *slog.Logger) (Result, error) {
+	s := newService(cfg, logger)
+	tree, err := supervisor.Start(s.system, s.tree())
+	if err != nil {
+		return Result{Consumed: s.consumer.Stats()}, err
+	}
+	s.health.tree.Store(tree)
+	logger.Info("ready", "queue", redacted(cfg.Queue), "store", redacted(cfg.store()), "data", cfg.Data)
+	report, err := tree.Run(ctx)
+	return Result{report, s.consumer.Stats()}, err
+}
+
+// closeWithin bounds how long a client that does not read holds up a stop.
+const closeWithin = 3 * time.Second
+
+// service is the parts of a run.
+type service struct {
+	cfg      Config
+	logger   *slog.Logger
+	system   *actor.ActorSystem
+	io       *socketio.Server
+	storage  *storage
+	consumer *consumer.Consumer
+	health   *health
+}
+
+// The name of the tree, and those of its children.
+const (
+	root         = "service"
+	webName      = "http"
+	storageName  = "storage"
+	listName     = "list"
+	addsName     = "adds"
+	gatewayName  = "gateway"
+	consumerName = "consumer"
+)
+
+func newService(cfg Config, logger *slog.Logger) *service {
+	system := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return logger }))
+	s := &service{
+		cfg: cfg, logger: logger, system: system,
+		io:      socketio.NewServer(system, socketio.Options{Logger: logger, CloseTimeout: closeWithin}),
+		storage: &storage{cfg: cfg},
+	}
+	s.health = &health{system: system, storage: s.storage}
+	gateway{adds: s.child(addsName), list: s.child(listName)}.register(s.io)
+	s.consumer = consumer.New(s.storage.openSource, faulty(handler(s.child(listName))), consumer.Options{
+		Concurrency: cfg.Concurrency, Prefetch: 2 * cfg.Concurrency, Pollers: cfg.pollers(), MaxTries: cfg.Tries, Logger: logger,
+	})
+	return s
+}
+
+// child is the PID of a child, which stays the same when it restarts.
+func (s *service) child(name string) *actor.PID {
+	return actor.NewPID(s.system.Address(), root+"/"+name)
+}
+
+// tree is the supervision tree. Its children are stopped in the reverse order:
+// the consumer first, which drains into the list while clients still watch;
+// then the clients are told; and what they were told is in the log by then. One
+// that fails takes those with it that were started after it and rely on it.
+func (s *service) tree() supervisor.Spec {
+	list := &list{storage: s.storage, io: s.io, max: s.cfg.MaxItems}
+	adds := &adds{storage: s.storage}
+	web := &web{addr: s.cfg.Addr, handler: routes(s.health, s.io), logger: s.logger}
+	worker := func(setup func(w *actors.Worker) error) *actor.Props {
+		return actors.Props(setup, actors.EventLoop(actors.Options{Logger: s.logger}))
+	}
+	// An outage of the queue may last: the wait between two tries bounds them,
+	// and the budget is for what fails faster than that.
+	again := supervisor.Backoff{Initial: 100 * time.Millisecond, Max: 10 * time.Second, Jitter: 0.5}
+	return supervisor.Spec{
+		Name: root, Strategy: supervisor.RestForOne,
+		MaxRestarts: 60, Within: time.Minute,
+		Children: []supervisor.Child{
+			{Name: webName, Props: worker(web.setup), Backoff: again, Shutdown: 5 * time.Second},
+			{Name: storageName, Props: worker(s.storage.setup), Backoff: again, Shutdown: 5 * time.Second, StartTimeout: time.Minute},
+			{Name: listName, Props: worker(list.setup), Backoff: again, Shutdown: 5 * time.Second, StartTimeout: time.Minute},
+			{Name: addsName, Props: worker(adds.setup), Backoff: again, Shutdown: sendWithin},
+			{Name: gatewayName, Props: s.io.Props(), Backoff: again, Shutdown: 5 * time.Second},
+			{Name: consumerName, Props: s.consumer.Props(), Backoff: again, Shutdown: s.cfg.Grace},
+		},
+		Logger:  s.logger,
+		OnEvent: s.onEvent,
+	}
+}
+
+// onEvent tells the clients of a stop when it begins.
+func (s *service) onEvent(e supervisor.Event) {
+	stop, ok := e.(supervisor.StopPhase)
+	if !ok || stop.Child != "" || stop.Phase != "stopping" {
+		return
+	}
+	s.logger.Info("stopping", "grace", s.cfg.Grace)
+	if err := s.io.Emit("stopping"); err != nil {
+		s.logger.Error(fmt.Sprintf("the clients were not told: %v", err))
+	}
+}

@@ -1,0 +1,146 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/consumer"
+	"github.com/protoloop/protoloop/consumer/jetstream"
+)
+
+// storage is the worker that holds the queue and the server of the list's log.
+// Those who use them are started after it, and restarted with it.
+type storage struct {
+	cfg Config
+	now atomic.Pointer[opened] // of this incarnation
+}
+
+// opened is what is open, and how to close it.
+type opened struct {
+	queue queue
+	log   *nats.Conn
+	close []func() // the last one first
+}
+
+func (o *opened) release() {
+	for i := len(o.close) - 1; i >= 0; i-- {
+		o.close[i]()
+	}
+}
+
+func (s *storage) setup(w *actors.Worker) error {
+	o, err := actors.Await(w.Task(), actors.Offload(w.Task(), s.open))
+	if err != nil {
+		return err
+	}
+	s.now.Store(o)
+	w.OnStop(func(t *actors.Task) error {
+		_, err := actors.Await(t, actors.Offload(t, func(context.Context) (struct{}, error) {
+			o.release()
+			return struct{}{}, nil
+		}))
+		return err
+	})
+	return nil
+}
+
+// open opens everything, or nothing.
+func (s *storage) open(ctx context.Context) (o *opened, err error) {
+	o = &opened{}
+	defer func() {
+		if err != nil {
+			o.release()
+			o = nil
+		}
+	}()
+	var server *jetstream.Server
+	if s.cfg.needsServer() {
+		if server, err = s.startServer(o); err != nil {
+			return o, err
+		}
+	}
+	if err = s.openQueue(ctx, o, server); err != nil {
+		return o, err
+	}
+	return o, s.openLog(o, server)
+}
+
+func (s *storage) startServer(o *opened) (*jetstream.Server, error) {
+	dir := s.cfg.Data
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("the data folder: %w", err)
+	}
+	unlock, err := lock(dir)
+	if err != nil {
+		return nil, err
+	}
+	o.close = append(o.close, unlock)
+	server, err := jetstream.StartServer(jetstream.ServerOptions{Dir: dir, SyncAlways: s.cfg.Sync})
+	if err != nil {
+		return nil, err
+	}
+	o.close = append(o.close, server.Shutdown)
+	return server, nil
+}
+
+func (s *storage) openQueue(ctx context.Context, o *opened, server *jetstream.Server) error {
+	scheme, err := queueScheme(s.cfg.Queue)
+	if err != nil {
+		return err
+	}
+	if scheme != Embedded {
+		q, shut, err := queueKinds[scheme](ctx, s.cfg)
+		if err != nil {
+			return err
+		}
+		o.queue, o.close = q, append(o.close, shut)
+		return nil
+	}
+	nc, err := server.Connect()
+	if err != nil {
+		return err
+	}
+	o.close = append(o.close, nc.Close)
+	q, err := jetstream.New(nc, s.cfg.queueOptions())
+	if err != nil {
+		return err
+	}
+	o.queue = q
+	return q.Ensure(ctx)
+}
+
+func (s *storage) openLog(o *opened, server *jetstream.Server) (err error) {
+	if s.cfg.store() == Embedded {
+		o.log, err = server.Connect()
+	} else {
+		o.log, err = jetstream.Connect(s.cfg.store())
+	}
+	if err == nil {
+		o.close = append(o.close, o.log.Close)
+	}
+	return err
+}
+
+var errNotOpen = errors.New("the queue is not open")
+
+// openSource is the consumer's: the queue is looked up anew in each of its
+// incarnations.
+func (s *storage) openSource(ctx context.Context) (consumer.Source, error) {
+	o := s.now.Load()
+	if o == nil {
+		return nil, errNotOpen
+	}
+	return o.queue.Open(ctx)
+}
+
+// connected reports whether the log can be reached.
+func (s *storage) connected() bool {
+	o := s.now.Load()
+	return o != nil && o.log.IsConnected()
+}

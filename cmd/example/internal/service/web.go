@@ -1,0 +1,103 @@
+package service
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/protoloop/protoloop/actors"
+)
+
+//go:embed page
+var page embed.FS
+
+// web is the worker that serves HTTP. It is started first and stopped last, so
+// that somebody answers /readyz while the others start and stop.
+type web struct {
+	addr    string
+	handler http.Handler
+	logger  *slog.Logger
+}
+
+// routes is all that is served.
+func routes(h *health, io http.Handler) http.Handler {
+	files, err := fs.Sub(page, "page")
+	if err != nil {
+		panic(err) // the folder is part of the program
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/socket.io/", io)
+	mux.HandleFunc("GET /healthz", h.live)
+	mux.HandleFunc("GET /readyz", h.ready)
+	mux.Handle("/", secured(http.FileServerFS(files)))
+	return mux
+}
+
+// secured allows the page its own files and nothing else.
+func secured(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			h.Set("Allow", "GET, HEAD")
+			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+			return
+		}
+		h.Set("Content-Security-Policy", "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cache-Control", "no-cache") // a new version may be there after a restart
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (s *web) setup(w *actors.Worker) error {
+	t := w.Task()
+	var listen net.ListenConfig
+	l, err := listen.Listen(t.Context(), "tcp", s.addr)
+	if err != nil {
+		return err
+	}
+	srv := &http.Server{
+		Handler: s.handler,
+		// A long poll waits for up to PingInterval, 25 s; WebSocket connections
+		// are hijacked and have none of these.
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
+		WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 64 << 10,
+		ErrorLog:       slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn),
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Serve(l) }()
+	w.OnStop(func(t *actors.Task) error {
+		_, err := actors.Await(t, actors.Offload(t, func(ctx context.Context) (struct{}, error) {
+			if err := srv.Shutdown(ctx); err != nil {
+				return struct{}{}, errors.Join(err, srv.Close())
+			}
+			return struct{}{}, nil
+		}))
+		return err
+	})
+	w.Background("serve", func(t *actors.Task) error { return untilStop(t, ended) })
+	s.logger.Info("listening", "url", "http://"+l.Addr().String())
+	return nil
+}
+
+// untilStop waits for an error, or returns nil when the worker is told to stop.
+func untilStop(t *actors.Task, ended <-chan error) error {
+	stopping := t.Stopping()
+	_, err := actors.Await(t, actors.Offload(t, func(ctx context.Context) (struct{}, error) {
+		select {
+		case err := <-ended:
+			return struct{}{}, err
+		case <-stopping:
+		case <-ctx.Done():
+		}
+		return struct{}{}, nil
+	}))
+	return err
+}

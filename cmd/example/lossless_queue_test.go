@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	natsjs "github.com/nats-io/nats.go/jetstream"
+
+	"github.com/protoloop/protoloop/consumer"
+	"github.com/protoloop/protoloop/consumer/jetstream"
+)
+
+// embeddedQueue is the service's own. When the service is down the test opens
+// its folder.
+type embeddedQueue struct{}
+
+func (*embeddedQueue) flags() []string     { return nil }
+func (*embeddedQueue) cut(_ time.Duration) { panic("an embedded queue cannot be cut off") }
+
+func (q *embeddedQueue) put(t *testing.T, data string, bodies ...string) {
+	t.Helper()
+	q.open(t, data, func(nc *nats.Conn) { putAll(t, nc, bodies) })
+}
+
+func (q *embeddedQueue) state(t *testing.T, data string) (waiting int, dead []consumer.Message) {
+	t.Helper()
+	q.open(t, data, func(nc *nats.Conn) { waiting, dead = stateOf(t, nc) })
+	return waiting, dead
+}
+
+func (*embeddedQueue) open(t *testing.T, data string, fn func(nc *nats.Conn)) {
+	t.Helper()
+	srv, err := jetstream.StartServer(jetstream.ServerOptions{Dir: data})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer srv.Shutdown()
+	nc, err := srv.Connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	fn(nc)
+}
+
+// outsideQueue is a NATS server of its own, which the service reaches through
+// a proxy.
+type outsideQueue struct {
+	t     *testing.T
+	nc    *nats.Conn
+	proxy *proxy
+}
+
+func newOutsideQueue(t *testing.T) *outsideQueue {
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(30 * time.Second) {
+		t.Fatal("the NATS server is not ready")
+	}
+	nc, err := jetstream.Connect(s.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	return &outsideQueue{t: t, nc: nc, proxy: newProxy(t, s.Addr().String())}
+}
+
+func (q *outsideQueue) flags() []string {
+	return []string{"-queue", "nats://" + q.proxy.addr, "-store", "embedded"}
+}
+
+func (q *outsideQueue) cut(d time.Duration) {
+	q.proxy.cut()
+	time.Sleep(d)
+	q.proxy.mend(q.t)
+}
+
+func (q *outsideQueue) put(t *testing.T, _ string, bodies ...string) { putAll(t, q.nc, bodies) }
+
+func (q *outsideQueue) state(t *testing.T, _ string) (int, []consumer.Message) {
+	return stateOf(t, q.nc)
+}
+
+func putAll(t *testing.T, nc *nats.Conn, bodies []string) {
+	t.Helper()
+	q, err := jetstream.New(nc, jetstream.Options{Name: "ITEMS", AckWait: 2 * time.Second})
+	if err == nil {
+		err = q.Ensure(t.Context())
+	}
+	for _, b := range bodies {
+		if err == nil {
+			err = q.Send(t.Context(), consumer.Message{Body: []byte(b)})
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// stateOf reads what is in the two streams.
+func stateOf(t *testing.T, nc *nats.Conn) (waiting int, dead []consumer.Message) {
+	t.Helper()
+	js, err := natsjs.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	items, err := js.Stream(ctx, "ITEMS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	letters, err := js.Stream(ctx, "ITEMS_DEAD")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seq := uint64(1); seq <= letters.CachedInfo().State.LastSeq; seq++ {
+		raw, err := letters.GetMsg(ctx, seq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := consumer.Message{Body: raw.Data, Attributes: map[string]string{}}
+		for k, v := range raw.Header {
+			m.Attributes[k] = v[0]
+		}
+		dead = append(dead, m)
+	}
+	return int(items.CachedInfo().State.Msgs), dead
+}
+
+// proxy passes TCP connections on, until it is cut.
+type proxy struct {
+	addr, to string
+
+	mu       sync.Mutex
+	listener net.Listener
+	conns    map[net.Conn]bool
+}
+
+func newProxy(t *testing.T, to string) *proxy {
+	p := &proxy{addr: "127.0.0.1:0", to: to, conns: map[net.Conn]bool{}}
+	p.mend(t)
+	t.Cleanup(p.cut)
+	return p
+}
+
+// mend lets connections through.
+func (p *proxy) mend(t *testing.T) {
+	l, err := net.Listen("tcp", p.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.mu.Lock()
+	p.addr, p.listener = l.Addr().String(), l
+	p.mu.Unlock()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go p.pass(c)
+		}
+	}()
+}
+
+func (p *proxy) pass(c net.Conn) {
+	s, err := net.Dial("tcp", p.to)
+	if err != nil {
+		c.Close()
+		return
+	}
+	p.mu.Lock()
+	p.conns[c], p.conns[s] = true, true
+	p.mu.Unlock()
+	for _, pair := range [][2]net.Conn{{c, s}, {s, c}} {
+		go func() {
+			_, _ = io.Copy(pair[0], pair[1]) // until one of them is closed
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			for _, one := range pair {
+				one.Close()
+				delete(p.conns, one)
+			}
+		}()
+	}
+}
+
+// cut closes all connections and takes no new ones.
+func (p *proxy) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.listener.Close()
+	for c := range p.conns {
+		c.Close()
+	}
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/protoloop/protoloop/cmd/example/internal/service"
+)
+
+// serve is the command that runs the service.
+type serve struct {
+	service.Config
+	logFormat string
+}
+
+func (*serve) name() string { return "serve" }
+
+func (*serve) summary() string {
+	return `  A complete service in one process: a durable queue, a supervised consumer, a
+  list that survives restarts, and a web page that shows it live. Open the
+  address it prints. Ctrl-C drains it and prints a report; Ctrl-C again ends
+  the grace period. Each flag can be set by an environment variable, too:
+  PROTOLOOP_ADDR for -addr, PROTOLOOP_MAX_ITEMS for -max-items; a flag wins.`
+}
+
+func (s *serve) declare(flags *flag.FlagSet) {
+	s.Config = service.Defaults()
+	c := &s.Config
+	flags.StringVar(&c.Addr, "addr", c.Addr, "`host:port` to listen on; port 0 is any that is free")
+	flags.StringVar(&c.Queue, "queue", c.Queue, "`where` the items come from: embedded, or a URL: "+service.QueueHelp)
+	flags.StringVar(&c.Store, "store", c.Store, "`where` the list is kept: embedded or nats://host:port, which several processes may share;\nthe default is the queue's server if that is NATS, and embedded otherwise")
+	flags.StringVar(&c.DeadLetters, "dead-letters", c.DeadLetters, "`URL` of the SQS queue for items that failed for good, if the queue is of SQS;\nwithout it they stay there, for the queue's redrive policy")
+	flags.StringVar(&c.Data, "data", c.Data, "`folder` of the embedded server; one process at a time")
+	flags.BoolVar(&c.Sync, "sync", c.Sync, "have each write reach the disk before it is confirmed, in case the power fails; slower")
+	flags.DurationVar(&c.Grace, "grace", c.Grace, "`time` that items in hand have when it is stopped")
+	flags.DurationVar(&c.Lease, "lease", c.Lease, "`time` after which an item that was in hand in a crash is delivered again")
+	flags.Var(&count{&c.Tries, 1, 1000}, "tries", "`number` of deliveries after which an item that failed each time is a dead letter")
+	flags.Var(&count{&c.Concurrency, 1, 10_000}, "concurrency", "`number` of items that are handled at a time")
+	flags.Var(&count{&c.MaxItems, 1, 500_000}, "max-items", "`length` of the list at which adds are refused")
+	flags.StringVar(&s.logFormat, "log", "text", "`format` of the log on standard error: text or json")
+}
+
+// environment sets the flags that have a variable.
+func (s *serve) environment(flags *flag.FlagSet) error {
+	var errs []error
+	flags.VisitAll(func(f *flag.Flag) {
+		name := "PROTOLOOP_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		value, ok := os.LookupEnv(name)
+		if !ok || value == "" {
+			return
+		}
+		if err := flags.Set(f.Name, value); err != nil {
+			errs = append(errs, fmt.Errorf("invalid value %q of %s: %w", value, name, err))
+		}
+	})
+	return errors.Join(errs...)
+}
+
+func (s *serve) check() error {
+	var format error
+	if s.logFormat != "text" && s.logFormat != "json" {
+		format = fmt.Errorf("-log %q is neither text nor json", s.logFormat)
+	}
+	return errors.Join(s.Config.Validate(), format)
+}
+
+func (s *serve) run(_ context.Context, stdout, stderr io.Writer) error {
+	// Not the run's context, which ends at the first signal: the supervisor is
+	// told of that itself, and of the second.
+	result, err := service.Run(context.Background(), s.Config, s.logger(stderr))
+	if result.Report.Supervisor != "" {
+		fmt.Fprintf(stdout, "\n%vqueue: %v\n", result.Report, result.Consumed)
+	}
+	return errors.Join(err, result.Report.Err())
+}
+
+func (s *serve) logger(w io.Writer) *slog.Logger {
+	if s.logFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, nil))
+	}
+	return slog.New(slog.NewTextHandler(w, nil))
+}

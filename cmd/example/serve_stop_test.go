@@ -1,0 +1,110 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/protoloop/protoloop/actortest"
+)
+
+// TestServeStops: clients are told of a stop before they are let go.
+func TestServeStops(t *testing.T) {
+	t.Parallel()
+	r := newService(t)
+	r.start()
+	events := make(chan string, 10)
+	c, err := dial(t.Context(), r.addr, func(event string, _ json.RawMessage) { events <- event })
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.stop()
+	<-c.ended
+	close(events)
+	var got []string
+	for e := range events {
+		got = append(got, e)
+	}
+	if strings.Join(got, " ") != "items stopping" {
+		t.Errorf("the client heard %v", got)
+	}
+}
+
+// TestServeSecondSignal stops the service while an item is handled that takes
+// for ever. /readyz says that it stops; the second signal ends the grace, and
+// the item goes back to the queue.
+func TestServeSecondSignal(t *testing.T) {
+	t.Parallel()
+	r := newService(t, "-grace", "10m", "-lease", "3s")
+	r.env = []string{"PROTOLOOP_TEST_SLOW=1h"}
+	r.start()
+	c, err := dial(t.Context(), r.addr, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	if err := c.call(t.Context(), "add", map[string]string{"text": "slow"}, &struct{}{}); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(300 * time.Millisecond) // it is in hand, as far as that can be told from outside
+	if err := r.p.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	actortest.Eventually(t, "/readyz to say that it stops", func() bool { return r.status("/readyz") == http.StatusServiceUnavailable })
+	if got := r.status("/healthz"); got != http.StatusOK {
+		t.Errorf("/healthz: %d while it stops", got)
+	}
+	time.Sleep(300 * time.Millisecond) // a second one within 200 ms counts as the first
+	if r.p.ProcessState != nil {
+		t.Fatal("it has not waited for what is in hand")
+	}
+	out := r.stop()
+	if !strings.Contains(out, "received 1 = acked 0 (drained 0) + retried 0 + dead-lettered 0 + returned 1 + lost 0") {
+		t.Errorf("the item was not given back: %s", out)
+	}
+	r.env = nil
+	r.start()
+	actortest.Eventually(t, "the item", func() bool { items, _ := shown(t, r.addr); return len(items) == 1 && items[0].Text == "slow" })
+	r.stop()
+}
+
+// TestServeFull: a list at its limit refuses adds until something is removed.
+func TestServeFull(t *testing.T) {
+	t.Parallel()
+	r := newService(t, "-max-items", "2")
+	r.start()
+	c, err := dial(t.Context(), r.addr, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	add := func(key string) error {
+		return c.call(t.Context(), "add", map[string]string{"key": key, "text": key}, &struct{}{})
+	}
+	for i, key := range []string{"a", "b"} {
+		if err := add(key); err != nil {
+			t.Fatal(err)
+		}
+		actortest.Eventually(t, key, func() bool { _, total := shown(t, r.addr); return total == i+1 })
+	}
+	if err := add("c"); err == nil || !strings.Contains(err.Error(), "full") {
+		t.Errorf("a full list: %v", err)
+	}
+	var got struct{ Removed bool }
+	if err := c.call(t.Context(), "item_removed", map[string]string{"key": "a"}, &got); err != nil || !got.Removed {
+		t.Errorf("remove: %v, %v", got, err)
+	}
+	actortest.Eventually(t, "room", func() bool { _, total := shown(t, r.addr); return total == 1 })
+	// One that was removed does not come back with its old key, which the queue
+	// itself may have forgotten by then.
+	for _, key := range []string{"a", "c"} {
+		if err := add(key); err != nil {
+			t.Error(err)
+		}
+	}
+	actortest.Eventually(t, "c", func() bool { items, _ := shown(t, r.addr); return len(items) == 2 && items[0].Key == "c" })
+	r.stop()
+}
