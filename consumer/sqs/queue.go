@@ -59,7 +59,7 @@ func New(client *sqs.Client, o Options) (*Queue, error) {
 		return nil, fmt.Errorf("sqs: Options.Wait %v is not from 1 s to 20 s", o.Wait)
 	}
 	o.Visibility, o.Wait = o.Visibility.Truncate(time.Second), o.Wait.Truncate(time.Second)
-	return &Queue{client, o}, nil
+	return &Queue{withPlainBodies(client), o}, nil
 }
 
 // Open opens a source. It is a consumer.Open. It asks for the queue's
