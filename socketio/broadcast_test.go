@@ -3,8 +3,10 @@ package socketio_test
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -80,6 +82,54 @@ func TestBroadcast(t *testing.T) {
 			w.Error("a socket that is gone has joined something")
 		}
 	})
+}
+
+// counted counts how often it is encoded.
+type counted struct{ times *atomic.Int32 }
+
+func (c counted) MarshalJSON() ([]byte, error) {
+	return strconv.AppendInt(nil, int64(c.times.Add(1)), 10), nil
+}
+
+// TestBroadcastEncodesOnce has clients of both transports in the room.
+func TestBroadcastEncodesOnce(t *testing.T) {
+	for name, o := range map[string]socketio.Options{"plain": {}, "recovery": {Recovery: &socketio.Recovery{}}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, o, func(w *world) {
+				p := []*peer{w.client(), w.client()}
+				var q []*poller
+				for range 2 {
+					one := w.poller()
+					one.post("40")
+					one.get()
+					q = append(q, one)
+				}
+				for _, s := range w.io.Sockets() {
+					_ = s.Join("room")
+				}
+				var times atomic.Int32
+				for n, to := range []socketio.Broadcast{w.io.To("room"), w.io.To("room", "none"), w.io.Except("none")} {
+					if err := to.Emit("e", counted{&times}); err != nil {
+						w.Fatal(err)
+					}
+					want := fmt.Sprintf(`42["e",%d`, n+1)
+					for _, one := range p {
+						if got := one.next(); !strings.HasPrefix(got, want) {
+							w.Errorf("by WebSocket: %q, want %q", got, want)
+						}
+					}
+					for _, one := range q {
+						if _, got := one.get(); !strings.HasPrefix(got, want) {
+							w.Errorf("by polling: %q, want %q", got, want)
+						}
+					}
+					if got := int(times.Load()); got != n+1 {
+						w.Errorf("encoded %d times, want %d", got, n+1)
+					}
+				}
+			})
+		})
+	}
 }
 
 // TestEmitOrder has many callers emit at once: each one's events keep their

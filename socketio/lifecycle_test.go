@@ -262,11 +262,75 @@ func TestUpgradeFails(t *testing.T) {
 	})
 }
 
+// TestKilledWhileUpgrading has clients lose both transports. As in the
+// reference it is the heartbeat that finds them, and not the upgrade; but a poll
+// that waits, and breaks off, tells the server at once.
+func TestKilledWhileUpgrading(t *testing.T) {
+	for name, upgrade := range map[string]func(w *world, p *poller) *peer{
+		"before the probe": func(w *world, p *poller) *peer { return w.dialURL(strings.Replace(p.url, "polling", "websocket", 1)) },
+		"behind it":        func(_ *world, p *poller) *peer { return p.probe() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, socketio.Options{}, func(w *world) {
+				ev := watched(w)
+				good := w.client()
+				p := w.poller()
+				p.post("40")
+				p.get()
+				began := time.Now()
+				time.Sleep(5 * time.Second)
+				c := upgrade(w, p)
+				_ = c.c.CloseNow()
+				w.http.CloseIdleConnections() // what it has polled by
+				synctest.Wait()
+				_ = w.io.Emit("news") // waits for its next poll
+				good.expect(`42["news"]`)
+				time.Sleep(time.Until(began.Add(45*time.Second - 1)))
+				ev.want(w)
+				time.Sleep(time.Nanosecond)
+				ev.want(w, "ping timeout")
+				if s := w.io.Stats(); s.PingTimeouts != 1 || s.Sessions != 1 || s.Upgrades != 0 || s.Malformed != 0 {
+					w.Errorf("%+v", s)
+				}
+				good.quiet()
+				good.alive()
+			})
+		})
+	}
+	t.Run("with a poll that waits", func(t *testing.T) {
+		bubble(t, socketio.Options{}, func(w *world) {
+			ev := watched(w)
+			good := w.client()
+			p := w.poller()
+			p.post("40")
+			p.get()
+			c := p.probe()
+			synctest.Wait() // the poll of before the probe has been let go
+			began := time.Now()
+			ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+			defer cancel()
+			r, _ := http.NewRequestWithContext(ctx, http.MethodGet, p.url, nil)
+			if _, err := w.http.Do(r); err == nil {
+				w.Error("answered")
+			}
+			ev.want(w, "transport error")
+			c.gone()
+			if d := time.Since(began); d != 50*time.Millisecond {
+				w.Error("took", d)
+			}
+			good.quiet()
+			good.alive()
+		})
+	})
+}
+
 // TestHalfClose uses real sockets: a pipe cannot be closed by half.
 func TestHalfClose(t *testing.T) {
 	r := realServer(t, socketio.Options{})
-	reasons := make(chan socketio.Reason, 1)
+	reasons := make(chan socketio.Reason, 2)
 	r.io.OnDisconnect(func(_ *actors.Task, _ *socketio.Socket, reason socketio.Reason) { reasons <- reason })
+	socketio.OnAck(r.io, "echo", func(_ *actors.Task, _ *socketio.Socket, n int) (int, error) { return n, nil })
+	good := r.dial(t)
 	c, err := net.Dial("tcp", r.addr)
 	if err != nil {
 		t.Fatal(err)
@@ -289,5 +353,14 @@ func TestHalfClose(t *testing.T) {
 	}
 	if _, err := io.Copy(io.Discard, c); err != nil {
 		t.Error("the connection was not closed:", err)
+	}
+	if err := good.ask(t.Context(), 1); err != nil {
+		t.Error("another client has noticed:", err)
+	}
+	if err := good.c.Close(websocket.StatusNormalClosure, ""); err != nil {
+		t.Error(err)
+	}
+	if reason := <-reasons; reason != socketio.TransportClose || len(reasons) != 0 {
+		t.Error(reason)
 	}
 }

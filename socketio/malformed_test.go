@@ -159,15 +159,23 @@ func (c *talker) talk(t *testing.T, name int, stop <-chan struct{}) {
 			return
 		default:
 		}
-		_ = c.c.Write(ctx, websocket.MessageText, fmt.Appendf(nil, `42%d["echo",%d]`, n, n))
-		_, got, err := c.c.Read(ctx)
-		if string(got) == "2" {
-			_ = c.c.Write(ctx, websocket.MessageText, []byte("3"))
-			_, got, err = c.c.Read(ctx)
-		}
-		if want := fmt.Sprintf("43%d[%d]", n, n); err != nil || string(got) != want {
-			t.Errorf("client %d: got %q, %v, want %s", name, got, err, want)
+		if err := c.ask(ctx, n); err != nil {
+			t.Errorf("client %d: %v", name, err)
 			return
 		}
 	}
+}
+
+// ask asks for one acknowledgement, in front of which nothing may come.
+func (c *talker) ask(ctx context.Context, n int) error {
+	_ = c.c.Write(ctx, websocket.MessageText, fmt.Appendf(nil, `42%d["echo",%d]`, n, n))
+	_, got, err := c.c.Read(ctx)
+	if string(got) == "2" {
+		_ = c.c.Write(ctx, websocket.MessageText, []byte("3"))
+		_, got, err = c.c.Read(ctx)
+	}
+	if want := fmt.Sprintf("43%d[%d]", n, n); err != nil || string(got) != want {
+		return fmt.Errorf("got %q, %v, want %s", got, err, want)
+	}
+	return nil
 }

