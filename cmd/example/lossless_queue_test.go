@@ -20,8 +20,8 @@ import (
 // its folder.
 type embeddedQueue struct{}
 
-func (*embeddedQueue) flags() []string     { return nil }
-func (*embeddedQueue) cut(_ time.Duration) { panic("an embedded queue cannot be cut off") }
+func (*embeddedQueue) flags() []string { return nil }
+func (*embeddedQueue) cut() func()     { panic("an embedded queue cannot be cut off") }
 
 func (q *embeddedQueue) put(t *testing.T, data string, bodies ...string) {
 	t.Helper()
@@ -79,10 +79,9 @@ func (q *outsideQueue) flags() []string {
 	return []string{"-queue", "nats://" + q.proxy.addr, "-store", "embedded"}
 }
 
-func (q *outsideQueue) cut(d time.Duration) {
+func (q *outsideQueue) cut() (mend func()) {
 	q.proxy.cut()
-	time.Sleep(d)
-	q.proxy.mend(q.t)
+	return func() { q.proxy.mend(q.t) }
 }
 
 func (q *outsideQueue) put(t *testing.T, _ string, bodies ...string) { putAll(t, q.nc, bodies) }

@@ -10,10 +10,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/cmd/example/internal/service"
 	"github.com/protoloop/protoloop/consumer"
 )
 
@@ -48,7 +49,8 @@ type trialQueue interface {
 	put(t *testing.T, data string, bodies ...string)
 	// state returns how many messages wait in the queue, and the dead letters.
 	state(t *testing.T, data string) (waiting int, dead []consumer.Message)
-	cut(d time.Duration)
+	// cut cuts the service off from it, until mend is called.
+	cut() (mend func())
 }
 
 // trial is one such run.
@@ -57,23 +59,26 @@ type trial struct {
 	kills, stops, cuts int
 	queue              trialQueue
 
-	service  *running
-	poison   []string
-	accepted atomic.Int64
+	service *running
+	poison  []string
 
-	mu   sync.Mutex
-	keys map[string]bool // of items that were accepted; true: removed since
+	mu       sync.Mutex
+	keys     map[string]bool // of items that were accepted; true: removed since
+	accepted int
+	more     chan struct{} // closed when another item is accepted
+	up       chan struct{} // closed when the service can be used (again)
 }
 
 // writers is how many clients add at a time.
 const writers = 8
 
 func (tr *trial) run(t *testing.T) {
-	tr.keys = map[string]bool{}
+	tr.keys, tr.more, tr.up = map[string]bool{}, make(chan struct{}), make(chan struct{})
 	tr.service = newService(t, append([]string{"-lease", "2s", "-tries", "1000", "-grace", "5s"}, tr.queue.flags()...)...)
 	tr.service.env = []string{"PROTOLOOP_TEST_FAULTS=0.05"}
 	tr.spoil(t)
 	tr.service.start()
+	close(tr.up)
 
 	todo := make(chan int)
 	go func() {
@@ -92,9 +97,7 @@ func (tr *trial) run(t *testing.T) {
 	go func() { defer close(removed); tr.remove(removing, seen) }()
 	tr.disturb(t)
 	adding.Wait()
-	for len(seen) > 0 && !t.Failed() {
-		time.Sleep(10 * time.Millisecond)
-	}
+	actortest.Eventually(t, "all removals", func() bool { return len(seen) == 0 || t.Failed() })
 	stop()
 	<-removed
 	tr.check(t)
@@ -123,7 +126,8 @@ func (tr *trial) disturb(t *testing.T) {
 	slices.Sort(at)
 	t.Logf("events %v at %v", events, at)
 	for i, event := range events {
-		tr.await(t, at[i])
+		tr.await(t, int(at[i]))
+		up := tr.down()
 		switch event {
 		case "kill":
 			tr.service.kill()
@@ -133,110 +137,70 @@ func (tr *trial) disturb(t *testing.T) {
 			tr.spoil(t)
 			tr.service.start()
 		case "cut":
-			tr.queue.cut(2 * time.Second)
+			tr.cut(t, i)
 		}
+		up()
 	}
+}
+
+// down has the clients wait after their next failure, until up is called.
+func (tr *trial) down() (up func()) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	tr.up = make(chan struct{})
+	return func() { close(tr.up) }
 }
 
 // await waits until that many items have been accepted.
-func (tr *trial) await(t *testing.T, n int64) {
+func (tr *trial) await(t *testing.T, n int) {
 	t.Helper()
-	last, since := tr.accepted.Load(), time.Now()
-	for tr.accepted.Load() < n {
-		if now := tr.accepted.Load(); now != last {
-			last, since = now, time.Now()
-		}
-		if time.Since(since) > time.Minute {
-			t.Fatalf("no item was accepted for a minute, after %d: %s", last, tr.service.p.err.String())
-		}
-		time.Sleep(time.Millisecond)
-	}
-}
-
-// add has each item accepted: it is sent again, with its key, until then.
-func (tr *trial) add(t *testing.T, todo <-chan int) {
-	var c *client
-	defer func() {
-		if c != nil {
-			c.close()
-		}
-	}()
-	for n := range todo {
-		item := map[string]string{"key": fmt.Sprintf("item-%d", n), "text": fmt.Sprintf("Number %d", n)}
-		for {
-			ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
-			if c == nil {
-				c, _ = dial(ctx, tr.service.addr, nil)
-			}
-			err := errCut
-			if c != nil {
-				var got struct{ Key string }
-				err = c.call(ctx, "add", item, &got)
-			}
-			cancel()
-			if err == nil {
-				break
-			}
-			if no, ok := errors.AsType[*refusal](err); ok && !no.Data.Retry {
-				t.Errorf("%s was refused: %v", item["key"], err)
-				return
-			} else if !ok && c != nil {
-				c.close()
-				c = nil
-			}
-			if t.Context().Err() != nil {
-				return
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
-		tr.mu.Lock()
-		if _, known := tr.keys[item["key"]]; !known { // not removed already
-			tr.keys[item["key"]] = false
-		}
-		tr.mu.Unlock()
-		tr.accepted.Add(1)
-	}
-}
-
-// remove removes each tenth item that it is told of.
-func (tr *trial) remove(ctx context.Context, seen chan string) {
-	for ctx.Err() == nil {
-		c, err := dial(ctx, tr.service.addr, func(event string, body json.RawMessage) {
-			var i struct{ Key string }
-			if event == "item_added" && json.Unmarshal(body, &i) == nil && strings.HasSuffix(i.Key, "7") {
-				seen <- i.Key
-			}
-		})
-		if err != nil {
-			time.Sleep(20 * time.Millisecond)
-			continue
-		}
-		tr.removeBy(ctx, c, seen)
-		c.close()
-	}
-}
-
-// removeBy removes until the connection is gone.
-func (tr *trial) removeBy(ctx context.Context, c *client, seen chan string) {
 	for {
-		select {
-		case key := <-seen:
-			// Not with ctx: a removal that has begun is seen through. One that was
-			// not there was removed before, and the answer was lost.
-			var got struct{ Removed bool }
-			if err := c.call(context.WithoutCancel(ctx), "item_removed", map[string]string{"key": key}, &got); err != nil {
-				seen <- key
-				return
-			}
-			tr.mu.Lock()
-			tr.keys[key] = true
-			tr.mu.Unlock()
-		case <-c.ended:
-			return
-		case <-ctx.Done():
+		tr.mu.Lock()
+		now, more := tr.accepted, tr.more
+		tr.mu.Unlock()
+		if now >= n {
 			return
 		}
+		select {
+		case <-more:
+		case <-time.After(time.Minute):
+			t.Fatalf("no item was accepted for a minute, after %d: %s", now, tr.service.p.err.String())
+		}
 	}
+}
+
+// accept notes that an item was accepted.
+func (tr *trial) accept(key string) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	if _, known := tr.keys[key]; !known { // not removed already
+		tr.keys[key] = false
+	}
+	tr.accepted++
+	close(tr.more)
+	tr.more = make(chan struct{})
+}
+
+// cut cuts the queue off until an add is refused for it, and waits until the
+// same add is accepted. What the adds of others meet is up to chance.
+func (tr *trial) cut(t *testing.T, n int) {
+	t.Helper()
+	key := fmt.Sprintf("cut-%d", n)
+	item := map[string]string{"key": key, "text": "Number " + key}
+	c, err := dial(t.Context(), tr.service.addr, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	add := func() error { return c.call(t.Context(), "add", item, &struct{}{}) }
+	mend := tr.queue.cut()
+	actortest.Eventually(t, "an add to be refused", func() bool {
+		no, ok := errors.AsType[*refusal](add())
+		return ok && no.Data.Retry
+	})
+	mend()
+	actortest.Eventually(t, "an add to be accepted", func() bool { return add() == nil })
+	tr.accept(key)
 }
 
 // check looks at the end of a run.
@@ -245,12 +209,7 @@ func (tr *trial) check(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	deadline := time.Now().Add(2 * time.Minute)
-	items, total := shown(t, tr.service.addr)
-	for total != tr.left() && time.Now().Before(deadline) {
-		time.Sleep(100 * time.Millisecond)
-		items, total = shown(t, tr.service.addr)
-	}
+	items, total := tr.settled(t)
 	if total != tr.left() || len(items) != total {
 		t.Errorf("%d items are shown of a list of %d; %d were acknowledged and not removed", len(items), total, tr.left())
 	}
@@ -268,9 +227,13 @@ func (tr *trial) check(t *testing.T) {
 	}
 	tr.service.stop()
 	waiting, dead := tr.queue.state(t, tr.service.data)
-	for waiting > 0 && time.Now().Before(deadline) { // what is shown, but was not acked, by a fault
+	for tries := 0; waiting > 0 && tries < 5; tries++ { // what is shown, but was not acked, by a fault
+		tr.service.env = nil
 		tr.service.start()
-		time.Sleep(2 * time.Second)
+		actortest.Eventually(t, "what is in the queue to be handled", func() bool {
+			s := tr.service.consumed()
+			return s.Received >= int64(waiting) && s.InHand == 0
+		})
 		tr.service.stop()
 		waiting, dead = tr.queue.state(t, tr.service.data)
 	}
@@ -289,7 +252,34 @@ func (tr *trial) check(t *testing.T) {
 	if !slices.Equal(bodies, tr.poison) {
 		t.Errorf("%d dead letters, want %d:\n%q\n%q", len(bodies), len(tr.poison), bodies, tr.poison)
 	}
-	t.Logf("%d items accepted, %d removed, %d shown, %d dead letters", tr.accepted.Load(), len(tr.keys)-tr.left(), len(items), len(dead))
+	t.Logf("%d items accepted, %d removed, %d shown, %d dead letters", tr.accepted, len(tr.keys)-tr.left(), len(items), len(dead))
+}
+
+// settled returns what a fresh client is shown once that is as many items as
+// it has to be, or when nothing has been added for long.
+func (tr *trial) settled(t *testing.T) (items []service.Item, total int) {
+	t.Helper()
+	added := make(chan struct{}, 1)
+	c, err := dial(t.Context(), tr.service.addr, func(string, json.RawMessage) {
+		select {
+		case added <- struct{}{}:
+		default:
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	for {
+		if items, total = shown(t, tr.service.addr); total == tr.left() {
+			return items, total
+		}
+		select {
+		case <-added:
+		case <-time.After(2 * time.Minute):
+			return items, total
+		}
+	}
 }
 
 // left is how many items have to be shown.

@@ -109,6 +109,7 @@ func (p *poller) list(out *console) func(w *actors.Worker) error {
 		var items []int
 		actors.Handle(w, func(t *actors.Task, it item) (int, error) {
 			if p.stubborn && it.n == 3 {
+				out.say("item 3 is never handled")
 				time.Sleep(time.Hour) // what no task should do: it holds up its worker
 			}
 			items = append(items, it.n)

@@ -67,18 +67,13 @@ func TestPollerSecondSignal(t *testing.T) {
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
 	}
-	p.await(t, "item_added 2\n")
+	p.await(t, "item 3 is never handled\n")
 	p.await(t, "polling")
-	time.Sleep(500 * time.Millisecond) // item 3 is being handled, if it can be told from outside at all
 	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	p.await(t, "poller stopping\n")
-	time.Sleep(500 * time.Millisecond) // a second one within 200 ms counts as the first
-	sent := time.Now()
-	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
+	sent := p.signalAgain(t)
 	_ = p.Wait() // not exitCode: here the log has to say something
 	code := p.ProcessState.ExitCode()
 	if took := time.Since(sent); took > 20*time.Second {

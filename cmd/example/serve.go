@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"strings"
 
 	"github.com/protoloop/protoloop/cmd/example/internal/service"
@@ -33,9 +34,10 @@ func (s *serve) declare(flags *flag.FlagSet) {
 	s.Config = service.Defaults()
 	c := &s.Config
 	flags.StringVar(&c.Addr, "addr", c.Addr, "`host:port` to listen on; port 0 is any that is free")
-	flags.StringVar(&c.Queue, "queue", c.Queue, "`where` the items come from: embedded, or a URL: "+service.QueueHelp)
+	flags.StringVar(&c.Queue, "queue", c.Queue, "`where` the items come from: embedded, or a URL: "+service.QueueHelp())
 	flags.StringVar(&c.Store, "store", c.Store, "`where` the list is kept: embedded or nats://host:port, which several processes may share;\nthe default is the queue's server if that is NATS, and embedded otherwise")
-	flags.StringVar(&c.DeadLetters, "dead-letters", c.DeadLetters, "`URL` of the SQS queue for items that failed for good, if the queue is of SQS;\nwithout it they stay there, for the queue's redrive policy")
+	flags.StringVar(&c.Topic, "topic", c.Topic, "`URL` that adds are sent to, if the queue is of gocloud.dev and its topic has another URL")
+	flags.StringVar(&c.DeadLetters, "dead-letters", c.DeadLetters, "`URL` of the SQS queue, or topic of gocloud.dev, for items that failed for good, if the\nqueue is one of these; without it they stay there, for the queue's redrive policy")
 	flags.StringVar(&c.Data, "data", c.Data, "`folder` of the embedded server; one process at a time")
 	flags.BoolVar(&c.Sync, "sync", c.Sync, "have each write reach the disk before it is confirmed, in case the power fails; slower")
 	flags.DurationVar(&c.Grace, "grace", c.Grace, "`time` that items in hand have when it is stopped")
@@ -70,7 +72,16 @@ func (s *serve) check() error {
 	return errors.Join(s.Config.Validate(), format)
 }
 
+// gcPercent is how much may be allocated between two collections, to what lives
+// after one.
+const gcPercent = 200
+
 func (s *serve) run(_ context.Context, stdout, stderr io.Writer) error {
+	// What an item allocates is gone when all have heard of it, and little else is
+	// there: with Go's default the collector takes a fifth of the time.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	// Not the run's context, which ends at the first signal: the supervisor is
 	// told of that itself, and of the second.
 	result, err := service.Run(context.Background(), s.Config, s.logger(stderr))

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/protoloop/protoloop/actortest"
 )
@@ -35,10 +34,11 @@ func TestServeStops(t *testing.T) {
 
 // TestServeSecondSignal stops the service while an item is handled that takes
 // for ever. /readyz says that it stops; the second signal ends the grace, and
-// the item goes back to the queue.
+// the item goes back to the queue, from where it comes when the service is
+// started again, long before its lease would be over.
 func TestServeSecondSignal(t *testing.T) {
 	t.Parallel()
-	r := newService(t, "-grace", "10m", "-lease", "3s")
+	r := newService(t, "-grace", "10m", "-lease", "1h")
 	r.env = []string{"PROTOLOOP_TEST_SLOW=1h"}
 	r.start()
 	c, err := dial(t.Context(), r.addr, nil)
@@ -49,7 +49,9 @@ func TestServeSecondSignal(t *testing.T) {
 	if err := c.call(t.Context(), "add", map[string]string{"text": "slow"}, &struct{}{}); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(300 * time.Millisecond) // it is in hand, as far as that can be told from outside
+	if !r.p.err.await(r.p.ctx, "a handler waits") {
+		t.Fatal("the item is not in hand")
+	}
 	if err := r.p.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -57,11 +59,8 @@ func TestServeSecondSignal(t *testing.T) {
 	if got := r.status("/healthz"); got != http.StatusOK {
 		t.Errorf("/healthz: %d while it stops", got)
 	}
-	time.Sleep(300 * time.Millisecond) // a second one within 200 ms counts as the first
-	if r.p.ProcessState != nil {
-		t.Fatal("it has not waited for what is in hand")
-	}
-	out := r.stop()
+	r.p.signalAgain(t)
+	out := r.ended()
 	if !strings.Contains(out, "received 1 = acked 0 (drained 0) + retried 0 + dead-lettered 0 + returned 1 + lost 0") {
 		t.Errorf("the item was not given back: %s", out)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -9,6 +10,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/consumer"
 )
 
 // running is a service that can be started, killed and stopped, again and
@@ -51,15 +55,10 @@ func (r *running) start() {
 		if p.ProcessState == nil {
 			_ = p.Process.Kill() // the test has failed
 			_ = p.Wait()
+			r.t.Logf("the log of the service: %s", p.err.String())
 		}
 	})
-	deadline := time.Now().Add(30 * time.Second)
-	for r.status("/readyz") != http.StatusOK {
-		if time.Now().After(deadline) {
-			r.t.Fatalf("it is not ready: %s", r.p.err.String())
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	actortest.Eventually(r.t, "/readyz", func() bool { return r.status("/readyz") == http.StatusOK })
 }
 
 // status is that of a GET; 0 if there is no answer.
@@ -70,6 +69,20 @@ func (r *running) status(path string) int {
 	}
 	resp.Body.Close()
 	return resp.StatusCode
+}
+
+// consumed is the queue's account, as the service tells it.
+func (r *running) consumed() (s consumer.Stats) {
+	resp, err := http.Get("http://" + r.addr + "/readyz")
+	if err != nil {
+		return s
+	}
+	defer resp.Body.Close()
+	body := struct{ Queue *consumer.Stats }{&s}
+	if err := json.NewDecoder(resp.Body).Decode(&body); err != nil {
+		r.t.Errorf("/readyz: %v", err)
+	}
+	return s
 }
 
 // kill is kill -9.
@@ -88,6 +101,12 @@ func (r *running) stop() string {
 	if err := r.p.Process.Signal(syscall.SIGTERM); err != nil {
 		r.t.Fatal(err)
 	}
+	return r.ended()
+}
+
+// ended waits until it has stopped, and returns what it printed.
+func (r *running) ended() string {
+	r.t.Helper()
 	err := r.p.Wait()
 	r.unharmed()
 	if err != nil {
@@ -126,7 +145,11 @@ func TestServeUsage(t *testing.T) {
 		{"-tries 0", "", "must be from 1 to 1000"},
 		{"-concurrency many", "", "not a whole number"},
 		{"-log xml", "", `-log "xml" is neither text nor json`},
+		{"-queue gcppubsub://projects/p/subscriptions/s", "", "known are http://, https://, mem://, nats://"},
 		{"-dead-letters https://x/1/dead", "", "-dead-letters is for a queue of SQS"},
+		{"-queue mem://x -dead-letters gcppubsub://y", "", `-dead-letters: unknown scheme "gcppubsub"`},
+		{"-topic mem://x", "", "-topic: it is for a queue of gocloud.dev"},
+		{"-queue mem://x -topic loft", "", `-topic: "loft" is neither`},
 		{"-data=", "", "-data is empty"},
 		{"", "PROTOLOOP_GRACE=soon", `invalid value "soon" of PROTOLOOP_GRACE`},
 		{"", "PROTOLOOP_MAX_ITEMS=0", `invalid value "0" of PROTOLOOP_MAX_ITEMS: must be from 1 to 500000`},

@@ -1,136 +1,176 @@
 package main
 
 import (
-	"encoding/json"
+	"cmp"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"slices"
-	"sync"
-	"sync/atomic"
+	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/protoloop/protoloop/actortest"
 )
 
-// speedVariable has the service measured beside the same in Python.
+// speedVariable has the service measured beside the same in Python, in as many
+// rounds as it says.
 const speedVariable = "PROTOLOOP_TEST_SPEED"
 
-// TestSpeed is one run: an item's way from the add to all clients, with 100 of
-// them and with one, of the service, whose queue and list are on disk, and of
-// testdata/article.py, whose queue is in memory.
+// TestSpeed measures an item's way from the add to all clients, with 100 of
+// them and with one: of the service, whose queue and list are on disk, of the
+// service with a queue in memory, and of testdata/article.py, which has nothing
+// on disk. Each round has all of them, one after the other, each in a new
+// process; what is compared is within a round, and the median of the rounds.
 func TestSpeed(t *testing.T) {
-	if os.Getenv(speedVariable) == "" {
-		t.Skipf("set %s=1 to measure", speedVariable)
+	rounds, _ := strconv.Atoi(os.Getenv(speedVariable))
+	if rounds < 1 {
+		t.Skipf("set %s=5 to measure in 5 rounds", speedVariable)
 	}
 	for _, clients := range []int{100, 1} {
-		r := newService(t)
-		r.start()
-		ours := measure(t, r.addr, clients)
-		r.stop()
-
-		addr := freePort(t)
-		_, port, _ := net.SplitHostPort(addr)
-		cmd := exec.Command(python(t), "testdata/article.py", port)
-		cmd.Stderr = os.Stderr
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		actortest.Eventually(t, "the Python server", func() bool {
-			resp, err := http.Get("http://" + addr + "/readyz")
-			if err != nil {
-				return false
+		all := map[string][]speed{}
+		for range rounds {
+			for _, c := range contenders {
+				s := c.measure(t, clients)
+				t.Logf("%3d clients: %-15s %v", clients, c.name, s)
+				all[c.name] = append(all[c.name], s)
 			}
-			return resp.Body.Close() == nil
-		})
-		theirs := measure(t, addr, clients)
+		}
+		theirs := all["Python"]
+		for _, c := range contenders {
+			ours := all[c.name]
+			t.Logf("%3d clients, median of %d: %-15s %v", clients, rounds, c.name, median(ours))
+			t.Logf("%3d clients, median of %d: %-15s has %.1f times Python's items/s, with %.2f times its p99, and at 100 items/s %.2f times",
+				clients, rounds, c.name,
+				ratio(ours, theirs, func(s speed) float64 { return s.rate }),
+				ratio(ours, theirs, func(s speed) float64 { return s.busy.p99.Seconds() }),
+				ratio(ours, theirs, func(s speed) float64 { return s.quiet.p99.Seconds() }))
+		}
+	}
+}
+
+// contenders are what is measured.
+var contenders = []struct {
+	name    string
+	measure func(t *testing.T, clients int) speed
+}{
+	{"service", func(t *testing.T, clients int) speed { return measureService(t, clients) }},
+	{"service, mem://", func(t *testing.T, clients int) speed { return measureService(t, clients, "-queue", "mem://items") }},
+	{"Python", measurePython},
+}
+
+func measureService(t *testing.T, clients int, args ...string) speed {
+	t.Helper()
+	r := newService(t, args...)
+	r.start()
+	s := measure(t, r.addr, clients)
+	r.stop()
+	return s
+}
+
+func measurePython(t *testing.T, clients int) speed {
+	t.Helper()
+	addr := freePort(t)
+	_, port, _ := net.SplitHostPort(addr)
+	cmd := exec.Command(python(t), "testdata/article.py", port)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait() // it says that it was killed
-		t.Logf("%3d clients: service %v", clients, ours)
-		t.Logf("%3d clients: Python  %v", clients, theirs)
-		t.Logf("%3d clients: %.1f times the items per second", clients, ours.rate/theirs.rate)
-	}
+	}()
+	actortest.Eventually(t, "the Python server", func() bool {
+		resp, err := http.Get("http://" + addr + "/readyz")
+		if err != nil {
+			return false
+		}
+		return resp.Body.Close() == nil
+	})
+	return measure(t, addr, clients)
 }
 
 // speed is what was measured.
 type speed struct {
-	rate     float64 // items per second that all clients have heard of
-	p50, p99 time.Duration
+	rate  float64       // items per second that all clients have heard of
+	busy  latency       // at that rate
+	quiet latency       // at 100 items per second
+	load  time.Duration // of processor time, per item, that it took to measure the rate
 }
+
+// latency is how long it takes from the add until a client has heard of it.
+type latency struct{ p50, p99 time.Duration }
+
+func latencyOf(sorted []time.Duration) latency {
+	return latency{percentile(sorted, 50), percentile(sorted, 99)}
+}
+
+func (l latency) String() string { return fmt.Sprintf("p50 %v, p99 %v", short(l.p50), short(l.p99)) }
 
 func (s speed) String() string {
-	return fmt.Sprintf("%6.0f items/s, p50 %v, p99 %v", s.rate, short(s.p50), short(s.p99))
+	return fmt.Sprintf("%6.0f items/s with %v; at 100 items/s %v (the clients take %v an item)", s.rate, s.busy, s.quiet, short(s.load))
 }
 
-// measure first adds as fast as the acknowledgements allow, 32 at a time, for
-// the rate; then 100 items a second, for the latency.
+// measure first adds as fast as the acknowledgements allow, 32 at a time; then
+// 100 items a second.
 func measure(t *testing.T, addr string, clients int) speed {
 	t.Helper()
-	var heard atomic.Int64
-	var mu sync.Mutex
-	var latencies []time.Duration
-	for range clients {
-		c, err := dial(t.Context(), addr, func(event string, body json.RawMessage) {
-			if event != "item_added" {
-				return
-			}
-			var i struct{ Text string }
-			if json.Unmarshal(body, &i) == nil {
-				if sent, err := time.Parse(time.RFC3339Nano, i.Text); err == nil {
-					mu.Lock()
-					latencies = append(latencies, time.Since(sent))
-					mu.Unlock()
-				}
-			}
-			heard.Add(1)
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.close()
+	const warm, steady = 300, 500
+	burst := 2000
+	if clients == 1 {
+		burst = 20_000
 	}
-	adder, err := dial(t.Context(), addr, nil)
-	if err != nil {
-		t.Fatal(err)
+	l := newLoad(t, addr, clients, warm+burst+steady)
+	defer l.close()
+	l.burst(warm, 32)
+	before := processorTime()
+	took, busy := l.burst(burst, 32)
+	used := processorTime() - before
+	quiet := l.steady(steady, 10*time.Millisecond)
+	return speed{
+		rate: float64(burst) / took.Seconds(), load: used / time.Duration(burst),
+		busy: latencyOf(busy), quiet: latencyOf(quiet),
 	}
-	defer adder.close()
-	add := func(n int, text string) {
-		item := map[string]string{"key": fmt.Sprintf("item-%d", n), "text": text}
-		if err := adder.call(t.Context(), "add", item, &struct{}{}); err != nil {
-			t.Error(err)
-		}
-	}
-	all := func(n int) func() bool { return func() bool { return heard.Load() == int64(n*clients) } }
+}
 
-	const burst, steady = 3000, 300
-	began := time.Now()
-	numbers := make(chan int)
-	var adding sync.WaitGroup
-	for range 32 {
-		adding.Go(func() {
-			for n := range numbers {
-				add(n, "burst")
-			}
-		})
+// processorTime is what this process has used.
+func processorTime() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
 	}
-	for n := range burst {
-		numbers <- n
-	}
-	close(numbers)
-	adding.Wait()
-	actortest.Eventually(t, "all items at all clients", all(burst))
-	took := time.Since(began)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
 
-	for n := range steady {
-		add(burst+n, time.Now().Format(time.RFC3339Nano))
-		time.Sleep(10 * time.Millisecond)
+// median is that of each figure.
+func median(all []speed) speed {
+	of := func(figure func(s speed) time.Duration) time.Duration { return middle(all, figure) }
+	return speed{
+		rate:  middle(all, func(s speed) float64 { return s.rate }),
+		busy:  latency{of(func(s speed) time.Duration { return s.busy.p50 }), of(func(s speed) time.Duration { return s.busy.p99 })},
+		quiet: latency{of(func(s speed) time.Duration { return s.quiet.p50 }), of(func(s speed) time.Duration { return s.quiet.p99 })},
+		load:  of(func(s speed) time.Duration { return s.load }),
 	}
-	actortest.Eventually(t, "all items at all clients", all(burst+steady))
-	mu.Lock()
-	defer mu.Unlock()
-	slices.Sort(latencies)
-	return speed{rate: burst / took.Seconds(), p50: percentile(latencies, 50), p99: percentile(latencies, 99)}
+}
+
+// ratio is the median of what a figure is to that of the same round.
+func ratio(ours, theirs []speed, figure func(s speed) float64) float64 {
+	var rs []float64
+	for i := range ours {
+		rs = append(rs, figure(ours[i])/figure(theirs[i]))
+	}
+	return middle(rs, func(r float64) float64 { return r })
+}
+
+func middle[S any, T cmp.Ordered](all []S, figure func(S) T) T {
+	var fs []T
+	for _, s := range all {
+		fs = append(fs, figure(s))
+	}
+	slices.Sort(fs)
+	return fs[len(fs)/2]
 }

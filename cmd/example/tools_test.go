@@ -1,21 +1,14 @@
 package main
 
 import (
-	"os"
 	"os/exec"
 	"testing"
+
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
-// lacking skips a test for which something is not installed; in CI, where it
-// has to be, the test fails.
-func lacking(t *testing.T, what, script string) {
-	t.Helper()
-	const how = "%s is missing; install it with: ./ci/%s.sh"
-	if os.Getenv("CI_REQUIRE") == "1" {
-		t.Fatalf(how, what, script)
-	}
-	t.Skipf(how, what, script)
-}
+// toolsScript installs what the tests of this package need.
+const toolsScript = "service-tools"
 
 // chromium is the path of the browser.
 func chromium(t *testing.T) string {
@@ -25,16 +18,12 @@ func chromium(t *testing.T) string {
 			return path
 		}
 	}
-	lacking(t, "Chromium", "service-tools")
+	testtools.Lacking(t, "Chromium", toolsScript)
 	return ""
 }
 
-// python is that of Debian, with python3-socketio.
+// python is that of Debian, with python3-socketio and what its client needs.
 func python(t *testing.T) string {
 	t.Helper()
-	const path = "/usr/bin/python3"
-	if exec.Command(path, "-c", "import socketio, requests, websocket").Run() != nil {
-		lacking(t, "python3-socketio", "service-tools")
-	}
-	return path
+	return testtools.Python(t, toolsScript, "socketio", "aiohttp", "requests", "websocket")
 }

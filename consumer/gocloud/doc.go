@@ -24,6 +24,8 @@
 //     is shut down; they come back when the service's ack deadline is over. Open
 //     it with [NoPrefetch]: then there is hardly one such message, and Close
 //     gives it back.
+//   - A subscription of mempubsub that is opened anew begins empty: with
+//     Options.Lasting there is one for all incarnations of a consumer.
 //   - Acks are sent in the background: what an ack's failure leaves is
 //     delivered again. Close waits until they are sent.
 //   - A lease cannot be extended: let the service's ack deadline be longer than

@@ -242,6 +242,54 @@ func TestDeliveriesAreCounted(t *testing.T) {
 	}
 }
 
+// TestLasting: one subscription serves all sources, so that nothing is lost with
+// a driver that forgets; it is opened again when it has failed.
+func TestLasting(t *testing.T) {
+	s := newService(t)
+	opened := 0
+	q := gocloud.New(gocloud.Options{Lasting: true, Open: func(ctx context.Context) (*pubsub.Subscription, error) {
+		opened++
+		return s.open(ctx)
+	}})
+	source := func() consumer.Source {
+		src, err := q.Open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return src
+	}
+	if err := source().Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := gocloud.Send(t.Context(), s.topic, consumer.Message{Body: []byte("between two sources")}); err != nil {
+		t.Fatal(err)
+	}
+	src := source()
+	ms, err := src.Receive(t.Context(), 1)
+	if err != nil || len(ms) != 1 || opened != 1 {
+		t.Fatalf("%v, %v; %d subscriptions", ms, err, opened)
+	}
+	if err := src.Ack(t.Context(), ms); err != nil {
+		t.Fatal(err)
+	}
+	s.cut(errors.New("cut off"))
+	if _, err := src.Receive(t.Context(), 1); !errors.Is(err, consumer.ErrClosed) {
+		t.Errorf("receive when it is cut off: %v", err)
+	}
+	if err := src.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	s.cut(nil)
+	if source(); opened != 2 {
+		t.Errorf("%d subscriptions, want another one after the failure", opened)
+	}
+	for range 2 {
+		if err := q.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestOpenErrors(t *testing.T) {
 	why := errors.New("why")
 	q := gocloud.New(gocloud.Options{Open: func(context.Context) (*pubsub.Subscription, error) { return nil, why }})

@@ -26,6 +26,10 @@ type Options struct {
 	// DeadLetters is where dead letters are sent. It stays the caller's. nil:
 	// there is no place for them.
 	DeadLetters *pubsub.Topic
+	// Lasting has all sources share one subscription, which is opened once and
+	// shut down by [Queue.Shutdown]. It is for a driver whose subscription
+	// forgets what it has when it is shut down: mempubsub.
+	Lasting bool
 	// Deliveries is how often a message has been delivered, with this time, as
 	// its driver tells it. nil: it is counted here.
 	Deliveries func(m *pubsub.Message) int
@@ -39,9 +43,10 @@ func NoPrefetch() batcher.Options { return batcher.Options{MaxBatchSize: 1, MaxH
 type Queue struct {
 	o Options
 
-	mu    sync.Mutex
-	tries map[string]int // deliveries so far of messages that were given back
-	old   []string       // their IDs, the oldest first
+	mu      sync.Mutex
+	lasting *pubsub.Subscription // with Options.Lasting, once it is open
+	tries   map[string]int       // deliveries so far of messages that were given back
+	old     []string             // their IDs, the oldest first
 }
 
 // maxTries is how many messages' deliveries are known.
@@ -57,6 +62,28 @@ func New(o Options) *Queue {
 
 // Open opens a source with a subscription of its own. It is a consumer.Open.
 func (q *Queue) Open(ctx context.Context) (consumer.Source, error) {
+	sub, err := q.subscription(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &source{q: q, sub: sub, late: map[*held]struct{}{}}, nil
+}
+
+func (q *Queue) subscription(ctx context.Context) (*pubsub.Subscription, error) {
+	if !q.o.Lasting {
+		return q.newSubscription(ctx)
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.lasting != nil {
+		return q.lasting, nil
+	}
+	sub, err := q.newSubscription(ctx)
+	q.lasting = sub
+	return sub, err
+}
+
+func (q *Queue) newSubscription(ctx context.Context) (*pubsub.Subscription, error) {
 	sub, err := q.o.Open(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("gocloud: open the subscription: %w", err)
@@ -64,11 +91,37 @@ func (q *Queue) Open(ctx context.Context) (consumer.Source, error) {
 	if sub == nil {
 		return nil, errors.New("gocloud: Options.Open returned neither a subscription nor an error")
 	}
-	return &source{q: q, sub: sub, late: map[*held]struct{}{}}, nil
+	return sub, nil
+}
+
+// Shutdown shuts the subscription down that Options.Lasting has kept open, if
+// there is one, when all sources are closed.
+func (q *Queue) Shutdown(ctx context.Context) error {
+	q.mu.Lock()
+	sub := q.lasting
+	q.lasting = nil
+	q.mu.Unlock()
+	if sub == nil {
+		return nil
+	}
+	if err := sub.Shutdown(ctx); err != nil {
+		return fmt.Errorf("gocloud: shut the subscription down: %w", err)
+	}
+	return nil
+}
+
+// broken has the next source open another subscription: one that has failed
+// fails for ever.
+func (q *Queue) broken(sub *pubsub.Subscription) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.lasting == sub {
+		q.lasting = nil
+	}
 }
 
 // Send sends messages to a topic, with Key and Group in their metadata, where
-// the queue's sources find them.
+// the queue's sources find them. The error is a [*consumer.BatchError].
 func Send(ctx context.Context, to *pubsub.Topic, ms ...consumer.Message) error {
 	out := make([]*pubsub.Message, len(ms))
 	for i, m := range ms {
@@ -84,12 +137,13 @@ func Send(ctx context.Context, to *pubsub.Topic, ms ...consumer.Message) error {
 		}
 		out[i] = &pubsub.Message{Body: m.Body, Metadata: md}
 	}
+	var errs consumer.BatchError
 	for i, err := range send(ctx, to, out) {
 		if err != nil {
-			return fmt.Errorf("gocloud: send message %d of %d: %w", i+1, len(ms), err)
+			errs.Fail(i, fmt.Errorf("gocloud: send message %d of %d: %w", i+1, len(ms), err))
 		}
 	}
-	return nil
+	return errs.Err()
 }
 
 // send sends messages, in batches that the library makes of concurrent calls.

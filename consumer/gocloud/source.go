@@ -51,6 +51,7 @@ func (s *source) Receive(ctx context.Context, _ int) ([]*consumer.Message, error
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
+		s.q.broken(s.sub)
 		return nil, fmt.Errorf("gocloud: %w: %w", consumer.ErrClosed, err)
 	}
 	return []*consumer.Message{{
@@ -154,6 +155,9 @@ func (s *source) Close(ctx context.Context) error {
 	}
 	clear(s.late)
 	s.mu.Unlock()
+	if s.q.o.Lasting { // what has come in advance is the next source's
+		return nil
+	}
 	for _, m := range s.left(ctx) {
 		if m.Nackable() {
 			m.Nack()

@@ -14,6 +14,7 @@ import (
 	natsjs "github.com/nats-io/nats.go/jetstream"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/consumer"
 	"github.com/protoloop/protoloop/consumer/jetstream"
 )
@@ -98,14 +99,18 @@ func runWorker(b *testing.B, nc *nats.Conn, q *jetstream.Queue, n int, o consume
 	}))
 	defer sys.Shutdown()
 	var handled atomic.Int64
-	c := consumer.New(q.Open, func(*actors.Task, consumer.Message) error { handled.Add(1); return nil }, o)
+	acked := &acked{done: make(chan struct{})}
+	acked.left.Store(int64(n))
+	open := func(ctx context.Context) (consumer.Source, error) {
+		src, err := q.Open(ctx)
+		return ackedSource{src, acked}, err
+	}
+	c := consumer.New(open, func(*actors.Task, consumer.Message) error { handled.Add(1); return nil }, o)
 	pid, err := actors.Spawn(b.Context(), sys.Root, "consumer", c.Setup, actors.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
-	for c.Stats().Acked < int64(n) {
-		time.Sleep(100 * time.Microsecond)
-	}
+	<-acked.done
 	b.StopTimer()
 	if _, err := actors.Stop(sys.Root, pid, time.Second).Wait(context.Background()); err != nil {
 		b.Fatal(err)
@@ -120,20 +125,31 @@ func runWorker(b *testing.B, nc *nats.Conn, q *jetstream.Queue, n int, o consume
 	empty(b, js)
 }
 
+// acked tells when a number of messages has been acked.
+type acked struct {
+	left atomic.Int64
+	done chan struct{}
+}
+
+// ackedSource counts what it acks.
+type ackedSource struct {
+	consumer.Source
+	acked *acked
+}
+
+func (s ackedSource) Ack(ctx context.Context, ms []*consumer.Message) error {
+	err := s.Source.Ack(ctx, ms)
+	if err == nil && s.acked.left.Add(-int64(len(ms))) == 0 {
+		close(s.acked.done)
+	}
+	return err
+}
+
 // empty fails unless all was acked.
 func empty(b *testing.B, js natsjs.JetStream) {
 	b.Helper()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	actortest.Eventually(b, "an empty queue", func() bool {
 		s, err := js.Stream(b.Context(), "ITEMS")
-		if err != nil {
-			b.Fatal(err)
-		}
-		n := s.CachedInfo().State.Msgs
-		if n == 0 {
-			return
-		}
-		if time.Now().After(end) {
-			b.Fatalf("%d messages are left", n)
-		}
-	}
+		return err == nil && s.CachedInfo().State.Msgs == 0
+	})
 }

@@ -24,6 +24,8 @@
 //     headers.
 //   - Ack is confirmed by the server, with one round trip a batch.
 //   - Lease is the consumer's AckWait.
+//   - A message that was given back at a stop comes again within two seconds
+//     when the server itself is started again, however long its lease is.
 //   - A message that was given back comes before newer ones. Order within a
 //     group therefore holds across a restart, but not while two processes
 //     consume.

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	natsjs "github.com/nats-io/nats.go/jetstream"
 
+	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/consumer"
 	"github.com/protoloop/protoloop/consumer/consumertest"
 	"github.com/protoloop/protoloop/consumer/jetstream"
@@ -34,14 +35,12 @@ func TestConformanceProcess(t *testing.T) {
 		t.Cleanup(nc.Close)
 		q := under(t, nc, 2*time.Second)
 		send := q.Send
-		q.Send = func(ctx context.Context, ms ...consumer.Message) error { // the server may just have come back
-			for {
-				err := send(ctx, ms...)
-				if err == nil || ctx.Err() != nil {
-					return err
-				}
-				time.Sleep(50 * time.Millisecond)
-			}
+		q.Send = func(ctx context.Context, ms ...consumer.Message) (err error) { // the server may just have come back
+			actortest.Eventually(t, "the server to take messages", func() bool {
+				err = send(ctx, ms...)
+				return err == nil || ctx.Err() != nil
+			})
+			return err
 		}
 		q.Outage = func(t *testing.T) func() {
 			p.kill()
@@ -49,48 +48,6 @@ func TestConformanceProcess(t *testing.T) {
 		}
 		return q
 	})
-}
-
-// TestSurvivesTheServersEnd: what was sent is there when a server is started
-// on the same folder.
-func TestSurvivesTheServersEnd(t *testing.T) {
-	dir := t.TempDir()
-	ctx := t.Context()
-	for i := range 3 {
-		srv, err := jetstream.StartServer(jetstream.ServerOptions{Dir: dir})
-		if err != nil {
-			t.Fatal(err)
-		}
-		nc, err := srv.Connect()
-		if err != nil {
-			t.Fatal(err)
-		}
-		q, err := jetstream.New(nc, jetstream.Options{Name: "ITEMS"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		src, err := q.Open(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if i > 0 {
-			ms, err := src.Receive(ctx, 10)
-			if err != nil || len(ms) != 1 || string(ms[0].Body) != fmt.Sprint("round ", i-1) {
-				t.Fatalf("round %d: %v, %v", i, ms, err)
-			}
-			if err := src.Ack(ctx, ms); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := q.Send(ctx, consumer.Message{Body: fmt.Append(nil, "round ", i)}); err != nil {
-			t.Fatal(err)
-		}
-		if err := src.Close(ctx); err != nil {
-			t.Fatal(err)
-		}
-		nc.Close()
-		srv.Shutdown()
-	}
 }
 
 func TestSendDropsDoubles(t *testing.T) {
@@ -123,6 +80,20 @@ func TestSendRefusesWhatIsNoHeader(t *testing.T) {
 	}
 	if n, _ := q.Len(t.Context()); n != 0 {
 		t.Errorf("%d messages were sent", n)
+	}
+}
+
+// TestSendTellsWhich: of a batch that is partly refused the rest is stored, and
+// the error says which is which.
+func TestSendTellsWhich(t *testing.T) {
+	q := under(t, embedded(t, t.TempDir()), time.Second)
+	err := q.Send(t.Context(), consumer.Message{Body: []byte("a")}, consumer.Message{Key: "b\n"}, consumer.Message{Body: []byte("c")})
+	batch, ok := errors.AsType[*consumer.BatchError](err)
+	if !ok || len(batch.Errs) != 1 || batch.Errs[1] == nil {
+		t.Errorf("%v", err)
+	}
+	if n, err := q.Len(t.Context()); n != 2 || err != nil {
+		t.Errorf("%d messages, %v", n, err)
 	}
 }
 
@@ -218,7 +189,10 @@ func TestDeletedConsumer(t *testing.T) {
 		}
 		if waiting {
 			go receive()
-			time.Sleep(200 * time.Millisecond)
+			actortest.Eventually(t, "the pull to wait at the server", func() bool {
+				c, err := js.Consumer(t.Context(), "ITEMS", "consumer")
+				return err == nil && c.CachedInfo().NumWaiting == 1
+			})
 		}
 		if err := js.DeleteConsumer(t.Context(), "ITEMS", "consumer"); err != nil {
 			t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,13 +35,19 @@ func TestMain(m *testing.M) {
 	actortest.Main(m)
 }
 
-// serve is a server process: it ends when it is killed.
+// serve is a server process: it ends when it is killed. It prints where it
+// listens; without an addr that is any free port, which is the server's own to
+// find: one that somebody else has found may be taken by then.
 func serve(dir, addr string) {
-	a, err := net.ResolveTCPAddr("tcp", addr)
-	if err != nil {
-		panic(err)
+	host, port := "127.0.0.1", server.RANDOM_PORT
+	if addr != "" {
+		a, err := net.ResolveTCPAddr("tcp", addr)
+		if err != nil {
+			panic(err)
+		}
+		host, port = a.IP.String(), a.Port
 	}
-	s, err := server.NewServer(&server.Options{Host: a.IP.String(), Port: a.Port, JetStream: true, StoreDir: dir, NoSigs: true, NoLog: true})
+	s, err := server.NewServer(&server.Options{Host: host, Port: port, JetStream: true, StoreDir: dir, NoSigs: true, NoLog: true})
 	if err != nil {
 		panic(err)
 	}
@@ -48,7 +55,7 @@ func serve(dir, addr string) {
 	if !s.ReadyForConnections(30 * time.Second) {
 		panic("the server is not ready")
 	}
-	fmt.Println("ready")
+	fmt.Println(s.Addr())
 	s.WaitForShutdown()
 }
 
@@ -61,12 +68,7 @@ type process struct {
 
 func startProcess(t *testing.T) *process {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") // a port that is free now
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &process{t: t, dir: t.TempDir(), addr: l.Addr().String()}
-	l.Close()
+	p := &process{t: t, dir: t.TempDir()}
 	p.start()
 	t.Cleanup(p.kill)
 	return p
@@ -84,9 +86,11 @@ func (p *process) start() {
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
-	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "ready\n" {
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
 		p.t.Fatalf("the server process said %q, %v", line, err)
 	}
+	p.addr = strings.TrimSpace(line)
 }
 
 // kill is kill -9.

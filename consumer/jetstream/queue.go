@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -29,7 +30,7 @@ func New(nc *nats.Conn, o Options) (*Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithPublishAsyncTimeout(confirmWithin))
 	if err != nil {
 		return nil, fmt.Errorf("jetstream: %w", err)
 	}
@@ -94,34 +95,40 @@ func (q *Queue) Open(ctx context.Context) (consumer.Source, error) {
 // them. Of each, Body, Key, Group and Attributes count. A message whose Key
 // was sent within the last two minutes is stored once.
 //
-// An error says nothing about the messages before and after the one it
-// names: to send all of them again, with Keys, is safe.
+// The error is a [*consumer.BatchError]: it says which messages were not
+// confirmed. To send those again, with Keys, is safe.
 func (q *Queue) Send(ctx context.Context, ms ...consumer.Message) error {
+	var errs consumer.BatchError
 	msgs := make([]*nats.Msg, len(ms))
 	for i, m := range ms {
-		msg, err := message(q.o.Subject, m.Attributes, m.Key, m.Body)
-		if err != nil {
-			return err
+		var err error
+		if msgs[i], err = q.message(m); err != nil {
+			errs.Fail(i, err)
 		}
-		if m.Group != "" {
-			if err := setHeader(msg, GroupHeader, m.Group); err != nil {
-				return err
-			}
-		}
-		msgs[i] = msg
 	}
 	for i, err := range q.publish(ctx, msgs) {
-		if err != nil {
-			return fmt.Errorf("jetstream: send message %d of %d: %w", i+1, len(ms), err)
-		}
+		errs.Fail(i, fmt.Errorf("jetstream: send message %d of %d: %w", i+1, len(ms), err))
 	}
-	return nil
+	return errs.Err()
 }
 
-// publish stores messages and returns the error of each that was not.
+// message is what is sent of m.
+func (q *Queue) message(m consumer.Message) (*nats.Msg, error) {
+	msg, err := message(q.o.Subject, m.Attributes, m.Key, m.Body)
+	if err == nil && m.Group != "" {
+		err = setHeader(msg, GroupHeader, m.Group)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return msg, nil
+}
+
+// publish stores messages, of which some may be nil, and returns the error of
+// each that was not.
 func (q *Queue) publish(ctx context.Context, msgs []*nats.Msg) map[int]error {
 	errs := map[int]error{}
-	if len(msgs) == 1 {
+	if len(msgs) == 1 && msgs[0] != nil {
 		if _, err := q.js.PublishMsg(ctx, msgs[0]); err != nil {
 			errs[0] = err
 		}
@@ -133,6 +140,10 @@ func (q *Queue) publish(ctx context.Context, msgs []*nats.Msg) map[int]error {
 	return errs
 }
 
+// confirmWithin bounds the wait for a confirmation that is lost, so that it is
+// not waited for for ever. Before that the caller's context counts.
+const confirmWithin = time.Minute
+
 // publishAtOnce is how many messages are sent before the first has to be
 // confirmed. The client library itself refuses more than 4,000.
 const publishAtOnce = 1000
@@ -141,6 +152,9 @@ const publishAtOnce = 1000
 func (q *Queue) publishAll(ctx context.Context, msgs []*nats.Msg, from int, errs map[int]error) {
 	acks := make([]jetstream.PubAckFuture, len(msgs))
 	for i, m := range msgs {
+		if m == nil {
+			continue
+		}
 		ack, err := q.js.PublishMsgAsync(m)
 		if err != nil {
 			errs[from+i] = err

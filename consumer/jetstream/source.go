@@ -104,18 +104,29 @@ func (s *source) Ack(ctx context.Context, ms []*consumer.Message) error {
 	return s.tell(ctx, ms, func(int) []byte { return ackAck })
 }
 
-// Nack gives messages back.
+// Nack gives messages back. Of one that is to come again at once the server is
+// told twice: that its lease is over now, which it writes down, and that it is
+// to be delivered again, which it has in memory only. Else a message that was
+// given back at a stop would, once the server is started again, wait for the
+// rest of its lease.
 func (s *source) Nack(ctx context.Context, ns []consumer.Nack) error {
-	ms := make([]*consumer.Message, len(ns))
-	for i, n := range ns {
-		ms[i] = n.Message
+	var ms []*consumer.Message
+	var bodies [][]byte
+	for _, n := range ns {
+		ms, bodies = append(ms, n.Message), append(bodies, nackAfter(n.Delay))
 	}
-	return s.tell(ctx, ms, func(i int) []byte {
-		if ns[i].Delay <= 0 {
-			return []byte("-NAK")
+	for _, n := range ns {
+		if n.Delay <= 0 {
+			ms, bodies = append(ms, n.Message), append(bodies, nackNow)
 		}
-		return fmt.Appendf(nil, `-NAK {"delay": %d}`, ns[i].Delay.Nanoseconds())
-	})
+	}
+	return s.tell(ctx, ms, func(i int) []byte { return bodies[i] })
+}
+
+var nackNow = []byte("-NAK")
+
+func nackAfter(d time.Duration) []byte {
+	return fmt.Appendf(nil, `-NAK {"delay": %d}`, max(d, 0).Nanoseconds())
 }
 
 // Extend begins the leases anew.

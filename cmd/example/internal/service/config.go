@@ -25,9 +25,12 @@ type Config struct {
 	// Empty: that of the queue if it is NATS, and else Embedded. Processes that
 	// share a store show one list.
 	Store string
-	// DeadLetters is the URL of the SQS queue that items go to which failed for
-	// good. Empty: they stay in the queue, for its redrive policy. Other queues
-	// have a place of their own.
+	// Topic is the URL that adds are sent to, for a queue of gocloud.dev whose
+	// topic has another one than its subscription. Empty: Queue.
+	Topic string
+	// DeadLetters is the URL of the SQS queue, or of the topic of gocloud.dev,
+	// that items go to which failed for good. Empty: they stay in the queue, for
+	// its redrive policy. Other queues have a place of their own.
 	DeadLetters string
 	// Data is the folder of the embedded server's files.
 	Data string
@@ -84,8 +87,24 @@ func (c Config) Validate() error {
 	if scheme, err := queueScheme(c.store()); err != nil || scheme != Embedded && scheme != "nats" {
 		wrong("-store %q is neither %q nor a nats:// URL", c.Store, Embedded)
 	}
-	if scheme, _ := queueScheme(c.Queue); c.DeadLetters != "" && scheme != "http" && scheme != "https" {
-		wrong("-dead-letters is for a queue of SQS: that of %q is %s_DEAD", c.Queue, queueName)
+	scheme, _ := queueScheme(c.Queue)
+	switch {
+	case c.DeadLetters == "" || scheme == "http" || scheme == "https":
+	case !isCloud(scheme):
+		wrong("-dead-letters is for a queue of SQS or gocloud.dev: that of %q is %s_DEAD", redacted(c.Queue), queueName)
+	default:
+		if err := checkTopic(c.DeadLetters); err != nil {
+			wrong("-dead-letters: %v", err)
+		}
+	}
+	if c.Topic != "" {
+		err := errNoTopic
+		if isCloud(scheme) {
+			err = checkTopic(c.Topic)
+		}
+		if err != nil {
+			wrong("-topic: %v", err)
+		}
 	}
 	if c.Data == "" && c.needsServer() {
 		wrong("-data is empty: it has to name a folder")
@@ -117,21 +136,28 @@ func (c Config) store() string {
 // needsServer reports whether the embedded server is used at all.
 func (c Config) needsServer() bool { return c.Queue == Embedded || c.store() == Embedded }
 
-// queueScheme is the kind of a queue: Embedded or one of the keys of
-// queueKinds.
+// queueScheme is the kind of a queue: Embedded, one of the keys of queueKinds,
+// or one that isCloud.
 func queueScheme(queue string) (string, error) {
 	if queue == Embedded {
 		return Embedded, nil
 	}
-	u, err := url.Parse(queue)
-	if err != nil || u.Scheme == "" || u.Host == "" && u.Opaque == "" && u.Path == "" {
-		return "", fmt.Errorf("%q is neither %q nor a URL", queue, Embedded)
+	scheme, err := schemeOf(queue)
+	if err != nil {
+		return "", err
 	}
-	scheme := u.Scheme
-	if _, known := queueKinds[scheme]; !known {
-		return "", fmt.Errorf("unknown scheme %q in %q; known are %s", scheme, u.Redacted(), kinds())
+	if _, known := queueKinds[scheme]; !known && !isCloud(scheme) {
+		return "", fmt.Errorf("unknown scheme %q in %q; known are %s", scheme, redacted(queue), kinds())
 	}
 	return scheme, nil
+}
+
+func schemeOf(address string) (string, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme == "" || u.Host == "" && u.Opaque == "" && u.Path == "" {
+		return "", fmt.Errorf("%q is neither %q nor a URL", address, Embedded)
+	}
+	return u.Scheme, nil
 }
 
 // redacted is a URL without its password.

@@ -2,6 +2,7 @@ package service
 
 import (
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -21,10 +22,11 @@ const slowVariable = "PROTOLOOP_TEST_SLOW"
 
 var errFault = errors.New("a fault that a test has asked for")
 
-func faulty(h consumer.Handler) consumer.Handler {
+func faulty(h consumer.Handler, logger *slog.Logger) consumer.Handler {
 	if d, err := time.ParseDuration(os.Getenv(slowVariable)); err == nil {
 		quick := h
 		h = func(t *actors.Task, m consumer.Message) error {
+			logger.Info("a handler waits, as a test has asked", "key", m.Key)
 			if err := t.Sleep(d); err != nil {
 				return err
 			}

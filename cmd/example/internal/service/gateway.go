@@ -1,7 +1,6 @@
 package service
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -26,7 +25,11 @@ import (
 //	item_added Item       to all
 //	item_removed {key}    to all
 //	stopping              to all: the process has begun to stop
-type gateway struct{ adds, list *actor.PID }
+type gateway struct {
+	storage *storage
+	list    *actor.PID
+	full    func() bool // whether the list is
+}
 
 func (g gateway) register(io *socketio.Server) {
 	io.OnConnect(func(t *actors.Task, s *socketio.Socket) error {
@@ -60,14 +63,18 @@ func (g gateway) add(t *actors.Task, _ *socketio.Socket, i Item) (keyed, error) 
 	if err != nil {
 		return keyed{}, err
 	}
-	space, err := actors.Ask[bool](t, g.list, room{}, actors.Timeout(sendWithin))
-	if err != nil {
-		return keyed{}, notKept()
-	}
-	if !space {
+	if g.full() {
 		return keyed{}, errFull
 	}
-	if _, err := actors.Ask[struct{}](t, g.adds, send{i}, actors.Timeout(sendWithin)); err != nil {
+	body, err := json.Marshal(i)
+	if err != nil {
+		return keyed{}, err
+	}
+	o := g.storage.now.Load()
+	if o == nil {
+		return keyed{}, notKept()
+	}
+	if _, err := actors.Await(t, o.adds.do(consumer.Message{Key: i.Key, Body: body})); err != nil {
 		return keyed{}, notKept() // why is in the log, and none of a visitor's business
 	}
 	return keyed{i.Key}, nil
@@ -78,42 +85,10 @@ type removed struct {
 	Removed bool `json:"removed"` // false: it was not there
 }
 
+// removeWithin bounds how long a client waits for a removal.
+const removeWithin = 10 * time.Second
+
 func (g gateway) remove(t *actors.Task, _ *socketio.Socket, i keyed) (removed, error) {
-	was, err := actors.Ask[bool](t, g.list, remove{i.Key}, actors.Timeout(sendWithin))
+	was, err := actors.Ask[bool](t, g.list, remove{i.Key}, actors.Timeout(removeWithin))
 	return removed{was}, err
-}
-
-// adds is the worker that puts items into the queue: it bounds how many wait
-// for the queue at a time, whatever the number of clients.
-type adds struct{ storage *storage }
-
-type send struct{ Item }
-
-const (
-	sendWithin = 10 * time.Second
-	sendAtOnce = 32
-	sendQueued = 10_000
-)
-
-func (a *adds) setup(w *actors.Worker) error {
-	o := a.storage.now.Load()
-	if o == nil {
-		return errNotOpen
-	}
-	actors.Handle(w, func(t *actors.Task, s send) (struct{}, error) {
-		body, err := json.Marshal(s.Item)
-		if err != nil {
-			return struct{}{}, err
-		}
-		_, err = actors.Await(t, actors.Offload(t, func(ctx context.Context) (struct{}, error) {
-			ctx, cancel := context.WithTimeout(ctx, sendWithin)
-			defer cancel()
-			return struct{}{}, o.queue.Send(ctx, consumer.Message{Key: s.Key, Body: body})
-		}))
-		if err != nil {
-			w.Logger().Warn("an item was not taken by the queue", "key", s.Key, "err", err)
-		}
-		return struct{}{}, err
-	})
-	return nil
 }

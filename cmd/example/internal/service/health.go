@@ -9,14 +9,16 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/consumer"
 	"github.com/protoloop/protoloop/supervisor"
 )
 
 // health answers /healthz and /readyz by what the supervision tree says.
 type health struct {
-	system  *actor.ActorSystem
-	storage *storage
-	tree    atomic.Pointer[supervisor.Supervisor] // nil until all are up
+	system   *actor.ActorSystem
+	storage  *storage
+	consumed func() consumer.Stats
+	tree     atomic.Pointer[supervisor.Supervisor] // nil until all are up
 }
 
 // childHealth is a child in the answer.
@@ -32,7 +34,7 @@ type childHealth struct {
 func (h *health) ready(w http.ResponseWriter, _ *http.Request) {
 	tree := h.tree.Load()
 	if tree == nil {
-		answer(w, false, "starting", nil)
+		h.answer(w, false, "starting", nil)
 		return
 	}
 	status, children := "ready", childrenOf(tree)
@@ -45,7 +47,21 @@ func (h *health) ready(w http.ResponseWriter, _ *http.Request) {
 	if status == "ready" && !h.storage.connected() {
 		status = "the list's log is not connected"
 	}
-	answer(w, status == "ready", status, children)
+	h.answer(w, status == "ready", status, children)
+}
+
+// whenUp serves nobody before all are up. A client that is told so tries again;
+// one that is let in and then refused by what is not there yet does not, such as
+// python-socketio's.
+func (h *health) whenUp(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h.tree.Load() == nil {
+			w.Header().Set("Retry-After", "1")
+			http.Error(w, "starting", http.StatusServiceUnavailable)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // blockedFor is how long a worker may be held up by one turn before the
@@ -55,16 +71,16 @@ const blockedFor = time.Minute
 // live: the tree has not failed, and no worker is stuck.
 func (h *health) live(w http.ResponseWriter, _ *http.Request) {
 	if tree := h.tree.Load(); tree != nil && tree.Err() != nil {
-		answer(w, false, "the supervisor has failed", childrenOf(tree))
+		h.answer(w, false, "the supervisor has failed", childrenOf(tree))
 		return
 	}
 	for _, i := range actors.Inspect(h.system).Workers {
 		if i.Blocked != nil && time.Since(i.Blocked.Since) > blockedFor {
-			answer(w, false, i.PID.Id+" is blocked by "+i.Blocked.Task, nil)
+			h.answer(w, false, i.PID.Id+" is blocked by "+i.Blocked.Task, nil)
 			return
 		}
 	}
-	answer(w, true, "alive", nil)
+	h.answer(w, true, "alive", nil)
 }
 
 func childrenOf(tree *supervisor.Supervisor) []childHealth {
@@ -79,7 +95,7 @@ func childrenOf(tree *supervisor.Supervisor) []childHealth {
 	return cs
 }
 
-func answer(w http.ResponseWriter, good bool, status string, children []childHealth) {
+func (h *health) answer(w http.ResponseWriter, good bool, status string, children []childHealth) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	if !good {
@@ -87,7 +103,8 @@ func answer(w http.ResponseWriter, good bool, status string, children []childHea
 	}
 	// The error is the client's: it has gone.
 	_ = json.NewEncoder(w).Encode(struct {
-		Status   string        `json:"status"`
-		Children []childHealth `json:"children,omitempty"`
-	}{status, children})
+		Status   string         `json:"status"`
+		Children []childHealth  `json:"children,omitempty"`
+		Queue    consumer.Stats `json:"queue"`
+	}{status, children, h.consumed()})
 }

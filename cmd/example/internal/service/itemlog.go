@@ -10,14 +10,21 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/consumer"
 )
 
 // itemLog is the log of the list: a JetStream stream with one subject a key,
 // which keeps the newest entry of each. An item is written once, however often
 // it is put, and its place in the stream is its place in the list. A removal is
 // an entry, too: it takes the item's place, so that the item does not come back
-// when its message is delivered again, and goes after a week.
-type itemLog struct{ js jetstream.JetStream }
+// when its message is delivered again, and goes after a week, or before that if
+// there are many: see forgetting.
+type itemLog struct {
+	js     jetstream.JetStream
+	writes *batches[write]
+}
 
 const (
 	logName       = "LIST"
@@ -35,7 +42,7 @@ type entry struct {
 
 // openLog makes the stream if there is none.
 func openLog(ctx context.Context, nc *nats.Conn) (*itemLog, error) {
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithPublishAsyncTimeout(writeWithin))
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +54,9 @@ func openLog(ctx context.Context, nc *nats.Conn) (*itemLog, error) {
 	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 		return nil, fmt.Errorf("the list's log: %w", err)
 	}
-	return &itemLog{js}, nil
+	l := &itemLog{js: js}
+	l.writes = &batches[write]{call: l.writeAll, within: writeWithin, atOnce: 1}
+	return l, nil
 }
 
 // subject is where the entry of a key stands. A key may be any text, a part of
@@ -56,43 +65,73 @@ func subject(key string) string {
 	return logSubject + base64.RawURLEncoding.EncodeToString([]byte(key))
 }
 
-// add writes an item unless there is an entry of its key.
-func (l *itemLog) add(ctx context.Context, i Item) error {
-	err := l.write(ctx, entry{Item: Item{Key: i.Key, Text: i.Text}}, jetstream.WithExpectLastSequencePerSubject(0))
-	if errors.Is(err, errChanged) {
-		return nil // it is there, or was
-	}
-	return err
+// add has an item written unless there is an entry of its key.
+func (l *itemLog) add(i Item) *actors.Future[struct{}] {
+	return l.writes.do(write{entry: entry{Item: Item{Key: i.Key, Text: i.Text}}})
 }
 
-// remove writes the removal of an item unless it was removed meanwhile.
-func (l *itemLog) remove(ctx context.Context, i Item) error {
-	err := l.write(ctx, entry{Item: Item{Key: i.Key}, Removed: true},
-		jetstream.WithExpectLastSequencePerSubject(i.Seq), jetstream.WithMsgTTL(forgetRemoved))
-	if errors.Is(err, errChanged) {
-		return nil
-	}
-	return err
+// remove has the removal of an item written unless it was removed meanwhile.
+func (l *itemLog) remove(i Item) *actors.Future[struct{}] {
+	return l.writes.do(write{entry{Item: Item{Key: i.Key}, Removed: true}, i.Seq})
 }
 
-var errChanged = errors.New("the entry is another one")
+// write is an entry to be written in the place of another.
+type write struct {
+	entry
+	old uint64 // the other's Seq; 0: there must be none. Else it is done already
+}
 
-func (l *itemLog) write(ctx context.Context, e entry, opts ...jetstream.PublishOpt) error {
-	body, err := json.Marshal(e)
-	if err != nil {
-		return err
-	}
-	_, err = l.js.PublishMsg(ctx, &nats.Msg{Subject: subject(e.Key), Data: body}, opts...)
-	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
-		switch api.ErrorCode {
-		case jetstream.JSErrCodeStreamWrongLastSequence, jetstream.JSErrCodeStreamWrongLastSequenceConstant:
-			return errChanged
+// writeWithin bounds a write to the log.
+const writeWithin = 10 * time.Second
+
+// writeAll writes entries: all are on their way before the first is confirmed.
+func (l *itemLog) writeAll(ctx context.Context, ws []write) error {
+	acks := make([]jetstream.PubAckFuture, len(ws))
+	var errs consumer.BatchError
+	for i, w := range ws {
+		body, err := json.Marshal(w.entry)
+		if err == nil {
+			acks[i], err = l.js.PublishMsgAsync(&nats.Msg{Subject: subject(w.Key), Data: body}, w.options()...)
+		}
+		if err != nil {
+			errs.Fail(i, fmt.Errorf("write to the list's log: %w", err))
 		}
 	}
-	if err != nil {
-		return fmt.Errorf("write to the list's log: %w", err)
+	for i, ack := range acks {
+		if ack == nil {
+			continue
+		}
+		if err := confirmed(ctx, ack); err != nil {
+			errs.Fail(i, fmt.Errorf("write to the list's log: %w", err))
+		}
 	}
-	return nil
+	return errs.Err()
+}
+
+func (w write) options() []jetstream.PublishOpt {
+	if !w.Removed {
+		return []jetstream.PublishOpt{jetstream.WithExpectLastSequencePerSubject(w.old)}
+	}
+	return []jetstream.PublishOpt{jetstream.WithExpectLastSequencePerSubject(w.old), jetstream.WithMsgTTL(forgetRemoved)}
+}
+
+// confirmed waits until an entry is in the log, or another one was in its
+// place: then it is there already, or was.
+func confirmed(ctx context.Context, ack jetstream.PubAckFuture) error {
+	select {
+	case <-ack.Ok():
+		return nil
+	case err := <-ack.Err():
+		if api, ok := errors.AsType[*jetstream.APIError](err); ok {
+			switch api.ErrorCode {
+			case jetstream.JSErrCodeStreamWrongLastSequence, jetstream.JSErrCodeStreamWrongLastSequenceConstant:
+				return nil
+			}
+		}
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // logged is an entry as it is read.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
@@ -15,13 +16,16 @@ import (
 // several processes on one log have the same. Whoever wants the list changed
 // has it write to the log; it tells the clients when it reads what was written.
 type list struct {
-	storage *storage
-	io      *socketio.Server
-	max     int
+	storage    *storage
+	io         *socketio.Server
+	max        int
+	forgetting forgetting
 
-	log   *itemLog
-	items map[string]Item
-	order []Item // by Seq; a removed one may stay for a while, see gone
+	log      *itemLog
+	items    map[string]Item
+	order    []Item // by Seq; a removed one may stay for a while, see gone
+	removals removals
+	total    atomic.Int64 // len(items), for others
 	// failure is why the log is read no more.
 	failure func() error
 }
@@ -30,7 +34,6 @@ type list struct {
 type (
 	put    struct{ Item }       // answered with nothing when it is in the log
 	remove struct{ key string } // likewise with whether it was there
-	room   struct{}             // whether there is room for another item
 	show   struct {             // sends a client the list, as event "items"
 		to *socketio.Socket
 	}
@@ -56,7 +59,7 @@ type keyed struct {
 
 func (l *list) setup(w *actors.Worker) error {
 	t := w.Task()
-	*l = list{storage: l.storage, io: l.io, max: l.max, items: map[string]Item{}}
+	l.items, l.order, l.removals = map[string]Item{}, nil, removals{}
 	entries, err := l.read(w)
 	if err != nil {
 		return err
@@ -66,7 +69,6 @@ func (l *list) setup(w *actors.Worker) error {
 	}
 	actors.Handle(w, l.put)
 	actors.Handle(w, l.remove)
-	actors.Handle(w, func(_ *actors.Task, _ room) (bool, error) { return len(l.items) < l.max, nil })
 	actors.Handle(w, func(_ *actors.Task, o older) (Page, error) { return l.page(o.before), nil })
 	actors.Handle(w, func(_ *actors.Task, s show) (struct{}, error) {
 		// In the same turn as the look at the list: what the client is told after
@@ -74,6 +76,7 @@ func (l *list) setup(w *actors.Worker) error {
 		return struct{}{}, s.to.Emit("items", l.page(0))
 	})
 	w.Background("follow", func(t *actors.Task) error { return l.follow(t, entries) })
+	w.Background("forget", l.forget)
 	return nil
 }
 
@@ -120,8 +123,12 @@ func (l *list) read(w *actors.Worker) (<-chan logged, error) {
 // replay applies what the log has, and tells nobody.
 func (l *list) replay(t *actors.Task, entries <-chan logged) error {
 	n, err := actors.Await(t, actors.Offload(t, l.log.len))
-	if err != nil || n == 0 {
+	if err != nil {
 		return err
+	}
+	if n == 0 {
+		l.total.Store(0)
+		return nil
 	}
 	for {
 		e, ok, err := actors.Receive(t, entries)
@@ -133,6 +140,7 @@ func (l *list) replay(t *actors.Task, entries <-chan logged) error {
 		}
 		l.apply(e.entry)
 		if e.behind == 0 {
+			l.total.Store(int64(len(l.items)))
 			return nil
 		}
 	}
@@ -140,7 +148,7 @@ func (l *list) replay(t *actors.Task, entries <-chan logged) error {
 
 // follow applies what comes, and tells the clients.
 func (l *list) follow(t *actors.Task, entries <-chan logged) error {
-	for {
+	for n := 1; ; n++ {
 		e, ok, err := actors.Receive(t, entries)
 		if err != nil {
 			return err
@@ -154,14 +162,24 @@ func (l *list) follow(t *actors.Task, entries <-chan logged) error {
 		if err := l.tell(e.entry); err != nil {
 			return err
 		}
+		if n%turnful == 0 {
+			if err := t.Yield(); err != nil {
+				return err
+			}
+		}
 	}
 }
+
+// turnful is how many entries are applied in one turn, if as many are there:
+// who asks for something wants a turn, too.
+const turnful = 64
 
 // tell applies an entry and tells the clients if that has changed the list.
 func (l *list) tell(e entry) error {
 	if !l.apply(e) {
 		return nil
 	}
+	l.total.Store(int64(len(l.items)))
 	if e.Removed {
 		return l.io.Emit("item_removed", keyed{e.Key})
 	}
@@ -170,6 +188,9 @@ func (l *list) tell(e entry) error {
 
 // apply changes the list and reports whether that was a change.
 func (l *list) apply(e entry) bool {
+	if e.Removed {
+		l.removals.add(e.Seq, time.Now())
+	}
 	_, here := l.items[e.Key]
 	if here != e.Removed {
 		return false
@@ -215,14 +236,11 @@ func (l *list) page(before uint64) Page {
 	return p
 }
 
-// writeWithin bounds a write to the log.
-const writeWithin = 10 * time.Second
-
 func (l *list) put(t *actors.Task, p put) (struct{}, error) {
 	if _, here := l.items[p.Key]; here {
 		return struct{}{}, nil
 	}
-	return l.write(t, func(ctx context.Context) error { return l.log.add(ctx, p.Item) })
+	return actors.Await(t, l.log.add(p.Item))
 }
 
 func (l *list) remove(t *actors.Task, r remove) (bool, error) {
@@ -230,15 +248,10 @@ func (l *list) remove(t *actors.Task, r remove) (bool, error) {
 	if !here {
 		return false, nil
 	}
-	_, err := l.write(t, func(ctx context.Context) error { return l.log.remove(ctx, i) })
+	_, err := actors.Await(t, l.log.remove(i))
 	return err == nil, err
 }
 
-// write runs fn, which blocks, outside of the loop.
-func (l *list) write(t *actors.Task, fn func(ctx context.Context) error) (struct{}, error) {
-	return actors.Await(t, actors.Offload(t, func(ctx context.Context) (struct{}, error) {
-		ctx, cancel := context.WithTimeout(ctx, writeWithin)
-		defer cancel()
-		return struct{}{}, fn(ctx)
-	}))
-}
+// full reports whether there is no room for another item. It may be called
+// from anywhere.
+func (l *list) full() bool { return l.total.Load() >= int64(l.max) }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"gocloud.dev/pubsub"
+
 	"github.com/protoloop/protoloop/consumer"
 	"github.com/protoloop/protoloop/consumer/jetstream"
 )
@@ -14,7 +16,8 @@ import (
 // queue is where the items wait: all that the service asks of a queue.
 type queue interface {
 	Open(ctx context.Context) (consumer.Source, error)
-	// Send returns when the queue has stored the messages.
+	// Send returns when the queue has stored the messages. The error is a
+	// *consumer.BatchError about some of them, or any other about all.
 	Send(ctx context.Context, ms ...consumer.Message) error
 }
 
@@ -28,7 +31,13 @@ var queueKinds = map[string]func(ctx context.Context, c Config) (queue, func(), 
 
 // kinds lists what a queue's URL may begin with.
 func kinds() string {
-	names := slices.Sorted(maps.Keys(queueKinds))
+	names := slices.Collect(maps.Keys(queueKinds))
+	for _, scheme := range pubsub.DefaultURLMux().SubscriptionSchemes() {
+		if isCloud(scheme) {
+			names = append(names, scheme)
+		}
+	}
+	slices.Sort(names)
 	return strings.Join(names, "://, ") + "://"
 }
 
@@ -36,9 +45,9 @@ func kinds() string {
 // "_DEAD" behind.
 const queueName = "ITEMS"
 
-// pollers is how many receives there are at a time: SQS gives ten messages in
-// one at most.
-func (c Config) pollers() int {
+// calls is how many receives, and how many sends, there are at a time. SQS
+// gives and takes ten messages in one at most; JetStream as many as there are.
+func (c Config) calls() int {
 	if scheme, _ := queueScheme(c.Queue); scheme == "http" || scheme == "https" {
 		return 4
 	}
@@ -66,4 +75,6 @@ func openNATS(ctx context.Context, c Config) (queue, func(), error) {
 }
 
 // QueueHelp says in a few words which URLs a queue can have.
-const QueueHelp = "nats://host:port, or https://… of an Amazon SQS queue"
+func QueueHelp() string {
+	return "nats://host:port, https://… of an Amazon SQS queue,\nor one of gocloud.dev/pubsub. Linked are " + kinds()
+}

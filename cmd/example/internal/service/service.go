@@ -29,6 +29,7 @@ type Result struct {
 // start, or has failed; one that had to leave something behind is told by
 // Result.Report.Err.
 func Run(ctx context.Context, cfg Config, logger *slog.Logger) (Result, error) {
+	serveProfiles(logger)
 	s := newService(cfg, logger)
 	tree, err := supervisor.Start(s.system, s.tree())
 	if err != nil {
@@ -50,6 +51,7 @@ type service struct {
 	system   *actor.ActorSystem
 	io       *socketio.Server
 	storage  *storage
+	list     *list
 	consumer *consumer.Consumer
 	health   *health
 }
@@ -60,7 +62,6 @@ const (
 	webName      = "http"
 	storageName  = "storage"
 	listName     = "list"
-	addsName     = "adds"
 	gatewayName  = "gateway"
 	consumerName = "consumer"
 )
@@ -70,12 +71,13 @@ func newService(cfg Config, logger *slog.Logger) *service {
 	s := &service{
 		cfg: cfg, logger: logger, system: system,
 		io:      socketio.NewServer(system, socketio.Options{Logger: logger, CloseTimeout: closeWithin}),
-		storage: &storage{cfg: cfg},
+		storage: &storage{cfg: cfg, logger: logger},
 	}
-	s.health = &health{system: system, storage: s.storage}
-	gateway{adds: s.child(addsName), list: s.child(listName)}.register(s.io)
-	s.consumer = consumer.New(s.storage.openSource, faulty(handler(s.child(listName))), consumer.Options{
-		Concurrency: cfg.Concurrency, Prefetch: 2 * cfg.Concurrency, Pollers: cfg.pollers(), MaxTries: cfg.Tries, Logger: logger,
+	s.list = &list{storage: s.storage, io: s.io, max: cfg.MaxItems, forgetting: forgettingOf(cfg)}
+	s.health = &health{system: system, storage: s.storage, consumed: func() consumer.Stats { return s.consumer.Stats() }}
+	gateway{storage: s.storage, list: s.child(listName), full: s.list.full}.register(s.io)
+	s.consumer = consumer.New(s.storage.openSource, faulty(handler(s.child(listName)), logger), consumer.Options{
+		Concurrency: cfg.Concurrency, Prefetch: 2 * cfg.Concurrency, Pollers: cfg.calls(), MaxTries: cfg.Tries, Logger: logger,
 	})
 	return s
 }
@@ -90,8 +92,6 @@ func (s *service) child(name string) *actor.PID {
 // then the clients are told; and what they were told is in the log by then. One
 // that fails takes those with it that were started after it and rely on it.
 func (s *service) tree() supervisor.Spec {
-	list := &list{storage: s.storage, io: s.io, max: s.cfg.MaxItems}
-	adds := &adds{storage: s.storage}
 	web := &web{addr: s.cfg.Addr, handler: routes(s.health, s.io), logger: s.logger}
 	worker := func(setup func(w *actors.Worker) error) *actor.Props {
 		return actors.Props(setup, actors.EventLoop(actors.Options{Logger: s.logger}))
@@ -105,8 +105,7 @@ func (s *service) tree() supervisor.Spec {
 		Children: []supervisor.Child{
 			{Name: webName, Props: worker(web.setup), Backoff: again, Shutdown: 5 * time.Second},
 			{Name: storageName, Props: worker(s.storage.setup), Backoff: again, Shutdown: 5 * time.Second, StartTimeout: time.Minute},
-			{Name: listName, Props: worker(list.setup), Backoff: again, Shutdown: 5 * time.Second, StartTimeout: time.Minute},
-			{Name: addsName, Props: worker(adds.setup), Backoff: again, Shutdown: sendWithin},
+			{Name: listName, Props: worker(s.list.setup), Backoff: again, Shutdown: 5 * time.Second, StartTimeout: time.Minute},
 			{Name: gatewayName, Props: s.io.Props(), Backoff: again, Shutdown: 5 * time.Second},
 			{Name: consumerName, Props: s.consumer.Props(), Backoff: again, Shutdown: s.cfg.Grace},
 		},

@@ -2,6 +2,8 @@ package service
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -67,5 +69,16 @@ func TestListPages(t *testing.T) {
 		if got[i].Seq >= got[i-1].Seq {
 			t.Fatalf("%v comes after %v", got[i], got[i-1])
 		}
+	}
+}
+
+// TestNotUpYet: clients are told to try again while the service starts.
+func TestNotUpYet(t *testing.T) {
+	h := &health{}
+	served := false
+	w := httptest.NewRecorder()
+	h.whenUp(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served = true })).ServeHTTP(w, httptest.NewRequest("GET", "/socket.io/", nil))
+	if served || w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
+		t.Errorf("status %d, header %v, served: %v", w.Code, w.Header(), served)
 	}
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -17,13 +19,17 @@ import (
 // storage is the worker that holds the queue and the server of the list's log.
 // Those who use them are started after it, and restarted with it.
 type storage struct {
-	cfg Config
-	now atomic.Pointer[opened] // of this incarnation
+	cfg    Config
+	logger *slog.Logger
+	now    atomic.Pointer[opened] // of this incarnation
+
+	inMemory queue // if the queue is one that nothing is left of when it is closed
 }
 
 // opened is what is open, and how to close it.
 type opened struct {
 	queue queue
+	adds  *batches[consumer.Message] // to the queue
 	log   *nats.Conn
 	close []func() // the last one first
 }
@@ -68,6 +74,7 @@ func (s *storage) open(ctx context.Context) (o *opened, err error) {
 	if err = s.openQueue(ctx, o, server); err != nil {
 		return o, err
 	}
+	o.adds = s.addsTo(o.queue)
 	return o, s.openLog(o, server)
 }
 
@@ -94,12 +101,24 @@ func (s *storage) openQueue(ctx context.Context, o *opened, server *jetstream.Se
 	if err != nil {
 		return err
 	}
+	if s.inMemory != nil {
+		o.queue = s.inMemory
+		return nil
+	}
 	if scheme != Embedded {
-		q, shut, err := queueKinds[scheme](ctx, s.cfg)
+		open, ours := queueKinds[scheme]
+		if !ours {
+			open = openCloud
+		}
+		q, shut, err := open(ctx, s.cfg)
 		if err != nil {
 			return err
 		}
-		o.queue, o.close = q, append(o.close, shut)
+		if o.queue = q; s.cfg.inMemory() {
+			s.inMemory = q
+			return nil
+		}
+		o.close = append(o.close, shut)
 		return nil
 	}
 	nc, err := server.Connect()
@@ -113,6 +132,23 @@ func (s *storage) openQueue(ctx context.Context, o *opened, server *jetstream.Se
 	}
 	o.queue = q
 	return q.Ensure(ctx)
+}
+
+// sendWithin bounds a call that puts items into the queue.
+const sendWithin = 10 * time.Second
+
+// addsTo puts items into a queue, those that come at a time in one call.
+func (s *storage) addsTo(q queue) *batches[consumer.Message] {
+	return &batches[consumer.Message]{
+		within: sendWithin, atOnce: s.cfg.calls(),
+		call: func(ctx context.Context, ms []consumer.Message) error {
+			err := q.Send(ctx, ms...)
+			if err != nil {
+				s.logger.Warn("the queue has not taken what was added", "items", len(ms), "err", err)
+			}
+			return err
+		},
+	}
 }
 
 func (s *storage) openLog(o *opened, server *jetstream.Server) (err error) {
