@@ -3,70 +3,150 @@ package supervisor_test
 import (
 	"context"
 	"errors"
-	"testing"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/messages"
 	"github.com/protoloop/protoloop/supervisor"
 )
 
+// flight is a request on its way.
 type flight struct {
-	p *chaosPart
-	m work
-	f *actors.Future[int64]
+	p       *chaosPart
+	m       work
+	f       *actors.Future[int64]
+	plain   bool
+	bounded bool // its asker may end it
+}
+
+// lateFlights are looked at when the tree has stopped.
+type lateFlights struct {
+	mu  sync.Mutex
+	all []flight
+}
+
+func (l *lateFlights) add(fl flight) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, fl)
+}
+
+// chaosEnds are the ends of requests, as their askers were told.
+type chaosEnds struct {
+	values, failed, canceled, refused, dead atomic.Int64 // of those to workers
+	plain                                   atomic.Int64
+}
+
+// chaosEvents are what the supervisors have told.
+type chaosEvents struct{ failed, hung, restarted, exceeded, abandoned atomic.Int64 }
+
+func (o *chaosEvents) event(e supervisor.Event) {
+	switch e := e.(type) {
+	case supervisor.ChildFailed:
+		o.failed.Add(1)
+		if errors.Is(e.Err, supervisor.ErrStartTimeout) {
+			o.hung.Add(1)
+		}
+	case supervisor.ChildRestarted:
+		o.restarted.Add(1)
+	case supervisor.BudgetExceeded:
+		o.exceeded.Add(1)
+	case supervisor.TaskAbandoned:
+		o.abandoned.Add(1)
+	}
+}
+
+// drain judges what was in flight when the tree was told to stop, and what
+// workers have asked each other. None of that may be pending.
+func (c *chaos) drain(left [][]flight) {
+	for _, all := range append(left, c.inner.all) {
+		for _, fl := range all {
+			if _, err := fl.f.TryResult(); err == actors.ErrPending && !fl.plain {
+				c.Errorf("%s, end %d: pending although its worker is gone", fl.p.path, fl.m.end)
+			}
+			c.judge(fl)
+		}
+	}
 }
 
 // judge waits for the end of a request and puts it into its bucket.
 func (c *chaos) judge(fl flight) {
 	v, err := fl.f.Wait(context.Background())
+	if again, also := fl.f.TryResult(); again != v || also != err {
+		c.Errorf("%s: a request ended with %d, %v, and then with %d, %v", fl.p.path, v, err, again, also)
+	}
 	var far *messages.Failure
 	var p *actors.PanicError
+	e, end := &c.ends, fl.m.end
 	switch {
-	case fl.p.plain: // its mailbox may lose requests: then they time out
-		c.plain.Add(1)
+	case fl.plain: // its mailbox may lose requests: then they time out
+		e.plain.Add(1)
 		if err != nil && !errors.As(err, &far) && !errors.Is(err, actors.ErrTimeout) && !errors.Is(err, actors.ErrDeadLetter) {
 			c.Errorf("%s: %v (%T)", fl.p.path, err, err)
 		}
-	case err == nil && v == fl.m.n && fl.m.end != endsBadly && fl.m.end != endsInPanic:
-		c.values.Add(1)
-	case errors.As(err, &p) && !errors.Is(err, actors.ErrRestarted) && fl.m.end == endsInPanic, err == errChaos && fl.m.end == endsBadly:
-		c.failed.Add(1)
-	case errors.Is(err, actors.ErrRestarted), errors.Is(err, actors.ErrStopped):
-		c.canceled.Add(1)
+	case err == nil && v == fl.m.n && end != endsBadly && end != endsInPanic && end != endsStubborn:
+		e.values.Add(1)
+	case err == errChaos && end == endsBadly, errors.Is(err, errChaos) && end == endsAsking && !errors.Is(err, actors.ErrRestarted),
+		errors.As(err, &p) && !errors.Is(err, actors.ErrRestarted) && end == endsInPanic:
+		e.failed.Add(1)
+	case errors.Is(err, actors.ErrRestarted), errors.Is(err, actors.ErrStopped), fl.bounded && (errors.Is(err, actors.ErrTimeout) || errors.Is(err, actors.ErrCanceled)):
+		e.canceled.Add(1)
 	case errors.Is(err, actors.ErrStopping):
-		c.refused.Add(1)
+		e.refused.Add(1)
 	case errors.Is(err, actors.ErrDeadLetter):
-		c.dead.Add(1)
+		e.dead.Add(1)
 	default:
-		c.Errorf("%s, end %d: %d, %v (%T)", fl.p.path, fl.m.end, v, err, err)
+		c.Errorf("%s, end %d: %d, %v (%T)", fl.p.path, end, v, err, err)
 	}
 }
 
-// account compares what the askers saw with what the report says.
+// account compares what the askers were told with what the report says.
 func (c *chaos) account(r supervisor.Report, n int) {
-	w := &world{}
-	if t, ok := c.TB.(*testing.T); ok {
-		w.T = t
+	(&world{T: c.T}).agrees(r)
+	for _, p := range c.workers {
+		n += int(p.asks.Load())
 	}
-	w.agrees(r)
-	values, failed, canceled, refused := c.values.Load(), c.failed.Load(), c.canceled.Load(), c.refused.Load()
-	c.Logf("chaos: values %d, failed %d, canceled %d, refused %d, dead %d, plain %d; %d turns have blocked; %+v",
-		values, failed, canceled, refused, c.dead.Load(), c.plain.Load(), c.stuck.Load(), r.Total)
-	if seen := values + failed + canceled + refused + c.dead.Load() + c.plain.Load(); seen != int64(n) {
+	e, o, t := &c.ends, &c.told, r.Total
+	values, failed, canceled, refused, dead := e.values.Load(), e.failed.Load(), e.canceled.Load(), e.refused.Load(), e.dead.Load()
+	c.Logf("chaos: %d requests, at most %d in flight: values %d, failed %d, canceled %d, refused or never begun %d, dead %d; plain %d",
+		n, c.peak.Load(), values, failed, canceled, refused, dead, e.plain.Load())
+	c.Logf("chaos: %d failures, %d of them hung starts, %d restarts, %d budgets exceeded, %d tasks abandoned; %+v",
+		o.failed.Load(), o.hung.Load(), o.restarted.Load(), o.exceeded.Load(), o.abandoned.Load(), t)
+	if seen := values + failed + canceled + refused + dead; seen != int64(n) {
 		c.Errorf("%d requests, %d ends", n, seen)
 	}
-	t := r.Total
-	if t.Pending != 0 || t.DeadLettered != 0 {
+	// A worker that was left behind goes on: what it had not ended is Pending.
+	if t.DeadLettered != 0 || t.Pending > 0 && !leftBehind(r) {
 		c.Errorf("%+v", t)
+	}
+	if t.Finished > values || t.Failed > failed || t.Finished+t.Failed+t.Pending < values+failed {
+		c.Errorf("the askers were told %d values and %d failures; the report has %+v", values, failed, t)
 	}
 	// What comes when the worker is gone is not in its account, but for what
 	// comes in its last moment: refused there, and a dead letter to its asker.
-	late := t.Canceled + t.Abandoned + t.Refused - canceled - refused
-	slack := int64(0) // turns that were taken over between the end of their future and their own
-	if c.real {
-		slack = t.Abandoned
+	if late := t.Canceled + t.Abandoned + t.Refused - canceled - refused; late < -t.Pending || late > dead {
+		c.Errorf("the askers were told %d ends from outside and %d dead letters; the report has %+v", canceled+refused, dead, t)
 	}
-	if t.Finished > values || t.Finished < values-slack || t.Failed > failed || t.Failed < failed-slack || late < 0 || late > c.dead.Load()+slack {
-		c.Errorf("the askers saw %d values, %d failures, %d others; the report has %+v", values, failed, canceled+refused, t)
+}
+
+// leftBehind reports whether the supervisor has given up on a worker.
+func leftBehind(r supervisor.Report) bool {
+	var e *supervisor.AbandonedError
+	return errors.As(r.Err(), &e) && slices.ContainsFunc(e.Tasks, func(task string) bool { return strings.Contains(task, ": actor chaos/") })
+}
+
+// sawAll checks that everything has happened that was to.
+func (c *chaos) sawAll() {
+	e, o := &c.ends, &c.told
+	for what, n := range map[string]*atomic.Int64{
+		"values": &e.values, "failures": &e.failed, "canceled": &e.canceled, "refused": &e.refused, "dead letters": &e.dead,
+		"failed children": &o.failed, "starts that hung": &o.hung, "restarts": &o.restarted, "abandoned tasks": &o.abandoned,
+	} {
+		if n.Load() == 0 {
+			c.Errorf("no %s", what)
+		}
 	}
 }

@@ -2,7 +2,11 @@ package supervisor_test
 
 import (
 	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +14,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/supervisor"
 )
 
@@ -173,6 +178,91 @@ func TestDefectM4(t *testing.T) {
 		w.stop(s)
 		w.took(begin, 0)
 	})
+}
+
+// M7: whoever sends to a known name while that is being spawned panics, and
+// wedges the mailbox. OnInit is in that moment.
+func TestDefectM7(t *testing.T) {
+	bubble(t, func(w *world) {
+		var fs []*actors.Future[int]
+		var got []int
+		early := actor.WithOnInit(func(c actor.Context) {
+			for i := range 10 {
+				w.root.Send(c.Self(), int32(i))
+				fs = append(fs, w.tell(c.Self(), i))
+			}
+			c.Watch(w.root.Spawn(nothing)) // a system message, of ours
+			sys := c.ActorSystem().Root
+			sys.Send(c.Self(), "boom") // and it fails
+		})
+		record := func(_ int, c actor.Context) {
+			if n, ok := c.Message().(int32); ok {
+				got = append(got, int(n))
+			}
+		}
+		for name, props := range map[string]*actor.Props{
+			"a": w.plain("a", record, early), "b": w.plain("b", record, early, actor.WithMailbox(actor.Bounded(100))),
+			"c": w.plain("c", record, early, actor.WithDispatcher(actor.NewSynchronizedDispatcher(300))),
+		} {
+			fs, got = nil, nil
+			s := w.start(supervisor.Spec{Name: "app" + name, Children: []supervisor.Child{{Name: name, Props: props}}})
+			for _, f := range fs {
+				if n, err := f.Wait(w.Context()); n != 1 || err != nil {
+					t.Errorf("%s: %d, %v", name, n, err)
+				}
+			}
+			if n, err := w.ask(s.Child(name), 1); n != 2 || err != nil {
+				t.Errorf("%s, after its restart: %d, %v", name, n, err)
+			}
+			if !slices.Equal(got, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}) {
+				t.Errorf("%s got %v", name, got)
+			}
+			w.stop(s)
+			w.noted(fmt.Sprintf("+%s -%[1]s +%[1]s -%[1]s", name))
+		}
+		// One that is never spawned: its messages are dead letters.
+		child := supervisor.Child{Name: "d", Props: w.plain("d", nil, early, actor.WithOnInit(func(actor.Context) { panic("init") }))}
+		fs = nil
+		if _, err := w.tryStart(supervisor.Spec{Children: []supervisor.Child{child}}); err == nil {
+			t.Error("it has started")
+		}
+		for _, f := range fs {
+			_, err := f.Wait(w.Context())
+			w.wants(err, actors.ErrDeadLetter)
+		}
+	})
+}
+
+// The same by chance: senders in a race with the spawn, at each start.
+func TestDefectM7Race(t *testing.T) {
+	sys := actortest.NewSystem(t)
+	pid := actor.NewPID(sys.Address(), "app/a")
+	over := make(chan struct{})
+	var senders sync.WaitGroup
+	for range 2 {
+		senders.Go(func() {
+			for {
+				select {
+				case <-over:
+					return
+				default:
+					sys.Root.Send(pid, 1)
+					runtime.Gosched()
+				}
+			}
+		})
+	}
+	for range 30 {
+		s, err := supervisor.Start(sys, supervisor.Spec{Name: "app", Logger: slog.New(slog.DiscardHandler), Children: []supervisor.Child{{Name: "a", Props: nothing, Shutdown: supervisor.BrutalKill}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, err := s.Stop(t.Context()); err != nil || r.Err() != nil {
+			t.Fatalf("%v, %v", err, r)
+		}
+	}
+	close(over)
+	senders.Wait()
 }
 
 // M14: the end of its system stops no actor, and panics the second time. Ours

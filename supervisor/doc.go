@@ -87,9 +87,8 @@
 //
 // An actor without an event loop keeps the engine's mailbox. It is restarted,
 // with its queue, and stopped like others, but it has no account, no retries
-// and no state to hear of but Started; a message that arrives while it is
-// being spawned for the first time can end the process, as everywhere in the
-// engine: hand out its PID when Start has returned.
+// and no state to hear of but Started. What is sent to its name while it is
+// being spawned waits for it; in the engine it would panic in its sender.
 //
 // # Functions of users
 //

@@ -89,6 +89,27 @@ func TestChildDecides(t *testing.T) {
 		}
 		w.noted("-b")
 	})
+	// From a Main and a Background.
+	for _, run := range []func(aw *actors.Worker, f func(t *actors.Task) error){
+		func(aw *actors.Worker, f func(t *actors.Task) error) { aw.Main(f) },
+		func(aw *actors.Worker, f func(t *actors.Task) error) { aw.Background("part", f) },
+	} {
+		bubble(t, func(w *world) {
+			ends := func(name string, err error) supervisor.Child {
+				return supervisor.Child{Name: name, Props: w.part(name, func(_ int, aw *actors.Worker) error {
+					run(aw, func(t *actors.Task) error { t.Sleep(time.Second); return err })
+					return nil
+				})}
+			}
+			s := w.start(supervisor.Spec{MaxRestarts: -1, Children: []supervisor.Child{ends("a", actors.ErrDoNotRestart)}})
+			time.Sleep(time.Minute)
+			w.noted("+a -a")
+			_, err := s.Add(w.Context(), ends("b", actors.ErrEscalate))
+			w.wants(err, nil)
+			w.wants(ended(s), actors.ErrEscalate)
+			w.noted("+b -b")
+		})
+	}
 	for _, is := range []error{actors.ErrDoNotRestart, actors.ErrEscalate} {
 		bubble(t, func(w *world) {
 			s := w.start(supervisor.Spec{MaxRestarts: 1, Strategy: supervisor.OneForAll, Children: []supervisor.Child{

@@ -13,8 +13,8 @@ import (
 	"github.com/protoloop/protoloop/messages"
 )
 
-// plain is the process of a plain actor, on the engine's own mailbox. A
-// receiver middleware tells what its mailbox does not: when Started has been
+// plain is the process of a plain actor, on the engine's own mailbox (see
+// early). A receiver middleware tells what its mailbox does not: when Started has been
 // handled, and the stack of a panic. It keeps panics in Stopping, Stopped and
 // Restarting from the engine, which would take them for a restart, or never
 // tell the parent of the end.
@@ -25,6 +25,7 @@ type plain struct {
 	pid     *actor.PID // constant once it is spawned
 	watched bool       // the middleware is in
 	probe   *actor.PID // of a message that only it sees
+	early   *early     // its mailbox, once it has been made
 
 	round     uint64    // Restarts it was told of
 	asked     time.Time // to stop
@@ -60,6 +61,7 @@ func (p *plain) props(of *actor.Props) *actor.Props {
 			p.watched = true
 		}
 	}))
+	p.holdEarly(own)
 	return own
 }
 

@@ -9,7 +9,8 @@ import (
 )
 
 // Counts is an account of work; see [actors.Counts]. Pending is 0 once
-// everything has stopped.
+// everything has stopped, but for what a worker that was left behind, or is
+// Abandon, had not ended by then.
 type Counts = actors.Counts
 
 // Report accounts for everything that a supervisor's children had accepted.

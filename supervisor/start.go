@@ -208,7 +208,11 @@ func (k *child) spawnAs(p *plain) (pid *actor.PID, err error) {
 		}
 		err = fmt.Errorf("supervisor: spawn: %w", &actors.PanicError{Value: v, Stack: debug.Stack()})
 		if !taken { // what was registered would answer to nothing
-			c.node.sys.ProcessRegistry.Remove(c.node.sys.NewLocalPID(id))
+			who := c.node.sys.NewLocalPID(id)
+			c.node.sys.ProcessRegistry.Remove(who)
+			if p.early != nil {
+				p.early.lose(c.node.sys, who)
+			}
 		}
 	}()
 	pid, err = c.ctx.SpawnNamed(p.props(k.spec.Props), k.spec.Name)
