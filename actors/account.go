@@ -4,14 +4,19 @@ import "github.com/protoloop/protoloop/messages"
 
 // Counts is an account of the work that was offered to a worker, or to many.
 // At every moment its sums hold: see [Counts.Agree].
+//
+// A request counts as what its asker was told, each once. One that has
+// answered and then does not return is Finished, or Failed, and is named among
+// the abandoned tasks all the same; nobody was told of a one-way message, which
+// is Abandoned.
 type Counts struct {
 	Offered      int64 `json:"offered"`       // sent to the worker
 	Accepted     int64 `json:"accepted"`      // taken into its mailbox
 	Refused      int64 `json:"refused"`       // turned away there: full, or stopping
-	Finished     int64 `json:"finished"`      // returned without an error
-	Failed       int64 `json:"failed"`        // returned an error, or panicked
+	Finished     int64 `json:"finished"`      // answered with a value, or returned without an error
+	Failed       int64 `json:"failed"`        // answered with an error, or panicked
 	Canceled     int64 `json:"canceled"`      // ended from outside: by its asker, a restart, the end of the grace
-	Abandoned    int64 `json:"abandoned"`     // did not return when it was told to end
+	Abandoned    int64 `json:"abandoned"`     // neither answered nor returned when it was told to end
 	DeadLettered int64 `json:"dead_lettered"` // one-way messages that nobody could receive
 	Pending      int64 `json:"pending"`       // has not ended
 }

@@ -78,8 +78,21 @@ func (t *Task) tell(cause error) {
 	switch {
 	case t.future() != nil:
 		t.future().fail(cause)
-	case t.attached != nil && t.env != nil && t.env.Sender != nil && t.once.Or(isAnswered|isTold)&isAnswered == 0:
+	case t.attached != nil && t.env != nil && t.env.Sender != nil && t.tellFirst():
 		t.mb.sys.as.Root.Send(t.env.Sender, failureOf(cause, !t.lt.Fresh()))
+	}
+}
+
+// tellFirst marks the task as answered by tell, unless it was answered before.
+func (t *Task) tellFirst() bool {
+	for {
+		was := t.once.Load()
+		if was&isAnswered != 0 {
+			return false
+		}
+		if t.once.CompareAndSwap(was, was|isAnswered|isTold) {
+			return true
+		}
 	}
 }
 
@@ -94,10 +107,12 @@ func (t *Task) reply(v any, err error) {
 			t.concluded(t.future().deliver(v), nil)
 		}
 	case t.env != nil && t.env.Sender != nil:
-		if t.first(isAnswered) {
-			if err != nil {
-				v = failureOf(err, t.handling)
-			}
+		what := isAnswered
+		if err != nil {
+			v = failureOf(err, t.handling)
+			what |= isFailed
+		}
+		if t.once.Or(what)&isAnswered == 0 {
 			t.Send(t.env.Sender, v)
 		}
 		t.concludedOneWay(err)

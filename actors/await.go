@@ -34,13 +34,21 @@ func (t *Task) awaitCore(c *core, what string) error {
 	if t.future() != nil && t.future().base() == c {
 		panic("actors: " + what + ": task " + t.name() + " awaits its own future, which completes when it returns")
 	}
+	top := t.top()
+	var late *lateAwait
+	if c.deps != nil && c.deps.late {
+		late = top.awaitLate(c)
+		c = &late.core
+	}
 	// Known before anybody looks for a ring, and gone when it is over: what is
 	// found here and is not done is being awaited.
-	top := t.top()
 	top.awaits.Store(c)
 	err := t.closesRing(c)
 	if err == nil {
 		err = t.suspend(c, 0)
+	}
+	if late != nil {
+		err = late.over(err)
 	}
 	if err != nil {
 		top.awaits.Store(nil)

@@ -67,6 +67,9 @@ func Submit[T any](s actor.SenderContext, worker *actor.PID, fn func(t *Task) (T
 	}
 	from, sys := caller(s, "Submit")
 	u := newSubmission(fn, len(opts) > 0)
+	if len(opts) > 0 {
+		u.mark(isPosted)
+	}
 	mb := sys.worker(pidOf(worker, "Submit"))
 	if mb == nil {
 		found, err := sys.locate(worker)
@@ -90,7 +93,6 @@ func (u *submission[T]) submit(mb *mailbox, from *Task, opts []CallOption) {
 		}
 		return
 	}
-	u.mark(isPosted)
 	if u.bind(from, opts, 0) {
 		mb.offerBounded(&u.Task)
 	}

@@ -96,13 +96,8 @@ func (s *slot) account() {
 	if s.dropIn {
 		return // a plain actor does not say whether it failed
 	}
-	// A turn that is taken over between the end of its future and its own.
-	slack := int64(0)
-	if !s.c.exact && s.blocks {
-		slack = t.Abandoned
-	}
-	within("finished", t.Finished, values-slack, values+plain)
-	within("failed", t.Failed, failed-slack, failed+told+plain)
+	within("finished", t.Finished, values, values+plain)
+	within("failed", t.Failed, failed, failed+told+plain)
 	if !s.blocks {
 		within("abandoned", t.Abandoned, 0, 0)
 	}

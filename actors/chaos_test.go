@@ -55,8 +55,8 @@ func TestChaos(t *testing.T) {
 	})
 }
 
-// TestChaosInBubble is the same in virtual time. There no turn is slow, so
-// that the account is exact; and the bubble finds what is left behind.
+// TestChaosInBubble is the same in virtual time, where the bubble finds what is
+// left behind.
 func TestChaosInBubble(t *testing.T) {
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
 		n := 20_000
@@ -64,7 +64,7 @@ func TestChaosInBubble(t *testing.T) {
 			n /= 10
 		}
 		c := newChaos(t, sys, seed(t))
-		c.exact, c.calm = true, 5*time.Millisecond
+		c.calm = 5 * time.Millisecond
 		c.run(4, n)
 	})
 }
@@ -87,11 +87,10 @@ func TestChaosSeed(t *testing.T) {
 // chaos is one run.
 type chaos struct {
 	testing.TB
-	sys   *actor.ActorSystem
-	root  *actor.RootContext
-	seed  uint64
-	exact bool          // no turn is taken over but those that block on purpose
-	calm  time.Duration // how long a worker lives, at most
+	sys  *actor.ActorSystem
+	root *actor.RootContext
+	seed uint64
+	calm time.Duration // how long a worker lives, at most
 
 	slots   []*slot
 	nursery *actor.PID // parent of most workers

@@ -48,6 +48,7 @@ type Outcome[T any] struct {
 func Settled[T any](fs ...*Future[T]) *Future[[]Outcome[T]] {
 	settled := &Future[[]Outcome[T]]{}
 	d, fs := membersOf("Settled", fs)
+	d.by = allEnds
 	if len(fs) == 0 {
 		settled.resolve([]Outcome[T]{}, nil)
 		return settled

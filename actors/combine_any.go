@@ -12,13 +12,11 @@ var ErrNoFutures = newError("no_futures", "there is no future to choose from")
 // have failed it fails with all their errors, joined in the order of fs; of
 // none it fails with [ErrNoFutures], at once. It cancels none of the others,
 // and nobody is told of their failures any more; cancelling it cancels all fs
-// (JavaScript's Promise.any). An await of it that would close a ring is found
-// as any other, but not a ring that closes later, when a member fails and only
-// such are left that wait for the awaiting task.
+// (JavaScript's Promise.any).
 func Any[T any](fs ...*Future[T]) *Future[T] {
 	out := &Future[T]{}
 	d, fs := membersOf("Any", fs)
-	d.any = true
+	d.by, d.late = oneValue, true
 	if len(fs) == 0 {
 		out.fail(ErrNoFutures)
 		return out
@@ -36,7 +34,8 @@ func Any[T any](fs ...*Future[T]) *Future[T] {
 			}
 			out.failAs(c, errors.Join(errs...))
 		default:
-			out.heed(c)
+			_ = c.look() // heed may race with the last failure
+			out.memberFailed()
 		}
 	})
 	return out
@@ -50,7 +49,7 @@ func Any[T any](fs ...*Future[T]) *Future[T] {
 func Race[T any](fs ...*Future[T]) *Future[T] {
 	out := &Future[T]{}
 	d, fs := membersOf("Race", fs)
-	d.any = true
+	d.by = oneEnd
 	if len(fs) == 0 {
 		out.fail(ErrNoFutures)
 		return out

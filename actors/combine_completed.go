@@ -12,9 +12,8 @@ import (
 // and starts none; in a task use [AwaitEach] (asyncio.as_completed).
 func AsCompleted[T any](ctx context.Context, fs ...*Future[T]) iter.Seq2[int, *Future[T]] {
 	d, fs := membersOf("AsCompleted", fs)
-	d.any = true
 	return func(yield func(int, *Future[T]) bool) {
-		each(d, fs, yield, func(more *Future[struct{}]) error { return more.block(ctx) })
+		each(d.cores, fs, yield, func(more *Future[struct{}]) error { return more.block(ctx) })
 	}
 }
 
@@ -23,17 +22,16 @@ func AsCompleted[T any](ctx context.Context, fs ...*Future[T]) iter.Seq2[int, *F
 // ring; the next await, or one of a future that is left, says why.
 func AwaitEach[T any](t *Task, fs ...*Future[T]) iter.Seq2[int, *Future[T]] {
 	d, fs := membersOf("AwaitEach", fs)
-	d.any = true
 	return func(yield func(int, *Future[T]) bool) {
-		each(d, fs, yield, func(more *Future[struct{}]) error { return t.awaitCore(&more.core, "AwaitEach") })
+		each(d.cores, fs, yield, func(more *Future[struct{}]) error { return t.awaitCore(&more.core, "AwaitEach") })
 	}
 }
 
 // each yields what has arrived, and waits for more.
-func each[T any](d *deps, fs []*Future[T], yield func(int, *Future[T]) bool, wait func(*Future[struct{}]) error) {
-	q := newArrivals(d)
+func each[T any](cores []*core, fs []*Future[T], yield func(int, *Future[T]) bool, wait func(*Future[struct{}]) error) {
+	q := newArrivals(cores)
 	defer q.close()
-	for range d.cores {
+	for range cores {
 		i, ok := q.take()
 		for !ok {
 			if wait(q.next()) != nil {
@@ -49,19 +47,19 @@ func each[T any](d *deps, fs []*Future[T], yield func(int, *Future[T]) bool, wai
 
 // arrivals is the queue of futures that have completed.
 type arrivals struct {
-	deps  *deps
+	deps  deps
 	nodes []node
 	mu    sync.Mutex
 	queue []int
+	came  int32             // so far
 	more  *Future[struct{}] // completes at the next arrival
 }
 
-func newArrivals(d *deps) *arrivals {
-	q := &arrivals{deps: d, nodes: make([]node, len(d.cores))}
-	arrive := q.arrive
-	for i, c := range d.cores {
-		q.nodes[i].seq, q.nodes[i].each = uint32(i), arrive
-		c.call(&q.nodes[i])
+func newArrivals(cores []*core) *arrivals {
+	q := &arrivals{nodes: make([]node, len(cores))}
+	q.deps.cores, q.deps.by, q.deps.each = cores, nextEnd, q.arrive
+	for i := range cores {
+		q.deps.follow(&q.nodes[i], i)
 	}
 	return q
 }
@@ -75,6 +73,7 @@ func (q *arrivals) close() {
 func (q *arrivals) arrive(_ *core, i int) {
 	q.mu.Lock()
 	q.queue = append(q.queue, i)
+	q.came++
 	more := q.more
 	q.more = nil
 	q.mu.Unlock()
@@ -99,11 +98,13 @@ func (q *arrivals) next() *Future[struct{}] {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	f := &Future[struct{}]{}
-	f.deps = q.deps
+	f.deps = &q.deps
 	if len(q.queue) > 0 {
 		f.resolve(struct{}{}, nil)
 	} else {
 		q.more = f
+		q.deps.past.Store(q.came)
+		q.deps.out.Store(&f.core)
 	}
 	return f
 }

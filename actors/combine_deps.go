@@ -1,46 +1,104 @@
 package actors
 
-import "slices"
+import (
+	"slices"
+	"sync/atomic"
+)
 
 // deps is what a future waits for that is not the result of one task's work.
 type deps struct {
 	cores []*core // members; constant
-	any   bool    // one of them is enough; else all have to complete
+	by    by      // which ends of members complete it
 	kept  bool    // a cancel does not reach them
+	late  bool    // an Any is part of it: see lateAwait
 	// tasks returns those that all have to go on first; any goroutine. It is
 	// set instead of cores.
 	tasks func() []*Task
+
+	each  memberFunc           // called with a member that is done
+	out   atomic.Pointer[core] // the future
+	await *lateAwait           // whose deps these are, if they are one's
+	past  atomic.Int32         // ends that are past: see nextEnd
+	first atomic.Int32         // the member to look at first: see needSelf
+}
+
+// memberFunc is called with a member of a combination that is done, and its index.
+type memberFunc func(c *core, i int)
+
+// by says what completes a combination.
+type by uint8
+
+const (
+	allValues by = iota // a value of each member, or the first failure
+	allEnds             // the end of each member
+	oneValue            // the first value, or the failure of each member
+	oneEnd              // the first end
+	nextEnd             // the first end after those that are past
+)
+
+// completedBy reports whether member m, which is done, is enough.
+func (d *deps) completedBy(m *core) bool {
+	switch d.by {
+	case allValues:
+		return m.err != nil
+	case oneValue:
+		return m.err == nil
+	default:
+		return d.by == oneEnd
+	}
 }
 
 // needSelf reports whether all this comes only after r's task has gone on.
+//
+// Where one member is enough, the one that was found to be free of r's task is
+// looked at first the next time: while that is so the others do not matter.
 func (d *deps) needSelf(r *ring) bool {
-	start := r.mark()
 	if d.tasks != nil {
-		for _, w := range d.tasks() {
-			r.edges = append(r.edges, edge{task: w, deps: d})
-			if r.needsSelf(w) {
-				return true
-			}
-			r.undo(start)
-		}
-		return false
+		return d.tasksNeedSelf(r)
 	}
-	found := false
-	for _, m := range d.cores {
+	one := d.by >= oneValue
+	past, done := d.past.Load(), int32(0)
+	start, first, found := r.mark(), 0, false
+	if one {
+		first = int(d.first.Load())
+	}
+	for i := range d.cores {
+		i = (first + i) % len(d.cores)
+		m := d.cores[i]
 		if m.done.Load() {
+			if done++; d.completedBy(m) { // its callback is on the way
+				r.undo(start)
+				return false
+			}
 			continue
 		}
 		before := r.mark()
 		r.edges = append(r.edges, edge{core: m})
 		switch need := r.needsSelfToComplete(m); {
-		case need && !d.any:
-			return true
 		case need:
 			found = true
-		case d.any:
+		case one:
+			d.first.Store(int32(i))
 			r.undo(start)
 			return false
 		default:
+			r.undo(before)
+		}
+	}
+	if d.by == nextEnd && done > past {
+		r.undo(start)
+		return false
+	}
+	return found
+}
+
+func (d *deps) tasksNeedSelf(r *ring) (found bool) {
+	for _, w := range d.tasks() {
+		before := r.mark()
+		r.edges = append(r.edges, edge{task: w, deps: d})
+		if r.needsSelf(w) {
+			found = true
+		} else {
 			r.undo(before)
 		}
 	}
@@ -52,11 +110,11 @@ func (d *deps) needSelf(r *ring) bool {
 // back, or else a future that lives long would keep all that it was ever
 // combined with. heed says that failures which come after that are no news.
 func combine(out *core, d *deps, heed bool, each memberFunc) {
-	out.deps = d
+	out.deps, d.each = d, each
+	d.out.Store(out)
 	nodes := make([]node, len(d.cores)+1) // one allocation for all, and one callback
-	for i, c := range d.cores {
-		nodes[i].seq, nodes[i].each = uint32(i), each
-		if c.call(&nodes[i]); out.done.Load() {
+	for i := range d.cores {
+		if d.follow(&nodes[i], i); out.done.Load() {
 			break
 		}
 	}
@@ -70,6 +128,14 @@ func combine(out *core, d *deps, heed bool, each memberFunc) {
 		}
 	}
 	out.call(over)
+}
+
+// follow lets w tell of the end of member i.
+func (d *deps) follow(w *node, i int) {
+	c := d.cores[i]
+	w.seq, w.of = uint32(i), d
+	c.call(w)
+	d.late = d.late || c.deps != nil && c.deps.late
 }
 
 // leave is forget for good: with heed nobody waits for news of c any more.

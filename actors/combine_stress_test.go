@@ -3,38 +3,28 @@ package actors_test
 import (
 	"context"
 	"errors"
-	"flag"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/seeded"
 )
 
-var combineSeed = flag.Uint64("combine.seed", 0, "seed of TestCombinationRaces; 0: a new one")
+var combineDice = seeded.Flag("combine.seed", "TestCombinationRaces")
 
 // TestCombinationRaces completes, fails and cancels the members of
 // combinations, and the combinations, on several goroutines at a time. Each
 // future completes once, and with something that it can complete with; nothing
 // waits for a member in the end. The same seed makes the same choices.
 func TestCombinationRaces(t *testing.T) {
-	seed := *combineSeed
-	if seed == 0 {
-		seed = rand.Uint64()
-	}
-	t.Logf("-combine.seed=%d", seed)
-	rounds := 3000
-	if testing.Short() {
-		rounds = 300
-	}
-	for i := range rounds {
-		raceCombinations(t, rand.New(rand.NewPCG(seed, uint64(i))))
-		if t.Failed() {
-			t.Fatalf("round %d of -combine.seed=%d", i, seed)
-		}
+	for _, dice := range combineDice.Rounds(t, 3000) {
+		raceCombinations(t, dice)
 	}
 }
 
@@ -110,4 +100,24 @@ func raceCombinations(t *testing.T, dice *rand.Rand) {
 	if seen != len(fs) {
 		t.Errorf("AsCompleted has yielded %d of %d", seen, len(fs))
 	}
+}
+
+// Work of several workers that fails at the same time.
+func TestAnyOfWorkThatFailsAtOnce(t *testing.T) {
+	bubble(t, func(w *world) {
+		pids := []*actor.PID{w.worker("a", actors.Options{}, none), w.worker("b", actors.Options{}, none), w.worker("c", actors.Options{}, none)}
+		for range 200 {
+			begin := actors.NewPromise[int]()
+			var fs []*actors.Future[int]
+			for _, pid := range pids {
+				fs = append(fs, actors.Submit(w.root, pid, func(t *actors.Task) (int, error) {
+					_, err := actors.Await(t, begin.Future())
+					return 0, errors.Join(err, errLeft)
+				}))
+			}
+			f := actors.Any(fs...)
+			begin.Resolve(0)
+			wantErr(w, f, errLeft)
+		}
+	})
 }

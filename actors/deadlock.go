@@ -1,19 +1,23 @@
 package actors
 
-import (
-	"slices"
-	"sync"
-
-	"github.com/asynkron/protoactor-go/actor"
-)
+import "sync"
 
 // holdLoop makes the task the only one of its worker until it ends.
 func (t *Task) holdLoop() {
 	if t.lt.HoldLoop() {
-		t.exclusive = true
-		t.mb.holder.Store(t)
-		t.mb.sys.exclusive.Add(1)
+		t.holds()
 	}
+}
+
+// holds lets everybody know that nothing else of the worker goes on before the
+// task has ended. In its turn.
+func (t *Task) holds() {
+	if t.exclusive {
+		return
+	}
+	t.exclusive = true
+	t.mb.holder.Store(t)
+	t.mb.sys.exclusive.Add(1)
 }
 
 // released is called when a task has ended.
@@ -53,7 +57,7 @@ func (s *inFlight) remove(t *Task) {
 	delete(s.all, t)
 }
 
-// list returns them if there are as many as may be.
+// full returns them if there are as many as may be.
 func (s *inFlight) full(most int) []*Task {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -72,10 +76,9 @@ func (s *inFlight) full(most int) []*Task {
 // MaxInFlight anywhere in the system nothing can, and the look costs one
 // atomic load.
 //
-// An await makes its edge known before it looks, and looks are made one after
-// the other; so the one that closes a ring sees all of it. The other workers
-// go on meanwhile: what is found counts only if it still holds when looked at
-// again, and then it held at one moment, which is for ever.
+// An await makes its edge known before it looks, and a member of an Any that
+// has failed is known to be done before anybody looks; looks are made one
+// after the other. So whatever closes a ring sees all of it.
 func (t *Task) closesRing(c *core) error {
 	if t.mb.sys.exclusive.Load() == 0 {
 		return nil
@@ -83,137 +86,112 @@ func (t *Task) closesRing(c *core) error {
 	t.mb.sys.rings.Lock()
 	defer t.mb.sys.rings.Unlock()
 	top := t.top()
-	r := ring{self: top, seen: map[*Task]bool{}, free: map[*Task]bool{}}
-	if !r.waitsForSelf(top, c) || !r.holds() {
-		return nil
+	err := top.findRing(c)
+	if err != nil {
+		top.awaits.Store(nil) // before anybody else looks: the ring is none any more
 	}
-	top.awaits.Store(nil) // before anybody else looks: the ring is none any more
-	path := []*actor.PID{top.mb.pid}
-	for _, mb := range r.path {
-		if mb.pid != path[len(path)-1] {
-			path = append(path, mb.pid)
+	return err
+}
+
+// memberFailed looks whether the failure of a member of c, an Any, has closed
+// a ring: then the await of a task in it that waits for c ends. A ring that an
+// await closes is found by that; but an await in which another member would
+// still do finds none.
+func (c *core) memberFailed() {
+	if !anyExclusive() {
+		return
+	}
+	if r := newRing(nil); !r.needsSelfToComplete(c) {
+		return // there is one that will do
+	}
+	for _, a := range c.lateAwaits(nil, map[*core]bool{}) {
+		a.endsInRing()
+	}
+}
+
+// anyExclusive reports whether there can be a ring anywhere.
+func anyExclusive() bool {
+	if list := withWorkers.list.Load(); list != nil {
+		for _, s := range *list {
+			if s.exclusive.Load() != 0 {
+				return true
+			}
 		}
 	}
-	if len(path) > 1 && path[len(path)-1] == path[0] {
-		path = path[:len(path)-1]
-	}
-	for i, pid := range path {
-		path[i] = actor.NewPID(pid.Address, pid.Id) // without the process that the mailbox's own leads to: errors are kept
-	}
-	return &DeadlockError{Path: path}
-}
-
-// ring is one walk along who waits for whom.
-type ring struct {
-	self  *Task
-	seen  map[*Task]bool // on the way, and found to need self
-	free  map[*Task]bool // found not to, even if all on the way do
-	trail []*Task        // those seen, in order
-	edges []edge
-	path  []*mailbox // the workers along the way
-}
-
-// ringMark is a point of the walk to go back to.
-type ringMark struct{ trail, edges, path int }
-
-func (r *ring) mark() ringMark { return ringMark{len(r.trail), len(r.edges), len(r.path)} }
-
-// undo forgets what was found since, on a way that led nowhere.
-func (r *ring) undo(m ringMark) {
-	for _, t := range r.trail[m.trail:] {
-		delete(r.seen, t)
-	}
-	r.trail, r.edges, r.path = r.trail[:m.trail], r.edges[:m.edges], r.path[:m.path]
-}
-
-// edge is one thing that was seen: task awaits core, or task holds mb, or
-// core, a member of a combination, is not done, or task is one of deps.
-type edge struct {
-	task *Task
-	core *core
-	mb   *mailbox
-	deps *deps
-}
-
-func (r *ring) holds() bool {
-	for _, e := range r.edges {
-		switch {
-		case e.core != nil && (e.core.done.Load() || e.task != nil && e.task.awaits.Load() != e.core),
-			e.mb != nil && e.mb.holder.Load() != e.task,
-			e.deps != nil && !slices.Contains(e.deps.tasks(), e.task):
-			return false
-		}
-	}
-	return true
-}
-
-// waitsForSelf reports whether c, which t awaits, completes only after self
-// has gone on.
-func (r *ring) waitsForSelf(t *Task, c *core) bool {
-	if c.done.Load() {
-		return false
-	}
-	r.edges = append(r.edges, edge{task: t, core: c})
-	return r.needsSelfToComplete(c)
-}
-
-// needsSelfToComplete is waitsForSelf for a future that nobody need await.
-func (r *ring) needsSelfToComplete(c *core) bool {
-	if c.deps != nil {
-		return c.deps.needSelf(r)
-	}
-	return c.owner != nil && r.needsSelf(c.owner)
-}
-
-// needsSelf reports whether work w ends only after self has gone on.
-func (r *ring) needsSelf(w *Task) bool {
-	if w == r.self {
-		return true
-	}
-	if r.seen[w] {
-		return true // on the way already: it waits for itself
-	}
-	if w.attached == nil || w.lifetime >= carrier {
-		return false // it is worked on elsewhere
-	}
-	if r.free[w] {
-		return false
-	}
-	mb, mark := w.mb, r.mark()
-	r.seen[w] = true
-	r.trail = append(r.trail, w)
-	r.path = append(r.path, mb)
-	if r.blocked(w, mb) {
-		return true
-	}
-	r.undo(mark)
-	r.free[w] = true
 	return false
 }
 
-func (r *ring) blocked(w *Task, mb *mailbox) bool {
-	h := mb.holder.Load()
-	held := h != nil && h.head() != w.head()
-	switch {
-	case held:
-		mark := r.mark()
-		r.edges = append(r.edges, edge{task: h, mb: mb})
-		if r.needsSelf(h) {
-			return true
-		}
-		r.undo(mark)
-	case w.lt.Fresh() && mb.opts.MaxInFlight > 0:
-		tasks := mb.inFlight.full(mb.opts.MaxInFlight)
-		for _, o := range tasks {
-			if !r.needsSelf(o) {
-				return false
-			}
-		}
-		return len(tasks) > 0
+// lateAwait is an await of a combination that an Any is part of. It stands
+// between the two: the Any finds it by way of the futures that wait for it,
+// and can end it when the task is about to suspend, too.
+type lateAwait struct {
+	core
+	task   *Task
+	waits  deps
+	member [1]*core
+	node   node
+}
+
+// awaitLate has to come before a look for a ring: either the failure of a
+// member finds the await, or that look finds the failure.
+func (t *Task) awaitLate(c *core) *lateAwait {
+	a := &lateAwait{task: t, member: [1]*core{c}}
+	a.known = true // its failure is the task's to tell
+	a.deps = &a.waits
+	a.waits.cores, a.waits.by, a.waits.await = a.member[:], oneEnd, a
+	a.waits.each = func(*core, int) { a.end(nil) }
+	a.waits.follow(&a.node, 0)
+	return a
+}
+
+// over is the end of the await, which is err, or what has ended it.
+func (a *lateAwait) over(err error) error {
+	a.member[0].leave(&a.node, false)
+	if err == nil {
+		err = a.err
 	}
-	if w.cause.Load() != nil {
-		return false // its awaits end
+	return err
+}
+
+func (a *lateAwait) end(err error) {
+	a.mu.Lock()
+	if a.done.Load() {
+		a.mu.Unlock()
+		return
 	}
-	c := w.awaits.Load()
-	return c != nil && r.waitsForSelf(w, c)
+	a.settle(err)
+}
+
+// endsInRing ends the await if its task is in a ring.
+func (a *lateAwait) endsInRing() {
+	rings := &a.task.mb.sys.rings
+	rings.Lock()
+	defer rings.Unlock()
+	if err := a.task.findRing(&a.core); err != nil {
+		a.end(err)
+	}
+}
+
+// lateAwaits adds to all the awaits that c is waited for by.
+func (c *core) lateAwaits(all []*lateAwait, seen map[*core]bool) []*lateAwait {
+	if seen[c] {
+		return all
+	}
+	seen[c] = true
+	var by []*deps
+	c.mu.Lock()
+	for w := c.waits; w != nil; w = w.next {
+		if w.of != nil {
+			by = append(by, w.of)
+		}
+	}
+	c.mu.Unlock()
+	for _, d := range by {
+		if d.await != nil {
+			all = append(all, d.await)
+		} else if out := d.out.Load(); out != nil {
+			all = out.lateAwaits(all, seen)
+		}
+	}
+	return all
 }

@@ -38,11 +38,13 @@
 //  6. Panics. A panic in a submitted or started task fails its future and
 //     nothing else. A panic in a handler fails its future and the worker; so
 //     does a Background or Main that panics or returns an error. Then
-//     supervision decides: under a parent its strategy; without one the worker
-//     restarts itself, at most 10 times in 10 s, and then stops. An error that
-//     a handler returns is an answer, no failure; on a one-way message it is
-//     logged and counted. A failed future that nobody looked at before it was
-//     collected is logged.
+//     supervision decides: under a supervisor of package supervisor, that,
+//     which may have the message handled anew before its future fails;
+//     under a plain parent its strategy; without a parent the worker restarts
+//     itself, at most 10 times in 10 s, and then stops. An error that a handler
+//     returns is an answer, no failure; on a one-way message it is logged and
+//     counted. A failed future that nobody looked at before it was collected
+//     is logged.
 //
 //  7. Restart. The mailbox is suspended in the same turn as the failure. Tasks
 //     in flight are cancelled and unwound within StopGrace, their futures

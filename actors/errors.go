@@ -100,9 +100,19 @@ func (e *PanicError) Unwrap() error {
 // Is matches the coded form of a panic that crosses machines.
 func (e *PanicError) Is(target error) bool { return target == errPanic }
 
-// DeadlockError is returned by the await that would have closed a ring of
-// workers that all wait for each other. Its Path names them in order, the
-// waiting worker first; the last one waits for the first.
+// DeadlockError ends an await in a ring of workers that all wait for each
+// other: at once the one that would have closed it; or, if what closes it is
+// the failure of a member of an [Any], one that waits for that Any. Its Path
+// names them in order, the waiting worker first; the last one waits for the
+// first.
+//
+// Rings are looked for where tasks are held back: by an [Exclusive] handler,
+// by MaxInFlight, by setup, or by the lock of a loopsync.Mutex. A Timeout in
+// the ring makes no difference. Of a [Promise], an Event, a Semaphore or a
+// Queue nobody knows who will resolve, set, release or fill it; nor who will
+// answer a request that its handler has passed on or left open. A ring through
+// one of them, a plain actor or another machine is not found. Nor need one be
+// that is nothing but tasks which await each other's futures.
 type DeadlockError struct {
 	Path []*actor.PID
 }

@@ -135,20 +135,17 @@ type node struct {
 	task       *loop.Task    // wake it from await seq …
 	bell       chan struct{} // … or ring it: it has room for one
 	f          func()        // … or call this
-	each       memberFunc    // … or this, which many nodes share
+	of         *deps         // … or the each of the combination whose member it is
 	seq        uint32        // of the await; or which member's the node is
 	linked     atomic.Bool   // it is in a future's list: others may touch it
 }
-
-// memberFunc is called with a member of a combination that is done, and its index.
-type memberFunc func(c *core, i int)
 
 // call runs the callback that w is, of future c.
 func (w *node) call(c *core) {
 	if w.f != nil {
 		w.f()
 	} else {
-		w.each(c, int(w.seq))
+		w.of.each(c, int(w.seq))
 	}
 }
 

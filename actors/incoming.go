@@ -75,10 +75,13 @@ func (u *message) label() string { return fmt.Sprintf("%T", u.msg) }
 
 func (u *message) Run(*loop.Task) {
 	t := &u.Task
+	over := u.again && u.asker != nil && u.asker.base().done.Load()
 	if u.early && u.env != nil {
-		u.know(u.mb.sys.asker(u.env.Sender))
+		asker := u.mb.sys.asker(u.env.Sender)
+		over = asker == nil && u.mb.sys.isReply(u.env.Sender) // it was cancelled, or has expired
+		u.know(asker)
 	}
-	if u.again && u.asker != nil && u.asker.base().done.Load() {
+	if over {
 		t.outcome = outcomeNeverRan
 		t.mb.counts.taken.Add(1)
 		return
@@ -202,7 +205,16 @@ func (mb *mailbox) count(t *Task, how loop.How) {
 	case t.once.Load()&isStashed != 0: // it is back in the mailbox
 		c.taken.Add(-1)
 	case how == loop.Lost:
-		c.abandoned.Add(1)
+		// Its turn may have been taken over when it had answered, and even on
+		// its way back from the handler: its asker knows of no end then.
+		switch t.told() {
+		case outcomeFinished:
+			c.finished.Add(1)
+		case outcomeFailed:
+			c.failed.Add(1)
+		default:
+			c.abandoned.Add(1)
+		}
 	case t.outcome == outcomeCanceled || t.outcome == outcomeNeverRan:
 		c.canceled.Add(1)
 	case t.outcome == outcomeDeadLetter:

@@ -58,6 +58,7 @@ func (mb *mailbox) newSetup() *internalTask {
 	a, isWorker := mb.raw.Actor().(*workerActor)
 	u := mb.newInternal("setup", func(t *Task) {
 		if !isWorker || mb.hooked { // the user's middleware sees Started as under the engine
+			t.lt.OnLoop(t.holds)
 			mb.receiveLifecycle(t)
 		}
 		if !isWorker || t.failure() != nil {

@@ -49,7 +49,7 @@ type mailbox struct {
 
 	current atomic.Pointer[Task] // for own; see taps
 
-	holder    atomic.Pointer[Task] // the Exclusive task that runs; read by anybody
+	holder    atomic.Pointer[Task] // the task that holds all others back, Exclusive or setup; read by anybody
 	inFlight  inFlight             // locked
 	cleanups  cleanups             // locked
 	ending    ending               // locked

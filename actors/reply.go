@@ -158,7 +158,7 @@ func (t *Task) closeRequest() {
 
 // asker returns the task that an answer to pid would reach, or nil.
 func (s *system) asker(pid *actor.PID) *Task {
-	if pid == nil || pid.RequestId == 0 || !strings.HasPrefix(pid.Id, replyID) || !s.local(pid) {
+	if !s.isReply(pid) {
 		return nil
 	}
 	p, ok := s.as.ProcessRegistry.GetLocal(pid.Id)
@@ -170,6 +170,11 @@ func (s *system) asker(pid *actor.PID) *Task {
 		return nil
 	}
 	return s.replies.find(uint64(rp.epoch)<<32 | uint64(pid.RequestId))
+}
+
+// isReply reports whether pid is that of one of our requests, of now or once.
+func (s *system) isReply(pid *actor.PID) bool {
+	return pid != nil && pid.RequestId != 0 && strings.HasPrefix(pid.Id, replyID) && s.local(pid)
 }
 
 // replyProcess is what answers are sent to.

@@ -320,6 +320,7 @@ func (mb *mailbox) abandoned(t *Task) {
 		cause = ErrStopped
 	}
 	t.cancel(cause)
+	t.tell(t.ended()) // a cancel by somebody else may not have got there yet
 	stack := t.lt.Stack()
 	e := &mb.ending
 	e.mu.Lock()

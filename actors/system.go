@@ -29,7 +29,7 @@ type system struct {
 	offloads  offloads
 	bells     sync.Pool    // of nodes; see core.bell
 	unseen    *throttle    // of log lines about failures nobody looked at
-	exclusive atomic.Int64 // workers that are held by an Exclusive task or at MaxInFlight
+	exclusive atomic.Int64 // what can be part of a ring: tasks that hold a worker, workers with MaxInFlight, waits for a Mutex
 	rings     sync.Mutex   // taken to decide that a ring has closed
 }
 

@@ -44,7 +44,7 @@ type Task struct {
 	once      atomic.Uint32 // what can happen once; see first
 	lifetime  lifetime
 	outcome   outcome
-	exclusive bool // it holds the loop
+	exclusive bool // it holds its worker's other tasks back
 	handling  bool // its handler has been called
 }
 
@@ -53,6 +53,7 @@ const (
 	isPosted   uint32 = 1 << iota // it was posted to a mailbox
 	isAnswered                    // an answer was sent to its sender's PID
 	isTold                        // … namely that the task was ended
+	isFailed                      // … or the error that its handler has returned
 	isStashed                     // another task will answer
 	isOffLoop                     // it runs where it cannot await
 	isBudgeted                    // its worker looks after its deadline, and not the clock
@@ -179,13 +180,47 @@ func (t *Task) caught() {
 // decided its future.
 func (t *Task) concluded(decided bool, err error) {
 	switch {
-	case !decided, err != nil && t.ended() != nil && errors.Is(err, t.ended()): // it was told to end, and says so
+	case !decided:
+		t.outcome = t.told()
+	case err != nil && t.ended() != nil && errors.Is(err, t.ended()): // it was told to end, and says so
 		t.outcome = outcomeCanceled
 	case err != nil:
 		t.outcome = outcomeFailed
 	default:
 		t.outcome = outcomeFinished
 	}
+}
+
+// told is what has become of a task by what its asker has heard already: an
+// answer, or why the task was ended. It calls no method of the error, which
+// may be the user's: see count.
+func (t *Task) told() outcome {
+	f := t.future()
+	if f == nil {
+		switch t.once.Load() & (isAnswered | isTold | isFailed) {
+		case isAnswered:
+			return outcomeFinished
+		case isAnswered | isFailed:
+			return outcomeFailed
+		}
+		return outcomeCanceled
+	}
+	c := f.base()
+	switch {
+	case !c.done.Load(), isCut(c.err):
+		return outcomeCanceled
+	case c.err != nil:
+		return outcomeFailed
+	}
+	return outcomeFinished
+}
+
+// isCut reports whether err is why a task was ended.
+func isCut(err error) bool {
+	if c, ok := err.(*causedError); ok {
+		err = c.sentinel
+	}
+	return err == ErrCanceled || err == ErrTimeout || err == ErrRestarted || err == ErrStopped || err == ErrStopping
 }
 
 // ended returns why the task was ended, or nil.

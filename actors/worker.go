@@ -24,10 +24,12 @@ type Worker struct {
 }
 
 // Task is the task that setup runs in: setup may await, for instance the
-// answer of another actor. Messages to this worker wait meanwhile. It must not
-// be used after setup has returned.
+// answer of another actor. Messages to this worker wait meanwhile: an await
+// that would end only after one of them returns a [*DeadlockError]. It must
+// not be used after setup has returned.
 func (w *Worker) Task() *Task {
 	w.open("Task")
+	w.task.lt.OnLoop(w.task.holds)
 	return w.task
 }
 

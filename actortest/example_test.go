@@ -1,8 +1,11 @@
 package actortest_test
 
 import (
+	"flag"
 	"fmt"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,10 +18,15 @@ import (
 // Hello asks for a greeting.
 type Hello struct{ Name string }
 
-// greeter thinks for two seconds before it answers.
+// greeter thinks for two seconds before it answers, and for ever if it does
+// not know whom to greet.
 func greeter(w *actors.Worker) error {
 	actors.Handle(w, func(t *actors.Task, m Hello) (string, error) {
-		if err := t.Sleep(2 * time.Second); err != nil {
+		think := 2 * time.Second
+		if m.Name == "" {
+			think = 1000 * time.Hour
+		}
+		if err := t.Sleep(think); err != nil {
 			return "", err
 		}
 		return "Hello, " + m.Name, nil
@@ -26,43 +34,65 @@ func greeter(w *actors.Worker) error {
 	return nil
 }
 
-func TestGreeter(t *testing.T) { actortest.Run(t, testGreeter) }
-
-func testGreeter(t *testing.T, sys *actor.ActorSystem) {
-	pid := actortest.Spawn(t, sys.Root, "greeter", greeter, actors.Options{})
-	op := actortest.Go(t, func() (string, error) {
-		return actors.RequestFuture[string](sys.Root, pid, Hello{"Ada"}).Wait(t.Context())
+// A test of a worker: what it needs is made inside the bubble, and an hour of
+// its time is over at once.
+func ExampleRun() {
+	// func TestGreeterTimesOut(t *testing.T) {
+	test(func(t *testing.T) {
+		actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+			pid := actortest.Spawn(t, sys.Root, "greeter", greeter, actors.Options{})
+			start := time.Now()
+			f := actors.RequestFuture[string](sys.Root, pid, Hello{}, actors.Timeout(time.Hour))
+			if _, err := f.Wait(t.Context()); err == nil {
+				t.Error("it has greeted nobody")
+			} else {
+				fmt.Println(err, "after", time.Since(start))
+			}
+			account := actortest.Stop(t, sys.Root, pid, 0)
+			fmt.Println("canceled:", account.Canceled)
+		})
 	})
-	if !op.Blocked() {
-		t.Error("the greeter answered at once")
-	}
-	time.Sleep(2 * time.Second) // of virtual time
-	if got, err := op.Result(); got != "Hello, Ada" || err != nil {
-		t.Errorf("got %q, %v", got, err)
-	}
-	if c := actortest.Stop(t, sys.Root, pid, 0); c.Finished != 1 {
-		t.Errorf("account: %v", c)
-	}
+	// Output:
+	// actors: timeout after 1h0m0s
+	// canceled: 1
 }
 
-// A test of a worker: what it needs is made inside the bubble, and it takes
-// two seconds of virtual time.
-func ExampleRun() {
-	var t *testing.T // the test function's
-
-	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
-		pid := actortest.Spawn(t, sys.Root, "greeter", greeter, actors.Options{})
-		op := actortest.Go(t, func() (string, error) {
-			return actors.RequestFuture[string](sys.Root, pid, Hello{"Ada"}).Wait(t.Context())
+// A call that blocks, while the test looks on.
+func ExampleGo() {
+	// func TestGreeterThinks(t *testing.T) {
+	test(func(t *testing.T) {
+		actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+			pid := actortest.Spawn(t, sys.Root, "greeter", greeter, actors.Options{})
+			op := actortest.Go(t, func() (string, error) {
+				return actors.RequestFuture[string](sys.Root, pid, Hello{"Ada"}).Wait(t.Context())
+			})
+			fmt.Println("thinks:", op.Blocked())
+			time.Sleep(2 * time.Second) // of virtual time
+			fmt.Println(op.Result())
 		})
-		if !op.Blocked() {
-			t.Error("the greeter answered at once")
-		}
-		time.Sleep(2 * time.Second)
-		if got, err := op.Result(); got != "Hello, Ada" || err != nil {
-			t.Errorf("got %q, %v", got, err)
-		}
 	})
+	// Output:
+	// thinks: true
+	// Hello, Ada <nil>
+}
+
+// In real time there is no moment at which nothing happens any more.
+func ExampleEventually() {
+	// func TestCounts(t *testing.T) {
+	test(func(t *testing.T) {
+		sys := actortest.NewSystem(t)
+		var greeted atomic.Int64
+		pid := sys.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+			if _, ok := c.Message().(Hello); ok {
+				greeted.Add(1)
+			}
+		}))
+		sys.Root.Send(pid, Hello{"Ada"})
+		actortest.Eventually(t, "Ada is greeted", func() bool { return greeted.Load() == 1 })
+		fmt.Println("greeted:", greeted.Load())
+	})
+	// Output:
+	// greeted: 1
 }
 
 // A Log is a handler for any slog.Logger, and can be asked what it was told.
@@ -79,4 +109,22 @@ func ExampleLog() {
 	// Output:
 	// WARN blocked turn worker=w task=import
 	// import
+}
+
+// test runs f as go test runs a test function, in an example: once, whatever
+// -count and -cpu say, and without a word, unless it fails.
+func test(f func(t *testing.T)) {
+	for name, value := range map[string]string{"test.v": "false", "test.skip": ""} {
+		set := flag.Lookup(name).Value
+		before := set.String()
+		defer set.Set(before)
+		if err := set.Set(value); err != nil {
+			panic(err)
+		}
+	}
+	var once sync.Once
+	all := func(string, string) (bool, error) { return true, nil }
+	if !testing.RunTests(all, []testing.InternalTest{{Name: "Test", F: func(t *testing.T) { once.Do(func() { f(t) }) }}}) {
+		fmt.Println("the test has failed")
+	}
 }

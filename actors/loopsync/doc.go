@@ -28,8 +28,9 @@
 //  6. A ring of tasks that wait for each other, with a Mutex in it, is found
 //     when it closes: the wait or await that closes it fails with an
 //     [*actors.DeadlockError]. A Lock by the task that holds the Mutex is a
-//     ring of one. Semaphores, events and queues are nobody's, so they are not
-//     seen.
+//     ring of one. A Semaphore, an Event and a Queue are nobody's: anybody may
+//     release, set, put or get, also who is no task. So a ring through one of
+//     them is not found, and its tasks wait until they are ended.
 //
 // # Restarts
 //

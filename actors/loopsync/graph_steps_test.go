@@ -137,11 +137,7 @@ func (g *graph) combine(t *actors.Task, rank int, s step) error {
 	case 1:
 		_, _ = actors.Await(t, actors.Settled(fs...))
 	case 2:
-		// A ring that closes when a member of Any fails, not by an await, is
-		// not looked for.
-		if f := actors.Any(fs...); !g.rings {
-			g.add(lowest, "Any", f)
-		}
+		g.add(lowest, "Any", actors.Any(fs...))
 	case 3:
 		g.add(lowest, "Race", actors.Race(fs...))
 	case 4:

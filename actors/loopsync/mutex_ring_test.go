@@ -190,3 +190,65 @@ func TestSemaphoreInAnExclusiveHandler(t *testing.T) {
 		b.heard("exclusive", "ordinary")
 	})
 }
+
+// The Mutex goes on to a task that then waits for one that is behind it in
+// line: that wait closes the ring.
+func TestMutexHandedOnToWhoAwaitsTheNextInLine(t *testing.T) {
+	run(t, func(b *bench) {
+		var m loopsync.Mutex
+		b.do(m.Lock)
+		next := make(chan *actors.Future[struct{}], 1)
+		second := b.task(func(t *actors.Task) error {
+			if err := m.Lock(t); err != nil {
+				return err
+			}
+			defer m.Unlock()
+			_, err := actors.Await(t, <-next)
+			return err
+		})
+		third := b.locker(&m, "third")
+		next <- third
+		b.pending(second, third)
+		m.Unlock()
+		var ring *actors.DeadlockError
+		synctest.Wait()
+		if _, err := second.TryResult(); !errors.As(err, &ring) {
+			b.Errorf("got %v", err)
+		}
+		time.Sleep(time.Second)
+		b.ended(third, nil)
+	})
+}
+
+// The failure of a member of an Any closes a ring through a Mutex, without
+// anything that is exclusive.
+func TestMutexRingClosedByAMemberOfAny(t *testing.T) {
+	run(t, func(b *bench) {
+		var m loopsync.Mutex
+		p := actors.NewPromise[struct{}]()
+		holder := b.task(func(t *actors.Task) error {
+			if err := m.Lock(t); err != nil {
+				return err
+			}
+			defer m.Unlock()
+			waiter := actors.Start(t, func(t *actors.Task) (struct{}, error) {
+				if err := m.Lock(t); err != nil {
+					return struct{}{}, err
+				}
+				m.Unlock()
+				return struct{}{}, nil
+			})
+			_, err := actors.Await(t, actors.Any(waiter, p.Future()))
+			return err
+		})
+		b.pending(holder)
+		p.Reject(errors.New("no"))
+		synctest.Wait()
+		if _, err := holder.TryResult(); !errors.As(err, new(*actors.DeadlockError)) {
+			b.Errorf("got %v", err)
+		}
+		if m.Locked() {
+			b.Error("it is still locked")
+		}
+	})
+}

@@ -2,7 +2,6 @@ package loopsync_test
 
 import (
 	"errors"
-	"flag"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -12,35 +11,25 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/loopsync"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/seeded"
 )
 
-var raceSeed = flag.Uint64("race.seed", 0, "seed of TestCancelRaces; 0: a new one")
+var raceDice = seeded.Flag("race.seed", "TestCancelRaces")
 
 // TestCancelRaces cancels tasks from other goroutines while they wait for a
 // primitive, or are served: nothing may be lost, and nobody be left waiting.
 // It runs outside of a bubble, so that the goroutines really race. The same
 // seed makes the same choices.
 func TestCancelRaces(t *testing.T) {
-	seed := *raceSeed
-	if seed == 0 {
-		seed = rand.Uint64()
-	}
-	t.Logf("-race.seed=%d", seed)
-	rounds := 300
-	if testing.Short() {
-		rounds = 30
-	}
 	for name, round := range map[string]func(r *race){
 		"Mutex": raceMutex, "Semaphore": raceSemaphore, "Event": raceEvent, "Queue": raceQueue, "Group": raceGroup,
 	} {
 		t.Run(name, func(t *testing.T) {
 			sys := actortest.NewSystem(t)
 			r := &race{T: t, bench: bench{T: t, sys: sys, pid: actortest.Spawn(t, sys.Root, "worker", none, quiet)}}
-			for i := range rounds {
-				r.dice = rand.New(rand.NewPCG(seed, uint64(i)))
-				if round(r); t.Failed() {
-					t.Fatalf("round %d of -race.seed=%d", i, seed)
-				}
+			for _, dice := range raceDice.Rounds(t, 300) {
+				r.dice = dice
+				round(r)
 			}
 		})
 	}

@@ -1,0 +1,157 @@
+package actors_test
+
+import (
+	"errors"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"testing"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/seeded"
+)
+
+var ringDice = seeded.Flag("ring.seed", "TestRingRaces")
+
+// TestRingRaces lets the members of an Any fail on other goroutines in the
+// moment in which tasks begin to await it. Whichever comes last closes the
+// ring: it is found once, and what waits for it goes on. If one of them has a
+// value there is no ring, and none may be found. What nobody finds is found by
+// the bubble, whose clock then goes on to the end of all patience. The same
+// seed makes the same choices.
+func TestRingRaces(t *testing.T) {
+	bubble(t, func(w *world) {
+		r := &ringRace{world: w, a: w.ringer("a"), b: w.ringer("b"), c: w.worker("c", actors.Options{Logger: discard()}, none)}
+		for _, dice := range ringDice.Rounds(w, 500) {
+			r.dice = dice
+			r.round()
+		}
+	})
+}
+
+type ringRace struct {
+	*world
+	a, b, c *actor.PID
+	dice    *rand.Rand
+	wg      sync.WaitGroup
+}
+
+// pause returns what lets others run some times.
+func (r *ringRace) pause() func() {
+	n := r.dice.IntN(6)
+	return func() {
+		for range n {
+			runtime.Gosched()
+		}
+	}
+}
+
+// members are futures that all fail, or one of which has a value, soon after
+// begin is done; some are promises, others work.
+func (r *ringRace) members(begin <-chan struct{}, valued bool) (fs []*actors.Future[int]) {
+	n := 1 + r.dice.IntN(3)
+	lucky := r.dice.IntN(n)
+	for i := range n {
+		p, pause := actors.NewPromise[int](), r.pause()
+		f := p.Future()
+		if r.dice.IntN(2) == 0 {
+			f = actors.Submit(r.root, r.c, func(t *actors.Task) (int, error) { return actors.Await(t, p.Future()) })
+		}
+		r.wg.Go(func() {
+			<-begin
+			if pause(); valued && i == lucky {
+				p.Resolve(9)
+			} else {
+				p.Reject(errLeft)
+			}
+		})
+		fs = append(fs, f)
+	}
+	return fs
+}
+
+// wrap combines f with nothing else.
+func (r *ringRace) wrap(f *actors.Future[int]) *actors.Future[int] {
+	switch r.dice.IntN(5) {
+	case 0:
+		return actors.Shield(f)
+	case 1:
+		return actors.WithTimeout(f, 2*hang)
+	case 2:
+		return actors.Race(f, f)
+	case 3:
+		return actors.Any(r.wrap(f))
+	}
+	return f
+}
+
+func (r *ringRace) round() {
+	valued := r.dice.IntN(4) == 0
+	ready := actors.NewPromise[struct{}]()
+	members := r.members(ready.Future().Ready(), valued)
+	shape, one, two := r.dice.IntN(4), r.pause(), r.pause()
+	hold, waiting := actors.NewPromise[*actors.Future[int]](), actors.NewPromise[struct{}]()
+	// wait is a job that awaits the Any; its members are complete when all
+	// holders hold.
+	wait := func(pause func()) do {
+		return func(t *actors.Task) (int, error) {
+			waiting.Resolve(struct{}{})
+			f, err := actors.Await(t, hold.Future())
+			if err != nil {
+				return 0, err
+			}
+			pause()
+			return actors.Await(t, f)
+		}
+	}
+	inner := wait(one)
+	var fs []*actors.Future[int]
+	switch shape {
+	case 0: // the holder itself
+		fs = append(fs, actors.RequestFuture[int](r.root, r.a, inner))
+	case 1: // by way of a worker that nobody holds
+		fs = append(fs, actors.RequestFuture[int](r.root, r.a, do(func(t *actors.Task) (int, error) {
+			f := actors.Submit(t, r.c, inner)
+			two()
+			return actors.Await(t, f)
+		})))
+	case 2: // of another one that is held
+		fs = append(fs, actors.RequestFuture[int](r.root, r.a, do(func(t *actors.Task) (int, error) {
+			f := actors.RequestFuture[int](t, r.b, inner)
+			two()
+			return actors.Await(t, f)
+		})))
+	case 3: // two holders
+		fs = append(fs, actors.RequestFuture[int](r.root, r.a, inner))
+		if _, err := result(waiting.Future()); err != nil {
+			r.Error(err)
+		}
+		waiting = actors.NewPromise[struct{}]()
+		fs = append(fs, actors.RequestFuture[int](r.root, r.b, wait(two)))
+	}
+	if _, err := result(waiting.Future()); err != nil {
+		r.Error(err)
+	}
+	members = append(members, actors.RequestFuture[int](r.root, r.a, do(seven)))
+	if shape == 3 {
+		members = append(members, actors.RequestFuture[int](r.root, r.b, do(seven)))
+	}
+	r.dice.Shuffle(len(members), func(i, k int) { members[i], members[k] = members[k], members[i] })
+	hold.Resolve(r.wrap(actors.Any(members...)))
+	ready.Resolve(struct{}{})
+	defer r.wg.Wait()
+	rings := 0
+	for _, f := range fs {
+		switch v, err := result(f); {
+		case errors.As(err, new(*actors.DeadlockError)):
+			rings++
+		case err != nil, valued && v != 9, !valued && v != 7:
+			r.Errorf("shape %d, with a value: %v: got %v, %v", shape, valued, v, err)
+		}
+	}
+	if rings != map[bool]int{false: 1}[valued] {
+		r.Errorf("shape %d, with a value: %v: %d rings were found", shape, valued, rings)
+	}
+}

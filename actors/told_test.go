@@ -1,0 +1,179 @@
+package actors_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/messages"
+)
+
+var errTold = errors.New("told")
+
+// answering is a request that is answered twice: by Respond, if respond is not
+// nil, and by what its handler returns.
+type answering struct {
+	respond any
+	then    func() error
+}
+
+func answers(w *actors.Worker) error {
+	actors.Handle(w, func(t *actors.Task, m answering) (int, error) {
+		if m.respond != nil {
+			t.Respond(m.respond)
+		}
+		return 2, m.then()
+	})
+	return nil
+}
+
+// TestToldAndTakenOver: a turn that is taken over when its asker has heard an
+// answer counts as that answer. It may even be on its way back from the
+// handler: an OnDone holds it there.
+func TestToldAndTakenOver(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		respond any
+		err     error // returned
+		hangs   bool  // in the handler, not on the way back
+		cancel  bool  // by the asker
+		plain   bool  // the asker is a plain actor
+		want    actors.Counts
+		told    error
+	}{
+		{name: "value", want: actors.Counts{Finished: 1}},
+		{name: "error", err: errTold, want: actors.Counts{Failed: 1}, told: errTold},
+		{name: "hangs", hangs: true, want: actors.Counts{Abandoned: 1}, told: actors.ErrStopped},
+		{name: "responds, hangs", respond: 1, hangs: true, want: actors.Counts{Finished: 1}},
+		{name: "canceled, hangs", cancel: true, hangs: true, want: actors.Counts{Abandoned: 1}, told: actors.ErrCanceled},
+		{name: "plain, hangs", plain: true, hangs: true, want: actors.Counts{Abandoned: 1}},
+		{name: "plain, responds, hangs", plain: true, respond: 1, hangs: true, want: actors.Counts{Finished: 1}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				pid := w.worker("w", actors.Options{StopGrace: time.Second, Logger: discard()}, answers)
+				ready, hold := make(chan struct{}), make(chan struct{})
+				defer close(hold)
+				m := answering{test.respond, func() error {
+					<-ready
+					if test.hangs {
+						<-hold
+					}
+					return test.err
+				}}
+				f := actors.Resolved(0)
+				if test.plain {
+					w.root.RequestWithCustomSender(pid, m, w.plain(func(actor.Context) {}))
+				} else {
+					f = actors.RequestFuture[int](w.root, pid, m)
+				}
+				if !test.hangs {
+					f.OnDone(func(int, error) { <-hold })
+				}
+				close(ready)
+				synctest.Wait()
+				if test.cancel {
+					f.Cancel()
+				}
+				test.want.Offered, test.want.Accepted = 1, 1
+				if c := actors.CountsOf(w.stopped(pid, time.Second)); c != test.want {
+					t.Errorf("%+v, want %+v", c, test.want)
+				}
+				if _, err := f.TryResult(); !errors.Is(err, test.told) {
+					t.Errorf("the asker was told %v", err)
+				}
+			})
+		})
+	}
+}
+
+// TestCanceledEarly: a request to a worker that is being spawned, and is
+// cancelled before the worker can look, never starts.
+func TestCanceledEarly(t *testing.T) {
+	bubble(t, func(w *world) {
+		var canceled, waits *actors.Future[int]
+		props := actors.Props(func(w *actors.Worker) error {
+			actors.Handle(w, func(_ *actors.Task, n int) (int, error) {
+				if n == 1 {
+					t.Error("it has started")
+				}
+				return n, nil
+			})
+			return nil
+		}, actor.WithOnInit(func(c actor.Context) {
+			canceled = actors.RequestFuture[int](w.root, c.Self(), 1)
+			waits = actors.RequestFuture[int](w.root, c.Self(), 2)
+			canceled.Cancel()
+		}))
+		pid, err := w.root.SpawnNamed(props, "w")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, waits, 2)
+		wantErr(t, canceled, actors.ErrCanceled)
+		if c := actors.CountsOf(w.stopped(pid, time.Second)); c != (actors.Counts{Offered: 2, Accepted: 2, Finished: 1, Canceled: 1}) {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
+// TestSubmissionCanceledEarly: so may a submission be, on any goroutine. The race
+// detector looks.
+func TestSubmissionCanceledEarly(t *testing.T) {
+	bubble(t, func(w *world) {
+		var f *actors.Future[int]
+		props := actors.Props(none, actor.WithOnInit(func(c actor.Context) {
+			f = actors.Submit(w.root, c.Self(), func(*actors.Task) (int, error) { return 1, nil }, actors.Timeout(time.Hour))
+			go f.Cancel()
+		}))
+		if _, err := w.root.SpawnNamed(props, "w"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := result(f); err != nil && !errors.Is(err, actors.ErrCanceled) {
+			t.Error(err)
+		}
+	})
+}
+
+// TestToldAndReturned: what a handler returns when it has answered changes
+// nothing in the account, as it changes nothing for the asker.
+func TestToldAndReturned(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		respond any
+		err     error
+		cancel  bool // by the asker, before it returns
+		want    actors.Counts
+	}{
+		{name: "value", respond: 1, want: actors.Counts{Finished: 1}},
+		{name: "value, then error", respond: 1, err: errTold, want: actors.Counts{Finished: 1}},
+		{name: "failure", respond: messages.NewFailure(errTold, true, false), want: actors.Counts{Failed: 1}},
+		{name: "wrong type", respond: "1", want: actors.Counts{Failed: 1}},
+		{name: "canceled", cancel: true, want: actors.Counts{Canceled: 1}},
+		{name: "canceled, then error", cancel: true, err: errTold, want: actors.Counts{Canceled: 1}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				pid := w.worker("w", actors.Options{Logger: discard()}, answers)
+				until := make(chan struct{})
+				f := actors.RequestFuture[int](w.root, pid, answering{test.respond, func() error {
+					<-until
+					return test.err
+				}})
+				synctest.Wait()
+				if test.cancel {
+					f.Cancel()
+				}
+				close(until)
+				test.want.Offered, test.want.Accepted = 1, 1
+				if c := actors.CountsOf(w.stopped(pid, time.Second)); c != test.want {
+					t.Errorf("%+v, want %+v", c, test.want)
+				}
+			})
+		})
+	}
+}
