@@ -6,13 +6,40 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
+// envelope is that of the task's message, if it came in one.
+func (t *Task) envelope() *actor.MessageEnvelope {
+	if u, ok := t.lt.Body.(*message); ok {
+		return u.env
+	}
+	if s := t.ext.Load(); s != nil {
+		return s.seldom().env
+	}
+	return nil
+}
+
+func (t *Task) setEnvelope(env *actor.MessageEnvelope) {
+	if u, ok := t.lt.Body.(*message); ok {
+		u.env = env
+		return
+	}
+	t.scope().set().env = env
+}
+
+// asker is the sender that the envelope names, or nil.
+func (t *Task) asker() *actor.PID {
+	if env := t.envelope(); env != nil {
+		return env.Sender
+	}
+	return nil
+}
+
 // Message is the task's message; nil in a submitted function.
 func (t *Task) Message() any { return t.of().msg }
 
 // MessageHeader is the header of the task's message.
 func (t *Task) MessageHeader() actor.ReadonlyMessageHeader {
-	if o := t.of(); o.env != nil {
-		return o.env.Header
+	if env := t.of().envelope(); env != nil {
+		return env.Header
 	}
 	return nil
 }
@@ -22,8 +49,8 @@ func (t *Task) MessageHeader() actor.ReadonlyMessageHeader {
 // long as this incarnation of the worker lives.
 func (t *Task) Sender() *actor.PID {
 	o := t.of()
-	if o.env != nil {
-		return o.env.Sender
+	if env := o.envelope(); env != nil {
+		return env.Sender
 	}
 	if o.future() == nil || o.msg == nil {
 		return nil
@@ -46,11 +73,11 @@ func (t *Task) Respond(response any) {
 	case o.future() != nil && o.msg != nil:
 		o.answer(response)
 	case t.lt.Lost(): // it has no say any more
-	case o.env != nil && o.env.Sender != nil:
+	case o.asker() != nil:
 		if o.once.Or(isAnswered)&isTold != 0 {
 			return // it has heard why the task ended
 		}
-		t.Send(o.env.Sender, response)
+		t.Send(o.asker(), response)
 	default:
 		t.mb.sys.as.DeadLetter.SendUserMessage(nil, response)
 	}
@@ -63,8 +90,8 @@ func (t *Task) Forward(pid *actor.PID) {
 		panic("actors: Forward called in task " + t.name() + ", which has no message")
 	}
 	env := &actor.MessageEnvelope{Message: o.msg, Sender: t.Sender()}
-	if o.env != nil {
-		env.Header = o.env.Header
+	if of := o.envelope(); of != nil {
+		env.Header = of.Header
 	}
 	if o.future() != nil && !o.system().isWorker(pid) {
 		o.expireIn(defaultTimeout) // from there an answer cannot be relied on
@@ -78,8 +105,8 @@ func (t *Task) tell(cause error) {
 	switch {
 	case t.future() != nil:
 		t.future().fail(cause)
-	case t.attached != nil && t.env != nil && t.env.Sender != nil && t.tellFirst():
-		t.mb.sys.as.Root.Send(t.env.Sender, failureOf(cause, !t.lt.Fresh()))
+	case t.attached != nil && t.asker() != nil && t.tellFirst():
+		t.mb.sys.as.Root.Send(t.asker(), failureOf(cause, !t.lt.Fresh()))
 	}
 }
 
@@ -106,14 +133,14 @@ func (t *Task) reply(v any, err error) {
 		} else {
 			t.concluded(t.future().deliver(v), nil)
 		}
-	case t.env != nil && t.env.Sender != nil:
+	case t.asker() != nil:
 		what := isAnswered
 		if err != nil {
-			v = failureOf(err, t.handling)
+			v = failureOf(err, t.turn&isHandling != 0)
 			what |= isFailed
 		}
 		if t.once.Or(what)&isAnswered == 0 {
-			t.Send(t.env.Sender, v)
+			t.Send(t.asker(), v)
 		}
 		t.concludedOneWay(err)
 	default:
@@ -125,14 +152,17 @@ func (t *Task) reply(v any, err error) {
 }
 
 // concludedOneWay is concluded for a task without a future.
-func (t *Task) concludedOneWay(err error) { t.concluded(t.ended() == nil, err) }
+func (t *Task) concludedOneWay(err error) {
+	t.concluded(t.ended() == nil, err)
+	t.turn &^= isDecided
+}
 
 // unanswered is called when a request's handler and all work it has started
 // have ended. If it was not answered by then, only somebody to whom its
 // sender's PID was given still can: it reports whether the request is left
 // open for that.
 func (t *Task) unanswered(s *scope) bool {
-	if t.future() != nil && t.future().base().done.Load() {
+	if !t.lt.Lost() && t.turn&isDecided != 0 || t.future() != nil && t.future().base().done.Load() {
 		return false
 	}
 	if err := t.ended(); err != nil { // work it had started was to answer

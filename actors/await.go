@@ -36,7 +36,7 @@ func (t *Task) awaitCore(c *core, what string) error {
 	}
 	top := t.top()
 	var late *lateAwait
-	if c.deps != nil && c.deps.late {
+	if d := c.deps(); d != nil && d.late {
 		late = top.awaitLate(c)
 		c = &late.core
 	}

@@ -45,7 +45,7 @@ func newSpot(ahead func() (holder, next any)) park.Spot {
 			}
 			return all
 		}
-		s.deps = &s.waits
+		s.more().deps = &s.waits
 	}
 	return s
 }
@@ -54,7 +54,7 @@ func newSpot(ahead func() (holder, next any)) park.Spot {
 func (s *spot) Wake() { s.resolve(struct{}{}, nil) }
 
 func (s *spot) wait(t *Task, what string) error {
-	if s.deps != nil { // it can be part of a ring
+	if s.deps() != nil { // it can be part of a ring
 		n := &t.mb.sys.exclusive
 		n.Add(1)
 		defer n.Add(-1)

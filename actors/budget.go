@@ -84,7 +84,7 @@ func (mb *mailbox) searchExpired() {
 	var due []*Task
 	next := time.Duration(0)
 	look := func(t *Task) {
-		if t == nil || t.once.Load()&isBudgeted == 0 || t.cause.Load() != nil {
+		if t == nil || t.once.Load()&isBudgeted == 0 || t.canceled() {
 			return
 		}
 		switch when := t.ext.Load().deadline; {

@@ -33,18 +33,26 @@ func (u *submission[T]) Run(*loop.Task) {
 	t.concluded(u.fut.resolve(v, err), err)
 }
 
-// newSubmission makes one; scoped says that it will need a scope, which is
-// then made in the same allocation.
-func newSubmission[T any](fn func(t *Task) (T, error), scoped bool) *submission[T] {
+// newSubmission makes one that from, or nobody, has created; scoped says that
+// it will need a scope. What it needs is made in the same allocation.
+func newSubmission[T any](from *Task, fn func(t *Task) (T, error), scoped bool) *submission[T] {
 	var u *submission[T]
-	if scoped {
+	switch {
+	case scoped:
 		x := &struct {
 			submission[T]
+			kin   kinship
 			scope scope
 		}{}
-		u = &x.submission
+		u, x.submission.kin = &x.submission, kinOf(from, &x.kin)
 		u.bring(&x.scope)
-	} else {
+	case from != nil:
+		x := &struct {
+			submission[T]
+			kin kinship
+		}{}
+		u, x.submission.kin = &x.submission, &x.kin
+	default:
 		u = &submission[T]{}
 	}
 	u.fn = fn
@@ -66,7 +74,7 @@ func Submit[T any](s actor.SenderContext, worker *actor.PID, fn func(t *Task) (T
 		panic("actors: Submit called with a nil function")
 	}
 	from, sys := caller(s, "Submit")
-	u := newSubmission(fn, len(opts) > 0)
+	u := newSubmission(from, fn, len(opts) > 0)
 	if len(opts) > 0 {
 		u.mark(isPosted)
 	}
@@ -131,16 +139,24 @@ type carried struct {
 	env   actor.MessageEnvelope
 }
 
-func newRequest[Resp any](msg any, scoped bool) *request[Resp] {
+func newRequest[Resp any](from *Task, msg any, scoped bool) *request[Resp] {
 	var u *request[Resp]
-	if scoped {
+	switch {
+	case scoped:
 		x := &struct {
 			request[Resp]
+			kin   kinship
 			scope scope
 		}{}
-		u = &x.request
+		u, x.request.kin = &x.request, kinOf(from, &x.kin)
 		u.bring(&x.scope)
-	} else {
+	case from != nil:
+		x := &struct {
+			request[Resp]
+			kin kinship
+		}{}
+		u, x.request.kin = &x.request, &x.kin
+	default:
 		u = &request[Resp]{}
 	}
 	u.init(msg)
@@ -182,7 +198,7 @@ func requestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, what
 	from, sys := caller(s, what)
 	mb := sys.worker(pidOf(to, what))
 	if mb != nil && msg != nil && !forMailbox(msg) && plainSender(s, from) {
-		u := newRequest[Resp](msg, len(opts) > 0)
+		u := newRequest[Resp](from, msg, len(opts) > 0)
 		u.attach(mb)
 		u.mark(isPosted)
 		switch {

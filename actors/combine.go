@@ -19,8 +19,8 @@ func All[T any](fs ...*Future[T]) *Future[[]T] {
 	left.Store(int64(len(fs)))
 	combine(&all.core, d, true, func(c *core, _ int) {
 		switch {
-		case c.err != nil:
-			if !all.failAs(c, c.err) {
+		case c.failed() != nil:
+			if !all.failAs(c, c.failed()) {
 				all.heed(c)
 			}
 		case left.Add(-1) == 0:

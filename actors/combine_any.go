@@ -25,12 +25,12 @@ func Any[T any](fs ...*Future[T]) *Future[T] {
 	left.Store(int64(len(fs)))
 	combine(&out.core, d, true, func(c *core, i int) {
 		switch {
-		case c.err == nil:
+		case c.failed() == nil:
 			out.resolve(fs[i].val, nil)
 		case left.Add(-1) == 0:
 			errs := make([]error, len(fs))
 			for i, f := range fs {
-				errs[i] = f.err
+				errs[i] = f.failed()
 			}
 			out.failAs(c, errors.Join(errs...))
 		default:
@@ -56,9 +56,9 @@ func Race[T any](fs ...*Future[T]) *Future[T] {
 	}
 	combine(&out.core, d, true, func(c *core, i int) {
 		switch {
-		case c.err == nil:
+		case c.failed() == nil:
 			out.resolve(fs[i].val, nil)
-		case !out.failAs(c, c.err):
+		case !out.failAs(c, c.failed()):
 			out.heed(c)
 		}
 	})

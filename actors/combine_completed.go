@@ -98,7 +98,7 @@ func (q *arrivals) next() *Future[struct{}] {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	f := &Future[struct{}]{}
-	f.deps = &q.deps
+	f.more().deps = &q.deps
 	if len(q.queue) > 0 {
 		f.resolve(struct{}{}, nil)
 	} else {

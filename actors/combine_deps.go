@@ -40,9 +40,9 @@ const (
 func (d *deps) completedBy(m *core) bool {
 	switch d.by {
 	case allValues:
-		return m.err != nil
+		return m.failed() != nil
 	case oneValue:
-		return m.err == nil
+		return m.failed() == nil
 	default:
 		return d.by == oneEnd
 	}
@@ -110,7 +110,7 @@ func (d *deps) tasksNeedSelf(r *ring) (found bool) {
 // back, or else a future that lives long would keep all that it was ever
 // combined with. heed says that failures which come after that are no news.
 func combine(out *core, d *deps, heed bool, each memberFunc) {
-	out.deps, d.each = d, each
+	out.more().deps, d.each = d, each
 	d.out.Store(out)
 	nodes := make([]node, len(d.cores)+1) // one allocation for all, and one callback
 	for i := range d.cores {
@@ -135,7 +135,8 @@ func (d *deps) follow(w *node, i int) {
 	c := d.cores[i]
 	w.seq, w.of = uint32(i), d
 	c.call(w)
-	d.late = d.late || c.deps != nil && c.deps.late
+	cd := c.deps()
+	d.late = d.late || cd != nil && cd.late
 }
 
 // leave is forget for good: with heed nobody waits for news of c any more.
@@ -154,8 +155,11 @@ func (c *core) leave(w *node, heed bool) {
 // heed counts the failure of member m as looked at, unless it is shown by c,
 // which shares its note.
 func (c *core) heed(m *core) {
-	if m.done.Load() && m.note != nil && m.note != c.note {
-		m.note.seen.Store(true)
+	if !m.done.Load() {
+		return
+	}
+	if n := m.seldom().note; n != nil && n != c.seldom().note {
+		n.seen.Store(true)
 	}
 }
 
@@ -168,7 +172,9 @@ func (c *core) failAs(m *core, err error) bool {
 		c.mu.Unlock()
 		return false
 	}
-	c.note = m.note
+	if n := m.seldom().note; n != nil {
+		c.more().note = n
+	}
 	c.settle(err)
 	return true
 }

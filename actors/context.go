@@ -48,8 +48,9 @@ func (c *loopContext) Receive(env *actor.MessageEnvelope) {
 	t := c.task()
 	// A middleware may have changed it. Otherwise nothing is written here: who
 	// looks at a turn from outside reads the task's name.
-	if env != t.env && (t.env != nil || env.Sender != nil || env.Header != nil || !same(env.Message, t.msg)) {
-		t.env, t.msg = env, env.Message
+	if was := t.envelope(); env != was && (was != nil || env.Sender != nil || env.Header != nil || !same(env.Message, t.msg)) {
+		t.msg = env.Message
+		t.setEnvelope(env)
 	}
 	c.mb.handle(t)
 }

@@ -137,7 +137,7 @@ type lateAwait struct {
 func (t *Task) awaitLate(c *core) *lateAwait {
 	a := &lateAwait{task: t, member: [1]*core{c}}
 	a.known = true // its failure is the task's to tell
-	a.deps = &a.waits
+	a.more().deps = &a.waits
 	a.waits.cores, a.waits.by, a.waits.await = a.member[:], oneEnd, a
 	a.waits.each = func(*core, int) { a.end(nil) }
 	a.waits.follow(&a.node, 0)
@@ -148,7 +148,7 @@ func (t *Task) awaitLate(c *core) *lateAwait {
 func (a *lateAwait) over(err error) error {
 	a.member[0].leave(&a.node, false)
 	if err == nil {
-		err = a.err
+		err = a.failed()
 	}
 	return err
 }

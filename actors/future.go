@@ -27,13 +27,46 @@ type core struct {
 	mu    sync.Mutex
 	done  atomic.Bool // set under mu, after the result
 	known bool        // somebody has seen enough of it: its failure is no news
-	err   error
-	ready chan struct{} // made when first asked for
-	waits *node         // the first of those that wait
-	owner *Task         // the work; nil: there is none to cancel or wait for
-	deps  *deps         // what it waits for, if that is no work; constant
-	note  *failureNote  // of a failed one that nobody has looked at
+	waits *node       // the first of those that wait
+	owner *Task       // the work; nil: there is none to cancel or wait for
+	extra atomic.Pointer[extra]
 }
+
+// extra is what few futures have. Written under the core's mu, or before
+// others know the future.
+type extra struct {
+	deps  *deps         // what it waits for, if that is no work; constant
+	err   error         // of a failed one; constant once done
+	ready chan struct{} // made when first asked for
+	note  *failureNote  // of a failed one that nobody has looked at; constant once done
+}
+
+var noExtra extra
+
+// seldom is for reading.
+func (c *core) seldom() *extra {
+	if x := c.extra.Load(); x != nil {
+		return x
+	}
+	return &noExtra
+}
+
+// more is for writing.
+func (c *core) more() *extra {
+	x := c.extra.Load()
+	if x == nil {
+		x = new(extra)
+		c.extra.Store(x)
+	}
+	return x
+}
+
+// failed is why a completed future has failed, or nil. Unlike look it does not
+// count as having seen it.
+func (c *core) failed() error { return c.seldom().err }
+
+// deps is what the future waits for, if that is no work, or nil.
+func (c *core) deps() *deps { return c.seldom().deps }
 
 // completer is a Future[T] without its T.
 type completer interface {
@@ -87,9 +120,10 @@ func nilable[T any]() bool {
 // settle publishes the result; the caller holds mu, and settle unlocks it.
 func (c *core) settle(err error) {
 	if err != nil {
-		c.err = err
-		if c.note == nil && !c.known {
-			c.note = watchFailure(c, err)
+		x := c.more()
+		x.err = err
+		if x.note == nil && !c.known {
+			x.note = watchFailure(c, err)
 		}
 	}
 	c.done.Store(true)
@@ -119,7 +153,7 @@ func (c *core) settle(err error) {
 	if c.waits != nil {
 		c.waits = nil
 	}
-	ready := c.ready
+	ready := c.seldom().ready
 	c.mu.Unlock()
 	if ready != nil {
 		close(ready)
@@ -214,10 +248,14 @@ func (c *core) forget(w *node) {
 
 // look is called when somebody sees the result of a completed future.
 func (c *core) look() error {
-	if c.note != nil {
-		c.note.seen.Store(true)
+	x := c.extra.Load()
+	if x == nil {
+		return nil
 	}
-	return c.err
+	if x.note != nil {
+		x.note.seen.Store(true)
+	}
+	return x.err
 }
 
 // Done reports whether the future is complete.
@@ -241,13 +279,15 @@ var closedChan = func() chan struct{} { c := make(chan struct{}); close(c); retu
 func (c *core) readyChan() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ready == nil {
-		if c.done.Load() {
-			return closedChan
-		}
-		c.ready = make(chan struct{})
+	if ready := c.seldom().ready; ready != nil {
+		return ready
 	}
-	return c.ready
+	if c.done.Load() {
+		return closedChan
+	}
+	x := c.more()
+	x.ready = make(chan struct{})
+	return x.ready
 }
 
 // Wait blocks until the future is complete and returns its result, or until
@@ -339,8 +379,8 @@ func (c *core) cancel() bool {
 	if c.owner != nil {
 		c.owner.cancel(ErrCanceled)
 	}
-	if c.deps != nil && !c.deps.kept {
-		for _, m := range c.deps.cores {
+	if d := c.deps(); d != nil && !d.kept {
+		for _, m := range d.cores {
 			m.cancel()
 		}
 	}

@@ -110,7 +110,7 @@ func (g *Group) enlist(m *groupTask) *groupNode {
 	g.node = newGroupNode(g)
 	g.node.take(&m.Task)
 	if g.cause != nil {
-		g.node.cause.Store(&g.cause)
+		g.node.scope().cause.Store(&g.cause)
 	}
 	return g.node
 }
@@ -204,7 +204,7 @@ func (g *Group) busy() *core {
 		}
 	}
 	g.idle = &Future[struct{}]{}
-	g.idle.deps = &g.waits
+	g.idle.more().deps = &g.waits
 	return &g.idle.core
 }
 
@@ -224,7 +224,7 @@ func (g *Group) end(m *groupTask) {
 		cause = g.t.ended()
 	}
 	if m.err == nil && cause == nil && m.fut.done.Load() {
-		m.err = m.fut.err // its own Timeout has run out
+		m.err = m.fut.failed() // its own Timeout has run out
 	}
 	failed := m.err != nil && (cause == nil || !isEnd(m.err, cause))
 	if failed {

@@ -60,41 +60,32 @@ func newGroupNode(g *Group) *groupNode {
 	n := &groupNode{group: g}
 	n.attached, n.lifetime, n.inc = g.t.attached, child, g.t.inc
 	n.lt.Body = n
-	n.tree.joined, n.tree.over = true, true
+	n.mark(isJoined | isOver)
 	g.t.adopt(&n.Task)
 	return n
 }
 
 // take makes kid one of its kids, if it is still there.
 func (n *groupNode) take(kid *Task) bool {
-	tr := &n.tree
-	tr.mu.Lock()
-	defer tr.mu.Unlock()
-	if tr.left {
+	mu := n.family()
+	mu.Lock()
+	defer mu.Unlock()
+	if n.has(hasLeft) {
 		return false
 	}
-	kid.tree.parent, kid.tree.joined = &n.Task, true
-	kid.tree.next = tr.kids
-	if tr.kids != nil {
-		tr.kids.tree.prev = kid
-	}
-	tr.kids = kid
-	tr.hasKids.Store(true)
+	kid.related(&n.Task)
+	kid.mark(isJoined)
+	n.lead(kid)
 	return true
 }
 
 // started adds to all the tasks that have been started below t, in its loop,
 // and have not returned.
 func (t *Task) started(all []*Task) []*Task {
-	var kids []*Task
-	t.tree.mu.Lock()
-	for k := t.tree.kids; k != nil; k = k.tree.next {
-		if k.lifetime == child {
-			kids = append(kids, k)
+	for _, k := range t.listKids() {
+		if k.lifetime != child {
+			continue
 		}
-	}
-	t.tree.mu.Unlock()
-	for _, k := range kids {
 		if _, group := k.lt.Body.(*groupNode); !group && !k.lt.Ended() {
 			all = append(all, k)
 		}
@@ -105,7 +96,7 @@ func (t *Task) started(all []*Task) []*Task {
 
 // endsInGroups tells the groups that a child has ended in.
 func (t *Task) endsInGroups() {
-	for ; t.lifetime == child; t = t.tree.parent.top() {
+	for ; t.lifetime == child; t = t.kin.parent.top() {
 		if n, ok := t.lt.Body.(*groupNode); ok {
 			n.group.taskEnded()
 		}

@@ -18,35 +18,37 @@ const budgetHeader = "protoloop-budget"
 // engine: a plain Send or Request, or a request from elsewhere.
 type message struct {
 	Task
-	asker completer // the future of a request of this process; else nil
-	early bool      // it came before the mailbox knew its system
-	again bool      // another task has had it before: stashed, or to be retried
-	tries int       // how often its handler has panicked
+	env   *actor.MessageEnvelope // what it came in, or nil
+	fut   completer              // of a request of this process; else nil
+	early bool                   // it came before the mailbox knew its system
+	again bool                   // another task has had it before: stashed, or to be retried
+	tries int                    // how often its handler has panicked
 }
 
-func (u *message) future() completer { return u.asker }
+func (u *message) future() completer { return u.fut }
 
 // incoming makes a task of a message that the engine has posted. Any
 // goroutine; the engine may not have registered the actor yet.
 func (mb *mailbox) incoming(m any, env *actor.MessageEnvelope) *Task {
 	u := &message{early: !mb.registered.Load()}
-	u.init(mb, u, m, env)
+	u.init(mb, m, env)
 	if env == nil || u.early {
 		return &u.Task
 	}
 	asker := mb.sys.asker(env.Sender)
 	if asker != nil && asker.lifetime == offered && asker.mb == mb && asker.first(isPosted) {
 		// A RequestFuture to us that has come the long way, by middleware.
-		asker.msg, asker.env = m, env
+		asker.msg = m
+		asker.setEnvelope(env)
 		return asker
 	}
 	u.know(asker)
 	return &u.Task
 }
 
-func (t *Task) init(mb *mailbox, b loop.Body, m any, env *actor.MessageEnvelope) {
-	t.attached, t.msg, t.env = &mb.view, m, env
-	t.lt.Body = b
+func (u *message) init(mb *mailbox, m any, env *actor.MessageEnvelope) {
+	u.attached, u.msg, u.env = &mb.view, m, env
+	u.lt.Body = u
 }
 
 // know binds the message to whom it comes from: to the task of a request of
@@ -54,7 +56,7 @@ func (t *Task) init(mb *mailbox, b loop.Body, m any, env *actor.MessageEnvelope)
 // they are, or to the budget that it brings from another machine.
 func (u *message) know(asker *Task) {
 	if asker != nil {
-		u.asker = asker.future()
+		u.fut = asker.future()
 		asker.adopt(&u.Task)
 		return
 	}
@@ -75,7 +77,7 @@ func (u *message) label() string { return fmt.Sprintf("%T", u.msg) }
 
 func (u *message) Run(*loop.Task) {
 	t := &u.Task
-	over := u.again && u.asker != nil && u.asker.base().done.Load()
+	over := u.again && u.fut != nil && u.fut.base().done.Load()
 	if u.early && u.env != nil {
 		asker := u.mb.sys.asker(u.env.Sender)
 		over = asker == nil && u.mb.sys.isReply(u.env.Sender) // it was cancelled, or has expired
@@ -95,8 +97,8 @@ func (u *message) Run(*loop.Task) {
 // it before all else, as if this task had not.
 func (t *Task) handBack() {
 	again := &message{again: true}
-	again.init(t.mb, again, t.msg, t.env)
-	again.asker = t.future()
+	again.init(t.mb, t.msg, t.envelope())
+	again.fut = t.future()
 	if u, ok := t.lt.Body.(*message); ok {
 		again.tries = u.tries
 	}
@@ -136,19 +138,19 @@ func (mb *mailbox) receive(t *Task) {
 		mb.handle(t)
 		return
 	}
-	env := t.env
+	env := t.envelope()
 	if env == nil {
 		env = actor.WrapEnvelope(t.msg)
 	}
 	mb.invoker.InvokeUserMessage(env)
-	if !t.handling && t.outcome == outcomeNone {
+	if t.turn&isHandling == 0 && t.outcome == outcomeNone {
 		t.reply(nil, fmt.Errorf("%w: a receiver middleware kept the %T", ErrUnhandled, t.msg))
 	}
 }
 
 // handle is the end of the engine's path, and all of ours.
 func (mb *mailbox) handle(t *Task) {
-	t.handling = true
+	t.turn |= isHandling
 	inc := t.inc
 	if inc == nil { // Stopped, which is no turn
 		inc = mb.inc.Load()
@@ -233,8 +235,8 @@ func (mb *mailbox) drop(t *Task, err error) {
 	case t.future() != nil:
 		t.future().fail(err)
 		mb.counts.canceled.Add(1)
-	case t.env != nil && t.env.Sender != nil:
-		mb.sys.as.Root.Send(t.env.Sender, failureOf(err, false))
+	case t.asker() != nil:
+		mb.sys.as.Root.Send(t.asker(), failureOf(err, false))
 		mb.counts.canceled.Add(1)
 	default:
 		t.deadLetter()

@@ -164,7 +164,7 @@ func (c *core) describe() (name string, on *actor.PID) {
 		return o.name(), o.mb.pid
 	case o != nil:
 		return o.name(), nil
-	case c.deps != nil:
+	case c.deps() != nil:
 		return "combination", nil
 	}
 	return "promise", nil

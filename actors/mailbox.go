@@ -194,8 +194,8 @@ func (t *Task) refuse(err error) {
 	switch {
 	case t.future() != nil:
 		t.future().fail(err)
-	case t.env != nil && t.env.Sender != nil:
-		t.mb.sys.as.Root.Send(t.env.Sender, failureOf(err, false))
+	case t.asker() != nil:
+		t.mb.sys.as.Root.Send(t.asker(), failureOf(err, false))
 	default:
 		t.deadLetter()
 	}

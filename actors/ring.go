@@ -108,8 +108,8 @@ func (r *ring) waitsForSelf(t *Task, c *core) bool {
 
 // needsSelfToComplete is waitsForSelf for a future that nobody need await.
 func (r *ring) needsSelfToComplete(c *core) bool {
-	if c.deps != nil {
-		return c.deps.needSelf(r)
+	if d := c.deps(); d != nil {
+		return d.needSelf(r)
 	}
 	return c.owner != nil && r.needsSelf(c.owner)
 }
@@ -187,8 +187,8 @@ func (t *Task) ending() bool {
 	if t.ended() != nil {
 		return true
 	}
-	for p := t.tree.parent; p != nil; p = p.tree.parent {
-		if p.cause.Load() != nil {
+	for k := t.kin; k != nil && k.parent != nil; k = k.parent.kin {
+		if k.parent.canceled() {
 			return true
 		}
 	}

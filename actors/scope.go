@@ -7,10 +7,13 @@ import (
 	"sync/atomic"
 	"time"
 	"unsafe"
+
+	"github.com/asynkron/protoactor-go/actor"
 )
 
 // scope is what tasks with a budget, and few others, need.
 type scope struct {
+	cause    atomicError          // why the task has been ended, once it has
 	gone     atomic.Pointer[mark] // to be set when the task has ended, and its kids; nil: no deadline of its own
 	deadline time.Duration        // reading of the system's clock; 0: none
 	mu       sync.Mutex           // guards making a reply, and rare
@@ -42,10 +45,11 @@ func (t *Task) system() *system {
 // the first is set before others know the task, or is its own.
 type rare struct {
 	name    string
-	view    *Task           // of a Cleanup: the task whose coroutine it uses
-	why     error           // of an OnStop hook: why the incarnation ends
-	failure error           // what its worker fails of when it has ended
-	base    context.Context // of WithContext
+	view    *Task                  // of a Cleanup: the task whose coroutine it uses
+	why     error                  // of an OnStop hook: why the incarnation ends
+	env     *actor.MessageEnvelope // of a request that has come the long way, by middleware
+	failure error                  // what its worker fails of when it has ended
+	base    context.Context        // of WithContext
 
 	stopBase func() bool
 	ctx      context.Context // of Context
@@ -89,7 +93,7 @@ func (t *Task) of() *Task {
 	for {
 		switch t.lifetime {
 		case child, aside:
-			t = t.tree.parent
+			t = t.kin.parent
 		case cleanup:
 			t = t.top()
 		default:
@@ -101,7 +105,7 @@ func (t *Task) of() *Task {
 // head is the top of the chain of Start parents.
 func (t *Task) head() *Task {
 	for t.lifetime == child {
-		t = t.tree.parent.top()
+		t = t.kin.parent.top()
 	}
 	return t
 }

@@ -52,9 +52,9 @@ func WithTimeout[T any](f *Future[T], d time.Duration) *Future[T] {
 // as completes f as m, a member, which is done.
 func (f *Future[T]) as(m *Future[T]) {
 	switch {
-	case m.err == nil:
+	case m.failed() == nil:
 		f.resolve(m.val, nil)
-	case !f.failAs(&m.core, m.err):
+	case !f.failAs(&m.core, m.failed()):
 		f.heed(&m.core)
 	}
 }

@@ -31,7 +31,7 @@ func Spawn(ctx context.Context, s actor.SpawnerContext, name string, setup func(
 	if t, ok := s.(*Task); ok {
 		// Awaited, not waited for; ctx ends it likewise.
 		either := &Future[struct{}]{}
-		ready.call(&node{f: func() { either.resolve(struct{}{}, ready.err) }})
+		ready.call(&node{f: func() { either.resolve(struct{}{}, ready.failed()) }})
 		forget := context.AfterFunc(ctx, func() { either.fail(context.Cause(ctx)) })
 		_, err = Await(t, either)
 		forget()

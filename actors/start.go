@@ -10,7 +10,7 @@ func Start[T any](t *Task, fn func(t *Task) (T, error), opts ...CallOption) *Fut
 	if fn == nil {
 		panic("actors: Start called with a nil function")
 	}
-	u := newSubmission(fn, len(opts) > 0)
+	u := newSubmission(t, fn, len(opts) > 0)
 	u.attached, u.lifetime = t.attached, child
 	if !u.bind(t, opts, 0) {
 		return &u.fut

@@ -105,9 +105,7 @@ func (mb *mailbox) report(t *Task, reason error) {
 	}
 	if t != nil {
 		f.Task, f.Message = t.name(), t.msg
-		if t.env != nil {
-			f.Sender = t.env.Sender
-		}
+		f.Sender = t.asker()
 		if t.lifetime == internal {
 			f.Message = nil
 		}

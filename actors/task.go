@@ -31,21 +31,19 @@ type Task struct {
 	lt  loop.Task
 	inc *incarnation // it runs in; nil before it starts
 
-	// cause is why the task has been ended, once it has.
-	cause atomic.Pointer[error]
-	ext   atomic.Pointer[scope] // made when needed
+	ext atomic.Pointer[scope] // made when needed
 
-	msg any                    // the message, or nil
-	env *actor.MessageEnvelope // its envelope, if it came in one
+	msg any // the message, or nil
 
-	tree   tree
+	kin    *kinship             // its place below the task that has created it, if one has
+	kids   *Task                // the first of those it has created; guarded by family
 	awaits atomic.Pointer[core] // what it awaits, or awaited last
 
 	once      atomic.Uint32 // what can happen once; see first
 	lifetime  lifetime
 	outcome   outcome
-	exclusive bool // it holds its worker's other tasks back
-	handling  bool // its handler has been called
+	exclusive bool  // it holds its worker's other tasks back
+	turn      uint8 // bits; a turn that was taken over still writes them
 }
 
 // what can happen to a task once
@@ -57,6 +55,16 @@ const (
 	isStashed                     // another task will answer
 	isOffLoop                     // it runs where it cannot await
 	isBudgeted                    // its worker looks after its deadline, and not the clock
+	hasKids                       // it has created work, once
+	isOver                        // it has ended; it stays in the tree for its kids' sake
+	hasLeft                       // … and has left the tree
+	isJoined                      // a child of Start is among its parent's kids; see join
+)
+
+// bits that a task's user code sets
+const (
+	isHandling uint8 = 1 << iota // its handler has been called
+	isDecided                    // what it returned has decided its future
 )
 
 // first reports whether this is the first call for what.
@@ -146,7 +154,7 @@ func (t *Task) begin() bool {
 	}
 	switch {
 	case t.lifetime == child:
-		t.inc = t.tree.parent.inc // of a Cleanup or a hook it is not the worker's
+		t.inc = t.kin.parent.inc // of a Cleanup or a hook it is not the worker's
 	case t.lifetime == internal && t.hookOf() != nil:
 		last := mb.inc.Load()
 		t.inc = &incarnation{n: last.n, actor: last.actor} // a hook outlives its incarnation's end
@@ -188,6 +196,7 @@ func (t *Task) concluded(decided bool, err error) {
 		t.outcome = outcomeFailed
 	default:
 		t.outcome = outcomeFinished
+		t.turn |= isDecided
 	}
 }
 
@@ -207,9 +216,9 @@ func (t *Task) told() outcome {
 	}
 	c := f.base()
 	switch {
-	case !c.done.Load(), isCut(c.err):
+	case !c.done.Load(), isCut(c.failed()):
 		return outcomeCanceled
-	case c.err != nil:
+	case c.failed() != nil:
 		return outcomeFailed
 	}
 	return outcomeFinished
@@ -225,8 +234,10 @@ func isCut(err error) bool {
 
 // ended returns why the task was ended, or nil.
 func (t *Task) ended() error {
-	if p := t.cause.Load(); p != nil {
-		return *p
+	if s := t.ext.Load(); s != nil {
+		if p := s.cause.Load(); p != nil {
+			return *p
+		}
 	}
 	if t.inc != nil {
 		if p := t.inc.cause.Load(); p != nil {
@@ -234,6 +245,13 @@ func (t *Task) ended() error {
 		}
 	}
 	return nil
+}
+
+// canceled reports whether the task itself was ended, and not only its
+// incarnation.
+func (t *Task) canceled() bool {
+	s := t.ext.Load()
+	return s != nil && s.cause.Load() != nil
 }
 
 // current panics unless the task is the one that runs: it names the misuse.

@@ -3,28 +3,52 @@ package actors
 import (
 	"context"
 	"sync"
-	"sync/atomic"
+	"unsafe"
 )
 
-// tree is a task's place in the tree of who created what, along which cancel
-// and budgets go.
-type tree struct {
-	mu         sync.Mutex
-	parent     *Task // who created it; nil: nobody who can be cancelled
-	prev, next *Task // its siblings, guarded by the parent's mu
-	kids       *Task // the first of them
-
-	hasKids atomic.Bool // kids was not nil, once
-	over    bool        // the task has ended; it stays for its kids' sake
-	left    bool        // … and has left the tree
-	joined  bool        // a child of Start is among its parent's kids; see join
+// kinship is a task's place in the tree of who created what, along which
+// cancel and budgets go. Most work that comes from outside has none.
+type kinship struct {
+	parent     *Task // who created it; constant
+	prev, next *Task // its siblings, guarded by the parent's family
 }
+
+// families guard the lists of kids, and who has left them; a task's is found
+// by its address. Few tasks have kids, and a mutex in each would be 8 bytes of
+// all of them: 1.5 % of the time of a burst of submissions. No two of them are
+// ever held at a time.
+var families [64]struct {
+	sync.Mutex
+	_ [56]byte // of a cache line
+}
+
+func (t *Task) family() *sync.Mutex {
+	return &families[uintptr(unsafe.Pointer(t))>>6%uintptr(len(families))].Mutex
+}
+
+// kinOf is own, for work that somebody has created.
+func kinOf(from *Task, own *kinship) *kinship {
+	if from == nil {
+		return nil
+	}
+	return own
+}
+
+// related gives the task its place below parent.
+func (t *Task) related(parent *Task) {
+	if t.kin == nil {
+		t.kin = new(kinship)
+	}
+	t.kin.parent = parent
+}
+
+func (t *Task) has(bit uint32) bool { return t.once.Load()&bit != 0 }
 
 // adopt makes kid the work of t: t's cancel and its budget are the kid's too.
 // It returns false if t has been ended; the kid then has, too.
 func (t *Task) adopt(kid *Task) bool {
 	t.join()
-	kid.tree.parent = t
+	kid.related(t)
 	if ps := t.ext.Load(); ps != nil {
 		kid.inherit(ps)
 	}
@@ -33,17 +57,10 @@ func (t *Task) adopt(kid *Task) bool {
 
 // link puts kid among the kids of t.
 func (t *Task) link(kid *Task) bool {
-	pt, ct := &t.tree, &kid.tree
-	pt.mu.Lock()
-	ct.next = pt.kids
-	if pt.kids != nil {
-		pt.kids.tree.prev = kid
-	}
-	pt.kids = kid
-	pt.mu.Unlock()
-	if !pt.hasKids.Load() {
-		pt.hasKids.Store(true)
-	}
+	mu := t.family()
+	mu.Lock()
+	t.lead(kid)
+	mu.Unlock()
 	// Looked at after the child is in: a cancel that came before it missed it.
 	if err := t.ended(); err != nil {
 		kid.cancel(err)
@@ -52,12 +69,24 @@ func (t *Task) link(kid *Task) bool {
 	return true
 }
 
+// lead puts kid before the other kids of t. With family held.
+func (t *Task) lead(kid *Task) {
+	kid.kin.next = t.kids
+	if t.kids != nil {
+		t.kids.kin.prev = kid
+	}
+	t.kids = kid
+	if !t.has(hasKids) {
+		t.once.Or(hasKids)
+	}
+}
+
 // startedBy is adopt for a child of Start. As long as it runs its first step,
 // which is a part of its parent's turn, it need not be found: it looks for
 // its parent's end when it joins. Most children end before.
 func (t *Task) startedBy(parent *Task) bool {
 	parent.join()
-	t.tree.parent = parent
+	t.related(parent)
 	if ps := parent.ext.Load(); ps != nil {
 		t.inherit(ps)
 	}
@@ -71,9 +100,9 @@ func (t *Task) startedBy(parent *Task) bool {
 // join puts a child of Start among its parent's kids: before it awaits, makes
 // a context or creates work of its own.
 func (t *Task) join() {
-	if t.lifetime == child && !t.tree.joined {
-		t.tree.joined = true
-		t.tree.parent.link(t)
+	if t.lifetime == child && !t.has(isJoined) {
+		t.once.Or(isJoined)
+		t.kin.parent.link(t)
 	}
 }
 
@@ -95,28 +124,19 @@ func (t *Task) inherit(ps *scope) {
 // it returns cause, and so with all work it has created. Any goroutine; the
 // first cause counts.
 func (t *Task) cancel(cause error) {
-	if !t.cause.CompareAndSwap(nil, &cause) {
+	s := t.scope()
+	if !s.cause.CompareAndSwap(nil, &cause) {
 		return
 	}
 	t.tell(cause)
-	if s := t.ext.Load(); s != nil {
-		s.mu.Lock()
-		end := s.seldom().end
-		s.mu.Unlock()
-		if end != nil {
-			end(cause)
-		}
+	s.mu.Lock()
+	end := s.seldom().end
+	s.mu.Unlock()
+	if end != nil {
+		end(cause)
 	}
-	if t.tree.hasKids.Load() {
-		var kids []*Task
-		t.tree.mu.Lock()
-		for k := t.tree.kids; k != nil; k = k.tree.next {
-			kids = append(kids, k)
-		}
-		t.tree.mu.Unlock()
-		for _, k := range kids {
-			k.cancel(cause)
-		}
+	for _, k := range t.listKids() {
+		k.cancel(cause)
 	}
 	if t.lifetime == carrier || t.lifetime == aside {
 		t.over()
@@ -125,10 +145,24 @@ func (t *Task) cancel(cause error) {
 	}
 }
 
+// listKids returns the kids that it has now.
+func (t *Task) listKids() (all []*Task) {
+	if !t.has(hasKids) {
+		return nil
+	}
+	mu := t.family()
+	mu.Lock()
+	defer mu.Unlock()
+	for k := t.kids; k != nil; k = k.kin.next {
+		all = append(all, k)
+	}
+	return all
+}
+
 // over is called when the task has ended: it leaves the tree when the last of
 // its kids has.
 func (t *Task) over() {
-	tr, s := &t.tree, t.ext.Load()
+	s := t.ext.Load()
 	if s != nil && s.rare.Load() != nil {
 		s.mu.Lock()
 		end := s.rare.Load().end
@@ -140,20 +174,22 @@ func (t *Task) over() {
 			}
 		}
 	}
-	if !tr.hasKids.Load() && t.lifetime < carrier {
+	if !t.has(hasKids) && t.lifetime < carrier {
 		t.leave(s) // nobody else can know of it any more, nor give it kids
 		return
 	}
 	t.inClock() // for its kids' sake
-	tr.mu.Lock()
-	if tr.over {
-		tr.mu.Unlock()
+	mu := t.family()
+	mu.Lock()
+	if !t.first(isOver) {
+		mu.Unlock()
 		return
 	}
-	tr.over = true
-	last := tr.kids == nil
-	tr.left = last
-	tr.mu.Unlock()
+	last := t.kids == nil
+	if last {
+		t.once.Or(hasLeft)
+	}
+	mu.Unlock()
 	if last {
 		t.leave(s)
 	}
@@ -164,24 +200,24 @@ func (t *Task) leave(s *scope) {
 	if !t.unanswered(s) && s != nil {
 		t.forgotten(s)
 	}
-	p := t.tree.parent
-	if p == nil || t.lifetime == child && !t.tree.joined {
+	k := t.kin
+	if k == nil || k.parent == nil || t.lifetime == child && !t.has(isJoined) {
 		return
 	}
-	pt := &p.tree
-	pt.mu.Lock()
-	if t.tree.prev != nil {
-		t.tree.prev.tree.next = t.tree.next
+	p := k.parent
+	mu := p.family()
+	mu.Lock()
+	if k.prev != nil {
+		k.prev.kin.next = k.next
 	} else {
-		pt.kids = t.tree.next
+		p.kids = k.next
 	}
-	if t.tree.next != nil {
-		t.tree.next.tree.prev = t.tree.prev
+	if k.next != nil {
+		k.next.kin.prev = k.prev
 	}
-	t.tree.prev, t.tree.next = nil, nil
-	last := pt.over && pt.kids == nil && !pt.left
-	pt.left = pt.left || last
-	pt.mu.Unlock()
+	k.prev, k.next = nil, nil
+	last := p.kids == nil && p.has(isOver) && p.first(hasLeft)
+	mu.Unlock()
 	if last {
 		p.leave(p.ext.Load())
 	}

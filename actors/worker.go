@@ -211,8 +211,8 @@ func (a *workerActor) unhandled(t *Task) {
 		return
 	}
 	err := fmt.Errorf("%w: worker %s has no handler for %T", ErrUnhandled, t.mb.pid.Id, t.msg)
-	if t.future() != nil || t.env != nil && t.env.Sender != nil {
-		t.handling = false // for the asker: it did not run
+	if t.future() != nil || t.asker() != nil {
+		t.turn &^= isHandling // for the asker: it did not run
 		t.reply(nil, err)
 		return
 	}

@@ -1,0 +1,28 @@
+package actors
+
+import (
+	"testing"
+	"unsafe"
+)
+
+// TestSizes: what there is one of for every call stays in its size class of
+// the allocator. Each 8 bytes more of a submission were 1.5 % of the time of
+// a burst of them.
+func TestSizes(t *testing.T) {
+	for _, c := range []struct {
+		what      string
+		size, max uintptr
+	}{
+		{"submission", unsafe.Sizeof(submission[int]{}), 176},
+		{"request", unsafe.Sizeof(request[int]{}), 176},
+		{"submission of a task", unsafe.Sizeof(struct {
+			submission[int]
+			kin kinship
+		}{}), 208},
+		{"message", unsafe.Sizeof(message{}), 160},
+	} {
+		if c.size > c.max {
+			t.Errorf("a %s has %d bytes, of %d", c.what, c.size, c.max)
+		}
+	}
+}
