@@ -17,8 +17,16 @@ type budgets struct {
 	at    atomic.Int64 // when the timer fires, as a reading of the clock; 0: it is not set
 	mu    sync.Mutex
 	timer *time.Timer
+	rest  time.Duration // no search before that
 	over  bool
 }
+
+// searchShare is how much longer than a search the rest after it is. Where
+// each of many that are queued has a deadline of its own, a search for each
+// costs the square of the queue: 20,000 that expired within 170 ms took 59 ms
+// of processor time so, and 26 with the rest. The price is that a task ends
+// late by up to that much.
+const searchShare = 8
 
 // peekAgain is how soon to look again at a loop that did not stand still.
 const peekAgain = time.Millisecond
@@ -55,6 +63,7 @@ func (mb *mailbox) expectBy(when time.Duration) {
 func (b *budgets) arm(mb *mailbox, when time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	when = max(when, b.rest)
 	if at := b.at.Load(); b.over || at != 0 && at <= int64(when) {
 		return
 	}
@@ -103,6 +112,10 @@ func (mb *mailbox) searchExpired() {
 	if !stood {
 		next = now + peekAgain
 	}
+	b.mu.Lock()
+	end := mb.sys.pool.Now()
+	b.rest = end + searchShare*(end-now)
+	b.mu.Unlock()
 	for _, t := range due {
 		t.cancel(t.expiry())
 	}

@@ -82,7 +82,11 @@ func (t *Task) Stash() {
 	if o.msg == nil {
 		panic("actors: Stash called in task " + t.name() + ", which has no message")
 	}
-	o.handBack()
+	t.current("Stash")
+	if t.once.Load()&isOffLoop != 0 {
+		return // in Stopped: no incarnation comes
+	}
+	o.handBack(t, o.tries()) // a turn that was taken over has nothing to hand back
 }
 
 // ReenterAfter calls cont in a turn of this worker when f is complete, with

@@ -94,37 +94,40 @@ func (u *message) Run(*loop.Task) {
 }
 
 // handBack puts the task's message into the stash: the next incarnation gets
-// it before all else, as if this task had not.
-func (t *Task) handBack() {
+// it before all else, as if this task had not. by is the task whose turn it
+// is; it reports false, and does nothing, if that turn has been taken over.
+func (t *Task) handBack(by *Task, tries int) bool {
 	again := &message{again: true}
 	again.init(t.mb, t.msg, t.envelope())
 	again.fut = t.future()
+	again.tries = tries
+	return by.coroutine().OnLoop(func() {
+		t.first(isStashed) // its answer is left to the next incarnation
+		t.mb.stash = append(t.mb.stash, &again.Task)
+		if s := t.ext.Load(); s != nil && s.deadline > 0 {
+			again.scope().deadline = s.deadline
+			t.system().clock.add(s.deadline, &again.Task)
+		}
+	})
+}
+
+// tries is how often the handler of the task's message has panicked.
+func (t *Task) tries() int {
 	if u, ok := t.lt.Body.(*message); ok {
-		again.tries = u.tries
+		return u.tries
 	}
-	if s := t.ext.Load(); s != nil && s.deadline > 0 {
-		again.scope().deadline = s.deadline
-		t.system().clock.add(s.deadline, &again.Task)
-	}
-	t.first(isStashed) // its answer is left to the next incarnation
-	t.mb.stash = append(t.mb.stash, &again.Task)
+	return 0
 }
 
 // retry hands back the message whose handler has panicked if the supervisor
 // wants that.
 func (t *Task) retry() bool {
-	tries := 0
-	if u, ok := t.lt.Body.(*message); ok {
-		tries = u.tries
-	}
-	f := t.future()
+	f, tries := t.future(), t.tries()
 	if t.lifetime != offered || t.msg == nil || tries >= t.mb.policy.Retries || t.mb.gate.Load() != gateOpen ||
 		f != nil && f.base().done.Load() || t.once.Load()&(isAnswered|isStashed) != 0 || t.ended() != nil {
 		return false
 	}
-	t.handBack()
-	t.mb.stash[len(t.mb.stash)-1].lt.Body.(*message).tries++
-	return true
+	return t.handBack(t, tries+1)
 }
 
 // receive hands the message to the actor, through the engine if the user has
