@@ -329,7 +329,7 @@ func (s *state) step(t *actors.Task, st *step) error {
 		return err
 	case stepDie:
 		s.slot.dies(st.d)
-		return nil
+		return t.Yield() // which tells a task that has lost its loop: that may have taken long
 	default:
 		if !s.slot.blocks || c.blocked.Add(1) > maxBlocked {
 			return t.Yield()
