@@ -6,8 +6,6 @@ import (
 	"reflect"
 	"sync"
 	"sync/atomic"
-
-	"github.com/protoloop/protoloop/internal/loop"
 )
 
 // Future is the result of work that has begun, or soon will: of Submit,
@@ -163,89 +161,6 @@ func (c *core) settle(err error) {
 	}
 }
 
-// node is something that waits for a future: a task's await, or a callback.
-type node struct {
-	prev, next *node         // the first one's prev is the last
-	task       *loop.Task    // wake it from await seq …
-	bell       chan struct{} // … or ring it: it has room for one
-	f          func()        // … or call this
-	of         *deps         // … or the each of the combination whose member it is
-	seq        uint32        // of the await; or which member's the node is
-	linked     atomic.Bool   // it is in a future's list: others may touch it
-}
-
-// call runs the callback that w is, of future c.
-func (w *node) call(c *core) {
-	if w.f != nil {
-		w.f()
-	} else {
-		w.of.each(c, int(w.seq))
-	}
-}
-
-func (c *core) link(w *node) {
-	w.linked.Store(true)
-	w.next = nil
-	if c.waits == nil {
-		c.waits, w.prev = w, w
-		return
-	}
-	last := c.waits.prev
-	last.next, w.prev = w, last
-	c.waits.prev = w
-}
-
-func (c *core) unlink(w *node) {
-	first, last := c.waits, c.waits.prev
-	switch {
-	case w == first:
-		if c.waits = w.next; c.waits != nil {
-			c.waits.prev = last
-		}
-	default:
-		w.prev.next = w.next
-		if w == last {
-			first.prev = w.prev
-		} else {
-			w.next.prev = w.prev
-		}
-	}
-	w.prev, w.next = nil, nil
-	w.linked.Store(false)
-}
-
-// wait adds a task's await; false: the future is done.
-func (c *core) wait(w *node) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.done.Load() {
-		return false
-	}
-	c.link(w)
-	return true
-}
-
-// call adds a callback; if the future is done it runs at once.
-func (c *core) call(w *node) {
-	c.mu.Lock()
-	if !c.done.Load() {
-		c.link(w)
-		c.mu.Unlock()
-		return
-	}
-	c.mu.Unlock()
-	w.call(c)
-}
-
-// forget takes a node out, if it is in.
-func (c *core) forget(w *node) {
-	c.mu.Lock()
-	if w.linked.Load() {
-		c.unlink(w)
-	}
-	c.mu.Unlock()
-}
-
 // look is called when somebody sees the result of a completed future.
 func (c *core) look() error {
 	x := c.extra.Load()
@@ -385,43 +300,4 @@ func (c *core) cancel() bool {
 		}
 	}
 	return true
-}
-
-// Promise is a future that is completed by hand. The zero value is not
-// usable; make one with [NewPromise].
-type Promise[T any] struct{ f *Future[T] }
-
-// NewPromise returns a promise whose future is pending.
-func NewPromise[T any]() *Promise[T] { return &Promise[T]{&Future[T]{}} }
-
-// Future returns the promise's future, the same at every call.
-func (p *Promise[T]) Future() *Future[T] { return p.f }
-
-// Resolve completes the future with v; false: it was complete.
-func (p *Promise[T]) Resolve(v T) bool { return p.f.resolve(v, nil) }
-
-// Reject completes the future with err; false: it was complete. A nil err
-// panics.
-func (p *Promise[T]) Reject(err error) bool {
-	if err == nil {
-		panic("actors: Promise.Reject called with a nil error: use Resolve")
-	}
-	return p.f.fail(err)
-}
-
-// Resolved returns a future that is complete, with v.
-func Resolved[T any](v T) *Future[T] {
-	f := &Future[T]{}
-	f.resolve(v, nil)
-	return f
-}
-
-// Failed returns a future that has failed with err. A nil err panics.
-func Failed[T any](err error) *Future[T] {
-	if err == nil {
-		panic("actors: Failed called with a nil error: use Resolved")
-	}
-	f := &Future[T]{}
-	f.fail(err)
-	return f
 }

@@ -30,6 +30,9 @@ type heldMessage struct {
 // holdEarly puts that around the mailbox of props, unless that is an event loop,
 // which needs no help.
 func (p *plain) holdEarly(props *actor.Props) {
+	if mailboxProducer == nil {
+		return
+	}
 	produce := mailboxOf(props)
 	props.Configure(actor.WithMailbox(func() actor.Mailbox {
 		mb := produce()
@@ -41,11 +44,13 @@ func (p *plain) holdEarly(props *actor.Props) {
 	}))
 }
 
-// mailboxProducer is the field's index in actor.Props, which shows it to nobody.
+// mailboxProducer is the field's index in actor.Props, which shows it to
+// nobody. In a version of the engine that keeps its mailbox elsewhere there is
+// none, and the PID of a plain actor must not be used before it has started.
 var mailboxProducer = func() []int {
 	f, ok := reflect.TypeFor[actor.Props]().FieldByName("mailboxProducer")
 	if !ok || f.Type != reflect.TypeFor[actor.MailboxProducer]() {
-		panic("supervisor: this version of Proto.Actor keeps its mailbox elsewhere")
+		return nil
 	}
 	return f.Index
 }()

@@ -90,9 +90,7 @@ func (s *suite) supervised(c *consumer.Consumer) (*actor.ActorSystem, *superviso
 func (w *work) done(c *consumer.Consumer, sup *supervisor.Supervisor) {
 	s := w.s
 	s.Helper()
-	for end := time.Now().Add(4*within + 4*s.q.Lease); time.Now().Before(end) && w.distinct() < w.good; {
-		time.Sleep(10 * time.Millisecond)
-	}
+	poll(4*within+4*s.q.Lease, func() bool { return w.distinct() >= w.good })
 	if n := w.distinct(); n != w.good {
 		s.Errorf("%d of %d messages were handled; %v", n, w.good, c.Stats())
 	}
@@ -141,7 +139,8 @@ func restarts(s *suite) {
 	sys, sup := s.supervised(c)
 	for i := range 6 {
 		s.sendWork(w, 100)
-		time.Sleep(rand.N(200 * time.Millisecond))
+		moment := min(w.distinct()+rand.N(100), w.good)
+		poll(within, func() bool { return w.distinct() >= moment })
 		if i%2 == 0 {
 			ctx, cancel := context.WithTimeout(context.Background(), within)
 			if err := sup.Restart(ctx, "items"); err != nil {
@@ -196,10 +195,11 @@ func outage(s *suite) {
 	c := consumer.New(s.q.Open, w.handle, options())
 	_, sup := s.supervised(c)
 	for _, d := range []time.Duration{time.Second, 8 * time.Second} { // the second is over Options.Outage
+		begun := w.distinct()
 		s.sendWork(w, 200)
-		time.Sleep(100 * time.Millisecond)
+		poll(within, func() bool { return w.distinct() > begun })
 		restore := s.q.Outage(s.T)
-		time.Sleep(d)
+		<-time.After(d) // how long it lasts is what is tested
 		restore()
 		s.sendWork(w, 100)
 	}

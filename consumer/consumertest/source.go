@@ -26,11 +26,10 @@ func receiveWaits(s *suite) {
 		}
 		got <- time.Time{}
 	}()
-	time.Sleep(700 * time.Millisecond) // it waits by now
 	select {
 	case <-got:
 		s.Fatal("receive did not wait")
-	default:
+	case <-time.After(700 * time.Millisecond):
 	}
 	sent := time.Now()
 	s.send(body("x"))
@@ -49,7 +48,12 @@ func receiveEnds(s *suite) {
 			ms, _ := src.Receive(ctx, 10)
 			ended <- len(ms)
 		}()
-		time.Sleep(150 * time.Millisecond)
+		select {
+		case n := <-ended:
+			cancel()
+			s.Fatalf("receive ended with %d messages, and its context had not", n)
+		case <-time.After(150 * time.Millisecond):
+		}
 		cancel()
 		began := time.Now()
 		if n := <-ended; n != 0 {
@@ -292,7 +296,7 @@ func deadLetter(s *suite) {
 func (s *suite) dead(n int) []consumer.Message {
 	s.Helper()
 	var all map[string]consumer.Message
-	for end := time.Now().Add(within); time.Now().Before(end) && len(all) < n; time.Sleep(20 * time.Millisecond) {
+	poll(within, func() bool {
 		ctx, cancel := context.WithTimeout(context.Background(), within)
 		dead, err := s.q.Dead(ctx)
 		cancel()
@@ -303,7 +307,8 @@ func (s *suite) dead(n int) []consumer.Message {
 		for _, d := range dead {
 			all[string(d.Body)] = d
 		}
-	}
+		return len(all) >= n
+	})
 	if len(all) != n {
 		s.Fatalf("%d different dead letters, want %d", len(all), n)
 	}

@@ -202,13 +202,24 @@ func (s *suite) empty() {
 		return
 	}
 	n, err := -1, error(nil)
-	for end := time.Now().Add(within); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	if !poll(within, func() bool {
 		ctx, cancel := context.WithTimeout(context.Background(), within)
+		defer cancel()
 		n, err = s.q.Len(ctx)
-		cancel()
-		if n == 0 && err == nil {
-			return
+		return n == 0 && err == nil
+	}) {
+		s.Errorf("%d messages are left in the queue, %v", n, err)
+	}
+}
+
+// poll waits until cond holds, for at most limit; it looks 50 times a second.
+func poll(limit time.Duration, cond func() bool) bool {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(limit); !cond(); <-tick.C {
+		if time.Now().After(end) {
+			return false
 		}
 	}
-	s.Errorf("%d messages are left in the queue, %v", n, err)
+	return true
 }

@@ -1,0 +1,40 @@
+package actors
+
+// Promise is a future that is completed by hand. The zero value is not
+// usable; make one with [NewPromise].
+type Promise[T any] struct{ f *Future[T] }
+
+// NewPromise returns a promise whose future is pending.
+func NewPromise[T any]() *Promise[T] { return &Promise[T]{&Future[T]{}} }
+
+// Future returns the promise's future, the same at every call.
+func (p *Promise[T]) Future() *Future[T] { return p.f }
+
+// Resolve completes the future with v; false: it was complete.
+func (p *Promise[T]) Resolve(v T) bool { return p.f.resolve(v, nil) }
+
+// Reject completes the future with err; false: it was complete. A nil err
+// panics.
+func (p *Promise[T]) Reject(err error) bool {
+	if err == nil {
+		panic("actors: Promise.Reject called with a nil error: use Resolve")
+	}
+	return p.f.fail(err)
+}
+
+// Resolved returns a future that is complete, with v.
+func Resolved[T any](v T) *Future[T] {
+	f := &Future[T]{}
+	f.resolve(v, nil)
+	return f
+}
+
+// Failed returns a future that has failed with err. A nil err panics.
+func Failed[T any](err error) *Future[T] {
+	if err == nil {
+		panic("actors: Failed called with a nil error: use Resolved")
+	}
+	f := &Future[T]{}
+	f.fail(err)
+	return f
+}
