@@ -326,6 +326,9 @@ func (s *state) step(t *actors.Task, st *step) error {
 		if !ran.Load() {
 			c.Error("a Cleanup did not run")
 		}
+		if err == nil { // it runs on after the worker's end, when another may have lost the loop
+			err = t.Yield()
+		}
 		return err
 	case stepDie:
 		s.slot.dies(st.d)

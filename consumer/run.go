@@ -192,7 +192,11 @@ func (r *run) end(t *actors.Task) error {
 	given := r.settleRest(t, returning, r.nack) // with those that have no place as dead letters
 	lost := r.hand.close()
 	r.closeSource(t)
-	r.log.Info("consumer: ended", "reason", t.StopReason(), "given back", given, "lost", lost,
+	reason := "stopped"
+	if why := t.StopReason(); !errors.Is(why, actors.ErrStopped) {
+		reason = why.Error()
+	}
+	r.log.Info("consumer: ended", "reason", reason, "given back", given, "lost", lost,
 		"took", time.Since(began), "account", r.c.Stats().String())
 	return nil
 }
