@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"runtime"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -43,15 +45,25 @@ func (e *env) inspect(pids []*actor.PID, each int) (run, error) {
 			return nil, err
 		}
 	}
+	look := func() error {
+		s := actors.Inspect(e.sys)
+		tasks := 0
+		for _, w := range s.Workers {
+			tasks += len(w.Tasks)
+		}
+		if len(s.Workers) != len(pids) || tasks != len(pids)*each {
+			return fmt.Errorf("it shows %d workers and %d tasks", len(s.Workers), tasks)
+		}
+		return nil
+	}
+	// The future of a task is complete a moment before its turn is over.
+	for end := time.Now().Add(time.Second); look() != nil && time.Now().Before(end); {
+		runtime.Gosched()
+	}
 	return func(n int) (int, error) {
 		for range n {
-			s := actors.Inspect(e.sys)
-			tasks := 0
-			for _, w := range s.Workers {
-				tasks += len(w.Tasks)
-			}
-			if len(s.Workers) != len(pids) || tasks != len(pids)*each {
-				return 0, fmt.Errorf("it shows %d workers and %d tasks", len(s.Workers), tasks)
+			if err := look(); err != nil {
+				return 0, err
 			}
 		}
 		return 0, nil
