@@ -14,10 +14,10 @@ import (
 )
 
 // plain is the process of a plain actor, on the engine's own mailbox (see
-// early). A receiver middleware tells what its mailbox does not: when Started has been
-// handled, and the stack of a panic. It keeps panics in Stopping, Stopped and
-// Restarting from the engine, which would take them for a restart, or never
-// tell the parent of the end.
+// early). A receiver middleware tells what its mailbox does not: when Started
+// has been handled, and the stack of a panic. It keeps panics in Stopping,
+// Stopped and Restarting from the engine, which would take them for a restart,
+// or never tell the parent of the end.
 //
 // Its fields are owned by the supervisor's loop, unless noted.
 type plain struct {

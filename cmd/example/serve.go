@@ -33,6 +33,7 @@ func (*serve) summary() string {
 func (s *serve) declare(flags *flag.FlagSet) {
 	s.Config = service.Defaults()
 	c := &s.Config
+	flags.StringVar(&c.Pprof, "pprof", c.Pprof, "`host:port` to serve profiles of net/http/pprof on, for whoever looks for a cause; empty: none")
 	flags.StringVar(&c.Addr, "addr", c.Addr, "`host:port` to listen on; port 0 is any that is free")
 	flags.StringVar(&c.Queue, "queue", c.Queue, "`where` the items come from: embedded, or a URL: "+service.QueueHelp())
 	flags.StringVar(&c.Store, "store", c.Store, "`where` the list is kept: embedded or nats://host:port, which several processes may share;\nthe default is the queue's server if that is NATS, and embedded otherwise")

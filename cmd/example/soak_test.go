@@ -26,7 +26,7 @@ func TestSoak(t *testing.T) {
 	const rate, parts = 200, 10
 	r := newService(t)
 	profiles := freePort(t)
-	r.env = []string{"PROTOLOOP_TEST_PPROF=" + profiles}
+	r.env = []string{"PROTOLOOP_PPROF=" + profiles}
 	r.start()
 	items := int(d.Seconds()) * rate / parts
 	l := newLoad(t, r.addr, 20, items*parts)

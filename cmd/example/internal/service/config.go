@@ -19,6 +19,9 @@ const Embedded = "embedded"
 type Config struct {
 	// Addr is the host and port that HTTP is served on.
 	Addr string
+	// Pprof is the host and port that net/http/pprof is served on. Empty: it is
+	// not.
+	Pprof string
 	// Queue is where items come from: Embedded, or the URL of a queue.
 	Queue string
 	// Store is the server that keeps the list: Embedded or nats://host:port.
@@ -80,6 +83,9 @@ func (c Config) Validate() error {
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
 		wrong("-addr %q is no host:port: %v", c.Addr, err)
+	}
+	if _, _, err := net.SplitHostPort(c.Pprof); c.Pprof != "" && err != nil {
+		wrong("-pprof %q is no host:port: %v", c.Pprof, err)
 	}
 	if _, err := queueScheme(c.Queue); err != nil {
 		wrong("-queue: %v", err)

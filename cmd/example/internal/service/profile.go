@@ -1,22 +1,25 @@
 package service
 
 import (
+	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	_ "net/http/pprof" // on http.DefaultServeMux, which nothing else serves
-	"os"
 	"time"
 )
 
-// profileVariable has tests look into the process: it is the address that
-// net/http/pprof is served on. It is no setting of the service and in no help.
-const profileVariable = "PROTOLOOP_TEST_PPROF"
-
-func serveProfiles(logger *slog.Logger) {
-	addr := os.Getenv(profileVariable)
+// serveProfiles serves them until it is closed; not at all if addr is empty.
+func serveProfiles(addr string, logger *slog.Logger) (*http.Server, error) {
+	srv := &http.Server{Handler: http.DefaultServeMux, ReadHeaderTimeout: 5 * time.Second}
 	if addr == "" {
-		return
+		return srv, nil
 	}
-	srv := &http.Server{Addr: addr, Handler: http.DefaultServeMux, ReadHeaderTimeout: 5 * time.Second}
-	go func() { logger.Warn("profiles are served no more", "err", srv.ListenAndServe()) }()
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("profiles: %w", err)
+	}
+	logger.Info("profiles", "url", "http://"+l.Addr().String()+"/debug/pprof/")
+	go func() { _ = srv.Serve(l) }() // until Close
+	return srv, nil
 }

@@ -29,7 +29,11 @@ type Result struct {
 // start, or has failed; one that had to leave something behind is told by
 // Result.Report.Err.
 func Run(ctx context.Context, cfg Config, logger *slog.Logger) (Result, error) {
-	serveProfiles(logger)
+	profiles, err := serveProfiles(cfg.Pprof, logger)
+	if err != nil {
+		return Result{}, err
+	}
+	defer profiles.Close()
 	s := newService(cfg, logger)
 	tree, err := supervisor.Start(s.system, s.tree())
 	if err != nil {

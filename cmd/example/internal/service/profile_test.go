@@ -1,0 +1,27 @@
+package service
+
+import (
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+)
+
+// TestProfilesNowhere: an address that cannot be listened on is told at once.
+func TestProfilesNowhere(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	cfg := Defaults()
+	cfg.Pprof = l.Addr().String()
+	if _, err := Run(t.Context(), cfg, slog.New(slog.NewTextHandler(io.Discard, nil))); err == nil || !strings.Contains(err.Error(), "profiles") {
+		t.Errorf("Run: %v", err)
+	}
+	cfg.Pprof = "nowhere"
+	if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), "-pprof") {
+		t.Errorf("Validate: %v", err)
+	}
+}
