@@ -5,7 +5,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unsafe"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -24,20 +23,13 @@ type system struct {
 	mu      sync.RWMutex
 	workers map[string]*mailbox // by PID id
 
-	cache     [256]atomic.Pointer[cached] // of workers, by PID pointer
+	cache     pidCache
 	replies   replies
 	offloads  offloads
 	bells     sync.Pool    // of nodes; see core.bell
 	unseen    *throttle    // of log lines about failures nobody looked at
 	exclusive atomic.Int64 // what can be part of a ring: tasks that hold a worker, workers with MaxInFlight, waits for a Mutex
 	rings     sync.Mutex   // taken to decide that a ring has closed
-}
-
-// cached remembers that a PID, the very object, is a worker's. It is dropped
-// when the worker ends.
-type cached struct {
-	pid *actor.PID
-	mb  *mailbox
 }
 
 // withWorkers lists the systems that have workers, so that a call finds its
@@ -74,6 +66,7 @@ func systemOf(as *actor.ActorSystem) *system {
 func (s *system) add(mb *mailbox) {
 	s.mu.Lock()
 	s.workers[mb.pid.Id] = mb
+	s.cache.fit(len(s.workers))
 	first := len(s.workers) == 1
 	s.mu.Unlock()
 	if first {
@@ -91,11 +84,7 @@ func (s *system) remove(mb *mailbox) {
 	}
 	last := len(s.workers) == 0
 	s.mu.Unlock()
-	for i := range s.cache {
-		if c := s.cache[i].Load(); c != nil && c.mb == mb {
-			s.cache[i].CompareAndSwap(c, nil)
-		}
-	}
+	s.cache.forget(mb)
 	if last {
 		s.clock.clean()
 		withWorkers.mu.Lock()
@@ -126,9 +115,8 @@ func (s *system) setWithWorkers() {
 
 // worker returns the mailbox of a local worker, or nil.
 func (s *system) worker(pid *actor.PID) *mailbox {
-	slot := &s.cache[uintptr(unsafe.Pointer(pid))>>5%uintptr(len(s.cache))]
-	if c := slot.Load(); c != nil && c.pid == pid {
-		return c.mb
+	if mb := s.cache.find(pid); mb != nil {
+		return mb
 	}
 	if !s.local(pid) {
 		return nil
@@ -137,11 +125,7 @@ func (s *system) worker(pid *actor.PID) *mailbox {
 	mb := s.workers[pid.Id]
 	s.mu.RUnlock()
 	if mb != nil {
-		c := &cached{pid, mb}
-		slot.Store(c)
-		if mb.gate.Load() == gateStopped { // ended meanwhile
-			slot.CompareAndSwap(c, nil)
-		}
+		s.cache.remember(pid, mb)
 	}
 	return mb
 }

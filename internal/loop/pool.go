@@ -19,14 +19,7 @@ type Pool struct {
 	idle    *runner              // the others, most recently parked first
 	nIdle   int
 
-	// Loops that are to run while maxRunners are active. Starting a runner
-	// for each of 10,000 workers that get a message at once took 3.4 µs a
-	// worker; letting the active ones take them in turn takes 1.4.
-	queue   []*Loop
-	head    int
-	served  uint64 // grows with each loop taken from the queue
-	guard   *time.Timer
-	guarded bool
+	queue runqueue
 
 	free  *coroutine
 	nFree int
@@ -35,12 +28,6 @@ type Pool struct {
 }
 
 const (
-	// maxRunners may be active before loops have to queue. It is not about
-	// processors, which are fewer: a runner whose turn blocks must not hold
-	// up other workers. If all of them do, stall adds one more.
-	maxRunners = 64
-	// stall is how long the queue may stand still.
-	stall = time.Millisecond
 	// maxIdle runners wait for work; beyond that a goroutine is cheap to make.
 	maxIdle = 16
 	// maxPooled coroutines are kept, 3 kB each: a burst of as many suspended
@@ -52,7 +39,9 @@ const (
 func NewPool() *Pool {
 	// So that Now is never zero, not even where time stands still.
 	start := time.Now().Add(-1)
-	return &Pool{start: start, runners: map[*runner]struct{}{}}
+	p := &Pool{start: start, runners: map[*runner]struct{}{}}
+	p.queue.init()
+	return p
 }
 
 // Now is the time since the pool was made: 21 ns, half of time.Now.
@@ -102,77 +91,30 @@ func (p *Pool) wake(l *Loop) {
 	if l.cfg.BlockedTurn > 0 && !p.watchdog.armed {
 		p.watchdog.arm(p, l.cfg.BlockedTurn)
 	}
-	if r := p.idle; r != nil {
+	if p.queue.full(p.active) {
+		p.queue.add(p, l)
+		p.mu.Unlock()
+		return
+	}
+	r, isNew := p.assign(l)
+	p.mu.Unlock()
+	r.begin(l, isNew)
+}
+
+// assign finds a runner for l, an idle or a new one; begin has it run. With
+// p.mu held.
+func (p *Pool) assign(l *Loop) (r *runner, isNew bool) {
+	p.active++
+	if r = p.idle; r != nil {
 		p.idle = r.nextIdle
 		p.nIdle--
-		p.active++
 		r.nextIdle = nil
-		p.mu.Unlock()
-		r.wake <- l
-		return
+		r.moved = true
+		return r, false
 	}
-	if p.active >= maxRunners {
-		p.queue = append(p.queue, l)
-		p.watchQueue()
-		p.mu.Unlock()
-		return
-	}
-	r := p.newRunner(l)
-	p.mu.Unlock()
-	go r.root()
-}
-
-func (p *Pool) newRunner(l *Loop) *runner {
-	r := newRunner(p, l)
+	r = newRunner(p, l)
 	p.runners[r] = struct{}{}
-	p.active++
-	return r
-}
-
-// take returns the next loop of the queue, or nil.
-func (p *Pool) take() *Loop {
-	if p.head == len(p.queue) {
-		return nil
-	}
-	l := p.queue[p.head]
-	p.queue[p.head] = nil
-	p.head++
-	p.served++
-	if p.head == len(p.queue) {
-		p.queue, p.head = p.queue[:0], 0
-	}
-	return l
-}
-
-// watchQueue arms the guard of the queue.
-func (p *Pool) watchQueue() {
-	if p.guarded {
-		return
-	}
-	p.guarded = true
-	served := p.served
-	p.guard = time.AfterFunc(stall, func() { p.stalled(served) })
-}
-
-// stalled adds a runner if the queue stands still.
-func (p *Pool) stalled(served uint64) {
-	p.mu.Lock()
-	p.guarded = false
-	if p.head == len(p.queue) {
-		p.mu.Unlock()
-		return
-	}
-	var r *runner
-	if p.served == served {
-		r = p.newRunner(p.take())
-	}
-	if p.head < len(p.queue) {
-		p.watchQueue()
-	}
-	p.mu.Unlock()
-	if r != nil {
-		r.root()
-	}
+	return r, true
 }
 
 // next returns another loop for r, at once or later through its channel;
@@ -180,7 +122,8 @@ func (p *Pool) stalled(served uint64) {
 func (p *Pool) next(r *runner) (l *Loop, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if l = p.take(); l != nil {
+	p.queue.release(r)
+	if l = p.queue.take(); l != nil {
 		return l, true
 	}
 	if p.loops == 0 || p.nIdle >= maxIdle {
@@ -196,6 +139,7 @@ func (p *Pool) next(r *runner) (l *Loop, ok bool) {
 // remove forgets r, which has been active.
 func (p *Pool) remove(r *runner) {
 	p.mu.Lock()
+	p.queue.release(r)
 	delete(p.runners, r)
 	p.active--
 	p.mu.Unlock()

@@ -24,8 +24,11 @@ type runner struct {
 	free  *coroutine // idle coroutines, for this root only
 	nFree int
 
+	// Guarded by Pool.mu.
 	nextIdle *runner // in Pool.idle
-	seen     sample  // the watchdog's, guarded by Pool.mu
+	seen     sample  // the watchdog's
+	moved    bool    // it has taken a loop since the queue's guard has looked
+	held     bool    // … it has not, for long
 }
 
 // where a runner is, the low three bits of word
@@ -40,7 +43,16 @@ const (
 )
 
 func newRunner(p *Pool, l *Loop) *runner {
-	return &runner{pool: p, loop: l, wake: make(chan *Loop, 1)}
+	return &runner{pool: p, loop: l, wake: make(chan *Loop, 1), moved: true}
+}
+
+// begin has r run l, which it was assigned to.
+func (r *runner) begin(l *Loop, isNew bool) {
+	if isNew {
+		go r.root()
+	} else {
+		r.wake <- l
+	}
 }
 
 // enter begins user code.

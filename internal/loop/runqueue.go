@@ -1,0 +1,110 @@
+package loop
+
+import (
+	"runtime"
+	"time"
+)
+
+// runqueue tracks the loops that are to run while enough runners are active
+// already. Pool.mu guards it.
+//
+// More runners than processors do not make loops run sooner: they only wake,
+// hand over and go to sleep, which took two thirds of a burst that reached
+// 10,000 workers. But a runner whose turn blocks, or whose loop has always
+// something to do, must not hold up others, and which ones do can only be seen
+// when they have. So the queue has a guard, which looks whether it moves.
+type runqueue struct {
+	loops []*Loop
+	head  int
+
+	limit   int // of active runners that move on
+	held    int // of the active ones, those that do not
+	guard   *time.Timer
+	guarded bool
+}
+
+// stall is how long a loop may wait for a runner until one that has not moved
+// on is counted no more: that is at the second look.
+const stall = 100 * time.Microsecond
+
+func (q *runqueue) init() { q.limit = 2 * runtime.GOMAXPROCS(0) }
+
+// full reports whether a loop has to wait.
+func (q *runqueue) full(active int) bool { return active-q.held >= q.limit }
+
+// add queues l.
+func (q *runqueue) add(p *Pool, l *Loop) {
+	q.loops = append(q.loops, l)
+	q.watch(p)
+}
+
+// take returns the next loop, or nil.
+func (q *runqueue) take() *Loop {
+	if q.head == len(q.loops) {
+		return nil
+	}
+	l := q.loops[q.head]
+	q.loops[q.head] = nil
+	q.head++
+	if q.head == len(q.loops) {
+		q.loops, q.head = q.loops[:0], 0
+	}
+	return l
+}
+
+// release notes that r has moved on.
+func (q *runqueue) release(r *runner) {
+	r.moved = true
+	if r.held {
+		r.held = false
+		q.held--
+	}
+}
+
+// watch arms the guard.
+func (q *runqueue) watch(p *Pool) {
+	switch {
+	case q.guarded:
+		return
+	case q.guard == nil:
+		q.guard = time.AfterFunc(stall, p.relieve)
+	default:
+		q.guard.Reset(stall)
+	}
+	q.guarded = true
+}
+
+// relieve is the guard: it lets others take the place of runners that have not
+// moved on since it looked last.
+func (p *Pool) relieve() {
+	q := &p.queue
+	p.mu.Lock()
+	q.guarded = false
+	if q.head == len(q.loops) {
+		p.mu.Unlock()
+		return
+	}
+	for r := range p.runners {
+		if !r.moved && !r.held && r.serving.Load() != nil {
+			r.held = true
+			q.held++
+		}
+		r.moved = false
+	}
+	var begin []func()
+	for !q.full(p.active) {
+		l := q.take()
+		if l == nil {
+			break
+		}
+		r, isNew := p.assign(l)
+		begin = append(begin, func() { r.begin(l, isNew) })
+	}
+	if q.head < len(q.loops) {
+		q.watch(p)
+	}
+	p.mu.Unlock()
+	for _, f := range begin {
+		f()
+	}
+}
