@@ -108,7 +108,9 @@ func (t *Task) suspend(c *core, until time.Duration) error {
 		err := t.ended()
 		done := c != nil && c.done.Load()
 		if w != nil {
-			if w.linked.Load() {
+			// Woken by c, w is in no list. Whoever else may have woken the task
+			// leaves a trace here; a Cleanup's is woken by its task's cancel.
+			if err != nil || !done || until > 0 || lt != &t.lt {
 				c.forget(w)
 			}
 			w.task = nil // the coroutine keeps w, and would keep the task and its future

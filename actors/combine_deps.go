@@ -146,7 +146,7 @@ func (c *core) leave(w *node, heed bool) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if w.linked.Load() {
+	if w.linked {
 		c.unlink(w)
 	}
 	c.known = c.known || heed

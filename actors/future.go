@@ -139,7 +139,7 @@ func (c *core) settle(err error) {
 			}
 			last = w
 		}
-		w.linked.Store(false) // from here on a task may use it again
+		w.linked = false // from here on a task may use it again
 		switch {
 		case task != nil:
 			task.Wake(seq)

@@ -250,7 +250,7 @@ func (mb *mailbox) cut(cause error) {
 	mb.loop.EachLive(func(lt *loop.Task) {
 		// But not what a Cleanup has started: that ends with the Cleanup.
 		if u, ok := lt.Body.(body); ok && u.task().ended() != nil {
-			u.task().cancel(cause)
+			u.task().cutOff(cause)
 		}
 	})
 	if mb.loop.Live() > 0 || mb.offloaded.Load() > 0 {

@@ -36,7 +36,7 @@ type Task struct {
 	msg any // the message, or nil
 
 	kin    *kinship             // its place below the task that has created it, if one has
-	kids   *Task                // the first of those it has created; guarded by family
+	kids   atomic.Pointer[Task] // the first of those it has created; see link
 	awaits atomic.Pointer[core] // what it awaits, or awaited last
 
 	once      atomic.Uint32 // what can happen once; see first
@@ -55,7 +55,6 @@ const (
 	isStashed                     // another task will answer
 	isOffLoop                     // it runs where it cannot await
 	isBudgeted                    // its worker looks after its deadline, and not the clock
-	hasKids                       // it has created work, once
 	isOver                        // it has ended; it stays in the tree for its kids' sake
 	hasLeft                       // … and has left the tree
 	isJoined                      // a child of Start is among its parent's kids; see join

@@ -1,8 +1,6 @@
 package actors
 
 import (
-	"sync/atomic"
-
 	"github.com/protoloop/protoloop/internal/loop"
 )
 
@@ -14,7 +12,7 @@ type node struct {
 	f          func()        // … or call this
 	of         *deps         // … or the each of the combination whose member it is
 	seq        uint32        // of the await; or which member's the node is
-	linked     atomic.Bool   // it is in a future's list: others may touch it
+	linked     bool          // it is in a future's list: others may touch it; guarded by its mu
 }
 
 // call runs the callback that w is, of future c.
@@ -27,7 +25,7 @@ func (w *node) call(c *core) {
 }
 
 func (c *core) link(w *node) {
-	w.linked.Store(true)
+	w.linked = true
 	w.next = nil
 	if c.waits == nil {
 		c.waits, w.prev = w, w
@@ -54,7 +52,7 @@ func (c *core) unlink(w *node) {
 		}
 	}
 	w.prev, w.next = nil, nil
-	w.linked.Store(false)
+	w.linked = false
 }
 
 // wait adds a task's await; false: the future is done.
@@ -83,7 +81,7 @@ func (c *core) call(w *node) {
 // forget takes a node out, if it is in.
 func (c *core) forget(w *node) {
 	c.mu.Lock()
-	if w.linked.Load() {
+	if w.linked {
 		c.unlink(w)
 	}
 	c.mu.Unlock()

@@ -57,7 +57,9 @@ func (c *coroutine) main() {
 		} else {
 			c.runLoops()
 		}
-		if c.r.lost() {
+		// One whose task was resumed ends right here if there are enough: being
+		// kept and then stopped would be two switches more.
+		if c.r.lost() || !c.pump && c.r.enough() {
 			break
 		}
 		c.idle, c.task = true, nil

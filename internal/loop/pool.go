@@ -2,6 +2,7 @@ package loop
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,7 +23,7 @@ type Pool struct {
 	queue runqueue
 
 	free  *coroutine
-	nFree int
+	nFree atomic.Int32 // read by anybody
 
 	watchdog watchdog
 }
@@ -65,7 +66,8 @@ func (p *Pool) detach() {
 	}
 	p.active += p.nIdle // to end
 	idle, free := p.idle, p.free
-	p.idle, p.free, p.nIdle, p.nFree = nil, nil, 0, 0
+	p.idle, p.free, p.nIdle = nil, nil, 0
+	p.nFree.Store(0)
 	p.mu.Unlock()
 	for r := idle; r != nil; {
 		next := r.nextIdle
@@ -145,18 +147,23 @@ func (p *Pool) remove(r *runner) {
 	p.mu.Unlock()
 }
 
-// keep takes an idle coroutine, or ends it if there are enough.
-func (p *Pool) keep(c *coroutine) {
+// keep takes n idle coroutines, which are linked by next, and ends those that
+// are too many.
+func (p *Pool) keep(first *coroutine, n int) {
 	p.mu.Lock()
-	if p.loops > 0 && p.nFree < maxPooled {
+	room := 0
+	if p.loops > 0 {
+		room = min(n, maxPooled-int(p.nFree.Load()))
+	}
+	for ; room > 0; room-- {
+		c := first
+		first = c.next
 		c.next = p.free
 		p.free = c
-		p.nFree++
-		p.mu.Unlock()
-		return
+		p.nFree.Add(1)
 	}
 	p.mu.Unlock()
-	c.co.Stop()
+	stopAll(first)
 }
 
 // coroutines hands out up to n idle ones, linked by next.
@@ -172,6 +179,6 @@ func (p *Pool) coroutines(n int) (first *coroutine, got int) {
 		last = last.next
 	}
 	p.free, last.next = last.next, nil
-	p.nFree -= got
+	p.nFree.Add(int32(-got))
 	return first, got
 }

@@ -180,15 +180,28 @@ func (r *runner) put(c *coroutine) {
 
 // give hands all but keep of the idle coroutines to the pool.
 func (r *runner) give(keep int) {
-	for r.nFree > keep {
-		c := r.free
-		r.free = c.next
-		r.nFree--
-		r.pool.keep(c)
+	n := r.nFree - keep
+	if n <= 0 {
+		return
 	}
+	first := r.free
+	last := first
+	for range n - 1 {
+		last = last.next
+	}
+	r.free, last.next = last.next, nil
+	r.nFree = keep
+	r.pool.keep(first, n)
 }
 
-// reuse looks at a coroutine that has come back from Resume.
+// enough reports whether there are so many idle coroutines that one which has
+// nothing to do should end.
+func (r *runner) enough() bool {
+	return r.nFree >= maxFree/2 && r.pool.nFree.Load() >= maxPooled
+}
+
+// reuse looks at a coroutine that has come back from Resume. Neither dead nor
+// idle: its task awaits, or it has ended.
 func (r *runner) reuse(x *coroutine) {
 	switch {
 	case x.dead:
