@@ -34,7 +34,7 @@ func (t *Task) asker() *actor.PID {
 }
 
 // Message is the task's message; nil in a submitted function.
-func (t *Task) Message() any { return t.of().msg }
+func (t *Task) Message() any { return t.of().message() }
 
 // MessageHeader is the header of the task's message.
 func (t *Task) MessageHeader() actor.ReadonlyMessageHeader {
@@ -52,7 +52,7 @@ func (t *Task) Sender() *actor.PID {
 	if env := o.envelope(); env != nil {
 		return env.Sender
 	}
-	if o.future() == nil || o.msg == nil {
+	if o.future() == nil || o.message() == nil {
 		return nil
 	}
 	s := o.scope()
@@ -70,7 +70,7 @@ func (t *Task) Sender() *actor.PID {
 func (t *Task) Respond(response any) {
 	o := t.of()
 	switch {
-	case o.future() != nil && o.msg != nil:
+	case o.future() != nil && o.message() != nil:
 		o.answer(response)
 	case t.lt.Lost(): // it has no say any more
 	case o.asker() != nil:
@@ -86,7 +86,7 @@ func (t *Task) Respond(response any) {
 // Forward sends the task's message on, with its sender, so that pid answers.
 func (t *Task) Forward(pid *actor.PID) {
 	o := t.of()
-	if o.msg == nil {
+	if o.message() == nil {
 		panic("actors: Forward called in task " + t.name() + ", which has no message")
 	}
 	env := &actor.MessageEnvelope{Message: o.msg, Sender: t.Sender()}

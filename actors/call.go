@@ -13,14 +13,20 @@ import (
 	"github.com/protoloop/protoloop/messages"
 )
 
-// submission is a task that runs a function.
+// submission is a task that runs a function, which stands in for a message.
 type submission[T any] struct {
 	Task
 	fut Future[T]
-	fn  func(t *Task) (T, error)
 }
 
-func (u *submission[T]) label() string     { return funcName(u.fn) }
+// function is what is submitted, of whatever type.
+type function interface{ isFunction() }
+
+type submitted[T any] func(t *Task) (T, error)
+
+func (submitted[T]) isFunction() {}
+
+func (u *submission[T]) label() string     { return funcName(u.msg) }
 func (u *submission[T]) future() completer { return &u.fut }
 
 func (u *submission[T]) Run(*loop.Task) {
@@ -29,7 +35,7 @@ func (u *submission[T]) Run(*loop.Task) {
 		return
 	}
 	defer t.caught()
-	v, err := u.fn(t)
+	v, err := t.msg.(submitted[T])(t)
 	t.concluded(u.fut.resolve(v, err), err)
 }
 
@@ -55,7 +61,7 @@ func newSubmission[T any](from *Task, fn func(t *Task) (T, error), scoped bool) 
 	default:
 		u = &submission[T]{}
 	}
-	u.fn = fn
+	u.msg = submitted[T](fn)
 	u.lt.Body = u
 	u.fut.owner = &u.Task
 	return u

@@ -79,7 +79,7 @@ func TaskOf(ctx actor.Context) *Task {
 // it gets what was stashed in the order of arrival, before all else.
 func (t *Task) Stash() {
 	o := t.of()
-	if o.msg == nil {
+	if o.message() == nil {
 		panic("actors: Stash called in task " + t.name() + ", which has no message")
 	}
 	t.current("Stash")

@@ -123,7 +123,7 @@ func (t *Task) tries() int {
 // wants that.
 func (t *Task) retry() bool {
 	f, tries := t.future(), t.tries()
-	if t.lifetime != offered || t.msg == nil || tries >= t.mb.policy.Retries || t.mb.gate.Load() != gateOpen ||
+	if t.lifetime != offered || t.message() == nil || tries >= t.mb.policy.Retries || t.mb.gate.Load() != gateOpen ||
 		f != nil && f.base().done.Load() || t.once.Load()&(isAnswered|isStashed) != 0 || t.ended() != nil {
 		return false
 	}

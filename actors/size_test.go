@@ -13,12 +13,12 @@ func TestSizes(t *testing.T) {
 		what      string
 		size, max uintptr
 	}{
-		{"submission", unsafe.Sizeof(submission[int]{}), 176},
-		{"request", unsafe.Sizeof(request[int]{}), 176},
+		{"submission", unsafe.Sizeof(submission[int]{}), 160},
+		{"request", unsafe.Sizeof(request[int]{}), 160},
 		{"submission of a task", unsafe.Sizeof(struct {
 			submission[int]
 			kin kinship
-		}{}), 208},
+		}{}), 192},
 		{"message", unsafe.Sizeof(message{}), 160},
 	} {
 		if c.size > c.max {

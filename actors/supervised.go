@@ -104,7 +104,7 @@ func (mb *mailbox) report(t *Task, reason error) {
 		f.Err = nil
 	}
 	if t != nil {
-		f.Task, f.Message = t.name(), t.msg
+		f.Task, f.Message = t.name(), t.message()
 		f.Sender = t.asker()
 		if t.lifetime == internal {
 			f.Message = nil

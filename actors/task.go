@@ -33,7 +33,7 @@ type Task struct {
 
 	ext atomic.Pointer[scope] // made when needed
 
-	msg any // the message, or nil
+	msg any // the message, or the function of a submission; see message
 
 	kin    *kinship             // its place below the task that has created it, if one has
 	kids   atomic.Pointer[Task] // the first of those it has created; see link
@@ -115,6 +115,14 @@ type body interface {
 }
 
 func (t *Task) task() *Task { return t }
+
+// message is the task's, or nil.
+func (t *Task) message() any {
+	if _, isFunc := t.msg.(function); isFunc {
+		return nil
+	}
+	return t.msg
+}
 
 // future is the task's, or nil.
 func (t *Task) future() completer {

@@ -16,11 +16,11 @@ package loop
 // Arm leaves user code and prepares to be woken. It reports false if the turn
 // has been taken away: the task has no loop any more, and must not wait.
 func (t *Task) Arm() (seq uint32, ok bool) {
-	if t.lost.Load() || !t.co.r.leave() {
+	if t.Lost() || !t.co.r.leave() {
 		return 0, false
 	}
 	seq = t.state.Load()>>2 + 1
-	if seq == endedState>>2 {
+	if isOver(seq<<2 | stateMask) {
 		seq = 1
 	}
 	t.state.Store(seq<<2 | stateParked)
@@ -66,7 +66,7 @@ func (t *Task) WakeLast(seq uint32) bool {
 func (t *Task) WakeNow() bool {
 	for {
 		s := t.state.Load()
-		if s == endedState || s&stateMask != stateParked {
+		if isOver(s) || s&stateMask != stateParked {
 			return false
 		}
 		if t.state.CompareAndSwap(s, s&^stateMask|stateWoken) {
@@ -94,7 +94,7 @@ func (t *Task) Start(child *Task) bool {
 	c := t.co
 	l := c.loop
 	r := c.r
-	if t.lost.Load() || !r.leave() {
+	if t.Lost() || !r.leave() {
 		return false
 	}
 	x := r.get()
@@ -115,7 +115,7 @@ func (t *Task) Start(child *Task) bool {
 // OnLoop runs f in the loop's own state, in the middle of t's turn. It
 // reports false, and does not run f, if the turn has been taken away.
 func (t *Task) OnLoop(f func()) bool {
-	if t.lost.Load() || !t.co.r.leave() {
+	if t.Lost() || !t.co.r.leave() {
 		return false
 	}
 	f()

@@ -365,7 +365,11 @@ func (l *Loop) finish(t *Task, how How) {
 	if t.counted {
 		l.inFlight--
 	}
-	t.state.Store(endedState)
+	if how == Lost {
+		t.state.Store(lostState)
+	} else {
+		t.state.Store(endedState)
+	}
 	if l.exclusive == t {
 		l.ReleaseExclusive()
 	}

@@ -276,3 +276,44 @@ func BenchmarkYield(b *testing.B) {
 	})
 	<-done
 }
+
+// BenchmarkAwait is tasks of one loop that each wait for a task of another.
+func BenchmarkAwait(b *testing.B) {
+	p := NewPool()
+	front, _ := newLoop(p, Config{})
+	back, _ := newLoop(p, Config{})
+	type pair struct {
+		outer, inner Task
+		seq          uint32
+	}
+	const n = 1000
+	pairs := make([]pair, n)
+	left := n
+	done := make(chan struct{})
+	answer := func(i int) fn { return fn{f: func(*Task) { pairs[i].outer.Wake(pairs[i].seq) }} }
+	ask := func(i int, inner Body) fn {
+		return fn{f: func(t *Task) {
+			x := &pairs[i]
+			x.seq, _ = t.Arm()
+			x.inner = Task{Body: inner}
+			back.Post(&x.inner)
+			t.Park()
+			if left--; left == 0 {
+				left = n
+				done <- struct{}{}
+			}
+		}}
+	}
+	bodies := make([]Body, n)
+	for i := range bodies {
+		bodies[i] = ask(i, answer(i))
+	}
+	for b.Loop() {
+		for i := range pairs {
+			pairs[i].outer = Task{Body: bodies[i]}
+			front.Post(&pairs[i].outer)
+		}
+		<-done
+	}
+	b.ReportMetric(float64(b.Elapsed())/float64(b.N)/n, "ns/await")
+}

@@ -36,7 +36,7 @@ func (l *Loop) Takeover(turn Turn) bool {
 	}
 	var chain []*Task
 	for t := l.cur.task; t != nil; t = t.co.outer {
-		t.lost.Store(true)
+		t.state.Store(lostState)
 		chain = append(chain, t)
 	}
 	r.word.Store(turn.word | isLost)

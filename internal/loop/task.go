@@ -35,10 +35,9 @@ type Task struct {
 	next *Task      // in the inbox or in a lane
 	co   *coroutine // what it runs on, from its first turn on
 
-	// state is seq<<2 | one of the states below. The sequence number grows
-	// with each await, so that a stale Wake finds nothing.
+	// state is seq<<2 | one of the states below, or how it has ended. The
+	// sequence number grows with each await, so that a stale Wake finds nothing.
 	state atomic.Uint32
-	lost  atomic.Bool // its turn was taken away
 
 	// Free tasks do not count against MaxInFlight and start although the loop
 	// holds its messages back: setup, hooks, background tasks.
@@ -69,14 +68,20 @@ const (
 	stateMask    = 3
 )
 
-// endedState marks the end; no sequence number reaches it.
-const endedState = ^uint32(0)
+// the end; no sequence number reaches these
+const (
+	endedState = ^uint32(0)
+	lostState  = endedState - 1 // its turn was taken away
+)
+
+// isOver reports whether a task in state s has ended.
+func isOver(s uint32) bool { return s >= lostState }
 
 // Running reports whether the task is the one that runs now. Called by
 // anybody but the task itself, the answer may be old already.
 func (t *Task) Running() bool {
 	s := t.state.Load()
-	return s != endedState && s&stateMask == stateRunning
+	return !isOver(s) && s&stateMask == stateRunning
 }
 
 // Fresh reports whether the task has not started.
@@ -87,23 +92,23 @@ func (t *Task) Fresh() bool { return t.state.Load() == stateNew }
 func (t *Task) Nesting() bool { return t.co.nesting }
 
 // Ended reports whether the task has ended.
-func (t *Task) Ended() bool { return t.state.Load() == endedState }
+func (t *Task) Ended() bool { return isOver(t.state.Load()) }
 
 // Suspended reports whether the task awaits.
 func (t *Task) Suspended() bool {
 	s := t.state.Load()
-	return s != endedState && (s&stateMask == stateParked || s&stateMask == stateWoken)
+	return !isOver(s) && (s&stateMask == stateParked || s&stateMask == stateWoken)
 }
 
 // Asleep reports whether the task awaits and nothing has woken it yet.
 func (t *Task) Asleep() bool {
 	s := t.state.Load()
-	return s != endedState && s&stateMask == stateParked
+	return !isOver(s) && s&stateMask == stateParked
 }
 
 // Lost reports whether the task's turn was taken away. It then runs outside
 // of its loop and must not touch the loop's state.
-func (t *Task) Lost() bool { return t.lost.Load() }
+func (t *Task) Lost() bool { return t.state.Load() == lostState }
 
 // Slot is storage of the coroutine that the task runs on. Whatever is put
 // there stays for the tasks that run on it later.
