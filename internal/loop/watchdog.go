@@ -95,7 +95,9 @@ func (p *Pool) watch() {
 	if again {
 		w.timer.Reset(w.period)
 	}
+	spare := p.unneeded(now)
 	p.mu.Unlock()
+	stopAll(spare)
 
 	for _, b := range blocked {
 		if !b.r.pin(b.l, b.word) {
