@@ -54,8 +54,10 @@ func (c *pidCache) fit(workers int) {
 
 // places are the slots where a PID may be.
 func places(slots []atomic.Pointer[cached], pid *actor.PID) []atomic.Pointer[cached] {
-	const fibonacci = 0x9e3779b97f4a7c15 // spreads addresses that have a common step
-	first := uint64(uintptr(unsafe.Pointer(pid))) * fibonacci >> (64 - bits.Len(uint(len(slots)-1))) &^ (ways - 1)
+	const golden = 0x9e3779b97f4a7c15
+	h := uint64(uintptr(unsafe.Pointer(pid))) * golden
+	h = (h ^ h>>32) * golden // once would not do: some steps between addresses meet the same few places
+	first := h >> (64 - bits.Len(uint(len(slots)-1))) &^ (ways - 1)
 	return slots[first : first+ways]
 }
 

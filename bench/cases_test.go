@@ -71,7 +71,7 @@ func TestMemoryCases(t *testing.T) {
 	for _, c := range memoryCases() {
 		t.Run(c.name, func(t *testing.T) {
 			s, err := c.measure(500)
-			if err != nil || s.Wall <= 0 || s.Allocs <= 0 {
+			if err != nil || s.Wall <= 0 || s.Memory <= 0 {
 				t.Errorf("measure(500) = %+v, %v", s, err)
 			}
 		})

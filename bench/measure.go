@@ -31,8 +31,13 @@ func measure(c *benchCase, d time.Duration) (s sample, err error) {
 	if err != nil {
 		return s, err
 	}
-	return takeSample(e, func() (int, error) { return c.do(r, ops) })
+	return takeSample(e, func() (int, error) { return c.do(r, max(ops, fewestBatches*c.batch)) })
 }
+
+// fewestBatches are measured, and nearly as many are run before that: the first
+// large batch of a process takes twice the time of the next, because the memory
+// for it has to be got from the system.
+const fewestBatches = 4
 
 // calibrate runs more and more operations until it can tell how many take d.
 func calibrate(c *benchCase, r run, d time.Duration) (int, error) {
@@ -42,7 +47,7 @@ func calibrate(c *benchCase, r run, d time.Duration) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if spent := time.Since(start); spent >= d/4 {
+		if spent := time.Since(start); spent >= d/4 && n > c.batch {
 			return max(int(float64(done)*float64(d)/float64(spent)), 1), nil
 		}
 	}

@@ -39,6 +39,9 @@ func scaleCases() []*benchCase {
 	for _, n := range []int{1, 100, manyWorkers} {
 		cs = append(cs, &benchCase{fmt.Sprintf("workers/burst-%d", n), "burst of 10,000 over " + plural(n, "worker"), manyWorkers, overWorkers(n, true)})
 	}
+	for _, n := range []int{1, manyWorkers} {
+		cs = append(cs, &benchCase{fmt.Sprintf("workers/go-burst-%d", n), "burst of 10,000 over " + plural(n, "goroutine") + " with a channel", manyWorkers, overGoroutines(n)})
+	}
 	return cs
 }
 
@@ -60,6 +63,45 @@ func overWorkers(n int, inBurst bool) func(*env) (run, error) {
 			}
 			return actors.Submit(e.sys.Root, pid, func(*actors.Task) (int, error) { return i, nil }).Wait(e.ctx)
 		}), nil
+	}
+}
+
+// overGoroutines is a burst of questions to goroutines that each serve a
+// channel: what workers are without an actor system.
+func overGoroutines(n int) func(*env) (run, error) {
+	type asked struct {
+		n      int
+		answer chan int
+	}
+	return func(e *env) (run, error) {
+		inboxes := make([]chan asked, n)
+		for i := range inboxes {
+			inboxes[i] = make(chan asked, 16)
+			go func() {
+				for q := range inboxes[i] {
+					q.answer <- q.n
+				}
+			}()
+		}
+		e.onClose(func() error {
+			for _, c := range inboxes {
+				close(c)
+			}
+			return nil
+		})
+		answers := make([]chan int, manyWorkers)
+		return func(ops int) (sum int, err error) {
+			for range ops / manyWorkers {
+				for i := range answers {
+					answers[i] = make(chan int, 1)
+					inboxes[i%n] <- asked{i, answers[i]}
+				}
+				for _, c := range answers {
+					sum += <-c
+				}
+			}
+			return sum, nil
+		}, nil
 	}
 }
 

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
+	"sync"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -33,6 +36,8 @@ func supervisedRules() []rule {
 		{of: "supervised/child", against: "supervised/alone", as: "not supervised", figure: allocsRatio, limit: 1},
 		{of: "stop/workers", against: "stop/actors", as: "Proto.Actor", figure: wall, limit: 2},
 		{of: "stop/suspended", against: "stop/actors", as: "Proto.Actor, per worker", figure: wall, limit: 5},
+		{of: "stop/suspended", against: "stop/goroutines", as: "goroutines, per group", figure: wall},
+		{of: "stop/goroutines", against: "stop/actors", as: "Proto.Actor, per group", figure: wall},
 		{of: "stop/workers", against: "stop/actors", as: "Proto.Actor", figure: memory},
 	}
 }
@@ -128,6 +133,38 @@ func stopCases() []*memoryCase {
 		{name: "stop/actors", label: "Proto.Actor: a parent with 10,000 plain actors", n: manyWorkers, group: title, stop: true, begin: plainActors},
 		{name: "stop/workers", label: "Dynamic with 10,000 idle workers", n: manyWorkers, group: title, stop: true, begin: dynamicWorkers(0)},
 		{name: "stop/suspended", label: "Dynamic with 1,000 workers, 100 suspended tasks each", n: manyWorkers / 10, group: title, stop: true, begin: dynamicWorkers(100)},
+		{name: "stop/goroutines", label: "1,000 groups of 100 goroutines that wait for their context", n: manyWorkers / 10, group: title, stop: true, begin: goroutineGroups(100)},
+	}
+}
+
+// goroutineGroups is the least that ending suspended work can cost: goroutines
+// that wait for their context, have no account, and return when it ends.
+func goroutineGroups(size int) func(e *env, n int) (func() (int, error), error) {
+	return func(e *env, n int) (func() (int, error), error) {
+		ends, groups := make([]context.CancelFunc, n), make([]sync.WaitGroup, n)
+		before, gate := runtime.NumGoroutine(), make(chan int)
+		for i := range ends {
+			var ctx context.Context
+			ctx, ends[i] = context.WithCancel(e.ctx)
+			for range size {
+				groups[i].Go(func() {
+					select {
+					case <-gate:
+					case <-ctx.Done():
+					}
+				})
+			}
+		}
+		err := parked(before, n*size)
+		return func() (int, error) {
+			for _, end := range ends {
+				end()
+			}
+			for i := range groups {
+				groups[i].Wait()
+			}
+			return n * (n - 1) / 2, nil
+		}, err
 	}
 }
 
