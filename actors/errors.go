@@ -149,14 +149,33 @@ func (e *ReplyTypeError) Is(target error) bool { return target == errReply }
 // causedError is a sentinel with what led to it.
 type causedError struct{ sentinel, cause error }
 
-func (e *causedError) Error() string   { return e.sentinel.Error() + ": " + e.cause.Error() }
+// Error contains a cause whose own Error panics: who reads it is not to blame.
+func (e *causedError) Error() string   { return fmt.Sprintf("%v: %v", e.sentinel, e.cause) }
 func (e *causedError) Unwrap() []error { return []error{e.sentinel, e.cause} }
 
 func because(sentinel, cause error) error {
-	if cause == nil || errors.Is(cause, sentinel) {
+	if cause == nil || matches(cause, sentinel) {
 		return sentinel
 	}
 	return &causedError{sentinel, cause}
+}
+
+// matches is errors.Is where the error may be a user's and there is no task
+// around: on the loop, or with a future locked. A method that panics there
+// would end the process, or leave the future locked for ever, and one that
+// does is made easily: a nil pointer in an error, whose Unwrap reads a field.
+func matches(err error, targets ...error) (match bool) {
+	defer func() {
+		if recover() != nil {
+			match = false
+		}
+	}()
+	for _, target := range targets {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
 }
 
 // failureOf is the form in which err goes to an asker that is no future of

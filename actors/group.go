@@ -262,5 +262,5 @@ func (g *Group) wakeAt(left int) {
 
 // isEnd reports whether err says no more than that a task was ended by cause.
 func isEnd(err, cause error) bool {
-	return errors.Is(err, cause) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	return matches(err, cause, context.Canceled, context.DeadlineExceeded)
 }

@@ -193,6 +193,7 @@ func typeOf(m any) string { return fmt.Sprintf("%T", m) }
 
 // stackIn returns the stack that comes with an error, if one does.
 func stackIn(err error) string {
+	defer func() { _ = recover() }() // see matches
 	var p *PanicError
 	if errors.As(err, &p) {
 		return string(p.Stack)

@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"errors"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -71,7 +70,7 @@ func (mb *mailbox) escalate(t *Task, reason error) {
 	}
 	mb.loop.PostControl(&actor.SuspendMailbox{})
 	directive := actor.StopDirective
-	if errors.Is(reason, ErrDoNotRestart) || errors.Is(reason, ErrEscalate) || mb.supervises.Load() != nil || !mb.life.budget.spend(time.Now()) {
+	if matches(reason, ErrDoNotRestart, ErrEscalate) || mb.supervises.Load() != nil || !mb.life.budget.spend(time.Now()) {
 		mb.life.wantStop = true
 	} else {
 		directive = actor.RestartDirective

@@ -2,7 +2,6 @@ package actors
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -189,7 +188,7 @@ func (s *scope) context(t *Task) context.Context {
 	}
 	ctx, end := context.WithCancelCause(base)
 	r.end = func(cause error) {
-		if s.deadline > 0 && errors.Is(cause, ErrTimeout) && t.system().pool.Now() >= s.deadline {
+		if s.deadline > 0 && matches(cause, ErrTimeout) && t.system().pool.Now() >= s.deadline {
 			return // the context's own deadline says so better: by Err, too
 		}
 		end(cause)

@@ -2,7 +2,6 @@ package actors
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"reflect"
 	"runtime"
@@ -197,7 +196,7 @@ func (t *Task) concluded(decided bool, err error) {
 	switch {
 	case !decided:
 		t.outcome = t.told()
-	case err != nil && t.ended() != nil && errors.Is(err, t.ended()): // it was told to end, and says so
+	case err != nil && t.ended() != nil && matches(err, t.ended()): // it was told to end, and says so
 		t.outcome = outcomeCanceled
 	case err != nil:
 		t.outcome = outcomeFailed

@@ -2,7 +2,6 @@ package actors
 
 import (
 	"cmp"
-	"errors"
 	"log/slog"
 	"runtime"
 	"sync"
@@ -29,7 +28,7 @@ type failureNote struct {
 // The price is on failures only.
 func watchFailure(c *core, err error) *failureNote {
 	if c.owner == nil || c.owner.attached == nil ||
-		errors.Is(err, ErrCanceled) || errors.Is(err, ErrStopped) || errors.Is(err, ErrStopping) || errors.Is(err, ErrRestarted) {
+		matches(err, ErrCanceled, ErrStopped, ErrStopping, ErrRestarted) {
 		return nil
 	}
 	mb := c.owner.mb
