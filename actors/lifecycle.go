@@ -253,7 +253,7 @@ func (mb *mailbox) cut(cause error) {
 			u.task().cutOff(cause)
 		}
 	})
-	if mb.loop.Live() > 0 || mb.offloaded.Load() > 0 {
+	if mb.loop.Live() > 0 || mb.offloaded.n() > 0 {
 		mb.giveUpAfter(mb.opts.StopGrace)
 	}
 }
@@ -264,7 +264,7 @@ func (mb *mailbox) advance() {
 	if l.wantStop && l.phase >= phaseUnwinding && l.phase < phaseStopped {
 		mb.dropQueued(ErrStopping)
 	}
-	if mb.loop.Live() > 0 || mb.offloaded.Load() > 0 && l.phase != phaseReleased {
+	if mb.loop.Live() > 0 || mb.offloaded.n() > 0 && l.phase != phaseReleased {
 		return
 	}
 	switch l.phase {

@@ -54,7 +54,7 @@ type mailbox struct {
 	cleanups  cleanups             // locked
 	ending    ending               // locked
 	budgets   budgets              // locked
-	offloaded atomic.Int64         // functions that run elsewhere for us
+	offloaded elsewhere            // functions that run outside of it; any goroutine
 
 	life      lifecycle
 	worker    *Worker // nil while there is none, and for a plain actor

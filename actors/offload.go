@@ -69,18 +69,48 @@ func Offload[T any](t *Task, fn func(ctx context.Context) (T, error)) *Future[T]
 	}
 	ctx := context.WithValue(u.Context(), taskKey{}, nil) // Wait is welcome there
 	mb := t.mb
-	mb.offloaded.Add(1)
-	var once atomic.Bool
-	done := func() {
-		if once.CompareAndSwap(false, true) && mb.offloaded.Add(-1) == 0 {
-			mb.loop.PostControl(settled{})
-		}
-	}
+	epoch := mb.offloaded.begin()
 	t.system().offloads.run(func() {
-		defer done()
+		defer func() { // also after a Goexit
+			if mb.offloaded.end(epoch) {
+				mb.loop.PostControl(settled{})
+			}
+		}()
 		u.run(ctx)
 	})
 	return &u.fut
+}
+
+// elsewhere is how many functions run for a worker outside of it: epoch<<32 |
+// count. The epoch changes when those that run are abandoned: one that returns
+// in a later incarnation must not be taken for one of that.
+type elsewhere struct{ word atomic.Uint64 }
+
+func (e *elsewhere) n() int { return int(uint32(e.word.Load())) }
+
+func (e *elsewhere) begin() (epoch uint32) { return uint32(e.word.Add(1) >> 32) }
+
+// end reports whether it was the last of those that are waited for.
+func (e *elsewhere) end(epoch uint32) (last bool) {
+	for {
+		w := e.word.Load()
+		if uint32(w>>32) != epoch {
+			return false
+		}
+		if e.word.CompareAndSwap(w, w-1) {
+			return uint32(w-1) == 0
+		}
+	}
+}
+
+// abandon returns how many run, and counts them no longer.
+func (e *elsewhere) abandon() int {
+	for {
+		w := e.word.Load()
+		if e.word.CompareAndSwap(w, (w>>32+1)<<32) {
+			return int(uint32(w))
+		}
+	}
 }
 
 // offloaded is the carrier of an Offload.

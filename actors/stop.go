@@ -298,7 +298,7 @@ func (mb *mailbox) forced() {
 		mb.advance()
 		return
 	}
-	if n := mb.offloaded.Swap(0); n > 0 {
+	if n := mb.offloaded.abandon(); n > 0 {
 		mb.logger().Error("actors: offloaded functions did not return when their context ended; they are abandoned", "functions", n)
 		e := &mb.ending
 		e.mu.Lock()
