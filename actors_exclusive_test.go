@@ -15,6 +15,7 @@ import (
 func TestExclusive(t *testing.T) {
 	verify(t, checks{
 		"nothing else runs until it returns":               exclusiveHolds,
+		"the end of what it watches waits for it, too":     exclusiveHoldsTerminated,
 		"what it starts runs":                              exclusiveStarts,
 		"it starts in queue order":                         exclusiveOrder,
 		"it lets go when it is cancelled, fails or panics": exclusiveLetsGo,
@@ -68,6 +69,35 @@ func exclusiveHolds(t *testing.T, sys *actor.ActorSystem) {
 	if first != "let go" || all != 5 {
 		t.Errorf("happened: %v", tr.events)
 	}
+}
+
+func exclusiveHoldsTerminated(t *testing.T, sys *actor.ActorSystem) {
+	var tr trail
+	watched := []*actor.PID{
+		actortest.Spawn(t, sys.Root, "x", bare, actors.Options{}),
+		actortest.Spawn(t, sys.Root, "y", bare, actors.Options{}),
+	}
+	pid := actortest.Spawn(t, sys.Root, "w", func(w *actors.Worker) error {
+		for _, pid := range watched {
+			w.Watch(pid)
+		}
+		actors.On(w, func(t *actors.Task, _ *actor.Terminated) error {
+			tr.add("terminated")
+			defer tr.add("handled")
+			return t.Sleep(time.Second)
+		}, actors.Exclusive())
+		return holder(&tr)(w)
+	}, actors.Options{})
+	f := actors.RequestFuture[none](sys.Root, pid, hold{time.Minute})
+	synctest.Wait()
+	for _, pid := range watched {
+		sys.Root.Stop(pid)
+	}
+	if _, err := f.Wait(t.Context()); err != nil {
+		t.Error(err)
+	}
+	time.Sleep(3 * time.Second)
+	tr.want(t, "hold", "let go", "terminated", "handled", "terminated", "handled")
 }
 
 func exclusiveStarts(t *testing.T, sys *actor.ActorSystem) {

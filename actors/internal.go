@@ -58,7 +58,7 @@ func (mb *mailbox) newSetup() *internalTask {
 	a, isWorker := mb.raw.Actor().(*workerActor)
 	u := mb.newInternal("setup", func(t *Task) {
 		if !isWorker || mb.hooked { // the user's middleware sees Started as under the engine
-			t.lt.OnLoop(t.holds)
+			t.holdLoop()
 			mb.receiveLifecycle(t)
 		}
 		if !isWorker || t.failure() != nil {
@@ -92,7 +92,7 @@ func (mb *mailbox) newLifecycle(m any) *internalTask {
 	u.msg = m
 	switch m.(type) {
 	case *actor.Stopping, *actor.Stopped, *actor.Restarting, *actor.Terminated:
-		if _, ok := m.(*actor.Terminated); ok && mb.life.phase == phaseRunning {
+		if _, ok := m.(*actor.Terminated); ok && mb.life.phase <= phaseRunning {
 			break
 		}
 		u.scope().set().why = because(ErrStopped, mb.life.reason) // it runs after the end of the incarnation

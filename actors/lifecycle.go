@@ -364,7 +364,7 @@ func (mb *mailbox) terminated(m *actor.Terminated) {
 	}
 	u := mb.newLifecycle(m)
 	switch {
-	case mb.life.phase == phaseRunning:
+	case mb.life.phase == phaseRunning, mb.life.phase == phaseSetup: // which holds it back
 		mb.frame(m)
 		mb.loop.Go(&u.lt)
 	case mb.life.phase == phaseReleased && !mb.isWorker():

@@ -29,7 +29,7 @@ type Worker struct {
 // not be used after setup has returned.
 func (w *Worker) Task() *Task {
 	w.open("Task")
-	w.task.lt.OnLoop(w.task.holds)
+	w.task.holdLoop() // what it watches may end meanwhile, which is to be handled afterwards
 	return w.task
 }
 

@@ -41,7 +41,7 @@ type Loop struct {
 	ready    fifo // tasks to resume, and Free tasks to start
 	lane     fifo // tasks that have not started, in order of arrival
 	yielded  fifo // tasks to resume after what was there before them
-	deferred fifo // ready ones that an exclusive task holds back
+	deferred fifo // of ready and yielded, those that an exclusive task holds back
 
 	urgent atomic.Bool // the inbox has a message to the host
 
@@ -167,6 +167,7 @@ func (l *Loop) DropAll(f func(*Task)) {
 func (l *Loop) ReleaseExclusive() {
 	l.exclusive = nil
 	l.ready.prepend(&l.deferred)
+	l.round = l.ready.n // they have waited long enough: before the next start
 }
 
 // collect moves what has been posted into the lanes.
@@ -233,7 +234,7 @@ func (l *Loop) run(c *coroutine) {
 			worked = true
 			l.round--
 			switch {
-			case l.exclusive != nil && t.started && t.co.top() != l.exclusive:
+			case l.exclusive != nil && !(t.started && t.co.top() == l.exclusive):
 				l.deferred.push(t)
 			case t.started:
 				l.resume(c, t)
