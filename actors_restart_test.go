@@ -249,3 +249,37 @@ func lateResultsTouchNothing(t *testing.T, sys *actor.ActorSystem) {
 	tr.want(t)
 	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), &messages.Counts{Finished: 2, Failed: 1, Canceled: int64(len(old))})
 }
+
+func lateReceiveTimeout(t *testing.T, sys *actor.ActorSystem) {
+	var tr trail
+	var n int
+	pid := actortest.Spawn(t, sys.Root, "w", func(w *actors.Worker) error {
+		actors.On(w, func(t *actors.Task, d time.Duration) error { t.SetReceiveTimeout(d); return nil })
+		actors.On(w, func(*actors.Task, *actor.ReceiveTimeout) error { tr.add("timeout in incarnation %d", n); return nil })
+		return bomb(&n)(w)
+	}, actors.Options{BlockedTurn: -1})
+	sys.Root.Send(pid, time.Minute)
+	time.Sleep(time.Hour)
+	synctest.Wait()
+	tr.want(t, "timeout in incarnation 1")
+	// One that has not fired when the worker fails …
+	sys.Root.Send(pid, time.Minute)
+	actors.RequestFuture[none](sys.Root, pid, 1)
+	time.Sleep(time.Hour)
+	synctest.Wait()
+	tr.want(t)
+	// … and one that is in the queue then.
+	sys.Root.Send(pid, time.Minute)
+	release := make(chan none)
+	do(sys.Root, pid, func(*actors.Task) error { <-release; return nil })
+	actors.RequestFuture[none](sys.Root, pid, 1)
+	time.Sleep(time.Hour)
+	synctest.Wait()
+	close(release)
+	time.Sleep(time.Hour)
+	synctest.Wait()
+	tr.want(t)
+	if n != 3 {
+		t.Errorf("%d incarnations, want 3", n)
+	}
+}

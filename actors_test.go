@@ -96,6 +96,7 @@ func TestGuarantee07Restart(t *testing.T) {
 		"or after they were abandoned":                             restartAbandons,
 		"the PID stays":                                            pidStays,
 		"late replies, timers and results touch nothing":           lateResultsTouchNothing,
+		"nor does a late ReceiveTimeout":                           lateReceiveTimeout,
 	})
 }
 

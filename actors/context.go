@@ -146,12 +146,31 @@ func (i *idleTimer) set(d time.Duration) {
 func (i *idleTimer) get() time.Duration { return i.after }
 
 func (i *idleTimer) start() {
-	round := i.round.Add(1)
+	round, inc := i.round.Add(1), i.mb.inc.Load().n
 	i.timer = time.AfterFunc(i.after, func() {
 		if i.round.Load() == round {
-			i.mb.PostUserMessage(&actor.ReceiveTimeout{})
+			u := &idleMessage{inc: inc}
+			u.init(i.mb, &actor.ReceiveTimeout{}, nil)
+			u.lt.Body = u
+			i.mb.offer(&u.Task)
 		}
 	})
+}
+
+// idleMessage is a ReceiveTimeout for the incarnation that has asked for it.
+type idleMessage struct {
+	message
+	inc uint64
+}
+
+// Run is the loop's.
+func (u *idleMessage) Run(lt *loop.Task) {
+	if u.mb.inc.Load().n != u.inc { // it was queued when that ended
+		u.outcome = outcomeNeverRan
+		u.mb.counts.taken.Add(1)
+		return
+	}
+	u.message.Run(lt)
 }
 
 func (i *idleTimer) stop() {

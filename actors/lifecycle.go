@@ -185,6 +185,7 @@ func (mb *mailbox) startIncarnation() {
 	l.setupRan, l.setupOK, l.hooksRun, l.endTold = false, false, false, false
 	l.wantRestart, l.quiet, l.forced = false, false, false
 	mb.calm()
+	mb.idleTimer.set(0) // the former incarnation's
 	mb.inc.Store(&incarnation{n: l.incarnation, actor: mb.raw.Actor()})
 	mb.loop.Hold(true)
 	if l.wantStop { // while the engine restarted the actor
