@@ -126,13 +126,21 @@ func backgroundFails(t *testing.T, sys *actor.ActorSystem) {
 
 func parentDecides(t *testing.T, sys *actor.ActorSystem) {
 	for _, directive := range []actor.Directive{actor.ResumeDirective, actor.RestartDirective, actor.StopDirective} {
-		var n int
+		var n, parts, over int
 		var reason any
 		decide := func(r any) actor.Directive { reason = r; return directive }
 		var child *actor.PID
 		parent := sys.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
 			if _, ok := c.Message().(*actor.Started); ok {
-				child, _ = c.SpawnNamed(actors.Props(bomb(&n)), "child")
+				child, _ = c.SpawnNamed(actors.Props(func(w *actors.Worker) error {
+					w.Background("part", func(t *actors.Task) error {
+						parts++
+						defer func() { parts-- }()
+						return t.Sleep(time.Hour)
+					})
+					w.Background("over", func(*actors.Task) error { over++; return nil })
+					return bomb(&n)(w)
+				}), "child")
 			}
 		}, actor.WithSupervisor(actor.NewOneForOneStrategy(3, time.Minute, decide))))
 		synctest.Wait()
@@ -145,6 +153,9 @@ func parentDecides(t *testing.T, sys *actor.ActorSystem) {
 		case actor.ResumeDirective:
 			if got := incarnation(t, sys, child); got != 1 {
 				t.Errorf("resumed: incarnation %d", got)
+			}
+			if parts != 1 || over != 1 {
+				t.Errorf("resumed: %d of a Background run, want 1; one that was done has run %d times", parts, over)
 			}
 		case actor.RestartDirective:
 			if got := incarnation(t, sys, child); got != 2 {

@@ -230,7 +230,7 @@ func (mb *mailbox) setupDone(t *Task) {
 	mb.loop.Hold(false)
 	if mb.worker != nil {
 		for _, b := range mb.worker.background {
-			mb.loop.Go(&b.lt)
+			b.begin(mb)
 		}
 	}
 }

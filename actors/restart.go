@@ -37,7 +37,9 @@ func (mb *mailbox) failed(t *Task, reason error) {
 // suspended reports whether the supervisor has yet to decide about a failure.
 func (l *lifecycle) suspended() bool { return l.failures > l.resolved }
 
-// resume goes on after a failure with the state as it is.
+// resume goes on after a failure with the state as it is. Backgrounds and the
+// Main, which live as long as the worker, begin anew; one that has failed
+// itself does not, or it might fail for ever.
 func (mb *mailbox) resume() {
 	l := &mb.life
 	mb.calm()
@@ -45,6 +47,13 @@ func (mb *mailbox) resume() {
 	if l.setupOK {
 		l.phase = phaseRunning
 		mb.loop.Hold(false)
+		if mb.worker != nil {
+			for _, b := range mb.worker.background {
+				if b.cut {
+					b.begin(mb)
+				}
+			}
+		}
 		return
 	}
 	l.phase = phaseSetup

@@ -6,6 +6,8 @@ import (
 	"reflect"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/internal/loop"
 )
 
 // Worker is what setup registers handlers and background work with. It
@@ -17,7 +19,7 @@ type Worker struct {
 	mb         *mailbox
 	task       *Task // setup
 	handlers   map[reflect.Type]*handler
-	background []*internalTask
+	background []*part
 	onStop     []func(t *Task) error
 	hasMain    bool
 	sealed     bool // setup has returned
@@ -128,7 +130,7 @@ func (w *Worker) Background(name string, run func(t *Task) error) {
 		panic("actors: Background called with a nil function")
 	}
 	w.open("Background")
-	w.background = append(w.background, newBackground(w.mb, name, run, false))
+	w.background = append(w.background, &part{name: name, run: run})
 }
 
 // Main runs the task that the worker lives for: when it returns nil the
@@ -143,7 +145,7 @@ func (w *Worker) Main(run func(t *Task) error) {
 		panic("actors: Main called twice")
 	}
 	w.hasMain = true
-	w.background = append(w.background, newBackground(w.mb, "main", run, true))
+	w.background = append(w.background, &part{name: "main", run: run, main: true})
 }
 
 // OnStop runs f when this incarnation ends, however it does, after all its
@@ -159,18 +161,31 @@ func (w *Worker) OnStop(f func(t *Task) error) {
 	w.onStop = append(w.onStop, f)
 }
 
-// newBackground is the task of a Background or a Main.
-func newBackground(mb *mailbox, name string, f func(t *Task) error, main bool) *internalTask {
-	return mb.newInternal(name, func(t *Task) {
-		err := f(t)
+// part is a Background or the Main.
+type part struct {
+	name string
+	run  func(t *Task) error
+	main bool
+	cut  bool // it was told to end, by the failure of another task
+}
+
+// begin runs it, in a task of its own.
+func (p *part) begin(mb *mailbox) {
+	p.cut = false
+	u := mb.newInternal(p.name, func(t *Task) {
+		err := p.run(t)
 		switch {
 		case t.ended() != nil: // told to end, and did
 		case err != nil:
-			t.fails(fmt.Errorf("actors: %s: %w", name, err))
-		case main:
+			t.fails(fmt.Errorf("actors: %s: %w", p.name, err))
+		case p.main:
 			mb.returned(t)
 		}
 	})
+	u.done = func(t *Task, how loop.How) {
+		p.cut = how == loop.Lost || t.ended() != nil && t.failure() == nil
+	}
+	mb.loop.Go(&u.lt)
 }
 
 // workerActor is the engine's actor of a worker.
