@@ -21,6 +21,7 @@ type message struct {
 	env   *actor.MessageEnvelope // what it came in, or nil
 	fut   completer              // of a request of this process; else nil
 	early bool                   // it came before the mailbox knew its system
+	late  bool                   // … and yet after the stop event
 	again bool                   // another task has had it before: stashed, or to be retried
 	tries int                    // how often its handler has panicked
 }
@@ -83,9 +84,12 @@ func (u *message) Run(*loop.Task) {
 		over = asker == nil && u.mb.sys.isReply(u.env.Sender) // it was cancelled, or has expired
 		u.know(asker)
 	}
-	if over {
+	if over || u.late {
 		t.outcome = outcomeNeverRan
 		t.mb.counts.taken.Add(1)
+		if !over {
+			t.outcome = t.neverRuns(ErrStopping)
+		}
 		return
 	}
 	if t.begin() {
@@ -234,16 +238,10 @@ func (mb *mailbox) count(t *Task, how loop.How) {
 // drop ends a task that was accepted and will not start. On the loop.
 func (mb *mailbox) drop(t *Task, err error) {
 	mb.counts.taken.Add(1)
-	switch {
-	case t.future() != nil:
-		t.future().fail(err)
-		mb.counts.canceled.Add(1)
-	case t.asker() != nil:
-		mb.sys.as.Root.Send(t.asker(), failureOf(err, false))
-		mb.counts.canceled.Add(1)
-	default:
-		t.deadLetter()
+	if t.neverRuns(err) == outcomeDeadLetter {
 		mb.counts.deadLettered.Add(1)
+	} else {
+		mb.counts.canceled.Add(1)
 	}
 	t.over()
 }

@@ -170,11 +170,19 @@ func (mb *mailbox) offer(t *Task) {
 	n := mb.counts.accepted.Add(1)
 	err := error(nil)
 	switch gate, size := mb.gate.Load(), int64(mb.opts.MailboxSize); {
+	case (gate != gateOpen || size > 0) && !mb.registered.Load():
+		// A name that is on the way to its actor has no system yet in which
+		// anybody could be told.
+		if u, ok := t.lt.Body.(*message); ok {
+			u.late = gate != gateOpen
+		}
+		mb.loop.Post(&t.lt)
+		return
 	case gate == gateStopped:
 		err = ErrDeadLetter
 	case gate == gateStopping:
 		err = ErrStopping
-	case size > 0 && n-mb.counts.taken.Load() > size && mb.registered.Load():
+	case size > 0 && n-mb.counts.taken.Load() > size:
 		err = ErrMailboxFull
 	default:
 		mb.loop.Post(&t.lt)
@@ -191,6 +199,13 @@ func (mb *mailbox) offer(t *Task) {
 // refuse tells whoever sent t that it never ran.
 func (t *Task) refuse(err error) {
 	t.outcome = outcomeNeverRan
+	t.neverRuns(err)
+	t.over()
+}
+
+// neverRuns tells whoever sent t, or the dead letters, and returns what that
+// counts as if t was accepted.
+func (t *Task) neverRuns(err error) outcome {
 	switch {
 	case t.future() != nil:
 		t.future().fail(err)
@@ -198,8 +213,9 @@ func (t *Task) refuse(err error) {
 		t.mb.sys.as.Root.Send(t.asker(), failureOf(err, false))
 	default:
 		t.deadLetter()
+		return outcomeDeadLetter
 	}
-	t.over()
+	return outcomeNeverRan
 }
 
 // deadLetter gives the message to the engine's dead letters.
