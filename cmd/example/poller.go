@@ -60,7 +60,7 @@ func (p *poller) check() error {
 // stopGrace is what a task has to return in after the grace.
 const stopGrace = time.Second
 
-func (p *poller) run(_ context.Context, stdout, stderr io.Writer) error {
+func (p *poller) run(ctx context.Context, stdout, stderr io.Writer) error {
 	out := newConsole(stdout)
 	q := newQueue(p.faults)
 	sys := newSystem(stderr)
@@ -82,9 +82,9 @@ func (p *poller) run(_ context.Context, stdout, stderr io.Writer) error {
 	}
 	out.say("polling; Ctrl-C stops it")
 
-	// Not the run's context, which ends at the first signal: Run is told of
-	// that itself, and of the second.
-	report, err := sup.Run(context.Background())
+	// ctx ends at the first signal, also at one that has come before Run could
+	// be told; of the second Run is told itself.
+	report, err := sup.Run(ctx)
 	if p.json {
 		text, err := json.MarshalIndent(report, "", "  ")
 		if err != nil {

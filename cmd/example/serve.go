@@ -77,15 +77,14 @@ func (s *serve) check() error {
 // after one.
 const gcPercent = 200
 
-func (s *serve) run(_ context.Context, stdout, stderr io.Writer) error {
+func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) error {
 	// What an item allocates is gone when all have heard of it, and little else is
 	// there: with Go's default the collector takes a fifth of the time.
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	// Not the run's context, which ends at the first signal: the supervisor is
-	// told of that itself, and of the second.
-	result, err := service.Run(context.Background(), s.Config, s.logger(stderr))
+	// ctx ends at the first signal, also at one that comes while it starts.
+	result, err := service.Run(ctx, s.Config, s.logger(stderr))
 	if result.Report.Supervisor != "" {
 		fmt.Fprintf(stdout, "\n%vqueue: %v\n", result.Report, result.Consumed)
 	}
