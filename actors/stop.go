@@ -18,12 +18,18 @@ import (
 // is refused with ErrStopping, accepted work runs on for the grace, then it
 // is cut off. The future completes when the worker is gone, with its final
 // account. A grace of zero is the worker's own StopGrace; a negative one cuts
-// off at once.
+// off at once. A plain actor, who could not tell, makes it fail with
+// ErrNotWorker.
 //
 // The stop begins with the call: a "defer Stop(…).Wait(ctx)" would begin it
 // where the defer stands, and put off only the waiting.
 func Stop(s actor.SenderContext, worker *actor.PID, grace time.Duration) *Future[*messages.Stopped] {
 	_, sys := caller(s, "Stop")
+	if pid := pidOf(worker, "Stop"); sys.local(pid) && !sys.isWorker(pid) {
+		if _, err := sys.locate(pid); matches(err, ErrNotWorker) {
+			return Failed[*messages.Stopped](err)
+		}
+	}
 	m := &messages.Stop{Token: sys.token}
 	if grace != 0 {
 		m.Grace = durationpb.New(grace)
