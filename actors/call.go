@@ -332,11 +332,11 @@ func contextCause(ctx context.Context) error {
 	return because(ErrCanceled, cause)
 }
 
-// expireIn gives a request without a deadline one.
+// expireIn lets a request without a deadline expire. In its scope it still has
+// none: that is read by anybody, and constant.
 func (t *Task) expireIn(d time.Duration) {
-	if s := t.scope(); s.deadline == 0 {
-		s.deadline = t.system().in(d)
-		t.system().clock.add(s.deadline, t)
+	if s := t.scope(); s.deadline == 0 && s.gone.Load() == nil {
+		t.system().clock.add(t.system().in(d), t)
 	}
 }
 

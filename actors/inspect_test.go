@@ -1,6 +1,7 @@
 package actors_test
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -192,6 +193,46 @@ func TestTaskNamesAreTheSameEverywhere(t *testing.T) {
 		}
 		if want := []string{"counting", "counting", "counting", "counting"}; !slices.Equal(names, want) {
 			t.Errorf("the names are %q, want %q", names, want)
+		}
+	})
+}
+
+// TestInspectWhileForwarding: a request that its handler passes on to a plain
+// actor expires in the end, which is arranged in the middle of a turn.
+func TestInspectWhileForwarding(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		plain := sys.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+			if n, ok := c.Message().(int); ok && n > 0 {
+				c.Respond(n)
+			}
+		}))
+		pid := actortest.Spawn(t, sys.Root, "worker", func(w *actors.Worker) error {
+			actors.On(w, func(t *actors.Task, _ int) error { t.Forward(plain); t.Forward(plain); return nil })
+			return nil
+		}, actors.Options{})
+		done := make(chan struct{})
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+					actors.Inspect(sys)
+				}
+			}
+		})
+		for range 1000 {
+			if v, err := actors.RequestFuture[int](sys.Root, pid, 1).Wait(t.Context()); v != 1 || err != nil {
+				t.Errorf("%d, %v", v, err)
+			}
+		}
+		close(done)
+		wg.Wait()
+		begin := time.Now()
+		_, err := actors.RequestFuture[int](sys.Root, pid, 0).Wait(t.Context())
+		if took := time.Since(begin); !errors.Is(err, actors.ErrTimeout) || took != 30*time.Second {
+			t.Errorf("without an answer: %v after %v", err, took)
 		}
 	})
 }
