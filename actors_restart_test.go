@@ -147,19 +147,22 @@ func restartAbandons(t *testing.T, sys *actor.ActorSystem) {
 		t.Errorf("the next incarnation started after %v, want StopGrace, 2 s, and little more", d)
 	}
 	wantDone(t, "stuck", f, actors.ErrRestarted)
-	wantAbandoned(t, sys, "stubborn")
+	wantAbandoned(t, sys, "stubborn", time.Time(watch))
 	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), &messages.Counts{Finished: 1, Failed: 1, Abandoned: 1})
 }
 
 // wantAbandoned fails the test unless the log names an abandoned task with
-// its stack, which is in stuck.
-func wantAbandoned(t *testing.T, sys *actor.ActorSystem, task string) {
+// when it was told to end and its stack, which is in stuck.
+func wantAbandoned(t *testing.T, sys *actor.ActorSystem, task string, since time.Time) {
 	t.Helper()
 	log := actortest.LogOf(sys).Find(slog.LevelWarn, "abandoned")
 	if len(log) != 1 {
 		t.Fatalf("logged: %v", log)
 	}
 	stack, _ := log[0].Attr("stack").(string)
+	if at, ok := log[0].Attr("since").(time.Time); !ok || !at.Equal(since) {
+		t.Errorf("abandoned since %v, want %v, when it was told to end", at, since)
+	}
 	if log[0].Attr("task") != task || !strings.Contains(stack, "protoloop_test.stuck") {
 		t.Errorf("logged: %v", log[0])
 	}

@@ -169,7 +169,7 @@ func stopAbandons(t *testing.T, sys *actor.ActorSystem) {
 	}
 	wantDone(t, "stuck", f, actors.ErrStopped)
 	wantDone(t, "queued", queued, actors.ErrStopping)
-	wantAbandoned(t, sys, "stubborn")
+	wantAbandoned(t, sys, "stubborn", time.Time(watch).Add(time.Second)) // the end of the grace
 }
 
 func accountHolds(t *testing.T, sys *actor.ActorSystem) {

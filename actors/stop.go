@@ -246,6 +246,10 @@ func (mb *mailbox) giveUpAfter(d time.Duration) {
 	e.last = time.AfterFunc(max(d, 1), func() { mb.giveUp(round, loop.Turn{}, look) })
 }
 
+// since is when the tasks that are given up were told to end. The stage may
+// not tell: a loop that is stuck in a turn has not come to it. With mu held.
+func (e *ending) since(mb *mailbox) time.Time { return e.deadline.Add(-mb.opts.StopGrace) }
+
 // calm ends that: all tasks have ended.
 func (mb *mailbox) calm() {
 	e := &mb.ending
@@ -308,7 +312,7 @@ func (mb *mailbox) forced() {
 		mb.logger().Error("actors: offloaded functions did not return when their context ended; they are abandoned", "functions", n)
 		e := &mb.ending
 		e.mu.Lock()
-		e.lost = append(e.lost, link.Abandoned{Name: fmt.Sprintf("offloaded functions: %d", n), Since: e.stages[stageCut]})
+		e.lost = append(e.lost, link.Abandoned{Name: fmt.Sprintf("offloaded functions: %d", n), Since: e.since(mb)})
 		e.mu.Unlock()
 	}
 	mb.advance()
@@ -330,7 +334,7 @@ func (mb *mailbox) abandoned(t *Task) {
 	stack := t.lt.Stack()
 	e := &mb.ending
 	e.mu.Lock()
-	lost := link.Abandoned{Name: t.name(), Since: e.stages[stageCut], Stack: stack}
+	lost := link.Abandoned{Name: t.name(), Since: e.since(mb), Stack: stack}
 	if b := mb.blocked.Load(); b != nil && b.task == &t.lt {
 		lost.Since = b.since
 	}
