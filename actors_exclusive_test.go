@@ -10,6 +10,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/messages"
 )
 
 func TestExclusive(t *testing.T) {
@@ -21,6 +22,7 @@ func TestExclusive(t *testing.T) {
 		"it lets go when it is cancelled, fails or panics": exclusiveLetsGo,
 		"a ring of one fails at once":                      ringOfOne,
 		"a ring of two fails at once":                      ringOfTwo,
+		"a request that would close one never runs":        ringRequestNeverRuns,
 		"a ring through a worker at MaxInFlight":           ringAtMaxInFlight,
 		"a wait that is no ring is none":                   noRing,
 	})
@@ -235,6 +237,26 @@ func ringOfTwo(t *testing.T, sys *actor.ActorSystem) {
 		t.Errorf("two that ask each other: %v and %v, want one DeadlockError", err1, err2)
 	}
 	wantDeadlock(t, errors.Join(err1, err2), "a", "b")
+}
+
+func ringRequestNeverRuns(t *testing.T, sys *actor.ActorSystem) {
+	var tr trail
+	pid := actortest.Spawn(t, sys.Root, "a", func(w *actors.Worker) error {
+		actors.Handle(w, func(t *actors.Task, _ int) (string, error) {
+			_, err := actors.Ask[string](t, t.Self(), "pay")
+			if errors.As(err, new(*actors.DeadlockError)) {
+				tr.add("deadlock")
+			}
+			return "told", nil
+		}, actors.Exclusive())
+		return echo(&tr)(w)
+	}, actors.Options{})
+	if _, err := actors.RequestFuture[string](sys.Root, pid, 1).Wait(t.Context()); err != nil {
+		t.Error(err)
+	}
+	synctest.Wait()
+	tr.want(t, "deadlock") // whoever heard of that may try again: it must not be paid behind his back
+	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), &messages.Counts{Finished: 1, Canceled: 1})
 }
 
 func ringAtMaxInFlight(t *testing.T, sys *actor.ActorSystem) {

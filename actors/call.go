@@ -253,9 +253,16 @@ func (t *Task) send(c *carried, s actor.SenderContext, to *actor.PID) {
 	s.Send(to, &c.env)
 }
 
-// Ask is RequestFuture and Await in one.
+// Ask is RequestFuture and Await in one. If the await ends before the answer is
+// there, by the end of the task or by a [*DeadlockError], the request is
+// cancelled: nobody else has its future.
 func Ask[Resp any](t *Task, to *actor.PID, msg any, opts ...CallOption) (Resp, error) {
-	return Await(t, requestFuture[Resp](t, to, msg, "Ask", opts))
+	f := requestFuture[Resp](t, to, msg, "Ask", opts)
+	v, err := Await(t, f)
+	if err != nil {
+		f.cancel()
+	}
+	return v, err
 }
 
 // bind applies the options of a call, and makes it work of the task that
