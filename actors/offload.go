@@ -70,13 +70,24 @@ func Offload[T any](t *Task, fn func(ctx context.Context) (T, error)) *Future[T]
 	ctx := context.WithValue(u.Context(), taskKey{}, nil) // Wait is welcome there
 	mb := t.mb
 	epoch := mb.offloaded.begin()
+	done := func() {
+		if mb.offloaded.end(epoch) {
+			mb.loop.PostControl(settled{})
+		}
+	}
+	// The others may be long in letting it begin: if it is ended before,
+	// nobody waits for it.
+	u.ended.f = func() {
+		if u.begun.CompareAndSwap(false, true) {
+			done()
+		}
+	}
+	u.fut.call(&u.ended)
 	t.system().offloads.run(func() {
-		defer func() { // also after a Goexit
-			if mb.offloaded.end(epoch) {
-				mb.loop.PostControl(settled{})
-			}
-		}()
-		u.run(ctx)
+		if u.begun.CompareAndSwap(false, true) {
+			defer done() // also after a Goexit
+			u.run(ctx)
+		}
 	})
 	return &u.fut
 }
@@ -116,8 +127,10 @@ func (e *elsewhere) abandon() int {
 // offloaded is the carrier of an Offload.
 type offloaded[T any] struct {
 	Task
-	fut Future[T]
-	fn  func(ctx context.Context) (T, error)
+	fut   Future[T]
+	fn    func(ctx context.Context) (T, error)
+	ended node        // of fut
+	begun atomic.Bool // … or it never will
 }
 
 func (u *offloaded[T]) label() string     { return "offload " + funcName(u.fn) }

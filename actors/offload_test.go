@@ -2,11 +2,13 @@ package actors_test
 
 import (
 	"context"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actortest"
 )
 
 // A function that was abandoned when its incarnation ended returns in the
@@ -40,6 +42,40 @@ func TestOffloadAbandonedReturnsLater(t *testing.T) {
 		w.stopped(pid, -1)
 		if !ended {
 			w.Error("the stop did not wait for an offloaded function that ended within StopGrace")
+		}
+	})
+}
+
+// A function that waits for its turn, because others take up all of the
+// system's, has not begun: nothing is left of it when its task has ended.
+func TestOffloadThatHasNotBegun(t *testing.T) {
+	bubble(t, func(w *world) {
+		release := make(chan struct{})
+		defer close(release)
+		busy := w.worker("busy", actors.Options{StopGrace: time.Second}, none)
+		did(w.root, busy, func(t *actors.Task) error {
+			for range 128 {
+				actors.Offload(t, func(context.Context) (int, error) { <-release; return 0, nil })
+			}
+			return t.Sleep(time.Hour)
+		})
+		synctest.Wait()
+		pid := w.worker("w", actors.Options{}, none)
+		var f *actors.Future[int]
+		did(w.root, pid, func(t *actors.Task) error {
+			f = actors.Offload(t, func(context.Context) (int, error) { w.Error("it ran"); return 0, nil })
+			_, err := actors.Await(t, f)
+			return err
+		})
+		synctest.Wait()
+		begin := time.Now()
+		w.stopped(pid, -1)
+		if took := time.Since(begin); took != 0 {
+			w.Errorf("the stop took %v", took)
+		}
+		wantErr(w, f, actors.ErrStopped)
+		if log := actortest.LogOf(w.sys).Find(slog.LevelWarn, "abandoned"); len(log) != 0 {
+			w.Errorf("logged: %v", log)
 		}
 	})
 }
