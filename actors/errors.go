@@ -111,8 +111,9 @@ func (e *PanicError) Is(target error) bool { return target == errPanic }
 // the ring makes no difference. Of a [Promise], an Event, a Semaphore or a
 // Queue nobody knows who will resolve, set, release or fill it; nor who will
 // answer a request that its handler has passed on or left open. A ring through
-// one of them, a plain actor or another machine is not found. Nor need one be
-// that is nothing but tasks which await each other's futures.
+// one of them, an offloaded function, a plain actor or another machine is not
+// found. Nor need one be that is nothing but tasks which await each other's
+// futures.
 type DeadlockError struct {
 	Path []*actor.PID
 }

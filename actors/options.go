@@ -80,7 +80,8 @@ const defaultTimeout = 30 * time.Second
 // Timeout bounds the work, not only the waiting for it: when d is over the
 // future fails with ErrTimeout and the task's context ends. What has not
 // started by then never starts. The bound is the smaller of d and what is
-// left of the budget of the task that makes the call. A d of zero has run out.
+// left of the budget of the task that makes the call. A d of zero, or
+// less that is not NoTimeout, has run out.
 func Timeout(d time.Duration) CallOption { return CallOption{set: setTimeout, timeout: d} }
 
 // WithContext ends the work when ctx ends, for instance with the HTTP request
