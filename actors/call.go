@@ -189,7 +189,8 @@ func (u *request[Resp]) init(msg any) {
 // its answer at once.
 //
 // To a worker of this process the request waits until it is answered, at the
-// latest when its handler returns or the worker stops. From any other actor
+// latest when its handler returns, unless that has kept the sender's PID or
+// passed the request on, or when the worker ends. From any other actor
 // an answer cannot be relied on: unless Timeout says otherwise the future
 // fails with ErrTimeout after 30 s. An answer of another type than Resp fails
 // it with a [*ReplyTypeError], a [*messages.Failure] with that.

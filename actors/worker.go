@@ -125,6 +125,9 @@ func messageType[Req any](what string) reflect.Type {
 // Background runs a task beside the handlers, from the end of setup on. A
 // nil return ends that part only; an error or a panic fails the worker. When
 // the worker is told to stop it should return: see [Task.SleepOrStop].
+//
+// If a plain parent's strategy resumes a worker that has failed, those that
+// were cut off by that begin anew; one that has failed itself does not.
 func (w *Worker) Background(name string, run func(t *Task) error) {
 	if run == nil {
 		panic("actors: Background called with a nil function")
