@@ -179,6 +179,18 @@ func matches(err error, targets ...error) (match bool) {
 	return false
 }
 
+// printable is err, or one that wraps it if its text cannot be had: what a
+// worker fails of is printed on its loop, by whatever handler of logs there is.
+func printable(err error) (safe error) {
+	defer func() {
+		if recover() != nil {
+			safe = fmt.Errorf("%T: %w", err, err) // which contains a panic
+		}
+	}()
+	_ = err.Error()
+	return err
+}
+
 // failureOf is the form in which err goes to an asker that is no future of
 // ours; ran says whether the work had begun. It is this worker's work that
 // counts: an error that says that somebody else's never ran is passed on as

@@ -304,5 +304,5 @@ func (t *Task) Exit(reason error) {
 		t.mb.returned(t.top())
 		return
 	}
-	t.top().fails(reason)
+	t.top().fails(printable(reason))
 }

@@ -39,7 +39,7 @@ func watchFailure(c *core, err error) *failureNote {
 
 func (n *failureNote) collected() {
 	if !n.seen.Load() && n.unseen.allow() {
-		n.log.Warn("actors: the failure of a future was never looked at", "worker", n.worker, "task", n.what, "error", n.err)
+		n.log.Warn("actors: the failure of a future was never looked at", "worker", n.worker, "task", n.what, "error", printable(n.err))
 	}
 }
 

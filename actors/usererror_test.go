@@ -1,7 +1,9 @@
 package actors_test
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,6 +19,23 @@ func (e *badError) Error() string { return e.inner.Error() }
 func (e *badError) Unwrap() error { return e.inner }
 
 func newBadError() error { return (*badError)(nil) }
+
+// naive is a handler of logs that relies on errors to have a text.
+type naive struct{ slog.Handler }
+
+func (naive) Enabled(context.Context, slog.Level) bool { return true }
+
+func (naive) Handle(_ context.Context, r slog.Record) error {
+	r.Attrs(func(a slog.Attr) bool {
+		if err, ok := a.Value.Any().(error); ok {
+			_ = err.Error()
+		}
+		return true
+	})
+	return nil
+}
+
+func (n naive) WithAttrs([]slog.Attr) slog.Handler { return n }
 
 // The methods of a user's error may panic wherever the error goes: that must
 // neither end the process nor leave a future or a loop locked.
@@ -57,6 +76,12 @@ func TestUserErrorPanics(t *testing.T) {
 				_ = t.Context() // made, so that it ends with that cause
 				return 0, t.Sleep(time.Hour)
 			}, actors.Timeout(time.Hour))
+		},
+		"the reason of an Exit": func(w *world) *actors.Future[int] {
+			pid := w.worker("w", actors.Options{Logger: slog.New(naive{slog.DiscardHandler})}, none)
+			f := actors.Submit(w.root, pid, func(t *actors.Task) (int, error) { return 0, t.Sleep(time.Hour) })
+			did(w.root, pid, func(t *actors.Task) error { t.Exit(newBadError()); return nil })
+			return f
 		},
 		"told to an asker of another kind": func(w *world) *actors.Future[int] {
 			pid := w.worker("w", actors.Options{}, func(w *actors.Worker) error {
