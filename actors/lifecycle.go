@@ -30,8 +30,9 @@ func (p phase) String() string {
 // lifecycle is the mailbox's view of its actor's life. The engine's messages
 // Restart and Stop reach the engine only when no task is live.
 type lifecycle struct {
-	phase phase
-	ready *Future[struct{}] // of Spawn
+	phase  phase
+	ready  *Future[struct{}] // of Spawn
+	failed error             // what it will be told, once the name is free again
 
 	incarnation uint64
 	setupRan    bool // this incarnation's setup has begun
@@ -205,7 +206,8 @@ func (mb *mailbox) startIncarnation() {
 func (mb *mailbox) setupDone(t *Task) {
 	l := &mb.life
 	if err := t.failure(); err != nil {
-		if l.ready != nil && l.ready.fail(err) {
+		if l.ready != nil && !l.ready.Done() {
+			l.failed = err
 			l.wantStop = true // Spawn returns the error; there is nobody to restart it for
 			t.fails(nil)
 			mb.requestHardStop()
@@ -329,7 +331,10 @@ func (mb *mailbox) stopped() {
 	mb.stash = nil
 	mb.inc.Load().finish(ErrStopped)
 	if l.ready != nil {
-		l.ready.fail(because(ErrStopped, l.reason))
+		if l.failed == nil {
+			l.failed = because(ErrStopped, l.reason)
+		}
+		l.ready.fail(l.failed)
 	}
 	if mb.opts.MaxInFlight > 0 {
 		mb.sys.exclusive.Add(-1)

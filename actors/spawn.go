@@ -10,7 +10,8 @@ import (
 
 // Spawn starts a worker under s, a root context, an actor's context or a
 // Task, and waits until its setup has succeeded. If setup fails, or ctx ends
-// first, the worker is stopped and the error says why.
+// first, the worker is stopped and the error says why. Its name is free again
+// then, unless it was ctx that ended: whoever wants to may try at once.
 //
 // The worker is an ordinary Proto.Actor actor at an ordinary PID: s is its
 // parent and supervises it. Without a parent a worker that fails restarts
