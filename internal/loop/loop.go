@@ -209,8 +209,8 @@ const turnsBetween = 64
 const pollEvery = 8
 
 // run is the pump: it runs the loop on coroutine c until there is nothing to
-// do, or until c is not the pump any more because a task keeps it or the
-// turn was taken away. After it returns the loop may belong to somebody else.
+// do or others are to run, or until c is not the pump any more because a task
+// keeps it or the turn was taken away. After it returns the loop may belong to somebody else.
 func (l *Loop) run(c *coroutine) {
 	lingered := false
 	for {
@@ -221,6 +221,9 @@ func (l *Loop) run(c *coroutine) {
 			if !l.inbox.empty() {
 				l.collect()
 			}
+		}
+		if l.polls%rotateEvery == 0 && l.pool.rotate(l) {
+			return
 		}
 		if m := l.control.pop(); m != nil {
 			l.cur = nil // it may serve another loop by now

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"runtime"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,8 +15,9 @@ import (
 // something to do, must not hold up others, and which ones do can only be seen
 // when they have. So the queue has a guard, which looks whether it moves.
 type runqueue struct {
-	loops []*Loop
-	head  int
+	loops  []*Loop
+	head   int
+	length atomic.Int32 // read by anybody
 
 	limit   int // of active runners that move on
 	held    int // of the active ones, those that do not
@@ -35,6 +37,7 @@ func (q *runqueue) full(active int) bool { return active-q.held >= q.limit }
 // add queues l.
 func (q *runqueue) add(p *Pool, l *Loop) {
 	q.loops = append(q.loops, l)
+	q.length.Add(1)
 	q.watch(p)
 }
 
@@ -46,6 +49,7 @@ func (q *runqueue) take() *Loop {
 	l := q.loops[q.head]
 	q.loops[q.head] = nil
 	q.head++
+	q.length.Add(-1)
 	if q.head == len(q.loops) {
 		q.loops, q.head = q.loops[:0], 0
 	}
@@ -72,6 +76,23 @@ func (q *runqueue) watch(p *Pool) {
 		q.guard.Reset(stall)
 	}
 	q.guarded = true
+}
+
+// rotateEvery is after how many turns, and more than these, a loop that still
+// has something to do makes room for those that wait. The guard would see to
+// that, too, but not where time stands still because the loop is busy.
+const rotateEvery = 1024
+
+// rotate puts l, which its runner runs, behind those that wait for a runner, if
+// there are any. After a true return l may be run by somebody else.
+func (p *Pool) rotate(l *Loop) bool {
+	if p.queue.length.Load() == 0 {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.queue.add(p, l)
+	return true
 }
 
 // relieve is the guard: it lets others take the place of runners that have not
