@@ -17,6 +17,8 @@ type hand struct {
 	mu    *sync.Mutex // the Consumer's: one lock, so that its account is exact
 	stats *Stats
 	opts  *Options
+	// streams: the source is a Streamer.
+	streams bool
 
 	all        list
 	unfinished int // of those, how many need the handler yet
@@ -103,7 +105,7 @@ func (h *hand) reserve(most int) (int, *actors.Future[struct{}]) {
 	switch {
 	case n <= 0, h.all.n-h.unfinished >= max(limit, backlog):
 		return 0, h.room.next()
-	case len(h.ready) > 0 && n < min(most, limit)/2: // not one by one as long as there is work
+	case !h.streams && len(h.ready) > 0 && n < min(most, limit)/2: // not one by one as long as there is work
 		return 0, h.room.next()
 	}
 	h.coming += n

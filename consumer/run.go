@@ -30,6 +30,7 @@ type run struct {
 func newRun(c *Consumer, src Source, log *slog.Logger) *run {
 	r := &run{c: c, src: src, log: log}
 	r.hand = &hand{mu: &c.mu, stats: &c.stats, opts: &c.opts, pollers: c.opts.Pollers}
+	_, r.hand.streams = src.(Streamer)
 	r.polling, r.endPoll = context.WithCancel(context.Background())
 	c.mu.Lock()
 	c.stats.Incarnations++

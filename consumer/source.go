@@ -53,6 +53,16 @@ type DeadLetterer interface {
 	DeadLetter(ctx context.Context, ds []Dead) error
 }
 
+// Streamer is a Source that goes on to take messages from the queue, as many as
+// its Receive was asked for and has not returned: those are the first that the
+// next call returns. That call comes as soon as there is room for one, and not
+// only when there is room for many, as with other sources, whose calls cost
+// more: what has been taken has a lease.
+type Streamer interface {
+	Source
+	Streams()
+}
+
 // Message is one delivery of a message. It belongs to the consumer and its
 // source; a handler has a copy, and must not change what that points to.
 type Message struct {

@@ -24,6 +24,8 @@
 //     headers.
 //   - Ack is confirmed by the server, with one round trip a batch.
 //   - Lease is the consumer's AckWait.
+//   - The server sends what a Receive was asked for, also after it has returned:
+//     the next one begins with that, and Close gives it back.
 //   - A message that was given back at a stop comes again within two seconds
 //     when the server itself is started again, however long its lease is.
 //   - A message that was given back comes before newer ones. Order within a

@@ -137,15 +137,22 @@ func under(t *testing.T, nc *nats.Conn, lease time.Duration) consumertest.Queue 
 	}
 	return consumertest.Queue{
 		Open: q.Open, Send: q.Send, Lease: lease,
-		Len: func(ctx context.Context) (int, error) {
-			s, err := js.Stream(ctx, "ITEMS")
-			if err != nil {
-				return 0, err
-			}
-			return int(s.CachedInfo().State.Msgs), nil
-		},
+		Len:  func(ctx context.Context) (int, error) { return lenOf(ctx, nc) },
 		Dead: func(ctx context.Context) ([]consumer.Message, error) { return deadLetters(ctx, js) },
 	}
+}
+
+// lenOf is how many messages are in the queue.
+func lenOf(ctx context.Context, nc *nats.Conn) (int, error) {
+	js, err := natsjs.New(nc)
+	if err != nil {
+		return 0, err
+	}
+	s, err := js.Stream(ctx, "ITEMS")
+	if err != nil {
+		return 0, err
+	}
+	return int(s.CachedInfo().State.Msgs), nil
 }
 
 // deadLetters reads the stream of them.

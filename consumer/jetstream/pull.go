@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,165 +15,184 @@ import (
 	"github.com/protoloop/protoloop/consumer"
 )
 
-// maxBatch is the most messages of one pull.
+// maxBatch is the most messages that one Receive returns, and that may be
+// asked for.
 const maxBatch = 1024
 
 // heartbeat is how often the server says that a pull waits. After two that
 // did not come the pull is lost, with a server or a connection.
 const heartbeat = time.Second
 
-// puller is an inbox for pulls, one at a time.
+// pull is what the server has been asked to send. It stands from one Receive
+// to the next: a message comes as soon as it is stored, and not when it has
+// been asked for anew. Whoever has the source's turn owns it.
 //
-// The pull is written out here because the jetstream package's Fetch drops
-// what arrives while its context ends: those messages would come back after
-// AckWait only.
-type puller struct {
-	sub  *nats.Subscription
-	msgs chan *nats.Msg // has room for a whole batch and what the server says about it
+// It is written out here because the jetstream package's Fetch and Consume drop
+// what arrives while they end: those messages would come back after AckWait
+// only.
+type pull struct {
+	sub   *nats.Subscription
+	msgs  chan *nats.Msg // has room for all that is asked for and what the server says about it
+	asked int            // messages that have not come; the server may know of fewer
 }
 
-// pullRequest asks for up to Batch messages: for those that are there, and if
-// there are none, for the next one until it Expires.
+// pullRequest asks for the next Batch messages, until it Expires.
 type pullRequest struct {
 	Batch     int           `json:"batch"`
-	NoWait    bool          `json:"no_wait"`
 	Expires   time.Duration `json:"expires"`
 	Heartbeat time.Duration `json:"idle_heartbeat"`
 }
 
-func (s *source) puller() (*puller, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// Receive returns what has come of the pull, which it asks to go on.
+func (s *source) Receive(ctx context.Context, most int) ([]*consumer.Message, error) {
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 	if s.closed {
 		return nil, fmt.Errorf("jetstream: %w", consumer.ErrClosed)
 	}
-	if n := len(s.idle); n > 0 {
-		p := s.idle[n-1]
-		s.idle = s.idle[:n-1]
-		return p, nil
-	}
-	p := &puller{msgs: make(chan *nats.Msg, maxBatch+64)}
-	var err error
-	p.sub, err = s.q.nc.ChanSubscribe(s.q.nc.NewInbox(), p.msgs)
-	return p, s.failed(err)
-}
-
-// release keeps a puller whose pull has ended for the next one.
-func (s *source) release(p *puller) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		_ = p.sub.Unsubscribe() // of a connection that may be closed
-		return
-	}
-	s.idle = append(s.idle, p)
-}
-
-// Receive pulls messages.
-func (s *source) Receive(ctx context.Context, most int) ([]*consumer.Message, error) {
-	p, err := s.puller()
-	if err != nil {
-		return nil, err
-	}
-	request := pullRequest{Batch: min(most, maxBatch), NoWait: true, Expires: s.q.o.Wait, Heartbeat: min(heartbeat, s.q.o.Wait/3)}
-	body, err := json.Marshal(request)
+	ms, err := s.collect(ctx, min(most, maxBatch))
 	if err == nil {
-		err = s.q.nc.PublishRequest(s.next, p.sub.Subject, body)
-	}
-	if err != nil {
-		s.release(p)
-		return nil, s.failed(err)
-	}
-	ms, over, err := s.collect(ctx, p, request)
-	if over {
-		s.release(p)
-		return ms, err
-	}
-	more, moreErr := s.abandon(p)
-	if ms = append(ms, more...); len(ms) > 0 {
 		return ms, nil
+	}
+	more, moreErr := s.abandon()
+	if ms = append(ms, more...); len(ms) > 0 {
+		return ms, nil // what is wrong the next call will find, too
 	}
 	return nil, errors.Join(err, moreErr)
 }
 
-// collect takes what a pull yields. over: the server says that it has ended.
-func (s *source) collect(ctx context.Context, p *puller, r pullRequest) (ms []*consumer.Message, over bool, err error) {
-	silence := time.NewTimer(2*r.Heartbeat + time.Second)
-	defer silence.Stop()
-	for len(ms) < r.Batch {
+// Streams is for [consumer.Streamer].
+func (s *source) Streams() {}
+
+// collect returns at least one message.
+func (s *source) collect(ctx context.Context, most int) (ms []*consumer.Message, err error) {
+	if err := s.ask(most); err != nil {
+		return nil, err
+	}
+	for len(ms) < most {
 		var m *nats.Msg
 		select {
-		case m = <-p.msgs:
+		case m = <-s.pull.msgs:
 		default:
-			silence.Reset(2*r.Heartbeat + time.Second)
-			select {
-			case m = <-p.msgs:
-			case <-ctx.Done():
-				return ms, false, context.Cause(ctx)
-			case <-silence.C:
-				return ms, false, errors.New("jetstream: the server is silent")
-			}
-		}
-		if over, err = s.status(ctx, m); over {
 			if len(ms) > 0 {
-				err = nil // the next pull will say so again
+				return ms, nil
 			}
-			return ms, true, err
+			if m, err = s.await(ctx); err != nil {
+				return ms, err
+			}
 		}
 		if isStatus(m) {
-			continue
+			err = s.status(ctx, m)
+			if err == nil {
+				err = s.ask(most)
+			}
+		} else {
+			s.pull.asked--
+			var c *consumer.Message
+			if c, err = s.convert(m, time.Now()); err == nil {
+				ms = append(ms, c)
+			}
 		}
-		c, err := s.convert(m, time.Now())
 		if err != nil {
-			return ms, false, err
+			return ms, err
 		}
-		ms = append(ms, c)
 	}
-	return ms, true, nil
+	return ms, nil
+}
+
+// ask has the server send up to most messages, if it has less than half of
+// that left to send.
+func (s *source) ask(most int) error {
+	if s.pull == nil {
+		p := &pull{msgs: make(chan *nats.Msg, maxBatch+256)}
+		var err error
+		if p.sub, err = s.q.nc.ChanSubscribe(s.q.nc.NewInbox(), p.msgs); err != nil {
+			return s.failed(err)
+		}
+		s.pull = p
+	}
+	if s.pull.asked > most/2 {
+		return nil
+	}
+	n := most - s.pull.asked
+	body, err := json.Marshal(pullRequest{Batch: n, Expires: s.q.o.Wait, Heartbeat: s.heartbeat()})
+	if err == nil {
+		err = s.q.nc.PublishRequest(s.next, s.pull.sub.Subject, body)
+	}
+	if err != nil {
+		return s.failed(err)
+	}
+	s.pull.asked += n
+	return nil
+}
+
+func (s *source) heartbeat() time.Duration { return min(heartbeat, s.q.o.Wait/3) }
+
+// await waits for what the server sends next.
+func (s *source) await(ctx context.Context) (*nats.Msg, error) {
+	silence := time.NewTimer(2*s.heartbeat() + time.Second)
+	defer silence.Stop()
+	select {
+	case m := <-s.pull.msgs:
+		return m, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-silence.C:
+		return nil, errors.New("jetstream: the server is silent")
+	}
 }
 
 // isStatus tells what the server says from messages, which any producer may
 // have given a header "Status": only messages can be acked.
 func isStatus(m *nats.Msg) bool { return !strings.HasPrefix(m.Reply, "$JS.ACK.") }
 
-// status reads what the server says about a pull.
-func (s *source) status(ctx context.Context, m *nats.Msg) (over bool, err error) {
-	if !isStatus(m) {
-		return false, nil
-	}
+// status reads what the server says about the pull.
+func (s *source) status(ctx context.Context, m *nats.Msg) error {
 	code, text := m.Header.Get("Status"), m.Header.Get("Description")
 	switch code {
 	case "100": // a heartbeat
-		return false, nil
-	case "404", "408": // there is nothing more
-		return true, nil
+		return nil
+	case "408": // a request is over; as many messages will not come
+		rest, err := strconv.Atoi(m.Header.Get("Nats-Pending-Messages"))
+		if err != nil {
+			rest = s.pull.asked
+		}
+		s.pull.asked = max(s.pull.asked-rest, 0)
+		return nil
 	case "503": // nobody there: no leader at the moment, or no consumer
 		_, err := s.c.Info(ctx)
 		if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
-			return true, fmt.Errorf("jetstream: %w: %w", consumer.ErrClosed, err)
+			return fmt.Errorf("jetstream: %w: %w", consumer.ErrClosed, err)
 		}
-		return true, errors.New("jetstream: no responders")
+		return errors.New("jetstream: no responders")
 	}
 	if code == "409" && strings.Contains(strings.ToLower(text), "consumer deleted") {
-		return true, fmt.Errorf("jetstream: %w: %s", consumer.ErrClosed, text)
+		return fmt.Errorf("jetstream: %w: %s", consumer.ErrClosed, text)
 	}
-	return true, fmt.Errorf("jetstream: the server ends the pull: %s %s", code, text)
+	return fmt.Errorf("jetstream: the server ends the pull: %s %s", code, text)
 }
 
 // abandonWithin bounds the round trip that ends a pull.
 const abandonWithin = 2 * time.Second
 
-// abandon ends a pull that the server may still answer, and returns what has
-// arrived: once the server has confirmed that nobody listens any more,
+// abandon ends the pull, which the server may still answer, and returns what
+// has arrived: once the server has confirmed that nobody listens any more,
 // nothing is on its way.
-func (s *source) abandon(p *puller) ([]*consumer.Message, error) {
+func (s *source) abandon() (ms []*consumer.Message, err error) {
+	p := s.pull
+	if p == nil {
+		return nil, nil
+	}
+	s.pull = nil
 	ctx, cancel := context.WithTimeout(context.Background(), abandonWithin)
 	defer cancel()
-	err := p.sub.Drain()
-	if err == nil {
+	if err = p.sub.Drain(); err == nil {
 		err = s.q.nc.FlushWithContext(ctx)
 	}
-	var ms []*consumer.Message
 	for {
 		select {
 		case m := <-p.msgs:

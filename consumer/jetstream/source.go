@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -21,17 +20,20 @@ type source struct {
 	next  string // subject of pull requests
 	lease time.Duration
 
-	mu     sync.Mutex
-	idle   []*puller
+	turn   chan struct{} // has room for who receives, or closes; owns the following
+	pull   *pull         // nil: none yet, or the last has been abandoned
 	closed bool
 }
 
-var _ consumer.DeadLetterer = (*source)(nil)
+var (
+	_ consumer.DeadLetterer = (*source)(nil)
+	_ consumer.Streamer     = (*source)(nil)
+)
 
 func newSource(q *Queue, c jetstream.Consumer) *source {
 	info := c.CachedInfo()
 	return &source{
-		q: q, c: c, lease: info.Config.AckWait,
+		q: q, c: c, lease: info.Config.AckWait, turn: make(chan struct{}, 1),
 		next: fmt.Sprintf("%sCONSUMER.MSG.NEXT.%s.%s", jetstream.DefaultAPIPrefix, info.Stream, info.Name),
 	}
 }
@@ -181,17 +183,25 @@ func deadLetter(subject string, d consumer.Dead) *nats.Msg {
 	return m
 }
 
-// Close ends the source.
+// Close ends the source, and gives back what has come and was not received.
 func (s *source) Close(ctx context.Context) error {
-	s.mu.Lock()
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	s.closed = true
-	idle := s.idle
-	s.idle = nil
-	s.mu.Unlock()
-	for _, p := range idle {
-		if err := p.sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrBadSubscription) {
-			return fmt.Errorf("jetstream: close: %w", err)
+	ms, err := s.abandon()
+	if len(ms) > 0 {
+		ns := make([]consumer.Nack, len(ms))
+		for i, m := range ms {
+			ns[i].Message = m
 		}
+		err = s.Nack(ctx, ns)
+	}
+	if err != nil && !errors.Is(err, consumer.ErrClosed) {
+		return fmt.Errorf("jetstream: close: %w", err)
 	}
 	return nil
 }

@@ -1,0 +1,78 @@
+package jetstream_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	natsjs "github.com/nats-io/nats.go/jetstream"
+
+	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/consumer"
+)
+
+// TestPullStands: what a Receive was asked for comes without being asked for
+// again, no more than that, and what was not received goes back with Close.
+func TestPullStands(t *testing.T) {
+	nc := embedded(t, t.TempDir())
+	q := under(t, nc, time.Minute)
+	js, err := natsjs.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inHand := func() int {
+		c, err := js.Consumer(t.Context(), "ITEMS", "consumer")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.CachedInfo().NumAckPending
+	}
+	src, err := q.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	send := func(n int) {
+		t.Helper()
+		for i := range n {
+			if err := q.Send(t.Context(), consumer.Message{Body: []byte(fmt.Sprint(i))}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	send(1)
+	if ms, err := src.Receive(t.Context(), 10); len(ms) != 1 || err != nil {
+		t.Fatal(len(ms), err)
+	}
+	send(20)
+	actortest.Eventually(t, "nine more to come", func() bool { return inHand() == 10 })
+	if ms, err := src.Receive(t.Context(), 4); len(ms) != 4 || err != nil {
+		t.Fatal(len(ms), err)
+	}
+	if n := inHand(); n != 10 {
+		t.Errorf("%d messages have been taken, for 10 that were asked for", n)
+	}
+	if err := src.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	again, err := q.Open(t.Context()) // long before the leases are over
+	if err != nil {
+		t.Fatal(err)
+	}
+	redelivered, total := 0, 0
+	for total < 16 {
+		ms, err := again.Receive(t.Context(), 16-total)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range ms {
+			total++
+			redelivered += m.Deliveries - 1
+		}
+	}
+	if redelivered != 5 {
+		t.Errorf("%d were given back, want 5", redelivered)
+	}
+	if err := again.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
