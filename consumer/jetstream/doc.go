@@ -22,7 +22,8 @@
 //     Nats-Msg-Id, by which the server also drops what is sent twice within
 //     two minutes; Group is the header Message-Group, Attributes are the
 //     headers.
-//   - Ack is confirmed by the server, with one round trip a batch.
+//   - Ack is confirmed by the server, with one round trip a batch; see
+//     Options.Linger for a queue that is empty most of the time.
 //   - Lease is the consumer's AckWait.
 //   - The server sends what a Receive was asked for, also after it has returned:
 //     the next one begins with that, and Close gives it back.

@@ -22,6 +22,13 @@ type Options struct {
 	AckWait time.Duration
 	// Wait is the long poll of Receive, at least a second. 0: 30 s.
 	Wait time.Duration
+	// Linger holds back the ack of the last message of a batch until the next
+	// ack, the Close of the source, or for that long, at most a third of
+	// AckWait. A queue in a file that becomes empty gets a new file, which takes
+	// longer than all else that the server does for a message; at a rate that
+	// leaves it empty most of the time that is for each message. After a crash
+	// the message comes again, though Ack had returned. 0: nothing is held back.
+	Linger time.Duration
 	// DeadLetters is the name of the stream of dead letters; its subject is
 	// that in lower case. Empty: Name with "_DEAD" behind; "-": there is none.
 	DeadLetters string
@@ -47,12 +54,13 @@ func (o Options) resolved() (Options, error) {
 			return o, fmt.Errorf("jetstream: %q is no name of a stream or consumer", name)
 		}
 	}
-	if o.AckWait < 0 || o.Wait < 0 || o.Replicas < 0 {
-		return o, fmt.Errorf("jetstream: negative AckWait, Wait or Replicas: %v, %v, %d", o.AckWait, o.Wait, o.Replicas)
+	if o.AckWait < 0 || o.Wait < 0 || o.Linger < 0 || o.Replicas < 0 {
+		return o, fmt.Errorf("jetstream: negative AckWait, Wait, Linger or Replicas: %v, %v, %v, %d", o.AckWait, o.Wait, o.Linger, o.Replicas)
 	}
 	o.Subject = cmp.Or(o.Subject, strings.ToLower(o.Name))
 	o.Durable = cmp.Or(o.Durable, "consumer")
 	o.AckWait = cmp.Or(o.AckWait, 30*time.Second)
+	o.Linger = min(o.Linger, o.AckWait/3)
 	o.Wait = max(cmp.Or(o.Wait, 30*time.Second), time.Second)
 	o.DeadLetters = cmp.Or(o.DeadLetters, o.Name+"_DEAD")
 	o.Replicas = cmp.Or(o.Replicas, 1)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/consumer"
+	"github.com/protoloop/protoloop/consumer/jetstream"
 )
 
 // TestPullStands: what a Receive was asked for comes without being asked for
@@ -73,6 +74,67 @@ func TestPullStands(t *testing.T) {
 		t.Errorf("%d were given back, want 5", redelivered)
 	}
 	if err := again.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestLinger: the last one acked stays in the queue until the next ack, for a
+// while, or until the end.
+func TestLinger(t *testing.T) {
+	open := func(linger time.Duration) (*jetstream.Queue, consumer.Source, func() int) {
+		nc := embedded(t, t.TempDir())
+		q, err := jetstream.New(nc, jetstream.Options{Name: "ITEMS", AckWait: time.Minute, Linger: linger})
+		if err != nil {
+			t.Fatal(err)
+		}
+		src, err := q.Open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return q, src, func() int {
+			n, err := lenOf(t.Context(), nc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+	}
+	handle := func(q *jetstream.Queue, src consumer.Source, n int) {
+		t.Helper()
+		for range n {
+			if err := q.Send(t.Context(), consumer.Message{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var all []*consumer.Message
+		for len(all) < n {
+			ms, err := src.Receive(t.Context(), n-len(all))
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, ms...)
+		}
+		if err := src.Ack(t.Context(), all); err != nil {
+			t.Fatal(err)
+		}
+	}
+	q, src, length := open(time.Minute)
+	for _, n := range []int{1, 3, 1} {
+		handle(q, src, n)
+		if left := length(); left != 1 {
+			t.Errorf("%d messages are left after an ack of %d, want 1", left, n)
+		}
+	}
+	if err := src.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if left := length(); left != 0 {
+		t.Errorf("%d messages are left after the close", left)
+	}
+	q, src, length = open(50 * time.Millisecond)
+	handle(q, src, 2)
+	actortest.Eventually(t, "the last one to go by itself", func() bool { return length() == 0 })
+	if err := src.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }

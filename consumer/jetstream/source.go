@@ -23,6 +23,8 @@ type source struct {
 	turn   chan struct{} // has room for who receives, or closes; owns the following
 	pull   *pull         // nil: none yet, or the last has been abandoned
 	closed bool
+
+	held held
 }
 
 var (
@@ -103,6 +105,13 @@ func (s *source) failed(err error) error {
 
 // Ack removes messages.
 func (s *source) Ack(ctx context.Context, ms []*consumer.Message) error {
+	if s.q.o.Linger > 0 {
+		return s.ackButLast(ctx, ms)
+	}
+	return s.ack(ctx, ms)
+}
+
+func (s *source) ack(ctx context.Context, ms []*consumer.Message) error {
 	return s.tell(ctx, ms, func(int) []byte { return ackAck })
 }
 
@@ -192,6 +201,7 @@ func (s *source) Close(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	s.closed = true
+	_ = s.letGo(ctx) // if that fails it comes again
 	ms, err := s.abandon()
 	if len(ms) > 0 {
 		ns := make([]consumer.Nack, len(ms))
