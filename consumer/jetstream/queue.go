@@ -20,6 +20,7 @@ const GroupHeader = "Message-Group"
 type Queue struct {
 	nc *nats.Conn
 	js jetstream.JetStream
+	p  *Publisher
 	o  Options
 }
 
@@ -34,7 +35,11 @@ func New(nc *nats.Conn, o Options) (*Queue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("jetstream: %w", err)
 	}
-	return &Queue{nc: nc, js: js, o: o}, nil
+	p, err := NewPublisher(nc)
+	if err != nil {
+		return nil, err
+	}
+	return &Queue{nc: nc, js: js, p: p, o: o}, nil
 }
 
 // Ensure makes the streams and the consumer, as far as they do not exist.
@@ -112,6 +117,19 @@ func (q *Queue) Send(ctx context.Context, ms ...consumer.Message) error {
 	return errs.Err()
 }
 
+// SendAsync is Send of one message for those who cannot wait, such as a task: it
+// returns at once, and done is told when the server has stored the message, or
+// why it may not have. done must not hold up whoever calls it; see
+// [Publisher.Publish].
+func (q *Queue) SendAsync(m consumer.Message, done func(err error)) {
+	msg, err := q.message(m)
+	if err != nil {
+		done(err)
+		return
+	}
+	q.p.Publish(msg, func(_ uint64, err error) { done(err) })
+}
+
 // message is what is sent of m.
 func (q *Queue) message(m consumer.Message) (*nats.Msg, error) {
 	msg, err := message(q.o.Subject, m.Attributes, m.Key, m.Body)
@@ -178,8 +196,7 @@ func (q *Queue) publishAll(ctx context.Context, msgs []*nats.Msg, from int, errs
 
 // message is a NATS message; key is what the server tells doubles by.
 func message(subject string, attrs map[string]string, key string, body []byte) (*nats.Msg, error) {
-	m := nats.NewMsg(subject)
-	m.Data = body
+	m := &nats.Msg{Subject: subject, Data: body}
 	for k, v := range attrs {
 		if isServers(k) {
 			return nil, fmt.Errorf("jetstream: %q is a header of the server's: with one such a message can purge its stream", k)
@@ -206,6 +223,9 @@ func isServers(key string) bool {
 func setHeader(m *nats.Msg, key, value string) error {
 	if !isToken(key) || strings.ContainsAny(value, "\r\n") || strings.Trim(value, " \t") != value {
 		return fmt.Errorf("jetstream: %q: %q cannot be a header", key, value)
+	}
+	if m.Header == nil {
+		m.Header = nats.Header{}
 	}
 	m.Header.Set(key, value)
 	return nil
