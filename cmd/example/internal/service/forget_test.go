@@ -100,11 +100,11 @@ func TestForgetTwice(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer o.release()
-	log, err := openLog(t.Context(), o.log)
+	log, err := openLog(t.Context(), o.log, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := log.add(Item{Key: "k", Text: "x"}).Wait(t.Context()); err != nil {
+	if _, err := log.write(entry{Item: Item{Key: "k", Text: "x"}}, 0).Wait(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {

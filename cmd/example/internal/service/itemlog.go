@@ -6,13 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/protoloop/protoloop/actors"
-	"github.com/protoloop/protoloop/consumer"
+	queues "github.com/protoloop/protoloop/consumer/jetstream"
 )
 
 // itemLog is the log of the list: a JetStream stream with one subject a key,
@@ -23,7 +24,8 @@ import (
 // there are many: see forgetting.
 type itemLog struct {
 	js     jetstream.JetStream
-	writes *batches[write]
+	p      *queues.Publisher
+	shared bool // other processes may write to it
 }
 
 const (
@@ -41,8 +43,8 @@ type entry struct {
 }
 
 // openLog makes the stream if there is none.
-func openLog(ctx context.Context, nc *nats.Conn) (*itemLog, error) {
-	js, err := jetstream.New(nc, jetstream.WithPublishAsyncTimeout(writeWithin))
+func openLog(ctx context.Context, nc *nats.Conn, shared bool) (*itemLog, error) {
+	js, err := jetstream.New(nc)
 	if err != nil {
 		return nil, err
 	}
@@ -54,9 +56,11 @@ func openLog(ctx context.Context, nc *nats.Conn) (*itemLog, error) {
 	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 		return nil, fmt.Errorf("the list's log: %w", err)
 	}
-	l := &itemLog{js: js}
-	l.writes = &batches[write]{call: l.writeAll, within: writeWithin, atOnce: 1}
-	return l, nil
+	p, err := queues.NewPublisher(nc)
+	if err != nil {
+		return nil, err
+	}
+	return &itemLog{js: js, p: p, shared: shared}, nil
 }
 
 // subject is where the entry of a key stands. A key may be any text, a part of
@@ -65,73 +69,32 @@ func subject(key string) string {
 	return logSubject + base64.RawURLEncoding.EncodeToString([]byte(key))
 }
 
-// add has an item written unless there is an entry of its key.
-func (l *itemLog) add(i Item) *actors.Future[struct{}] {
-	return l.writes.do(write{entry: entry{Item: Item{Key: i.Key, Text: i.Text}}})
-}
-
-// remove has the removal of an item written unless it was removed meanwhile.
-func (l *itemLog) remove(i Item) *actors.Future[struct{}] {
-	return l.writes.do(write{entry{Item: Item{Key: i.Key}, Removed: true}, i.Seq})
-}
-
-// write is an entry to be written in the place of another.
-type write struct {
-	entry
-	old uint64 // the other's Seq; 0: there must be none. Else it is done already
-}
-
-// writeWithin bounds a write to the log.
-const writeWithin = 10 * time.Second
-
-// writeAll writes entries: all are on their way before the first is confirmed.
-func (l *itemLog) writeAll(ctx context.Context, ws []write) error {
-	acks := make([]jetstream.PubAckFuture, len(ws))
-	var errs consumer.BatchError
-	for i, w := range ws {
-		body, err := json.Marshal(w.entry)
-		if err == nil {
-			acks[i], err = l.js.PublishMsgAsync(&nats.Msg{Subject: subject(w.Key), Data: body}, w.options()...)
-		}
-		if err != nil {
-			errs.Fail(i, fmt.Errorf("write to the list's log: %w", err))
-		}
+// write has an entry written in the place of another, whose Seq is old; 0: there
+// must be none. The future has the entry's Seq, or 0 if it is another that stands
+// there: then the entry is in the log already, or was.
+func (l *itemLog) write(e entry, old uint64) *actors.Future[uint64] {
+	body, err := json.Marshal(e)
+	if err != nil {
+		return actors.Failed[uint64](err)
 	}
-	for i, ack := range acks {
-		if ack == nil {
-			continue
-		}
-		if err := confirmed(ctx, ack); err != nil {
-			errs.Fail(i, fmt.Errorf("write to the list's log: %w", err))
-		}
+	m := &nats.Msg{Subject: subject(e.Key), Data: body, Header: nats.Header{
+		jetstream.ExpectedLastSubjSeqHeader: {strconv.FormatUint(old, 10)},
+	}}
+	if e.Removed {
+		m.Header[jetstream.MsgTTLHeader] = []string{forgetRemoved.String()}
 	}
-	return errs.Err()
-}
-
-func (w write) options() []jetstream.PublishOpt {
-	if !w.Removed {
-		return []jetstream.PublishOpt{jetstream.WithExpectLastSequencePerSubject(w.old)}
-	}
-	return []jetstream.PublishOpt{jetstream.WithExpectLastSequencePerSubject(w.old), jetstream.WithMsgTTL(forgetRemoved)}
-}
-
-// confirmed waits until an entry is in the log, or another one was in its
-// place: then it is there already, or was.
-func confirmed(ctx context.Context, ack jetstream.PubAckFuture) error {
-	select {
-	case <-ack.Ok():
-		return nil
-	case err := <-ack.Err():
-		if api, ok := errors.AsType[*jetstream.APIError](err); ok {
-			switch api.ErrorCode {
-			case jetstream.JSErrCodeStreamWrongLastSequence, jetstream.JSErrCodeStreamWrongLastSequenceConstant:
-				return nil
-			}
+	p := actors.NewPromise[uint64]()
+	l.p.Publish(m, func(seq uint64, err error) {
+		switch api, _ := errors.AsType[*jetstream.APIError](err); {
+		case err == nil:
+			p.Resolve(seq)
+		case api != nil && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant):
+			p.Resolve(0)
+		default:
+			p.Reject(fmt.Errorf("write to the list's log: %w", err))
 		}
-		return err
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	})
+	return p.Future()
 }
 
 // logged is an entry as it is read.
@@ -140,10 +103,14 @@ type logged struct {
 	behind uint64 // how many entries of the log come after it
 }
 
-// follow sends all entries to out, those of the past first, until ctx ends;
-// then it returns nil.
-func (l *itemLog) follow(ctx context.Context, out chan<- logged) error {
-	c, err := l.js.OrderedConsumer(ctx, logName, jetstream.OrderedConsumerConfig{})
+// follow sends all entries from a Seq on to out, and those to come, until ctx
+// ends; then it returns nil. It leaves out those that are known when they come.
+// If nobody else writes to the log it returns when there are no more: what is
+// written from then on is known by its confirmation.
+func (l *itemLog) follow(ctx context.Context, from uint64, known func(seq uint64) bool, out chan<- logged) error {
+	c, err := l.js.OrderedConsumer(ctx, logName, jetstream.OrderedConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
+	})
 	if err != nil {
 		return fmt.Errorf("read the list's log: %w", err)
 	}
@@ -151,6 +118,7 @@ func (l *itemLog) follow(ctx context.Context, out chan<- logged) error {
 	if err != nil {
 		return fmt.Errorf("read the list's log: %w", err)
 	}
+	defer l.forgetReader(c)
 	defer context.AfterFunc(ctx, messages.Stop)()
 	defer messages.Stop()
 	for {
@@ -161,7 +129,18 @@ func (l *itemLog) follow(ctx context.Context, out chan<- logged) error {
 		if err != nil {
 			return fmt.Errorf("read the list's log: %w", err)
 		}
-		read, err := decode(m)
+		meta, err := m.Metadata()
+		if err != nil {
+			return fmt.Errorf("read the list's log: %w", err)
+		}
+		last := !l.shared && meta.NumPending == 0
+		if known(meta.Sequence.Stream) {
+			if last {
+				return nil
+			}
+			continue
+		}
+		read, err := decode(m, meta)
 		if err != nil {
 			return err
 		}
@@ -170,14 +149,23 @@ func (l *itemLog) follow(ctx context.Context, out chan<- logged) error {
 		case <-ctx.Done():
 			return nil
 		}
+		if last {
+			return nil
+		}
 	}
 }
 
-func decode(m jetstream.Msg) (logged, error) {
-	meta, err := m.Metadata()
-	if err != nil {
-		return logged{}, fmt.Errorf("read the list's log: %w", err)
+// forgetReader has the server forget a consumer, which it would keep for a while
+// and tell of each entry.
+func (l *itemLog) forgetReader(c jetstream.Consumer) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if info := c.CachedInfo(); info != nil {
+		_ = l.js.DeleteConsumer(ctx, logName, info.Name) // of a connection that may be closed
 	}
+}
+
+func decode(m jetstream.Msg, meta *jetstream.MsgMetadata) (logged, error) {
 	read := logged{behind: meta.NumPending}
 	if err := json.Unmarshal(m.Data(), &read.entry); err != nil {
 		return logged{}, fmt.Errorf("entry %d of the list's log: %w", meta.Sequence.Stream, err)

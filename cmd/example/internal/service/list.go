@@ -1,8 +1,6 @@
 package service
 
 import (
-	"context"
-	"fmt"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -11,10 +9,10 @@ import (
 	"github.com/protoloop/protoloop/socketio"
 )
 
-// list is the worker with the item list. What it knows it has read from the
-// log, so that it begins each life with the list it has had before, and
-// several processes on one log have the same. Whoever wants the list changed
-// has it write to the log; it tells the clients when it reads what was written.
+// list is the worker with the item list. What it knows is in the log, so that it
+// begins each life with the list it has had before, and several processes on
+// one log have the same. Whoever wants the list changed has it write to the log;
+// it tells the clients when that is confirmed, or read: see reading.
 type list struct {
 	storage    *storage
 	io         *socketio.Server
@@ -22,12 +20,11 @@ type list struct {
 	forgetting forgetting
 
 	log      *itemLog
+	reading  reading
 	items    map[string]Item
 	order    []Item // by Seq; a removed one may stay for a while, see gone
 	removals removals
 	total    atomic.Int64 // len(items), for others
-	// failure is why the log is read no more.
-	failure func() error
 }
 
 // What the list can be asked.
@@ -60,11 +57,10 @@ type keyed struct {
 func (l *list) setup(w *actors.Worker) error {
 	t := w.Task()
 	l.items, l.order, l.removals = map[string]Item{}, nil, removals{}
-	entries, err := l.read(w)
-	if err != nil {
+	if err := l.read(w); err != nil {
 		return err
 	}
-	if err := l.replay(t, entries); err != nil {
+	if err := l.replay(t); err != nil {
 		return err
 	}
 	actors.Handle(w, l.put)
@@ -75,104 +71,11 @@ func (l *list) setup(w *actors.Worker) error {
 		// this comes after it.
 		return struct{}{}, s.to.Emit("items", l.page(0))
 	})
-	w.Background("follow", func(t *actors.Task) error { return l.follow(t, entries) })
+	actors.On(w, l.wrote)
+	w.Background("follow", l.follow)
 	w.Background("forget", l.forget)
 	return nil
 }
-
-// read begins to read the log. The channel is closed when the worker is told
-// to stop, or when the log cannot be read any more.
-func (l *list) read(w *actors.Worker) (<-chan logged, error) {
-	t := w.Task()
-	open := func(ctx context.Context) (*itemLog, error) {
-		o := l.storage.now.Load()
-		if o == nil {
-			return nil, errNotOpen
-		}
-		return openLog(ctx, o.log)
-	}
-	var err error
-	if l.log, err = actors.Await(t, actors.Offload(t, open)); err != nil {
-		return nil, err
-	}
-	entries := make(chan logged, 1024)
-	ctx, cancel := context.WithCancelCause(context.Background())
-	stopping, log := t.Stopping(), l.log
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		defer close(entries)
-		cancel(log.follow(ctx, entries))
-	}()
-	go func() {
-		select {
-		case <-stopping:
-		case <-ctx.Done():
-		}
-		cancel(nil)
-	}()
-	w.OnStop(func(t *actors.Task) error {
-		cancel(nil)
-		_, _, err := actors.Receive(t, ended)
-		return err
-	})
-	l.failure = func() error { return context.Cause(ctx) }
-	return entries, nil
-}
-
-// replay applies what the log has, and tells nobody.
-func (l *list) replay(t *actors.Task, entries <-chan logged) error {
-	n, err := actors.Await(t, actors.Offload(t, l.log.len))
-	if err != nil {
-		return err
-	}
-	if n == 0 {
-		l.total.Store(0)
-		return nil
-	}
-	for {
-		e, ok, err := actors.Receive(t, entries)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			return fmt.Errorf("the list's log ended: %w", l.failure())
-		}
-		l.apply(e.entry)
-		if e.behind == 0 {
-			l.total.Store(int64(len(l.items)))
-			return nil
-		}
-	}
-}
-
-// follow applies what comes, and tells the clients.
-func (l *list) follow(t *actors.Task, entries <-chan logged) error {
-	for n := 1; ; n++ {
-		e, ok, err := actors.Receive(t, entries)
-		if err != nil {
-			return err
-		}
-		if !ok && t.StopRequested() {
-			return nil
-		}
-		if !ok {
-			return fmt.Errorf("the list's log ended: %w", l.failure())
-		}
-		if err := l.tell(e.entry); err != nil {
-			return err
-		}
-		if n%turnful == 0 {
-			if err := t.Yield(); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// turnful is how many entries are applied in one turn, if as many are there:
-// who asks for something wants a turn, too.
-const turnful = 64
 
 // tell applies an entry and tells the clients if that has changed the list.
 func (l *list) tell(e entry) error {
@@ -240,7 +143,8 @@ func (l *list) put(t *actors.Task, p put) (struct{}, error) {
 	if _, here := l.items[p.Key]; here {
 		return struct{}{}, nil
 	}
-	return actors.Await(t, l.log.add(p.Item))
+	_, err := actors.Await(t, l.write(entry{Item: Item{Key: p.Key, Text: p.Text}}, 0))
+	return struct{}{}, err
 }
 
 func (l *list) remove(t *actors.Task, r remove) (bool, error) {
@@ -248,7 +152,7 @@ func (l *list) remove(t *actors.Task, r remove) (bool, error) {
 	if !here {
 		return false, nil
 	}
-	_, err := actors.Await(t, l.log.remove(i))
+	_, err := actors.Await(t, l.write(entry{Item: Item{Key: r.key}, Removed: true}, i.Seq))
 	return err == nil, err
 }
 

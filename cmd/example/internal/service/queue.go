@@ -3,12 +3,16 @@ package service
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"gocloud.dev/pubsub"
 
+	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/consumer"
 	"github.com/protoloop/protoloop/consumer/jetstream"
 )
@@ -19,6 +23,36 @@ type queue interface {
 	// Send returns when the queue has stored the messages. The error is a
 	// *consumer.BatchError about some of them, or any other about all.
 	Send(ctx context.Context, ms ...consumer.Message) error
+}
+
+// adds puts items into a queue.
+type adds interface {
+	// do returns at once. The future completes when the queue has the message.
+	do(m consumer.Message) *actors.Future[struct{}]
+}
+
+// pipeline is the adds to a queue that takes messages while others are not
+// confirmed yet.
+type pipeline struct {
+	queue  *jetstream.Queue
+	logger *slog.Logger
+	told   atomic.Int64 // when a failure was logged last, in seconds: one of many is enough
+}
+
+func (p *pipeline) do(m consumer.Message) *actors.Future[struct{}] {
+	m.Key = "" // the server would remember each for two minutes, and the list tells doubles itself
+	stored := actors.NewPromise[struct{}]()
+	p.queue.SendAsync(m, func(err error) {
+		if err == nil {
+			stored.Resolve(struct{}{})
+			return
+		}
+		if now := time.Now().Unix(); p.told.Swap(now) != now {
+			p.logger.Warn("the queue has not taken what was added", "err", err)
+		}
+		stored.Reject(err)
+	})
+	return stored.Future()
 }
 
 // queueKinds opens a queue by the scheme of its URL. What it returns, beside

@@ -29,9 +29,10 @@ type storage struct {
 // opened is what is open, and how to close it.
 type opened struct {
 	queue queue
-	adds  *batches[consumer.Message] // to the queue
+	adds  adds
 	log   *nats.Conn
-	close []func() // the last one first
+	own   *nats.Conn // to the embedded server, if the queue is there; the log's, too, if that is
+	close []func()   // the last one first
 }
 
 func (o *opened) release() {
@@ -74,7 +75,11 @@ func (s *storage) open(ctx context.Context) (o *opened, err error) {
 	if err = s.openQueue(ctx, o, server); err != nil {
 		return o, err
 	}
-	o.adds = s.addsTo(o.queue)
+	if jets, ok := o.queue.(*jetstream.Queue); ok {
+		o.adds = &pipeline{queue: jets, logger: s.logger}
+	} else {
+		o.adds = s.addsTo(o.queue)
+	}
 	return o, s.openLog(o, server)
 }
 
@@ -126,6 +131,7 @@ func (s *storage) openQueue(ctx context.Context, o *opened, server *jetstream.Se
 		return err
 	}
 	o.close = append(o.close, nc.Close)
+	o.own = nc
 	q, err := jetstream.New(nc, s.cfg.queueOptions())
 	if err != nil {
 		return err
@@ -152,6 +158,10 @@ func (s *storage) addsTo(q queue) *batches[consumer.Message] {
 }
 
 func (s *storage) openLog(o *opened, server *jetstream.Server) (err error) {
+	if s.cfg.store() == Embedded && o.own != nil {
+		o.log = o.own // what is written and confirmed at a time goes together
+		return nil
+	}
 	if s.cfg.store() == Embedded {
 		o.log, err = server.Connect()
 	} else {
