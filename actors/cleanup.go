@@ -23,7 +23,7 @@ func Cleanup(t *Task, grace time.Duration, fn func(t *Task) error) error {
 	t.mb.enterTask(u)
 	defer func() {
 		u.over()
-		t.mb.cleanups.remove(u)
+		t.mb.sparse().cleanups.remove(u)
 		t.mb.enterTask(t)
 	}()
 	return fn(u)
@@ -36,7 +36,7 @@ func newCleanup(t *Task, fn func(t *Task) error) *Task {
 	s := u.scope()
 	s.set().view = t.top()
 	u.lt.Body = &cleanupBody{u, fn}
-	t.mb.cleanups.add(u)
+	t.mb.sparse().cleanups.add(u)
 	return u
 }
 

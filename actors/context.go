@@ -33,9 +33,9 @@ func (c *loopContext) Sender() *actor.PID                         { return c.tas
 func (c *loopContext) Respond(response any)                       { c.task().Respond(response) }
 func (c *loopContext) Forward(pid *actor.PID)                     { c.task().Forward(pid) }
 func (c *loopContext) Stash()                                     { c.task().Stash() }
-func (c *loopContext) SetReceiveTimeout(d time.Duration)          { c.mb.idleTimer.set(d) }
-func (c *loopContext) CancelReceiveTimeout()                      { c.mb.idleTimer.set(0) }
-func (c *loopContext) ReceiveTimeout() time.Duration              { return c.mb.idleTimer.get() }
+func (c *loopContext) SetReceiveTimeout(d time.Duration)          { c.mb.sparse().idle.set(d) }
+func (c *loopContext) CancelReceiveTimeout()                      { c.mb.sparse().idle.set(0) }
+func (c *loopContext) ReceiveTimeout() time.Duration              { return c.mb.receiveTimeout() }
 
 func (c *loopContext) ReenterAfter(f *actor.Future, cont func(res any, err error)) {
 	c.task().ReenterAfter(f, cont)
@@ -115,13 +115,13 @@ func (t *Task) ReenterAfter(f *actor.Future, cont func(res any, err error)) {
 
 // SetReceiveTimeout arranges for an [actor.ReceiveTimeout] message when no
 // message has come for d; less than a millisecond turns it off.
-func (t *Task) SetReceiveTimeout(d time.Duration) { t.mb.idleTimer.set(d) }
+func (t *Task) SetReceiveTimeout(d time.Duration) { t.mb.sparse().idle.set(d) }
 
 // CancelReceiveTimeout turns the receive timeout off.
-func (t *Task) CancelReceiveTimeout() { t.mb.idleTimer.set(0) }
+func (t *Task) CancelReceiveTimeout() { t.mb.sparse().idle.set(0) }
 
 // ReceiveTimeout is what SetReceiveTimeout set.
-func (t *Task) ReceiveTimeout() time.Duration { return t.mb.idleTimer.get() }
+func (t *Task) ReceiveTimeout() time.Duration { return t.mb.receiveTimeout() }
 
 // idleTimer is the receive timeout. The engine's races with its own timer.
 type idleTimer struct {
@@ -143,7 +143,12 @@ func (i *idleTimer) set(d time.Duration) {
 	}
 }
 
-func (i *idleTimer) get() time.Duration { return i.after }
+func (mb *mailbox) receiveTimeout() time.Duration {
+	if s := mb.rare.Load(); s != nil {
+		return s.idle.after
+	}
+	return 0
+}
 
 func (i *idleTimer) start() {
 	round, inc := i.round.Add(1), i.mb.inc.Load().n

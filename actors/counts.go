@@ -9,11 +9,7 @@ import (
 // counts is a worker's account of the work that was offered to it. The cells
 // are written where things happen and read by anybody.
 type counts struct {
-	_        [56]byte
-	accepted atomic.Int64 // written by senders; on a cache line of its own
-	_        [56]byte
-	taken    atomic.Int64 // has left the mailbox: started, or dropped
-
+	taken        atomic.Int64 // has left the mailbox: started, or dropped
 	refused      atomic.Int64
 	finished     atomic.Int64
 	failed       atomic.Int64
@@ -22,6 +18,12 @@ type counts struct {
 	deadLettered atomic.Int64
 
 	blockedTurns atomic.Int64 // those that were reported
+
+	// Written by senders, just before they write the head of the inbox, which
+	// is the next word of the mailbox: the two share a cache line, and nobody
+	// else is on it.
+	_        [56]byte
+	accepted atomic.Int64
 }
 
 // queued is the number of accepted messages and submissions that have not

@@ -28,7 +28,7 @@ func (t *Task) released() {
 		t.mb.sys.exclusive.Add(-1)
 	}
 	if t.mb.opts.MaxInFlight > 0 {
-		t.mb.inFlight.remove(t)
+		t.mb.sparse().inFlight.remove(t)
 	}
 	if t.lifetime == child {
 		t.endsInGroups()

@@ -109,7 +109,7 @@ func (t *Task) awaitEnded(c *core) {
 	top := t.top()
 	top.awaits.Store(c)
 	u := newCleanup(t, nil)
-	t.mb.cleanups.remove(u) // it is not given up
+	t.mb.sparse().cleanups.remove(u) // it is not given up
 	t.mb.enterTask(u)
 	_ = u.suspend(c, 0)
 	u.over()

@@ -107,7 +107,8 @@ func (t *Task) handBack(by *Task, tries int) bool {
 	again.tries = tries
 	return by.coroutine().OnLoop(func() {
 		t.first(isStashed) // its answer is left to the next incarnation
-		t.mb.stash = append(t.mb.stash, &again.Task)
+		rare := t.mb.sparse()
+		rare.stash = append(rare.stash, &again.Task)
 		if s := t.ext.Load(); s != nil && s.deadline > 0 {
 			again.scope().deadline = s.deadline
 			t.system().clock.add(s.deadline, &again.Task)
@@ -138,8 +139,8 @@ func (t *Task) retry() bool {
 // middleware or decorators there. A panic fails the asker and the actor.
 func (mb *mailbox) receive(t *Task) {
 	defer t.caughtHandler()
-	if mb.idleTimer.on.Load() {
-		mb.idleTimer.touch(t.msg)
+	if s := mb.rare.Load(); s != nil && s.idle.on.Load() {
+		s.idle.touch(t.msg)
 	}
 	if !mb.hooked {
 		mb.handle(t)
@@ -149,7 +150,7 @@ func (mb *mailbox) receive(t *Task) {
 	if env == nil {
 		env = actor.WrapEnvelope(t.msg)
 	}
-	mb.invoker.InvokeUserMessage(env)
+	mb.invoker().InvokeUserMessage(env)
 	if t.turn&isHandling == 0 && t.outcome == outcomeNone {
 		t.reply(nil, fmt.Errorf("%w: a receiver middleware kept the %T", ErrUnhandled, t.msg))
 	}

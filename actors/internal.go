@@ -55,7 +55,7 @@ func (u *internalTask) Done(lt *loop.Task, how loop.How) {
 // newSetup is the first task of an incarnation.
 func (mb *mailbox) newSetup() *internalTask {
 	var w *Worker
-	a, isWorker := mb.raw.Actor().(*workerActor)
+	a, isWorker := mb.raw().Actor().(*workerActor)
 	u := mb.newInternal("setup", func(t *Task) {
 		if !isWorker || mb.hooked { // the user's middleware sees Started as under the engine
 			t.holdLoop()
@@ -79,9 +79,11 @@ func (mb *mailbox) newSetup() *internalTask {
 			return
 		}
 		if isWorker {
-			a.w, mb.worker = w, w
+			if w != nil {
+				a.handlers, a.background, a.onStop, a.made = w.handlers, w.background, w.onStop, true
+			}
 		}
-		mb.setupDone(t)
+		mb.setupDone(t, w)
 	}
 	return u
 }
@@ -118,11 +120,14 @@ func (mb *mailbox) receiveLifecycle(t *Task) {
 func (mb *mailbox) runHooks() {
 	l := &mb.life
 	l.phase = phaseHooks
+	var hooks []func(t *Task) error
+	if a, ok := mb.inc.Load().actor.(*workerActor); ok {
+		hooks = a.onStop
+	}
 	switch {
-	case l.setupOK && !l.hooksRun && mb.isWorker() && len(mb.worker.onStop) > 0:
+	case l.setupOK && !l.hooksRun && len(hooks) > 0:
 		l.hooksRun = true
 		mb.giveUpAfter(mb.opts.StopGrace) // unless that runs already
-		hooks := mb.worker.onStop
 		u := mb.newInternal("stop hooks", func(t *Task) {
 			for i := len(hooks) - 1; i >= 0; i-- {
 				mb.runHook(t, hooks[i])

@@ -1,6 +1,8 @@
 package actors
 
 import (
+	"slices"
+
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/internal/loop"
@@ -45,8 +47,7 @@ type lifecycle struct {
 
 	// Suspension is counted: the engine's Resume of an earlier restart must
 	// not resume a mailbox that has failed again since.
-	failures, seen, resolved uint64
-	budget                   restartBudget
+	failures, seen, resolved uint32
 
 	inFrame             bool // the engine handles a lifecycle message
 	sawStarted, sawStop bool // what it told the actor meanwhile
@@ -124,7 +125,7 @@ func (mb *mailbox) Control(m any) {
 	default:
 		// The engine's continuation of a ReenterAfter on its raw context, or
 		// something newer: user code, so it gets a turn.
-		mb.loop.Go(&mb.newInternal("continuation", func(*Task) { mb.invoker.InvokeSystemMessage(m) }).lt)
+		mb.loop.Go(&mb.newInternal("continuation", func(*Task) { mb.invoker().InvokeSystemMessage(m) }).lt)
 	}
 }
 
@@ -142,7 +143,7 @@ func (mb *mailbox) frame(m any) {
 			panicked = recover()
 			l.inFrame = false
 		}()
-		mb.invoker.InvokeSystemMessage(m)
+		mb.invoker().InvokeSystemMessage(m)
 	}()
 	if panicked != nil { // a producer or a supervisor strategy of the user's
 		err := newPanicError(panicked)
@@ -186,8 +187,10 @@ func (mb *mailbox) startIncarnation() {
 	l.setupRan, l.setupOK, l.hooksRun, l.endTold = false, false, false, false
 	l.wantRestart, l.quiet, l.forced = false, false, false
 	mb.calm()
-	mb.idleTimer.set(0) // the former incarnation's
-	mb.inc.Store(&incarnation{n: l.incarnation, actor: mb.raw.Actor()})
+	if s := mb.rare.Load(); s != nil {
+		s.idle.set(0) // the former incarnation's
+	}
+	mb.inc.Store(&incarnation{n: l.incarnation, actor: mb.raw().Actor()})
 	mb.loop.Hold(true)
 	if l.wantStop { // while the engine restarted the actor
 		mb.cut(ErrStopped)
@@ -202,8 +205,9 @@ func (mb *mailbox) startIncarnation() {
 	mb.loop.Go(&mb.newSetup().lt)
 }
 
-// setupDone is the end of setup.
-func (mb *mailbox) setupDone(t *Task) {
+// setupDone is the end of setup, which has made w; nil if the actor is a plain
+// one.
+func (mb *mailbox) setupDone(t *Task, w *Worker) {
 	l := &mb.life
 	if err := t.failure(); err != nil {
 		if l.ready != nil && !l.ready.Done() {
@@ -225,13 +229,12 @@ func (mb *mailbox) setupDone(t *Task) {
 		mb.super.Ready(supervised{mb})
 	}
 	l.phase = phaseRunning
-	for i := len(mb.stash) - 1; i >= 0; i-- {
-		mb.loop.PushFront(&mb.stash[i].lt)
+	for _, t := range slices.Backward(mb.stashed()) {
+		mb.loop.PushFront(&t.lt)
 	}
-	mb.stash = nil
 	mb.loop.Hold(false)
-	if mb.worker != nil {
-		for _, b := range mb.worker.background {
+	if w != nil {
+		for _, b := range w.background {
 			b.begin(mb)
 		}
 	}
@@ -246,7 +249,7 @@ func (mb *mailbox) cut(cause error) {
 	}
 	l.phase = phaseUnwinding
 	l.reason = cause
-	mb.ending.reached(stageCut)
+	mb.ending().reached(stageCut)
 	mb.loop.Hold(true)
 	mb.loop.ReleaseExclusive()
 	mb.inc.Load().finish(cause)
@@ -276,7 +279,7 @@ func (mb *mailbox) advance() {
 			l.wantStop = true
 			l.phase = phaseUnwinding
 			l.reason = ErrStopped
-			mb.ending.reached(stageCut)
+			mb.ending().reached(stageCut)
 			mb.loop.Hold(true)
 			mb.inc.Load().finish(ErrStopped)
 			mb.advance()
@@ -284,7 +287,7 @@ func (mb *mailbox) advance() {
 	case phaseUnwinding:
 		switch {
 		case l.wantStop || l.wantRestart || l.hold:
-			mb.ending.reached(stageHooks)
+			mb.ending().reached(stageHooks)
 			mb.runHooks()
 		case !l.suspended(): // the supervisor says: go on
 			mb.resume()
@@ -303,7 +306,7 @@ func (mb *mailbox) advance() {
 func (mb *mailbox) release() {
 	l := &mb.life
 	mb.calm()
-	mb.ending.reached(stageRelease)
+	mb.ending().reached(stageRelease)
 	l.phase = phaseReleased
 	if l.wantStop {
 		mb.frame(engineStop)
@@ -319,16 +322,17 @@ func (mb *mailbox) stopped() {
 	l := &mb.life
 	l.phase = phaseStopped
 	mb.gate.Store(gateStopped)
-	mb.idleTimer.stop()
+	if s := mb.rare.Load(); s != nil {
+		s.idle.stop()
+	}
 	mb.budgets.stop()
 	mb.loop.DropAll(func(lt *loop.Task) {
 		mb.drop(lt.Body.(body).task(), ErrStopping)
 		mb.account()
 	})
-	for _, t := range mb.stash {
+	for _, t := range mb.stashed() {
 		mb.drop(t, ErrStopping)
 	}
-	mb.stash = nil
 	mb.inc.Load().finish(ErrStopped)
 	if l.ready != nil {
 		if l.failed == nil {
@@ -341,7 +345,7 @@ func (mb *mailbox) stopped() {
 	}
 	mb.sys.remove(mb)
 	mb.loop.End()
-	mb.ending.reached(stageOver)
+	mb.ending().reached(stageOver)
 	mb.account()
 }
 

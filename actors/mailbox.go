@@ -24,42 +24,39 @@ const (
 
 // mailbox is the event-loop mailbox: what Proto.Actor posts to and what the
 // loop is hosted by. Its fields are owned by the loop unless noted.
+//
+// There is one for every worker, also for the ten thousand that are idle: what
+// few of them need is in sparse.
 type mailbox struct {
-	loop loop.Loop
-	opts Options
-	sys  *system
+	counts counts // its last field and the loop's first are a cache line: see there
+	loop   loop.Loop
+	opts   *Options // shared by all of the same Props
+	sys    *system
 
 	// Set when the engine has spawned the actor, and constant from then on.
 	// Messages may come before.
 	registered atomic.Bool
-	invoker    actor.MessageInvoker
-	raw        actor.Context // the engine's own context
-	own        *loopContext  // the innermost decorator
-	view       attached      // with the outermost context: what user code sees
+	own        loopContext // the innermost decorator, around the engine's own context
+	view       attached    // with the outermost context: what user code sees
 	pid        *actor.PID
 	hooked     bool // the user has middleware or decorators: messages go through the engine
 	sends      bool // … sender middleware
 	ours       bool // see isWorker
 	taps       bool // somebody may ask own for the current task
 
-	gate   atomic.Int32
-	counts counts
-	inc    atomic.Pointer[incarnation]
-	stop   core // completes at the stop event; locked
+	gate atomic.Int32
+	inc  atomic.Pointer[incarnation]
+	stop core // completes at the stop event; locked
 
 	current atomic.Pointer[Task] // for own; see taps
 
 	holder    atomic.Pointer[Task] // the task that holds all others back, Exclusive or setup; read by anybody
-	inFlight  inFlight             // locked
-	cleanups  cleanups             // locked
-	ending    ending               // locked
 	budgets   budgets              // locked
 	offloaded elsewhere            // functions that run outside of it; any goroutine
+	ends      atomic.Pointer[ending]
+	rare      atomic.Pointer[sparse]
 
-	life      lifecycle
-	worker    *Worker // nil while there is none, and for a plain actor
-	stash     []*Task
-	idleTimer idleTimer
+	life lifecycle
 
 	blocked atomic.Pointer[blocked] // the turn that was reported last
 
@@ -75,8 +72,35 @@ type blocked struct {
 	stack []byte
 }
 
-func newMailbox(o Options) *mailbox {
-	mb := &mailbox{opts: o.resolved()}
+// sparse is what few workers need; see mailbox.sparse.
+type sparse struct {
+	inFlight inFlight // locked
+	cleanups cleanups // locked
+	idle     idleTimer
+	stash    []*Task
+	restarts restartBudget
+}
+
+// sparse is for writing. Any goroutine.
+func (mb *mailbox) sparse() *sparse {
+	if s := mb.rare.Load(); s != nil {
+		return s
+	}
+	mb.rare.CompareAndSwap(nil, &sparse{idle: idleTimer{mb: mb}})
+	return mb.rare.Load()
+}
+
+// stashed takes the stash. On the loop.
+func (mb *mailbox) stashed() (all []*Task) {
+	if s := mb.rare.Load(); s != nil {
+		all, s.stash = s.stash, nil
+	}
+	return all
+}
+
+// newMailbox makes one with options that have their defaults.
+func newMailbox(o *Options) *mailbox {
+	mb := &mailbox{opts: o}
 	mb.view.mb = mb
 	mb.loop.Init(mb, loop.Config{MaxInFlight: mb.opts.MaxInFlight, BlockedTurn: mb.opts.BlockedTurn})
 	return mb
@@ -89,25 +113,29 @@ var (
 
 // RegisterHandlers is the engine's: the actor exists, messages may have come.
 func (mb *mailbox) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispatcher) {
-	mb.invoker = invoker
-	mb.raw = invoker.(actor.Context)
-	mb.pid = mb.raw.Self()
-	mb.sys = systemOf(mb.raw.ActorSystem())
-	_, mb.ours = mb.raw.Actor().(*workerActor)
-	props := inspectProps(mb.raw)
+	raw := invoker.(actor.Context)
+	mb.own = loopContext{Context: raw, mb: mb}
+	mb.pid = raw.Self()
+	mb.sys = systemOf(raw.ActorSystem())
+	_, mb.ours = raw.Actor().(*workerActor)
+	props := inspectProps(raw)
 	mb.hooked, mb.sends = props.hooked, props.sender
 	mb.taps = !mb.isWorker() || props.hooked || props.sender
-	mb.own = &loopContext{Context: mb.raw, mb: mb}
-	mb.view.actorContext = mb.own
-	mb.inc.Store(&incarnation{actor: mb.raw.Actor()})
+	mb.view.actorContext = &mb.own
+	mb.inc.Store(&incarnation{actor: raw.Actor()})
 	mb.registered.Store(true)
-	mb.idleTimer.mb = mb
 	if mb.opts.MaxInFlight > 0 {
 		mb.sys.exclusive.Add(1) // its queue can be part of a ring
 	}
 	mb.sys.add(mb)
 	mb.beAdopted()
 }
+
+// raw is the engine's own context.
+func (mb *mailbox) raw() actor.Context { return mb.own.Context }
+
+// invoker is the engine's context as what handles its messages.
+func (mb *mailbox) invoker() actor.MessageInvoker { return mb.own.Context.(actor.MessageInvoker) }
 
 // isWorker reports whether the actor is one of Spawn or Props, and not a
 // plain one on an EventLoop.

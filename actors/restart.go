@@ -43,12 +43,13 @@ func (l *lifecycle) suspended() bool { return l.failures > l.resolved }
 func (mb *mailbox) resume() {
 	l := &mb.life
 	mb.calm()
-	mb.inc.Store(&incarnation{n: l.incarnation, actor: mb.raw.Actor()})
+	inc := &incarnation{n: l.incarnation, actor: mb.raw().Actor()}
+	mb.inc.Store(inc)
 	if l.setupOK {
 		l.phase = phaseRunning
 		mb.loop.Hold(false)
-		if mb.worker != nil {
-			for _, b := range mb.worker.background {
+		if a, ok := inc.actor.(*workerActor); ok {
+			for _, b := range a.background {
 				if b.cut {
 					b.begin(mb)
 				}
@@ -67,19 +68,19 @@ func (mb *mailbox) escalate(t *Task, reason error) {
 		mb.report(t, reason)
 		return
 	}
-	if mb.raw.Parent() != nil {
+	if mb.raw().Parent() != nil {
 		defer func() { // a strategy runs in the caller when the parent is a guardian
 			if p := recover(); p != nil {
 				mb.logger().Error("actors: the parent's strategy panicked; the worker stops", "panic", p)
 				mb.life.wantStop = true
 			}
 		}()
-		mb.invoker.EscalateFailure(mb.escalated(reason), nil)
+		mb.invoker().EscalateFailure(mb.escalated(reason), nil)
 		return
 	}
 	mb.loop.PostControl(&actor.SuspendMailbox{})
 	directive := actor.StopDirective
-	if matches(reason, ErrDoNotRestart, ErrEscalate) || mb.supervises.Load() != nil || !mb.life.budget.spend(time.Now()) {
+	if matches(reason, ErrDoNotRestart, ErrEscalate) || mb.supervises.Load() != nil || !mb.sparse().restarts.spend(time.Now()) {
 		mb.life.wantStop = true
 	} else {
 		directive = actor.RestartDirective

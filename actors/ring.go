@@ -172,7 +172,7 @@ func (r *ring) blocked(w *Task, mb *mailbox) (need bool) {
 
 // full reports whether mb has as many tasks as may be, and none that can end.
 func (r *ring) full(mb *mailbox) bool {
-	tasks := mb.inFlight.full(mb.opts.MaxInFlight)
+	tasks := mb.sparse().inFlight.full(mb.opts.MaxInFlight)
 	for _, o := range tasks {
 		if !r.needsSelf(o) {
 			return false

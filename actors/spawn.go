@@ -71,9 +71,10 @@ func EventLoop(o Options) actor.PropsOption { return eventLoop(o, nil) }
 
 // eventLoop completes ready when the first setup has ended, if it is not nil.
 func eventLoop(o Options, ready *Future[struct{}]) actor.PropsOption {
+	resolved := o.resolved()
 	return func(p *actor.Props) {
 		actor.WithMailbox(func() actor.Mailbox {
-			mb := newMailbox(o)
+			mb := newMailbox(&resolved)
 			mb.life.ready = ready
 			return mb
 		})(p)
@@ -92,7 +93,7 @@ func decorate(next actor.ContextDecoratorFunc) actor.ContextDecoratorFunc {
 		if mb == nil { // asked for before the mailbox is registered
 			return next(ctx)
 		}
-		return next(mb.own)
+		return next(&mb.own)
 	}
 }
 

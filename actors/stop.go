@@ -2,7 +2,6 @@ package actors
 
 import (
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -57,115 +56,13 @@ func (mb *mailbox) stopMessage(m *messages.Stop, env *actor.MessageEnvelope) {
 		return
 	}
 	if sender != nil {
-		mb.ending.tell(mb, sender)
+		mb.ending().tell(mb, sender)
 	}
 	grace := mb.opts.StopGrace
 	if m.Grace != nil {
 		grace = max(m.GetGrace().AsDuration(), 0)
 	}
 	mb.requestStop(grace)
-}
-
-// ending is the part of a stop that any goroutine may begin: the loop may be
-// stuck in a turn.
-type ending struct {
-	mu       sync.Mutex
-	soft     *time.Timer // ends the grace of the graceful phase …
-	softEnd  time.Time   // … then
-	last     *time.Timer // gives up on tasks that do not return
-	round    uint64      // of last: grows when it is set or stopped
-	deadline time.Time   // when last fires
-	told     []*actor.PID
-	over     bool
-	stages   [stageOver + 1]time.Time // when each was reached, last
-	lost     []link.Abandoned
-}
-
-// stage is a step of a stop, for the report.
-type stage int
-
-const (
-	stageEvent   stage = iota // the stop event is set
-	stageCut                  // nothing is left to do, or the grace is over
-	stageHooks                // the tasks have ended
-	stageRelease              // the hooks have returned
-	stageOver                 // the engine has let go
-)
-
-func (e *ending) reached(s stage) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.stages[s] = time.Now()
-}
-
-// account is the final account and how the stop went, as far as it has.
-func (e *ending) account(mb *mailbox) link.Ended {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	counts := mb.counts.snapshot
-	if e.over {
-		counts = mb.finalCounts
-	}
-	between := func(from, to stage) time.Duration {
-		if e.stages[from].IsZero() || e.stages[to].Before(e.stages[from]) {
-			return 0
-		}
-		return e.stages[to].Sub(e.stages[from])
-	}
-	return link.Ended{
-		Counts: counts(), Abandoned: slices.Clone(e.lost),
-		Drain: between(stageEvent, stageCut), Unwind: between(stageCut, stageHooks),
-		Hooks: between(stageHooks, stageRelease), Release: between(stageRelease, stageOver),
-	}
-}
-
-// tell answers pid when the worker has stopped.
-func (e *ending) tell(mb *mailbox, pid *actor.PID) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.over {
-		mb.sys.as.Root.Send(pid, &messages.Stopped{Counts: mb.finalCounts()})
-		return
-	}
-	e.told = append(e.told, pid)
-}
-
-// tellStopped is the last act of a worker.
-func (mb *mailbox) tellStopped() {
-	e := &mb.ending
-	e.mu.Lock()
-	if e.over {
-		e.mu.Unlock()
-		return
-	}
-	e.over = true
-	e.round++
-	for _, t := range []*time.Timer{e.soft, e.last} {
-		if t != nil {
-			t.Stop()
-		}
-	}
-	told := e.told
-	e.told = nil
-	e.mu.Unlock()
-	if s := mb.supervises.Load(); s != nil {
-		(*s).Over()
-	}
-	if mb.super != nil {
-		mb.super.Stopped(supervised{mb}, e.account(mb))
-	}
-	for _, pid := range told {
-		mb.sys.as.Root.Send(pid, &messages.Stopped{Counts: mb.finalCounts()})
-	}
-}
-
-// finalCounts is the account of a worker that is gone: nothing changes in it
-// but what is refused.
-func (mb *mailbox) finalCounts() *messages.Counts {
-	c := mb.counts.snapshot()
-	c.Pending, c.Accepted = 0, c.Accepted-c.Pending // a refusal that is under way is counted for a moment
-	c.Offered = c.Accepted + c.Refused
-	return c
 }
 
 // requestStop sets the stop event. Any goroutine.
@@ -175,10 +72,10 @@ func (mb *mailbox) requestStop(grace time.Duration) {
 		return
 	}
 	mb.closeGate()
-	e := &mb.ending
+	e := mb.ending()
 	e.mu.Lock()
 	// A later call may shorten the grace, never prolong it.
-	if end := time.Now().Add(grace); !e.over && (e.softEnd.IsZero() || end.Before(e.softEnd)) {
+	if end := e.in(grace); !e.over && (e.softEnd == 0 || end < e.softEnd) {
 		e.softEnd = end
 		if e.soft != nil {
 			e.soft.Stop()
@@ -194,11 +91,11 @@ func (mb *mailbox) requestStop(grace time.Duration) {
 
 // armSoft lets the grace end, if it is not over yet.
 func (mb *mailbox) armSoft() {
-	e := &mb.ending
+	e := mb.ending()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.over && e.soft == nil && !e.softEnd.IsZero() {
-		e.soft = time.AfterFunc(max(time.Until(e.softEnd), 1), mb.requestHardStop)
+	if !e.over && e.soft == nil && e.softEnd != 0 {
+		e.soft = time.AfterFunc(max(e.softEnd-e.now(), 1), mb.requestHardStop)
 	}
 }
 
@@ -219,7 +116,7 @@ func (mb *mailbox) closeGate() {
 	if !mb.gate.CompareAndSwap(gateOpen, gateStopping) {
 		return
 	}
-	mb.ending.reached(stageEvent)
+	mb.ending().reached(stageEvent)
 	stop := mb.stopEvent()
 	stop.mu.Lock()
 	stop.settle(nil)
@@ -232,7 +129,7 @@ const look = 10 * time.Millisecond
 // giveUpAfter takes the loop from turns that are still stuck after d. It is
 // set once for each end of an incarnation.
 func (mb *mailbox) giveUpAfter(d time.Duration) {
-	e := &mb.ending
+	e := mb.ending()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.over || e.last != nil {
@@ -240,7 +137,7 @@ func (mb *mailbox) giveUpAfter(d time.Duration) {
 	}
 	e.round++
 	round := e.round
-	e.deadline = time.Now().Add(d)
+	e.deadline = e.in(d)
 	// At least a nanosecond: timers that are due at once crash Go 1.26.8 in a
 	// synctest bubble under -race.
 	e.last = time.AfterFunc(max(d, 1), func() { mb.giveUp(round, loop.Turn{}, look) })
@@ -248,11 +145,16 @@ func (mb *mailbox) giveUpAfter(d time.Duration) {
 
 // since is when the tasks that are given up were told to end. The stage may
 // not tell: a loop that is stuck in a turn has not come to it. With mu held.
-func (e *ending) since(mb *mailbox) time.Time { return e.deadline.Add(-mb.opts.StopGrace) }
+func (e *ending) since(mb *mailbox) time.Time {
+	return e.begun.Add(e.deadline - 1 - mb.opts.StopGrace)
+}
 
 // calm ends that: all tasks have ended.
 func (mb *mailbox) calm() {
-	e := &mb.ending
+	e := mb.ends.Load()
+	if e == nil {
+		return
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.round++
@@ -264,19 +166,19 @@ func (mb *mailbox) calm() {
 
 // remaining is what is left of the time until giving up.
 func (mb *mailbox) remaining() time.Duration {
-	e := &mb.ending
+	e := mb.ending()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.last == nil {
 		return mb.opts.StopGrace
 	}
-	return max(0, time.Until(e.deadline))
+	return max(0, e.deadline-e.now())
 }
 
 // giveUp looks for a stuck turn, again and again until all tasks have ended,
 // and takes over one that it has seen before.
 func (mb *mailbox) giveUp(round uint64, seen loop.Turn, pause time.Duration) {
-	e := &mb.ending
+	e := mb.ending()
 	e.mu.Lock()
 	stale := e.round != round
 	e.mu.Unlock()
@@ -302,7 +204,9 @@ func (mb *mailbox) forced() {
 	if mb.life.phase != phaseUnwinding && mb.life.phase != phaseHooks {
 		return
 	}
-	mb.cleanups.endAll(because(mb.life.reason, ErrTimeout))
+	if s := mb.rare.Load(); s != nil {
+		s.cleanups.endAll(because(mb.life.reason, ErrTimeout))
+	}
 	if !mb.life.forced { // a moment for what ends with the contexts that end just now
 		mb.life.forced = true
 		mb.advance()
@@ -310,7 +214,7 @@ func (mb *mailbox) forced() {
 	}
 	if n := mb.offloaded.abandon(); n > 0 {
 		mb.logger().Error("actors: offloaded functions did not return when their context ended; they are abandoned", "functions", n)
-		e := &mb.ending
+		e := mb.ending()
 		e.mu.Lock()
 		e.lost = append(e.lost, link.Abandoned{Name: fmt.Sprintf("offloaded functions: %d", n), Since: e.since(mb)})
 		e.mu.Unlock()
@@ -332,7 +236,7 @@ func (mb *mailbox) abandoned(t *Task) {
 	t.cancel(cause)
 	t.tell(t.ended()) // a cancel by somebody else may not have got there yet
 	stack := t.lt.Stack()
-	e := &mb.ending
+	e := mb.ending()
 	e.mu.Lock()
 	lost := link.Abandoned{Name: t.name(), Since: e.since(mb), Stack: stack}
 	if b := mb.blocked.Load(); b != nil && b.task == &t.lt {

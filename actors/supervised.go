@@ -34,7 +34,7 @@ func (s supervised) Quiesce(cause error) {
 
 // Account is the loop's to tell, once it has ended; before that it is the
 // counts alone.
-func (s supervised) Account() link.Ended { return s.mb.ending.account(s.mb) }
+func (s supervised) Account() link.Ended { return s.mb.ending().account(s.mb) }
 
 func init() {
 	link.Attach = func(ctx actor.Context, make func(before link.Supervisor) link.Supervisor) {
@@ -62,7 +62,7 @@ func init() {
 
 // beAdopted finds the supervisor that spawns this worker, if one does.
 func (mb *mailbox) beAdopted() {
-	parent := mb.raw.Parent()
+	parent := mb.raw().Parent()
 	if parent == nil {
 		return
 	}

@@ -168,7 +168,7 @@ func (t *Task) begin() bool {
 		t.inc = mb.inc.Load()
 	}
 	if mb.opts.MaxInFlight > 0 && t.lifetime == offered {
-		mb.inFlight.add(t)
+		mb.sparse().inFlight.add(t)
 	}
 	if t.ended() != nil {
 		t.outcome = outcomeNeverRan

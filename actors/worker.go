@@ -18,7 +18,7 @@ type Worker struct {
 	actor.Context
 	mb         *mailbox
 	task       *Task // setup
-	handlers   map[reflect.Type]*handler
+	handlers   handlers
 	background []*part
 	onStop     []func(t *Task) error
 	hasMain    bool
@@ -37,9 +37,46 @@ func (w *Worker) Task() *Task {
 
 // handler is what runs for messages of one type.
 type handler struct {
+	typ       reflect.Type
 	call      func(t *Task)
 	exclusive bool
-	oneWay    bool
+}
+
+// handlers are a worker's. Most have a few, and looking through those is
+// faster than a map, and a sixth of its size.
+type handlers struct {
+	few  []handler
+	many map[reflect.Type]int // all of them, by their index, when they are more than fewHandlers
+}
+
+const fewHandlers = 8
+
+func (h *handlers) find(typ reflect.Type) *handler {
+	if h.many != nil {
+		if i, ok := h.many[typ]; ok {
+			return &h.few[i]
+		}
+		return nil
+	}
+	for i := range h.few {
+		if h.few[i].typ == typ {
+			return &h.few[i]
+		}
+	}
+	return nil
+}
+
+func (h *handlers) add(one handler) {
+	h.few = append(h.few, one)
+	switch n := len(h.few); {
+	case h.many != nil:
+		h.many[one.typ] = n - 1
+	case n > fewHandlers:
+		h.many = map[reflect.Type]int{}
+		for i := range h.few {
+			h.many[h.few[i].typ] = i
+		}
+	}
 }
 
 // HandlerOption changes a handler.
@@ -61,15 +98,15 @@ func (w *Worker) open(what string) {
 	}
 }
 
-func (w *Worker) register(typ reflect.Type, what string, h *handler, opts []HandlerOption) {
+func (w *Worker) register(what string, h handler, opts []HandlerOption) {
 	w.open(what)
-	if _, twice := w.handlers[typ]; twice {
-		panic(fmt.Sprintf("actors: %s: a second handler for %s", what, typ))
+	if w.handlers.find(h.typ) != nil {
+		panic(fmt.Sprintf("actors: %s: a second handler for %s", what, h.typ))
 	}
 	for _, o := range opts {
 		h.exclusive = h.exclusive || o.exclusive
 	}
-	w.handlers[typ] = h
+	w.handlers.add(h)
 }
 
 // Handle registers the handler of requests of type Req. What it returns is
@@ -82,8 +119,7 @@ func Handle[Req, Resp any](w *Worker, h func(t *Task, req Req) (Resp, error), op
 	if h == nil {
 		panic("actors: Handle called with a nil function")
 	}
-	typ := messageType[Req]("Handle")
-	w.register(typ, "Handle", &handler{call: func(t *Task) {
+	w.register("Handle", handler{typ: messageType[Req]("Handle"), call: func(t *Task) {
 		v, err := h(t, t.msg.(Req))
 		if f, same := t.future().(*Future[Resp]); same { // no boxing
 			t.concluded(f.resolve(v, err), err)
@@ -101,8 +137,7 @@ func On[Req any](w *Worker, h func(t *Task, msg Req) error, opts ...HandlerOptio
 	if h == nil {
 		panic("actors: On called with a nil function")
 	}
-	typ := messageType[Req]("On")
-	w.register(typ, "On", &handler{oneWay: true, call: func(t *Task) {
+	w.register("On", handler{typ: messageType[Req]("On"), call: func(t *Task) {
 		if err := h(t, t.msg.(Req)); err != nil {
 			t.reply(nil, err)
 			if t.future() != nil && t.outcome == outcomeFailed {
@@ -191,10 +226,14 @@ func (p *part) begin(mb *mailbox) {
 	mb.loop.Go(&u.lt)
 }
 
-// workerActor is the engine's actor of a worker.
+// workerActor is the engine's actor of a worker, and what is needed of the
+// Worker that its setup has made.
 type workerActor struct {
-	setup func(w *Worker) error
-	w     *Worker
+	setup      func(w *Worker) error
+	handlers   handlers
+	background []*part
+	onStop     []func(t *Task) error
+	made       bool
 }
 
 // Receive is never called by the loop; only an engine without our mailbox
@@ -207,10 +246,10 @@ func (a *workerActor) Receive(c actor.Context) {
 
 // receive handles a message of the worker.
 func (a *workerActor) receive(t *Task) {
-	if a.w == nil { // setup is yet to run: the user's middleware sees Started
+	if !a.made { // setup is yet to run: the user's middleware sees Started
 		return
 	}
-	h := a.w.handlers[reflect.TypeOf(t.msg)]
+	h := a.handlers.find(reflect.TypeOf(t.msg))
 	if h == nil {
 		a.unhandled(t)
 		return
@@ -246,7 +285,7 @@ func (a *workerActor) runSetup(t *Task) (*Worker, error) {
 	if a.setup == nil {
 		return nil, errors.New("actors: a worker without setup")
 	}
-	w := &Worker{Context: t.mb.view.actorContext, mb: t.mb, task: t, handlers: map[reflect.Type]*handler{}}
-	defer func() { w.sealed = true }()
+	w := &Worker{Context: t.mb.view.actorContext, mb: t.mb, task: t}
+	defer func() { w.sealed, w.task = true, nil }()
 	return w, a.setup(w)
 }

@@ -10,10 +10,10 @@ import "sync/atomic"
 // has a moment in which an entry is pushed but cannot be seen, and two words
 // whose predicates have to agree, or the loop spins or sleeps.
 type inbox struct {
-	// On a cache line of its own: senders write it all the time, and whoever
-	// runs the loop reads its neighbours. Sharing one cost 5 % of a
-	// burst of submissions.
-	_    [56]byte
+	// Nothing that whoever runs the loop reads is on its cache line: senders
+	// write it all the time. Sharing one cost 5 % of a burst of submissions.
+	// It is the first word of a Loop; before that the host has what senders
+	// write, too, or 56 bytes of nothing.
 	head atomic.Pointer[Task]
 	_    [56]byte
 }

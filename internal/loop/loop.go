@@ -59,14 +59,13 @@ type Loop struct {
 	live      int         // started, not ended
 	awaited   *coroutine  // list of those whose live tasks have awaited
 
-	timers timers
-	ages   ages // locked
+	timers *timers // nil until one is set
+	ages   ages    // locked
 }
 
 // Init prepares a loop. It is busy, so that posts only queue, until Begin.
 func (l *Loop) Init(host Host, cfg Config) {
 	l.host, l.cfg = host, cfg
-	l.timers.init(l)
 }
 
 // Begin attaches the loop to its pool and lets it run.
@@ -79,7 +78,9 @@ func (l *Loop) Begin(p *Pool) {
 // End detaches the loop from its pool: for the host, when nothing is live.
 // The loop still serves what is posted to it.
 func (l *Loop) End() {
-	l.timers.stop()
+	if l.timers != nil {
+		l.timers.stop()
+	}
 	l.pool.detach()
 }
 

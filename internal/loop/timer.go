@@ -15,7 +15,8 @@ type Timer struct {
 }
 
 // timers is a loop's timers in a heap, with one runtime timer for all:
-// cheaper to add and to remove than a runtime timer for each.
+// cheaper to add and to remove than a runtime timer for each. A loop has none
+// until it needs one: an idle worker would keep 112 bytes for it.
 type timers struct {
 	loop *Loop
 	heap []*Timer
@@ -28,14 +29,12 @@ type timers struct {
 	fired  Task
 }
 
-func (s *timers) init(l *Loop) {
-	s.loop = l
-	s.fired = Task{kind: kindTimer}
-}
-
 // AddTimer wakes t from await after d. On the loop.
 func (l *Loop) AddTimer(d time.Duration, t *Task, await uint32) *Timer {
-	s := &l.timers
+	if l.timers == nil {
+		l.timers = &timers{loop: l, fired: Task{kind: kindTimer}}
+	}
+	s := l.timers
 	s.seq++
 	tm := &Timer{when: l.pool.Now() + max(d, 0), seq: s.seq, task: t, await: await, index: len(s.heap)}
 	if tm.when < 0 { // overflow: for ever
@@ -52,7 +51,7 @@ func (l *Loop) RemoveTimer(tm *Timer) {
 	if tm.index < 0 {
 		return
 	}
-	s := &l.timers
+	s := l.timers
 	s.remove(tm.index)
 	if len(s.heap) == 0 {
 		s.stop()

@@ -1,0 +1,137 @@
+package actors
+
+import (
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/internal/link"
+	"github.com/protoloop/protoloop/messages"
+)
+
+// ending is the part of a stop that any goroutine may begin: the loop may be
+// stuck in a turn.
+type ending struct {
+	begun    time.Time // all other times are readings of now
+	mu       sync.Mutex
+	soft     *time.Timer   // ends the grace of the graceful phase …
+	softEnd  time.Duration // … then
+	last     *time.Timer   // gives up on tasks that do not return
+	round    uint64        // of last: grows when it is set or stopped
+	deadline time.Duration // when last fires
+	told     []*actor.PID
+	over     bool
+	stages   [stageOver + 1]time.Duration // when each was reached, last
+	lost     []link.Abandoned
+}
+
+// ending is the worker's, made when it first has to end anything. Any goroutine.
+func (mb *mailbox) ending() *ending {
+	if e := mb.ends.Load(); e != nil {
+		return e
+	}
+	mb.ends.CompareAndSwap(nil, &ending{begun: time.Now()})
+	return mb.ends.Load()
+}
+
+// now is a clock of its own: a worker can be told to end before it knows its
+// system, which has one. It is never zero.
+func (e *ending) now() time.Duration { return time.Since(e.begun) + 1 }
+
+// in is the reading of now after d; what does not fit is for ever.
+func (e *ending) in(d time.Duration) time.Duration {
+	if at := e.now() + d; at > 0 {
+		return at
+	}
+	return math.MaxInt64
+}
+
+// stage is a step of a stop, for the report.
+type stage int
+
+const (
+	stageEvent   stage = iota // the stop event is set
+	stageCut                  // nothing is left to do, or the grace is over
+	stageHooks                // the tasks have ended
+	stageRelease              // the hooks have returned
+	stageOver                 // the engine has let go
+)
+
+func (e *ending) reached(s stage) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.stages[s] = e.now()
+}
+
+// account is the final account and how the stop went, as far as it has.
+func (e *ending) account(mb *mailbox) link.Ended {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	counts := mb.counts.snapshot
+	if e.over {
+		counts = mb.finalCounts
+	}
+	between := func(from, to stage) time.Duration {
+		if e.stages[from] == 0 || e.stages[to] < e.stages[from] {
+			return 0
+		}
+		return e.stages[to] - e.stages[from]
+	}
+	return link.Ended{
+		Counts: counts(), Abandoned: slices.Clone(e.lost),
+		Drain: between(stageEvent, stageCut), Unwind: between(stageCut, stageHooks),
+		Hooks: between(stageHooks, stageRelease), Release: between(stageRelease, stageOver),
+	}
+}
+
+// tell answers pid when the worker has stopped.
+func (e *ending) tell(mb *mailbox, pid *actor.PID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.over {
+		mb.sys.as.Root.Send(pid, &messages.Stopped{Counts: mb.finalCounts()})
+		return
+	}
+	e.told = append(e.told, pid)
+}
+
+// tellStopped is the last act of a worker.
+func (mb *mailbox) tellStopped() {
+	e := mb.ending()
+	e.mu.Lock()
+	if e.over {
+		e.mu.Unlock()
+		return
+	}
+	e.over = true
+	e.round++
+	for _, t := range []*time.Timer{e.soft, e.last} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+	told := e.told
+	e.told = nil
+	e.mu.Unlock()
+	if s := mb.supervises.Load(); s != nil {
+		(*s).Over()
+	}
+	if mb.super != nil {
+		mb.super.Stopped(supervised{mb}, e.account(mb))
+	}
+	for _, pid := range told {
+		mb.sys.as.Root.Send(pid, &messages.Stopped{Counts: mb.finalCounts()})
+	}
+}
+
+// finalCounts is the account of a worker that is gone: nothing changes in it
+// but what is refused.
+func (mb *mailbox) finalCounts() *messages.Counts {
+	c := mb.counts.snapshot()
+	c.Pending, c.Accepted = 0, c.Accepted-c.Pending // a refusal that is under way is counted for a moment
+	c.Offered = c.Accepted + c.Refused
+	return c
+}
