@@ -9,21 +9,21 @@ import (
 // counts is a worker's account of the work that was offered to it. The cells
 // are written where things happen and read by anybody.
 type counts struct {
-	taken        atomic.Int64 // has left the mailbox: started, or dropped
+	taken    atomic.Int64 // has left the mailbox: started, or dropped
+	finished atomic.Int64
+	failed   atomic.Int64
+
+	// Written by senders, just before they write the head of the inbox, which
+	// is the next word of the mailbox: the two share a cache line, which is not
+	// to be that of anything that the loop is busy with. So the rare ones are
+	// next to it.
+	_            [16]byte
 	refused      atomic.Int64
-	finished     atomic.Int64
-	failed       atomic.Int64
 	canceled     atomic.Int64
 	abandoned    atomic.Int64
 	deadLettered atomic.Int64
-
 	blockedTurns atomic.Int64 // those that were reported
-
-	// Written by senders, just before they write the head of the inbox, which
-	// is the next word of the mailbox: the two share a cache line, and nobody
-	// else is on it.
-	_        [56]byte
-	accepted atomic.Int64
+	accepted     atomic.Int64
 }
 
 // queued is the number of accepted messages and submissions that have not

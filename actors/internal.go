@@ -80,7 +80,7 @@ func (mb *mailbox) newSetup() *internalTask {
 		}
 		if isWorker {
 			if w != nil {
-				a.handlers, a.background, a.onStop, a.made = w.handlers, w.background, w.onStop, true
+				a.keep(w)
 			}
 		}
 		mb.setupDone(t, w)
@@ -121,8 +121,8 @@ func (mb *mailbox) runHooks() {
 	l := &mb.life
 	l.phase = phaseHooks
 	var hooks []func(t *Task) error
-	if a, ok := mb.inc.Load().actor.(*workerActor); ok {
-		hooks = a.onStop
+	if a, ok := mb.inc.Load().actor.(*workerActor); ok && a.rest != nil {
+		hooks = a.rest.onStop
 	}
 	switch {
 	case l.setupOK && !l.hooksRun && len(hooks) > 0:

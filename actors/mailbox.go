@@ -46,7 +46,7 @@ type mailbox struct {
 
 	gate atomic.Int32
 	inc  atomic.Pointer[incarnation]
-	stop core // completes at the stop event; locked
+	stop atomic.Pointer[core] // completes at the stop event; nil: nobody has asked for it
 
 	current atomic.Pointer[Task] // for own; see taps
 
@@ -251,8 +251,28 @@ func (t *Task) deadLetter() {
 	t.mb.sys.as.DeadLetter.SendUserMessage(t.mb.pid, t.msg)
 }
 
-// stopEvent is the future that completes at the stop event.
-func (mb *mailbox) stopEvent() *core { return &mb.stop }
+// stopEvent is the future that completes at the stop event. Any goroutine.
+func (mb *mailbox) stopEvent() *core {
+	c := mb.stop.Load()
+	if c == nil {
+		mb.stop.CompareAndSwap(nil, new(core))
+		c = mb.stop.Load()
+		if mb.gate.Load() != gateOpen { // closeGate may not have seen it
+			c.complete()
+		}
+	}
+	return c
+}
+
+// complete settles a future without a value, unless it is.
+func (c *core) complete() {
+	c.mu.Lock()
+	if c.done.Load() {
+		c.mu.Unlock()
+		return
+	}
+	c.settle(nil)
+}
 
 // enterTask notes, on the way into a task, whose turn it is.
 func (mb *mailbox) enterTask(t *Task) {

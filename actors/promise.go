@@ -2,13 +2,13 @@ package actors
 
 // Promise is a future that is completed by hand. The zero value is not
 // usable; make one with [NewPromise].
-type Promise[T any] struct{ f *Future[T] }
+type Promise[T any] struct{ f Future[T] }
 
 // NewPromise returns a promise whose future is pending.
-func NewPromise[T any]() *Promise[T] { return &Promise[T]{&Future[T]{}} }
+func NewPromise[T any]() *Promise[T] { return new(Promise[T]) }
 
 // Future returns the promise's future, the same at every call.
-func (p *Promise[T]) Future() *Future[T] { return p.f }
+func (p *Promise[T]) Future() *Future[T] { return &p.f }
 
 // Resolve completes the future with v; false: it was complete.
 func (p *Promise[T]) Resolve(v T) bool { return p.f.resolve(v, nil) }

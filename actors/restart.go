@@ -48,8 +48,8 @@ func (mb *mailbox) resume() {
 	if l.setupOK {
 		l.phase = phaseRunning
 		mb.loop.Hold(false)
-		if a, ok := inc.actor.(*workerActor); ok {
-			for _, b := range a.background {
+		if a, ok := inc.actor.(*workerActor); ok && a.rest != nil {
+			for _, b := range a.rest.background {
 				if b.cut {
 					b.begin(mb)
 				}

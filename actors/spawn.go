@@ -89,7 +89,7 @@ func decorate(next actor.ContextDecoratorFunc) actor.ContextDecoratorFunc {
 		if _, twice := ctx.(*loopContext); twice {
 			return next(ctx)
 		}
-		mb := systemOf(ctx.ActorSystem()).worker(ctx.Self())
+		mb := systemOf(ctx.ActorSystem()).lookUp(ctx.Self())
 		if mb == nil { // asked for before the mailbox is registered
 			return next(ctx)
 		}
@@ -101,7 +101,12 @@ func decorate(next actor.ContextDecoratorFunc) actor.ContextDecoratorFunc {
 // messages: the mailbox delivers those itself, as tasks.
 func shield(next actor.ReceiverFunc) actor.ReceiverFunc {
 	return func(c actor.ReceiverContext, env *actor.MessageEnvelope) {
-		mb := systemOf(c.ActorSystem()).worker(c.Self())
+		var mb *mailbox
+		if own, ok := c.(*loopContext); ok { // no decorator of the user's is around it
+			mb = own.mb
+		} else {
+			mb = systemOf(c.ActorSystem()).lookUp(c.Self())
+		}
 		if mb != nil && mb.life.inFrame {
 			mb.framed(c, env.Message)
 			return

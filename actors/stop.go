@@ -117,9 +117,9 @@ func (mb *mailbox) closeGate() {
 		return
 	}
 	mb.ending().reached(stageEvent)
-	stop := mb.stopEvent()
-	stop.mu.Lock()
-	stop.settle(nil)
+	if c := mb.stop.Load(); c != nil {
+		c.complete()
+	}
 }
 
 // look is how far apart the looks at a stuck turn are: a turn is taken over

@@ -118,16 +118,21 @@ func (s *system) worker(pid *actor.PID) *mailbox {
 	if mb := s.cache.find(pid); mb != nil {
 		return mb
 	}
-	if !s.local(pid) {
-		return nil
-	}
-	s.mu.RLock()
-	mb := s.workers[pid.Id]
-	s.mu.RUnlock()
+	mb := s.lookUp(pid)
 	if mb != nil {
 		s.cache.remember(pid, mb)
 	}
 	return mb
+}
+
+// lookUp is worker for somebody who will not ask again.
+func (s *system) lookUp(pid *actor.PID) *mailbox {
+	if !s.local(pid) {
+		return nil
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.workers[pid.Id]
 }
 
 // in is the reading of the clock after d; what does not fit is for ever.

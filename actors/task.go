@@ -289,7 +289,7 @@ func (t *Task) Context() context.Context { return t.scope().context(t) }
 func (t *Task) Stopping() <-chan struct{} { return t.mb.stopEvent().readyChan() }
 
 // StopRequested reports whether the worker has been told to stop.
-func (t *Task) StopRequested() bool { return t.mb.stopEvent().done.Load() }
+func (t *Task) StopRequested() bool { return t.mb.gate.Load() != gateOpen }
 
 // StopReason is, in an OnStop hook, why this incarnation of the worker ends:
 // ErrRestarted or ErrStopped, with what led to it. Elsewhere it is nil.

@@ -229,11 +229,24 @@ func (p *part) begin(mb *mailbox) {
 // workerActor is the engine's actor of a worker, and what is needed of the
 // Worker that its setup has made.
 type workerActor struct {
-	setup      func(w *Worker) error
-	handlers   handlers
+	setup    func(w *Worker) error
+	handlers handlers
+	rest     *lasting // nil: there is none
+	made     bool
+}
+
+// lasting is what few workers have beside handlers.
+type lasting struct {
 	background []*part
 	onStop     []func(t *Task) error
-	made       bool
+}
+
+// keep takes over what w is needed for.
+func (a *workerActor) keep(w *Worker) {
+	a.handlers, a.made = w.handlers, true
+	if len(w.background) > 0 || len(w.onStop) > 0 {
+		a.rest = &lasting{w.background, w.onStop}
+	}
 }
 
 // Receive is never called by the loop; only an engine without our mailbox

@@ -10,12 +10,11 @@ import "sync/atomic"
 // has a moment in which an entry is pushed but cannot be seen, and two words
 // whose predicates have to agree, or the loop spins or sleeps.
 type inbox struct {
-	// Nothing that whoever runs the loop reads is on its cache line: senders
-	// write it all the time. Sharing one cost 5 % of a burst of submissions.
-	// It is the first word of a Loop; before that the host has what senders
-	// write, too, or 56 bytes of nothing.
+	// Nothing that whoever runs the loop is busy with is on its cache line:
+	// senders write it all the time. Sharing one cost 5 % of a burst of
+	// submissions. It is the first word of a Loop; before that the host has what
+	// senders write, too, and after it comes what is seldom looked at.
 	head atomic.Pointer[Task]
-	_    [56]byte
 }
 
 // idleMark is the inbox's head while nobody runs the loop.

@@ -31,9 +31,15 @@ type Config struct {
 // Loop is one event loop; see the package comment for who owns its fields.
 type Loop struct {
 	inbox inbox // any goroutine
-	pool  *Pool
-	host  Host
-	cfg   Config
+
+	// 56 bytes that nobody is busy with: see inbox.
+	ages   ages    // locked
+	timers *timers // nil until one is set
+	_      [16]byte
+
+	pool *Pool
+	host Host
+	cfg  Config
 
 	runner atomic.Pointer[runner] // who runs it, or ran it last
 
@@ -58,9 +64,6 @@ type Loop struct {
 	inFlight  int         // started from the lane, not ended
 	live      int         // started, not ended
 	awaited   *coroutine  // list of those whose live tasks have awaited
-
-	timers *timers // nil until one is set
-	ages   ages    // locked
 }
 
 // Init prepares a loop. It is busy, so that posts only queue, until Begin.
