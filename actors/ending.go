@@ -24,6 +24,7 @@ type ending struct {
 	deadline time.Duration // when last fires
 	told     []*actor.PID
 	over     bool
+	asked    bool                         // the supervisor wants to hear of that
 	stages   [stageOver + 1]time.Duration // when each was reached, last
 	lost     []link.Abandoned
 }
@@ -66,10 +67,9 @@ func (e *ending) reached(s stage) {
 	e.stages[s] = e.now()
 }
 
-// account is the final account and how the stop went, as far as it has.
+// account is the final account and how the stop went, as far as it has. With
+// mu held.
 func (e *ending) account(mb *mailbox) link.Ended {
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	counts := mb.counts.snapshot
 	if e.over {
 		counts = mb.finalCounts
@@ -106,21 +106,24 @@ func (mb *mailbox) tellStopped() {
 		e.mu.Unlock()
 		return
 	}
-	e.over = true
-	e.round++
-	for _, t := range []*time.Timer{e.soft, e.last} {
-		if t != nil {
-			t.Stop()
-		}
-	}
-	told := e.told
-	e.told = nil
 	e.mu.Unlock()
 	if s := mb.supervises.Load(); s != nil {
-		(*s).Over()
+		(*s).Over() // before anybody can find that it is over
 	}
-	if mb.super != nil {
-		mb.super.Stopped(supervised{mb}, e.account(mb))
+	e.mu.Lock()
+	e.over = true
+	e.round++
+	if e.soft != nil {
+		e.soft.Stop()
+	}
+	if e.last != nil {
+		e.last.Stop()
+	}
+	told, asked := e.told, e.asked
+	e.told = nil
+	e.mu.Unlock()
+	if asked {
+		mb.super.Stopped(supervised{mb})
 	}
 	for _, pid := range told {
 		mb.sys.as.Root.Send(pid, &messages.Stopped{Counts: mb.finalCounts()})

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -34,7 +35,25 @@ func (s supervised) Quiesce(cause error) {
 
 // Account is the loop's to tell, once it has ended; before that it is the
 // counts alone.
-func (s supervised) Account() link.Ended { return s.mb.ending().account(s.mb) }
+func (s supervised) Account() link.Ended {
+	e := s.mb.ending()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.account(s.mb)
+}
+
+// Final is that of the end. Most workers have ended when their supervisor asks,
+// and then that is all there is to tell.
+func (s supervised) Final() (link.Ended, bool) {
+	e := s.mb.ending()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.over {
+		e.asked = true
+		return link.Ended{}, false
+	}
+	return e.account(s.mb), true
+}
 
 func init() {
 	link.Attach = func(ctx actor.Context, make func(before link.Supervisor) link.Supervisor) {
@@ -50,8 +69,9 @@ func init() {
 		mb, err := systemOf(sys).locate(pid)
 		return err == nil && mb != nil
 	}
+	link.InTask = func(ctx context.Context) bool { return taskIn(ctx) != nil }
 	link.Of = func(sys *actor.ActorSystem, pid *actor.PID) link.Supervisor {
-		if mb := systemOf(sys).worker(pid); mb != nil {
+		if mb := systemOf(sys).lookUp(pid); mb != nil {
 			if p := mb.supervises.Load(); p != nil {
 				return *p
 			}
@@ -99,7 +119,7 @@ func (mb *mailbox) returned(t *Task) {
 // report tells the supervisor of a failure. It takes the place of the engine's
 // way through the parent's strategy.
 func (mb *mailbox) report(t *Task, reason error) {
-	f := link.Failure{Err: reason, Incarnation: mb.life.incarnation}
+	f := &link.Failure{Err: reason, Incarnation: mb.life.incarnation}
 	if reason == errReturned {
 		f.Err = nil
 	}

@@ -1,6 +1,8 @@
 package supervisor
 
 import (
+	"slices"
+
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/internal/link"
 )
@@ -9,14 +11,20 @@ func newPast() ChildReport { return ChildReport{Name: "(gone before)", Kind: Kin
 
 // report is what the child has done, all its actors together.
 func (k *child) report() ChildReport {
-	r := k.account
-	r.Kind = k.kind
+	r := ChildReport{Name: k.name, Counted: true}
+	if k.account != nil {
+		r = *k.account
+	}
+	r.Kind, r.Restarts = k.kind, k.restarts
 	return r
 }
 
 // settle adds what one actor of this child has done.
 func (k *child) settle(e link.Ended) {
-	a := &k.account
+	if k.account == nil {
+		k.account = &ChildReport{Name: k.name, Counted: true}
+	}
+	a := k.account
 	a.Abandoned = append(a.Abandoned, abandonedOf(e.Abandoned)...)
 	switch k.kind {
 	case KindWorker:
@@ -36,7 +44,7 @@ func (k *child) settle(e link.Ended) {
 		}
 	}
 	for _, lost := range e.Abandoned {
-		k.core.out.emit(TaskAbandoned{k.at(), lost.Name, lost.Since, lost.Stack})
+		emit(k.core.out, TaskAbandoned{k.at(), lost.Name, lost.Since, lost.Stack})
 	}
 }
 
@@ -79,7 +87,9 @@ func (c *core) account() Report {
 	if p := c.past; p.Counts != (Counts{}) || p.Restarts > 0 || len(p.Abandoned) > 0 {
 		r.add(p)
 	}
-	for _, k := range c.ordered() {
+	all := c.ordered()
+	r.Children = slices.Grow(r.Children, len(all))
+	for _, k := range all {
 		r.add(k.report())
 	}
 	return r

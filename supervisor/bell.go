@@ -29,14 +29,28 @@ func (s *bell) raise() {
 // inbox is what others want done on the supervisor's loop.
 type inbox struct {
 	mu    sync.Mutex
-	queue []func(t *actors.Task)
+	queue []note
+	spare []note // of those that have been read
 	more  *actors.Promise[struct{}]
 }
 
+// note is one of them.
+type note struct {
+	do   func(t *actors.Task)           // this …
+	news func(t *actors.Task, k *child) // … or this, for the child with that process
+	of   process
+}
+
+// mostSpare notes are kept for later; there can be one for each of all children
+// at a time.
+const mostSpare = 64
+
 // post queues f. Any goroutine.
-func (b *inbox) post(f func(t *actors.Task)) {
+func (b *inbox) post(f func(t *actors.Task)) { b.put(note{do: f}) }
+
+func (b *inbox) put(n note) {
 	b.mu.Lock()
-	b.queue = append(b.queue, f)
+	b.queue = append(b.queue, n)
 	more := b.more
 	b.more = nil
 	b.mu.Unlock()
@@ -46,22 +60,33 @@ func (b *inbox) post(f func(t *actors.Task)) {
 }
 
 // take returns all that is there, or what to wait for.
-func (b *inbox) take() ([]func(t *actors.Task), *actors.Future[struct{}]) {
+func (b *inbox) take() ([]note, *actors.Future[struct{}]) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if q := b.queue; len(q) > 0 {
-		b.queue = nil
+		b.queue, b.spare = b.spare, nil
 		return q, nil
 	}
 	b.more = actors.NewPromise[struct{}]()
 	return nil, b.more.Future()
 }
 
+// reuse keeps notes that have been read.
+func (b *inbox) reuse(q []note) {
+	if cap(q) > mostSpare {
+		return
+	}
+	clear(q)
+	b.mu.Lock()
+	b.spare = q[:0]
+	b.mu.Unlock()
+}
+
 // lock keeps operations on the same children apart. On the loop.
 type lock struct {
 	held  bool
+	round uint32 // grows with each restart of theirs
 	free  bell
-	round uint64 // grows with each restart of theirs
 }
 
 // holding is a lock as one operation holds it.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"testing"
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/messages"
@@ -138,8 +139,12 @@ func leftBehind(r supervisor.Report) bool {
 	return errors.As(r.Err(), &e) && slices.ContainsFunc(e.Tasks, func(task string) bool { return strings.Contains(task, ": actor chaos/") })
 }
 
-// sawAll checks that everything has happened that was to.
+// sawAll checks that everything has happened that was to. A tenth of the
+// requests is too few for what is rare.
 func (c *chaos) sawAll() {
+	if testing.Short() {
+		return
+	}
 	e, o := &c.ends, &c.told
 	for what, n := range map[string]*atomic.Int64{
 		"values": &e.values, "failures": &e.failed, "canceled": &e.canceled, "refused": &e.refused, "dead letters": &e.dead,

@@ -10,7 +10,7 @@ import (
 )
 
 // state is where a child is in its life. The package doc has the diagram.
-type state int
+type state uint8
 
 const (
 	gone     state = iota // there is no actor: it has not started, or has ended
@@ -31,46 +31,47 @@ type process = link.Child
 // child is one child. Owned by the loop.
 type child struct {
 	core *core
-	spec Child
-	seq  uint64 // its place among its siblings
-	pid  *actor.PID
+	spec *Child // constant, and for those of a Dynamic the same; its Name does not count
+	name string
+	seq  uint64  // its place among its siblings
 	proc process // nil: it was never spawned
-	kind Kind
-	node *node // of a supervisor, once its setup has begun
 
-	state   state
-	since   time.Time // it is in its state
-	changed bell      // state, or what a wait depends on
-	lock    lock      // of what goes on with it, if children are independent
-
-	begun  time.Time // the last start
-	cameUp bool      // … has succeeded, whatever came then
-	wasUp  bool      // one of its starts has
-	late   bool      // … or has not ended in time: its setup may still run
-
-	due      bool          // it has ended or failed, and nobody has dealt with that
-	held     bool          // it is down and has to come up
-	failure  *link.Failure // why it is failed
+	// What is shown to everybody: written with the node's mu held.
+	pid      *actor.PID
+	kind     Kind
+	node     *node     // of a supervisor, once its setup has begun
+	since    time.Time // it is in its state
 	lastErr  error
-	retries  retries
 	restarts int
+	state    state
 
-	hasAccount, isForgotten bool      // what has to come before it is gone
-	hurried                 bool      // its grace was ended …
-	cutAt                   time.Time // … then
-	detached                bool      // nobody waits for it any more
-	account                 ChildReport
+	cameUp bool // the last start has succeeded, whatever came then
+	wasUp  bool // one of its starts has
+	late   bool // … or has not ended in time: its setup may still run
+
+	due  bool // it has ended or failed, and nobody has dealt with that
+	held bool // it is down and has to come up
+
+	hasAccount, isForgotten bool // what has to come before it is gone
+	detached                bool // nobody waits for it any more
+	hurried                 bool // its grace was ended …
+
+	cutAt   time.Duration // … then
+	begun   time.Duration // the last start
+	changed bell          // state, or what a wait depends on
+	lock    lock          // of what goes on with it, if children are independent
+	failure *link.Failure // why it is failed
+	retries retries
+	account *ChildReport // of its actors so far; nil: none has ended
 }
 
-func (c *core) addChild(spec Child) *child {
+func (c *core) addChild(name string, spec *Child) *child {
 	c.added++
-	k := &child{core: c, spec: spec, seq: c.added, kind: KindPlain, since: time.Now(), held: true}
-	k.account = ChildReport{Name: spec.Name, Counted: true}
-	c.kids[spec.Name] = k
+	k := &child{core: c, spec: spec, name: name, seq: c.added, kind: KindPlain, since: time.Now(), held: true}
 	n := c.node
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.infos[spec.Name] = &entry{seq: k.seq, info: ChildInfo{Name: spec.Name, Kind: KindPlain, State: gone.String(), Since: k.since}}
+	c.kids[name] = k
 	return k
 }
 
@@ -79,15 +80,14 @@ func (c *core) forget(k *child) {
 	if !c.has(k) {
 		return
 	}
-	delete(c.kids, k.spec.Name)
 	c.past.add(k.report())
 	n := c.node
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	delete(n.infos, k.spec.Name)
+	delete(c.kids, k.name)
 }
 
-func (k *child) at() At { return At{k.core.node.pid.Id, k.spec.Name} }
+func (k *child) at() At { return At{k.core.node.pid.Id, k.name} }
 
 // grace is its Shutdown with its default.
 func (k *child) grace() time.Duration { return k.spec.graceOf(k.kind == KindSupervisor) }
@@ -101,28 +101,37 @@ func (k *child) unwinding() time.Duration {
 }
 
 func (k *child) become(s state) {
-	k.state, k.since = s, time.Now()
-	k.publish()
+	c, now := k.core, time.Now()
+	if s == stopping {
+		c.leaving++
+	} else if k.state == stopping {
+		c.leaving--
+	}
+	k.show(func() { k.state, k.since = s, now })
 	k.changed.raise()
+	if c.leaving == 0 {
+		c.gone.raise()
+	}
 }
 
-// publish lets everybody see the child as it is now.
-func (k *child) publish() {
-	n := k.core.node
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	e := n.infos[k.spec.Name]
-	if e == nil || e.seq != k.seq { // removed
-		return
-	}
-	e.inner = k.node
-	e.info = ChildInfo{
-		Name: k.spec.Name, PID: k.pid, Kind: k.kind, State: k.state.String(),
+// show changes what everybody may see of the child.
+func (k *child) show(change func()) {
+	mu := &k.core.node.mu
+	mu.Lock()
+	change()
+	mu.Unlock()
+}
+
+// info is the child as it is. With the node's mu held.
+func (k *child) info() ChildInfo {
+	i := ChildInfo{
+		Name: k.name, PID: k.pid, Kind: k.kind, State: k.state.String(),
 		Since: k.since, Restarts: k.restarts, Err: k.lastErr,
 	}
 	if k.state == gone {
-		e.info.PID = nil
+		i.PID = nil
 	}
+	return i
 }
 
 // ready: setup has succeeded. The event is told here and not by who waits for
@@ -131,18 +140,17 @@ func (k *child) ready() {
 	if k.state != starting {
 		return
 	}
-	now := time.Now()
 	again := k.wasUp
-	k.cameUp, k.wasUp, k.retries.readyAt = true, true, now
+	k.cameUp, k.wasUp = true, true
 	if again {
-		k.restarts++
-		k.account.Restarts++
+		k.show(func() { k.restarts++ })
 	}
 	k.become(up)
-	if again {
-		k.core.out.emit(ChildRestarted{k.at(), k.restarts, now.Sub(k.begun)})
+	k.retries.readyAt = k.since
+	if took := k.core.now() - k.begun; again {
+		emit(k.core.out, ChildRestarted{k.at(), k.restarts, took})
 	} else {
-		k.core.out.emit(ChildStarted{k.at(), k.pid, now.Sub(k.begun)})
+		emit(k.core.out, ChildStarted{k.at(), k.pid, took})
 	}
 }
 
@@ -153,25 +161,22 @@ func (k *child) quieted() {
 	}
 }
 
-// accounted: its mailbox has told the final account.
-func (k *child) accounted(t *actors.Task, e link.Ended) {
-	if k.detached || k.hasAccount {
-		return
-	}
-	k.hasAccount = true
-	k.settle(e)
-	k.maybeGone(t)
-}
-
 // terminated: the engine has forgotten it.
 func (k *child) terminated(t *actors.Task) {
-	if k.detached {
-		return
+	if !k.detached {
+		k.isForgotten = true
+		k.accounted(t)
 	}
-	k.isForgotten = true
-	if p, ok := k.proc.(*plain); ok && !k.hasAccount {
-		k.hasAccount = true
-		k.settle(p.Account())
+}
+
+// accounted takes its final account, if there is one. If there is not its
+// mailbox will tell.
+func (k *child) accounted(t *actors.Task) {
+	if !k.hasAccount {
+		if e, final := k.proc.Final(); final {
+			k.hasAccount = true
+			k.settle(e)
+		}
 	}
 	k.maybeGone(t)
 }
@@ -193,6 +198,6 @@ func (k *child) endsAs(was state) {
 	took := time.Since(k.since)
 	k.become(gone)
 	if was == stopping {
-		k.core.out.emit(StopPhase{At: k.at(), Phase: "stopped", Took: took})
+		emit(k.core.out, StopPhase{At: k.at(), Phase: "stopped", Took: took})
 	}
 }

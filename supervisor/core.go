@@ -22,6 +22,7 @@ import (
 // is a task of its own.
 type core struct {
 	node   *node
+	made   time.Time // the readings of now are since then
 	spec   Spec
 	ctx    actor.Context
 	inbox  inbox
@@ -29,13 +30,19 @@ type core struct {
 	dead   serial // calls OnCrash.DeadLetter
 	budget intensity
 
-	kids     map[string]*child // by name
+	kids     map[string]*child // by name; written with the node's mu held, for everybody
 	added    uint64            // how many there have been
 	spawning *child            // whose Spawn is running
+	looped   *actor.Props      // gave an event loop: another child of theirs needs no plain, 700 bytes with a copy of the props
 	starting *child            // of a group that starts: who has to hear of a failure in it
 	past     ChildReport       // those that are gone and forgotten
 
+	looks *time.Timer   // see lookAt
+	look  time.Duration // when it fires; 0: it is not set
+
 	lock     lock // of all children, unless they are independent
+	leaving  int  // children that are stopping
+	gone     bell // it rings when there are none any more
 	stopping bool
 	hurry    bool  // no grace any more
 	cause    error // why it ends by itself; nil: it was told to stop
@@ -47,7 +54,7 @@ type core struct {
 
 func newCore(ctx actor.Context, spec Spec) *core {
 	return &core{
-		spec: spec, ctx: ctx, kids: map[string]*child{},
+		made: time.Now(), spec: spec, ctx: ctx, kids: map[string]*child{},
 		budget: newIntensity(spec.MaxRestarts, spec.Within),
 		over:   actors.NewPromise[struct{}](), ended: make(chan struct{}),
 		past: newPast(),
@@ -85,6 +92,10 @@ func setup(w *actors.Worker, spec Spec, made chan<- *node) error {
 	return err
 }
 
+// now is for what only the loop sees: half as dear as time.Now, and a third of
+// the size.
+func (c *core) now() time.Duration { return time.Since(c.made) }
+
 // many reports whether it is of a Dynamic.
 func (c *core) many() bool { return c.spec.dynamic != nil }
 
@@ -92,11 +103,13 @@ func (c *core) many() bool { return c.spec.dynamic != nil }
 // them to keep in order: taking one of ten thousand out of it would cost as
 // much as this, and happens more often.
 func (c *core) ordered() []*child {
-	return slices.SortedFunc(maps.Values(c.kids), func(a, b *child) int { return cmp.Compare(a.seq, b.seq) })
+	all := slices.AppendSeq(make([]*child, 0, len(c.kids)), maps.Values(c.kids))
+	slices.SortFunc(all, func(a, b *child) int { return cmp.Compare(a.seq, b.seq) })
+	return all
 }
 
 // has reports whether a child has not been removed.
-func (c *core) has(k *child) bool { return c.kids[k.spec.Name] == k }
+func (c *core) has(k *child) bool { return c.kids[k.name] == k }
 
 // failure is what the supervisor's own actor fails of, if it does.
 func (c *core) failure() error {
@@ -119,16 +132,21 @@ func (c *core) serve(t *actors.Task, done func() bool) error {
 				return err
 			}
 		}
-		for _, f := range all {
-			c.guarded(t, f)
+		for i := range all {
+			c.guarded(t, &all[i])
 		}
+		c.inbox.reuse(all)
 	}
 	return nil
 }
 
-func (c *core) guarded(t *actors.Task, f func(t *actors.Task)) {
+func (c *core) guarded(t *actors.Task, n *note) {
 	defer c.caught(t)
-	f(t)
+	if n.do != nil {
+		n.do(t)
+	} else if k := c.of(n.of); k != nil {
+		n.news(t, k)
+	}
 }
 
 // run starts a task of the supervisor's own. What it returns is why it ended

@@ -34,7 +34,7 @@ func (c *core) kill(t *actors.Task, why error) error {
 func (c *core) killIn(t *actors.Task) {
 	if !c.stopping {
 		c.stopping, c.stopped = true, time.Now()
-		c.out.emit(StopPhase{At: At{Supervisor: c.node.pid.Id}, Phase: "stopping"})
+		emit(c.out, StopPhase{At: At{Supervisor: c.node.pid.Id}, Phase: "stopping"})
 	}
 	c.hurry = true
 	begin, limit := time.Now(), time.Duration(0)

@@ -87,22 +87,23 @@ func DynamicProps(spec DynamicSpec) (*actor.Props, error) {
 func (d *Dynamic) Start(ctx context.Context, name string, props *actor.Props) (*actor.PID, error) {
 	n := d.n
 	spec := n.core.Load().spec.dynamic
-	child := spec.Child
-	child.Name = name
 	if name == "" {
-		child.Name = fmt.Sprintf("$%d", n.unnamed.Add(1))
+		name = fmt.Sprintf("$%d", n.unnamed.Add(1))
 	}
+	child := &spec.Child // which all share that have no props of their own
 	if props != nil {
-		child.Props = props
+		own := spec.Child
+		own.Props = props
+		child = &own
 	}
-	if err := errors.Join(child.mistakes(n.pid.Id, child.Name, Never)...); err != nil {
+	if err := errors.Join(child.mistakesAs(name, n.pid.Id, name, Never)...); err != nil {
 		return nil, err
 	}
-	return do(ctx, n, "Start", child.Name, func(t *actors.Task, c *core) (*actor.PID, error) {
+	return do(ctx, n, "Start", name, func(t *actors.Task, c *core) (*actor.PID, error) {
 		if m := spec.MaxChildren; m > 0 && len(c.kids) >= m {
 			return nil, fmt.Errorf("%w: %d", ErrTooMany, m)
 		}
-		return c.add(t, child)
+		return c.add(t, name, child)
 	})
 }
 
@@ -110,7 +111,7 @@ func (d *Dynamic) Start(ctx context.Context, name string, props *actor.Props) (*
 func (d *Dynamic) Len() int {
 	d.n.mu.Lock()
 	defer d.n.mu.Unlock()
-	return len(d.n.infos)
+	return len(d.n.core.Load().kids)
 }
 
 // PID is that of the supervisor's actor.

@@ -8,14 +8,15 @@ import (
 )
 
 // onFailure: a child has suspended itself.
-func (c *core) onFailure(t *actors.Task, k *child, f link.Failure) {
+func (c *core) onFailure(t *actors.Task, k *child, f *link.Failure) {
 	c.tellFailure(k, f)
 	switch was := k.state; was {
 	case gone, quiet: // it has failed on the way to there
 	case stopping: // suspended, it would not come to its end
 		k.cut(false)
 	default:
-		k.failure, k.lastErr = &f, f.Err
+		k.failure = f
+		k.show(func() { k.lastErr = f.Err })
 		k.become(failed)
 		if was == up && !c.stopping {
 			c.ownEnd(t, k)
@@ -29,26 +30,26 @@ func (c *core) ownEnd(t *actors.Task, k *child) {
 	if s := c.starting; s != nil {
 		s.changed.raise()
 	}
-	c.run(t, "restart "+k.spec.Name, func(t *actors.Task) error { return c.recover(t, k) })
+	c.run(t, "restart "+k.name, func(t *actors.Task) error { return c.recover(t, k) })
 }
 
 // tellFailure makes an event of a failure, and hands on the message that it
 // is about.
-func (c *core) tellFailure(k *child, f link.Failure) {
+func (c *core) tellFailure(k *child, f *link.Failure) {
 	if f.Err == nil { // its Main has returned: no failure, but it is Permanent
-		c.out.emit(ChildEnded{At: k.at()})
+		emit(c.out, ChildEnded{At: k.at()})
 		return
 	}
 	e := ChildFailed{At: k.at(), Err: f.Err, Task: f.Task, Retried: f.Retried, Stack: stackOf(f.Err)}
 	if f.Message != nil {
 		e.Message = typeName(f.Message)
 	}
-	c.out.emit(e)
+	emit(c.out, e)
 	call := k.spec.OnCrash.DeadLetter
 	if call == nil || f.Message == nil || f.Retried {
 		return
 	}
-	crash := Crash{c.node.pid.Id, k.spec.Name, f.Message, f.Sender, f.Err}
+	crash := Crash{c.node.pid.Id, k.name, f.Message, f.Sender, f.Err}
 	c.dead.call(func() { call(crash) }, func(v any, stack []byte) {
 		c.out.error("supervisor: OnCrash.DeadLetter panicked", "supervisor", crash.Supervisor, "child", crash.Child, "panic", v, "stack", string(stack))
 	})

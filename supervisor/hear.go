@@ -12,12 +12,12 @@ var _ link.Supervisor = (*node)(nil)
 // Adopt is the mailbox's: the child is being spawned, by us.
 func (n *node) Adopt(p link.Child) link.Policy {
 	k := n.core.Load().spawning
-	if k == nil || k.spec.Name != n.nameOf(p.PID()) {
+	if k == nil || k.name != n.nameOf(p.PID()) {
 		return link.Policy{} // somebody else spawns under our name
 	}
 	k.proc = p
 	if k.kind != KindSupervisor {
-		k.kind = KindWorker
+		k.show(func() { k.kind = KindWorker })
 	}
 	return link.Policy{Retries: k.spec.OnCrash.Retries, Restart: k.spec.Restart == Permanent}
 }
@@ -25,12 +25,7 @@ func (n *node) Adopt(p link.Child) link.Policy {
 // tell runs f on the loop for the child with this process. One that nobody
 // waits for any more, because it was left behind, is not heard.
 func (n *node) tell(p process, f func(t *actors.Task, k *child)) {
-	c := n.core.Load()
-	c.inbox.post(func(t *actors.Task) {
-		if k := c.of(p); k != nil {
-			f(t, k)
-		}
-	})
+	n.core.Load().inbox.put(note{news: f, of: p})
 }
 
 // of is the child with this process, or nil.
@@ -48,7 +43,7 @@ func (n *node) Ready(p link.Child) {
 }
 
 // Failed is the mailbox's.
-func (n *node) Failed(p link.Child, f link.Failure) {
+func (n *node) Failed(p link.Child, f *link.Failure) {
 	c := n.core.Load()
 	c.inbox.post(func(t *actors.Task) {
 		if k := c.of(p); k != nil {
@@ -65,8 +60,8 @@ func (n *node) Quiet(p link.Child) {
 }
 
 // Stopped is the mailbox's.
-func (n *node) Stopped(p link.Child, e link.Ended) {
-	n.tell(p, func(t *actors.Task, k *child) { k.accounted(t, e) })
+func (n *node) Stopped(p link.Child) {
+	n.tell(p, func(t *actors.Task, k *child) { k.accounted(t) })
 }
 
 // Failure is of a plain actor.
@@ -76,9 +71,9 @@ func (n *node) Failure(f *actor.Failure) {
 		if k := c.kids[n.nameOf(f.Who)]; k != nil && !k.detached && f.Who.Equal(k.pid) {
 			if p, ok := k.proc.(*plain); ok {
 				if failure, now := p.failure(f); now {
-					c.onFailure(t, k, failure)
+					c.onFailure(t, k, &failure)
 				} else {
-					c.tellFailure(k, failure)
+					c.tellFailure(k, &failure)
 				}
 				return
 			}

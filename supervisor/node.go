@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,23 +26,15 @@ type node struct {
 	err     error         // … for this reason
 
 	mu      sync.Mutex
-	infos   map[string]*entry // the children, by name
-	hadOne  bool              // started is closed
+	hadOne  bool // started is closed
 	waiters []*actors.Promise[Report]
 
 	unnamed atomic.Uint64 // children that were started without a name
 }
 
-// entry is what everybody may know of a child.
-type entry struct {
-	seq   uint64
-	info  ChildInfo
-	inner *node // of a supervisor
-}
-
 func newNode(ctx actor.Context) *node {
 	return &node{
-		sys: ctx.ActorSystem(), pid: ctx.Self(), infos: map[string]*entry{},
+		sys: ctx.ActorSystem(), pid: ctx.Self(),
 		started: make(chan struct{}), done: make(chan struct{}),
 	}
 }
@@ -68,9 +59,6 @@ func (n *node) begin(c *core) {
 			c.past.add(r)
 		}
 	}
-	n.mu.Lock()
-	n.infos = map[string]*entry{}
-	n.mu.Unlock()
 	n.core.Store(c)
 	if parent != nil {
 		parent.know(n)
@@ -80,8 +68,8 @@ func (n *node) begin(c *core) {
 // expect notes that the child that is being spawned is a supervisor. On the
 // loop.
 func (n *node) expect(child *actor.PID) {
-	if k := n.core.Load().spawning; k != nil && k.spec.Name == n.nameOf(child) {
-		k.kind = KindSupervisor
+	if k := n.core.Load().spawning; k != nil && k.name == n.nameOf(child) {
+		k.show(func() { k.kind = KindSupervisor })
 	}
 }
 
@@ -91,8 +79,7 @@ func (n *node) know(inner *node) {
 	c := n.core.Load()
 	c.inbox.post(func(*actors.Task) {
 		if k := c.kids[n.nameOf(inner.pid)]; k != nil && k.kind == KindSupervisor {
-			k.node = inner
-			k.publish()
+			k.show(func() { k.node = inner })
 			k.changed.raise()
 		}
 	})
@@ -197,53 +184,50 @@ func (n *node) endGrace() {
 	c.inbox.post(func(*actors.Task) { c.hurryUp() })
 }
 
-// find returns what is known of a child by its path.
-func (n *node) find(path []string) (entry, bool) {
+// find returns what is known of a child by its path, and its node, if it is a
+// supervisor.
+func (n *node) find(path []string) (info ChildInfo, inner *node) {
 	n.mu.Lock()
-	var found entry
-	e := n.infos[path[0]]
-	if e != nil {
-		found = *e
+	if k := n.core.Load().kids[path[0]]; k != nil {
+		info, inner = k.info(), k.node
 	}
 	n.mu.Unlock()
 	switch {
-	case e == nil, len(path) == 1:
-		return found, e != nil
-	case found.inner == nil:
-		return entry{}, false
+	case len(path) == 1:
+		return info, inner
+	case inner == nil:
+		return ChildInfo{}, nil
 	}
-	return found.inner.find(path[1:])
+	return inner.find(path[1:])
 }
 
 func (n *node) child(path string) *actor.PID {
-	e, _ := n.find(strings.Split(path, "/"))
-	return e.info.PID
+	info, _ := n.find(strings.Split(path, "/"))
+	return info.PID
 }
 
 // inner is the supervisor of that path, of a Dynamic or not; nil: there is
 // none.
 func (n *node) inner(path string, many bool) *node {
-	e, _ := n.find(strings.Split(path, "/"))
-	if e.inner == nil || e.inner.core.Load().many() != many {
+	_, inner := n.find(strings.Split(path, "/"))
+	if inner == nil || inner.core.Load().many() != many {
 		return nil
 	}
-	return e.inner
+	return inner
 }
 
 // children is the tree as it is.
 func (n *node) children() []ChildInfo {
 	n.mu.Lock()
-	all := make([]entry, 0, len(n.infos))
-	for _, e := range n.infos {
-		all = append(all, *e)
+	all := n.core.Load().ordered()
+	out, inner := make([]ChildInfo, len(all)), make([]*node, len(all))
+	for i, k := range all {
+		out[i], inner[i] = k.info(), k.node
 	}
 	n.mu.Unlock()
-	slices.SortFunc(all, func(a, b entry) int { return int(a.seq) - int(b.seq) })
-	out := make([]ChildInfo, len(all))
-	for i, e := range all {
-		out[i] = e.info
-		if e.inner != nil {
-			out[i].Children = e.inner.children()
+	for i := range out {
+		if inner[i] != nil {
+			out[i].Children = inner[i].children()
 		}
 	}
 	return out

@@ -48,18 +48,18 @@ func do[T any](ctx context.Context, n *node, what, name string, f func(t *actors
 }
 
 // add is Add.
-func (c *core) add(t *actors.Task, spec Child) (*actor.PID, error) {
+func (c *core) add(t *actors.Task, name string, spec *Child) (*actor.PID, error) {
 	if !c.grouped() { // take the name at once: its own lock is free
-		return c.addNow(t, spec, nil)
+		return c.addNow(t, name, spec, nil)
 	}
 	h := holding{l: &c.lock}
 	if err := h.acquire(t); err != nil {
 		return nil, err
 	}
-	return c.addNow(t, spec, &h)
+	return c.addNow(t, name, spec, &h)
 }
 
-func (c *core) addNow(t *actors.Task, spec Child, h *holding) (*actor.PID, error) {
+func (c *core) addNow(t *actors.Task, name string, spec *Child, h *holding) (*actor.PID, error) {
 	release := func() {
 		if h != nil {
 			h.release()
@@ -69,10 +69,10 @@ func (c *core) addNow(t *actors.Task, spec Child, h *holding) (*actor.PID, error
 	switch {
 	case c.stopping:
 		return nil, ErrStopping
-	case c.kids[spec.Name] != nil:
-		return nil, fmt.Errorf("%w: %q", ErrExists, spec.Name)
+	case c.kids[name] != nil:
+		return nil, fmt.Errorf("%w: %q", ErrExists, name)
 	}
-	k := c.addChild(spec)
+	k := c.addChild(name, spec)
 	if h == nil {
 		h = &holding{l: &k.lock}
 		if err := h.acquire(t); err != nil {
@@ -98,7 +98,7 @@ func (c *core) addNow(t *actors.Task, spec Child, h *holding) (*actor.PID, error
 		return nil, err
 	}
 	c.forget(k)
-	return nil, &StartError{c.node.pid.Id, spec.Name, e.err}
+	return nil, &StartError{c.node.pid.Id, name, e.err}
 }
 
 // remove is Remove.

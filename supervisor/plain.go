@@ -171,6 +171,9 @@ func (p *plain) Account() link.Ended {
 	return link.Ended{Release: time.Since(p.asked)}
 }
 
+// Final is that: the engine has forgotten it.
+func (p *plain) Final() (link.Ended, bool) { return p.Account(), true }
+
 func (p *plain) system(m any) { sendSystem(p.k.core.node.sys, p.pid, m) }
 
 func sendSystem(sys *actor.ActorSystem, pid *actor.PID, m any) {

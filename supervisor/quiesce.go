@@ -25,7 +25,7 @@ func (c *core) quiesce(t *actors.Task, group []*child, because *child, why error
 			if c.stopping {
 				return ErrStopping
 			}
-			c.out.emit(ChildEnded{At: k.at()})
+			emit(c.out, ChildEnded{At: k.at()})
 			c.forget(k)
 			continue
 		case k.kind == KindSupervisor && k.state != failed:

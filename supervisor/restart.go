@@ -63,7 +63,7 @@ func (c *core) deal(t *actors.Task, h *holding, k *child, e exit) error {
 		k.due = false
 		switch decide(k.spec.Restart, e) {
 		case failSelf:
-			c.beginStop(t, &EscalateError{c.node.pid.Id, k.spec.Name, e.err})
+			c.beginStop(t, &EscalateError{c.node.pid.Id, k.name, e.err})
 			return nil
 		case letGo: // the others are still to come up
 			if err := c.letGo(t, k, e.err); err != nil {
@@ -98,8 +98,8 @@ func (c *core) spend(t *actors.Task, k *child, why error) bool {
 	if c.budget.spend(time.Now()) {
 		return true
 	}
-	c.out.emit(BudgetExceeded{k.at(), c.budget.most, c.budget.within, why})
-	c.beginStop(t, &IntensityError{c.node.pid.Id, k.spec.Name, c.budget.most, c.budget.within, why})
+	emit(c.out, BudgetExceeded{k.at(), c.budget.most, c.budget.within, why})
+	c.beginStop(t, &IntensityError{c.node.pid.Id, k.name, c.budget.most, c.budget.within, why})
 	return false
 }
 
@@ -109,7 +109,7 @@ func (c *core) letGo(t *actors.Task, k *child, why error) error {
 	if err := c.down(t, k); err != nil {
 		return err
 	}
-	c.out.emit(ChildEnded{k.at(), why})
+	emit(c.out, ChildEnded{k.at(), why})
 	if k.spec.Restart == Temporary || c.many() {
 		c.forget(k)
 	}
@@ -135,7 +135,7 @@ var errTaken = errors.New("supervisor: restarted together with others")
 // child that has failed says.
 func (c *core) settleDown(t *actors.Task, h *holding, k *child, group []*child, why error) error {
 	delay := k.retries.next(k.spec.Backoff, time.Now())
-	c.out.emit(ChildRestarting{k.at(), delay, k.retries.n, names(group, k)})
+	emit(c.out, ChildRestarting{k.at(), delay, k.retries.n, names(group, k)})
 	h.l.round++
 	for _, o := range group {
 		o.held = true
@@ -181,7 +181,7 @@ func (c *core) pause(t *actors.Task, h *holding, k *child, d time.Duration) erro
 func names(group []*child, but *child) (out []string) {
 	for _, k := range group {
 		if k != but && k.spec.Restart != Temporary {
-			out = append(out, k.spec.Name)
+			out = append(out, k.name)
 		}
 	}
 	return out

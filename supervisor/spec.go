@@ -60,7 +60,7 @@ const (
 // String is OTP's word for it.
 func (a AutoShutdown) String() string { return name(a, "never", "any_significant", "all_significant") }
 
-func name[T ~int](v T, names ...string) string {
+func name[T ~int | ~uint8](v T, names ...string) string {
 	if int(v) >= 0 && int(v) < len(names) {
 		return names[v]
 	}
@@ -213,12 +213,17 @@ func checkName(name string, mayBeEmpty bool, bad func(string)) {
 	}
 }
 
-func (c Child) mistakes(supervisor, id string, auto AutoShutdown) []error {
+func (c *Child) mistakes(supervisor, id string, auto AutoShutdown) []error {
+	return c.mistakesAs(c.Name, supervisor, id, auto)
+}
+
+// mistakesAs are those of a child that is called name.
+func (c *Child) mistakesAs(name, supervisor, id string, auto AutoShutdown) []error {
 	var errs []error
 	bad := func(field, problem string, args ...any) {
 		errs = append(errs, &SpecError{supervisor, id, field, fmt.Sprintf(problem, args...)})
 	}
-	checkName(c.Name, false, func(p string) { bad("Name", "%s", p) })
+	checkName(name, false, func(p string) { bad("Name", "%s", p) })
 	if c.Props == nil {
 		bad("Props", "missing")
 	}
@@ -245,7 +250,7 @@ func (c Child) mistakes(supervisor, id string, auto AutoShutdown) []error {
 }
 
 // graceOf is the child's Shutdown with its default.
-func (c Child) graceOf(isSupervisor bool) time.Duration {
+func (c *Child) graceOf(isSupervisor bool) time.Duration {
 	switch {
 	case c.Shutdown != 0:
 		return c.Shutdown
@@ -255,4 +260,4 @@ func (c Child) graceOf(isSupervisor bool) time.Duration {
 	return 5 * time.Second
 }
 
-func (c Child) startTimeout() time.Duration { return cmp.Or(c.StartTimeout, 30*time.Second) }
+func (c *Child) startTimeout() time.Duration { return cmp.Or(c.StartTimeout, 30*time.Second) }

@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"context"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/internal/link"
+	"github.com/protoloop/protoloop/internal/park"
 )
 
 // startAll starts the children in order. If one does not start it stops those
@@ -20,20 +20,21 @@ func (c *core) startAll(t *actors.Task) error {
 		return err
 	}
 	defer h.release()
-	for _, spec := range c.spec.Children {
-		c.addChild(spec)
+	for i := range c.spec.Children {
+		spec := &c.spec.Children[i]
+		c.addChild(spec.Name, spec)
 	}
 	bad, e := c.startEach(t)
 	switch {
-	case t.Context().Err() != nil: // cut off: the actor is told to end at once
-		return c.kill(t, context.Cause(t.Context()))
+	case ended(t) != nil: // cut off: the actor is told to end at once
+		return c.kill(t, ended(t))
 	case bad == nil || c.stopping:
 	case bad.cameUp: // … and has failed while another one started
-		if err := c.deal(t, &h, bad, e); t.Context().Err() != nil {
+		if err := c.deal(t, &h, bad, e); ended(t) != nil {
 			return c.kill(t, err)
 		}
 	default:
-		c.beginStop(t, &StartError{c.node.pid.Id, bad.spec.Name, e.err})
+		c.beginStop(t, &StartError{c.node.pid.Id, bad.name, e.err})
 	}
 	h.release()
 	if !c.stopping {
@@ -93,13 +94,12 @@ func (c *core) bringUp(t *actors.Task, k *child) (*child, error) {
 		return k, ErrStopping
 	}
 	limit := k.spec.startTimeout()
-	k.begun, k.cameUp, k.late, k.due, k.held, k.failure = time.Now(), false, false, false, false, nil
+	k.begun, k.cameUp, k.late, k.due, k.held, k.failure = c.now(), false, false, false, false, nil
 	switch k.state {
 	case gone:
 		if err := k.spawn(); err != nil {
-			k.lastErr = err
-			k.publish()
-			c.out.emit(ChildFailed{At: k.at(), Err: err, Stack: stackOf(err)})
+			k.show(func() { k.lastErr = err })
+			emit(c.out, ChildFailed{At: k.at(), Err: err, Stack: stackOf(err)})
 			return k, err
 		}
 	case failed: // what is in flight unwinds first
@@ -113,17 +113,16 @@ func (c *core) bringUp(t *actors.Task, k *child) (*child, error) {
 		c.starting = k
 		defer func() { c.starting = nil }()
 	}
-	if k.kind != KindSupervisor { // whose children have their own
-		defer c.after(limit, func() { k.changed.raise() }).Stop()
-	}
 	for !k.cameUp && k.state == starting {
 		switch bad := c.broken(k); {
 		case c.stopping:
 			return k, ErrStopping
 		case bad != nil:
 			return bad, ErrEnded
-		case k.kind != KindSupervisor && time.Since(k.begun) >= limit:
+		case k.kind != KindSupervisor && c.now()-k.begun >= limit:
 			return k, k.tooLate(limit)
+		case k.kind != KindSupervisor: // whose children have their own
+			c.lookAt(k.begun + limit)
 		}
 		if err := k.changed.wait(t); err != nil {
 			return k, err
@@ -139,18 +138,41 @@ func (c *core) bringUp(t *actors.Task, k *child) (*child, error) {
 	case k.state == failed:
 		return k, ErrEnded
 	}
-	k.lastErr = ErrEnded
-	k.publish()
-	c.out.emit(ChildFailed{At: k.at(), Err: ErrEnded})
+	k.show(func() { k.lastErr = ErrEnded })
+	emit(c.out, ChildFailed{At: k.at(), Err: ErrEnded})
 	return k, ErrEnded
+}
+
+// lookAt lets those that wait for a start look at the clock, then or before.
+// One timer serves all of them, and is not stopped when a start has come to its
+// end: most do at once, and a timer for each was 3 % of a restart.
+func (c *core) lookAt(at time.Duration) {
+	if c.look != 0 && c.look <= at {
+		return
+	}
+	c.look = at
+	d := at - c.now()
+	if c.looks != nil {
+		c.looks.Reset(max(d, 1))
+		return
+	}
+	c.looks = c.after(d, func() {
+		c.look = 0
+		for _, k := range c.kids {
+			if k.state == starting {
+				k.changed.raise()
+			}
+		}
+	})
 }
 
 // tooLate is the failure of a setup that takes too long.
 func (k *child) tooLate(limit time.Duration) error {
 	err := fmt.Errorf("%w: %v", ErrStartTimeout, limit)
-	k.failure, k.lastErr, k.late = &link.Failure{Err: err, Task: "setup"}, err, true
+	k.failure, k.late = &link.Failure{Err: err, Task: "setup"}, true
+	k.show(func() { k.lastErr = err })
 	k.become(failed)
-	k.core.out.emit(ChildFailed{At: k.at(), Err: err, Task: "setup"})
+	emit(k.core.out, ChildFailed{At: k.at(), Err: err, Task: "setup"})
 	return err
 }
 
@@ -172,16 +194,25 @@ func (c *core) broken(k *child) *child {
 // spawn starts the child's actor.
 func (k *child) spawn() error {
 	c := k.core
-	k.proc, k.kind, k.node = nil, KindPlain, nil
+	k.proc = nil
+	k.show(func() { k.kind, k.node = KindPlain, nil })
 	k.hasAccount, k.isForgotten, k.hurried, k.detached = false, false, false, false
-	p := newPlain(k)
+	var p *plain
+	if c.looped != k.spec.Props {
+		p = newPlain(k)
+	}
 	pid, err := k.spawnAs(p)
 	if err != nil {
 		k.hasAccount, k.isForgotten = true, true
 		return err
 	}
-	k.pid = pid
-	if k.proc == nil {
+	k.show(func() { k.pid = pid })
+	if k.proc != nil {
+		c.looped = k.spec.Props
+	} else {
+		if p == nil {
+			p = newPlain(k)
+		}
 		p.pid = pid
 		k.proc = p
 	}
@@ -193,11 +224,12 @@ func (k *child) spawn() error {
 	return nil
 }
 
-// spawnAs is the engine's Spawn. It calls code of users on our loop: the
+// spawnAs is the engine's Spawn, through p unless that is nil: the props are
+// known to give an event loop. It calls code of users on our loop: the
 // producer, and what is called on init.
 func (k *child) spawnAs(p *plain) (pid *actor.PID, err error) {
 	c := k.core
-	id := c.node.pid.Id + "/" + k.spec.Name
+	id := c.node.pid.Id + "/" + k.name
 	_, taken := c.node.sys.ProcessRegistry.GetLocal(id)
 	c.spawning = k
 	defer func() {
@@ -210,12 +242,16 @@ func (k *child) spawnAs(p *plain) (pid *actor.PID, err error) {
 		if !taken { // what was registered would answer to nothing
 			who := c.node.sys.NewLocalPID(id)
 			c.node.sys.ProcessRegistry.Remove(who)
-			if p.early != nil {
+			if p != nil && p.early != nil {
 				p.early.lose(c.node.sys, who)
 			}
 		}
 	}()
-	pid, err = c.ctx.SpawnNamed(p.props(k.spec.Props), k.spec.Name)
+	props := k.spec.Props
+	if p != nil {
+		props = p.props(props)
+	}
+	pid, err = c.ctx.SpawnNamed(props, k.name)
 	if err != nil {
 		err = fmt.Errorf("supervisor: spawn: %w", err)
 	}
@@ -223,4 +259,8 @@ func (k *child) spawnAs(p *plain) (pid *actor.PID, err error) {
 }
 
 // isOver reports whether an operation must end without doing anything more.
-func (c *core) isOver(t *actors.Task) bool { return c.stopping || t.Context().Err() != nil }
+func (c *core) isOver(t *actors.Task) bool { return c.stopping || ended(t) != nil }
+
+// ended is why the task has been ended, or nil. Its context says the same, but
+// has to be made.
+func ended(t *actors.Task) error { return park.Enter(t, "supervisor").Ended }

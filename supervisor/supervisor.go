@@ -119,7 +119,7 @@ func (s *Supervisor) Add(ctx context.Context, child Child) (*actor.PID, error) {
 	if err := errors.Join(child.mistakes(s.n.pid.Id, child.Name, auto)...); err != nil {
 		return nil, err
 	}
-	return do(ctx, s.n, "Add", child.Name, func(t *actors.Task, c *core) (*actor.PID, error) { return c.add(t, child) })
+	return do(ctx, s.n, "Add", child.Name, func(t *actors.Task, c *core) (*actor.PID, error) { return c.add(t, child.Name, &child) })
 }
 
 // Remove stops a child, waits until it is gone, and forgets it (OTP:

@@ -4,6 +4,7 @@
 package link
 
 import (
+	"context"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -22,11 +23,12 @@ type Supervisor interface {
 	Ready(c Child)
 	// Failed: the child has suspended itself and ends what is in flight. It
 	// waits for Restart, Quiesce or Stop.
-	Failed(c Child, f Failure)
+	Failed(c Child, f *Failure)
 	// Quiet: what Quiesce asked for has come about.
 	Quiet(c Child)
-	// Stopped: the child is gone, and this is its final account.
-	Stopped(c Child, e Ended)
+	// Stopped: the child has its final account, which it had not when it was
+	// asked for it.
+	Stopped(c Child)
 
 	// Failure: an actor without an event loop has failed and is suspended. On
 	// the supervisor's loop.
@@ -51,8 +53,11 @@ type Child interface {
 	Stop(grace time.Duration)
 	// StopGrace is how long the child lets its tasks unwind.
 	StopGrace() time.Duration
-	// Account is as Stopped will tell it, so far.
+	// Account is what there is to tell, so far.
 	Account() Ended
+	// Final is the account of a child that is gone; false: it is not. Then
+	// the supervisor will hear Stopped.
+	Final() (Ended, bool)
 }
 
 // Policy is what a child does by itself.
@@ -98,6 +103,9 @@ var Attach func(ctx actor.Context, s func(before Supervisor) Supervisor)
 // HasLoop reports whether the actor of pid, which may be on its way to be
 // spawned, has an event loop.
 var HasLoop func(sys *actor.ActorSystem, pid *actor.PID) bool
+
+// InTask reports whether ctx is the context of a task, or comes from one.
+var InTask func(ctx context.Context) bool
 
 // Of returns what is attached to the worker of pid, or nil.
 var Of func(sys *actor.ActorSystem, pid *actor.PID) Supervisor
