@@ -74,7 +74,7 @@ func (u *message) know(asker *Task) {
 	u.mb.sys.clock.add(s.deadline, &u.Task)
 }
 
-func (u *message) label() string { return fmt.Sprintf("%T", u.msg) }
+func (u *message) label() string { return typeOf(u.msg) }
 
 func (u *message) Run(*loop.Task) {
 	t := &u.Task

@@ -3,6 +3,7 @@ package actors
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -52,40 +53,50 @@ func (u *internalTask) Done(lt *loop.Task, how loop.How) {
 	u.Task.Done(lt, how)
 }
 
-// newSetup is the first task of an incarnation.
-func (mb *mailbox) newSetup() *internalTask {
-	var w *Worker
-	a, isWorker := mb.raw().Actor().(*workerActor)
-	u := mb.newInternal("setup", func(t *Task) {
-		if !isWorker || mb.hooked { // the user's middleware sees Started as under the engine
-			t.holdLoop()
-			mb.receiveLifecycle(t)
-		}
-		if !isWorker || t.failure() != nil {
-			return
-		}
-		made, err := a.runSetup(t)
-		if w = made; err != nil {
-			t.fails(fmt.Errorf("actors: setup: %w", err))
-		}
-	})
+// setupTask is the first task of an incarnation.
+type setupTask struct {
+	internalTask
+	actor *workerActor // nil: the actor is a plain one
+	made  *Worker
+}
+
+func (mb *mailbox) newSetup() *setupTask {
+	u := &setupTask{internalTask: internalTask{what: "setup", run: runSetup, done: setupEnded}}
+	u.actor, _ = mb.raw().Actor().(*workerActor)
+	u.attached, u.lifetime = &mb.view, internal
+	u.lt.Body = u
 	u.msg = &actor.Started{}
-	u.done = func(t *Task, how loop.How) {
-		if how != loop.Lost && t.outcome == outcomeNeverRan {
-			return
-		}
-		mb.life.setupRan = true
-		if how == loop.Lost {
-			return
-		}
-		if isWorker {
-			if w != nil {
-				a.keep(w)
-			}
-		}
-		mb.setupDone(t, w)
-	}
 	return u
+}
+
+func runSetup(t *Task) {
+	u := t.lt.Body.(*setupTask)
+	if u.actor == nil || t.mb.hooked { // the user's middleware sees Started as under the engine
+		t.holdLoop()
+		t.mb.receiveLifecycle(t)
+	}
+	if u.actor == nil || t.failure() != nil {
+		return
+	}
+	made, err := u.actor.runSetup(t)
+	if u.made = made; err != nil {
+		t.fails(fmt.Errorf("actors: setup: %w", err))
+	}
+}
+
+func setupEnded(t *Task, how loop.How) {
+	u := t.lt.Body.(*setupTask)
+	if how != loop.Lost && t.outcome == outcomeNeverRan {
+		return
+	}
+	t.mb.life.setupRan = true
+	if how == loop.Lost {
+		return
+	}
+	if u.made != nil {
+		u.actor.keep(u.made)
+	}
+	t.mb.setupDone(t, u.made)
 }
 
 // newLifecycle delivers one of the engine's lifecycle messages to the actor.
@@ -194,7 +205,13 @@ func (mb *mailbox) deliverStopped(m *actor.Stopped) {
 	mb.life.inFrame = true
 }
 
-func typeOf(m any) string { return fmt.Sprintf("%T", m) }
+// typeOf is the %T of fmt, which makes a new string for it.
+func typeOf(m any) string {
+	if m == nil {
+		return "<nil>"
+	}
+	return reflect.TypeOf(m).String()
+}
 
 // stackIn returns the stack that comes with an error, if one does.
 func stackIn(err error) string {

@@ -78,8 +78,12 @@ func (b *inbox) reuse(q []note) {
 	}
 	clear(q)
 	b.mu.Lock()
-	b.spare = q[:0]
-	b.mu.Unlock()
+	defer b.mu.Unlock()
+	if b.queue == nil {
+		b.queue = q[:0]
+	} else {
+		b.spare = q[:0]
+	}
 }
 
 // lock keeps operations on the same children apart. On the loop.

@@ -40,11 +40,13 @@ func (c *core) tellFailure(k *child, f *link.Failure) {
 		emit(c.out, ChildEnded{At: k.at()})
 		return
 	}
-	e := ChildFailed{At: k.at(), Err: f.Err, Task: f.Task, Retried: f.Retried, Stack: stackOf(f.Err)}
-	if f.Message != nil {
-		e.Message = typeName(f.Message)
+	if c.out.hears(ChildFailed{}) {
+		e := ChildFailed{At: k.at(), Err: f.Err, Task: f.Task, Retried: f.Retried, Stack: stackOf(f.Err)}
+		if f.Message != nil {
+			e.Message = typeName(f.Message)
+		}
+		c.out.tell(e)
 	}
-	emit(c.out, e)
 	call := k.spec.OnCrash.DeadLetter
 	if call == nil || f.Message == nil || f.Retried {
 		return
