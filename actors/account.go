@@ -37,6 +37,15 @@ func (c Counts) Plus(d Counts) Counts {
 	}
 }
 
+// message is the account as it travels.
+func (c Counts) message() *messages.Counts {
+	return &messages.Counts{
+		Offered: c.Offered, Accepted: c.Accepted, Refused: c.Refused,
+		Finished: c.Finished, Failed: c.Failed, Canceled: c.Canceled,
+		Abandoned: c.Abandoned, DeadLettered: c.DeadLettered, Pending: c.Pending,
+	}
+}
+
 // CountsOf is a worker's account as it travels in a message.
 func CountsOf(m *messages.Counts) Counts {
 	return Counts{

@@ -2,8 +2,6 @@ package actors
 
 import (
 	"sync/atomic"
-
-	"github.com/protoloop/protoloop/messages"
 )
 
 // counts is a worker's account of the work that was offered to it. The cells
@@ -30,16 +28,16 @@ type counts struct {
 // started.
 func (c *counts) queued() int64 { return max(0, c.accepted.Load()-c.taken.Load()) }
 
-// pending is snapshot's Pending.
+// pending is read's Pending.
 func (c *counts) pending() int64 {
 	ended := c.finished.Load() + c.failed.Load() + c.canceled.Load() + c.abandoned.Load() + c.deadLettered.Load()
 	return c.accepted.Load() - ended
 }
 
-// snapshot reads the account so that its sums agree: what has ended is read
-// first, so pending is never negative.
-func (c *counts) snapshot() *messages.Counts {
-	s := &messages.Counts{
+// read reads the account so that its sums agree: what has ended is read first,
+// so Pending is never negative.
+func (c *counts) read() Counts {
+	s := Counts{
 		Finished:     c.finished.Load(),
 		Failed:       c.failed.Load(),
 		Canceled:     c.canceled.Load(),

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -24,8 +25,8 @@ type ending struct {
 	deadline time.Duration // when last fires
 	told     []*actor.PID
 	over     bool
-	asked    bool                         // the supervisor wants to hear of that
-	stages   [stageOver + 1]time.Duration // when each was reached, last
+	asked    bool                        // the supervisor wants to hear of that
+	stages   [stageOver + 1]atomic.Int64 // when each was reached, last; any goroutine
 	lost     []link.Abandoned
 }
 
@@ -61,27 +62,29 @@ const (
 	stageOver                 // the engine has let go
 )
 
-func (e *ending) reached(s stage) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.stages[s] = e.now()
+func (e *ending) reached(all ...stage) {
+	now := int64(e.now())
+	for _, s := range all {
+		e.stages[s].Store(now)
+	}
 }
 
 // account is the final account and how the stop went, as far as it has. With
 // mu held.
 func (e *ending) account(mb *mailbox) link.Ended {
-	counts := mb.counts.snapshot
+	counts := mb.counts.read()
 	if e.over {
-		counts = mb.finalCounts
+		counts = mb.finalCounts()
 	}
 	between := func(from, to stage) time.Duration {
-		if e.stages[from] == 0 || e.stages[to] < e.stages[from] {
+		begin, end := e.stages[from].Load(), e.stages[to].Load()
+		if begin == 0 || end < begin {
 			return 0
 		}
-		return e.stages[to] - e.stages[from]
+		return time.Duration(end - begin)
 	}
 	return link.Ended{
-		Counts: counts(), Abandoned: slices.Clone(e.lost),
+		Counts: link.Counts(counts), Abandoned: slices.Clone(e.lost),
 		Drain: between(stageEvent, stageCut), Unwind: between(stageCut, stageHooks),
 		Hooks: between(stageHooks, stageRelease), Release: between(stageRelease, stageOver),
 	}
@@ -92,7 +95,7 @@ func (e *ending) tell(mb *mailbox, pid *actor.PID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.over {
-		mb.sys.as.Root.Send(pid, &messages.Stopped{Counts: mb.finalCounts()})
+		mb.sys.as.Root.Send(pid, &messages.Stopped{Counts: mb.finalCounts().message()})
 		return
 	}
 	e.told = append(e.told, pid)
@@ -126,14 +129,14 @@ func (mb *mailbox) tellStopped() {
 		mb.super.Stopped(supervised{mb})
 	}
 	for _, pid := range told {
-		mb.sys.as.Root.Send(pid, &messages.Stopped{Counts: mb.finalCounts()})
+		mb.sys.as.Root.Send(pid, &messages.Stopped{Counts: mb.finalCounts().message()})
 	}
 }
 
 // finalCounts is the account of a worker that is gone: nothing changes in it
 // but what is refused.
-func (mb *mailbox) finalCounts() *messages.Counts {
-	c := mb.counts.snapshot()
+func (mb *mailbox) finalCounts() Counts {
+	c := mb.counts.read()
 	c.Pending, c.Accepted = 0, c.Accepted-c.Pending // a refusal that is under way is counted for a moment
 	c.Offered = c.Accepted + c.Refused
 	return c

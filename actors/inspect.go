@@ -99,7 +99,7 @@ func (mb *mailbox) inspect(seen []*Task) (WorkerInfo, []*Task) {
 		})
 	})
 	w.Queued, w.OldestWait = mb.counts.queued(), mb.loop.OldestWait()
-	w.Counts = CountsOf(mb.counts.snapshot())
+	w.Counts = mb.counts.read()
 	w.BlockedTurns = mb.counts.blockedTurns.Load()
 	if !stood {
 		return w, seen

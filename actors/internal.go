@@ -137,6 +137,7 @@ func (mb *mailbox) runHooks() {
 	}
 	switch {
 	case l.setupOK && !l.hooksRun && len(hooks) > 0:
+		mb.tasksHaveEnded()
 		l.hooksRun = true
 		mb.giveUpAfter(mb.opts.StopGrace) // unless that runs already
 		u := mb.newInternal("stop hooks", func(t *Task) {
@@ -150,6 +151,7 @@ func (mb *mailbox) runHooks() {
 		mb.sys.clock.add(s.deadline, &u.Task)
 		mb.loop.Go(&u.lt)
 	case l.setupRan && !l.endTold && (!mb.isWorker() || mb.hooked):
+		mb.tasksHaveEnded()
 		l.endTold = true
 		mb.giveUpAfter(mb.opts.StopGrace)
 		var m any = &actor.Restarting{}

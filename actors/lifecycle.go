@@ -287,7 +287,6 @@ func (mb *mailbox) advance() {
 	case phaseUnwinding:
 		switch {
 		case l.wantStop || l.wantRestart || l.hold:
-			mb.ending().reached(stageHooks)
 			mb.runHooks()
 		case !l.suspended(): // the supervisor says: go on
 			mb.resume()
@@ -306,7 +305,7 @@ func (mb *mailbox) advance() {
 func (mb *mailbox) release() {
 	l := &mb.life
 	mb.calm()
-	mb.ending().reached(stageRelease)
+	mb.tasksHaveEnded(stageRelease)
 	l.phase = phaseReleased
 	if l.wantStop {
 		mb.frame(engineStop)
@@ -315,6 +314,14 @@ func (mb *mailbox) release() {
 	l.restarting = true
 	l.wantRestart = false
 	mb.frame(engineRestart)
+}
+
+// tasksHaveEnded notes when, if nobody has yet, and what else is reached.
+func (mb *mailbox) tasksHaveEnded(reached ...stage) {
+	if l := &mb.life; !l.hooksRun && !l.endTold && !l.quiet {
+		reached = append(reached, stageHooks)
+	}
+	mb.ending().reached(reached...)
 }
 
 // stopped is the end: the engine has taken the actor out of its registry.

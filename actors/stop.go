@@ -103,13 +103,13 @@ func (mb *mailbox) armSoft() {
 func (mb *mailbox) requestHardStop() {
 	mb.closeGate()
 	// Posted first, so that nothing begins that would be ended at once.
-	asleep := mb.loop.PostControl(hardStop{})
+	if mb.loop.PostControl(hardStop{}) {
+		return // see requestStop
+	}
 	if inc := mb.inc.Load(); inc != nil {
 		inc.finish(ErrStopped)
 	}
-	if !asleep { // see requestStop
-		mb.giveUpAfter(mb.opts.StopGrace)
-	}
+	mb.giveUpAfter(mb.opts.StopGrace)
 }
 
 func (mb *mailbox) closeGate() {
@@ -285,7 +285,7 @@ func (c *cleanups) endAll(cause error) {
 func (mb *mailbox) status() *messages.Status {
 	return &messages.Status{
 		Worker: mb.pid.String(), State: mb.state(), Incarnation: mb.life.incarnation,
-		Queued: mb.counts.queued(), InFlight: int64(mb.loop.InFlight()), Counts: mb.counts.snapshot(),
+		Queued: mb.counts.queued(), InFlight: int64(mb.loop.InFlight()), Counts: mb.counts.read().message(),
 		BlockedTurns: mb.counts.blockedTurns.Load(),
 	}
 }

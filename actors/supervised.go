@@ -98,6 +98,7 @@ func (mb *mailbox) quiesced() {
 	if l.quiet {
 		return
 	}
+	mb.tasksHaveEnded()
 	l.quiet = true
 	mb.calm()
 	mb.super.Quiet(supervised{mb})

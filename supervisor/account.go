@@ -28,7 +28,7 @@ func (k *child) settle(e link.Ended) {
 	a.Abandoned = append(a.Abandoned, abandonedOf(e.Abandoned)...)
 	switch k.kind {
 	case KindWorker:
-		a.Counts = a.Counts.Plus(actors.CountsOf(e.Counts))
+		a.Counts = a.Counts.Plus(actors.Counts(e.Counts))
 		a.Phases = phasesOf(e)
 	case KindPlain:
 		a.Counted = false
@@ -87,9 +87,15 @@ func (c *core) account() Report {
 	if p := c.past; p.Counts != (Counts{}) || p.Restarts > 0 || len(p.Abandoned) > 0 {
 		r.add(p)
 	}
-	all := c.ordered()
+	all := c.all
+	if all == nil {
+		all = c.ordered()
+	}
 	r.Children = slices.Grow(r.Children, len(all))
 	for _, k := range all {
+		if !c.has(k) { // its account is in the past
+			continue
+		}
 		r.add(k.report())
 	}
 	return r

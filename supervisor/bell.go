@@ -3,6 +3,8 @@ package supervisor
 import (
 	"sync"
 
+	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/protoloop/protoloop/actors"
 )
 
@@ -37,8 +39,9 @@ type inbox struct {
 // note is one of them.
 type note struct {
 	do   func(t *actors.Task)           // this …
-	news func(t *actors.Task, k *child) // … or this, for the child with that process
+	news func(t *actors.Task, k *child) // … or this, for the child with that process …
 	of   process
+	gone *actor.PID // … or that of an actor the engine has forgotten
 }
 
 // mostSpare notes are kept for later; there can be one for each of all children

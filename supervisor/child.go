@@ -195,9 +195,9 @@ func (k *child) maybeGone(t *actors.Task) {
 
 // endsAs is the step from a state to gone.
 func (k *child) endsAs(was state) {
-	took := time.Since(k.since)
+	since := k.since
 	k.become(gone)
-	if was == stopping {
+	if took := k.since.Sub(since); was == stopping {
 		emit(k.core.out, StopPhase{At: k.at(), Phase: "stopped", Took: took})
 	}
 }

@@ -35,6 +35,7 @@ type core struct {
 	spawning *child            // whose Spawn is running
 	looped   *actor.Props      // gave an event loop: another child of theirs needs no plain, 700 bytes with a copy of the props
 	starting *child            // of a group that starts: who has to hear of a failure in it
+	all      []*child          // that there are at the stop, in order
 	past     ChildReport       // those that are gone and forgotten
 
 	looks *time.Timer   // see lookAt
@@ -142,10 +143,17 @@ func (c *core) serve(t *actors.Task, done func() bool) error {
 
 func (c *core) guarded(t *actors.Task, n *note) {
 	defer c.caught(t)
-	if n.do != nil {
+	switch {
+	case n.do != nil:
 		n.do(t)
-	} else if k := c.of(n.of); k != nil {
-		n.news(t, k)
+	case n.gone != nil:
+		if k := c.kids[c.node.nameOf(n.gone)]; k != nil && k.pid == n.gone { // not a former actor of that name
+			k.terminated(t)
+		}
+	default:
+		if k := c.of(n.of); k != nil {
+			n.news(t, k)
+		}
 	}
 }
 

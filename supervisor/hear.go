@@ -84,10 +84,5 @@ func (n *node) Failure(f *actor.Failure) {
 
 // Terminated is the mailbox's: the engine has forgotten the child.
 func (n *node) Terminated(who *actor.PID) {
-	c := n.core.Load()
-	c.inbox.post(func(t *actors.Task) {
-		if k := c.kids[n.nameOf(who)]; k != nil && k.pid == who { // not a former actor of that name
-			k.terminated(t)
-		}
-	})
+	n.core.Load().inbox.put(note{gone: who})
 }

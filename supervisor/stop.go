@@ -28,6 +28,7 @@ func (c *core) beginStop(t *actors.Task, cause error) {
 // not know each other and stop side by side.
 func (c *core) stopAll(t *actors.Task) error {
 	kids := c.ordered()
+	c.all = kids
 	if c.many() {
 		if err := c.down(t, kids...); err != nil {
 			return err

@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-
-	"github.com/protoloop/protoloop/messages"
 )
 
 // Supervisor is what the mailboxes tell of their lives. Its methods are called
@@ -80,13 +78,16 @@ type Failure struct {
 
 // Ended is the account of a child, and how its stop went.
 type Ended struct {
-	Counts    *messages.Counts
+	Counts    Counts
 	Abandoned []Abandoned
 	Drain     time.Duration // from the stop event until nothing was left to do, or the cut
 	Unwind    time.Duration // from there until the tasks had ended
 	Hooks     time.Duration // OnStop
 	Release   time.Duration // until the engine had let go of it: its own children had stopped
 }
+
+// Counts is an actors.Counts.
+type Counts struct{ Offered, Accepted, Refused, Finished, Failed, Canceled, Abandoned, DeadLettered, Pending int64 }
 
 // Abandoned is a task that did not return.
 type Abandoned struct {
