@@ -62,12 +62,7 @@ const (
 	stageOver                 // the engine has let go
 )
 
-func (e *ending) reached(all ...stage) {
-	now := int64(e.now())
-	for _, s := range all {
-		e.stages[s].Store(now)
-	}
-}
+func (e *ending) reached(s stage) { e.stages[s].Store(int64(e.now())) }
 
 // account is the final account and how the stop went, as far as it has. With
 // mu held.

@@ -60,8 +60,12 @@ func (inc *incarnation) forget(t *Task) {
 // cause, and their contexts end. Any goroutine.
 func (inc *incarnation) finish(cause error) {
 	if inc.cause.Load() == nil {
-		first := cause
-		inc.cause.CompareAndSwap(nil, &first)
+		if cause == ErrStopped { // by far the most often
+			inc.cause.CompareAndSwap(nil, &ErrStopped)
+		} else {
+			first := cause
+			inc.cause.CompareAndSwap(nil, &first)
+		}
 	}
 	cause = *inc.cause.Load()
 	// Also if another call has been first: it may not be through yet.

@@ -305,7 +305,8 @@ func (mb *mailbox) advance() {
 func (mb *mailbox) release() {
 	l := &mb.life
 	mb.calm()
-	mb.tasksHaveEnded(stageRelease)
+	e := mb.tasksHaveEnded()
+	e.reached(stageRelease)
 	l.phase = phaseReleased
 	if l.wantStop {
 		mb.frame(engineStop)
@@ -316,12 +317,13 @@ func (mb *mailbox) release() {
 	mb.frame(engineRestart)
 }
 
-// tasksHaveEnded notes when, if nobody has yet, and what else is reached.
-func (mb *mailbox) tasksHaveEnded(reached ...stage) {
+// tasksHaveEnded notes when, if nobody has yet.
+func (mb *mailbox) tasksHaveEnded() *ending {
+	e := mb.ending()
 	if l := &mb.life; !l.hooksRun && !l.endTold && !l.quiet {
-		reached = append(reached, stageHooks)
+		e.reached(stageHooks)
 	}
-	mb.ending().reached(reached...)
+	return e
 }
 
 // stopped is the end: the engine has taken the actor out of its registry.
