@@ -1,0 +1,64 @@
+package actors
+
+import (
+	"fmt"
+	"reflect"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// caller returns the task that s stands for, or nil, and its system.
+func caller(s actor.SenderContext, what string) (*Task, *system) {
+	switch s := s.(type) {
+	case nil:
+		panic("actors: " + what + " called with a nil sender: use a root context, an actor's context or a Task")
+	case *Task:
+		if s.attached == nil {
+			panic("actors: a Task was used that is not one of a worker")
+		}
+		return s, s.mb.sys
+	case *loopContext:
+		return s.mb.current.Load(), s.mb.sys
+	}
+	return nil, systemOf(s.ActorSystem())
+}
+
+// plainSender reports whether what s sends can go straight to a worker: no
+// sender middleware wants to see it.
+func plainSender(s actor.SenderContext, from *Task) bool {
+	if from != nil {
+		return !from.mb.sends
+	}
+	rc, ok := s.(*actor.RootContext)
+	return ok && plainRoot(rc)
+}
+
+func pidOf(pid *actor.PID, what string) *actor.PID {
+	if pid == nil {
+		panic("actors: " + what + " called with a nil PID")
+	}
+	return pid
+}
+
+// locate looks in the process registry for a worker that the system does not
+// know: it may be on the way there, and have nothing but its name yet. If it
+// is none it says what it is.
+func (s *system) locate(pid *actor.PID) (*mailbox, error) {
+	if !s.local(pid) {
+		return nil, fmt.Errorf("%w: %s is on another machine, where a function cannot be sent", ErrNotWorker, pid)
+	}
+	p, ok := s.as.ProcessRegistry.GetLocal(pid.Id)
+	if !ok {
+		return nil, fmt.Errorf("%w: %s", ErrDeadLetter, pid)
+	}
+	if ap, ok := p.(*actor.ActorProcess); ok {
+		// The engine keeps the mailbox to itself.
+		mb := reflect.ValueOf(ap).Elem().FieldByName("mailbox")
+		if mb.IsValid() && mb.Kind() == reflect.Interface && !mb.IsNil() && mb.Elem().Type() == reflect.TypeFor[*mailbox]() {
+			return (*mailbox)(mb.Elem().UnsafePointer()), nil
+		}
+	}
+	return nil, fmt.Errorf("%w: %s is a plain actor: spawn it with actors.Spawn, actors.Props or actors.EventLoop", ErrNotWorker, pid)
+}
+
+func (s *system) isWorker(pid *actor.PID) bool { return s.worker(pid) != nil }
