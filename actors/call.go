@@ -43,13 +43,20 @@ func (u *submission[T]) Run(*loop.Task) {
 func newSubmission[T any](from *Task, fn func(t *Task) (T, error), scoped bool) *submission[T] {
 	var u *submission[T]
 	switch {
-	case scoped:
+	case scoped && from != nil:
 		x := &struct {
 			submission[T]
 			kin   kinship
 			scope scope
 		}{}
-		u, x.submission.kin = &x.submission, kinOf(from, &x.kin)
+		u, x.submission.kin = &x.submission, &x.kin
+		u.bring(&x.scope)
+	case scoped:
+		x := &struct {
+			submission[T]
+			scope scope
+		}{}
+		u = &x.submission
 		u.bring(&x.scope)
 	case from != nil:
 		x := &struct {
@@ -147,13 +154,20 @@ type carried struct {
 func newRequest[Resp any](from *Task, msg any, scoped bool) *request[Resp] {
 	var u *request[Resp]
 	switch {
-	case scoped:
+	case scoped && from != nil:
 		x := &struct {
 			request[Resp]
 			kin   kinship
 			scope scope
 		}{}
-		u, x.request.kin = &x.request, kinOf(from, &x.kin)
+		u, x.request.kin = &x.request, &x.kin
+		u.bring(&x.scope)
+	case scoped:
+		x := &struct {
+			request[Resp]
+			scope scope
+		}{}
+		u = &x.request
 		u.bring(&x.scope)
 	case from != nil:
 		x := &struct {

@@ -44,9 +44,10 @@ type mailbox struct {
 	ours       bool // see isWorker
 	taps       bool // somebody may ask own for the current task
 
-	gate atomic.Int32
-	inc  atomic.Pointer[incarnation]
-	stop atomic.Pointer[core] // completes at the stop event; nil: nobody has asked for it
+	gate   atomic.Int32
+	cached atomic.Bool // pidCache knows it
+	inc    atomic.Pointer[incarnation]
+	stop   atomic.Pointer[core] // completes at the stop event; nil: nobody has asked for it
 
 	current atomic.Pointer[Task] // for own; see taps
 

@@ -100,6 +100,7 @@ func (c *pidCache) find(pid *actor.PID) *mailbox {
 func (c *pidCache) remember(pid *actor.PID, mb *mailbox) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	mb.cached.Store(true)
 	if mb.gate.Load() == gateStopped { // ended meanwhile
 		return
 	}
@@ -117,6 +118,9 @@ func (c *pidCache) remember(pid *actor.PID, mb *mailbox) {
 
 // forget drops a worker that has ended.
 func (c *pidCache) forget(mb *mailbox) {
+	if !mb.cached.Load() { // of many that stop at a time most were never called
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, e := range c.of[mb] {

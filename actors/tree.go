@@ -35,14 +35,6 @@ func (t *Task) family() *sync.Mutex {
 	return &families[uintptr(unsafe.Pointer(t))>>6%uintptr(len(families))].Mutex
 }
 
-// kinOf is own, for work that somebody has created.
-func kinOf(from *Task, own *kinship) *kinship {
-	if from == nil {
-		return nil
-	}
-	return own
-}
-
 // related gives the task its place below parent.
 func (t *Task) related(parent *Task) {
 	if t.kin == nil {
