@@ -47,7 +47,10 @@ type TaskInfo struct {
 	// "promise", "combination"; empty if it sleeps, or awaits nothing.
 	Awaits string
 	// On is the worker that owes the awaited future; nil if none does.
-	On     *actor.PID
+	On *actor.PID
+	// Age is how long ago it has first awaited something, to half a
+	// BlockedTurn; 0: it has not, or BlockedTurn is off.
+	Age    time.Duration
 	Budget time.Duration // that is left; 0: no end
 }
 
@@ -60,7 +63,7 @@ type BlockedInfo struct {
 
 // Inspect shows what the workers of an actor system are doing. It waits for
 // none of them, also not for one that is blocked for good, and takes no turn
-// of theirs.
+// of theirs. Print the snapshot to read it: see [Snapshot.String].
 func Inspect(sys *actor.ActorSystem) Snapshot {
 	s := systemOf(sys)
 	s.mu.RLock()
@@ -71,7 +74,7 @@ func Inspect(sys *actor.ActorSystem) Snapshot {
 	s.mu.RUnlock()
 	slices.SortFunc(all, func(a, b *mailbox) int { return cmp.Compare(a.pid.Id, b.pid.Id) })
 	snap := Snapshot{At: time.Now(), Workers: make([]WorkerInfo, len(all))}
-	var seen []*Task
+	var seen []seenTask
 	for i, mb := range all {
 		snap.Workers[i], seen = mb.inspect(seen[:0])
 	}
@@ -81,9 +84,10 @@ func Inspect(sys *actor.ActorSystem) Snapshot {
 // inspect looks at one worker. What the loop owns is copied while it stands
 // still, and read afterwards as far as it is constant or published. seen is
 // space for that.
-func (mb *mailbox) inspect(seen []*Task) (WorkerInfo, []*Task) {
+func (mb *mailbox) inspect(seen []seenTask) (WorkerInfo, []seenTask) {
 	w := WorkerInfo{PID: mb.pid, State: "busy"}
 	var running, exclusive *Task
+	var age time.Duration // of running
 	stood := mb.loop.Peek(func(cur *loop.Task) {
 		w.State, w.Incarnation = mb.state(), mb.life.incarnation
 		if cur != nil {
@@ -94,7 +98,9 @@ func (mb *mailbox) inspect(seen []*Task) (WorkerInfo, []*Task) {
 		}
 		mb.loop.Suspended(func(lt *loop.Task) {
 			if t := taskOfLoop(lt); t != nil && t != running {
-				seen = append(seen, t)
+				seen = append(seen, seenTask{t, mb.loop.Age(lt)})
+			} else if t == running && t != nil {
+				age = mb.loop.Age(lt)
 			}
 		})
 	})
@@ -106,18 +112,23 @@ func (mb *mailbox) inspect(seen []*Task) (WorkerInfo, []*Task) {
 	}
 	w.Tasks = make([]TaskInfo, 0, len(seen)+1)
 	if running != nil {
-		w.Tasks = append(w.Tasks, TaskInfo{Name: running.name(), State: "running", Budget: running.left()})
+		w.Tasks = append(w.Tasks, TaskInfo{Name: running.name(), State: "running", Age: age, Budget: running.left()})
 		if b := mb.blocked.Load(); b != nil && b.task == &running.lt && b.task.Running() {
 			w.Blocked = &BlockedInfo{running.name(), b.since, b.stack}
 		}
 	}
 	for _, t := range seen {
-		w.Tasks = append(w.Tasks, t.info())
+		w.Tasks = append(w.Tasks, t.info(t.age))
 	}
 	if exclusive != nil {
 		w.Exclusive = exclusive.name()
 	}
 	return w, seen
+}
+
+type seenTask struct {
+	*Task
+	age time.Duration
 }
 
 // state is the worker's, as a word. In Peek or on the loop.
@@ -136,8 +147,8 @@ func taskOfLoop(lt *loop.Task) *Task {
 }
 
 // info is a suspended task.
-func (t *Task) info() TaskInfo {
-	i := TaskInfo{Name: t.name(), State: "awaiting", Budget: t.left()}
+func (t *Task) info(age time.Duration) TaskInfo {
+	i := TaskInfo{Name: t.name(), State: "awaiting", Age: age, Budget: t.left()}
 	if !t.lt.Asleep() {
 		i.State = "ready"
 	}

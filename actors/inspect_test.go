@@ -58,7 +58,7 @@ func TestInspectShowsWhatEachTaskAwaits(t *testing.T) {
 		if len(s.Workers) != 3 || !s.At.Equal(time.Now()) {
 			t.Errorf("snapshot %+v", s)
 		}
-		want := actors.TaskInfo{Name: "actors_test.relay", State: "awaiting", Awaits: "actors_test.nap", On: b, Budget: 59 * time.Second}
+		want := actors.TaskInfo{Name: "actors_test.relay", State: "awaiting", Awaits: "actors_test.nap", On: b, Age: time.Second, Budget: 59 * time.Second}
 		if w := workerOf(t, s, a); len(w.Tasks) != 1 || !sameTask(w.Tasks[0], want) || w.State != "running" || w.Incarnation != 1 {
 			t.Errorf("a is %+v, want %+v", w, want)
 		}

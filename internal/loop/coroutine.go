@@ -3,6 +3,7 @@ package loop
 import (
 	"fmt"
 	"runtime/debug"
+	"time"
 
 	"github.com/protoloop/protoloop/internal/coro"
 )
@@ -35,7 +36,8 @@ type coroutine struct {
 	returned bool // main returns in the ordinary way
 	listed   bool // it is in the loop's list of tasks that have awaited
 
-	prevC, next *coroutine // in that list; next: or in a free list
+	prevC, next *coroutine    // in that list; next: or in a free list
+	since       time.Duration // when task first awaited, as of the watchdog's last look; 0: not known
 }
 
 func newCoroutine() *coroutine {

@@ -1,5 +1,7 @@
 package loop
 
+import "time"
+
 // EachLive calls f for each live task that has awaited, and for those whose
 // turn it is. f must not end tasks. On the loop.
 func (l *Loop) EachLive(f func(*Task)) {
@@ -19,6 +21,10 @@ func (l *Loop) list(c *coroutine) {
 		return
 	}
 	c.listed = true
+	c.since = 0
+	if l.cfg.BlockedTurn > 0 { // else nobody looks while it alone runs
+		c.since = time.Duration(l.pool.looked.Load())
+	}
 	c.next = l.awaited
 	if l.awaited != nil {
 		l.awaited.prevC = c

@@ -1,6 +1,9 @@
 package loop
 
-import "runtime"
+import (
+	"runtime"
+	"time"
+)
 
 // peekTries is how often Peek looks for a moment when nothing changes.
 const peekTries = 200
@@ -36,6 +39,15 @@ func (l *Loop) Suspended(f func(*Task)) {
 	for c := l.awaited; c != nil; c = c.next {
 		f(c.task)
 	}
+}
+
+// Age is how long ago t, which has awaited, did so first, too long by half a
+// BlockedTurn at most; 0: not known. In Peek.
+func (l *Loop) Age(t *Task) time.Duration {
+	if since := t.co.since; since > 0 {
+		return l.pool.Now() - since
+	}
+	return 0
 }
 
 // Exclusive is the task that keeps all others from running, or nil. In Peek or

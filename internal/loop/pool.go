@@ -12,6 +12,10 @@ import (
 // ends it lets all of them go.
 type Pool struct {
 	start time.Time
+	// looked is Now at the watchdog's last look, or when it was set: a clock
+	// that costs one load, and is late by a look at most while anything runs
+	// that is watched.
+	looked atomic.Int64
 
 	mu      sync.Mutex
 	loops   int

@@ -42,6 +42,7 @@ func (w *watchdog) arm(p *Pool, limit time.Duration) {
 		return
 	}
 	w.armed = true
+	p.looked.Store(int64(p.Now()))
 	if w.timer == nil {
 		w.timer = time.AfterFunc(w.period, p.watch)
 	} else {
@@ -68,6 +69,7 @@ func (p *Pool) watch() {
 	}
 	var blocked []found
 	now := p.Now()
+	p.looked.Store(int64(now))
 
 	p.mu.Lock()
 	again := false
