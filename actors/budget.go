@@ -117,7 +117,7 @@ func (mb *mailbox) searchExpired() {
 	b.rest = end + searchShare*(end-now)
 	b.mu.Unlock()
 	for _, t := range due {
-		t.cancel(t.expiry())
+		t.cancel(t.expired())
 	}
 	if next != 0 {
 		b.arm(mb, next)

@@ -232,6 +232,7 @@ func requestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, what
 	}
 	u, c := newCarried[Resp](msg)
 	u.attach(mb)
+	c.to.whom = to
 	sys.replies.open(&u.Task, &c.scope, &c.to)
 	if msg == nil {
 		u.fut.fail(fmt.Errorf("%w: %s called with a nil message", ErrUnhandled, what))
@@ -303,7 +304,7 @@ func (t *Task) bind(from *Task, opts []CallOption, timeout time.Duration) bool {
 	sc := t.scope()
 	if own > 0 && sc.deadline == own { // not the parent's, which reaches it anyway
 		if expired {
-			t.cancel(ErrTimeout)
+			t.cancel(t.expired())
 			return false
 		}
 		t.expire(own)

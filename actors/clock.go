@@ -110,7 +110,7 @@ func (h *deadlines) fire() {
 	h.mu.Unlock()
 	for _, d := range due {
 		if d.gone.Load() == 0 {
-			d.task.cancel(d.task.expiry())
+			d.task.cancel(d.task.expired())
 		}
 	}
 }

@@ -36,7 +36,7 @@ func newError(code, text string, also ...error) error {
 }
 
 // The errors that futures and awaits end with. Match them with [errors.Is]:
-// what is returned may be wrapped. All of them survive a trip to another
+// what is returned may be wrapped, or name the worker and the work. All of them survive a trip to another
 // machine as a [messages.Failure].
 var (
 	// ErrPending is TryResult's answer while the future is not done.

@@ -128,7 +128,7 @@ func ExampleWithTimeout() {
 	_, err = work.Future().Wait(context.Background())
 	fmt.Println(err)
 	// Output:
-	// actors: timeout true
+	// actors: timeout after 1ms true
 	// actors: canceled
 }
 

@@ -143,12 +143,12 @@ func TestGroupMembersTimeoutIsItsFailure(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
 		var tr trace
 		g := actors.NewGroup(t)
-		g.Go(func(t *actors.Task) error { _ = t.Sleep(time.Hour); return nil }, actors.Timeout(time.Second))
+		g.Go(func(t *actors.Task) error { _ = t.Sleep(time.Hour); return nil }, actors.Timeout(time.Second), actors.Name("late"))
 		g.Go(sleeper(&tr, "other", time.Hour))
 		if err := g.Wait(); !errors.Is(err, actors.ErrTimeout) {
 			w.Errorf("Wait: %v", err)
 		}
-		tr.want(w, "other: actors: canceled: actors: timeout")
+		tr.want(w, "other: actors: canceled: actors: timeout: late of worker")
 		return nil
 	})
 }

@@ -45,11 +45,11 @@ func pidOf(pid *actor.PID, what string) *actor.PID {
 // is none it says what it is.
 func (s *system) locate(pid *actor.PID) (*mailbox, error) {
 	if !s.local(pid) {
-		return nil, fmt.Errorf("%w: %s is on another machine, where a function cannot be sent", ErrNotWorker, pid)
+		return nil, fmt.Errorf("%w: %s is on another machine, where a function cannot be sent", ErrNotWorker, pidText(pid, ""))
 	}
 	p, ok := s.as.ProcessRegistry.GetLocal(pid.Id)
 	if !ok {
-		return nil, fmt.Errorf("%w: %s", ErrDeadLetter, pid)
+		return nil, noSuchActor(pid)
 	}
 	if ap, ok := p.(*actor.ActorProcess); ok {
 		// The engine keeps the mailbox to itself.
@@ -58,7 +58,7 @@ func (s *system) locate(pid *actor.PID) (*mailbox, error) {
 			return (*mailbox)(mb.Elem().UnsafePointer()), nil
 		}
 	}
-	return nil, fmt.Errorf("%w: %s is a plain actor: spawn it with actors.Spawn, actors.Props or actors.EventLoop", ErrNotWorker, pid)
+	return nil, fmt.Errorf("%w: %s is a plain actor: spawn it with actors.Spawn, actors.Props or actors.EventLoop", ErrNotWorker, pidText(pid, ""))
 }
 
 func (s *system) isWorker(pid *actor.PID) bool { return s.worker(pid) != nil }

@@ -208,11 +208,11 @@ func (mb *mailbox) offer(t *Task) {
 		mb.loop.Post(&t.lt)
 		return
 	case gate == gateStopped:
-		err = ErrDeadLetter
+		err = noSuchActor(mb.pid)
 	case gate == gateStopping:
 		err = ErrStopping
 	case size > 0 && n-mb.counts.taken.Load() > size:
-		err = ErrMailboxFull
+		err = &fullError{mb.pid.Address, mb.pid.Id, mb.opts.MailboxSize}
 	default:
 		mb.loop.Post(&t.lt)
 		return

@@ -59,15 +59,15 @@ type epoch struct {
 
 // replyTo is where the answers to one request go.
 type replyTo struct {
-	pid actor.PID
-	sys *system
-	seg *segment
-	key uint64
+	pid  actor.PID // whose RequestId finds the slot in seg
+	sys  *system
+	seg  *segment
+	whom *actor.PID // who was asked, where the task does not tell; nil: it does
 }
 
 func (r *replies) init(s *system) { r.sys, r.segments = s, map[uint64]*segment{} }
 
-// open makes to, which is empty, the place for answers to t, whose scope is s.
+// open makes to, which is empty but for whom, the place for answers to t, whose scope is s.
 func (r *replies) open(t *Task, s *scope, to *replyTo) {
 	key := r.last.Add(1)
 	if uint32(key) == 0 { // means none
@@ -80,7 +80,7 @@ func (r *replies) open(t *Task, s *scope, to *replyTo) {
 	// By reflection, because it copies the process, which has no name here.
 	reflect.ValueOf(&to.pid).Elem().Set(reflect.ValueOf(e.pid).Elem())
 	to.pid.RequestId = uint32(key)
-	to.sys, to.seg, to.key = r.sys, r.segment(key>>segmentBits, true), key
+	to.sys, to.seg = r.sys, r.segment(key>>segmentBits, true)
 	s.reply.Store(to)
 	to.seg.slot(key).Store(t)
 }
@@ -145,7 +145,7 @@ func (t *Task) closeRequest() {
 		return
 	}
 	to := s.reply.Load()
-	if to == nil || to.seg.slot(to.key).Swap(nil) == nil {
+	if to == nil || to.seg.slot(uint64(to.pid.RequestId)).Swap(nil) == nil {
 		return
 	}
 	if to.seg.closed.Add(1) == 1<<segmentBits {
@@ -202,7 +202,7 @@ func (t *Task) answer(v any) bool {
 	f := t.future()
 	switch v := v.(type) {
 	case *actor.DeadLetterResponse:
-		return f.fail(ErrDeadLetter)
+		return f.fail(t.noAnswer(v.GetTarget()))
 	case *messages.Failure:
 		if _, wanted := f.(*Future[*messages.Failure]); !wanted {
 			return f.fail(v)

@@ -117,7 +117,9 @@ func (t *Task) top() *Task {
 	return t
 }
 
-// expiry is the cause when the task's budget is used up.
+// expiry is the cause of the end of a context when the task's budget is used
+// up. It is made with the context, long before, and so names nothing; see
+// expired.
 func (t *Task) expiry() error {
 	if why := t.hookOf(); why != nil {
 		return because(why, ErrTimeout)

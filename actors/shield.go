@@ -29,7 +29,7 @@ func WithTimeout[T any](f *Future[T], d time.Duration) *Future[T] {
 	ds, _ := membersOf("WithTimeout", []*Future[T]{f})
 	out := &Future[T]{}
 	expire := func() {
-		if out.fail(ErrTimeout) {
+		if out.fail(f.timedOut(d)) {
 			f.Cancel()
 		}
 	}

@@ -196,7 +196,7 @@ func (t *Task) concluded(decided bool, err error) {
 	switch {
 	case !decided:
 		t.outcome = t.told()
-	case err != nil && t.ended() != nil && matches(err, t.ended()): // it was told to end, and says so
+	case err != nil && t.ended() != nil && matches(err, t.ended(), bare(t.ended())): // it was told to end, and says so
 		t.outcome = outcomeCanceled
 	case err != nil:
 		t.outcome = outcomeFailed
@@ -232,9 +232,7 @@ func (t *Task) told() outcome {
 
 // isCut reports whether err is why a task was ended.
 func isCut(err error) bool {
-	if c, ok := err.(*causedError); ok {
-		err = c.sentinel
-	}
+	err = bare(err)
 	return err == ErrCanceled || err == ErrTimeout || err == ErrRestarted || err == ErrStopped || err == ErrStopping
 }
 

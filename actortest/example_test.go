@@ -53,7 +53,7 @@ func ExampleRun() {
 		})
 	})
 	// Output:
-	// actors: timeout after 1h0m0s
+	// actors: timeout: actortest_test.Hello of greeter after 1h0m0s
 	// canceled: 1
 }
 
