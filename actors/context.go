@@ -114,7 +114,10 @@ func (t *Task) ReenterAfter(f *actor.Future, cont func(res any, err error)) {
 }
 
 // SetReceiveTimeout arranges for an [actor.ReceiveTimeout] message when no
-// message has come for d; less than a millisecond turns it off.
+// message has come for d; less than a millisecond turns it off. It counts as a
+// message: in the account, at MaxInFlight, and at MailboxSize, where it is
+// refused if the mailbox is full; then the next message that is handled sets
+// the time anew.
 func (t *Task) SetReceiveTimeout(d time.Duration) { t.mb.sparse().idle.set(d) }
 
 // CancelReceiveTimeout turns the receive timeout off.

@@ -10,10 +10,13 @@ import (
 type Options struct {
 	// MailboxSize bounds the messages and submissions that have not started.
 	// One more fails with ErrMailboxFull; a plain Send becomes a dead letter.
-	// Replies, timers and stop signals never count. 0: no bound.
+	// Replies, timers and stop signals never count; an *actor.ReceiveTimeout is
+	// a message, counts, and is a dead letter if it is one too many. 0: no
+	// bound.
 	MailboxSize int
 	// MaxInFlight bounds those that have started and not ended; further ones
-	// wait in the mailbox. 0: no bound.
+	// wait in the mailbox. An *actor.Terminated is none of them: its handler
+	// starts beside as many. 0: no bound.
 	MaxInFlight int
 	// BlockedTurn is how long a turn may last before it is reported, once
 	// and while it lasts. 0: one second; negative: never.

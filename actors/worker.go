@@ -132,7 +132,8 @@ func Handle[Req, Resp any](w *Worker, h func(t *Task, req Req) (Resp, error), op
 // On registers the handler of one-way messages of type Req, or of
 // *actor.Terminated. Its error is logged. It may answer a request by
 // t.Respond, pass it on by t.Forward, or keep t.Sender() for later; if it
-// returns an error the asker gets that.
+// returns an error the asker gets that. An *actor.Terminated comes before all
+// messages that wait, and at MaxInFlight too: it does not count.
 func On[Req any](w *Worker, h func(t *Task, msg Req) error, opts ...HandlerOption) {
 	if h == nil {
 		panic("actors: On called with a nil function")

@@ -216,7 +216,7 @@ const pollEvery = 8
 // do or others are to run, or until c is not the pump any more because a task
 // keeps it or the turn was taken away. After it returns the loop may belong to somebody else.
 func (l *Loop) run(c *coroutine) {
-	lingered := false
+	lingered, startDue := false, false
 	for {
 		if l.polls++; l.polls%pollEvery == 0 || l.ready.head == nil && l.lane.head == nil || l.urgent.Load() {
 			if l.urgent.Load() {
@@ -236,8 +236,10 @@ func (l *Loop) run(c *coroutine) {
 		}
 		// Resumptions first, so that few tasks are suspended at a time; but a
 		// start after each round of them, so that they starve nobody.
-		worked := false
-		if t := l.ready.pop(); t != nil {
+		worked := startDue
+		if startDue {
+			startDue = false
+		} else if t := l.ready.pop(); t != nil {
 			worked = true
 			l.round--
 			switch {
@@ -252,6 +254,10 @@ func (l *Loop) run(c *coroutine) {
 				return
 			}
 			if l.round > 0 {
+				continue
+			}
+			if l.urgent.Load() { // it has come during this turn, and goes before the start
+				startDue = true
 				continue
 			}
 		}
