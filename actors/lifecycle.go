@@ -290,6 +290,7 @@ func (mb *mailbox) advance() {
 			mb.runHooks()
 		case !l.suspended(): // the supervisor says: go on
 			mb.resume()
+			mb.hearKept()
 		}
 	case phaseHooks:
 		mb.runHooks()
@@ -381,16 +382,17 @@ func (mb *mailbox) terminated(m *actor.Terminated) {
 		(*s).Terminated(m.Who)
 		return
 	}
-	u := mb.newLifecycle(m)
 	switch {
 	case mb.life.phase == phaseRunning, mb.life.phase == phaseSetup: // which holds it back
 		mb.frame(m)
-		mb.loop.Go(&u.lt)
+		mb.hear(m)
 	case mb.life.phase == phaseReleased && !mb.isWorker():
 		mb.giveUpAfter(mb.opts.StopGrace)
+		u := mb.newLifecycle(m)
 		u.done = func(*Task, loop.How) { mb.frame(m) }
 		mb.loop.Go(&u.lt)
 	default:
 		mb.frame(m)
+		mb.keep(m)
 	}
 }

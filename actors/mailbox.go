@@ -79,6 +79,7 @@ type sparse struct {
 	cleanups cleanups // locked
 	idle     idleTimer
 	stash    []*Task
+	kept     []kept
 	restarts restartBudget
 }
 

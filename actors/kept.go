@@ -1,0 +1,52 @@
+package actors
+
+import (
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/internal/loop"
+)
+
+// kept is the end of an actor that an incarnation is to hear of if it goes on.
+type kept struct {
+	m           *actor.Terminated
+	incarnation uint64
+}
+
+// hear gives the end of another actor to the handler, in a task. A failure of
+// this one may come before the task's turn. On the loop, while the actor lives.
+func (mb *mailbox) hear(m *actor.Terminated) {
+	u := mb.newLifecycle(m)
+	u.done = func(t *Task, how loop.How) {
+		if how != loop.Lost && t.outcome == outcomeNeverRan {
+			mb.keep(m)
+		}
+	}
+	mb.loop.Go(&u.lt)
+}
+
+// keep remembers the end of another actor while a supervisor has yet to decide
+// about a failure of this one: nobody would say it again if it is to go on with
+// the state it has. One that restarts or ends does not hear of it.
+func (mb *mailbox) keep(m *actor.Terminated) {
+	l := &mb.life
+	if l.phase != phaseUnwinding || l.wantStop || l.wantRestart || l.hold {
+		return
+	}
+	s := mb.sparse()
+	s.kept = append(s.kept, kept{m, l.incarnation})
+}
+
+// hearKept is the resume.
+func (mb *mailbox) hearKept() {
+	s := mb.rare.Load()
+	if s == nil {
+		return
+	}
+	all := s.kept
+	s.kept = nil
+	for _, k := range all {
+		if k.incarnation == mb.life.incarnation { // else it has restarted since
+			mb.hear(k.m)
+		}
+	}
+}
