@@ -288,21 +288,24 @@ func BenchmarkAwait(b *testing.B) {
 	}
 	const n = 1000
 	pairs := make([]pair, n)
-	left := n
+	var left atomic.Int32
+	left.Store(2 * n)
 	done := make(chan struct{})
-	answer := func(i int) fn { return fn{f: func(*Task) { pairs[i].outer.Wake(pairs[i].seq) }} }
+	ended := func(*Task, How) { // before that a task must not be used again
+		if left.Add(-1) == 0 {
+			left.Store(2 * n)
+			done <- struct{}{}
+		}
+	}
+	answer := func(i int) fn { return fn{func(*Task) { pairs[i].outer.Wake(pairs[i].seq) }, ended} }
 	ask := func(i int, inner Body) fn {
-		return fn{f: func(t *Task) {
+		return fn{func(t *Task) {
 			x := &pairs[i]
 			x.seq, _ = t.Arm()
 			x.inner = Task{Body: inner}
 			back.Post(&x.inner)
 			t.Park()
-			if left--; left == 0 {
-				left = n
-				done <- struct{}{}
-			}
-		}}
+		}, ended}
 	}
 	bodies := make([]Body, n)
 	for i := range bodies {
