@@ -74,6 +74,7 @@ func (p *Pool) detach() {
 	idle, free := p.idle, p.free
 	p.idle, p.free, p.nIdle = nil, nil, 0
 	p.nFree.Store(0)
+	p.queue.calm()
 	p.mu.Unlock()
 	for r := idle; r != nil; {
 		next := r.nextIdle

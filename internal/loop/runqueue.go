@@ -78,6 +78,14 @@ func (q *runqueue) watch(p *Pool) {
 	q.guarded = true
 }
 
+// calm ends the guard when there are no loops any more.
+func (q *runqueue) calm() {
+	if q.guarded {
+		q.guarded = false
+		q.guard.Stop()
+	}
+}
+
 // rotateEvery is after how many turns, and more than these, a loop that still
 // has something to do makes room for those that wait. The guard would see to
 // that, too, but not where time stands still because the loop is busy.
