@@ -78,9 +78,10 @@ func (q *runqueue) watch(p *Pool) {
 	q.guarded = true
 }
 
-// calm ends the guard when there are no loops any more.
+// calm ends the guard when there are no loops any more. One that has ended may
+// still have something to refuse.
 func (q *runqueue) calm() {
-	if q.guarded {
+	if q.guarded && q.head == len(q.loops) {
 		q.guarded = false
 		q.guard.Stop()
 	}
