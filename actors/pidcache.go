@@ -9,9 +9,9 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// pidCache finds the worker of a PID, the very object, with one load instead of
-// a lock and a hash of its id: 15 ns less a call. It has room for as many as
-// there are workers, so that a call costs the same with one and with thousands.
+// pidCache finds the worker of a PID, the very object, by its address instead of
+// a lock and a hash of its id. It has room for as many as there are workers, up to
+// maxCached: with 256 places for 10,000 nearly every call took the lock.
 type pidCache struct {
 	slots atomic.Pointer[[]atomic.Pointer[cached]]
 
