@@ -67,11 +67,14 @@ func TestDoNoticesWrongResults(t *testing.T) {
 	}
 }
 
+// TestMemoryCases does not look at the memory: in a process that has run other
+// cases, what those give back may be more than 500 of these take.
+// TestProcess does.
 func TestMemoryCases(t *testing.T) {
 	for _, c := range memoryCases() {
 		t.Run(c.name, func(t *testing.T) {
 			s, err := c.measure(500)
-			if err != nil || s.Wall <= 0 || s.Memory <= 0 {
+			if err != nil || s.Wall <= 0 {
 				t.Errorf("measure(500) = %+v, %v", s, err)
 			}
 		})
