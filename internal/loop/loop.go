@@ -52,7 +52,6 @@ type Loop struct {
 	urgent atomic.Bool // the inbox has a message to the host
 
 	round  int    // resumptions to come before the next start
-	starts uint32 // from the lane, so far
 	polls  uint32 // of the inbox, so far
 	sleeps uint32 // so far, about
 	lively bool   // lingering before a sleep has paid
@@ -203,9 +202,11 @@ func (l *Loop) collect() {
 	}
 }
 
-// turnsBetween is how many messages start before the goroutine lets others
-// have the processor. What they have asked other workers for is answered
-// sooner then, and fewer of them are suspended at a time.
+// turnsBetween is how many messages a runner starts, of one loop or of many,
+// before its goroutine lets others have the processor. What the messages have
+// asked other workers for is answered sooner then, and fewer of them are
+// suspended at a time; and the runtime would let a goroutine that never waits go
+// on for 10 ms.
 const turnsBetween = 64
 
 // pollEvery is how many turns may pass before the inbox is looked at while
@@ -263,7 +264,7 @@ func (l *Loop) run(c *coroutine) {
 		}
 		if l.mayStart() {
 			worked = true
-			if l.starts++; l.starts%turnsBetween == 0 {
+			if c.r.starts++; c.r.starts%turnsBetween == 0 {
 				runtime.Gosched()
 				if l.urgent.Load() {
 					continue

@@ -101,7 +101,7 @@ func (p *Pool) wake(l *Loop) {
 		p.watchdog.arm(p, l.cfg.BlockedTurn)
 	}
 	if p.queue.full(p.active) {
-		p.queue.add(p, l)
+		p.queue.add(p, &p.queue.woken, l)
 		p.mu.Unlock()
 		return
 	}

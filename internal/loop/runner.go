@@ -18,8 +18,9 @@ type runner struct {
 	// word is turn<<3 | where. Entering and leaving user code costs one
 	// atomic operation each, 4 to 6 ns; all that other goroutines may do to a
 	// turn, they do by changing the word of a runner that is in user code.
-	word atomic.Uint64
-	turn uint64
+	word   atomic.Uint64
+	turn   uint64
+	starts uint32 // from lanes, so far
 
 	free  *coroutine // idle coroutines, for this root only
 	nFree int

@@ -16,9 +16,10 @@ import (
 // which ones do can only be seen when they have. So the queue has a guard, which
 // looks whether it moves.
 type runqueue struct {
-	loops  []*Loop
-	head   int
-	length atomic.Int32 // read by anybody
+	woken  line         // loops that were idle, in order
+	spent  line         // those that had their share of turns: see rotate
+	since  int          // how many woken ones have been taken since a spent one
+	length atomic.Int32 // of both; read by anybody
 
 	limit   int // of active runners that move on
 	held    int // of the active ones, those that do not
@@ -35,23 +36,52 @@ func (q *runqueue) init() { q.limit = 2 * runtime.GOMAXPROCS(0) }
 // full reports whether a loop has to wait.
 func (q *runqueue) full(active int) bool { return active-q.held >= q.limit }
 
-// add queues l.
-func (q *runqueue) add(p *Pool, l *Loop) {
-	q.loops = append(q.loops, l)
+// add queues l in one of the two lines.
+func (q *runqueue) add(p *Pool, to *line, l *Loop) {
+	to.push(l)
 	q.length.Add(1)
 	q.watch(p)
 }
 
+// wokenPerSpent is how many woken loops go before one that has had its share: so
+// many that have a message or two each take about as long as rotateEvery turns.
+const wokenPerSpent = 64
+
 // take returns the next loop, or nil.
 func (q *runqueue) take() *Loop {
-	if q.head == len(q.loops) {
+	from := &q.woken
+	if q.since++; q.since > wokenPerSpent && !q.spent.empty() || from.empty() {
+		from, q.since = &q.spent, 0
+	}
+	if from.empty() {
 		return nil
 	}
+	q.length.Add(-1)
+	return from.pop()
+}
+
+// line is a queue of loops.
+type line struct {
+	loops []*Loop
+	head  int
+}
+
+func (q *line) empty() bool { return q.head == len(q.loops) }
+
+func (q *line) push(l *Loop) {
+	if q.head > 0 && len(q.loops) == cap(q.loops) && q.head >= len(q.loops)/2 {
+		// It may never be empty.
+		n := copy(q.loops, q.loops[q.head:])
+		clear(q.loops[n:])
+		q.loops, q.head = q.loops[:n], 0
+	}
+	q.loops = append(q.loops, l)
+}
+
+func (q *line) pop() *Loop {
 	l := q.loops[q.head]
 	q.loops[q.head] = nil
-	q.head++
-	q.length.Add(-1)
-	if q.head == len(q.loops) {
+	if q.head++; q.empty() {
 		q.loops, q.head = q.loops[:0], 0
 	}
 	return l
@@ -82,7 +112,7 @@ func (q *runqueue) watch(p *Pool) {
 // calm ends the guard when there are no loops any more. One that has ended may
 // still have something to refuse.
 func (q *runqueue) calm() {
-	if q.guarded && q.head == len(q.loops) {
+	if q.guarded && q.length.Load() == 0 {
 		q.guarded = false
 		q.guard.Stop()
 	}
@@ -93,15 +123,17 @@ func (q *runqueue) calm() {
 // that, too, but not where time stands still because the loop is busy.
 const rotateEvery = 1024
 
-// rotate puts l, which its runner runs, behind those that wait for a runner, if
-// there are any. After a true return l may be run by somebody else.
+// rotate puts l, which its runner runs, behind some of those that wait for a
+// runner, if there are any. Behind all of them it would be last of thousands: a
+// supervisor that stops 10,000 workers waited for the last of them before it
+// looked after the first. After a true return l may be run by somebody else.
 func (p *Pool) rotate(l *Loop) bool {
 	if p.queue.length.Load() == 0 {
 		return false
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.queue.add(p, l)
+	p.queue.add(p, &p.queue.spent, l)
 	return true
 }
 
@@ -111,7 +143,7 @@ func (p *Pool) relieve() {
 	q := &p.queue
 	p.mu.Lock()
 	q.guarded = false
-	if q.head == len(q.loops) {
+	if q.length.Load() == 0 {
 		p.mu.Unlock()
 		return
 	}
@@ -131,7 +163,7 @@ func (p *Pool) relieve() {
 		r, isNew := p.assign(l)
 		begin = append(begin, func() { r.begin(l, isNew) })
 	}
-	if q.head < len(q.loops) {
+	if q.length.Load() > 0 {
 		q.watch(p)
 	}
 	p.mu.Unlock()

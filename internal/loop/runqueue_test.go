@@ -2,6 +2,7 @@ package loop
 
 import (
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -74,5 +75,54 @@ func testBusyLoopsLetOthersRun(t *testing.T) {
 	}
 	for _, l := range loops {
 		l.PostControl(stopLoop{})
+	}
+}
+
+// The queue takes loops in the order in which they came, and those that had
+// their share after every wokenPerSpent of the others.
+func TestOrderOfTheQueue(t *testing.T) {
+	p := NewPool()
+	q := &p.queue
+	q.guarded = true // nobody runs them
+	names := map[*Loop]string{}
+	add := func(to *line, name string) {
+		l := new(Loop)
+		names[l] = name
+		q.add(p, to, l)
+	}
+	for range 2 {
+		add(&q.spent, "spent")
+	}
+	for range wokenPerSpent + 1 {
+		add(&q.woken, "woken")
+	}
+	var got []string
+	for l := q.take(); l != nil; l = q.take() {
+		got = append(got, names[l])
+	}
+	want := append(slices.Repeat([]string{"woken"}, wokenPerSpent), "spent", "woken", "spent")
+	if !slices.Equal(got, want) {
+		t.Errorf("taken: %v", got)
+	}
+	if n := q.length.Load(); n != 0 {
+		t.Errorf("the empty queue has a length of %d", n)
+	}
+}
+
+// A queue that is never empty has no more room than it needs.
+func TestBusyQueueStaysSmall(t *testing.T) {
+	var q line
+	var in [3]Loop
+	for i := range in {
+		q.push(&in[i])
+	}
+	for i := range 10_000 {
+		if l := q.pop(); l != &in[i%3] {
+			t.Fatal("out of order at", i)
+		}
+		q.push(&in[i%3])
+	}
+	if n := cap(q.loops); n > 16 {
+		t.Errorf("room for %d loops, there were never more than 3", n)
 	}
 }
