@@ -4,39 +4,47 @@ import (
 	"sync/atomic"
 )
 
-// counts is a worker's account of the work that was offered to it. The cells
-// are written where things happen and read by anybody.
+// counts is a worker's account of the work that was offered to it, but for what
+// was accepted, which is in entrance. The cells are written where things happen,
+// nearly always on the loop, and read by anybody.
 type counts struct {
-	taken    atomic.Int64 // has left the mailbox: started, or dropped
-	finished atomic.Int64
-	failed   atomic.Int64
-
-	// Written by senders, just before they write the head of the inbox, which
-	// is the next word of the mailbox: the two share a cache line, which is not
-	// to be that of anything that the loop is busy with. So the rare ones are
-	// next to it.
-	_            [16]byte
+	taken        atomic.Int64 // has left the mailbox: started, or dropped
+	finished     atomic.Int64
+	failed       atomic.Int64
 	refused      atomic.Int64
 	canceled     atomic.Int64
 	abandoned    atomic.Int64
 	deadLettered atomic.Int64
 	blockedTurns atomic.Int64 // those that were reported
-	accepted     atomic.Int64
+}
+
+// entrance is what senders need of a worker. Together with the head of the
+// inbox, the next word of the mailbox, it is one cache line: where each of
+// thousands of workers gets a message, the time goes into fetching lines. Nothing
+// that the loop is busy with is to be there.
+type entrance struct {
+	called     cached // see pidCache
+	gate       atomic.Int32
+	registered atomic.Bool  // the engine has spawned the actor; messages may come before
+	limit      int64        // Options.MailboxSize
+	accepted   atomic.Int64 // written just before the inbox
 }
 
 // queued is the number of accepted messages and submissions that have not
 // started.
-func (c *counts) queued() int64 { return max(0, c.accepted.Load()-c.taken.Load()) }
+func (mb *mailbox) queued() int64 { return max(0, mb.accepted.Load()-mb.counts.taken.Load()) }
 
-// pending is read's Pending.
-func (c *counts) pending() int64 {
+// pending is the Pending of readCounts.
+func (mb *mailbox) pending() int64 {
+	c := &mb.counts
 	ended := c.finished.Load() + c.failed.Load() + c.canceled.Load() + c.abandoned.Load() + c.deadLettered.Load()
-	return c.accepted.Load() - ended
+	return mb.accepted.Load() - ended
 }
 
-// read reads the account so that its sums agree: what has ended is read first,
-// so Pending is never negative.
-func (c *counts) read() Counts {
+// readCounts reads them so that their sums agree: what has ended is read
+// first, so Pending is never negative.
+func (mb *mailbox) readCounts() Counts {
+	c := &mb.counts
 	s := Counts{
 		Finished:     c.finished.Load(),
 		Failed:       c.failed.Load(),
@@ -45,7 +53,7 @@ func (c *counts) read() Counts {
 		DeadLettered: c.deadLettered.Load(),
 		Refused:      c.refused.Load(),
 	}
-	s.Accepted = c.accepted.Load()
+	s.Accepted = mb.accepted.Load()
 	s.Offered = s.Accepted + s.Refused
 	s.Pending = s.Accepted - s.Finished - s.Failed - s.Canceled - s.Abandoned - s.DeadLettered
 	return s

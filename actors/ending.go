@@ -67,7 +67,7 @@ func (e *ending) reached(s stage) { e.stages[s].Store(int64(e.now())) }
 // account is the final account and how the stop went, as far as it has. With
 // mu held.
 func (e *ending) account(mb *mailbox) link.Ended {
-	counts := mb.counts.read()
+	counts := mb.readCounts()
 	if e.over {
 		counts = mb.finalCounts()
 	}
@@ -131,7 +131,7 @@ func (mb *mailbox) tellStopped() {
 // finalCounts is the account of a worker that is gone: nothing changes in it
 // but what is refused.
 func (mb *mailbox) finalCounts() Counts {
-	c := mb.counts.read()
+	c := mb.readCounts()
 	c.Pending, c.Accepted = 0, c.Accepted-c.Pending // a refusal that is under way is counted for a moment
 	c.Offered = c.Accepted + c.Refused
 	return c

@@ -104,8 +104,8 @@ func (mb *mailbox) inspect(seen []seenTask) (WorkerInfo, []seenTask) {
 			}
 		})
 	})
-	w.Queued, w.OldestWait = mb.counts.queued(), mb.loop.OldestWait()
-	w.Counts = mb.counts.read()
+	w.Queued, w.OldestWait = mb.queued(), mb.loop.OldestWait()
+	w.Counts = mb.readCounts()
 	w.BlockedTurns = mb.counts.blockedTurns.Load()
 	if !stood {
 		return w, seen

@@ -39,6 +39,7 @@ type lifecycle struct {
 	incarnation uint64
 	setupRan    bool // this incarnation's setup has begun
 	setupOK     bool // … and has succeeded
+	draining    bool // the stop event is set: end when nothing is left to do
 	wantStop    bool
 	wantRestart bool
 	hold        bool  // the supervisor will say when to go on
@@ -104,6 +105,7 @@ func (mb *mailbox) Control(m any) {
 	case *actor.Started, *actor.Watch, *actor.Unwatch:
 		mb.frame(m)
 	case softStop:
+		mb.life.draining = true
 		mb.advance()
 		mb.account()
 		mb.armSoft()
@@ -275,7 +277,7 @@ func (mb *mailbox) advance() {
 	}
 	switch l.phase {
 	case phaseRunning:
-		if mb.gate.Load() == gateStopping && mb.loop.Queued() == 0 { // drained
+		if l.draining && mb.loop.Queued() == 0 {
 			l.wantStop = true
 			l.phase = phaseUnwinding
 			l.reason = ErrStopped
@@ -362,7 +364,7 @@ func (mb *mailbox) stopped() {
 // account tells the final account when all that was accepted has ended: a
 // sender that found the gate open may still be about to post.
 func (mb *mailbox) account() {
-	if mb.life.phase == phaseStopped && mb.counts.pending() == 0 {
+	if mb.life.phase == phaseStopped && mb.pending() == 0 {
 		mb.tellStopped()
 	}
 }

@@ -27,37 +27,37 @@ const (
 //
 // There is one for every worker, also for the ten thousand that are idle: what
 // few of them need is in sparse.
+//
+// Fields are together that are used together: a message to one of thousands of
+// workers costs a fetch from memory for each cache line that it touches.
 type mailbox struct {
-	counts counts // its last field and the loop's first are a cache line: see there
-	loop   loop.Loop
-	opts   *Options // shared by all of the same Props
-	sys    *system
+	counts counts
+	entrance
+	loop loop.Loop // its first field is the inbox
+
+	// What each message needs.
+	opts      *Options // shared by all of the same Props
+	sys       *system
+	inc       atomic.Pointer[incarnation]
+	holder    atomic.Pointer[Task] // the task that holds all others back, Exclusive or setup; read by anybody
+	offloaded elsewhere            // functions that run outside of it; any goroutine
+	hooked    bool                 // the user has middleware or decorators: messages go through the engine
+	sends     bool                 // … sender middleware
+	ours      bool                 // see isWorker
+	taps      bool                 // somebody may ask own for the current task
+	cached    atomic.Bool          // pidCache knows it
+	life      lifecycle
 
 	// Set when the engine has spawned the actor, and constant from then on.
-	// Messages may come before.
-	registered atomic.Bool
-	own        loopContext // the innermost decorator, around the engine's own context
-	view       attached    // with the outermost context: what user code sees
-	pid        *actor.PID
-	hooked     bool // the user has middleware or decorators: messages go through the engine
-	sends      bool // … sender middleware
-	ours       bool // see isWorker
-	taps       bool // somebody may ask own for the current task
+	own  loopContext // the innermost decorator, around the engine's own context
+	view attached    // with the outermost context: what user code sees
+	pid  *actor.PID
 
-	gate   atomic.Int32
-	cached atomic.Bool // pidCache knows it
-	inc    atomic.Pointer[incarnation]
-	stop   atomic.Pointer[core] // completes at the stop event; nil: nobody has asked for it
-
+	stop    atomic.Pointer[core] // completes at the stop event; nil: nobody has asked for it
 	current atomic.Pointer[Task] // for own; see taps
-
-	holder    atomic.Pointer[Task] // the task that holds all others back, Exclusive or setup; read by anybody
-	budgets   budgets              // locked
-	offloaded elsewhere            // functions that run outside of it; any goroutine
-	ends      atomic.Pointer[ending]
-	rare      atomic.Pointer[sparse]
-
-	life lifecycle
+	budgets budgets              // locked
+	ends    atomic.Pointer[ending]
+	rare    atomic.Pointer[sparse]
 
 	blocked atomic.Pointer[blocked] // the turn that was reported last
 
@@ -103,6 +103,7 @@ func (mb *mailbox) stashed() (all []*Task) {
 // newMailbox makes one with options that have their defaults.
 func newMailbox(o *Options) *mailbox {
 	mb := &mailbox{opts: o}
+	mb.limit = int64(o.MailboxSize)
 	mb.view.mb = mb
 	mb.loop.Init(mb, loop.Config{MaxInFlight: mb.opts.MaxInFlight, BlockedTurn: mb.opts.BlockedTurn})
 	return mb
@@ -149,7 +150,7 @@ func (mb *mailbox) isWorker() bool {
 func (mb *mailbox) Start() { mb.loop.Begin(mb.sys.pool) }
 
 // UserMessageCount is what has not started.
-func (mb *mailbox) UserMessageCount() int { return int(mb.counts.queued()) }
+func (mb *mailbox) UserMessageCount() int { return int(mb.queued()) }
 
 // PostUserMessage is called by the engine for everything that is sent to the
 // PID: a bare message or an envelope.
@@ -197,9 +198,9 @@ func (mb *mailbox) PostSystemMessage(m any) {
 func (mb *mailbox) offer(t *Task) {
 	// Counted before the gate is looked at, so that a worker which has closed
 	// it can tell whether somebody is still about to post: see account.
-	n := mb.counts.accepted.Add(1)
+	n := mb.accepted.Add(1)
 	err := error(nil)
-	switch gate, size := mb.gate.Load(), int64(mb.opts.MailboxSize); {
+	switch gate, size := mb.gate.Load(), mb.limit; {
 	case (gate != gateOpen || size > 0) && !mb.registered.Load():
 		// A name that is on the way to its actor has no system yet in which
 		// anybody could be told.
@@ -218,7 +219,7 @@ func (mb *mailbox) offer(t *Task) {
 		mb.loop.Post(&t.lt)
 		return
 	}
-	mb.counts.accepted.Add(-1)
+	mb.accepted.Add(-1)
 	mb.counts.refused.Add(1)
 	if mb.gate.Load() == gateStopped {
 		mb.loop.PostControl(settled{})
@@ -294,7 +295,7 @@ func (mb *mailbox) logger() *slog.Logger {
 // Depth is the loop's.
 func (mb *mailbox) Depth() (posted, taken int64) {
 	taken = mb.counts.taken.Load()
-	return mb.counts.accepted.Load(), taken
+	return mb.accepted.Load(), taken
 }
 
 // Blocked is the loop's: a turn lasts too long.

@@ -20,7 +20,7 @@ type pidCache struct {
 	of map[*mailbox][]*cached
 }
 
-// cached says that a PID is a worker's; constant.
+// cached says that a PID is a worker's; constant once it is entered.
 type cached struct {
 	pid *actor.PID
 	mb  *mailbox
@@ -104,7 +104,14 @@ func (c *pidCache) remember(pid *actor.PID, mb *mailbox) {
 	if mb.gate.Load() == gateStopped { // ended meanwhile
 		return
 	}
-	e, slots, all := &cached{pid, mb}, *c.slots.Load(), c.of[mb]
+	// The first one's entry is next to what its senders need.
+	e, slots, all := &mb.called, *c.slots.Load(), c.of[mb]
+	switch {
+	case e.mb == nil:
+		*e = cached{pid, mb}
+	case e.pid != pid:
+		e = &cached{pid, mb}
+	}
 	if len(all) == maxCopies {
 		all[0].leave(slots)
 		all = append(all[:0], all[1:]...)

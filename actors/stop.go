@@ -285,7 +285,7 @@ func (c *cleanups) endAll(cause error) {
 func (mb *mailbox) status() *messages.Status {
 	return &messages.Status{
 		Worker: mb.pid.String(), State: mb.state(), Incarnation: mb.life.incarnation,
-		Queued: mb.counts.queued(), InFlight: int64(mb.loop.InFlight()), Counts: mb.counts.read().message(),
+		Queued: mb.queued(), InFlight: int64(mb.loop.InFlight()), Counts: mb.readCounts().message(),
 		BlockedTurns: mb.counts.blockedTurns.Load(),
 	}
 }

@@ -29,40 +29,40 @@ type Config struct {
 }
 
 // Loop is one event loop; see the package comment for who owns its fields.
+//
+// They are in the order of cache lines, given that timers is the last word of
+// one: the senders', what is seldom written, what each message needs, and the
+// queues. A loop that has been idle for long is in no cache.
 type Loop struct {
 	inbox inbox // any goroutine
 
-	// 56 bytes that nobody is busy with: see inbox.
-	ages   ages    // locked
 	timers *timers // nil until one is set
-	_      [16]byte
 
-	pool *Pool
-	host Host
-	cfg  Config
+	pool      *Pool
+	host      Host
+	cfg       Config
+	drop      func(*Task) // nothing starts from the lane: what is posted goes here
+	exclusive *Task
+	hold      bool // nothing starts from the lane
 
-	runner atomic.Pointer[runner] // who runs it, or ran it last
+	runner   atomic.Pointer[runner] // who runs it, or ran it last
+	cur      *coroutine             // on which a turn runs, or ran last
+	awaited  *coroutine             // list of those whose live tasks have awaited
+	inFlight int                    // started from the lane, not ended
+	live     int                    // started, not ended
+	round    int                    // resumptions to come before the next start
+	polls    uint32                 // of the inbox, so far
+	sleeps   uint32                 // so far, about
+	urgent   atomic.Bool            // the inbox has a message to the host
+	lively   bool                   // lingering before a sleep has paid
 
+	lane     fifo // tasks that have not started, in order of arrival
 	control  fifo // messages to the host: first of all
 	ready    fifo // tasks to resume, and Free tasks to start
-	lane     fifo // tasks that have not started, in order of arrival
 	yielded  fifo // tasks to resume after what was there before them
 	deferred fifo // of ready and yielded, those that an exclusive task holds back
 
-	urgent atomic.Bool // the inbox has a message to the host
-
-	round  int    // resumptions to come before the next start
-	polls  uint32 // of the inbox, so far
-	sleeps uint32 // so far, about
-	lively bool   // lingering before a sleep has paid
-
-	cur       *coroutine // on which a turn runs, or ran last
-	exclusive *Task
-	hold      bool        // nothing starts from the lane
-	drop      func(*Task) // nothing will: what is posted goes here
-	inFlight  int         // started from the lane, not ended
-	live      int         // started, not ended
-	awaited   *coroutine  // list of those whose live tasks have awaited
+	ages ages // locked
 }
 
 // Init prepares a loop. It is busy, so that posts only queue, until Begin.
