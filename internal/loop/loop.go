@@ -30,15 +30,14 @@ type Config struct {
 
 // Loop is one event loop; see the package comment for who owns its fields.
 //
-// They are in the order of cache lines, given that timers is the last word of
+// They are in the order of cache lines, given that pool is the last word of
 // one: the senders', what is seldom written, what each message needs, and the
 // queues. A loop that has been idle for long is in no cache.
 type Loop struct {
 	inbox inbox // any goroutine
+	pool  *Pool
 
-	timers *timers // nil until one is set
-
-	pool      *Pool
+	timers    *timers // nil until one is set
 	host      Host
 	cfg       Config
 	drop      func(*Task) // nothing starts from the lane: what is posted goes here

@@ -107,6 +107,7 @@ func (r *runner) lost() bool { return r.word.Load()&whereMask == isLost }
 // root is the runner's goroutine.
 func (r *runner) root() {
 	r.serve(r.loop)
+	r.pool.arrived()
 	for {
 		c := r.get()
 		c.r, c.pump = r, true
@@ -138,6 +139,7 @@ func (r *runner) next() bool {
 		if l = <-r.wake; l == nil {
 			return false
 		}
+		r.pool.arrived()
 	}
 	r.serve(l)
 	return true

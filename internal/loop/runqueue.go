@@ -36,11 +36,10 @@ func (q *runqueue) init() { q.limit = 2 * runtime.GOMAXPROCS(0) }
 // full reports whether a loop has to wait.
 func (q *runqueue) full(active int) bool { return active-q.held >= q.limit }
 
-// add queues l in one of the two lines.
-func (q *runqueue) add(p *Pool, to *line, l *Loop) {
+// add puts l into one of the two lines.
+func (q *runqueue) add(to *line, l *Loop) {
 	to.push(l)
 	q.length.Add(1)
-	q.watch(p)
 }
 
 // wokenPerSpent is how many woken loops go before one that has had its share: so
@@ -96,10 +95,10 @@ func (q *runqueue) release(r *runner) {
 	}
 }
 
-// watch arms the guard.
+// watch arms the guard, if loops wait.
 func (q *runqueue) watch(p *Pool) {
 	switch {
-	case q.guarded:
+	case q.guarded || q.length.Load() == 0:
 		return
 	case q.guard == nil:
 		q.guard = time.AfterFunc(stall, p.relieve)
@@ -133,7 +132,8 @@ func (p *Pool) rotate(l *Loop) bool {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.queue.add(p, &p.queue.spent, l)
+	p.queue.add(&p.queue.spent, l)
+	p.queue.watch(p)
 	return true
 }
 
@@ -163,9 +163,7 @@ func (p *Pool) relieve() {
 		r, isNew := p.assign(l)
 		begin = append(begin, func() { r.begin(l, isNew) })
 	}
-	if q.length.Load() > 0 {
-		q.watch(p)
-	}
+	q.watch(p)
 	p.mu.Unlock()
 	for _, f := range begin {
 		f()

@@ -83,12 +83,11 @@ func testBusyLoopsLetOthersRun(t *testing.T) {
 func TestOrderOfTheQueue(t *testing.T) {
 	p := NewPool()
 	q := &p.queue
-	q.guarded = true // nobody runs them
 	names := map[*Loop]string{}
 	add := func(to *line, name string) {
 		l := new(Loop)
 		names[l] = name
-		q.add(p, to, l)
+		q.add(to, l)
 	}
 	for range 2 {
 		add(&q.spent, "spent")
@@ -124,5 +123,38 @@ func TestBusyQueueStaysSmall(t *testing.T) {
 	}
 	if n := cap(q.loops); n > 16 {
 		t.Errorf("room for %d loops, there were never more than 3", n)
+	}
+}
+
+// While a runner is on its way no other is called; when it is there it calls the
+// next, so that all that are allowed run in the end.
+func TestOneRunnerComesAtATime(t *testing.T) { synctest.Test(t, testOneRunnerComesAtATime) }
+func testOneRunnerComesAtATime(t *testing.T) {
+	p := NewPool()
+	limit := p.queue.limit
+	release := make(chan struct{})
+	var loops []*Loop
+	p.coming.Add(1) // one that does not get there
+	for range limit {
+		l, _ := newLoop(p, Config{})
+		loops = append(loops, l)
+		l.do(func(*Task) { <-release })
+	}
+	p.mu.Lock()
+	if n := p.queue.length.Load(); p.active != 0 || int(n) != limit {
+		t.Errorf("%d runners were called for %d loops, %d wait, while one was coming", p.active, limit, n)
+	}
+	p.mu.Unlock()
+	p.arrived()
+	synctest.Wait()
+	p.mu.Lock()
+	if n := p.queue.length.Load(); p.active != limit || n != 0 || p.coming.Load() != 0 {
+		t.Errorf("%d of %d runners are active, %d loops wait, %d runners come", p.active, limit, n, p.coming.Load())
+	}
+	p.mu.Unlock()
+	close(release)
+	synctest.Wait()
+	for _, l := range loops {
+		l.PostControl(stopLoop{})
 	}
 }
