@@ -1,8 +1,6 @@
 package supervisor
 
 import (
-	"slices"
-
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/internal/link"
 )
@@ -29,7 +27,8 @@ func (k *child) settle(e link.Ended) {
 	switch k.kind {
 	case KindWorker:
 		a.Counts = a.Counts.Plus(actors.Counts(e.Counts))
-		a.Phases = phasesOf(e)
+		phases := phasesOf(&e)
+		a.Phases = append(k.core.sheet.phasesOfOne(), phases[:]...)
 	case KindPlain:
 		a.Counted = false
 		a.Phases = []Phase{{"stop", e.Release}}
@@ -79,24 +78,4 @@ func (r *ChildReport) add(o ChildReport) {
 			r.Abandoned = append(r.Abandoned, a)
 		}
 	})
-}
-
-// account is the report, so far.
-func (c *core) account() Report {
-	r := Report{Supervisor: c.node.pid.Id, Children: []ChildReport{}, Phases: []Phase{{"stop", c.took}}}
-	if p := c.past; p.Counts != (Counts{}) || p.Restarts > 0 || len(p.Abandoned) > 0 {
-		r.add(p)
-	}
-	all := c.all
-	if all == nil {
-		all = c.ordered()
-	}
-	r.Children = slices.Grow(r.Children, len(all))
-	for _, k := range all {
-		if !c.has(k) { // its account is in the past
-			continue
-		}
-		r.add(k.report())
-	}
-	return r
 }

@@ -53,6 +53,7 @@ type child struct {
 	held bool // it is down and has to come up
 
 	hasAccount, isForgotten bool // what has to come before it is gone
+	removed                 bool // it is gone for good, and no child any more
 	detached                bool // nobody waits for it any more
 	hurried                 bool // its grace was ended …
 
@@ -77,9 +78,10 @@ func (c *core) addChild(name string, spec *Child) *child {
 
 // forget drops a child that is gone for good; its account stays.
 func (c *core) forget(k *child) {
-	if !c.has(k) {
+	if k.removed {
 		return
 	}
+	k.removed = true
 	c.past.add(k.report())
 	n := c.node
 	n.mu.Lock()

@@ -37,6 +37,7 @@ type core struct {
 	starting *child            // of a group that starts: who has to hear of a failure in it
 	all      []*child          // that there are at the stop, in order
 	past     ChildReport       // those that are gone and forgotten
+	sheet    sheet             // of the report, from the stop on
 
 	looks *time.Timer   // see lookAt
 	look  time.Duration // when it fires; 0: it is not set
@@ -109,9 +110,6 @@ func (c *core) ordered() []*child {
 	return all
 }
 
-// has reports whether a child has not been removed.
-func (c *core) has(k *child) bool { return c.kids[k.name] == k }
-
 // failure is what the supervisor's own actor fails of, if it does.
 func (c *core) failure() error {
 	if c.cause == ErrShutdown {
@@ -127,16 +125,18 @@ func (c *core) dispatch(t *actors.Task) error {
 
 func (c *core) serve(t *actors.Task, done func() bool) error {
 	for !done() {
-		all, more := c.inbox.take()
+		p, more := c.inbox.take()
 		if more != nil {
 			if _, err := actors.Await(t, more); err != nil {
 				return err
 			}
 		}
-		for i := range all {
-			c.guarded(t, &all[i])
+		for p != nil {
+			for i := range p.n {
+				c.guarded(t, &p.notes[i])
+			}
+			p = c.inbox.reuse(p)
 		}
-		c.inbox.reuse(all)
 	}
 	return nil
 }

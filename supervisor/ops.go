@@ -158,7 +158,7 @@ func (c *core) with(t *actors.Task, name string, f func(k *child) error) error {
 	switch {
 	case c.stopping:
 		return ErrStopping
-	case !c.has(k):
+	case k.removed:
 		return fmt.Errorf("%w: %q", ErrUnknownChild, name)
 	}
 	return f(k)

@@ -16,7 +16,7 @@ func (c *core) quiesce(t *actors.Task, group []*child, because *child, why error
 		switch {
 		case c.stopping:
 			return ErrStopping
-		case !c.has(k) || k.state == gone || k.state == quiet:
+		case k.removed || k.state == gone || k.state == quiet:
 			continue
 		case k != because && k.spec.Restart == Temporary:
 			if err := c.down(t, k); err != nil {

@@ -92,8 +92,11 @@ func abandonedOf(all []link.Abandoned) []Abandoned {
 	return out
 }
 
-func phasesOf(e link.Ended) []Phase {
-	return []Phase{{"drain", e.Drain}, {"unwind", e.Unwind}, {"hooks", e.Hooks}, {"release", e.Release}}
+// workerPhases is how many a worker's stop has.
+const workerPhases = 4
+
+func phasesOf(e *link.Ended) [workerPhases]Phase {
+	return [...]Phase{{"drain", e.Drain}, {"unwind", e.Unwind}, {"hooks", e.Hooks}, {"release", e.Release}}
 }
 
 // MarshalJSON is the report as one object, with the words of the table in lower
@@ -104,14 +107,6 @@ func (r Report) MarshalJSON() ([]byte, error) {
 		plain
 		Clean bool `json:"clean"` // nothing was abandoned
 	}{plain(r), r.Err() == nil})
-}
-
-// add puts a child's part in.
-func (r *Report) add(c ChildReport) {
-	r.Children = append(r.Children, c)
-	if c.Counted {
-		r.Total = r.Total.Plus(c.Counts)
-	}
 }
 
 // Err is an [*AbandonedError] if something had to be left behind, and else

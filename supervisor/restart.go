@@ -45,7 +45,7 @@ func (c *core) recover(t *actors.Task, k *child) error {
 		return err
 	}
 	defer h.release()
-	if c.stopping || !k.due || !c.has(k) {
+	if c.stopping || !k.due || k.removed {
 		return nil // somebody else has dealt with it
 	}
 	e := exit{}
@@ -157,7 +157,7 @@ func (c *core) pause(t *actors.Task, h *holding, k *child, d time.Duration) erro
 	round, begin := h.l.round, time.Now()
 	h.release()
 	defer c.after(d, func() { k.changed.raise() }).Stop()
-	for !c.stopping && h.l.round == round && c.has(k) && (k.state == quiet || k.state == gone) && time.Since(begin) < d {
+	for !c.stopping && h.l.round == round && !k.removed && (k.state == quiet || k.state == gone) && time.Since(begin) < d {
 		if err := k.changed.wait(t); err != nil {
 			return err
 		}

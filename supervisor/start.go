@@ -71,7 +71,7 @@ func (c *core) startEach(t *actors.Task) (*child, exit) {
 // rises together, after it, while others start.
 func (c *core) bringUpAll(t *actors.Task, group []*child) (*child, exit) {
 	for _, k := range group {
-		if !c.has(k) || !k.held || k.due {
+		if k.removed || !k.held || k.due {
 			continue // removed; started by Restart, or let go; or to be dealt with by itself
 		}
 		bad, err := c.bringUp(t, k)

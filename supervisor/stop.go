@@ -29,6 +29,7 @@ func (c *core) beginStop(t *actors.Task, cause error) {
 func (c *core) stopAll(t *actors.Task) error {
 	kids := c.ordered()
 	c.all = kids
+	c.sheet.open(kids)
 	if c.many() {
 		if err := c.down(t, kids...); err != nil {
 			return err
