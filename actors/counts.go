@@ -15,7 +15,6 @@ type counts struct {
 	canceled     atomic.Int64
 	abandoned    atomic.Int64
 	deadLettered atomic.Int64
-	blockedTurns atomic.Int64 // those that were reported
 }
 
 // entrance is what senders need of a worker. Together with the head of the
@@ -23,7 +22,7 @@ type counts struct {
 // thousands of workers gets a message, the time goes into fetching lines. Nothing
 // that the loop is busy with is to be there.
 type entrance struct {
-	called     cached // see pidCache
+	called     cached // by which PID first, see pidCache
 	gate       atomic.Int32
 	registered atomic.Bool  // the engine has spawned the actor; messages may come before
 	limit      int64        // Options.MailboxSize

@@ -14,20 +14,46 @@ import (
 )
 
 // ending is the part of a stop that any goroutine may begin: the loop may be
-// stuck in a turn.
+// stuck in a turn. It is small, because ten thousand workers may stop at a time.
 type ending struct {
-	begun    time.Time // all other times are readings of now
-	mu       sync.Mutex
-	soft     *time.Timer   // ends the grace of the graceful phase …
-	softEnd  time.Duration // … then
+	begun   time.Time                   // all other times are readings of now
+	stages  [stageOver + 1]atomic.Int64 // when each was reached, last; any goroutine
+	mu      sync.Mutex                  // guards what follows
+	softEnd time.Duration               // when the grace of the graceful phase ends
+	over    bool
+	asked   bool // the supervisor wants to hear of that
+	more    atomic.Pointer[patience]
+}
+
+// patience is what there is to wait for in an ending, and what there is to tell
+// of it that most have not. Guarded by the ending's mu.
+type patience struct {
+	soft     *time.Timer   // fires at softEnd
 	last     *time.Timer   // gives up on tasks that do not return
 	round    uint64        // of last: grows when it is set or stopped
 	deadline time.Duration // when last fires
 	told     []*actor.PID
-	over     bool
-	asked    bool                        // the supervisor wants to hear of that
-	stages   [stageOver + 1]atomic.Int64 // when each was reached, last; any goroutine
 	lost     []link.Abandoned
+}
+
+var noPatience patience
+
+// seldom is for reading. With mu held.
+func (e *ending) seldom() *patience {
+	if p := e.more.Load(); p != nil {
+		return p
+	}
+	return &noPatience
+}
+
+// patience is for writing. With mu held.
+func (e *ending) patience() *patience {
+	p := e.more.Load()
+	if p == nil {
+		p = new(patience)
+		e.more.Store(p)
+	}
+	return p
 }
 
 // ending is the worker's, made when it first has to end anything. Any goroutine.
@@ -79,7 +105,7 @@ func (e *ending) account(mb *mailbox) link.Ended {
 		return time.Duration(end - begin)
 	}
 	return link.Ended{
-		Counts: link.Counts(counts), Abandoned: slices.Clone(e.lost),
+		Counts: link.Counts(counts), Abandoned: slices.Clone(e.seldom().lost),
 		Drain: between(stageEvent, stageCut), Unwind: between(stageCut, stageHooks),
 		Hooks: between(stageHooks, stageRelease), Release: between(stageRelease, stageOver),
 	}
@@ -93,32 +119,34 @@ func (e *ending) tell(mb *mailbox, pid *actor.PID) {
 		mb.sys.as.Root.Send(pid, &messages.Stopped{Counts: mb.finalCounts().message()})
 		return
 	}
-	e.told = append(e.told, pid)
+	p := e.patience()
+	p.told = append(p.told, pid)
 }
 
 // tellStopped is the last act of a worker.
 func (mb *mailbox) tellStopped() {
-	e := mb.ending()
-	e.mu.Lock()
-	if e.over {
-		e.mu.Unlock()
+	if mb.life.told {
 		return
 	}
-	e.mu.Unlock()
+	mb.life.told = true
 	if s := mb.supervises.Load(); s != nil {
 		(*s).Over() // before anybody can find that it is over
 	}
+	e := mb.ending()
 	e.mu.Lock()
 	e.over = true
-	e.round++
-	if e.soft != nil {
-		e.soft.Stop()
+	var told []*actor.PID
+	if p := e.more.Load(); p != nil {
+		p.round++
+		if p.soft != nil {
+			p.soft.Stop()
+		}
+		if p.last != nil {
+			p.last.Stop()
+		}
+		told, p.told = p.told, nil
 	}
-	if e.last != nil {
-		e.last.Stop()
-	}
-	told, asked := e.told, e.asked
-	e.told = nil
+	asked := e.asked
 	e.mu.Unlock()
 	if asked {
 		mb.super.Stopped(supervised{mb})

@@ -106,7 +106,7 @@ func (mb *mailbox) inspect(seen []seenTask) (WorkerInfo, []seenTask) {
 	})
 	w.Queued, w.OldestWait = mb.queued(), mb.loop.OldestWait()
 	w.Counts = mb.readCounts()
-	w.BlockedTurns = mb.counts.blockedTurns.Load()
+	w.BlockedTurns = mb.blockedTurns.Load()
 	if !stood {
 		return w, seen
 	}

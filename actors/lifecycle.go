@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -32,9 +33,8 @@ func (p phase) String() string {
 // lifecycle is the mailbox's view of its actor's life. The engine's messages
 // Restart and Stop reach the engine only when no task is live.
 type lifecycle struct {
-	phase  phase
-	ready  *Future[struct{}] // of Spawn
-	failed error             // what it will be told, once the name is free again
+	phase phase
+	ready *Future[struct{}] // of Spawn; see sparse.failed
 
 	incarnation uint64
 	setupRan    bool // this incarnation's setup has begun
@@ -55,6 +55,7 @@ type lifecycle struct {
 	hooksRun, endTold   bool // what runHooks has begun
 	forced              bool // the time to unwind has been over once
 	restarting          bool // the engine has been told to
+	told                bool // tellStopped has been called
 }
 
 // control messages of our own
@@ -213,7 +214,7 @@ func (mb *mailbox) setupDone(t *Task, w *Worker) {
 	l := &mb.life
 	if err := t.failure(); err != nil {
 		if l.ready != nil && !l.ready.Done() {
-			l.failed = err
+			mb.sparse().failed = err
 			l.wantStop = true // Spawn returns the error; there is nobody to restart it for
 			t.fails(nil)
 			mb.requestHardStop()
@@ -347,10 +348,11 @@ func (mb *mailbox) stopped() {
 	}
 	mb.inc.Load().finish(ErrStopped)
 	if l.ready != nil {
-		if l.failed == nil {
-			l.failed = because(ErrStopped, l.reason)
+		err := because(ErrStopped, l.reason)
+		if s := mb.rare.Load(); s != nil {
+			err = cmp.Or(s.failed, err)
 		}
-		l.ready.fail(l.failed)
+		l.ready.fail(err)
 	}
 	if mb.opts.MaxInFlight > 0 {
 		mb.sys.exclusive.Add(-1)

@@ -45,7 +45,7 @@ type mailbox struct {
 	sends     bool                 // … sender middleware
 	ours      bool                 // see isWorker
 	taps      bool                 // somebody may ask own for the current task
-	cached    atomic.Bool          // pidCache knows it
+	known     atomic.Bool          // to pidCache
 	life      lifecycle
 
 	// Set when the engine has spawned the actor, and constant from then on.
@@ -59,7 +59,8 @@ type mailbox struct {
 	ends    atomic.Pointer[ending]
 	rare    atomic.Pointer[sparse]
 
-	blocked atomic.Pointer[blocked] // the turn that was reported last
+	blocked      atomic.Pointer[blocked] // the turn that was reported last
+	blockedTurns atomic.Int64            // so many were
 
 	super      link.Supervisor                 // the parent, if it is one; constant once registered
 	policy     link.Policy                     // of super
@@ -81,6 +82,7 @@ type sparse struct {
 	stash    []*Task
 	kept     []kept
 	restarts restartBudget
+	failed   error // what Spawn will be told, once the name is free again
 }
 
 // sparse is for writing. Any goroutine.
@@ -300,7 +302,7 @@ func (mb *mailbox) Depth() (posted, taken int64) {
 
 // Blocked is the loop's: a turn lasts too long.
 func (mb *mailbox) Blocked(b loop.BlockedTurn) {
-	mb.counts.blockedTurns.Add(1)
+	mb.blockedTurns.Add(1)
 	mb.blocked.Store(&blocked{b.Task, b.Since, b.Stack})
 	name := "task"
 	if u, ok := b.Task.Body.(body); ok {

@@ -14,10 +14,7 @@ import (
 // maxCached: with 256 places for 10,000 nearly every call took the lock.
 type pidCache struct {
 	buckets atomic.Pointer[[]bucket]
-
-	mu sync.Mutex // guards what follows, and all of the buckets' changes
-	// of has the entries of each worker: they are to go when it does.
-	of map[*mailbox][]*cached
+	mu      sync.Mutex // guards all of the buckets' changes, and the lists of entries
 }
 
 // bucket is a cache line. The entries of one PID's bucket are all looked at, but
@@ -27,10 +24,11 @@ type bucket struct {
 	entries [ways]atomic.Pointer[cached]
 }
 
-// cached says that a PID is a worker's; constant once it is entered.
+// cached says that a PID is a worker's; constant once it is entered, but for next.
 type cached struct {
-	pid *actor.PID
-	mb  *mailbox
+	pid  *actor.PID
+	mb   *mailbox
+	next *cached // of the same worker, an older one but for the first: all are to go when it does
 }
 
 const (
@@ -45,15 +43,20 @@ const (
 // fit makes room for that many workers.
 func (c *pidCache) fit(workers int) {
 	wanted := uint(2*workers/ways + 1)
-	if old := c.buckets.Load(); old != nil && (uint(len(*old)) >= wanted || len(*old) == maxCached) {
+	old := c.buckets.Load()
+	if old != nil && (uint(len(*old)) >= wanted || len(*old) == maxCached) {
 		return
 	}
 	buckets := make([]bucket, min(max(minCached, 1<<bits.Len(wanted-1)), maxCached))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, all := range c.of {
-		for _, e := range all {
-			e.enter(buckets)
+	if old != nil {
+		for i := range *old {
+			for j := range (*old)[i].entries {
+				if e := (*old)[i].entries[j].Load(); e != nil {
+					e.enter(buckets)
+				}
+			}
 		}
 	}
 	c.buckets.Store(&buckets)
@@ -86,7 +89,9 @@ func (e *cached) enter(buckets []bucket) {
 func (e *cached) leave(buckets []bucket) {
 	b, _ := place(buckets, e.pid)
 	for i := range b.entries {
-		b.entries[i].CompareAndSwap(e, nil)
+		if b.entries[i].Load() == e {
+			b.entries[i].Store(nil)
+		}
 	}
 }
 
@@ -113,38 +118,44 @@ func (c *pidCache) find(pid *actor.PID) *mailbox {
 func (c *pidCache) remember(pid *actor.PID, mb *mailbox) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	mb.cached.Store(true)
+	mb.known.Store(true)
 	if mb.gate.Load() == gateStopped { // ended meanwhile
 		return
 	}
-	// The first one's entry is next to what its senders need.
-	e, buckets, all := &mb.called, *c.buckets.Load(), c.of[mb]
+	e := &mb.called // next to what its senders need
 	switch {
 	case e.mb == nil:
-		*e = cached{pid, mb}
+		*e = cached{pid: pid, mb: mb}
 	case e.pid != pid:
-		e = &cached{pid, mb}
+		e = &cached{pid, mb, mb.called.next}
+		mb.called.next = e
+		c.trim(mb)
 	}
-	if len(all) == maxCopies {
-		all[0].leave(buckets)
-		all = append(all[:0], all[1:]...)
+	e.enter(*c.buckets.Load())
+}
+
+// trim forgets the oldest of a worker's copies if there are too many.
+func (c *pidCache) trim(mb *mailbox) {
+	last := &mb.called
+	for range maxCopies - 1 {
+		if last = last.next; last == nil {
+			return
+		}
 	}
-	if c.of == nil {
-		c.of = map[*mailbox][]*cached{}
+	if last.next != nil {
+		last.next.leave(*c.buckets.Load())
+		last.next = nil
 	}
-	c.of[mb] = append(all, e)
-	e.enter(buckets)
 }
 
 // forget drops a worker that has ended.
 func (c *pidCache) forget(mb *mailbox) {
-	if !mb.cached.Load() { // of many that stop at a time most were never called
+	if !mb.known.Load() { // of many that stop at a time most were never called
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, e := range c.of[mb] {
+	for e := &mb.called; e != nil; e = e.next {
 		e.leave(*c.buckets.Load())
 	}
-	delete(c.of, mb)
 }

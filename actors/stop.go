@@ -77,9 +77,9 @@ func (mb *mailbox) requestStop(grace time.Duration) {
 	// A later call may shorten the grace, never prolong it.
 	if end := e.in(grace); !e.over && (e.softEnd == 0 || end < e.softEnd) {
 		e.softEnd = end
-		if e.soft != nil {
-			e.soft.Stop()
-			e.soft = nil
+		if p := e.more.Load(); p != nil && p.soft != nil {
+			p.soft.Stop()
+			p.soft = nil
 		}
 	}
 	e.mu.Unlock()
@@ -94,8 +94,8 @@ func (mb *mailbox) armSoft() {
 	e := mb.ending()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.over && e.soft == nil && e.softEnd != 0 {
-		e.soft = time.AfterFunc(max(e.softEnd-e.now(), 1), mb.requestHardStop)
+	if !e.over && e.seldom().soft == nil && e.softEnd != 0 {
+		e.patience().soft = time.AfterFunc(max(e.softEnd-e.now(), 1), mb.requestHardStop)
 	}
 }
 
@@ -132,21 +132,22 @@ func (mb *mailbox) giveUpAfter(d time.Duration) {
 	e := mb.ending()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.over || e.last != nil {
+	if e.over || e.seldom().last != nil {
 		return
 	}
-	e.round++
-	round := e.round
-	e.deadline = e.in(d)
+	p := e.patience()
+	p.round++
+	round := p.round
+	p.deadline = e.in(d)
 	// At least a nanosecond: timers that are due at once crash Go 1.26.8 in a
 	// synctest bubble under -race.
-	e.last = time.AfterFunc(max(d, 1), func() { mb.giveUp(round, loop.Turn{}, look) })
+	p.last = time.AfterFunc(max(d, 1), func() { mb.giveUp(round, loop.Turn{}, look) })
 }
 
 // since is when the tasks that are given up were told to end. The stage may
 // not tell: a loop that is stuck in a turn has not come to it. With mu held.
 func (e *ending) since(mb *mailbox) time.Time {
-	return e.begun.Add(e.deadline - 1 - mb.opts.StopGrace)
+	return e.begun.Add(e.seldom().deadline - 1 - mb.opts.StopGrace)
 }
 
 // calm ends that: all tasks have ended.
@@ -155,12 +156,16 @@ func (mb *mailbox) calm() {
 	if e == nil {
 		return
 	}
+	p := e.more.Load()
+	if p == nil { // there is no timer
+		return
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.round++
-	if e.last != nil {
-		e.last.Stop()
-		e.last = nil
+	p.round++
+	if p.last != nil {
+		p.last.Stop()
+		p.last = nil
 	}
 }
 
@@ -169,10 +174,11 @@ func (mb *mailbox) remaining() time.Duration {
 	e := mb.ending()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.last == nil {
+	p := e.seldom()
+	if p.last == nil {
 		return mb.opts.StopGrace
 	}
-	return max(0, e.deadline-e.now())
+	return max(0, p.deadline-e.now())
 }
 
 // giveUp looks for a stuck turn, again and again until all tasks have ended,
@@ -180,7 +186,7 @@ func (mb *mailbox) remaining() time.Duration {
 func (mb *mailbox) giveUp(round uint64, seen loop.Turn, pause time.Duration) {
 	e := mb.ending()
 	e.mu.Lock()
-	stale := e.round != round
+	stale := e.seldom().round != round
 	e.mu.Unlock()
 	if stale {
 		return
@@ -193,8 +199,8 @@ func (mb *mailbox) giveUp(round uint64, seen loop.Turn, pause time.Duration) {
 	mb.loop.PostControl(force{})
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.round == round {
-		e.last = time.AfterFunc(pause, func() { mb.giveUp(round, turn, min(2*pause, time.Second)) })
+	if p := e.patience(); p.round == round {
+		p.last = time.AfterFunc(pause, func() { mb.giveUp(round, turn, min(2*pause, time.Second)) })
 	}
 }
 
@@ -216,7 +222,8 @@ func (mb *mailbox) forced() {
 		mb.logger().Error("actors: offloaded functions did not return when their context ended; they are abandoned", "functions", n)
 		e := mb.ending()
 		e.mu.Lock()
-		e.lost = append(e.lost, link.Abandoned{Name: fmt.Sprintf("offloaded functions: %d", n), Since: e.since(mb)})
+		p := e.patience()
+		p.lost = append(p.lost, link.Abandoned{Name: fmt.Sprintf("offloaded functions: %d", n), Since: e.since(mb)})
 		e.mu.Unlock()
 	}
 	mb.advance()
@@ -242,7 +249,8 @@ func (mb *mailbox) abandoned(t *Task) {
 	if b := mb.blocked.Load(); b != nil && b.task == &t.lt {
 		lost.Since = b.since
 	}
-	e.lost = append(e.lost, lost)
+	p := e.patience()
+	p.lost = append(p.lost, lost)
 	e.mu.Unlock()
 	mb.logger().Error("actors: a task did not return when it was told to end; it is abandoned, and goes on without its loop",
 		"task", t.name(), "since", lost.Since, "stack", string(stack))
@@ -286,6 +294,6 @@ func (mb *mailbox) status() *messages.Status {
 	return &messages.Status{
 		Worker: mb.pid.String(), State: mb.state(), Incarnation: mb.life.incarnation,
 		Queued: mb.queued(), InFlight: int64(mb.loop.InFlight()), Counts: mb.readCounts().message(),
-		BlockedTurns: mb.counts.blockedTurns.Load(),
+		BlockedTurns: mb.blockedTurns.Load(),
 	}
 }

@@ -30,13 +30,12 @@ func (c *core) stopAll(t *actors.Task) error {
 	kids := c.ordered()
 	c.all = kids
 	c.sheet.open(kids)
+	together := 1
 	if c.many() {
-		if err := c.down(t, kids...); err != nil {
-			return err
-		}
+		together = len(kids)
 	}
-	for _, k := range slices.Backward(kids) {
-		if err := c.down(t, k); err != nil {
+	for left := kids; len(left) > 0; left = left[:len(left)-together] {
+		if err := c.down(t, left[len(left)-together:]...); err != nil {
 			return err
 		}
 	}
