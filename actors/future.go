@@ -39,7 +39,12 @@ type extra struct {
 	note  *failureNote  // of a failed one that nobody has looked at; constant once done
 }
 
-var noExtra extra
+var (
+	noExtra extra
+	// stopped is that of all which a stop cuts off and that have nothing else:
+	// there may be a hundred thousand at a time. It is nobody's to write.
+	stopped = extra{err: ErrStopped}
+)
 
 // seldom is for reading.
 func (c *core) seldom() *extra {
@@ -117,7 +122,11 @@ func nilable[T any]() bool {
 
 // settle publishes the result; the caller holds mu, and settle unlocks it.
 func (c *core) settle(err error) {
-	if err != nil {
+	switch {
+	case err == nil:
+	case err == ErrStopped && c.extra.Load() == nil:
+		c.extra.Store(&stopped)
+	default:
 		x := c.more()
 		x.err = err
 		if x.note == nil && !c.known {

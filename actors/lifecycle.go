@@ -309,8 +309,7 @@ func (mb *mailbox) advance() {
 func (mb *mailbox) release() {
 	l := &mb.life
 	mb.calm()
-	e := mb.tasksHaveEnded()
-	e.reached(stageRelease)
+	mb.tasksHaveEnded().reached(stageRelease)
 	l.phase = phaseReleased
 	if l.wantStop {
 		mb.frame(engineStop)

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"iter"
 	"log/slog"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -37,7 +39,9 @@ func supervisedRules() []rule {
 		{of: "stop/workers", against: "stop/actors", as: "Proto.Actor", figure: wall, limit: 2},
 		{of: "stop/suspended", against: "stop/actors", as: "Proto.Actor, per worker", figure: wall, limit: 5},
 		{of: "stop/suspended", against: "stop/goroutines", as: "goroutines, per group", figure: wall},
+		{of: "stop/suspended", against: "stop/coroutines", as: "coroutines, per group", figure: wall},
 		{of: "stop/goroutines", against: "stop/actors", as: "Proto.Actor, per group", figure: wall},
+		{of: "stop/coroutines", against: "stop/actors", as: "Proto.Actor, per group", figure: wall},
 		{of: "stop/workers", against: "stop/actors", as: "Proto.Actor", figure: memory},
 	}
 }
@@ -134,6 +138,31 @@ func stopCases() []*memoryCase {
 		{name: "stop/workers", label: "Dynamic with 10,000 idle workers", n: manyWorkers, group: title, stop: true, begin: dynamicWorkers(0)},
 		{name: "stop/suspended", label: "Dynamic with 1,000 workers, 100 suspended tasks each", n: manyWorkers / 10, group: title, stop: true, begin: dynamicWorkers(100)},
 		{name: "stop/goroutines", label: "1,000 groups of 100 goroutines that wait for their context", n: manyWorkers / 10, group: title, stop: true, begin: goroutineGroups(100)},
+		{name: "stop/coroutines", label: "1,000 groups of 100 coroutines, each resumed to its end", n: manyWorkers / 10, group: title, stop: true, begin: coroutineGroups(100)},
+	}
+}
+
+// coroutineGroups is the least that ending suspended coroutines can cost in Go:
+// two goroutines resume each once, and it returns.
+func coroutineGroups(size int) func(e *env, n int) (func() (int, error), error) {
+	return func(_ *env, n int) (func() (int, error), error) {
+		nexts := make([]func() (struct{}, bool), n*size)
+		for i := range nexts {
+			nexts[i], _ = iter.Pull(func(yield func(struct{}) bool) { yield(struct{}{}) })
+			nexts[i]()
+		}
+		return func() (int, error) {
+			var halves sync.WaitGroup
+			for half := range slices.Chunk(nexts, (len(nexts)+1)/2) {
+				halves.Go(func() {
+					for _, next := range half {
+						next()
+					}
+				})
+			}
+			halves.Wait()
+			return n * (n - 1) / 2, nil
+		}, nil
 	}
 }
 

@@ -29,11 +29,15 @@ func (c *core) beginStop(t *actors.Task, cause error) {
 func (c *core) stopAll(t *actors.Task) error {
 	kids := c.ordered()
 	c.all = kids
-	c.sheet.open(kids)
 	together := 1
 	if c.many() {
 		together = len(kids)
+		// Before the sheet is made, so that they end meanwhile.
+		for _, k := range slices.Backward(kids) {
+			c.tellStop(k)
+		}
 	}
+	c.sheet.open(kids)
 	for left := kids; len(left) > 0; left = left[:len(left)-together] {
 		if err := c.down(t, left[len(left)-together:]...); err != nil {
 			return err
