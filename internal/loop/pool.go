@@ -122,7 +122,9 @@ func (p *Pool) call() {
 		l = p.queue.take()
 	}
 	if l == nil {
-		p.queue.watch(p)
+		if p.queue.length.Load() > 0 {
+			p.queue.watch(p)
+		}
 		p.mu.Unlock()
 		return
 	}
@@ -163,6 +165,7 @@ func (p *Pool) next(r *runner) (l *Loop, ok bool) {
 	defer p.mu.Unlock()
 	p.queue.release(r)
 	if l = p.queue.take(); l != nil {
+		r.batch.fill(&p.queue)
 		return l, true
 	}
 	if p.loops == 0 || p.nIdle >= maxIdle {
@@ -181,7 +184,8 @@ func (p *Pool) remove(r *runner) {
 	p.queue.release(r)
 	delete(p.runners, r)
 	p.active--
-	p.mu.Unlock()
+	r.batch.giveBack(&p.queue) // it has lost its turn
+	p.call()
 }
 
 // keep takes n idle coroutines, which are linked by next, and ends those that

@@ -21,6 +21,7 @@ type runner struct {
 	word   atomic.Uint64
 	turn   uint64
 	starts uint32 // from lanes, so far
+	batch  batch  // loops to run after this one
 
 	free  *coroutine // idle coroutines, for this root only
 	nFree int
@@ -29,6 +30,7 @@ type runner struct {
 	nextIdle *runner // in Pool.idle
 	seen     sample  // the watchdog's
 	moved    bool    // it has taken a loop since the queue's guard has looked
+	served   *Loop   // what it ran then
 	held     bool    // … it has not, for long
 }
 
@@ -129,6 +131,10 @@ func (r *runner) root() {
 
 // next waits for another loop to run; false: there will be none.
 func (r *runner) next() bool {
+	if l := r.batch.take(); l != nil {
+		r.serve(l)
+		return true
+	}
 	r.loop = nil
 	r.serving.Store(nil)
 	l, ok := r.pool.next(r)

@@ -95,10 +95,10 @@ func (q *runqueue) release(r *runner) {
 	}
 }
 
-// watch arms the guard, if loops wait.
+// watch arms the guard.
 func (q *runqueue) watch(p *Pool) {
 	switch {
-	case q.guarded || q.length.Load() == 0:
+	case q.guarded:
 		return
 	case q.guard == nil:
 		q.guard = time.AfterFunc(stall, p.relieve)
@@ -127,7 +127,7 @@ const rotateEvery = 1024
 // supervisor that stops 10,000 workers waited for the last of them before it
 // looked after the first. After a true return l may be run by somebody else.
 func (p *Pool) rotate(l *Loop) bool {
-	if p.queue.length.Load() == 0 {
+	if p.queue.length.Load() == 0 && l.runner.Load().batch.empty() {
 		return false
 	}
 	p.mu.Lock()
@@ -138,21 +138,25 @@ func (p *Pool) rotate(l *Loop) bool {
 }
 
 // relieve is the guard: it lets others take the place of runners that have not
-// moved on since it looked last.
+// moved on since it looked last, and gives away what these have not come to.
 func (p *Pool) relieve() {
 	q := &p.queue
 	p.mu.Lock()
 	q.guarded = false
-	if q.length.Load() == 0 {
+	if !p.waiting() {
 		p.mu.Unlock()
 		return
 	}
 	for r := range p.runners {
-		if !r.moved && !r.held && r.serving.Load() != nil {
-			r.held = true
-			q.held++
+		serves := r.serving.Load()
+		if !r.moved && serves == r.served && serves != nil {
+			if !r.held {
+				r.held = true
+				q.held++
+			}
+			r.batch.giveBack(q)
 		}
-		r.moved = false
+		r.moved, r.served = false, serves
 	}
 	var begin []func()
 	for !q.full(p.active) {
@@ -163,9 +167,24 @@ func (p *Pool) relieve() {
 		r, isNew := p.assign(l)
 		begin = append(begin, func() { r.begin(l, isNew) })
 	}
-	q.watch(p)
+	if p.waiting() {
+		q.watch(p)
+	}
 	p.mu.Unlock()
 	for _, f := range begin {
 		f()
 	}
+}
+
+// waiting reports whether any loop waits for a runner. With p.mu held.
+func (p *Pool) waiting() bool {
+	if p.queue.length.Load() > 0 {
+		return true
+	}
+	for r := range p.runners {
+		if !r.batch.empty() {
+			return true
+		}
+	}
+	return false
 }

@@ -158,3 +158,73 @@ func testOneRunnerComesAtATime(t *testing.T) {
 		l.PostControl(stopLoop{})
 	}
 }
+
+// Loops that a runner has taken and not come to, because a turn blocks, are run
+// by others.
+func TestBatchOfABlockedRunnerIsGivenBack(t *testing.T) {
+	synctest.Test(t, testBatchOfABlockedRunnerIsGivenBack)
+}
+func testBatchOfABlockedRunnerIsGivenBack(t *testing.T) {
+	p := NewPool()
+	release := make(chan struct{})
+	var loops []*Loop
+	var ran atomic.Int32
+	p.coming.Add(1) // nobody runs them before all wait
+	for i := range 20 * batchSize * batchShare {
+		l, _ := newLoop(p, Config{})
+		loops = append(loops, l)
+		l.do(func(*Task) {
+			ran.Add(1)
+			if i == p.queue.limit { // others are in a batch by then
+				<-release
+			}
+		})
+	}
+	p.arrived()
+	synctest.Wait()
+	if kept := len(loops) - int(ran.Load()); kept < 1 || kept > batchSize {
+		t.Errorf("%d of %d loops have not run beside a blocked one", kept, len(loops))
+	}
+	time.Sleep(2 * stall)
+	synctest.Wait()
+	if n := int(ran.Load()); n != len(loops) {
+		t.Errorf("%d of %d loops have run after the guard has looked twice", n, len(loops))
+	}
+	close(release)
+	synctest.Wait()
+	for _, l := range loops {
+		l.PostControl(stopLoop{})
+	}
+}
+
+// So are those of a runner that ends because it has lost its turn.
+func TestBatchOfARunnerThatEndsIsGivenBack(t *testing.T) {
+	synctest.Test(t, testBatchOfARunnerThatEndsIsGivenBack)
+}
+func testBatchOfARunnerThatEndsIsGivenBack(t *testing.T) {
+	p := NewPool()
+	var ran atomic.Int32
+	l, _ := newLoop(p, Config{})
+	l.do(func(*Task) { ran.Add(1) })
+	synctest.Wait()
+	other := newRunner(p, nil)
+	p.mu.Lock()
+	p.runners[other] = struct{}{}
+	p.active++
+	if !l.inbox.claim() {
+		t.Fatal("the loop is not idle")
+	}
+	other.batch.loops[0].Store(l)
+	p.mu.Unlock()
+	l.do(func(*Task) { ran.Add(1) })
+	synctest.Wait()
+	if n := ran.Load(); n != 1 {
+		t.Fatalf("%d turns of a loop that waits in a batch", n)
+	}
+	other.close()
+	synctest.Wait()
+	if n := ran.Load(); n != 2 {
+		t.Errorf("%d turns after the runner has ended", n)
+	}
+	l.PostControl(stopLoop{})
+}
