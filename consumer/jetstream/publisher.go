@@ -1,7 +1,6 @@
 package jetstream
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Publisher publishes messages to streams, from anywhere: Publish never blocks,
@@ -47,7 +45,6 @@ const (
 var (
 	errTooMany     = errors.New("jetstream: too many messages wait to be stored")
 	errUnconfirmed = fmt.Errorf("jetstream: not confirmed within %v", publishWithin)
-	errNoStream    = errors.New("jetstream: no stream takes the message")
 )
 
 // NewPublisher returns a publisher on a connection, which stays the caller's.
@@ -137,23 +134,6 @@ func (p *Publisher) confirmed(m *nats.Msg) {
 	if one := p.take(number); one != nil {
 		one.done(sequence(m))
 	}
-}
-
-func sequence(m *nats.Msg) (uint64, error) {
-	if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
-		return 0, errNoStream
-	}
-	var ack struct {
-		Error *jetstream.APIError `json:"error"`
-		Seq   uint64              `json:"seq"`
-	}
-	switch err := json.Unmarshal(m.Data, &ack); {
-	case err != nil:
-		return 0, fmt.Errorf("jetstream: the server's confirmation: %w", err)
-	case ack.Error != nil:
-		return 0, fmt.Errorf("jetstream: %w", ack.Error)
-	}
-	return ack.Seq, nil
 }
 
 // giveUp ends the wait for confirmations that are overdue.
