@@ -69,6 +69,24 @@ func subject(key string) string {
 	return logSubject + base64.RawURLEncoding.EncodeToString([]byte(key))
 }
 
+// ofNew is the header of an entry that is to be the first of its key: one for
+// all, since nobody writes to it, and a map for each item is 400 bytes of
+// garbage.
+var ofNew = nats.Header{jetstream.ExpectedLastSubjSeqHeader: {"0"}}
+
+// header tells the server that e is to be written in the place of the entry
+// with Seq old, see write, and for how long it is to be kept.
+func (e entry) header(old uint64) nats.Header {
+	if old == 0 && !e.Removed {
+		return ofNew
+	}
+	h := nats.Header{jetstream.ExpectedLastSubjSeqHeader: {strconv.FormatUint(old, 10)}}
+	if e.Removed {
+		h[jetstream.MsgTTLHeader] = []string{forgetRemoved.String()}
+	}
+	return h
+}
+
 // write has an entry written in the place of another, whose Seq is old; 0: there
 // must be none. The future has the entry's Seq, or 0 if it is another that stands
 // there: then the entry is in the log already, or was.
@@ -77,12 +95,7 @@ func (l *itemLog) write(e entry, old uint64) *actors.Future[uint64] {
 	if err != nil {
 		return actors.Failed[uint64](err)
 	}
-	m := &nats.Msg{Subject: subject(e.Key), Data: body, Header: nats.Header{
-		jetstream.ExpectedLastSubjSeqHeader: {strconv.FormatUint(old, 10)},
-	}}
-	if e.Removed {
-		m.Header[jetstream.MsgTTLHeader] = []string{forgetRemoved.String()}
-	}
+	m := &nats.Msg{Subject: subject(e.Key), Data: body, Header: e.header(old)}
 	p := actors.NewPromise[uint64]()
 	l.p.Publish(m, func(seq uint64, err error) {
 		switch api, _ := errors.AsType[*jetstream.APIError](err); {
