@@ -32,8 +32,6 @@ const (
 	logName       = "LIST"
 	logSubject    = "list." // and the key
 	forgetRemoved = 7 * 24 * time.Hour
-	maxEntries    = 1_000_000
-	maxLogBytes   = 1 << 30
 )
 
 // entry is an entry of the log.
@@ -42,7 +40,10 @@ type entry struct {
 	Removed bool `json:"removed,omitempty"`
 }
 
-// openLog makes the stream if there is none.
+// openLog makes the stream if there is none. It has no limits, and the list has
+// them instead, see list.room: a stream with limits has files of 8 MB, one without
+// of 4. The server keeps the newest file in memory, in a buffer that doubles; the
+// step from 4 MB to 8 takes 20 to 40 ms, and all that is to be written waits.
 func openLog(ctx context.Context, nc *nats.Conn, shared bool) (*itemLog, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -51,7 +52,6 @@ func openLog(ctx context.Context, nc *nats.Conn, shared bool) (*itemLog, error) 
 	_, err = js.CreateStream(ctx, jetstream.StreamConfig{
 		Name: logName, Subjects: []string{logSubject + "*"}, Storage: jetstream.FileStorage,
 		MaxMsgsPerSubject: 1, AllowMsgTTL: true,
-		MaxMsgs: maxEntries, MaxBytes: maxLogBytes, Discard: jetstream.DiscardNew,
 	})
 	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 		return nil, fmt.Errorf("the list's log: %w", err)
