@@ -18,10 +18,6 @@ const (
 	defaultHeap = 192
 )
 
-// ballast is memory that counts as in use, so that the collector lets the heap
-// grow to a multiple of it. It is never touched: the system gives none for it.
-var ballast []byte
-
 // tuneCollector has garbage collected seldom, and memory at hand when a load
 // comes. A process that has just started has a small heap, which would be
 // collected ten times a second under load, and items wait meanwhile. And memory
@@ -29,19 +25,24 @@ var ballast []byte
 // which takes 15 microseconds in a virtual machine: a third of the time of a load
 // that has the heap grow.
 //
+// The ballast that it returns counts as in use for as long as the caller keeps
+// it, so that the collector lets the heap grow to a multiple of it. It is never
+// touched: the system gives no memory for it.
+//
 // Whoever sets GOGC or GOMEMLIMIT knows better.
-func tuneCollector(heap int) {
+func tuneCollector(heap int) (ballast []byte) {
 	if os.Getenv("GOGC") != "" {
-		return
+		return nil
 	}
 	debug.SetGCPercent(gcPercent)
 	if os.Getenv("GOMEMLIMIT") != "" || heap == 0 {
-		return
+		return nil
 	}
 	const mb = 1 << 20
-	ballast = make([]byte, heap*mb*100/(100+gcPercent))
+	ballast = make([]byte, heap*100/(100+gcPercent)*mb)
 	touch(make([]byte, heap*mb))
 	runtime.GC() // the collector learns of the ballast, and what was touched is free
+	return ballast
 }
 
 // touch has the system give the memory.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime"
 	"strings"
 
 	"github.com/protoloop/protoloop/cmd/example/internal/service"
@@ -47,7 +48,7 @@ func (s *serve) declare(flags *flag.FlagSet) {
 	flags.Var(&count{&c.Concurrency, 1, 10_000}, "concurrency", "`number` of items that are handled at a time")
 	flags.Var(&count{&c.MaxItems, 1, 500_000}, "max-items", "`length` of the list at which adds are refused")
 	s.heap = defaultHeap
-	flags.Var(&count{&s.heap, 0, 1 << 20}, "heap", "`MB` of memory to take at the start and to fill before garbage is collected; 0 takes what is needed.\nIt is not looked at if GOGC or GOMEMLIMIT is set")
+	flags.Var(&count{&s.heap, 0, 16 << 10}, "heap", "`MB` of memory to take at the start and to fill before garbage is collected; 0 takes what is needed.\nIt is not looked at if GOGC or GOMEMLIMIT is set")
 	flags.StringVar(&s.logFormat, "log", "text", "`format` of the log on standard error: text or json")
 }
 
@@ -76,7 +77,7 @@ func (s *serve) check() error {
 }
 
 func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) error {
-	tuneCollector(s.heap)
+	defer runtime.KeepAlive(tuneCollector(s.heap))
 	// ctx ends at the first signal, also at one that comes while it starts.
 	result, err := service.Run(ctx, s.Config, s.logger(stderr))
 	if result.Report.Supervisor != "" {
