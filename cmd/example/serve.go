@@ -8,7 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"runtime/debug"
+	"runtime"
 	"strings"
 
 	"github.com/protoloop/protoloop/cmd/example/internal/service"
@@ -18,6 +18,7 @@ import (
 type serve struct {
 	service.Config
 	logFormat string
+	heap      int // MB
 }
 
 func (*serve) name() string { return "serve" }
@@ -46,6 +47,8 @@ func (s *serve) declare(flags *flag.FlagSet) {
 	flags.Var(&count{&c.Tries, 1, 1000}, "tries", "`number` of deliveries after which an item that failed each time is a dead letter")
 	flags.Var(&count{&c.Concurrency, 1, 10_000}, "concurrency", "`number` of items that are handled at a time")
 	flags.Var(&count{&c.MaxItems, 1, 500_000}, "max-items", "`length` of the list at which adds are refused")
+	s.heap = defaultHeap
+	flags.Var(&count{&s.heap, 0, 16 << 10}, "heap", "`MB` of memory to take at the start and to fill before garbage is collected; 0 takes what is needed.\nIt is not looked at if GOGC or GOMEMLIMIT is set")
 	flags.StringVar(&s.logFormat, "log", "text", "`format` of the log on standard error: text or json")
 }
 
@@ -73,16 +76,8 @@ func (s *serve) check() error {
 	return errors.Join(s.Config.Validate(), format)
 }
 
-// gcPercent is how much may be allocated between two collections, to what lives
-// after one.
-const gcPercent = 200
-
 func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) error {
-	// What an item allocates is gone when all have heard of it, and little else is
-	// there: with Go's default the collector takes a fifth of the time.
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+	defer runtime.KeepAlive(tuneCollector(s.heap))
 	// ctx ends at the first signal, also at one that comes while it starts.
 	result, err := service.Run(ctx, s.Config, s.logger(stderr))
 	if result.Report.Supervisor != "" {

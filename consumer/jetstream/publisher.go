@@ -1,7 +1,6 @@
 package jetstream
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Publisher publishes messages to streams, from anywhere: Publish never blocks,
@@ -24,6 +22,7 @@ type Publisher struct {
 
 	mu      sync.Mutex
 	last    uint64
+	free    []place                 // of what is confirmed
 	open    map[uint64]*publication // by number: not confirmed, nor given up
 	queue   []*publication          // of those, not sent yet
 	sending bool                    // a goroutine is at it
@@ -33,10 +32,19 @@ type Publisher struct {
 
 // publication is a message that is not confirmed.
 type publication struct {
-	msg    *nats.Msg
-	number uint64
-	began  time.Time
-	done   func(seq uint64, err error)
+	place
+	msg   *nats.Msg
+	began time.Time
+	done  func(seq uint64, err error)
+}
+
+// place is where a message is confirmed. It is used again, once that has
+// happened: the server remembers of a subject whom it goes to, and would have to
+// find out for each message, and to forget another one, if each had its own. The
+// place of one that is given up is not: it may be confirmed yet.
+type place struct {
+	number  uint64
+	subject string
 }
 
 const (
@@ -47,7 +55,6 @@ const (
 var (
 	errTooMany     = errors.New("jetstream: too many messages wait to be stored")
 	errUnconfirmed = fmt.Errorf("jetstream: not confirmed within %v", publishWithin)
-	errNoStream    = errors.New("jetstream: no stream takes the message")
 )
 
 // NewPublisher returns a publisher on a connection, which stays the caller's.
@@ -80,8 +87,7 @@ func (p *Publisher) enqueue(m *nats.Msg, done func(seq uint64, err error)) error
 	case len(p.open) >= maxOpen:
 		return errTooMany
 	}
-	p.last++
-	one := &publication{msg: m, number: p.last, began: time.Now(), done: done}
+	one := &publication{place: p.place(), msg: m, began: time.Now(), done: done}
 	if len(p.open) == 0 {
 		if p.timer == nil {
 			p.timer = time.AfterFunc(publishWithin, p.giveUp)
@@ -98,6 +104,17 @@ func (p *Publisher) enqueue(m *nats.Msg, done func(seq uint64, err error)) error
 	return nil
 }
 
+// place returns one that is free. With mu held.
+func (p *Publisher) place() place {
+	if last := len(p.free) - 1; last >= 0 {
+		at := p.free[last]
+		p.free = p.free[:last]
+		return at
+	}
+	p.last++
+	return place{p.last, p.inbox + strconv.FormatUint(p.last, 36)}
+}
+
 // send sends until nothing is left to be sent.
 func (p *Publisher) send() {
 	var batch []*publication
@@ -111,20 +128,35 @@ func (p *Publisher) send() {
 			return
 		}
 		for _, one := range batch {
-			one.msg.Reply = p.inbox + strconv.FormatUint(one.number, 36)
-			if err := p.nc.PublishMsg(one.msg); err != nil && p.take(one.number) != nil {
+			one.msg.Reply = one.subject
+			if err := p.nc.PublishMsg(one.msg); err != nil && p.failed(one) {
 				one.done(0, fmt.Errorf("jetstream: %w", err))
 			}
 		}
 	}
 }
 
-// take returns an open publication, once.
+// failed takes a publication that could not be sent from the open ones. false:
+// it is none any more.
+func (p *Publisher) failed(one *publication) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.open[one.number] != one {
+		return false
+	}
+	delete(p.open, one.number)
+	return true
+}
+
+// take returns an open publication that is confirmed, once.
 func (p *Publisher) take(number uint64) *publication {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	one := p.open[number]
-	delete(p.open, number)
+	if one != nil {
+		delete(p.open, number)
+		p.free = append(p.free, one.place)
+	}
 	return one
 }
 
@@ -137,23 +169,6 @@ func (p *Publisher) confirmed(m *nats.Msg) {
 	if one := p.take(number); one != nil {
 		one.done(sequence(m))
 	}
-}
-
-func sequence(m *nats.Msg) (uint64, error) {
-	if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
-		return 0, errNoStream
-	}
-	var ack struct {
-		Error *jetstream.APIError `json:"error"`
-		Seq   uint64              `json:"seq"`
-	}
-	switch err := json.Unmarshal(m.Data, &ack); {
-	case err != nil:
-		return 0, fmt.Errorf("jetstream: the server's confirmation: %w", err)
-	case ack.Error != nil:
-		return 0, fmt.Errorf("jetstream: %w", ack.Error)
-	}
-	return ack.Seq, nil
 }
 
 // giveUp ends the wait for confirmations that are overdue.

@@ -20,6 +20,9 @@ type Item struct {
 	Seq uint64 `json:"seq,omitempty"`
 }
 
+// bytes is what the item takes, about: its texts, and what is beside them.
+func (i Item) bytes() int { return len(i.Key) + len(i.Text) + 256 }
+
 const (
 	maxKey  = 128 // bytes
 	maxText = 500 // characters

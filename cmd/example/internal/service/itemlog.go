@@ -32,8 +32,6 @@ const (
 	logName       = "LIST"
 	logSubject    = "list." // and the key
 	forgetRemoved = 7 * 24 * time.Hour
-	maxEntries    = 1_000_000
-	maxLogBytes   = 1 << 30
 )
 
 // entry is an entry of the log.
@@ -42,7 +40,10 @@ type entry struct {
 	Removed bool `json:"removed,omitempty"`
 }
 
-// openLog makes the stream if there is none.
+// openLog makes the stream if there is none. It has no limits, and the list has
+// them instead, see list.room: a stream with limits has files of 8 MB, one without
+// of 4. The server keeps the newest file in memory, in a buffer that doubles; the
+// step from 4 MB to 8 takes 20 to 40 ms, and all that is to be written waits.
 func openLog(ctx context.Context, nc *nats.Conn, shared bool) (*itemLog, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -51,7 +52,6 @@ func openLog(ctx context.Context, nc *nats.Conn, shared bool) (*itemLog, error) 
 	_, err = js.CreateStream(ctx, jetstream.StreamConfig{
 		Name: logName, Subjects: []string{logSubject + "*"}, Storage: jetstream.FileStorage,
 		MaxMsgsPerSubject: 1, AllowMsgTTL: true,
-		MaxMsgs: maxEntries, MaxBytes: maxLogBytes, Discard: jetstream.DiscardNew,
 	})
 	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 		return nil, fmt.Errorf("the list's log: %w", err)
@@ -69,6 +69,24 @@ func subject(key string) string {
 	return logSubject + base64.RawURLEncoding.EncodeToString([]byte(key))
 }
 
+// ofNew is the header of an entry that is to be the first of its key: one for
+// all, since nobody writes to it, and a map for each item is 400 bytes of
+// garbage.
+var ofNew = nats.Header{jetstream.ExpectedLastSubjSeqHeader: {"0"}}
+
+// header tells the server that e is to be written in the place of the entry
+// with Seq old, see write, and for how long it is to be kept.
+func (e entry) header(old uint64) nats.Header {
+	if old == 0 && !e.Removed {
+		return ofNew
+	}
+	h := nats.Header{jetstream.ExpectedLastSubjSeqHeader: {strconv.FormatUint(old, 10)}}
+	if e.Removed {
+		h[jetstream.MsgTTLHeader] = []string{forgetRemoved.String()}
+	}
+	return h
+}
+
 // write has an entry written in the place of another, whose Seq is old; 0: there
 // must be none. The future has the entry's Seq, or 0 if it is another that stands
 // there: then the entry is in the log already, or was.
@@ -77,12 +95,7 @@ func (l *itemLog) write(e entry, old uint64) *actors.Future[uint64] {
 	if err != nil {
 		return actors.Failed[uint64](err)
 	}
-	m := &nats.Msg{Subject: subject(e.Key), Data: body, Header: nats.Header{
-		jetstream.ExpectedLastSubjSeqHeader: {strconv.FormatUint(old, 10)},
-	}}
-	if e.Removed {
-		m.Header[jetstream.MsgTTLHeader] = []string{forgetRemoved.String()}
-	}
+	m := &nats.Msg{Subject: subject(e.Key), Data: body, Header: e.header(old)}
 	p := actors.NewPromise[uint64]()
 	l.p.Publish(m, func(seq uint64, err error) {
 		switch api, _ := errors.AsType[*jetstream.APIError](err); {

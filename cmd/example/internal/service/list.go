@@ -1,6 +1,7 @@
 package service
 
 import (
+	"errors"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,7 @@ type list struct {
 	items    map[string]Item
 	order    []Item // by Seq; a removed one may stay for a while, see gone
 	removals removals
+	bytes    int          // of the items
 	total    atomic.Int64 // len(items), for others
 }
 
@@ -56,7 +58,7 @@ type keyed struct {
 
 func (l *list) setup(w *actors.Worker) error {
 	t := w.Task()
-	l.items, l.order, l.removals = map[string]Item{}, nil, removals{}
+	l.items, l.order, l.removals, l.bytes = map[string]Item{}, nil, removals{}, 0
 	if err := l.read(w); err != nil {
 		return err
 	}
@@ -94,15 +96,17 @@ func (l *list) apply(e entry) bool {
 	if e.Removed {
 		l.removals.add(e.Seq, time.Now())
 	}
-	_, here := l.items[e.Key]
+	was, here := l.items[e.Key]
 	if here != e.Removed {
 		return false
 	}
 	if !e.Removed {
+		l.bytes += e.bytes()
 		l.items[e.Key] = e.Item
 		l.order = append(l.order, e.Item) // the log is read in order
 		return true
 	}
+	l.bytes -= was.bytes()
 	delete(l.items, e.Key)
 	if len(l.order) > 2*len(l.items)+pageSize {
 		l.order = slices.DeleteFunc(l.order, l.gone)
@@ -143,6 +147,9 @@ func (l *list) put(t *actors.Task, p put) (struct{}, error) {
 	if _, here := l.items[p.Key]; here {
 		return struct{}{}, nil
 	}
+	if err := l.room(); err != nil {
+		return struct{}{}, err
+	}
 	_, err := actors.Await(t, l.write(entry{Item: Item{Key: p.Key, Text: p.Text}}, 0))
 	return struct{}{}, err
 }
@@ -154,6 +161,24 @@ func (l *list) remove(t *actors.Task, r remove) (bool, error) {
 	}
 	_, err := actors.Await(t, l.write(entry{Item: Item{Key: r.key}, Removed: true}, i.Seq))
 	return err == nil, err
+}
+
+// The list's bounds, whoever has put the items into the queue. Those that a
+// client adds are refused at -max-items already.
+const (
+	maxEntries = 1_000_000 // in the log
+	maxBytes   = 1 << 30   // of items
+)
+
+var errNoRoom = errors.New("the list has no room for another item")
+
+// room reports why there is none for another item, about: those that are being
+// written do not count. It is for the consumer to try again, or to bury the item.
+func (l *list) room() error {
+	if len(l.items)+len(l.removals.all) >= maxEntries || l.bytes >= maxBytes {
+		return errNoRoom
+	}
+	return nil
 }
 
 // full reports whether there is no room for another item. It may be called
