@@ -20,10 +20,10 @@ func TestServeStops(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	got := []string{<-events} // else it may hear of the stop before it has the list
 	r.stop()
 	<-c.ended
 	close(events)
-	var got []string
 	for e := range events {
 		got = append(got, e)
 	}

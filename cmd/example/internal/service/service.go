@@ -6,7 +6,6 @@ package service
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -77,6 +76,7 @@ const (
 	listName     = "list"
 	gatewayName  = "gateway"
 	consumerName = "consumer"
+	noticeName   = "notice"
 )
 
 func newService(cfg Config, logger *slog.Logger) *service {
@@ -101,9 +101,10 @@ func (s *service) child(name string) *actor.PID {
 }
 
 // tree is the supervision tree. Its children are stopped in the reverse order:
-// the consumer first, which drains into the list while clients still watch;
-// then the clients are told; and what they were told is in the log by then. One
-// that fails takes those with it that were started after it and rely on it.
+// the clients hear of the stop, the consumer drains into the list while they
+// still watch, and then they are let go; what they were told is in the log by
+// then. One that fails takes those with it that were started after it and rely on
+// it.
 func (s *service) tree() supervisor.Spec {
 	web := &web{addr: s.cfg.Addr, handler: routes(s.health, s.io), logger: s.logger}
 	worker := func(setup func(w *actors.Worker) error) *actor.Props {
@@ -121,20 +122,22 @@ func (s *service) tree() supervisor.Spec {
 			{Name: listName, Props: worker(s.list.setup), Backoff: again, Shutdown: 5 * time.Second, StartTimeout: time.Minute},
 			{Name: gatewayName, Props: s.io.Props(), Backoff: again, Shutdown: 5 * time.Second},
 			{Name: consumerName, Props: s.consumer.Props(), Backoff: again, Shutdown: s.cfg.Grace},
+			{Name: noticeName, Props: worker(s.notice), Shutdown: time.Second},
 		},
-		Logger:  s.logger,
-		OnEvent: s.onEvent,
+		Logger: s.logger,
 	}
 }
 
-// onEvent tells the clients of a stop when it begins.
-func (s *service) onEvent(e supervisor.Event) {
-	stop, ok := e.(supervisor.StopPhase)
-	if !ok || stop.Child != "" || stop.Phase != "stopping" {
-		return
-	}
-	s.logger.Info("stopping", "grace", s.cfg.Grace)
-	if err := s.io.Emit("stopping"); err != nil {
-		s.logger.Error(fmt.Sprintf("the clients were not told: %v", err))
-	}
+// notice is the setup of the worker that is stopped first: it tells the clients.
+// It is a child because a supervisor's events come when the hook gets to run,
+// which may be when the clients have been let go.
+func (s *service) notice(w *actors.Worker) error {
+	w.OnStop(func(t *actors.Task) error {
+		if errors.Is(t.StopReason(), actors.ErrRestarted) { // one before it has failed
+			return nil
+		}
+		s.logger.Info("stopping", "grace", s.cfg.Grace)
+		return s.io.Emit("stopping")
+	})
+	return nil
 }
