@@ -374,28 +374,3 @@ func (mb *mailbox) account() {
 func (mb *mailbox) dropQueued(err error) {
 	mb.loop.DropQueued(func(lt *loop.Task) { mb.drop(lt.Body.(body).task(), err) })
 }
-
-// terminated is the end of an actor that this one watches or is the parent
-// of. While the actor lives the engine hears of it first, and then the actor,
-// in a task. While it ends it is the other way round: the engine's answer to
-// the last child may be that the actor is gone.
-func (mb *mailbox) terminated(m *actor.Terminated) {
-	if s := mb.supervises.Load(); s != nil {
-		mb.frame(m)
-		(*s).Terminated(m.Who)
-		return
-	}
-	switch {
-	case mb.life.phase == phaseRunning, mb.life.phase == phaseSetup: // which holds it back
-		mb.frame(m)
-		mb.hear(m)
-	case mb.life.phase == phaseReleased && !mb.isWorker():
-		mb.giveUpAfter(mb.opts.StopGrace)
-		u := mb.newLifecycle(m)
-		u.done = func(*Task, loop.How) { mb.frame(m) }
-		mb.loop.Go(&u.lt)
-	default:
-		mb.frame(m)
-		mb.keep(m)
-	}
-}

@@ -12,6 +12,31 @@ type kept struct {
 	incarnation uint64
 }
 
+// terminated is the end of an actor that this one watches or is the parent
+// of. While the actor lives the engine hears of it first, and then the actor,
+// in a task. While it ends it is the other way round: the engine's answer to
+// the last child may be that the actor is gone.
+func (mb *mailbox) terminated(m *actor.Terminated) {
+	if s := mb.supervises.Load(); s != nil {
+		mb.frame(m)
+		(*s).Terminated(m.Who)
+		return
+	}
+	switch {
+	case mb.life.phase == phaseRunning, mb.life.phase == phaseSetup: // which holds it back
+		mb.frame(m)
+		mb.hear(m)
+	case mb.life.phase == phaseReleased && !mb.isWorker():
+		mb.giveUpAfter(mb.opts.StopGrace)
+		u := mb.newLifecycle(m)
+		u.done = func(*Task, loop.How) { mb.frame(m) }
+		mb.loop.Go(&u.lt)
+	default:
+		mb.frame(m)
+		mb.keep(m)
+	}
+}
+
 // hear gives the end of another actor to the handler, in a task. A failure of
 // this one may come before the task's turn. On the loop, while the actor lives.
 func (mb *mailbox) hear(m *actor.Terminated) {
