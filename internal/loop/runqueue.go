@@ -138,7 +138,8 @@ func (p *Pool) rotate(l *Loop) bool {
 }
 
 // relieve is the guard: it lets others take the place of runners that have not
-// moved on since it looked last, and gives away what these have not come to.
+// moved on since it looked last, and gives away what these have not come to. When
+// some have nothing to do it gives them what others have taken.
 func (p *Pool) relieve() {
 	q := &p.queue
 	p.mu.Lock()
@@ -147,13 +148,15 @@ func (p *Pool) relieve() {
 		p.mu.Unlock()
 		return
 	}
+	idle := q.length.Load() == 0 && !q.full(p.active)
 	for r := range p.runners {
 		serves := r.serving.Load()
-		if !r.moved && serves == r.served && serves != nil {
-			if !r.held {
-				r.held = true
-				q.held++
-			}
+		stuck := !r.moved && serves == r.served && serves != nil
+		if stuck && !r.held {
+			r.held = true
+			q.held++
+		}
+		if stuck || idle {
 			r.batch.giveBack(q)
 		}
 		r.moved, r.served = false, serves

@@ -228,3 +228,33 @@ func testBatchOfARunnerThatEndsIsGivenBack(t *testing.T) {
 	}
 	l.PostControl(stopLoop{})
 }
+
+// What a runner has taken and will take long for is run by those that have nothing
+// to do.
+func TestIdleRunnersShareABatch(t *testing.T) { synctest.Test(t, testIdleRunnersShareABatch) }
+func testIdleRunnersShareABatch(t *testing.T) {
+	const slow, each = batchSize, 9 * stall / 10 // the runner does move on
+	p := NewPool()
+	var loops []*Loop
+	var ran atomic.Int32
+	p.coming.Add(1) // nobody runs them before all wait
+	for i := range batchSize*batchShare + 2*p.queue.limit {
+		l, _ := newLoop(p, Config{})
+		loops = append(loops, l)
+		l.do(func(*Task) {
+			if i >= p.queue.limit && i < p.queue.limit+slow {
+				time.Sleep(each)
+			}
+			ran.Add(1)
+		})
+	}
+	p.arrived()
+	time.Sleep(slow*each/2 + 2*stall)
+	synctest.Wait()
+	if n := int(ran.Load()); n != len(loops) {
+		t.Errorf("%d of %d loops have run in half of the time that one runner would take for a batch", n, len(loops))
+	}
+	for _, l := range loops {
+		l.PostControl(stopLoop{})
+	}
+}
