@@ -49,7 +49,9 @@ func serveOurs(t *testing.T, recovery bool) string {
 	server := &http.Server{Handler: a.io, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = server.Serve(l) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		// Longer than a ping timeout: a client may have ended before its close
+		// was sent, and then its session is open until that.
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if report, err := a.io.Shutdown(ctx); err != nil {
 			t.Error("shutdown:", report, err)

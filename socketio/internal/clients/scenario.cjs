@@ -180,7 +180,7 @@ async function main() {
   for (const s of left) s.disconnect();
   clearTimeout(timer);
   print();
-  setTimeout(() => process.exit(0), 20);
+  setTimeout(() => process.exit(0), 200); // until the closes are sent
 }
 
 main();
