@@ -3,7 +3,7 @@ package loop
 import "sync/atomic"
 
 // batch is loops that a runner has taken from the queue beyond the one it runs:
-// with 10,000 in the queue its lock, once for each, was a quarter of the time. They
+// with 10,000 in the queue its lock, once for each, was a fifth of the time. They
 // are still anybody's: the guard takes them from a runner that does not move on.
 type batch struct {
 	loops [batchSize]atomic.Pointer[Loop]

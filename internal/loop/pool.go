@@ -172,6 +172,7 @@ func (p *Pool) next(r *runner) (l *Loop, ok bool) {
 		return nil, false
 	}
 	p.active--
+	r.served = nil // it would keep all of a worker that ends
 	r.nextIdle = p.idle
 	p.idle = r
 	p.nIdle++

@@ -9,6 +9,12 @@ import (
 	"time"
 )
 
+func endAll(loops []*Loop) {
+	for _, l := range loops {
+		l.PostControl(stopLoop{})
+	}
+}
+
 // Turns that block, however many, keep no other loop from running: their runners
 // are counted no more.
 func TestBlockedTurnsHoldUpNoOther(t *testing.T) { synctest.Test(t, testBlockedTurnsHoldUpNoOther) }
@@ -45,9 +51,7 @@ func testBlockedTurnsHoldUpNoOther(t *testing.T) {
 		t.Errorf("%d runners are not counted although all have gone on", p.queue.held)
 	}
 	p.mu.Unlock()
-	for _, l := range loops {
-		l.PostControl(stopLoop{})
-	}
+	endAll(loops)
 }
 
 // Loops that always have something to do let others run, even where time stands
@@ -73,9 +77,7 @@ func testBusyLoopsLetOthersRun(t *testing.T) {
 	if !over.Load() {
 		t.Error("another loop has not run")
 	}
-	for _, l := range loops {
-		l.PostControl(stopLoop{})
-	}
+	endAll(loops)
 }
 
 // The queue takes loops in the order in which they came, and those that had
@@ -154,9 +156,7 @@ func testOneRunnerComesAtATime(t *testing.T) {
 	p.mu.Unlock()
 	close(release)
 	synctest.Wait()
-	for _, l := range loops {
-		l.PostControl(stopLoop{})
-	}
+	endAll(loops)
 }
 
 // Loops that a runner has taken and not come to, because a turn blocks, are run
@@ -192,9 +192,7 @@ func testBatchOfABlockedRunnerIsGivenBack(t *testing.T) {
 	}
 	close(release)
 	synctest.Wait()
-	for _, l := range loops {
-		l.PostControl(stopLoop{})
-	}
+	endAll(loops)
 }
 
 // So are those of a runner that ends because it has lost its turn.
@@ -254,7 +252,5 @@ func testIdleRunnersShareABatch(t *testing.T) {
 	if n := int(ran.Load()); n != len(loops) {
 		t.Errorf("%d of %d loops have run in half of the time that one runner would take for a batch", n, len(loops))
 	}
-	for _, l := range loops {
-		l.PostControl(stopLoop{})
-	}
+	endAll(loops)
 }
