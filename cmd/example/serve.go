@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"runtime"
 	"strings"
 
 	"github.com/protoloop/protoloop/cmd/example/internal/service"
@@ -77,7 +76,7 @@ func (s *serve) check() error {
 }
 
 func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) error {
-	defer runtime.KeepAlive(tuneCollector(s.heap))
+	defer tuneCollector(s.heap)()
 	// ctx ends at the first signal, also at one that comes while it starts.
 	result, err := service.Run(ctx, s.Config, s.logger(stderr))
 	if result.Report.Supervisor != "" {
