@@ -29,6 +29,7 @@ type gateway struct {
 	storage *storage
 	list    *actor.PID
 	full    func() bool // whether the list is
+	pace    *pace
 }
 
 func (g gateway) register(io *socketio.Server) {
@@ -70,14 +71,24 @@ func (g gateway) add(t *actors.Task, _ *socketio.Socket, i Item) (keyed, error) 
 	if err != nil {
 		return keyed{}, err
 	}
-	o := g.storage.now.Load()
-	if o == nil {
-		return keyed{}, notKept()
+	if err := g.pace.begin(t, i.Key); err != nil {
+		return keyed{}, err
 	}
-	if _, err := actors.Await(t, o.adds.do(consumer.Message{Key: i.Key, Body: body})); err != nil {
+	if err := g.store(t, consumer.Message{Key: i.Key, Body: body}); err != nil {
+		g.pace.end(i.Key)
 		return keyed{}, notKept() // why is in the log, and none of a visitor's business
 	}
 	return keyed{i.Key}, nil
+}
+
+// store returns when the queue has the message.
+func (g gateway) store(t *actors.Task, m consumer.Message) error {
+	o := g.storage.now.Load()
+	if o == nil {
+		return errNotOpen
+	}
+	_, err := actors.Await(t, o.adds.do(m))
+	return err
 }
 
 // removed is the acknowledgement of a removal.

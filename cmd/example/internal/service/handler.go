@@ -9,11 +9,12 @@ import (
 
 // handler handles the messages of the queue: each is acked when the list has
 // its item in the log. One whose body is no item is poison.
-func handler(list *actor.PID) consumer.Handler {
+func handler(list *actor.PID, pace *pace) consumer.Handler {
 	return consumer.JSON(func(t *actors.Task, i Item, m consumer.Message) error {
 		if i.Key == "" {
 			i.Key = m.Key
 		}
+		defer pace.end(i.Key)
 		i, err := i.checked()
 		if err != nil {
 			return consumer.Poison(err)

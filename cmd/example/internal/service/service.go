@@ -88,8 +88,12 @@ func newService(cfg Config, logger *slog.Logger) *service {
 	}
 	s.list = &list{storage: s.storage, io: s.io, max: cfg.MaxItems, forgetting: forgettingOf(cfg)}
 	s.health = &health{system: system, storage: s.storage, consumed: func() consumer.Stats { return s.consumer.Stats() }}
-	gateway{storage: s.storage, list: s.child(listName), full: s.list.full}.register(s.io)
-	s.consumer = consumer.New(s.storage.openSource, faulty(handler(s.child(listName)), logger), consumer.Options{
+	var pace *pace
+	if cfg.Queue == Embedded { // or they are consumed elsewhere, too
+		pace = newPace(maxOnWay)
+	}
+	gateway{storage: s.storage, list: s.child(listName), full: s.list.full, pace: pace}.register(s.io)
+	s.consumer = consumer.New(s.storage.openSource, faulty(handler(s.child(listName), pace), logger), consumer.Options{
 		Concurrency: cfg.Concurrency, Prefetch: 2 * cfg.Concurrency, Pollers: cfg.calls(), MaxTries: cfg.Tries, Logger: logger,
 	})
 	return s
