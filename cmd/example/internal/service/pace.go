@@ -15,14 +15,15 @@ import (
 // in which each item then waits: the answer comes when the queue has the item,
 // and takes half of the way.
 //
-// It is no bound on what the queue holds. An item that has not been handled
-// within a short time is not on its way: the consumer is being restarted, say, or
-// the item waits to be tried again. It counts no more.
+// It is no bound on what the queue holds. Where an item takes longer than a
+// load explains, because the list cannot be written, say, or the consumer has
+// much to catch up with, adds pass until one is handled in time again.
 //
 // A nil pace lets all pass.
 type pace struct {
 	mu      sync.Mutex
-	room    int                         // for so many more
+	room    int                         // for so many more; less than 0 while, or since, all pass
+	all     bool                        // all pass
 	waiting []*actors.Promise[struct{}] // for room
 	onWay   map[string]*time.Timer      // by key
 }
@@ -49,7 +50,7 @@ func (p *pace) begin(t *actors.Task, key string) error {
 		p.leave()
 		return nil
 	}
-	p.onWay[key] = time.AfterFunc(wayLasts, func() { p.end(key) })
+	p.onWay[key] = time.AfterFunc(wayLasts, func() { p.late(key) })
 	return nil
 }
 
@@ -63,13 +64,30 @@ func (p *pace) end(key string) {
 	if late := p.onWay[key]; late != nil {
 		late.Stop()
 		delete(p.onWay, key)
+		p.all = false
 		p.leave()
 	}
 }
 
+// late is told when the item should have been handled.
+func (p *pace) late(key string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.onWay[key] == nil {
+		return
+	}
+	delete(p.onWay, key)
+	p.all = true
+	p.room += 1 - len(p.waiting)
+	for _, turn := range p.waiting {
+		turn.Resolve(struct{}{})
+	}
+	p.waiting = nil
+}
+
 func (p *pace) enter(t *actors.Task) error {
 	p.mu.Lock()
-	if p.room > 0 {
+	if p.room > 0 || p.all {
 		p.room--
 		p.mu.Unlock()
 		return nil
@@ -93,10 +111,10 @@ func (p *pace) enter(t *actors.Task) error {
 
 // leave makes room for the next one. With mu held.
 func (p *pace) leave() {
-	if len(p.waiting) == 0 {
-		p.room++
+	if p.room++; p.room < 1 || len(p.waiting) == 0 {
 		return
 	}
+	p.room--
 	p.waiting[0].Resolve(struct{}{})
 	p.waiting = slices.Delete(p.waiting, 0, 1)
 }

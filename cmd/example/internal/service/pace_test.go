@@ -13,7 +13,8 @@ import (
 )
 
 // TestPace: so many items are on their way at a time, and the next one begins,
-// in its order, when one is handled, or takes too long.
+// in its order, when one is handled. If one takes too long all begin, until one is
+// handled in time.
 func TestPace(t *testing.T) {
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
 		w := actortest.Spawn(t, sys.Root, "adds", func(*actors.Worker) error { return nil }, actors.Options{})
@@ -44,25 +45,36 @@ func TestPace(t *testing.T) {
 		p.end("a")
 		expect("the other is handled", true, d)
 
-		e := begin("e")
-		time.Sleep(wayLasts - 1)
-		expect("c and d take long", false, e)
-		time.Sleep(2)
-		expect("c and d took too long", true, e)
-		again, f := begin("e"), begin("f")
-		expect("an item that is on its way, and another", true, again, f)
-
-		g, h := begin("g", actors.Timeout(time.Millisecond)), begin("h")
+		e, f := begin("e", actors.Timeout(time.Millisecond)), begin("f")
 		time.Sleep(time.Millisecond)
 		synctest.Wait()
-		if _, err := g.TryResult(); !errors.Is(err, actors.ErrTimeout) {
+		if _, err := e.TryResult(); !errors.Is(err, actors.ErrTimeout) {
 			t.Errorf("an add that was given up while it waited: %v", err)
 		}
-		p.end("e")
-		expect("the one behind the one that was given up", true, h)
-		p.end("f")
-		p.end("h")
-		if p.room != 2 || len(p.waiting) != 0 || len(p.onWay) != 0 {
+		p.end("c")
+		expect("the one behind the one that was given up", true, f)
+		again, g, h := begin("f"), begin("g"), begin("h")
+		expect("no more room", false, again, g, h)
+		time.Sleep(wayLasts - time.Millisecond - time.Nanosecond)
+		expect("d takes long", false, again, g, h)
+		time.Sleep(2 * time.Nanosecond)
+		expect("d took too long", true, again, g, h)
+		i, j := begin("i"), begin("j")
+		expect("all pass", true, i, j)
+		p.end("d")
+		expect("one that took too long is handled", true, begin("k"))
+		p.end("k")
+		l := begin("l")
+		expect("one is handled in time", false, l)
+		for _, key := range []string{"f", "g", "h"} {
+			p.end(key)
+			expect("there are more than there is room for", false, l)
+		}
+		p.end("i")
+		expect("there is room again", true, l)
+		p.end("j")
+		p.end("l")
+		if p.room != 2 || p.all || len(p.waiting) != 0 || len(p.onWay) != 0 {
 			t.Errorf("at the end there is room for %d, %d wait, %d are on their way", p.room, len(p.waiting), len(p.onWay))
 		}
 	})
