@@ -56,12 +56,13 @@ func (t *Task) Sender() *actor.PID {
 		return nil
 	}
 	s := o.scope()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.reply.Load() == nil {
-		o.system().replies.open(o, s, new(replyTo))
+	m := s.with()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.reply.Load() == nil {
+		o.system().replies.open(o, m, new(replyTo))
 	}
-	return &s.reply.Load().pid
+	return &m.reply.Load().pid
 }
 
 // Respond answers the task's message, at once. The first answer to a request
@@ -172,7 +173,7 @@ func (t *Task) unanswered(s *scope) bool {
 	if t.future() == nil {
 		return false
 	}
-	if s == nil || s.reply.Load() == nil || t.inc == nil {
+	if s == nil || s.replyTo() == nil || t.inc == nil {
 		t.future().fail(fmt.Errorf("%w: the handler of %T returned without an answer", ErrUnhandled, t.msg))
 		return false
 	}

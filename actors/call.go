@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+	"unsafe"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -147,6 +148,7 @@ func (u *request[Resp]) Run(*loop.Task) {
 // carried is a request with what it needs to go by the engine's way.
 type carried struct {
 	scope scope
+	more  more
 	to    replyTo
 	env   actor.MessageEnvelope
 }
@@ -187,6 +189,7 @@ func newCarried[Resp any](msg any) (*request[Resp], *carried) {
 		request[Resp]
 		carried
 	}{}
+	*(**more)(unsafe.Pointer(&x.scope.more)) = &x.more // see bring
 	x.bring(&x.scope)
 	x.request.init(msg)
 	return &x.request, &x.carried
@@ -233,7 +236,7 @@ func requestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, what
 	u, c := newCarried[Resp](msg)
 	u.attach(mb)
 	c.to.whom = to
-	sys.replies.open(&u.Task, &c.scope, &c.to)
+	sys.replies.open(&u.Task, &c.more, &c.to)
 	if msg == nil {
 		u.fut.fail(fmt.Errorf("%w: %s called with a nil message", ErrUnhandled, what))
 		u.closeRequest()
@@ -311,9 +314,10 @@ func (t *Task) bind(from *Task, opts []CallOption, timeout time.Duration) bool {
 	}
 	if ctx != nil {
 		stop := context.AfterFunc(ctx, func() { t.cancel(contextCause(ctx)) })
-		sc.mu.Lock()
+		m := sc.with()
+		m.mu.Lock()
 		sc.set().stopBase = stop
-		sc.mu.Unlock()
+		m.mu.Unlock()
 		if ctx.Err() != nil {
 			t.cancel(contextCause(ctx))
 			return false

@@ -97,7 +97,7 @@ func (t *Task) ReenterAfter(f *actor.Future, cont func(res any, err error)) {
 	t.current("ReenterAfter")
 	piped, c := newCarried[any](nil)
 	piped.lifetime = carrier
-	t.mb.sys.replies.open(&piped.Task, &c.scope, &c.to)
+	t.mb.sys.replies.open(&piped.Task, &c.more, &c.to)
 	f.PipeTo(&c.to.pid)
 	Start(t, func(t *Task) (struct{}, error) {
 		v, err := Await(t, &piped.fut)

@@ -88,7 +88,7 @@ func (t *Task) whom() string {
 		return pidText(t.mb.pid, "")
 	}
 	if s := t.ext.Load(); s != nil {
-		if to := s.reply.Load(); to != nil && to.whom != nil {
+		if to := s.replyTo(); to != nil && to.whom != nil {
 			return pidText(to.whom, "")
 		}
 	}

@@ -67,8 +67,8 @@ type replyTo struct {
 
 func (r *replies) init(s *system) { r.sys, r.segments = s, map[uint64]*segment{} }
 
-// open makes to, which is empty but for whom, the place for answers to t, whose scope is s.
-func (r *replies) open(t *Task, s *scope, to *replyTo) {
+// open makes to, which is empty but for whom, the place for answers to t, whose scope has m.
+func (r *replies) open(t *Task, m *more, to *replyTo) {
 	key := r.last.Add(1)
 	if uint32(key) == 0 { // means none
 		key = r.last.Add(1)
@@ -81,7 +81,7 @@ func (r *replies) open(t *Task, s *scope, to *replyTo) {
 	reflect.ValueOf(&to.pid).Elem().Set(reflect.ValueOf(e.pid).Elem())
 	to.pid.RequestId = uint32(key)
 	to.sys, to.seg = r.sys, r.segment(key>>segmentBits, true)
-	s.reply.Store(to)
+	m.reply.Store(to)
 	to.seg.slot(key).Store(t)
 }
 
@@ -144,7 +144,7 @@ func (t *Task) closeRequest() {
 	if s == nil {
 		return
 	}
-	to := s.reply.Load()
+	to := s.replyTo()
 	if to == nil || to.seg.slot(uint64(to.pid.RequestId)).Swap(nil) == nil {
 		return
 	}

@@ -15,9 +15,31 @@ type scope struct {
 	cause    atomicError          // why the task has been ended, once it has
 	gone     atomic.Pointer[mark] // to be set when the task has ended, and its kids; nil: no deadline of its own
 	deadline time.Duration        // reading of the system's clock; 0: none
-	mu       sync.Mutex           // guards making a reply, and rare
-	reply    atomic.Pointer[replyTo]
-	rare     atomic.Pointer[rare]
+	more     atomic.Pointer[more]
+}
+
+// more is what a budget alone does not need: a request with a Timeout is in the
+// next smaller size of allocations without it.
+type more struct {
+	mu    sync.Mutex // guards making a reply, and rare
+	reply atomic.Pointer[replyTo]
+	rare  atomic.Pointer[rare]
+}
+
+// with is for writing.
+func (s *scope) with() *more {
+	if s.more.Load() == nil {
+		s.more.CompareAndSwap(nil, new(more))
+	}
+	return s.more.Load()
+}
+
+// replyTo is where the task's answer goes, or nil.
+func (s *scope) replyTo() *replyTo {
+	if m := s.more.Load(); m != nil {
+		return m.reply.Load()
+	}
+	return nil
 }
 
 // attach makes t a task of mb, which may be nil.
@@ -33,14 +55,14 @@ func (t *Task) system() *system {
 		return t.mb.sys
 	}
 	if s := t.ext.Load(); s != nil {
-		if to := s.reply.Load(); to != nil {
+		if to := s.replyTo(); to != nil {
 			return to.sys
 		}
 	}
 	return nil
 }
 
-// rare is what still fewer tasks have. The scope's mu guards the second half;
+// rare is what still fewer tasks have. The mu of more guards the second half;
 // the first is set before others know the task, or is its own.
 type rare struct {
 	name    string
@@ -59,18 +81,21 @@ var noRare rare
 
 // seldom is for reading.
 func (s *scope) seldom() *rare {
-	if r := s.rare.Load(); r != nil {
-		return r
+	if m := s.more.Load(); m != nil {
+		if r := m.rare.Load(); r != nil {
+			return r
+		}
 	}
 	return &noRare
 }
 
 // set is for writing.
 func (s *scope) set() *rare {
-	if s.rare.Load() == nil {
-		s.rare.CompareAndSwap(nil, new(rare))
+	m := s.with()
+	if m.rare.Load() == nil {
+		m.rare.CompareAndSwap(nil, new(rare))
 	}
-	return s.rare.Load()
+	return m.rare.Load()
 }
 
 // bring gives a task that nobody else knows yet its scope. A plain store: the
@@ -151,10 +176,11 @@ func (t *Task) forgotten(s *scope) {
 	if m := s.gone.Load(); m != nil {
 		m.Store(1)
 	}
-	if s.rare.Load() != nil {
-		s.mu.Lock()
-		stop := s.rare.Load().stopBase
-		s.mu.Unlock()
+	if s.seldom() != &noRare {
+		m := s.more.Load()
+		m.mu.Lock()
+		stop := s.seldom().stopBase
+		m.mu.Unlock()
 		if stop != nil {
 			stop()
 		}
@@ -173,8 +199,9 @@ func taskIn(ctx context.Context) *Task {
 
 func (s *scope) context(t *Task) context.Context {
 	t.join()
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	m := s.with()
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	r := s.set()
 	if r.ctx != nil {
 		return r.ctx

@@ -31,6 +31,10 @@ func TestSizes(t *testing.T) {
 	}{
 		{"submission", unsafe.Sizeof(submission[int]{}), 160},
 		{"request", unsafe.Sizeof(request[int]{}), 160},
+		{"request with a Timeout", unsafe.Sizeof(struct {
+			request[int]
+			scope scope
+		}{}), 192},
 		{"submission of a task", unsafe.Sizeof(struct {
 			submission[int]
 			kin kinship

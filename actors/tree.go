@@ -150,11 +150,13 @@ func (t *Task) cancel(cause error) {
 		return
 	}
 	t.tell(cause)
-	s.mu.Lock()
-	end := s.seldom().end
-	s.mu.Unlock()
-	if end != nil {
-		end(cause)
+	if m := s.more.Load(); m != nil { // whoever makes a context from here on sees the cause
+		m.mu.Lock()
+		end := s.seldom().end
+		m.mu.Unlock()
+		if end != nil {
+			end(cause)
+		}
 	}
 	for _, k := range t.listKids() {
 		k.cancel(cause)
@@ -200,10 +202,11 @@ func (t *Task) listKids() (all []*Task) {
 // its kids has.
 func (t *Task) over() {
 	s := t.ext.Load()
-	if s != nil && s.rare.Load() != nil {
-		s.mu.Lock()
-		end := s.rare.Load().end
-		s.mu.Unlock()
+	if s != nil && s.seldom() != &noRare {
+		m := s.more.Load()
+		m.mu.Lock()
+		end := s.seldom().end
+		m.mu.Unlock()
 		if end != nil {
 			end(context.Canceled)
 			if t.inc != nil {
