@@ -55,8 +55,7 @@ func (t *Task) Sender() *actor.PID {
 	if o.future() == nil || o.message() == nil {
 		return nil
 	}
-	s := o.scope()
-	m := s.with()
+	m := o.scope().with()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.reply.Load() == nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"time"
-	"unsafe"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -189,7 +188,7 @@ func newCarried[Resp any](msg any) (*request[Resp], *carried) {
 		request[Resp]
 		carried
 	}{}
-	*(**more)(unsafe.Pointer(&x.scope.more)) = &x.more // see bring
+	x.scope.more.Store(&x.more)
 	x.bring(&x.scope)
 	x.request.init(msg)
 	return &x.request, &x.carried

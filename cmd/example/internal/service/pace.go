@@ -19,7 +19,8 @@ import (
 // load explains, because the list cannot be written, say, or the consumer has
 // much to catch up with, adds pass until one is handled in time again.
 //
-// A nil pace lets all pass.
+// A nil pace lets all pass. It is no loopsync.Semaphore, which belongs to one
+// loop: each session is a worker of its own, and the consumer another.
 type pace struct {
 	mu      sync.Mutex
 	room    int                         // for so many more; less than 0 while, or since, all pass
@@ -30,7 +31,8 @@ type pace struct {
 
 const (
 	maxOnWay = 64
-	// wayLasts is ten times what an item takes under a full load.
+	// wayLasts is several times what the slowest of a hundred items takes under a
+	// full load.
 	wayLasts = 50 * time.Millisecond
 )
 

@@ -2,6 +2,7 @@ package service
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/consumer"
 )
 
 // TestPace: so many items are on their way at a time, and the next one begins,
@@ -76,6 +78,56 @@ func TestPace(t *testing.T) {
 		p.end("l")
 		if p.room != 2 || p.all || len(p.waiting) != 0 || len(p.onWay) != 0 {
 			t.Errorf("at the end there is room for %d, %d wait, %d are on their way", p.room, len(p.waiting), len(p.onWay))
+		}
+	})
+}
+
+// TestPaceOfHandler: an item is on its way until the handler has returned,
+// whatever has become of it.
+func TestPaceOfHandler(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		failure := errors.New("not written")
+		list := actortest.Spawn(t, sys.Root, "list", func(w *actors.Worker) error {
+			actors.Handle(w, func(t *actors.Task, p put) (struct{}, error) {
+				if err := t.Sleep(wayLasts / 2); err != nil {
+					return struct{}{}, err
+				}
+				if p.Key == "bad" {
+					return struct{}{}, failure
+				}
+				return struct{}{}, nil
+			})
+			return nil
+		}, actors.Options{})
+		w := actortest.Spawn(t, sys.Root, "consumer", func(*actors.Worker) error { return nil }, actors.Options{})
+		p := newPace(1)
+		handle := handler(list, p)
+		room := func() int {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return p.room
+		}
+		for key, want := range map[string]error{"good": nil, "bad": failure, "empty": consumer.ErrPoison} {
+			text := "x"
+			if key == "empty" {
+				text = ""
+			}
+			f := actors.Submit(sys.Root, w, func(t *actors.Task) (struct{}, error) {
+				if err := p.begin(t, key); err != nil {
+					return struct{}{}, err
+				}
+				return struct{}{}, handle(t, consumer.Message{Body: fmt.Appendf(nil, `{"key":%q,"text":%q}`, key, text)})
+			})
+			synctest.Wait()
+			if onWay := room() == 0; onWay != (key != "empty") {
+				t.Errorf("%s: on its way while it is handled: %t", key, onWay)
+			}
+			if _, err := f.Wait(t.Context()); !errors.Is(err, want) {
+				t.Errorf("%s: %v, want %v", key, err, want)
+			}
+			if n := room(); n != 1 {
+				t.Errorf("%s: room for %d when it has been handled", key, n)
+			}
 		}
 	})
 }
