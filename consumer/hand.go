@@ -29,12 +29,12 @@ type hand struct {
 	settle     [settlers]fifo  // by what the source is to be told
 	coming     int             // asked for by calls of Receive that are under way
 
-	pollers  int  // that have not ended
-	stopping bool // nothing more is received, nothing more begins
+	takers   int  // tasks that may yet take messages: pollers, and who drains the source
+	stopping bool // nothing more is asked for, nothing more begins
 	closed   bool // the incarnation is over
 
-	room, work, leases bell // for pollers, dispatcher, extender
-	calls              [settlers]bell
+	room, work, leases, came bell // for pollers, dispatcher, extender, who drains the source
+	calls                    [settlers]bell
 }
 
 // What the source can be told, by a settler each: one that is slow does not
@@ -113,12 +113,15 @@ func (h *hand) reserve(most int) (int, *actors.Future[struct{}]) {
 }
 
 // take adds what a call of Receive has returned, for which reserved was
-// reserved.
+// reserved, or of Drain, for which nothing was.
 func (h *hand) take(ds []*delivery, reserved int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.coming -= reserved
-	h.stats.Polls++
+	if reserved > 0 {
+		h.coming -= reserved
+		h.stats.Polls++
+		h.came.ring()
+	}
 	h.stats.Received += int64(len(ds))
 	if h.closed { // its Receive was waited for in vain
 		h.stats.Lost += int64(len(ds))
@@ -136,11 +139,18 @@ func (h *hand) take(ds []*delivery, reserved int) {
 		}
 		h.enqueue(d)
 	}
-	if h.stopping {
-		h.giveBack()
-	}
 	h.work.ring()
 	h.leases.ring()
+}
+
+// receiving returns what to wait for as long as calls of Receive are under way.
+func (h *hand) receiving() *actors.Future[struct{}] {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.coming == 0 {
+		return nil
+	}
+	return h.came.next()
 }
 
 // enqueue puts a delivery where it waits for its handler.
@@ -256,7 +266,7 @@ func (h *hand) again(d *delivery) {
 	h.work.ring()
 }
 
-// stop is the stop event: what has not begun goes back.
+// stop is the stop event: nothing begins any more.
 func (h *hand) stop() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -267,12 +277,13 @@ func (h *hand) stop() {
 	for d := h.all.first; d != nil; d = d.next {
 		d.stopped = true
 	}
-	h.giveBack()
 	h.ringAll()
 }
 
 // giveBack lets all that has not begun be given back, in its order.
 func (h *hand) giveBack() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.ready, h.pauses, h.orders = nil, nil, nil
 	for d := h.all.first; d != nil; d = d.next {
 		if d.state == waiting || d.state == pausing {
@@ -292,13 +303,13 @@ func (h *hand) ringAll() {
 }
 
 // drained reports whether nothing is left to do. The lock is held.
-func (h *hand) drained() bool { return h.stopping && h.pollers == 0 && h.all.n == 0 }
+func (h *hand) drained() bool { return h.stopping && h.takers == 0 && h.all.n == 0 }
 
-// pollerEnded notes that one of the pollers will receive no more.
-func (h *hand) pollerEnded() {
+// takerEnded notes that one of the takers has ended.
+func (h *hand) takerEnded() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.pollers--
+	h.takers--
 	if h.drained() {
 		h.ringAll()
 	}

@@ -20,7 +20,7 @@ const idle = 100 * time.Millisecond
 
 // poll receives messages until the stop event.
 func (r *run) poll(t *actors.Task) error {
-	defer r.hand.pollerEnded()
+	defer r.hand.takerEnded()
 	var bad trouble
 	for {
 		n, change := r.hand.reserve(maxBatch)
@@ -66,11 +66,17 @@ func (r *run) receive(t *actors.Task, most int) (int, error) {
 		var ds []*delivery
 		defer func() { r.hand.take(ds, most) }()
 		ms, err := r.src.Receive(ctx, most)
-		for _, m := range ms {
-			ds = append(ds, r.deliver(m))
-		}
+		ds = r.deliveries(ms)
 		return len(ms), err
 	}))
+}
+
+func (r *run) deliveries(ms []*Message) []*delivery {
+	ds := make([]*delivery, len(ms))
+	for i, m := range ms {
+		ds[i] = r.deliver(m)
+	}
+	return ds
 }
 
 // deliver makes the delivery of a message. A message whose order cannot be

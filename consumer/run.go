@@ -29,7 +29,7 @@ type run struct {
 
 func newRun(c *Consumer, src Source, log *slog.Logger) *run {
 	r := &run{c: c, src: src, log: log}
-	r.hand = &hand{mu: &c.mu, stats: &c.stats, opts: &c.opts, pollers: c.opts.Pollers}
+	r.hand = &hand{mu: &c.mu, stats: &c.stats, opts: &c.opts, takers: c.opts.Pollers + 1} // and watchStop
 	_, r.hand.streams = src.(Streamer)
 	r.polling, r.endPoll = context.WithCancel(context.Background())
 	c.mu.Lock()
@@ -51,14 +51,44 @@ func (r *run) register(w *actors.Worker) {
 	}
 }
 
-// watchStop waits for the stop event.
+// watchStop waits for the stop event, and has what has not begun given back as
+// soon as nobody here would receive it again.
 func (r *run) watchStop(t *actors.Task) error {
+	defer r.hand.takerEnded()
 	if _, _, err := actors.Receive(t, t.Stopping()); err != nil {
 		return err
 	}
-	r.endPoll() // first, so that nobody here receives what is given back
+	r.endPoll()
 	r.hand.stop()
-	return nil
+	for {
+		change := r.hand.receiving()
+		if change == nil {
+			break
+		}
+		if _, err := actors.Await(t, change); err != nil {
+			return err
+		}
+	}
+	err := r.drain(t)
+	r.hand.giveBack()
+	return err
+}
+
+// drain ends the stream of a source that has one.
+func (r *run) drain(t *actors.Task) error {
+	src, ok := r.src.(Streamer)
+	if !ok {
+		return nil
+	}
+	return r.offload(t, func(ctx context.Context) error {
+		ms, err := src.Drain(ctx)
+		r.hand.take(r.deliveries(ms), 0)
+		return err
+	}, func(err error) {
+		if err != nil {
+			worry(r.log, "the source's stream could not be ended in order", err)
+		}
+	})
 }
 
 // turnful is how many handlers begin in one turn: the worker's other tasks
@@ -190,6 +220,9 @@ func (r *run) end(t *actors.Task) error {
 	began := time.Now()
 	r.settleRest(t, acking, r.ack)
 	r.settleRest(t, burying, r.bury)
+	if err := r.drain(t); err != nil {
+		worry(r.log, "the source's stream could not be ended in time", err)
+	}
 	given := r.settleRest(t, returning, r.nack) // with those that have no place as dead letters
 	lost := r.hand.close()
 	r.closeSource(t)

@@ -58,9 +58,14 @@ type DeadLetterer interface {
 // next call returns. That call comes as soon as there is room for one, and not
 // only when there is room for many, as with other sources, whose calls cost
 // more: what has been taken has a lease.
+//
+// Drain ends that, and returns what has been taken and not received. The
+// consumer calls it at its end, when no Receive is under way and before it gives
+// messages back: they are not to come into the stream again, where nobody would
+// handle them, and each time counts as a delivery.
 type Streamer interface {
 	Source
-	Streams()
+	Drain(ctx context.Context) ([]*Message, error)
 }
 
 // Message is one delivery of a message. It belongs to the consumer and its

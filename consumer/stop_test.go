@@ -115,6 +115,59 @@ func (s stubborn) Receive(_ context.Context, most int) ([]*consumer.Message, err
 	return s.Source.Receive(context.Background(), most)
 }
 
+// TestStopDrainsTheStream: what a source has taken ahead is given back, too,
+// and nothing is as long as the source may take it again.
+func TestStopDrainsTheStream(t *testing.T) {
+	for name, grace := range map[string]time.Duration{"graceful": time.Minute, "at once": -1} {
+		t.Run(name, func(t *testing.T) {
+			actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+				q := memory.New(memory.Options{})
+				q.Send(takes("2s"), takes("0s"), takes("0s"))
+				var src *stream
+				c := consumer.New(func(ctx context.Context) (consumer.Source, error) {
+					s, err := q.Open(ctx)
+					src = &stream{Source: s}
+					return src, err
+				}, sleeper, consumer.Options{Concurrency: 1, Prefetch: 1})
+				pid := spawn(t, sys, c, actors.Options{})
+				synctest.Wait()
+				if n := q.InFlight(); n != 2 {
+					t.Fatalf("%d messages are in hand, want 2", n)
+				}
+				s := stop(t, sys, pid, c, q, grace)
+				if s.Received != 3 || s.Returned+s.Acked != 3 || s.Returned < 2 || !s.Agree() || q.InFlight() != 0 {
+					t.Errorf("account: %v, %d in flight", s, q.InFlight())
+				}
+				if !src.drained || src.early > 0 {
+					t.Errorf("drained: %v, given back before: %d", src.drained, src.early)
+				}
+			})
+		})
+	}
+}
+
+// stream is a source that has taken one message more than was received.
+type stream struct {
+	consumer.Source
+	drained bool
+	early   int // given back before that
+}
+
+func (s *stream) Drain(ctx context.Context) ([]*consumer.Message, error) {
+	if s.drained {
+		return nil, nil
+	}
+	s.drained = true
+	return s.Source.Receive(ctx, 1)
+}
+
+func (s *stream) Nack(ctx context.Context, ns []consumer.Nack) error {
+	if !s.drained {
+		s.early += len(ns)
+	}
+	return s.Source.Nack(ctx, ns)
+}
+
 // TestHardStopReturnsAll: a kill gives everything back.
 func TestHardStopReturnsAll(t *testing.T) {
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {

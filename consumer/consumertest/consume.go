@@ -159,19 +159,21 @@ func restarts(s *suite) {
 	}
 }
 
-// stopGivesBack: what a stopping consumer cannot finish is there at once for
-// another one.
+// stopGivesBack: what a stopping consumer cannot finish, or has not begun, is
+// there at once for another one, delivered once more.
 func stopGivesBack(s *suite) {
 	for i := range 10 {
 		s.send(body(fmt.Sprint(i)))
 	}
-	first := consumer.New(s.q.Open, func(t *actors.Task, _ consumer.Message) error { return t.Sleep(time.Hour) }, options())
+	o := options()
+	o.Concurrency, o.Prefetch = 5, 15 // so that five have begun, five have not, and more are asked for
+	first := consumer.New(s.q.Open, func(t *actors.Task, _ consumer.Message) error { return t.Sleep(time.Hour) }, o)
 	sys := actortest.NewSystem(s.T)
 	pid, err := actors.Spawn(context.Background(), sys.Root, "first", first.Setup, actors.Options{})
 	if err != nil {
 		s.Fatal(err)
 	}
-	actortest.Eventually(s.T, "all to be in hand", func() bool { return first.Stats().Running == 10 })
+	actortest.Eventually(s.T, "all to be in hand", func() bool { return first.Stats().InHand == 10 })
 	actortest.Stop(s.T, sys.Root, pid, 100*time.Millisecond)
 	if st := first.Stats(); st.Returned != 10 || !st.Agree() {
 		s.Errorf("account: %v", st)
@@ -181,6 +183,11 @@ func stopGivesBack(s *suite) {
 	ms := s.receive(second, 10, within)
 	if d := time.Since(began); len(ms) != 10 || d > s.backWithin() {
 		s.Errorf("%d messages came, after %v", len(ms), d)
+	}
+	for _, m := range ms {
+		if m.Deliveries != 2 && !s.q.NoCount && !s.q.CutPolls {
+			s.Errorf("%q comes with %d deliveries: a stop is one, not more", m.Body, m.Deliveries)
+		}
 	}
 	s.ack(second, ms...)
 	s.empty()

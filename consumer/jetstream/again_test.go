@@ -96,6 +96,10 @@ func TestGivenBackBeforeTheServersEnd(t *testing.T) {
 				ns = append(ns, consumer.Nack{Message: m})
 			}
 		}
+		// As a consumer does it: what is given back must not come into the pull.
+		if ms, err := src.(consumer.Streamer).Drain(ctx); len(ms) != 0 || err != nil {
+			t.Fatalf("round %d: %d messages are left, %v", round, len(ms), err)
+		}
 		if err := src.Nack(ctx, ns); err != nil {
 			t.Fatal(err)
 		}

@@ -26,7 +26,8 @@
 //     Options.Linger for a queue that is empty most of the time.
 //   - Lease is the consumer's AckWait.
 //   - The server sends what a Receive was asked for, also after it has returned:
-//     the next one begins with that, and Close gives it back.
+//     the next one begins with that. Drain ends it, which a consumer does before
+//     it gives anything back at its end; Close gives back what is left.
 //   - A message that was given back at a stop comes again within two seconds
 //     when the server itself is started again, however long its lease is.
 //   - A message that was given back comes before newer ones. Order within a

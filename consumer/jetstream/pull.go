@@ -65,8 +65,16 @@ func (s *source) Receive(ctx context.Context, most int) ([]*consumer.Message, er
 	return nil, errors.Join(err, moreErr)
 }
 
-// Streams is for [consumer.Streamer].
-func (s *source) Streams() {}
+// Drain ends the pull. It is for [consumer.Streamer].
+func (s *source) Drain(ctx context.Context) ([]*consumer.Message, error) {
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	return s.abandon()
+}
 
 // collect returns at least one message.
 func (s *source) collect(ctx context.Context, most int) (ms []*consumer.Message, err error) {
