@@ -15,6 +15,12 @@ import (
 // callTimeout bounds each call of the source but Receive.
 const callTimeout = 30 * time.Second
 
+// lastCall is how long a call that settles messages may go on after its task
+// has been ended, by a stop whose grace is over or by a failure. One that is cut
+// off may have been heard: then the queue refuses to be told again, and nobody
+// knows what has become of them.
+const lastCall = 2 * time.Second
+
 // run is one incarnation of a consumer: a source, what is in hand, and the
 // tasks that move it.
 type run struct {

@@ -168,6 +168,56 @@ func (s *stream) Nack(ctx context.Context, ns []consumer.Nack) error {
 	return s.Source.Nack(ctx, ns)
 }
 
+// TestStopLetsACallEnd: what the source is being told when the grace is over is
+// not told twice, unless it takes too long.
+func TestStopLetsACallEnd(t *testing.T) {
+	for name, c := range map[string]struct{ takes, stop time.Duration }{
+		"soon": {time.Second, time.Second}, "hung": {time.Hour, 100*time.Millisecond + 2*time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+				q := memory.New(memory.Options{})
+				q.Send(takes("1h"), takes("0s"))
+				src := &slowNack{takes: c.takes}
+				con := consumer.New(func(ctx context.Context) (_ consumer.Source, err error) {
+					src.Source, err = q.Open(ctx)
+					return src, err
+				}, sleeper, consumer.Options{Concurrency: 1, Prefetch: 1})
+				pid := spawn(t, sys, con, actors.Options{})
+				synctest.Wait()
+				began := time.Now()
+				s := stop(t, sys, pid, con, q, 100*time.Millisecond)
+				if d := time.Since(began); d != c.stop {
+					t.Errorf("the stop took %v, want %v", d, c.stop)
+				}
+				if c.takes < 2*time.Second && (s.Returned != 2 || s.Lost != 0 || s.Trouble != 0) {
+					t.Errorf("account: %v", s)
+				}
+			})
+		})
+	}
+}
+
+// slowNack is a source whose first answer to Nack comes late: it has heard it.
+type slowNack struct {
+	consumer.Source
+	takes time.Duration
+	told  bool
+}
+
+func (s *slowNack) Nack(ctx context.Context, ns []consumer.Nack) error {
+	if err := s.Source.Nack(ctx, ns); s.told {
+		return err
+	}
+	s.told = true
+	select {
+	case <-time.After(s.takes):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // TestHardStopReturnsAll: a kill gives everything back.
 func TestHardStopReturnsAll(t *testing.T) {
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {

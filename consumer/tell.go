@@ -29,7 +29,12 @@ func (r *run) tell(t *actors.Task, i int) error {
 		}
 		var failed error
 		var out outcome
-		err := r.offload(t, func(ctx context.Context) error { return call(ctx, ds) }, func(err error) {
+		err := r.offload(t, func(task context.Context) error {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(task), callTimeout)
+			defer cancel()
+			defer context.AfterFunc(task, func() { time.AfterFunc(lastCall, cancel) })()
+			return call(ctx, ds)
+		}, func(err error) {
 			failed, out = err, r.hand.settled(ds, err)
 		})
 		if err != nil {

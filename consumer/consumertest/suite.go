@@ -88,11 +88,10 @@ type suite struct {
 
 // backWithin is how soon what was given back is there.
 func (s *suite) backWithin() time.Duration {
-	d := max(time.Second, s.q.Lease/2) + 2*s.q.NackAfter
 	if s.q.CutPolls {
-		d += s.q.Lease
+		return s.q.Lease + within
 	}
-	return d
+	return max(time.Second, s.q.Lease/2) + 2*s.q.NackAfter
 }
 
 // within bounds what is to happen soon, on a slow machine.
