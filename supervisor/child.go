@@ -82,6 +82,7 @@ func (c *core) forget(k *child) {
 		return
 	}
 	k.removed = true
+	k.changed.raise()
 	c.past.add(k.report())
 	n := c.node
 	n.mu.Lock()

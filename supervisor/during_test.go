@@ -3,9 +3,13 @@ package supervisor_test
 import (
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/supervisor"
 )
 
@@ -51,11 +55,27 @@ func TestDuringBackoff(t *testing.T) {
 			w.noted("+b +c")
 		},
 		"add": func(w *world, s *supervisor.Supervisor) {
-			_, err := s.Add(w.Context(), w.child("e"))
+			_, err := s.Add(w.Context(), w.child("e")) // which may need them
 			w.wants(err, nil)
-			w.noted("+e")
-			time.Sleep(time.Minute)
-			w.noted("+b +c +d")
+			w.noted("+b +c +d +e")
+		},
+		"add, and the one that failed is removed": func(w *world, s *supervisor.Supervisor) {
+			added := actortest.Go(w.T, func() (*actor.PID, error) { return s.Add(w.Context(), w.child("e")) })
+			if !added.Blocked() {
+				w.Error("it was added before those that come before it were up")
+			}
+			w.wants(s.Remove(w.Context(), "b"), nil)
+			_, err := added.Result()
+			w.wants(err, nil)
+			w.noted("+c +d +e")
+		},
+		"add, and a stop": func(w *world, s *supervisor.Supervisor) {
+			added := actortest.Go(w.T, func() (*actor.PID, error) { return s.Add(w.Context(), w.child("e")) })
+			added.Blocked()
+			w.stop(s)
+			_, err := added.Result()
+			w.wants(err, supervisor.ErrStopping)
+			w.noted("-a")
 		},
 		"an earlier one fails": func(w *world, s *supervisor.Supervisor) {
 			w.crash(s.Child("a"))
@@ -105,5 +125,33 @@ func TestDuringBackoff(t *testing.T) {
 				w.stop(s)
 			})
 		})
+	}
+}
+
+// A member that fails while its group is brought to rest comes up with the
+// others, and that is no failure more.
+func TestFailureOnTheWayToRest(t *testing.T) {
+	for _, strategy := range []supervisor.Strategy{supervisor.OneForAll, supervisor.RestForOne} {
+		for _, restart := range []supervisor.Restart{supervisor.Permanent, supervisor.Transient} {
+			t.Run(strategy.String()+", "+restart.String(), func(t *testing.T) {
+				bubble(t, func(w *world) {
+					b := with(w.child("b"), func(c *supervisor.Child) { c.Restart = restart })
+					s := w.start(supervisor.Spec{Strategy: strategy, MaxRestarts: 1, Children: []supervisor.Child{w.child("a"), b, w.child("c")}})
+					now := make(chan struct{})
+					w.root.Send(s.Child("b"), do{func(*actors.Task) error { <-now; panic("b, too") }})
+					synctest.Wait()
+					w.crash(s.Child("a"))
+					close(now)
+					synctest.Wait()
+					w.noted("+a +b +c -c -b -a +a +b +c")
+					for _, name := range []string{"a", "b", "c"} {
+						if got := state(s, name); got != "up" {
+							t.Errorf("%s is %s; supervisor: %v", name, got, s.Err())
+						}
+					}
+					w.stop(s)
+				})
+			})
+		}
 	}
 }

@@ -53,10 +53,31 @@ func (c *core) add(t *actors.Task, name string, spec *Child) (*actor.PID, error)
 		return c.addNow(t, name, spec, nil)
 	}
 	h := holding{l: &c.lock}
-	if err := h.acquire(t); err != nil {
-		return nil, err
+	for {
+		if err := h.acquire(t); err != nil {
+			return nil, err
+		}
+		// The lock is free while a backoff lasts; but those that are down come
+		// up before a new one, which may need them.
+		before := c.someHeld()
+		if before == nil || c.stopping {
+			return c.addNow(t, name, spec, &h)
+		}
+		h.release()
+		if err := before.changed.wait(t); err != nil {
+			return nil, err
+		}
 	}
-	return c.addNow(t, name, spec, &h)
+}
+
+// someHeld is a child that is down and has to come up; nil: there is none.
+func (c *core) someHeld() *child {
+	for _, k := range c.kids {
+		if k.held {
+			return k
+		}
+	}
+	return nil
 }
 
 func (c *core) addNow(t *actors.Task, name string, spec *Child, h *holding) (*actor.PID, error) {

@@ -46,7 +46,8 @@ func (c *core) quiesce(t *actors.Task, group []*child, because *child, why error
 // handler does not return. There is no starting it again then, because its
 // name is taken, and that is a failure like others.
 func (c *core) rest(t *actors.Task, k *child, why error) error {
-	k.due = false
+	// Also if it fails or ends on the way to rest: it comes up with the others.
+	defer func() { k.due = false }()
 	k.proc.Quiesce(why)
 	begin, limit := time.Now(), k.unwinding()
 	alarm := c.after(limit, func() { k.changed.raise() })

@@ -106,6 +106,7 @@ func (c *core) spend(t *actors.Task, k *child, why error) bool {
 // letGo is the end of a child that is not restarted.
 func (c *core) letGo(t *actors.Task, k *child, why error) error {
 	k.held = false
+	k.changed.raise()
 	if err := c.down(t, k); err != nil {
 		return err
 	}
@@ -118,7 +119,7 @@ func (c *core) letGo(t *actors.Task, k *child, why error) error {
 	}
 	left := 0
 	for _, o := range c.kids {
-		if o != k && o.spec.Significant && o.state != gone {
+		if o != k && o.spec.Significant && (o.state != gone || o.held) { // held: not started yet, or about to be again
 			left++
 		}
 	}

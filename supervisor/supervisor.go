@@ -112,8 +112,9 @@ func (s *Supervisor) Dynamic(path string) *Dynamic {
 }
 
 // Add starts a child after the others and waits until it is up (OTP:
-// start_child). If it does not start it is not added. A ctx that ends ends the
-// waiting only.
+// start_child). If it does not start it is not added. Where children restart
+// together one that waits for its backoff is waited for. A ctx that ends ends
+// the waiting only.
 func (s *Supervisor) Add(ctx context.Context, child Child) (*actor.PID, error) {
 	auto := s.n.core.Load().spec.AutoShutdown
 	if err := errors.Join(child.mistakes(s.n.pid.Id, child.Name, auto)...); err != nil {
