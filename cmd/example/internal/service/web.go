@@ -71,20 +71,34 @@ func (s *web) setup(w *actors.Worker) error {
 		MaxHeaderBytes: 64 << 10,
 		ErrorLog:       slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn),
 	}
+	quiet := newSilent()
+	srv.ConnState = quiet.note
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(l) }()
 	w.OnStop(func(t *actors.Task) error {
 		_, err := actors.Await(t, actors.Offload(t, func(ctx context.Context) (struct{}, error) {
-			if err := srv.Shutdown(ctx); err != nil {
-				return struct{}{}, errors.Join(err, srv.Close())
-			}
-			return struct{}{}, nil
+			return struct{}{}, s.end(ctx, srv, quiet)
 		}))
 		return err
 	})
 	w.Background("serve", func(t *actors.Task) error { return untilStop(t, ended) })
 	s.logger.Info("listening", "url", "http://"+l.Addr().String())
 	return nil
+}
+
+// answering is how long answers that are under way may take at the end. All else
+// has ended by then: what is left are clients that do not go on.
+const answering = time.Second
+
+func (s *web) end(ctx context.Context, srv *http.Server, quiet *silent) error {
+	ctx, cancel := context.WithTimeout(ctx, answering)
+	defer cancel()
+	quiet.close()
+	if err := srv.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	s.logger.Warn("connections were cut, which had not ended in time", "waited", answering)
+	return srv.Close()
 }
 
 // untilStop waits for an error, or returns nil when the worker is told to stop.
