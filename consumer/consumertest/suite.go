@@ -59,6 +59,7 @@ func Run(t *testing.T, new func(t *testing.T) Queue) {
 		{"Ack", ack},
 		{"AckTwice", ackTwice},
 		{"Nack", nack},
+		{"NackComesOnce", nackComesOnce},
 		{"NackDelays", nackDelays},
 		{"LeaseEnds", leaseEnds},
 		{"LeaseIsExtended", leaseIsExtended},

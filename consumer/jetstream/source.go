@@ -115,26 +115,17 @@ func (s *source) ack(ctx context.Context, ms []*consumer.Message) error {
 	return s.tell(ctx, ms, func(int) []byte { return ackAck })
 }
 
-// Nack gives messages back. Of one that is to come again at once the server is
-// told twice: that its lease is over now, which it writes down, and that it is
-// to be delivered again, which it has in memory only. Else a message that was
-// given back at a stop would, once the server is started again, wait for the
-// rest of its lease.
+// Nack gives messages back, each with a delay, though it be none: a plain -NAK
+// the server has in memory only, and a message that was given back at a stop
+// would, once the server is started again, wait for the rest of its lease. To
+// say both would deliver it twice to a pull of another process.
 func (s *source) Nack(ctx context.Context, ns []consumer.Nack) error {
-	var ms []*consumer.Message
-	var bodies [][]byte
-	for _, n := range ns {
-		ms, bodies = append(ms, n.Message), append(bodies, nackAfter(n.Delay))
+	ms := make([]*consumer.Message, len(ns))
+	for i, n := range ns {
+		ms[i] = n.Message
 	}
-	for _, n := range ns {
-		if n.Delay <= 0 {
-			ms, bodies = append(ms, n.Message), append(bodies, nackNow)
-		}
-	}
-	return s.tell(ctx, ms, func(i int) []byte { return bodies[i] })
+	return s.tell(ctx, ms, func(i int) []byte { return nackAfter(ns[i].Delay) })
 }
-
-var nackNow = []byte("-NAK")
 
 func nackAfter(d time.Duration) []byte {
 	return fmt.Appendf(nil, `-NAK {"delay": %d}`, max(d, 0).Nanoseconds())
