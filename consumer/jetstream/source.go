@@ -144,7 +144,7 @@ func (s *source) DeadLetter(ctx context.Context, ds []consumer.Dead) error {
 	subject := s.q.o.deadConfig().Subjects[0]
 	msgs := make([]*nats.Msg, len(ds))
 	for i, d := range ds {
-		msgs[i] = deadLetter(subject, d)
+		msgs[i] = deadLetter(subject, s.q.o.Name, d)
 	}
 	var batch consumer.BatchError
 	within, cancel := context.WithTimeout(ctx, answerWithin)
@@ -171,7 +171,11 @@ func (s *source) DeadLetter(ctx context.Context, ds []consumer.Dead) error {
 
 // deadLetter is the message in the stream of dead letters. The headers are
 // those that were received, so they are set as they are.
-func deadLetter(subject string, d consumer.Dead) *nats.Msg {
+//
+// Its ID, by which the server drops doubles, is the same for each delivery of
+// the message, and no other message has it: a stream of dead letters may be that
+// of several queues, and a stream that is made anew counts from 1 again.
+func deadLetter(subject, stream string, d consumer.Dead) *nats.Msg {
 	m := nats.NewMsg(subject)
 	m.Data = d.Message.Body
 	for k, v := range consumer.DeadAttributes(d) {
@@ -179,7 +183,8 @@ func deadLetter(subject string, d consumer.Dead) *nats.Msg {
 			m.Header.Set(k, v)
 		}
 	}
-	m.Header.Set(jetstream.MsgIDHeader, d.Message.ID+" "+d.Message.Key)
+	id := fmt.Sprintf("%s %s %d %s", stream, d.Message.ID, d.Message.SentAt.UnixNano(), d.Message.Key)
+	m.Header.Set(jetstream.MsgIDHeader, id)
 	return m
 }
 
