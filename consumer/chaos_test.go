@@ -123,7 +123,7 @@ func runChaos(t *testing.T, sys *actor.ActorSystem, seed uint64, ordered bool) {
 	o := consumer.Options{Concurrency: 8, Prefetch: 8, Pollers: 2, MaxTries: -1, Timeout: 20 * time.Second,
 		Retry: consumer.Backoff{Initial: 100 * time.Millisecond, Max: 5 * time.Second}, Outage: 20 * time.Second}
 	if ordered {
-		o.Order = consumer.ByGroup
+		o.Order, o.Pollers = consumer.ByGroup, 1
 	}
 	c := consumer.New(ch.q.Open, ch.handle, o)
 	setup := func(w *actors.Worker) error {

@@ -228,7 +228,9 @@ func (h *hand) finish(d *delivery, next state, err error, delay time.Duration) b
 			h.work.ring()
 			return true
 		}
-		next = retrying
+		// Those behind it have gone back without a delay, so it must not come
+		// after them.
+		next, d.delay = retrying, 0
 	}
 	h.finished(d, next)
 	h.work.ring()

@@ -19,7 +19,8 @@ type Options struct {
 	// again, at least 128, that are done but for telling the source.
 	Prefetch int
 	// Pollers is how many calls of Receive there may be at a time, for a
-	// source that gives few messages in one call. 0: 1.
+	// source that gives few messages in one call. 0: 1. More do not go with
+	// Order: nobody can tell what came first in calls at a time.
 	Pollers int
 	// MaxTries is how often a message is tried before it becomes a dead
 	// letter, counted by its deliveries, as queues do it: one that was given
@@ -36,8 +37,9 @@ type Options struct {
 	// message of a key begins when the one before has succeeded or is a dead
 	// letter. One that fails is tried again in hand, and holds up those behind
 	// it, and no others, as long as there is room in hand. An empty key has no
-	// order. It is called on any goroutine; one that panics makes the message
-	// poison. nil: no order at all. See [ByGroup].
+	// order. At a stop one that fails goes back at once, as those behind it did.
+	// It is called on any goroutine; one that panics makes the message poison.
+	// nil: no order at all. See [ByGroup].
 	Order func(m Message) string
 	// Trouble is the wait before a source that has returned an error is called
 	// again. The zero value: 100 ms, doubled, at most 10 s, the last half of it
@@ -83,6 +85,9 @@ func (o Options) resolved() Options {
 		if n.v < 0 {
 			panic(fmt.Sprintf("consumer: Options.%s is negative: %d", n.name, n.v))
 		}
+	}
+	if o.Order != nil && o.Pollers > 1 {
+		panic(fmt.Sprintf("consumer: Options.Order is set with %d Pollers: it needs one, as calls of Receive at a time have no order", o.Pollers))
 	}
 	o.Concurrency = cmp.Or(o.Concurrency, defaultConcurrency)
 	o.Pollers = cmp.Or(o.Pollers, 1)

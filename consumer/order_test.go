@@ -126,6 +126,35 @@ func TestStopReturnsAWholeOrder(t *testing.T) {
 	})
 }
 
+// TestOrderAcrossAStop: the first of a group fails within the grace, when those
+// behind it have been given back. It must not come after them.
+func TestOrderAcrossAStop(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		q := memory.New(memory.Options{})
+		q.Send(grouped(3, "a")...)
+		var got seen[string]
+		c := consumer.New(q.Open, func(t *actors.Task, m consumer.Message) error {
+			if m.Deliveries == 1 && string(m.Body) == "a0" {
+				_ = t.Sleep(time.Second)
+				return errors.New("not now")
+			}
+			got.add(string(m.Body))
+			return nil
+		}, consumer.Options{Order: consumer.ByGroup})
+		pid := spawn(t, sys, c, actors.Options{})
+		synctest.Wait()
+		if s := stop(t, sys, pid, c, q, 10*time.Second); s.Retried != 1 || s.Returned != 2 {
+			t.Errorf("account: %v", s)
+		}
+		pid = spawn(t, sys, c, actors.Options{})
+		pass(time.Minute)
+		if want := []string{"a0", "a1", "a2"}; !slices.Equal(got.list(), want) {
+			t.Errorf("handled %v, want %v", got.list(), want)
+		}
+		stop(t, sys, pid, c, q, time.Second)
+	})
+}
+
 func TestOrderThatPanicsIsPoison(t *testing.T) {
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
 		q := memory.New(memory.Options{})

@@ -46,6 +46,7 @@ func TestMisusePanics(t *testing.T) {
 		"Options.Concurrency is neg":    func() { New(open, handle, Options{Concurrency: -1}) },
 		"Options.Prefetch is negative":  func() { New(open, handle, Options{Prefetch: -1}) },
 		"Options.Pollers is negative":   func() { New(open, handle, Options{Pollers: -1}) },
+		"Options.Order is set with 2":   func() { New(open, handle, Options{Order: ByGroup, Pollers: 2}) },
 		"Options.Timeout is negative":   func() { New(open, handle, Options{Timeout: -1}) },
 		"Options.Retry is no backoff":   func() { New(open, handle, Options{Retry: Backoff{Factor: 0.5}}) },
 		"Options.Trouble is no backoff": func() { New(open, handle, Options{Trouble: Backoff{Jitter: 2}}) },

@@ -25,5 +25,6 @@
 //     visibility timeout is over.
 //   - A FIFO queue gives no message of a group while one is hidden, so its
 //     order holds among any number of processes. Have it kept in hand as well,
-//     by [consumer.ByGroup]: a batch may hold several of one group.
+//     by [consumer.ByGroup] and with one poller: a batch may hold several of one
+//     group.
 package sqs
