@@ -165,6 +165,45 @@ func TestDeadLetterAfterTries(t *testing.T) {
 	})
 }
 
+// noText is an error whose methods panic if it is nil.
+type noText struct{ text string }
+
+func (e *noText) Error() string { return e.text }
+
+// TestErrorThatPanics: a handler's error whose methods panic is one like others,
+// and does not bring the worker down where the source reads it.
+func TestErrorThatPanics(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		q := memory.New(memory.Options{})
+		q.SendBody("bad", "worse")
+		c := consumer.New(func(ctx context.Context) (consumer.Source, error) {
+			s, err := q.Open(ctx)
+			return reading{s.(consumer.DeadLetterer)}, err
+		}, func(_ *actors.Task, m consumer.Message) error {
+			var none *noText
+			if string(m.Body) == "worse" {
+				return consumer.Poison(none)
+			}
+			return none
+		}, consumer.Options{MaxTries: 2})
+		pid := spawn(t, sys, c, actors.Options{})
+		pass(time.Minute)
+		if s := stop(t, sys, pid, c, q, time.Second); s.DeadLettered != 2 || s.Retried != 1 || s.Incarnations != 1 {
+			t.Errorf("account: %v, %d incarnations", s, s.Incarnations)
+		}
+	})
+}
+
+// reading is a source that reads the reasons, as those outside of the process do.
+type reading struct{ consumer.DeadLetterer }
+
+func (s reading) DeadLetter(ctx context.Context, ds []consumer.Dead) error {
+	for _, d := range ds {
+		_ = consumer.DeadAttributes(d)
+	}
+	return s.DeadLetterer.DeadLetter(ctx, ds)
+}
+
 func TestPoisonDelaysNobody(t *testing.T) {
 	type item struct{ N int }
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -37,6 +38,26 @@ type poisonError struct{ err error }
 func (e *poisonError) Error() string        { return e.err.Error() }
 func (e *poisonError) Unwrap() error        { return e.err }
 func (e *poisonError) Is(target error) bool { return target == ErrPoison }
+
+// sound returns err, or if a method of its panics, as that of a nil pointer in an
+// error does, one that says so and is poison if err is. Otherwise it would panic
+// where it is told to the source, in each incarnation anew.
+func sound(err error) (safe error) {
+	poison := false
+	defer func() {
+		if p := recover(); p != nil {
+			safe = &actors.PanicError{Value: fmt.Sprintf("the handler's error, a %T, cannot be read: %v", err, p), Stack: debug.Stack()}
+			if poison {
+				safe = Poison(safe)
+			}
+		}
+	}()
+	poison = errors.Is(err, ErrPoison)
+	var p *actors.PanicError
+	_ = errors.As(err, &p)
+	_ = err.Error()
+	return err
+}
 
 // JSON returns a Handler for messages whose body is the JSON of a T, as
 // [json.Unmarshal] reads it. Any other body is poison.

@@ -162,6 +162,7 @@ func (r *run) handle(t *actors.Task, d *delivery) {
 func (r *run) handled(t *actors.Task, d *delivery, err error) {
 	next, delay, try := acking, time.Duration(0), d.tried()
 	if err != nil {
+		err = sound(err)
 		next, delay = r.failed(t, d, err)
 	}
 	if !r.hand.finish(d, next, err, delay) || next == acking || next == returning {

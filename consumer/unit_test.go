@@ -89,6 +89,28 @@ func TestPoison(t *testing.T) {
 	}
 }
 
+// noText is an error whose methods panic if it is nil.
+type noText struct{ text string }
+
+func (e *noText) Error() string { return e.text }
+
+func TestSound(t *testing.T) {
+	good := errors.New("good")
+	if err := sound(good); err != good {
+		t.Errorf("%v", err)
+	}
+	for _, bad := range []error{(*noText)(nil), errors.Join(good, (*noText)(nil)), Poison((*noText)(nil))} {
+		err := sound(bad)
+		var p *actors.PanicError
+		if !errors.As(err, &p) || !strings.Contains(err.Error(), "cannot be read: ") || len(p.Stack) == 0 {
+			t.Errorf("%T becomes %v", bad, err)
+		}
+		if _, poison := bad.(*poisonError); poison && !errors.Is(err, ErrPoison) {
+			t.Errorf("%v is no poison", err)
+		}
+	}
+}
+
 type fuzzItem struct {
 	ID    string            `json:"id"`
 	Count int               `json:"count"`
