@@ -45,9 +45,10 @@ type Source interface {
 
 // DeadLetterer is a Source with a place for messages that are given up. Its
 // DeadLetter puts them there, each with its reason, and removes them from the
-// queue, in this order. If no place was configured the error is
-// [errors.ErrUnsupported]: the messages then stay in the queue and come back
-// after the longest delay, so that a queue's own redrive policy can work.
+// queue, in this order. If no place was configured, or for a message that does
+// not fit there, the error is [errors.ErrUnsupported]: it then stays in the queue
+// and comes back after the longest delay, so that a queue's own redrive policy
+// can work.
 type DeadLetterer interface {
 	Source
 	DeadLetter(ctx context.Context, ds []Dead) error

@@ -46,7 +46,7 @@ func (r *run) tell(t *actors.Task, i int) error {
 		}
 		if out.unplaced > 0 && !told {
 			told = true
-			r.log.Error("consumer: the source has no place for dead letters; they stay in the queue, at the longest delay")
+			r.log.Error("consumer: no place for dead letters; they stay in the queue, at the longest delay", "messages", out.unplaced, "error", failed)
 		}
 		if out.again == 0 {
 			failures = 0

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/protoloop/protoloop/consumer"
@@ -253,70 +251,6 @@ func leaseIsExtended(s *suite) {
 	s.ack(src, m)
 	s.none(src, s.q.Lease+time.Second)
 	s.empty()
-}
-
-func deadLetter(s *suite) {
-	src := s.openTill()
-	s.send(consumer.Message{Body: []byte("bad"), Attributes: map[string]string{"color": "blue"}}, body("good"))
-	ms := s.receive(src, 2, within)
-	if len(ms) != 2 {
-		s.Fatalf("received %d", len(ms))
-	}
-	if string(ms[0].Body) != "bad" {
-		ms[0], ms[1] = ms[1], ms[0]
-	}
-	d := consumer.Dead{Message: ms[0], Reason: errors.New("no\nway: ü"), Tries: 3}
-	dl, ok := src.(consumer.DeadLetterer)
-	if s.q.Dead == nil {
-		if ok {
-			if err := dl.DeadLetter(context.Background(), []consumer.Dead{d}); !errors.Is(err, errors.ErrUnsupported) {
-				s.Errorf("dead letter without a place: %v", err)
-			}
-		}
-		s.Skip("there is no place for dead letters")
-	}
-	if !ok {
-		s.Fatal("the source is no DeadLetterer")
-	}
-	s.call("dead letter", func(ctx context.Context) error { return dl.DeadLetter(ctx, []consumer.Dead{d}) })
-	s.ack(src, ms[1])
-	s.empty()
-	s.none(src, s.q.Lease+time.Second)
-	dead := s.dead(1)
-	attr := func(name string) string {
-		if s.q.Attribute != nil {
-			name = s.q.Attribute(name)
-		}
-		return dead[0].Attributes[name]
-	}
-	if string(dead[0].Body) != "bad" || dead[0].Attributes["color"] != "blue" || attr(consumer.AttrReason) != "no way: ü" ||
-		attr(consumer.AttrTries) != "3" || attr(consumer.AttrID) != ms[0].ID || attr(consumer.AttrKey) != ms[0].Key {
-		s.Errorf("dead letter: %q %v", dead[0].Body, dead[0].Attributes)
-	}
-}
-
-// dead waits for n different dead letters. There may be more of one: a queue
-// that does not tell doubles gets it again if it was not heard the first time.
-func (s *suite) dead(n int) []consumer.Message {
-	s.Helper()
-	var all map[string]consumer.Message
-	poll(within, func() bool {
-		ctx, cancel := context.WithTimeout(context.Background(), within)
-		dead, err := s.q.Dead(ctx)
-		cancel()
-		if err != nil {
-			s.Fatalf("dead letters: %v", err)
-		}
-		all = map[string]consumer.Message{}
-		for _, d := range dead {
-			all[string(d.Body)] = d
-		}
-		return len(all) >= n
-	})
-	if len(all) != n {
-		s.Fatalf("%d different dead letters, want %d", len(all), n)
-	}
-	return slices.Collect(maps.Values(all))
 }
 
 // closeKeepsNothing: what a source may have taken from the queue in advance

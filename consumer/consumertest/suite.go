@@ -20,6 +20,8 @@ type Queue struct {
 	// Dead returns the dead letters, in any order: body and attributes. nil:
 	// there is no place for them.
 	Dead func(ctx context.Context) ([]consumer.Message, error)
+	// Largest is how large a body the queue takes, in bytes. 0: no matter which.
+	Largest int
 	// Len is how many messages are in the queue, hidden ones included. nil: it
 	// does not tell.
 	Len func(ctx context.Context) (int, error)
@@ -64,6 +66,7 @@ func Run(t *testing.T, new func(t *testing.T) Queue) {
 		{"LeaseEnds", leaseEnds},
 		{"LeaseIsExtended", leaseIsExtended},
 		{"DeadLetter", deadLetter},
+		{"DeadLetterTooLarge", deadLetterTooLarge},
 		{"CloseKeepsNothing", closeKeepsNothing},
 		{"Closed", closed},
 		{"Consume", consume},

@@ -25,6 +25,9 @@
 //   - Ack is confirmed by the server, with one round trip a batch; see
 //     Options.Linger for a queue that is empty most of the time.
 //   - Lease is the consumer's AckWait.
+//   - A message as large as one may be, which has no room for the reason in its
+//     headers, is no dead letter: it stays in the queue and comes back after the
+//     longest delay.
 //   - The server sends what a Receive was asked for, also after it has returned:
 //     the next one begins with that. Drain ends it, which a consumer does before
 //     it gives anything back at its end; Close gives back what is left.

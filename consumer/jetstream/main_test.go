@@ -136,7 +136,7 @@ func under(t *testing.T, nc *nats.Conn, lease time.Duration) consumertest.Queue 
 		t.Fatal(err)
 	}
 	return consumertest.Queue{
-		Open: q.Open, Send: q.Send, Lease: lease,
+		Open: q.Open, Send: q.Send, Lease: lease, Largest: int(nc.MaxPayload()),
 		Len:  func(ctx context.Context) (int, error) { return lenOf(ctx, nc) },
 		Dead: func(ctx context.Context) ([]consumer.Message, error) { return deadLetters(ctx, js) },
 	}

@@ -136,7 +136,8 @@ func (s *source) Extend(ctx context.Context, ms []*consumer.Message) error {
 	return s.tell(ctx, ms, func(int) []byte { return ackWork })
 }
 
-// DeadLetter stores messages in the stream of dead letters and removes them.
+// DeadLetter stores messages in the stream of dead letters and removes them. One
+// that is too large, with what says why, has no place there.
 func (s *source) DeadLetter(ctx context.Context, ds []consumer.Dead) error {
 	if s.q.o.DeadLetters == noDeadLetters {
 		return fmt.Errorf("jetstream: no stream of dead letters: %w", errors.ErrUnsupported)
@@ -154,6 +155,9 @@ func (s *source) DeadLetter(ctx context.Context, ds []consumer.Dead) error {
 	var reasons [][]byte
 	for i, d := range ds {
 		if err := errs[i]; err != nil {
+			if errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, jetstream.ErrStreamMessageExceedsMaximum) {
+				err = fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
+			}
 			batch.Fail(i, s.failed(err))
 			continue
 		}

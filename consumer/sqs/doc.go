@@ -19,7 +19,8 @@
 //   - A dead letter is sent to DeadLetterURL, with the reason as attributes,
 //     and then deleted. SQS allows ten attributes: of the message's own, those
 //     that do not fit are left out. Without DeadLetterURL messages stay in the
-//     queue, for its redrive policy, which gives no reason.
+//     queue, for its redrive policy, which gives no reason; so does one that is
+//     as large as a message may be, and has no room for the reason.
 //   - A long poll that ends with its context is an HTTP request that is cut
 //     off. If SQS was about to answer, the messages come back when their
 //     visibility timeout is over.

@@ -85,7 +85,7 @@ func (q *Queue) Open(ctx context.Context) (consumer.Source, error) {
 // Group is in the group "default".
 //
 // The error is a [*consumer.BatchError] about the messages that SQS has
-// refused; any other says nothing about any of them.
+// refused, or has not said that it has taken.
 func (q *Queue) Send(ctx context.Context, ms ...consumer.Message) error {
 	entries := make([]types.SendMessageBatchRequestEntry, len(ms))
 	for i, m := range ms {
@@ -95,10 +95,7 @@ func (q *Queue) Send(ctx context.Context, ms ...consumer.Message) error {
 		}
 		entries[i] = entry(q.o.URL, string(m.Body), m.Key, m.Group, attrs)
 	}
-	errs, err := q.sendAll(ctx, q.o.URL, entries)
-	if err != nil {
-		return err
-	}
+	errs := q.sendAll(ctx, q.o.URL, entries)
 	return errs.Err()
 }
 
@@ -144,10 +141,9 @@ func size(e types.SendMessageBatchRequestEntry) int {
 	return n
 }
 
-// sendAll sends entries in as few calls as it takes. The BatchError is about
-// entries that SQS has refused.
-func (q *Queue) sendAll(ctx context.Context, url string, entries []types.SendMessageBatchRequestEntry) (consumer.BatchError, error) {
-	var errs consumer.BatchError
+// sendAll sends entries in as few calls as it takes. A call that fails does so
+// for its own entries only: one of them may be why.
+func (q *Queue) sendAll(ctx context.Context, url string, entries []types.SendMessageBatchRequestEntry) (errs consumer.BatchError) {
 	for from := 0; from < len(entries); {
 		to, room := from, batchRoom
 		for to < len(entries) && to-from < batchSize && (to == from || size(entries[to]) <= room) {
@@ -156,13 +152,15 @@ func (q *Queue) sendAll(ctx context.Context, url string, entries []types.SendMes
 			to++
 		}
 		out, err := q.client.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &url, Entries: entries[from:to]})
-		if err != nil {
-			return errs, fmt.Errorf("sqs: send messages %d to %d of %d: %w", from+1, to, len(entries), err)
+		for i := from; err != nil && i < to; i++ {
+			errs.Fail(i, fmt.Errorf("sqs: send message %d of %d: %w", i+1, len(entries), told(err)))
 		}
-		for _, f := range out.Failed {
-			failed(&errs, f)
+		if err == nil {
+			for _, f := range out.Failed {
+				failed(&errs, f)
+			}
 		}
 		from = to
 	}
-	return errs, nil
+	return errs
 }

@@ -94,7 +94,22 @@ func failed(errs *consumer.BatchError, f types.BatchResultErrorEntry) {
 	if isGone(aws.ToString(f.Code), aws.ToString(f.Message)) {
 		err = fmt.Errorf("%w: %w", consumer.ErrGone, err)
 	}
+	if strings.Contains(aws.ToString(f.Message), "must be shorter than") {
+		err = fmt.Errorf("%w: %w", errTooLarge, err)
+	}
 	errs.Fail(i, err)
+}
+
+// errTooLarge: the queue takes no message of that size.
+var errTooLarge = errors.New("the message is too large")
+
+// told is the error of a call that sends. Calls of several messages are well
+// below any limit, so one that is too long has one message.
+func told(err error) error {
+	if _, long := errors.AsType[*types.BatchRequestTooLong](err); long {
+		return fmt.Errorf("%w: %w", errTooLarge, err)
+	}
+	return err
 }
 
 // isGone reports whether SQS says that a receipt handle has had its day.
@@ -187,7 +202,8 @@ func (s *source) Extend(ctx context.Context, ms []*consumer.Message) error {
 	return s.hide(ctx, len(ms), func(i int) (*consumer.Message, time.Duration) { return ms[i], s.q.o.Visibility })
 }
 
-// DeadLetter sends messages to the queue of dead letters and deletes them.
+// DeadLetter sends messages to the queue of dead letters and deletes them. One
+// that is too large, with what says why, has no place there.
 func (s *source) DeadLetter(ctx context.Context, ds []consumer.Dead) error {
 	if s.q.o.DeadLetterURL == "" {
 		return fmt.Errorf("sqs: no queue of dead letters: %w", errors.ErrUnsupported)
@@ -196,15 +212,15 @@ func (s *source) DeadLetter(ctx context.Context, ds []consumer.Dead) error {
 	for i, d := range ds {
 		entries[i] = entry(s.q.o.DeadLetterURL, string(d.Message.Body), d.Message.ID, d.Message.Group, deadAttributes(d))
 	}
-	errs, err := s.q.sendAll(ctx, s.q.o.DeadLetterURL, entries)
-	if err != nil {
-		return err
-	}
+	errs := s.q.sendAll(ctx, s.q.o.DeadLetterURL, entries)
 	var sent []*consumer.Message
 	var index []int
 	for i, d := range ds {
-		if errs.Errs[i] == nil {
+		switch err := errs.Errs[i]; {
+		case err == nil:
 			sent, index = append(sent, d.Message), append(index, i)
+		case errors.Is(err, errTooLarge):
+			errs.Fail(i, fmt.Errorf("%w: %w", errors.ErrUnsupported, err))
 		}
 	}
 	var undeleted *consumer.BatchError

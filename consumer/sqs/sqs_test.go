@@ -71,7 +71,7 @@ func under(t *testing.T, server, name string, attrs map[string]string) consumert
 	}
 	var letters []consumer.Message
 	return consumertest.Queue{
-		Open: q.Open, Send: toSend.Send, Lease: lease, TextOnly: true, CutPolls: true,
+		Open: q.Open, Send: toSend.Send, Lease: lease, TextOnly: true, CutPolls: true, Largest: 1 << 20,
 		Len: func(ctx context.Context) (int, error) { return length(ctx, direct, url) },
 		Dead: func(ctx context.Context) ([]consumer.Message, error) {
 			src, err := dead.Open(ctx)
