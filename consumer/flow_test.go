@@ -3,6 +3,7 @@ package consumer_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -161,5 +162,23 @@ func TestOtherWorkGetsItsTurns(t *testing.T) {
 			t.Errorf("a request made at message 10 was answered at message %d, %v", n, err)
 		}
 		stop(t, sys, pid, c, q, time.Second)
+	})
+}
+
+// TestIdlePollersStarveNobody: there may be more of them than goroutines of
+// Offload in an actor system, for as long as their queues are empty.
+func TestIdlePollersStarveNobody(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		q := memory.New(memory.Options{Lease: 10 * time.Second, Wait: time.Hour})
+		c := consumer.New(q.Open, sleeper, consumer.Options{})
+		for i := range 200 {
+			actortest.Spawn(t, sys.Root, fmt.Sprint("consumer-", i), c.Setup, actors.Options{})
+		}
+		synctest.Wait()
+		q.Send(takes("0s"), takes("1m"))
+		pass(2 * time.Minute)
+		if s := c.Stats(); s.Incarnations != 200 || s.Received != 2 || s.Acked != 2 || s.Lost != 0 {
+			t.Errorf("account: %v, %d incarnations", s, s.Incarnations)
+		}
 	})
 }

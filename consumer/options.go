@@ -19,8 +19,9 @@ type Options struct {
 	// again, at least 128, that are done but for telling the source.
 	Prefetch int
 	// Pollers is how many calls of Receive there may be at a time, for a
-	// source that gives few messages in one call. 0: 1. More do not go with
-	// Order: nobody can tell what came first in calls at a time.
+	// source that gives few messages in one call. Each has a goroutine of its
+	// own. 0: 1. More do not go with Order: nobody can tell what came first in
+	// calls at a time.
 	Pollers int
 	// MaxTries is how often a message is tried before it becomes a dead
 	// letter, counted by its deliveries, as queues do it: one that was given

@@ -56,19 +56,54 @@ func (r *run) poll(t *actors.Task) error {
 
 // receive calls the source's Receive and puts into hand what comes, also
 // after the task has been ended.
+//
+// It is no [actors.Offload]: a Receive may wait for as long as the queue is
+// empty, and the idle pollers of an actor system would hold all of the
+// goroutines that it has for that, also those that acks need. Like one it is
+// waited for when the task has been ended.
 func (r *run) receive(t *actors.Task, most int) (int, error) {
-	return actors.Await(t, actors.Offload(t, func(task context.Context) (int, error) {
-		// The stop event has to end ctx before messages are given back, and a
-		// parent's end is a child's within the same call.
-		ctx, cancel := context.WithCancel(r.polling)
-		defer cancel()
-		defer context.AfterFunc(task, cancel)()
-		var ds []*delivery
-		defer func() { r.hand.take(ds, most) }()
-		ms, err := r.src.Receive(ctx, most)
-		ds = r.deliveries(ms)
-		return len(ms), err
-	}))
+	p := actors.NewPromise[int]()
+	task := t.Context()
+	go func() {
+		n, err := 0, actors.ErrGoexit
+		defer func() {
+			if v := recover(); v != nil {
+				err = &actors.PanicError{Value: v, Stack: debug.Stack()}
+			}
+			if err != nil {
+				p.Reject(err)
+				return
+			}
+			p.Resolve(n)
+		}()
+		n, err = r.receiveNow(task, most)
+	}()
+	n, err := actors.Await(t, p.Future())
+	if t.Context().Err() == nil {
+		return n, err
+	}
+	late := actors.Cleanup(t, callTimeout, func(t *actors.Task) error {
+		_, err := actors.Await(t, p.Future()) // what it returns is in hand by then
+		return err
+	})
+	if !p.Future().Done() {
+		worry(r.log, "a call of Receive has not returned at the end of its context; it is abandoned", late)
+	}
+	return n, err
+}
+
+// receiveNow is the call, which blocks.
+func (r *run) receiveNow(task context.Context, most int) (int, error) {
+	// The stop event has to end ctx before messages are given back, and a
+	// parent's end is a child's within the same call.
+	ctx, cancel := context.WithCancel(r.polling)
+	defer cancel()
+	defer context.AfterFunc(task, cancel)()
+	var ds []*delivery
+	defer func() { r.hand.take(ds, most) }()
+	ms, err := r.src.Receive(ctx, most)
+	ds = r.deliveries(ms)
+	return len(ms), err
 }
 
 func (r *run) deliveries(ms []*Message) []*delivery {

@@ -13,8 +13,9 @@ import (
 type Open func(ctx context.Context) (Source, error)
 
 // Source is a queue as one incarnation of a consumer sees it. Its methods may
-// block until their ctx ends; the consumer calls them through
-// [actors.Offload], several at a time, but Close last and alone.
+// block until their ctx ends; the consumer calls Receive on a goroutine of each
+// of its pollers, and the others, which should not take long, through
+// [actors.Offload]: several at a time, but Close last and alone.
 //
 // Ack, Nack, Extend and DeadLetter return nil, a [*BatchError] about some of
 // the messages, or any other error about all of them. A message whose error

@@ -107,6 +107,33 @@ func TestStopWithMessagesOnTheirWay(t *testing.T) {
 	}
 }
 
+// TestStopWithAHungReceive: it is abandoned when the worker has to give up, and
+// what it returns then is lost to the queue's lease.
+func TestStopWithAHungReceive(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		q := memory.New(memory.Options{Wait: time.Hour})
+		c := consumer.New(func(ctx context.Context) (consumer.Source, error) {
+			s, err := q.Open(ctx)
+			return stubborn{s}, err
+		}, sleeper, consumer.Options{})
+		pid := spawn(t, sys, c, actors.Options{StopGrace: time.Second})
+		synctest.Wait()
+		began := time.Now()
+		actortest.Stop(t, sys.Root, pid, time.Second)
+		if d := time.Since(began); d != 2*time.Second {
+			t.Errorf("the stop took %v", d)
+		}
+		if n := len(actortest.LogOf(sys).Find(0, "a call of Receive has not returned")); n != 1 {
+			t.Errorf("told %d times that a call is abandoned", n)
+		}
+		q.Send(takes("0s"))
+		pass(time.Minute)
+		if s := c.Stats(); s.Lost != s.Received || !s.Agree() || q.InFlight() != 0 {
+			t.Errorf("account: %v, %d in flight", s, q.InFlight())
+		}
+	})
+}
+
 // stubborn is a source whose Receive does not look at its context before it
 // has messages.
 type stubborn struct{ consumer.Source }
