@@ -13,8 +13,8 @@
 // # What it is in JetStream
 //
 // A queue is a stream with work-queue retention and one durable pull
-// consumer; they are made when they are first needed, and used as they are if
-// they exist. Every process that opens the queue shares that consumer. A dead
+// consumer; they are made when they are first needed, and used as they are, but
+// for Options.AckWait, if they exist. Every process that opens the queue shares that consumer. A dead
 // letter goes to a second stream, with the reason in its headers, and can be
 // consumed from there as from any queue.
 //
@@ -24,7 +24,7 @@
 //     headers.
 //   - Ack is confirmed by the server, with one round trip a batch; see
 //     Options.Linger for a queue that is empty most of the time.
-//   - Lease is the consumer's AckWait.
+//   - Lease is the consumer's AckWait, which Options.AckWait changes.
 //   - A message as large as one may be, which has no room for the reason in its
 //     headers, is no dead letter: it stays in the queue and comes back after the
 //     longest delay.

@@ -39,7 +39,7 @@ func (h *held) within(d time.Duration, f func()) {
 func (s *source) ackButLast(ctx context.Context, ms []*consumer.Message) error {
 	last := len(ms) - 1
 	before := s.held.swap(ms[last])
-	s.held.within(s.q.o.Linger, func() { _ = s.letGo(context.Background()) })
+	s.held.within(s.linger, func() { _ = s.letGo(context.Background()) })
 	due := ms[:last:last]
 	if before != nil {
 		due = append(due, before)

@@ -18,13 +18,16 @@ type Options struct {
 	Subject string
 	// Durable is the name of the consumer. Empty: "consumer".
 	Durable string
-	// AckWait is the lease. 0: 30 s.
+	// AckWait is the lease. A consumer that exists with another one is changed,
+	// for all processes: they should agree. What it has delivered or been given
+	// back before that waits by the new one. 0: that of the consumer if it
+	// exists, else 30 s.
 	AckWait time.Duration
 	// Wait is the long poll of Receive, at least a second. 0: 30 s.
 	Wait time.Duration
 	// Linger holds back the ack of the last message of a batch until the next
-	// ack, the Close of the source, or for that long, at most a third of
-	// AckWait. A queue in a file that becomes empty gets a new file, which takes
+	// ack, the Close of the source, or for that long, at most a third of the
+	// lease. A queue in a file that becomes empty gets a new file, which takes
 	// longer than all else that the server does for a message; at a rate that
 	// leaves it empty most of the time that is for each message. After a crash
 	// the message comes again, though Ack had returned. 0: nothing is held back.
@@ -44,6 +47,9 @@ type Options struct {
 // noDeadLetters as Options.DeadLetters: there is no place for them.
 const noDeadLetters = "-"
 
+// defaultAckWait is the lease of a consumer that is made without another.
+const defaultAckWait = 30 * time.Second
+
 // maxPending is how many messages may be on their way to, or in the hands of,
 // all processes together.
 const maxPending = 20000
@@ -59,8 +65,6 @@ func (o Options) resolved() (Options, error) {
 	}
 	o.Subject = cmp.Or(o.Subject, strings.ToLower(o.Name))
 	o.Durable = cmp.Or(o.Durable, "consumer")
-	o.AckWait = cmp.Or(o.AckWait, 30*time.Second)
-	o.Linger = min(o.Linger, o.AckWait/3)
 	o.Wait = max(cmp.Or(o.Wait, 30*time.Second), time.Second)
 	o.DeadLetters = cmp.Or(o.DeadLetters, o.Name+"_DEAD")
 	o.Replicas = cmp.Or(o.Replicas, 1)
@@ -91,7 +95,7 @@ func (o Options) deadConfig() jetstream.StreamConfig {
 
 func (o Options) consumerConfig() jetstream.ConsumerConfig {
 	cfg := jetstream.ConsumerConfig{
-		Durable: o.Durable, AckPolicy: jetstream.AckExplicitPolicy, AckWait: o.AckWait,
+		Durable: o.Durable, AckPolicy: jetstream.AckExplicitPolicy, AckWait: cmp.Or(o.AckWait, defaultAckWait),
 		MaxDeliver: -1, MaxAckPending: maxPending, Replicas: o.Replicas,
 	}
 	if o.Consumer != nil {

@@ -42,7 +42,8 @@ func New(nc *nats.Conn, o Options) (*Queue, error) {
 	return &Queue{nc: nc, js: js, p: p, o: o}, nil
 }
 
-// Ensure makes the streams and the consumer, as far as they do not exist.
+// Ensure makes the streams and the consumer, as far as they do not exist, and
+// sees to Options.AckWait.
 // Open does so, too; a program that only sends calls it once.
 func (q *Queue) Ensure(ctx context.Context) error {
 	_, err := q.ensure(ctx)
@@ -66,8 +67,26 @@ func (q *Queue) ensure(ctx context.Context) (jetstream.Consumer, error) {
 			c, err = q.js.Consumer(ctx, q.o.Name, cfg.Durable)
 		}
 	}
+	if err == nil && (q.o.AckWait > 0 || cfg.AckWait != defaultAckWait) {
+		c, err = q.lease(ctx, c, cfg.AckWait)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("jetstream: consumer %s of stream %s: %w", cfg.Durable, q.o.Name, err)
+	}
+	return c, nil
+}
+
+// lease has a consumer hide messages for d. The rest of it stays as it is.
+func (q *Queue) lease(ctx context.Context, c jetstream.Consumer, d time.Duration) (jetstream.Consumer, error) {
+	cfg := c.CachedInfo().Config
+	if cfg.AckWait == d {
+		return c, nil
+	}
+	before := cfg.AckWait
+	cfg.AckWait = d
+	c, err := q.js.UpdateConsumer(ctx, q.o.Name, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("change its AckWait from %v to %v: %w", before, d, err)
 	}
 	return c, nil
 }

@@ -15,10 +15,11 @@ import (
 
 // source is one incarnation's view of a queue.
 type source struct {
-	q     *Queue
-	c     jetstream.Consumer
-	next  string // subject of pull requests
-	lease time.Duration
+	q      *Queue
+	c      jetstream.Consumer
+	next   string // subject of pull requests
+	lease  time.Duration
+	linger time.Duration // see Options.Linger: by the lease that is in force
 
 	turn   chan struct{} // has room for who receives, or closes; owns the following
 	pull   *pull         // nil: none yet, or the last has been abandoned
@@ -34,8 +35,9 @@ var (
 
 func newSource(q *Queue, c jetstream.Consumer) *source {
 	info := c.CachedInfo()
+	lease := info.Config.AckWait
 	return &source{
-		q: q, c: c, lease: info.Config.AckWait, turn: make(chan struct{}, 1),
+		q: q, c: c, lease: lease, linger: min(q.o.Linger, lease/3), turn: make(chan struct{}, 1),
 		next: fmt.Sprintf("%sCONSUMER.MSG.NEXT.%s.%s", jetstream.DefaultAPIPrefix, info.Stream, info.Name),
 	}
 }
@@ -105,7 +107,7 @@ func (s *source) failed(err error) error {
 
 // Ack removes messages.
 func (s *source) Ack(ctx context.Context, ms []*consumer.Message) error {
-	if s.q.o.Linger > 0 {
+	if s.linger > 0 {
 		return s.ackButLast(ctx, ms)
 	}
 	return s.ack(ctx, ms)

@@ -1,0 +1,103 @@
+package jetstream_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	natsjs "github.com/nats-io/nats.go/jetstream"
+
+	"github.com/protoloop/protoloop/consumer"
+	"github.com/protoloop/protoloop/consumer/jetstream"
+)
+
+// TestLeaseOfAnExistingConsumer: Options.AckWait counts, also for what somebody
+// has in hand who will not be heard of again, and without it the consumer's own.
+func TestLeaseOfAnExistingConsumer(t *testing.T) {
+	nc := embedded(t, t.TempDir())
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	open := func(o jetstream.Options) (*jetstream.Queue, consumer.Source) {
+		t.Helper()
+		o.Name = "ITEMS"
+		q, err := jetstream.New(nc, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		src, err := q.Open(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return q, src
+	}
+	one := func(src consumer.Source, deliveries int, lease time.Duration) {
+		t.Helper()
+		ms, err := src.Receive(ctx, 1)
+		if err != nil || len(ms) != 1 || ms[0].Deliveries != deliveries || ms[0].Lease != lease {
+			t.Fatalf("received %d, %v; want delivery %d with a lease of %v: %+v", len(ms), err, deliveries, lease, ms)
+		}
+	}
+	end := func(src consumer.Source) {
+		t.Helper()
+		if err := src.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	}
+	q, crashed := open(jetstream.Options{AckWait: time.Hour})
+	if err := q.Send(ctx, consumer.Message{}); err != nil {
+		t.Fatal(err)
+	}
+	one(crashed, 1, time.Hour)
+	_, src := open(jetstream.Options{AckWait: time.Second})
+	one(src, 2, time.Second)
+	end(src)
+	_, src = open(jetstream.Options{})
+	one(src, 3, time.Second)
+	end(src)
+	_, src = open(jetstream.Options{Consumer: func(c *natsjs.ConsumerConfig) { c.AckWait = 2 * time.Second }})
+	one(src, 4, 2*time.Second)
+	end(src)
+	end(crashed)
+}
+
+// TestLingerWithinTheLease: what is held back is not delivered again meanwhile,
+// though the lease in force is shorter than the usual one.
+func TestLingerWithinTheLease(t *testing.T) {
+	nc := embedded(t, t.TempDir())
+	first, err := jetstream.New(nc, jetstream.Options{Name: "ITEMS", AckWait: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Ensure(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	q, err := jetstream.New(nc, jetstream.Options{Name: "ITEMS", Linger: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	src, err := q.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Send(t.Context(), consumer.Message{}); err != nil {
+		t.Fatal(err)
+	}
+	ms, err := src.Receive(t.Context(), 1)
+	if err != nil || len(ms) != 1 {
+		t.Fatal(ms, err)
+	}
+	if err := src.Ack(t.Context(), ms); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
+	defer cancel()
+	if ms, _ := src.Receive(ctx, 1); len(ms) != 0 {
+		t.Errorf("what was acked is delivery %d", ms[0].Deliveries)
+	}
+	if n, err := lenOf(t.Context(), nc); n != 0 || err != nil {
+		t.Errorf("%d messages are left, %v", n, err)
+	}
+	if err := src.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
