@@ -10,6 +10,10 @@
 //	err = q.Send(ctx, consumer.Message{Body: body, Key: "item-1"})
 //	c := consumer.New(q.Open, handle, consumer.Options{})
 //
+// What the server finds wrong with its files it tells ServerOptions.Logger, and
+// goes on with what is left; of a block that is cut or changed it may say
+// nothing, or not start.
+//
 // # What it is in JetStream
 //
 // A queue is a stream with work-queue retention and one durable pull

@@ -1,16 +1,19 @@
 package jetstream
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 )
 
-// ServerOptions are those of a server within the process.
+// ServerOptions are those of a server within the process. Only Dir is required.
 type ServerOptions struct {
 	// Dir is the folder of the files. It is made if it does not exist.
 	Dir string
@@ -18,38 +21,87 @@ type ServerOptions struct {
 	// it what was confirmed survives the end of the process, kill -9 included,
 	// and at a loss of power up to the last two minutes can be lost.
 	SyncAlways bool
+	// StartWithin bounds the start, in which the server reads its files. 0:
+	// 30 s.
+	StartWithin time.Duration
+	// Logger is told the server's warnings and errors, such as that a file is
+	// damaged and what was in it is lost. nil: slog.Default().
+	Logger *slog.Logger
 }
 
 // Server is a NATS server with JetStream within the process. It listens on no
 // port.
 type Server struct{ s *server.Server }
 
-// startWithin bounds the start of a server, which reads its files.
-const startWithin = 30 * time.Second
-
 // StartServer starts a server and waits until it is ready. A Dir can have one
 // server at a time.
+//
+// A start that takes too long, as one on damaged files may that never ends,
+// cannot be cut off: it is left behind, and as long as it goes on the Dir is
+// refused to others of this process.
 func StartServer(o ServerOptions) (*Server, error) {
 	if o.Dir == "" {
 		return nil, errors.New("jetstream: ServerOptions.Dir is empty")
 	}
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("jetstream: start the server: %w", err)
+	o.StartWithin = cmp.Or(o.StartWithin, 30*time.Second)
+	o.Logger = cmp.Or(o.Logger, slog.Default())
+	dir, err := filepath.Abs(o.Dir)
+	if err == nil {
+		err = os.MkdirAll(dir, 0o700)
 	}
-	s, err := server.NewServer(&server.Options{
-		ServerName: "protoloop", DontListen: true, JetStream: true, StoreDir: o.Dir,
-		SyncAlways: o.SyncAlways, NoSigs: true, NoLog: true,
-	})
 	if err != nil {
 		return nil, fmt.Errorf("jetstream: start the server: %w", err)
 	}
-	s.Start()
-	if !s.ReadyForConnections(startWithin) || !s.JetStreamEnabled() {
-		s.Shutdown()
-		s.WaitForShutdown()
-		return nil, fmt.Errorf("jetstream: the server on %s is not ready after %v, or cannot use that folder", o.Dir, startWithin)
+	done, err := starting(dir)
+	if err != nil {
+		return nil, err
 	}
-	return &Server{s}, nil
+	s, err := server.NewServer(&server.Options{
+		ServerName: "protoloop", DontListen: true, JetStream: true, StoreDir: dir,
+		SyncAlways: o.SyncAlways, NoSigs: true, NoLog: true,
+	})
+	if err != nil {
+		done()
+		return nil, fmt.Errorf("jetstream: start the server: %w", err)
+	}
+	log := &serverLog{l: o.Logger.With("dir", o.Dir)}
+	s.SetLoggerV2(log, false, false, false)
+	return start(s, o, log, done)
+}
+
+// start starts s and calls done when that has ended, be it long after it has
+// returned.
+func start(s *server.Server, o ServerOptions, log *serverLog, done func()) (*Server, error) {
+	ready := make(chan bool)
+	late, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer done()
+		s.Start()
+		ok := !log.gaveUp() && s.ReadyForConnections(o.StartWithin) && s.JetStreamEnabled()
+		select {
+		case ready <- ok:
+		case <-late:
+			ok = false
+		}
+		if !ok {
+			s.Shutdown()
+			s.WaitForShutdown()
+		}
+	}()
+	timer := time.NewTimer(o.StartWithin)
+	defer timer.Stop()
+	select {
+	case ok := <-ready:
+		<-ended
+		if ok {
+			return &Server{s}, nil
+		}
+		return nil, fmt.Errorf("jetstream: the server cannot use %s: %s", o.Dir, cmp.Or(log.lastError(), "it does not say why"))
+	case <-timer.C:
+		close(late)
+		return nil, fmt.Errorf("jetstream: the server on %s is not ready after %v; its files may be damaged", o.Dir, o.StartWithin)
+	}
 }
 
 // Connect connects to the server. opts are added to those of [Connect].

@@ -93,7 +93,7 @@ func (s *storage) startServer(o *opened) (*jetstream.Server, error) {
 		return nil, err
 	}
 	o.close = append(o.close, unlock)
-	server, err := jetstream.StartServer(jetstream.ServerOptions{Dir: dir, SyncAlways: s.cfg.Sync})
+	server, err := jetstream.StartServer(jetstream.ServerOptions{Dir: dir, SyncAlways: s.cfg.Sync, Logger: s.logger})
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,57 @@
+//go:build unix
+
+package jetstream_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/consumer/jetstream"
+)
+
+// TestServerThatDoesNotStart: a start that hangs in a file is left behind in
+// time, with an error that names the folder. Until it has ended, no other server
+// of this process gets the folder, and that is told at once.
+func TestServerThatDoesNotStart(t *testing.T) {
+	dir, stream := filled(t, 3)
+	file := filepath.Join(stream, "meta.inf")
+	kept := file + ".kept"
+	if err := os.Rename(file, kept); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(file, 0o600); err != nil { // to read it waits for somebody who writes
+		t.Fatal(err)
+	}
+	_, err := jetstream.StartServer(jetstream.ServerOptions{Dir: dir, StartWithin: 300 * time.Millisecond})
+	if err == nil || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "may be damaged") {
+		t.Fatalf("start that hangs: %v", err)
+	}
+	began := time.Now()
+	if _, err = jetstream.StartServer(jetstream.ServerOptions{Dir: dir + "/."}); err == nil || !strings.Contains(err.Error(), "has not ended") {
+		t.Errorf("start beside one that hangs: %v", err)
+	}
+	if d := time.Since(began); d > 10*time.Second {
+		t.Errorf("it took %v to refuse", d)
+	}
+	writer, err := os.OpenFile(file, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(kept, file); err != nil {
+		t.Fatal(err)
+	}
+	if err := writer.Close(); err != nil { // the one that hangs goes on, finds nothing in it, and ends
+		t.Fatal(err)
+	}
+	var srv *jetstream.Server
+	actortest.Eventually(t, "the folder to be free", func() bool {
+		srv, err = jetstream.StartServer(jetstream.ServerOptions{Dir: dir})
+		return err == nil
+	})
+	srv.Shutdown()
+}

@@ -1,0 +1,69 @@
+package jetstream
+
+import (
+	"fmt"
+	"log/slog"
+	"sync"
+)
+
+// underWay are the folders that a server of this process is starting on. Two on
+// the same files would destroy them.
+var underWay = struct {
+	sync.Mutex
+	dirs map[string]bool
+}{dirs: map[string]bool{}}
+
+// starting notes that a server starts on a folder, until done is called.
+func starting(dir string) (done func(), err error) {
+	underWay.Lock()
+	defer underWay.Unlock()
+	if underWay.dirs[dir] {
+		return nil, fmt.Errorf("jetstream: a server on %s is starting, or its start has not ended: its files may be damaged", dir)
+	}
+	underWay.dirs[dir] = true
+	return func() {
+		underWay.Lock()
+		defer underWay.Unlock()
+		delete(underWay.dirs, dir)
+	}, nil
+}
+
+// serverLog is the server's logger: it hands on warnings and errors.
+type serverLog struct {
+	l *slog.Logger
+
+	mu    sync.Mutex
+	last  string // error
+	fatal bool
+}
+
+func (l *serverLog) failed(fatal bool, format string, args []any) {
+	text := fmt.Sprintf(format, args...)
+	l.l.Error("jetstream: " + text)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last, l.fatal = text, l.fatal || fatal
+}
+
+func (l *serverLog) lastError() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last
+}
+
+// gaveUp reports whether the server has called Fatalf, after which it would not
+// expect to run.
+func (l *serverLog) gaveUp() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fatal
+}
+
+func (l *serverLog) Fatalf(format string, args ...any) { l.failed(true, format, args) }
+func (l *serverLog) Errorf(format string, args ...any) { l.failed(false, format, args) }
+func (l *serverLog) Warnf(format string, args ...any) {
+	l.l.Warn("jetstream: " + fmt.Sprintf(format, args...))
+}
+func (l *serverLog) Noticef(string, ...any) {}
+func (l *serverLog) Debugf(string, ...any)  {}
+func (l *serverLog) Tracef(string, ...any)  {}
