@@ -115,20 +115,3 @@ func (s *Server) Shutdown() {
 	s.s.Shutdown()
 	s.s.WaitForShutdown()
 }
-
-// Connect connects to a server or cluster outside, by a URL such as
-// nats://host:4222. Unlike [nats.Connect] it does not give up reconnecting,
-// and fails what is published meanwhile: a queue tells its caller rather than
-// to keep messages in memory.
-func Connect(url string, opts ...nats.Option) (*nats.Conn, error) {
-	all := append([]nats.Option{
-		nats.Name("protoloop"), nats.MaxReconnects(-1), nats.ReconnectWait(time.Second),
-		nats.ReconnectJitter(500*time.Millisecond, time.Second), nats.ReconnectBufSize(-1),
-		nats.PingInterval(20 * time.Second),
-	}, opts...)
-	nc, err := nats.Connect(url, all...)
-	if err != nil {
-		return nil, fmt.Errorf("jetstream: connect to %q: %w", url, err)
-	}
-	return nc, nil
-}

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"time"
+
+	"github.com/protoloop/protoloop/consumer/jetstream"
 )
 
 // Embedded as Config.Queue or Config.Store is the NATS server within the
@@ -91,7 +93,7 @@ func (c Config) Validate() error {
 		wrong("-queue: %v", err)
 	}
 	if scheme, err := queueScheme(c.store()); err != nil || scheme != Embedded && scheme != "nats" {
-		wrong("-store %q is neither %q nor a nats:// URL", c.Store, Embedded)
+		wrong("-store %q is neither %q nor a nats:// URL", redacted(c.Store), Embedded)
 	}
 	scheme, _ := queueScheme(c.Queue)
 	switch {
@@ -161,15 +163,10 @@ func queueScheme(queue string) (string, error) {
 func schemeOf(address string) (string, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme == "" || u.Host == "" && u.Opaque == "" && u.Path == "" {
-		return "", fmt.Errorf("%q is neither %q nor a URL", address, Embedded)
+		return "", fmt.Errorf("%q is neither %q nor a URL", redacted(address), Embedded)
 	}
 	return u.Scheme, nil
 }
 
-// redacted is a URL without its password.
-func redacted(address string) string {
-	if u, err := url.Parse(address); err == nil {
-		return u.Redacted()
-	}
-	return address
-}
+// redacted is a URL without what is secret in it.
+func redacted(address string) string { return jetstream.Redacted(address) }

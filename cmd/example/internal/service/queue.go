@@ -103,7 +103,7 @@ func openNATS(ctx context.Context, c Config) (queue, func(), error) {
 	}
 	if err != nil {
 		nc.Close()
-		return nil, nil, fmt.Errorf("the queue on %s: %w", nc.ConnectedUrlRedacted(), err)
+		return nil, nil, fmt.Errorf("the queue on %s: %w", redacted(c.Queue), err)
 	}
 	return q, nc.Close, nil
 }
