@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -163,6 +164,22 @@ func TestOtherWorkGetsItsTurns(t *testing.T) {
 		}
 		stop(t, sys, pid, c, q, time.Second)
 	})
+}
+
+// TestNoBound: the largest bounds are none.
+func TestNoBound(t *testing.T) {
+	for _, o := range []consumer.Options{{Concurrency: math.MaxInt, Prefetch: 1}, {Prefetch: math.MaxInt}, {Concurrency: math.MaxInt, Prefetch: math.MaxInt}} {
+		actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+			q := memory.New(memory.Options{})
+			q.SendBody(bodies(1000)...)
+			c := consumer.New(q.Open, func(*actors.Task, consumer.Message) error { return nil }, o)
+			pid := spawn(t, sys, c, actors.Options{})
+			synctest.Wait()
+			if s := stop(t, sys, pid, c, q, time.Second); s.Acked != 1000 {
+				t.Errorf("%d and %d: %v", o.Concurrency, o.Prefetch, s)
+			}
+		})
+	}
 }
 
 // TestIdlePollersStarveNobody: there may be more of them than goroutines of

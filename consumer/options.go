@@ -91,6 +91,7 @@ func (o Options) resolved() Options {
 		panic(fmt.Sprintf("consumer: Options.Order is set with %d Pollers: it needs one, as calls of Receive at a time have no order", o.Pollers))
 	}
 	o.Concurrency = cmp.Or(o.Concurrency, defaultConcurrency)
+	o.Prefetch = min(o.Prefetch, math.MaxInt-o.Concurrency) // they are added
 	o.Pollers = cmp.Or(o.Pollers, 1)
 	o.MaxTries = cmp.Or(o.MaxTries, defaultMaxTries)
 	o.Outage = cmp.Or(o.Outage, defaultOutage)
