@@ -159,8 +159,8 @@ func (l *list) remove(t *actors.Task, r remove) (bool, error) {
 	if !here {
 		return false, nil
 	}
-	_, err := actors.Await(t, l.write(entry{Item: Item{Key: r.key}, Removed: true}, i.Seq))
-	return err == nil, err
+	seq, err := actors.Await(t, l.write(entry{Item: Item{Key: r.key}, Removed: true}, i.Seq))
+	return seq != 0 && err == nil, err // 0: another removal was first
 }
 
 // The list's bounds, whoever has put the items into the queue. Those that a
