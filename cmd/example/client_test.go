@@ -123,6 +123,9 @@ func (c *client) call(ctx context.Context, event string, arg, out any) error {
 		if json.Unmarshal(got, &no) == nil && no.Error != nil {
 			return no.Error
 		}
+		if len(got) == 0 { // done, and nothing to tell
+			return nil
+		}
 		return json.Unmarshal(got, out)
 	case <-c.ended:
 		return errCut
@@ -143,25 +146,25 @@ func (r *refusal) Error() string { return r.Message }
 // and the older ones it asks for.
 func shown(t *testing.T, addr string) (items []service.Item, total int) {
 	t.Helper()
-	first := make(chan service.Page, 1)
+	pages := make(chan service.Page, 1)
 	c, err := dial(t.Context(), addr, func(event string, body json.RawMessage) {
 		var p service.Page
-		if event == "items" && json.Unmarshal(body, &p) == nil {
-			first <- p
+		if (event == "items" || event == "older_items") && json.Unmarshal(body, &p) == nil {
+			pages <- p
 		}
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.close()
-	page := <-first
+	page := <-pages
 	items, total = page.Items, page.Total
 	for page.Older {
 		before := page.Items[len(page.Items)-1].Seq
-		page = service.Page{}
-		if err := c.call(t.Context(), "items", map[string]uint64{"before": before}, &page); err != nil {
+		if err := c.call(t.Context(), "items", map[string]uint64{"before": before}, nil); err != nil {
 			t.Fatal(err)
 		}
+		page = <-pages // which has come before the acknowledgement
 		items = append(items, page.Items...)
 	}
 	return items, total

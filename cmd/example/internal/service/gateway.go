@@ -17,11 +17,12 @@ import (
 //
 //	add {text, key?}      acknowledged with {key} when the queue has the item
 //	item_removed {key}    acknowledged with {removed} when the log has it
-//	items {before}        acknowledged with the Page of items before that Seq
+//	items {before}        acknowledged when older_items was sent
 //
 // and what they are told:
 //
 //	items Page            on connect: the newest items
+//	older_items Page      on items: those before that Seq
 //	item_added Item       to all
 //	item_removed {key}    to all
 //	stopping              to all: the process has begun to stop
@@ -33,15 +34,19 @@ type gateway struct {
 }
 
 func (g gateway) register(io *socketio.Server) {
-	io.OnConnect(func(t *actors.Task, s *socketio.Socket) error {
-		_, err := actors.Ask[struct{}](t, g.list, show{s})
-		return err
-	})
+	io.OnConnect(func(t *actors.Task, s *socketio.Socket) error { return g.show(t, show{s, "items", 0}) })
 	socketio.OnAck(io, "add", g.add)
 	socketio.OnAck(io, "item_removed", g.remove)
-	socketio.OnAck(io, "items", func(t *actors.Task, _ *socketio.Socket, from struct{ Before uint64 }) (Page, error) {
-		return actors.Ask[Page](t, g.list, older{from.Before})
+	// Not the acknowledgement has the items: this session sends it, in a turn of
+	// its own, and a removal that the list tells meanwhile would be before it.
+	socketio.On(io, "items", func(t *actors.Task, s *socketio.Socket, from struct{ Before uint64 }) error {
+		return g.show(t, show{s, "older_items", from.Before})
 	})
+}
+
+func (g gateway) show(t *actors.Task, s show) error {
+	_, err := actors.Ask[struct{}](t, g.list, s)
+	return err
 }
 
 // notKept is the error of an add that may succeed if it is sent again, with its

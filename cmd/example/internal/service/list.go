@@ -33,10 +33,11 @@ type list struct {
 type (
 	put    struct{ Item }       // answered with nothing when it is in the log
 	remove struct{ key string } // likewise with whether it was there
-	show   struct {             // sends a client the list, as event "items"
-		to *socketio.Socket
+	show   struct {             // sends a client a Page, as the event
+		to     *socketio.Socket
+		event  string
+		before uint64
 	}
-	older struct{ before uint64 } // is answered with a Page
 )
 
 // Page is a part of the list, the newest items first.
@@ -47,6 +48,8 @@ type Page struct {
 	Older bool `json:"older"`
 	// Total is how many items the list has.
 	Total int `json:"total"`
+	// Before is the Seq that the items are before; 0: they are the newest.
+	Before uint64 `json:"before,omitempty"`
 }
 
 const pageSize = 500
@@ -67,11 +70,10 @@ func (l *list) setup(w *actors.Worker) error {
 	}
 	actors.Handle(w, l.put)
 	actors.Handle(w, l.remove)
-	actors.Handle(w, func(_ *actors.Task, o older) (Page, error) { return l.page(o.before), nil })
 	actors.Handle(w, func(_ *actors.Task, s show) (struct{}, error) {
 		// In the same turn as the look at the list: what the client is told after
 		// this comes after it.
-		return struct{}{}, s.to.Emit("items", l.page(0))
+		return struct{}{}, s.to.Emit(s.event, l.page(s.before))
 	})
 	actors.On(w, l.wrote)
 	w.Background("follow", l.follow)
@@ -120,7 +122,7 @@ func (l *list) gone(i Item) bool { return l.items[i.Key].Seq != i.Seq }
 
 // page is the newest items before a place in the log; 0 is its end.
 func (l *list) page(before uint64) Page {
-	p := Page{Items: []Item{}, Total: len(l.items)}
+	p := Page{Items: []Item{}, Total: len(l.items), Before: before}
 	end := len(l.order)
 	if before > 0 {
 		end, _ = slices.BinarySearchFunc(l.order, before, func(i Item, seq uint64) int {

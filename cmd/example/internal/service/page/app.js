@@ -51,6 +51,12 @@ socket.on("items", (page) => {
   summary();
 });
 
+socket.on("older_items", (page) => {
+  if (page.before !== oldest) return; // asked for twice, or of a list that has changed since
+  append(page);
+  summary();
+});
+
 socket.on("item_added", (item) => {
   if (rows.has(item.key)) return;
   total++;
@@ -74,15 +80,18 @@ socket.on("item_added", (item) => {
 
 socket.on("item_removed", ({ key }) => {
   total--;
-  const row = rows.get(key);
-  if (row) {
-    keepFocus(row);
-    row.remove();
-    rows.delete(key);
-    say(`Removed: ${row.firstChild.textContent}`);
-  }
+  drop(key);
   summary();
 });
+
+function drop(key) {
+  const row = rows.get(key);
+  if (!row) return;
+  keepFocus(row);
+  row.remove();
+  rows.delete(key);
+  say(`Removed: ${row.firstChild.textContent}`);
+}
 
 function append(page) {
   const part = document.createDocumentFragment();
@@ -131,10 +140,11 @@ function summary() {
 }
 
 $("older").addEventListener("click", () => {
-  socket.timeout(10000).emit("items", { before: oldest }, (err, page) => {
-    if (err || page.error) return problem("The server did not answer. Try again.");
-    append(page);
-    summary();
+  if (!socket.connected) return problem("Not connected. Try again when the page is.");
+  problem("");
+  // They come as older_items.
+  socket.timeout(10000).emit("items", { before: oldest }, (err, answer) => {
+    if (err || answer?.error) problem("The server did not answer. Try again.");
   });
 });
 
@@ -193,6 +203,7 @@ function remove(key, button) {
   socket.timeout(15000).emit("item_removed", { key }, (err, answer) => {
     button.removeAttribute("aria-disabled");
     if (err || answer.error) problem("It could not be removed. Try again.");
+    else if (!answer.removed) drop(key); // it was not there any more
   });
 }
 
