@@ -6,7 +6,7 @@
 
 const $ = (id) => document.getElementById(id);
 const rows = new Map(); // key -> <li>, of the items that are shown
-const outbox = new Map(); // key -> {text, row, queued}, sent and not in the list yet
+const outbox = new Map(); // key -> {text, row, state, first}, typed here and not in the list yet; see send
 const mostRows = 1000; // shown without being asked for
 let total = 0;
 let oldest = Infinity; // place of the last item that is shown
@@ -44,10 +44,9 @@ socket.on("items", (page) => {
   oldest = Infinity;
   total = page.total;
   append(page);
-  for (const [key, add] of outbox) {
-    if (rows.has(key)) outbox.delete(key);
-    else $("list").prepend(add.row);
-  }
+  // The queue has these. They are in the list, or were while the page was away;
+  // if not, they come as item_added.
+  for (const [key, add] of outbox) if (add.state === "queued") settled(key);
   summary();
 });
 
@@ -62,16 +61,9 @@ socket.on("item_added", (item) => {
   total++;
   const row = rowOf(item);
   row.classList.add("new");
-  const mine = outbox.get(item.key);
-  if (mine) {
-    outbox.delete(item.key);
-    mine.row.replaceWith(row);
-  } else {
-    // Below what is still on its way: that comes later.
-    const first = $("list").querySelector("li:not(.waiting)");
-    $("list").insertBefore(row, first);
-  }
+  $("list").prepend(row);
   rows.set(item.key, row);
+  settled(item.key);
   oldest = Math.min(oldest, item.seq);
   trim();
   say(`Added: ${item.text}`);
@@ -101,6 +93,7 @@ function append(page) {
     const row = rowOf(item);
     rows.set(item.key, row);
     part.append(row);
+    settled(item.key);
   }
   $("list").append(part);
   older = page.older;
@@ -113,13 +106,18 @@ function rowOf(item) {
   const text = document.createElement("span");
   text.dir = "auto";
   text.textContent = item.text;
-  const button = document.createElement("button");
-  button.type = "button";
-  button.textContent = "Remove";
-  button.setAttribute("aria-label", `Remove ${item.text}`);
-  button.addEventListener("click", () => remove(item.key, button));
+  const button = buttonOf("Remove", `Remove ${item.text}`, () => remove(item.key, button));
   row.append(text, button);
   return row;
+}
+
+function buttonOf(name, label, act) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = name;
+  button.setAttribute("aria-label", label);
+  button.addEventListener("click", act);
+  return button;
 }
 
 // trim bounds what the page holds while items stream in.
@@ -158,40 +156,76 @@ $("add").addEventListener("submit", (event) => {
   problem("");
   const key = Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, "0")).join("");
   const row = document.createElement("li");
-  row.className = "waiting";
   const span = document.createElement("span");
   span.dir = "auto";
   span.textContent = text;
-  const note = document.createElement("small");
-  note.textContent = "sending…";
-  row.append(span, note);
-  outbox.set(key, { text, row, queued: false });
-  $("list").prepend(row);
+  row.append(span);
+  outbox.set(key, { text, row });
+  $("outbox").prepend(row);
   $("text").value = "";
+  begin(key);
   summary();
-  if (socket.connected) send(key);
 });
+
+// begin has an add sent, at once or when the page is connected.
+function begin(key) {
+  mark(key, "sending", "sending…");
+  if (socket.connected) send(key);
+}
+
+// mark says how far an add has come: "sending", "queued" or "refused".
+function mark(key, state, note, ...buttons) {
+  const add = outbox.get(key);
+  add.state = state;
+  const small = document.createElement("small");
+  small.textContent = note;
+  if (state === "refused") small.setAttribute("role", "alert");
+  add.row.className = state === "refused" ? state : "waiting";
+  keepFocus(add.row); // its buttons go
+  add.row.replaceChildren(add.row.firstChild, small, ...buttons);
+}
 
 function send(key) {
   const add = outbox.get(key);
-  if (!add || add.queued) return;
+  if (add?.state !== "sending") return;
+  const connection = socket.id;
+  add.first ??= connection;
   socket.timeout(15000).emit("add", { key, text: add.text }, (err, answer) => {
     if (!outbox.has(key)) return; // the list has it already
     if (!err && !answer.error) {
-      add.queued = true;
-      add.row.lastChild.textContent = "queued";
-      return;
+      // What was sent over an earlier connection, too, may have been in the list
+      // while the page was away. If not, it comes as item_added.
+      if (add.first === connection) mark(key, "queued", "queued");
+      else settled(key);
+      return summary();
     }
+    if (add.state !== "sending") return; // that was about an earlier try
     if (err || answer.error.data?.retry) {
       if (socket.connected) setTimeout(() => socket.connected && send(key), 2000);
       return; // else it is sent when the connection is back
     }
-    outbox.delete(key);
-    add.row.remove();
-    if (!$("text").value) $("text").value = add.text;
-    problem(answer.error.message);
+    refused(key, answer.error.message);
+  });
+}
+
+// refused keeps the text, and leaves it to the person what becomes of it.
+function refused(key, why) {
+  const { text } = outbox.get(key);
+  const again = buttonOf("Try again", `Try again to add ${text}`, () => begin(key));
+  const dismiss = buttonOf("Dismiss", `Dismiss ${text}`, () => {
+    settled(key);
     summary();
   });
+  mark(key, "refused", `Not added: ${why}`, again, dismiss);
+}
+
+// settled ends the page's part in an add.
+function settled(key) {
+  const add = outbox.get(key);
+  if (!add) return;
+  keepFocus(add.row);
+  add.row.remove();
+  outbox.delete(key);
 }
 
 function remove(key, button) {
