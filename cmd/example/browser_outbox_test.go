@@ -33,6 +33,7 @@ func TestBrowserRefused(t *testing.T) {
 	p.do(t, chromedp.KeyEvent("\r"))
 	p.focus(t, "Try again to add first")
 	p.outbox(t, "second|Not added: the list is full: remove something first", "first|Not added: the list is full: remove something first")
+	p.pictures(t, "refused-")
 	p.remove(t, "fills the list")
 	p.until(t, "document.getElementById('total').textContent === '(0)'")
 	p.do(t, chromedp.Focus(chromedp.CSS("#text")), chromedp.KeyEvent("\t\t\r"))

@@ -65,9 +65,10 @@ func TestBrowser(t *testing.T) {
 	for _, p := range []*tab{one, two} {
 		p.fine(t)
 	}
-	if dir := os.Getenv(screenshotsVariable); dir != "" {
-		one.pictures(t, dir)
-	}
+	one.do(t, chromedp.Navigate("http://"+r.addr))
+	one.state(t, "connected")
+	one.until(t, "document.querySelectorAll('#list li').length > 0")
+	one.pictures(t, "")
 	r.stop()
 }
 
@@ -205,12 +206,14 @@ func (p *tab) wrong(t *testing.T) {
 	p.outbox(t, "a\u0085b|Not added: text: it has characters that cannot be shown")
 }
 
-// pictures takes the page on a phone and a desk, in both color schemes.
-func (p *tab) pictures(t *testing.T, dir string) {
+// pictures takes the page on a phone and a desk, in both color schemes, if it is
+// asked for. Their names begin with prefix.
+func (p *tab) pictures(t *testing.T, prefix string) {
 	t.Helper()
-	p.do(t, chromedp.Navigate("http://"+p.addr))
-	p.state(t, "connected")
-	p.until(t, "document.querySelectorAll('#list li').length > 0")
+	dir := os.Getenv(screenshotsVariable)
+	if dir == "" {
+		return
+	}
 	for name, size := range map[string][2]int64{"phone": {390, 700}, "desktop": {900, 600}} {
 		for _, scheme := range []string{"light", "dark"} {
 			media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}
@@ -220,7 +223,7 @@ func (p *tab) pictures(t *testing.T, dir string) {
 			p.do(t, chromedp.EmulateViewport(size[0], size[1], chromedp.EmulateScale(2)))
 			png, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
 			if err == nil {
-				err = os.WriteFile(filepath.Join(dir, name+"-"+scheme+".png"), png, 0o600)
+				err = os.WriteFile(filepath.Join(dir, prefix+name+"-"+scheme+".png"), png, 0o600)
 			}
 			if err != nil {
 				t.Fatal(err)

@@ -7,7 +7,8 @@
 const $ = (id) => document.getElementById(id);
 const rows = new Map(); // key -> <li>, of the items that are shown
 const outbox = new Map(); // key -> {text, row, state, first}, typed here and not in the list yet; see send
-const mostRows = 1000; // shown without being asked for
+const room = 1000; // for rows that stream in
+let most = room; // rows that are shown
 let total = 0;
 let oldest = Infinity; // place of the last item that is shown
 let older = false; // the server has items before it
@@ -43,6 +44,7 @@ socket.on("items", (page) => {
   rows.clear();
   oldest = Infinity;
   total = page.total;
+  most = room;
   append(page);
   // The queue has these. They are in the list, or were while the page was away;
   // if not, they come as item_added.
@@ -53,6 +55,7 @@ socket.on("items", (page) => {
 socket.on("older_items", (page) => {
   if (page.before !== oldest) return; // asked for twice, or of a list that has changed since
   append(page);
+  most = rows.size + room;
   summary();
 });
 
@@ -120,10 +123,12 @@ function buttonOf(name, label, act) {
   return button;
 }
 
-// trim bounds what the page holds while items stream in.
+// trim bounds what the page holds while items stream in. What was asked for stays
+// until that many have come since.
 function trim() {
-  while (rows.size > mostRows) {
+  while (rows.size > most) {
     const last = $("list").lastElementChild;
+    keepFocus(last);
     rows.delete(last.dataset.key);
     last.remove();
     oldest = Number($("list").lastElementChild.dataset.seq);
@@ -140,7 +145,7 @@ function summary() {
 $("older").addEventListener("click", () => {
   if (!socket.connected) return problem("Not connected. Try again when the page is.");
   problem("");
-  // They come as older_items.
+  most = rows.size + room; // the last row is to be the same when they come, as older_items
   socket.timeout(10000).emit("items", { before: oldest }, (err, answer) => {
     if (err || answer?.error) problem("The server did not answer. Try again.");
   });
