@@ -24,6 +24,8 @@ type wsConn struct {
 // answered.
 func (s *Server) accept(w http.ResponseWriter, r *http.Request) *wsConn {
 	hw := &hijackWriter{ResponseWriter: w}
+	// A stop waits for this; the hijack takes the deadline away.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.opts.UpgradeTimeout))
 	c, err := websocket.Accept(hw, r, &websocket.AcceptOptions{
 		InsecureSkipVerify: true, // the origin has been verified
 		CompressionMode:    websocket.CompressionDisabled,
@@ -51,7 +53,11 @@ func (s *Session) acceptWebSocket(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	s.ws = c
+	over := s.state == closed // by a stop, which had no connection to cut
 	s.mu.Unlock()
+	if over {
+		_ = c.nc.Close()
+	}
 	s.begin(r)
 	// A goroutine of its own: that of the request has a larger stack by now,
 	// which an idle client would hold.
