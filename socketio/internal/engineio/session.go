@@ -40,6 +40,7 @@ type Session struct {
 	ws        *wsConn // nil: polling
 	writing   bool    // a goroutine writes to ws, or has written the last
 	cut       bool    // ended before all that was queued had been written
+	slow      bool    // closing because of MaxBuffered
 }
 
 func newSession(s *Server) *Session { return &Session{srv: s, id: NewID()} }
@@ -118,7 +119,7 @@ func (s *Session) writable() bool {
 // On a goroutine of its own: the sender may hold locks that the handler needs.
 func (s *Session) overflow() {
 	s.state = closing // nothing more is queued
-	s.cut = true
+	s.cut, s.slow = true, true
 	s.srv.counts.slowClients.Add(1)
 	go s.end(SlowClient, ending{cut: true})
 }
@@ -200,8 +201,11 @@ func (s *Session) end(reason Reason, how ending) {
 		}
 		return
 	}
-	if s.state == closing && reason != SlowClient {
+	if s.state == closing {
 		reason = ForcedClose
+		if s.slow { // whoever comes first to end it
+			reason = SlowClient
+		}
 	}
 	s.state = closed
 	s.beat.stop()
