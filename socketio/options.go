@@ -17,7 +17,8 @@ type Options struct {
 	// PingInterval is the time between a pong and the next ping. 0: 25 s.
 	PingInterval time.Duration
 	// PingTimeout is how long a client may take to answer a ping before its
-	// session ends with [PingTimeout]. 0: 20 s.
+	// session ends with [PingTimeout]; twice that if a POST of its is still being
+	// read. 0: 20 s.
 	PingTimeout time.Duration
 	// UpgradeTimeout bounds the upgrade from polling to WebSocket. 0: 10 s.
 	UpgradeTimeout time.Duration

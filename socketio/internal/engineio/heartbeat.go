@@ -8,6 +8,7 @@ type heartbeat struct {
 	timer    *time.Timer
 	due      time.Time // an earlier firing is a late one of before a reset
 	awaiting bool      // a ping has been sent, and no pong has come
+	excused  bool      // a POST has prolonged the time for it
 }
 
 var pingFrame = control(packetPing, nil)
@@ -42,7 +43,13 @@ func (b *heartbeat) expect(d time.Duration) {
 
 // overdue reports whether the pong should have come: the tick may be late.
 func (s *Session) overdue() bool {
-	return s.state == opened && s.beat.awaiting && s.paused.Load() == 0 && !s.posting && !time.Now().Before(s.beat.due)
+	return s.state == opened && s.beat.awaiting && !s.excused() && !time.Now().Before(s.beat.due)
+}
+
+// excused reports whether the pong may have come, and wait to be read. A POST
+// that is under way is an excuse once: its body may never end.
+func (s *Session) excused() bool {
+	return s.paused.Load() > 0 || s.posting && !s.beat.excused
 }
 
 func (b *heartbeat) stop() {
@@ -62,14 +69,18 @@ func (s *Session) tick() {
 		s.mu.Unlock()
 		s.end(ForcedClose, ending{cut: true})
 	case !s.beat.awaiting:
-		s.beat.awaiting = true
+		s.beat.awaiting, s.beat.excused = true, false
 		s.beat.expect(o.PingTimeout)
 		s.queue = append(s.queue, pingFrame)
 		s.queued += pingFrame.size()
 		s.kick()
 		s.mu.Unlock()
-	case s.paused.Load() > 0 || s.posting: // the pong may have come, and wait to be read
+	case s.paused.Load() > 0: // the handler bounds it
 		s.beat.set(o.PingTimeout / 2)
+		s.mu.Unlock()
+	case s.excused():
+		s.beat.excused = true
+		s.beat.set(o.PingTimeout)
 		s.mu.Unlock()
 	default:
 		s.mu.Unlock()

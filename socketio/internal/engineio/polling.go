@@ -134,6 +134,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 		return
 	default:
 		s.posting, refused = true, false
+		s.body = http.NewResponseController(w)
 	}
 	s.mu.Unlock()
 	if refused {
@@ -150,6 +151,9 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	defer s.srv.release(scratch)
 	body, err := readAll(io.LimitReader(r.Body, s.srv.opts.MaxPayload+1), (*scratch)[:0])
 	*scratch = body
+	s.mu.Lock()
+	s.body = nil
+	s.mu.Unlock()
 	switch {
 	case err != nil:
 		s.end(TransportError, ending{})

@@ -32,10 +32,11 @@ type Session struct {
 	queued int // bytes in queue, and of what is being written
 	beat   heartbeat
 
-	poll      *poll // the GET that waits
-	posting   bool  // a POST is being read
-	owesNoop  bool  // closed by the client's POST: its GET may be under way
-	told      bool  // a poll has got the close packet
+	poll      *poll                    // the GET that waits
+	posting   bool                     // a POST is being read, and handled
+	body      *http.ResponseController // of the POST, while it is read; nil: none is
+	owesNoop  bool                     // closed by the client's POST: its GET may be under way
+	told      bool                     // a poll has got the close packet
 	upgrading *wsConn
 	ws        *wsConn // nil: polling
 	writing   bool    // a goroutine writes to ws, or has written the last
@@ -223,6 +224,9 @@ func (s *Session) end(reason Reason, how ending) {
 		s.told = true
 	} else if how.byClient && s.ws == nil {
 		s.owesNoop, keep = true, noopOwed
+	}
+	if s.body != nil { // it may never end
+		_ = s.body.SetReadDeadline(time.Now())
 	}
 	ws, probe, handler := s.ws, s.upgrading, s.handler
 	if ws != nil && !how.broken && !how.cut {
