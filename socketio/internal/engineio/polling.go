@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -10,7 +11,9 @@ import (
 
 // poll is a GET that waits for something to be sent.
 type poll struct {
-	answer chan pollAnswer // buffered
+	answer  chan pollAnswer // buffered
+	control *http.ResponseController
+	size    int // of the frames in the answer, as they count for MaxBuffered
 }
 
 type pollAnswer struct {
@@ -25,13 +28,13 @@ const upgradeWait = 100 * time.Millisecond
 
 // servePoll answers a GET with what is queued, or waits for it.
 func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
-	p := &poll{answer: make(chan pollAnswer, 1)}
+	p := &poll{answer: make(chan pollAnswer, 1), control: http.NewResponseController(w)}
 	s.mu.Lock()
 	switch {
 	case s.state == closed && s.owesNoop:
 		s.owesNoop = false
 		s.mu.Unlock()
-		s.respond(w, []byte{packetNoop})
+		_ = respond(w, []byte{packetNoop})
 		return
 	case s.state == closed:
 		s.mu.Unlock()
@@ -65,7 +68,7 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 	}
 	select {
 	case a := <-p.answer:
-		s.finishPoll(w, a)
+		s.finishPoll(w, p, a)
 	case <-r.Context().Done():
 		s.mu.Lock()
 		left := s.poll == p
@@ -77,34 +80,78 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 			s.end(TransportError, ending{})
 			return
 		}
-		s.finishPoll(w, <-p.answer)
+		s.finishPoll(w, p, <-p.answer)
 	}
 }
 
-func (s *Session) finishPoll(w http.ResponseWriter, a pollAnswer) {
+func (s *Session) finishPoll(w http.ResponseWriter, p *poll, a pollAnswer) {
 	if a.status != http.StatusOK {
 		s.srv.refuse(w, errRequest)
 		return
 	}
-	s.respond(w, a.body)
+	s.mu.Lock()
+	limit := s.srv.opts.PingInterval + s.srv.opts.PingTimeout
+	if s.state == closed {
+		limit = closeLinger
+	}
+	_ = p.control.SetWriteDeadline(time.Now().Add(limit))
+	s.mu.Unlock()
+	err := respond(w, a.body)
+	if err == nil {
+		// Not left to net/http: the frames count until they are written.
+		if err = p.control.Flush(); errors.Is(err, http.ErrNotSupported) {
+			err = nil
+		}
+	}
+	s.answered(p, err)
 }
 
-func (s *Session) respond(w http.ResponseWriter, body []byte) {
+func respond(w http.ResponseWriter, body []byte) error {
 	h := w.Header()
 	h.Set("Content-Type", "text/plain; charset=UTF-8")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("Cache-Control", "no-store")
-	_, _ = w.Write(body)
+	_, err := w.Write(body)
+	return err
 }
 
 // answerPoll answers the poll with all that is queued. With mu held.
 func (s *Session) answerPoll() {
+	p := s.poll
 	body := appendPayload(make([]byte, 0, s.queued), s.queue)
 	s.srv.counts.sent.Add(int64(len(s.queue)))
 	s.srv.counts.sentBytes.Add(int64(len(body)))
+	p.size = s.queued
 	s.queue, s.queued = nil, 0
-	s.poll.answer <- pollAnswer{http.StatusOK, body}
-	s.poll = nil
+	p.answer <- pollAnswer{http.StatusOK, body}
+	s.poll, s.answering = nil, p
+}
+
+// unread is what is being written to a poll. With mu held.
+func (s *Session) unread() int {
+	if s.answering == nil {
+		return 0
+	}
+	return s.answering.size
+}
+
+// answered is called when the answer of a poll has been written. The client
+// may have it before, and poll again: that poll has waited for this.
+func (s *Session) answered(p *poll, err error) {
+	s.mu.Lock()
+	if s.answering != p { // it had no frames
+		s.mu.Unlock()
+		return
+	}
+	s.answering = nil
+	over := err == nil && s.kick()
+	s.mu.Unlock()
+	switch {
+	case err != nil: // frames are lost
+		s.end(TransportError, ending{cut: true})
+	case over:
+		s.end(ForcedClose, ending{})
+	}
 }
 
 // answerNoop ends a poll that has nothing to wait for.

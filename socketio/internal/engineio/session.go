@@ -33,6 +33,7 @@ type Session struct {
 	beat   heartbeat
 
 	poll      *poll                    // the GET that waits
+	answering *poll                    // the GET to which frames are being written
 	posting   bool                     // a POST is being read, and handled
 	body      *http.ResponseController // of the POST, while it is read; nil: none is
 	owesNoop  bool                     // closed by the client's POST: its GET may be under way
@@ -94,16 +95,17 @@ func (s *Session) send(frames []*Frame, volatile bool) bool {
 	if s.state != opened || volatile && !s.writable() {
 		return false
 	}
-	before := s.queued
+	before := s.queued + s.unread()
+	size := 0
 	for _, f := range frames {
-		s.queued += f.size()
+		size += f.size()
 	}
 	// One that is too large by itself is let through: it is the server's own.
-	if before > 0 && s.queued > s.srv.opts.MaxBuffered {
-		s.queued = before
+	if before > 0 && before+size > s.srv.opts.MaxBuffered {
 		s.overflow()
 		return false
 	}
+	s.queued += size
 	s.queue = append(s.queue, frames...)
 	s.kick()
 	return true
@@ -113,7 +115,7 @@ func (s *Session) writable() bool {
 	if s.ws != nil {
 		return !s.writing
 	}
-	return s.poll != nil && len(s.queue) == 0
+	return s.poll != nil && s.answering == nil && len(s.queue) == 0
 }
 
 // overflow ends the session of a client that does not take what it is sent.
@@ -135,7 +137,7 @@ func (s *Session) kick() (over bool) {
 			s.ws.writers.Add(1)
 			go s.write(s.ws)
 		}
-	case s.poll == nil:
+	case s.poll == nil || s.answering != nil:
 	case len(s.queue) > 0:
 		s.answerPoll()
 	case s.state == closing:
@@ -227,6 +229,9 @@ func (s *Session) end(reason Reason, how ending) {
 	}
 	if s.body != nil { // it may never end
 		_ = s.body.SetReadDeadline(time.Now())
+	}
+	if p := s.answering; p != nil { // nor may that
+		_ = p.control.SetWriteDeadline(time.Now().Add(closeLinger))
 	}
 	ws, probe, handler := s.ws, s.upgrading, s.handler
 	if ws != nil && !how.broken && !how.cut {

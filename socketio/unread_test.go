@@ -1,0 +1,113 @@
+package socketio_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/protoloop/protoloop/socketio"
+)
+
+// rawPoll begins a GET on a connection of its own, of which nothing is read.
+func (p *poller) rawPoll() net.Conn {
+	p.Helper()
+	c, err := p.ln.dial()
+	if err != nil {
+		p.Fatal(err)
+	}
+	p.Cleanup(func() { _ = c.Close() })
+	go func() {
+		_, _ = fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: pipe\r\n\r\n", strings.TrimPrefix(p.url, "http://pipe"))
+	}()
+	synctest.Wait()
+	return c
+}
+
+// TestUnreadPolls has clients that read no answer to their polls, and poll
+// again: what waits for them is bounded all the same.
+func TestUnreadPolls(t *testing.T) {
+	const bound, size = 1 << 20, 1 << 18
+	bubble(t, socketio.Options{MaxBuffered: bound}, func(w *world) {
+		ev := watched(w)
+		begin := func() *poller {
+			p := w.poller()
+			p.post("40")
+			p.get()
+			return p
+		}
+		blob := strings.Repeat("x", size)
+		p := begin()
+		before := w.io.Stats().BytesOut
+		first := p.rawPoll()
+		_ = w.io.Emit("x", blob)
+		p.rawPoll() // waits until the first has been read
+		for range bound/size - 2 {
+			_ = w.io.Emit("x", blob)
+		}
+		ev.want(w)
+		_ = w.io.Emit("x", blob)
+		ev.want(w, "slow client")
+		if s := w.io.Stats(); s.SlowClients != 1 || s.BytesOut-before > 2*size {
+			w.Errorf("%+v", s)
+		}
+		time.Sleep(3 * time.Second)
+		if b, err := io.ReadAll(first); err != nil || len(b) > size {
+			w.Error("the answer is still written:", len(b), err)
+		}
+
+		p = begin()
+		p.rawPoll()
+		_ = w.io.Emit("x", blob)
+		p.rawPoll()
+		ev.want(w)
+		p.rawPoll()
+		ev.want(w, "transport error")
+
+		p = begin() // that answers pings which it cannot have read
+		p.rawPoll()
+		_ = w.io.Emit("x", blob)
+		for range 4 {
+			p.post("3")
+			time.Sleep(10 * time.Second)
+		}
+		ev.want(w)
+		p.post("3")
+		time.Sleep(6 * time.Second)
+		ev.want(w, "transport error")
+	})
+}
+
+// TestEarlyPoll is one that comes before the answer to the last has been
+// written, as far as the server knows: it is none too many.
+func TestEarlyPoll(t *testing.T) {
+	bubble(t, socketio.Options{}, func(w *world) {
+		ev := watched(w)
+		p := w.poller()
+		p.post("40")
+		p.get()
+		c := p.rawPoll()
+		_ = w.io.Emit("first")
+		next := make(chan string, 1)
+		go func() { _, body := p.get(); next <- body }()
+		synctest.Wait()
+		_ = w.io.Emit("second")
+		synctest.Wait()
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			w.Fatal(err)
+		}
+		if b, err := io.ReadAll(resp.Body); err != nil || string(b) != `42["first"]` {
+			w.Error(string(b), err)
+		}
+		if body := <-next; body != `42["second"]` {
+			w.Error(body)
+		}
+		ev.want(w)
+	})
+}
