@@ -45,7 +45,7 @@ func (c *session) connectTo(p *parser.Packet) error {
 		return err
 	}
 	c.sockets = append(c.sockets, s)
-	c.live++
+	c.live = append(c.live, s)
 	actors.Submit(c.srv.root, c.pid, func(t *actors.Task) (struct{}, error) {
 		s.connect(t, offset)
 		return struct{}{}, nil
@@ -106,7 +106,7 @@ func (s *Socket) connect(t *actors.Task, offset string) {
 				s.failed("middleware", refusal)
 			}
 		}
-		s.sess.done()
+		s.sess.done(s)
 	}()
 	n.handlersMu.RLock()
 	middlewares := n.middlewares
@@ -151,7 +151,7 @@ func (s *Socket) accept(offset string) bool {
 	s.mu.Lock()
 	ok := s.state == socketConnecting
 	if ok {
-		s.state, s.holding = socketOpening, true
+		s.state, s.told, s.holding = socketOpening, true, true
 	}
 	s.mu.Unlock()
 	if !ok {

@@ -28,8 +28,8 @@
 //   - Then the client is told, and [Namespace.OnConnect] runs. The socket's
 //     events wait until it has returned.
 //   - Events are handled, also those that came right before the end.
-//   - [Namespace.OnDisconnect] runs, once. Handlers that still await go on for
-//     Options.HandlerGrace; what they emit is dropped.
+//   - [Namespace.OnDisconnect] runs, once. Whatever still awaits when the client
+//     has gone goes on for Options.HandlerGrace; what it emits is dropped.
 //
 // A handler that fails fails its event: the client's acknowledgement has the
 // error. So does one that panics, with "internal error"; see [PanicPolicy].

@@ -106,7 +106,7 @@ func onExclusive(t *actors.Task, e exclusive) error {
 func (q queued) run(t *actors.Task) {
 	s := q.s
 	defer s.sess.release()
-	if s.gone {
+	if s.gone.Load() {
 		return
 	}
 	var args *parser.Args
@@ -155,8 +155,14 @@ func (q queued) acknowledge(args *parser.Args, err error) {
 
 // disconnected runs OnDisconnect.
 func (s *Socket) disconnected(t *actors.Task) {
-	defer s.sess.done()
-	s.gone = true
+	c := s.sess
+	if s.gone.Swap(true) { // it was cut off
+		return
+	}
+	defer c.done(s)
+	c.mu.Lock()
+	c.hurry(true) // this has as long as what was before it
+	c.mu.Unlock()
 	n := s.ns
 	n.srv.counts.disconnects.Add(1)
 	n.handlersMu.RLock()

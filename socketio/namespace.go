@@ -54,7 +54,9 @@ func (n *Namespace) OnConnect(h func(t *actors.Task, s *Socket) error) {
 // OnDisconnect registers what runs when a socket has been disconnected, once,
 // for each whose client had been told that it is connected. It starts after the
 // socket's events and after OnConnect has returned; handlers that await may
-// still be there. A second call panics.
+// still be there. Where those had to be cut off, at the end of
+// Options.HandlerGrace or of a Shutdown, it starts behind that and has what is
+// left of a second. A second call panics.
 func (n *Namespace) OnDisconnect(h func(t *actors.Task, s *Socket, reason Reason)) {
 	n.handlersMu.Lock()
 	defer n.handlersMu.Unlock()

@@ -28,8 +28,9 @@ type Options struct {
 	// CloseTimeout bounds what a session that the server closes still writes.
 	// 0: 30 s.
 	CloseTimeout time.Duration
-	// HandlerGrace is how long handlers may run on when their client has gone;
-	// then their contexts end. 0: one minute.
+	// HandlerGrace is how long handlers, OnConnect and middlewares may run on
+	// when their client has gone, and OnDisconnect from its own start; then their
+	// contexts end. 0: one minute.
 	HandlerGrace time.Duration
 	// ShutdownGrace is how long the Shutdown of a worker of [Server.Props] may
 	// take before it cuts off what is left. 0: 5 s.

@@ -153,7 +153,7 @@ func (srv *Server) setup(w *actors.Worker) error {
 		if c.inFlight.Load() > 0 {
 			c.cut.Store(true)
 		}
-		c.workerGone()
+		c.disconnectLeft(t)
 		return nil
 	})
 	return nil

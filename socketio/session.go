@@ -11,7 +11,6 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/socketio/internal/engineio"
 	"github.com/protoloop/protoloop/socketio/internal/parser"
 )
@@ -32,7 +31,9 @@ type session struct {
 	pid     *actor.PID // nil until a namespace is connected to
 	sockets []*Socket
 	timer   *time.Timer   // until then
-	live    int           // sockets that have something left to run
+	live    []*Socket     // those that have something left to run
+	limit   *time.Timer   // cuts them off; nil: the client is there
+	limitAt time.Time     // when it does
 	ended   bool          // the Engine.IO session has
 	stop    *shutdown     // the server stops; nil: it does not
 	stopped bool          // the worker has been told to
@@ -130,21 +131,6 @@ func (c *session) forget(s *Socket) {
 	}
 }
 
-// Closed is the Engine.IO session's.
-func (c *session) Closed(reason engineio.Reason) {
-	c.mu.Lock()
-	c.ended = true
-	c.timer.Stop()
-	c.wake()
-	sockets := slices.Clone(c.sockets)
-	c.mu.Unlock()
-	for _, s := range sockets {
-		s.leave(Reason(reason), nil)
-	}
-	c.finish()
-	c.settle()
-}
-
 // startWorker starts the worker, if there is none yet. With mu held.
 func (c *session) startWorker() error {
 	if c.pid != nil {
@@ -156,86 +142,6 @@ func (c *session) startWorker() error {
 	}
 	c.pid = pid
 	return nil
-}
-
-// done is called when a socket has nothing left to run.
-func (c *session) done() {
-	c.mu.Lock()
-	c.live--
-	c.mu.Unlock()
-	c.finish()
-}
-
-// finish stops the worker when nothing will be run on it any more; handlers
-// that await go on for a while.
-func (c *session) finish() {
-	c.mu.Lock()
-	if c.live > 0 || c.stopped || !c.ended && c.stop == nil {
-		c.mu.Unlock()
-		return
-	}
-	c.stopped = true
-	pid, grace := c.pid, c.srv.opts.HandlerGrace
-	if c.stop != nil {
-		grace = c.stop.handlerGrace()
-	}
-	c.mu.Unlock()
-	if pid == nil {
-		c.workerGone()
-		return
-	}
-	actors.Stop(c.srv.root, pid, grace)
-}
-
-// workerGone is called when nothing of the session runs any more.
-func (c *session) workerGone() {
-	c.eio.Close() // behind what the last handlers have sent
-	c.mu.Lock()
-	c.gone = true
-	c.mu.Unlock()
-	c.settle()
-}
-
-// settle has the server forget the session, once, when both its halves are
-// over.
-func (c *session) settle() {
-	c.mu.Lock()
-	over := c.ended && c.gone && !c.over
-	c.over = c.over || over
-	c.mu.Unlock()
-	if over {
-		c.srv.forget(c)
-	}
-}
-
-// shutdown begins to end the session because the server stops.
-func (c *session) shutdown(stop *shutdown) {
-	c.mu.Lock()
-	c.stop = stop
-	c.wake()
-	sockets, pid, stopped := slices.Clone(c.sockets), c.pid, c.stopped && !c.gone
-	c.mu.Unlock()
-	for _, s := range sockets {
-		s.leave(ServerShutdown, nil)
-	}
-	if stopped && pid != nil { // by the client, with a longer grace
-		actors.Stop(c.srv.root, pid, stop.handlerGrace())
-	}
-	c.finish()
-}
-
-// cutOff ends what is left of the session at once.
-func (c *session) cutOff() {
-	c.mu.Lock()
-	pid := c.pid
-	c.stopped = true
-	c.mu.Unlock()
-	c.eio.Abort()
-	if pid == nil {
-		c.workerGone()
-		return
-	}
-	actors.Stop(c.srv.root, pid, -1)
 }
 
 // acquire counts an event in. At MaxEvents it waits, and so holds up what reads

@@ -34,9 +34,11 @@ func (r Report) String() string {
 // Shutdown ends the server. New handshakes get status 503; what the sessions
 // have accepted runs to its end, and OnDisconnect with [ServerShutdown]; what
 // they have sent is written; then the clients get a close, upon which the
-// reference's client connects again, to the next process. When ctx ends, what is
-// left is cut off. Shutdown returns when nothing of the server runs any more,
-// and leaves no goroutine, but those of handlers that do not return.
+// reference's client connects again, to the next process. Handlers are cut
+// off a moment before ctx's deadline, for OnDisconnect and for what they have
+// sent: a quarter of the time, but at most a second. When ctx ends, what is left is cut off. Shutdown returns
+// when nothing of the server runs any more, and leaves no goroutine, but those
+// of handlers that do not return.
 //
 // The error is ctx's only: the report says what was cut off. A further call
 // waits for the first one and returns the same.

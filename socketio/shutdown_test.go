@@ -179,6 +179,7 @@ func TestHandlersOutliveTheClient(t *testing.T) {
 // TestWorkerStopped: somebody else stops a session's worker.
 func TestWorkerStopped(t *testing.T) {
 	bubble(t, socketio.Options{}, func(w *world) {
+		ev := watched(w)
 		pids := make(chan func(), 1)
 		socketio.On(w.io, "pid", func(t *actors.Task, _ *socketio.Socket, _ any) error {
 			self := t.Self()
@@ -189,7 +190,7 @@ func TestWorkerStopped(t *testing.T) {
 		p.send(`42["pid"]`)
 		(<-pids)()
 		p.gone()
-		synctest.Wait()
+		ev.want(w, "forced close")
 		if s := w.io.Stats(); s.Sessions != 0 {
 			w.Errorf("%+v", s)
 		}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/protoloop/protoloop/socketio/internal/engineio"
@@ -37,6 +38,7 @@ type Socket struct {
 	mu      sync.Mutex
 	state   socketState
 	reason  Reason
+	told    bool // the client is connected, or was
 	holding bool // OnConnect runs: what comes waits in backlog
 	backlog []queued
 	acks    map[int64]*pendingAck
@@ -49,7 +51,7 @@ type Socket struct {
 	rooms   map[string]struct{}
 	leftOwn bool // has left the room of its id
 
-	gone bool // owned by the loop: OnDisconnect has begun
+	gone atomic.Bool // OnDisconnect has begun
 }
 
 // ID is the socket's id, which is unguessable, and unique among all namespaces.
