@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"runtime"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
@@ -195,6 +196,54 @@ func TestInvalidState(t *testing.T) {
 				p.gone()
 				if s := w.io.Stats(); s.Malformed != 1 || s.Sessions != 0 {
 					w.Errorf("%+v", s)
+				}
+			})
+		})
+	}
+}
+
+// TestConnectsThatDoNotEnd has a client connect and leave again and again: what
+// runs for it is bounded, and it is read from no further until some has ended.
+func TestConnectsThatDoNotEnd(t *testing.T) {
+	for name, set := range map[string]func(w *world, wait func(t *actors.Task)){
+		"middleware": func(w *world, wait func(t *actors.Task)) {
+			w.io.Use(func(t *actors.Task, _ *socketio.Socket) error { wait(t); return nil })
+		},
+		"OnConnect": func(w *world, wait func(t *actors.Task)) {
+			w.io.OnConnect(func(t *actors.Task, _ *socketio.Socket) error { wait(t); return nil })
+		},
+		"OnDisconnect": func(w *world, wait func(t *actors.Task)) {
+			w.io.OnDisconnect(func(t *actors.Task, _ *socketio.Socket, _ socketio.Reason) { wait(t) })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, socketio.Options{MaxEvents: 10, MaxNamespaces: 1}, func(w *world) {
+				running, rounds := 0, 0 // owned by the session's worker, but for when all is quiet
+				gate := actors.NewPromise[int]()
+				set(w, func(t *actors.Task) {
+					running++
+					_, _ = actors.Await(t, gate.Future())
+					running--
+				})
+				p := w.dial()
+				go func() {
+					for range 100 {
+						p.send("40")
+						if name != "middleware" {
+							<-p.in // it has been let in
+						}
+						p.send("41")
+						rounds++
+					}
+				}()
+				synctest.Wait()
+				if running < 9 || running > 11 || rounds == 100 {
+					w.Errorf("%d run after %d rounds", running, rounds)
+				}
+				gate.Resolve(1)
+				synctest.Wait()
+				if s := w.io.Stats(); running != 0 || rounds != 100 || s.Refused != 0 || s.Overloads != 0 || s.Sessions != 1 {
+					w.Errorf("%d run after %d rounds, %+v", running, rounds, s)
 				}
 			})
 		})

@@ -28,12 +28,8 @@ func (s *Socket) event(p *parser.Packet) error {
 		srv.counts.unhandled.Add(1)
 		return nil
 	}
-	if err := s.sess.acquire(); err != nil {
-		if err == errOverload {
-			srv.counts.overloads.Add(1)
-			return err
-		}
-		return nil
+	if ok, err := s.sess.acquire(); !ok {
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

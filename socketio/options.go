@@ -48,9 +48,10 @@ type Options struct {
 	// MaxBuffered is how many bytes wait to be sent to one client before its
 	// session ends with [SlowClient]. 0: 4 MiB.
 	MaxBuffered int
-	// MaxEvents is how many events of one session may wait or run. At the bound
-	// the server reads no further from that client; if none ends for PingTimeout
-	// the session is closed. 0: 1,000.
+	// MaxEvents is how many events of one session may wait or run. Sockets that
+	// have left, and have a handler running, count as well. At the bound the
+	// server reads no further from that client; if none ends for PingTimeout the
+	// session is closed. 0: 1,000.
 	MaxEvents int
 	// MaxSessions at a time; a handshake more is refused with status 503.
 	// 0: 100,000.

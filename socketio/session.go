@@ -24,7 +24,7 @@ type session struct {
 	began   time.Time
 	decoder parser.Decoder // owned by whoever receives: one at a time
 
-	inFlight atomic.Int64 // events that have been queued and have not ended
+	inFlight atomic.Int64 // events that have been queued, and sockets that have left, and have not ended
 	cut      atomic.Bool  // a handler was cut off
 
 	mu      sync.Mutex
@@ -46,7 +46,6 @@ type session struct {
 var (
 	errState    = errors.New("socketio: invalid state")
 	errOverload = errors.New("socketio: the session's events do not end")
-	errEnded    = errors.New("socketio: the session has ended")
 )
 
 // connect is called by the Engine.IO server for a new session.
@@ -91,6 +90,9 @@ func (c *session) packet(p *parser.Packet) error {
 	case stopping: // too late
 		return nil
 	case p.Type == parser.Connect && s == nil:
+		if err := c.await(); err != nil {
+			return err
+		}
 		return c.connectTo(p)
 	case s == nil || p.Type == parser.Connect || p.Type == parser.ConnectError:
 		return errState
@@ -123,9 +125,12 @@ func (c *session) all() []*Socket {
 	return slices.Clone(c.sockets)
 }
 
+// forget takes out a socket that leaves. What it still runs counts as an event,
+// so that a client cannot connect and leave without end.
 func (c *session) forget(s *Socket) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.inFlight.Add(1)
 	if i := slices.Index(c.sockets, s); i >= 0 {
 		c.sockets = slices.Delete(c.sockets, i, i+1)
 	}
@@ -145,11 +150,11 @@ func (c *session) startWorker() error {
 }
 
 // acquire counts an event in. At MaxEvents it waits, and so holds up what reads
-// from the client.
-func (c *session) acquire() error {
+// from the client. Without an error false is that the session has ended.
+func (c *session) acquire() (ok bool, err error) {
 	limit := int64(c.srv.opts.MaxEvents)
 	if c.inFlight.Add(1) <= limit {
-		return nil
+		return true, nil
 	}
 	c.srv.counts.held.Add(1)
 	c.eio.Pause()
@@ -165,19 +170,33 @@ func (c *session) acquire() error {
 		c.mu.Unlock()
 		if over {
 			c.inFlight.Add(-1)
-			return errEnded
+			return false, nil
 		}
 		if c.inFlight.Load() <= limit {
-			return nil
+			return true, nil
 		}
 		select {
 		case <-room:
 			timer.Reset(max(c.srv.opts.PingTimeout, 1))
 		case <-timer.C:
 			c.inFlight.Add(-1)
-			return errOverload
+			c.srv.counts.overloads.Add(1)
+			return false, errOverload
 		}
 	}
+}
+
+// await holds up a connect while there is no room for an event: see forget. The
+// connect itself is no event, and must not look like one that was cut off.
+func (c *session) await() error {
+	if c.inFlight.Load() < int64(c.srv.opts.MaxEvents) {
+		return nil
+	}
+	ok, err := c.acquire()
+	if ok {
+		c.release()
+	}
+	return err
 }
 
 // release counts an event out.

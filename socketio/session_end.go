@@ -77,6 +77,7 @@ func (c *session) done(s *Socket) {
 		c.live = slices.Delete(c.live, i, i+1)
 	}
 	c.mu.Unlock()
+	c.release()
 	c.finish()
 }
 

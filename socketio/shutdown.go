@@ -36,9 +36,9 @@ func (r Report) String() string {
 // they have sent is written; then the clients get a close, upon which the
 // reference's client connects again, to the next process. Handlers are cut
 // off a moment before ctx's deadline, for OnDisconnect and for what they have
-// sent: a quarter of the time, but at most a second. When ctx ends, what is left is cut off. Shutdown returns
-// when nothing of the server runs any more, and leaves no goroutine, but those
-// of handlers that do not return.
+// sent: a quarter of the time, but at most a second. When ctx ends, what is left
+// is cut off. Shutdown returns when nothing of the server runs any more, and
+// leaves no goroutine, but those of handlers that do not return.
 //
 // The error is ctx's only: the report says what was cut off. A further call
 // waits for the first one and returns the same.
