@@ -120,7 +120,10 @@ async function ends(a) {
     s.disconnect();
   };
   await end("leaves", (s) => s.disconnect());
-  await end("closes", (s) => s.io.engine.close());
+  await end("closes", async (s) => {
+    await once(s.io.engine, "pong"); // it has sent one: if a ping met the close, the reference told of an error
+    s.io.engine.close();
+  });
   await end("is kicked", (s) => s.emit("kick"));
   await end("is closed", (s) => s.emit("close"));
   await end("sends no packet", (s) => s.io.engine.write("9"));
