@@ -15,7 +15,7 @@ type coroutine struct {
 
 	first *Task // what to start when it is resumed next; nil: be the pump
 
-	loop *Loop // of task
+	loop *Loop // of task; nil while it is idle
 	task *Task // whose frames it holds, while inTask, or held last
 	root *Task // the top of the chain of Start parents of task; nil: task itself
 	// outer is the parent that is waiting for the first step of task, while
@@ -64,7 +64,8 @@ func (c *coroutine) main() {
 		if c.r.lost() || !c.pump && c.r.enough() {
 			break
 		}
-		c.idle, c.task = true, nil
+		// It may be idle for ever, and would keep the loop, and so the worker.
+		c.idle, c.task, c.loop = true, nil, nil
 		if c.root != nil {
 			c.root = nil
 		}

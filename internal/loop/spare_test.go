@@ -39,3 +39,28 @@ func testSpareCoroutinesEnd(t *testing.T) {
 	}
 	l.PostControl(stopLoop{})
 }
+
+// What is idle in the pool keeps nothing of the loops that it was used by.
+func TestIdleCoroutinesKeepNoLoop(t *testing.T) { synctest.Test(t, testIdleCoroutinesKeepNoLoop) }
+func testIdleCoroutinesKeepNoLoop(t *testing.T) {
+	p := NewPool()
+	other, _ := newLoop(p, Config{}) // without a loop the pool keeps no coroutine
+	l, _ := newLoop(p, Config{})
+	for range 600 {
+		l.do(func(k *Task) { sleep(k, time.Second) })
+	}
+	time.Sleep(2 * time.Second)
+	l.PostControl(stopLoop{})
+	synctest.Wait()
+	idle := 0
+	for c := p.free; c != nil; c = c.next {
+		if idle++; c.loop != nil || c.task != nil || c.root != nil {
+			t.Error("an idle coroutine keeps a loop that has ended")
+			break
+		}
+	}
+	if idle == 0 {
+		t.Error("no coroutine is idle: the test is no good")
+	}
+	other.PostControl(stopLoop{})
+}
