@@ -110,11 +110,15 @@ func (u *submission[T]) submit(mb *mailbox, from *Task, opts []CallOption) {
 	if len(opts) == 0 {
 		if u.bind(from, nil, 0) {
 			mb.offer(&u.Task)
+		} else {
+			u.over()
 		}
 		return
 	}
 	if u.bind(from, opts, 0) {
 		mb.offerBounded(&u.Task)
+	} else {
+		u.over()
 	}
 }
 
@@ -225,6 +229,7 @@ func requestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, what
 		u.mark(isPosted)
 		switch {
 		case !u.bind(from, opts, 0):
+			u.over()
 		case len(opts) == 0:
 			mb.offer(&u.Task)
 		default:
@@ -248,6 +253,8 @@ func requestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, what
 	}
 	if u.bind(from, opts, timeout) {
 		u.send(c, s, to)
+	} else if u.lifetime != carrier { // whose cancel has done it
+		u.over()
 	}
 	return &u.fut
 }
@@ -283,7 +290,8 @@ func Ask[Resp any](t *Task, to *actor.PID, msg any, opts ...CallOption) (Resp, e
 }
 
 // bind applies the options of a call, and makes it work of the task that
-// makes it. false: it has ended already.
+// makes it. false: it has ended already, and its caller has to say that it is
+// over: it is in the tree.
 func (t *Task) bind(from *Task, opts []CallOption, timeout time.Duration) bool {
 	var own time.Duration
 	var ctx context.Context

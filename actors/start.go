@@ -13,6 +13,7 @@ func Start[T any](t *Task, fn func(t *Task) (T, error), opts ...CallOption) *Fut
 	u := newSubmission(t, fn, len(opts) > 0)
 	u.attached, u.lifetime = t.attached, child
 	if !u.bind(t, opts, 0) {
+		u.over()
 		return &u.fut
 	}
 	if !t.coroutine().Start(&u.lt) {
