@@ -20,11 +20,11 @@ func Cleanup(t *Task, grace time.Duration, fn func(t *Task) error) error {
 	s := u.scope()
 	s.deadline = t.mb.sys.in(grace)
 	t.system().clock.add(s.deadline, u)
-	t.mb.enterTask(u)
+	t.mb.enterAgain(u)
 	defer func() {
 		u.over()
 		t.mb.sparse().cleanups.remove(u)
-		t.mb.enterTask(t)
+		t.mb.enterAgain(t)
 	}()
 	return fn(u)
 }

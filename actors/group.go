@@ -75,7 +75,7 @@ func (g *Group) Go(fn func(t *Task) error, opts ...CallOption) {
 		m.over()
 		g.end(m)
 	}
-	caller.mb.enterTask(caller)
+	caller.mb.enterAgain(caller)
 }
 
 // caller is the task that calls: the group's own, or the one whose turn it is.

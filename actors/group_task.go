@@ -110,9 +110,9 @@ func (t *Task) awaitEnded(c *core) {
 	top.awaits.Store(c)
 	u := newCleanup(t, nil)
 	t.mb.sparse().cleanups.remove(u) // it is not given up
-	t.mb.enterTask(u)
+	t.mb.enterAgain(u)
 	_ = u.suspend(c, 0)
 	u.over()
-	t.mb.enterTask(t)
+	t.mb.enterAgain(t)
 	top.awaits.Store(nil)
 }

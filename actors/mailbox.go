@@ -286,6 +286,14 @@ func (mb *mailbox) enterTask(t *Task) {
 	}
 }
 
+// enterAgain is enterTask in the middle of t's coroutine's turn, which may have
+// been taken over meanwhile: then it is another task's.
+func (mb *mailbox) enterAgain(t *Task) {
+	if mb.taps && !t.top().has(isOffLoop) {
+		t.coroutine().OnLoop(func() { mb.current.Store(t) })
+	}
+}
+
 func (mb *mailbox) logger() *slog.Logger {
 	l := mb.opts.Logger
 	if !mb.registered.Load() {

@@ -19,7 +19,7 @@ func Start[T any](t *Task, fn func(t *Task) (T, error), opts ...CallOption) *Fut
 	if !t.coroutine().Start(&u.lt) {
 		u.Task.cancel(t.lostError())
 	}
-	t.mb.enterTask(t)
+	t.mb.enterAgain(t)
 	return &u.fut
 }
 
