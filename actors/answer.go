@@ -25,9 +25,10 @@ func (t *Task) setEnvelope(env *actor.MessageEnvelope) {
 	t.scope().set().env = env
 }
 
-// asker is the sender that the envelope names, or nil.
+// asker is the sender that the envelope names, or nil; another task answers it
+// if this one's message was stashed.
 func (t *Task) asker() *actor.PID {
-	if env := t.envelope(); env != nil {
+	if env := t.envelope(); env != nil && !t.has(isStashed) {
 		return env.Sender
 	}
 	return nil

@@ -76,15 +76,20 @@ func TaskOf(ctx actor.Context) *Task {
 }
 
 // Stash keeps the task's message, with its sender, for the next incarnation:
-// it gets what was stashed in the order of arrival, before all else.
+// it gets what was stashed in the order of arrival, before all else. Once for
+// a message counts, until its handler returns; afterwards Stash panics. A
+// lifecycle message is not kept: the next incarnation gets its own.
 func (t *Task) Stash() {
 	o := t.of()
 	if o.message() == nil {
 		panic("actors: Stash called in task " + t.name() + ", which has no message")
 	}
 	t.current("Stash")
-	if t.once.Load()&isOffLoop != 0 {
-		return // in Stopped: no incarnation comes
+	switch {
+	case o.lifetime != offered, o.has(isStashed), o.lt.Lost():
+		return // the account knows nothing of a message like that, or no more of this one
+	case o.lt.Ended():
+		panic("actors: Stash called in task " + t.name() + " when the handler of its message had returned")
 	}
 	o.handBack(t, o.tries()) // a turn that was taken over has nothing to hand back
 }

@@ -106,6 +106,7 @@ func (t *Task) handBack(by *Task, tries int) bool {
 	again.fut = t.future()
 	again.tries = tries
 	return by.coroutine().OnLoop(func() {
+		t.bequeath(&again.Task)
 		t.first(isStashed) // its answer is left to the next incarnation
 		rare := t.mb.sparse()
 		rare.stash = append(rare.stash, &again.Task)

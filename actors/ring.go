@@ -188,7 +188,7 @@ func (t *Task) ending() bool {
 		return true
 	}
 	for k := t.kin; k != nil && k.parent != nil; k = k.parent.kin {
-		if k.parent.canceled() {
+		if k.parent.canceled() && !k.parent.has(isStashed) {
 			return true
 		}
 	}

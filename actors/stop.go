@@ -240,7 +240,7 @@ func (mb *mailbox) abandoned(t *Task) {
 	default:
 		cause = ErrStopped
 	}
-	t.cancel(cause)
+	t.end(cause)
 	t.tell(t.ended()) // a cancel by somebody else may not have got there yet
 	stack := t.lt.Stack()
 	e := mb.ending()

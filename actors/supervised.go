@@ -126,7 +126,9 @@ func (mb *mailbox) report(t *Task, reason error) {
 	}
 	if t != nil {
 		f.Task, f.Message = t.name(), t.message()
-		f.Sender = t.asker()
+		if env := t.envelope(); env != nil {
+			f.Sender = env.Sender
+		}
 		if t.lifetime == internal {
 			f.Message = nil
 		}

@@ -118,6 +118,25 @@ func (t *Task) startedBy(parent *Task) bool {
 	return true
 }
 
+// bequeath makes again, which gets t's message anew, a kid of t: whoever ends
+// t ends it, and it has what is left of t's budget.
+func (t *Task) bequeath(again *Task) {
+	again.related(t)
+	if s := t.ext.Load(); s != nil {
+		again.inherit(s)
+	}
+	mu := t.family()
+	mu.Lock()
+	t.lead(again)
+	mu.Unlock()
+}
+
+// isAgain reports whether another task has had the message of t, who is its kid.
+func (t *Task) isAgain() bool {
+	u, ok := t.lt.Body.(*message)
+	return ok && u.again
+}
+
 // join puts a child of Start among its parent's kids: before it awaits, makes
 // a context or creates work of its own.
 func (t *Task) join() {
@@ -145,6 +164,20 @@ func (t *Task) inherit(ps *scope) {
 // it returns cause, and so with all work it has created. Any goroutine; the
 // first cause counts.
 func (t *Task) cancel(cause error) {
+	t.end(cause)
+	if !t.has(isStashed) { // looked at when its future has failed: handBack marks it last
+		return
+	}
+	for _, k := range t.listKids() {
+		if k.isAgain() {
+			k.cancel(cause)
+		}
+	}
+}
+
+// end is cancel for a task whose incarnation has ended, or who is abandoned:
+// its message, if that was stashed, waits for the next incarnation.
+func (t *Task) end(cause error) {
 	s := t.scope()
 	if !s.cause.CompareAndSwap(nil, &cause) {
 		return
@@ -159,7 +192,9 @@ func (t *Task) cancel(cause error) {
 		}
 	}
 	for _, k := range t.listKids() {
-		k.cancel(cause)
+		if !k.isAgain() {
+			k.cancel(cause)
+		}
 	}
 	if t.lifetime == carrier || t.lifetime == aside {
 		t.over()
@@ -168,12 +203,12 @@ func (t *Task) cancel(cause error) {
 	}
 }
 
-// cutOff is cancel for a task whose incarnation has ended: what has no scope
+// cutOff is end for a task whose incarnation has ended: what has no scope
 // and no kids need not be told the cause, which it has from there. Stopping
 // many suspended tasks would otherwise begin with making a scope for each.
 func (t *Task) cutOff(cause error) {
 	if t.ext.Load() != nil || t.kids.Load() != nil {
-		t.cancel(cause)
+		t.end(cause)
 		return
 	}
 	t.tell(cause)
