@@ -57,7 +57,8 @@ func (inc *incarnation) forget(t *Task) {
 }
 
 // finish ends the incarnation: from now on every await of its tasks returns
-// cause, and their contexts end. Any goroutine.
+// cause, their contexts end, and so does what they have offloaded, also if the
+// task has returned. Any goroutine.
 func (inc *incarnation) finish(cause error) {
 	if inc.cause.Load() == nil {
 		if cause == ErrStopped { // by far the most often
@@ -71,13 +72,20 @@ func (inc *incarnation) finish(cause error) {
 	// Also if another call has been first: it may not be through yet.
 	inc.mu.Lock()
 	var ends []context.CancelCauseFunc
+	var asides []*Task
 	for t := range inc.ctxs {
+		if t.lifetime == aside {
+			asides = append(asides, t)
+		}
 		ends = append(ends, t.ext.Load().seldom().end)
 	}
 	open := slices.Collect(maps.Keys(inc.open))
 	inc.mu.Unlock()
 	for _, end := range ends {
 		end(cause)
+	}
+	for _, t := range asides {
+		t.cancel(cause)
 	}
 	for _, t := range open {
 		t.future().fail(cause)

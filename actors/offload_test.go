@@ -2,10 +2,13 @@ package actors_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
@@ -76,6 +79,77 @@ func TestOffloadThatHasNotBegun(t *testing.T) {
 		wantErr(w, f, actors.ErrStopped)
 		if log := actortest.LogOf(w.sys).Find(slog.LevelWarn, "abandoned"); len(log) != 0 {
 			w.Errorf("logged: %v", log)
+		}
+	})
+}
+
+// TestOffloadEndsWithItsIncarnation: also when the task that has offloaded it
+// has returned, and if it has not begun by then it never does.
+func TestOffloadEndsWithItsIncarnation(t *testing.T) {
+	for name, end := range map[string]func(w *world, pid *actor.PID){
+		"restart": func(w *world, pid *actor.PID) { w.root.Send(pid, "restart") },
+		"stop":    func(w *world, pid *actor.PID) { w.root.Stop(pid) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				free := make(chan struct{})
+				offload := func(pid *actor.PID, fn func() int) (f *actors.Future[int]) {
+					want(w, did(w.root, pid, func(t *actors.Task) error {
+						f = actors.Offload(t, func(context.Context) (int, error) { return fn(), nil })
+						return nil
+					}), struct{}{})
+					return f
+				}
+				block := func() int { <-free; return 1 }
+				setup := func(wk *actors.Worker) error {
+					actors.On(wk, func(*actors.Task, string) error { panic("restart") })
+					return nil
+				}
+				pid := w.worker("worker", actors.Options{StopGrace: time.Minute}, setup)
+				runs := offload(pid, block)
+				other := w.worker("other", actors.Options{StopGrace: time.Second}, none)
+				for range 127 {
+					offload(other, block)
+				}
+				began := false
+				waits := offload(pid, func() int { began = true; return 1 })
+				start := time.Now()
+				end(w, pid)
+				for _, f := range []*actors.Future[int]{runs, waits} {
+					if _, err := result(f); !errors.Is(err, actors.ErrRestarted) && !errors.Is(err, actors.ErrStopped) || time.Since(start) != 0 {
+						w.Errorf("its future: %v, after %v", err, time.Since(start))
+					}
+				}
+				close(free)
+				synctest.Wait()
+				if began {
+					w.Error("what had not begun has begun after the end")
+				}
+			})
+		})
+	}
+}
+
+// TestOffloadThatWaitsHoldsUpNoStop.
+func TestOffloadThatWaitsHoldsUpNoStop(t *testing.T) {
+	bubble(t, func(w *world) {
+		free := make(chan struct{})
+		defer close(free)
+		fill := func(pid *actor.PID, n int) {
+			want(w, did(w.root, pid, func(t *actors.Task) error {
+				for range n {
+					actors.Offload(t, func(context.Context) (int, error) { <-free; return 1, nil })
+				}
+				return nil
+			}), struct{}{})
+		}
+		fill(w.worker("other", actors.Options{StopGrace: time.Second}, none), 128)
+		pid := w.worker("worker", actors.Options{StopGrace: time.Minute}, none)
+		fill(pid, 1)
+		start := time.Now()
+		w.stopped(pid, -1)
+		if took := time.Since(start); took != 0 {
+			w.Errorf("the hard stop took %v", took)
 		}
 	})
 }
