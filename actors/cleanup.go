@@ -10,11 +10,14 @@ import (
 // that is alive although the caller's may have been ended: for deferred code
 // that has to await. After grace, or when its worker has to give up on it,
 // fn's awaits fail with ErrTimeout or the worker's reason. It returns fn's
-// error.
+// error. In Stopped, where nothing can be awaited, they fail at once.
 func Cleanup(t *Task, grace time.Duration, fn func(t *Task) error) error {
 	t.current("Cleanup")
 	if fn == nil {
 		panic("actors: Cleanup called with a nil function")
+	}
+	if t.top().has(isOffLoop) {
+		return fn(t)
 	}
 	u := newCleanup(t, fn)
 	s := u.scope()
@@ -23,7 +26,6 @@ func Cleanup(t *Task, grace time.Duration, fn func(t *Task) error) error {
 	t.mb.enterAgain(u)
 	defer func() {
 		u.over()
-		t.mb.sparse().cleanups.remove(u)
 		t.mb.enterAgain(t)
 	}()
 	return fn(u)

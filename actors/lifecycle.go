@@ -257,11 +257,14 @@ func (mb *mailbox) cut(cause error) {
 	mb.loop.ReleaseExclusive()
 	mb.inc.Load().finish(cause)
 	mb.loop.EachLive(func(lt *loop.Task) {
-		// But not what a Cleanup has started: that ends with the Cleanup.
+		// But not what a Cleanup that runs has started: that ends with the Cleanup.
 		if u, ok := lt.Body.(body); ok && u.task().ended() != nil {
 			u.task().cutOff(cause)
 		}
 	})
+	if s := mb.rare.Load(); s != nil {
+		s.cleanups.end(cause, true)
+	}
 	if mb.loop.Live() > 0 || mb.offloaded.n() > 0 {
 		mb.giveUpAfter(mb.opts.StopGrace)
 	}

@@ -177,6 +177,9 @@ func (t *Task) forgotten(s *scope) {
 		m.Store(1)
 	}
 	if s.seldom() != &noRare {
+		if t.lifetime == cleanup {
+			t.mb.sparse().cleanups.remove(t)
+		}
 		m := s.more.Load()
 		m.mu.Lock()
 		stop := s.seldom().stopBase

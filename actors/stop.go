@@ -211,7 +211,7 @@ func (mb *mailbox) forced() {
 		return
 	}
 	if s := mb.rare.Load(); s != nil {
-		s.cleanups.endAll(because(mb.life.reason, ErrTimeout))
+		s.cleanups.end(because(mb.life.reason, ErrTimeout), false)
 	}
 	if !mb.life.forced { // a moment for what ends with the contexts that end just now
 		mb.life.forced = true
@@ -256,7 +256,8 @@ func (mb *mailbox) abandoned(t *Task) {
 		"task", t.name(), "since", lost.Since, "stack", string(stack))
 }
 
-// cleanups are the running Cleanups of a worker.
+// cleanups are the Cleanups of a worker that run, or have left work behind: that
+// is of no incarnation, and ends with them.
 type cleanups struct {
 	mu  sync.Mutex
 	all map[*Task]struct{}
@@ -277,11 +278,14 @@ func (c *cleanups) remove(t *Task) {
 	delete(c.all, t)
 }
 
-func (c *cleanups) endAll(cause error) {
+// end ends them, or only those that have returned.
+func (c *cleanups) end(cause error, returned bool) {
 	c.mu.Lock()
 	var all []*Task
 	for t := range c.all {
-		all = append(all, t)
+		if !returned || t.has(isOver) {
+			all = append(all, t)
+		}
 	}
 	c.mu.Unlock()
 	for _, t := range all {
