@@ -35,6 +35,7 @@ func (inc *incarnation) leaveOpen(t *Task) {
 		delete(inc.open, t)
 		inc.mu.Unlock()
 		t.forgotten(t.ext.Load())
+		t.unlink()
 	}})
 	if p := inc.cause.Load(); p != nil {
 		t.future().fail(*p)

@@ -263,9 +263,17 @@ func (t *Task) over() {
 
 // leave takes a task that is over, and has no kids, out of the tree.
 func (t *Task) leave(s *scope) {
-	if !t.unanswered(s) && s != nil {
+	if t.unanswered(s) {
+		return // and ends with its creator until it is answered: see leaveOpen
+	}
+	if s != nil {
 		t.forgotten(s)
 	}
+	t.unlink()
+}
+
+// unlink takes a task that was left out of its creator's kids.
+func (t *Task) unlink() {
 	k := t.kin
 	if k == nil || k.parent == nil || t.lifetime == child && !t.has(isJoined) {
 		return
