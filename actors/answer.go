@@ -56,6 +56,7 @@ func (t *Task) Sender() *actor.PID {
 	if o.future() == nil || o.message() == nil {
 		return nil
 	}
+	o.first(isPassedOn)
 	m := o.scope().with()
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -90,6 +91,7 @@ func (t *Task) Forward(pid *actor.PID) {
 	if o.message() == nil {
 		panic("actors: Forward called in task " + t.name() + ", which has no message")
 	}
+	o.first(isPassedOn)
 	env := &actor.MessageEnvelope{Message: o.msg, Sender: t.Sender()}
 	if of := o.envelope(); of != nil {
 		env.Header = of.Header

@@ -64,3 +64,36 @@ func TestOpenRequestEndsWithItsCreator(t *testing.T) {
 		})
 	}
 }
+
+// TestPassedOnIsNoRing: a handler that has passed a request on may ask who
+// waits for its answer.
+func TestPassedOnIsNoRing(t *testing.T) {
+	bubble(t, func(w *world) {
+		c := w.worker("c", actors.Options{}, func(wk *actors.Worker) error {
+			actors.Handle(wk, func(t *actors.Task, _ string) (string, error) { return "c", t.Sleep(time.Second) })
+			return nil
+		})
+		var b *actor.PID
+		a := w.worker("a", actors.Options{}, func(wk *actors.Worker) error {
+			actors.Handle(wk, func(t *actors.Task, m string) (string, error) {
+				return actors.Ask[string](t, b, m)
+			}, actors.Exclusive())
+			actors.Handle(wk, func(_ *actors.Task, m int) (int, error) { return m, nil })
+			return nil
+		})
+		inB := make(chan error, 1)
+		b = w.worker("b", actors.Options{}, func(wk *actors.Worker) error {
+			actors.On(wk, func(t *actors.Task, _ string) error {
+				t.Forward(c)
+				_, err := actors.Ask[int](t, a, 7)
+				inB <- err
+				return nil
+			})
+			return nil
+		})
+		want(w, actors.RequestFuture[string](w.root, a, "x"), "c")
+		if err := <-inB; err != nil {
+			w.Errorf("c answers a, which then answers b, but: %v", err)
+		}
+	})
+}

@@ -88,6 +88,7 @@ func (r *ring) holds() bool {
 	for _, e := range r.edges {
 		switch {
 		case e.core != nil && (e.core.done.Load() || e.task != nil && e.task.awaits.Load() != e.core),
+			e.core != nil && e.core.owner != nil && e.core.owner.has(isPassedOn),
 			e.mb != nil && e.mb.holder.Load() != e.task,
 			e.deps != nil && !slices.Contains(e.deps.tasks(), e.task):
 			return false
@@ -111,7 +112,7 @@ func (r *ring) needsSelfToComplete(c *core) bool {
 	if d := c.deps(); d != nil {
 		return d.needSelf(r)
 	}
-	return c.owner != nil && r.needsSelf(c.owner)
+	return c.owner != nil && !c.owner.has(isPassedOn) && r.needsSelf(c.owner)
 }
 
 // needsSelf reports whether work w ends only after self has gone on. One that

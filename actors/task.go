@@ -56,6 +56,7 @@ const (
 	isBudgeted                    // its worker looks after its deadline, and not the clock
 	isOver                        // it has ended; it stays in the tree for its kids' sake
 	hasLeft                       // … and has left the tree
+	isPassedOn                    // somebody else may answer it
 	isJoined                      // a child of Start is among its parent's kids; see join
 )
 
