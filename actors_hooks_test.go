@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -157,12 +158,15 @@ func hooksFail(t *testing.T, sys *actor.ActorSystem) {
 	pid := actortest.Spawn(t, sys.Root, "w", func(w *actors.Worker) error {
 		w.OnStop(func(*actors.Task) error { tr.add("first"); return nil })
 		w.OnStop(func(*actors.Task) error { tr.add("panics"); explode("boom"); return nil })
+		w.OnStop(func(*actors.Task) error { tr.add("exits, too"); runtime.Goexit(); return nil })
+		w.OnStop(func(t *actors.Task) error { tr.add("awaits"); return t.Sleep(time.Second) })
+		w.OnStop(func(*actors.Task) error { tr.add("exits"); runtime.Goexit(); return nil })
 		w.OnStop(func(*actors.Task) error { tr.add("fails"); return errSoldOut })
 		return nil
 	}, actors.Options{})
 	actortest.Stop(t, sys.Root, pid, 0)
-	tr.want(t, "fails", "panics", "first")
-	if log := actortest.LogOf(sys).Find(0, "OnStop"); len(log) != 2 {
+	tr.want(t, "fails", "exits", "awaits", "exits, too", "panics", "first")
+	if log := actortest.LogOf(sys).Find(0, "OnStop"); len(log) != 4 {
 		t.Errorf("logged: %v", log)
 	}
 }

@@ -2,6 +2,7 @@ package actors_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -63,6 +64,31 @@ func TestAbandonedTaskIsNotTheCurrentOne(t *testing.T) {
 				want(w, actors.RequestFuture[string](w.root, pid, "x"), "answer to x")
 				_, _ = sup.Stop(context.Background())
 			})
+		})
+	}
+}
+
+// TestExitOfAnAbandonedTask: it does not end the incarnation that came after.
+func TestExitOfAnAbandonedTask(t *testing.T) {
+	for _, reason := range []error{nil, errors.New("late")} {
+		bubble(t, func(w *world) {
+			goOn := make(chan struct{})
+			sup, pid := w.supervised(supervisor.Child{
+				Restart: supervisor.Transient, Props: actors.Props(none, actors.EventLoop(actors.Options{StopGrace: time.Second})),
+			})
+			did(w.root, pid, func(t *actors.Task) error { <-goOn; t.Exit(reason); return nil })
+			synctest.Wait()
+			if err := sup.Restart(context.Background(), "child"); err != nil {
+				w.Fatal(err)
+			}
+			close(goOn)
+			synctest.Wait()
+			if pid := sup.Child("child"); pid == nil {
+				w.Error("an abandoned task has ended the worker")
+			} else {
+				want(w, did(w.root, pid, func(*actors.Task) error { return nil }), struct{}{})
+			}
+			_, _ = sup.Stop(context.Background())
 		})
 	}
 }

@@ -140,11 +140,7 @@ func (mb *mailbox) runHooks() {
 		mb.tasksHaveEnded()
 		l.hooksRun = true
 		mb.giveUpAfter(mb.opts.StopGrace) // unless that runs already
-		u := mb.newInternal("stop hooks", func(t *Task) {
-			for i := len(hooks) - 1; i >= 0; i-- {
-				mb.runHook(t, hooks[i])
-			}
-		})
+		u := mb.newInternal("stop hooks", func(t *Task) { mb.runEach(t, hooks) })
 		s := u.scope()
 		s.set().why = l.reason
 		s.deadline = mb.sys.in(mb.remaining())
@@ -166,14 +162,31 @@ func (mb *mailbox) runHooks() {
 	}
 }
 
-func (mb *mailbox) runHook(t *Task, f func(t *Task) error) {
+// runEach runs the hooks, the last one first. A Goexit in one, as a test's
+// FailNow is, unwinds to here: the others run in deferred code then.
+func (mb *mailbox) runEach(t *Task, hooks []func(t *Task) error) {
+	for i := len(hooks) - 1; i >= 0; i-- {
+		mb.runHook(t, hooks[i], hooks[:i])
+	}
+}
+
+// runHook runs f, and if that does not return also those before it.
+func (mb *mailbox) runHook(t *Task, f func(t *Task) error, before []func(t *Task) error) {
+	returned := false
 	defer func() {
-		if p := recover(); p != nil {
+		p := recover()
+		switch {
+		case p != nil:
 			err := newPanicError(p)
 			mb.logger().Error("actors: panic in an OnStop hook", "panic", p, "stack", string(err.Stack))
+		case !returned:
+			mb.logger().Error("actors: an OnStop hook failed", "error", ErrGoexit)
+			mb.runEach(t, before)
 		}
 	}()
-	if err := f(t); err != nil {
+	err := f(t)
+	returned = true
+	if err != nil {
 		mb.logger().Error("actors: an OnStop hook failed", "error", err)
 	}
 }

@@ -40,7 +40,7 @@ func Spawn(ctx context.Context, s actor.SpawnerContext, name string, setup func(
 		_, err = ready.Wait(ctx)
 	}
 	if err != nil {
-		if !ready.Done() { // it was the waiting that ended
+		if ready.failed() == nil { // it was the waiting that ended, be it as the setup did
 			s.ActorSystem().Root.Stop(pid)
 		}
 		return nil, fmt.Errorf("actors: spawn %q: %w", name, err)

@@ -1,9 +1,11 @@
 package actors_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -52,5 +54,33 @@ func TestSpawnFailsWithChildren(t *testing.T) {
 			w.Errorf("%v after %v", err, time.Since(begin))
 		}
 		w.worker("w", actors.Options{}, none)
+	})
+}
+
+// TestSpawnCancelledAsSetupEnds: its worker does not outlive the error.
+func TestSpawnCancelledAsSetupEnds(t *testing.T) {
+	bubble(t, func(w *world) {
+		parent := w.worker("parent", actors.Options{}, none)
+		failed := make(chan error, 1)
+		spawning := did(w.root, parent, func(t *actors.Task) error {
+			_, err := actors.Spawn(context.Background(), t, "child", func(c *actors.Worker) error {
+				return c.Task().Sleep(time.Second)
+			}, actors.Options{})
+			failed <- err
+			return err
+		})
+		synctest.Wait()
+		did(w.root, parent, func(*actors.Task) error {
+			time.Sleep(2 * time.Second) // in its turn: the setup ends, and the other task does not hear of it
+			spawning.Cancel()
+			return nil
+		})
+		if err := <-failed; !errors.Is(err, actors.ErrCanceled) {
+			w.Errorf("Spawn: %v", err)
+		}
+		synctest.Wait()
+		if _, ok := w.sys.ProcessRegistry.GetLocal("parent/child"); ok {
+			w.Error("the worker is still there")
+		}
 	})
 }

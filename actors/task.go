@@ -299,6 +299,9 @@ func (t *Task) StopReason() error { return t.top().hookOf() }
 // the supervisor decides about.
 func (t *Task) Exit(reason error) {
 	t.current("Exit")
+	if t.top().lt.Lost() {
+		return // abandoned: the worker that is now has nothing to do with it
+	}
 	if reason == nil {
 		t.mb.returned(t.top())
 		return

@@ -191,7 +191,9 @@ func (w *Worker) Main(run func(t *Task) error) {
 // tasks have ended: the last registered first, each once. Its task can await;
 // its context lives for what is left of StopGrace. [Task.StopReason] says why
 // the worker ends, ErrRestarted or ErrStopped with what led to it, and so does
-// [context.Cause] when that time is over. An error is logged.
+// [context.Cause] when that time is over. An error is logged. If setup fails
+// none runs, as OTP's terminate does not after an init that has failed: a setup
+// closes itself what it has opened by then.
 func (w *Worker) OnStop(f func(t *Task) error) {
 	if f == nil {
 		panic("actors: OnStop called with a nil function")

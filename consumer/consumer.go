@@ -45,7 +45,9 @@ func (c *Consumer) Props(opts ...actor.PropsOption) *actor.Props {
 
 // Setup makes a worker consume beside what else it does: call it in the
 // worker's own setup. It opens the source and returns when that is open; if
-// it cannot be opened, the error is one of the setup, for the supervisor.
+// it cannot be opened, the error is one of the setup, for the supervisor. What
+// else in that setup may fail comes first: the source is closed when the worker
+// ends, which one whose setup has failed never was.
 func (c *Consumer) Setup(w *actors.Worker) error {
 	logger := c.opts.Logger
 	if logger == nil {
