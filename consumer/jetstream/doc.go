@@ -18,9 +18,9 @@
 //
 // A queue is a stream with work-queue retention and one durable pull
 // consumer; they are made when they are first needed, and used as they are, but
-// for Options.AckWait, if they exist. Every process that opens the queue shares that consumer. A dead
-// letter goes to a second stream, with the reason in its headers, and can be
-// consumed from there as from any queue.
+// for Options.AckWait, if they exist. Every process that opens the queue shares
+// that consumer. A dead letter goes to a second stream, with the reason in its
+// headers, and can be consumed from there as from any queue.
 //
 //   - Message.ID is the sequence number in the stream, Key the header
 //     Nats-Msg-Id, by which the server also drops what is sent twice within

@@ -45,12 +45,10 @@ type pullRequest struct {
 
 // Receive returns what has come of the pull, which it asks to go on.
 func (s *source) Receive(ctx context.Context, most int) ([]*consumer.Message, error) {
-	select {
-	case s.turn <- struct{}{}:
-		defer func() { <-s.turn }()
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	if err := s.enter(ctx); err != nil {
+		return nil, err
 	}
+	defer s.leave()
 	if s.closed {
 		return nil, fmt.Errorf("jetstream: %w", consumer.ErrClosed)
 	}
@@ -67,12 +65,10 @@ func (s *source) Receive(ctx context.Context, most int) ([]*consumer.Message, er
 
 // Drain ends the pull. It is for [consumer.Streamer].
 func (s *source) Drain(ctx context.Context) ([]*consumer.Message, error) {
-	select {
-	case s.turn <- struct{}{}:
-		defer func() { <-s.turn }()
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	if err := s.enter(ctx); err != nil {
+		return nil, err
 	}
+	defer s.leave()
 	return s.abandon()
 }
 

@@ -42,6 +42,18 @@ func newSource(q *Queue, c jetstream.Consumer) *source {
 	}
 }
 
+// enter takes the source's turn, which leave gives back.
+func (s *source) enter(ctx context.Context) error {
+	select {
+	case s.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (s *source) leave() { <-s.turn }
+
 // convert makes a message of a delivery.
 func (s *source) convert(m *nats.Msg, now time.Time) (*consumer.Message, error) {
 	meta, err := m.Metadata()
@@ -196,12 +208,10 @@ func deadLetter(subject, stream string, d consumer.Dead) *nats.Msg {
 
 // Close ends the source, and gives back what has come and was not received.
 func (s *source) Close(ctx context.Context) error {
-	select {
-	case s.turn <- struct{}{}:
-		defer func() { <-s.turn }()
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	if err := s.enter(ctx); err != nil {
+		return err
 	}
+	defer s.leave()
 	s.closed = true
 	_ = s.letGo(ctx) // if that fails it comes again
 	ms, err := s.abandon()
