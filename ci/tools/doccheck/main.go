@@ -1,6 +1,5 @@
 // Command doccheck reads the names of Go files from standard input, each ended by a NUL, and reports packages and exported
-// names that have no doc comment, and files that are too long. Generated files and testdata are exempt; of test files only
-// the length counts.
+// names that have no doc comment. Generated files, tests and testdata are exempt.
 //
 // Struct fields and interface methods are not asked for a comment each: a small type reads best with one comment.
 package main
@@ -17,8 +16,6 @@ import (
 	"slices"
 	"strings"
 )
-
-const maxLines = 400
 
 func main() {
 	root := flag.String("root", ".", "the folder that the names are relative to")
@@ -97,9 +94,6 @@ func (c *checker) file(name string, src []byte) error {
 	}
 	if ast.IsGenerated(file) {
 		return nil
-	}
-	if lines := strings.Count(string(src), "\n"); lines > maxLines {
-		c.report(file.FileStart, "%d lines, at most %d: is this one responsibility?", lines, maxLines)
 	}
 	if strings.HasSuffix(name, "_test.go") {
 		return nil
