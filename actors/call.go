@@ -14,7 +14,7 @@ import (
 
 // submission is a task that runs a function, which stands in for a message.
 type submission[T any] struct {
-	Task
+	work
 	fut Future[T]
 }
 
@@ -134,7 +134,7 @@ func (mb *mailbox) offerBounded(t *Task) {
 // request is a message that wants an answer of type Resp. To a worker it is
 // the task that handles it, to anybody else a carrier.
 type request[Resp any] struct {
-	Task
+	work
 	fut Future[Resp]
 }
 

@@ -51,3 +51,6 @@ type cleanupBody struct {
 func (b *cleanupBody) future() completer { return nil }
 func (b *cleanupBody) label() string     { return "cleanup " + funcName(b.fn) }
 func (b *cleanupBody) Run(*loop.Task)    {}
+
+// Done is never called.
+func (b *cleanupBody) Done(*loop.Task, loop.How) {}

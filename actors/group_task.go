@@ -4,7 +4,7 @@ import "github.com/protoloop/protoloop/internal/loop"
 
 // groupTask is a member of a group.
 type groupTask struct {
-	Task
+	work
 	group *Group
 	fut   Future[struct{}]
 	fn    func(t *Task) error
@@ -33,7 +33,7 @@ func (m *groupTask) Run(*loop.Task) {
 
 // Done is the loop's: the task has ended.
 func (m *groupTask) Done(lt *loop.Task, how loop.How) {
-	m.Task.Done(lt, how)
+	m.Task.done(how)
 	if how == loop.Lost { // fn goes on, and may write to m
 		m.group.end(&groupTask{})
 		return
@@ -46,7 +46,7 @@ func (m *groupTask) Done(lt *loop.Task, how loop.How) {
 // only while it has kids, so that a group that nobody waits for leaves nothing
 // behind; a group that fills up again gets another one.
 type groupNode struct {
-	Task
+	work
 	group *Group
 }
 

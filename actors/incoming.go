@@ -17,7 +17,7 @@ const budgetHeader = "protoloop-budget"
 // message is a task that works on a message which arrived through the
 // engine: a plain Send or Request, or a request from elsewhere.
 type message struct {
-	Task
+	work
 	env   *actor.MessageEnvelope // what it came in, or nil
 	fut   completer              // of a request of this process; else nil
 	early bool                   // it came before the mailbox knew its system
@@ -184,8 +184,8 @@ func (t *Task) caughtHandler() {
 	}
 }
 
-// Done is the loop's: the task has ended.
-func (t *Task) Done(_ *loop.Task, how loop.How) {
+// done is called on the loop when the task has ended.
+func (t *Task) done(how loop.How) {
 	mb := t.mb
 	switch how {
 	case loop.Exited:

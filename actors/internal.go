@@ -14,7 +14,7 @@ import (
 // internalTask is a task of the mailbox's own: setup, hooks, lifecycle
 // messages.
 type internalTask struct {
-	Task
+	work
 	what string
 	run  func(t *Task)
 	done func(t *Task, how loop.How)
@@ -50,7 +50,7 @@ func (u *internalTask) Done(lt *loop.Task, how loop.How) {
 	if u.done != nil {
 		u.done(&u.Task, how)
 	}
-	u.Task.Done(lt, how)
+	u.Task.done(how)
 }
 
 // setupTask is the first task of an incarnation.

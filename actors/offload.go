@@ -126,7 +126,7 @@ func (e *elsewhere) abandon() int {
 
 // offloaded is the carrier of an Offload.
 type offloaded[T any] struct {
-	Task
+	work
 	fut   Future[T]
 	fn    func(ctx context.Context) (T, error)
 	ended node        // of fut

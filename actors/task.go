@@ -106,6 +106,13 @@ const (
 	aside                    // of Offload: runs elsewhere, with its parent's message
 )
 
+// work is a Task as its loop knows it. User code gets the Task alone, whose
+// methods do not include what only the loop may call.
+type work struct{ Task }
+
+// Done is the loop's: the task has ended.
+func (w *work) Done(_ *loop.Task, how loop.How) { w.Task.done(how) }
+
 // body is what every kind of task implements beside loop.Body.
 type body interface {
 	loop.Body
