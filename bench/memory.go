@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
@@ -20,6 +21,7 @@ type memoryCase struct {
 	group       string
 	once        bool // it takes seconds
 	stop        bool // the time told is that of end
+	heap        bool // the memory told is what lives on the heap, without stacks
 	// begin begins n, and returns when all of them are suspended. end lets
 	// them go on, waits until they have ended and returns their sum, of 0 to
 	// n-1.
@@ -36,12 +38,16 @@ func memoryCases() []*memoryCase {
 		{name: "memory/task", label: "suspended task with its future", n: many, group: title, begin: suspend},
 		{name: "million/goroutine-chan", label: "1,000,000 goroutines park, go on and end", n: million, group: title, once: true, begin: parkWithResult},
 		{name: "million/task", label: "1,000,000 tasks suspend, resume and end", n: million, group: title, once: true, begin: suspend},
-	}, stopCases()...)
+	}, slices.Concat(stopCases(), orderMemoryCases())...)
 }
 
 func (c *memoryCase) measure(n int) (s sample, err error) {
 	e := newEnv()
 	defer func() { err = errors.Join(err, e.close()) }()
+	inUse := inUse
+	if c.heap {
+		inUse = liveHeap
+	}
 	before := inUse()
 	// The memory is taken between two samples: the time until all are
 	// suspended, and the time from there.
@@ -82,6 +88,15 @@ func inUse() float64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return float64(m.HeapInuse + m.StackInuse)
+}
+
+// liveHeap is what lives on the heap after a collection.
+func liveHeap() float64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return float64(m.HeapAlloc)
 }
 
 // parked waits until n goroutines have come to rest beside those there were.

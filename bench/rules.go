@@ -30,7 +30,7 @@ var (
 	p99    = figure{"p99", func(s *sample) float64 { return s.P99 }, 0}
 	allocs = figure{"allocs/op", func(s *sample) float64 { return s.Allocs }, 0.05}
 	memory = figure{"memory", func(s *sample) float64 { return s.Memory }, 0}
-	ofCPU  = figure{"", func(s *sample) float64 { return s.CPU }, 0}
+	ofCPU  = figure{"CPU", func(s *sample) float64 { return s.CPU }, 0}
 )
 
 func rules() []rule {
@@ -63,7 +63,7 @@ func rules() []rule {
 		{of: "askers/request", against: "askers/engine", as: "Proto.Actor", figure: wall, limit: 1.0 / 3},
 		{of: "askers/request", against: "askers/engine", as: "Proto.Actor", figure: p99, limit: 1, below: true},
 		{of: "askers/chan", against: "askers/engine", as: "Proto.Actor", figure: wall},
-	}, slices.Concat(scaleRules(), gatherRules(), supervisedRules())...)
+	}, slices.Concat(scaleRules(), gatherRules(), orderRules(), supervisedRules())...)
 }
 
 func scaleRules() []rule {
