@@ -130,17 +130,18 @@ func requestBurst(to target, opts ...actors.CallOption) func(*env) (run, error) 
 		if err != nil {
 			return nil, err
 		}
-		return e.requests(pid, opts...), nil
+		return e.requests(func(int) *actor.PID { return pid }, opts...), nil
 	}
 }
 
-// requests begins a burst of requests before it waits for the first.
-func (e *env) requests(pid *actor.PID, opts ...actors.CallOption) run {
+// requests begins a burst of requests, the i-th to worker(i), before it waits
+// for the first.
+func (e *env) requests(worker func(i int) *actor.PID, opts ...actors.CallOption) run {
 	futures := make([]*actors.Future[answer], burst)
 	return func(n int) (sum int, err error) {
 		for range n / burst {
 			for i := range futures {
-				futures[i] = actors.RequestFuture[answer](e.sys.Root, pid, question{i}, opts...)
+				futures[i] = actors.RequestFuture[answer](e.sys.Root, worker(i), question{i}, opts...)
 			}
 			for _, f := range futures {
 				v, err := f.Wait(e.ctx)
@@ -191,14 +192,19 @@ func awaitBurst(e *env) (run, error) {
 	if err != nil {
 		return nil, err
 	}
-	front, err := e.spawn("front", func(w *actors.Worker) error {
+	front, err := e.spawn("front", askOn(back))
+	if err != nil {
+		return nil, err
+	}
+	return e.requests(func(int) *actor.PID { return front }), nil
+}
+
+// askOn is a worker whose handler awaits another one's answer.
+func askOn(back *actor.PID) func(*actors.Worker) error {
+	return func(w *actors.Worker) error {
 		actors.Handle(w, func(t *actors.Task, q question) (answer, error) {
 			return actors.Await(t, actors.RequestFuture[answer](t, back, q))
 		})
 		return nil
-	})
-	if err != nil {
-		return nil, err
 	}
-	return e.requests(front), nil
 }

@@ -52,6 +52,7 @@ func groups() []group {
 		{"64 concurrent askers", askerCases()},
 		{"cost per operation as numbers grow", scaleCases()},
 		{"many futures", gatherCases()},
+		{"awaits beside a bounded worker", ringCases()},
 		{"an order: accounts, inventory, payment, gateway; 1,000 in flight", orderCases()},
 		{"supervision", supervisedCases()},
 		{"a look inside", lookCases()},
