@@ -126,7 +126,7 @@ func (l *Loop) Queued() int {
 	if !l.inbox.empty() {
 		l.collect()
 	}
-	return l.lane.n
+	return l.lane.len()
 }
 
 // Current is the task whose turn it is. On the loop.
@@ -169,7 +169,7 @@ func (l *Loop) DropAll(f func(*Task)) {
 func (l *Loop) ReleaseExclusive() {
 	l.exclusive = nil
 	l.ready.prepend(&l.deferred)
-	l.round = l.ready.n // they have waited long enough: before the next start
+	l.round = l.ready.len() // they have waited long enough: before the next start
 }
 
 // collect moves what has been posted into the lanes.
@@ -274,7 +274,7 @@ func (l *Loop) run(c *coroutine) {
 				return
 			}
 		}
-		l.round = l.ready.n
+		l.round = l.ready.len()
 		// Nobody starves here, too: what has come since waits behind it.
 		if t := l.yielded.head; t != nil && l.passed(t.co) {
 			l.yielded.pop()

@@ -117,12 +117,15 @@ func (t *Task) Slot() *any { return &t.co.slot }
 // Loop is the loop that the task runs on, once it has started.
 func (t *Task) Loop() *Loop { return t.co.loop }
 
-// fifo is a queue of tasks, linked by next.
+// fifo is a queue of tasks, linked by next. Its items are numbered from out to
+// in, so that a task that yields can tell when all that was there has gone. They
+// stay so whatever is put back before them: in - out is always the length.
 type fifo struct {
 	head, tail *Task
-	n          int
-	in, out    uint32 // how many have come and gone; they wrap
+	in, out    uint32 // they wrap
 }
+
+func (q *fifo) len() int { return int(q.in - q.out) }
 
 func (q *fifo) push(t *Task) {
 	t.next = nil
@@ -132,7 +135,6 @@ func (q *fifo) push(t *Task) {
 		q.tail.next = t
 	}
 	q.tail = t
-	q.n++
 	q.in++
 }
 
@@ -145,17 +147,17 @@ func (q *fifo) append(first, last *Task, n int) {
 		q.tail.next = first
 	}
 	q.tail = last
-	q.n += n
 	q.in += uint32(n)
 }
 
+// pushFront puts t before all others.
 func (q *fifo) pushFront(t *Task) {
 	t.next = q.head
 	q.head = t
 	if q.tail == nil {
 		q.tail = t
 	}
-	q.n++
+	q.out--
 }
 
 func (q *fifo) pop() *Task {
@@ -168,7 +170,6 @@ func (q *fifo) pop() *Task {
 		q.tail = nil
 	}
 	t.next = nil
-	q.n--
 	q.out++
 	return t
 }
@@ -183,6 +184,6 @@ func (q *fifo) prepend(o *fifo) {
 		q.tail = o.tail
 	}
 	q.head = o.head
-	q.n += o.n
-	o.head, o.tail, o.n = nil, nil, 0
+	q.out -= uint32(o.len())
+	*o = fifo{}
 }
