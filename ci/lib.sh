@@ -35,10 +35,16 @@ in_modules() {
 	return "$status"
 }
 
-# in_tools runs a command in the module of the tools, which go.work leaves out so that their dependencies do not become
-# the project's.
-in_tools() {
-	(cd ci/tools && GOWORK=off "$@")
+# apart has the modules that go.work leaves out, so that their dependencies do not become the project's.
+apart=(ci/tools socketio/internal/load/zishang)
+
+# in_apart runs a command in each of them, and fails if it fails in any.
+in_apart() {
+	local dir status=0
+	for dir in "${apart[@]}"; do
+		(cd "$dir" && GOWORK=off "$@") || status=1
+	done
+	return "$status"
 }
 
 list=$(list_modules)

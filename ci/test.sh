@@ -4,5 +4,5 @@ source "$(dirname "$0")/lib.sh"
 
 status=0
 in_modules go test -race -shuffle=on "$@" ./... || status=1
-in_tools go test "$@" ./... || status=1
+in_apart go test "$@" ./... || status=1
 exit "$status"

@@ -1,5 +1,5 @@
-// Command load measures the server against npm's reference server, both under
-// the same generator, and prints a table:
+// Command load measures the server against npm's reference server and
+// zishang520's in Go, all under the same generator, and prints a table:
 //
 //	ci/socketio-clients.sh              # installs the reference
 //	go run ./socketio/internal/load

@@ -14,7 +14,8 @@ func main() {
 	addr := flag.String("addr", "", "of the server, for -role generate")
 	measure := flag.String("measure", "", "which, for -role generate")
 	clients := flag.Int("clients", 1000, "of the measurement, for -role generate")
-	reference := flag.String("reference", filepath.Join("socketio", "internal", "clients"), "folder whose node_modules has socket.io; \"\": measure ours only")
+	reference := flag.String("reference", filepath.Join("socketio", "internal", "clients"), "folder whose node_modules has socket.io; \"\": leave npm's server out")
+	zishang := flag.String("zishang", filepath.Join("socketio", "internal", "load", "zishang"), "folder of the app on zishang520's server; \"\": leave it out")
 	idle := flag.Int("idle", 10_000, "idle clients to hold")
 	hold := flag.Duration("hold", 30*time.Second, "for how long")
 	flag.Parse()
@@ -25,7 +26,7 @@ func main() {
 	case "generate":
 		err = generate(*addr, *measure, *clients, *hold)
 	default:
-		err = compare(*reference, *idle, *hold)
+		err = compare(rivals{*reference, *zishang}, *idle, *hold)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "load:", err)
@@ -40,10 +41,19 @@ type measurement struct {
 }
 
 // compare runs every measurement against each server, a new process each.
-func compare(reference string, idle int, hold time.Duration) error {
+func compare(r rivals, idle int, hold time.Duration) error {
 	servers := []string{"ours"}
-	if reference != "" {
+	if r.reference != "" {
 		servers = append(servers, "reference")
+	}
+	if r.zishang != "" {
+		binary, err := buildZishang(r.zishang)
+		if err != nil {
+			return err
+		}
+		defer os.Remove(binary)
+		r.zishang = binary
+		servers = append(servers, "zishang520")
 	}
 	// The echo thrice, one server after the other: its p99 is the most sensitive
 	// to what else the machine does.
@@ -54,7 +64,7 @@ func compare(reference string, idle int, hold time.Duration) error {
 	fmt.Printf("%-10s %7s  %-10s  %s\n", "measure", "clients", "server", "result")
 	for _, m := range rows {
 		for _, name := range servers {
-			line, err := one(name, reference, m, hold)
+			line, err := one(name, r, m, hold)
 			if err != nil {
 				return fmt.Errorf("%s, %d clients, %s: %w", m.name, m.clients, name, err)
 			}
@@ -65,8 +75,8 @@ func compare(reference string, idle int, hold time.Duration) error {
 }
 
 // one runs one measurement.
-func one(server, reference string, m measurement, hold time.Duration) (string, error) {
-	s, err := startServer(server, reference)
+func one(server string, r rivals, m measurement, hold time.Duration) (string, error) {
+	s, err := startServer(server, r)
 	if err != nil {
 		return "", err
 	}

@@ -37,11 +37,28 @@ func start(cmd *exec.Cmd) (*process, error) {
 	return &process{cmd: cmd, out: bufio.NewReader(out)}, nil
 }
 
+// rivals are the folders of the other servers' apps, or "" for none.
+type rivals struct{ reference, zishang string }
+
+// buildZishang builds that app, which is a module of its own, and returns the
+// program.
+func buildZishang(dir string) (string, error) {
+	binary := filepath.Join(os.TempDir(), fmt.Sprintf("load-zishang-%d", os.Getpid()))
+	cmd := exec.Command("go", "build", "-C", dir, "-o", binary, ".")
+	cmd.Env = append(os.Environ(), "GOWORK=off")
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("building %s: %w", dir, err)
+	}
+	return binary, nil
+}
+
 // startServer starts a server and waits until it listens.
-func startServer(name, reference string) (*process, error) {
+func startServer(name string, r rivals) (*process, error) {
 	var cmd *exec.Cmd
-	if name == "reference" {
-		dir, err := filepath.Abs(reference)
+	switch name {
+	case "reference":
+		dir, err := filepath.Abs(r.reference)
 		if err != nil {
 			return nil, err
 		}
@@ -49,7 +66,9 @@ func startServer(name, reference string) (*process, error) {
 		cmd = exec.Command("node", "--input-type=commonjs", "-")
 		cmd.Dir = dir
 		cmd.Stdin = bytes.NewReader(referenceApp)
-	} else {
+	case "zishang520":
+		cmd = exec.Command(r.zishang)
+	default:
 		self, err := os.Executable()
 		if err != nil {
 			return nil, err
