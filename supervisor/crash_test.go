@@ -128,6 +128,39 @@ func TestCrashRetries(t *testing.T) {
 	})
 }
 
+// All tries of a message are one restart of the intensity: with defaults one
+// poison message ends nothing, whatever its Retries. A second one does.
+func TestCrashRetriesAreOneRestart(t *testing.T) {
+	bubble(t, func(w *world) {
+		var l letters
+		var got []handled
+		s := w.start(supervisor.Spec{Children: []supervisor.Child{{Name: "a", Props: w.part("a", recording(w, &got)),
+			OnCrash: supervisor.CrashPolicy{Retries: 3, DeadLetter: l.add}}, w.child("b")}})
+		if _, err := w.ask(s.Child("a"), numbered{1, 100}); !isPanic(err) {
+			t.Error(err)
+		}
+		if n, err := w.ask(s.Child("a"), life{}); n != 5 || err != nil {
+			t.Fatalf("after one poison message: incarnation %d, %v", n, err)
+		}
+		if all := l.take(); len(all) != 1 {
+			t.Errorf("%d dead letters", len(all))
+		}
+		w.ask(s.Child("a"), numbered{2, 100})
+		var e *supervisor.IntensityError
+		if err := ended(s); !errors.As(err, &e) || e.MaxRestarts != 1 {
+			t.Errorf("after two within five seconds: %v", err)
+		}
+		if all := l.take(); len(all) != 1 {
+			t.Errorf("%d more dead letters", len(all))
+		}
+	})
+}
+
+func isPanic(err error) bool {
+	var p *actors.PanicError
+	return errors.As(err, &p)
+}
+
 // A dead letter function that panics, blocks, or calls Goexit.
 func TestDeadLetterFunction(t *testing.T) {
 	bubble(t, func(w *world) {

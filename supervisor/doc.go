@@ -17,7 +17,7 @@
 //	simple_one_for_one           Dynamic
 //	permanent, transient,        Permanent, Transient, Temporary
 //	  temporary
-//	intensity, period            MaxRestarts, Within: 1 in 5 s
+//	intensity, period            MaxRestarts, Within: 1 in 5 s; of a Dynamic no limit
 //	auto_shutdown, significant   AutoShutdown, Significant
 //	shutdown: timeout, infinity, Shutdown: a grace, NoLimit,
 //	  brutal_kill                  BrutalKill; and Abandon
@@ -49,6 +49,24 @@
 // or that its supervisor should fail (actors.ErrEscalate). The message whose
 // handler panicked follows [CrashPolicy].
 //
+// # Restart intensity
+//
+// More than MaxRestarts within Within end the supervisor: its children stop,
+// with their state, and it fails, which counts as a restart of its own
+// supervisor's. The one at the root ends [Supervisor.Run], and so the process. This is for
+// a fault that a restart does not mend, such as a setup that fails each time.
+//
+// The default of a Spec is OTP's, one restart in five seconds, of all children
+// together. It suits a few children that hardly ever fail. Where users send
+// the messages, two that make a handler panic within five seconds end all
+// children. So give such a supervisor MaxRestarts that says how many failures
+// in a row are no longer chance; have handlers return an error where they can,
+// which is an answer and no failure; and give children a [Backoff]: one whose
+// waits are Within / MaxRestarts or more cannot exceed the intensity alone.
+//
+// All tries of a message ([CrashPolicy]) are one restart. A Dynamic has no limit
+// unless it is given one, and its children have a Backoff then.
+//
 // # The stop
 //
 // [Supervisor.Stop] sets the stop event of one child after the other. A child
@@ -70,6 +88,9 @@
 //     mailbox is suspended, where OTP's call would fail.
 //   - A supervisor that exceeds its intensity fails with an error. In OTP it
 //     exits with shutdown, a normal exit, so that a transient one stays down.
+//   - The tries of one message count as one restart. OTP has no retries.
+//   - A Dynamic without MaxRestarts has no limit, where simple_one_for_one has
+//     that of all supervisors.
 //   - A restart that failed takes the child's backoff; OTP has none, and tries
 //     again at once.
 //   - Remove is terminate_child and delete_child in one, because a Spec that

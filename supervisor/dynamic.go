@@ -21,10 +21,16 @@ type DynamicSpec struct {
 	// child's name counts.
 	Name string
 	// Child is the template of all children. Its Name does not count; its Props
-	// are those of a Start without any.
+	// are those of a Start without any. Without MaxRestarts nothing but the
+	// Backoff holds up a child that fails again and again, so a Backoff of zero
+	// is then 10 ms, doubled up to 30 s with a Jitter of 0.2, and 10 ms again for
+	// a child that has been up for 5 s.
 	Child Child
-	// MaxRestarts within Within, of all children together, are allowed, as in
-	// Spec.
+	// MaxRestarts within Within, of all children together, are allowed; with one
+	// more the supervisor stops all of them and fails itself, as in Spec. 0 is no
+	// limit, unlike there and in OTP: of a thousand children that know nothing of
+	// each other two fail within five seconds sooner or later, which says nothing
+	// of the others. Negative: none at all.
 	MaxRestarts int
 	Within      time.Duration
 	// MaxChildren is how many there may be at a time; 0: no limit.
@@ -51,7 +57,16 @@ func (s DynamicSpec) Validate() error {
 	return errors.Join(errs...)
 }
 
+// unlimitedBackoff is the default where no number of restarts is too many.
+var unlimitedBackoff = Backoff{Initial: 10 * time.Millisecond, Max: 30 * time.Second, Jitter: 0.2, ResetAfter: 5 * time.Second}
+
 func (s DynamicSpec) spec() Spec {
+	if s.MaxRestarts == 0 {
+		s.MaxRestarts = unlimited
+		if s.Child.Backoff == (Backoff{}) {
+			s.Child.Backoff = unlimitedBackoff
+		}
+	}
 	return Spec{Name: s.Name, MaxRestarts: s.MaxRestarts, Within: s.Within, Logger: s.Logger, OnEvent: s.OnEvent, dynamic: &s}
 }
 

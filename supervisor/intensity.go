@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"cmp"
+	"math"
 	"time"
 )
 
@@ -16,12 +17,18 @@ type intensity struct {
 	at     []time.Time
 }
 
+// unlimited, as the most restarts there may be, is no limit.
+const unlimited = math.MaxInt
+
 func newIntensity(most int, within time.Duration) intensity {
 	return intensity{most: max(cmp.Or(most, 1), 0), within: cmp.Or(within, 5*time.Second)}
 }
 
 // spend notes a restart; false: it is one too many.
 func (i *intensity) spend(now time.Time) bool {
+	if i.most == unlimited {
+		return true
+	}
 	first := 0
 	for first < len(i.at) && now.Sub(i.at[first]) > i.within {
 		first++

@@ -113,7 +113,7 @@ func (c *core) addNow(t *actors.Task, name string, spec *Child, h *holding) (*ac
 		if k.wasUp {
 			return k.pid, nil
 		}
-		e = exit{true, ErrEnded}
+		e = exit{failed: true, err: ErrEnded}
 	}
 	if err := c.down(t, k); err != nil {
 		return nil, err

@@ -213,7 +213,9 @@ func TestOTPDynamic(t *testing.T) {
 			add(w, d, "b", w.part("b", nil))
 			w.noted("+a +b")
 			w.crash(a)
-			w.noted("-a +a")
+			w.noted("-a")
+			time.Sleep(10 * time.Millisecond) // the backoff of a Dynamic without MaxRestarts
+			w.noted("+a")
 		}},
 		{"in parallel", "As a simple_one_for_one supervisor can have many children, it shuts them all down asynchronously. This means that the children do their cleanup in parallel", func(w *world) {
 			d := spec(w, nil)
@@ -280,6 +282,47 @@ func TestOTPDynamic(t *testing.T) {
 			var e *supervisor.IntensityError
 			if !errors.As(d.Err(), &e) {
 				w.Errorf("%v", d.Err())
+			}
+		}},
+		{"no intensity unless asked for", "(OTP: intensity 1, of all children together)", func(w *world) {
+			d := spec(w, nil)
+			for i := range 100 {
+				add(w, d, fmt.Sprint(i), w.part("p", nil))
+			}
+			for i := range 50 { // each of a cause of its own, all in five seconds
+				if pid := d.Child(fmt.Sprint(i)); pid != nil {
+					w.crash(pid)
+				}
+			}
+			time.Sleep(time.Second)
+			if d.Len() != 100 || d.Err() != nil {
+				w.Fatalf("%d children, %v", d.Len(), d.Err())
+			}
+			for i := range 100 {
+				want := 1
+				if i < 50 {
+					want = 2
+				}
+				if n, err := w.ask(d.Child(fmt.Sprint(i)), life{}); n != want || err != nil {
+					w.Errorf("child %d: incarnation %d, %v", i, n, err)
+				}
+			}
+		}},
+		{"a child that always fails, without intensity", "(OTP: it ends all)", func(w *world) {
+			d := spec(w, nil)
+			starts := 0
+			add(w, d, "bad", w.part("bad", func(n int, aw *actors.Worker) error {
+				starts = n
+				aw.Main(func(t *actors.Task) error { return errSleep })
+				return nil
+			}))
+			good := add(w, d, "good", nil)
+			time.Sleep(time.Hour)
+			if starts < 120 || starts > 170 { // every 30 s, less up to a fifth
+				w.Errorf("%d starts in an hour", starts)
+			}
+			if n, err := w.ask(good, life{}); n != 1 || err != nil {
+				w.Errorf("its sibling: incarnation %d, %v", n, err)
 			}
 		}},
 		{"at most", "max_children (Elixir's DynamicSupervisor)", func(w *world) {

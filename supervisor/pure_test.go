@@ -166,16 +166,16 @@ func TestDecide(t *testing.T) {
 		want verdict
 	}{
 		{Permanent, exit{}, restart},
-		{Permanent, exit{true, bad}, restart},
+		{Permanent, exit{failed: true, err: bad}, restart},
 		{Transient, exit{}, letGo},
-		{Transient, exit{true, bad}, restart},
+		{Transient, exit{failed: true, err: bad}, restart},
 		{Temporary, exit{}, letGo},
-		{Temporary, exit{true, bad}, letGo},
-		{Permanent, exit{true, errors.Join(bad, actors.ErrDoNotRestart)}, letGo},
-		{Transient, exit{true, actors.ErrDoNotRestart}, letGo},
-		{Permanent, exit{true, actors.ErrEscalate}, failSelf},
-		{Temporary, exit{true, errors.Join(bad, actors.ErrEscalate)}, failSelf},
-		{Permanent, exit{true, panics{}}, restart},
+		{Temporary, exit{failed: true, err: bad}, letGo},
+		{Permanent, exit{failed: true, err: errors.Join(bad, actors.ErrDoNotRestart)}, letGo},
+		{Transient, exit{failed: true, err: actors.ErrDoNotRestart}, letGo},
+		{Permanent, exit{failed: true, err: actors.ErrEscalate}, failSelf},
+		{Temporary, exit{failed: true, err: errors.Join(bad, actors.ErrEscalate)}, failSelf},
+		{Permanent, exit{failed: true, err: panics{}}, restart},
 	} {
 		if got := decide(test.r, test.e); got != test.want {
 			t.Errorf("%v, %+v: %d, want %d", test.r, test.e, got, test.want)

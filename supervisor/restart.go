@@ -50,7 +50,7 @@ func (c *core) recover(t *actors.Task, k *child) error {
 	}
 	e := exit{}
 	if k.state == failed {
-		e = exit{k.failure.Err != nil, k.failure.Err}
+		e = exitOf(k.failure)
 	}
 	return c.deal(t, &h, k, e)
 }
@@ -70,7 +70,8 @@ func (c *core) deal(t *actors.Task, h *holding, k *child, e exit) error {
 				return err
 			}
 		case restart:
-			if !c.spend(t, k, e.err) {
+			// The tries of one message are one failure: the last of them counts.
+			if !e.retried && !c.spend(t, k, e.err) {
 				return nil
 			}
 			group = c.affected(k)

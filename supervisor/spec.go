@@ -88,9 +88,10 @@ type Spec struct {
 	// child's name counts.
 	Name     string
 	Strategy Strategy
-	// MaxRestarts within Within are allowed; with one more the supervisor
-	// stops its children and fails itself (OTP: intensity and period). 0 is 1
-	// restart, negative none at all. A Within of 0 is 5 s.
+	// MaxRestarts within Within, of all children together, are allowed; with one
+	// more the supervisor stops its children and fails itself (OTP: intensity and
+	// period). 0 is 1 restart, as in OTP, which is little: see Restart intensity
+	// in the package doc. Negative is none at all. A Within of 0 is 5 s.
 	MaxRestarts  int
 	Within       time.Duration
 	AutoShutdown AutoShutdown
@@ -137,7 +138,8 @@ type Child struct {
 // asker gets the panic as an error.
 type CrashPolicy struct {
 	// Retries is how often the message is handled anew, first of all by the
-	// next incarnation, before its asker gets the error. A message that was
+	// next incarnation, before its asker gets the error. All tries of a message
+	// are one of MaxRestarts, whatever their number. A message that was
 	// answered before the panic is not retried. A plain actor without an
 	// EventLoop has no retries: its mailbox cannot take a message back.
 	Retries int

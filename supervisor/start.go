@@ -55,7 +55,7 @@ func (c *core) startEach(t *actors.Task) (*child, exit) {
 	for _, k := range c.ordered() {
 		h := holding{l: &k.lock}
 		if err := h.acquire(t); err != nil {
-			return k, exit{true, err}
+			return k, exit{failed: true, err: err}
 		}
 		bad, e := c.bringUpAll(t, []*child{k})
 		h.release()
@@ -79,9 +79,9 @@ func (c *core) bringUpAll(t *actors.Task, group []*child) (*child, exit) {
 			continue
 		}
 		if bad != k && bad.failure != nil {
-			return bad, exit{bad.failure.Err != nil, bad.failure.Err}
+			return bad, exitOf(bad.failure)
 		}
-		return bad, exit{true, err}
+		return bad, exit{failed: true, err: err}
 	}
 	return nil, exit{}
 }
@@ -184,7 +184,7 @@ func (c *core) broken(k *child) *child {
 	}
 	for _, o := range c.kids {
 		if o.due && o.state == failed && (c.spec.Strategy == OneForAll || o.seq < k.seq) &&
-			decide(o.spec.Restart, exit{o.failure.Err != nil, o.failure.Err}) != letGo {
+			decide(o.spec.Restart, exitOf(o.failure)) != letGo {
 			return o
 		}
 	}

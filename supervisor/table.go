@@ -1,12 +1,19 @@
 package supervisor
 
-import "github.com/protoloop/protoloop/actors"
+import (
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/link"
+)
 
 // exit is how a child ended by itself.
 type exit struct {
-	failed bool
-	err    error
+	failed  bool
+	err     error
+	retried bool // the message that it failed of will be handled anew
 }
+
+// exitOf is how a child ended whose mailbox has told this.
+func exitOf(f *link.Failure) exit { return exit{f.Err != nil, f.Err, f.Retried} }
 
 // verdict is what a supervisor does about it.
 type verdict int
