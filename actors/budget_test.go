@@ -105,3 +105,42 @@ func TestStashedMessagesAreAccountedFor(t *testing.T) {
 		}
 	})
 }
+
+// TestNothingStartsAtItsDeadline lets a turn last until the very moment when
+// what waits behind it expires: whichever of the two the runtime has go first,
+// the request does not start.
+func TestNothingStartsAtItsDeadline(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		const last = time.Second
+		ran := 0
+		pid := actortest.Spawn(t, sys.Root, "worker", func(w *actors.Worker) error {
+			actors.Handle(w, func(_ *actors.Task, d nap) (int, error) { time.Sleep(time.Duration(d)); return 1, nil })
+			actors.Handle(w, func(*actors.Task, int) (int, error) { ran++; return 0, nil })
+			return nil
+		}, actors.Options{BlockedTurn: -1})
+		for range 100 {
+			var late []*actors.Future[int]
+			began := time.Now()
+			turn := actors.RequestFuture[int](sys.Root, pid, nap(last))
+			for range 3 {
+				late = append(late, actors.RequestFuture[int](sys.Root, pid, 1, actors.Timeout(last)))
+				late = append(late, actors.Submit(sys.Root, pid, func(*actors.Task) (int, error) { ran++; return 0, nil }, actors.Timeout(last)))
+			}
+			early := actors.RequestFuture[int](sys.Root, pid, nap(0), actors.Timeout(last+1))
+			for _, f := range late {
+				if _, err := f.Wait(t.Context()); !errors.Is(err, actors.ErrTimeout) || time.Since(began) != last {
+					t.Fatalf("%v after %v", err, time.Since(began))
+				}
+			}
+			if v, err := turn.Wait(t.Context()); v != 1 || err != nil {
+				t.Fatal(v, err)
+			}
+			if v, err := early.Wait(t.Context()); v != 1 || err != nil {
+				t.Fatal("with a nanosecond more:", v, err)
+			}
+		}
+		if ran > 0 {
+			t.Errorf("%d of 600 started at their deadline", ran)
+		}
+	})
+}

@@ -165,6 +165,9 @@ func (t *Task) begin() bool {
 	mb := t.mb
 	if t.lifetime == offered {
 		mb.counts.taken.Add(1)
+		if s := t.ext.Load(); s != nil && s.deadline > 0 && t.lt.Past(s.deadline) {
+			t.cancel(t.expired()) // its worker's timer may be late
+		}
 	}
 	switch {
 	case t.lifetime == child:

@@ -264,6 +264,7 @@ func (l *Loop) run(c *coroutine) {
 		if l.mayStart() {
 			worked = true
 			if c.r.starts++; c.r.starts%turnsBetween == 0 {
+				c.r.clock.forget()
 				runtime.Gosched()
 				if l.urgent.Load() {
 					continue
@@ -299,6 +300,7 @@ func (l *Loop) run(c *coroutine) {
 		// many workers that get a message each it would be in vain.
 		if l.sleeps++; !lingered && (l.lively || l.sleeps%16 == 0) {
 			lingered = true
+			c.r.clock.forget()
 			runtime.Gosched()
 			continue
 		}

@@ -22,6 +22,7 @@ type runner struct {
 	turn   uint64
 	starts uint32 // from lanes, so far
 	batch  batch  // loops to run after this one
+	clock  turnClock
 
 	free  *coroutine // idle coroutines, for this root only
 	nFree int
@@ -142,6 +143,7 @@ func (r *runner) next() bool {
 		return false
 	}
 	if l == nil {
+		r.clock.forget()
 		if l = <-r.wake; l == nil {
 			return false
 		}
