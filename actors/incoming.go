@@ -108,8 +108,7 @@ func (t *Task) handBack(by *Task, tries int) bool {
 	return by.coroutine().OnLoop(func() {
 		t.bequeath(&again.Task)
 		t.first(isStashed) // its answer is left to the next incarnation
-		rare := t.mb.sparse()
-		rare.stash = append(rare.stash, &again.Task)
+		t.mb.keepStashed(&again.Task, t)
 		if s := t.ext.Load(); s != nil && s.deadline > 0 {
 			again.scope().deadline = s.deadline
 			t.system().clock.add(s.deadline, &again.Task)

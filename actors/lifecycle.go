@@ -232,8 +232,8 @@ func (mb *mailbox) setupDone(t *Task, w *Worker) {
 		mb.super.Ready(supervised{mb})
 	}
 	l.phase = phaseRunning
-	for _, t := range slices.Backward(mb.stashed()) {
-		mb.loop.PushFront(&t.lt)
+	for _, s := range slices.Backward(mb.takeStash()) {
+		mb.loop.PushFront(&s.again.lt)
 	}
 	mb.loop.Hold(false)
 	if w != nil {
@@ -345,8 +345,8 @@ func (mb *mailbox) stopped() {
 		mb.drop(lt.Body.(body).task(), ErrStopping)
 		mb.account()
 	})
-	for _, t := range mb.stashed() {
-		mb.drop(t, ErrStopping)
+	for _, s := range mb.takeStash() {
+		mb.drop(s.again, ErrStopping)
 	}
 	mb.inc.Load().finish(ErrStopped)
 	if l.ready != nil {

@@ -3,6 +3,7 @@ package actors
 import (
 	"cmp"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -79,7 +80,7 @@ type sparse struct {
 	inFlight inFlight // locked
 	cleanups cleanups // locked
 	idle     idleTimer
-	stash    []*Task
+	stash    []stashed
 	kept     []kept
 	restarts restartBudget
 	failed   error // what Spawn will be told, once the name is free again
@@ -94,8 +95,26 @@ func (mb *mailbox) sparse() *sparse {
 	return mb.rare.Load()
 }
 
-// stashed takes the stash. On the loop.
-func (mb *mailbox) stashed() (all []*Task) {
+// stashed is a message for the next incarnation. It keeps the place in the order
+// of arrival of the task that had it: whoever came first may be stashed last.
+type stashed struct {
+	again *Task
+	nth   uint32
+}
+
+// keepStashed puts again, which has the message of t, into the stash. On the loop.
+func (mb *mailbox) keepStashed(again, t *Task) {
+	s := mb.sparse()
+	nth := t.lt.Nth()
+	at := len(s.stash)
+	for at > 0 && int32(s.stash[at-1].nth-nth) > 0 {
+		at--
+	}
+	s.stash = slices.Insert(s.stash, at, stashed{again, nth})
+}
+
+// takeStash empties the stash. On the loop.
+func (mb *mailbox) takeStash() (all []stashed) {
 	if s := mb.rare.Load(); s != nil {
 		all, s.stash = s.stash, nil
 	}

@@ -24,6 +24,8 @@ type coroutine struct {
 
 	slot any // see Task.Slot
 
+	nth uint32 // see Task.Nth
+
 	// Of a task that yields: go on when ready and lane have got that far.
 	afterR, afterL uint32
 	yields         bool

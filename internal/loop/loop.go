@@ -341,6 +341,7 @@ func (l *Loop) begin(c *coroutine, t, root *Task) {
 		if root == t {
 			t.counted = true
 			l.inFlight++
+			c.nth = l.lane.out
 		}
 	}
 	t.state.Store(stateRunning)

@@ -114,6 +114,11 @@ func (t *Task) Lost() bool { return t.state.Load() == lostState }
 // there stays for the tasks that run on it later.
 func (t *Task) Slot() *any { return &t.co.slot }
 
+// Nth is the place in order of arrival that the task, which has come from the
+// lane, is live and has started, had there: of two the difference tells who was
+// before. It counts anew where PushFront puts tasks before others.
+func (t *Task) Nth() uint32 { return t.co.nth }
+
 // Loop is the loop that the task runs on, once it has started.
 func (t *Task) Loop() *Loop { return t.co.loop }
 
