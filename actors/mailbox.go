@@ -138,7 +138,7 @@ var (
 // RegisterHandlers is the engine's: the actor exists, messages may have come.
 func (mb *mailbox) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispatcher) {
 	raw := invoker.(actor.Context)
-	mb.own = loopContext{Context: raw, mb: mb}
+	mb.wrap(raw)
 	mb.pid = raw.Self()
 	mb.sys = systemOf(raw.ActorSystem())
 	_, mb.ours = raw.Actor().(*workerActor)
@@ -153,6 +153,14 @@ func (mb *mailbox) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispat
 	}
 	mb.sys.add(mb)
 	mb.beAdopted()
+}
+
+// wrap makes own the decorator of the engine's context, once: a WithOnInit may
+// need it before the engine registers it here, and hand it to others.
+func (mb *mailbox) wrap(raw actor.Context) {
+	if mb.own.mb == nil {
+		mb.own = loopContext{Context: raw, mb: mb}
+	}
 }
 
 // raw is the engine's own context.

@@ -89,10 +89,13 @@ func decorate(next actor.ContextDecoratorFunc) actor.ContextDecoratorFunc {
 		if _, twice := ctx.(*loopContext); twice {
 			return next(ctx)
 		}
-		mb := systemOf(ctx.ActorSystem()).lookUp(ctx.Self())
-		if mb == nil { // asked for before the mailbox is registered
+		// A WithOnInit asks for it before the mailbox knows its actor, and when
+		// another actor of that name may still be known.
+		mb, err := systemOf(ctx.ActorSystem()).locate(ctx.Self())
+		if err != nil { // the props were given another mailbox
 			return next(ctx)
 		}
+		mb.wrap(ctx)
 		return next(&mb.own)
 	}
 }

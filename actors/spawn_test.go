@@ -3,12 +3,14 @@ package actors_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/asynkron/protoactor-go/ctxext"
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
@@ -83,4 +85,79 @@ func TestSpawnCancelledAsSetupEnds(t *testing.T) {
 			w.Error("the worker is still there")
 		}
 	})
+}
+
+// hello greets, and is greeted back; note is put into a context by WithOnInit,
+// as the engine's cluster does with an actor's identity.
+type note struct{ text string }
+
+var noteID = ctxext.NextContextExtensionID()
+
+func (*note) ExtensionID() ctxext.ContextExtensionID { return noteID }
+
+func noteOf(c actor.ExtensionContext) string { return c.Get(noteID).(*note).text }
+
+// TestOnInitKeepsTheContext: what a WithOnInit puts into the context is there,
+// and so are the messages, whatever else the props have. Some of it makes the
+// engine ask for the decorated context before the mailbox knows its actor.
+func TestOnInitKeepsTheContext(t *testing.T) {
+	answer := func(t *actors.Task, m string) string {
+		if err := t.Sleep(time.Second); err != nil {
+			return err.Error()
+		}
+		return m + " " + noteOf(t)
+	}
+	plain := func(c actor.Context) {
+		if m, ok := c.Message().(string); ok {
+			text := answer(actors.TaskOf(c), m)
+			if c.Message() != m {
+				text = fmt.Sprint("the message has become ", c.Message())
+			}
+			c.Respond(text + " " + noteOf(c))
+		}
+	}
+	worker := func(w *actors.Worker) error {
+		actors.Handle(w, func(t *actors.Task, m string) (string, error) {
+			text := answer(t, m)
+			if t.Message() != m {
+				text = fmt.Sprint("the message has become ", t.Message())
+			}
+			return text + " " + noteOf(w), nil
+		})
+		return nil
+	}
+	for kind, props := range map[string]func(opts ...actor.PropsOption) *actor.Props{
+		"a plain actor": func(opts ...actor.PropsOption) *actor.Props {
+			return actor.PropsFromFunc(plain, append([]actor.PropsOption{actors.EventLoop(actors.Options{})}, opts...)...)
+		},
+		"a worker": func(opts ...actor.PropsOption) *actor.Props { return actors.Props(worker, opts...) },
+	} {
+		seen := &trace{}
+		for with, more := range map[string]actor.PropsOption{
+			"nothing else": actor.WithOnInit(),
+			"a receiver middleware": actor.WithReceiverMiddleware(func(next actor.ReceiverFunc) actor.ReceiverFunc {
+				return func(c actor.ReceiverContext, e *actor.MessageEnvelope) {
+					seen.add("%v", noteOf(c))
+					next(c, e)
+				}
+			}),
+			"a context decorator": actor.WithContextDecorator(func(next actor.ContextDecoratorFunc) actor.ContextDecoratorFunc {
+				return func(c actor.Context) actor.Context { return next(c) }
+			}),
+		} {
+			t.Run(kind+" with "+with, func(t *testing.T) {
+				bubble(t, func(w *world) {
+					onInit := actor.WithOnInit(func(c actor.Context) { c.Set(&note{"there"}) })
+					pid, err := w.root.SpawnNamed(props(more, onInit), "w")
+					if err != nil {
+						w.Fatal(err)
+					}
+					if got, err := w.root.RequestFuture(pid, "hello", time.Minute).Result(); err != nil || got != "hello there there" {
+						w.Errorf("a plain asker got %v, %v", got, err)
+					}
+					want(w, actors.RequestFuture[string](w.root, pid, "hello"), "hello there there")
+				})
+			})
+		}
+	}
 }

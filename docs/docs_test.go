@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/protoloop/protoloop/actors"
 )
@@ -190,7 +191,15 @@ func anchors(page string) (all []string) {
 	for line := range strings.Lines(page) {
 		if h, ok := strings.CutPrefix(line, "#"); ok {
 			h = strings.ToLower(strings.TrimSpace(strings.TrimLeft(h, "#")))
-			all = append(all, strings.ReplaceAll(h, " ", "-"))
+			all = append(all, strings.Map(func(r rune) rune { // as GitHub makes them
+				switch {
+				case r == ' ':
+					return '-'
+				case r == '-' || r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r):
+					return r
+				}
+				return -1
+			}, h))
 		}
 	}
 	return all
