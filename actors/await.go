@@ -34,21 +34,27 @@ func (t *Task) awaitCore(c *core, what string) error {
 	if t.future() != nil && t.future().base() == c {
 		panic("actors: " + what + ": task " + t.name() + " awaits its own future, which completes when it returns")
 	}
-	top := t.top()
 	var late *lateAwait
 	if d := c.deps(); d != nil && d.late {
-		late = top.awaitLate(c)
+		late = t.top().awaitLate(c)
 		c = &late.core
 	}
+	err := t.waitFor(c, 0)
+	if late != nil {
+		err = late.over(err)
+	}
+	return err
+}
+
+// waitFor is suspend for a core that may be a part of a ring.
+func (t *Task) waitFor(c *core, until time.Duration) error {
+	top := t.top()
 	// Known before anybody looks for a ring, and gone when it is over: what is
 	// found here and is not done is being awaited.
 	top.awaits.Store(c)
 	err := t.closesRing(c)
 	if err == nil {
-		err = t.suspend(c, 0)
-	}
-	if late != nil {
-		err = late.over(err)
+		err = t.suspend(c, until)
 	}
 	if err != nil {
 		top.awaits.Store(nil)
@@ -67,8 +73,12 @@ func waitNode(lt *loop.Task) *node {
 	return w
 }
 
+// behindWoken lets a task that waits for something that is done go on behind all
+// that have been woken before, and not at once.
+const behindWoken time.Duration = -1
+
 // suspend is the one way in which a task waits: for c, if that is not nil, or
-// until a time, if that is not zero; for neither, it only gives the others a
+// until a time, if that is positive; for neither, it only gives the others a
 // turn. It returns the reason, at once, when the task is ended.
 func (t *Task) suspend(c *core, until time.Duration) error {
 	t.top().join()
@@ -91,6 +101,8 @@ func (t *Task) suspend(c *core, until time.Duration) error {
 		}
 		var timer *loop.Timer
 		switch {
+		case !enlisted && until == behindWoken && t.ended() == nil:
+			lt.Wake(seq)
 		case !enlisted || t.ended() != nil: // a cancel before Arm woke nobody
 			if lt.Disarm(seq) {
 				if c != nil {

@@ -59,5 +59,9 @@ func (s *spot) wait(t *Task, what string) error {
 		n.Add(1)
 		defer n.Add(-1)
 	}
-	return t.awaitCore(&s.core, what)
+	t.current(what)
+	if err := t.ended(); err != nil {
+		return err
+	}
+	return t.waitFor(&s.core, behindWoken)
 }

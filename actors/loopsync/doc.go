@@ -11,7 +11,9 @@
 //     an Event is not set, a Queue is empty and has no bound.
 //
 //  2. Fair. Who comes first is served first. A task that has been served keeps
-//     its place in line until it goes on, so nobody overtakes it.
+//     its place in line until it goes on, so nobody overtakes it: but for an
+//     Exclusive handler and what it has started, which go on before all that
+//     they hold back.
 //
 //  3. Nothing is lost. A task that is ended, by a cancel, its budget, a
 //     restart or a stop, gets that error from its wait, at once, and also if

@@ -1,7 +1,6 @@
 package loopsync
 
 import (
-	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/internal/park"
 )
 
@@ -19,7 +18,6 @@ type waiter struct {
 	spot       park.Spot
 	who        park.Task
 	served     bool
-	early      bool // it was served when it came
 }
 
 func (l *line) empty() bool { return l.first == nil }
@@ -78,13 +76,4 @@ func (l *line) leave(w *waiter) bool {
 		l.served--
 	}
 	return w.served
-}
-
-// wait waits until w is served. One that was served as it came, because all
-// before it have been, lets them go on first.
-func (w *waiter) wait(t *actors.Task, what string) error {
-	if w.early {
-		return t.Yield()
-	}
-	return park.Wait(t, what, w.spot)
 }

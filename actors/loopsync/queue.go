@@ -53,9 +53,8 @@ func (q *Queue[T]) Put(t *actors.Task, v T) error {
 	}
 	w := q.putters.join(me, park.NewSpot(nil))
 	q.hand()
-	w.early = w.served
 	q.mu.Unlock()
-	err := w.wait(t, what)
+	err := park.Wait(t, what, w.spot)
 	q.mu.Lock()
 	q.putters.leave(w)
 	switch {
@@ -87,9 +86,8 @@ func (q *Queue[T]) Get(t *actors.Task) (v T, err error) {
 	}
 	w := q.getters.join(me, park.NewSpot(nil))
 	q.hand()
-	w.early = w.served
 	q.mu.Unlock()
-	err = w.wait(t, what)
+	err = park.Wait(t, what, w.spot)
 	q.mu.Lock()
 	served := q.getters.leave(w)
 	if err == nil && served && q.items.n > 0 {
@@ -102,24 +100,24 @@ func (q *Queue[T]) Get(t *actors.Task) (v T, err error) {
 	return v, err
 }
 
-// TryPut adds v if there is a place that nobody is in line for, and reports
+// TryPut adds v if there is a place and nobody is in line for one, and reports
 // whether it did; it does not if the Queue is closed.
 func (q *Queue[T]) TryPut(v T) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed || q.putters.next != nil || !q.room() {
+	if q.closed || !q.putters.empty() || !q.room() {
 		return false
 	}
 	q.push(v)
 	return true
 }
 
-// TryGet takes the first item if there is one that nobody is in line for, and
+// TryGet takes the first item if there is one and nobody is in line for it, and
 // reports whether it did.
 func (q *Queue[T]) TryGet() (v T, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.getters.next != nil || q.items.n <= q.getters.served {
+	if !q.getters.empty() || q.items.n == 0 {
 		return v, false
 	}
 	return q.pop(), true

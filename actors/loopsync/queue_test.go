@@ -169,6 +169,46 @@ func TestQueueTryPutAndTryGetOvertakeNobody(t *testing.T) {
 	})
 }
 
+// Nor from somebody who was served, and has yet to go on.
+func TestQueueTryPutAndTryGetOvertakeNobodyWhoWasServed(t *testing.T) {
+	run(t, func(b *bench) {
+		q := loopsync.NewQueue[int](2)
+		b.putter(q, 1)
+		b.putter(q, 2)
+		b.putter(q, 3)
+		b.heard("put 1", "put 2")
+		b.do(func(*actors.Task) error {
+			for _, want := range []int{1, 2} {
+				if v, ok := q.TryGet(); v != want || !ok {
+					b.Errorf("got %d, %v", v, ok)
+				}
+			}
+			if q.TryPut(4) {
+				b.Error("4 is in before 3")
+			}
+			return nil
+		})
+		b.heard("put 3")
+		if all := drain(q); !slices.Equal(all, []int{3}) {
+			b.Errorf("left: %v", all)
+		}
+		b.getter(q, "a")
+		b.do(func(*actors.Task) error {
+			if !q.TryPut(5) || !q.TryPut(6) {
+				b.Error("there is no room")
+			}
+			if v, ok := q.TryGet(); ok {
+				b.Errorf("got %d before a did", v)
+			}
+			return nil
+		})
+		b.heard("a got 5")
+		if all := drain(q); !slices.Equal(all, []int{6}) {
+			b.Errorf("left: %v", all)
+		}
+	})
+}
+
 // A Get waits behind those in line, also if there is an item already.
 func TestQueueIsFair(t *testing.T) {
 	run(t, func(b *bench) {

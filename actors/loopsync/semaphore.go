@@ -42,9 +42,8 @@ func (s *Semaphore) Acquire(t *actors.Task) error {
 	}
 	w := s.line.join(me, park.NewSpot(nil))
 	s.hand() // those before it may all have been served
-	w.early = w.served
 	s.mu.Unlock()
-	err := w.wait(t, what)
+	err := park.Wait(t, what, w.spot)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if served := s.line.leave(w); served && err != nil {

@@ -205,3 +205,28 @@ func TestSemaphoreWaitersEndWithTheirWorker(t *testing.T) {
 		b.do(s.Acquire) // in the new incarnation
 	})
 }
+
+// Who is served as it comes, because those before it have all been, goes on
+// behind them, and before those after it.
+func TestSemaphoreGoesOnInOrder(t *testing.T) {
+	run(t, func(b *bench) {
+		s := loopsync.NewSemaphore(0)
+		acquire := func(t *actors.Task, name string) {
+			actors.Start(t, func(t *actors.Task) (int, error) {
+				err := s.Acquire(t)
+				b.say("%s", name)
+				return 0, err
+			})
+		}
+		b.do(func(t *actors.Task) error {
+			acquire(t, "a")
+			s.Release()
+			s.Release()
+			acquire(t, "b") // a permit is there
+			acquire(t, "c")
+			s.Release()
+			return nil
+		})
+		b.heard("a", "b", "c")
+	})
+}

@@ -30,7 +30,9 @@ var Enter func(task any, what string) Task
 // goroutine.
 var NewSpot func(ahead func() (holder, next any)) Spot
 
-// Wait suspends task until its spot is woken. It returns the reason when the
+// Wait suspends task until its spot is woken. Tasks of one loop go on in the
+// order in which their spots were woken: one whose spot was woken before it waits
+// goes behind those before it. It returns the reason when the
 // task is ended, at once and also if the spot was woken, and a
 // *actors.DeadlockError if the wait would close a ring.
 var Wait func(task any, what string, s Spot) error
