@@ -42,8 +42,10 @@ func (b Broadcast) Volatile() Broadcast {
 //
 // The arguments are encoded by encoding/json; for a []byte and for [Binary] the
 // client gets binary data. The error says which argument cannot be encoded;
-// nothing has been sent then. It may be called from anywhere, tasks included. A
-// reserved event, such as "connect", panics.
+// nothing has been sent then. Beside binary data an object with
+// "_placeholder": true cannot be sent: clients would take it for the place of
+// some. Emit may be called from anywhere, tasks included. A reserved event, such
+// as "connect", panics.
 func (b Broadcast) Emit(event string, args ...any) error {
 	a, err := encodeArgs(event, args)
 	if err != nil {

@@ -107,6 +107,36 @@ func TestBinary(t *testing.T) {
 	})
 }
 
+// TestRelayedData has handlers pass on what a client has sent, in every way that
+// data leaves by: it is the same for all, whatever it looks like.
+func TestRelayedData(t *testing.T) {
+	bubble(t, socketio.Options{}, func(w *world) {
+		socketio.On(w.io, "any", func(_ *actors.Task, _ *socketio.Socket, v any) error { return w.io.Emit("said", v) })
+		socketio.On(w.io, "raw", func(_ *actors.Task, s *socketio.Socket, v json.RawMessage) error {
+			return s.Broadcast().Emit("said", []json.RawMessage{v}, socketio.Binary("x"))
+		})
+		socketio.On(w.io, "beside", func(_ *actors.Task, _ *socketio.Socket, v any) error { return w.io.Emit("said", v, []byte("x")) })
+		socketio.OnAck(w.io, "back", func(_ *actors.Task, _ *socketio.Socket, v any) (any, error) { return v, nil })
+		socketio.On(w.io, "fail", func(_ *actors.Task, _ *socketio.Socket, v any) error {
+			return &socketio.Error{Message: "no", Data: v}
+		})
+		p, other := w.client(), w.client()
+		for _, v := range []string{`{"_socketio_binary":"AAAA"}`, `{"_socketio_binary":"!"}`, `{"a":[` + strings.Repeat(`{"_socketio_binary":""},`, 10) + `{}]}`} {
+			p.send(`42["any",`+v+`]`, `42["raw",`+v+`]`, `421["back",`+v+`]`, `422["fail",`+v+`]`)
+			p.expect(`42["said",`+v+`]`, `431[`+v+`]`, `432[{"error":{"message":"no","data":`+v+`}}]`)
+			other.expect(`42["said",`+v+`]`, `451-["said",[`+v+`],{"_placeholder":true,"num":0}]`, "bx")
+		}
+		const like = `{"_placeholder":true,"num":99}`
+		p.send(`42["any",`+like+`]`, `423["beside",`+like+`]`, `424["beside",1]`)
+		p.expect(`42["said",`+like+`]`,
+			`433[{"error":{"message":"socketio: an object with \"_placeholder\": true cannot be sent together with binary data"}}]`,
+			`451-["said",1,{"_placeholder":true,"num":0}]`, "bx", "434[]")
+		other.expect(`42["said",`+like+`]`, `451-["said",1,{"_placeholder":true,"num":0}]`, "bx")
+		p.quiet()
+		other.quiet()
+	})
+}
+
 func TestOrderAndAwait(t *testing.T) {
 	bubble(t, socketio.Options{}, func(w *world) {
 		var ev events

@@ -141,5 +141,9 @@ func decode[T any](args []json.RawMessage, bins [][]byte) (v T, err error) {
 // Binary is binary data that is sent as an attachment wherever it stands in an
 // argument; a []byte does so only as an argument of its own, and is base64 text
 // within a struct, as everywhere in encoding/json. A JavaScript client gets an
-// ArrayBuffer or a Buffer.
+// ArrayBuffer or a Buffer. To encoding/json itself, and so to a MarshalJSON of
+// yours, a Binary is a []byte, too.
+//
+// The reference's clients break off the connection at a packet with more than
+// ten attachments.
 type Binary = parser.Binary

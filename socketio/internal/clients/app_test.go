@@ -112,6 +112,10 @@ func (a *app) serve(n *socketio.Namespace) {
 	socketio.OnRaw(a.io, n.Name(), "back", func(_ *actors.Task, s *socketio.Socket, args []json.RawMessage, bins [][]byte) error {
 		return s.EmitRaw("back", args, bins)
 	})
+	socketio.On(n, "relay", func(_ *actors.Task, _ *socketio.Socket, v any) error { return n.Emit("relayed", v) })
+	socketio.On(n, "relay as it is", func(_ *actors.Task, _ *socketio.Socket, v json.RawMessage) error {
+		return n.Emit("relayed", v, []byte("beside"))
+	})
 	socketio.OnAck(n, "ask", func(t *actors.Task, s *socketio.Socket, question string) (string, error) {
 		return actors.Await(t, socketio.EmitAck[string](s, "question", question))
 	})

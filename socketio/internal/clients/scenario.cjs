@@ -31,6 +31,7 @@ function open(name, nsp = "/", options = {}) {
   s.on("welcome", (...args) => log(name, "welcome", ...args.slice(0, 2)));
   s.on("said", (...args) => log(name, "said", ...args.slice(0, 2).map((v) => (v === s.id ? "its id" : v))));
   s.on("back", (...args) => log(name, "back", ...args));
+  s.on("relayed", (...args) => log(name, "relayed", ...args));
   s.on("question", (q, ack) => ack(q + "!", 2));
   s.on("disconnect", (reason) => log(name, "disconnect", reason));
   s.on("connect_error", (err) => log(name, "refused", err.message, err.data ?? null));
@@ -68,6 +69,16 @@ async function talk() {
   a.emit("back", "text", Buffer.from([0, 255]), { deep: { er: Buffer.alloc(0) } });
   a.emit("back", "long", "x".repeat(20000));
   await flush(a);
+  // Data that looks like what binary data is on its way.
+  for (const v of [{ _socketio_binary: "AAAA" }, { deep: [{ _socketio_binary: "!" }] }, { _placeholder: true, num: 99 }, { _placeholder: false, num: 0 }]) {
+    a.emit("relay", v);
+    if (!v._placeholder) a.emit("relay as it is", v);
+    await flush(a);
+    await flush(b, c);
+  }
+  a.emit("relay as it is", "lone \ud800 surrogate");
+  await flush(a);
+  await flush(b, c);
   log("asked", await ask(a, "ask", "what"));
   const many = [];
   for (let i = 0; i < 50; i++) many.push(ask(a, "echo", i));

@@ -31,6 +31,8 @@ function serve(nsp) {
     socket.on("others in", (room, text) => socket.to(room).emit("said", "others in " + room, text));
     socket.on("echo", (...args) => args.pop()(...args));
     socket.on("back", (...args) => socket.emit("back", ...args));
+    socket.on("relay", (v) => nsp.emit("relayed", v));
+    socket.on("relay as it is", (v) => nsp.emit("relayed", v, Buffer.from("beside")));
     socket.on("ask", async (question, ack) => ack(await socket.emitWithAck("question", question)));
     socket.on("kick", () => socket.disconnect());
     socket.on("close", () => socket.disconnect(true));

@@ -26,7 +26,7 @@ func (d *Decoder) Text(b []byte) (*Packet, error) {
 		d.pending = p
 		return nil, nil
 	}
-	return p, p.checkPlaceholders()
+	return p, p.check()
 }
 
 // Binary takes in an attachment, and keeps it.
@@ -40,7 +40,15 @@ func (d *Decoder) Binary(b []byte) (*Packet, error) {
 		return nil, nil
 	}
 	d.pending = nil
-	return p, p.checkPlaceholders()
+	return p, p.check()
+}
+
+// check looks at a packet that is complete.
+func (p *Packet) check() error {
+	if p.Type != Event && p.Type != Ack {
+		return nil
+	}
+	return checkPlaceholders(p.Args, len(p.Attachments))
 }
 
 func (d *Decoder) decode(b []byte) (*Packet, error) {

@@ -2,40 +2,37 @@ package parser
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"reflect"
 	"strconv"
 )
-
-// Binary is binary data that may stand anywhere in an argument. See its
-// exported face in package socketio.
-type Binary []byte
-
-// binaryMark is what a Binary is in JSON before it becomes an attachment.
-// encoding/json passes no context to a MarshalJSON, so the data itself travels
-// through it; a quote within a string is always escaped there, so the mark is
-// not found in one. Rejected: a walk over the value by reflection, which would
-// have to know every rule of encoding/json again.
-const binaryMark = `{"_socketio_binary":"`
-
-// MarshalJSON is for encoding/json, on the way to an attachment.
-func (b Binary) MarshalJSON() ([]byte, error) {
-	out := make([]byte, 0, len(binaryMark)+base64.StdEncoding.EncodedLen(len(b))+2)
-	out = append(out, binaryMark...)
-	out = base64.StdEncoding.AppendEncode(out, b)
-	return append(out, `"}`...), nil
-}
 
 // Args are arguments in JSON, with what their placeholders stand for.
 type Args struct {
 	json        []byte // without the brackets
 	Attachments [][]byte
+	lookalike   bool // a value looks like a placeholder
 }
+
+// ErrLookalike is a value of a caller's that, beside an attachment, would be
+// taken for the placeholder of one.
+var ErrLookalike = errors.New(`socketio: an object with "_placeholder": true cannot be sent together with binary data`)
 
 // Append appends an argument: a []byte or Binary becomes an attachment, so does
 // each Binary within v, the rest is for encoding/json.
 func (a *Args) Append(v any) error {
+	if err := a.append(v); err != nil {
+		return err
+	}
+	if a.lookalike && len(a.Attachments) > 0 {
+		return ErrLookalike
+	}
+	return nil
+}
+
+func (a *Args) append(v any) error {
 	if len(a.json) > 0 {
 		a.json = append(a.json, ',')
 	}
@@ -55,15 +52,23 @@ func (a *Args) Append(v any) error {
 			return nil
 		}
 	}
+	from := len(a.json)
+	inside := newBinaries(v)
+	if inside != nil {
+		v = inside.copy(reflect.ValueOf(v)).Interface()
+	}
 	w := appender{a.json}
 	enc := json.NewEncoder(&w)
 	enc.SetEscapeHTML(false)
-	from := len(a.json)
 	if err := enc.Encode(v); err != nil {
 		return fmt.Errorf("socketio: argument of type %T: %w", v, err)
 	}
 	a.json = w.b[:len(w.b)-1] // without Encode's newline
-	return a.extract(from)
+	a.lookalike = a.lookalike || len(placeholders(a.json[from:])) > 0
+	if inside != nil {
+		a.extract(from, inside)
+	}
+	return nil
 }
 
 // AppendRaw appends arguments that refer to attachments of their own.
@@ -72,12 +77,12 @@ func (a *Args) AppendRaw(args []json.RawMessage, attachments [][]byte) error {
 		panic("socketio: AppendRaw behind other attachments")
 	}
 	for _, arg := range args {
-		if err := a.Append(arg); err != nil {
+		if err := a.append(arg); err != nil {
 			return err
 		}
 	}
 	a.Attachments = attachments
-	return nil
+	return checkPlaceholders(args, len(attachments))
 }
 
 // With returns the arguments with one more, and leaves a as it is.
@@ -95,27 +100,18 @@ func (a *Args) attach(data []byte) {
 	a.Attachments = append(a.Attachments, data)
 }
 
-// extract turns the marks behind from into attachments.
-func (a *Args) extract(from int) error {
-	mark := []byte(binaryMark)
-	if !bytes.Contains(a.json[from:], mark) {
-		return nil
-	}
+// extract turns the stand-ins behind from into attachments.
+func (a *Args) extract(from int, inside *binaries) {
 	rest := bytes.Clone(a.json[from:])
 	a.json = a.json[:from]
 	for {
-		before, behind, found := bytes.Cut(rest, mark)
+		before, data, after, found := inside.cut(rest)
 		a.json = append(a.json, before...)
 		if !found {
-			return nil
-		}
-		text, tail, _ := bytes.Cut(behind, []byte(`"}`))
-		data, err := base64.StdEncoding.AppendDecode(nil, text)
-		if err != nil {
-			return fmt.Errorf("socketio: an object with the key _socketio_binary, which is reserved: %w", err)
+			return
 		}
 		a.attach(data)
-		rest = tail
+		rest = after
 	}
 }
 

@@ -3,6 +3,8 @@ package parser
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"slices"
 	"testing"
 )
 
@@ -85,19 +87,40 @@ func sameJSON(a, b json.RawMessage) bool {
 	return json.Compact(&x, a) == nil && json.Compact(&y, b) == nil && bytes.Equal(x.Bytes(), y.Bytes())
 }
 
-// FuzzArgs encodes values with binary data in them and reads them back.
+// FuzzArgs encodes values with binary data in them beside what a client may have
+// sent, reads them back, and compares with encoding/json, for which binary data
+// is base64 text.
 func FuzzArgs(f *testing.F) {
-	f.Add("text", []byte("data"), "key")
-	f.Add(binaryMark, []byte{0, 255}, `"_placeholder"`)
-	f.Fuzz(func(t *testing.T, text string, data []byte, key string) {
-		if key == "_socketio_binary" {
-			return // reserved
+	f.Add("text", []byte("data"), "key", `{"a":1}`)
+	f.Add(`{"_socketio_binary":"`, []byte{0, 255}, `"_placeholder"`, `{"_socketio_binary":"!"}`)
+	f.Add("_placeholder", []byte{}, "num", `[{"_placeh\u006flder":true,"num":99}]`)
+	f.Add("", []byte("x"), "_placeholder", `"\ud800"`)
+	f.Fuzz(func(t *testing.T, text string, data []byte, key, relayed string) {
+		raw := json.RawMessage(relayed)
+		if !json.Valid(raw) {
+			raw = json.RawMessage("null")
+		}
+		var decoded any
+		_ = json.Unmarshal(raw, &decoded) // 1e999 stays nil
+		values := []any{
+			text, raw, decoded, map[string]any{key: []any{Binary(data), text, decoded}},
+			struct {
+				Inner any `json:"_placeholder"`
+				Raw   []json.RawMessage
+				Data  *Binary
+			}{decoded, []json.RawMessage{raw}, (*Binary)(&data)},
 		}
 		var a Args
-		for _, v := range []any{text, data, map[string]any{key: []any{Binary(data), text}}} {
+		for i, v := range values {
 			if err := a.Append(v); err != nil {
+				if errors.Is(err, ErrLookalike) && hasLookalike(t, values[:i+1]) {
+					return
+				}
 				t.Fatal(err)
 			}
+		}
+		if hasLookalike(t, values) {
+			t.Fatalf("%q: what looks like a placeholder was encoded beside attachments", values)
 		}
 		d := Decoder{MaxAttachments: 2}
 		out := Header{Ack, "/", NoID}.Encode(nil, &a)
@@ -108,18 +131,50 @@ func FuzzArgs(f *testing.F) {
 			}
 			p, err = d.Binary(b)
 		}
-		if err != nil || len(p.Args) != 3 || len(p.Attachments) != 2 {
+		if err != nil || len(p.Args) != len(values) || len(p.Attachments) != 2 {
 			t.Fatalf("%q: %v", out, err)
 		}
-		var object map[string][]json.RawMessage
-		if err := json.Unmarshal(Inline(p.Args[2], p.Attachments), &object); err != nil {
-			t.Fatal(err)
-		}
-		for _, list := range object {
-			var got []byte
-			if err := json.Unmarshal(list[0], &got); err != nil || !bytes.Equal(got, data) {
-				t.Fatalf("%q became %q, %v", data, got, err)
+		for i, v := range values {
+			if got, want := Inline(p.Args[i], p.Attachments), plainJSON(t, v); !sameJSON(got, want) {
+				t.Fatalf("argument %d: got %s, want %s", i, got, want)
 			}
 		}
 	})
+}
+
+// plainJSON is v as it is without attachments.
+func plainJSON(t *testing.T, v any) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// hasLookalike looks for one as a client does, on what it has parsed.
+func hasLookalike(t *testing.T, v any) bool {
+	var decoded any
+	d := json.NewDecoder(bytes.NewReader(plainJSON(t, v)))
+	d.UseNumber()
+	if err := d.Decode(&decoded); err != nil {
+		t.Fatal(err)
+	}
+	var look func(v any) bool
+	look = func(v any) bool {
+		switch v := v.(type) {
+		case []any:
+			return slices.ContainsFunc(v, look)
+		case map[string]any:
+			for _, e := range v {
+				if look(e) {
+					return true
+				}
+			}
+			return v["_placeholder"] == true
+		}
+		return false
+	}
+	return look(decoded)
 }

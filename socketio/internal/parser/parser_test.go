@@ -119,7 +119,8 @@ func TestAttachments(t *testing.T) {
 	if _, err := d.Text([]byte(`2["e"]`)); !errors.Is(err, ErrText) {
 		t.Error(err)
 	}
-	for _, wrong := range []string{`{"_placeholder":true,"num":1}`, `{"_placeholder":true,"num":-1}`, `{"_placeholder":true,"num":0.5}`, `{"_placeholder":true}`, `[[{"_placeholder":true,"num":"0"}]]`} {
+	for _, wrong := range []string{`{"_placeholder":true,"num":0},{"_placeholder":true,"num":0}`, `{"_placeholder":true,"num":1}`, `{"_placeholder":true,"num":0,"num":"x"}`,
+		`{"num":0,"_placeholder":false,"_placeh\u006flder":true,"num":7}`, `{"_placeholder":true,"num":9,"long":"` + strings.Repeat("x", 100) + `"}`, `{"_placeholder":true,"num":-1}`, `{"_placeholder":true,"num":0.5}`, `{"_placeholder":true}`, `[[{"_placeholder":true,"num":"0"}]]`} {
 		d := Decoder{MaxAttachments: 10}
 		_, _ = d.Text([]byte(`51-["e",` + wrong + `]`))
 		if _, err := d.Binary([]byte("x")); !errors.Is(err, ErrAttachments) {
@@ -127,7 +128,8 @@ func TestAttachments(t *testing.T) {
 		}
 	}
 	// What only looks like one is left alone, and so is one without attachments.
-	for _, plain := range []string{`"{\"_placeholder\":true,\"num\":9}"`, `{"a":"_placeholder","num":9}`, `["_placeholder"]`, `{"_placeholder":false,"num":9}`, `"_placeholder"`} {
+	for _, plain := range []string{`"{\"_placeholder\":true,\"num\":9}"`, `{"a":"_placeholder","num":9}`, `["_placeholder"]`, `{"_placeholder":false,"num":9}`, `"_placeholder"`,
+		`{"_placeholder":true,"num":9,"_placeholder":[]}`, `{"_PLACEHOLDER":true,"num":9}`, `{"a":{"b":{"_placeholder":"true"}},"num":9}`, `[true,"_placeholder",true]`} {
 		d := Decoder{MaxAttachments: 10}
 		_, _ = d.Text([]byte(`51-["e",` + plain + `]`))
 		p, err := d.Binary([]byte("x"))
@@ -135,7 +137,7 @@ func TestAttachments(t *testing.T) {
 			t.Error(plain, p, err)
 		}
 	}
-	if p, err := d.decode([]byte(`2["e",{"_placeholder":true,"num":9}]`)); err != nil || p.checkPlaceholders() != nil {
+	if p, err := d.decode([]byte(`2["e",{"_placeholder":true,"num":9}]`)); err != nil || p.check() != nil {
 		t.Error(err)
 	}
 }
@@ -158,7 +160,7 @@ func TestEncode(t *testing.T) {
 		{Header{Ack, "/n", 3}, []any{raw(` {"a" : [1]} `)}, `3/n,3[{"a":[1]}]`, ""},
 		{Header{Event, "/", 1}, []any{"e", []byte("x"), Binary("y"), []byte(nil)},
 			`53-1["e",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1},{"_placeholder":true,"num":2}]`, "x|y|"},
-		{Header{Ack, "/n", 1}, []any{[]inner{{Binary("a"), binaryMark}, {nil, "t"}}, "z", Binary("\xff\x00")},
+		{Header{Ack, "/n", 1}, []any{[]inner{{Binary("a"), `{"_socketio_binary":"`}, {nil, "t"}}, "z", Binary("\xff\x00")},
 			`63-/n,1[[{"data":{"_placeholder":true,"num":0},"text":"{\"_socketio_binary\":\""},{"data":{"_placeholder":true,"num":1},"text":"t"}],"z",{"_placeholder":true,"num":2}]`, "a||\xff\x00"},
 	} {
 		var a Args
@@ -178,9 +180,6 @@ func TestEncode(t *testing.T) {
 	var a Args
 	if err := a.Append(func() {}); err == nil {
 		t.Error("a function was encoded")
-	}
-	if err := (&Args{}).Append(map[string]string{"_socketio_binary": "!"}); err == nil {
-		t.Error("the reserved key was encoded")
 	}
 	if err := (&Args{}).AppendRaw([]json.RawMessage{raw(`{`)}, nil); err == nil {
 		t.Error("invalid JSON was encoded")
