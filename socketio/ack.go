@@ -3,6 +3,8 @@ package socketio
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"math"
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
@@ -18,9 +20,11 @@ type pendingAck struct {
 
 // EmitAck sends an event and returns the future of the client's acknowledgement:
 // its first argument, decoded to a Reply; of an empty one the zero value. The
-// future fails with [ErrDisconnected] when the client has gone, and with
-// [ErrAckTimeout] after Options.AckTimeout. An event that cannot be encoded
-// fails it, too.
+// future fails with [ErrDisconnected] when the client has gone, with
+// [ErrAckTimeout] after Options.AckTimeout, and at once with [ErrTooManyAcks].
+// An event that cannot be encoded fails it, too. When the future is cancelled,
+// by itself or by an [actors.WithTimeout], the acknowledgement is dropped if it
+// comes.
 //
 // Await it in a task; in plain goroutines use Wait. The acknowledgement is read
 // while the handler awaits, an Exclusive one, too.
@@ -46,37 +50,50 @@ func EmitAck[Reply any](s *Socket, event string, args ...any) *actors.Future[Rep
 		p.Resolve(v)
 		return nil
 	}
-	id, ok := s.addAck(ack)
-	if !ok {
-		p.Reject(ErrDisconnected)
+	id, err := s.addAck(ack)
+	if err != nil {
+		p.Reject(err)
 		return p.Future()
 	}
+	p.Future().OnDone(func(Reply, error) { s.takeAck(id) }) // it may have been cancelled
 	s.ns.srv.counts.emits.Add(1)
 	s.send(parser.Event, id, a, false)
 	return p.Future()
 }
 
+// nextAckID returns an id for an acknowledgement. One that comes late, for a
+// socket that has left or from before a reconnect, must not answer the question
+// of another socket; so the ids are the server's, and begin anywhere. They have
+// 31 bits: some clients keep them in an int.
+func (srv *Server) nextAckID() int64 { return int64(srv.lastAckID.Add(1) & math.MaxInt32) }
+
 // addAck returns the id that the acknowledgement will have.
-func (s *Socket) addAck(a *pendingAck) (id int64, ok bool) {
+func (s *Socket) addAck(a *pendingAck) (id int64, err error) {
+	srv := s.ns.srv
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.connected() {
-		return 0, false
+	switch {
+	case !s.connected():
+		return 0, ErrDisconnected
+	case len(s.acks) >= srv.opts.MaxPendingAcks:
+		return 0, fmt.Errorf("%w: %d", ErrTooManyAcks, len(s.acks))
 	}
-	id = s.lastAck
-	s.lastAck++
 	if s.acks == nil {
 		s.acks = map[int64]*pendingAck{}
 	}
+	id = srv.nextAckID()
+	for s.acks[id] != nil { // 2^31 later
+		id = srv.nextAckID()
+	}
 	s.acks[id] = a
-	if d := s.ns.srv.opts.AckTimeout; d > 0 {
+	if d := srv.opts.AckTimeout; d > 0 {
 		a.timer = time.AfterFunc(d, func() {
 			if s.takeAck(id) != nil {
 				a.fail(ErrAckTimeout)
 			}
 		})
 	}
-	return id, true
+	return id, nil
 }
 
 // takeAck returns what waits for the id, once.

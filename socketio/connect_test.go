@@ -138,15 +138,15 @@ func TestOnConnectHoldsEvents(t *testing.T) {
 			return nil
 		})
 		p := w.client()
-		p.expect(`420["who"]`)
+		id := p.asked(`42["who"]`)
 		p.send(`42["n",1]`, `42["n",2]`)
 		ev.want(w)
-		p.send(`430["me"]`, `42["n",3]`)
+		p.send(`43`+id+`["me"]`, `42["n",3]`)
 		ev.want(w, "connect me <nil>", "event 1", "event 2", "event 3")
 
 		// What came before the end is handled before the end is told.
 		q := w.client()
-		q.expect(`420["who"]`)
+		q.asked(`42["who"]`)
 		q.send(`42["n",4]`, `41`)
 		ev.want(w, "connect  socketio: the client has disconnected", "event 4", "client namespace disconnect")
 	})

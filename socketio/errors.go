@@ -14,6 +14,9 @@ var (
 	ErrDisconnected = errors.New("socketio: the client has disconnected")
 	// ErrAckTimeout: the client has not acknowledged within Options.AckTimeout.
 	ErrAckTimeout = errors.New("socketio: the client has not acknowledged in time")
+	// ErrTooManyAcks: Options.MaxPendingAcks events wait for the client's
+	// acknowledgement.
+	ErrTooManyAcks = errors.New("socketio: as many events wait for the client's acknowledgement as may")
 	// ErrTooManyRooms: the socket is in Options.MaxRooms rooms.
 	ErrTooManyRooms = errors.New("socketio: the socket is in as many rooms as it may be")
 )

@@ -97,8 +97,8 @@ func TestBinary(t *testing.T) {
 		p.expect(`452-["two",{"_placeholder":true,"num":0},"x",{"_placeholder":true,"num":1}]`, "babc", "bz",
 			`462-1[{"all":[{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]}]`, "babc", "b")
 		p.send(`422["ask"]`)
-		p.expect(`420["bytes?"]`)
-		p.send(`461-0[{"num":0,"_placeholder":true}]`)
+		id := p.asked(`42["bytes?"]`)
+		p.send(`461-` + id + `[{"num":0,"_placeholder":true}]`)
 		p.sendBinary("xyz")
 		p.expect(`432["xyz"]`)
 		p.send(`451-["raw",{"a":[{"_placeholder":true,"num":0}]},2]`)
@@ -248,21 +248,19 @@ func TestEmitAck(t *testing.T) {
 		})
 		result := func() error { return <-results }
 		p := w.client()
-		p.expect(`420["ask",1]`)
-		p.send(`4399[]`, `43[]`, `430[{"name":"me"}]`, `430[{"name":"again"}]`)
+		id := p.asked(`42["ask",1]`)
+		p.send(`439`+id+`[]`, `43[]`, `43`+id+`[{"name":"me"}]`, `43`+id+`[{"name":"again"}]`)
 		if err := result(); err.Error() != "me" {
 			w.Error(err)
 		}
 		q := w.client()
-		q.expect(`420["ask",1]`)
-		q.send(`430["no item"]`)
+		q.send(`43` + q.asked(`42["ask",1]`) + `["no item"]`)
 		var wrong *json.UnmarshalTypeError
 		if err := result(); !errors.As(err, &wrong) {
 			w.Error(err)
 		}
 		q = w.client()
-		q.expect(`420["ask",1]`)
-		q.send(`430[]`)
+		q.send(`43` + q.asked(`42["ask",1]`) + `[]`)
 		if err := result(); err.Error() != "" {
 			w.Error(err)
 		}
@@ -281,6 +279,69 @@ func TestEmitAck(t *testing.T) {
 	})
 }
 
+// TestLateAck has an acknowledgement come behind the end of the socket that it
+// was for: it answers no question of another one.
+func TestLateAck(t *testing.T) {
+	bubble(t, socketio.Options{}, func(w *world) {
+		var ev events
+		socketio.On(w.io, "ask", func(t *actors.Task, s *socketio.Socket, question string) error {
+			answer, err := actors.Await(t, socketio.EmitAck[string](s, question))
+			ev.add("%s: %s %v", question, answer, err)
+			return nil
+		})
+		p := w.client()
+		p.send(`42["ask","A"]`)
+		first := p.asked(`42["A"]`)
+		p.send("41")
+		p.connect("/").send(`42["ask","B"]`)
+		second := p.asked(`42["B"]`)
+		p.send(`43` + first + `["answer to A"]`)
+		ev.want(w, "A:  "+socketio.ErrDisconnected.Error())
+
+		_ = p.c.CloseNow()
+		ev.want(w, "B:  "+socketio.ErrDisconnected.Error())
+		q := w.client() // the same client, as far as its callbacks know
+		q.send(`42["ask","C"]`)
+		third := q.asked(`42["C"]`)
+		q.send(`43`+first+`["answer to A"]`, `43`+second+`["answer to B"]`, `43`+third+`["answer to C"]`)
+		ev.want(w, "C: answer to C <nil>")
+	})
+}
+
+// TestPendingAcks are the acknowledgements that somebody waits for, and no
+// others.
+func TestPendingAcks(t *testing.T) {
+	bubble(t, socketio.Options{MaxPendingAcks: 3}, func(w *world) {
+		p := w.client()
+		s := w.io.Socket(p.id)
+		var list []*actors.Future[int]
+		for range 3 {
+			list = append(list, socketio.EmitAck[int](s, "ask"))
+		}
+		if _, err := socketio.EmitAck[int](s, "ask").TryResult(); !errors.Is(err, socketio.ErrTooManyAcks) {
+			w.Error(err)
+		}
+		var ids []string
+		for range list {
+			ids = append(ids, p.asked(`42["ask"]`))
+		}
+		list[0].Cancel()
+		if n := s.PendingAcks(); n != 2 {
+			w.Error("a cancelled one is kept:", n)
+		}
+		if _, err := actors.WithTimeout(list[1], time.Second).Wait(w.Context()); !errors.Is(err, actors.ErrTimeout) || s.PendingAcks() != 1 {
+			w.Error(err, s.PendingAcks())
+		}
+		p.send(`43`+ids[0]+`[1]`, `43`+ids[2]+`[3]`)
+		if v, err := list[2].Wait(w.Context()); v != 3 || err != nil || s.PendingAcks() != 0 {
+			w.Error(v, err, s.PendingAcks())
+		}
+		if st := w.io.Stats(); st.Acks != 1 {
+			w.Errorf("%+v", st)
+		}
+	})
+}
+
 // badReply panics when it is decoded.
 type badReply struct{}
 
@@ -291,8 +352,7 @@ func TestAckDecodingPanics(t *testing.T) {
 		p := w.client()
 		s := w.io.Socket(p.id)
 		f := socketio.EmitAck[badReply](s, "ask")
-		p.expect(`420["ask"]`)
-		p.send(`430[1]`)
+		p.send(`43` + p.asked(`42["ask"]`) + `[1]`)
 		var panicked *actors.PanicError
 		if _, err := f.Wait(w.Context()); !errors.As(err, &panicked) {
 			w.Error(err)

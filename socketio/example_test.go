@@ -116,13 +116,14 @@ func ExampleEmitAck() {
 	url := begin(server, "")
 	call("GET", url, "")
 	call("POST", url, `42["start"]`)
-	fmt.Println(call("GET", url, ""))
-	call("POST", url, `430["Ada"]`)
+	id, question, _ := strings.Cut(strings.TrimPrefix(call("GET", url, ""), "42"), "[")
+	fmt.Println("[" + question)
+	call("POST", url, `43`+id+`["Ada"]`)
 	fmt.Println(<-answered)
 	call("POST", url, "1")
 	_, _ = sio.Shutdown(context.Background())
 	// Output:
-	// 420["your name?"]
+	// ["your name?"]
 	// Ada
 }
 

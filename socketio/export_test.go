@@ -6,3 +6,10 @@ func (srv *Server) Remembered() int {
 	defer srv.mu.RUnlock()
 	return len(srv.sessions) + len(srv.starting)
 }
+
+// PendingAcks is the number of acknowledgements that the socket waits for.
+func (s *Socket) PendingAcks() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.acks)
+}

@@ -220,6 +220,18 @@ func (p *peer) expect(want ...string) {
 	}
 }
 
+// asked checks that the next packet asks for an acknowledgement, and is want but
+// for its id; it returns the id.
+func (p *peer) asked(want string) (id string) {
+	p.Helper()
+	got := p.next()
+	before, payload, ok := strings.Cut(got, "[")
+	if id = strings.TrimLeft(before[min(2, len(before)):], "/abcdefghijklmnopqrstuvwxyz,"); !ok || id == "" || strings.TrimSuffix(before, id)+"["+payload != want {
+		p.Fatalf("got %q, want %q with an id", got, want)
+	}
+	return id
+}
+
 // quiet checks that nothing comes without time passing.
 func (p *peer) quiet() {
 	p.Helper()

@@ -53,6 +53,9 @@ type Options struct {
 	// server reads no further from that client; if none ends for PingTimeout the
 	// session is closed. 0: 1,000.
 	MaxEvents int
+	// MaxPendingAcks is how many events of [EmitAck] may wait for one socket's
+	// acknowledgement; one more fails with [ErrTooManyAcks]. 0: 10,000.
+	MaxPendingAcks int
 	// MaxSessions at a time; a handshake more is refused with status 503.
 	// 0: 100,000.
 	MaxSessions int
@@ -131,6 +134,7 @@ func (o Options) resolved() Options {
 	o.MaxAttachments = cmp.Or(o.MaxAttachments, 10)
 	o.MaxBuffered = cmp.Or(o.MaxBuffered, 4<<20)
 	o.MaxEvents = cmp.Or(o.MaxEvents, 1000)
+	o.MaxPendingAcks = cmp.Or(o.MaxPendingAcks, 10_000)
 	o.MaxSessions = cmp.Or(o.MaxSessions, 100_000)
 	o.MaxNamespaces = cmp.Or(o.MaxNamespaces, 16)
 	o.MaxRooms = cmp.Or(o.MaxRooms, 1000)
@@ -152,7 +156,7 @@ func (o Options) check() {
 			panic("socketio: NewServer: a duration in Options is negative")
 		}
 	}
-	if o.MaxPayload < 0 || min(o.MaxAttachments, o.MaxBuffered, o.MaxEvents, o.MaxSessions, o.MaxNamespaces, o.MaxRooms) < 0 {
+	if o.MaxPayload < 0 || min(o.MaxAttachments, o.MaxBuffered, o.MaxEvents, o.MaxPendingAcks, o.MaxSessions, o.MaxNamespaces, o.MaxRooms) < 0 {
 		panic("socketio: NewServer: a bound in Options is negative")
 	}
 	for _, t := range o.Transports {

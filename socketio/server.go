@@ -3,9 +3,11 @@ package socketio
 import (
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -26,6 +28,8 @@ type Server struct {
 	name   string       // prefix of their names
 	counts counters
 	main   *Namespace
+
+	lastAckID atomic.Uint32
 
 	mu         sync.RWMutex
 	namespaces map[string]*Namespace
@@ -48,6 +52,7 @@ func NewServer(system *actor.ActorSystem, o Options) *Server {
 		namespaces: map[string]*Namespace{}, sessions: map[*session]struct{}{}, starting: map[string]*session{},
 		name: "socketio-" + system.ProcessRegistry.NextId() + "/",
 	}
+	srv.lastAckID.Store(rand.Uint32())
 	e := srv.opts.engine()
 	e.Connect = srv.connect
 	srv.eio = engineio.NewServer(e)

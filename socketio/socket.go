@@ -42,7 +42,6 @@ type Socket struct {
 	holding bool // OnConnect runs: what comes waits in backlog
 	backlog []queued
 	acks    map[int64]*pendingAck
-	lastAck int64
 	data    any
 
 	// Guarded by the namespace's mu.
