@@ -17,7 +17,7 @@ import (
 func (w *world) supervised(child supervisor.Child) (*supervisor.Supervisor, *actor.PID) {
 	w.Helper()
 	child.Name = "child"
-	sup, err := supervisor.Start(w.sys, supervisor.Spec{Name: "sup", Children: []supervisor.Child{child}})
+	sup, err := supervisor.Start(w.Context(), w.sys, supervisor.Spec{Name: "sup", Children: []supervisor.Child{child}})
 	if err != nil {
 		w.Fatal(err)
 	}

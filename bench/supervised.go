@@ -62,7 +62,7 @@ func silent() *actor.ActorSystem {
 
 // supervise starts a supervisor of one worker that answers questions.
 func (e *env) supervise() (*actor.PID, error) {
-	s, err := supervisor.Start(e.sys, supervisor.Spec{
+	s, err := supervisor.Start(e.ctx, e.sys, supervisor.Spec{
 		Name: "supervisor", MaxRestarts: always, Within: time.Second, Logger: quiet(),
 		Children: []supervisor.Child{{Name: "worker", Props: actors.Props(func(w *actors.Worker) error {
 			actors.Handle(w, func(_ *actors.Task, q question) (answer, error) { return answer(q), nil })
@@ -223,7 +223,7 @@ func plainActors(e *env, n int) (func() (int, error), error) {
 
 func dynamicWorkers(suspended int) func(e *env, n int) (func() (int, error), error) {
 	return func(e *env, n int) (func() (int, error), error) {
-		d, err := supervisor.StartDynamic(e.sys, supervisor.DynamicSpec{
+		d, err := supervisor.StartDynamic(e.ctx, e.sys, supervisor.DynamicSpec{
 			Name: "workers", Logger: quiet(),
 			Child: supervisor.Child{Restart: supervisor.Temporary, Shutdown: supervisor.BrutalKill,
 				Props: actors.Props(func(w *actors.Worker) error {

@@ -130,7 +130,7 @@ func runChaos(t *testing.T, sys *actor.ActorSystem, seed uint64, ordered bool) {
 		actors.On(w, func(*actors.Task, crash) error { panic("chaos: crash") })
 		return c.Setup(w)
 	}
-	s, err := supervisor.Start(sys, supervisor.Spec{Name: "app", MaxRestarts: 1 << 20, Children: []supervisor.Child{{
+	s, err := supervisor.Start(context.Background(), sys, supervisor.Spec{Name: "app", MaxRestarts: 1 << 20, Children: []supervisor.Child{{
 		Name: "items", Props: actors.Props(setup, actors.EventLoop(actors.Options{StopGrace: 2 * time.Second})),
 		Shutdown: 5 * time.Second, Backoff: supervisor.Backoff{Initial: time.Millisecond, Max: time.Second},
 	}}})

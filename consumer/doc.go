@@ -7,7 +7,7 @@
 //		_, err := actors.Ask[Stored](t, list, Store{m.Key, item})
 //		return err
 //	}), consumer.Options{})
-//	s, err := supervisor.Start(sys, supervisor.Spec{Name: "app", MaxRestarts: 10, Children: []supervisor.Child{
+//	s, err := supervisor.Start(ctx, sys, supervisor.Spec{Name: "app", MaxRestarts: 10, Children: []supervisor.Child{
 //		{Name: "list", Props: listProps},
 //		{Name: "items", Props: c.Props(), Backoff: supervisor.Backoff{Initial: time.Second, Max: 30 * time.Second, Jitter: 0.5}},
 //	}})

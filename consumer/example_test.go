@@ -39,7 +39,7 @@ func Example() {
 		return nil
 	}), consumer.Options{Concurrency: 1})
 
-	s, err := supervisor.Start(sys, supervisor.Spec{Name: "app", MaxRestarts: 10, Children: []supervisor.Child{
+	s, err := supervisor.Start(context.Background(), sys, supervisor.Spec{Name: "app", MaxRestarts: 10, Children: []supervisor.Child{
 		{Name: "items", Props: c.Props(), Backoff: supervisor.Backoff{Initial: time.Second, Jitter: 0.5}},
 	}})
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 // supervise starts a consumer as a supervisor's child.
 func supervise(t *testing.T, sys *actor.ActorSystem, c *consumer.Consumer, b supervisor.Backoff) *supervisor.Supervisor {
 	t.Helper()
-	s, err := supervisor.Start(sys, supervisor.Spec{Name: "app", MaxRestarts: 1000, Children: []supervisor.Child{
+	s, err := supervisor.Start(context.Background(), sys, supervisor.Spec{Name: "app", MaxRestarts: 1000, Children: []supervisor.Child{
 		{Name: "items", Props: c.Props(), Backoff: b},
 	}})
 	if err != nil {
@@ -145,7 +145,7 @@ func TestOpenErrorFailsTheStart(t *testing.T) {
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
 		why := errors.New("no such queue")
 		c := consumer.New(func(context.Context) (consumer.Source, error) { return nil, why }, sleeper, consumer.Options{})
-		_, err := supervisor.Start(sys, supervisor.Spec{Name: "app", Children: []supervisor.Child{{Name: "items", Props: c.Props()}}})
+		_, err := supervisor.Start(context.Background(), sys, supervisor.Spec{Name: "app", Children: []supervisor.Child{{Name: "items", Props: c.Props()}}})
 		var open *consumer.OpenError
 		if !errors.Is(err, why) || !errors.As(err, &open) {
 			t.Errorf("start: %v", err)

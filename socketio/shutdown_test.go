@@ -137,7 +137,7 @@ func TestSupervised(t *testing.T) {
 // again has ShutdownGrace; then it is cut off, and nothing is abandoned.
 func TestSupervisedCutsOff(t *testing.T) {
 	bubble(t, socketio.Options{ShutdownGrace: 3 * time.Second}, func(w *world) {
-		sup, err := supervisor.Start(w.sys, supervisor.Spec{Name: "app", Children: []supervisor.Child{{Name: "io", Props: w.io.Props()}}})
+		sup, err := supervisor.Start(w.Context(), w.sys, supervisor.Spec{Name: "app", Children: []supervisor.Child{{Name: "io", Props: w.io.Props()}}})
 		if err != nil {
 			w.Fatal(err)
 		}

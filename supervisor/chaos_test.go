@@ -139,7 +139,7 @@ func (c *chaos) run(drivers, n, crowd int) {
 func (c *chaos) begin() {
 	spec, err := c.tree(), error(nil)
 	for range 100 {
-		if c.s, err = supervisor.Start(c.sys, spec); err == nil || !c.real || !errors.Is(err, supervisor.ErrStartTimeout) {
+		if c.s, err = supervisor.Start(context.Background(), c.sys, spec); err == nil || !c.real || !errors.Is(err, supervisor.ErrStartTimeout) {
 			break
 		}
 	}

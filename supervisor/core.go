@@ -35,6 +35,7 @@ type core struct {
 	spawning *child            // whose Spawn is running
 	looped   *actor.Props      // gave an event loop: another child of theirs needs no plain, 700 bytes with a copy of the props
 	starting *child            // of a group that starts: who has to hear of a failure in it
+	notUp    string            // the child at which the first start came to its end
 	all      []*child          // that there are at the stop, in order
 	past     ChildReport       // those that are gone and forgotten
 	sheet    sheet             // of the report, from the stop on
@@ -87,11 +88,20 @@ func setup(w *actors.Worker, spec Spec, made chan<- *node) error {
 	w.OnStop(c.cutOff)
 	err := c.startAll(t)
 	if c.stopping {
-		c.node.begun(cmp.Or(err, ErrStopping))
+		c.node.begun(c.startFailure(err))
 	} else {
 		c.node.begun(err)
 	}
 	return err
+}
+
+// startFailure is what a first start that has ended with err, or with a stop,
+// failed of.
+func (c *core) startFailure(err error) error {
+	if e, ok := err.(*StartError); ok {
+		return e
+	}
+	return &StartError{Supervisor: c.node.pid.Id, Child: c.notUp, Err: cmp.Or(err, ErrStopping)}
 }
 
 // now is for what only the loop sees: half as dear as time.Now, and a third of

@@ -253,7 +253,7 @@ func TestDefectM7Race(t *testing.T) {
 		})
 	}
 	for range 30 {
-		s, err := supervisor.Start(sys, supervisor.Spec{Name: "app", Logger: slog.New(slog.DiscardHandler), Children: []supervisor.Child{{Name: "a", Props: nothing, Shutdown: supervisor.BrutalKill}}})
+		s, err := supervisor.Start(t.Context(), sys, supervisor.Spec{Name: "app", Logger: slog.New(slog.DiscardHandler), Children: []supervisor.Child{{Name: "a", Props: nothing, Shutdown: supervisor.BrutalKill}}})
 		if err != nil {
 			t.Fatal(err)
 		}

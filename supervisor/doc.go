@@ -4,7 +4,7 @@
 //
 // [Start] starts a supervisor: an actor that starts the children of its [Spec]
 // in order, each when the one before is up, restarts those that fail, and
-// stops them in reverse. Supervisors are children like others ([Props]), so
+// stops them in reverse. [Run] is Start and stop for the life of a process. Supervisors are children like others ([Props]), so
 // they make trees. A [Dynamic] has many children of one kind.
 //
 // # Terms
@@ -53,7 +53,7 @@
 //
 // More than MaxRestarts within Within end the supervisor: its children stop,
 // with their state, and it fails, which counts as a restart of its own
-// supervisor's. The one at the root ends [Supervisor.Run], and so the process. This is for
+// supervisor's. The one at the root ends [Run], and so the process. This is for
 // a fault that a restart does not mend, such as a setup that fails each time.
 //
 // The default of a Spec is OTP's, one restart in five seconds, of all children

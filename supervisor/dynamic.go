@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -76,12 +75,13 @@ func (s DynamicSpec) spec() Spec {
 // [Supervisor] may.
 type Dynamic struct{ n *node }
 
-// StartDynamic starts a supervisor without children.
-func StartDynamic(sys *actor.ActorSystem, spec DynamicSpec) (*Dynamic, error) {
+// StartDynamic starts a supervisor without children. A ctx that has ended
+// prevents that, as in [Start].
+func StartDynamic(ctx context.Context, sys *actor.ActorSystem, spec DynamicSpec) (*Dynamic, error) {
 	if err := spec.Validate(); err != nil {
 		return nil, err
 	}
-	n, err := start(sys, spec.spec())
+	n, err := start(ctx, sys, spec.spec())
 	if err != nil {
 		return nil, err
 	}
@@ -157,8 +157,3 @@ func (d *Dynamic) Stopped() <-chan struct{} { return d.n.done }
 
 // Err is as [Supervisor.Err].
 func (d *Dynamic) Err() error { return d.n.why() }
-
-// Run is as [Supervisor.Run].
-func (d *Dynamic) Run(ctx context.Context, signals ...os.Signal) (Report, error) {
-	return d.n.run(ctx, signals)
-}

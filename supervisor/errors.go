@@ -25,12 +25,19 @@ var (
 
 // StartError says which child did not start, and why.
 type StartError struct {
-	Supervisor, Child string
-	Err               error
+	Supervisor string
+	Child      string // empty: the supervisor's own actor
+	Err        error
+	// Report is that of [Start]: of the stop of those that were up. Else it is
+	// zero.
+	Report Report
 }
 
 // Error names the child and says why.
 func (e *StartError) Error() string {
+	if e.Child == "" {
+		return fmt.Sprintf("supervisor: %s did not start: %v", e.Supervisor, e.Err)
+	}
 	return fmt.Sprintf("supervisor: %s: child %q did not start: %v", e.Supervisor, e.Child, e.Err)
 }
 

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"os/signal"
 	"syscall"
 	"time"
 
@@ -47,7 +45,7 @@ func ExampleStart() {
 	if err != nil {
 		panic(err)
 	}
-	s, err := supervisor.Start(sys, supervisor.Spec{Name: "app", Children: []supervisor.Child{
+	s, err := supervisor.Start(context.Background(), sys, supervisor.Spec{Name: "app", Children: []supervisor.Child{
 		{Name: "single", Props: actors.Props(counter)},
 		{Name: "pair", Props: pair},
 	}})
@@ -70,11 +68,10 @@ func ExampleStart() {
 
 // Run waits for a signal, here one that the process sends itself, at each
 // poll.
-func ExampleSupervisor_Run() {
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGTERM) // one that comes before Run would end the process
+func ExampleRun() {
 	sys := quietSystem()
 	defer sys.Shutdown()
-	s, err := supervisor.Start(sys, supervisor.Spec{Name: "app", Children: []supervisor.Child{
+	report, err := supervisor.Run(context.Background(), sys, supervisor.Spec{Name: "app", Children: []supervisor.Child{
 		{Name: "poller", Props: actors.Props(func(w *actors.Worker) error {
 			w.Main(func(t *actors.Task) error {
 				for {
@@ -87,11 +84,7 @@ func ExampleSupervisor_Run() {
 			})
 			return nil
 		}), Shutdown: 10 * time.Second},
-	}})
-	if err != nil {
-		panic(err)
-	}
-	report, err := s.Run(context.Background()) // SIGINT and SIGTERM
+	}}, nil) // SIGINT and SIGTERM
 	fmt.Println(err, report.Err())
 	// Output:
 	// the poller ends between two polls
@@ -102,7 +95,7 @@ func ExampleSupervisor_Run() {
 func ExampleReport() {
 	sys := quietSystem()
 	defer sys.Shutdown()
-	s, err := supervisor.Start(sys, supervisor.Spec{Name: "app", Children: []supervisor.Child{{Name: "counter", Props: actors.Props(counter)}}})
+	s, err := supervisor.Start(context.Background(), sys, supervisor.Spec{Name: "app", Children: []supervisor.Child{{Name: "counter", Props: actors.Props(counter)}}})
 	if err != nil {
 		panic(err)
 	}
@@ -122,7 +115,7 @@ func ExampleReport() {
 func ExampleStartDynamic() {
 	sys := quietSystem()
 	defer sys.Shutdown()
-	d, err := supervisor.StartDynamic(sys, supervisor.DynamicSpec{
+	d, err := supervisor.StartDynamic(context.Background(), sys, supervisor.DynamicSpec{
 		Name:  "sessions",
 		Child: supervisor.Child{Props: actors.Props(counter), Restart: supervisor.Temporary},
 	})
@@ -147,7 +140,7 @@ func ExampleStartDynamic() {
 func ExampleCrashPolicy() {
 	sys := quietSystem()
 	defer sys.Shutdown()
-	s, err := supervisor.Start(sys, supervisor.Spec{Name: "app", MaxRestarts: 5, Children: []supervisor.Child{{
+	s, err := supervisor.Start(context.Background(), sys, supervisor.Spec{Name: "app", MaxRestarts: 5, Children: []supervisor.Child{{
 		Name: "counter", Props: actors.Props(counter),
 		OnCrash: supervisor.CrashPolicy{Retries: 1, DeadLetter: func(c supervisor.Crash) {
 			fmt.Printf("%s gives up on %+v: %v\n", c.Child, c.Message, c.Err)

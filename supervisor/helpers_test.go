@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/signal"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,7 +22,11 @@ import (
 	"github.com/protoloop/protoloop/supervisor"
 )
 
-func TestMain(m *testing.M) { actortest.Main(m) }
+func TestMain(m *testing.M) {
+	// The goroutine that takes signals must not be that of a bubble.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGUSR1, syscall.SIGUSR2)
+	actortest.Main(m)
+}
 
 // world is an actor system in a synctest bubble, and notes of what happens in
 // it.
@@ -63,7 +70,7 @@ func (w *world) tryStart(spec supervisor.Spec) (*supervisor.Supervisor, error) {
 	if spec.OnEvent == nil {
 		spec.OnEvent = w.event
 	}
-	return supervisor.Start(w.sys, spec)
+	return supervisor.Start(w.Context(), w.sys, spec)
 }
 
 // stop stops a supervisor and checks its report.

@@ -22,7 +22,7 @@ func TestStress(t *testing.T) {
 		actortest.Stress(t, func() func() {
 			name := fmt.Sprint("tree", n.Add(1))
 			inner := w.props(supervisor.Spec{Strategy: supervisor.OneForAll, MaxRestarts: 5, Children: w.children("x", "y")})
-			s, err := supervisor.Start(w.sys, supervisor.Spec{Name: name, MaxRestarts: 5, Children: []supervisor.Child{
+			s, err := supervisor.Start(w.Context(), w.sys, supervisor.Spec{Name: name, MaxRestarts: 5, Children: []supervisor.Child{
 				w.child("a"), {Name: "inner", Props: inner}, w.plainly("p", nil)}})
 			if err != nil {
 				t.Error(err)
@@ -102,7 +102,8 @@ func TestStopFromInside(t *testing.T) {
 		s := w.start(supervisor.Spec{Children: w.children("a")})
 		for what, call := range map[string]func(ctx context.Context){
 			"Stop":    func(ctx context.Context) { s.Stop(ctx) },
-			"Run":     func(ctx context.Context) { s.Run(ctx) },
+			"Run":     func(ctx context.Context) { supervisor.Run(ctx, w.sys, supervisor.Spec{Name: "x"}, nil) },
+			"Start":   func(ctx context.Context) { supervisor.Start(ctx, w.sys, supervisor.Spec{Name: "x"}) },
 			"Add":     func(ctx context.Context) { s.Add(ctx, w.child("x")) },
 			"Remove":  func(ctx context.Context) { s.Remove(ctx, "a") },
 			"Restart": func(ctx context.Context) { s.Restart(ctx, "a") },
@@ -223,7 +224,7 @@ func TestManyChildren(t *testing.T) {
 		n = 1000
 	}
 	bubble(t, func(w *world) {
-		d, err := supervisor.StartDynamic(w.sys, supervisor.DynamicSpec{Name: "pool", MaxRestarts: n, Child: supervisor.Child{Props: actors.Props(func(aw *actors.Worker) error {
+		d, err := supervisor.StartDynamic(w.Context(), w.sys, supervisor.DynamicSpec{Name: "pool", MaxRestarts: n, Child: supervisor.Child{Props: actors.Props(func(aw *actors.Worker) error {
 			actors.Handle(aw, func(*actors.Task, boom) (int, error) { panic("boom") })
 			return nil
 		})}})

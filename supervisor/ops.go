@@ -119,7 +119,7 @@ func (c *core) addNow(t *actors.Task, name string, spec *Child, h *holding) (*ac
 		return nil, err
 	}
 	c.forget(k)
-	return nil, &StartError{c.node.pid.Id, name, e.err}
+	return nil, &StartError{Supervisor: c.node.pid.Id, Child: name, Err: e.err}
 }
 
 // remove is Remove.
@@ -161,7 +161,7 @@ func (c *core) restartOne(t *actors.Task, name string) error {
 		case bad == k && k.state == failed:
 			c.ownEnd(t, k) // as after any failure
 		}
-		return &StartError{c.node.pid.Id, name, err}
+		return &StartError{Supervisor: c.node.pid.Id, Child: name, Err: err}
 	})
 }
 

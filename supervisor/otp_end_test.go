@@ -3,6 +3,7 @@ package supervisor_test
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -180,7 +181,7 @@ func TestOTPDynamic(t *testing.T) {
 		if change != nil {
 			change(&ds)
 		}
-		d, err := supervisor.StartDynamic(w.sys, ds)
+		d, err := supervisor.StartDynamic(w.Context(), w.sys, ds)
 		if err != nil {
 			w.Fatal(err)
 		}
@@ -310,16 +311,16 @@ func TestOTPDynamic(t *testing.T) {
 		}},
 		{"a child that always fails, without intensity", "(OTP: it ends all)", func(w *world) {
 			d := spec(w, nil)
-			starts := 0
+			var starts atomic.Int64
 			add(w, d, "bad", w.part("bad", func(n int, aw *actors.Worker) error {
-				starts = n
+				starts.Store(int64(n))
 				aw.Main(func(t *actors.Task) error { return errSleep })
 				return nil
 			}))
 			good := add(w, d, "good", nil)
 			time.Sleep(time.Hour)
-			if starts < 120 || starts > 170 { // every 30 s, less up to a fifth
-				w.Errorf("%d starts in an hour", starts)
+			if n := starts.Load(); n < 120 || n > 170 { // every 30 s, less up to a fifth
+				w.Errorf("%d starts in an hour", n)
 			}
 			if n, err := w.ask(good, life{}); n != 1 || err != nil {
 				w.Errorf("its sibling: incarnation %d, %v", n, err)

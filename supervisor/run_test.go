@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/signal"
+	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
@@ -37,19 +40,19 @@ func run(t *testing.T, ctx context.Context, d time.Duration) *running {
 		actors.Handle(aw, func(_ *actors.Task, m exit) (int, error) { return 0, nil })
 		return nil
 	})
-	s, err := supervisor.Start(actortest.NewSystem(t), supervisor.Spec{Name: "app", Children: []supervisor.Child{{Name: "a", Props: slow, Shutdown: time.Hour}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.s = s
-	begun := make(chan struct{})
+	spec := supervisor.Spec{Name: "app", Children: []supervisor.Child{{Name: "a", Props: slow, Shutdown: time.Hour}}}
+	sys := actortest.NewSystem(t)
+	up := make(chan struct{})
 	go func() {
-		close(begun)
-		var rep supervisor.Report
-		rep, r.err = s.Run(ctx, syscall.SIGUSR1, syscall.SIGUSR2)
+		rep, err := supervisor.Run(ctx, sys, spec, func(s *supervisor.Supervisor) error {
+			r.s = s
+			close(up)
+			return nil
+		}, syscall.SIGUSR1, syscall.SIGUSR2)
+		r.err = err
 		r.report <- rep
 	}()
-	<-begun
+	<-up
 	return r
 }
 
@@ -65,21 +68,10 @@ func (r *running) signal(s os.Signal) {
 
 // The first signal is the stop event, a second one, later, ends the grace.
 func TestRunSignals(t *testing.T) {
-	// Until Run has asked for it, a SIGUSR1 would end the process.
-	hold := make(chan os.Signal, 1)
-	signal.Notify(hold, syscall.SIGUSR1, syscall.SIGUSR2)
-	defer signal.Stop(hold)
-
 	r := run(t, context.Background(), time.Hour)
-	actortest.Eventually(t, "the first signal is the stop event", func() bool {
-		r.signal(syscall.SIGUSR1) // again, for one that came before Run
-		select {
-		case <-r.told:
-			return true
-		case <-time.After(10 * time.Millisecond):
-			return false
-		}
-	})
+	r.signal(syscall.SIGUSR1)
+	<-r.told
+	r.signal(syscall.SIGUSR2)
 	select { // those of the first moment are the same one
 	case rep := <-r.report:
 		t.Fatalf("it has ended: %v", rep)
@@ -117,16 +109,187 @@ func TestRunEnds(t *testing.T) {
 		t.Errorf("%v, %v", r.err, rep)
 	}
 	bubble(t, func(w *world) {
-		s := w.start(supervisor.Spec{MaxRestarts: -1, Children: w.children("a")})
-		op := actortest.Go(t, func() (supervisor.Report, error) { return s.Run(context.Background(), syscall.SIGUSR1) })
+		op := w.run(w.Context(), supervisor.Spec{MaxRestarts: -1, Children: w.children("a")}, nil)
 		if !op.Blocked() {
 			t.Error("Run has returned")
 		}
-		w.crash(s.Child("a"))
+		w.crash(actor.NewPID(w.sys.Address(), "app/a"))
 		rep, err := op.Result()
 		var e *supervisor.IntensityError
 		if !errors.As(err, &e) || rep.Total.Failed != 1 {
 			t.Errorf("%v, %v", err, rep)
 		}
+	})
+}
+
+// run is Run in a bubble, where no signal comes.
+func (w *world) run(ctx context.Context, spec supervisor.Spec, up func(*supervisor.Supervisor) error) *actortest.Op[supervisor.Report] {
+	spec.Name, spec.OnEvent = "app", w.event
+	return actortest.Go(w.T, func() (supervisor.Report, error) {
+		return supervisor.Run(ctx, w.sys, spec, up, syscall.SIGUSR1)
+	})
+}
+
+// A signal while the children start stops those that are up, in reverse, and
+// the report has all of them. One whose setup goes on has its Shutdown, which a
+// second signal ends.
+func TestRunSignalDuringStart(t *testing.T) {
+	var mu sync.Mutex
+	var order []string
+	note := func(s string) { mu.Lock(); order = append(order, s); mu.Unlock() }
+	inSetup, told := make(chan struct{}), make(chan struct{})
+	part := func(name string, setup func(t *actors.Task) error) supervisor.Child {
+		return supervisor.Child{Name: name, Shutdown: time.Hour, Props: actors.Props(func(aw *actors.Worker) error {
+			aw.OnStop(func(*actors.Task) error { note("-" + name); return nil })
+			if setup != nil {
+				return setup(aw.Task())
+			}
+			note("+" + name)
+			return nil
+		})}
+	}
+	slow := func(t *actors.Task) error {
+		close(inSetup)
+		if stopping, err := t.SleepOrStop(time.Hour); !stopping {
+			return err
+		}
+		close(told)
+		err := t.Sleep(time.Hour) // it still waits for a server
+		note("c gives up")
+		return err
+	}
+	r := &running{T: t, report: make(chan supervisor.Report, 1)}
+	sys := actortest.NewSystem(t)
+	go func() {
+		rep, err := supervisor.Run(context.Background(), sys, supervisor.Spec{Name: "app",
+			Children: []supervisor.Child{part("a", nil), part("b", nil), part("c", slow), part("d", nil)}},
+			func(*supervisor.Supervisor) error { t.Error("it is up"); return nil }, syscall.SIGUSR1, syscall.SIGUSR2)
+		r.err = err
+		r.report <- rep
+	}()
+	<-inSetup
+	r.signal(syscall.SIGUSR1)
+	<-told
+	time.Sleep(300 * time.Millisecond) // those of the first moment are the same one
+	r.signal(syscall.SIGUSR2)
+	rep := <-r.report
+	mu.Lock()
+	defer mu.Unlock()
+	if got := strings.Join(order, " "); got != "+a +b c gives up -b -a" {
+		t.Errorf("order: %s", got)
+	}
+	if r.err != nil || len(rep.Children) != 4 || rep.Err() != nil {
+		t.Errorf("%v, %v", r.err, rep)
+	}
+}
+
+// The end of ctx while the children start is the same. Start tells it as an
+// error with the report, Run as an orderly end.
+func TestContextEndsDuringStart(t *testing.T) {
+	why := errors.New("why")
+	spec := func(w *world) supervisor.Spec {
+		return supervisor.Spec{Children: []supervisor.Child{w.child("a"), {Name: "b", Props: w.part("b", func(_ int, aw *actors.Worker) error {
+			w.tell(actor.NewPID(w.sys.Address(), "app/a"), life{})
+			return aw.Task().Sleep(time.Hour)
+		}), StartTimeout: 2 * time.Hour, Shutdown: 3 * time.Second}, w.child("c")}}
+	}
+	check := func(w *world, rep supervisor.Report) {
+		w.noted("+a -a")
+		w.agrees(rep)
+		if len(rep.Children) != 3 || row(rep.Children, "a").Counts.Finished != 1 || rep.Err() != nil {
+			t.Errorf("%v", rep)
+		}
+	}
+	bubble(t, func(w *world) {
+		ctx, cancel := context.WithCancelCause(w.Context())
+		op := actortest.Go(t, func() (*supervisor.Supervisor, error) {
+			s := spec(w)
+			s.Name = "app"
+			return supervisor.Start(ctx, w.sys, s)
+		})
+		if !op.Blocked() {
+			t.Error("Start has returned")
+		}
+		cancel(why)
+		time.Sleep(3*time.Second - 1)
+		if !op.Blocked() { // b's Shutdown
+			t.Error("Start has returned")
+		}
+		time.Sleep(1)
+		_, err := op.Result()
+		var e *supervisor.StartError
+		if !errors.As(err, &e) || e.Supervisor != "app" || e.Child != "b" || e.Err != why {
+			t.Fatalf("%v", err)
+		}
+		check(w, e.Report)
+	})
+	bubble(t, func(w *world) {
+		ctx, cancel := context.WithCancelCause(w.Context())
+		op := w.run(ctx, spec(w), func(*supervisor.Supervisor) error { t.Error("it is up"); return nil })
+		if !op.Blocked() {
+			t.Error("Run has returned")
+		}
+		cancel(why)
+		time.Sleep(3 * time.Second)
+		rep, err := op.Result()
+		w.wants(err, nil)
+		check(w, rep)
+	})
+	bubble(t, func(w *world) { // before it has begun
+		ctx, cancel := context.WithCancelCause(w.Context())
+		cancel(why)
+		_, err := supervisor.Start(ctx, w.sys, supervisor.Spec{Name: "app", Children: w.children("a")})
+		w.wants(err, why)
+		w.noted("")
+	})
+}
+
+// A start that fails has the report of what was up, by Start and by Run.
+func TestStartFailureReports(t *testing.T) {
+	no := errors.New("no")
+	for name, start := range map[string]func(w *world, spec supervisor.Spec) (supervisor.Report, error){
+		"Start": func(w *world, spec supervisor.Spec) (supervisor.Report, error) {
+			_, err := w.tryStart(spec)
+			var e *supervisor.StartError
+			if !errors.As(err, &e) {
+				t.Fatal(err)
+			}
+			return e.Report, err
+		},
+		"Run": func(w *world, spec supervisor.Spec) (supervisor.Report, error) {
+			return w.run(w.Context(), spec, nil).Result()
+		},
+	} {
+		bubble(t, func(w *world) {
+			rep, err := start(w, supervisor.Spec{Children: []supervisor.Child{w.child("a"), {Name: "b", Props: w.part("b", func(_ int, aw *actors.Worker) error {
+				actors.Await(aw.Task(), w.tell(actor.NewPID(w.sys.Address(), "app/a"), life{}))
+				return no
+			})}}})
+			var e *supervisor.StartError
+			if !errors.As(err, &e) || e.Child != "b" || !errors.Is(err, no) || row(e.Report.Children, "a").Counts.Finished != 1 {
+				t.Errorf("%s: %v", name, err)
+			}
+			if rep.Total.Finished != 1 {
+				t.Errorf("%s: %v", name, rep)
+			}
+			w.agrees(rep)
+		})
+	}
+}
+
+// What up returns ends Run.
+func TestRunUp(t *testing.T) {
+	no := errors.New("no")
+	bubble(t, func(w *world) {
+		rep, err := w.run(w.Context(), supervisor.Spec{Children: w.children("a")}, func(s *supervisor.Supervisor) error {
+			if n, err := w.ask(s.Child("a"), life{}); n != 1 || err != nil {
+				t.Error(n, err)
+			}
+			return no
+		}).Result()
+		if err != no || rep.Total.Finished != 1 {
+			t.Errorf("%v, %v", err, rep)
+		}
+		w.noted("+a -a")
 	})
 }

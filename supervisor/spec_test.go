@@ -97,15 +97,15 @@ func TestSpecErrorText(t *testing.T) {
 // Start says all mistakes, too, and starts nothing.
 func TestSpecMistakesAtStart(t *testing.T) {
 	bubble(t, func(w *world) {
-		_, err := supervisor.Start(w.sys, supervisor.Spec{Within: -1, Children: []supervisor.Child{{Name: "a"}}})
+		_, err := supervisor.Start(w.Context(), w.sys, supervisor.Spec{Within: -1, Children: []supervisor.Child{{Name: "a"}}})
 		if got, want := mistakes(t, err), []string{".Name", ".Within", "a.Props"}; !slices.Equal(got, want) {
 			t.Errorf("%q, want %q", got, want)
 		}
-		_, err = supervisor.StartDynamic(w.sys, supervisor.DynamicSpec{MaxChildren: -1, Within: -1, Child: supervisor.Child{Shutdown: -2}})
+		_, err = supervisor.StartDynamic(w.Context(), w.sys, supervisor.DynamicSpec{MaxChildren: -1, Within: -1, Child: supervisor.Child{Shutdown: -2}})
 		if got, want := mistakes(t, err), []string{".Within", "template.Shutdown", ".MaxChildren"}; !slices.Equal(got, want) {
 			t.Errorf("%q, want %q", got, want)
 		}
-		_, err = supervisor.StartDynamic(w.sys, supervisor.DynamicSpec{})
+		_, err = supervisor.StartDynamic(w.Context(), w.sys, supervisor.DynamicSpec{})
 		if got, want := mistakes(t, err), []string{".Name"}; !slices.Equal(got, want) {
 			t.Errorf("%q, want %q", got, want)
 		}

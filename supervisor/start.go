@@ -25,6 +25,9 @@ func (c *core) startAll(t *actors.Task) error {
 		c.addChild(spec.Name, spec)
 	}
 	bad, e := c.startEach(t)
+	if bad != nil {
+		c.notUp = bad.name
+	}
 	switch {
 	case ended(t) != nil: // cut off: the actor is told to end at once
 		return c.kill(t, ended(t))
@@ -34,7 +37,7 @@ func (c *core) startAll(t *actors.Task) error {
 			return c.kill(t, err)
 		}
 	default:
-		c.beginStop(t, &StartError{c.node.pid.Id, bad.name, e.err})
+		c.beginStop(t, &StartError{Supervisor: c.node.pid.Id, Child: bad.name, Err: e.err})
 	}
 	h.release()
 	if !c.stopping {

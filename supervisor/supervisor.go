@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -19,18 +18,50 @@ import (
 type Supervisor struct{ n *node }
 
 // Start starts a supervisor and its children, in order, and waits until all
-// of them are up. If one does not start, those that have are stopped in
-// reverse and the error is a [*StartError], which says which and why. Mistakes
-// in the Spec are all in one error: see [Spec.Validate].
-func Start(sys *actor.ActorSystem, spec Spec) (*Supervisor, error) {
-	n, err := start(sys, spec)
+// of them are up. If one does not start, or ctx ends before all have, those
+// that are up are stopped in reverse, each within its Shutdown. The error is
+// then a [*StartError], which says which child was starting, why it is not up,
+// and has the report of the stop. Mistakes in the Spec are all in one error:
+// see [Spec.Validate]. What is up when Start returns outlives ctx.
+func Start(ctx context.Context, sys *actor.ActorSystem, spec Spec) (*Supervisor, error) {
+	n, err := start(ctx, sys, spec)
 	if err != nil {
 		return nil, err
 	}
 	return &Supervisor{n}, nil
 }
 
-func start(sys *actor.ActorSystem, spec Spec) (*node, error) {
+func start(ctx context.Context, sys *actor.ActorSystem, spec Spec) (*node, error) {
+	notInTask(ctx, "Start", offload)
+	if ctx.Err() != nil {
+		return nil, &StartError{Supervisor: spec.Name, Err: context.Cause(ctx)}
+	}
+	n, err := begin(sys, spec)
+	if err != nil {
+		return nil, err
+	}
+	var asked error
+	select {
+	case <-n.started:
+	case <-ctx.Done():
+		select {
+		case <-n.started: // it was faster
+		default:
+			asked = context.Cause(ctx)
+			n.stop()
+			<-n.started
+		}
+	}
+	if n.failed == nil && asked == nil {
+		return n, nil
+	}
+	<-n.done
+	return nil, n.startError(asked)
+}
+
+// begin spawns the supervisor's actor, which starts its children. It returns as
+// soon as there is a node.
+func begin(sys *actor.ActorSystem, spec Spec) (*node, error) {
 	errs := spec.mistakes()
 	if spec.Name == "" {
 		errs = append([]error{&SpecError{spec.Name, "", "Name", "missing"}}, errs...)
@@ -45,19 +76,31 @@ func start(sys *actor.ActorSystem, spec Spec) (*node, error) {
 	}
 	// It queues behind setup, and fails if somebody stops the actor before.
 	setUp := actors.Submit(sys.Root, pid, func(*actors.Task) (struct{}, error) { return struct{}{}, nil })
-	<-setUp.Ready()
-	_, _ = setUp.TryResult()
 	select {
 	case n := <-made:
-		<-n.started
-		if n.failed != nil {
-			<-n.done
-			return nil, n.failed
-		}
+		return n, nil
+	case <-setUp.Ready():
+	}
+	select {
+	case n := <-made:
 		return n, nil
 	default:
-		return nil, fmt.Errorf("supervisor: %s: %w", spec.Name, ErrStopping)
+		return nil, &StartError{Supervisor: spec.Name, Err: ErrStopping}
 	}
+}
+
+// startError is why a supervisor that has ended did not start, with the report
+// of those that were up. asked is why it was told to stop, or nil.
+func (n *node) startError(asked error) *StartError {
+	e := StartError{Supervisor: n.pid.Id, Err: n.failed}
+	if own, ok := n.failed.(*StartError); ok {
+		e = *own // a copy: others have that one from an event
+	}
+	if asked != nil && (e.Err == nil || errors.Is(e.Err, ErrStopping)) {
+		e.Err = asked
+	}
+	e.Report = n.report
+	return &e
 }
 
 // Props are the props of a supervisor that is another one's child, or any
@@ -162,13 +205,3 @@ func (s *Supervisor) Stopped() <-chan struct{} { return s.n.done }
 // [*EscalateError]. It is nil as long as it runs, if it was told to stop, and
 // if it has stopped because its significant children have ended.
 func (s *Supervisor) Err() error { return s.n.why() }
-
-// Run waits until ctx ends, a signal arrives or the supervisor ends by itself,
-// stops it and returns its report. Without signals it is SIGINT and SIGTERM; a
-// second one, not within 200 ms of the first, ends all grace periods at once.
-// The error is Err: nil unless the supervisor has failed.
-//
-// A stop that had to leave something behind is told by [Report.Err].
-func (s *Supervisor) Run(ctx context.Context, signals ...os.Signal) (Report, error) {
-	return s.n.run(ctx, signals)
-}

@@ -65,7 +65,7 @@ func (p *poller) run(ctx context.Context, stdout, stderr io.Writer) error {
 	q := newQueue(p.faults)
 	sys := newSystem(stderr)
 	loop := actors.EventLoop(actors.Options{StopGrace: stopGrace})
-	sup, err := supervisor.Start(sys, supervisor.Spec{
+	spec := supervisor.Spec{
 		Name:        "app",
 		MaxRestarts: 1000, Within: time.Minute, // the backoff bounds them, too
 		Children: []supervisor.Child{
@@ -76,15 +76,12 @@ func (p *poller) run(ctx context.Context, stdout, stderr io.Writer) error {
 		AutoShutdown: supervisor.AnySignificant,
 		Logger:       slog.New(slog.DiscardHandler), // the events tell it all
 		OnEvent:      func(e supervisor.Event) { tell(out, e) },
-	})
-	if err != nil {
-		return err
 	}
-	out.say("polling; Ctrl-C stops it")
-
-	// ctx ends at the first signal, also at one that has come before Run could
-	// be told; of the second Run is told itself.
-	report, err := sup.Run(ctx)
+	// ctx ends at the first signal; of the second Run is told itself.
+	report, err := supervisor.Run(ctx, sys, spec, func(*supervisor.Supervisor) error {
+		out.say("polling; Ctrl-C stops it")
+		return nil
+	})
 	if p.json {
 		text, err := json.MarshalIndent(report, "", "  ")
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/protoloop/protoloop/cmd/example/internal/service"
+	"github.com/protoloop/protoloop/supervisor"
 )
 
 // serve is the command that runs the service.
@@ -77,9 +78,8 @@ func (s *serve) check() error {
 
 func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) error {
 	defer tuneCollector(s.heap)()
-	// ctx ends at the first signal, also at one that comes while it starts.
 	result, err := service.Run(ctx, s.Config, s.logger(stderr))
-	if result.Report.Supervisor != "" {
+	if _, failed := errors.AsType[*supervisor.StartError](err); !failed {
 		fmt.Fprintf(stdout, "\n%vqueue: %v\n", result.Report, result.Consumed)
 	}
 	return errors.Join(err, result.Report.Err())

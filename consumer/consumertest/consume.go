@@ -77,7 +77,7 @@ func options() consumer.Options {
 func (s *suite) supervised(c *consumer.Consumer) (*actor.ActorSystem, *supervisor.Supervisor) {
 	s.Helper()
 	sys := actortest.NewSystem(s.T)
-	sup, err := supervisor.Start(sys, supervisor.Spec{Name: "app", MaxRestarts: 1 << 20, Children: []supervisor.Child{{
+	sup, err := supervisor.Start(context.Background(), sys, supervisor.Spec{Name: "app", MaxRestarts: 1 << 20, Children: []supervisor.Child{{
 		Name: "items", Props: c.Props(), Backoff: supervisor.Backoff{Initial: 50 * time.Millisecond, Max: time.Second},
 	}}})
 	if err != nil {

@@ -47,7 +47,7 @@ func TestForgets(t *testing.T) {
 	cfg.Addr, cfg.Data = "127.0.0.1:0", t.TempDir()
 	s := newService(cfg, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	s.list.forgetting = forgetting{keep: 5, every: 10 * time.Millisecond}
-	tree, err := supervisor.Start(s.system, s.tree())
+	tree, err := supervisor.Start(t.Context(), s.system, s.tree())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -98,7 +98,7 @@ func TestReadsAgain(t *testing.T) {
 	cfg := Defaults()
 	cfg.Addr, cfg.Data = "127.0.0.1:0", t.TempDir()
 	s := newService(cfg, slog.New(slog.NewTextHandler(io.Discard, nil)))
-	tree, err := supervisor.Start(s.system, s.tree())
+	tree, err := supervisor.Start(t.Context(), s.system, s.tree())
 	if err != nil {
 		t.Fatal(err)
 	}

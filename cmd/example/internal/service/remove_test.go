@@ -18,7 +18,7 @@ func running(t *testing.T) *service {
 	cfg := Defaults()
 	cfg.Addr, cfg.Data = "127.0.0.1:0", t.TempDir()
 	s := newService(cfg, slog.New(slog.DiscardHandler))
-	tree, err := supervisor.Start(s.system, s.tree())
+	tree, err := supervisor.Start(t.Context(), s.system, s.tree())
 	if err != nil {
 		t.Fatal(err)
 	}

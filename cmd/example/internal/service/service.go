@@ -25,9 +25,10 @@ type Result struct {
 
 // Run runs the service until SIGINT, SIGTERM or the end of ctx, and then stops
 // it: what it has in hand is finished within the grace, the rest goes back to
-// the queue. A second signal ends the grace. Until it is up only the end of ctx
-// stops it. The error says why it could not start, or has failed; one that had
-// to leave something behind is told by Result.Report.Err.
+// the queue. A second signal ends the grace. So it is while it starts: a part may
+// take long, for instance one that waits for a server. The error says why it
+// could not start, or has failed; one that had to leave something behind is told
+// by Result.Report.Err.
 func Run(ctx context.Context, cfg Config, logger *slog.Logger) (Result, error) {
 	profiles, err := serveProfiles(cfg.Pprof, logger)
 	if err != nil {
@@ -35,21 +36,11 @@ func Run(ctx context.Context, cfg Config, logger *slog.Logger) (Result, error) {
 	}
 	defer profiles.Close()
 	s := newService(cfg, logger)
-	// A part may take long to start, for instance one that waits for a server.
-	started := context.AfterFunc(ctx, func() {
-		logger.Info("stopping before all is up")
-		actors.Stop(s.system.Root, actor.NewPID(s.system.Address(), root), cfg.Grace)
+	report, err := supervisor.Run(ctx, s.system, s.tree(), func(tree *supervisor.Supervisor) error {
+		s.health.tree.Store(tree)
+		logger.Info("ready", "queue", redacted(cfg.Queue), "store", redacted(cfg.store()), "data", cfg.Data)
+		return nil
 	})
-	tree, err := supervisor.Start(s.system, s.tree())
-	if !started() && errors.Is(err, supervisor.ErrStopping) {
-		return Result{}, nil // those that were up have been stopped
-	}
-	if err != nil {
-		return Result{Consumed: s.consumer.Stats()}, err
-	}
-	s.health.tree.Store(tree)
-	logger.Info("ready", "queue", redacted(cfg.Queue), "store", redacted(cfg.store()), "data", cfg.Data)
-	report, err := tree.Run(ctx)
 	return Result{report, s.consumer.Stats()}, err
 }
 
