@@ -347,6 +347,10 @@ func (t *Task) apply(opts []CallOption, timeout time.Duration) (deadline time.Du
 			sc.set().base = ctx
 		case setName:
 			sc.set().name = o.name
+		case setLimiter:
+			if t.lifetime != aside {
+				panic("actors: Through is an option of Offload only")
+			}
 		}
 	}
 	if bounded {

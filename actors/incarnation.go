@@ -18,6 +18,8 @@ type incarnation struct {
 	mu   sync.Mutex
 	ctxs map[*Task]struct{} // tasks that have made a context
 	open map[*Task]struct{} // requests to be answered by somebody who has their sender's PID
+
+	offloads *Limiter // of its own functions; nil: it has offloaded none
 }
 
 // leaveOpen keeps a request whose handler has returned: whoever has its

@@ -33,8 +33,12 @@ type WorkerInfo struct {
 	Tasks        []TaskInfo // that have started and not ended: the running one first
 	Exclusive    string     // name of the Exclusive task that holds all others back
 	BlockedTurns int64      // so far
-	Blocked      *BlockedInfo
-	Counts       Counts
+	// Offloads is how many functions run for the worker outside of it, and
+	// OffloadsWaiting how many have no place yet: of its MaxOffloads, or of a
+	// Limiter.
+	Offloads, OffloadsWaiting int
+	Blocked                   *BlockedInfo
+	Counts                    Counts
 }
 
 // TaskInfo is a task that has started and not ended.
@@ -107,6 +111,8 @@ func (mb *mailbox) inspect(seen []seenTask) (WorkerInfo, []seenTask) {
 	w.Queued, w.OldestWait = mb.queued(), mb.loop.OldestWait()
 	w.Counts = mb.readCounts()
 	w.BlockedTurns = mb.blockedTurns.Load()
+	w.OffloadsWaiting = int(mb.offloadsWaiting.Load())
+	w.Offloads = max(0, mb.offloaded.n()-w.OffloadsWaiting)
 	if !stood {
 		return w, seen
 	}
@@ -171,6 +177,11 @@ func (c *core) describe() (name string, on *actor.PID) {
 	switch o := c.owner; {
 	case o != nil && o.lifetime == carrier:
 		return fmt.Sprintf("answer to %s", o.name()), nil
+	case o != nil && o.lifetime == aside:
+		if b, ok := o.lt.Body.(interface{ waitsForPlace() bool }); ok && b.waitsForPlace() {
+			return o.name() + ", which waits for a place", o.mb.pid
+		}
+		return o.name(), o.mb.pid
 	case o != nil && o.attached != nil:
 		return o.name(), o.mb.pid
 	case o != nil:

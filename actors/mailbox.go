@@ -57,8 +57,11 @@ type mailbox struct {
 	stop    atomic.Pointer[core] // completes at the stop event; nil: nobody has asked for it
 	current atomic.Pointer[Task] // for own; see taps
 	budgets budgets              // locked
-	ends    atomic.Pointer[ending]
-	rare    atomic.Pointer[sparse]
+	// offloadsWaiting are those of offloaded that a Limiter has no place for yet;
+	// any goroutine.
+	offloadsWaiting atomic.Int32
+	ends            atomic.Pointer[ending]
+	rare            atomic.Pointer[sparse]
 
 	blocked      atomic.Pointer[blocked] // the turn that was reported last
 	blockedTurns atomic.Int64            // so many were

@@ -2,59 +2,21 @@ package actors
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 
 	"github.com/protoloop/protoloop/internal/loop"
 )
 
-// maxOffloads is how many offloaded functions of one actor system run at a
-// time; the others wait, first come first served.
-const maxOffloads = 128
-
-// offloads runs functions on goroutines of their own.
-type offloads struct {
-	mu      sync.Mutex
-	running int
-	queue   []func()
-}
-
-func (o *offloads) run(f func()) {
-	o.mu.Lock()
-	if o.running >= maxOffloads {
-		o.queue = append(o.queue, f)
-		o.mu.Unlock()
-		return
-	}
-	o.running++
-	o.mu.Unlock()
-	go o.work(f)
-}
-
-func (o *offloads) work(f func()) {
-	defer func() { // also after a Goexit in f
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		if len(o.queue) == 0 {
-			o.running--
-			return
-		}
-		next := o.queue[0]
-		o.queue[0] = nil
-		o.queue = o.queue[1:]
-		go o.work(next)
-	}()
-	f()
-}
-
 // Offload runs fn, which may block, on a goroutine outside of the worker and
-// returns its future at once (asyncio.to_thread). At most 128 run at a time
-// in an actor system. fn must not use the task or the worker's state; its
-// context ends with the task.
+// returns its future at once (asyncio.to_thread). Of one worker at most
+// Options.MaxOffloads run at a time, and the others wait, first come first
+// served; workers do not wait for each other's, unless they offload [Through]
+// the same Limiter. fn must not use the task or the worker's state; its context
+// ends with the task, and has the [Timeout] and the [WithContext] of the call.
 //
 // An fn that does not return when its context ends goes on after its future
 // has failed; a stopping worker waits for it as long as for a task.
-func Offload[T any](t *Task, fn func(ctx context.Context) (T, error)) *Future[T] {
+func Offload[T any](t *Task, fn func(ctx context.Context) (T, error), opts ...CallOption) *Future[T] {
 	t.current("Offload")
 	if fn == nil {
 		panic("actors: Offload called with a nil function")
@@ -64,7 +26,13 @@ func Offload[T any](t *Task, fn func(ctx context.Context) (T, error)) *Future[T]
 	u.attached, u.inc = t.attached, t.inc
 	u.lifetime = aside
 	u.fut.owner = &u.Task
-	if !u.bind(t, nil, 0) {
+	l := t.inc.offloadLimiter(t.mb)
+	for i := range opts {
+		if opts[i].set == setLimiter {
+			l = opts[i].limiter
+		}
+	}
+	if !u.bind(t, opts, 0) {
 		return &u.fut
 	}
 	ctx := context.WithValue(u.Context(), taskKey{}, nil) // Wait is welcome there
@@ -79,17 +47,32 @@ func Offload[T any](t *Task, fn func(ctx context.Context) (T, error)) *Future[T]
 	// nobody waits for it.
 	u.ended.f = func() {
 		if u.begun.CompareAndSwap(false, true) {
+			l.forget(&u.limited)
 			done()
 		}
 	}
-	u.fut.call(&u.ended)
-	t.system().offloads.run(func() {
+	u.limited.run = func() {
 		if u.begun.CompareAndSwap(false, true) {
 			defer done() // also after a Goexit
 			u.run(ctx)
 		}
-	})
+	}
+	u.limiter = l
+	u.fut.call(&u.ended)
+	l.start(mb, &u.limited)
 	return &u.fut
+}
+
+// offloadLimiter is for what is offloaded without a Limiter. Each incarnation
+// has its own: functions that an earlier one has left behind, which may hang
+// for good, take no places from it.
+func (inc *incarnation) offloadLimiter(mb *mailbox) *Limiter {
+	inc.mu.Lock()
+	defer inc.mu.Unlock()
+	if inc.offloads == nil {
+		inc.offloads = &Limiter{name: "MaxOffloads", size: mb.opts.MaxOffloads}
+	}
+	return inc.offloads
 }
 
 // elsewhere is how many functions run for a worker outside of it: epoch<<32 |
@@ -131,7 +114,13 @@ type offloaded[T any] struct {
 	fn    func(ctx context.Context) (T, error)
 	ended node        // of fut
 	begun atomic.Bool // … or it never will
+
+	limiter *Limiter
+	limited limited
 }
+
+// waitsForPlace reports whether it has not begun, for lack of a place.
+func (u *offloaded[T]) waitsForPlace() bool { return u.limiter != nil && u.limiter.waits(&u.limited) }
 
 func (u *offloaded[T]) label() string     { return "offload " + funcName(u.fn) }
 func (u *offloaded[T]) future() completer { return &u.fut }

@@ -49,16 +49,17 @@ func TestOffloadAbandonedReturnsLater(t *testing.T) {
 	})
 }
 
-// A function that waits for its turn, because others take up all of the
-// system's, has not begun: nothing is left of it when its task has ended.
+// A function that waits for its turn, because others take up all places of its
+// limiter, has not begun: nothing is left of it when its task has ended.
 func TestOffloadThatHasNotBegun(t *testing.T) {
 	bubble(t, func(w *world) {
 		release := make(chan struct{})
 		defer close(release)
 		busy := w.worker("busy", actors.Options{StopGrace: time.Second}, none)
+		places := actors.NewLimiter("places", 2)
 		did(w.root, busy, func(t *actors.Task) error {
-			for range 128 {
-				actors.Offload(t, func(context.Context) (int, error) { <-release; return 0, nil })
+			for range 2 {
+				actors.Offload(t, func(context.Context) (int, error) { <-release; return 0, nil }, actors.Through(places))
 			}
 			return t.Sleep(time.Hour)
 		})
@@ -66,7 +67,7 @@ func TestOffloadThatHasNotBegun(t *testing.T) {
 		pid := w.worker("w", actors.Options{}, none)
 		var f *actors.Future[int]
 		did(w.root, pid, func(t *actors.Task) error {
-			f = actors.Offload(t, func(context.Context) (int, error) { w.Error("it ran"); return 0, nil })
+			f = actors.Offload(t, func(context.Context) (int, error) { w.Error("it ran"); return 0, nil }, actors.Through(places))
 			_, err := actors.Await(t, f)
 			return err
 		})
@@ -93,9 +94,10 @@ func TestOffloadEndsWithItsIncarnation(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(w *world) {
 				free := make(chan struct{})
+				places := actors.NewLimiter("places", 3)
 				offload := func(pid *actor.PID, fn func() int) (f *actors.Future[int]) {
 					want(w, did(w.root, pid, func(t *actors.Task) error {
-						f = actors.Offload(t, func(context.Context) (int, error) { return fn(), nil })
+						f = actors.Offload(t, func(context.Context) (int, error) { return fn(), nil }, actors.Through(places))
 						return nil
 					}), struct{}{})
 					return f
@@ -108,7 +110,7 @@ func TestOffloadEndsWithItsIncarnation(t *testing.T) {
 				pid := w.worker("worker", actors.Options{StopGrace: time.Minute}, setup)
 				runs := offload(pid, block)
 				other := w.worker("other", actors.Options{StopGrace: time.Second}, none)
-				for range 127 {
+				for range 2 {
 					offload(other, block)
 				}
 				began := false
@@ -130,20 +132,22 @@ func TestOffloadEndsWithItsIncarnation(t *testing.T) {
 	}
 }
 
-// TestOffloadThatWaitsHoldsUpNoStop.
+// TestOffloadThatWaitsHoldsUpNoStop: what has no place of its limiter yet never
+// begins.
 func TestOffloadThatWaitsHoldsUpNoStop(t *testing.T) {
 	bubble(t, func(w *world) {
 		free := make(chan struct{})
 		defer close(free)
+		places := actors.NewLimiter("places", 2)
 		fill := func(pid *actor.PID, n int) {
 			want(w, did(w.root, pid, func(t *actors.Task) error {
 				for range n {
-					actors.Offload(t, func(context.Context) (int, error) { <-free; return 1, nil })
+					actors.Offload(t, func(context.Context) (int, error) { <-free; return 1, nil }, actors.Through(places))
 				}
 				return nil
 			}), struct{}{})
 		}
-		fill(w.worker("other", actors.Options{StopGrace: time.Second}, none), 128)
+		fill(w.worker("other", actors.Options{StopGrace: time.Second}, none), 2)
 		pid := w.worker("worker", actors.Options{StopGrace: time.Minute}, none)
 		fill(pid, 1)
 		start := time.Now()

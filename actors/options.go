@@ -18,6 +18,9 @@ type Options struct {
 	// wait in the mailbox. An *actor.Terminated is none of them: its handler
 	// starts beside as many. 0: no bound.
 	MaxInFlight int
+	// MaxOffloads bounds how many functions that were given to Offload without a
+	// Limiter run at a time; further ones wait. 0: 128; negative: no bound.
+	MaxOffloads int
 	// BlockedTurn is how long a turn may last before it is reported, once
 	// and while it lasts. 0: one second; negative: never.
 	BlockedTurn time.Duration
@@ -51,17 +54,24 @@ func (o Options) resolved() Options {
 	case o.StopGrace < 0:
 		o.StopGrace = 0
 	}
+	switch {
+	case o.MaxOffloads == 0:
+		o.MaxOffloads = defaultOffloads
+	case o.MaxOffloads < 0:
+		o.MaxOffloads = 0
+	}
 	o.MailboxSize = max(o.MailboxSize, 0)
 	o.MaxInFlight = max(o.MaxInFlight, 0)
 	return o
 }
 
-// CallOption changes one call of Submit, RequestFuture, Ask or Start.
+// CallOption changes one call of Submit, RequestFuture, Ask, Start or Offload.
 type CallOption struct {
 	set     callSet
 	timeout time.Duration
 	ctx     context.Context
 	name    string
+	limiter *Limiter
 }
 
 type callSet uint8
@@ -70,6 +80,7 @@ const (
 	setTimeout callSet = iota + 1
 	setContext
 	setName
+	setLimiter
 )
 
 // NoTimeout is no bound: as the Timeout of a request to an actor that is no local

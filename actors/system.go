@@ -25,7 +25,6 @@ type system struct {
 
 	cache     pidCache
 	replies   replies
-	offloads  offloads
 	bells     sync.Pool    // of nodes; see core.bell
 	unseen    *throttle    // of log lines about failures nobody looked at
 	exclusive atomic.Int64 // what can be part of a ring: tasks that hold a worker, workers with MaxInFlight, waits for a Mutex
