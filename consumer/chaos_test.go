@@ -29,6 +29,7 @@ type chaos struct {
 	mu      sync.Mutex
 	rng     *rand.Rand
 	calm    bool           // nothing goes wrong any more
+	down    bool           // what handlers need is
 	handled map[string]int // how often with success
 	acked   map[string]bool
 	q       *memory.Queue
@@ -84,7 +85,14 @@ func (c *chaos) handle(t *actors.Task, m consumer.Message) error {
 			return err
 		}
 	}
+	c.mu.Lock()
+	down := c.down
+	c.mu.Unlock()
 	switch {
+	case down && c.chance(0.5):
+		return consumer.Unavailable(errors.New("chaos: an outage"))
+	case down:
+		return errors.New("chaos: an outage, not told as one")
 	case c.chance(0.1):
 		return errors.New("chaos: the handler has failed")
 	case c.chance(0.05):
@@ -158,7 +166,7 @@ func runChaos(t *testing.T, sys *actor.ActorSystem, seed uint64, ordered bool) {
 		time.Sleep(ch.between(1, time.Second))
 	}
 	ch.mu.Lock()
-	ch.calm = true
+	ch.calm, ch.down = true, false
 	ch.mu.Unlock()
 	for range 600 {
 		if ch.q.Len() == 0 {
@@ -185,6 +193,10 @@ func (c *chaos) disturb(sys *actor.ActorSystem, s *supervisor.Supervisor) {
 		if err := s.Restart(context.Background(), "items"); err != nil {
 			c.t.Error(err)
 		}
+	case c.chance(0.04):
+		c.mu.Lock()
+		c.down = !c.down
+		c.mu.Unlock()
 	case c.chance(0.04): // a kill, and the supervisor starts it anew
 		if pid := s.Child("items"); pid != nil {
 			sys.Root.Stop(pid)

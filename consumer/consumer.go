@@ -19,8 +19,9 @@ type Consumer struct {
 	handle Handler
 	opts   Options
 
-	mu    sync.Mutex // guards stats and the hands of all incarnations
-	stats Stats
+	mu      sync.Mutex // guards stats, the breaker and the hands of all incarnations
+	stats   Stats
+	breaker *breaker
 }
 
 // New returns a consumer that hands the messages of the source that open
@@ -32,7 +33,9 @@ func New(open Open, handle Handler, o Options) *Consumer {
 	if handle == nil {
 		panic("consumer: New called with a nil Handler")
 	}
-	return &Consumer{open: open, handle: handle, opts: o.resolved()}
+	c := &Consumer{open: open, handle: handle, opts: o.resolved()}
+	c.breaker = newBreaker(c.opts.Breaker, &c.stats)
+	return c
 }
 
 // Props are the props of a worker that does nothing but consume, for
@@ -66,7 +69,9 @@ func (c *Consumer) Setup(w *actors.Worker) error {
 func (c *Consumer) Stats() Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.stats
+	s := c.stats
+	s.OpenSince = c.breaker.since
+	return s
 }
 
 // openSource calls open off the loop. A source that comes after the task has

@@ -8,7 +8,13 @@ type delivery struct {
 	order string // key of its order; empty: none
 	state state
 
-	tries   int           // failed runs in hand, beside earlier deliveries
+	tries   int           // failed runs in hand that count, beside earlier deliveries
+	runs    int           // … that do not: they were not the message's fault
+	tried   int           // how often it was tried; set when it is a dead letter
+	begun   bool          // a handler has had it
+	counted bool          // this delivery was a try
+	probe   bool          // its handler has begun while the breaker was open
+	outages int           // … of the breaker before its handler began
 	err     error         // why it is retried or dead
 	delay   time.Duration // before it is delivered again
 	stopped bool          // it was in hand at the stop event
@@ -24,9 +30,10 @@ type delivery struct {
 // state is where a delivery is. The arrows say what may come next; from each
 // a stop may lead to returning.
 //
-//	waiting ─▶ running ─┬▶ acking
-//	   ▲         │      ├▶ retrying
-//	   └─ pausing ◀     └▶ burying
+//	waiting ◀─▶ running ─┬▶ acking
+//	 │ ▲          │      ├▶ retrying
+//	 │ └─ pausing ◀      ├▶ burying
+//	 └───────────────────┴▶ deferring
 type state uint8
 
 const (
@@ -35,6 +42,7 @@ const (
 	pausing                // before it is tried again in hand, for its order's sake
 	acking                 // the source is to be told that it is done …
 	retrying               // … that it failed
+	deferring              // … that it comes back, and this was no try of it
 	burying                // … that it is dead
 	returning              // … that it comes back, as if it had never been here
 )
@@ -44,7 +52,7 @@ func (s state) unfinished() bool { return s <= pausing }
 
 func (s state) String() string {
 	return [...]string{waiting: "waiting", running: "running", pausing: "pausing",
-		acking: "acked", retrying: "retried", burying: "a dead letter", returning: "given back"}[s]
+		acking: "acked", retrying: "retried", deferring: "deferred", burying: "a dead letter", returning: "given back"}[s]
 }
 
 // list is deliveries in the order of their receipt.
@@ -78,7 +86,3 @@ func (l *list) remove(d *delivery) {
 	d.prev, d.next = nil, nil
 	l.n--
 }
-
-// tried is how often the message has been tried, a run that has just ended
-// included.
-func (d *delivery) tried() int { return max(d.m.Deliveries, 1) + d.tries }

@@ -27,17 +27,30 @@
 //     delay that grows; after MaxTries it is a dead letter, with the reason. An
 //     error that is [Poison], such as a body that cannot be decoded, makes it
 //     one at once. Nobody waits for a message that fails but those behind it in
-//     its own order.
-//  5. Order. With [Options].Order the messages of a key are handled one after
+//     its own order, unless the breaker is open.
+//  5. Outages. Where handlers fail because of something that they need, such as a
+//     database, no message is given up. An error that is [Unavailable] counts as
+//     no try of its message. After some of them in a row, or after failures of as
+//     many messages without such a mark, the breaker opens: see [Breaker]. The
+//     consumer then takes no more messages, gives back what has not begun, and
+//     keeps what has failed. It tries one message at a time, a probe, with a wait
+//     that grows to half a minute, until one succeeds; then all go on. No failure
+//     counts as a try meanwhile, but poison is a dead letter as soon as it is
+//     probed. The workers of a Consumer have one breaker. Failures without a mark
+//     are told from those of bad messages by their number alone. So a few messages,
+//     or the few keys of an Order, can be given up in an outage; and a run of bad
+//     messages with no good one among them is kept until there is one. Handlers
+//     that can tell should use [Unavailable] and [Poison].
+//  6. Order. With [Options].Order the messages of a key are handled one after
 //     the other, as they came. One that fails is tried again in hand, so that
 //     none overtakes it. This holds within one worker; among several it is the
 //     queue's to keep messages of a group together, as an SQS FIFO queue does.
-//  6. Leases. What is in hand stays hidden from others however long a handler
+//  7. Leases. What is in hand stays hidden from others however long a handler
 //     takes, where the queue can extend that.
-//  7. Stop. At the stop event polling ends at once and what has not begun goes
+//  8. Stop. At the stop event polling ends at once and what has not begun goes
 //     back; handlers that have begun may finish within the grace. What is then
 //     left goes back, too. [Stats] has counts of both.
-//  8. Restart. Each incarnation opens its own source, and at its end gives back
+//  9. Restart. Each incarnation opens its own source, and at its end gives back
 //     what it holds, also when it has failed. What it cannot give back, because
 //     the source does not answer, comes back when its lease is over.
 //

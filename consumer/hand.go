@@ -1,6 +1,8 @@
 package consumer
 
 import (
+	"errors"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -14,9 +16,10 @@ import (
 // write to it, because what they return is dropped when their task has been
 // ended, and a handler that was abandoned may return at any time.
 type hand struct {
-	mu    *sync.Mutex // the Consumer's: one lock, so that its account is exact
-	stats *Stats
-	opts  *Options
+	mu      *sync.Mutex // the Consumer's: one lock, so that its account is exact
+	stats   *Stats
+	opts    *Options
+	breaker *breaker // the Consumer's
 	// streams: the source is a Streamer.
 	streams bool
 
@@ -32,9 +35,11 @@ type hand struct {
 	takers   int  // tasks that may yet take messages: pollers, and who drains the source
 	stopping bool // nothing more is asked for, nothing more begins
 	closed   bool // the incarnation is over
+	// quiescing: the breaker has opened, and what has not begun is yet to go back.
+	quiescing bool
 
-	room, work, leases, came bell // for pollers, dispatcher, extender, who drains the source
-	calls                    [settlers]bell
+	room, work, leases, came, breaks bell // for pollers, dispatcher, extender, who drains the source, who sees to the breaker
+	calls                            [settlers]bell
 }
 
 // What the source can be told, by a settler each: one that is slow does not
@@ -71,10 +76,13 @@ func (f *fifo) pop() *delivery {
 	return d
 }
 
+// waitable is what a task waits for.
+type waitable = *actors.Future[struct{}]
+
 // bell lets tasks wait for a change. It is rung with the hand's lock held.
 type bell struct{ waiting []*actors.Promise[struct{}] }
 
-func (b *bell) next() *actors.Future[struct{}] {
+func (b *bell) next() waitable {
 	p := actors.NewPromise[struct{}]()
 	b.waiting = append(b.waiting, p)
 	return p.Future()
@@ -94,18 +102,23 @@ const backlog = 128
 
 // reserve returns how many messages to ask the source for, at most most, or
 // what to wait for before asking again. Neither: no more are wanted.
-func (h *hand) reserve(most int) (int, *actors.Future[struct{}]) {
+func (h *hand) reserve(most int) (int, waitable) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.stopping {
 		return 0, nil
 	}
-	limit := h.opts.Concurrency + h.opts.Prefetch
+	limit := h.mostInHand()
 	n := min(most, limit-h.unfinished-h.coming)
+	if h.breaker.isOpen() {
+		if n = min(n, 1); h.quiescing || h.coming > 0 || h.untried() {
+			n = 0
+		}
+	}
 	switch {
 	case n <= 0, h.all.n-h.unfinished >= max(limit, backlog):
 		return 0, h.room.next()
-	case !h.streams && len(h.ready) > 0 && n < min(most, limit)/2: // not one by one as long as there is work
+	case !h.streams && !h.breaker.isOpen() && len(h.ready) > 0 && n < min(most, limit)/2: // not one by one as long as there is work
 		return 0, h.room.next()
 	}
 	h.coming += n
@@ -134,6 +147,7 @@ func (h *hand) take(ds []*delivery, reserved int) {
 		h.unfinished++
 		if d.err != nil {
 			h.stats.Failures++
+			d.tried = h.tried(d)
 			h.finished(d, burying)
 			continue
 		}
@@ -144,7 +158,7 @@ func (h *hand) take(ds []*delivery, reserved int) {
 }
 
 // receiving returns what to wait for as long as calls of Receive are under way.
-func (h *hand) receiving() *actors.Future[struct{}] {
+func (h *hand) receiving() waitable {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.coming == 0 {
@@ -173,26 +187,35 @@ func (h *hand) enqueue(d *delivery) {
 }
 
 // begin returns the next delivery whose handler is to run, or which is to
-// pause, or what to wait for. None: nothing will begin any more.
-func (h *hand) begin() (run, pause *delivery, change *actors.Future[struct{}]) {
+// pause, or what to wait for, and at most until when (zero: for ever). None:
+// nothing will begin any more.
+func (h *hand) begin(now time.Time) (run, pause *delivery, at time.Time, change waitable) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	open := h.breaker.isOpen()
 	switch {
 	case h.stopping:
-		return nil, nil, nil
+		return nil, nil, at, nil
 	case len(h.pauses) > 0:
-		return nil, h.pauses.pop(), nil
-	case len(h.ready) == 0 || h.running >= h.opts.Concurrency:
-		return nil, nil, h.work.next()
+		return nil, h.pauses.pop(), at, nil
+	case len(h.ready) == 0 || h.running >= h.opts.Concurrency || h.quiescing:
+		return nil, nil, at, h.work.next()
+	case open:
+		if at = h.breaker.nextProbe(h, h.untried()); now.Before(at) {
+			return nil, nil, at, h.work.next()
+		}
+		run = h.takeProbe()
+	default:
+		run = h.ready.pop()
 	}
-	d := h.ready.pop()
-	if len(h.ready) == 0 {
+	if len(h.ready) == 0 || open {
 		h.room.ring()
 	}
-	d.state = running
+	run.state, run.begun = running, true
+	h.breaker.began(h, run, now)
 	h.running++
 	h.stats.Running++
-	return d, nil, nil
+	return run, nil, at, nil
 }
 
 // unbegin takes back a begin whose handler has not been called.
@@ -200,42 +223,98 @@ func (h *hand) unbegin(d *delivery) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.stats.Running--
+	h.breaker.ended(d)
 	if d.state == running {
-		d.state = waiting
+		d.state, d.begun = waiting, d.runs+d.tries > 0
 		h.running--
 	}
 }
 
-// finish notes how the run of a handler has ended: d is to be told as next
-// says. false: the incarnation is over, and somebody else has told it.
-func (h *hand) finish(d *delivery, next state, err error, delay time.Duration) bool {
+// verdict is what becomes of a delivery after a run of its handler.
+type verdict struct {
+	next    state // waiting: it is kept, to be probed
+	delay   time.Duration
+	try     int
+	over    bool // the incarnation is: somebody else has told it
+	excused bool // it failed, and that was not the message's failure
+	probe   bool
+	opens   bool // that has opened the breaker, or it has closed it
+	closes  bool
+}
+
+// finish decides what becomes of d after a run of its handler, which has returned
+// err. cut: it was cut off by a stop or restart.
+func (h *hand) finish(d *delivery, err error, cut bool, now time.Time) (v verdict) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.stats.Running--
-	if next == retrying || next == burying || next == pausing {
+	b := h.breaker
+	v.probe, v.try = b.ended(d), h.tried(d)
+	if h.stats.Running--; err != nil && !cut {
 		h.stats.Failures++
 	}
 	if h.closed || d.state != running {
-		return false
+		b.wakeAll()
+		v.over = true
+		return v
 	}
 	h.running--
-	d.err, d.delay = err, delay
-	if next == pausing {
-		d.tries++
-		if !h.stopping {
-			d.state = pausing
-			h.pauses.push(d)
-			h.work.ring()
-			return true
+	d.err = err
+	switch {
+	case err == nil:
+		v.next = acking
+		v.closes = b.handlerSucceeded(v.probe, now)
+	case cut:
+		d.counted = true
+		v.next = returning
+	case errors.Is(err, ErrPoison):
+		v.next = burying
+		if v.probe { // it says nothing
+			b.probedPoison(now)
 		}
-		// Those behind it have gone back without a delay, so it must not come
-		// after them.
-		next, d.delay = retrying, 0
+	default:
+		v.excused, v.opens = b.handlerFailed(d, err, v.probe, now)
+		if v.excused {
+			v.next, v.delay = h.excuse(d)
+		} else {
+			v.next, v.delay = h.failedTry(d, v.try)
+		}
 	}
-	h.finished(d, next)
+	d.delay, d.tried = v.delay, v.try
+	switch v.next {
+	case waiting:
+		d.state = waiting
+		h.ready.push(d)
+	case pausing:
+		d.state = pausing
+		h.pauses.push(d)
+	default:
+		h.finished(d, v.next)
+	}
 	h.work.ring()
 	h.room.ring()
-	return true
+	if v.probe {
+		b.wakeAll()
+	}
+	return v
+}
+
+// failedTry decides about a delivery that has failed for the try-th time.
+func (h *hand) failedTry(d *delivery, try int) (next state, delay time.Duration) {
+	if h.opts.MaxTries > 0 && try >= h.opts.MaxTries {
+		return burying, 0
+	}
+	d.counted = true
+	delay = h.opts.Retry.wait(try, rand.Float64())
+	switch {
+	case d.order == "":
+		return retrying, delay
+	case h.stopping:
+		// Those behind it have gone back without a delay, so it must not come
+		// after them.
+		return retrying, 0
+	}
+	d.tries++
+	return pausing, delay
 }
 
 // finished takes a delivery from those that need the handler.
@@ -299,6 +378,7 @@ func (h *hand) ringAll() {
 	h.room.ring()
 	h.work.ring()
 	h.leases.ring()
+	h.breaks.ring()
 	for i := range h.calls {
 		h.calls[i].ring()
 	}

@@ -33,6 +33,27 @@ func Poison(err error) error {
 	return &poisonError{err}
 }
 
+// ErrUnavailable is what every error made by [Unavailable] matches.
+var ErrUnavailable = errors.New("consumer: unavailable")
+
+// Unavailable marks err as no fault of the message: what its handler needs, such
+// as a database, cannot be had. The message is tried again, and that was no try of
+// it; it becomes no dead letter however often that happens. [Options].Breaker says
+// after how many such errors the consumer stops taking messages until one of them
+// succeeds. A nil err stays nil.
+func Unavailable(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &unavailableError{err}
+}
+
+type unavailableError struct{ err error }
+
+func (e *unavailableError) Error() string        { return e.err.Error() }
+func (e *unavailableError) Unwrap() error        { return e.err }
+func (e *unavailableError) Is(target error) bool { return target == ErrUnavailable }
+
 type poisonError struct{ err error }
 
 func (e *poisonError) Error() string        { return e.err.Error() }
@@ -40,19 +61,22 @@ func (e *poisonError) Unwrap() error        { return e.err }
 func (e *poisonError) Is(target error) bool { return target == ErrPoison }
 
 // sound returns err, or if a method of its panics, as that of a nil pointer in an
-// error does, one that says so and is poison if err is. Otherwise it would panic
-// where it is told to the source, in each incarnation anew.
+// error does, one that says so, and is poison or Unavailable if err is. Otherwise
+// it would panic where it is told to the source, in each incarnation anew.
 func sound(err error) (safe error) {
-	poison := false
+	poison, unavailable := false, false
 	defer func() {
 		if p := recover(); p != nil {
 			safe = &actors.PanicError{Value: fmt.Sprintf("the handler's error, a %T, cannot be read: %v", err, p), Stack: debug.Stack()}
 			if poison {
 				safe = Poison(safe)
 			}
+			if unavailable {
+				safe = Unavailable(safe)
+			}
 		}
 	}()
-	poison = errors.Is(err, ErrPoison)
+	poison, unavailable = errors.Is(err, ErrPoison), errors.Is(err, ErrUnavailable)
 	var p *actors.PanicError
 	_ = errors.As(err, &p)
 	_ = err.Error()

@@ -16,21 +16,27 @@ type Options struct {
 	// Prefetch is how many messages may wait in hand beside those, so that a
 	// handler need not wait for the network. 0: none. What is in hand, and the
 	// memory that it takes, is bounded by Concurrency and Prefetch and as many
-	// again, at least 128, that are done but for telling the source.
+	// again, at least 128, that are done but for telling the source; while the
+	// Breaker is open there may be 128 that are kept to be probed.
 	Prefetch int
 	// Pollers is how many calls of Receive there may be at a time, for a
-	// source that gives few messages in one call. Each has a goroutine of its
-	// own. 0: 1. More do not go with Order: nobody can tell what came first in
-	// calls at a time.
+	// source that gives few messages in one call. Each call has a goroutine of
+	// its own. 0: 1. More do not go with Order: nobody can tell what came first
+	// in calls at a time.
 	Pollers int
 	// MaxTries is how often a message is tried before it becomes a dead
-	// letter, counted by its deliveries, as queues do it: one that was given
-	// back at a stop counts. 0: 5; negative: no limit.
+	// letter. That is its deliveries by the queue's count, but for those that
+	// this Consumer knows to have been no tries: it remembers them of the last
+	// 10,000 messages at least. Those of another process count. 0: 5; negative: no
+	// limit.
 	MaxTries int
 	// Retry is the wait before a message is delivered again whose handler has
 	// failed. The zero value: 1 s, doubled with each try, at most 5 min, the
 	// last half of it random.
 	Retry Backoff
+	// Breaker is when failures are taken for an outage of what handlers need, so
+	// that they count as no tries. The zero value: after five in a row.
+	Breaker Breaker
 	// Timeout bounds one run of the handler, as [actors.Timeout] does: its
 	// awaits and its context end with ErrTimeout. 0: no bound.
 	Timeout time.Duration
@@ -74,6 +80,7 @@ const (
 	defaultConcurrency = 16
 	defaultMaxTries    = 5
 	defaultOutage      = time.Minute
+	defaultFailures    = 5
 )
 
 // resolved returns o with the defaults in place. It panics about values that
@@ -95,10 +102,12 @@ func (o Options) resolved() Options {
 	o.Pollers = cmp.Or(o.Pollers, 1)
 	o.MaxTries = cmp.Or(o.MaxTries, defaultMaxTries)
 	o.Outage = cmp.Or(o.Outage, defaultOutage)
+	o.Breaker.Failures = cmp.Or(o.Breaker.Failures, defaultFailures)
 	if o.Timeout < 0 {
 		panic(fmt.Sprintf("consumer: Options.Timeout is negative: %v", o.Timeout))
 	}
 	o.Retry = o.Retry.resolved("Retry", time.Second, 5*time.Minute)
+	o.Breaker.Probe = o.Breaker.Probe.resolved("Breaker.Probe", time.Second, 30*time.Second)
 	o.Trouble = o.Trouble.resolved("Trouble", 100*time.Millisecond, 10*time.Second)
 	return o
 }

@@ -96,13 +96,19 @@ func (r *run) receive(t *actors.Task, most int) (int, error) {
 func (r *run) receiveNow(task context.Context, most int) (int, error) {
 	// The stop event has to end ctx before messages are given back, and a
 	// parent's end is a child's within the same call.
-	ctx, cancel := context.WithCancel(r.polling)
+	r.c.mu.Lock()
+	calls := r.calls
+	r.c.mu.Unlock()
+	ctx, cancel := context.WithCancel(calls)
 	defer cancel()
 	defer context.AfterFunc(task, cancel)()
 	var ds []*delivery
 	defer func() { r.hand.take(ds, most) }()
 	ms, err := r.src.Receive(ctx, most)
 	ds = r.deliveries(ms)
+	if calls.Err() != nil && r.polling.Err() == nil && task.Err() == nil {
+		err = nil // the breaker has ended it
+	}
 	return len(ms), err
 }
 

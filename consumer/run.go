@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -29,15 +28,18 @@ type run struct {
 	hand *hand
 	log  *slog.Logger
 
-	polling context.Context // ends with the stop event
-	endPoll context.CancelFunc
+	polling  context.Context // ends with the stop event
+	endPoll  context.CancelFunc
+	calls    context.Context // of Receive: ends when the breaker opens; the consumer's lock guards it
+	endCalls context.CancelFunc
 }
 
 func newRun(c *Consumer, src Source, log *slog.Logger) *run {
 	r := &run{c: c, src: src, log: log}
-	r.hand = &hand{mu: &c.mu, stats: &c.stats, opts: &c.opts, takers: c.opts.Pollers + 1} // and watchStop
+	r.hand = &hand{mu: &c.mu, stats: &c.stats, opts: &c.opts, breaker: c.breaker, takers: c.opts.Pollers + 2} // and watchStop and watchBreaker
 	_, r.hand.streams = src.(Streamer)
 	r.polling, r.endPoll = context.WithCancel(context.Background())
+	r.calls, r.endCalls = context.WithCancel(r.polling)
 	c.mu.Lock()
 	c.stats.Incarnations++
 	c.mu.Unlock()
@@ -47,6 +49,7 @@ func newRun(c *Consumer, src Source, log *slog.Logger) *run {
 func (r *run) register(w *actors.Worker) {
 	w.OnStop(r.end)
 	w.Background("consumer: stop", r.watchStop)
+	w.Background("consumer: breaker", r.watchBreaker)
 	w.Background("consumer: dispatch", r.dispatch)
 	w.Background("consumer: extend", r.extend)
 	for i, what := range [settlers]string{acks: "ack", nacks: "nack", burials: "dead letters"} {
@@ -66,18 +69,69 @@ func (r *run) watchStop(t *actors.Task) error {
 	}
 	r.endPoll()
 	r.hand.stop()
+	err := r.endReceiving(t)
+	r.hand.giveBack()
+	return err
+}
+
+// endReceiving waits until no call of Receive is under way, and ends the stream of
+// a source that has one: what is given back after that comes to nobody here.
+func (r *run) endReceiving(t *actors.Task) error {
 	for {
 		change := r.hand.receiving()
 		if change == nil {
-			break
+			return r.drain(t)
 		}
 		if _, err := actors.Await(t, change); err != nil {
 			return err
 		}
 	}
-	err := r.drain(t)
-	r.hand.giveBack()
-	return err
+}
+
+// watchBreaker has the worker take part in an outage.
+func (r *run) watchBreaker(t *actors.Task) error {
+	defer r.hand.takerEnded()
+	r.hand.joinBreaker() // not before: a worker whose setup fails is never closed
+	for {
+		open, _, ended, cause, change := r.hand.outage()
+		switch {
+		case ended:
+			return nil
+		case open:
+			// A task of its own, so that Inspect shows it.
+			name := actors.Name("consumer: the breaker is open: " + Printable(cause.Error(), 200))
+			change = actors.Start(t, func(t *actors.Task) (struct{}, error) { return struct{}{}, r.sitOut(t) }, name)
+		}
+		if _, err := actors.Await(t, change); err != nil {
+			return err
+		}
+	}
+}
+
+// sitOut gives back what has not begun, and waits until the breaker has closed.
+func (r *run) sitOut(t *actors.Task) error {
+	for {
+		open, quiesce, ended, _, change := r.hand.outage()
+		switch {
+		case ended || !open:
+			return nil
+		case quiesce:
+			r.endCalls() // r.calls is replaced here only
+			if err := r.endReceiving(t); err != nil {
+				return err
+			}
+			r.c.mu.Lock()
+			r.calls, r.endCalls = context.WithCancel(r.polling)
+			r.c.mu.Unlock()
+			if n := r.hand.deferUntried(); n > 0 {
+				r.log.Info("consumer: messages go back until the breaker closes", "messages", n)
+			}
+			continue
+		}
+		if _, err := actors.Await(t, change); err != nil {
+			return err
+		}
+	}
 }
 
 // drain ends the stream of a source that has one.
@@ -104,7 +158,7 @@ const turnful = 64
 // dispatch begins handlers.
 func (r *run) dispatch(t *actors.Task) error {
 	for n := 1; ; n++ {
-		d, paused, change := r.hand.begin()
+		d, paused, at, change := r.hand.begin(time.Now())
 		switch {
 		case d != nil:
 			r.start(t, d)
@@ -118,7 +172,7 @@ func (r *run) dispatch(t *actors.Task) error {
 		case change == nil:
 			return nil
 		default:
-			if _, err := actors.Await(t, change); err != nil {
+			if err := untilOr(t, at, change); err != nil {
 				return err
 			}
 		}
@@ -134,6 +188,9 @@ func (r *run) start(t *actors.Task, d *delivery) {
 		return struct{}{}, nil
 	}
 	name := actors.Name("message " + d.m.ID)
+	if d.probe {
+		name = actors.Name("probe: message " + d.m.ID)
+	}
 	if r.c.opts.Timeout > 0 {
 		actors.Start(t, fn, name, actors.Timeout(r.c.opts.Timeout))
 	} else {
@@ -158,42 +215,38 @@ func (r *run) handle(t *actors.Task, d *delivery) {
 	err = r.c.handle(t, *d.m)
 }
 
-// handled decides what becomes of a delivery after a run of its handler.
+// handled sees to a delivery after a run of its handler.
 func (r *run) handled(t *actors.Task, d *delivery, err error) {
-	next, delay, try := acking, time.Duration(0), d.tried()
+	cut := false
 	if err != nil {
 		err = sound(err)
-		next, delay = r.failed(t, d, err)
+		cause := context.Cause(t.Context())
+		cut = cause != nil && !errors.Is(cause, actors.ErrTimeout) // that is nobody's failure
 	}
-	if !r.hand.finish(d, next, err, delay) || next == acking || next == returning {
+	v := r.hand.finish(d, err, cut, time.Now())
+	if v.closes {
+		r.log.Info("consumer: a handler succeeded: the breaker is closed", "message", d.m.ID, "account", r.c.Stats().String())
+	}
+	if v.over || v.next == acking || v.next == returning {
 		return
 	}
-	args := []any{"message", d.m.ID, "try", try, "error", err}
+	args := []any{"message", d.m.ID, "try", v.try, "error", err}
 	var p *actors.PanicError
 	if errors.As(err, &p) {
 		args = append(args, "stack", string(p.Stack))
 	}
-	if next == burying {
+	switch {
+	case v.next == burying:
 		r.log.Error("consumer: dead letter", args...)
-		return
+	case v.opens:
+		r.log.Error("consumer: the breaker is open: handlers fail for a reason that is not their message's; nothing is taken but probes, and no try is counted", args...)
+	case v.excused && v.probe:
+		r.log.Warn("consumer: a probe failed: the breaker stays open", args...)
+	case v.excused:
+		r.log.Warn("consumer: a handler failed, not for its message; that counts as no try", args...)
+	default:
+		r.log.Warn("consumer: a handler failed; the message will be tried again", append(args, "delay", v.delay)...)
 	}
-	r.log.Warn("consumer: a handler failed; the message will be tried again", append(args, "delay", delay)...)
-}
-
-// failed is what to do after a run that has failed of err.
-func (r *run) failed(t *actors.Task, d *delivery, err error) (next state, delay time.Duration) {
-	o := &r.c.opts
-	if cause := context.Cause(t.Context()); cause != nil && !errors.Is(cause, actors.ErrTimeout) {
-		return returning, 0 // it was cut off; that is nobody's failure
-	}
-	if errors.Is(err, ErrPoison) || o.MaxTries > 0 && d.tried() >= o.MaxTries {
-		return burying, 0
-	}
-	delay = o.Retry.wait(d.tried(), rand.Float64())
-	if d.order != "" {
-		return pausing, delay
-	}
-	return retrying, delay
 }
 
 // pause is the wait of a delivery before it is tried again in hand.

@@ -3,8 +3,6 @@ package consumer
 import (
 	"errors"
 	"time"
-
-	"github.com/protoloop/protoloop/actors"
 )
 
 // maxAttempts is how often the source is told about one message in vain; it
@@ -13,7 +11,7 @@ const maxAttempts = 10
 
 // batch returns the deliveries that settler i is to tell the source about, or
 // what to wait for. Neither: there will be none any more.
-func (h *hand) batch(i int) ([]*delivery, *actors.Future[struct{}]) {
+func (h *hand) batch(i int) ([]*delivery, waitable) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var now, later fifo
@@ -91,12 +89,25 @@ func (h *hand) count(d *delivery) {
 		if d.stopped {
 			h.stats.Drained++
 		}
+		h.breaker.past.forget(d.m.ID)
 	case retrying:
 		h.stats.Retried++
 	case burying:
 		h.stats.DeadLettered++
+		h.breaker.past.forget(d.m.ID)
+	case deferring:
+		h.stats.Deferred++
+		h.spare(d)
 	default:
 		h.stats.Returned++
+		h.spare(d)
+	}
+}
+
+// spare notes that the delivery was no try of its message.
+func (h *hand) spare(d *delivery) {
+	if !d.counted && d.m.Deliveries > 0 {
+		h.breaker.past.spare(d.m.ID)
 	}
 }
 
@@ -109,7 +120,7 @@ func (h *hand) drop(d *delivery) {
 // due returns the deliveries whose lease is to be extended by now, or when to
 // look again (zero: at nothing) and what may come before that. none: there
 // will be none any more.
-func (h *hand) due(now time.Time) (ds []*delivery, at time.Time, change *actors.Future[struct{}], none bool) {
+func (h *hand) due(now time.Time) (ds []*delivery, at time.Time, change waitable, none bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.drained() || h.closed {
@@ -178,9 +189,14 @@ func (h *hand) close() (lost int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closed = true
+	delete(h.breaker.hands, h)
 	lost = h.all.n
 	h.stats.Lost += int64(lost)
 	h.stats.InHand -= int64(lost)
 	h.all = list{}
+	if p := h.breaker.probing; p != nil && h.breaker.last == h {
+		h.breaker.probing = nil // its handler was abandoned
+	}
+	h.breaker.wakeAll()
 	return lost
 }

@@ -13,8 +13,8 @@ import (
 type Open func(ctx context.Context) (Source, error)
 
 // Source is a queue as one incarnation of a consumer sees it. Its methods may
-// block until their ctx ends; the consumer calls Receive on a goroutine of each
-// of its pollers, and the others, which should not take long, through
+// block until their ctx ends; the consumer makes each call of Receive on a goroutine
+// of its own, and the others, which should not take long, through
 // [actors.Offload]: several at a time, but Close last and alone.
 //
 // Ack, Nack, Extend and DeadLetter return nil, a [*BatchError] about some of
@@ -61,9 +61,9 @@ type DeadLetterer interface {
 // only when there is room for many, as with other sources, whose calls cost
 // more: what has been taken has a lease.
 //
-// Drain ends that, and returns what has been taken and not received. The
-// consumer calls it at its end, when no Receive is under way and before it gives
-// messages back: they are not to come into the stream again, where nobody would
+// Drain ends that, and returns what has been taken and not received; a Receive
+// after it begins anew. The consumer calls it at its end and when its breaker
+// opens, when no Receive is under way and before it gives messages back: they are not to come into the stream again, where nobody would
 // handle them, and each time counts as a delivery.
 type Streamer interface {
 	Source

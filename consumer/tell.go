@@ -93,7 +93,7 @@ func (r *run) bury(ctx context.Context, ds []*delivery) error {
 	}
 	dead := make([]Dead, len(ds))
 	for i, d := range ds {
-		dead[i] = Dead{d.m, d.err, d.tried()}
+		dead[i] = Dead{d.m, d.err, d.tried}
 	}
 	return src.DeadLetter(ctx, dead)
 }
@@ -125,7 +125,7 @@ func (r *run) extend(t *actors.Task) error {
 
 // untilOr waits until at, if that is not zero, or for change, which comes
 // first.
-func untilOr(t *actors.Task, at time.Time, change *actors.Future[struct{}]) error {
+func untilOr(t *actors.Task, at time.Time, change waitable) error {
 	if at.IsZero() {
 		_, err := actors.Await(t, change)
 		return err

@@ -193,6 +193,55 @@ func stopGivesBack(s *suite) {
 	s.empty()
 }
 
+// breaker: what handlers need cannot be had for longer than a lease, while fewer
+// tries are allowed than it takes. None is counted, and nothing goes back more
+// often than it has to.
+func breaker(s *suite) {
+	w := newWork(s)
+	var mu sync.Mutex
+	down, most := true, 0
+	handle := func(t *actors.Task, m consumer.Message) error {
+		mu.Lock()
+		most = max(most, m.Deliveries)
+		bad := down
+		mu.Unlock()
+		switch {
+		case strings.HasPrefix(string(m.Body), "poison"):
+			return consumer.Poison(errors.New("poison it is"))
+		case bad && rand.N(2) == 0:
+			return consumer.Unavailable(errors.New("the database is down"))
+		case bad:
+			return errors.New("something is wrong")
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.handled[string(m.Body)]++
+		return nil
+	}
+	o := options()
+	o.MaxTries, o.Prefetch = 4, 5
+	o.Breaker.Probe = consumer.Backoff{Initial: 50 * time.Millisecond, Max: 200 * time.Millisecond}
+	c := consumer.New(s.q.Open, handle, o)
+	_, sup := s.supervised(c)
+	s.sendWork(w, 50)
+	if !poll(within, func() bool { return !c.Stats().OpenSince.IsZero() }) {
+		s.Errorf("the breaker has not opened: %v", c.Stats())
+	}
+	<-time.After(s.q.Lease + 2*time.Second) // how long it lasts is what is tested
+	if st := c.Stats(); st.OpenSince.IsZero() || st.Probes < 10 || !st.Agree() {
+		s.Errorf("account in the outage: %v", st)
+	}
+	mu.Lock()
+	down = false
+	mu.Unlock()
+	w.done(c, sup)
+	mu.Lock()
+	defer mu.Unlock()
+	if !s.q.NoExtend && !s.q.CutPolls && most > 3 {
+		s.Errorf("a message was delivered %d times", most)
+	}
+}
+
 // outage: the queue cannot be reached for a while.
 func outage(s *suite) {
 	if s.q.Outage == nil {

@@ -71,6 +71,7 @@ func Run(t *testing.T, new func(t *testing.T) Queue) {
 		{"Closed", closed},
 		{"Consume", consume},
 		{"RestartsLoseNothing", restarts},
+		{"BreakerSparesTries", breaker},
 		{"StopGivesBack", stopGivesBack},
 		{"OutageLosesNothing", outage},
 	}
