@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -8,25 +9,27 @@ import (
 	"github.com/protoloop/protoloop/internal/loop"
 )
 
-// budgets ends the tasks of one worker whose budget is used up before they
-// have awaited anything: in the queue, or in their first turn. Most are done by
-// then, so they are not put into the system's clock one by one, which took
-// half as long as all the rest of a request. There is one timer for the
-// earliest of them; when it fires the queue is searched.
+// budgets tracks the deadlines of one worker's tasks that have not awaited
+// anything yet: they wait in the queue, or run their first turn. Most are done
+// long before that, so they are not put into the system's clock one by one,
+// which took half as long as all the rest of a request. There is one timer for
+// the earliest of them. When it fires the queue is searched: what has expired
+// ends, and all the others, which have waited for long already, go into the
+// clock. No task is looked at twice.
 type budgets struct {
 	at    atomic.Int64 // when the timer fires, as a reading of the clock; 0: it is not set
 	mu    sync.Mutex
 	timer *time.Timer
-	rest  time.Duration // no search before that
 	over  bool
+
+	// crowded is set by a search that finds many. From then on deadlines go into
+	// the clock before the task is posted, until few wait: otherwise each
+	// search would walk past all that it has seen before.
+	crowded atomic.Bool
 }
 
-// searchShare is how much longer than a search the rest after it is. Where
-// each of many that are queued has a deadline of its own, a search for each
-// costs the square of the queue: 20,000 that expired within 170 ms took 59 ms
-// of processor time so, and 26 with the rest. The price is that a task ends
-// late by up to that much.
-const searchShare = 8
+// crowd is how many tasks in the queue are many.
+const crowd = 64
 
 // peekAgain is how soon to look again at a loop that did not stand still.
 const peekAgain = time.Millisecond
@@ -43,17 +46,33 @@ func (t *Task) expire(when time.Duration) {
 }
 
 // inClock puts the task into the system's clock if it has a budget of its own
-// and is not in there yet. On its loop, or before others know the task.
+// and is not in there yet. On its loop, in its turn, or before others know the
+// task.
 func (t *Task) inClock() {
-	if t.once.Load()&isBudgeted == 0 {
-		return
+	if t.has(isBudgeted) && t.once.And(^isBudgeted)&isBudgeted != 0 {
+		t.system().clock.add(t.ext.Load().deadline, t)
 	}
-	t.once.And(^isBudgeted)
-	t.system().clock.add(t.ext.Load().deadline, t)
 }
 
-// expectBy is called when a task with that deadline has been posted: whoever
-// searches the queue from now on finds it.
+// offerBounded is offer for a task that may have a deadline.
+func (mb *mailbox) offerBounded(t *Task) {
+	own, when := t.has(isBudgeted), t.ext.Load().deadline
+	if own && mb.budgets.crowded.Load() {
+		if mb.queued() > 1 {
+			t.inClock()
+			own = false
+		} else {
+			mb.budgets.crowded.Store(false)
+		}
+	}
+	mb.offer(t)
+	if own {
+		mb.expectBy(when)
+	}
+}
+
+// expectBy is called when a task with that deadline has been posted: a search
+// that begins from now on finds it.
 func (mb *mailbox) expectBy(when time.Duration) {
 	if at := mb.budgets.at.Load(); at == 0 || at > int64(when) {
 		mb.budgets.arm(mb, when)
@@ -63,7 +82,6 @@ func (mb *mailbox) expectBy(when time.Duration) {
 func (b *budgets) arm(mb *mailbox, when time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	when = max(when, b.rest)
 	if at := b.at.Load(); b.over || at != 0 && at <= int64(when) {
 		return
 	}
@@ -85,41 +103,91 @@ func (b *budgets) stop() {
 	}
 }
 
-// searchExpired ends what has expired, and waits for the next.
+// search is one search of a worker's queue. It goes by the stretches of a walk,
+// so that no turn waits for it.
+type search struct {
+	mb    *mailbox
+	asked atomic.Bool // the loop, to look itself
+	done  atomic.Bool
+
+	// Whoever owns the loop writes these.
+	walk loop.Walk
+	n    int // of the queue's tasks, so far
+
+	mu  sync.Mutex
+	due []*Task // have expired, and have not been told
+}
+
+// searchExpired ends what has expired, and leaves the rest to the clock.
 func (mb *mailbox) searchExpired() {
-	b := &mb.budgets
-	b.at.Store(0) // what is posted after the search arms it again
-	now := mb.sys.pool.Now()
+	mb.budgets.at.Store(0) // what is posted from here on arms it again
+	s := &search{mb: mb, walk: mb.loop.Walk()}
+	for !s.done.Load() && mb.gate.Load() != gateStopped {
+		stood, held := mb.loop.Peek(s.step)
+		if !stood {
+			// It is between two turns. It looks itself before the next one, unless
+			// that has just begun, and may last.
+			if s.asked.CompareAndSwap(false, true) {
+				mb.loop.PostControl(func() {
+					s.asked.Store(false)
+					s.step(nil)
+				})
+			}
+			time.Sleep(peekAgain)
+		}
+		s.endDue()
+		if held {
+			runtime.Gosched()
+		}
+	}
+	s.endDue()
+}
+
+// step looks at the next stretch of the queue, and at the turn that runs. In Peek or on
+// the loop.
+func (s *search) step(running *loop.Task) {
+	if s.done.Load() {
+		return
+	}
+	now := s.mb.sys.pool.Now()
 	var due []*Task
-	next := time.Duration(0)
-	look := func(t *Task) {
-		if t == nil || t.once.Load()&isBudgeted == 0 || t.canceled() {
+	look := func(lt *loop.Task) {
+		t := taskOfLoop(lt)
+		if t == nil || !t.has(isBudgeted) || t.canceled() {
 			return
 		}
-		switch when := t.ext.Load().deadline; {
-		case when <= now:
+		if t.ext.Load().deadline <= now {
 			due = append(due, t)
-		case next == 0 || when < next:
-			next = when
+		} else {
+			t.inClock()
 		}
 	}
-	stood := mb.loop.Peek(func(running *loop.Task) {
-		for lt := running; lt != nil; lt = lt.Outer() {
-			look(taskOfLoop(lt))
-		}
-		mb.loop.Waiting(func(lt *loop.Task) { look(taskOfLoop(lt)) })
+	for lt := running; lt != nil; lt = lt.Outer() {
+		look(lt)
+	}
+	done := s.walk.Next(func(lt *loop.Task) {
+		s.n++
+		look(lt)
 	})
-	if !stood {
-		next = now + peekAgain
+	if s.n > crowd {
+		s.mb.budgets.crowded.Store(true)
 	}
-	b.mu.Lock()
-	end := mb.sys.pool.Now()
-	b.rest = end + searchShare*(end-now)
-	b.mu.Unlock()
+	if due != nil {
+		s.mu.Lock()
+		s.due = append(s.due, due...)
+		s.mu.Unlock()
+	}
+	s.done.Store(done)
+}
+
+// endDue ends what the steps have found to be due. Futures that fail call user
+// code, so neither the loop nor whoever keeps it from going on can do it.
+func (s *search) endDue() {
+	s.mu.Lock()
+	due := s.due
+	s.due = nil
+	s.mu.Unlock()
 	for _, t := range due {
 		t.cancel(t.expired())
-	}
-	if next != 0 {
-		b.arm(mb, next)
 	}
 }

@@ -2,6 +2,9 @@ package actors_test
 
 import (
 	"errors"
+	"fmt"
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -142,5 +145,81 @@ func TestNothingStartsAtItsDeadline(t *testing.T) {
 		if ran > 0 {
 			t.Errorf("%d of 600 started at their deadline", ran)
 		}
+	})
+}
+
+// TestBudgetsInALongQueue lets thousands of budgets end, in any order, behind
+// turns that block: each to the nanosecond.
+func TestBudgetsInALongQueue(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		pid := actortest.Spawn(t, sys.Root, "worker", func(w *actors.Worker) error {
+			actors.Handle(w, func(_ *actors.Task, d nap) (int, error) { time.Sleep(time.Duration(d)); return 1, nil })
+			return nil
+		}, actors.Options{BlockedTurn: -1})
+		const n, turns, turn = 6000, 500, 7 * time.Millisecond
+		began := time.Now()
+		ended := make([]time.Duration, n)
+		var all []*actors.Future[int]
+		var served atomic.Int64
+		budget := func(i int) time.Duration {
+			return time.Duration(1+i*7919%n) * time.Millisecond / 2 * 10 // 5 ms to 30 s, each once
+		}
+		ask := func(i int) {
+			f := actors.RequestFuture[int](sys.Root, pid, nap(0), actors.Timeout(budget(i)))
+			f.OnDone(func(_ int, err error) {
+				if ended[i] = time.Since(began); err == nil {
+					served.Add(1)
+				}
+			})
+			all = append(all, f)
+		}
+		for i := range n {
+			if i%(n/turns) == 0 {
+				actors.RequestFuture[int](sys.Root, pid, nap(turn))
+			}
+			if ask(i); i%(n/3) == 0 {
+				synctest.Wait()
+			}
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		for i, f := range all {
+			switch _, err := f.TryResult(); {
+			case err == nil && ended[i] < budget(i):
+			case errors.Is(err, actors.ErrTimeout) && ended[i] == budget(i):
+			default:
+				t.Fatalf("with %v it ended after %v: %v", budget(i), ended[i], err)
+			}
+		}
+		if s := served.Load(); s < n/2 || s > n-100 {
+			t.Errorf("%d of %d were served", s, n)
+		}
+	})
+}
+
+// TestBudgetsOfAWorkerThatHasNoRunner lets a request expire at a worker that
+// cannot begin yet, because turns that block have all runners.
+func TestBudgetsOfAWorkerThatHasNoRunner(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		until := make(chan struct{})
+		var pids []*actor.PID
+		for i := range 40 * runtime.GOMAXPROCS(0) {
+			pids = append(pids, actortest.Spawn(t, sys.Root, fmt.Sprint("worker-", i), inspected, actors.Options{BlockedTurn: -1}))
+		}
+		const budget = 50 * time.Microsecond // shorter than it takes to call more runners
+		began := time.Now()
+		for _, pid := range pids {
+			actors.RequestFuture[int](sys.Root, pid, stick{until})
+		}
+		var all []*actors.Future[int]
+		for _, pid := range pids {
+			all = append(all, actors.RequestFuture[int](sys.Root, pid, nap(0), actors.Timeout(budget)))
+		}
+		for _, f := range all {
+			if _, err := f.Wait(t.Context()); !errors.Is(err, actors.ErrTimeout) || time.Since(began) != budget {
+				t.Errorf("%v after %v", err, time.Since(began))
+			}
+		}
+		close(until)
 	})
 }

@@ -122,15 +122,6 @@ func (u *submission[T]) submit(mb *mailbox, from *Task, opts []CallOption) {
 	}
 }
 
-// offerBounded is offer for a task that may have a deadline.
-func (mb *mailbox) offerBounded(t *Task) {
-	own, when := t.once.Load()&isBudgeted != 0, t.ext.Load().deadline
-	mb.offer(t)
-	if own {
-		mb.expectBy(when)
-	}
-}
-
 // request is a message that wants an answer of type Resp. To a worker it is
 // the task that handles it, to anybody else a carrier.
 type request[Resp any] struct {

@@ -92,7 +92,7 @@ func (mb *mailbox) inspect(seen []seenTask) (WorkerInfo, []seenTask) {
 	w := WorkerInfo{PID: mb.pid, State: "busy"}
 	var running, exclusive *Task
 	var age time.Duration // of running
-	stood := mb.loop.Peek(func(cur *loop.Task) {
+	stood, _ := mb.loop.Peek(func(cur *loop.Task) {
 		w.State, w.Incarnation = mb.state(), mb.life.incarnation
 		if cur != nil {
 			running = taskOfLoop(cur)

@@ -50,11 +50,6 @@ func (q *inbox) take() *Task {
 
 func (q *inbox) empty() bool { return q.head.Load() == nil }
 
-// claim takes the loop if nobody runs it: the caller then does, until sleep.
-func (q *inbox) claim() bool {
-	return q.head.Load() == idleMark && q.head.CompareAndSwap(idleMark, nil)
-}
-
 // sleep sets the idle mark, unless something has come. After a true return
 // the loop may be run by somebody else.
 func (q *inbox) sleep() bool { return q.head.CompareAndSwap(nil, idleMark) }

@@ -44,13 +44,14 @@ type Loop struct {
 	exclusive *Task
 	hold      bool // nothing starts from the lane
 
-	runner   atomic.Pointer[runner] // who runs it, or ran it last
+	runner   atomic.Pointer[runner] // who runs it, or ran it last; see Peek
 	cur      *coroutine             // on which a turn runs, or ran last
 	awaited  *coroutine             // list of those whose live tasks have awaited
 	inFlight int                    // started from the lane, not ended
 	live     int                    // started, not ended
 	round    int                    // resumptions to come before the next start
 	polls    uint32                 // of the inbox, so far
+	takes    uint32                 // … that took what it had
 	sleeps   uint32                 // so far, about
 	urgent   atomic.Bool            // the inbox has a message to the host
 	lively   bool                   // lingering before a sleep has paid
@@ -72,6 +73,7 @@ func (l *Loop) Init(host Host, cfg Config) {
 // Begin attaches the loop to its pool and lets it run.
 func (l *Loop) Begin(p *Pool) {
 	l.pool = p
+	l.runner.Store(nobody)
 	p.attach()
 	p.wake(l)
 }
@@ -174,6 +176,7 @@ func (l *Loop) ReleaseExclusive() {
 
 // collect moves what has been posted into the lanes.
 func (l *Loop) collect() {
+	l.takes++
 	for t := l.inbox.take(); t != nil; {
 		next := t.next
 		switch {

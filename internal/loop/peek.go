@@ -1,37 +1,77 @@
 package loop
 
 import (
-	"runtime"
 	"time"
 )
 
-// peekTries is how often Peek looks for a moment when nothing changes.
-const peekTries = 200
+// nobody stands for the runner of a loop that has had none yet, or has lost it,
+// and looker while somebody looks at a loop that no runner runs.
+var nobody, looker = new(runner), new(runner)
 
-// Peek calls f, with the task whose turn it is, or nil, while nothing that the loop owns changes: with the loop asleep,
-// or in user code that may be stuck there. It costs the loop no turn; one
-// whose turn ends meanwhile waits for f, which has to be quick and must not
-// change anything. It reports false if there was no such moment: then the loop
-// is busy between turns, or waits for a runner. Any goroutine.
-func (l *Loop) Peek(f func(running *Task)) bool {
+// peekTries is how often Peek tries to look at a loop that is between two turns,
+// on another processor: as often as takes about as long as that lasts.
+const peekTries = 20
+
+// Peek calls f, with the task whose turn it is, or nil, while nothing that the
+// loop owns changes: with the loop asleep, waiting for a runner, or in user code
+// that may be stuck there. It costs the loop no turn. f owns the loop, but what it
+// changes must be nothing that a turn relies on. It has to be quick: a turn that
+// ends or begins meanwhile waits for it. If one has, held is true, and the caller
+// should let it go first if it is to look again.
+//
+// It reports false, soon, if there was no such moment: the loop has not begun, is
+// between two turns, or somebody else looks. Any goroutine.
+func (l *Loop) Peek(f func(running *Task)) (stood, held bool) {
 	for range peekTries {
-		if l.inbox.claim() { // as if we ran it
-			f(nil)
-			if !l.inbox.sleep() { // something has come, and nobody was woken for it
-				l.pool.wake(l)
-			}
-			return true
-		}
-		if r := l.runner.Load(); r != nil {
+		switch r := l.runner.Load(); {
+		case r == nil:
+			return false, false
+		case r == looker:
+		case r.serving.Load() == l:
 			if w := r.word.Load(); r.pin(l, w) {
 				f(l.cur.task)
-				r.unpin(w)
-				return true
+				return true, r.unpin(w)
+			}
+		default:
+			if stood, held = l.lookAlone(r, f); stood {
+				return stood, held
 			}
 		}
-		runtime.Gosched()
 	}
-	return false
+	return false, false
+}
+
+// lookAlone calls f if nobody runs the loop, last, which ran it last, included.
+// A runner that comes meanwhile waits: see takeUp.
+func (l *Loop) lookAlone(last *runner, f func(running *Task)) (stood, held bool) {
+	if !l.runner.CompareAndSwap(last, looker) {
+		return false, false
+	}
+	// last may have come back before that. It has said that it serves the loop
+	// before it has looked who runs it: one of the two sees the other.
+	if stood = last.serving.Load() != l; stood {
+		f(nil)
+	}
+	if held = !l.runner.CompareAndSwap(looker, last); held {
+		l.runner.Load().looked <- isPinned
+	}
+	return stood, held
+}
+
+// takeUp makes r, which serves l, the one that runs it.
+func (l *Loop) takeUp(r *runner) {
+	for {
+		last := l.runner.Load()
+		if last == r {
+			return
+		}
+		if l.runner.CompareAndSwap(last, r) {
+			if last == looker {
+				<-r.looked
+			}
+			return
+		}
+	}
 }
 
 // Suspended calls f for each live task that has awaited. In Peek.
@@ -54,19 +94,106 @@ func (l *Loop) Age(t *Task) time.Duration {
 // on the loop.
 func (l *Loop) Exclusive() *Task { return l.exclusive }
 
-// Waiting calls f for each task that has been posted and has not started. In
-// Peek.
-func (l *Loop) Waiting(f func(*Task)) {
-	for t := l.inbox.head.Load(); t != nil && t != idleMark; t = t.next {
-		if t.kind == kindTask && !t.started {
-			f(t)
-		}
-	}
-	for t := l.lane.head; t != nil; t = t.next {
-		f(t)
-	}
-}
-
 // Outer is the task that waits in Start for the first step of t, which runs,
 // or nil. In Peek.
 func (t *Task) Outer() *Task { return t.co.outer }
+
+// stretch is how much a Walk does at a time: so many tasks, or for so long. What
+// is between the two looks at the clock is a few of them.
+const (
+	stretchTasks = 1000
+	stretchTime  = 50 * time.Microsecond
+	stretchLook  = 16
+)
+
+// Walk goes over the tasks of a loop that have been posted and have not started,
+// a stretch at a time, so that the loop goes on in between. It meets all that were
+// there when it began and still are, and maybe some that have come since. It is
+// used by whoever owns the loop.
+type Walk struct {
+	loop  *Loop
+	begun bool
+	// Up to which of the lane's tasks it goes, and whether these are all.
+	end  uint32
+	last bool
+
+	lane   *Task  // the one of the lane that it has met last
+	at     uint32 // its number
+	inbox  *Task  // the next one of the inbox
+	inside bool   // it has come to the inbox
+	takes  uint32 // Loop.takes when it began
+}
+
+// Walk returns one.
+func (l *Loop) Walk() Walk { return Walk{loop: l} }
+
+// Next calls f for the tasks of the next stretch, and reports whether it was the last one. In
+// Peek or on the loop.
+func (w *Walk) Next(f func(*Task)) (done bool) {
+	l := w.loop
+	if !w.begun {
+		w.begun = true
+		w.end, w.takes = l.lane.in, l.takes
+	}
+	s := stretch{}
+	for {
+		if !w.walkLane(&s, f) {
+			return false
+		}
+		if w.last {
+			return true
+		}
+		if l.takes == w.takes {
+			return w.walkInbox(&s, f)
+		}
+		// What was in the inbox has come into the lane.
+		w.end, w.last = l.lane.in, true
+	}
+}
+
+func (w *Walk) walkLane(s *stretch, f func(*Task)) (done bool) {
+	q := &w.loop.lane
+	t, at := q.head, q.out
+	if w.lane != nil && int32(w.at-q.out) >= 0 { // it is still there
+		t, at = w.lane.next, w.at+1
+	}
+	for ; t != nil && int32(at-w.end) < 0; t, at = t.next, at+1 {
+		f(t)
+		w.lane, w.at = t, at
+		if s.over(w.loop) {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *Walk) walkInbox(s *stretch, f func(*Task)) (done bool) {
+	t := w.inbox
+	if !w.inside {
+		t, w.inside = w.loop.inbox.head.Load(), true
+	}
+	for ; t != nil && t != idleMark; t = t.next {
+		if t.kind == kindTask && !t.started {
+			f(t)
+		}
+		if s.over(w.loop) {
+			w.inbox = t.next
+			return false
+		}
+	}
+	return true
+}
+
+// stretch tells when one is over.
+type stretch struct {
+	n     int
+	begin time.Duration
+}
+
+func (s *stretch) over(l *Loop) bool {
+	s.n++
+	if s.n == 1 {
+		s.begin = l.pool.Now()
+	}
+	return s.n >= stretchTasks || s.n%stretchLook == 0 && l.pool.Now()-s.begin >= stretchTime
+}

@@ -1,6 +1,9 @@
 package loop
 
 import (
+	"math/rand/v2"
+	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -25,12 +28,12 @@ func testPeekCostsNoTurn(t *testing.T) {
 	l.Peek(func(*Task) { polls = l.polls })
 	for range 100 {
 		n := 0
-		if !l.Peek(func(running *Task) {
+		if stood, _ := l.Peek(func(running *Task) {
 			if running != nil {
 				t.Error("a task runs in a loop that sleeps")
 			}
 			l.Suspended(func(k *Task) { n++ })
-		}) || n != 1 {
+		}); !stood || n != 1 {
 			t.Errorf("%d tasks are suspended, want 1", n)
 		}
 	}
@@ -56,6 +59,7 @@ func TestPeekLosesNothing(t *testing.T) {
 		peeks.Go(func() {
 			for {
 				l.Peek(func(*Task) {})
+				runtime.Gosched()
 				select {
 				case <-done:
 					return
@@ -109,3 +113,142 @@ type depth struct {
 }
 
 func (d *depth) Depth() (posted, taken int64) { return d.posted, d.taken }
+
+// TestPeekWhileALoopWaits looks at a loop that no runner has come to yet.
+func TestPeekWhileALoopWaits(t *testing.T) { synctest.Test(t, testPeekWhileALoopWaits) }
+func testPeekWhileALoopWaits(t *testing.T) {
+	p := NewPool()
+	release := make(chan struct{})
+	var loops []*Loop
+	for range p.queue.limit + 1 {
+		l, _ := newLoop(p, Config{})
+		loops = append(loops, l)
+	}
+	synctest.Wait()
+	for i, l := range loops {
+		l.do(func(*Task) { <-release })
+		if i < p.queue.limit {
+			synctest.Wait()
+		}
+	}
+	last := loops[p.queue.limit]
+	if p.queue.length.Load() != 1 {
+		t.Fatal("the last loop does not wait for a runner")
+	}
+	found := 0
+	if stood, held := last.Peek(func(running *Task) {
+		if running != nil {
+			t.Error("a task runs in a loop that waits")
+		}
+		w := last.Walk()
+		w.Next(func(*Task) { found++ })
+	}); !stood || held || found != 1 {
+		t.Errorf("stood %v, held %v; %d tasks are queued, want 1", stood, held, found)
+	}
+	close(release)
+	synctest.Wait()
+	endAll(loops)
+	synctest.Wait()
+}
+
+// TestPeekHoldsWhatComes has a loop woken, and a turn end, while somebody looks.
+func TestPeekHoldsWhatComes(t *testing.T) { synctest.Test(t, testPeekHoldsWhatComes) }
+func testPeekHoldsWhatComes(t *testing.T) {
+	l, _ := newLoop(NewPool(), Config{BlockedTurn: time.Minute})
+	synctest.Wait()
+	ran := false
+	if stood, held := l.Peek(func(*Task) {
+		l.do(func(*Task) { ran = true })
+		synctest.Wait()
+		if ran {
+			t.Error("a turn began while somebody looked")
+		}
+	}); !stood || !held {
+		t.Errorf("asleep: stood %v, held %v", stood, held)
+	}
+	synctest.Wait()
+	if !ran {
+		t.Error("the turn has not begun")
+	}
+	for _, reported := range []bool{false, true} {
+		release, next := make(chan struct{}), false
+		l.do(func(*Task) { <-release })
+		l.do(func(*Task) { next = true })
+		if reported {
+			time.Sleep(2 * time.Minute)
+		}
+		synctest.Wait()
+		r := l.runner.Load()
+		word := r.word.Load()
+		if stood, held := l.Peek(func(running *Task) {
+			close(release)
+			synctest.Wait()
+			if running == nil || next {
+				t.Errorf("the turn ended while somebody looked; %v ran", running)
+			}
+		}); !stood || !held {
+			t.Errorf("in a turn: stood %v, held %v", stood, held)
+		}
+		if r.word.Load() == word {
+			t.Error("somebody could look at the turn that is over")
+		}
+		synctest.Wait()
+		if !next {
+			t.Error("the loop does not go on")
+		}
+	}
+	l.PostControl(stopLoop{})
+}
+
+// TestWalk goes over queues while they change between the stretches: it meets
+// whatever was there from its begin to its end.
+func TestWalk(t *testing.T) {
+	for seed := range uint64(300) {
+		rnd := rand.New(rand.NewPCG(seed, 1))
+		l := &Loop{pool: NewPool()} // we own it
+		posted, gone := []*Task{}, map[*Task]bool{}
+		change := func() {
+			for range rnd.IntN(3 * stretchTasks / 2) {
+				posted = append(posted, &Task{Body: fn{}})
+				l.push(posted[len(posted)-1])
+			}
+			if rnd.IntN(2) == 0 && !l.inbox.empty() {
+				l.collect()
+			}
+			for n := rnd.IntN(2 * stretchTasks); n > 0 && l.lane.head != nil; n-- {
+				gone[l.lane.pop()] = true
+			}
+			if rnd.IntN(3) == 0 {
+				posted = append(posted, &Task{Body: fn{}})
+				l.PushFront(posted[len(posted)-1])
+			}
+		}
+		for range 3 {
+			change()
+		}
+		before := slices.DeleteFunc(slices.Clone(posted), func(t *Task) bool { return gone[t] })
+		met := map[*Task]int{}
+		w := l.Walk()
+		stretches := 0
+		for done := false; !done; stretches++ {
+			n := 0
+			done = w.Next(func(k *Task) {
+				n++
+				if met[k]++; met[k] > 2 || gone[k] {
+					t.Fatal("it meets a task that is not there, or that it has met twice")
+				}
+			})
+			if n > stretchTasks || stretches > 1000 {
+				t.Fatalf("seed %d: %d tasks in stretch %d", seed, n, stretches)
+			}
+			if !done {
+				change()
+			}
+		}
+		for _, k := range before {
+			if !gone[k] && met[k] == 0 {
+				t.Fatalf("seed %d: one of %d tasks was not met in %d stretches", seed, len(before), stretches)
+			}
+		}
+	}
+}

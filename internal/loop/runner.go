@@ -1,9 +1,6 @@
 package loop
 
-import (
-	"runtime"
-	"sync/atomic"
-)
+import "sync/atomic"
 
 // runner is what runs a loop: a goroutine, the root, and the coroutines that
 // are nested in it.
@@ -11,6 +8,10 @@ type runner struct {
 	pool *Pool
 	wake chan *Loop // the next loop to run; nil: end
 	loop *Loop      // the one it runs
+
+	// looked tells the runner that somebody has looked at what it waits for, and
+	// where it was when that began.
+	looked chan uint64
 
 	// serving is loop, for other goroutines.
 	serving atomic.Pointer[Loop]
@@ -41,13 +42,14 @@ const (
 	inUser            // in user code
 	inReported        // in user code, and the watchdog has reported the turn
 	isPinned          // in user code, and somebody looks: leaving has to wait
+	isAwaited         // … and waits
 	isLost            // in user code, and its turn was taken away
 	whereBits  = 3
 	whereMask  = 1<<whereBits - 1
 )
 
 func newRunner(p *Pool, l *Loop) *runner {
-	return &runner{pool: p, loop: l, wake: make(chan *Loop, 1), moved: true}
+	return &runner{pool: p, loop: l, wake: make(chan *Loop, 1), looked: make(chan uint64, 1), moved: true}
 }
 
 // begin has r run l, which it was assigned to.
@@ -72,15 +74,18 @@ func (r *runner) leave() bool {
 
 func (r *runner) leaveSlow() bool {
 	for {
-		switch w := r.word.Load(); w & whereMask {
+		w := r.word.Load()
+		turn := w &^ whereMask
+		switch w & whereMask {
 		case isLost:
 			return false
-		case isPinned: // for microseconds: see pin
-			runtime.Gosched()
+		case isPinned: // not for long: see pin
+			if r.word.CompareAndSwap(w, turn|isAwaited) {
+				return r.left(<-r.looked)
+			}
 		case inReported:
-			if r.word.CompareAndSwap(w, r.turn<<whereBits|inLoop) {
-				r.pool.rearm(r)
-				return true
+			if r.word.CompareAndSwap(w, turn|inLoop) {
+				return r.left(inReported)
 			}
 		default:
 			if r.leave() {
@@ -88,6 +93,14 @@ func (r *runner) leaveSlow() bool {
 			}
 		}
 	}
+}
+
+// left is the end of a turn that was seen last where it says.
+func (r *runner) left(where uint64) bool {
+	if where == inReported {
+		r.pool.rearm(r)
+	}
+	return where != isLost
 }
 
 // pin keeps the runner in turn w of loop l, if it still is there, so that the
@@ -102,8 +115,20 @@ func (r *runner) pin(l *Loop, w uint64) bool {
 	return r.serving.Load() == l && r.word.CompareAndSwap(w, w&^whereMask|isPinned)
 }
 
-// unpin lets a pinned runner go on as w.
-func (r *runner) unpin(w uint64) { r.word.Store(w) }
+// unpin lets a pinned runner go on as w. If it waits for that, its turn is over
+// in the same moment: whoever pins it again at once would keep it waiting.
+func (r *runner) unpin(w uint64) (held bool) {
+	if r.word.CompareAndSwap(w&^whereMask|isPinned, w) {
+		return false
+	}
+	if w&whereMask != isLost {
+		r.word.Store(w&^whereMask | inLoop)
+	} else {
+		r.word.Store(w)
+	}
+	r.looked <- w & whereMask
+	return true
+}
 
 func (r *runner) lost() bool { return r.word.Load()&whereMask == isLost }
 
@@ -156,7 +181,7 @@ func (r *runner) next() bool {
 func (r *runner) serve(l *Loop) {
 	r.loop = l
 	r.serving.Store(l)
-	l.runner.Store(r)
+	l.takeUp(r)
 }
 
 // maxFree is how many idle coroutines a runner keeps for itself: enough that

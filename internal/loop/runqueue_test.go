@@ -209,7 +209,7 @@ func testBatchOfARunnerThatEndsIsGivenBack(t *testing.T) {
 	p.mu.Lock()
 	p.runners[other] = struct{}{}
 	p.active++
-	if !l.inbox.claim() {
+	if !l.inbox.head.CompareAndSwap(idleMark, nil) {
 		t.Fatal("the loop is not idle")
 	}
 	other.batch.loops[0].Store(l)

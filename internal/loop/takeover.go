@@ -39,12 +39,13 @@ func (l *Loop) Takeover(turn Turn) bool {
 		t.state.Store(lostState)
 		chain = append(chain, t)
 	}
-	r.word.Store(turn.word | isLost)
+	r.unpin(turn.word | isLost)
 	// The loop is ours now, as if we ran it.
 	for _, t := range chain {
 		l.finish(t, Lost)
 	}
 	l.cur = nil
+	l.runner.Store(nobody)
 	l.pool.wake(l)
 	return true
 }

@@ -2,52 +2,39 @@ package loop
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
-// TestTurnClockIsReadOftenEnough runs short turns and then long ones, and
-// asks in each whether a time that lies ahead is over.
-func TestTurnClockIsReadOftenEnough(t *testing.T) {
+// TestTurnClock runs short turns and then ones of a hundred times the length,
+// and asks in each whether a time is over.
+func TestTurnClock(t *testing.T) { synctest.Test(t, testTurnClock) }
+func testTurnClock(t *testing.T) {
 	p := NewPool()
 	l, _ := newLoop(p, Config{})
-	const turns = 5000
-	done := make(chan struct{})
-	late, reads, last := time.Duration(0), 0, time.Duration(0)
-	ask := func(k *Task, when time.Duration) {
-		before := p.Now()
-		if !k.Past(when) && before >= when {
-			late = max(late, before-when)
-		}
-		if c := k.co.r.clock.now; c != last {
-			reads, last = reads+1, c
-		}
-	}
-	l.do(func(k *Task) { // all are queued by its end
-		begin := p.Now()
-		for range turns {
-			l.do(func(k *Task) { ask(k, begin+time.Hour) })
-		}
-	})
-	l.do(func(*Task) { close(done) })
-	<-done
-	done = make(chan struct{})
-	l.do(func(*Task) {
-		if reads > turns/4 {
-			t.Errorf("%d readings in %d short turns", reads, turns)
-		}
-		when := p.Now() + 20*time.Millisecond
-		for range 1000 {
+	reads, last := 0, time.Duration(-1)
+	turns := func(n int, each time.Duration, when time.Duration) {
+		for range n {
 			l.do(func(k *Task) {
-				ask(k, when)
-				for end := p.Now() + 50*time.Microsecond; p.Now() < end; {
+				if past := k.Past(when); past != (p.Now() >= when) {
+					t.Errorf("at %v it is %v that %v is over", p.Now(), past, when)
 				}
+				if now := k.co.r.clock.now; now != last {
+					reads, last = reads+1, now
+				}
+				time.Sleep(each)
 			})
 		}
-		l.do(func(*Task) { close(done) })
-	})
-	<-done
-	if late > 0 {
-		t.Errorf("a time was taken to be ahead %v after it", late)
+	}
+	const n = 5000
+	turns(n, time.Microsecond, time.Hour)
+	turns(1000, 100*time.Microsecond, p.Now()+n*time.Microsecond+20*time.Millisecond)
+	turns(1, time.Hour, p.Now()+2*time.Hour)
+	turns(1, 0, p.Now()+time.Hour) // it is over
+	time.Sleep(2 * time.Hour)
+	synctest.Wait()
+	if most := n/maxFresh + 1000 + 10; reads > most {
+		t.Errorf("%d readings, want %d at most", reads, most)
 	}
 	l.PostControl(stopLoop{})
 }

@@ -79,8 +79,11 @@ func (p *Pool) watch() {
 		if l == nil || l.cfg.BlockedTurn <= 0 {
 			continue
 		}
-		if where := word & whereMask; where == inReported || where == isLost {
+		switch word & whereMask {
+		case inReported, isLost:
 			continue // known; rearm comes when it ends
+		case isPinned, isAwaited: // somebody looks
+			word = word&^whereMask | inUser
 		}
 		again = true
 		l.ages.note(l)
