@@ -87,19 +87,16 @@ func Submit[T any](s actor.SenderContext, worker *actor.PID, fn func(t *Task) (T
 	}
 	from, sys := caller(s, "Submit")
 	u := newSubmission(from, fn, len(opts) > 0)
-	if len(opts) > 0 {
-		u.mark(isPosted)
-	}
 	mb := sys.worker(pidOf(worker, "Submit"))
 	if mb == nil {
-		found, err := sys.locate(worker)
-		if err != nil {
+		var err error
+		if mb, err = sys.locate(worker); err != nil {
 			u.fut.fail(err)
 			return &u.fut
 		}
-		u.attach(found)
-		found.loop.PostControl(func() { u.submit(found, from, opts) })
-		return &u.fut
+		sys.introduce(mb, sys.as.NewLocalPID(worker.Id))
+	} else if len(opts) > 0 {
+		u.mark(isPosted) // its worker runs, and so can look after its deadline
 	}
 	u.attach(mb)
 	u.submit(mb, from, opts)

@@ -24,6 +24,7 @@ type counts struct {
 type entrance struct {
 	called     cached // by which PID first, see pidCache
 	gate       atomic.Int32
+	named      atomic.Bool  // it knows its system and its PID; from before registered, if somebody told it: see introduce
 	registered atomic.Bool  // the engine has spawned the actor; messages may come before
 	limit      int64        // Options.MailboxSize
 	accepted   atomic.Int64 // written just before the inbox

@@ -113,8 +113,6 @@ func (mb *mailbox) Control(m any) {
 	case settled:
 		mb.advance()
 		mb.account()
-	case func():
-		m()
 	case hardStop:
 		mb.cut(ErrStopped)
 		mb.life.wantStop = true

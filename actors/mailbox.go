@@ -142,8 +142,7 @@ var (
 func (mb *mailbox) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispatcher) {
 	raw := invoker.(actor.Context)
 	mb.wrap(raw)
-	mb.pid = raw.Self()
-	mb.sys = systemOf(raw.ActorSystem())
+	systemOf(raw.ActorSystem()).introduce(mb, raw.Self())
 	_, mb.ours = raw.Actor().(*workerActor)
 	props := inspectProps(raw)
 	mb.hooked, mb.sends = props.hooked, props.sender
@@ -233,12 +232,10 @@ func (mb *mailbox) offer(t *Task) {
 	n := mb.accepted.Add(1)
 	err := error(nil)
 	switch gate, size := mb.gate.Load(), mb.limit; {
-	case (gate != gateOpen || size > 0) && !mb.registered.Load():
-		// A name that is on the way to its actor has no system yet in which
-		// anybody could be told.
-		if u, ok := t.lt.Body.(*message); ok {
-			u.late = gate != gateOpen
-		}
+	case (gate != gateOpen || size > 0) && !mb.registered.Load() && t.fromEngine():
+		// A name that is on the way to its actor need not know a system yet in
+		// which anybody could be told: see introduce.
+		t.lt.Body.(*message).late = gate != gateOpen
 		mb.loop.Post(&t.lt)
 		return
 	case gate == gateStopped:
@@ -257,6 +254,12 @@ func (mb *mailbox) offer(t *Task) {
 		mb.loop.PostControl(settled{})
 	}
 	t.refuse(err)
+}
+
+// fromEngine reports whether the task's message came by the engine.
+func (t *Task) fromEngine() bool {
+	_, is := t.lt.Body.(*message)
+	return is
 }
 
 // refuse tells whoever sent t that it never ran.
@@ -333,7 +336,7 @@ func (mb *mailbox) reenter(t *Task) {
 
 func (mb *mailbox) logger() *slog.Logger {
 	l := mb.opts.Logger
-	if !mb.registered.Load() {
+	if !mb.named.Load() {
 		return cmp.Or(l, slog.Default())
 	}
 	return cmp.Or(l, mb.sys.as.Logger()).With("worker", mb.pid.Id)

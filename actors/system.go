@@ -61,6 +61,17 @@ func systemOf(as *actor.ActorSystem) *system {
 	return s
 }
 
+// introduce tells mb its system and its PID, if nobody has yet. Whoever gives it
+// work of ours before the engine has registered it does so first.
+func (s *system) introduce(mb *mailbox, pid *actor.PID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !mb.named.Load() {
+		mb.sys, mb.pid = s, pid
+		mb.named.Store(true)
+	}
+}
+
 // add makes mb known as the worker of its PID.
 func (s *system) add(mb *mailbox) {
 	s.mu.Lock()
