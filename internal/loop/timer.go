@@ -14,6 +14,9 @@ type Timer struct {
 	await uint32
 }
 
+// never is when of a timer that waits to be removed.
+const never time.Duration = 1<<63 - 1
+
 // timers is a loop's timers in a heap, with one runtime timer for all:
 // cheaper to add and to remove than a runtime timer for each. A loop has none
 // until it needs one: an idle worker would keep 112 bytes for it.
@@ -37,8 +40,8 @@ func (l *Loop) AddTimer(d time.Duration, t *Task, await uint32) *Timer {
 	s := l.timers
 	s.seq++
 	tm := &Timer{when: l.pool.Now() + max(d, 0), seq: s.seq, task: t, await: await, index: len(s.heap)}
-	if tm.when < 0 { // overflow: for ever
-		tm.when = 1<<63 - 1
+	if tm.when < 0 { // overflow
+		tm.when = never
 	}
 	s.heap = append(s.heap, tm)
 	s.up(tm.index)
@@ -64,6 +67,12 @@ func (s *timers) arm() {
 		return
 	}
 	first := s.heap[0].when
+	if first == never {
+		// A bubble in which nothing else can happen lets its clock jump to the
+		// end, where this one would fire, find that it is not time yet, and be
+		// set again, for ever: a test that hangs would not fail.
+		return
+	}
 	if s.set && s.armed <= first {
 		return
 	}
