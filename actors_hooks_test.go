@@ -20,6 +20,8 @@ func TestHooks(t *testing.T) {
 		"OnStop runs once per incarnation, the last first":        hooksOrder,
 		"its context lives, and StopReason says why":              hooksContext,
 		"its context ends with the remaining grace, and says why": hooksGrace,
+		"at a graceful stop it has what is left of the grace":     hooksHaveTheGrace,
+		"a hard stop leaves it StopGrace":                         hooksAreCutShort,
 		"a hook that fails does not keep the others from running": hooksFail,
 		"none runs if setup failed":                               hooksNeedSetup,
 		"a plain actor may await but at its end":                  plainActorAwaits,
@@ -150,6 +152,65 @@ func hooksGrace(t *testing.T, sys *actor.ActorSystem) {
 		sys.Root.Stop(pid)
 		time.Sleep(6 * time.Second)
 		synctest.Wait()
+	}
+}
+
+func hooksHaveTheGrace(t *testing.T, sys *actor.ActorSystem) {
+	for _, test := range []struct{ grace, work, left time.Duration }{
+		{time.Minute, 10 * time.Second, 50 * time.Second},
+		{time.Minute, 57 * time.Second, 5 * time.Second}, // no less than StopGrace
+		{time.Second, 0, 5 * time.Second},
+		{0, 0, 5 * time.Second},
+	} {
+		var left time.Duration
+		var failed error
+		pid := actortest.Spawn(t, sys.Root, "w", func(w *actors.Worker) error {
+			w.OnStop(func(t *actors.Task) error {
+				deadline, _ := t.Context().Deadline()
+				left = time.Until(deadline)
+				failed = t.Sleep(left - 1)
+				return nil
+			})
+			return nil
+		}, actors.Options{StopGrace: 5 * time.Second})
+		do(sys.Root, pid, func(t *actors.Task) error { return t.Sleep(test.work) })
+		synctest.Wait()
+		begin := time.Now()
+		if _, err := actors.Stop(sys.Root, pid, test.grace).Wait(t.Context()); err != nil || failed != nil || left != test.left {
+			t.Errorf("grace %v, work %v: the hook had %v, want %v; %v, %v", test.grace, test.work, left, test.left, failed, err)
+		}
+		if took := time.Since(begin); took != test.work+test.left-1 {
+			t.Errorf("grace %v, work %v: the stop took %v", test.grace, test.work, took)
+		}
+	}
+}
+
+func hooksAreCutShort(t *testing.T, sys *actor.ActorSystem) {
+	for name, hook := range map[string]func(t *actors.Task) error{
+		"awaits": func(t *actors.Task) error { return t.Sleep(time.Hour) },
+		"blocks": func(t *actors.Task) error { <-t.Context().Done(); return context.Cause(t.Context()) },
+	} {
+		var why error
+		var ended time.Time
+		pid := actortest.Spawn(t, sys.Root, "w", func(w *actors.Worker) error {
+			w.OnStop(func(t *actors.Task) error {
+				why, ended = hook(t), time.Now()
+				return nil
+			})
+			return nil
+		}, actors.Options{StopGrace: 5 * time.Second, BlockedTurn: -1})
+		begin := time.Now()
+		stopped := actors.Stop(sys.Root, pid, time.Minute)
+		time.Sleep(20 * time.Second)
+		actors.Stop(sys.Root, pid, -1)
+		s, err := stopped.Wait(t.Context())
+		if err != nil || s.Counts.Abandoned != 0 {
+			t.Errorf("%s: %v, %v", name, s, err)
+		}
+		wantErr(t, name, why, actors.ErrStopped)
+		if took := ended.Sub(begin); took != 25*time.Second {
+			t.Errorf("%s: it ended after %v", name, took)
+		}
 	}
 }
 

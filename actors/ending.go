@@ -16,13 +16,14 @@ import (
 // ending is the part of a stop that any goroutine may begin: the loop may be
 // stuck in a turn. It is small, because ten thousand workers may stop at a time.
 type ending struct {
-	begun   time.Time                   // all other times are readings of now
-	stages  [stageOver + 1]atomic.Int64 // when each was reached, last; any goroutine
-	mu      sync.Mutex                  // guards what follows
-	softEnd time.Duration               // when the grace of the graceful phase ends
-	over    bool
-	asked   bool // the supervisor wants to hear of that
-	more    atomic.Pointer[patience]
+	begun     time.Time                   // all other times are readings of now
+	stages    [stageOver + 1]atomic.Int64 // when each was reached, last; any goroutine
+	mu        sync.Mutex                  // guards what follows
+	softEnd   time.Duration               // when the grace of the graceful phase ends
+	graceOver bool                        // … it has, or there was none
+	over      bool
+	asked     bool // the supervisor wants to hear of that
+	more      atomic.Pointer[patience]
 }
 
 // patience is what there is to wait for in an ending, and what there is to tell
@@ -31,7 +32,9 @@ type patience struct {
 	soft     *time.Timer   // fires at softEnd
 	last     *time.Timer   // gives up on tasks that do not return
 	round    uint64        // of last: grows when it is set or stopped
-	deadline time.Duration // when last fires
+	begun    time.Duration // when last was set …
+	deadline time.Duration // … and when it fires
+	hooks    *Task         // the OnStop hooks, while they may have to be ended then
 	told     []*actor.PID
 	lost     []link.Abandoned
 }

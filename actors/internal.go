@@ -139,17 +139,16 @@ func (mb *mailbox) runHooks() {
 	case l.setupOK && !l.hooksRun && len(hooks) > 0:
 		mb.tasksHaveEnded()
 		l.hooksRun = true
-		mb.giveUpAfter(mb.opts.StopGrace) // unless that runs already
 		u := mb.newInternal("stop hooks", func(t *Task) { mb.runEach(t, hooks) })
 		s := u.scope()
 		s.set().why = l.reason
-		s.deadline = mb.sys.in(mb.remaining())
+		s.deadline = mb.sys.in(mb.giveUpHooks(&u.Task))
 		mb.sys.clock.add(s.deadline, &u.Task)
 		mb.loop.Go(&u.lt)
 	case l.setupRan && !l.endTold && (!mb.isWorker() || mb.hooked):
 		mb.tasksHaveEnded()
 		l.endTold = true
-		mb.giveUpAfter(mb.opts.StopGrace)
+		mb.giveUpHooks(nil)
 		var m any = &actor.Restarting{}
 		if l.wantStop {
 			m = &actor.Stopping{}

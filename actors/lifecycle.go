@@ -116,6 +116,9 @@ func (mb *mailbox) Control(m any) {
 	case hardStop:
 		mb.cut(ErrStopped)
 		mb.life.wantStop = true
+		if mb.life.phase == phaseHooks {
+			mb.giveUpAfter(mb.opts.StopGrace)
+		}
 		mb.advance()
 	case earlyStop:
 		mb.stopMessage(m.m, m.env)

@@ -24,8 +24,10 @@ type Options struct {
 	// BlockedTurn is how long a turn may last before it is reported, once
 	// and while it lasts. 0: one second; negative: never.
 	BlockedTurn time.Duration
-	// StopGrace bounds each of: the graceful phase of a stop, the unwinding
-	// of tasks in flight at a restart or hard stop. 0: five seconds;
+	// StopGrace bounds each of: the graceful phase of a stop that names no
+	// grace; the unwinding of tasks in flight at a restart or hard stop, and the
+	// OnStop hooks then, together. Hooks at a graceful stop have what is left of
+	// its grace, if that is more. 0: five seconds;
 	// negative: none, what does not return at once is abandoned. After an
 	// abandoned task, hooks and tasks that unwind must not rely on the
 	// worker's state: what it has written in its last turn may not be seen.

@@ -102,6 +102,10 @@ func (mb *mailbox) armSoft() {
 // requestHardStop cuts off what runs. Any goroutine.
 func (mb *mailbox) requestHardStop() {
 	mb.closeGate()
+	e := mb.ending()
+	e.mu.Lock()
+	e.graceOver = true
+	e.mu.Unlock()
 	// Posted first, so that nothing begins that would be ended at once.
 	if mb.loop.PostControl(hardStop{}) {
 		return // see requestStop
@@ -127,18 +131,52 @@ func (mb *mailbox) closeGate() {
 const look = 10 * time.Millisecond
 
 // giveUpAfter takes the loop from turns that are still stuck after d. It is
-// set once for each end of an incarnation.
+// set once for each end of an incarnation; a later call may bring it forward.
 func (mb *mailbox) giveUpAfter(d time.Duration) {
 	e := mb.ending()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.over || e.seldom().last != nil {
+	if p := e.seldom(); p.last == nil || e.in(d) < p.deadline {
+		e.armLast(mb, d)
+	}
+}
+
+// giveUpHooks is giveUpAfter for what runs once the tasks have ended, the OnStop
+// hooks if that is t, and returns how long it has: what is left of the grace or
+// of StopGrace, whichever is more.
+func (mb *mailbox) giveUpHooks(t *Task) time.Duration {
+	e := mb.ending()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	p, now := e.seldom(), e.now()
+	end := e.in(mb.opts.StopGrace)
+	if p.last != nil { // they share it with the tasks that have ended
+		end = p.deadline
+	}
+	if !e.graceOver {
+		end = max(end, e.softEnd)
+	}
+	if p.last == nil || end > p.deadline {
+		e.armLast(mb, end-now)
+	}
+	if t != nil {
+		e.patience().hooks = t
+	}
+	return max(0, end-now)
+}
+
+// armLast sets the time to give up. With mu held.
+func (e *ending) armLast(mb *mailbox, d time.Duration) {
+	if e.over {
 		return
 	}
 	p := e.patience()
+	if p.last != nil {
+		p.last.Stop()
+	}
 	p.round++
 	round := p.round
-	p.deadline = e.in(d)
+	p.begun, p.deadline = e.now(), e.in(d)
 	// At least a nanosecond: timers that are due at once crash Go 1.26.8 in a
 	// synctest bubble under -race.
 	p.last = time.AfterFunc(max(d, 1), func() { mb.giveUp(round, loop.Turn{}, look) })
@@ -146,8 +184,8 @@ func (mb *mailbox) giveUpAfter(d time.Duration) {
 
 // since is when the tasks that are given up were told to end. The stage may
 // not tell: a loop that is stuck in a turn has not come to it. With mu held.
-func (e *ending) since(mb *mailbox) time.Time {
-	return e.begun.Add(e.seldom().deadline - 1 - mb.opts.StopGrace)
+func (e *ending) since() time.Time {
+	return e.begun.Add(e.seldom().begun - 1)
 }
 
 // calm ends that: all tasks have ended.
@@ -167,18 +205,7 @@ func (mb *mailbox) calm() {
 		p.last.Stop()
 		p.last = nil
 	}
-}
-
-// remaining is what is left of the time until giving up.
-func (mb *mailbox) remaining() time.Duration {
-	e := mb.ending()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	p := e.seldom()
-	if p.last == nil {
-		return mb.opts.StopGrace
-	}
-	return max(0, p.deadline-e.now())
+	p.hooks = nil
 }
 
 // giveUp looks for a stuck turn, again and again until all tasks have ended,
@@ -186,10 +213,13 @@ func (mb *mailbox) remaining() time.Duration {
 func (mb *mailbox) giveUp(round uint64, seen loop.Turn, pause time.Duration) {
 	e := mb.ending()
 	e.mu.Lock()
-	stale := e.seldom().round != round
+	stale, hooks := e.seldom().round != round, e.seldom().hooks
 	e.mu.Unlock()
 	if stale {
 		return
+	}
+	if hooks != nil { // their own deadline is later if the grace was ended meanwhile
+		hooks.cancel(hooks.expired())
 	}
 	turn, stuck := mb.loop.InUser()
 	if stuck && turn == seen {
@@ -223,7 +253,7 @@ func (mb *mailbox) forced() {
 		e := mb.ending()
 		e.mu.Lock()
 		p := e.patience()
-		p.lost = append(p.lost, link.Abandoned{Name: fmt.Sprintf("offloaded functions: %d", n), Since: e.since(mb)})
+		p.lost = append(p.lost, link.Abandoned{Name: fmt.Sprintf("offloaded functions: %d", n), Since: e.since()})
 		e.mu.Unlock()
 	}
 	mb.advance()
@@ -245,7 +275,7 @@ func (mb *mailbox) abandoned(t *Task) {
 	stack := t.lt.Stack()
 	e := mb.ending()
 	e.mu.Lock()
-	lost := link.Abandoned{Name: t.name(), Since: e.since(mb), Stack: stack}
+	lost := link.Abandoned{Name: t.name(), Since: e.since(), Stack: stack}
 	if b := mb.blocked.Load(); b != nil && b.task == &t.lt {
 		lost.Since = b.since
 	}

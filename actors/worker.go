@@ -189,7 +189,8 @@ func (w *Worker) Main(run func(t *Task) error) {
 
 // OnStop runs f when this incarnation ends, however it does, after all its
 // tasks have ended: the last registered first, each once. Its task can await;
-// its context lives for what is left of StopGrace. [Task.StopReason] says why
+// its context lives for what is left of the stop's grace or of StopGrace,
+// whichever is more. [Task.StopReason] says why
 // the worker ends, ErrRestarted or ErrStopped with what led to it, and so does
 // [context.Cause] when that time is over. An error is logged. If setup fails
 // none runs, as OTP's terminate does not after an init that has failed: a setup

@@ -118,8 +118,8 @@ type Child struct {
 	// [DynamicProps]), a plain actor on an EventLoop, or any plain actor.
 	Props   *actor.Props
 	Restart Restart
-	// Shutdown is the grace between the stop event and the end of contexts: 0
-	// is 5 s, and for a supervisor NoLimit; or Abandon or BrutalKill.
+	// Shutdown is the grace between the stop event and the end of contexts,
+	// those of OnStop hooks too, which have a worker's StopGrace at least: 0 is 5 s, and for a supervisor NoLimit; or Abandon or BrutalKill.
 	Shutdown time.Duration
 	// StartTimeout is how long setup may take: 0 is 30 s. When what has failed
 	// restarts at once the tasks in flight have their StopGrace besides. A

@@ -358,3 +358,32 @@ func TestStopBeforeStart(t *testing.T) {
 		}
 	})
 }
+
+// OnStop hooks have what is left of their child's Shutdown: an HTTP server's
+// shutdown may need it. EndGrace leaves them StopGrace.
+func TestHooksHaveShutdown(t *testing.T) {
+	bubble(t, func(w *world) {
+		var failed error
+		hook := func(_ int, aw *actors.Worker) error {
+			aw.OnStop(func(t *actors.Task) error { failed = t.Sleep(20 * time.Second); return failed })
+			return nil
+		}
+		spec := supervisor.Spec{Children: []supervisor.Child{{Name: "http", Props: w.part("http", hook), Shutdown: time.Minute}}}
+		s := w.start(spec)
+		begin := time.Now()
+		if r := w.stop(s); failed != nil || r.Err() != nil {
+			t.Errorf("the hook: %v; %v", failed, r)
+		}
+		w.took(begin, 20*time.Second)
+
+		s = w.start(spec)
+		begin = time.Now()
+		stopped := s.RequestStop()
+		time.Sleep(time.Second)
+		s.EndGrace()
+		if _, err := stopped.Wait(w.Context()); err != nil || failed == nil {
+			t.Errorf("the hook: %v; %v", failed, err)
+		}
+		w.took(begin, 6*time.Second)
+	})
+}

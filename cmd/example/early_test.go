@@ -65,8 +65,11 @@ func TestServeStopsWhileItStarts(t *testing.T) {
 	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Wait(); err != nil || !strings.Contains(p.err.String(), "stopping before all is up") {
+	if err := p.Wait(); err != nil || strings.Contains(p.err.String(), "msg=ready") {
 		t.Errorf("%v, it said %s", err, p.err.String())
+	}
+	if report := p.out.String(); !strings.Contains(report, "stopped service\n") || !strings.Contains(report, "\nhttp ") {
+		t.Errorf("its report is %q", report)
 	}
 	if took := time.Since(sent); took > 20*time.Second { // storage's StopGrace, and more
 		t.Errorf("the end took %v", took)
