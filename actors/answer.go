@@ -109,7 +109,7 @@ func (t *Task) tell(cause error) {
 	case t.future() != nil:
 		t.future().fail(cause)
 	case t.attached != nil && t.asker() != nil && t.tellFirst():
-		t.mb.sys.as.Root.Send(t.asker(), failureOf(cause, !t.lt.Fresh()))
+		t.mb.sys.as.Root.Send(t.asker(), failureOf(cause, !t.lt.Fresh() || t.isAgain()))
 	}
 }
 

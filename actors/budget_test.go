@@ -100,7 +100,7 @@ func TestStashedMessagesAreAccountedFor(t *testing.T) {
 			t.Error(v, err)
 		}
 		c := actortest.Stop(t, sys.Root, pid, time.Second)
-		if _, err := two.TryResult(); !errors.Is(err, actors.ErrStopping) {
+		if _, err := two.TryResult(); !errors.Is(err, actors.ErrStopped) {
 			t.Error("still stashed at the stop:", err)
 		}
 		if c.Accepted != 3 || c.Finished != 1 || c.Failed != 1 || c.Canceled != 1 || c.Pending != 0 {

@@ -79,6 +79,10 @@ func TaskOf(ctx actor.Context) *Task {
 // it gets what was stashed in the order of arrival, before all else. Once for
 // a message counts, until its handler returns; afterwards Stash panics. A
 // lifecycle message is not kept: the next incarnation gets its own.
+//
+// If the worker stops before there is another incarnation, the asker gets
+// ErrStopped: the handler has run. If it has panicked after Stash, that panic is
+// what the asker gets.
 func (t *Task) Stash() {
 	o := t.of()
 	if o.message() == nil {
@@ -91,7 +95,7 @@ func (t *Task) Stash() {
 	case o.lt.Ended():
 		panic("actors: Stash called in task " + t.name() + " when the handler of its message had returned")
 	}
-	o.handBack(t, o.tries()) // a turn that was taken over has nothing to hand back
+	o.handBack(t, o.had()) // a turn that was taken over has nothing to hand back
 }
 
 // ReenterAfter calls cont in a turn of this worker when f is complete, with

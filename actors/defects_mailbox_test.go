@@ -60,7 +60,8 @@ func TestDefectM8(t *testing.T) {
 	})
 }
 
-// What is stashed when the actor stops for good is not dropped in silence.
+// What is stashed when the actor stops for good is not dropped in silence. Its
+// handler has run: nobody is told that a retry is safe.
 func TestDefectM8Stop(t *testing.T) {
 	receive := func() actor.ReceiveFunc { return func(c actor.Context) { stashUser(c) } }
 	both(t, actors.Options{}, receive, func(w *world, pid *actor.PID) {
@@ -70,8 +71,10 @@ func TestDefectM8Stop(t *testing.T) {
 		w.root.Send(pid, 3)
 		synctest.Wait()
 		w.root.Stop(pid)
-		wantErr(w, f, actors.ErrStopping)
-		wantFailure(w, engine, actors.ErrStopping)
+		wantErr(w, f, actors.ErrStopped)
+		if f := wantFailure(w, engine, actors.ErrStopped); !f.GetRan() || f.GetRetrySafe() {
+			w.Errorf("the failure says ran %v, retry safe %v", f.GetRan(), f.GetRetrySafe())
+		}
 		synctest.Wait()
 		dead.want(w, "3")
 	})

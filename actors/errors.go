@@ -47,10 +47,11 @@ var (
 	// ErrTimeout: the budget is used up. It matches [context.DeadlineExceeded]
 	// and the engine's ErrTimeout.
 	ErrTimeout = newError("timeout", "timeout", context.DeadlineExceeded, actor.ErrTimeout)
-	// ErrStopping: the worker is stopping and did not begin the work. A retry
-	// elsewhere is safe.
+	// ErrStopping: the worker is stopping and did not begin the work, in none of
+	// its incarnations. A retry elsewhere is safe.
 	ErrStopping = newError("stopping", "the worker is stopping; the work did not begin")
-	// ErrStopped: the worker stopped while the work ran.
+	// ErrStopped: the worker stopped while the work ran, or before a message that
+	// it had stashed was handled again.
 	ErrStopped = newError("stopped", "the worker stopped; the work was cut off")
 	// ErrRestarted: the worker failed while the work ran. What it failed of
 	// is wrapped beside it.

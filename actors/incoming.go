@@ -22,8 +22,14 @@ type message struct {
 	fut   completer              // of a request of this process; else nil
 	early bool                   // it came before the mailbox knew its system
 	late  bool                   // … and yet after the stop event
-	again bool                   // another task has had it before: stashed, or to be retried
-	tries int                    // how often its handler has panicked
+	again *again                 // nil: no other task has had it before
+}
+
+// again is what is known of a message that another task has had before, which
+// has stashed it, or has panicked and is to be retried. Its handler has run.
+type again struct {
+	tries int   // how often it has been retried
+	crash error // the last panic of its handler; nil: it has only stashed the message
 }
 
 func (u *message) future() completer { return u.fut }
@@ -78,18 +84,19 @@ func (u *message) label() string { return typeOf(u.msg) }
 
 func (u *message) Run(*loop.Task) {
 	t := &u.Task
-	over := u.again && u.fut != nil && u.fut.base().done.Load()
+	over := u.again != nil && u.fut != nil && u.fut.base().done.Load()
 	if u.early && u.env != nil {
 		asker := u.mb.sys.asker(u.env.Sender)
-		over = asker == nil && u.mb.sys.isReply(u.env.Sender) // it was cancelled, or has expired
+		if asker == nil && u.mb.sys.isReply(u.env.Sender) { // it was cancelled, or has expired
+			t.outcome = outcomeNeverRan
+			t.mb.counts.taken.Add(1)
+			return
+		}
 		u.know(asker)
 	}
 	if over || u.late {
-		t.outcome = outcomeNeverRan
 		t.mb.counts.taken.Add(1)
-		if !over {
-			t.outcome = t.neverRuns(ErrStopping)
-		}
+		t.outcome = t.neverRuns(ErrStopping)
 		return
 	}
 	if t.begin() {
@@ -98,13 +105,13 @@ func (u *message) Run(*loop.Task) {
 }
 
 // handBack puts the task's message into the stash: the next incarnation gets
-// it before all else, as if this task had not. by is the task whose turn it
-// is; it reports false, and does nothing, if that turn has been taken over.
-func (t *Task) handBack(by *Task, tries int) bool {
-	again := &message{again: true}
+// it before all else, as if this task had not. had is what the next task has to
+// know. by is the task whose turn it is; it reports false, and does nothing, if
+// that turn has been taken over.
+func (t *Task) handBack(by *Task, had again) bool {
+	again := &message{again: &had}
 	again.init(t.mb, t.msg, t.envelope())
 	again.fut = t.future()
-	again.tries = tries
 	return by.coroutine().OnLoop(func() {
 		t.bequeath(&again.Task)
 		t.first(isStashed) // its answer is left to the next incarnation
@@ -116,23 +123,45 @@ func (t *Task) handBack(by *Task, tries int) bool {
 	})
 }
 
-// tries is how often the handler of the task's message has panicked.
-func (t *Task) tries() int {
+// again is what is known of the message, if another task has had it before.
+func (t *Task) again() *again {
 	if u, ok := t.lt.Body.(*message); ok {
-		return u.tries
+		return u.again
 	}
-	return 0
+	return nil
+}
+
+// had is what whoever gets the message next has to know of it.
+func (t *Task) had() again {
+	if a := t.again(); a != nil {
+		return *a
+	}
+	return again{}
 }
 
 // retry hands back the message whose handler has panicked if the supervisor
-// wants that.
-func (t *Task) retry() bool {
-	f, tries := t.future(), t.tries()
-	if t.lifetime != offered || t.message() == nil || tries >= t.mb.policy.Retries || t.mb.gate.Load() != gateOpen ||
-		f != nil && f.base().done.Load() || t.once.Load()&(isAnswered|isStashed) != 0 || t.ended() != nil {
+// wants that. If the handler has stashed it before, the next task is told of the
+// panic.
+func (t *Task) retry(crash error) bool {
+	if t.has(isStashed) {
+		return t.coroutine().OnLoop(func() {
+			for _, k := range t.listKids() {
+				if a := k.again(); a != nil {
+					a.crash = crash
+				}
+			}
+		})
+	}
+	f, had := t.future(), t.had()
+	if t.lifetime != offered || t.message() == nil || had.tries >= t.mb.policy.Retries || t.mb.gate.Load() != gateOpen ||
+		f != nil && f.base().done.Load() || t.has(isAnswered) || t.ended() != nil {
 		return false
 	}
-	return t.handBack(t, tries+1)
+	if !t.handBack(t, again{had.tries + 1, crash}) {
+		return false
+	}
+	t.first(isRetried)
+	return true
 }
 
 // receive hands the message to the actor, through the engine if the user has
@@ -177,7 +206,7 @@ func (t *Task) caughtHandler() {
 	if p := recover(); p != nil {
 		err := newPanicError(p)
 		t.fails(err)
-		if t.mb.policy.Retries == 0 || !t.retry() {
+		if !t.retry(err) {
 			t.reply(nil, err)
 		}
 	}
@@ -198,6 +227,7 @@ func (t *Task) done(how loop.How) {
 	t.released()
 	if t.lifetime == offered {
 		mb.count(t, how)
+		mb.tellNotHandled(t, how)
 	}
 	t.over()
 	if how == loop.Lost {
@@ -229,20 +259,40 @@ func (mb *mailbox) count(t *Task, how loop.How) {
 		c.canceled.Add(1)
 	case t.outcome == outcomeDeadLetter:
 		c.deadLettered.Add(1)
-	case t.outcome == outcomeFailed:
+	case t.outcome == outcomeFailed || t.outcome == outcomeGivenUp:
 		c.failed.Add(1)
 	default:
 		c.finished.Add(1)
 	}
 }
 
+// tellNotHandled tells the supervisor of a message whose handler has panicked,
+// which was to handle it anew and has not come to its end. On the loop.
+func (mb *mailbox) tellNotHandled(t *Task, how loop.How) {
+	a := t.again()
+	if a == nil || a.crash == nil || t.has(isStashed) {
+		return
+	}
+	outcome := outcomeCanceled
+	if how == loop.Lost {
+		outcome = t.told() // what it wrote in its turn is not ours to read
+	} else {
+		outcome = t.outcome
+	}
+	if outcome == outcomeFinished || outcome == outcomeFailed {
+		return
+	}
+	mb.logger().Error("actors: a message whose handler had panicked was not handled anew", "task", t.name(), "error", a.crash)
+	if mb.super != nil {
+		mb.super.NotHandled(supervised{mb}, mb.failureOf(t, a.crash))
+	}
+}
+
 // drop ends a task that was accepted and will not start. On the loop.
 func (mb *mailbox) drop(t *Task, err error) {
 	mb.counts.taken.Add(1)
-	if t.neverRuns(err) == outcomeDeadLetter {
-		mb.counts.deadLettered.Add(1)
-	} else {
-		mb.counts.canceled.Add(1)
-	}
+	t.outcome = t.neverRuns(err)
+	mb.count(t, loop.Returned)
+	mb.tellNotHandled(t, loop.Returned)
 	t.over()
 }

@@ -374,7 +374,11 @@ func (mb *mailbox) account() {
 	}
 }
 
-// dropQueued fails everything that has not started.
+// dropQueued fails everything that has not started, the stash first: it came
+// before the queue.
 func (mb *mailbox) dropQueued(err error) {
+	for _, s := range mb.takeStash() {
+		mb.drop(s.again, err)
+	}
 	mb.loop.DropQueued(func(lt *loop.Task) { mb.drop(lt.Body.(body).task(), err) })
 }

@@ -269,19 +269,37 @@ func (t *Task) refuse(err error) {
 	t.over()
 }
 
-// neverRuns tells whoever sent t, or the dead letters, and returns what that
-// counts as if t was accepted.
+// neverRuns tells whoever sent t, or the dead letters, that it will not run, and
+// returns what that counts as if t was accepted. ErrStopping is not true of a
+// message that a handler has had before: it tells of the handler's panic, or that
+// the work was cut off.
 func (t *Task) neverRuns(err error) outcome {
+	how, ran := outcomeNeverRan, false
+	if a := t.again(); a != nil {
+		ran = true
+		switch {
+		case err != ErrStopping: // it was ended itself
+		case a.crash != nil:
+			how, err = outcomeGivenUp, a.crash
+		default:
+			err = ErrStopped
+		}
+	}
 	switch {
 	case t.future() != nil:
-		t.future().fail(err)
+		if !t.future().fail(err) {
+			return t.told()
+		}
 	case t.asker() != nil:
-		t.mb.sys.as.Root.Send(t.asker(), failureOf(err, false))
-	default:
+		if !t.tellFirst() {
+			return t.told()
+		}
+		t.mb.sys.as.Root.Send(t.asker(), failureOf(err, ran))
+	case how == outcomeNeverRan:
 		t.deadLetter()
 		return outcomeDeadLetter
 	}
-	return outcomeNeverRan
+	return how
 }
 
 // deadLetter gives the message to the engine's dead letters.

@@ -2,6 +2,7 @@ package actors_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -163,6 +164,56 @@ func TestStashedRequestEndsWithItsAsker(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// TestStashedAndNeverHandled: a message whose handler has run, in however many
+// incarnations, and which the last of them leaves in the stash.
+func TestStashedAndNeverHandled(t *testing.T) {
+	for name, test := range map[string]struct {
+		panics int // times, after it has stashed the message
+		want   actors.Counts
+		told   error
+	}{
+		"stashed":              {0, actors.Counts{Offered: 3, Accepted: 3, Canceled: 2, DeadLettered: 1}, actors.ErrStopped},
+		"stashed and panicked": {3, actors.Counts{Offered: 3, Accepted: 3, Failed: 3}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				dead := w.deadLetters()
+				runs := map[string]int{}
+				pid := w.worker("worker", actors.Options{Logger: discard()}, func(wk *actors.Worker) error {
+					actors.On(wk, func(t *actors.Task, m string) error {
+						t.Stash()
+						if runs[m]++; runs[m] <= test.panics {
+							panic("after it was stashed")
+						}
+						return nil
+					})
+					return nil
+				})
+				f := actors.RequestFuture[int](w.root, pid, "a future's")
+				engine := w.root.RequestFuture(pid, "an actor's", time.Hour)
+				w.root.Send(pid, "nobody's")
+				synctest.Wait()
+				c := actors.CountsOf(w.stopped(pid, time.Second))
+				if c != test.want {
+					w.Errorf("the account is %+v, want %+v", c, test.want)
+				}
+				_, err := f.TryResult()
+				failure := wantFailure(w, engine, test.told)
+				var p *actors.PanicError
+				if test.panics > 0 && !errors.As(err, &p) || errors.Is(err, actors.ErrStopping) || test.told != nil && !errors.Is(err, test.told) {
+					w.Errorf("the asker was told %v", err)
+				}
+				if !failure.GetRan() || failure.GetRetrySafe() || errors.Is(failure, actors.ErrStopping) {
+					w.Errorf("the plain asker was told %v", failure)
+				}
+				if n := len(dead.all()); n != int(c.DeadLettered) {
+					w.Errorf("%d dead letters", n)
+				}
+			})
+		})
 	}
 }
 

@@ -120,6 +120,11 @@ func (mb *mailbox) returned(t *Task) {
 // report tells the supervisor of a failure. It takes the place of the engine's
 // way through the parent's strategy.
 func (mb *mailbox) report(t *Task, reason error) {
+	mb.super.Failed(supervised{mb}, mb.failureOf(t, reason))
+}
+
+// failureOf is reason, of a task t or of none, as a supervisor is told it.
+func (mb *mailbox) failureOf(t *Task, reason error) *link.Failure {
 	f := &link.Failure{Err: reason, Incarnation: mb.life.incarnation}
 	if reason == errReturned {
 		f.Err = nil
@@ -132,7 +137,8 @@ func (mb *mailbox) report(t *Task, reason error) {
 		if t.lifetime == internal {
 			f.Message = nil
 		}
-		f.Retried = t.once.Load()&isStashed != 0
+		f.Retried = t.has(isRetried)
+		f.Stashed = t.has(isStashed) && !f.Retried
 	}
-	mb.super.Failed(supervised{mb}, f)
+	return f
 }

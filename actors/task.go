@@ -52,6 +52,7 @@ const (
 	isTold                        // … namely that the task was ended
 	isFailed                      // … or the error that its handler has returned
 	isStashed                     // another task will answer
+	isRetried                     // … because its handler has panicked
 	isOffLoop                     // it runs where it cannot await
 	isBudgeted                    // its worker looks after its deadline, and not the clock
 	isOver                        // it has ended; it stays in the tree for its kids' sake
@@ -91,6 +92,7 @@ const (
 	outcomeFailed
 	outcomeCanceled // something else had decided its future, or ended it
 	outcomeNeverRan
+	outcomeGivenUp // its handler had panicked before, and was not called again
 	outcomeDeadLetter
 )
 
@@ -165,9 +167,6 @@ func (t *Task) begin() bool {
 	mb := t.mb
 	if t.lifetime == offered {
 		mb.counts.taken.Add(1)
-		if s := t.ext.Load(); s != nil && s.deadline > 0 && t.lt.Past(s.deadline) {
-			t.cancel(t.expired()) // its worker's timer may be late
-		}
 	}
 	switch {
 	case t.lifetime == child:
@@ -181,10 +180,19 @@ func (t *Task) begin() bool {
 	if mb.opts.MaxInFlight > 0 && t.lifetime == offered {
 		mb.sparse().inFlight.add(t)
 	}
-	if t.ended() != nil {
+	err := t.ended()
+	switch s := t.ext.Load(); {
+	case t.lifetime != offered:
+	case err != nil && !t.canceled(): // the stop has come in this moment
+		err = ErrStopping
+	case err == nil && s != nil && s.deadline > 0 && t.lt.Past(s.deadline):
+		err = t.expired() // its worker's timer may be late
+	}
+	if err != nil {
 		t.outcome = outcomeNeverRan
-		if t.lifetime == offered && mb.gate.Load() != gateOpen {
-			t.cancel(ErrStopping) // unless it was ended itself: the stop has come in this moment
+		if t.lifetime == offered {
+			t.outcome = t.neverRuns(err) // first: a cancel would say that it had begun
+			t.cancel(err)
 		}
 		return false
 	}

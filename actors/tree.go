@@ -133,8 +133,7 @@ func (t *Task) bequeath(again *Task) {
 
 // isAgain reports whether another task has had the message of t, who is its kid.
 func (t *Task) isAgain() bool {
-	u, ok := t.lt.Body.(*message)
-	return ok && u.again
+	return t.again() != nil
 }
 
 // join puts a child of Start among its parent's kids: before it awaits, makes

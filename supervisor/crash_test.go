@@ -1,6 +1,7 @@
 package supervisor_test
 
 import (
+	"context"
 	"errors"
 	"runtime"
 	"slices"
@@ -9,7 +10,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/messages"
 	"github.com/protoloop/protoloop/supervisor"
 )
 
@@ -159,6 +163,145 @@ func TestCrashRetriesAreOneRestart(t *testing.T) {
 func isPanic(err error) bool {
 	var p *actors.PanicError
 	return errors.As(err, &p)
+}
+
+// A message that was to be handled anew, and whose next incarnation never comes,
+// has run: its asker gets the panic, and so does the dead letter function.
+func TestCrashRetriesEndEarly(t *testing.T) {
+	waits := func(c *supervisor.Child) { c.Backoff.Initial = time.Minute }
+	for name, test := range map[string]struct {
+		child func(c *supervisor.Child)
+		end   func(w *world, s *supervisor.Supervisor)
+		runs  int
+	}{
+		"a stop while it waits for its restart": {waits, func(w *world, s *supervisor.Supervisor) { w.stop(s) }, 1},
+		"the engine's Stop while it waits":      {waits, func(w *world, s *supervisor.Supervisor) { w.root.Stop(s.Child("bank")) }, 1},
+		"Remove while it waits": {waits, func(w *world, s *supervisor.Supervisor) {
+			if err := s.Remove(context.Background(), "bank"); err != nil {
+				w.Error(err)
+			}
+		}, 1},
+		"the supervisor gives up while it waits": {waits, func(w *world, s *supervisor.Supervisor) {
+			w.crash(s.Child("other"))
+			var e *supervisor.IntensityError
+			if err := ended(s); !errors.As(err, &e) {
+				w.Errorf("the supervisor ended with %v", err)
+			}
+		}, 1},
+		"it is not restarted":  {func(c *supervisor.Child) { c.Restart = supervisor.Temporary }, func(*world, *supervisor.Supervisor) {}, 1},
+		"the next setup fails": {func(*supervisor.Child) {}, func(_ *world, s *supervisor.Supervisor) { _ = ended(s) }, 1},
+	} {
+		for _, from := range []string{"future", "actor", "nobody"} {
+			t.Run(name+"/"+from, func(t *testing.T) {
+				bubble(t, func(w *world) {
+					lives, runs := 0, 0
+					var l letters
+					c := supervisor.Child{Name: "bank", OnCrash: supervisor.CrashPolicy{Retries: 1, DeadLetter: l.add},
+						Props: actors.Props(func(aw *actors.Worker) error {
+							if lives++; lives > 1 && name == "the next setup fails" {
+								return errSleep
+							}
+							actors.On(aw, func(*actors.Task, string) error { runs++; panic("after the transfer") })
+							return nil
+						})}
+					test.child(&c)
+					s := w.start(supervisor.Spec{MaxRestarts: -1, Children: []supervisor.Child{c, w.child("other")}})
+					var failures []*messages.Failure
+					asker := w.root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+						if f, ok := c.Message().(*messages.Failure); ok {
+							failures = append(failures, f)
+						}
+					}))
+					var f *actors.Future[int]
+					switch from {
+					case "future":
+						f = w.tell(s.Child("bank"), "transfer")
+					case "actor":
+						w.root.RequestWithCustomSender(s.Child("bank"), "transfer", asker)
+					default:
+						w.root.Send(s.Child("bank"), "transfer")
+					}
+					time.Sleep(time.Second)
+					test.end(w, s)
+					synctest.Wait()
+					var p *actors.PanicError
+					if from == "future" {
+						if _, err := f.TryResult(); !errors.As(err, &p) || errors.Is(err, actors.ErrStopping) {
+							w.Errorf("the asker was told %v", err)
+						}
+					}
+					if from == "actor" && (len(failures) != 1 || !failures[0].Ran || failures[0].RetrySafe) {
+						w.Errorf("the asker was told %v", failures)
+					}
+					if runs != test.runs {
+						w.Errorf("it ran %d times, want %d", runs, test.runs)
+					}
+					if all := l.take(); len(all) != 1 || all[0].Message != "transfer" || !errors.As(all[0].Err, &p) {
+						w.Errorf("dead letters: %+v", all)
+					}
+					r := w.stop(s)
+					counts := row(r.Children, "bank").Counts.Plus(row(r.Children, "(gone before)").Counts)
+					if counts != (supervisor.Counts{Offered: 1, Accepted: 1, Failed: 1}) {
+						w.Errorf("the account: %+v", counts)
+					}
+				})
+			})
+		}
+	}
+}
+
+// One that its handler stashes before each panic is no retry, and has no limit
+// but the intensity. Then its asker gets the panic, too.
+func TestCrashAfterStash(t *testing.T) {
+	bubble(t, func(w *world) {
+		var l letters
+		runs := 0
+		s := w.start(supervisor.Spec{MaxRestarts: 3, Children: []supervisor.Child{{Name: "a", OnCrash: supervisor.CrashPolicy{DeadLetter: l.add},
+			Props: actors.Props(func(aw *actors.Worker) error {
+				actors.On(aw, func(t *actors.Task, _ string) error { runs++; t.Stash(); panic("poison") })
+				return nil
+			})}}})
+		if _, err := w.ask(s.Child("a"), "x"); !isPanic(err) {
+			w.Error(err)
+		}
+		var e *supervisor.IntensityError
+		if err := ended(s); !errors.As(err, &e) || runs != 4 {
+			w.Errorf("%d runs, ended with %v", runs, err)
+		}
+		if all := l.take(); len(all) != 1 || !isPanic(all[0].Err) {
+			w.Errorf("dead letters: %+v", all)
+		}
+	})
+}
+
+// So does one whose next try was cut off.
+func TestCrashRetryIsCutOff(t *testing.T) {
+	bubble(t, func(w *world) {
+		var l letters
+		runs := 0
+		s := w.start(supervisor.Spec{Children: []supervisor.Child{
+			{Name: "bank", Shutdown: time.Second, OnCrash: supervisor.CrashPolicy{Retries: 1, DeadLetter: l.add},
+				Props: actors.Props(func(aw *actors.Worker) error {
+					actors.On(aw, func(t *actors.Task, _ string) error {
+						if runs++; runs == 1 {
+							panic("after the transfer")
+						}
+						return t.Sleep(time.Hour)
+					})
+					return nil
+				})}}})
+		f := w.tell(s.Child("bank"), "transfer")
+		synctest.Wait()
+		c := w.stop(s).Total
+		_, err := f.TryResult()
+		w.wants(err, actors.ErrStopped)
+		if c != (supervisor.Counts{Offered: 1, Accepted: 1, Canceled: 1}) {
+			w.Errorf("the account: %+v", c)
+		}
+		if all := l.take(); len(all) != 1 || runs != 2 {
+			w.Errorf("%d runs, dead letters: %+v", runs, all)
+		}
+	})
 }
 
 // A dead letter function that panics, blocks, or calls Goexit.

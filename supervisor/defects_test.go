@@ -128,6 +128,7 @@ func TestDefectS6(t *testing.T) {
 		})
 		a.StartTimeout = 10 * time.Second
 		s := w.start(supervisor.Spec{Within: time.Hour, Children: []supervisor.Child{a, w.child("b")}})
+		synctest.Wait() // or the kid might be told to end before it is stuck
 		w.root.Send(s.Child("a"), "boom")
 		begin := time.Now()
 		w.wants(ended(s), supervisor.ErrStartTimeout)

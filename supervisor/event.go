@@ -39,7 +39,7 @@ type ChildFailed struct {
 	Stack   []byte // of a panic
 	Task    string // that failed; empty if unknown
 	Message string // type of the message it worked on; may be empty
-	Retried bool   // that message will be handled anew
+	Retried bool   // that message is to be handled anew; see CrashPolicy.DeadLetter
 }
 
 // ChildEnded says that a child has ended by itself, is not restarted after it has

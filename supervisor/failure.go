@@ -41,14 +41,22 @@ func (c *core) tellFailure(k *child, f *link.Failure) {
 		return
 	}
 	if c.out.hears(ChildFailed{}) {
-		e := ChildFailed{At: k.at(), Err: f.Err, Task: f.Task, Retried: f.Retried, Stack: stackOf(f.Err)}
+		e := ChildFailed{At: k.at(), Err: f.Err, Task: f.Task, Retried: f.Retried || f.Stashed, Stack: stackOf(f.Err)}
 		if f.Message != nil {
 			e.Message = typeName(f.Message)
 		}
 		c.out.tell(e)
 	}
+	if !f.Retried && !f.Stashed {
+		c.deadLetter(k, f)
+	}
+}
+
+// deadLetter hands on a message whose handler has panicked and which will not be
+// handled anew.
+func (c *core) deadLetter(k *child, f *link.Failure) {
 	call := k.spec.OnCrash.DeadLetter
-	if call == nil || f.Message == nil || f.Retried {
+	if call == nil || f.Message == nil {
 		return
 	}
 	crash := Crash{c.node.pid.Id, k.name, f.Message, f.Sender, f.Err}

@@ -54,6 +54,16 @@ func (n *node) Failed(p link.Child, f *link.Failure) {
 	})
 }
 
+// NotHandled is the mailbox's.
+func (n *node) NotHandled(p link.Child, f *link.Failure) {
+	c := n.core.Load()
+	c.inbox.post(func(*actors.Task) {
+		if k := c.kids[n.nameOf(p.PID())]; k != nil && k.proc == p { // also one that was left behind
+			c.deadLetter(k, f)
+		}
+	})
+}
+
 // Quiet is the mailbox's.
 func (n *node) Quiet(p link.Child) {
 	n.tell(p, func(_ *actors.Task, k *child) { k.quieted() })

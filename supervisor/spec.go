@@ -138,14 +138,18 @@ type Child struct {
 // asker gets the panic as an error.
 type CrashPolicy struct {
 	// Retries is how often the message is handled anew, first of all by the
-	// next incarnation, before its asker gets the error. All tries of a message
-	// are one of MaxRestarts, whatever their number. A message that was
+	// next incarnation, before its asker gets the error. If there is no next
+	// incarnation the asker gets the error then. All tries of a message are one
+	// of MaxRestarts, whatever their number. A message that was
 	// answered before the panic is not retried. A plain actor without an
 	// EventLoop has no retries: its mailbox cannot take a message back.
 	Retries int
 	// DeadLetter, if not nil, is called when that is over, with one message
-	// after the other, on a goroutine of its own. One that panics is logged. The
-	// end of the supervisor waits for it, for a second at most.
+	// after the other, on a goroutine of its own. It gets each message whose
+	// handler has panicked and has not come to an end at a later try: also one
+	// whose next try never comes, because the child or the supervisor ends, or
+	// is cut off. One that panics is logged. The end of the supervisor waits
+	// for it, for a second at most.
 	DeadLetter func(Crash)
 }
 
@@ -155,7 +159,7 @@ type Crash struct {
 	Child      string
 	Message    any
 	Sender     *actor.PID // nil if nobody had asked, or by a future
-	Err        error      // *actors.PanicError
+	Err        error      // *actors.PanicError, of the last try that has panicked
 }
 
 // SpecError is a mistake in a Spec. Those of one Spec are joined

@@ -22,6 +22,9 @@ type Supervisor interface {
 	// Failed: the child has suspended itself and ends what is in flight. It
 	// waits for Restart, Quiesce or Stop.
 	Failed(c Child, f *Failure)
+	// NotHandled: a message that was Retried or Stashed has been handled to no end: the
+	// child ended first, or somebody has ended the message.
+	NotHandled(c Child, f *Failure)
 	// Quiet: what Quiesce asked for has come about.
 	Quiet(c Child)
 	// Stopped: the child has its final account, which it had not when it was
@@ -73,7 +76,8 @@ type Failure struct {
 	Message     any        // it worked on, or nil
 	Sender      *actor.PID // of the message, or nil
 	Incarnation uint64     // that ended
-	Retried     bool       // the message will be handled anew
+	Retried     bool       // the next incarnation is to handle the message anew, because of Policy.Retries …
+	Stashed     bool       // … or because its handler has stashed it
 }
 
 // Ended is the account of a child, and how its stop went.
