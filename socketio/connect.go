@@ -33,24 +33,33 @@ func (c *session) connectTo(p *parser.Packet) error {
 		s.auth = p.Args[0]
 	}
 	offset := n.identify(s)
+	if known, err := c.admit(s); !known {
+		return err
+	}
+	taken, err := c.take(queued{s: s, what: queuedConnect, offset: offset})
+	if !taken { // the session ends
+		s.leave(ForcedClose, nil)
+		c.done(s)
+	}
+	return err
+}
+
+// admit makes the socket one of the session's, which has a worker then.
+func (c *session) admit(s *Socket) (ok bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.ended || c.stop != nil:
-		return nil
+		return false, nil
 	case len(c.sockets) >= c.srv.opts.MaxNamespaces:
-		return c.refuse(p.Namespace, &Error{Message: "Too many namespaces"})
+		return false, c.refuse(s.ns.name, &Error{Message: "Too many namespaces"})
 	}
 	if err := c.startWorker(); err != nil {
-		return err
+		return false, err
 	}
 	c.sockets = append(c.sockets, s)
 	c.live = append(c.live, s)
-	actors.Submit(c.srv.root, c.pid, func(t *actors.Task) (struct{}, error) {
-		s.connect(t, offset)
-		return struct{}{}, nil
-	}, actors.Name("socketio connect "+n.name))
-	return nil
+	return true, nil
 }
 
 // identify gives the socket its ids and, if the client may have them back, its
@@ -93,6 +102,13 @@ func (c *session) refuse(namespace string, e *Error) error {
 // connect runs the middlewares, tells the client, and runs OnConnect.
 func (s *Socket) connect(t *actors.Task, offset string) {
 	n := s.ns
+	s.mu.Lock()
+	late := s.state == socketClosed
+	s.mu.Unlock()
+	if late { // it has left while this was held
+		s.sess.done(s)
+		return
+	}
 	opened, refusal := false, errGoexit
 	defer func() { // also after a Goexit
 		if opened {

@@ -203,7 +203,7 @@ func TestInvalidState(t *testing.T) {
 }
 
 // TestConnectsThatDoNotEnd has a client connect and leave again and again: what
-// runs for it is bounded, and it is read from no further until some has ended.
+// runs for it is bounded, and it is let in no further until some has ended.
 func TestConnectsThatDoNotEnd(t *testing.T) {
 	for name, set := range map[string]func(w *world, wait func(t *actors.Task)){
 		"middleware": func(w *world, wait func(t *actors.Task)) {
@@ -219,9 +219,10 @@ func TestConnectsThatDoNotEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, socketio.Options{MaxEvents: 10, MaxNamespaces: 1}, func(w *world) {
 				running, rounds := 0, 0 // owned by the session's worker, but for when all is quiet
-				gate := actors.NewPromise[int]()
+				gate, begun := actors.NewPromise[int](), make(chan struct{}, 1000)
 				set(w, func(t *actors.Task) {
 					running++
+					begun <- struct{}{}
 					_, _ = actors.Await(t, gate.Future())
 					running--
 				})
@@ -229,7 +230,9 @@ func TestConnectsThatDoNotEnd(t *testing.T) {
 				go func() {
 					for range 100 {
 						p.send("40")
-						if name != "middleware" {
+						if name == "middleware" {
+							<-begun
+						} else {
 							<-p.in // it has been let in
 						}
 						p.send("41")

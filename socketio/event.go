@@ -7,14 +7,6 @@ import (
 	"github.com/protoloop/protoloop/socketio/internal/parser"
 )
 
-// queued is what runs on the worker for a socket: an event, or, without one,
-// its end.
-type queued struct {
-	s *Socket
-	h *handler
-	p *parser.Packet
-}
-
 // exclusive is an event whose handler is. It is a message, and not a
 // submission, because only a message's handler can hold the loop.
 type exclusive struct{ queued }
@@ -28,26 +20,20 @@ func (s *Socket) event(p *parser.Packet) error {
 		srv.counts.unhandled.Add(1)
 		return nil
 	}
-	if ok, err := s.sess.acquire(); !ok {
-		return err
-	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch s.state {
-	case socketConnecting:
-		s.sess.release()
+	connecting := s.state == socketConnecting
+	s.mu.Unlock()
+	if connecting {
 		return errState
-	case socketClosed:
-		s.sess.release()
-		return nil
 	}
-	s.enqueue(queued{s, h, p})
-	return nil
+	_, err := s.sess.take(queued{s: s, what: queuedEvent, h: h, p: p})
+	return err
 }
 
-// enqueue has q run after all that was queued for the socket before. With mu
-// held.
+// enqueue has q run after all that was handed to the socket before.
 func (s *Socket) enqueue(q queued) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.holding {
 		s.backlog = append(s.backlog, q)
 		return
@@ -73,7 +59,7 @@ func (s *Socket) opened() {
 func (q queued) post() {
 	c := q.s.sess
 	switch {
-	case q.h == nil:
+	case q.what == queuedEnd:
 		actors.Submit(c.srv.root, c.pid, func(t *actors.Task) (struct{}, error) {
 			q.s.disconnected(t)
 			return struct{}{}, nil

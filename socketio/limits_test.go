@@ -167,12 +167,11 @@ func TestRefusedRequests(t *testing.T) {
 	})
 }
 
-// TestMaxEvents has a client send more than its handlers finish: it is read
-// from no further until some have, and closed if none does.
+// TestMaxEvents has a client send more than its handlers finish: what comes then
+// is held until some have.
 func TestMaxEvents(t *testing.T) {
 	bubble(t, socketio.Options{MaxEvents: 3}, func(w *world) {
-		var ev events
-		w.io.OnDisconnect(func(_ *actors.Task, _ *socketio.Socket, reason socketio.Reason) { ev.add("%s", reason) })
+		ev := watched(w)
 		socketio.On(w.io, "sleep", func(t *actors.Task, _ *socketio.Socket, s int) error {
 			ev.add("%d", s)
 			return t.Sleep(time.Duration(s) * time.Second)
@@ -189,14 +188,144 @@ func TestMaxEvents(t *testing.T) {
 		if s := w.io.Stats(); s.Held != 4 {
 			w.Errorf("%+v", s)
 		}
-		time.Sleep(19 * time.Second)
+		time.Sleep(50 * time.Second) // the client is read from, and answers pings
 		ev.want(w)
-		time.Sleep(2 * time.Second)
-		ev.want(w, "forced close")
-		if s := w.io.Stats(); s.Overloads != 1 || s.Sessions != 0 {
+		time.Sleep(10 * time.Second)
+		ev.want(w, "3")
+		p.alive()
+	})
+}
+
+// TestMaxHeld has a client send more than is held: it is read from no further
+// until there is room, and closed if nothing ends.
+func TestMaxHeld(t *testing.T) {
+	bubble(t, socketio.Options{MaxEvents: 1, MaxPayload: 1000}, func(w *world) {
+		ev := watched(w)
+		socketio.On(w.io, "sleep", func(t *actors.Task, _ *socketio.Socket, s string) error {
+			ev.add("%d", len(s))
+			if len(s) > 801 {
+				return forEver(t)
+			}
+			return t.Sleep(19 * time.Second)
+		})
+		p := w.client()
+		sent := 0
+		go func() {
+			for i := range 8 {
+				p.send(`42["sleep","` + strings.Repeat("x", 800+i/2) + `"]`)
+				sent++
+			}
+			p.send("41")
+		}()
+		ev.want(w, "800")
+		if sent >= 8 {
+			w.Error("all was read")
+		}
+		for _, want := range []string{"800", "801", "801", "802"} {
+			time.Sleep(19*time.Second + time.Millisecond)
+			ev.want(w, want)
+		}
+		if sent != 8 { // there was room, and so "41" has been read
+			w.Error("read:", sent)
+		}
+		_ = p.c.CloseNow()
+		time.Sleep(time.Minute - time.Second)
+		ev.want(w)
+		time.Sleep(3 * time.Second)
+		ev.want(w, "client namespace disconnect") // HandlerGrace has cut off what was there
+
+		q := w.client()
+		go func() {
+			for range 8 {
+				q.send(`42["sleep","` + strings.Repeat("x", 900) + `"]`)
+			}
+		}()
+		ev.want(w, "900")
+		time.Sleep(20*time.Second - time.Millisecond)
+		ev.want(w)
+		time.Sleep(time.Second)
+		if s := w.io.Stats(); s.Overloads != 1 {
 			w.Errorf("%+v", s)
 		}
 	})
+}
+
+// TestHeldBehind has a handler wait for its client, behind whose many events
+// comes what it waits for.
+func TestHeldBehind(t *testing.T) {
+	const events, bound = 5000, 1000
+	for place, set := range map[string]func(w *world, wait func(t *actors.Task, s *socketio.Socket) error){
+		"Exclusive": func(w *world, wait func(t *actors.Task, s *socketio.Socket) error) {
+			socketio.On(w.io, "begin", func(t *actors.Task, s *socketio.Socket, _ any) error { return wait(t, s) }, socketio.Exclusive())
+		},
+		"OnConnect": func(w *world, wait func(t *actors.Task, s *socketio.Socket) error) { w.io.OnConnect(wait) },
+		"events": func(w *world, wait func(t *actors.Task, s *socketio.Socket) error) {
+			done := actors.NewPromise[int]()
+			socketio.On(w.io, "begin", func(t *actors.Task, s *socketio.Socket, _ any) error {
+				defer done.Resolve(1)
+				return wait(t, s)
+			})
+			socketio.On(w.io, "wait", func(t *actors.Task, _ *socketio.Socket, _ any) error {
+				_, err := actors.Await(t, done.Future())
+				return err
+			})
+		},
+	} {
+		for _, end := range []string{"ack", "disconnect", "close", "connect"} {
+			t.Run(place+" "+end, func(t *testing.T) {
+				bubble(t, socketio.Options{MaxEvents: bound}, func(w *world) {
+					ev := watched(w)
+					w.io.Of("/other").OnConnect(func(*actors.Task, *socketio.Socket) error { ev.add("other"); return nil })
+					set(w, func(t *actors.Task, s *socketio.Socket) error {
+						v, err := actors.Await(t, socketio.EmitAck[string](s, "ask"))
+						ev.add("answer %q %v", v, err)
+						return nil
+					})
+					next := 0
+					socketio.On(w.io, "n", func(t *actors.Task, s *socketio.Socket, n int) error {
+						if n != next {
+							ev.add("event %d as number %d", n, next)
+						}
+						if next++; next == events {
+							ev.add("last event")
+						}
+						return nil
+					})
+					p := w.client()
+					p.send(`42["begin"]`)
+					id := p.asked(`42["ask"]`)
+					if place == "events" {
+						for range bound {
+							p.send(`42["wait"]`)
+						}
+					}
+					for i := range events {
+						p.send(fmt.Sprintf(`42["n",%d]`, i))
+					}
+					began := time.Now()
+					gone := fmt.Sprintf("answer %q %v", "", socketio.ErrDisconnected)
+					switch end {
+					case "ack":
+						p.send(`43` + id + `["me"]`)
+						ev.want(w, `answer "me" <nil>`, "last event")
+						p.alive()
+					case "disconnect":
+						p.send("41")
+						ev.want(w, gone, "last event", "client namespace disconnect")
+					case "close":
+						_ = p.c.CloseNow()
+						ev.want(w, gone, "last event", "transport close")
+					case "connect":
+						p.send("40/other,", `43`+id+`["me"]`)
+						ev.want(w, `answer "me" <nil>`, "last event", "other")
+					}
+					if d := time.Since(began); d != 0 {
+						w.Error("it took", d)
+					}
+				})
+			})
+		}
+	}
 }
 
 // TestSlowClient has a client that never reads: it ends when too much waits for

@@ -48,10 +48,12 @@ type Options struct {
 	// MaxBuffered is how many bytes wait to be sent to one client before its
 	// session ends with [SlowClient]. 0: 4 MiB.
 	MaxBuffered int
-	// MaxEvents is how many events of one session may wait or run. Sockets that
-	// have left, and have a handler running, count as well. At the bound the
-	// server reads no further from that client; if none ends for PingTimeout the
-	// session is closed. 0: 1,000.
+	// MaxEvents is how many events of one session may run, or wait for its worker.
+	// Sockets that have left, and have a handler running, count as well. What comes
+	// at the bound is held until one has ended, as much as takes four times
+	// MaxPayload of memory; acknowledgements and disconnects behind it are taken.
+	// At that bound the server reads no further from the client, and if then no
+	// event ends for PingTimeout the session is closed. 0: 1,000.
 	MaxEvents int
 	// MaxPendingAcks is how many events of [EmitAck] may wait for one socket's
 	// acknowledgement; one more fails with [ErrTooManyAcks]. 0: 10,000.

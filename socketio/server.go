@@ -155,9 +155,11 @@ func (srv *Server) setup(w *actors.Worker) error {
 		srv.mu.Lock()
 		delete(srv.starting, name)
 		srv.mu.Unlock()
-		if c.inFlight.Load() > 0 {
+		c.mu.Lock()
+		if c.in.running > 0 {
 			c.cut.Store(true)
 		}
+		c.mu.Unlock()
 		c.disconnectLeft(t)
 		return nil
 	})

@@ -24,22 +24,21 @@ type session struct {
 	began   time.Time
 	decoder parser.Decoder // owned by whoever receives: one at a time
 
-	inFlight atomic.Int64 // events that have been queued, and sockets that have left, and have not ended
-	cut      atomic.Bool  // a handler was cut off
+	cut atomic.Bool // a handler was cut off
 
 	mu      sync.Mutex
 	pid     *actor.PID // nil until a namespace is connected to
 	sockets []*Socket
-	timer   *time.Timer   // until then
-	live    []*Socket     // those that have something left to run
-	limit   *time.Timer   // cuts them off; nil: the client is there
-	limitAt time.Time     // when it does
-	ended   bool          // the Engine.IO session has
-	stop    *shutdown     // the server stops; nil: it does not
-	stopped bool          // the worker has been told to
-	gone    bool          // the worker is gone, or there never was one
-	over    bool          // ended and gone
-	room    chan struct{} // has a value when events have ended; nil: nobody waits
+	timer   *time.Timer // until then
+	live    []*Socket   // those that have something left to run
+	limit   *time.Timer // cuts them off; nil: the client is there
+	limitAt time.Time   // when it does
+	ended   bool        // the Engine.IO session has
+	stop    *shutdown   // the server stops; nil: it does not
+	stopped bool        // the worker has been told to
+	gone    bool        // the worker is gone, or there never was one
+	over    bool        // ended and gone
+	in      intake
 }
 
 // The errors of packets that are well-formed, but not due.
@@ -90,9 +89,6 @@ func (c *session) packet(p *parser.Packet) error {
 	case stopping: // too late
 		return nil
 	case p.Type == parser.Connect && s == nil:
-		if err := c.await(); err != nil {
-			return err
-		}
 		return c.connectTo(p)
 	case s == nil || p.Type == parser.Connect || p.Type == parser.ConnectError:
 		return errState
@@ -125,14 +121,19 @@ func (c *session) all() []*Socket {
 	return slices.Clone(c.sockets)
 }
 
-// forget takes out a socket that leaves. What it still runs counts as an event,
-// so that a client cannot connect and leave without end.
-func (c *session) forget(s *Socket) {
+// forget takes out a socket that leaves; was is the state it was in.
+func (c *session) forget(s *Socket, was socketState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.inFlight.Add(1)
 	if i := slices.Index(c.sockets, s); i >= 0 {
 		c.sockets = slices.Delete(c.sockets, i, i+1)
+	}
+	if was != socketConnecting {
+		return // its end is taken
+	}
+	s.leftEarly = true
+	if s.handed && slices.Contains(c.live, s) {
+		c.count(s)
 	}
 }
 
@@ -147,74 +148,4 @@ func (c *session) startWorker() error {
 	}
 	c.pid = pid
 	return nil
-}
-
-// acquire counts an event in. At MaxEvents it waits, and so holds up what reads
-// from the client. Without an error false is that the session has ended.
-func (c *session) acquire() (ok bool, err error) {
-	limit := int64(c.srv.opts.MaxEvents)
-	if c.inFlight.Add(1) <= limit {
-		return true, nil
-	}
-	c.srv.counts.held.Add(1)
-	c.eio.Pause()
-	defer c.eio.Resume()
-	timer := time.NewTimer(max(c.srv.opts.PingTimeout, 1))
-	defer timer.Stop()
-	for {
-		c.mu.Lock()
-		if c.room == nil {
-			c.room = make(chan struct{}, 1)
-		}
-		room, over := c.room, c.ended || c.stop != nil
-		c.mu.Unlock()
-		if over {
-			c.inFlight.Add(-1)
-			return false, nil
-		}
-		if c.inFlight.Load() <= limit {
-			return true, nil
-		}
-		select {
-		case <-room:
-			timer.Reset(max(c.srv.opts.PingTimeout, 1))
-		case <-timer.C:
-			c.inFlight.Add(-1)
-			c.srv.counts.overloads.Add(1)
-			return false, errOverload
-		}
-	}
-}
-
-// await holds up a connect while there is no room for an event: see forget. The
-// connect itself is no event, and must not look like one that was cut off.
-func (c *session) await() error {
-	if c.inFlight.Load() < int64(c.srv.opts.MaxEvents) {
-		return nil
-	}
-	ok, err := c.acquire()
-	if ok {
-		c.release()
-	}
-	return err
-}
-
-// release counts an event out.
-func (c *session) release() {
-	if c.inFlight.Add(-1) >= int64(c.srv.opts.MaxEvents) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.wake()
-	}
-}
-
-// wake has acquire look again. With mu held.
-func (c *session) wake() {
-	if c.room == nil {
-		return
-	}
-	select {
-	case c.room <- struct{}{}:
-	default:
-	}
 }

@@ -76,8 +76,10 @@ func (c *session) done(s *Socket) {
 	if i := slices.Index(c.live, s); i >= 0 {
 		c.live = slices.Delete(c.live, i, i+1)
 	}
+	if s.counted {
+		c.letGo()
+	}
 	c.mu.Unlock()
-	c.release()
 	c.finish()
 }
 
@@ -105,7 +107,7 @@ func (c *session) cutWorker() {
 	c.mu.Lock()
 	pid := c.pid
 	c.stopped = true
-	if len(c.live) > 0 || c.inFlight.Load() > 0 {
+	if len(c.live) > 0 || c.in.running > 0 {
 		c.cut.Store(true)
 	}
 	c.mu.Unlock()

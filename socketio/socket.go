@@ -50,6 +50,11 @@ type Socket struct {
 	rooms   map[string]struct{}
 	leftOwn bool // has left the room of its id
 
+	// Guarded by the session's mu.
+	handed    bool // its connect is with the worker
+	leftEarly bool // it has left before the client was connected
+	counted   bool // it has left, and counts as an event
+
 	gone atomic.Bool // OnDisconnect has begun
 }
 
@@ -216,10 +221,7 @@ func (s *Socket) leave(reason Reason, farewell *engineio.Frame) {
 	s.acks = nil
 	data := s.data
 	s.mu.Unlock()
-	s.sess.forget(s) // before the client knows: it may connect again at once
-	if was != socketConnecting && farewell != nil {
-		s.sess.eio.Send(farewell)
-	}
+	s.sess.forget(s, was)
 	n := s.ns
 	n.mu.Lock()
 	if n.history != nil && s.member && reason.recoverable() {
@@ -228,9 +230,10 @@ func (s *Socket) leave(reason Reason, farewell *engineio.Frame) {
 	n.remove(s)
 	n.mu.Unlock()
 	if was != socketConnecting {
-		s.mu.Lock()
-		s.enqueue(queued{s: s})
-		s.mu.Unlock()
+		s.sess.takeEnd(s)
+		if farewell != nil { // behind all that: the client may connect again at once
+			s.sess.eio.Send(farewell)
+		}
 	}
 	for _, a := range acks {
 		a.fail(ErrDisconnected)

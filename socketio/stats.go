@@ -39,8 +39,8 @@ type Stats struct {
 
 	Malformed    int64 // sessions closed because of what they sent
 	TooLarge     int64 // messages and POSTs over MaxPayload
-	Held         int64 // times that a client was not read from because of MaxEvents
-	Overloads    int64 // sessions closed because of it
+	Held         int64 // events, connects and ends that had to wait because of MaxEvents
+	Overloads    int64 // sessions closed because too much was held, and nothing ended
 	SlowClients  int64 // sessions closed because of MaxBuffered
 	PingTimeouts int64 // sessions that ended by one
 }
