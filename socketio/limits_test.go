@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -209,24 +210,24 @@ func TestMaxHeld(t *testing.T) {
 			return t.Sleep(19 * time.Second)
 		})
 		p := w.client()
-		sent := 0
+		var sent atomic.Int32
 		go func() {
 			for i := range 8 {
 				p.send(`42["sleep","` + strings.Repeat("x", 800+i/2) + `"]`)
-				sent++
+				sent.Add(1)
 			}
 			p.send("41")
 		}()
 		ev.want(w, "800")
-		if sent >= 8 {
+		if sent.Load() >= 8 {
 			w.Error("all was read")
 		}
 		for _, want := range []string{"800", "801", "801", "802"} {
 			time.Sleep(19*time.Second + time.Millisecond)
 			ev.want(w, want)
 		}
-		if sent != 8 { // there was room, and so "41" has been read
-			w.Error("read:", sent)
+		if n := sent.Load(); n != 8 { // there was room, and so "41" has been read
+			w.Error("read:", n)
 		}
 		_ = p.c.CloseNow()
 		time.Sleep(time.Minute - time.Second)

@@ -2,6 +2,7 @@ package socketio_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/socketio"
 )
 
@@ -109,5 +111,65 @@ func TestEarlyPoll(t *testing.T) {
 			w.Error(body)
 		}
 		ev.want(w)
+	})
+}
+
+// slowConn is the client's end of a narrow line.
+type slowConn struct{ net.Conn }
+
+func (c slowConn) Read(p []byte) (int, error) {
+	const perTick = 12_500 // 1 Mbit/s
+	n, err := c.Conn.Read(p[:min(len(p), perTick)])
+	time.Sleep(time.Duration(n) * 100 * time.Millisecond / perTick)
+	return n, err
+}
+
+// TestSlowClientThatPings has a client take longer for an event than a pong may
+// take, and ping its WebSocket meanwhile, as some clients do. It gets the event,
+// its pings are answered, and what it sends is read.
+func TestSlowClientThatPings(t *testing.T) {
+	bubble(t, socketio.Options{}, func(w *world) {
+		ev := watched(w)
+		socketio.On(w.io, "x", func(*actors.Task, *socketio.Socket, any) error { ev.add("event"); return nil })
+		slow := *w
+		slow.http = &http.Client{Transport: &http.Transport{
+			DialContext: func(context.Context, string, string) (net.Conn, error) {
+				c, err := w.ln.dial()
+				return slowConn{c}, err
+			},
+		}}
+		p := slow.client()
+		big := strings.Repeat("x", 1_500_000)
+		began := time.Now()
+		_ = w.io.Emit("big", big)
+		_ = w.io.Emit("small")
+		pinged := make(chan error, 20)
+		for range cap(pinged) {
+			go func() { pinged <- p.c.Ping(w.Context()) }()
+			time.Sleep(500 * time.Millisecond)
+		}
+		p.send(`42["x"]`)
+		ev.want(w, "event")
+		if d := time.Since(began); d != 10*time.Second {
+			w.Error("the event was handled after", d)
+		}
+		p.expect(`42["big","` + big + `"]`)
+		if d := time.Since(began); d < 12*time.Second || d > 13*time.Second {
+			w.Error("the event came after", d)
+		}
+		p.expect(`42["small"]`)
+		ev.want(w)
+		go func() { pinged <- p.c.Ping(w.Context()) }() // the last one is answered
+		for {
+			select {
+			case err := <-pinged:
+				if err != nil {
+					w.Fatal(err)
+				}
+				return
+			case <-time.After(time.Second):
+				w.Fatal("no ping was answered")
+			}
+		}
 	})
 }

@@ -8,14 +8,55 @@ import (
 	"time"
 )
 
-// conn is the network connection below a WebSocket. Its lock keeps our frames
-// apart from the control frames that the WebSocket library writes: each of
-// those fits its write buffer, and so comes as one Write.
+// conn is the network connection below a WebSocket. Its turn keeps our frames
+// apart from the close frames that the WebSocket library writes: each of those
+// fits its write buffer, and so comes as one Write.
 type conn struct {
 	net.Conn
 	head []byte // read from the connection already, by net/http
 
-	mu sync.Mutex // held while a frame is written
+	turn  chan struct{} // full while a frame is written; first come, first served
+	pongs pongs
+}
+
+// pongs tracks the answer to the client's pings. The library would write it
+// while nothing is read, and give up after five seconds: a client that takes
+// longer to read a frame would be cut off because it pings.
+type pongs struct {
+	mu     sync.Mutex
+	owed   []byte // the answer to the last ping, which is enough; nil: none
+	sender sync.WaitGroup
+	busy   bool // there is a sender
+}
+
+// pong has the last ping answered between two frames.
+func (c *conn) pong(payload []byte) {
+	p := &c.pongs
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.owed = append([]byte{0x8a, byte(len(payload))}, payload...) // up to 125 bytes
+	if !p.busy {
+		p.busy = true
+		p.sender.Go(c.sendPongs)
+	}
+}
+
+func (c *conn) sendPongs() {
+	p := &c.pongs
+	for {
+		c.turn <- struct{}{}
+		p.mu.Lock()
+		frame := p.owed
+		p.owed, p.busy = nil, frame != nil
+		p.mu.Unlock()
+		if frame != nil {
+			_, _ = c.Conn.Write(frame) // whoever reads hears of an error
+		}
+		<-c.turn
+		if frame == nil {
+			return
+		}
+	}
 }
 
 // Sizes of the buffers that the WebSocket library uses of a connection. Those
@@ -38,8 +79,8 @@ func (c *conn) Read(p []byte) (int, error) {
 }
 
 func (c *conn) Write(p []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.turn <- struct{}{}
+	defer func() { <-c.turn }()
 	return c.Conn.Write(p)
 }
 
@@ -69,7 +110,7 @@ func (h *hijackWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	c := &conn{Conn: nc}
+	c := &conn{Conn: nc, turn: make(chan struct{}, 1)}
 	if n := rw.Reader.Buffered(); n > 0 {
 		b, _ := rw.Reader.Peek(n)
 		c.head = append(c.head, b...)

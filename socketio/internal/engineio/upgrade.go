@@ -39,7 +39,7 @@ func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 			c.nc.linger()
 			_, _ = c.nc.Write(closeFrame)
 			_, _, _ = c.c.Reader(context.Background())
-			_ = c.c.CloseNow()
+			c.close()
 		}()
 		return
 	}
@@ -48,7 +48,7 @@ func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 		if s.upgrade(c) {
 			s.read(c)
 		}
-		s.closeConn(c)
+		c.close()
 	}()
 }
 

@@ -29,6 +29,10 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request) *wsConn {
 	c, err := websocket.Accept(hw, r, &websocket.AcceptOptions{
 		InsecureSkipVerify: true, // the origin has been verified
 		CompressionMode:    websocket.CompressionDisabled,
+		OnPingReceived: func(_ context.Context, payload []byte) bool {
+			hw.conn.pong(payload)
+			return false
+		},
 	})
 	if err != nil {
 		s.counts.refused.Add(1)
@@ -67,13 +71,14 @@ func (s *Session) acceptWebSocket(w http.ResponseWriter, r *http.Request) {
 func (s *Session) serveWebSocket(c *wsConn) {
 	defer s.srv.readers.Done()
 	s.read(c)
-	s.closeConn(c)
+	c.close()
 }
 
-// closeConn is the end of a connection that nobody reads any more.
-func (s *Session) closeConn(c *wsConn) {
+// close is the end of a connection that nobody reads any more.
+func (c *wsConn) close() {
 	_ = c.c.CloseNow()
 	c.writers.Wait()
+	c.nc.pongs.sender.Wait()
 }
 
 // read hands on what comes, until the connection ends.
