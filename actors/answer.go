@@ -62,6 +62,9 @@ func (t *Task) Sender() *actor.PID {
 	defer m.mu.Unlock()
 	if m.reply.Load() == nil {
 		o.system().replies.open(o, m, new(replyTo))
+		if t.coroutine().Lost() { // o's end has come before, and does not close it
+			o.closeRequest()
+		}
 	}
 	return &m.reply.Load().pid
 }

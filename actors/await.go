@@ -81,17 +81,15 @@ const behindWoken time.Duration = -1
 // until a time, if that is positive; for neither, it only gives the others a
 // turn. It returns the reason, at once, when the task is ended.
 func (t *Task) suspend(c *core, until time.Duration) error {
-	t.top().join()
-	t.inClock()
 	lt := t.coroutine()
 	for {
 		seq, ok := lt.Arm()
 		if !ok { // the turn was taken over: there is no loop to give back
-			if err := t.ended(); err != nil {
-				return err
-			}
-			return ErrStopped
+			return t.lostError()
 		}
+		// Here, because whoever takes a turn over writes the same.
+		t.top().joinTree()
+		t.inClock()
 		var w *node
 		enlisted := true
 		if c != nil {

@@ -4,20 +4,14 @@ import "sync"
 
 // holdLoop makes the task the only one of its worker until it ends.
 func (t *Task) holdLoop() {
-	if t.lt.HoldLoop() {
-		t.holds()
-	}
-}
-
-// holds lets everybody know that nothing else of the worker goes on before the
-// task has ended. In its turn.
-func (t *Task) holds() {
-	if t.exclusive {
-		return
-	}
-	t.exclusive = true
-	t.mb.holder.Store(t)
-	t.mb.sys.exclusive.Add(1)
+	t.lt.HoldLoop(func() {
+		if t.exclusive {
+			return
+		}
+		t.exclusive = true
+		t.mb.holder.Store(t)
+		t.mb.sys.exclusive.Add(1)
+	})
 }
 
 // released is called when a task has ended.

@@ -232,6 +232,9 @@ func (s *scope) context(t *Task) context.Context {
 	}
 	if err := t.ended(); err != nil {
 		r.end(err)
+		if t.inc != nil && t.coroutine().Lost() { // its end has come before, and forgets nothing more
+			t.inc.forget(t)
+		}
 	}
 	return r.ctx
 }

@@ -23,10 +23,14 @@ func Start[T any](t *Task, fn func(t *Task) (T, error), opts ...CallOption) *Fut
 	return &u.fut
 }
 
-// lostError is what a task whose turn was taken over gets for an answer.
+// lostError is what a task whose turn was taken over gets for an answer, also
+// in the moment before it is told.
 func (t *Task) lostError() error {
-	if err := t.ended(); err != nil {
+	switch err := t.ended(); {
+	case err != nil:
 		return err
+	case t.mb.gate.Load() == gateOpen:
+		return ErrRestarted
 	}
 	return ErrStopped
 }

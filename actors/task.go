@@ -162,7 +162,8 @@ func funcName(fn any) string {
 	return name[strings.LastIndexByte(name, '/')+1:]
 }
 
-// begin is called first in a task's turn. false: the task must not run.
+// begin is called first in a task's turn, in the loop's own state, and enters
+// user code. false: the task must not run.
 func (t *Task) begin() bool {
 	mb := t.mb
 	if t.lifetime == offered {
@@ -197,6 +198,7 @@ func (t *Task) begin() bool {
 		return false
 	}
 	mb.enterTask(t)
+	t.lt.Enter()
 	return true
 }
 

@@ -136,9 +136,18 @@ func (t *Task) isAgain() bool {
 	return t.again() != nil
 }
 
-// join puts a child of Start among its parent's kids: before it awaits, makes
-// a context or creates work of its own.
+// join is joinTree in the middle of t's turn, before it makes a context or
+// creates work of its own. If the turn has been taken over there is nothing to
+// join: the task has left the tree.
 func (t *Task) join() {
+	if t.lifetime == child && !t.has(isJoined) && t.lt.Running() {
+		t.lt.OnLoop(t.joinTree)
+	}
+}
+
+// joinTree puts a child of Start among its parent's kids. In the loop's own
+// state: a takeover takes it out.
+func (t *Task) joinTree() {
 	if t.lifetime == child && !t.has(isJoined) {
 		t.once.Or(isJoined)
 		t.kin.parent.link(t)

@@ -27,6 +27,9 @@ func (t *Task) Arm() (seq uint32, ok bool) {
 	return seq, true
 }
 
+// Enter begins the user code of a task. Body.Run calls it, once.
+func (t *Task) Enter() { t.co.r.enter() }
+
 // Disarm undoes Arm. It reports false if the task has been woken already:
 // its resumption is on its way, and it has to Park for it.
 func (t *Task) Disarm(seq uint32) bool {
@@ -124,7 +127,11 @@ func (t *Task) OnLoop(f func()) bool {
 }
 
 // HoldLoop makes t exclusive from within its turn: until it ends, only it and
-// what it starts runs. It reports false if the turn has been taken away.
-func (t *Task) HoldLoop() bool {
-	return t.OnLoop(func() { t.co.loop.exclusive = t })
+// what it starts runs. It calls held in the loop's own state, unless the turn
+// has been taken away.
+func (t *Task) HoldLoop(held func()) {
+	t.OnLoop(func() {
+		t.co.loop.exclusive = t
+		held()
+	})
 }

@@ -357,7 +357,6 @@ func (l *Loop) start(c *coroutine, t *Task) {
 		root = c.outer.co.top()
 	}
 	l.begin(c, t, root)
-	c.r.enter()
 	t.Body.Run(t)
 	c.finish(Returned)
 }

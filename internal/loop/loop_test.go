@@ -16,7 +16,11 @@ type fn struct {
 	done func(t *Task, how How)
 }
 
-func (b fn) Run(t *Task) { b.f(t) }
+func (b fn) Run(t *Task) {
+	t.Enter()
+	b.f(t)
+}
+
 func (b fn) Done(t *Task, how How) {
 	if b.done != nil {
 		b.done(t, how)

@@ -49,7 +49,9 @@ const (
 )
 
 func newRunner(p *Pool, l *Loop) *runner {
-	return &runner{pool: p, loop: l, wake: make(chan *Loop, 1), looked: make(chan uint64, 1), moved: true}
+	r := &runner{pool: p, loop: l, wake: make(chan *Loop, 1), looked: make(chan uint64, 1), moved: true}
+	r.word.Store(inLoop)
+	return r
 }
 
 // begin has r run l, which it was assigned to.
@@ -77,6 +79,8 @@ func (r *runner) leaveSlow() bool {
 		w := r.word.Load()
 		turn := w &^ whereMask
 		switch w & whereMask {
+		case inLoop: // it was not entered
+			return true
 		case isLost:
 			return false
 		case isPinned: // not for long: see pin

@@ -13,7 +13,8 @@ const (
 
 // Body is what a task runs.
 type Body interface {
-	// Run runs user code, in a turn. It must recover panics.
+	// Run is called in the loop's own state. It calls t.Enter and runs user
+	// code, whose panics it must recover, or returns without.
 	Run(t *Task)
 	// Done is called once, on the loop, when the task has ended.
 	Done(t *Task, how How)

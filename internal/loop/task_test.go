@@ -92,7 +92,7 @@ func TestYieldWaitsForWhatIsReady(t *testing.T) {
 			}
 			synctest.Wait()
 			l.do(func(k *Task) {
-				k.HoldLoop()
+				k.HoldLoop(func() {})
 				sleep(k, 2*time.Second)
 			})
 			time.Sleep(3 * time.Second)
