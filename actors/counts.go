@@ -22,13 +22,21 @@ type counts struct {
 // thousands of workers gets a message, the time goes into fetching lines. Nothing
 // that the loop is busy with is to be there.
 type entrance struct {
-	called     cached // by which PID first, see pidCache
-	gate       atomic.Int32
-	named      atomic.Bool  // it knows its system and its PID; from before registered, if somebody told it: see introduce
-	registered atomic.Bool  // the engine has spawned the actor; messages may come before
-	limit      int64        // Options.MailboxSize
-	accepted   atomic.Int64 // written just before the inbox
+	called   cached // by which PID first, see pidCache
+	gate     atomic.Int32
+	spawned  atomic.Int32 // how far its spawn has come; messages may come before
+	limit    int64        // Options.MailboxSize
+	accepted atomic.Int64 // written just before the inbox
 }
+
+// What a spawn has done for a mailbox. One word for both: see TestSendersLine.
+const (
+	isNamed      = iota + 1 // it knows its system and its PID; early if somebody told it: see introduce
+	isRegistered            // the engine has spawned the actor
+)
+
+func (mb *mailbox) named() bool      { return mb.spawned.Load() >= isNamed }
+func (mb *mailbox) registered() bool { return mb.spawned.Load() == isRegistered }
 
 // queued is the number of accepted messages and submissions that have not
 // started.

@@ -84,7 +84,7 @@ func (c *core) timedOut(after time.Duration) error {
 
 // whom names the actor that works on the task, if that is known.
 func (t *Task) whom() string {
-	if t.attached != nil && t.mb.named.Load() {
+	if t.attached != nil && t.mb.named() {
 		return pidText(t.mb.pid, "")
 	}
 	if s := t.ext.Load(); s != nil {

@@ -37,7 +37,7 @@ func (u *message) future() completer { return u.fut }
 // incoming makes a task of a message that the engine has posted. Any
 // goroutine; the engine may not have registered the actor yet.
 func (mb *mailbox) incoming(m any, env *actor.MessageEnvelope) *Task {
-	u := &message{early: !mb.registered.Load()}
+	u := &message{early: !mb.registered()}
 	u.init(mb, m, env)
 	if env == nil || u.early {
 		return &u.Task

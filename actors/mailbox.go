@@ -149,7 +149,7 @@ func (mb *mailbox) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispat
 	mb.taps = !mb.isWorker() || props.hooked || props.sender
 	mb.view.actorContext = &mb.own
 	mb.inc.Store(&incarnation{actor: raw.Actor()})
-	mb.registered.Store(true)
+	mb.spawned.Store(isRegistered)
 	if mb.opts.MaxInFlight > 0 {
 		mb.sys.exclusive.Add(1) // its queue can be part of a ring
 	}
@@ -232,7 +232,7 @@ func (mb *mailbox) offer(t *Task) {
 	n := mb.accepted.Add(1)
 	err := error(nil)
 	switch gate, size := mb.gate.Load(), mb.limit; {
-	case (gate != gateOpen || size > 0) && !mb.registered.Load() && t.fromEngine():
+	case (gate != gateOpen || size > 0) && !mb.registered() && t.fromEngine():
 		// A name that is on the way to its actor need not know a system yet in
 		// which anybody could be told: see introduce.
 		t.lt.Body.(*message).late = gate != gateOpen
@@ -354,7 +354,7 @@ func (mb *mailbox) reenter(t *Task) {
 
 func (mb *mailbox) logger() *slog.Logger {
 	l := mb.opts.Logger
-	if !mb.named.Load() {
+	if !mb.named() {
 		return cmp.Or(l, slog.Default())
 	}
 	return cmp.Or(l, mb.sys.as.Logger()).With("worker", mb.pid.Id)

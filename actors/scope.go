@@ -51,7 +51,7 @@ func (t *Task) attach(mb *mailbox) {
 
 // system is the task's; nil for one that is still on its way to a worker.
 func (t *Task) system() *system {
-	if t.attached != nil && t.mb.named.Load() {
+	if t.attached != nil && t.mb.named() {
 		return t.mb.sys
 	}
 	if s := t.ext.Load(); s != nil {

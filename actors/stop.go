@@ -43,7 +43,7 @@ func (mb *mailbox) stopMessage(m *messages.Stop, env *actor.MessageEnvelope) {
 	if env != nil {
 		sender = env.Sender
 	}
-	if !mb.registered.Load() { // too early to know our token
+	if !mb.registered() { // too early to know our token
 		mb.loop.PostControl(earlyStop{m, env})
 		return
 	}

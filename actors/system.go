@@ -66,9 +66,9 @@ func systemOf(as *actor.ActorSystem) *system {
 func (s *system) introduce(mb *mailbox, pid *actor.PID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !mb.named.Load() {
+	if !mb.named() {
 		mb.sys, mb.pid = s, pid
-		mb.named.Store(true)
+		mb.spawned.CompareAndSwap(0, isNamed)
 	}
 }
 
