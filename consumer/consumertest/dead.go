@@ -1,8 +1,10 @@
 package consumertest
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -48,6 +50,58 @@ func deadLetter(s *suite) {
 	if string(dead[0].Body) != "bad" || dead[0].Attributes["color"] != "blue" || attr(consumer.AttrReason) != "no way: ü" ||
 		attr(consumer.AttrTries) != "3" || attr(consumer.AttrID) != ms[0].ID || attr(consumer.AttrKey) != ms[0].Key {
 		s.Errorf("dead letter: %q %v", dead[0].Body, dead[0].Attributes)
+	}
+}
+
+// deadLetterSentBack: who mends what a dead letter has died of sends it back as it
+// is, at once, and gets the same message: with its key, by which its handlers are
+// idempotent, though a queue that drops doubles has seen that key. So it does when
+// it has died once more.
+func deadLetterSentBack(s *suite) {
+	if s.q.Dead == nil {
+		s.Skip("there is no place for dead letters")
+	}
+	src := s.openTill()
+	died := 0
+	for _, m := range []consumer.Message{{Key: "key-1", Group: "group-1"}, {}} {
+		if s.q.NoKeys {
+			m.Key = ""
+		}
+		if s.q.NoGroups {
+			m.Group = ""
+		}
+		m.Attributes = map[string]string{"color": "blue"}
+		s.sendBackThrice(src, m, &died)
+	}
+	s.empty()
+}
+
+// sendBackThrice sends m, and again each time it has died; died counts that.
+func (s *suite) sendBackThrice(src consumer.Source, m consumer.Message, died *int) {
+	s.Helper()
+	key := m.Key
+	for round := range 3 {
+		m.Body = fmt.Append(nil, "bad ", *died)
+		s.send(m)
+		got := s.one(src)
+		if key == "" {
+			key = got.Key
+		}
+		if !bytes.Equal(got.Body, m.Body) || got.Key != key || got.Group != m.Group || got.Attributes["color"] != "blue" {
+			s.Errorf("round %d: received %q with key %q, want %q; %+v", round, got.Body, got.Key, key, got)
+		}
+		s.call("dead letter", func(ctx context.Context) error {
+			return src.(consumer.DeadLetterer).DeadLetter(ctx, []consumer.Dead{{Message: got, Reason: errors.New("why"), Tries: 1}})
+		})
+		*died++
+		for _, d := range s.dead(*died) {
+			if !bytes.Equal(d.Body, got.Body) {
+				continue
+			}
+			if m = d; d.Key != key || d.Group != got.Group {
+				s.Errorf("round %d: the dead letter has key %q and group %q", round, d.Key, d.Group)
+			}
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/protoloop/protoloop/consumer"
@@ -111,6 +112,52 @@ func fields(s *suite) {
 		s.Errorf("deliveries %d and %d", got.Deliveries, again.Deliveries)
 	}
 	s.ack(src, again)
+}
+
+// anyBytes: what a queue cannot hold as it is it refuses, and sends the others.
+// What it takes comes as it was sent.
+func anyBytes(s *suite) {
+	src := s.openTill()
+	ms := []consumer.Message{body("good 0"), body("bad \xff"), body("bad \x00"), body("good 1"),
+		{Body: []byte("keyed 0"), Key: "key \xff"}, {Body: []byte("keyed 1"), Key: "key \xfe"}, {Body: []byte("attribute"), Attributes: map[string]string{"bytes": "\x01\xff"}},
+		{Body: []byte("grouped"), Group: "group \xff"}}
+	if s.q.NoKeys {
+		ms[4].Key, ms[5].Key = "", ""
+	}
+	if s.q.NoGroups {
+		ms[7].Group = ""
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	err := s.q.Send(ctx, ms...)
+	var refused *consumer.BatchError
+	if err != nil && !errors.As(err, &refused) {
+		s.Fatalf("send: %v", err)
+	}
+	want := map[string]consumer.Message{}
+	for i, m := range ms {
+		if refused == nil || refused.Errs[i] == nil {
+			want[string(m.Body)] = m
+		}
+	}
+	for i, m := range ms {
+		if _, taken := want[string(m.Body)]; !taken && strings.HasPrefix(string(m.Body), "good") {
+			s.Errorf("%q is refused with others: %v", m.Body, refused.Errs[i])
+		}
+	}
+	n := len(want)
+	for _, got := range s.receive(src, n, within) {
+		m, sent := want[string(got.Body)]
+		if !sent || m.Key != "" && got.Key != m.Key || got.Group != m.Group || got.Attributes["bytes"] != m.Attributes["bytes"] {
+			s.Errorf("received %q with key %q, group %q, %q; sent %+v, refused %v", got.Body, got.Key, got.Group, got.Attributes, m, err)
+		}
+		delete(want, string(got.Body))
+		s.ack(src, got)
+	}
+	if len(want) > 0 {
+		s.Errorf("%d of %d messages did not come", len(want), n)
+	}
+	s.empty()
 }
 
 func batch(s *suite) {

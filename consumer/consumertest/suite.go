@@ -17,8 +17,9 @@ type Queue struct {
 	Send func(ctx context.Context, ms ...consumer.Message) error
 	// Lease is for how long the queue hides a message: a few seconds.
 	Lease time.Duration
-	// Dead returns the dead letters, in any order: body and attributes. nil:
-	// there is no place for them.
+	// Dead returns the dead letters, in any order and as one who consumes them
+	// receives them: Body, Key, Group and Attributes count. nil: there is no place
+	// for them.
 	Dead func(ctx context.Context) ([]consumer.Message, error)
 	// Largest is how large a body the queue takes, in bytes. 0: no matter which.
 	Largest int
@@ -57,6 +58,7 @@ func Run(t *testing.T, new func(t *testing.T) Queue) {
 		{"ReceiveWaits", receiveWaits},
 		{"ReceiveEndsWithItsContext", receiveEnds},
 		{"Fields", fields},
+		{"AnyBytes", anyBytes},
 		{"Batch", batch},
 		{"Ack", ack},
 		{"AckTwice", ackTwice},
@@ -66,6 +68,7 @@ func Run(t *testing.T, new func(t *testing.T) Queue) {
 		{"LeaseEnds", leaseEnds},
 		{"LeaseIsExtended", leaseIsExtended},
 		{"DeadLetter", deadLetter},
+		{"DeadLetterSentBack", deadLetterSentBack},
 		{"DeadLetterTooLarge", deadLetterTooLarge},
 		{"CloseKeepsNothing", closeKeepsNothing},
 		{"Closed", closed},

@@ -169,7 +169,7 @@ func under(t *testing.T) (consumertest.Queue, *service) {
 					return letters, nil
 				}
 				m.Ack()
-				letters = append(letters, consumer.Message{Body: m.Body, Attributes: m.Metadata})
+				letters = append(letters, consumer.Message{Body: m.Body, Attributes: m.Metadata, Key: m.Metadata[gocloud.KeyMetadata], Group: m.Metadata[gocloud.GroupMetadata]})
 			}
 		},
 		Outage: func(*testing.T) func() {

@@ -127,7 +127,9 @@ func (s *source) DeadLetter(ctx context.Context, ds []consumer.Dead) error {
 	}
 	out := make([]*pubsub.Message, len(ds))
 	for i, d := range ds {
-		out[i] = &pubsub.Message{Body: d.Message.Body, Metadata: consumer.DeadAttributes(d)}
+		md := consumer.DeadAttributes(d)
+		md[KeyMetadata] = d.Message.Key // for whoever sends it back
+		out[i] = &pubsub.Message{Body: d.Message.Body, Metadata: md}
 	}
 	var errs consumer.BatchError
 	for i, err := range send(ctx, s.q.o.DeadLetters, out) {

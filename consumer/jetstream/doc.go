@@ -22,10 +22,11 @@
 // that consumer. A dead letter goes to a second stream, with the reason in its
 // headers, and can be consumed from there as from any queue.
 //
-//   - Message.ID is the sequence number in the stream, Key the header
-//     Nats-Msg-Id, by which the server also drops what is sent twice within
-//     two minutes; Group is the header Message-Group, Attributes are the
-//     headers.
+//   - Message.ID is the sequence number in the stream. Key is the header
+//     Idempotency-Key, which dead letters have and those that were sent back, or
+//     else Nats-Msg-Id, by which the server also drops what is sent twice within
+//     two minutes. Group is the header Message-Group. Attributes are the headers,
+//     but for those of the server, which nobody may send on.
 //   - Ack is confirmed by the server, with one round trip a batch; see
 //     Options.Linger for a queue that is empty most of the time.
 //   - Lease is the consumer's AckWait, which Options.AckWait changes.

@@ -131,14 +131,10 @@ func under(t *testing.T, nc *nats.Conn, lease time.Duration) consumertest.Queue 
 	if err := q.Ensure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	js, err := natsjs.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
 	return consumertest.Queue{
 		Open: q.Open, Send: q.Send, Lease: lease, Largest: int(nc.MaxPayload()),
 		Len:  func(ctx context.Context) (int, error) { return lenOf(ctx, nc) },
-		Dead: func(ctx context.Context) ([]consumer.Message, error) { return deadLetters(ctx, js) },
+		Dead: deadLetters(t, nc),
 	}
 }
 
@@ -155,23 +151,34 @@ func lenOf(ctx context.Context, nc *nats.Conn) (int, error) {
 	return int(s.CachedInfo().State.Msgs), nil
 }
 
-// deadLetters reads the stream of them.
-func deadLetters(ctx context.Context, js natsjs.JetStream) ([]consumer.Message, error) {
-	s, err := js.Stream(ctx, "ITEMS_DEAD")
+// deadLetters are what a queue on the stream of them gives, so far.
+func deadLetters(t *testing.T, nc *nats.Conn) func(ctx context.Context) ([]consumer.Message, error) {
+	q, err := jetstream.New(nc, jetstream.Options{Name: "ITEMS_DEAD", DeadLetters: "-", AckWait: time.Hour})
 	if err != nil {
-		return nil, err
+		t.Fatal(err)
 	}
 	var ms []consumer.Message
-	for seq := uint64(1); seq <= s.CachedInfo().State.LastSeq; seq++ {
-		raw, err := s.GetMsg(ctx, seq)
+	return func(ctx context.Context) ([]consumer.Message, error) {
+		src, err := q.Open(ctx)
 		if err != nil {
 			return nil, err
 		}
-		m := consumer.Message{Body: raw.Data, Attributes: map[string]string{}}
-		for k, v := range raw.Header {
-			m.Attributes[k] = v[0]
+		within, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+		defer cancel()
+		for within.Err() == nil {
+			got, err := src.Receive(within, 100)
+			if err != nil && within.Err() == nil {
+				return nil, err
+			}
+			for _, m := range got {
+				ms = append(ms, *m)
+			}
+			if len(got) > 0 {
+				if err := src.Ack(ctx, got); err != nil {
+					return nil, err
+				}
+			}
 		}
-		ms = append(ms, m)
+		return ms, src.Close(ctx)
 	}
-	return ms, nil
 }

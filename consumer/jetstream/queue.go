@@ -13,8 +13,13 @@ import (
 	"github.com/protoloop/protoloop/consumer"
 )
 
-// GroupHeader is the header of a message's group.
-const GroupHeader = "Message-Group"
+// Names of the headers that JetStream has none of its own for.
+const (
+	GroupHeader = "Message-Group"
+	// KeyHeader has a message's Key where that is not its Nats-Msg-Id, by which the
+	// server tells doubles: of a dead letter, and of one that is sent back.
+	KeyHeader = "Idempotency-Key"
+)
 
 // Queue is a queue in JetStream. Its methods may be called on any goroutine.
 type Queue struct {
@@ -116,8 +121,9 @@ func (q *Queue) Open(ctx context.Context) (consumer.Source, error) {
 }
 
 // Send puts messages into the queue and returns when the server has stored
-// them. Of each, Body, Key, Group and Attributes count. A message whose Key
-// was sent within the last two minutes is stored once.
+// them. Of each, Body, Key, Group and Attributes count; one that was received can be
+// sent as it is. A message whose Key was sent within the last two minutes is stored
+// once. A dead letter that is sent back is none whose Key was sent before.
 //
 // The error is a [*consumer.BatchError]: it says which messages were not
 // confirmed. To send those again, with Keys, is safe.
@@ -151,7 +157,18 @@ func (q *Queue) SendAsync(m consumer.Message, done func(err error)) {
 
 // message is what is sent of m.
 func (q *Queue) message(m consumer.Message) (*nats.Msg, error) {
-	msg, err := message(q.o.Subject, m.Attributes, m.Key, m.Body)
+	id := m.Key
+	if dead := m.Attributes[consumer.AttrID]; dead != "" { // its Key was sent with the message that has died
+		id = strings.Join([]string{"again", dead, m.Attributes[consumer.AttrSentAt], m.Key}, " ")
+	}
+	msg, err := message(q.o.Subject, m.Attributes, id, m.Body)
+	switch {
+	case err != nil || m.Key == "":
+	case id != m.Key:
+		err = setHeader(msg, KeyHeader, m.Key)
+	default:
+		msg.Header.Del(KeyHeader)
+	}
 	if err == nil && m.Group != "" {
 		err = setHeader(msg, GroupHeader, m.Group)
 	}

@@ -1,6 +1,7 @@
 package jetstream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,13 +71,11 @@ func (s *source) convert(m *nats.Msg, now time.Time) (*consumer.Message, error) 
 	}
 	c.Attributes = make(map[string]string, len(m.Header))
 	for k, vs := range m.Header {
-		if len(vs) > 0 {
+		if len(vs) > 0 && !isServers(k) { // those nobody may send on
 			c.Attributes[k] = vs[0]
 		}
 	}
-	if key := c.Attributes[jetstream.MsgIDHeader]; key != "" {
-		c.Key = key
-	}
+	c.Key = cmp.Or(c.Attributes[KeyHeader], m.Header.Get(jetstream.MsgIDHeader), id)
 	c.Group = c.Attributes[GroupHeader]
 	return c, nil
 }
@@ -203,6 +202,7 @@ func deadLetter(subject, stream string, d consumer.Dead) *nats.Msg {
 	}
 	id := fmt.Sprintf("%s %s %d %s", stream, d.Message.ID, d.Message.SentAt.UnixNano(), d.Message.Key)
 	m.Header.Set(jetstream.MsgIDHeader, id)
+	m.Header.Set(KeyHeader, d.Message.Key)
 	return m
 }
 

@@ -27,12 +27,19 @@ type source struct {
 
 var _ consumer.DeadLetterer = (*source)(nil)
 
+// answerWithin is how much longer than its long poll a call of Receive may take. One
+// whose answer is lost on its way would otherwise never end: neither the SDK nor
+// net/http has a deadline for it.
+const answerWithin = 10 * time.Second
+
 // Receive is one long poll.
 func (s *source) Receive(ctx context.Context, most int) ([]*consumer.Message, error) {
 	if s.closed.Load() {
 		return nil, fmt.Errorf("sqs: %w", consumer.ErrClosed)
 	}
-	out, err := s.q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+	within, cancel := context.WithTimeout(ctx, s.q.o.Wait+answerWithin)
+	defer cancel()
+	out, err := s.q.client.ReceiveMessage(within, &sqs.ReceiveMessageInput{
 		QueueUrl: &s.q.o.URL, MaxNumberOfMessages: int32(min(most, batchSize)),
 		WaitTimeSeconds: int32(s.q.o.Wait / time.Second), VisibilityTimeout: int32(s.q.o.Visibility / time.Second),
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
@@ -41,6 +48,9 @@ func (s *source) Receive(ctx context.Context, most int) ([]*consumer.Message, er
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
+		}
+		if within.Err() != nil {
+			return nil, fmt.Errorf("sqs: receive: no answer within %v of a long poll of %v: %w", s.q.o.Wait+answerWithin, s.q.o.Wait, err)
 		}
 		return nil, fmt.Errorf("sqs: receive: %w", err)
 	}
@@ -53,17 +63,45 @@ func (s *source) Receive(ctx context.Context, most int) ([]*consumer.Message, er
 	return ms, nil
 }
 
+// ref is the Ref of a message.
+type ref struct {
+	handle string
+	attrs  map[string]types.MessageAttributeValue // with their types
+}
+
+// attribute is an attribute to be sent: of the type with which it was received if
+// its value is that one, else of one that can hold it.
+func (r *ref) attribute(name, value string) types.MessageAttributeValue {
+	if r != nil {
+		if v, ok := r.attrs[name]; ok && valueOf(v) == value && v.DataType != nil {
+			return types.MessageAttributeValue{DataType: v.DataType, StringValue: v.StringValue, BinaryValue: v.BinaryValue}
+		}
+	}
+	if !isText(value) {
+		return types.MessageAttributeValue{DataType: aws.String("Binary"), BinaryValue: []byte(value)}
+	}
+	return types.MessageAttributeValue{DataType: aws.String("String"), StringValue: &value}
+}
+
+func valueOf(v types.MessageAttributeValue) string {
+	if v.StringValue != nil {
+		return *v.StringValue
+	}
+	return string(v.BinaryValue)
+}
+
 // convert makes a message of SQS's.
 func convert(m types.Message) *consumer.Message {
 	id := aws.ToString(m.MessageId)
-	c := &consumer.Message{ID: id, Key: id, Body: []byte(aws.ToString(m.Body)), Ref: aws.ToString(m.ReceiptHandle)}
-	if len(m.MessageAttributes) > 0 {
-		c.Attributes = make(map[string]string, len(m.MessageAttributes))
-		for k, v := range m.MessageAttributes {
-			if v.StringValue != nil {
-				c.Attributes[k] = *v.StringValue
-			}
-		}
+	c := &consumer.Message{
+		ID: id, Key: id, Body: []byte(aws.ToString(m.Body)), Ref: &ref{aws.ToString(m.ReceiptHandle), m.MessageAttributes},
+		Attributes: make(map[string]string, len(m.MessageAttributes)+len(m.Attributes)),
+	}
+	for k, v := range m.Attributes {
+		c.Attributes[systemPrefix+k] = v
+	}
+	for k, v := range m.MessageAttributes {
+		c.Attributes[k] = valueOf(v)
 	}
 	system := func(name types.MessageSystemAttributeName) string { return m.Attributes[string(name)] }
 	for _, key := range []string{system(types.MessageSystemAttributeNameMessageDeduplicationId), c.Attributes[KeyAttribute]} {
@@ -84,13 +122,41 @@ func convert(m types.Message) *consumer.Message {
 	return c
 }
 
-// failed notes what SQS has refused. Its ID is the message's index.
-func failed(errs *consumer.BatchError, f types.BatchResultErrorEntry) {
-	i, err := strconv.Atoi(aws.ToString(f.Id))
-	if err != nil {
-		return // not one of ours
+// answer is what SQS says about the entries of a batch, each named by its index.
+type answer struct {
+	done   []*string
+	failed []types.BatchResultErrorEntry
+}
+
+// note notes what SQS has not done of entries from to to. One that it does not
+// mention may not have come to it.
+func (a answer) note(errs *consumer.BatchError, from, to int) {
+	mentioned := make([]bool, to-from)
+	index := func(id *string) (i int, ours bool) {
+		i, err := strconv.Atoi(aws.ToString(id))
+		if ours = err == nil && i >= from && i < to; ours {
+			mentioned[i-from] = true
+		}
+		return i, ours
 	}
-	err = fmt.Errorf("sqs: %s: %s", aws.ToString(f.Code), aws.ToString(f.Message))
+	for _, id := range a.done {
+		index(id)
+	}
+	for _, f := range a.failed {
+		if i, ours := index(f.Id); ours {
+			failed(errs, i, f)
+		}
+	}
+	for i, known := range mentioned {
+		if !known {
+			errs.Fail(from+i, errors.New("sqs: the answer does not mention it"))
+		}
+	}
+}
+
+// failed notes that SQS has refused the entry of index i.
+func failed(errs *consumer.BatchError, i int, f types.BatchResultErrorEntry) {
+	err := fmt.Errorf("sqs: %s: %s", aws.ToString(f.Code), aws.ToString(f.Message))
 	if isGone(aws.ToString(f.Code), aws.ToString(f.Message)) {
 		err = fmt.Errorf("%w: %w", consumer.ErrGone, err)
 	}
@@ -128,7 +194,7 @@ func isGone(code, text string) bool {
 const parallel = 4
 
 // batches calls f for up to ten indexes at a time, of n.
-func batches(n int, f func(from, to int) ([]types.BatchResultErrorEntry, error)) error {
+func batches(n int, f func(from, to int) (answer, error)) error {
 	var errs consumer.BatchError
 	var mu sync.Mutex
 	var all sync.WaitGroup
@@ -138,13 +204,14 @@ func batches(n int, f func(from, to int) ([]types.BatchResultErrorEntry, error))
 		free <- struct{}{}
 		all.Go(func() {
 			defer func() { <-free }()
-			refused, err := f(from, to)
+			a, err := f(from, to)
 			mu.Lock()
 			defer mu.Unlock()
-			for _, r := range refused {
-				failed(&errs, r)
+			if err == nil {
+				a.note(&errs, from, to)
+				return
 			}
-			for i := from; err != nil && i < to; i++ {
+			for i := from; i < to; i++ {
 				errs.Fail(i, err)
 			}
 		})
@@ -155,34 +222,42 @@ func batches(n int, f func(from, to int) ([]types.BatchResultErrorEntry, error))
 
 // Ack deletes messages.
 func (s *source) Ack(ctx context.Context, ms []*consumer.Message) error {
-	return batches(len(ms), func(from, to int) ([]types.BatchResultErrorEntry, error) {
+	return batches(len(ms), func(from, to int) (a answer, err error) {
 		var entries []types.DeleteMessageBatchRequestEntry
 		for i := from; i < to; i++ {
-			entries = append(entries, types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: aws.String(ms[i].Ref.(string))})
+			entries = append(entries, types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: &ms[i].Ref.(*ref).handle})
 		}
 		out, err := s.q.client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &s.q.o.URL, Entries: entries})
 		if err != nil {
-			return nil, fmt.Errorf("sqs: delete: %w", err)
+			return a, fmt.Errorf("sqs: delete: %w", err)
 		}
-		return out.Failed, nil
+		for _, e := range out.Successful {
+			a.done = append(a.done, e.Id)
+		}
+		a.failed = out.Failed
+		return a, nil
 	})
 }
 
 // hide sets for how long messages are hidden from now on.
 func (s *source) hide(ctx context.Context, n int, each func(i int) (*consumer.Message, time.Duration)) error {
-	return batches(n, func(from, to int) ([]types.BatchResultErrorEntry, error) {
+	return batches(n, func(from, to int) (a answer, err error) {
 		var entries []types.ChangeMessageVisibilityBatchRequestEntry
 		for i := from; i < to; i++ {
 			m, d := each(i)
 			entries = append(entries, types.ChangeMessageVisibilityBatchRequestEntry{
-				Id: aws.String(strconv.Itoa(i)), ReceiptHandle: aws.String(m.Ref.(string)), VisibilityTimeout: seconds(d),
+				Id: aws.String(strconv.Itoa(i)), ReceiptHandle: &m.Ref.(*ref).handle, VisibilityTimeout: seconds(d),
 			})
 		}
 		out, err := s.q.client.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &s.q.o.URL, Entries: entries})
 		if err != nil {
-			return nil, fmt.Errorf("sqs: change visibility: %w", err)
+			return a, fmt.Errorf("sqs: change visibility: %w", err)
 		}
-		return out.Failed, nil
+		for _, e := range out.Successful {
+			a.done = append(a.done, e.Id)
+		}
+		a.failed = out.Failed
+		return a, nil
 	})
 }
 
@@ -210,7 +285,9 @@ func (s *source) DeadLetter(ctx context.Context, ds []consumer.Dead) error {
 	}
 	entries := make([]types.SendMessageBatchRequestEntry, len(ds))
 	for i, d := range ds {
-		entries[i] = entry(s.q.o.DeadLetterURL, string(d.Message.Body), d.Message.ID, d.Message.Group, deadAttributes(d))
+		// With its key, for whoever sends it back. That may have died before, so
+		// doubles are told by the ID, which is the same in each delivery.
+		entries[i] = entry(s.q.o.DeadLetterURL, d.Message, deadAttributes(d), d.Message.Key, d.Message.ID)
 	}
 	errs := s.q.sendAll(ctx, s.q.o.DeadLetterURL, entries)
 	var sent []*consumer.Message
@@ -241,7 +318,7 @@ func deadAttributes(d consumer.Dead) map[string]string {
 	all := consumer.DeadAttributes(d)
 	var names []string
 	for k, v := range all {
-		if v != "" && k != KeyAttribute && k != GroupAttribute {
+		if v != "" && k != KeyAttribute && k != GroupAttribute && !strings.HasPrefix(k, systemPrefix) {
 			names = append(names, k)
 		}
 	}
@@ -257,6 +334,9 @@ func deadAttributes(d consumer.Dead) map[string]string {
 	kept := map[string]string{}
 	for _, k := range names[:min(len(names), maxAttributes-2)] {
 		kept[k] = all[k]
+	}
+	if trace := all[traceAttribute]; trace != "" { // it is not one of the ten
+		kept[traceAttribute] = trace
 	}
 	return kept
 }

@@ -1,9 +1,13 @@
 package sqs_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"strconv"
 	"strings"
 	"testing"
@@ -85,6 +89,9 @@ func under(t *testing.T, server, name string, attrs map[string]string) consumert
 				}
 				for _, m := range ms {
 					letters = append(letters, *m)
+				}
+				if err := src.Ack(ctx, ms); err != nil { // the next one of its group waits for that
+					return nil, err
 				}
 			}
 		},
@@ -194,4 +201,157 @@ func TestOptionsAndMissingQueue(t *testing.T) {
 	if _, err := q.Open(t.Context()); !errors.As(err, &missing) {
 		t.Errorf("open of no queue: %v", err)
 	}
+}
+
+// TestFIFODeadLetterSentBack: a FIFO queue does not take a dead letter that is sent
+// back for a double of the message that has died, and its key is the one of that.
+func TestFIFODeadLetterSentBack(t *testing.T) {
+	q := under(t, testtools.StartFauxqs(t), "items", map[string]string{"FifoQueue": "true"})
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	src, err := q.Open(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := consumer.Message{Body: []byte("a"), Key: "ka", Group: "g"}
+	for round := range 3 {
+		if err := q.Send(ctx, next); err != nil {
+			t.Fatal(err)
+		}
+		ms, err := src.Receive(ctx, 10)
+		if err != nil || len(ms) != 1 || ms[0].Key != "ka" || ms[0].Group != "g" {
+			t.Fatalf("round %d: received %+v, %v", round, ms, err)
+		}
+		if err := src.(consumer.DeadLetterer).DeadLetter(ctx, []consumer.Dead{{Message: ms[0], Reason: errors.New("why"), Tries: 1}}); err != nil {
+			t.Fatal(err)
+		}
+		letters, err := q.Dead(ctx)
+		if err != nil || len(letters) != round+1 || letters[round].Key != "ka" {
+			t.Fatalf("round %d: dead letters %+v, %v", round, letters, err)
+		}
+		next = letters[round]
+	}
+}
+
+// TestAttributesOfAllTypes: a handler sees those that SQS adds and those of bytes,
+// and what is sent on or is a dead letter has them with their types.
+func TestAttributesOfAllTypes(t *testing.T) {
+	server := testtools.StartFauxqs(t)
+	c := client(t, server)
+	url, deadURL := create(t, c, "typed", nil), create(t, c, "typed-dead", nil)
+	q, err := sqs.New(c, sqs.Options{URL: url, DeadLetterURL: deadURL, Wait: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := t.Context()
+	text := func(kind, v string) types.MessageAttributeValue {
+		return types.MessageAttributeValue{DataType: &kind, StringValue: &v}
+	}
+	binary := "Binary.png"
+	body := "x"
+	own := map[string]types.MessageAttributeValue{
+		"a": text("Number", "17"), "b": {DataType: &binary, BinaryValue: []byte("\x89PNG\xff")}, "c": text("String.note", "n"),
+	}
+	if _, err := c.SendMessage(ctx, &awssqs.SendMessageInput{QueueUrl: &url, MessageBody: &body, MessageAttributes: own}); err != nil {
+		t.Fatal(err)
+	}
+	src, err := q.Open(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ms, err := src.Receive(ctx, 1)
+	if err != nil || len(ms) != 1 {
+		t.Fatal(ms, err)
+	}
+	a := ms[0].Attributes
+	if a["a"] != "17" || a["b"] != "\x89PNG\xff" || a["c"] != "n" || a["AWS.SentTimestamp"] == "" || a["AWS.SenderId"] == "" {
+		t.Errorf("received %q", a)
+	}
+	if err := q.Send(ctx, *ms[0]); err != nil {
+		t.Error(err)
+	}
+	if err := src.(consumer.DeadLetterer).DeadLetter(ctx, []consumer.Dead{{Message: ms[0], Reason: errors.New("why"), Tries: 1}}); err != nil {
+		t.Error(err)
+	}
+	for what, from := range map[string]string{"sent on": url, "a dead letter": deadURL} {
+		out, err := c.ReceiveMessage(ctx, &awssqs.ReceiveMessageInput{QueueUrl: &from, MessageAttributeNames: []string{"All"}, WaitTimeSeconds: 1})
+		if err != nil || len(out.Messages) != 1 {
+			t.Fatalf("%s: %v, %v", what, out, err)
+		}
+		m := out.Messages[0]
+		for k, want := range own {
+			if what == "a dead letter" && k == "c" {
+				continue // there is room for two
+			}
+			got := m.MessageAttributes[k]
+			if got.DataType == nil || *got.DataType != *want.DataType || string(got.BinaryValue) != string(want.BinaryValue) {
+				t.Errorf("%s has %s = %+v, want %+v", what, k, got, want)
+			}
+		}
+	}
+}
+
+// forgetful has a server forget one entry of its answer to a batch.
+type forgetful struct {
+	http.RoundTripper
+	action string
+}
+
+func (s forgetful) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := s.RoundTripper.RoundTrip(r)
+	if err != nil || !strings.HasSuffix(r.Header.Get("X-Amz-Target"), "."+s.action) {
+		return res, err
+	}
+	defer res.Body.Close()
+	var answer struct{ Successful, Failed []map[string]any }
+	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil {
+		return nil, err
+	}
+	answer.Successful = answer.Successful[:len(answer.Successful)-1]
+	body, err := json.Marshal(answer)
+	if err != nil {
+		return nil, err
+	}
+	res.Body, res.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	res.Header.Del("Content-Length")
+	return res, nil
+}
+
+// TestAnswerForgetsAnEntry: a message that the answer to a batch does not mention
+// has failed, whatever the batch was about.
+func TestAnswerForgetsAnEntry(t *testing.T) {
+	server := testtools.StartFauxqs(t)
+	open := func(action string) (*sqs.Queue, consumer.Source) {
+		t.Helper()
+		c := client(t, server)
+		o := c.Options()
+		o.HTTPClient = &http.Client{Transport: forgetful{o.HTTPClient.(*http.Client).Transport, action}}
+		q, err := sqs.New(awssqs.New(o), sqs.Options{URL: create(t, c, "forgets", nil), Wait: time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		src, err := q.Open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return q, src
+	}
+	ctx := t.Context()
+	failed := func(what string, err error) {
+		t.Helper()
+		var batch *consumer.BatchError
+		if !errors.As(err, &batch) || len(batch.Errs) != 1 || errors.Is(err, consumer.ErrGone) {
+			t.Errorf("%s of two, one of which the answer does not mention: %v", what, err)
+		}
+	}
+	q, _ := open("SendMessageBatch")
+	failed("send", q.Send(ctx, consumer.Message{Body: []byte("a")}, consumer.Message{Body: []byte("b")}))
+	_, src := open("DeleteMessageBatch")
+	ms, err := src.Receive(ctx, 10)
+	if err != nil || len(ms) != 2 {
+		t.Fatal(ms, err)
+	}
+	_, extender := open("ChangeMessageVisibilityBatch")
+	failed("extend", extender.Extend(ctx, ms))
+	failed("ack", src.Ack(ctx, ms))
 }

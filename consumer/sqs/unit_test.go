@@ -3,6 +3,7 @@ package sqs
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,14 +41,27 @@ func FuzzConvert(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body, count, sent, key, group, dedup string) {
 		m := types.Message{
 			Body: &body, MessageId: aws.String("id"),
-			Attributes: map[string]string{"ApproximateReceiveCount": count, "SentTimestamp": sent, "MessageDeduplicationId": dedup},
+			Attributes: map[string]string{"AWSTraceHeader": "Root=1", "ApproximateReceiveCount": count, "SentTimestamp": sent, "MessageDeduplicationId": dedup},
 			MessageAttributes: map[string]types.MessageAttributeValue{
-				KeyAttribute: {StringValue: &key}, GroupAttribute: {StringValue: &group}, "binary": {BinaryValue: []byte(body)},
+				KeyAttribute: {StringValue: &key}, GroupAttribute: {StringValue: &group},
+				"binary": {DataType: aws.String("Binary"), BinaryValue: []byte(body)}, "n": {DataType: aws.String("Number"), StringValue: &count},
 			},
 		}
 		c := convert(m)
-		if string(c.Body) != body || c.ID != "id" || c.Key == "" || c.Group != group || c.Attributes["binary"] != "" || c.Deliveries < 0 {
+		if string(c.Body) != body || c.ID != "id" || c.Key == "" || c.Group != group || c.Attributes["binary"] != body || c.Deliveries < 0 {
 			t.Fatalf("%+v", c)
+		}
+		e := entry("queue", c, c.Attributes, c.Key, c.Key)
+		for k, v := range e.MessageAttributes {
+			if valueOf(v) != c.Attributes[k] && k != KeyAttribute || strings.HasPrefix(k, systemPrefix) {
+				t.Fatalf("%s is sent as %+v", k, v)
+			}
+		}
+		if trace := e.MessageSystemAttributes["AWSTraceHeader"]; trace.StringValue == nil || *trace.StringValue != "Root=1" {
+			t.Fatalf("the trace header is lost: %+v", e)
+		}
+		if count != "" && *e.MessageAttributes["n"].DataType != "Number" || body != "" && *e.MessageAttributes["binary"].DataType != "Binary" {
+			t.Fatalf("types of attributes are lost: %+v", e)
 		}
 	})
 }
