@@ -63,14 +63,28 @@ func (b Broadcast) emit(a *parser.Args) {
 		// behind the last event that it has got.
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		a = n.history.record(a, b)
-		frames := n.frames(parser.Event, parser.NoID, a)
-		b.each(func(s *Socket) { s.sess.eio.Send(frames...) })
+		frames := n.history.record(a, b)
+		b.each(func(s *Socket) {
+			s.position.sent = n.history.last
+			s.sess.eio.Send(frames...)
+		})
 		return
 	}
-	frames := n.frames(parser.Event, parser.NoID, a)
+	if n.history == nil {
+		frames := n.frames(parser.Event, parser.NoID, a) // not under the lock
+		n.mu.RLock()
+		defer n.mu.RUnlock()
+		b.send(frames)
+		return
+	}
 	n.mu.RLock()
 	defer n.mu.RUnlock()
+	b.send(n.frames(parser.Event, parser.NoID, n.history.marked(a)))
+}
+
+// send queues frames for whom the broadcast goes to. With the namespace's mu
+// held.
+func (b Broadcast) send(frames []*engineio.Frame) {
 	if b.volatile {
 		b.each(func(s *Socket) { s.sess.eio.SendVolatile(frames...) })
 		return
@@ -143,15 +157,6 @@ func (n *Namespace) inRoom(name string, f func(s *Socket)) {
 			f(s)
 		}
 	}
-}
-
-// includes reports whether a socket that had been in these rooms would have got
-// the event: the reference's shouldIncludePacket.
-func (b Broadcast) includes(rooms []string) bool {
-	in := func(list []string) bool {
-		return slices.ContainsFunc(rooms, func(r string) bool { return slices.Contains(list, r) })
-	}
-	return (len(b.rooms) == 0 || in(b.rooms)) && !in(b.except) && (b.skip == nil || !slices.Contains(rooms, b.skip.id))
 }
 
 // encodeArgs encodes an event's name and arguments.

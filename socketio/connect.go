@@ -32,12 +32,13 @@ func (c *session) connectTo(p *parser.Packet) error {
 	if len(p.Args) > 0 {
 		s.auth = p.Args[0]
 	}
-	offset := n.identify(s)
-	if known, err := c.admit(s); !known {
-		return err
+	n.identify(s)
+	known, err := c.admit(s)
+	taken := false
+	if known {
+		taken, err = c.take(queued{s: s, what: queuedConnect})
 	}
-	taken, err := c.take(queued{s: s, what: queuedConnect, offset: offset})
-	if !taken { // the session ends
+	if !taken { // the session ends, or has enough of them
 		s.leave(ForcedClose, nil)
 		c.done(s)
 	}
@@ -63,28 +64,23 @@ func (c *session) admit(s *Socket) (ok bool, err error) {
 }
 
 // identify gives the socket its ids and, if the client may have them back, its
-// old ones with rooms and data. It returns the offset of the last event that
-// the client has seen.
-func (n *Namespace) identify(s *Socket) (offset string) {
+// old ones with rooms and data.
+func (n *Namespace) identify(s *Socket) {
 	if n.history != nil {
 		var auth recoveryAuth
 		_ = json.Unmarshal(s.auth, &auth) // of a client that is no recovering one
-		private, ok := auth.PID.(string)
-		offset, known := auth.Offset.(string)
-		if ok && known {
+		if private, ok := auth.PID.(string); ok {
 			n.mu.Lock()
-			old := n.history.restore(private, offset)
+			s.restored = n.history.restore(private, auth.Offset)
 			n.mu.Unlock()
-			if old != nil {
-				s.id, s.private, s.recovered, s.data = old.id, old.private, true, old.data
-				s.restored = old
-				return offset
-			}
+		}
+		if old := s.restored; old != nil {
+			s.id, s.private, s.recovered, s.data = old.id, old.private, true, old.data
+			return
 		}
 		s.private = engineio.NewID()
 	}
 	s.id = engineio.NewID()
-	return ""
 }
 
 // refuse tells the client that it is not connected to the namespace.
@@ -100,7 +96,7 @@ func (c *session) refuse(namespace string, e *Error) error {
 }
 
 // connect runs the middlewares, tells the client, and runs OnConnect.
-func (s *Socket) connect(t *actors.Task, offset string) {
+func (s *Socket) connect(t *actors.Task) {
 	n := s.ns
 	s.mu.Lock()
 	late := s.state == socketClosed
@@ -137,7 +133,7 @@ func (s *Socket) connect(t *actors.Task, offset string) {
 		}
 	}
 	refusal = nil
-	if !s.accept(offset) {
+	if !s.accept() {
 		return
 	}
 	opened = true
@@ -154,24 +150,47 @@ func (s *Socket) connect(t *actors.Task, offset string) {
 	}
 }
 
-// accept makes the socket one of the namespace's and tells the client, in one
-// step for whoever broadcasts. false: the client has gone.
-func (s *Socket) accept(offset string) bool {
-	n := s.ns
-	frame, err := objectFrame(parser.Connect, n.name, connectedData{s.id, s.private})
+// accept makes the socket one of the namespace's and tells the client. false:
+// the client has gone, or has to come again.
+func (s *Socket) accept() bool {
+	frame, err := objectFrame(parser.Connect, s.ns.name, connectedData{s.id, s.private})
 	if err != nil {
 		return false
 	}
+	ok, late := s.enter(frame)
+	if late {
+		s.sess.eio.Close()
+	}
+	return ok
+}
+
+// enter is accept in one step for whoever broadcasts. late: the middlewares have
+// taken so long that events that the client has missed are gone. It comes again,
+// and begins anew.
+func (s *Socket) enter(frame *engineio.Frame) (ok, late bool) {
+	n := s.ns
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	var missed []*engineio.Frame
+	if n.history != nil {
+		s.position.since = n.history.last
+	}
+	if old := s.restored; old != nil {
+		frames, last, all := n.history.missed(old)
+		if !all {
+			s.restored = nil
+			return false, true
+		}
+		missed, s.position = frames, position{old.since, max(old.sent, last)}
+	}
 	s.mu.Lock()
-	ok := s.state == socketConnecting
+	ok = s.state == socketConnecting
 	if ok {
 		s.state, s.told, s.holding = socketOpening, true, true
 	}
 	s.mu.Unlock()
 	if !ok {
-		return false
+		return false, false
 	}
 	n.add(s)
 	if old := s.restored; old != nil {
@@ -182,18 +201,13 @@ func (s *Socket) accept(offset string) bool {
 		}
 		// In the reference's order: before the connect packet. Clients keep them
 		// until that comes.
-		missed, _ := n.history.behind(offset)
-		for _, e := range missed {
-			if e.to.includes(old.rooms) {
-				s.sess.eio.Send(n.frames(parser.Event, parser.NoID, e.args)...)
-			}
-		}
+		s.sess.eio.SendMissed(missed...)
 		n.srv.counts.recovered.Add(1)
 	}
 	n.srv.counts.connects.Add(1) // before the client can know
 	s.sess.connected()
 	s.sess.eio.Send(frame)
-	return true
+	return true, false
 }
 
 // connected ends the time within which a namespace has to be connected to.

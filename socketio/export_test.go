@@ -13,3 +13,11 @@ func (s *Socket) PendingAcks() int {
 	defer s.mu.Unlock()
 	return len(s.acks)
 }
+
+// SavedStates is the number of states that the namespace keeps for recovery, and
+// of the places in its list of them.
+func (n *Namespace) SavedStates() (saved, listed int) {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return len(n.history.saved), n.history.order.Len()
+}

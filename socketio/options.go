@@ -46,7 +46,8 @@ type Options struct {
 	// MaxAttachments of one packet that comes in. 0: 10.
 	MaxAttachments int
 	// MaxBuffered is how many bytes wait to be sent to one client before its
-	// session ends with [SlowClient]. 0: 4 MiB.
+	// session ends with [SlowClient]. What a recovering client has missed does not
+	// count. 0: 4 MiB.
 	MaxBuffered int
 	// MaxEvents is how many events of one session may run, or wait for its worker.
 	// Sockets that have left, and have a handler running, count as well. What comes
@@ -110,6 +111,10 @@ const (
 // a client was cut off its id, rooms, data and the events it has missed are
 // kept, and it gets them back when it reconnects. Events with acknowledgements
 // and volatile ones are not kept.
+//
+// Each event of the namespace gets one argument more, by which the client knows
+// what it has got; a volatile one does if its last argument, or its name without
+// any, is a string, for clients take that one.
 type Recovery struct {
 	// MaxDisconnection is for how long. 0: two minutes.
 	MaxDisconnection time.Duration

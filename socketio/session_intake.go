@@ -20,11 +20,10 @@ type intake struct {
 
 // queued is something that runs on the worker for a socket.
 type queued struct {
-	s      *Socket
-	what   queuedKind
-	h      *handler       // of an event
-	p      *parser.Packet // likewise
-	offset string         // of a connect
+	s    *Socket
+	what queuedKind
+	h    *handler       // of an event
+	p    *parser.Packet // likewise
 }
 
 type queuedKind uint8
@@ -143,7 +142,7 @@ func (c *session) hand(q queued) {
 			c.count(s)
 		}
 		actors.Submit(c.srv.root, c.pid, func(t *actors.Task) (struct{}, error) {
-			s.connect(t, q.offset)
+			s.connect(t)
 			return struct{}{}, nil
 		}, actors.Name("socketio connect "+s.ns.name))
 	case queuedEnd:

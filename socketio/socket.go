@@ -33,7 +33,6 @@ type Socket struct {
 	ns        *Namespace
 	sess      *session
 	auth      json.RawMessage // nil: none
-	restored  *savedState     // until the client is connected
 
 	mu      sync.Mutex
 	state   socketState
@@ -49,6 +48,8 @@ type Socket struct {
 	at      int // index in ns.all
 	rooms   map[string]struct{}
 	leftOwn bool // has left the room of its id
+	position
+	restored *savedState // until the client is connected
 
 	// Guarded by the session's mu.
 	handed    bool // its connect is with the worker
@@ -161,8 +162,13 @@ func (s *Socket) EmitVolatile(event string, args ...any) error {
 	if err != nil {
 		return err
 	}
-	s.ns.srv.counts.emits.Add(1)
-	s.send(parser.Event, parser.NoID, a, true)
+	n := s.ns
+	n.srv.counts.emits.Add(1)
+	if n.history != nil { // behind the events whose offset it has
+		n.mu.RLock()
+		defer n.mu.RUnlock()
+	}
+	s.send(parser.Event, parser.NoID, n.history.marked(a), true)
 	return nil
 }
 
@@ -224,9 +230,18 @@ func (s *Socket) leave(reason Reason, farewell *engineio.Frame) {
 	s.sess.forget(s, was)
 	n := s.ns
 	n.mu.Lock()
-	if n.history != nil && s.member && reason.recoverable() {
-		n.history.save(&savedState{id: s.id, private: s.private, rooms: s.roomList(), data: data})
+	if n.history != nil && reason.recoverable() {
+		switch old := s.restored; {
+		case old != nil: // cut off again before it was connected
+			old.data = data
+			n.history.save(old)
+		case s.member:
+			n.history.save(&savedState{
+				id: s.id, private: s.private, rooms: s.roomList(), data: data, position: s.position, cut: n.history.last,
+			})
+		}
 	}
+	s.restored = nil
 	n.remove(s)
 	n.mu.Unlock()
 	if was != socketConnecting {

@@ -144,6 +144,7 @@ func (s *Session) answered(p *poll, err error) {
 		return
 	}
 	s.answering = nil
+	s.wrote(p.size)
 	over := err == nil && s.kick()
 	s.mu.Unlock()
 	switch {

@@ -30,6 +30,7 @@ type Session struct {
 	state  state
 	queue  []*Frame
 	queued int // bytes in queue, and of what is being written
+	missed int // of these and of what is written to a poll: those that do not count for MaxBuffered
 	beat   heartbeat
 
 	poll      *poll                    // the GET that waits
@@ -85,6 +86,19 @@ func (s *Session) begin(r *http.Request) {
 // ended, or ends, and they are dropped.
 func (s *Session) Send(frames ...*Frame) bool { return s.send(frames, false) }
 
+// SendMissed is Send without the bound of MaxBuffered, for what a client has
+// missed: it is no fault of its own that there is so much.
+func (s *Session) SendMissed(frames ...*Frame) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != opened {
+		return false
+	}
+	s.missed += sizeOf(frames)
+	s.enqueue(frames)
+	return true
+}
+
 // SendVolatile is Send if the client could be written to at once: otherwise
 // the frames are dropped.
 func (s *Session) SendVolatile(frames ...*Frame) bool { return s.send(frames, true) }
@@ -95,21 +109,33 @@ func (s *Session) send(frames []*Frame, volatile bool) bool {
 	if s.state != opened || volatile && !s.writable() {
 		return false
 	}
-	before := s.queued + s.unread()
-	size := 0
-	for _, f := range frames {
-		size += f.size()
-	}
+	before := s.queued + s.unread() - s.missed
 	// One that is too large by itself is let through: it is the server's own.
-	if before > 0 && before+size > s.srv.opts.MaxBuffered {
+	if before > 0 && before+sizeOf(frames) > s.srv.opts.MaxBuffered {
 		s.overflow()
 		return false
 	}
-	s.queued += size
-	s.queue = append(s.queue, frames...)
-	s.kick()
+	s.enqueue(frames)
 	return true
 }
+
+// enqueue queues frames, and has somebody write them. With mu held.
+func (s *Session) enqueue(frames []*Frame) {
+	s.queued += sizeOf(frames)
+	s.queue = append(s.queue, frames...)
+	s.kick()
+}
+
+func sizeOf(frames []*Frame) (size int) {
+	for _, f := range frames {
+		size += f.size()
+	}
+	return size
+}
+
+// wrote counts out what has been written, the missed first: it was queued before
+// what counts. With mu held.
+func (s *Session) wrote(size int) { s.missed = max(s.missed-size, 0) }
 
 func (s *Session) writable() bool {
 	if s.ws != nil {

@@ -148,6 +148,7 @@ func (s *Session) write(c *wsConn) {
 	for {
 		s.mu.Lock()
 		s.queued = max(s.queued-written, 0)
+		s.wrote(written)
 		batch, s.queue = s.queue, batch[:0]
 		if len(batch) == 0 {
 			if cap(s.queue) > keptQueue {

@@ -92,6 +92,9 @@ func (a *Args) With(v string) *Args {
 	return more
 }
 
+// EndsInString reports whether the last argument is a string.
+func (a *Args) EndsInString() bool { return len(a.json) > 0 && a.json[len(a.json)-1] == '"' }
+
 // Len is the size of the arguments in bytes, without attachments.
 func (a *Args) Len() int { return len(a.json) }
 
