@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/messages"
+	"github.com/protoloop/protoloop/supervisor"
 )
 
 // deadLetters collects the dead letters of a system.
@@ -115,6 +117,197 @@ func acceptedRunsOn(t *testing.T, sys *actor.ActorSystem) {
 	for i, f := range fs {
 		if v, err := f.TryResult(); v != i || err != nil {
 			t.Error(v, err)
+		}
+	}
+}
+
+// failsInDrain are the ways to fail after the stop event. Requests are numbered
+// from 1; the first has begun when the stop comes.
+var failsInDrain = map[string]struct {
+	options actors.Options
+	setup   func(w *actors.Worker)                   // or nil
+	handle  func(t *actors.Task, n int) (int, error) // or nil
+	failed  int                                      // so many requests
+	letters int                                      // so many more are dead letters of a supervisor
+}{
+	"a handler panics, one at a time": {
+		options: actors.Options{MaxInFlight: 1},
+		handle: func(t *actors.Task, n int) (int, error) {
+			if n == 1 {
+				defer panic("boom")
+			}
+			return n, t.Sleep(time.Second)
+		},
+		failed: 1,
+	},
+	"handlers panic while others await": {
+		handle: func(t *actors.Task, n int) (int, error) {
+			if n%3 == 0 {
+				defer panic("boom")
+			}
+			return n, t.Sleep(time.Second)
+		},
+		failed: 3,
+	},
+	"handlers of a worker end it": {
+		handle: func(t *actors.Task, n int) (int, error) {
+			err := t.Sleep(time.Second)
+			switch n {
+			case 1:
+				t.Exit(errSoldOut)
+			case 2:
+				t.Exit(actors.ErrEscalate)
+			case 3:
+				t.Exit(nil)
+			}
+			return n, err
+		},
+		letters: 2,
+	},
+	"a Background returns an error because of the stop": {
+		options: actors.Options{MaxInFlight: 1},
+		setup: func(w *actors.Worker) {
+			w.Background("watch", func(t *actors.Task) error {
+				_, err := t.SleepOrStop(time.Hour)
+				return errors.Join(err, errSoldOut)
+			})
+		},
+	},
+	"a Background panics, and Main has no more to do": {
+		options: actors.Options{MaxInFlight: 1},
+		setup: func(w *actors.Worker) {
+			w.Background("watch", func(t *actors.Task) error { _, _ = t.SleepOrStop(time.Hour); panic("boom") })
+			w.Main(func(t *actors.Task) error { _, err := t.SleepOrStop(time.Hour); return err })
+		},
+	},
+	"Main returns an error": {
+		options: actors.Options{MaxInFlight: 1},
+		setup: func(w *actors.Worker) {
+			w.Main(func(t *actors.Task) error {
+				_, err := t.SleepOrStop(time.Hour)
+				return errors.Join(err, t.Sleep(time.Second), errSoldOut)
+			})
+		},
+	},
+}
+
+// tenInDrain sends ten requests to a worker that fails as in failsInDrain, stops
+// it when the first has begun, and wants all but failed answered within grace.
+func tenInDrain(t *testing.T, sys *actor.ActorSystem, pid *actor.PID, failed int, stop func() *messages.Counts) {
+	t.Helper()
+	fs := make([]*actors.Future[int], 10)
+	for i := range fs {
+		fs[i] = actors.RequestFuture[int](sys.Root, pid, i+1)
+	}
+	synctest.Wait()
+	wantCounts(t, stop(), &messages.Counts{Finished: int64(len(fs) - failed), Failed: int64(failed)})
+	for i, f := range fs {
+		n, err := f.TryResult()
+		var p *actors.PanicError
+		switch {
+		case err != nil && errors.As(err, &p):
+			failed--
+		case err != nil || n != i+1:
+			t.Errorf("request %d: %d, %v", i+1, n, err)
+		}
+	}
+	if failed != 0 {
+		t.Errorf("%d panics are missing", failed)
+	}
+}
+
+func drainSurvivesFailures(t *testing.T, sys *actor.ActorSystem) {
+	for name, d := range failsInDrain {
+		for _, how := range []string{"Stop", "Poison"} {
+			d.options.StopGrace = time.Minute
+			hooks := 0
+			pid := actortest.Spawn(t, sys.Root, strings.ReplaceAll(name+how, " ", "-"), inDrain(d.setup, d.handle, &hooks), d.options)
+			t.Log(how, name)
+			tenInDrain(t, sys, pid, d.failed, func() *messages.Counts {
+				f := actors.Stop(sys.Root, pid, 0)
+				if how == "Poison" {
+					sys.Root.Poison(pid)
+				}
+				v, err := f.Wait(t.Context())
+				if err != nil {
+					t.Error(err)
+				}
+				return v.GetCounts()
+			})
+			if hooks != 1 {
+				t.Errorf("OnStop has run %d times", hooks)
+			}
+		}
+	}
+	// A plain actor on an EventLoop, and an Exclusive turn that is awaiting.
+	pid := sys.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+		if n, ok := c.Message().(int); ok {
+			t := actors.TaskOf(c)
+			_ = t.Sleep(time.Second)
+			if n == 1 {
+				panic("boom")
+			}
+			c.Respond(n)
+		}
+	}, actors.EventLoop(actors.Options{MaxInFlight: 1, StopGrace: time.Minute})))
+	tenInDrain(t, sys, pid, 1, func() *messages.Counts {
+		f := actors.Stop(sys.Root, pid, 0)
+		sys.Root.Poison(pid)
+		v, err := f.Wait(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		return v.GetCounts()
+	})
+}
+
+// inDrain is the setup of a worker of failsInDrain.
+func inDrain(setup func(w *actors.Worker), handle func(t *actors.Task, n int) (int, error), hooks *int) func(w *actors.Worker) error {
+	if handle == nil {
+		handle = func(t *actors.Task, n int) (int, error) { return n, t.Sleep(time.Second) }
+	}
+	return func(w *actors.Worker) error {
+		actors.Handle(w, handle)
+		w.OnStop(func(*actors.Task) error { *hooks++; return nil })
+		if setup != nil {
+			setup(w)
+		}
+		return nil
+	}
+}
+
+func supervisedDrain(t *testing.T, sys *actor.ActorSystem) {
+	for name, d := range failsInDrain {
+		t.Log(name)
+		hooks, failures, letters := 0, 0, 0
+		d.options.StopGrace = time.Second
+		s, err := supervisor.Start(t.Context(), sys, supervisor.Spec{
+			Name: strings.ReplaceAll(name, " ", "-"),
+			OnEvent: func(e supervisor.Event) {
+				if _, ok := e.(supervisor.ChildFailed); ok {
+					failures++
+				}
+			},
+			Children: []supervisor.Child{{
+				Name: "w", Shutdown: 20 * time.Second,
+				OnCrash: supervisor.CrashPolicy{Retries: 1, DeadLetter: func(supervisor.Crash) { letters++ }},
+				Props:   actors.Props(inDrain(d.setup, d.handle, &hooks), actors.EventLoop(d.options)),
+			}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tenInDrain(t, sys, s.Child("w"), d.failed, func() *messages.Counts {
+			r, err := s.Stop(context.Background())
+			if err != nil {
+				t.Error(err)
+			}
+			c := r.Total
+			return &messages.Counts{Offered: c.Offered, Accepted: c.Accepted, Finished: c.Finished, Failed: c.Failed, Canceled: c.Canceled}
+		})
+		synctest.Wait()
+		if hooks != 1 || failures == 0 || letters != d.failed+d.letters {
+			t.Errorf("OnStop has run %d times; %d failures were told, and %d dead letters, want %d", hooks, failures, letters, d.failed+d.letters)
 		}
 	}
 }

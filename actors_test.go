@@ -105,6 +105,8 @@ func TestGuarantee08Stop(t *testing.T) {
 		"requests from outside are refused with ErrStopping": stoppingRefuses,
 		"work in hand keeps Start and the loop's primitives": stoppingKeepsPrimitives,
 		"what was accepted runs on in order":                 acceptedRunsOn,
+		"a failure meanwhile fails its own task alone":       drainSurvivesFailures,
+		"so does one under a supervisor":                     supervisedDrain,
 		"at the end of the grace the rest is cut off":        graceCutsOff,
 		"what does not return is abandoned and named":        stopAbandons,
 		"the account holds at every moment":                  accountHolds,

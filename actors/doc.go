@@ -41,7 +41,8 @@
 //     supervision decides: under a supervisor of package supervisor, that,
 //     which may have the message handled anew before its future fails;
 //     under a plain parent its strategy; without a parent the worker restarts
-//     itself, at most 10 times in 10 s, and then stops. An error that a handler
+//     itself, at most 10 times in 10 s, and then stops. After the stop event
+//     the failure is that task's alone: see 8. An error that a handler
 //     returns is an answer, no failure; on a one-way message it is logged and
 //     counted. A failed future that nobody looked at before it was collected
 //     is logged.
@@ -55,7 +56,9 @@
 //
 //  8. Stop. From the stop event on a worker refuses work from outside with
 //     ErrStopping; Start stays usable by work in hand. What was accepted runs
-//     on, in order, within the grace. When that ends, what has not started
+//     on, in order, within the grace; a handler that panics, and a Background
+//     or Main that fails, is told and logged, and the rest goes on with the
+//     state as it is. When the grace ends, what has not started
 //     fails with ErrStopping (it never ran, a retry is safe), contexts are
 //     cancelled, and what was running fails with ErrStopped; what still does
 //     not return is abandoned and named with its stack. At every moment

@@ -8,14 +8,32 @@ import (
 
 // fail is the failure of the worker by a task that has just ended.
 func (mb *mailbox) fail(t *Task, err error) {
-	if p := mb.life.phase; p != phaseRunning && p != phaseSetup {
-		mb.logger().Error("actors: a task failed while the worker ended", "task", t.name(), "error", err)
-		return
+	switch p := mb.life.phase; {
+	case p != phaseRunning && p != phaseSetup:
+		mb.logger().Error("actors: a task failed while the worker ended", "task", t.name(), "error", err, "stack", stackIn(err))
+	case p == phaseRunning && mb.gate.Load() != gateOpen:
+		mb.failedInDrain(t, err)
+	default:
+		if mb.super == nil { // which tells it itself
+			mb.logger().Error("actors: the worker failed", "task", t.name(), "error", err, "stack", stackIn(err))
+		}
+		mb.failed(t, err)
 	}
-	if mb.super == nil { // which tells it itself
-		mb.logger().Error("actors: the worker failed", "task", t.name(), "error", err, "stack", stackIn(err))
+}
+
+// failedInDrain is the failure of a task after the stop event: it is that
+// task's alone. What else was accepted goes on with the state as it is. A
+// restart would throw that away, but would cut off what is in flight, and run
+// setup and all Backgrounds for a worker that is about to end.
+func (mb *mailbox) failedInDrain(t *Task, err error) {
+	if mb.super != nil {
+		f := mb.failureOf(t, err)
+		f.Draining = true
+		if mb.super.Failed(supervised{mb}, f) {
+			return
+		}
 	}
-	mb.failed(t, err)
+	mb.logger().Error("actors: a task failed while the worker drains; it goes on with what it has accepted", "task", t.name(), "error", err, "stack", stackIn(err))
 }
 
 // failed suspends the mailbox, ends what is in flight and asks the supervisor
@@ -27,7 +45,7 @@ func (mb *mailbox) failed(t *Task, reason error) {
 	l.failures++
 	mb.cut(because(ErrRestarted, reason))
 	if mb.gate.Load() != gateOpen {
-		l.wantStop = true // it was about to end anyway
+		l.wantStop = true // there is no incarnation that could drain
 	} else {
 		mb.escalate(t, reason)
 	}

@@ -110,11 +110,13 @@ var errReturned = errors.New("its Main has returned")
 
 // returned is the normal end of a Main, or an Exit with a nil reason.
 func (mb *mailbox) returned(t *Task) {
-	if mb.policy.Restart && mb.gate.Load() == gateOpen {
+	switch {
+	case mb.gate.Load() != gateOpen: // it stops already, within a grace that may be longer
+	case mb.policy.Restart:
 		t.fails(errReturned)
-		return
+	default:
+		mb.requestStop(mb.opts.StopGrace)
 	}
-	mb.requestStop(mb.opts.StopGrace)
 }
 
 // report tells the supervisor of a failure. It takes the place of the engine's

@@ -160,7 +160,8 @@ func messageType[Req any](what string) reflect.Type {
 
 // Background runs a task beside the handlers, from the end of setup on. A
 // nil return ends that part only; an error or a panic fails the worker. When
-// the worker is told to stop it should return: see [Task.SleepOrStop].
+// the worker is told to stop it should return: see [Task.SleepOrStop]. An error
+// after that is told and logged, and what was accepted goes on.
 //
 // If a plain parent's strategy resumes a worker that has failed, those that
 // were cut off by that begin anew; one that has failed itself does not.

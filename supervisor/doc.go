@@ -74,6 +74,13 @@
 // is then cut off. What does not return is abandoned and named, with its
 // stack: Go can end no goroutine. The [Report] accounts for all of it.
 //
+// A child that fails meanwhile goes on with what it has accepted. A worker does
+// so with the state it has, as for a panic in a submitted function; one that
+// has failed just before the stop event, and a plain actor, is restarted for it,
+// if its Restart says so, without a wait and without taking it from the budget.
+// One that waits for its restart has nothing that could go on: its queue fails
+// with ErrStopping, and has not run.
+//
 // The engine's Stop on a supervisor cuts off the whole tree at once; its
 // Poison is a stop that may take a minute.
 //

@@ -43,15 +43,22 @@ func (n *node) Ready(p link.Child) {
 }
 
 // Failed is the mailbox's.
-func (n *node) Failed(p link.Child, f *link.Failure) {
+func (n *node) Failed(p link.Child, f *link.Failure) bool {
 	c := n.core.Load()
 	c.inbox.post(func(t *actors.Task) {
-		if k := c.of(p); k != nil {
+		switch k := c.of(p); {
+		case k != nil:
 			c.onFailure(t, k, f)
 			return
+		case f.Draining:
+			c.tellLeftBehind(p.PID(), "it goes on", f)
+		default: // suspended, it would stay so
+			c.tellLeftBehind(p.PID(), "it stops", f)
+			p.Stop(-1)
 		}
-		p.Stop(-1) // left behind, and suspended now: it would stay so
 	})
+	_, ended := n.final()
+	return !ended
 }
 
 // NotHandled is the mailbox's.

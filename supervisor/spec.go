@@ -146,7 +146,7 @@ type CrashPolicy struct {
 	Retries int
 	// DeadLetter, if not nil, is called when that is over, with one message
 	// after the other, on a goroutine of its own. It gets each message whose
-	// handler has panicked and has not come to an end at a later try: also one
+	// handler has panicked, or has failed its worker by Exit, and has not come to an end at a later try: also one
 	// whose next try never comes, because the child or the supervisor ends, or
 	// is cut off. One that panics is logged. The end of the supervisor waits
 	// for it, for a second at most.
@@ -159,7 +159,7 @@ type Crash struct {
 	Child      string
 	Message    any
 	Sender     *actor.PID // nil if nobody had asked, or by a future
-	Err        error      // *actors.PanicError, of the last try that has panicked
+	Err        error      // *actors.PanicError, of the last try that has panicked; or what the handler has called Exit with
 }
 
 // SpecError is a mistake in a Spec. Those of one Spec are joined

@@ -89,15 +89,19 @@ func (c *core) flush(t *actors.Task) {
 
 // tellStop begins to stop a child.
 func (c *core) tellStop(k *child) {
+	was, grace, due := k.state, k.grace(), k.due
 	k.due = false
-	if k.state == gone || k.state == stopping {
+	if was == gone || was == stopping {
 		return
 	}
-	was, grace := k.state, k.grace()
 	k.become(stopping)
 	emit(c.out, StopPhase{At: k.at(), Phase: "stopping"})
+	if was == failed && due && c.cause == nil && !c.hurry && grace != BrutalKill && k.drains(k.failure) { // as in onFailure
+		k.proc.Restart()
+		was = starting
+	}
 	switch {
-	case was == failed || was == quiet: // it cannot go on: there is nothing to drain
+	case was == failed || was == quiet: // it waits for its restart, and cannot go on
 		k.cut(false)
 	case grace == Abandon:
 		k.proc.Stop(k.proc.StopGrace())

@@ -387,3 +387,76 @@ func TestHooksHaveShutdown(t *testing.T) {
 		w.took(begin, 6*time.Second)
 	})
 }
+
+// A child that fails at its stop goes on with what it has accepted: one that has
+// failed just before the stop event is restarted for it, as is a plain actor in any
+// case; a worker that has failed after it goes on with its state.
+func TestStopAndFailure(t *testing.T) {
+	type n int
+	plain := func(handle func(c actor.Context, m n), opts ...actor.PropsOption) *actor.Props {
+		return actor.PropsFromFunc(func(c actor.Context) {
+			if m, ok := c.Message().(n); ok {
+				handle(c, m)
+			}
+		}, opts...)
+	}
+	one := actors.EventLoop(actors.Options{MaxInFlight: 1, StopGrace: time.Second})
+	for kind, props := range map[string]func(turn func(c actor.Context, m n)) *actor.Props{
+		"worker": func(turn func(c actor.Context, m n)) *actor.Props {
+			return actors.Props(func(aw *actors.Worker) error {
+				actors.On(aw, func(t *actors.Task, m n) error { turn(t, m); return nil })
+				return nil
+			}, one)
+		},
+		"plain actor on an event loop": func(turn func(c actor.Context, m n)) *actor.Props { return plain(turn, one) },
+		"plain actor":                  func(turn func(c actor.Context, m n)) *actor.Props { return plain(turn) },
+	} {
+		for _, when := range []string{"before it", "after it"} {
+			for _, restart := range []supervisor.Restart{supervisor.Permanent, supervisor.Temporary} {
+				t.Run(fmt.Sprint(kind, "/", when, "/", restart), func(t *testing.T) {
+					bubble(t, func(w *world) {
+						var l letters
+						var got []n
+						begun, goOn := make(chan struct{}, 20), make(chan struct{})
+						s := w.start(supervisor.Spec{MaxRestarts: 5, Children: []supervisor.Child{{
+							Name: "a", Restart: restart, Shutdown: 20 * time.Second, OnCrash: supervisor.CrashPolicy{DeadLetter: l.add},
+							Props: props(func(c actor.Context, m n) {
+								begun <- struct{}{}
+								<-goOn
+								if m == 1 || m == 5 {
+									panic(m)
+								}
+								got = append(got, m)
+							}),
+						}}})
+						for m := range n(10) {
+							w.root.Send(s.Child("a"), m+1)
+						}
+						<-begun
+						if when == "before it" {
+							close(goOn)
+						}
+						end := s.RequestStop()
+						if when == "after it" {
+							synctest.Wait()
+							close(goOn)
+						}
+						if _, err := end.Wait(w.Context()); err != nil {
+							w.Fatal(err)
+						}
+						want, letters := []n{2, 3, 4, 6, 7, 8, 9, 10}, 2
+						if restart == supervisor.Temporary && (kind == "plain actor" || when == "before it" && len(got) == 0) {
+							want, letters = nil, 1 // it is not restarted: the first failure was the end
+						}
+						if !slices.Equal(got, want) {
+							w.Errorf("it has handled %v", got)
+						}
+						if all := l.take(); len(all) != letters {
+							w.Errorf("dead letters: %+v", all)
+						}
+					})
+				})
+			}
+		}
+	}
+}

@@ -20,8 +20,9 @@ type Supervisor interface {
 	// Ready: setup of an incarnation has succeeded.
 	Ready(c Child)
 	// Failed: the child has suspended itself and ends what is in flight. It
-	// waits for Restart, Quiesce or Stop.
-	Failed(c Child, f *Failure)
+	// waits for Restart, Quiesce or Stop; unless f is Draining. It reports
+	// whether the supervisor is still there to hear of it.
+	Failed(c Child, f *Failure) bool
 	// NotHandled: a message that was Retried or Stashed has been handled to no end: the
 	// child ended first, or somebody has ended the message.
 	NotHandled(c Child, f *Failure)
@@ -78,6 +79,7 @@ type Failure struct {
 	Incarnation uint64     // that ended
 	Retried     bool       // the next incarnation is to handle the message anew, because of Policy.Retries …
 	Stashed     bool       // … or because its handler has stashed it
+	Draining    bool       // the child was told to stop, and goes on with what it has accepted
 }
 
 // Ended is the account of a child, and how its stop went.
