@@ -106,6 +106,7 @@ func (t *Task) Start(child *Task) bool {
 	x.co.Resume()
 	c.nesting = false
 	if r.lost() {
+		x.reap()
 		return false
 	}
 	x.outer = nil

@@ -116,7 +116,9 @@ func (c *coroutine) finish(how How) {
 // runtime.Goexit (t.FailNow does) gets here; a check beside the recover of a
 // panic would not do, because a deferred panic followed by Goexit is
 // recovered and exits all the same. The coroutine parks here, for good, and
-// the loop goes on with another one.
+// the loop goes on with another one. So it does where the turn was taken away: the
+// Goexit would go on in whoever resumed it, the user code of the parent that
+// started its task, or the runner, which would end without giving anything back.
 func (c *coroutine) exit() {
 	if c.returned {
 		return
@@ -124,20 +126,19 @@ func (c *coroutine) exit() {
 	if p := recover(); p != nil {
 		panic(fmt.Sprintf("loop: internal error: %v\n%s", p, debug.Stack()))
 	}
-	if c.r.lost() {
-		return
-	}
 	c.dead = true
-	if c.inTask {
+	if c.inTask && !c.r.lost() {
 		c.finish(Exited)
-		if c.r.lost() {
-			return
-		}
 	}
 	c.pump = false
 	c.co.Yield()
 }
 
-// reap ends a dead coroutine. Its Goexit goes on in the goroutine that stops
-// it, so that has to be one to throw away.
-func (c *coroutine) reap() { go c.co.Stop() }
+// reap ends the coroutine if it is dead, and reports that. Its Goexit goes on in
+// the goroutine that stops it, so that has to be one to throw away.
+func (c *coroutine) reap() bool {
+	if c.dead {
+		go c.co.Stop()
+	}
+	return c.dead
+}

@@ -370,6 +370,7 @@ func (l *Loop) resume(c *coroutine, t *Task) {
 	r.enter()
 	x.co.Resume()
 	if r.lost() {
+		x.reap()
 		c.pump = false
 		return
 	}

@@ -197,6 +197,55 @@ func testTakeover(t *testing.T) {
 	l.PostControl(stopLoop{})
 }
 
+// User code that calls runtime.Goexit when its turn was taken away ends itself and
+// nothing else: the parent that has started it runs to its end, and the runner
+// gives back what it has.
+func TestGoexitOfALostTask(t *testing.T) { synctest.Test(t, testGoexitOfALostTask) }
+func testGoexitOfALostTask(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		child, await bool
+	}{{"", false, false}, {"after an await", false, true}, {"in a child", true, false}, {"in a child after an await of the parent", true, true}} {
+		p := NewPool()
+		l, _ := newLoop(p, Config{})
+		release := make(chan struct{})
+		var parent atomic.Bool
+		exits := func(*Task) {
+			<-release
+			runtime.Goexit()
+		}
+		l.do(func(k *Task) {
+			if c.await {
+				sleep(k, time.Second)
+			}
+			if c.child {
+				k.Start(&Task{Body: fn{f: exits}})
+				parent.Store(true)
+				return
+			}
+			exits(k)
+		})
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		turn, _ := l.InUser()
+		if !l.Takeover(turn) {
+			t.Fatal("the turn is not taken over")
+		}
+		l.do(func(*Task) {})
+		close(release)
+		synctest.Wait()
+		if parent.Load() != c.child {
+			t.Errorf("Goexit %s: the parent has not run to its end", c.name)
+		}
+		p.mu.Lock()
+		if n := len(p.runners); n != p.nIdle {
+			t.Errorf("Goexit %s: %d runners, of which %d are idle", c.name, n, p.nIdle)
+		}
+		p.mu.Unlock()
+		l.PostControl(stopLoop{})
+	}
+}
+
 func TestBlockedTurnIsFoundWhileItLasts(t *testing.T) { synctest.Test(t, testBlockedTurn) }
 func testBlockedTurn(t *testing.T) {
 	var got []BlockedTurn

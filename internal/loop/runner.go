@@ -144,12 +144,11 @@ func (r *runner) root() {
 		c := r.get()
 		c.r, c.pump = r, true
 		c.co.Resume()
-		switch {
+		switch dead := c.reap(); {
 		case r.lost():
 			r.close()
 			return
-		case c.dead:
-			c.reap()
+		case dead:
 		case c.idle:
 			r.put(c)
 			r.close()
@@ -243,10 +242,7 @@ func (r *runner) enough() bool {
 // reuse looks at a coroutine that has come back from Resume. Neither dead nor
 // idle: its task awaits, or it has ended.
 func (r *runner) reuse(x *coroutine) {
-	switch {
-	case x.dead:
-		x.reap()
-	case x.idle:
+	if !x.reap() && x.idle {
 		r.put(x)
 	}
 }
