@@ -2,9 +2,11 @@ package loop
 
 import "sync/atomic"
 
-// batch is loops that a runner has taken from the queue beyond the one it runs:
-// with 10,000 in the queue its lock, once for each, was a fifth of the time. They
-// are still anybody's: the guard takes them from a runner that does not move on.
+// batch is loops that a runner is to run next: the one it was called for, or those
+// it has taken from the queue beyond the one it runs. With 10,000 in the queue its
+// lock, once for each, was a fifth of the time. They are still anybody's: the
+// guard takes them from a runner that does not move on, and a runner that has
+// nothing to do takes the one for which another has been called.
 type batch struct {
 	loops [batchSize]atomic.Pointer[Loop]
 	begin int // where the runner looks first; the runner's own
@@ -24,6 +26,15 @@ func (b *batch) fill(q *runqueue) {
 		b.loops[i].Store(q.take())
 	}
 }
+
+// put has l as the next loop of a runner that is idle or new. With Pool.mu held.
+func (b *batch) put(l *Loop) {
+	b.begin = batchSize - 1
+	b.loops[b.begin].Store(l)
+}
+
+// steal takes the last loop, or nil. By anybody.
+func (b *batch) steal() *Loop { return b.loops[batchSize-1].Swap(nil) }
 
 // take returns the next loop, or nil. By the runner.
 func (b *batch) take() *Loop {

@@ -88,7 +88,7 @@ func (c *coroutine) runLoops() {
 			return
 		}
 		c.task = nil // it may be long until the next one
-		if !r.next() {
+		if !r.next(false) {
 			return
 		}
 	}

@@ -1,7 +1,6 @@
 package loop
 
 import (
-	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -44,17 +43,16 @@ type Loop struct {
 	exclusive *Task
 	hold      bool // nothing starts from the lane
 
-	runner   atomic.Pointer[runner] // who runs it, or ran it last; see Peek
-	cur      *coroutine             // on which a turn runs, or ran last
-	awaited  *coroutine             // list of those whose live tasks have awaited
-	inFlight int                    // started from the lane, not ended
-	live     int                    // started, not ended
-	round    int                    // resumptions to come before the next start
-	polls    uint32                 // of the inbox, so far
-	takes    uint32                 // … that took what it had
-	sleeps   uint32                 // so far, about
-	urgent   atomic.Bool            // the inbox has a message to the host
-	lively   bool                   // lingering before a sleep has paid
+	runner    atomic.Pointer[runner] // who runs it, or ran it last; see Peek
+	cur       *coroutine             // on which a turn runs, or ran last
+	awaited   *coroutine             // list of those whose live tasks have awaited
+	inFlight  int                    // started from the lane, not ended
+	live      int                    // started, not ended
+	round     int                    // resumptions to come before the next start
+	polls     uint32                 // of the inbox, so far
+	takes     uint32                 // … that took what it had
+	lingering lingering
+	urgent    atomic.Bool // the inbox has a message to the host
 
 	lane     fifo // tasks that have not started, in order of arrival
 	control  fifo // messages to the host: first of all
@@ -204,13 +202,6 @@ func (l *Loop) collect() {
 	}
 }
 
-// turnsBetween is how many messages a runner starts, of one loop or of many,
-// before its goroutine lets others have the processor. What the messages have
-// asked other workers for is answered sooner then, and fewer of them are
-// suspended at a time; and the runtime would let a goroutine that never waits go
-// on for 10 ms.
-const turnsBetween = 64
-
 // pollEvery is how many turns may pass before the inbox is looked at while
 // there is other work: each look takes its cache line from the senders.
 const pollEvery = 8
@@ -221,7 +212,7 @@ const pollEvery = 8
 func (l *Loop) run(c *coroutine) {
 	lingered, startDue := false, false
 	for {
-		if l.polls++; l.polls%pollEvery == 0 || l.ready.head == nil && l.lane.head == nil || l.urgent.Load() {
+		if l.polls++; l.polls%pollEvery == 0 || l.ready.head == nil && !l.mayStart() || l.urgent.Load() {
 			if l.urgent.Load() {
 				l.urgent.Store(false)
 			}
@@ -266,9 +257,8 @@ func (l *Loop) run(c *coroutine) {
 		}
 		if l.mayStart() {
 			worked = true
-			if c.r.starts++; c.r.starts%turnsBetween == 0 {
-				c.r.clock.forget()
-				runtime.Gosched()
+			if c.r.givingWay.due() {
+				c.r.giveWay()
 				if l.urgent.Load() {
 					continue
 				}
@@ -293,21 +283,13 @@ func (l *Loop) run(c *coroutine) {
 			}
 		}
 		if worked {
-			l.lively = l.lively || lingered
 			lingered = false
 			continue
 		}
-		// Once, before the loop goes to sleep: whoever has been answered may
-		// have the next message ready, and need not wake a runner for it. Only
-		// where that was so before, or now and then to find out: for one of
-		// many workers that get a message each it would be in vain.
-		if l.sleeps++; !lingered && (l.lively || l.sleeps%16 == 0) {
+		if !lingered && l.linger(c.r) {
 			lingered = true
-			c.r.clock.forget()
-			runtime.Gosched()
 			continue
 		}
-		l.lively = l.lively && !lingered
 		if l.inbox.sleep() {
 			return
 		}

@@ -231,7 +231,7 @@ func testGoexitOfALostTask(t *testing.T) {
 		if !l.Takeover(turn) {
 			t.Fatal("the turn is not taken over")
 		}
-		l.do(func(*Task) {})
+		l.ask()
 		close(release)
 		synctest.Wait()
 		if parent.Load() != c.child {

@@ -20,19 +20,19 @@ type Pool struct {
 	mu      sync.Mutex
 	loops   int
 	runners map[*runner]struct{} // all
-	active  int                  // those that run a loop
-	idle    *runner              // the others, most recently parked first
+	idle    *runner              // those that have nothing to do, most recently parked first
 	nIdle   int
 
-	// coming is how many runners have been given a loop and have not begun it.
-	// While one comes no other is called: it calls the next itself when it is
-	// there and loops wait, as Go's scheduler has one processor at a time look for
-	// work. Otherwise whoever sends to many idle loops calls a runner for nearly
-	// each, which costs more than the message: a tenth of a burst to 10,000
-	// workers.
+	// coming is how many runners have been called and are not there yet. While
+	// one comes no other is called: it calls the next itself when it is there and
+	// loops wait, as Go's scheduler has one processor at a time look for work.
+	// Otherwise whoever sends to many idle loops calls a runner for nearly each,
+	// which costs more than the message: a tenth of a burst to 10,000 workers.
 	coming atomic.Int32
+	called *runner // the one that was called last; it may be there by now
 
-	queue runqueue
+	queue  runqueue
+	linger linger
 
 	free  *coroutine
 	nFree atomic.Int32 // read by anybody
@@ -56,6 +56,7 @@ func NewPool() *Pool {
 	start := time.Now().Add(-1)
 	p := &Pool{start: start, runners: map[*runner]struct{}{}}
 	p.queue.init()
+	p.linger.init()
 	return p
 }
 
@@ -78,7 +79,6 @@ func (p *Pool) detach() {
 		p.mu.Unlock()
 		return
 	}
-	p.active += p.nIdle // to end
 	idle, free := p.idle, p.free
 	p.idle, p.free, p.nIdle = nil, nil, 0
 	p.nFree.Store(0)
@@ -87,7 +87,7 @@ func (p *Pool) detach() {
 	for r := idle; r != nil; {
 		next := r.nextIdle
 		r.nextIdle = nil
-		r.wake <- nil
+		r.wake <- false
 		r = next
 	}
 	stopAll(free)
@@ -117,74 +117,90 @@ func (p *Pool) wake(l *Loop) {
 // call has another runner come for the loop that is next in the queue, if there
 // is one and not enough run or come already. With p.mu held, which it gives up.
 func (p *Pool) call() {
+	q := &p.queue
 	var l *Loop
-	if !p.queue.full(p.active) && p.coming.Load() == 0 {
-		l = p.queue.take()
+	if !q.full() && p.coming.Load() == 0 {
+		l = q.take()
 	}
-	if l == nil {
-		if p.queue.length.Load() > 0 {
-			p.queue.watch(p)
-		}
-		p.mu.Unlock()
-		return
+	var r *runner
+	var isNew bool
+	if l != nil {
+		r, isNew = p.assign(l)
 	}
-	r, isNew := p.assign(l)
+	if q.length.Load() > 0 {
+		q.watch(p)
+	}
 	p.mu.Unlock()
-	r.begin(l, isNew)
+	if r != nil {
+		r.begin(isNew)
+	}
 }
 
-// arrived is where a runner that was called begins.
+// arrived is called by a runner that was called when it is there and has a loop:
+// it calls the next, if loops wait.
 func (p *Pool) arrived() {
-	if p.coming.Add(-1) == 0 && p.queue.length.Load() > 0 {
+	if p.queue.length.Load() > 0 && p.coming.Load() == 0 {
 		p.mu.Lock()
 		p.call()
 	}
 }
 
-// assign finds a runner for l, an idle or a new one; begin has it run. With
-// p.mu held.
+// assign finds a runner for l, an idle or a new one; begin has it run. The loop
+// is not bound to it: until it is there, one that has nothing else to do may take
+// the loop. With p.mu held.
 func (p *Pool) assign(l *Loop) (r *runner, isNew bool) {
-	p.active++
 	p.coming.Add(1)
 	if r = p.idle; r != nil {
 		p.idle = r.nextIdle
 		p.nIdle--
 		r.nextIdle = nil
-		r.moved = true
-		return r, false
+	} else {
+		r, isNew = newRunner(p), true
+		p.runners[r] = struct{}{}
 	}
-	r = newRunner(p, l)
-	p.runners[r] = struct{}{}
-	return r, true
+	r.batch.put(l)
+	p.queue.begin(r)
+	p.called = r
+	return r, isNew
 }
 
-// next returns another loop for r, at once or later through its channel;
-// false: r is not needed.
+// next returns another loop for r. Without one, r is idle and waits until it is
+// called, or is not needed: then ok is false.
 func (p *Pool) next(r *runner) (l *Loop, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.queue.release(r)
-	if l = p.queue.take(); l != nil {
-		r.batch.fill(&p.queue)
-		return l, true
+	q := &p.queue
+	q.release(r)
+	if len(q.moving) <= q.limit {
+		if l = q.take(); l != nil {
+			r.batch.fill(q)
+			return l, true
+		}
+		if p.called != nil {
+			if l = p.called.batch.steal(); l != nil {
+				return l, true
+			}
+		}
 	}
+	q.end(r)
+	r.givingWay.starts = 0
 	if p.loops == 0 || p.nIdle >= maxIdle {
 		return nil, false
 	}
-	p.active--
-	r.served = nil // it would keep all of a worker that ends
 	r.nextIdle = p.idle
 	p.idle = r
 	p.nIdle++
 	return nil, true
 }
 
-// remove forgets r, which has been active.
+// remove forgets r, which is not idle.
 func (p *Pool) remove(r *runner) {
 	p.mu.Lock()
-	p.queue.release(r)
+	p.queue.end(r)
 	delete(p.runners, r)
-	p.active--
+	if p.called == r {
+		p.called = nil
+	}
 	r.batch.giveBack(&p.queue) // it has lost its turn
 	p.call()
 }

@@ -6,8 +6,8 @@ import "sync/atomic"
 // are nested in it.
 type runner struct {
 	pool *Pool
-	wake chan *Loop // the next loop to run; nil: end
-	loop *Loop      // the one it runs
+	wake chan bool // it is called; false: to end
+	loop *Loop     // the one it runs
 
 	// looked tells the runner that somebody has looked at what it waits for, and
 	// where it was when that began.
@@ -19,11 +19,11 @@ type runner struct {
 	// word is turn<<3 | where. Entering and leaving user code costs one
 	// atomic operation each, 4 to 6 ns; all that other goroutines may do to a
 	// turn, they do by changing the word of a runner that is in user code.
-	word   atomic.Uint64
-	turn   uint64
-	starts uint32 // from lanes, so far
-	batch  batch  // loops to run after this one
-	clock  turnClock
+	word      atomic.Uint64
+	turn      uint64
+	batch     batch // loops to run next
+	clock     turnClock
+	givingWay givingWay
 
 	free  *coroutine // idle coroutines, for this root only
 	nFree int
@@ -31,7 +31,8 @@ type runner struct {
 	// Guarded by Pool.mu.
 	nextIdle *runner // in Pool.idle
 	seen     sample  // the watchdog's
-	moved    bool    // it has taken a loop since the queue's guard has looked
+	at       int     // its place in runqueue.moving, from 1 on; 0: it is not there
+	moved    bool    // it has looked for a loop since the queue's guard has looked
 	served   *Loop   // what it ran then
 	held     bool    // … it has not, for long
 }
@@ -48,18 +49,18 @@ const (
 	whereMask  = 1<<whereBits - 1
 )
 
-func newRunner(p *Pool, l *Loop) *runner {
-	r := &runner{pool: p, loop: l, wake: make(chan *Loop, 1), looked: make(chan uint64, 1), moved: true}
+func newRunner(p *Pool) *runner {
+	r := &runner{pool: p, wake: make(chan bool, 1), looked: make(chan uint64, 1)}
 	r.word.Store(inLoop)
 	return r
 }
 
-// begin has r run l, which it was assigned to.
-func (r *runner) begin(l *Loop, isNew bool) {
+// begin lets r run what it was assigned.
+func (r *runner) begin(isNew bool) {
 	if isNew {
 		go r.root()
 	} else {
-		r.wake <- l
+		r.wake <- true
 	}
 }
 
@@ -138,8 +139,10 @@ func (r *runner) lost() bool { return r.word.Load()&whereMask == isLost }
 
 // root is the runner's goroutine.
 func (r *runner) root() {
-	r.serve(r.loop)
-	r.pool.arrived()
+	if !r.next(true) {
+		r.close()
+		return
+	}
 	for {
 		c := r.get()
 		c.r, c.pump = r, true
@@ -158,26 +161,36 @@ func (r *runner) root() {
 	}
 }
 
-// next waits for another loop to run; false: there will be none.
-func (r *runner) next() bool {
-	if l := r.batch.take(); l != nil {
-		r.serve(l)
-		return true
+// next waits for another loop to run; false: there will be none. came is whether
+// the runner has been called and is there now.
+func (r *runner) next(came bool) bool {
+	if came {
+		r.pool.coming.Add(-1)
 	}
-	r.loop = nil
-	r.serving.Store(nil)
-	l, ok := r.pool.next(r)
-	if !ok {
-		return false
+	l := r.batch.take()
+	if l == nil && r.loop != nil {
+		r.loop = nil // it may be long
+		r.serving.Store(nil)
 	}
-	if l == nil {
-		r.clock.forget()
-		if l = <-r.wake; l == nil {
+	for l == nil { // another runner may have taken what this one was called for
+		var ok bool
+		if l, ok = r.pool.next(r); !ok {
 			return false
 		}
-		r.pool.arrived()
+		if l == nil {
+			r.clock.forget()
+			if !<-r.wake {
+				return false
+			}
+			r.pool.coming.Add(-1)
+			came = true
+			l = r.batch.take()
+		}
 	}
 	r.serve(l)
+	if came {
+		r.pool.arrived()
+	}
 	return true
 }
 

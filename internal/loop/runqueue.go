@@ -21,8 +21,12 @@ type runqueue struct {
 	since  int          // how many woken ones have been taken since a spent one
 	length atomic.Int32 // of both; read by anybody
 
-	limit   int // of active runners that move on
-	held    int // of the active ones, those that do not
+	// moving are the runners that are called or run a loop and move on, as far as
+	// is known; limit is how many there should be. Those that do not move on are
+	// nowhere: thousands of blocked turns must not cost the guard anything.
+	moving  []*runner
+	limit   int
+	held    atomic.Int32 // how many do not move on; read by anybody
 	guard   *time.Timer
 	guarded bool
 }
@@ -34,7 +38,30 @@ const stall = 100 * time.Microsecond
 func (q *runqueue) init() { q.limit = 2 * runtime.GOMAXPROCS(0) }
 
 // full reports whether a loop has to wait.
-func (q *runqueue) full(active int) bool { return active-q.held >= q.limit }
+func (q *runqueue) full() bool { return len(q.moving) >= q.limit }
+
+// begin counts r, which has been called or has looked for a loop, among those that
+// move on.
+func (q *runqueue) begin(r *runner) {
+	q.unhold(r)
+	r.moved = true
+	q.moving = append(q.moving, r)
+	r.at = len(q.moving)
+}
+
+// end takes r out of those that move on.
+func (q *runqueue) end(r *runner) {
+	q.unhold(r)
+	r.served = nil // it would keep all of a worker that ends
+	if r.at == 0 {
+		return
+	}
+	n := len(q.moving) - 1
+	last := q.moving[n]
+	q.moving[r.at-1], last.at = last, r.at
+	q.moving[n] = nil
+	q.moving, r.at = q.moving[:n], 0
+}
 
 // add puts l into one of the two lines.
 func (q *runqueue) add(to *line, l *Loop) {
@@ -86,12 +113,26 @@ func (q *line) pop() *Loop {
 	return l
 }
 
-// release notes that r has moved on.
-func (q *runqueue) release(r *runner) {
-	r.moved = true
+// hold notes that r, which moved on until now, does not.
+func (q *runqueue) hold(r *runner) {
+	q.end(r)
+	r.held = true
+	q.held.Add(1)
+}
+
+func (q *runqueue) unhold(r *runner) {
 	if r.held {
 		r.held = false
-		q.held--
+		q.held.Add(-1)
+	}
+}
+
+// release notes that r has moved on.
+func (q *runqueue) release(r *runner) {
+	if r.held {
+		q.begin(r)
+	} else {
+		r.moved = true
 	}
 }
 
@@ -140,6 +181,10 @@ func (p *Pool) rotate(l *Loop) bool {
 // relieve is the guard: it lets others take the place of runners that have not
 // moved on since it looked last, and gives away what these have not come to. When
 // some have nothing to do it gives them what others have taken.
+//
+// A turn that computes for that long is taken for one that blocks. Go does not say
+// which of them a goroutine does, and both keep a runner of their own, as a
+// goroutine each would.
 func (p *Pool) relieve() {
 	q := &p.queue
 	p.mu.Lock()
@@ -148,27 +193,29 @@ func (p *Pool) relieve() {
 		p.mu.Unlock()
 		return
 	}
-	idle := q.length.Load() == 0 && !q.full(p.active)
-	for r := range p.runners {
+	idle := q.length.Load() == 0 && !q.full()
+	for i := 0; i < len(q.moving); {
+		r := q.moving[i]
 		serves := r.serving.Load()
-		stuck := !r.moved && serves == r.served && serves != nil
-		if stuck && !r.held {
-			r.held = true
-			q.held++
-		}
+		stuck := !r.moved && serves == r.served
 		if stuck || idle {
 			r.batch.giveBack(q)
 		}
+		if stuck {
+			q.hold(r) // another one is at i now
+			continue
+		}
 		r.moved, r.served = false, serves
+		i++
 	}
 	var begin []func()
-	for !q.full(p.active) {
+	for !q.full() {
 		l := q.take()
 		if l == nil {
 			break
 		}
 		r, isNew := p.assign(l)
-		begin = append(begin, func() { r.begin(l, isNew) })
+		begin = append(begin, func() { r.begin(isNew) })
 	}
 	if p.waiting() {
 		q.watch(p)
@@ -179,12 +226,13 @@ func (p *Pool) relieve() {
 	}
 }
 
-// waiting reports whether any loop waits for a runner. With p.mu held.
+// waiting reports whether any loop waits for a runner. Those that do not move on
+// have none. With p.mu held.
 func (p *Pool) waiting() bool {
 	if p.queue.length.Load() > 0 {
 		return true
 	}
-	for r := range p.runners {
+	for _, r := range p.queue.moving {
 		if !r.batch.empty() {
 			return true
 		}

@@ -47,8 +47,13 @@ func testBlockedTurnsHoldUpNoOther(t *testing.T) {
 	close(release)
 	synctest.Wait()
 	p.mu.Lock()
-	if p.queue.held != 0 {
-		t.Errorf("%d runners are not counted although all have gone on", p.queue.held)
+	for r := range p.runners {
+		if r.held {
+			t.Error("a runner is not counted although all have gone on")
+		}
+	}
+	if n := len(p.queue.moving); n != 0 {
+		t.Errorf("%d runners move on while there is nothing to do", n)
 	}
 	p.mu.Unlock()
 	endAll(loops)
@@ -143,15 +148,16 @@ func testOneRunnerComesAtATime(t *testing.T) {
 		l.do(func(*Task) { <-release })
 	}
 	p.mu.Lock()
-	if n := p.queue.length.Load(); p.active != 0 || int(n) != limit {
-		t.Errorf("%d runners were called for %d loops, %d wait, while one was coming", p.active, limit, n)
+	if n := p.queue.length.Load(); len(p.queue.moving) != 0 || int(n) != limit {
+		t.Errorf("%d runners were called for %d loops, %d wait, while one was coming", len(p.queue.moving), limit, n)
 	}
 	p.mu.Unlock()
+	p.coming.Add(-1)
 	p.arrived()
 	synctest.Wait()
 	p.mu.Lock()
-	if n := p.queue.length.Load(); p.active != limit || n != 0 || p.coming.Load() != 0 {
-		t.Errorf("%d of %d runners are active, %d loops wait, %d runners come", p.active, limit, n, p.coming.Load())
+	if n := p.queue.length.Load(); len(p.queue.moving) != limit || n != 0 || p.coming.Load() != 0 {
+		t.Errorf("%d of %d runners are active, %d loops wait, %d runners come", len(p.queue.moving), limit, n, p.coming.Load())
 	}
 	p.mu.Unlock()
 	close(release)
@@ -180,6 +186,7 @@ func testBatchOfABlockedRunnerIsGivenBack(t *testing.T) {
 			}
 		})
 	}
+	p.coming.Add(-1)
 	p.arrived()
 	synctest.Wait()
 	if kept := len(loops) - int(ran.Load()); kept < 1 || kept > batchSize {
@@ -205,10 +212,10 @@ func testBatchOfARunnerThatEndsIsGivenBack(t *testing.T) {
 	l, _ := newLoop(p, Config{})
 	l.do(func(*Task) { ran.Add(1) })
 	synctest.Wait()
-	other := newRunner(p, nil)
+	other := newRunner(p)
 	p.mu.Lock()
 	p.runners[other] = struct{}{}
-	p.active++
+	p.queue.begin(other)
 	if !l.inbox.head.CompareAndSwap(idleMark, nil) {
 		t.Fatal("the loop is not idle")
 	}
@@ -246,6 +253,7 @@ func testIdleRunnersShareABatch(t *testing.T) {
 			ran.Add(1)
 		})
 	}
+	p.coming.Add(-1)
 	p.arrived()
 	time.Sleep(slow*each/2 + 2*stall)
 	synctest.Wait()

@@ -1,0 +1,216 @@
+package loop
+
+import (
+	"math"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// ask has the loop run a task and waits for it.
+func (l *Loop) ask() {
+	done := make(chan struct{})
+	l.do(func(*Task) { close(done) })
+	<-done
+}
+
+// An idle loop is served beside goroutines that compute, more of them than
+// processors. Each time that a runner goes to the end of Go's run queue costs 10 ms
+// and more there, which is not to happen for each message.
+func TestIdleLoopIsServedBesideComputingGoroutines(t *testing.T) {
+	p := NewPool()
+	l, _ := newLoop(p, Config{})
+	var over atomic.Bool
+	var computing sync.WaitGroup
+	for range 3 * runtime.GOMAXPROCS(0) {
+		computing.Go(func() {
+			for !over.Load() {
+			}
+		})
+	}
+	const asks, within = 1500, 10 * time.Second
+	start, n := time.Now(), 0
+	for ; n < asks && time.Since(start) < within; n++ {
+		l.ask()
+	}
+	over.Store(true)
+	computing.Wait()
+	if n < asks {
+		t.Errorf("%d of %d messages were answered in %v, one after the other", n, asks, within)
+	}
+	l.PostControl(stopLoop{})
+}
+
+// Where it takes long to come back from the end of the run queue, runners go there
+// again when a hundred times as much has passed, and not before.
+func TestNoLoopLingersWhereItTakesLong(t *testing.T) {
+	synctest.Test(t, testNoLoopLingersWhereItTakesLong)
+}
+func testNoLoopLingersWhereItTakesLong(t *testing.T) {
+	p := NewPool()
+	const long = 40 * time.Millisecond
+	lingers := 0
+	p.linger.yield = func() { lingers++; time.Sleep(long) }
+	var loops []*Loop
+	for range 3 {
+		l, _ := newLoop(p, Config{})
+		loops = append(loops, l)
+	}
+	asks := func(n int) {
+		for range n {
+			for _, l := range loops {
+				l.ask()
+				synctest.Wait()
+			}
+		}
+	}
+	asks(100 * lingerProbe)
+	time.Sleep(long) // the last one
+	if lingers < 2 || lingers > 2*len(loops) {
+		t.Errorf("%d times, want 2 for a loop to find out what it costs, and no more", lingers)
+	}
+	lingers = 0
+	time.Sleep(lingerRest * long)
+	asks(100 * lingerProbe)
+	time.Sleep(long)
+	if lingers < 1 || lingers > 2*len(loops) {
+		t.Errorf("%d times when the rest is over, want one or two for a loop", lingers)
+	}
+	endAll(loops)
+}
+
+// A loop whose next message is there after each of its lingers goes on with that,
+// and sleeps for nothing that may still come.
+func TestLoopLingersWhereItPays(t *testing.T) { synctest.Test(t, testLoopLingersWhereItPays) }
+func testLoopLingersWhereItPays(t *testing.T) {
+	p := NewPool()
+	l, _ := newLoop(p, Config{})
+	ran, lingers, left := 0, 0, 1000
+	p.linger.yield = func() {
+		lingers++
+		if left > 0 {
+			left--
+			l.do(func(*Task) { ran++ })
+		}
+	}
+	for range 2 * lingerProbe {
+		l.ask()
+		synctest.Wait()
+	}
+	if ran != 1000 || lingers < 1000 || lingers > 1010 {
+		t.Errorf("%d of 1000 messages in %d lingers, want one for each", ran, lingers)
+	}
+	l.PostControl(stopLoop{})
+}
+
+// A loop that is asked now and then gives nobody its processor before it has
+// answered, however often that is.
+func TestIdleLoopGivesNoWay(t *testing.T) { synctest.Test(t, testIdleLoopGivesNoWay) }
+func testIdleLoopGivesNoWay(t *testing.T) {
+	p := NewPool()
+	p.linger.until.Store(math.MaxInt64)
+	p.linger.yield = func() { t.Error("the runner gives up its processor while it has something to do") }
+	l, _ := newLoop(p, Config{})
+	for range 10 * giveWayEvery {
+		l.ask()
+		synctest.Wait()
+	}
+	l.PostControl(stopLoop{})
+}
+
+// A runner that is never idle gives way after some messages, where others take
+// little time, and keeps most of its time where they take all they can get.
+func TestBusyRunnerGivesWay(t *testing.T) {
+	for _, c := range []struct {
+		each, others time.Duration // a turn, and what the others take
+		least, most  float64       // the runner's share of the time
+	}{
+		{time.Microsecond, 10 * time.Microsecond, 0.85, 0.95}, // after 64 turns each time
+		{time.Microsecond, 500 * time.Microsecond, 0.1, 0.2},
+		{10 * time.Microsecond, 10 * time.Millisecond, 0.6, 0.8},
+		{100 * time.Microsecond, time.Second, 0.75, 0.95},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p := NewPool()
+			p.linger.yield = func() { time.Sleep(c.others) }
+			l, _ := newLoop(p, Config{})
+			const turns = 100_000
+			for range turns {
+				l.do(func(*Task) { time.Sleep(c.each) })
+			}
+			start := time.Now()
+			l.ask()
+			share := turns * float64(c.each) / float64(time.Since(start))
+			if share < c.least || share > c.most {
+				t.Errorf("beside others that take %v it has %.2f of the time, want %v to %v", c.others, share, c.least, c.most)
+			}
+			l.PostControl(stopLoop{})
+		})
+	}
+}
+
+// A message that may not start does not keep the loop from looking into its inbox.
+func TestNoTurnInVainAtMaxInFlight(t *testing.T) { synctest.Test(t, testNoTurnInVainAtMaxInFlight) }
+func testNoTurnInVainAtMaxInFlight(t *testing.T) {
+	l, _ := newLoop(NewPool(), Config{MaxInFlight: 1})
+	const awaits = 100
+	l.do(func(k *Task) {
+		for range awaits {
+			sleep(k, time.Second)
+		}
+	})
+	l.do(func(*Task) {})
+	before := uint32(0)
+	synctest.Wait()
+	l.Peek(func(*Task) { before = l.polls })
+	time.Sleep((awaits - 1) * time.Second)
+	synctest.Wait()
+	l.Peek(func(*Task) {
+		if n := l.polls - before; n > 5*awaits {
+			t.Errorf("%d rounds of the loop for %d resumptions", n, awaits)
+		}
+	})
+	time.Sleep(time.Minute)
+	l.PostControl(stopLoop{})
+}
+
+// A runner that has nothing to do takes the loop for which another was called and
+// is not there yet.
+func TestRunnerTakesWhatAnotherWasCalledFor(t *testing.T) {
+	synctest.Test(t, testRunnerTakesWhatAnotherWasCalledFor)
+}
+func testRunnerTakesWhatAnotherWasCalledFor(t *testing.T) {
+	p := NewPool()
+	first, _ := newLoop(p, Config{})
+	release := make(chan struct{})
+	first.do(func(*Task) { <-release })
+	synctest.Wait()
+	second, _ := newLoop(p, Config{})
+	synctest.Wait()
+	ran := false
+	p.mu.Lock()
+	if !second.inbox.head.CompareAndSwap(idleMark, nil) {
+		t.Fatal("the loop is not idle")
+	}
+	called, isNew := p.assign(second)
+	p.mu.Unlock()
+	second.do(func(*Task) { ran = true })
+	synctest.Wait()
+	if ran {
+		t.Fatal("it has run without a runner")
+	}
+	close(release)
+	synctest.Wait()
+	if !ran {
+		t.Error("it waits for the runner that was called, beside one that has nothing to do")
+	}
+	called.begin(isNew)
+	synctest.Wait()
+	if n := len(p.queue.moving); n != 0 {
+		t.Errorf("%d runners move on while there is nothing to do", n)
+	}
+	endAll([]*Loop{first, second})
+}
