@@ -64,6 +64,7 @@ type selection struct {
 	groups []group
 	cases  []*benchCase
 	memory []*memoryCase
+	beside []*neighbourCase
 	rules  []rule
 }
 
@@ -76,7 +77,7 @@ func choose(match *regexp.Regexp) (selection, error) {
 	for _, r := range rules() {
 		if match.MatchString(r.of) {
 			s.rules = append(s.rules, r)
-			wanted[r.against] = true
+			wanted[r.against], wanted[r.ofAlone], wanted[r.againstAlone] = true, true, true
 		}
 	}
 	keep := func(name string) bool { return wanted[name] || match.MatchString(name) }
@@ -97,7 +98,12 @@ func choose(match *regexp.Regexp) (selection, error) {
 			s.memory = append(s.memory, p)
 		}
 	}
-	if len(s.cases)+len(s.memory) == 0 {
+	for _, c := range neighbourCases() {
+		if keep(c.name) {
+			s.beside = append(s.beside, c)
+		}
+	}
+	if len(s.cases)+len(s.memory)+len(s.beside) == 0 {
 		return s, errNothing
 	}
 	return s, nil

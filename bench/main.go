@@ -108,6 +108,9 @@ func (o options) run(w io.Writer) (missed int, err error) {
 		for _, c := range s.memory {
 			fmt.Fprintln(w, c.name)
 		}
+		for _, c := range s.beside {
+			fmt.Fprintln(w, c.name)
+		}
 		return 0, nil
 	}
 	progress := progressWriter()
@@ -116,6 +119,9 @@ func (o options) run(w io.Writer) (missed int, err error) {
 	measure := func(name string) (sample, error) { return spawn(name, o.sample) }
 	if err = res.turns(s.cases, o.rounds, measure, progress); err == nil {
 		err = res.memory(s.memory, measure, progress)
+	}
+	if err == nil {
+		err = res.beside(s.beside, measure, progress)
 	}
 	fmt.Fprint(progress, "\r\x1b[K")
 	if err != nil {

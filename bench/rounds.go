@@ -75,3 +75,21 @@ func (r results) memory(cases []*memoryCase, measure measuring, progress io.Writ
 	}
 	return nil
 }
+
+// beside is the same for those with neighbours.
+func (r results) beside(cases []*neighbourCase, measure measuring, progress io.Writer) error {
+	for round := range neighbourRounds {
+		for _, c := range cases {
+			if round > 0 && c.once() {
+				continue
+			}
+			fmt.Fprintf(progress, "\r\x1b[Kneighbours, round %d of %d: %s", round+1, neighbourRounds, c.name)
+			s, err := measure(c.name)
+			if err != nil {
+				return err
+			}
+			r[c.name] = append(r[c.name], s)
+		}
+	}
+	return nil
+}

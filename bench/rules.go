@@ -9,11 +9,14 @@ import (
 type rule struct {
 	of      string
 	against string // the baseline; "": the figure itself is limited
-	as      string // what the table calls the baseline
-	figure  figure
-	limit   float64 // 0: nothing is required
-	aim     float64 // 0: no further than the limit
-	below   bool    // it must be less than the limit, not at most
+	// ofAlone and againstAlone are the same without neighbours, if it is a rule
+	// about what these cost: each figure is then a multiple of that alone.
+	ofAlone, againstAlone string
+	as                    string // what the table calls the baseline
+	figure                figure
+	limit                 float64 // 0: nothing is required
+	aim                   float64 // 0: no further than the limit
+	below                 bool    // it must be less than the limit, not at most
 }
 
 // figure is what a rule is about.
@@ -26,11 +29,12 @@ type figure struct {
 }
 
 var (
-	wall   = figure{"", func(s *sample) float64 { return s.Wall }, 0}
-	p99    = figure{"p99", func(s *sample) float64 { return s.P99 }, 0}
-	allocs = figure{"allocs/op", func(s *sample) float64 { return s.Allocs }, 0.05}
-	memory = figure{"memory", func(s *sample) float64 { return s.Memory }, 0}
-	ofCPU  = figure{"CPU", func(s *sample) float64 { return s.CPU }, 0}
+	wall      = figure{"", func(s *sample) float64 { return s.Wall }, 0}
+	p99       = figure{"p99", func(s *sample) float64 { return s.P99 }, 0}
+	allocs    = figure{"allocs/op", func(s *sample) float64 { return s.Allocs }, 0.05}
+	p99Millis = figure{"p99 ms", func(s *sample) float64 { return s.P99 / 1e6 }, 0}
+	memory    = figure{"memory", func(s *sample) float64 { return s.Memory }, 0}
+	ofCPU     = figure{"CPU", func(s *sample) float64 { return s.CPU }, 0}
 )
 
 func rules() []rule {
@@ -63,7 +67,7 @@ func rules() []rule {
 		{of: "askers/request", against: "askers/engine", as: "Proto.Actor", figure: wall, limit: 1.0 / 3},
 		{of: "askers/request", against: "askers/engine", as: "Proto.Actor", figure: p99, limit: 1, below: true},
 		{of: "askers/chan", against: "askers/engine", as: "Proto.Actor", figure: wall},
-	}, slices.Concat(scaleRules(), gatherRules(), ringRules(), orderRules(), supervisedRules())...)
+	}, slices.Concat(scaleRules(), gatherRules(), ringRules(), orderRules(), neighbourRules(), supervisedRules())...)
 }
 
 func scaleRules() []rule {
@@ -101,6 +105,10 @@ func (r rule) apply(res results) verdict {
 		return v
 	}
 	v.value = res.ratio(r.of, r.against, r.figure.of)
+	if r.ofAlone != "" {
+		v.value /= res.ratio(r.ofAlone, r.againstAlone, r.figure.of)
+		return v
+	}
 	if r.figure.name == wall.name {
 		v.cpu = res.ratio(r.of, r.against, ofCPU.of)
 	}

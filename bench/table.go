@@ -52,6 +52,12 @@ func printTable(w io.Writer, s selection, res results, rounds int) (missed int) 
 		}
 		t.row(c.name, c.label, c.cells(res.figures(c.name)))
 	}
+	for i, c := range s.beside {
+		if i == 0 || c.title() != s.beside[i-1].title() {
+			t.title(c.title())
+		}
+		t.row(c.name, c.label, c.cells(res.figures(c.name)))
+	}
 	if err := t.Flush(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 	}
@@ -135,6 +141,12 @@ func (c *memoryCase) cells(s sample) []string {
 		return []string{whole(s.Wall), whole(s.CPU), whole(s.Memory), fmt.Sprintf("%.2f", s.Allocs)}
 	}
 	return []string{"", "", whole(s.Memory)}
+}
+
+// cells has those of a case with neighbours: what these use of processors and
+// memory cannot be told from what it uses.
+func (*neighbourCase) cells(s sample) []string {
+	return []string{whole(s.Wall), "", "", "", whole(s.P99 / 1000)}
 }
 
 func whole(x float64) string { return fmt.Sprintf("%.0f", x) }
