@@ -17,10 +17,13 @@
 // # What it is in JetStream
 //
 // A queue is a stream with work-queue retention and one durable pull
-// consumer; they are made when they are first needed, and used as they are, but
-// for Options.AckWait, if they exist. Every process that opens the queue shares
-// that consumer. A dead letter goes to a second stream, with the reason in its
-// headers, and can be consumed from there as from any queue.
+// consumer. They are made when they are first needed. If they exist they are used as
+// they are, but for the consumer's AckWait and MaxAckPending, which Open changes to
+// what Options say. Open fails with a consumer by which messages would be lost, see
+// Options.Consumer, and with a stream that does not take Options.Subject. Every
+// process that opens the queue shares that consumer. A dead letter goes to a second
+// stream, with the reason in its headers, and can be consumed from there as from any
+// queue.
 //
 //   - Message.ID is the sequence number in the stream. Key is the header
 //     Idempotency-Key, which dead letters have and those that were sent back, or

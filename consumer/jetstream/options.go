@@ -40,7 +40,10 @@ type Options struct {
 	// Stream, if not nil, changes how the streams are made, for instance their
 	// limits. It is called for each.
 	Stream func(*jetstream.StreamConfig)
-	// Consumer, if not nil, changes how the consumer is made.
+	// Consumer, if not nil, changes how the consumer is made. What would lose
+	// messages is refused, as it is of a consumer that exists: an AckPolicy that is
+	// not explicit, MaxDeliver, BackOff, HeadersOnly. With a MaxAckPending so many
+	// messages that wait for their next try hold up all others.
 	Consumer func(*jetstream.ConsumerConfig)
 }
 
@@ -50,9 +53,11 @@ const noDeadLetters = "-"
 // defaultAckWait is the lease of a consumer that is made without another.
 const defaultAckWait = 30 * time.Second
 
-// maxPending is how many messages may be on their way to, or in the hands of,
-// all processes together.
-const maxPending = 20000
+// unlimited is how many messages may be on their way to, or in the hands of, all
+// processes together. What was given back with a delay counts as well, until that is
+// over: with a limit, so many messages that fail would hold up all others. What a
+// process has in hand its consumer bounds.
+const unlimited = -1
 
 func (o Options) resolved() (Options, error) {
 	for _, name := range []string{o.Name, cmp.Or(o.Durable, "x"), cmp.Or(o.DeadLetters, "x")} {
@@ -96,7 +101,7 @@ func (o Options) deadConfig() jetstream.StreamConfig {
 func (o Options) consumerConfig() jetstream.ConsumerConfig {
 	cfg := jetstream.ConsumerConfig{
 		Durable: o.Durable, AckPolicy: jetstream.AckExplicitPolicy, AckWait: cmp.Or(o.AckWait, defaultAckWait),
-		MaxDeliver: -1, MaxAckPending: maxPending, Replicas: o.Replicas,
+		MaxDeliver: -1, MaxAckPending: unlimited, Replicas: o.Replicas,
 	}
 	if o.Consumer != nil {
 		o.Consumer(&cfg)

@@ -48,8 +48,7 @@ func New(nc *nats.Conn, o Options) (*Queue, error) {
 }
 
 // Ensure makes the streams and the consumer, as far as they do not exist, and
-// sees to Options.AckWait.
-// Open does so, too; a program that only sends calls it once.
+// sees to its AckWait and MaxAckPending. Open does so, too; a program that only sends calls it once.
 func (q *Queue) Ensure(ctx context.Context) error {
 	_, err := q.ensure(ctx)
 	return err
@@ -65,6 +64,9 @@ func (q *Queue) ensure(ctx context.Context) (jetstream.Consumer, error) {
 		}
 	}
 	cfg := q.o.consumerConfig()
+	if err := unfit(cfg); err != nil {
+		return nil, fmt.Errorf("jetstream: Options.Consumer: %w", err)
+	}
 	c, err := q.js.Consumer(ctx, q.o.Name, cfg.Durable)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		c, err = q.js.CreateConsumer(ctx, q.o.Name, cfg)
@@ -72,8 +74,11 @@ func (q *Queue) ensure(ctx context.Context) (jetstream.Consumer, error) {
 			c, err = q.js.Consumer(ctx, q.o.Name, cfg.Durable)
 		}
 	}
-	if err == nil && (q.o.AckWait > 0 || cfg.AckWait != defaultAckWait) {
-		c, err = q.lease(ctx, c, cfg.AckWait)
+	if err == nil {
+		err = unfit(c.CachedInfo().Config)
+	}
+	if err == nil {
+		c, err = q.adjust(ctx, c, cfg)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("jetstream: consumer %s of stream %s: %w", cfg.Durable, q.o.Name, err)
@@ -81,31 +86,76 @@ func (q *Queue) ensure(ctx context.Context) (jetstream.Consumer, error) {
 	return c, nil
 }
 
-// lease has a consumer hide messages for d. The rest of it stays as it is.
-func (q *Queue) lease(ctx context.Context, c jetstream.Consumer, d time.Duration) (jetstream.Consumer, error) {
+// unfit tells why messages would be lost with a consumer that is so, or stay in the
+// stream for ever, without a word of the server's.
+func unfit(cfg jetstream.ConsumerConfig) error {
+	switch {
+	case cfg.AckPolicy != jetstream.AckExplicitPolicy:
+		return fmt.Errorf("its AckPolicy is %v and has to be explicit: else a message is done before its handler is; delete it or take another Durable", cfg.AckPolicy)
+	case cfg.MaxDeliver > 0:
+		return fmt.Errorf("its MaxDeliver is %d and has to be -1: the server gives up a message after that and leaves it in the stream; what ends tries is consumer.Options.MaxTries", cfg.MaxDeliver)
+	case len(cfg.BackOff) > 0:
+		return fmt.Errorf("it has a BackOff (%v), and what it has delivered would come again by that instead of its AckWait; what delays tries is consumer.Options.Retry", cfg.BackOff)
+	case cfg.HeadersOnly:
+		return errors.New("it is HeadersOnly: its messages come without a body")
+	}
+	return nil
+}
+
+// adjust has a consumer hide messages for as long as is asked for, and deliver on
+// however many it waits for: see unlimited. The rest of it stays as it is.
+func (q *Queue) adjust(ctx context.Context, c jetstream.Consumer, want jetstream.ConsumerConfig) (jetstream.Consumer, error) {
 	cfg := c.CachedInfo().Config
-	if cfg.AckWait == d {
+	before := cfg
+	if q.o.AckWait > 0 || want.AckWait != defaultAckWait {
+		cfg.AckWait = want.AckWait
+	}
+	cfg.MaxAckPending = want.MaxAckPending
+	if cfg.AckWait == before.AckWait && cfg.MaxAckPending == before.MaxAckPending {
 		return c, nil
 	}
-	before := cfg.AckWait
-	cfg.AckWait = d
 	c, err := q.js.UpdateConsumer(ctx, q.o.Name, cfg)
 	if err != nil {
-		return nil, fmt.Errorf("change its AckWait from %v to %v: %w", before, d, err)
+		return nil, fmt.Errorf("change its AckWait from %v to %v, and its MaxAckPending from %d to %d: %w",
+			before.AckWait, cfg.AckWait, before.MaxAckPending, cfg.MaxAckPending, err)
 	}
 	return c, nil
 }
 
 // stream makes a stream unless it exists.
 func (q *Queue) stream(ctx context.Context, cfg jetstream.StreamConfig) error {
-	_, err := q.js.Stream(ctx, cfg.Name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
+	s, err := q.js.Stream(ctx, cfg.Name)
+	if err == nil {
+		err = q.checkSubjects(ctx, s.CachedInfo().Config, cfg)
+	} else if errors.Is(err, jetstream.ErrStreamNotFound) {
 		if _, err = q.js.CreateStream(ctx, cfg); errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 			err = nil
 		}
 	}
 	if err != nil {
 		return fmt.Errorf("jetstream: stream %s: %w", cfg.Name, err)
+	}
+	return nil
+}
+
+// checkSubjects fails if a stream that exists does not take what is sent to the
+// subjects that it is to have: the server may store that in another one, and confirm
+// it. A stream that has what is in it from other streams takes nothing.
+func (q *Queue) checkSubjects(ctx context.Context, existing, want jetstream.StreamConfig) error {
+	if existing.Mirror != nil || len(existing.Sources) > 0 {
+		return nil
+	}
+	for _, subject := range want.Subjects {
+		name, err := q.js.StreamNameBySubject(ctx, subject)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			name, err = "no stream", nil
+		}
+		if err != nil {
+			return err
+		}
+		if name != existing.Name {
+			return fmt.Errorf("it has the subjects %q, and what is sent to %q goes to %s", existing.Subjects, subject, name)
+		}
 	}
 	return nil
 }
