@@ -2,12 +2,32 @@ package socketio_test
 
 import (
 	"io"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"github.com/protoloop/protoloop/socketio"
 )
+
+// TestSubprotocols has a client offer subprotocols of its application: the first
+// is selected, as by the reference.
+func TestSubprotocols(t *testing.T) {
+	bubble(t, socketio.Options{}, func(w *world) {
+		for _, offer := range [][]string{nil, {"one"}, {"one", "two"}} {
+			c, _, err := websocket.Dial(w.Context(), base+"websocket", &websocket.DialOptions{HTTPClient: w.http, Subprotocols: offer})
+			if err != nil {
+				w.Fatal(err)
+			}
+			if want := strings.Join(offer[:min(len(offer), 1)], ""); c.Subprotocol() != want {
+				w.Errorf("of %q: got %q", offer, c.Subprotocol())
+			}
+			_ = c.CloseNow()
+		}
+	})
+}
 
 // TestShutdownDuringHandshake cuts a session off while the answer to its
 // WebSocket handshake is written: it has no connection yet that could be closed.

@@ -1,8 +1,10 @@
 package socketio_test
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -122,5 +124,56 @@ func (p *pollTalker) poll() error {
 				p.acks <- packet
 			}
 		}
+	}
+}
+
+// TestServerTimeouts has requests wait longer than the http.Server's timeouts
+// allow for one.
+func TestServerTimeouts(t *testing.T) {
+	for _, version := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		t.Run(version, func(t *testing.T) {
+			bubble(t, socketio.Options{MaxEvents: 1, MaxPayload: 1000, PingInterval: time.Minute}, func(w *world) {
+				ev := watched(w)
+				socketio.On(w.io, "sleep", func(t *actors.Task, _ *socketio.Socket, _ any) error { return t.Sleep(time.Second) })
+				protocols := new(http.Protocols)
+				protocols.SetHTTP1(version == "HTTP/1.1")
+				protocols.SetUnencryptedHTTP2(version != "HTTP/1.1")
+				ln := newPipeListener()
+				server := &http.Server{Handler: w.io, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second, Protocols: protocols}
+				go func() { _ = server.Serve(ln) }()
+				timed := *w
+				timed.http = &http.Client{Transport: &http.Transport{
+					Protocols:   protocols,
+					DialContext: func(context.Context, string, string) (net.Conn, error) { return ln.dial() },
+				}}
+				defer func() {
+					timed.http.CloseIdleConnections()
+					_ = server.Close()
+				}()
+				p := timed.poller()
+				resp, err := timed.http.Get("http://pipe/")
+				if err != nil || resp.Proto != version {
+					w.Fatal(resp, err)
+				}
+				_ = resp.Body.Close()
+				p.post("40")
+				p.get()
+				for range 3 {
+					time.AfterFunc(12*time.Second, func() { _ = w.io.Emit("x") })
+					if _, body := p.get(); body != `42["x"]` {
+						w.Fatal(body)
+					}
+				}
+				events := strings.Repeat(`42["sleep"]`+sep, 40) // more than are held
+				began := time.Now()
+				if status, body := p.post(events + `421["echo",1]`); status != http.StatusOK || body != "ok" || time.Since(began) < 6*time.Second {
+					w.Error(status, body, time.Since(began))
+				}
+				ev.want(w)
+				p.post("1")
+				time.Sleep(30 * time.Second) // for what is held
+				ev.want(w, "transport close")
+			})
+		})
 	}
 }

@@ -80,6 +80,9 @@ async function talk() {
   await flush(a);
   await flush(b, c);
   log("asked", await ask(a, "ask", "what"));
+  const p = await opened("protocols", "/", { protocols: ["first", "second"] });
+  log("protocols", p.io.engine.transport.ws?.protocol ?? null);
+  p.disconnect();
   const many = [];
   for (let i = 0; i < 50; i++) many.push(ask(a, "echo", i));
   log("many", (await Promise.all(many)).flat());
@@ -167,11 +170,11 @@ async function recovery() {
   const id = a.id;
   a.io.reconnection(false); // not before it has missed something, and the server knows that it has gone
   a.io.engine.close();
+  await reasons(other); // else it may get the first of these
   other.emit("room", "red", "missed 1");
   other.emit("others", "missed 2");
   other.emit("room", "blue", "not for it");
   await flush(other);
-  await reasons(other);
   a.connect();
   await once(a, "welcome");
   log("recovered", a.recovered ?? null, a.id === id);

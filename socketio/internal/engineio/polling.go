@@ -26,9 +26,15 @@ type pollAnswer struct {
 // looks every 100 ms whether there is one.
 const upgradeWait = 100 * time.Millisecond
 
+// untimed takes the http.Server's WriteTimeout from a request that may have to
+// wait: over HTTP/2 it ends the request, and a heartbeat that is not answered
+// ends the wait. What is written then has a deadline of its own.
+func untimed(control *http.ResponseController) { _ = control.SetWriteDeadline(time.Time{}) }
+
 // servePoll answers a GET with what is queued, or waits for it.
 func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 	p := &poll{answer: make(chan pollAnswer, 1), control: http.NewResponseController(w)}
+	untimed(p.control)
 	s.mu.Lock()
 	switch {
 	case s.state == closed && s.owesNoop:
@@ -89,13 +95,7 @@ func (s *Session) finishPoll(w http.ResponseWriter, p *poll, a pollAnswer) {
 		s.srv.refuse(w, errRequest)
 		return
 	}
-	s.mu.Lock()
-	limit := s.srv.opts.PingInterval + s.srv.opts.PingTimeout
-	if s.state == closed {
-		limit = closeLinger
-	}
-	_ = p.control.SetWriteDeadline(time.Now().Add(limit))
-	s.mu.Unlock()
+	s.timeAnswer(p.control)
 	err := respond(w, a.body)
 	if err == nil {
 		// Not left to net/http: the frames count until they are written.
@@ -104,6 +104,17 @@ func (s *Session) finishPoll(w http.ResponseWriter, p *poll, a pollAnswer) {
 		}
 	}
 	s.answered(p, err)
+}
+
+// timeAnswer bounds what is written from now on.
+func (s *Session) timeAnswer(control *http.ResponseController) {
+	s.mu.Lock() // against the deadline of an end
+	defer s.mu.Unlock()
+	limit := s.srv.opts.PingInterval + s.srv.opts.PingTimeout
+	if s.state == closed {
+		limit = closeLinger
+	}
+	_ = control.SetWriteDeadline(time.Now().Add(limit))
 }
 
 func respond(w http.ResponseWriter, body []byte) error {
@@ -167,6 +178,7 @@ func (s *Session) answerNoop(p *poll) {
 
 // servePost takes in what the client sends.
 func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
+	control := http.NewResponseController(w)
 	s.mu.Lock()
 	code := errRequest
 	refused := true
@@ -182,7 +194,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 		return
 	default:
 		s.posting, refused = true, false
-		s.body = http.NewResponseController(w)
+		s.body = control
 	}
 	s.mu.Unlock()
 	if refused {
@@ -214,6 +226,8 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
 		return
 	}
+	untimed(control) // its packets may have to wait
+	defer s.timeAnswer(control)
 	switch s.receivePayload(body) {
 	case failed:
 		// If the client learns it by its poll, an error here as well would race

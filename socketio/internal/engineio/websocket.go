@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,6 +30,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request) *wsConn {
 	c, err := websocket.Accept(hw, r, &websocket.AcceptOptions{
 		InsecureSkipVerify: true, // the origin has been verified
 		CompressionMode:    websocket.CompressionDisabled,
+		Subprotocols:       firstSubprotocol(r),
 		OnPingReceived: func(_ context.Context, payload []byte) bool {
 			hw.conn.pong(payload)
 			return false
@@ -40,6 +42,16 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request) *wsConn {
 	}
 	c.SetReadLimit(s.opts.MaxPayload)
 	return &wsConn{c: c, nc: hw.conn}
+}
+
+// firstSubprotocol is what the client of an application's subprotocols gets, as
+// from the reference: a browser takes an answer without one for a failure.
+func firstSubprotocol(r *http.Request) []string {
+	first, _, _ := strings.Cut(r.Header.Get("Sec-WebSocket-Protocol"), ",")
+	if first = strings.TrimSpace(first); first == "" {
+		return nil
+	}
+	return []string{first}
 }
 
 // acceptWebSocket is the handshake of a session that begins as a WebSocket.
