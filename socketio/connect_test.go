@@ -2,6 +2,7 @@ package socketio_test
 
 import (
 	"encoding/json"
+	"errors"
 	"runtime"
 	"testing"
 	"testing/synctest"
@@ -182,6 +183,37 @@ func TestServerDisconnect(t *testing.T) {
 		p.gone()
 		ev.want(w, "/b server namespace disconnect", "/ server namespace disconnect")
 	})
+}
+
+// TestLateForANamespace has a client be shown out of a namespace, or leave it,
+// with packets for it on their way: its other namespaces go on.
+func TestLateForANamespace(t *testing.T) {
+	for name, leave := range map[string]func(w *world, p *peer){
+		"shown out": func(w *world, p *peer) { w.io.Of("/admin").Socket(p.id).Disconnect(); p.expect("41/admin,") },
+		"left":      func(_ *world, p *peer) { p.send("41/admin,"); synctest.Wait() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, socketio.Options{}, func(w *world) {
+				ev := watched(w)
+				admin := w.io.Of("/admin")
+				socketio.On(admin, "x", func(*actors.Task, *socketio.Socket, any) error { ev.add("event"); return nil })
+				p := w.client().connect("/admin")
+				f := socketio.EmitAck[any](admin.Socket(p.id), "ask")
+				id := p.asked(`42/admin,["ask"]`)
+				leave(w, p)
+				if _, err := f.TryResult(); !errors.Is(err, socketio.ErrDisconnected) {
+					w.Error(err)
+				}
+				p.send(`42/admin,["x"]`, `42/admin,1["x"]`, `43/admin,`+id+`["late"]`, `451-/admin,["x",{"_placeholder":true,"num":0}]`)
+				p.sendBinary("b")
+				p.send("41/admin,")
+				p.alive()
+				p.connect("/admin").send(`42/admin,["x"]`)
+				p.alive()
+				ev.want(w, "event")
+			})
+		})
+	}
 }
 
 func TestInvalidState(t *testing.T) {

@@ -29,6 +29,7 @@ type session struct {
 	mu      sync.Mutex
 	pid     *actor.PID // nil until a namespace is connected to
 	sockets []*Socket
+	left    []string    // the namespaces that it has been in
 	timer   *time.Timer // until then
 	live    []*Socket   // those that have something left to run
 	limit   *time.Timer // cuts them off; nil: the client is there
@@ -84,12 +85,16 @@ func (c *session) Binary(b []byte) error {
 
 // packet handles a packet, on the goroutine that reads.
 func (c *session) packet(p *parser.Packet) error {
-	s, stopping := c.socket(p.Namespace)
+	s, left, stopping := c.socket(p.Namespace)
 	switch {
 	case stopping: // too late
 		return nil
 	case p.Type == parser.Connect && s == nil:
 		return c.connectTo(p)
+	case s == nil && left && p.Type != parser.ConnectError:
+		// Sent before the client had heard that it is out, or an acknowledgement
+		// that its application was late with. The reference closes the session.
+		return nil
 	case s == nil || p.Type == parser.Connect || p.Type == parser.ConnectError:
 		return errState
 	}
@@ -104,15 +109,16 @@ func (c *session) packet(p *parser.Packet) error {
 	return nil
 }
 
-func (c *session) socket(namespace string) (s *Socket, stopping bool) {
+// socket returns the client's socket in a namespace, or nil, and whether it has
+// left one there.
+func (c *session) socket(namespace string) (s *Socket, left, stopping bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, s := range c.sockets {
-		if s.ns.name == namespace {
-			return s, c.stop != nil
-		}
+	left, stopping = slices.Contains(c.left, namespace), c.stop != nil
+	if i := slices.IndexFunc(c.sockets, func(s *Socket) bool { return s.ns.name == namespace }); i >= 0 {
+		s = c.sockets[i]
 	}
-	return nil, c.stop != nil
+	return s, left, stopping
 }
 
 func (c *session) all() []*Socket {
@@ -128,8 +134,11 @@ func (c *session) forget(s *Socket, was socketState) {
 	if i := slices.Index(c.sockets, s); i >= 0 {
 		c.sockets = slices.Delete(c.sockets, i, i+1)
 	}
-	if was != socketConnecting {
-		return // its end is taken
+	if was != socketConnecting { // its end is taken
+		if !slices.Contains(c.left, s.ns.name) {
+			c.left = append(c.left, s.ns.name)
+		}
+		return
 	}
 	s.leftEarly = true
 	if s.handed && slices.Contains(c.live, s) {
