@@ -54,6 +54,7 @@ func groups() []group {
 		{"many futures", gatherCases()},
 		{"awaits beside a bounded worker", ringCases()},
 		{"an order: accounts, inventory, payment, gateway; 1,000 in flight", orderCases()},
+		{fmt.Sprintf("overload: %d workers, %v of work each, Timeout(%v), %s requests a second; ns/op is what offering and ending one takes", overloadWorkers, overloadWork, overloadBudget, thousands(overloadRate)), overloadCases()},
 		{"supervision", supervisedCases()},
 		{"a look inside", lookCases()},
 	}
