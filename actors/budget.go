@@ -12,24 +12,35 @@ import (
 // budgets tracks the deadlines of one worker's tasks that have not awaited
 // anything yet: they wait in the queue, or run their first turn. Most are done
 // long before that, so they are not put into the system's clock one by one,
-// which took half as long as all the rest of a request. There is one timer for
-// the earliest of them. When it fires the queue is searched: what has expired
+// which took half as long as all the rest of a request. There is one entry for
+// the earliest of them. When it is due the queue is searched: what has expired
 // ends, and all the others, which have waited for long already, go into the
 // clock. No task is looked at twice.
 type budgets struct {
-	at    atomic.Int64 // when the timer fires, as a reading of the clock; 0: it is not set
-	mu    sync.Mutex
-	timer *time.Timer
-	over  bool
+	at   atomic.Int64 // when the queue is to be searched, as a reading of the clock; 0: it is not
+	mu   sync.Mutex
+	mark *mark // of that, or of an earlier one
+	over bool
 
-	// crowded is set by a search that finds many. From then on deadlines go into
-	// the clock before the task is posted, until few wait: otherwise each
-	// search would walk past all that it has seen before.
-	crowded atomic.Bool
+	// crowded is set when tasks wait for long. Deadlines up to there go into the
+	// clock before the task is posted: there it costs more, but ends the task in
+	// time whatever the worker does, and no search has to walk past it.
+	crowded atomic.Int64
 }
 
-// crowd is how many tasks in the queue are many.
-const crowd = 64
+const (
+	// crowd is how many tasks that wait when the queue is searched are many.
+	crowd = 64
+	// crowdedFor is for how long from there it is taken for granted that many wait.
+	crowdedFor = time.Second
+)
+
+// crowd notes that one with that deadline has waited for long.
+func (b *budgets) crowd(when time.Duration) {
+	if till := int64(when + crowdedFor); till > b.crowded.Load() {
+		b.crowded.Store(till)
+	}
+}
 
 // peekAgain is how soon to look again at a loop that did not stand still.
 const peekAgain = time.Millisecond
@@ -57,13 +68,9 @@ func (t *Task) inClock() {
 // offerBounded is offer for a task that may have a deadline.
 func (mb *mailbox) offerBounded(t *Task) {
 	own, when := t.has(isBudgeted), t.ext.Load().deadline
-	if own && mb.budgets.crowded.Load() {
-		if mb.queued() > 1 {
-			t.inClock()
-			own = false
-		} else {
-			mb.budgets.crowded.Store(false)
-		}
+	if own && int64(when) < mb.budgets.crowded.Load() {
+		t.inClock()
+		own = false
 	}
 	mb.offer(t)
 	if own {
@@ -86,21 +93,22 @@ func (b *budgets) arm(mb *mailbox, when time.Duration) {
 		return
 	}
 	b.at.Store(int64(when))
-	d := max(when-mb.sys.pool.Now(), 1)
-	if b.timer == nil {
-		b.timer = time.AfterFunc(d, mb.searchExpired)
-	} else {
-		b.timer.Reset(d)
+	b.drop(mb)
+	b.mark = mb.sys.clock.addSearch(when, mb)
+}
+
+// drop takes back the search that is to be. With mu held.
+func (b *budgets) drop(mb *mailbox) {
+	if b.mark != nil {
+		mb.sys.clock.dropSearch(b.mark, mb)
 	}
 }
 
-func (b *budgets) stop() {
+func (b *budgets) stop(mb *mailbox) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.over = true
-	if b.timer != nil {
-		b.timer.Stop()
-	}
+	b.drop(mb)
 }
 
 // search is one search of a worker's queue. It goes by the stretches of a walk,
@@ -112,23 +120,36 @@ type search struct {
 
 	// Whoever owns the loop writes these.
 	walk loop.Walk
-	n    int // of the queue's tasks, so far
+	n    int           // of the queue's tasks, so far
+	last time.Duration // the last deadline of them
 
 	mu  sync.Mutex
 	due []*Task // have expired, and have not been told
 }
 
-// searchExpired ends what has expired, and leaves the rest to the clock.
+// searchExpired ends what has expired, and leaves the rest to the clock. It does
+// not wait: what it cannot do at once goes on by itself.
 func (mb *mailbox) searchExpired() {
 	mb.budgets.at.Store(0) // what is posted from here on arms it again
 	s := &search{mb: mb, walk: mb.loop.Walk()}
-	for !s.done.Load() && mb.gate.Load() != gateStopped {
-		stood, held := mb.loop.Peek(s.step)
+	stood, _ := mb.loop.Peek(s.step)
+	s.endDue()
+	switch {
+	case !stood: // it is between two turns
+		mb.budgets.arm(mb, mb.sys.pool.Now()+peekAgain)
+	case !s.done.Load():
+		time.AfterFunc(1, s.goOn) // not in the goroutine of whoever calls: it may be a turn
+	}
+}
+
+func (s *search) goOn() {
+	for l := &s.mb.loop; !s.done.Load() && s.mb.gate.Load() != gateStopped; {
+		stood, held := l.Peek(s.step)
 		if !stood {
 			// It is between two turns. It looks itself before the next one, unless
 			// that has just begun, and may last.
 			if s.asked.CompareAndSwap(false, true) {
-				mb.loop.PostControl(func() {
+				l.PostControl(func() {
 					s.asked.Store(false)
 					s.step(nil)
 				})
@@ -156,10 +177,11 @@ func (s *search) step(running *loop.Task) {
 		if t == nil || !t.has(isBudgeted) || t.canceled() {
 			return
 		}
-		if t.ext.Load().deadline <= now {
-			due = append(due, t)
-		} else {
+		when := t.ext.Load().deadline
+		if s.last = max(s.last, when); when > now {
 			t.inClock()
+		} else {
+			due = append(due, t)
 		}
 	}
 	for lt := running; lt != nil; lt = lt.Outer() {
@@ -170,7 +192,7 @@ func (s *search) step(running *loop.Task) {
 		look(lt)
 	})
 	if s.n > crowd {
-		s.mb.budgets.crowded.Store(true)
+		s.mb.budgets.crowd(s.last)
 	}
 	if due != nil {
 		s.mu.Lock()

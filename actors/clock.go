@@ -11,64 +11,122 @@ import (
 
 type atomicError = atomic.Pointer[error]
 
-// clock ends tasks whose budget is used up. A timer of the runtime for each
-// would cost far more, and most are never needed: this one keeps
-// them in a few heaps, each with one runtime timer, and does not take a
-// deadline out when its task ends. The task only marks it, and what is marked
-// is swept out when a heap has doubled. The marks lie side by side, so that a
-// sweep does not touch the tasks, which are out of the cache by then. The
-// price is that up to as many ended tasks as there are live ones, and at
-// least 64 a heap, are held until then or until they expire.
+// clock ends tasks whose budget is used up, and has workers search their queues
+// for such; see budgets. A timer of the runtime for each would cost far more, and
+// most are never needed: this one keeps them in some heaps, each with one
+// runtime timer. There are so many of them because somebody may have one's lock
+// and no processor.
+//
+// What is not needed any more is not taken out of its heap, which would touch
+// entries that are out of the cache by then. Only its mark is cleared, so that
+// nothing of a task stays that has ended; and when half of a heap is such, it is
+// swept.
 type clock struct {
 	pool *loop.Pool
-	heap [8]deadlines
+	heap [64]deadlines
 }
 
 type deadlines struct {
 	mu    sync.Mutex
 	clock *clock
 	heap  []deadline // a binary heap by when
-	sweep int        // look for what has ended at this length
 	marks []mark     // the unused rest of a block of them
 	timer *time.Timer
 	armed time.Duration // when timer fires; 0: it is not set
+
+	first   atomic.Int64 // when the first one is due, for those without mu; 0: there is none
+	dropped atomic.Int32 // marks in the heap that have been cleared
 }
 
 type deadline struct {
 	when time.Duration
-	task *Task
-	gone *mark
+	mark *mark
 }
 
-// mark is set when a task is gone, with its kids and its future.
-type mark = atomic.Uint32
+// mark is what a deadline is of, a task or a worker's queue; neither: it is not
+// needed any more.
+type mark struct {
+	task  atomic.Pointer[Task]
+	queue atomic.Pointer[mailbox]
+}
 
-const minSweep = 64
+func (m *mark) cleared() bool { return m.task.Load() == nil && m.queue.Load() == nil }
+
+// marksBlock is how many marks are made at a time, and how many are cleared
+// before a heap is looked at for a sweep.
+const marksBlock = 64
 
 func (c *clock) init(p *loop.Pool) {
 	c.pool = p
 	for i := range c.heap {
 		c.heap[i].clock = c
-		c.heap[i].sweep = minSweep
 	}
+	p.Tend = c.tend
+}
+
+// heapOf is where the deadline of t, or of what is at p, goes.
+func (c *clock) heapOf(p unsafe.Pointer) *deadlines {
+	return &c.heap[uintptr(p)>>9%uintptr(len(c.heap))]
 }
 
 // add expires t at when, unless it has ended.
 func (c *clock) add(when time.Duration, t *Task) {
-	h := &c.heap[uintptr(unsafe.Pointer(t))>>9%uintptr(len(c.heap))]
+	h := c.heapOf(unsafe.Pointer(t))
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.heap) >= h.sweep {
+	m := h.mark()
+	m.task.Store(t)
+	t.ext.Load().gone.Store(m)
+	h.push(deadline{when, m})
+	h.arm()
+}
+
+// drop is called when the task of m has ended.
+func (c *clock) drop(m *mark, t *Task) {
+	if m.task.Swap(nil) != nil {
+		c.heapOf(unsafe.Pointer(t)).drop()
+	}
+}
+
+// addSearch has the queue of mb searched at when.
+func (c *clock) addSearch(when time.Duration, mb *mailbox) *mark {
+	h := c.heapOf(unsafe.Pointer(mb))
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	m := h.mark()
+	m.queue.Store(mb)
+	h.push(deadline{when, m})
+	h.arm()
+	return m
+}
+
+// dropSearch takes back addSearch.
+func (c *clock) dropSearch(m *mark, mb *mailbox) {
+	if m.queue.Swap(nil) != nil {
+		c.heapOf(unsafe.Pointer(mb)).drop()
+	}
+}
+
+// mark returns a new one. With mu held.
+func (h *deadlines) mark() *mark {
+	if len(h.marks) == 0 {
+		h.marks = make([]mark, marksBlock)
+	}
+	m := &h.marks[0]
+	h.marks = h.marks[1:]
+	return m
+}
+
+// drop counts a mark that has been cleared.
+func (h *deadlines) drop() {
+	if n := h.dropped.Add(1); n%marksBlock != 0 {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if int(h.dropped.Load()) > len(h.heap)/2 {
 		h.clean()
 	}
-	if len(h.marks) == 0 {
-		h.marks = make([]mark, minSweep)
-	}
-	gone := &h.marks[0]
-	h.marks = h.marks[1:]
-	t.ext.Load().gone.Store(gone)
-	h.push(deadline{when, t, gone})
-	h.arm()
 }
 
 // clean drops what has ended from all heaps.
@@ -81,11 +139,20 @@ func (c *clock) clean() {
 	}
 }
 
+// arm sets the timer for the first deadline that is still needed. With mu held.
 func (h *deadlines) arm() {
+	for len(h.heap) > 0 && h.heap[0].mark.cleared() {
+		h.pop()
+		h.dropped.Add(-1)
+	}
 	if len(h.heap) == 0 {
+		h.first.Store(0)
 		return
 	}
 	first := h.heap[0].when
+	if int64(first) != h.first.Load() {
+		h.first.Store(int64(first))
+	}
 	if h.armed != 0 && h.armed <= first {
 		return
 	}
@@ -98,40 +165,107 @@ func (h *deadlines) arm() {
 	}
 }
 
+// fire is the timer's.
 func (h *deadlines) fire() {
-	var due []deadline
-	now := h.clock.pool.Now()
 	h.mu.Lock()
 	h.armed = 0
+	h.mu.Unlock()
+	for more := true; more; {
+		var d due
+		h.mu.Lock()
+		more = h.take(&d, h.clock.pool.Now())
+		h.mu.Unlock()
+		d.end()
+	}
+}
+
+// tendLate is how late the timers have to be for the runners to do their work.
+const tendLate = time.Millisecond
+
+// tend is called by runners between turns, now and then. Where there is more to
+// do than the processors can, the runtime looks at its timers when it takes a
+// processor from somebody, so each 10 to 20 ms, and what they begin waits for its
+// turn among all others. It reports whether there is more to do.
+func (c *clock) tend(now time.Duration) (more bool) {
+	for i := range c.heap {
+		h := &c.heap[i]
+		if first := h.first.Load(); first == 0 || time.Duration(first) > now-tendLate {
+			continue
+		}
+		if !h.mu.TryLock() {
+			continue // somebody does it
+		}
+		var d due
+		more = h.take(&d, now) || more
+		h.mu.Unlock()
+		d.end()
+	}
+	return more
+}
+
+// due is some deadlines that are over.
+type due struct {
+	tasks  [16]*Task
+	queues [2]*mailbox
+	nt, nq int
+}
+
+// take moves the first of those that are due at now into d, which is empty, and
+// reports whether there may be more. With mu held.
+func (h *deadlines) take(d *due, now time.Duration) (more bool) {
 	for len(h.heap) > 0 && h.heap[0].when <= now {
-		due = append(due, h.pop())
+		if d.nt == len(d.tasks) || d.nq == len(d.queues) {
+			more = true
+			break
+		}
+		m := h.pop().mark
+		if t := m.task.Swap(nil); t != nil {
+			d.tasks[d.nt] = t
+			d.nt++
+		} else if mb := m.queue.Swap(nil); mb != nil {
+			d.queues[d.nq] = mb
+			d.nq++
+		} else {
+			h.dropped.Add(-1)
+		}
 	}
 	h.arm()
-	h.mu.Unlock()
-	for _, d := range due {
-		if d.gone.Load() == 0 {
-			d.task.cancel(d.task.expired())
-		}
+	return more
+}
+
+// end ends the tasks and searches the queues.
+func (d *due) end() {
+	for _, t := range d.tasks[:d.nt] {
+		t.cancel(t.expired())
+	}
+	for _, mb := range d.queues[:d.nq] {
+		mb.searchExpired()
 	}
 }
 
 func (h *deadlines) clean() {
 	kept := h.heap[:0]
 	for _, d := range h.heap {
-		if d.gone.Load() == 0 {
+		if d.mark.cleared() {
+			h.dropped.Add(-1)
+		} else {
 			kept = append(kept, d)
 		}
 	}
-	clear(h.heap[len(kept):])
+	if len(kept) < cap(kept)/4 {
+		kept = append([]deadline(nil), kept...)
+	} else {
+		clear(h.heap[len(kept):])
+	}
 	h.heap = kept
 	for i := len(kept)/2 - 1; i >= 0; i-- {
 		h.down(i)
 	}
-	h.sweep = max(minSweep, 2*len(kept))
 	if len(kept) == 0 && h.timer != nil {
 		h.timer.Stop()
 		h.armed = 0
 	}
+	h.arm()
 }
 
 func (h *deadlines) push(d deadline) {

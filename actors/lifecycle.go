@@ -341,7 +341,7 @@ func (mb *mailbox) stopped() {
 	if s := mb.rare.Load(); s != nil {
 		s.idle.stop()
 	}
-	mb.budgets.stop()
+	mb.budgets.stop(mb)
 	mb.loop.DropAll(func(lt *loop.Task) {
 		mb.drop(lt.Body.(body).task(), ErrStopping)
 		mb.account()

@@ -13,7 +13,7 @@ import (
 // scope is what tasks with a budget, and few others, need.
 type scope struct {
 	cause    atomicError          // why the task has been ended, once it has
-	gone     atomic.Pointer[mark] // to be set when the task has ended, and its kids; nil: no deadline of its own
+	gone     atomic.Pointer[mark] // to be cleared when the task has ended, and its kids; nil: no deadline of its own
 	deadline time.Duration        // reading of the system's clock; 0: none
 	more     atomic.Pointer[more]
 }
@@ -174,7 +174,7 @@ func (t *Task) failure() error {
 // future is done.
 func (t *Task) forgotten(s *scope) {
 	if m := s.gone.Load(); m != nil {
-		m.Store(1)
+		t.system().clock.drop(m, t)
 	}
 	if s.seldom() != &noRare {
 		if t.lifetime == cleanup {

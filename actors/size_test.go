@@ -1,7 +1,9 @@
 package actors
 
 import (
+	"github.com/protoloop/protoloop/internal/loop"
 	"testing"
+	"time"
 	"unsafe"
 )
 
@@ -44,6 +46,58 @@ func TestSizes(t *testing.T) {
 	} {
 		if c.size > c.max {
 			t.Errorf("a %s has %d bytes, of %d", c.what, c.size, c.max)
+		}
+	}
+}
+
+// TestClockShrinks lets many deadlines be needed no more, one after the other and
+// all at once.
+func TestClockShrinks(t *testing.T) {
+	c := new(clock)
+	c.init(loop.NewPool())
+	entries := func() (n, room int) {
+		for i := range c.heap {
+			n += len(c.heap[i].heap)
+			room += cap(c.heap[i].heap)
+		}
+		return n, room
+	}
+	task := func() *Task {
+		u := &Task{}
+		u.bring(&scope{})
+		c.add(time.Hour, u)
+		return u
+	}
+	for range 200_000 {
+		u := task()
+		c.drop(u.ext.Load().gone.Load(), u)
+	}
+	if n, _ := entries(); n > len(c.heap) {
+		t.Errorf("%d deadlines are kept of tasks that have ended, one after the other", n)
+	}
+	all := make([]*Task, 200_000)
+	for i := range all {
+		all[i] = task()
+	}
+	live := all[:10]
+	for _, u := range all[10:] {
+		c.drop(u.ext.Load().gone.Load(), u)
+	}
+	if n, room := entries(); n > 10+2*marksBlock*len(c.heap) || room > 4*2*marksBlock*len(c.heap) {
+		t.Errorf("%d deadlines of %d are kept for 10 tasks, with room for %d", n, len(all), room)
+	}
+	for _, u := range live {
+		if m := u.ext.Load().gone.Load(); m.task.Load() != u {
+			t.Error("a deadline that is needed has been dropped")
+		}
+	}
+	c.clean()
+	if n, _ := entries(); n != len(live) {
+		t.Errorf("%d deadlines after a sweep, of %d tasks", n, len(live))
+	}
+	for i := range c.heap {
+		if h := &c.heap[i]; h.timer != nil {
+			h.timer.Stop()
 		}
 	}
 }

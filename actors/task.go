@@ -182,16 +182,20 @@ func (t *Task) begin() bool {
 		mb.sparse().inFlight.add(t)
 	}
 	err := t.ended()
-	switch s := t.ext.Load(); {
+	s := t.ext.Load()
+	bounded := t.lifetime == offered && s != nil && s.deadline > 0
+	switch {
 	case t.lifetime != offered:
 	case err != nil && !t.canceled(): // the stop has come in this moment
 		err = ErrStopping
-	case err == nil && s != nil && s.deadline > 0 && t.lt.Past(s.deadline):
-		err = t.expired() // its worker's timer may be late
+	case err == nil && bounded && t.lt.Past(s.deadline):
+		err = t.expired() // the clock may be late
+		mb.budgets.crowd(s.deadline)
 	}
 	if err != nil {
 		t.outcome = outcomeNeverRan
 		if t.lifetime == offered {
+			t.lt.Enter()                 // a future that fails calls user code
 			t.outcome = t.neverRuns(err) // first: a cancel would say that it had begun
 			t.cancel(err)
 		}
@@ -199,6 +203,9 @@ func (t *Task) begin() bool {
 	}
 	mb.enterTask(t)
 	t.lt.Enter()
+	if bounded {
+		t.lt.Tend()
+	}
 	return true
 }
 

@@ -36,8 +36,8 @@ func overloadCases() []*benchCase {
 
 func overloadRules() []rule {
 	return []rule{
-		{of: "overload/timeout", against: "overload/go", as: "time.AfterFunc", figure: p99},
-		{of: "overload/timeout", figure: lateMillis, limit: 10},
+		{of: "overload/timeout", against: "overload/go", as: "time.AfterFunc", figure: p99, limit: 0.5},
+		{of: "overload/timeout", figure: lateMillis},
 		{of: "overload/start", figure: lateMillis, limit: 1},
 	}
 }

@@ -17,6 +17,13 @@ type Pool struct {
 	// that is watched.
 	looked atomic.Int64
 
+	// Tend, if not nil, is called in turns of tasks that have a deadline, at most each
+	// tendEvery, with the time: for what is to be done at times and cannot wait
+	// for the runtime's timers, which come late where there is too much to do. It
+	// reports whether there is more to do. Constant.
+	Tend   func(now time.Duration) (more bool)
+	tended atomic.Int64 // when it was called last
+
 	mu      sync.Mutex
 	loops   int
 	runners map[*runner]struct{} // all

@@ -24,7 +24,7 @@ const (
 )
 
 // Past reports whether the time has come, a reading of Pool.Now. For the task
-// itself, in its turn.
+// itself, before it enters user code.
 func (t *Task) Past(when time.Duration) bool {
 	r := t.co.r
 	c := &r.clock
@@ -47,3 +47,20 @@ func (c *turnClock) read(r *runner) {
 
 // forget is for when the runner gives up its processor.
 func (c *turnClock) forget() { c.turns = 0 }
+
+// tendEvery is how often what is to be done at times is looked at between turns.
+const tendEvery = 500 * time.Microsecond
+
+// Tend calls Pool.Tend if it is time to. For a task that has called Past, when it
+// has entered user code.
+func (t *Task) Tend() {
+	r := t.co.r
+	if r.clock.turn+1 != r.turn {
+		return // nobody has looked at the clock
+	}
+	p, now := r.pool, r.clock.now
+	last := p.tended.Load()
+	if now-time.Duration(last) >= tendEvery && p.Tend != nil && p.tended.CompareAndSwap(last, int64(now)) && p.Tend(now) {
+		p.tended.Store(0)
+	}
+}
