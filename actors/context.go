@@ -1,12 +1,14 @@
 package actors
 
 import (
+	"cmp"
 	"reflect"
 	"sync/atomic"
 	"time"
 	"unsafe"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/asynkron/protoactor-go/ctxext"
 
 	"github.com/protoloop/protoloop/internal/loop"
 )
@@ -14,17 +16,43 @@ import (
 // loopContext is the innermost decorator of the engine's context. The engine
 // keeps the current message in the context, which is another task's after an
 // await; this one asks the loop which task runs.
+//
+// A plain actor and a Worker have one for each incarnation, so that one that was
+// abandoned does not act in the next. Middleware and decorators have one for all.
 type loopContext struct {
 	actor.Context
-	mb *mailbox
+	mb  *mailbox
+	inc *incarnation // nil: any
 }
 
-// task is the one that runs; between tasks, an empty one.
+// task is the one that runs; between tasks, an empty one; for an incarnation
+// that is over, one that has been ended with it.
 func (c *loopContext) task() *Task {
+	if c.over() {
+		t := &Task{attached: &c.mb.view, inc: c.inc}
+		t.mark(isOffLoop)
+		t.end(c.inc.why())
+		return t
+	}
 	if t := c.mb.current.Load(); t != nil {
 		return t
 	}
 	return &Task{attached: &c.mb.view}
+}
+
+// over reports whether another incarnation goes on, or none.
+func (c *loopContext) over() bool {
+	return c.inc != nil && (c.mb.inc.Load().n != c.inc.n || c.mb.gate.Load() == gateStopped)
+}
+
+// alone is for what is the loop's or the engine's: see Task.alone. Who calls is
+// not known; once a task of the incarnation has been abandoned it may be that.
+func (c *loopContext) alone(f func()) bool {
+	if c.inc != nil && c.inc.lost.Load() || c.over() {
+		return false
+	}
+	f()
+	return true
 }
 
 func (c *loopContext) Message() any                               { return c.task().Message() }
@@ -32,19 +60,133 @@ func (c *loopContext) MessageHeader() actor.ReadonlyMessageHeader { return c.tas
 func (c *loopContext) Sender() *actor.PID                         { return c.task().Sender() }
 func (c *loopContext) Respond(response any)                       { c.task().Respond(response) }
 func (c *loopContext) Forward(pid *actor.PID)                     { c.task().Forward(pid) }
-func (c *loopContext) Stash()                                     { c.task().Stash() }
-func (c *loopContext) SetReceiveTimeout(d time.Duration)          { c.mb.sparse().idle.set(d) }
-func (c *loopContext) CancelReceiveTimeout()                      { c.mb.sparse().idle.set(0) }
-func (c *loopContext) ReceiveTimeout() time.Duration              { return c.mb.receiveTimeout() }
 
+// Stash is the task's.
+func (c *loopContext) Stash() {
+	if !c.over() {
+		c.task().Stash()
+	}
+}
+
+// ReenterAfter is the task's.
 func (c *loopContext) ReenterAfter(f *actor.Future, cont func(res any, err error)) {
-	c.task().ReenterAfter(f, cont)
+	if !c.over() {
+		c.task().ReenterAfter(f, cont)
+	}
+}
+
+// Spawn is as Task.Spawn, and so are the others here.
+func (c *loopContext) Spawn(props *actor.Props) *actor.PID {
+	return must(c.SpawnNamed(props, c.mb.sys.as.ProcessRegistry.NextId()))
+}
+
+func (c *loopContext) SpawnPrefix(props *actor.Props, prefix string) *actor.PID {
+	return must(c.SpawnNamed(props, prefix+c.mb.sys.as.ProcessRegistry.NextId()))
+}
+
+func (c *loopContext) SpawnNamed(props *actor.Props, name string) (*actor.PID, error) {
+	t, inc := c.mb.current.Load(), cmp.Or(c.inc, c.mb.inc.Load())
+	if inc == nil { // a WithOnInit's
+		return c.Context.SpawnNamed(props, name)
+	}
+	return c.mb.spawn(inc, func(f func()) bool { return (t == nil || !t.lost()) && c.alone(f) }, props, name)
+}
+
+func (c *loopContext) Children() (all []*actor.PID) {
+	c.alone(func() { all = c.Context.Children() })
+	return all
+}
+
+func (c *loopContext) Actor() actor.Actor {
+	if c.inc != nil {
+		return c.inc.actor
+	}
+	return c.Context.Actor()
+}
+
+func (c *loopContext) Get(id ctxext.ContextExtensionID) (x ctxext.ContextExtension) {
+	c.alone(func() { x = c.Context.Get(id) })
+	return x
+}
+
+func (c *loopContext) Set(x ctxext.ContextExtension) { c.alone(func() { c.Context.Set(x) }) }
+func (c *loopContext) Watch(pid *actor.PID)          { c.alone(func() { c.Context.Watch(pid) }) }
+func (c *loopContext) Unwatch(pid *actor.PID)        { c.alone(func() { c.Context.Unwatch(pid) }) }
+func (c *loopContext) SetReceiveTimeout(d time.Duration) {
+	c.alone(func() { c.mb.sparse().idle.set(d) })
+}
+func (c *loopContext) CancelReceiveTimeout() { c.SetReceiveTimeout(0) }
+
+func (c *loopContext) ReceiveTimeout() (d time.Duration) {
+	c.alone(func() { d = c.mb.receiveTimeout() })
+	return d
+}
+
+func (c *loopContext) Send(pid *actor.PID, message any) {
+	if c.over() {
+		c.mb.unsent(pid, message)
+		return
+	}
+	c.Context.Send(pid, message)
+}
+
+func (c *loopContext) Request(pid *actor.PID, message any) {
+	if c.over() {
+		c.mb.unsent(pid, message)
+		return
+	}
+	c.Context.Request(pid, message)
+}
+
+func (c *loopContext) RequestWithCustomSender(pid *actor.PID, message any, sender *actor.PID) {
+	if c.over() {
+		c.mb.unsent(pid, message)
+		return
+	}
+	c.Context.RequestWithCustomSender(pid, message, sender)
+}
+
+func (c *loopContext) RequestFuture(pid *actor.PID, message any, timeout time.Duration) *actor.Future {
+	if c.over() {
+		return c.mb.unanswered(pid, message, timeout)
+	}
+	return c.Context.RequestFuture(pid, message, timeout)
+}
+
+func (c *loopContext) Stop(pid *actor.PID) {
+	if !c.over() {
+		c.Context.Stop(pid)
+	}
+}
+
+func (c *loopContext) StopFuture(pid *actor.PID) *actor.Future {
+	if c.over() {
+		return c.mb.unanswered(pid, nil, stopTimeout)
+	}
+	return c.Context.StopFuture(pid)
+}
+
+func (c *loopContext) Poison(pid *actor.PID) {
+	if !c.over() {
+		c.Context.Poison(pid)
+	}
+}
+
+func (c *loopContext) PoisonFuture(pid *actor.PID) *actor.Future {
+	if c.over() {
+		return c.mb.unanswered(pid, nil, stopTimeout)
+	}
+	return c.Context.PoisonFuture(pid)
 }
 
 // Receive is the end of the chain of middleware and decorators: here, and not
 // in the engine's context, the actor is called. The engine's would note the
 // message in a field that a task whose turn was taken away still writes.
 func (c *loopContext) Receive(env *actor.MessageEnvelope) {
+	if c.over() {
+		c.mb.unsent(c.mb.pid, env)
+		return
+	}
 	t := c.task()
 	// A middleware may have changed it. Otherwise nothing is written here: who
 	// looks at a turn from outside reads the task's name.
@@ -67,6 +209,9 @@ func same(a, b any) bool {
 func TaskOf(ctx actor.Context) *Task {
 	if t, ok := ctx.(*Task); ok {
 		return t
+	}
+	if c, ok := ctx.(*loopContext); ok && c.over() {
+		return c.task()
 	}
 	mb := systemOf(ctx.ActorSystem()).worker(ctx.Self())
 	if mb == nil {
@@ -121,19 +266,6 @@ func (t *Task) ReenterAfter(f *actor.Future, cont func(res any, err error)) {
 		return struct{}{}, nil
 	})
 }
-
-// SetReceiveTimeout arranges for an [actor.ReceiveTimeout] message when no
-// message has come for d; less than a millisecond turns it off. It counts as a
-// message: in the account, at MaxInFlight, and at MailboxSize, where it is
-// refused if the mailbox is full; then the next message that is handled sets
-// the time anew.
-func (t *Task) SetReceiveTimeout(d time.Duration) { t.mb.sparse().idle.set(d) }
-
-// CancelReceiveTimeout turns the receive timeout off.
-func (t *Task) CancelReceiveTimeout() { t.mb.sparse().idle.set(0) }
-
-// ReceiveTimeout is what SetReceiveTimeout set.
-func (t *Task) ReceiveTimeout() time.Duration { return t.mb.receiveTimeout() }
 
 // idleTimer is the receive timeout. The engine's races with its own timer.
 type idleTimer struct {

@@ -79,7 +79,8 @@
 //  11. Blocked turns are found while they last: worker, task, since when,
 //     stack; logged once a turn, never killed. An abandoned task has lost its
 //     loop: the loop goes on elsewhere, its awaits and answers fail. Go cannot
-//     kill a goroutine.
+//     kill a goroutine; but nothing is done any more in the worker's name. See
+//     Abandoned tasks.
 //
 //  12. Bounds. MailboxSize counts messages and submissions that have not
 //     started; replies, timers and stop signals never count. A full mailbox
@@ -99,6 +100,30 @@
 //
 // One rule: ready wins over cancelled, for whoever waits from outside; ended
 // wins over ready, for a task that has been ended itself.
+//
+// # Abandoned tasks
+//
+// When a task that was abandoned goes on at last, its calls answer so:
+//
+//   - Await, Sleep, Receive and all else that waits, Submit, the functions
+//     RequestFuture and Spawn, Start, Offload, SpawnNamed: the reason why the
+//     task was ended. Spawn and SpawnPrefix panic with it, as the engine's do
+//     with theirs. A child that is there by then is stopped, and the worker
+//     does not hear of its end.
+//   - Send, Request, RequestWithCustomSender, Forward, Receive: the message
+//     becomes a dead letter. RequestFuture, StopFuture and PoisonFuture of the
+//     engine: their future fails with its ErrDeadLetter.
+//   - Respond, Stash, Exit, Stop, Poison, Watch, Unwatch, SetReceiveTimeout,
+//     CancelReceiveTimeout, Set, ReenterAfter: nothing.
+//   - Children, Get: nil; ReceiveTimeout: 0.
+//   - Message, Sender, Self, Parent, Actor: what they were.
+//
+// The context that the Receive of a plain actor is called with, and that of a
+// [Worker], are for all tasks of an incarnation. From the moment when one of
+// them is abandoned such a context spawns, watches and sets nothing any more,
+// whoever calls, and when the incarnation is over it does none of the above:
+// use the Task where that matters. Under a context decorator there is one
+// context for all incarnations, and it cannot tell.
 //
 // # What a task must not do
 //

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
@@ -12,14 +13,49 @@ import (
 // incarnation is one life of a worker, from one start to the next.
 type incarnation struct {
 	n     uint64
-	actor actor.Actor // the engine's, which is not to be asked for it while an abandoned turn may run
-	cause atomicError // why it has been ended
+	actor actor.Actor  // the engine's, which is not to be asked for it while an abandoned turn may run
+	cause atomicError  // why it has been ended
+	lost  atomic.Bool  // a task of it has been abandoned
+	own   *loopContext // what its plain actor sees; nil: middleware's
 
 	mu   sync.Mutex
 	ctxs map[*Task]struct{} // tasks that have made a context
 	open map[*Task]struct{} // requests to be answered by somebody who has their sender's PID
 
 	offloads *Limiter // of its own functions; nil: it has offloaded none
+}
+
+// newIncarnation makes the one of that number, of the engine's actor as it is.
+func (mb *mailbox) newIncarnation(n uint64) *incarnation {
+	inc := &incarnation{n: n, actor: mb.raw().Actor()}
+	if !mb.isWorker() && !mb.decorated() {
+		inc.own = mb.contextOf(inc)
+	}
+	return inc
+}
+
+// contextOf is for what an incarnation has, and nobody decorates.
+func (mb *mailbox) contextOf(inc *incarnation) *loopContext {
+	return &loopContext{Context: mb.raw(), mb: mb, inc: inc}
+}
+
+// decorated reports whether there is a context decorator of the user's.
+func (mb *mailbox) decorated() bool { return mb.view.actorContext != actor.Context(&mb.own) }
+
+// seen is the context that a plain actor is called with.
+func (inc *incarnation) seen(mb *mailbox) actor.Context {
+	if inc.own != nil {
+		return inc.own
+	}
+	return mb.view.actorContext
+}
+
+// why is why it has been ended.
+func (inc *incarnation) why() error {
+	if p := inc.cause.Load(); p != nil {
+		return *p
+	}
+	return ErrStopped
 }
 
 // leaveOpen keeps a request whose handler has returned: whoever has its

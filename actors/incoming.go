@@ -195,10 +195,10 @@ func (mb *mailbox) handle(t *Task) {
 	if a, ok := inc.actor.(*workerActor); ok {
 		a.receive(t)
 	} else {
-		inc.actor.Receive(mb.view.actorContext)
+		inc.actor.Receive(inc.seen(mb))
 	}
 	if auto, ok := t.msg.(actor.AutoRespond); ok {
-		t.Respond(auto.GetAutoResponse(mb.view.actorContext))
+		t.Respond(auto.GetAutoResponse(inc.seen(mb)))
 	}
 }
 

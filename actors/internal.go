@@ -110,6 +110,9 @@ func (mb *mailbox) newLifecycle(m any) *internalTask {
 		}
 		u.scope().set().why = because(ErrStopped, mb.life.reason) // it runs after the end of the incarnation
 		u.run = func(t *Task) {
+			if mb.gate.Load() == gateStopped { // the same, heard as a watcher and as the parent, has ended it
+				return
+			}
 			t.cancel(fmt.Errorf("actors: there is no await in %T: the actor ends", m))
 			mb.receiveLifecycle(t)
 		}

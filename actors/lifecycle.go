@@ -194,7 +194,7 @@ func (mb *mailbox) startIncarnation() {
 	if s := mb.rare.Load(); s != nil {
 		s.idle.set(0) // the former incarnation's
 	}
-	mb.inc.Store(&incarnation{n: l.incarnation, actor: mb.raw().Actor()})
+	mb.inc.Store(mb.newIncarnation(l.incarnation))
 	mb.loop.Hold(true)
 	if l.wantStop { // while the engine restarted the actor
 		mb.cut(ErrStopped)

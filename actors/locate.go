@@ -18,6 +18,9 @@ func caller(s actor.SenderContext, what string) (*Task, *system) {
 		}
 		return s, s.mb.sys
 	case *loopContext:
+		if s.over() {
+			return s.task(), s.mb.sys
+		}
 		return s.mb.current.Load(), s.mb.sys
 	}
 	return nil, systemOf(s.ActorSystem())

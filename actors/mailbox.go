@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -85,6 +86,7 @@ type sparse struct {
 	idle     idleTimer
 	stash    []stashed
 	kept     []kept
+	strays   sync.Map // children that nobody knows, by their ids: see spawn
 	restarts restartBudget
 	failed   error // what Spawn will be told, once the name is free again
 }

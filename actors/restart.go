@@ -61,7 +61,7 @@ func (l *lifecycle) suspended() bool { return l.failures > l.resolved }
 func (mb *mailbox) resume() {
 	l := &mb.life
 	mb.calm()
-	inc := &incarnation{n: l.incarnation, actor: mb.raw().Actor()}
+	inc := mb.newIncarnation(l.incarnation)
 	mb.inc.Store(inc)
 	if l.setupOK {
 		l.phase = phaseRunning

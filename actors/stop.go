@@ -270,6 +270,7 @@ func (mb *mailbox) abandoned(t *Task) {
 	default:
 		cause = ErrStopped
 	}
+	mb.inc.Load().lost.Store(true)
 	t.end(cause)
 	t.tell(t.ended()) // a cancel by somebody else may not have got there yet
 	stack := t.lt.Stack()

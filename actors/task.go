@@ -20,7 +20,8 @@ import (
 // Message, Sender, Respond and the headers stay those of the task's own
 // message across awaits; in a function that was started from a handler they
 // are the handler's. A Task belongs to the goroutine that its function was
-// called on: use it nowhere else, and not after the function has returned.
+// called on: use it nowhere else, and not after the function has returned. What
+// it still does when it has been abandoned is in the package's documentation.
 // A task must not return, nor await, on a goroutine locked to its thread by
 // [runtime.LockOSThread]: the Go runtime ends the process. Do such work in
 // [Offload].

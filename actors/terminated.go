@@ -22,6 +22,11 @@ func (mb *mailbox) terminated(m *actor.Terminated) {
 		(*s).Terminated(m.Who)
 		return
 	}
+	if s := mb.rare.Load(); s != nil {
+		if _, stray := s.strays.LoadAndDelete(m.Who.Id); stray {
+			return
+		}
+	}
 	switch {
 	case mb.life.phase == phaseRunning, mb.life.phase == phaseSetup: // which holds it back
 		mb.frame(m)

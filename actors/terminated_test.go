@@ -2,6 +2,7 @@ package actors_test
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -71,5 +72,28 @@ func TestWatchEndsBeforeAFailure(t *testing.T) {
 		tr.want(t)
 		time.Sleep(time.Hour)
 		tr.want(t, "x has ended")
+	})
+}
+
+// TestNothingComesAfterStopped: the end of a child comes twice if its parent
+// watches it, and the first may end the parent.
+func TestNothingComesAfterStopped(t *testing.T) {
+	bubble(t, func(w *world) {
+		var tr trace
+		pid := w.dropIn(actors.Options{}, func(c actor.Context) {
+			switch c.Message().(type) {
+			case *actor.Started:
+				c.Watch(c.Spawn(actors.Props(none)))
+			case *actor.Terminated, *actor.Stopped:
+				tr.add("%T", c.Message())
+				if actors.TaskOf(c) == nil {
+					w.Error("no task")
+				}
+			}
+		})
+		synctest.Wait()
+		w.root.Stop(pid)
+		synctest.Wait()
+		tr.want(w, "*actor.Terminated", "*actor.Stopped")
 	})
 }

@@ -304,6 +304,9 @@ func (a *workerActor) runSetup(t *Task) (*Worker, error) {
 		return nil, errors.New("actors: a worker without setup")
 	}
 	w := &Worker{Context: t.mb.view.actorContext, mb: t.mb, task: t}
+	if !t.mb.decorated() {
+		w.Context = t.mb.contextOf(t.inc)
+	}
 	defer func() { w.sealed, w.task = true, nil }()
 	return w, a.setup(w)
 }

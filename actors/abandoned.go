@@ -1,0 +1,212 @@
+package actors
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/asynkron/protoactor-go/ctxext"
+)
+
+// A task that has been abandoned runs beside its worker, whose next incarnation
+// may be at work: it must not act in its name any more. The methods here are
+// those of the engine's context, for a Task and for the context that a plain
+// actor or a Worker has; guarantee 11 says what each does then.
+
+// alone runs f, which touches what is the loop's or the engine's, in the task's
+// turn. It reports false, without a call, if the turn has been taken away.
+func (t *Task) alone(f func()) bool {
+	if t.top().has(isOffLoop) { // the loop waits for it, or is over
+		f()
+		return true
+	}
+	return t.coroutine().OnLoop(f)
+}
+
+// lost reports whether the task has been abandoned.
+func (t *Task) lost() bool { return t.coroutine().Lost() }
+
+// Spawn starts a child of the worker, as SpawnNamed under a name of its own. It
+// panics where that returns an error, as the engine's does.
+func (t *Task) Spawn(props *actor.Props) *actor.PID {
+	return must(t.SpawnNamed(props, t.ActorSystem().ProcessRegistry.NextId()))
+}
+
+// SpawnPrefix is Spawn with a name that begins with prefix.
+func (t *Task) SpawnPrefix(props *actor.Props, prefix string) *actor.PID {
+	return must(t.SpawnNamed(props, prefix+t.ActorSystem().ProcessRegistry.NextId()))
+}
+
+// SpawnNamed starts a child of the worker. For a task that has been abandoned, be
+// it while its child started, it fails with why the task was ended, and the child
+// is stopped.
+func (t *Task) SpawnNamed(props *actor.Props, name string) (*actor.PID, error) {
+	t.current("SpawnNamed")
+	if t.mb.decorated() && !t.lost() {
+		return t.actorContext.SpawnNamed(props, name)
+	}
+	return t.mb.spawn(t.top().inc, t.alone, props, name)
+}
+
+func must(pid *actor.PID, err error) *actor.PID {
+	if err != nil {
+		panic(err)
+	}
+	return pid
+}
+
+// Children are the children of the worker.
+func (t *Task) Children() (all []*actor.PID) {
+	t.current("Children")
+	t.alone(func() { all = t.mb.raw().Children() })
+	return all
+}
+
+// Actor is the engine's actor of the worker, in this incarnation.
+func (t *Task) Actor() actor.Actor {
+	if t.inc != nil {
+		return t.inc.actor
+	}
+	return t.mb.inc.Load().actor
+}
+
+// Get returns an extension of the context.
+func (t *Task) Get(id ctxext.ContextExtensionID) (x ctxext.ContextExtension) {
+	t.current("Get")
+	t.alone(func() { x = t.mb.raw().Get(id) })
+	return x
+}
+
+// Set adds an extension to the context.
+func (t *Task) Set(x ctxext.ContextExtension) {
+	t.current("Set")
+	t.alone(func() { t.mb.raw().Set(x) })
+}
+
+// Watch lets the worker hear of the end of another actor.
+func (t *Task) Watch(pid *actor.PID) {
+	if !t.lost() {
+		t.actorContext.Watch(pid)
+	}
+}
+
+// Unwatch takes Watch back.
+func (t *Task) Unwatch(pid *actor.PID) {
+	if !t.lost() {
+		t.actorContext.Unwatch(pid)
+	}
+}
+
+// Send sends a message to an actor.
+func (t *Task) Send(pid *actor.PID, message any) {
+	if t.lost() {
+		t.mb.unsent(pid, message)
+		return
+	}
+	t.actorContext.Send(pid, message)
+}
+
+// Request is Send with the worker as the sender.
+func (t *Task) Request(pid *actor.PID, message any) {
+	if t.lost() {
+		t.mb.unsent(pid, message)
+		return
+	}
+	t.actorContext.Request(pid, message)
+}
+
+// RequestWithCustomSender is Send with another sender.
+func (t *Task) RequestWithCustomSender(pid *actor.PID, message any, sender *actor.PID) {
+	if t.lost() {
+		t.mb.unsent(pid, message)
+		return
+	}
+	t.actorContext.RequestWithCustomSender(pid, message, sender)
+}
+
+// RequestFuture is the engine's, with the engine's future: see the function
+// [RequestFuture] for one that can be awaited.
+func (t *Task) RequestFuture(pid *actor.PID, message any, timeout time.Duration) *actor.Future {
+	if t.lost() {
+		return t.mb.unanswered(pid, message, timeout)
+	}
+	return t.actorContext.RequestFuture(pid, message, timeout)
+}
+
+// Stop stops an actor at once.
+func (t *Task) Stop(pid *actor.PID) {
+	if !t.lost() {
+		t.actorContext.Stop(pid)
+	}
+}
+
+// StopFuture is Stop, with the engine's future of the end.
+func (t *Task) StopFuture(pid *actor.PID) *actor.Future {
+	if t.lost() {
+		return t.mb.unanswered(pid, nil, stopTimeout)
+	}
+	return t.actorContext.StopFuture(pid)
+}
+
+// Poison stops an actor when it has handled what is in its mailbox.
+func (t *Task) Poison(pid *actor.PID) {
+	if !t.lost() {
+		t.actorContext.Poison(pid)
+	}
+}
+
+// PoisonFuture is Poison, with the engine's future of the end.
+func (t *Task) PoisonFuture(pid *actor.PID) *actor.Future {
+	if t.lost() {
+		return t.mb.unanswered(pid, nil, stopTimeout)
+	}
+	return t.actorContext.PoisonFuture(pid)
+}
+
+// Receive is for middleware: it lets the actor handle a message in the task's
+// turn.
+func (t *Task) Receive(env *actor.MessageEnvelope) {
+	if t.lost() {
+		t.mb.unsent(t.mb.pid, env)
+		return
+	}
+	t.actorContext.Receive(env)
+}
+
+// SetReceiveTimeout arranges for an [actor.ReceiveTimeout] message when no
+// message has come for d; less than a millisecond turns it off. It counts as a
+// message: in the account, at MaxInFlight, and at MailboxSize, where it is
+// refused if the mailbox is full; then the next message that is handled sets
+// the time anew.
+func (t *Task) SetReceiveTimeout(d time.Duration) {
+	t.current("SetReceiveTimeout")
+	t.alone(func() { t.mb.sparse().idle.set(d) })
+}
+
+// CancelReceiveTimeout turns the receive timeout off.
+func (t *Task) CancelReceiveTimeout() { t.SetReceiveTimeout(0) }
+
+// ReceiveTimeout is what SetReceiveTimeout set.
+func (t *Task) ReceiveTimeout() (d time.Duration) {
+	t.current("ReceiveTimeout")
+	t.alone(func() { d = t.mb.receiveTimeout() })
+	return d
+}
+
+// stopTimeout is that of the engine's StopFuture and PoisonFuture.
+const stopTimeout = 10 * time.Second
+
+// unsent gives what an abandoned task wants to send to the dead letters.
+func (mb *mailbox) unsent(pid *actor.PID, message any) {
+	mb.sys.as.DeadLetter.SendUserMessage(pid, message)
+}
+
+// unanswered is unsent for a request: its future fails with the engine's
+// ErrDeadLetter.
+func (mb *mailbox) unanswered(pid *actor.PID, message any, timeout time.Duration) *actor.Future {
+	f := actor.NewFuture(mb.sys.as, timeout)
+	if message != nil {
+		mb.unsent(pid, message)
+	}
+	mb.sys.as.Root.Send(f.PID(), &actor.DeadLetterResponse{Target: pid})
+	return f
+}
