@@ -105,14 +105,7 @@ func (c *core) memberFailed() {
 
 // anyExclusive reports whether there can be a ring anywhere.
 func anyExclusive() bool {
-	if list := withWorkers.list.Load(); list != nil {
-		for _, s := range *list {
-			if s.exclusive.Load() != 0 {
-				return true
-			}
-		}
-	}
-	return false
+	return withWorkers.any(func(s *system) bool { return s.exclusive.Load() != 0 })
 }
 
 // lateAwait is an await of a combination that an Any is part of. It stands

@@ -31,22 +31,18 @@ type system struct {
 	rings     sync.Mutex   // taken to decide that a ring has closed
 }
 
-// withWorkers lists the systems that have workers, so that a call finds its
-// system without the process registry, which hashes its id twice.
-// Actor systems have extensions for this, but reading one races with its
-// registration. It holds nothing that its workers do not hold anyway.
-var withWorkers struct {
-	mu   sync.Mutex
-	list atomic.Pointer[[]*system]
+func systemOf(as *actor.ActorSystem) *system {
+	if s := withWorkers.first.Load(); s != nil && s.as == as {
+		return s
+	}
+	return systemOfMany(as)
 }
 
-func systemOf(as *actor.ActorSystem) *system {
-	if list := withWorkers.list.Load(); list != nil {
-		for _, s := range *list {
-			if s.as == as {
-				return s
-			}
-		}
+// systemOfMany is systemOf for all but the first with workers, and the only one
+// that makes a system.
+func systemOfMany(as *actor.ActorSystem) *system {
+	if s := withWorkers.find(as); s != nil {
+		return s
 	}
 	if p, ok := as.ProcessRegistry.GetLocal(replyID); ok {
 		return p.(*replyProcess).sys
@@ -80,9 +76,7 @@ func (s *system) add(mb *mailbox) {
 	first := len(s.workers) == 1
 	s.mu.Unlock()
 	if first {
-		withWorkers.mu.Lock()
-		defer withWorkers.mu.Unlock()
-		s.setWithWorkers()
+		s.listIfWorking()
 	}
 }
 
@@ -97,30 +91,19 @@ func (s *system) remove(mb *mailbox) {
 	s.cache.forget(mb)
 	if last {
 		s.clock.clean()
-		withWorkers.mu.Lock()
-		defer withWorkers.mu.Unlock()
-		s.setWithWorkers()
+		s.listIfWorking()
 	}
 }
 
-// setWithWorkers puts s into the list if it has workers, and takes it out if it
-// has none. With withWorkers.mu held.
-func (s *system) setWithWorkers() {
+// listIfWorking puts s into withWorkers if it has workers, and takes it out if
+// it has none.
+func (s *system) listIfWorking() {
+	withWorkers.mu.Lock()
+	defer withWorkers.mu.Unlock()
 	s.mu.RLock()
 	n := len(s.workers)
 	s.mu.RUnlock()
-	var list []*system
-	if old := withWorkers.list.Load(); old != nil {
-		for _, o := range *old {
-			if o != s {
-				list = append(list, o)
-			}
-		}
-	}
-	if n > 0 {
-		list = append(list, s)
-	}
-	withWorkers.list.Store(&list)
+	withWorkers.put(s, n > 0)
 }
 
 // worker returns the mailbox of a local worker, or nil.
