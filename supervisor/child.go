@@ -49,8 +49,8 @@ type child struct {
 	wasUp  bool // one of its starts has
 	late   bool // … or has not ended in time: its setup may still run
 
-	due  bool // it has ended or failed, and nobody has dealt with that
-	held bool // it is down and has to come up
+	due  bool // it has ended or failed, and nobody has dealt with that; see setDue
+	held bool // it is down and has to come up; see setHeld
 
 	hasAccount, isForgotten bool // what has to come before it is gone
 	removed                 bool // it is gone for good, and no child any more
@@ -66,9 +66,53 @@ type child struct {
 	account *ChildReport // of its actors so far; nil: none has ended
 }
 
+// set is some of the children. Whoever looks for one of a few must not look at
+// all: there may be thousands, and as many looks.
+type set map[*child]struct{}
+
+func (s set) put(k *child, in bool) {
+	if in {
+		s[k] = struct{}{}
+	} else {
+		delete(s, k)
+	}
+}
+
+// one is any of them, or nil.
+func (s set) one() *child {
+	for k := range s {
+		return k
+	}
+	return nil
+}
+
+func (k *child) setDue(due bool) {
+	if k.due != due {
+		k.due = due
+		k.core.due.put(k, due)
+	}
+}
+
+func (k *child) setHeld(held bool) {
+	if k.held != held {
+		k.held = held
+		k.core.held.put(k, held)
+		k.weigh()
+	}
+}
+
+// weigh keeps the list of Significant children that have not ended: one that is
+// held has not started yet, or is about to again.
+func (k *child) weigh() {
+	if k.spec.Significant {
+		k.core.decisive.put(k, !k.removed && (k.state != gone || k.held))
+	}
+}
+
 func (c *core) addChild(name string, spec *Child) *child {
 	c.added++
-	k := &child{core: c, spec: spec, name: name, seq: c.added, kind: KindPlain, since: time.Now(), held: true}
+	k := &child{core: c, spec: spec, name: name, seq: c.added, kind: KindPlain, since: time.Now()}
+	k.setHeld(true)
 	n := c.node
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -82,6 +126,9 @@ func (c *core) forget(k *child) {
 		return
 	}
 	k.removed = true
+	k.setDue(false)
+	k.setHeld(false)
+	k.weigh()
 	k.changed.raise()
 	c.past.add(k.report())
 	n := c.node
@@ -111,6 +158,7 @@ func (k *child) become(s state) {
 		c.leaving--
 	}
 	k.show(func() { k.state, k.since = s, now })
+	k.weigh()
 	k.changed.raise()
 	if c.leaving == 0 {
 		c.gone.raise()

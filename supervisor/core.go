@@ -31,6 +31,9 @@ type core struct {
 	budget intensity
 
 	kids     map[string]*child // by name; written with the node's mu held, for everybody
+	due      set               // those that are due
+	held     set               // those that are held
+	decisive set               // Significant ones that have not ended: see AutoShutdown
 	added    uint64            // how many there have been
 	spawning *child            // whose Spawn is running
 	looped   *actor.Props      // gave an event loop: another child of theirs needs no plain, 700 bytes with a copy of the props
@@ -57,7 +60,7 @@ type core struct {
 
 func newCore(ctx actor.Context, spec Spec) *core {
 	return &core{
-		made: time.Now(), spec: spec, ctx: ctx, kids: map[string]*child{},
+		made: time.Now(), spec: spec, ctx: ctx, kids: map[string]*child{}, due: set{}, held: set{}, decisive: set{},
 		budget: newIntensity(spec.MaxRestarts, spec.Within),
 		over:   actors.NewPromise[struct{}](), ended: make(chan struct{}),
 		past: newPast(),

@@ -43,7 +43,7 @@ func (c *core) tellLeftBehind(pid *actor.PID, next string, f *link.Failure) {
 
 // ownEnd: a child has failed or ended by itself, and not while it started.
 func (c *core) ownEnd(t *actors.Task, k *child) {
-	k.due = true
+	k.setDue(true)
 	if s := c.starting; s != nil {
 		s.changed.raise()
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -254,4 +256,57 @@ func TestManyChildren(t *testing.T) {
 		}
 		w.agrees(r)
 	})
+}
+
+// A group that starts and restarts together costs so much per child, whatever
+// their number.
+func TestGroupsAreLinear(t *testing.T) {
+	const few, times = 500, 16
+	for _, strategy := range []supervisor.Strategy{supervisor.OneForAll, supervisor.RestForOne} {
+		cost := func(n int) time.Duration {
+			var up atomic.Int64
+			restarted := make(chan struct{})
+			props := actors.Props(func(aw *actors.Worker) error {
+				actors.Handle(aw, func(*actors.Task, boom) (int, error) { panic("boom") })
+				if up.Add(1) == int64(2*n) {
+					close(restarted)
+				}
+				return nil
+			})
+			spec := supervisor.Spec{Name: "app", Strategy: strategy, Logger: slog.New(slog.DiscardHandler)}
+			for i := range n {
+				spec.Children = append(spec.Children, supervisor.Child{Name: fmt.Sprint(i), Props: props})
+			}
+			sys := actortest.NewSystem(t)
+			runtime.GC()
+			begin := processorTime(t)
+			s, err := supervisor.Start(t.Context(), sys, spec)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sys.Root.Send(s.Child("0"), boom{})
+			<-restarted
+			spent := processorTime(t) - begin
+			if _, err := s.Stop(t.Context()); err != nil {
+				t.Error(err)
+			}
+			return spent
+		}
+		cost(few) // the first time costs more
+		small, large := cost(few), cost(times*few)
+		t.Logf("%v: %v for %d children, %v for %d", strategy, small, few, large, times*few)
+		if large > 3*times*small {
+			t.Errorf("%v: %d times as many children cost %.0f times as much", strategy, times, float64(large)/float64(small))
+		}
+	}
+}
+
+// processorTime is what this process has used: the time by the clock depends
+// on what else the machine does.
+func processorTime(t *testing.T) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -59,7 +59,7 @@ func (c *core) add(t *actors.Task, name string, spec *Child) (*actor.PID, error)
 		}
 		// The lock is free while a backoff lasts; but those that are down come
 		// up before a new one, which may need them.
-		before := c.someHeld()
+		before := c.held.one()
 		if before == nil || c.stopping {
 			return c.addNow(t, name, spec, &h)
 		}
@@ -68,16 +68,6 @@ func (c *core) add(t *actors.Task, name string, spec *Child) (*actor.PID, error)
 			return nil, err
 		}
 	}
-}
-
-// someHeld is a child that is down and has to come up; nil: there is none.
-func (c *core) someHeld() *child {
-	for _, k := range c.kids {
-		if k.held {
-			return k
-		}
-	}
-	return nil
 }
 
 func (c *core) addNow(t *actors.Task, name string, spec *Child, h *holding) (*actor.PID, error) {
@@ -146,7 +136,7 @@ func (c *core) restartOne(t *actors.Task, name string) error {
 		if k.kind == KindSupervisor {
 			stop = func() error { return c.down(t, k) }
 		}
-		k.due = false
+		k.setDue(false)
 		if k.state == up || k.late {
 			if err := stop(); err != nil {
 				return err

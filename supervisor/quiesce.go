@@ -47,7 +47,7 @@ func (c *core) quiesce(t *actors.Task, group []*child, because *child, why error
 // name is taken, and that is a failure like others.
 func (c *core) rest(t *actors.Task, k *child, why error) error {
 	// Also if it fails or ends on the way to rest: it comes up with the others.
-	defer func() { k.due = false }()
+	defer func() { k.setDue(false) }()
 	k.proc.Quiesce(why)
 	begin, limit := time.Now(), k.unwinding()
 	alarm := c.after(limit, func() { k.changed.raise() })

@@ -60,7 +60,7 @@ func (c *core) recover(t *actors.Task, k *child) error {
 func (c *core) deal(t *actors.Task, h *holding, k *child, e exit) error {
 	var group []*child
 	for {
-		k.due = false
+		k.setDue(false)
 		switch decide(k.spec.Restart, e) {
 		case failSelf:
 			c.beginStop(t, &EscalateError{c.node.pid.Id, k.name, e.err})
@@ -106,7 +106,7 @@ func (c *core) spend(t *actors.Task, k *child, why error) bool {
 
 // letGo is the end of a child that is not restarted.
 func (c *core) letGo(t *actors.Task, k *child, why error) error {
-	k.held = false
+	k.setHeld(false)
 	k.changed.raise()
 	if err := c.down(t, k); err != nil {
 		return err
@@ -115,16 +115,7 @@ func (c *core) letGo(t *actors.Task, k *child, why error) error {
 	if k.spec.Restart == Temporary || c.many() {
 		c.forget(k)
 	}
-	if !k.spec.Significant || c.stopping {
-		return nil
-	}
-	left := 0
-	for _, o := range c.kids {
-		if o != k && o.spec.Significant && (o.state != gone || o.held) { // held: not started yet, or about to be again
-			left++
-		}
-	}
-	if c.spec.AutoShutdown.ends(left) {
+	if k.spec.Significant && !c.stopping && c.spec.AutoShutdown.ends(len(c.decisive)) {
 		c.beginStop(t, ErrShutdown)
 	}
 	return nil
@@ -140,7 +131,7 @@ func (c *core) settleDown(t *actors.Task, h *holding, k *child, group []*child, 
 	emit(c.out, ChildRestarting{k.at(), delay, k.retries.n, names(group, k)})
 	h.l.round++
 	for _, o := range group {
-		o.held = true
+		o.setHeld(true)
 	}
 	if len(group) > 1 || delay > 0 || k.late {
 		if err := c.quiesce(t, group, k, why); err != nil {

@@ -97,7 +97,9 @@ func (c *core) bringUp(t *actors.Task, k *child) (*child, error) {
 		return k, ErrStopping
 	}
 	limit := k.spec.startTimeout()
-	k.begun, k.cameUp, k.late, k.due, k.held, k.failure = c.now(), false, false, false, false, nil
+	k.begun, k.cameUp, k.late, k.failure = c.now(), false, false, nil
+	k.setDue(false)
+	k.setHeld(false)
 	switch k.state {
 	case gone:
 		if err := k.spawn(); err != nil {
@@ -185,8 +187,8 @@ func (c *core) broken(k *child) *child {
 	if !c.grouped() {
 		return nil
 	}
-	for _, o := range c.kids {
-		if o.due && o.state == failed && (c.spec.Strategy == OneForAll || o.seq < k.seq) &&
+	for o := range c.due {
+		if o.state == failed && (c.spec.Strategy == OneForAll || o.seq < k.seq) &&
 			decide(o.spec.Restart, exitOf(o.failure)) != letGo {
 			return o
 		}

@@ -90,7 +90,7 @@ func (c *core) flush(t *actors.Task) {
 // tellStop begins to stop a child.
 func (c *core) tellStop(k *child) {
 	was, grace, due := k.state, k.grace(), k.due
-	k.due = false
+	k.setDue(false)
 	if was == gone || was == stopping {
 		return
 	}
