@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/messages"
 )
 
 // envelope is that of the task's message, if it came in one.
@@ -79,7 +81,11 @@ func (t *Task) Respond(response any) {
 		o.answer(response)
 	case t.lt.Lost(): // it has no say any more
 	case o.asker() != nil:
-		if o.once.Or(isAnswered)&isTold != 0 {
+		how := isAnswered
+		if _, failed := response.(*messages.Failure); failed {
+			how |= isFailed
+		}
+		if !o.answerFirst(how) && o.has(isTold) {
 			return // it has heard why the task ended
 		}
 		t.Send(o.asker(), response)
@@ -111,22 +117,31 @@ func (t *Task) tell(cause error) {
 	switch {
 	case t.future() != nil:
 		t.future().fail(cause)
-	case t.attached != nil && t.asker() != nil && t.tellFirst():
+	case t.attached != nil && t.asker() != nil && t.answerFirst(isTold):
 		t.mb.sys.as.Root.Send(t.asker(), failureOf(cause, !t.lt.Fresh() || t.isAgain()))
 	}
 }
 
-// tellFirst marks the task as answered by tell, unless it was answered before.
-func (t *Task) tellFirst() bool {
+// answerFirst marks the task as answered in some way, unless it was answered
+// before.
+func (t *Task) answerFirst(how uint32) bool {
 	for {
 		was := t.once.Load()
 		if was&isAnswered != 0 {
 			return false
 		}
-		if t.once.CompareAndSwap(was, was|isAnswered|isTold) {
+		if t.once.CompareAndSwap(was, was|isAnswered|how) {
 			return true
 		}
 	}
+}
+
+// isAnsweredAlready reports whether its asker has heard of an answer or an end.
+func (t *Task) isAnsweredAlready() bool {
+	if f := t.future(); f != nil {
+		return f.base().done.Load()
+	}
+	return t.has(isAnswered)
 }
 
 // reply is what the end of a handler does: err or v goes to the asker, unless
@@ -145,10 +160,12 @@ func (t *Task) reply(v any, err error) {
 			v = failureOf(err, t.turn&isHandling != 0)
 			what |= isFailed
 		}
-		if t.once.Or(what)&isAnswered == 0 {
+		first := t.answerFirst(what)
+		if first {
 			t.Send(t.asker(), v)
 		}
-		t.concludedOneWay(err)
+		t.concluded(first, err)
+		t.turn &^= isDecided
 	default:
 		t.concludedOneWay(err)
 		if err != nil && t.failure() == nil && t.outcome == outcomeFailed {

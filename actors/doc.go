@@ -21,8 +21,9 @@
 //  3. Exactly once. Every future completes exactly once, has any number of
 //     waiters, and shows all of them the same result. None stays pending once
 //     its worker is gone. A future completes at once when it is cancelled or
-//     its worker restarts; what its task returns later is dropped. An expired
-//     or cancelled request that has not started never starts.
+//     its worker restarts; what its task returns later is dropped, and a
+//     failure beside the end is logged. An expired or cancelled request that
+//     has not started never starts.
 //
 //  4. Ready wins. TryResult, Wait and Ready on a completed future succeed even
 //     with a cancelled context. A context that ends stops the waiting, not the

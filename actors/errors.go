@@ -158,7 +158,7 @@ func (e *causedError) Error() string   { return fmt.Sprintf("%v: %v", e.sentinel
 func (e *causedError) Unwrap() []error { return []error{e.sentinel, e.cause} }
 
 func because(sentinel, cause error) error {
-	if cause == nil || matches(cause, sentinel) {
+	if cause == nil || saysOnly(cause, sentinel) {
 		return sentinel
 	}
 	return &causedError{sentinel, cause}
@@ -174,12 +174,73 @@ func matches(err error, targets ...error) (match bool) {
 			match = false
 		}
 	}()
+	return isOneOf(err, targets)
+}
+
+// saysOnly reports whether err says no more than ends: whether each leaf of its
+// tree is one of them. errors.Is finds one anywhere, and so what comes along with
+// it, as the error of a clean-up does in an errors.Join, would be lost. A panic
+// says more whatever its value is; and an error whose methods panic does.
+func saysOnly(err error, ends ...error) (only bool) {
+	defer func() {
+		if recover() != nil {
+			only = false
+		}
+	}()
+	var walk func(err error) bool
+	walk = func(err error) bool {
+		switch e := err.(type) {
+		case *PanicError:
+			return false
+		case *causedError: // its cause is why the end has come
+			return walk(e.sentinel)
+		case *messages.Failure: // a tree that has crossed a process: its codes are what is left of it
+			for _, code := range append([]string{e.GetCode()}, e.GetCauses()...) {
+				if !isOneOf(&messages.Failure{Code: code}, ends) {
+					return false
+				}
+			}
+			return true
+		case interface{ Unwrap() error }:
+			if inner := e.Unwrap(); inner != nil {
+				return walk(inner)
+			}
+		case interface{ Unwrap() []error }:
+			leaf := true
+			for _, inner := range e.Unwrap() {
+				if inner == nil {
+					continue
+				}
+				if leaf = false; !walk(inner) {
+					return false
+				}
+			}
+			if !leaf {
+				return true
+			}
+		}
+		return isOneOf(err, ends)
+	}
+	return walk(err)
+}
+
+func isOneOf(err error, targets []error) bool {
 	for _, target := range targets {
 		if errors.Is(err, target) {
 			return true
 		}
 	}
 	return false
+}
+
+// endsBy are the errors that say no more than that a task was ended by cause:
+// those of its awaits and of its context, wherever they have been passed on.
+func endsBy(cause error) []error {
+	ends := []error{bare(cause), context.Canceled}
+	if matches(cause, context.DeadlineExceeded) {
+		ends = append(ends, context.DeadlineExceeded)
+	}
+	return ends
 }
 
 // printable is err, or one that wraps it if its text cannot be had: what a

@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"context"
 	"errors"
 	"sync"
 
@@ -136,7 +135,8 @@ func (g *Group) cancel(cause error) {
 // what they have submitted, requested or offloaded is not waited for, though
 // it ends with them if the group is cancelled. It returns the failure of the
 // member that failed first; those of others are joined to it, unless they say
-// no more than that they were cancelled.
+// no more than that they were cancelled: an error that joins or wraps something
+// else beside that does, and a panic.
 //
 // If the group's own task is ended meanwhile its members are, too, and Wait
 // still waits for them. Then it returns the reason, and the failures joined to
@@ -226,7 +226,7 @@ func (g *Group) end(m *groupTask) {
 	if m.err == nil && cause == nil && m.fut.done.Load() {
 		m.err = m.fut.failed() // its own Timeout has run out
 	}
-	failed := m.err != nil && (cause == nil || !isEnd(m.err, cause))
+	failed := m.err != nil && (cause == nil || !saysOnly(m.err, endsBy(cause)...))
 	if failed {
 		g.failed = append(g.failed, m)
 	}
@@ -258,9 +258,4 @@ func (g *Group) wakeAt(left int) {
 	if idle != nil {
 		idle.resolve(struct{}{}, nil)
 	}
-}
-
-// isEnd reports whether err says no more than that a task was ended by cause.
-func isEnd(err, cause error) bool {
-	return matches(err, cause, context.Canceled, context.DeadlineExceeded)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/messages"
 )
 
 func TestGroupFailureCancelsTheRest(t *testing.T) {
@@ -80,6 +81,77 @@ func TestGroupJoinsFailures(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// What a member says beside that it was cancelled is a failure, in whatever form
+// it comes along with that.
+func TestGroupFailureBesideTheEnd(t *testing.T) {
+	full := errors.New("disk full")
+	cleanUp := func(t *actors.Task) error {
+		return actors.Cleanup(t, time.Second, func(t *actors.Task) error { _ = t.Sleep(time.Millisecond); return full })
+	}
+	for name, test := range map[string]struct {
+		member func(t *actors.Task) error
+		fails  error // with what; nil: it says no more than the end
+	}{
+		"joined":                 {func(t *actors.Task) error { return errors.Join(t.Sleep(time.Hour), full) }, full},
+		"joined by its clean-up": {func(t *actors.Task) error { return errors.Join(t.Sleep(time.Hour), cleanUp(t)) }, full},
+		"wrapped together": {func(t *actors.Task) error {
+			return fmt.Errorf("flush: %w (after %w)", full, t.Sleep(time.Hour))
+		}, full},
+		"deep": {func(t *actors.Task) error {
+			return fmt.Errorf("a: %w", errors.Join(nil, fmt.Errorf("b: %w", errors.Join(t.Sleep(time.Hour), fmt.Errorf("c: %w", full)))))
+		}, full},
+		"of an inner group": {func(t *actors.Task) error {
+			g := actors.NewGroup(t)
+			g.Go(func(t *actors.Task) error { return t.Sleep(time.Hour) })
+			g.Go(func(t *actors.Task) error { _ = t.Sleep(time.Hour); return cleanUp(t) })
+			return g.Wait()
+		}, full},
+		"as the reason of a panic": {func(t *actors.Task) error { panic(t.Sleep(time.Hour)) }, new(actors.PanicError)},
+		"the time of its clean-up": {func(t *actors.Task) error {
+			return errors.Join(t.Sleep(time.Hour), actors.Cleanup(t, time.Second, func(t *actors.Task) error { return t.Sleep(time.Minute) }))
+		}, actors.ErrTimeout},
+		"another machine's": {func(t *actors.Task) error {
+			return messages.NewFailure(errors.Join(t.Sleep(time.Hour), actors.ErrMailboxFull), true, false)
+		}, actors.ErrMailboxFull},
+
+		"the end":          {func(t *actors.Task) error { return t.Sleep(time.Hour) }, nil},
+		"the end, wrapped": {func(t *actors.Task) error { return fmt.Errorf("fetch: %w", t.Sleep(time.Hour)) }, nil},
+		"the end, joined": {func(t *actors.Task) error {
+			return errors.Join(t.Sleep(time.Hour), t.Context().Err(), context.Cause(t.Context()))
+		}, nil},
+		"the end, of its context": {func(t *actors.Task) error {
+			ctx := t.Context()
+			_ = t.Sleep(time.Hour)
+			return fmt.Errorf("get: %w", ctx.Err())
+		}, nil},
+		"the end, of an inner group": {func(t *actors.Task) error {
+			g := actors.NewGroup(t)
+			g.Go(func(t *actors.Task) error { return t.Sleep(time.Hour) })
+			return g.Wait()
+		}, nil},
+		"the end, from another machine": {func(t *actors.Task) error { return messages.NewFailure(t.Sleep(time.Hour), true, false) }, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in(t, func(w *world, t *actors.Task) error {
+				g := actors.NewGroup(t)
+				g.Go(test.member)
+				g.Go(func(t *actors.Task) error { _ = t.Sleep(time.Second); return errLeft })
+				err := g.Wait()
+				var p *actors.PanicError
+				switch _, panicked := test.fails.(*actors.PanicError); {
+				case !errors.Is(err, errLeft):
+					w.Errorf("Wait: %v, want the first failure", err)
+				case test.fails == nil && err != errLeft:
+					w.Errorf("Wait: %v, want the first failure alone", err)
+				case panicked && !errors.As(err, &p), test.fails != nil && !panicked && !errors.Is(err, test.fails):
+					w.Errorf("Wait: %v, want %v joined to it", err, test.fails)
+				}
+				return nil
+			})
+		})
+	}
 }
 
 func TestGroupMemberPanicIsAFailureOfTheGroup(t *testing.T) {

@@ -23,12 +23,12 @@ func (m *groupTask) Run(*loop.Task) {
 	defer func() {
 		if p := recover(); p != nil {
 			m.err = newPanicError(p)
-			t.concluded(m.fut.fail(m.err), m.err)
+			t.conclude(m.fut.fail(m.err), m.err)
 		}
 	}()
 	m.err = ErrGoexit // unless fn returns
 	m.err = m.fn(t)
-	t.concluded(m.fut.resolve(struct{}{}, m.err), m.err)
+	t.conclude(m.fut.resolve(struct{}{}, m.err), m.err)
 }
 
 // Done is the loop's: the task has ended.

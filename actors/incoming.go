@@ -180,7 +180,7 @@ func (mb *mailbox) receive(t *Task) {
 		env = actor.WrapEnvelope(t.msg)
 	}
 	mb.invoker().InvokeUserMessage(env)
-	if t.turn&isHandling == 0 && t.outcome == outcomeNone {
+	if t.turn&isHandling == 0 && t.outcome == outcomeNone && !t.isAnsweredAlready() {
 		t.reply(nil, fmt.Errorf("%w: a receiver middleware kept the %T", ErrUnhandled, t.msg))
 	}
 }

@@ -293,7 +293,7 @@ func (t *Task) neverRuns(err error) outcome {
 			return t.told()
 		}
 	case t.asker() != nil:
-		if !t.tellFirst() {
+		if !t.answerFirst(isTold) {
 			return t.told()
 		}
 		t.mb.sys.as.Root.Send(t.asker(), failureOf(err, ran))

@@ -138,7 +138,9 @@ func (u *offloaded[T]) run(ctx context.Context) {
 		if p := recover(); p != nil {
 			err = newPanicError(p)
 		}
-		u.fut.resolve(v, err)
+		if !u.fut.resolve(v, err) && err != nil {
+			u.logLate(err)
+		}
 		u.over()
 	}()
 	v, err = u.fn(ctx)

@@ -10,6 +10,9 @@ import (
 func (mb *mailbox) fail(t *Task, err error) {
 	switch p := mb.life.phase; {
 	case p != phaseRunning && p != phaseSetup:
+		if why := t.ended(); why != nil && saysOnly(err, endsBy(why)...) {
+			return // a setup that was cut off
+		}
 		mb.logger().Error("actors: a task failed while the worker ended", "task", t.name(), "error", err, "stack", stackIn(err))
 	case p == phaseRunning && mb.gate.Load() != gateOpen:
 		mb.failedInDrain(t, err)

@@ -219,13 +219,41 @@ func (t *Task) caught() {
 	}
 }
 
-// concluded notes how a task's user code ended: with err, and whether that
-// decided its future.
+// concluded is conclude for a task whose asker hears of nothing but its future:
+// if that was decided before, err is told to the log. What was asked for and is
+// not wanted any more may fail often: a panic is logged each time, an error like a
+// failure that nobody has looked at.
 func (t *Task) concluded(decided bool, err error) {
+	t.conclude(decided, err)
+	if !decided && err != nil {
+		t.logLate(err)
+	}
+}
+
+// logLate logs an error of a task that nobody is told, unless it says no more
+// than that the task was ended.
+func (t *Task) logLate(err error) {
+	why := t.ended()
+	if why == nil {
+		why = ErrCanceled // of its future
+	}
+	if t.failure() != nil || saysOnly(err, endsBy(why)...) {
+		return // its worker tells it; or there is nothing to tell
+	}
+	if p, ok := err.(*PanicError); ok {
+		t.mb.logger().Error("actors: panic in a task whose asker had been told already", "task", t.name(), "panic", p.Value, "stack", string(p.Stack))
+	} else if t.mb.sys.unseen.allow() {
+		t.mb.logger().Warn("actors: a task failed when its asker had been told already", "task", t.name(), "error", printable(err))
+	}
+}
+
+// conclude notes how a task's user code ended: with err, and whether that
+// decided its future.
+func (t *Task) conclude(decided bool, err error) {
 	switch {
 	case !decided:
 		t.outcome = t.told()
-	case err != nil && t.ended() != nil && matches(err, t.ended(), bare(t.ended())): // it was told to end, and says so
+	case err != nil && t.ended() != nil && saysOnly(err, endsBy(t.ended())...): // it was told to end, and says so
 		t.outcome = outcomeCanceled
 	case err != nil:
 		t.outcome = outcomeFailed

@@ -28,7 +28,7 @@ type failureNote struct {
 // The price is on failures only.
 func watchFailure(c *core, err error) *failureNote {
 	if c.owner == nil || c.owner.attached == nil ||
-		matches(err, ErrCanceled, ErrStopped, ErrStopping, ErrRestarted) {
+		saysOnly(err, ErrCanceled, ErrStopped, ErrStopping, ErrRestarted) {
 		return nil
 	}
 	mb := c.owner.mb

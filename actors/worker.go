@@ -161,7 +161,8 @@ func messageType[Req any](what string) reflect.Type {
 // Background runs a task beside the handlers, from the end of setup on. A
 // nil return ends that part only; an error or a panic fails the worker. When
 // the worker is told to stop it should return: see [Task.SleepOrStop]. An error
-// after that is told and logged, and what was accepted goes on.
+// after that is told and logged, and what was accepted goes on. One that it
+// returns when it has been cut off is logged, if it says more than that.
 //
 // If a plain parent's strategy resumes a worker that has failed, those that
 // were cut off by that begin anew; one that has failed itself does not.
@@ -218,15 +219,16 @@ func (p *part) begin(mb *mailbox) {
 	u := mb.newInternal(p.name, func(t *Task) {
 		err := p.run(t)
 		switch {
-		case t.ended() != nil: // told to end, and did
+		case err != nil && t.ended() != nil && saysOnly(err, endsBy(t.ended())...): // told to end, and did
 		case err != nil:
 			t.fails(fmt.Errorf("actors: %s: %w", p.name, err))
+		case t.ended() != nil:
 		case p.main:
 			mb.returned(t)
 		}
 	})
 	u.done = func(t *Task, how loop.How) {
-		p.cut = how == loop.Lost || t.ended() != nil && t.failure() == nil
+		p.cut = how == loop.Lost || t.ended() != nil
 	}
 	mb.loop.Go(&u.lt)
 }
