@@ -41,10 +41,20 @@ func New(open Open, handle Handler, o Options) *Consumer {
 // Props are the props of a worker that does nothing but consume, for
 // instance as a supervisor's child. opts may set its [actors.EventLoop]: the
 // StopGrace there is what a stop has, after the supervisor's grace, for
-// giving messages back.
+// giving messages back. Without it MaxOffloads is at least the Concurrency, so
+// that each handler can offload something.
 func (c *Consumer) Props(opts ...actor.PropsOption) *actor.Props {
-	return actors.Props(c.Setup, opts...)
+	o := actors.Options{MaxOffloads: max(c.opts.Concurrency, 128)} // a worker's default is 128
+	return actors.Props(c.Setup, append([]actor.PropsOption{actors.EventLoop(o)}, opts...)...)
 }
+
+// ownCalls is how many calls of the source one incarnation has under way at a
+// time, at the most: one of each settler, of extend, and of the end of the
+// stream. They have places of their own: a worker whose handlers have taken all
+// of its places for offloaded functions has to extend its leases all the same.
+const ownCalls = settlers + 2
+
+func newOwnCalls() *actors.Limiter { return actors.NewLimiter("calls of the source", ownCalls) }
 
 // Setup makes a worker consume beside what else it does: call it in the
 // worker's own setup. It opens the source and returns when that is open; if
@@ -56,11 +66,12 @@ func (c *Consumer) Setup(w *actors.Worker) error {
 	if logger == nil {
 		logger = w.ActorSystem().Logger()
 	}
-	src, err := c.openSource(w.Task())
+	own := newOwnCalls()
+	src, err := c.openSource(w.Task(), own)
 	if err != nil {
 		return err
 	}
-	r := newRun(c, src, logger.With("worker", w.Self().Id))
+	r := newRun(c, src, own, logger.With("worker", w.Self().Id))
 	r.register(w)
 	return nil
 }
@@ -76,7 +87,7 @@ func (c *Consumer) Stats() Stats {
 
 // openSource calls open off the loop. A source that comes after the task has
 // been ended is closed again.
-func (c *Consumer) openSource(t *actors.Task) (Source, error) {
+func (c *Consumer) openSource(t *actors.Task, own *actors.Limiter) (Source, error) {
 	var mu sync.Mutex
 	var src Source
 	late := false
@@ -95,7 +106,7 @@ func (c *Consumer) openSource(t *actors.Task) (Source, error) {
 		}
 		src = s
 		return struct{}{}, nil
-	}))
+	}, actors.Through(own)))
 	mu.Lock()
 	late = true
 	got := src
@@ -105,7 +116,7 @@ func (c *Consumer) openSource(t *actors.Task) (Source, error) {
 	}
 	if got != nil { // it came together with the end of the task
 		_ = actors.Cleanup(t, callTimeout, func(t *actors.Task) error {
-			_, err := actors.Await(t, actors.Offload(t, func(ctx context.Context) (struct{}, error) { return struct{}{}, got.Close(ctx) }))
+			_, err := actors.Await(t, actors.Offload(t, func(ctx context.Context) (struct{}, error) { return struct{}{}, got.Close(ctx) }, actors.Through(own)))
 			return err
 		})
 	}

@@ -26,6 +26,7 @@ type run struct {
 	c    *Consumer
 	src  Source
 	hand *hand
+	own  *actors.Limiter // of the calls of src
 	log  *slog.Logger
 
 	polling  context.Context // ends with the stop event
@@ -34,8 +35,8 @@ type run struct {
 	endCalls context.CancelFunc
 }
 
-func newRun(c *Consumer, src Source, log *slog.Logger) *run {
-	r := &run{c: c, src: src, log: log}
+func newRun(c *Consumer, src Source, own *actors.Limiter, log *slog.Logger) *run {
+	r := &run{c: c, src: src, own: own, log: log}
 	r.hand = &hand{mu: &c.mu, stats: &c.stats, opts: &c.opts, breaker: c.breaker, takers: c.opts.Pollers + 2} // and watchStop and watchBreaker
 	_, r.hand.streams = src.(Streamer)
 	r.polling, r.endPoll = context.WithCancel(context.Background())
@@ -269,7 +270,7 @@ func (r *run) offload(t *actors.Task, call func(ctx context.Context) error, then
 		defer func() { then(err) }()
 		err = call(ctx)
 		return struct{}{}, nil
-	}))
+	}, actors.Through(r.own)))
 	return err
 }
 
