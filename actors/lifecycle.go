@@ -67,8 +67,7 @@ type (
 		m   *messages.Stop
 		env *actor.MessageEnvelope
 	}
-	statusRequest struct{ from *actor.PID }
-	settled       struct{} // the last offloaded function has returned
+	settled struct{} // the last offloaded function has returned
 )
 
 // What the engine is told; constant.
@@ -122,8 +121,6 @@ func (mb *mailbox) Control(m any) {
 		mb.advance()
 	case earlyStop:
 		mb.stopMessage(m.m, m.env)
-	case statusRequest:
-		mb.sys.as.Root.Send(m.from, mb.status())
 	case force:
 		mb.forced()
 	default:

@@ -83,6 +83,7 @@ type blocked struct {
 type sparse struct {
 	inFlight inFlight // locked
 	cleanups cleanups // locked
+	statuses statuses // locked
 	idle     idleTimer
 	stash    []stashed
 	kept     []kept
@@ -200,7 +201,7 @@ func (mb *mailbox) PostUserMessage(m any) {
 		return
 	case *messages.StatusRequest: // no work: looking does not change the account
 		if env != nil && env.Sender != nil {
-			mb.loop.PostControl(statusRequest{env.Sender})
+			mb.askStatus(env.Sender)
 		}
 		return
 	case *messages.Stop:

@@ -323,12 +323,3 @@ func (c *cleanups) end(cause error, returned bool) {
 		t.cancel(cause)
 	}
 }
-
-// status answers a messages.StatusRequest.
-func (mb *mailbox) status() *messages.Status {
-	return &messages.Status{
-		Worker: mb.pid.String(), State: mb.state(), Incarnation: mb.life.incarnation,
-		Queued: mb.queued(), InFlight: int64(mb.loop.InFlight()), Counts: mb.readCounts().message(),
-		BlockedTurns: mb.blockedTurns.Load(),
-	}
-}
