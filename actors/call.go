@@ -18,12 +18,7 @@ type submission[T any] struct {
 	fut Future[T]
 }
 
-// function is what is submitted, of whatever type.
-type function interface{ isFunction() }
-
 type submitted[T any] func(t *Task) (T, error)
-
-func (submitted[T]) isFunction() {}
 
 func (u *submission[T]) label() string     { return funcName(u.msg) }
 func (u *submission[T]) future() completer { return &u.fut }
@@ -68,6 +63,7 @@ func newSubmission[T any](from *Task, fn func(t *Task) (T, error), scoped bool) 
 		u = &submission[T]{}
 	}
 	u.msg = submitted[T](fn)
+	u.mark(isFunction)
 	u.lt.Body = u
 	u.fut.owner = &u.Task
 	return u
@@ -300,7 +296,7 @@ func (t *Task) bind(from *Task, opts []CallOption, timeout time.Duration) bool {
 		return true
 	}
 	sc := t.scope()
-	if own > 0 && sc.deadline == own { // not the parent's, which reaches it anyway
+	if own > 0 && (expired || !from.expiresBy(own)) { // else that reaches it anyway
 		if expired {
 			t.cancel(t.expired())
 			return false

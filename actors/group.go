@@ -213,7 +213,7 @@ func (g *Group) unfinished() []*Task {
 	if g.node == nil {
 		return nil
 	}
-	return g.node.started(nil)
+	return g.node.unfinished()
 }
 
 // end counts a member that has ended, and cancels the others if it has failed.

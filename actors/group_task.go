@@ -1,6 +1,10 @@
 package actors
 
-import "github.com/protoloop/protoloop/internal/loop"
+import (
+	"slices"
+
+	"github.com/protoloop/protoloop/internal/loop"
+)
 
 // groupTask is a member of a group.
 type groupTask struct {
@@ -58,9 +62,10 @@ func (n *groupNode) Run(*loop.Task) {}
 
 func newGroupNode(g *Group) *groupNode {
 	n := &groupNode{group: g}
-	n.attached, n.lifetime, n.inc = g.t.attached, child, g.t.inc
+	n.attached, n.lifetime, n.inc = g.t.attached, grouping, g.t.inc
 	n.lt.Body = n
-	n.mark(isJoined | isOver)
+	n.mark(isOver)
+	n.kin = &kinship{origin: g.t.asOrigin()}
 	g.t.adopt(&n.Task)
 	return n
 }
@@ -74,32 +79,54 @@ func (n *groupNode) take(kid *Task) bool {
 		return false
 	}
 	kid.related(&n.Task)
+	kid.kin.origin = &n.Task
 	kid.mark(isJoined)
-	n.lead(kid)
+	n.lead(kid, kid)
 	return true
 }
 
-// started adds to all the tasks that have been started below t, in its loop,
-// and have not returned.
-func (t *Task) started(all []*Task) []*Task {
-	for _, k := range t.listKids() {
-		if k.lifetime != child {
-			continue
+// unfinished are the tasks that have been started in the group, or in groups
+// within it, and have not returned. Any goroutine.
+func (n *groupNode) unfinished() []*Task {
+	type place struct{ task, parent *Task }
+	for {
+		var tasks []*Task
+		seen := []place{{&n.Task, n.parent()}}
+		for i := 0; i < len(seen); i++ {
+			for _, k := range seen[i].task.listKids() {
+				if k.lifetime != child && k.lifetime != grouping || !n.includes(k) {
+					continue
+				}
+				seen = append(seen, place{k, seen[i].task})
+				if k.lifetime == child && !k.lt.Ended() {
+					tasks = append(tasks, k)
+				}
+			}
 		}
-		if _, group := k.lt.Body.(*groupNode); !group && !k.lt.Ended() {
-			all = append(all, k)
+		// One that has ended meanwhile may have left its kids to its parent, whom
+		// they were not listed with.
+		if !slices.ContainsFunc(seen, func(s place) bool { return s.task.parent() != s.parent }) {
+			return tasks
 		}
-		all = k.started(all)
 	}
-	return all
+}
+
+// includes reports whether t, a child of Start, is a member, or work that a
+// member has started. Work that somebody has started whom a member has sent
+// something is not.
+func (n *groupNode) includes(t *Task) bool {
+	for o := t.kin.origin; o != nil && o.lifetime == grouping; o = o.kin.origin {
+		if o == &n.Task {
+			return true
+		}
+	}
+	return false
 }
 
 // endsInGroups tells the groups that a child has ended in.
 func (t *Task) endsInGroups() {
-	for ; t.lifetime == child; t = t.kin.parent.top() {
-		if n, ok := t.lt.Body.(*groupNode); ok {
-			n.group.taskEnded()
-		}
+	for o := t.kin.origin; o != nil && o.lifetime == grouping; o = o.kin.origin {
+		o.lt.Body.(*groupNode).group.taskEnded()
 	}
 }
 

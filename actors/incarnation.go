@@ -73,7 +73,7 @@ func (inc *incarnation) leaveOpen(t *Task) {
 		delete(inc.open, t)
 		inc.mu.Unlock()
 		t.forgotten(t.ext.Load())
-		t.unlink()
+		t.unlink().leave()
 	}})
 	if p := inc.cause.Load(); p != nil {
 		t.future().fail(*p)

@@ -150,7 +150,7 @@ func (r *ring) needsSelf(w *Task) bool {
 func (r *ring) blocked(w *Task, mb *mailbox) (need bool) {
 	h := mb.holder.Load()
 	switch {
-	case h != nil && h.head() != w.head():
+	case h != nil && h != w.of():
 		mark := r.mark()
 		r.edges = append(r.edges, edge{task: h, mb: mb})
 		if need = r.needsSelf(h); !need {
@@ -188,8 +188,8 @@ func (t *Task) ending() bool {
 	if t.ended() != nil {
 		return true
 	}
-	for k := t.kin; k != nil && k.parent != nil; k = k.parent.kin {
-		if k.parent.canceled() && !k.parent.has(isStashed) {
+	for p := t.parent(); p != nil; p = p.parent() {
+		if p.canceled() && !p.has(isStashed) {
 			return true
 		}
 	}

@@ -98,6 +98,20 @@ func (s *scope) set() *rare {
 	return m.rare.Load()
 }
 
+// boundTo is the context whose end ends the task by itself, or nil.
+func (s *scope) boundTo() context.Context {
+	m := s.more.Load()
+	if m == nil {
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if r := s.seldom(); r.stopBase != nil {
+		return r.base
+	}
+	return nil
+}
+
 // bring gives a task that nobody else knows yet its scope. A plain store: the
 // atomic one is a locked exchange, 20 ns of a request with a Timeout.
 func (t *Task) bring(s *scope) {
@@ -112,12 +126,17 @@ func (t *Task) scope() *scope {
 	return t.ext.Load()
 }
 
-// of is the task whose message t works on.
+// of is the task whose message t works on. Where that is no message, it need not
+// be the task that began: nothing is known of that when it has ended.
 func (t *Task) of() *Task {
 	for {
 		switch t.lifetime {
-		case child, aside:
-			t = t.kin.parent
+		case child, aside, grouping:
+			o := t.kin.origin
+			if o == nil {
+				return t
+			}
+			t = o
 		case cleanup:
 			t = t.top()
 		default:
@@ -126,12 +145,17 @@ func (t *Task) of() *Task {
 	}
 }
 
-// head is the top of the chain of Start parents.
-func (t *Task) head() *Task {
-	for t.lifetime == child {
-		t = t.kin.parent.top()
+// asOrigin is what a child of Start of t has as its origin: the group that it is
+// part of, if it is, or else the task whose message it works on. A function has
+// none.
+func (t *Task) asOrigin() *Task {
+	switch t = t.top(); {
+	case t.lifetime == child:
+		return t.kin.origin
+	case t.lifetime == grouping, t.message() != nil:
+		return t
 	}
-	return t
+	return nil
 }
 
 // top is the task that has the coroutine on which t runs.

@@ -18,6 +18,7 @@ func Start[T any](t *Task, fn func(t *Task) (T, error), opts ...CallOption) *Fut
 	}
 	if !t.coroutine().Start(&u.lt) {
 		u.Task.cancel(t.lostError())
+		u.over()
 	}
 	t.mb.enterAgain(t)
 	return &u.fut

@@ -59,7 +59,9 @@ const (
 	isOver                        // it has ended; it stays in the tree for its kids' sake
 	hasLeft                       // … and has left the tree
 	isPassedOn                    // somebody else may answer it
+	isFunction                    // its msg is what was submitted
 	isJoined                      // a child of Start is among its parent's kids; see join
+	isSole                        // it was its parent's only kid when it became one, and so is the last of the list
 )
 
 // bits that a task's user code sets
@@ -107,6 +109,7 @@ const (
 	cleanup                  // of Cleanup: runs on another task's coroutine
 	carrier                  // a request to somebody who is no worker of ours: never runs here
 	aside                    // of Offload: runs elsewhere, with its parent's message
+	grouping                 // of a Group: never runs, see groupNode
 )
 
 // work is a Task as its loop knows it. User code gets the Task alone, whose
@@ -128,7 +131,7 @@ func (t *Task) task() *Task { return t }
 
 // message is the task's, or nil.
 func (t *Task) message() any {
-	if _, isFunc := t.msg.(function); isFunc {
+	if t.has(isFunction) {
 		return nil
 	}
 	return t.msg
@@ -172,7 +175,7 @@ func (t *Task) begin() bool {
 	}
 	switch {
 	case t.lifetime == child:
-		t.inc = t.kin.parent.inc // of a Cleanup or a hook it is not the worker's
+		t.inc = t.parent().inc // of a Cleanup or a hook it is not the worker's
 	case t.lifetime == internal && t.hookOf() != nil:
 		last := mb.inc.Load()
 		t.inc = &incarnation{n: last.n, actor: last.actor} // a hook outlives its incarnation's end

@@ -2,16 +2,23 @@ package actors
 
 import (
 	"context"
+	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 	"unsafe"
 )
 
 // kinship is a task's place in the tree of who created what, along which
 // cancel and budgets go. Most work that comes from outside has none.
+//
+// A task that is over leaves the tree, and leaves its kids to its own parent:
+// work that makes its successor and ends, again and again, keeps none of its
+// ancestors. See mustStay for the exceptions.
 type kinship struct {
-	parent     *Task // who created it; constant
-	prev, next *Task // its siblings, guarded by the parent's family
-	sole       bool  // it was the only kid when it became one, and so is the last of the list; constant
+	parent     atomic.Pointer[Task] // who created it, or has got it since; nil: nobody
+	origin     *Task                // of a child of Start, or what is offloaded: see of; constant
+	prev, next *Task                // its siblings, guarded by the parent's family
 }
 
 // noKids is the first of the kids of a task that has had some.
@@ -19,8 +26,8 @@ var noKids = new(Task)
 
 // families guard the lists of kids, and who has left them; a task's is found
 // by its address. Few tasks have kids, and a mutex in each would be 8 bytes of
-// all of them: 1.5 % of the time of a burst of submissions. No two of them are
-// ever held at a time.
+// all of them: 1.5 % of the time of a burst of submissions. Whoever needs two
+// of them at a time takes them by lockFamilies.
 //
 // A task that has one kid at a time, because it awaits each, goes without: the
 // first kid comes into an empty list, and leaves it if it is alone there, by an
@@ -31,16 +38,51 @@ var families [64]struct {
 	_ [56]byte // of a cache line
 }
 
-func (t *Task) family() *sync.Mutex {
-	return &families[uintptr(unsafe.Pointer(t))>>6%uintptr(len(families))].Mutex
+func (t *Task) familyIndex() uintptr {
+	return uintptr(unsafe.Pointer(t)) >> 6 % uintptr(len(families))
 }
 
-// related gives the task its place below parent.
+func (t *Task) family() *sync.Mutex { return &families[t.familyIndex()].Mutex }
+
+// lockFamilies locks those of two tasks, of which the second may be nil.
+func lockFamilies(a, b *Task) (unlock func()) {
+	i := a.familyIndex()
+	j := i
+	if b != nil {
+		j = b.familyIndex()
+	}
+	first, second := min(i, j), max(i, j)
+	families[first].Lock()
+	if second != first {
+		families[second].Lock()
+	}
+	return func() {
+		families[first].Unlock()
+		if second != first {
+			families[second].Unlock()
+		}
+	}
+}
+
+// related gives the task, which nobody else knows yet, its place below parent.
 func (t *Task) related(parent *Task) {
 	if t.kin == nil {
 		t.kin = new(kinship)
 	}
-	t.kin.parent = parent
+	if t.kin.parent.Load() != parent { // a member of a group is known by now, and has it
+		t.kin.setParent(parent)
+	}
+}
+
+// setParent is for a task that nobody else knows: a plain store, see bring.
+func (k *kinship) setParent(p *Task) { *(**Task)(unsafe.Pointer(&k.parent)) = p }
+
+// parent is the task that t is work of, or nil.
+func (t *Task) parent() *Task {
+	if t.kin == nil {
+		return nil
+	}
+	return t.kin.parent.Load()
 }
 
 func (t *Task) has(bit uint32) bool { return t.once.Load()&bit != 0 }
@@ -53,21 +95,18 @@ func (t *Task) adopt(kid *Task) bool {
 	if ps := t.ext.Load(); ps != nil {
 		kid.inherit(ps)
 	}
+	kid.mark(isSole)
 	return t.link(kid)
 }
 
-// link puts kid among the kids of t.
+// link puts kid, which is marked as sole, among the kids of t.
 func (t *Task) link(kid *Task) bool {
-	if none := t.kids.Load(); none == nil || none == noKids {
-		kid.kin.sole = true
-		if !t.kids.CompareAndSwap(none, kid) {
-			kid.kin.sole = false
-		}
-	}
-	if !kid.kin.sole {
+	none := t.kids.Load()
+	if none != nil && none != noKids || !t.kids.CompareAndSwap(none, kid) {
+		kid.once.And(^isSole)
 		mu := t.family()
 		mu.Lock()
-		t.lead(kid)
+		t.lead(kid, kid)
 		mu.Unlock()
 	}
 	// Looked at after the child is in: a cancel that came before it missed it.
@@ -78,19 +117,19 @@ func (t *Task) link(kid *Task) bool {
 	return true
 }
 
-// lead puts kid before the other kids of t. With family held.
-func (t *Task) lead(kid *Task) {
+// lead puts those from kid to last before the other kids of t. With family held.
+func (t *Task) lead(kid, last *Task) {
 	for {
 		first := t.kids.Load()
-		kid.kin.next = nil
+		last.kin.next = nil
 		if first != nil && first != noKids {
-			kid.kin.next = first
+			last.kin.next = first
 		}
 		if !t.kids.CompareAndSwap(first, kid) {
 			continue // a sole one has come or gone
 		}
-		if kid.kin.next != nil {
-			first.kin.prev = kid
+		if last.kin.next != nil {
+			first.kin.prev = last
 		}
 		return
 	}
@@ -108,6 +147,9 @@ func (t *Task) childless() bool {
 func (t *Task) startedBy(parent *Task) bool {
 	parent.join()
 	t.related(parent)
+	if o := parent.asOrigin(); t.kin.origin != o { // a member of a group has it
+		t.kin.origin = o
+	}
 	if ps := parent.ext.Load(); ps != nil {
 		t.inherit(ps)
 	}
@@ -127,8 +169,15 @@ func (t *Task) bequeath(again *Task) {
 	}
 	mu := t.family()
 	mu.Lock()
-	t.lead(again)
+	t.lead(again, again)
 	mu.Unlock()
+}
+
+// isCut reports whether the future of the task's message has failed because
+// somebody has ended it.
+func (t *Task) isCut() bool {
+	f := t.future()
+	return f != nil && f.base().done.Load() && isCut(f.base().failed())
 }
 
 // isAgain reports whether another task has had the message of t, who is its kid.
@@ -149,8 +198,8 @@ func (t *Task) join() {
 // state: a takeover takes it out.
 func (t *Task) joinTree() {
 	if t.lifetime == child && !t.has(isJoined) {
-		t.once.Or(isJoined)
-		t.kin.parent.link(t)
+		t.once.Or(isJoined | isSole)
+		t.parent().link(t)
 	}
 }
 
@@ -163,32 +212,67 @@ func (t *Task) inherit(ps *scope) {
 	}
 	if base := ps.seldom().base; base != nil {
 		if s := t.scope(); s.seldom().base == nil {
-			s.set().base = context.WithoutCancel(base)
+			s.set().base = base
 		}
 	}
+}
+
+// expiresBy reports whether the budget of t, which may be nil, is over by then.
+func (t *Task) expiresBy(when time.Duration) bool {
+	if t == nil {
+		return false
+	}
+	s := t.ext.Load()
+	return s != nil && s.deadline > 0 && s.deadline <= when
 }
 
 // cancel ends the task: its future fails, its context ends, every await of
 // it returns cause, and so with all work it has created. Any goroutine; the
 // first cause counts.
-func (t *Task) cancel(cause error) {
-	t.end(cause)
-	if !t.has(isStashed) { // looked at when its future has failed: handBack marks it last
-		return
+func (t *Task) cancel(cause error) { t.endAll(cause, true) }
+
+// end is cancel for a task whose incarnation has ended, or who is abandoned:
+// its message, if that was stashed, waits for the next incarnation.
+func (t *Task) end(cause error) { t.endAll(cause, false) }
+
+// endAll goes along a list, and not from task to kid: a tree can be deeper than
+// a stack.
+func (t *Task) endAll(cause error, stashed bool) {
+	type ending struct {
+		*Task
+		now bool // it had not been ended before
 	}
-	for _, k := range t.listKids() {
-		if k.isAgain() {
-			k.cancel(cause)
+	var few [4]ending
+	all := append(few[:0], ending{t, false})
+	for i := 0; i < len(all); i++ {
+		t := all[i].Task
+		now := t.endOne(cause)
+		all[i].now = now
+		// Looked at when its future has failed: handBack marks it last.
+		stashed := (stashed || i > 0) && t.has(isStashed)
+		for _, k := range t.listKids() {
+			if k.isAgain() && stashed || !k.isAgain() && now {
+				all = append(all, ending{k, false})
+			}
+		}
+	}
+	for _, e := range slices.Backward(all) { // kids first: who goes on finds that they have ended
+		switch t := e.Task; {
+		case !e.now:
+		case t.lifetime == carrier || t.lifetime == aside:
+			t.over()
+		default:
+			t.coroutine().WakeNow()
 		}
 	}
 }
 
-// end is cancel for a task whose incarnation has ended, or who is abandoned:
-// its message, if that was stashed, waits for the next incarnation.
-func (t *Task) end(cause error) {
+// endOne ends the task alone, and does not wake it. It reports false if it had
+// been ended before.
+func (t *Task) endOne(cause error) bool {
 	s := t.scope()
 	if !s.cause.CompareAndSwap(nil, &cause) {
-		return
+		return false
 	}
 	t.tell(cause)
 	if m := s.more.Load(); m != nil { // whoever makes a context from here on sees the cause
@@ -199,16 +283,7 @@ func (t *Task) end(cause error) {
 			end(cause)
 		}
 	}
-	for _, k := range t.listKids() {
-		if !k.isAgain() {
-			k.cancel(cause)
-		}
-	}
-	if t.lifetime == carrier || t.lifetime == aside {
-		t.over()
-	} else {
-		t.coroutine().WakeNow()
-	}
+	return true
 }
 
 // cutOff is end for a task whose incarnation has ended: what has no scope
@@ -241,8 +316,8 @@ func (t *Task) listKids() (all []*Task) {
 	return all
 }
 
-// over is called when the task has ended: it leaves the tree when the last of
-// its kids has.
+// over is called when the task has ended: it leaves the tree, at the latest
+// when the last of its kids has.
 func (t *Task) over() {
 	s := t.ext.Load()
 	if s != nil && s.seldom() != &noRare {
@@ -258,58 +333,158 @@ func (t *Task) over() {
 		}
 	}
 	if t.kids.Load() == nil && t.lifetime < carrier {
-		t.leave(s) // nobody else can know of it any more, nor give it kids
+		t.leave() // nobody else can know of it any more, nor give it kids
 		return
 	}
 	t.inClock() // for its kids' sake
 	// The last kid to go looks for isOver after it has gone: one of the two
 	// finds that both are true.
-	if t.first(isOver) && t.childless() && t.first(hasLeft) {
-		t.leave(s)
+	switch {
+	case !t.first(isOver):
+	case t.childless():
+		if t.first(hasLeft) {
+			t.leave()
+		}
+	case !t.mustStay(s) && t.first(hasLeft):
+		t.leaveKids()
+		t.leave()
 	}
 }
 
-// leave takes a task that is over, and has no kids, out of the tree.
-func (t *Task) leave(s *scope) {
-	if t.unanswered(s) {
-		return // and ends with its creator until it is answered: see leaveOpen
+// mustStay reports whether somebody who knows only t may yet end it although it
+// is over. It then stays in the tree, to pass that on to its kids.
+func (t *Task) mustStay(s *scope) bool {
+	switch f := t.future(); {
+	case t.lifetime == cleanup: // the end of its worker
+		return true
+	case t.has(isStashed): // its asker, for the sake of whoever has the message now
+		return !t.isAgain() // of that one; those between leave
+	case f != nil && !f.base().done.Load(), f == nil && t.asker() != nil && !t.has(isAnswered): // its asker: a kid is to answer
+		return true
+	case s == nil:
+		return false
+	case s.gone.Load() != nil: // the clock
+		return true
 	}
-	if s != nil {
-		t.forgotten(s)
+	ctx := s.boundTo()
+	if ctx == nil {
+		return false
 	}
-	t.unlink()
+	for _, k := range t.listKids() {
+		if ks := k.ext.Load(); ks == nil || !same(ks.boundTo(), ctx) {
+			return true
+		}
+	}
+	return false // they hear of its end themselves
 }
 
-// unlink takes a task that was left out of its creator's kids.
-func (t *Task) unlink() {
-	k := t.kin
-	if k == nil || k.parent == nil || t.lifetime == child && !t.has(isJoined) {
-		return
-	}
-	p := k.parent
-	if k.sole && p.kids.CompareAndSwap(t, noKids) {
-		if p.has(isOver) && p.first(hasLeft) {
-			p.leave(p.ext.Load())
+// leaveKids makes the kids of t, which is over, those of its parent.
+func (t *Task) leaveKids() {
+	for {
+		p := t.parent()
+		unlock := lockFamilies(t, p)
+		if t.parent() != p { // which has left t itself to another meanwhile
+			unlock()
+			continue
+		}
+		first := t.kids.Swap(noKids)
+		if first == noKids {
+			unlock()
+			return
+		}
+		last := first
+		for k := first; k != nil; k = k.kin.next {
+			k.once.And(^isSole)
+			k.kin.parent.Store(p)
+			last = k
+		}
+		if p != nil {
+			p.lead(first, last)
+		} else {
+			for k := first; k != nil; {
+				next := k.kin.next
+				k.kin.prev, k.kin.next = nil, nil
+				k = next
+			}
+		}
+		unlock()
+		if p != nil && p.canceled() { // which may not have found them
+			for _, k := range p.listKids() {
+				if !k.isAgain() || k.isCut() {
+					k.cancel(p.ended())
+				}
+			}
 		}
 		return
 	}
-	mu := p.family()
-	mu.Lock()
+}
+
+// leave takes a task that is over, and has no kids, out of the tree, and those
+// that have only waited for it.
+func (t *Task) leave() {
+	for t != nil {
+		s := t.ext.Load()
+		if t.unanswered(s) {
+			return // and ends with its creator until it is answered: see leaveOpen
+		}
+		if s != nil {
+			t.forgotten(s)
+		}
+		t = t.unlink()
+	}
+}
+
+// unlink takes a task that was left out of its parent's kids. It returns the
+// parent if that has to leave now.
+func (t *Task) unlink() *Task {
+	if t.lifetime == child && !t.has(isJoined) { // nobody else can know of it
+		t.kin.setParent(nil)
+		return nil
+	}
+	for {
+		p := t.parent()
+		if p == nil {
+			return nil
+		}
+		if !t.has(isSole) || !p.kids.CompareAndSwap(t, noKids) {
+			mu := p.family()
+			mu.Lock()
+			if t.parent() != p { // which has left it to another meanwhile
+				mu.Unlock()
+				continue
+			}
+			p.removeKid(t)
+			last := p.leavesNext() // before a group's node is given another one
+			mu.Unlock()
+			t.kin.parent.Store(nil)
+			return last
+		}
+		t.kin.parent.Store(nil)
+		return p.leavesNext()
+	}
+}
+
+// leavesNext returns the task if it has only waited for its last kid to leave.
+func (t *Task) leavesNext() *Task {
+	if t.has(isOver) && t.childless() && t.first(hasLeft) {
+		return t
+	}
+	return nil
+}
+
+// removeKid takes kid from the list. With family held.
+func (t *Task) removeKid(kid *Task) {
+	k := kid.kin
 	switch {
 	case k.prev != nil:
 		k.prev.kin.next = k.next
 	case k.next != nil:
-		p.kids.Store(k.next)
+		t.kids.Store(k.next)
 	default:
-		p.kids.Store(noKids)
+		t.kids.Store(noKids)
 	}
 	if k.next != nil {
 		k.next.kin.prev = k.prev
 	}
 	k.prev, k.next = nil, nil
-	last := p.childless() && p.has(isOver) && p.first(hasLeft)
-	mu.Unlock()
-	if last {
-		p.leave(p.ext.Load())
-	}
 }

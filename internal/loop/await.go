@@ -132,7 +132,8 @@ func (t *Task) OnLoop(f func()) bool {
 // has been taken away.
 func (t *Task) HoldLoop(held func()) {
 	t.OnLoop(func() {
-		t.co.loop.exclusive = t
+		l := t.co.loop
+		l.exclusive, l.exclusiveLine = t, t.co.line
 		held()
 	})
 }

@@ -17,7 +17,9 @@ type coroutine struct {
 
 	loop *Loop // of task; nil while it is idle
 	task *Task // whose frames it holds, while inTask, or held last
-	root *Task // the top of the chain of Start parents of task; nil: task itself
+	// line is a number that task has in common with those that it descends from by
+	// Start, and with no others: a pointer to the first of them would keep that.
+	line uint64
 	// outer is the parent that is waiting for the first step of task, while
 	// it is: the two are one turn.
 	outer *Task
@@ -68,9 +70,6 @@ func (c *coroutine) main() {
 		}
 		// It may be idle for ever, and would keep the loop, and so the worker.
 		c.idle, c.task, c.loop = true, nil, nil
-		if c.root != nil {
-			c.root = nil
-		}
 		if !c.co.Yield() {
 			break
 		}
@@ -92,14 +91,6 @@ func (c *coroutine) runLoops() {
 			return
 		}
 	}
-}
-
-// top is the task at the top of the chain of Start parents.
-func (c *coroutine) top() *Task {
-	if c.root != nil {
-		return c.root
-	}
-	return c.task
 }
 
 // finish is called on the way back from a task's user code.

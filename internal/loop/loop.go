@@ -49,6 +49,7 @@ type Loop struct {
 	inFlight  int                    // started from the lane, not ended
 	live      int                    // started, not ended
 	round     int                    // resumptions to come before the next start
+	lines     uint64                 // so far, see coroutine.line
 	polls     uint32                 // of the inbox, so far
 	takes     uint32                 // … that took what it had
 	lingering lingering
@@ -59,6 +60,8 @@ type Loop struct {
 	ready    fifo // tasks to resume, and Free tasks to start
 	yielded  fifo // tasks to resume after what was there before them
 	deferred fifo // of ready and yielded, those that an exclusive task holds back
+
+	exclusiveLine uint64 // that of exclusive, see coroutine.line
 
 	ages ages // locked
 }
@@ -237,7 +240,7 @@ func (l *Loop) run(c *coroutine) {
 			worked = true
 			l.round--
 			switch {
-			case l.exclusive != nil && !(t.started && t.co.top() == l.exclusive):
+			case l.exclusive != nil && !(t.started && t.co.line == l.exclusiveLine):
 				l.deferred.push(t)
 			case t.started:
 				l.resume(c, t)
@@ -273,7 +276,7 @@ func (l *Loop) run(c *coroutine) {
 		if t := l.yielded.head; t != nil && l.passed(t.co) {
 			l.yielded.pop()
 			worked = true
-			if l.exclusive != nil && t.co.top() != l.exclusive {
+			if l.exclusive != nil && t.co.line != l.exclusiveLine {
 				l.deferred.push(t)
 				continue
 			}
@@ -306,8 +309,8 @@ func (l *Loop) mayStart() bool {
 		(l.cfg.MaxInFlight <= 0 || l.inFlight < l.cfg.MaxInFlight)
 }
 
-// begin makes t the task of coroutine c; root is the top of its Start parents.
-func (l *Loop) begin(c *coroutine, t, root *Task) {
+// begin makes t the task of coroutine c.
+func (l *Loop) begin(c *coroutine, t *Task) {
 	t.started = true
 	// Few writes of pointers: while the collector marks, each goes through
 	// its write barrier.
@@ -315,15 +318,19 @@ func (l *Loop) begin(c *coroutine, t, root *Task) {
 	if c.loop != l {
 		c.loop = l
 	}
-	if c.root != nil || root != t {
-		c.root = root
+	nested := c.outer != nil
+	if nested {
+		c.line = c.outer.co.line
+	} else {
+		l.lines++
+		c.line = l.lines
 	}
 	if l.cur != c {
 		l.cur = c
 	}
 	if !t.Free {
 		l.live++
-		if root == t {
+		if !nested {
 			t.counted = true
 			l.inFlight++
 			c.nth = l.lane.out
@@ -334,11 +341,7 @@ func (l *Loop) begin(c *coroutine, t, root *Task) {
 
 // start runs the first step of t inline on c.
 func (l *Loop) start(c *coroutine, t *Task) {
-	root := t
-	if c.outer != nil {
-		root = c.outer.co.top()
-	}
-	l.begin(c, t, root)
+	l.begin(c, t)
 	t.Body.Run(t)
 	c.finish(Returned)
 }

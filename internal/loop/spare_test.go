@@ -54,7 +54,7 @@ func testIdleCoroutinesKeepNoLoop(t *testing.T) {
 	synctest.Wait()
 	idle := 0
 	for c := p.free; c != nil; c = c.next {
-		if idle++; c.loop != nil || c.task != nil || c.root != nil {
+		if idle++; c.loop != nil || c.task != nil {
 			t.Error("an idle coroutine keeps a loop that has ended")
 			break
 		}
