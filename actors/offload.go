@@ -35,7 +35,7 @@ func Offload[T any](t *Task, fn func(ctx context.Context) (T, error), opts ...Ca
 	if !u.bind(t, opts, 0) {
 		return &u.fut
 	}
-	ctx := context.WithValue(u.Context(), taskKey{}, nil) // Wait is welcome there
+	ctx := context.WithValue(u.Context(), taskKey{}, t.mb) // not a task: Wait is welcome there
 	mb := t.mb
 	epoch := mb.offloaded.begin()
 	done := func() {

@@ -215,7 +215,8 @@ func (t *Task) forgotten(s *scope) {
 	t.closeRequest()
 }
 
-// taskKey finds the task in a context.
+// taskKey finds the task in a context, or the mailbox of the worker that has
+// offloaded what has the context.
 type taskKey struct{}
 
 // taskIn returns the task whose own context ctx is or comes from, or nil.

@@ -70,6 +70,15 @@ func init() {
 		return err == nil && mb != nil
 	}
 	link.InTask = func(ctx context.Context) bool { return taskIn(ctx) != nil }
+	link.CallerOf = func(ctx context.Context) *actor.PID {
+		switch by := ctx.Value(taskKey{}).(type) {
+		case *Task:
+			return by.mb.pid
+		case *mailbox:
+			return by.pid
+		}
+		return nil
+	}
 	link.Of = func(sys *actor.ActorSystem, pid *actor.PID) link.Supervisor {
 		if mb := systemOf(sys).lookUp(pid); mb != nil {
 			if p := mb.supervises.Load(); p != nil {

@@ -1,6 +1,10 @@
 package supervisor
 
-import "github.com/protoloop/protoloop/actors"
+import (
+	"fmt"
+
+	"github.com/protoloop/protoloop/actors"
+)
 
 // bell lets tasks of the supervisor's loop wait for a change. On the loop.
 type bell struct{ p *actors.Promise[struct{}] }
@@ -32,11 +36,15 @@ type lock struct {
 // holding is a lock as one operation holds it.
 type holding struct {
 	l    *lock
+	by   *child // that asked for the operation; nil: somebody else did
 	held bool
 }
 
 func (h *holding) acquire(t *actors.Task) error {
 	for h.l.held {
+		if k := h.by; k != nil && k.state == starting && k.core.lockOf(k) == h.l {
+			return fmt.Errorf("%w: %q", ErrInSetup, k.name)
+		}
 		if err := h.l.free.wait(t); err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -102,24 +103,34 @@ func DynamicProps(spec DynamicSpec) (*actor.Props, error) {
 func (d *Dynamic) Start(ctx context.Context, name string, props *actor.Props) (*actor.PID, error) {
 	n := d.n
 	spec := n.core.Load().spec.dynamic
-	if name == "" {
-		name = fmt.Sprintf("$%d", n.unnamed.Add(1))
-	}
 	child := &spec.Child // which all share that have no props of their own
 	if props != nil {
 		own := spec.Child
 		own.Props = props
 		child = &own
 	}
-	if err := errors.Join(child.mistakesAs(name, n.pid.Id, name, Never)...); err != nil {
+	if err := errors.Join(child.mistakesAs(cmp.Or(name, "template"), n.pid.Id, name, Never)...); err != nil {
 		return nil, err
 	}
-	return do(ctx, n, "Start", name, func(t *actors.Task, c *core) (*actor.PID, error) {
+	return do(ctx, n, "Start", name, func(t *actors.Task, c *core, by caller) (*actor.PID, error) {
 		if m := spec.MaxChildren; m > 0 && len(c.kids) >= m {
 			return nil, fmt.Errorf("%w: %d", ErrTooMany, m)
 		}
-		return c.add(t, name, child)
+		if name == "" {
+			name = c.freeName()
+		}
+		return c.add(t, by, name, child)
 	})
+}
+
+// freeName is a name that no child has, nor an actor that was left behind.
+func (c *core) freeName() string {
+	for {
+		name := fmt.Sprintf("$%d", c.node.unnamed.Add(1))
+		if _, taken := c.node.sys.ProcessRegistry.GetLocal(c.node.pid.Id + "/" + name); !taken && c.kids[name] == nil {
+			return name
+		}
+	}
 }
 
 // Len is how many children there are.

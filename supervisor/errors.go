@@ -14,6 +14,10 @@ var (
 	ErrUnknownChild = errors.New("supervisor: no such child")
 	// ErrExists: a child of that name is there.
 	ErrExists = errors.New("supervisor: a child of that name exists")
+	// ErrInSetup: the call came from a child's setup and would wait for the end
+	// of that: one of the group, if children restart together. It can be made
+	// once the child is up, in a Background for instance.
+	ErrInSetup = errors.New("supervisor: the child that calls is starting, and would wait for itself")
 	// ErrStartTimeout: setup has not ended within StartTimeout.
 	ErrStartTimeout = errors.New("supervisor: setup did not end within StartTimeout")
 	// ErrEnded: the child ended before it was up.

@@ -4,26 +4,33 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/link"
 )
 
+// caller is the child that asks for an operation, or that has who asks below it;
+// nil: it is somebody else.
+type caller = *child
+
 // do runs an operation as a task of the supervisor and waits for it.
-func do[T any](ctx context.Context, n *node, what, name string, f func(t *actors.Task, c *core) (T, error)) (T, error) {
+func do[T any](ctx context.Context, n *node, what, name string, f func(t *actors.Task, c *core, by caller) (T, error)) (T, error) {
 	notInTask(ctx, what, offload)
 	type outcome struct {
 		v   T
 		err error
 	}
 	c := n.core.Load()
+	from := link.CallerOf(ctx)
 	done := make(chan outcome, 1)
 	c.inbox.post(func(t *actors.Task) {
 		c.run(t, what+" "+name, func(t *actors.Task) error {
-			o := outcome{err: ErrStopping} // of a panic, or a Goexit in a producer
+			o := outcome{err: ErrStopping} // of a panic
 			defer func() { done <- o }()
-			o.v, o.err = f(t, c)
+			o.v, o.err = f(t, c, c.above(from))
 			return nil
 		})
 	})
@@ -47,12 +54,25 @@ func do[T any](ctx context.Context, n *node, what, name string, f func(t *actors
 	}
 }
 
+// above is the child that pid is, or is below of; nil: there is none.
+func (c *core) above(pid *actor.PID) *child {
+	if pid == nil {
+		return nil
+	}
+	path, below := strings.CutPrefix(pid.Id, c.node.pid.Id+"/")
+	if !below {
+		return nil
+	}
+	name, _, _ := strings.Cut(path, "/")
+	return c.kids[name]
+}
+
 // add is Add.
-func (c *core) add(t *actors.Task, name string, spec *Child) (*actor.PID, error) {
+func (c *core) add(t *actors.Task, by *child, name string, spec *Child) (*actor.PID, error) {
 	if !c.grouped() { // take the name at once: its own lock is free
 		return c.addNow(t, name, spec, nil)
 	}
-	h := holding{l: &c.lock}
+	h := holding{l: &c.lock, by: by}
 	for {
 		if err := h.acquire(t); err != nil {
 			return nil, err
@@ -114,8 +134,8 @@ func (c *core) addNow(t *actors.Task, name string, spec *Child, h *holding) (*ac
 
 // remove is Remove.
 func (n *node) remove(ctx context.Context, name string) error {
-	_, err := do(ctx, n, "Remove", name, func(t *actors.Task, c *core) (struct{}, error) {
-		return struct{}{}, c.with(t, name, func(k *child) error {
+	_, err := do(ctx, n, "Remove", name, func(t *actors.Task, c *core, by caller) (struct{}, error) {
+		return struct{}{}, c.with(t, by, name, func(k *child) error {
 			if err := c.down(t, k); err != nil {
 				return err
 			}
@@ -130,8 +150,8 @@ func (n *node) remove(ctx context.Context, name string) error {
 var errAsked = errors.New("supervisor: Restart was called")
 
 // restartOne is Restart.
-func (c *core) restartOne(t *actors.Task, name string) error {
-	return c.with(t, name, func(k *child) error {
+func (c *core) restartOne(t *actors.Task, by *child, name string) error {
+	return c.with(t, by, name, func(k *child) error {
 		stop := func() error { return c.rest(t, k, errAsked) }
 		if k.kind == KindSupervisor {
 			stop = func() error { return c.down(t, k) }
@@ -156,12 +176,12 @@ func (c *core) restartOne(t *actors.Task, name string) error {
 }
 
 // with runs f for a child while nothing else goes on with it.
-func (c *core) with(t *actors.Task, name string, f func(k *child) error) error {
+func (c *core) with(t *actors.Task, by *child, name string, f func(k *child) error) error {
 	k := c.kids[name]
 	if k == nil {
 		return fmt.Errorf("%w: %q", ErrUnknownChild, name)
 	}
-	h := holding{l: c.lockOf(k)}
+	h := holding{l: c.lockOf(k), by: by}
 	if err := h.acquire(t); err != nil {
 		return err
 	}

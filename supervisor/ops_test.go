@@ -3,9 +3,12 @@ package supervisor_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
@@ -155,4 +158,104 @@ func TestMainReturns(t *testing.T) {
 			t.Error(got)
 		}
 	})
+}
+
+// A setup that adds, removes or restarts where that has to wait for its own end
+// is told so at once. Elsewhere it may.
+func TestCallsFromSetup(t *testing.T) {
+	calls := map[string]func(ctx context.Context, w *world, s *supervisor.Supervisor) error{
+		"Add": func(ctx context.Context, w *world, s *supervisor.Supervisor) error {
+			_, err := s.Add(ctx, w.child("new"))
+			return err
+		},
+		"Remove":        func(ctx context.Context, _ *world, s *supervisor.Supervisor) error { return s.Remove(ctx, "a") },
+		"Restart":       func(ctx context.Context, _ *world, s *supervisor.Supervisor) error { return s.Restart(ctx, "a") },
+		"Restart of it": func(ctx context.Context, _ *world, s *supervisor.Supervisor) error { return s.Restart(ctx, "b") },
+	}
+	for _, strategy := range []supervisor.Strategy{supervisor.OneForOne, supervisor.OneForAll, supervisor.RestForOne} {
+		for name, call := range calls {
+			for _, deep := range []bool{false, true} { // the setup of a child's own child
+				bubble(t, func(w *world) {
+					s := w.start(supervisor.Spec{Strategy: strategy, Children: w.children("a")})
+					var got error
+					caller := w.part("caller", func(_ int, aw *actors.Worker) error {
+						_, err := actors.Await(aw.Task(), actors.Offload(aw.Task(), func(ctx context.Context) (int, error) {
+							got = call(ctx, w, s)
+							return 0, nil
+						}))
+						return err
+					})
+					if deep {
+						caller = w.props(supervisor.Spec{Children: []supervisor.Child{{Name: "in", Props: caller}}})
+					}
+					begin := time.Now()
+					if _, err := s.Add(w.Context(), supervisor.Child{Name: "b", Props: caller}); err != nil {
+						t.Errorf("%v, %s: %v", strategy, name, err)
+					}
+					w.took(begin, 0)
+					var want error
+					if strategy != supervisor.OneForOne || name == "Restart of it" {
+						want = supervisor.ErrInSetup
+					}
+					if !errors.Is(got, want) {
+						t.Errorf("%v, %s, deep %v: %v, want %v", strategy, name, deep, got, want)
+					}
+				})
+			}
+		}
+	}
+}
+
+// A Goexit of a producer, or of what is called on init, is why a child does not
+// start, at first and later, and nothing else is the worse for it.
+func TestGoexitInSpawn(t *testing.T) {
+	for _, strategy := range []supervisor.Strategy{supervisor.OneForOne, supervisor.OneForAll} {
+		for name, props := range map[string]func(exits *bool) *actor.Props{
+			"producer": func(exits *bool) *actor.Props {
+				return actor.PropsFromProducer(func() actor.Actor {
+					if *exits {
+						runtime.Goexit()
+					}
+					return actor.ReceiveFunc(func(actor.Context) {})
+				})
+			},
+			"on init": func(exits *bool) *actor.Props {
+				return actor.PropsFromFunc(func(actor.Context) {}, actor.WithOnInit(func(actor.Context) {
+					if *exits {
+						runtime.Goexit()
+					}
+				}))
+			},
+		} {
+			bubble(t, func(w *world) { // at the first start
+				exits := true
+				_, err := w.tryStart(supervisor.Spec{Strategy: strategy, Children: []supervisor.Child{w.child("a"), {Name: "b", Props: props(&exits)}}})
+				var e *supervisor.StartError
+				if !errors.As(err, &e) || e.Child != "b" || !errors.Is(err, actors.ErrGoexit) {
+					t.Errorf("%v, %s: %v", strategy, name, err)
+				}
+			})
+			bubble(t, func(w *world) { // later: the second try succeeds
+				exits := false
+				s := w.start(supervisor.Spec{Strategy: strategy, MaxRestarts: 3, Children: []supervisor.Child{w.child("a"),
+					{Name: "b", Props: props(&exits), Backoff: supervisor.Backoff{Initial: time.Second}}}})
+				exits = true
+				w.root.Stop(s.Child("b"))
+				time.Sleep(1500 * time.Millisecond)
+				exits = false
+				time.Sleep(5 * time.Second)
+				if got := state(s, "b"); got != "up" {
+					t.Errorf("%v, %s: it is %s", strategy, name, got)
+				}
+				_, err := s.Add(w.Context(), supervisor.Child{Name: "c", Props: props(&exits)})
+				w.wants(err, nil)
+				exits = true
+				_, err = s.Add(w.Context(), supervisor.Child{Name: "d", Props: props(&exits)})
+				w.wants(err, actors.ErrGoexit)
+				if _, there := w.sys.ProcessRegistry.GetLocal("app/d"); there {
+					t.Error("what was registered is still there")
+				}
+			})
+		}
+	}
 }

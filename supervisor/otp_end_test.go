@@ -326,6 +326,18 @@ func TestOTPDynamic(t *testing.T) {
 				w.Errorf("its sibling: incarnation %d, %v", n, err)
 			}
 		}},
+		{"generated names", "(no names in OTP)", func(w *world) {
+			d := spec(w, nil)
+			for _, name := range []string{"$1", "$2", "$7"} {
+				add(w, d, name, nil)
+			}
+			for range 6 {
+				add(w, d, "", nil)
+			}
+			if d.Len() != 9 || d.Child("$9") == nil {
+				w.Errorf("there are %d", d.Len())
+			}
+		}},
 		{"at most", "max_children (Elixir's DynamicSupervisor)", func(w *world) {
 			d := spec(w, func(s *supervisor.DynamicSpec) { s.MaxChildren = 1 })
 			add(w, d, "a", nil)

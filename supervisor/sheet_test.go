@@ -12,7 +12,7 @@ import (
 // total is that of all.
 func TestReportOfThoseThatAreForgotten(t *testing.T) {
 	for forgotten, want := range []string{"(gone before) 1, b 2, c 4: 7", "(gone before) 2, a 1, c 4: 7", "(gone before) 4, a 1, b 2: 7", "a 1, b 2, c 4: 7"} {
-		c := &core{node: &node{pid: actor.NewPID("here", "s")}, kids: map[string]*child{}, past: newPast()}
+		c := &core{node: &node{pid: actor.NewPID("here", "s")}, kids: map[string]*child{}, due: set{}, held: set{}, decisive: set{}, past: newPast()}
 		var all []*child
 		for _, name := range []string{"a", "b", "c"} {
 			all = append(all, c.addChild(name, &Child{Name: name}))

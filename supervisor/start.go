@@ -102,7 +102,7 @@ func (c *core) bringUp(t *actors.Task, k *child) (*child, error) {
 	k.setHeld(false)
 	switch k.state {
 	case gone:
-		if err := k.spawn(); err != nil {
+		if err := k.spawn(t); err != nil {
 			k.show(func() { k.lastErr = err })
 			emit(c.out, ChildFailed{At: k.at(), Err: err, Stack: stackOf(err)})
 			return k, err
@@ -197,7 +197,7 @@ func (c *core) broken(k *child) *child {
 }
 
 // spawn starts the child's actor.
-func (k *child) spawn() error {
+func (k *child) spawn(t *actors.Task) error {
 	c := k.core
 	k.proc = nil
 	k.show(func() { k.kind, k.node = KindPlain, nil })
@@ -206,7 +206,8 @@ func (k *child) spawn() error {
 	if c.looped != k.spec.Props {
 		p = newPlain(k)
 	}
-	pid, err := k.spawnAs(p)
+	// A task of its own: a Goexit in a function of users ends that one.
+	pid, err := actors.Await(t, actors.Start(t, func(*actors.Task) (*actor.PID, error) { return k.spawnAs(p) }, actors.Name("spawn")))
 	if err != nil {
 		k.hasAccount, k.isForgotten = true, true
 		return err
@@ -237,13 +238,15 @@ func (k *child) spawnAs(p *plain) (pid *actor.PID, err error) {
 	id := c.node.pid.Id + "/" + k.name
 	_, taken := c.node.sys.ProcessRegistry.GetLocal(id)
 	c.spawning = k
+	returned := false
 	defer func() {
 		c.spawning = nil
-		v := recover()
-		if v == nil {
+		if returned {
 			return
 		}
-		err = fmt.Errorf("supervisor: spawn: %w", &actors.PanicError{Value: v, Stack: debug.Stack()})
+		if v := recover(); v != nil { // else it is a Goexit, which the task tells
+			err = fmt.Errorf("supervisor: spawn: %w", &actors.PanicError{Value: v, Stack: debug.Stack()})
+		}
 		if !taken { // what was registered would answer to nothing
 			who := c.node.sys.NewLocalPID(id)
 			c.node.sys.ProcessRegistry.Remove(who)
@@ -257,6 +260,7 @@ func (k *child) spawnAs(p *plain) (pid *actor.PID, err error) {
 		props = p.props(props)
 	}
 	pid, err = c.ctx.SpawnNamed(props, k.name)
+	returned = true
 	if err != nil {
 		err = fmt.Errorf("supervisor: spawn: %w", err)
 	}

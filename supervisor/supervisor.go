@@ -156,14 +156,14 @@ func (s *Supervisor) Dynamic(path string) *Dynamic {
 
 // Add starts a child after the others and waits until it is up (OTP:
 // start_child). If it does not start it is not added. Where children restart
-// together one that waits for its backoff is waited for. A ctx that ends ends
-// the waiting only.
+// together one that waits for its backoff is waited for, and a call from the
+// setup of one fails with ErrInSetup. A ctx that ends ends the waiting only.
 func (s *Supervisor) Add(ctx context.Context, child Child) (*actor.PID, error) {
 	auto := s.n.core.Load().spec.AutoShutdown
 	if err := errors.Join(child.mistakes(s.n.pid.Id, child.Name, auto)...); err != nil {
 		return nil, err
 	}
-	return do(ctx, s.n, "Add", child.Name, func(t *actors.Task, c *core) (*actor.PID, error) { return c.add(t, child.Name, &child) })
+	return do(ctx, s.n, "Add", child.Name, func(t *actors.Task, c *core, by caller) (*actor.PID, error) { return c.add(t, by, child.Name, &child) })
 }
 
 // Remove stops a child, waits until it is gone, and forgets it (OTP:
@@ -174,8 +174,8 @@ func (s *Supervisor) Remove(ctx context.Context, name string) error { return s.n
 // taking it from the budget, or starts one that has ended (OTP:
 // restart_child). Siblings are not concerned.
 func (s *Supervisor) Restart(ctx context.Context, name string) error {
-	_, err := do(ctx, s.n, "Restart", name, func(t *actors.Task, c *core) (struct{}, error) {
-		return struct{}{}, c.restartOne(t, name)
+	_, err := do(ctx, s.n, "Restart", name, func(t *actors.Task, c *core, by caller) (struct{}, error) {
+		return struct{}{}, c.restartOne(t, by, name)
 	})
 	return err
 }

@@ -114,5 +114,9 @@ var HasLoop func(sys *actor.ActorSystem, pid *actor.PID) bool
 // InTask reports whether ctx is the context of a task, or comes from one.
 var InTask func(ctx context.Context) bool
 
+// CallerOf is the worker whose task ctx comes from, also by way of an Offload, or
+// nil.
+var CallerOf func(ctx context.Context) *actor.PID
+
 // Of returns what is attached to the worker of pid, or nil.
 var Of func(sys *actor.ActorSystem, pid *actor.PID) Supervisor
