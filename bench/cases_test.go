@@ -90,22 +90,48 @@ func TestRulesNameCases(t *testing.T) {
 	for _, c := range memoryCases() {
 		known[c.name]++
 	}
+	for _, c := range neighbourCases() {
+		known[c.name]++
+	}
 	for name, n := range known {
 		if n != 1 {
 			t.Errorf("%d cases are called %s", n, name)
 		}
 	}
 	for _, r := range rules() {
-		if known[r.of] == 0 || r.against != "" && known[r.against] == 0 {
-			t.Errorf("a rule compares %q and %q: no such cases", r.of, r.against)
+		for _, name := range []string{r.of, r.against, r.ofAlone, r.againstAlone} {
+			if name != "" && known[name] == 0 {
+				t.Errorf("a rule is about %q: no such case", name)
+			}
 		}
+	}
+}
+
+// TestNeighbourCases runs those with few neighbours, for a short time.
+func TestNeighbourCases(t *testing.T) {
+	for _, c := range neighbourCases() {
+		if n := c.neighbours.computing + c.neighbours.busy; n > 3 {
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) {
+			s, err := c.measure(time.Millisecond)
+			if err != nil || s.Wall <= 0 || s.P99 <= 0 {
+				t.Errorf("%+v, %v", s, err)
+			}
+		})
+	}
+	c := &neighbourCase{name: "busy", procs: 2, neighbours: neighbours{busy: 4}, open: workerAsks}
+	if s, err := c.measure(time.Millisecond); err != nil || s.Wall <= 0 {
+		t.Errorf("beside busy workers: %+v, %v", s, err)
 	}
 }
 
 func TestVerdict(t *testing.T) {
 	res := results{
-		"a": {{Wall: 10, CPU: 9, Allocs: 2.04}, {Wall: 30, CPU: 9, Allocs: 2.04}, {Wall: 20, CPU: 9, Allocs: 2.04}},
-		"b": {{Wall: 20, CPU: 3, P99: 1}, {Wall: 20, CPU: 3, P99: 1}, {Wall: 20, CPU: 3, P99: 1}},
+		"a-alone": {{Wall: 5}, {Wall: 10}, {Wall: 5}},
+		"b-alone": {{Wall: 10}, {Wall: 20}, {Wall: 10}},
+		"a":       {{Wall: 10, CPU: 9, Allocs: 2.04}, {Wall: 30, CPU: 9, Allocs: 2.04}, {Wall: 20, CPU: 9, Allocs: 2.04}},
+		"b":       {{Wall: 20, CPU: 3, P99: 1}, {Wall: 20, CPU: 3, P99: 1}, {Wall: 20, CPU: 3, P99: 1}},
 	}
 	for _, c := range []struct {
 		rule   rule
@@ -118,6 +144,7 @@ func TestVerdict(t *testing.T) {
 		{rule{of: "a", against: "b", figure: wall}, 1, false},
 		{rule{of: "a", figure: allocs, limit: 2}, 2.04, false},
 		{rule{of: "a", figure: allocs, limit: 1}, 2.04, true},
+		{rule{of: "a", against: "b", ofAlone: "a-alone", againstAlone: "b-alone", figure: wall, limit: 2}, 2, false},
 		{rule{of: "c", against: "b", figure: wall, limit: 1}, math.NaN(), true},
 	} {
 		v := c.rule.apply(res)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"math"
 	"runtime"
 	"slices"
 	"syscall"
@@ -86,13 +87,14 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// percentile sorts d. It returns 0 if there is none.
+// percentile sorts d. Of fewer than 100 the 99th is the largest. It returns 0 if
+// there is none.
 func percentile(d []time.Duration, p float64) float64 {
 	if len(d) == 0 {
 		return 0
 	}
 	slices.Sort(d)
-	return float64(d[int(p*float64(len(d)-1))])
+	return float64(d[int(math.Ceil(p*float64(len(d))))-1])
 }
 
 // median sorts x. It returns 0 if there is none.
