@@ -83,6 +83,7 @@ func scaleRules() []rule {
 		// All at once, each is found asleep and with its memory cold: what that
 		// costs at all is told by as many goroutines.
 		{of: name("workers/burst-%d", manyWorkers), against: name("workers/go-burst-%d", manyWorkers), as: "goroutines", figure: wall, limit: 1.5},
+		{of: name("blocked/%d", manyBlocked), against: "blocked/0", as: "none blocked", figure: wall, limit: 1.5},
 		{of: name("workers/burst-%d", manyWorkers), against: "workers/burst-1", as: "1 worker", figure: wall},
 		{of: name("workers/go-burst-%d", manyWorkers), against: "workers/go-burst-1", as: "1 goroutine", figure: wall},
 		{of: "memory/task", against: "memory/goroutine", as: "goroutine", figure: memory, limit: 1.25},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -14,6 +15,8 @@ const (
 	many = 100_000
 	// manyWorkers is for the rows that share operations out to workers.
 	manyWorkers = 10_000
+	// manyBlocked is of how many workers a turn blocks.
+	manyBlocked = 5_000
 )
 
 func scaleCases() []*benchCase {
@@ -39,6 +42,9 @@ func scaleCases() []*benchCase {
 	for _, n := range []int{1, 100, manyWorkers} {
 		cs = append(cs, &benchCase{fmt.Sprintf("workers/burst-%d", n), "burst of 10,000 over " + plural(n, "worker"), manyWorkers, overWorkers(n, true)})
 	}
+	for _, n := range []int{0, manyBlocked} {
+		cs = append(cs, &benchCase{fmt.Sprintf("blocked/%d", n), "burst of 10,000 over 200 workers beside " + plural(n, "blocked turn"), manyWorkers, besideBlocked(n)})
+	}
 	for _, n := range []int{1, manyWorkers} {
 		cs = append(cs, &benchCase{fmt.Sprintf("workers/go-burst-%d", n), "burst of 10,000 over " + plural(n, "goroutine") + " with a channel", manyWorkers, overGoroutines(n)})
 	}
@@ -63,6 +69,31 @@ func overWorkers(n int, inBurst bool) func(*env) (run, error) {
 			}
 			return actors.Submit(e.sys.Root, pid, func(*actors.Task) (int, error) { return i, nil }).Wait(e.ctx)
 		}), nil
+	}
+}
+
+// besideBlocked is the plain operation, sent to each of some workers in turn, while
+// other workers' turns block.
+func besideBlocked(n int) func(*env) (run, error) {
+	return func(e *env) (run, error) {
+		const asked = 200
+		pids, err := e.workers(asked + n)
+		if err != nil {
+			return nil, err
+		}
+		release := make(chan struct{})
+		e.onClose(func() error { close(release); return nil })
+		var begun sync.WaitGroup
+		begun.Add(n)
+		for _, pid := range pids[asked:] {
+			actors.Submit(e.sys.Root, pid, func(*actors.Task) (int, error) {
+				begun.Done()
+				<-release
+				return 0, nil
+			})
+		}
+		begun.Wait()
+		return e.submits(manyWorkers, func(i int) *actor.PID { return pids[i%asked] }), nil
 	}
 }
 

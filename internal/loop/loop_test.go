@@ -277,6 +277,58 @@ func testBlockedTurn(t *testing.T) {
 	l.PostControl(stopLoop{})
 }
 
+// The watchdog looks again while a runner is on its way to a loop, or a loop waits
+// for one: nobody else would set it when the turn begins.
+func TestWatchdogWaitsForWhatIsAboutToBegin(t *testing.T) {
+	for _, wait := range []struct {
+		where string
+		begin func(p *Pool, l *Loop) (come func())
+	}{
+		{"for a runner that comes", func(p *Pool, l *Loop) func() {
+			r, isNew := p.assign(l)
+			return func() { r.begin(isNew) }
+		}},
+		{"in the queue", func(p *Pool, l *Loop) func() {
+			p.queue.add(&p.queue.woken, l)
+			return func() { p.mu.Lock(); p.call() }
+		}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p := NewPool()
+			var found bool
+			l, h := newLoop(p, Config{BlockedTurn: time.Second})
+			h.blocked = func(BlockedTurn) { found = true }
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			p.mu.Lock()
+			if !l.inbox.head.CompareAndSwap(idleMark, nil) {
+				t.Fatal("the loop is not idle")
+			}
+			p.watchdog.arm(p, time.Second)
+			come := wait.begin(p, l)
+			p.mu.Unlock()
+			release := make(chan struct{})
+			l.do(func(*Task) { <-release })
+			time.Sleep(3 * time.Second)
+			come()
+			time.Sleep(3 * time.Second)
+			synctest.Wait()
+			if !found {
+				t.Errorf("a blocked turn was not found whose loop waited %s", wait.where)
+			}
+			close(release)
+			synctest.Wait()
+			time.Sleep(time.Minute)
+			p.mu.Lock()
+			if p.watchdog.armed {
+				t.Error("an idle system has a timer")
+			}
+			p.mu.Unlock()
+			l.PostControl(stopLoop{})
+		})
+	}
+}
+
 func BenchmarkBurst(b *testing.B) {
 	b.ReportAllocs()
 	l, _ := newLoop(NewPool(), Config{})

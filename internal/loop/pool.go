@@ -90,6 +90,7 @@ func (p *Pool) detach() {
 	p.idle, p.free, p.nIdle = nil, nil, 0
 	p.nFree.Store(0)
 	p.queue.calm()
+	p.spare.calm()
 	p.mu.Unlock()
 	for r := idle; r != nil; {
 		next := r.nextIdle
@@ -160,7 +161,7 @@ func (p *Pool) assign(l *Loop) (r *runner, isNew bool) {
 	if r = p.idle; r != nil {
 		p.idle = r.nextIdle
 		p.nIdle--
-		r.nextIdle = nil
+		r.nextIdle, r.rested = nil, false
 	} else {
 		r, isNew = newRunner(p), true
 		p.runners[r] = struct{}{}
@@ -197,6 +198,9 @@ func (p *Pool) next(r *runner) (l *Loop, ok bool) {
 	r.nextIdle = p.idle
 	p.idle = r
 	p.nIdle++
+	if r.nFree > minFree {
+		p.spare.watch(p)
+	}
 	return nil, true
 }
 
@@ -227,6 +231,9 @@ func (p *Pool) keep(first *coroutine, n int) {
 		p.free = c
 		p.nFree.Add(1)
 	}
+	if p.nFree.Load() > minPooled {
+		p.spare.watch(p)
+	}
 	p.mu.Unlock()
 	stopAll(first)
 }
@@ -238,12 +245,7 @@ func (p *Pool) coroutines(n int) (first *coroutine, got int) {
 	if p.free == nil {
 		return nil, 0
 	}
-	first = p.free
-	last := first
-	for got = 1; got < n && last.next != nil; got++ {
-		last = last.next
-	}
-	p.free, last.next = last.next, nil
+	got = min(n, int(p.nFree.Load()))
 	p.spare.note(int(p.nFree.Add(int32(-got))))
-	return first, got
+	return cut(&p.free, got), got
 }

@@ -30,6 +30,7 @@ type runner struct {
 
 	// Guarded by Pool.mu.
 	nextIdle *runner // in Pool.idle
+	rested   bool    // it has been idle since the last look at what is spare
 	seen     sample  // the watchdog's
 	at       int     // its place in runqueue.moving, from 1 on; 0: it is not there
 	moved    bool    // it has looked for a loop since the queue's guard has looked
@@ -135,6 +136,9 @@ func (r *runner) unpin(w uint64) (held bool) {
 	return true
 }
 
+// busy reports whether r is not idle. With Pool.mu held.
+func (r *runner) busy() bool { return r.at > 0 || r.held }
+
 func (r *runner) lost() bool { return r.word.Load()&whereMask == isLost }
 
 // root is the runner's goroutine.
@@ -232,18 +236,19 @@ func (r *runner) put(c *coroutine) {
 
 // give hands all but keep of the idle coroutines to the pool.
 func (r *runner) give(keep int) {
-	n := r.nFree - keep
-	if n <= 0 {
-		return
+	if n := r.nFree - keep; n > 0 {
+		first := cut(&r.free, n)
+		r.nFree = keep
+		r.pool.keep(first, n)
 	}
-	first := r.free
-	last := first
-	for range n - 1 {
-		last = last.next
-	}
-	r.free, last.next = last.next, nil
-	r.nFree = keep
-	r.pool.keep(first, n)
+}
+
+// leaveBehind takes all idle coroutines of a runner that is pinned: its turn may
+// last for ever. They are to be given to the pool.
+func (r *runner) leaveBehind() (first *coroutine, n int) {
+	first, n = r.free, r.nFree
+	r.free, r.nFree = nil, 0
+	return first, n
 }
 
 // enough reports whether there are so many idle coroutines that one which has

@@ -59,6 +59,56 @@ func testBlockedTurnsHoldUpNoOther(t *testing.T) {
 	endAll(loops)
 }
 
+// Turns that have blocked, however many, cost the guard nothing, and when all of them
+// go on at once no more runners than before take other loops.
+func TestBlockedTurnsAreNotLookedAt(t *testing.T) { synctest.Test(t, testBlockedTurnsAreNotLookedAt) }
+func testBlockedTurnsAreNotLookedAt(t *testing.T) {
+	p := NewPool()
+	limit := p.queue.limit
+	release := make(chan struct{})
+	var loops, others []*Loop
+	for range 50 * limit {
+		l, _ := newLoop(p, Config{})
+		loops = append(loops, l)
+		l.do(func(*Task) { <-release })
+		l, _ = newLoop(p, Config{})
+		others = append(others, l)
+	}
+	time.Sleep(time.Second)
+	synctest.Wait()
+	p.mu.Lock()
+	if n := len(p.queue.moving); n > limit {
+		t.Errorf("the guard looks at %d runners, want %d at most", n, limit)
+	}
+	if n := int(p.queue.held.Load()); n < len(loops)-limit {
+		t.Errorf("%d of %d blocked runners are known", n, len(loops))
+	}
+	p.mu.Unlock()
+
+	var running, most, ran atomic.Int32
+	p.coming.Add(1) // nobody runs them before all wait
+	for _, l := range others {
+		l.do(func(*Task) {
+			most.Store(max(most.Load(), running.Add(1)))
+			time.Sleep(stall / 100)
+			running.Add(-1)
+			ran.Add(1)
+		})
+	}
+	close(release)
+	p.coming.Add(-1)
+	time.Sleep(time.Second)
+	synctest.Wait()
+	if n := int(most.Load()); n > 2*limit {
+		t.Errorf("%d runners run at a time, want %d", n, limit)
+	}
+	if n := int(ran.Load()); n != len(others) {
+		t.Errorf("%d of %d loops have run", n, len(others))
+	}
+	endAll(loops)
+	endAll(others)
+}
+
 // Loops that always have something to do let others run, even where time stands
 // still meanwhile.
 func TestBusyLoopsLetOthersRun(t *testing.T) { synctest.Test(t, testBusyLoopsLetOthersRun) }

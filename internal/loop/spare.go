@@ -2,43 +2,94 @@ package loop
 
 import "time"
 
-// spare tracks how many of the pool's idle coroutines have not been needed for a
-// while. Without that the pool keeps as many as were once in use at a time, and
-// a process that runs for weeks grows with the highest of all peaks.
+// spare tracks how many idle coroutines have not been needed for a while, of the
+// pool's and of those that idle runners have. Without that there are as many as
+// were once in use at a time, and a process that runs for weeks grows with the
+// highest of all peaks.
 //
-// The watchdog's look does it, so only while something runs: a timer of its own
-// would be one more thing that an idle system has.
+// It has a timer while there are more than are kept, so that they also go where
+// nothing happens any more; an idle system has none.
 type spare struct {
-	least int // idle ones, at the lowest since the last look
-	since time.Duration
+	least int // of the pool's, at the lowest since the last look
+	timer *time.Timer
+	armed bool
 }
 
 const (
 	// spareAfter is how long one is not needed before it is let go.
 	spareAfter = 10 * time.Second
-	// minPooled are kept all the same.
+	// minPooled are kept all the same, for the pool; and minFree for a runner.
 	minPooled = 32
+	minFree   = 2
 )
 
 func (s *spare) note(idle int) { s.least = min(s.least, idle) }
 
-// unneeded takes the idle coroutines that nothing has needed, if it is time to
-// look, linked by next. With p.mu held; the caller ends them without.
-func (p *Pool) unneeded(now time.Duration) (first *coroutine) {
+// watch arms the timer. With p.mu held.
+func (s *spare) watch(p *Pool) {
+	if s.armed {
+		return
+	}
+	s.armed = true
+	s.least = int(p.nFree.Load())
+	for r := p.idle; r != nil; r = r.nextIdle {
+		r.rested = true
+	}
+	if s.timer == nil {
+		s.timer = time.AfterFunc(spareAfter, p.letGo)
+	} else {
+		s.timer.Reset(spareAfter)
+	}
+}
+
+// calm ends the timer when there are no loops any more.
+func (s *spare) calm() {
+	if s.armed {
+		s.armed = false
+		s.timer.Stop()
+	}
+}
+
+// letGo ends the coroutines that nothing has needed since the last look.
+func (p *Pool) letGo() {
 	s := &p.spare
-	if now-s.since < spareAfter {
+	p.mu.Lock()
+	if !s.armed { // the last loop has ended
+		p.mu.Unlock()
+		return
+	}
+	s.armed = false
+	unneeded := []*coroutine{cut(&p.free, min(s.least, int(p.nFree.Load()))-minPooled)}
+	for c := unneeded[0]; c != nil; c = c.next {
+		p.nFree.Add(-1)
+	}
+	more := p.nFree.Load() > minPooled
+	for r := p.idle; r != nil; r = r.nextIdle {
+		if r.rested && r.nFree > minFree {
+			unneeded = append(unneeded, cut(&r.free, r.nFree-minFree))
+			r.nFree = minFree
+		}
+		more = more || r.nFree > minFree
+	}
+	if more {
+		s.watch(p)
+	}
+	p.mu.Unlock()
+	for _, c := range unneeded {
+		stopAll(c)
+	}
+}
+
+// cut takes the first n of a list of coroutines.
+func cut(list **coroutine, n int) (first *coroutine) {
+	if n <= 0 {
 		return nil
 	}
-	idle := int(p.nFree.Load())
-	if n := min(s.least, idle) - minPooled; n > 0 {
-		first = p.free
-		last := first
-		for range n - 1 {
-			last = last.next
-		}
-		p.free, last.next = last.next, nil
-		idle = int(p.nFree.Add(int32(-n)))
+	first = *list
+	last := first
+	for range n - 1 {
+		last = last.next
 	}
-	s.least, s.since = idle, now
+	*list, last.next = last.next, nil
 	return first
 }

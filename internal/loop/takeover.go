@@ -39,7 +39,9 @@ func (l *Loop) Takeover(turn Turn) bool {
 		t.state.Store(lostState)
 		chain = append(chain, t)
 	}
+	free, n := r.leaveBehind()
 	r.unpin(turn.word | isLost)
+	l.pool.keep(free, n)
 	// The loop is ours now, as if we ran it.
 	for _, t := range chain {
 		l.finish(t, Lost)

@@ -72,11 +72,17 @@ func (p *Pool) watch() {
 	p.looked.Store(int64(now))
 
 	p.mu.Lock()
-	again := false
+	// A loop that waits for a runner, or a runner that is on its way to one, is
+	// about to begin a turn.
+	again := p.queue.length.Load() > 0
 	for r := range p.runners {
 		word := r.word.Load()
 		l := r.serving.Load()
-		if l == nil || l.cfg.BlockedTurn <= 0 {
+		if l == nil {
+			again = again || r.busy()
+			continue
+		}
+		if l.cfg.BlockedTurn <= 0 {
 			continue
 		}
 		switch word & whereMask {
@@ -100,9 +106,7 @@ func (p *Pool) watch() {
 	if again {
 		w.timer.Reset(w.period)
 	}
-	spare := p.unneeded(now)
 	p.mu.Unlock()
-	stopAll(spare)
 
 	for _, b := range blocked {
 		if !b.r.pin(b.l, b.word) {
@@ -110,7 +114,9 @@ func (p *Pool) watch() {
 		}
 		t := b.l.cur.task
 		c := t.co
+		free, n := b.r.leaveBehind()
 		b.r.unpin(b.word&^whereMask | inReported)
+		p.keep(free, n)
 		report := BlockedTurn{Task: t, Since: p.Time(b.since)}
 		if p.mayDump() {
 			report.Stack = stackOf(c)
