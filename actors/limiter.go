@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/protoloop/protoloop/internal/loop"
 )
 
 // defaultOffloads is Options.MaxOffloads if that is 0.
@@ -85,6 +87,7 @@ func (l *Limiter) start(mb *mailbox, c *limited) {
 
 func (l *Limiter) work(c *limited) {
 	defer l.leave() // also after a Goexit
+	loop.ForgetLabels()
 	run := c.run
 	c.run = nil // a kept future does not keep what has run
 	run()

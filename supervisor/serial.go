@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/loop"
 )
 
 // serial calls functions of users in order, one at a time, on a goroutine
@@ -33,6 +34,7 @@ func (s *serial) call(f func(), panicked func(v any, stack []byte)) {
 }
 
 func (s *serial) work() {
+	loop.ForgetLabels()
 	for {
 		s.mu.Lock()
 		if len(s.queue) == 0 {

@@ -56,6 +56,7 @@ func newCoroutine() *coroutine {
 //go:noinline
 func (c *coroutine) main() {
 	defer c.exit()
+	ForgetLabels() // of who has made it
 	for {
 		if t := c.first; t != nil {
 			c.first = nil

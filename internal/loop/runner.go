@@ -143,6 +143,7 @@ func (r *runner) lost() bool { return r.word.Load()&whereMask == isLost }
 
 // root is the runner's goroutine.
 func (r *runner) root() {
+	ForgetLabels() // of who has posted
 	if !r.next(true) {
 		r.close()
 		return
