@@ -169,6 +169,7 @@ func (t *Task) sleep(d time.Duration, orStop bool, what string) (stopping bool, 
 			return true, nil
 		}
 	}
+	t.forgetAwaited()
 	if d <= 0 {
 		err = t.suspend(nil, 0)
 	} else {
@@ -183,5 +184,13 @@ func (t *Task) Yield() error {
 	if err := t.ended(); err != nil {
 		return err
 	}
+	t.forgetAwaited()
 	return t.suspend(nil, 0)
+}
+
+// forgetAwaited lets go of what the task has awaited last.
+func (t *Task) forgetAwaited() {
+	if top := t.top(); top.awaits.Load() != nil {
+		top.awaits.Store(nil)
+	}
 }

@@ -341,6 +341,15 @@ func (t *Task) apply(opts []CallOption, timeout time.Duration) (deadline time.Du
 		deadline = t.system().in(timeout)
 	}
 	sc.deadline = deadline
+	if ctx != nil {
+		// It ends the task itself. Known here, it is a budget: it shows in the task's
+		// context, and travels.
+		if at, ok := ctx.Deadline(); ok {
+			if d := max(at.Sub(t.system().pool.Time(0)), 1); sc.deadline == 0 || d < sc.deadline {
+				sc.deadline = d
+			}
+		}
+	}
 	return deadline, ctx, bounded && timeout == 0
 }
 

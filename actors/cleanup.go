@@ -37,6 +37,9 @@ func newCleanup(t *Task, fn func(t *Task) error) *Task {
 	u := &Task{attached: t.attached, lifetime: cleanup, inc: &incarnation{n: t.inc.n, actor: t.inc.actor}}
 	s := u.scope()
 	s.set().view = t.top()
+	if ps := t.ext.Load(); ps != nil {
+		s.set().base = ps.seldom().base // for its values
+	}
 	u.lt.Body = &cleanupBody{u, fn}
 	t.mb.sparse().cleanups.add(u)
 	return u

@@ -289,7 +289,9 @@ func (c *core) bells() *sync.Pool {
 
 // Cancel completes the future with ErrCanceled and cancels its work: work
 // that has not started never starts, running work sees its context and its
-// awaits end. It reports whether this call decided it; false: the future was
+// awaits end. Work on another machine does not hear of it: it goes on until it
+// ends, or until the [Timeout] of the request has run out there, and its answer
+// is dropped. It reports whether this call decided it; false: the future was
 // complete.
 func (f *Future[T]) Cancel() bool { return f.cancel() }
 

@@ -230,8 +230,12 @@ func (t *Task) done(how loop.How) {
 		mb.tellNotHandled(t, how)
 	}
 	t.over()
+	t.forgetAwaited()
 	if how == loop.Lost {
 		return // what it wrote in its turn is not ours to read
+	}
+	if mb.taps {
+		mb.current.CompareAndSwap(t, nil)
 	}
 	if err := t.failure(); err != nil {
 		mb.fail(t, err)

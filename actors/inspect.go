@@ -119,7 +119,7 @@ func (mb *mailbox) inspect(seen []seenTask) (WorkerInfo, []seenTask) {
 	w.Tasks = make([]TaskInfo, 0, len(seen)+1)
 	if running != nil {
 		w.Tasks = append(w.Tasks, TaskInfo{Name: running.name(), State: "running", Age: age, Budget: running.left()})
-		if b := mb.blocked.Load(); b != nil && b.task == &running.lt && b.task.Running() {
+		if b := mb.blocked.Load(); b != nil && b.task.Value() == &running.lt && running.lt.Running() {
 			w.Blocked = &BlockedInfo{running.name(), b.since, b.stack}
 		}
 	}

@@ -216,6 +216,7 @@ func (mb *mailbox) deliverStopped(m *actor.Stopped) {
 	defer timer.Stop()
 	select {
 	case <-done:
+		mb.current.CompareAndSwap(&u.Task, nil)
 	case <-timer.C:
 		mb.logger().Error("actors: the actor did not return from Stopped; it is abandoned")
 	}

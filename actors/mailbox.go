@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"weak"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -74,7 +75,7 @@ type mailbox struct {
 
 // blocked is a turn that lasts, or has lasted, too long.
 type blocked struct {
-	task  *loop.Task
+	task  weak.Pointer[loop.Task] // it may have ended long since
 	since time.Time
 	stack []byte
 }
@@ -372,7 +373,7 @@ func (mb *mailbox) Depth() (posted, taken int64) {
 // Blocked is the loop's: a turn lasts too long.
 func (mb *mailbox) Blocked(b loop.BlockedTurn) {
 	mb.blockedTurns.Add(1)
-	mb.blocked.Store(&blocked{b.Task, b.Since, b.Stack})
+	mb.blocked.Store(&blocked{weak.Make(b.Task), b.Since, b.Stack})
 	name := "task"
 	if u, ok := b.Task.Body.(body); ok {
 		name = u.task().name()

@@ -101,7 +101,8 @@ const defaultTimeout = 30 * time.Second
 func Timeout(d time.Duration) CallOption { return CallOption{set: setTimeout, timeout: d} }
 
 // WithContext ends the work when ctx ends, for instance with the HTTP request
-// it serves. The task's context carries ctx's values.
+// it serves. The task's context carries ctx's values, and so does that of a
+// [Cleanup]; ctx's deadline is a bound as that of a [Timeout].
 func WithContext(ctx context.Context) CallOption {
 	if ctx == nil {
 		panic("actors: WithContext called with a nil context")

@@ -246,7 +246,8 @@ func (s *scope) context(t *Task) context.Context {
 	ctx, end := context.WithCancelCause(base)
 	r.end = func(cause error) {
 		if s.deadline > 0 && matches(cause, ErrTimeout) && t.system().pool.Now() >= s.deadline {
-			return // the context's own deadline says so better: by Err, too
+			<-ctx.Done() // its own deadline, which is due, says so better: by Err, too
+			return
 		}
 		end(cause)
 		stop()

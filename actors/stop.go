@@ -277,7 +277,7 @@ func (mb *mailbox) abandoned(t *Task) {
 	e := mb.ending()
 	e.mu.Lock()
 	lost := link.Abandoned{Name: t.name(), Since: e.since(), Stack: stack}
-	if b := mb.blocked.Load(); b != nil && b.task == &t.lt {
+	if b := mb.blocked.Load(); b != nil && b.task.Value() == &t.lt {
 		lost.Since = b.since
 	}
 	p := e.patience()
