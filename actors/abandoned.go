@@ -197,7 +197,7 @@ const stopTimeout = 10 * time.Second
 
 // unsent gives what an abandoned task wants to send to the dead letters.
 func (mb *mailbox) unsent(pid *actor.PID, message any) {
-	mb.sys.as.DeadLetter.SendUserMessage(pid, message)
+	mb.sys.deadLetter(pid, message)
 }
 
 // unanswered is unsent for a request: its future fails with the engine's
@@ -207,6 +207,6 @@ func (mb *mailbox) unanswered(pid *actor.PID, message any, timeout time.Duration
 	if message != nil {
 		mb.unsent(pid, message)
 	}
-	mb.sys.as.Root.Send(f.PID(), &actor.DeadLetterResponse{Target: pid})
+	mb.sys.send(f.PID(), &actor.DeadLetterResponse{Target: pid})
 	return f
 }

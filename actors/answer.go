@@ -90,7 +90,7 @@ func (t *Task) Respond(response any) {
 		}
 		t.Send(o.asker(), response)
 	default:
-		t.mb.sys.as.DeadLetter.SendUserMessage(nil, response)
+		t.mb.sys.deadLetter(nil, response)
 	}
 }
 
@@ -118,7 +118,7 @@ func (t *Task) tell(cause error) {
 	case t.future() != nil:
 		t.future().fail(cause)
 	case t.attached != nil && t.asker() != nil && t.answerFirst(isTold):
-		t.mb.sys.as.Root.Send(t.asker(), failureOf(cause, !t.lt.Fresh() || t.isAgain()))
+		t.mb.sys.send(t.asker(), failureOf(cause, !t.lt.Fresh() || t.isAgain()))
 	}
 }
 

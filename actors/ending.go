@@ -119,7 +119,7 @@ func (e *ending) tell(mb *mailbox, pid *actor.PID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.over {
-		mb.sys.as.Root.Send(pid, &messages.Stopped{Counts: mb.finalCounts().message()})
+		mb.sys.send(pid, &messages.Stopped{Counts: mb.finalCounts().message()})
 		return
 	}
 	p := e.patience()
@@ -155,7 +155,7 @@ func (mb *mailbox) tellStopped() {
 		mb.super.Stopped(supervised{mb})
 	}
 	for _, pid := range told {
-		mb.sys.as.Root.Send(pid, &messages.Stopped{Counts: mb.finalCounts().message()})
+		mb.sys.send(pid, &messages.Stopped{Counts: mb.finalCounts().message()})
 	}
 }
 

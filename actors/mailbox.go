@@ -13,6 +13,7 @@ import (
 
 	"github.com/protoloop/protoloop/internal/link"
 	"github.com/protoloop/protoloop/internal/loop"
+	"github.com/protoloop/protoloop/internal/safelog"
 	"github.com/protoloop/protoloop/messages"
 )
 
@@ -298,7 +299,7 @@ func (t *Task) neverRuns(err error) outcome {
 		if !t.answerFirst(isTold) {
 			return t.told()
 		}
-		t.mb.sys.as.Root.Send(t.asker(), failureOf(err, ran))
+		t.mb.sys.send(t.asker(), failureOf(err, ran))
 	case how == outcomeNeverRan:
 		t.deadLetter()
 		return outcomeDeadLetter
@@ -308,7 +309,7 @@ func (t *Task) neverRuns(err error) outcome {
 
 // deadLetter gives the message to the engine's dead letters.
 func (t *Task) deadLetter() {
-	t.mb.sys.as.DeadLetter.SendUserMessage(t.mb.pid, t.msg)
+	t.mb.sys.deadLetter(t.mb.pid, t.msg)
 }
 
 // stopEvent is the future that completes at the stop event. Any goroutine.
@@ -359,9 +360,9 @@ func (mb *mailbox) reenter(t *Task) {
 func (mb *mailbox) logger() *slog.Logger {
 	l := mb.opts.Logger
 	if !mb.named() {
-		return cmp.Or(l, slog.Default())
+		return safelog.Contain(cmp.Or(l, slog.Default()))
 	}
-	return cmp.Or(l, mb.sys.as.Logger()).With("worker", mb.pid.Id)
+	return safelog.Contain(cmp.Or(l, mb.sys.as.Logger())).With("worker", mb.pid.Id)
 }
 
 // Depth is the loop's.

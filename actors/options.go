@@ -33,7 +33,8 @@ type Options struct {
 	// worker's state: what it has written in its last turn may not be seen.
 	StopGrace time.Duration
 	// Logger receives what nobody is told otherwise: errors of one-way
-	// messages, blocked turns, abandoned tasks. nil: the actor system's.
+	// messages, blocked turns, abandoned tasks. nil: the actor system's. Of a
+	// handler that panics the record is lost.
 	Logger *slog.Logger
 }
 

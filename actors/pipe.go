@@ -7,6 +7,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/protoloop/protoloop/internal/safelog"
 	"github.com/protoloop/protoloop/messages"
 )
 
@@ -37,7 +38,7 @@ func (c *core) logger() *slog.Logger {
 	if c.owner != nil && c.owner.attached != nil {
 		return c.owner.mb.logger()
 	}
-	return slog.Default()
+	return safelog.Contain(slog.Default())
 }
 
 // PipeTo sends the result to pids when the future is complete: the value, or a

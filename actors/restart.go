@@ -107,7 +107,7 @@ func (mb *mailbox) escalate(t *Task, reason error) {
 		directive = actor.RestartDirective
 		mb.life.wantRestart = true
 	}
-	mb.sys.as.EventStream.Publish(&actor.SupervisorEvent{Child: mb.pid, Reason: reason, Directive: directive})
+	mb.sys.publish(&actor.SupervisorEvent{Child: mb.pid, Reason: reason, Directive: directive})
 }
 
 // escalated is the reason as the parent's strategy sees it: under a plain

@@ -33,7 +33,7 @@ func (mb *mailbox) askStatus(from *actor.PID) {
 		}
 		return
 	}
-	mb.sys.as.Root.Send(from, status)
+	mb.sys.send(from, status)
 	if held {
 		runtime.Gosched() // the worker has waited for us
 	}
@@ -53,7 +53,7 @@ func (mb *mailbox) tellStatus() {
 	s.askers = nil
 	s.mu.Unlock()
 	for _, from := range askers {
-		mb.sys.as.Root.Send(from, status)
+		mb.sys.send(from, status)
 	}
 }
 

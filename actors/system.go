@@ -9,6 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/internal/loop"
+	"github.com/protoloop/protoloop/internal/safelog"
 )
 
 // system is what all workers and futures of one actor system share. It is
@@ -126,6 +127,32 @@ func (s *system) lookUp(pid *actor.PID) *mailbox {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.workers[pid.Id]
+}
+
+// send, deadLetter and publish are the engine's, for a loop's own state. Others
+// hear of what they do, dead letters first of all: subscribers to the event
+// stream, and the actor system's log handler. A panic there would end the process.
+func (s *system) send(pid *actor.PID, m any) {
+	defer s.survive()
+	s.as.Root.Send(pid, m)
+}
+
+func (s *system) deadLetter(pid *actor.PID, m any) {
+	defer s.survive()
+	s.as.DeadLetter.SendUserMessage(pid, m)
+}
+
+func (s *system) publish(event any) {
+	defer s.survive()
+	s.as.EventStream.Publish(event)
+}
+
+// survive is deferred around a call of others' code that has nobody to fail.
+func (s *system) survive() {
+	if p := recover(); p != nil {
+		err := newPanicError(p)
+		safelog.Contain(s.as.Logger()).Error("actors: a subscriber to the event stream, or a log handler, panicked", "panic", err.Value, "stack", string(err.Stack))
+	}
 }
 
 // in is the reading of the clock after d; what does not fit is for ever.

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/protoloop/protoloop/internal/safelog"
 )
 
 // failureNote outlives a failed future, to tell whether anybody looked at it.
@@ -32,7 +34,7 @@ func watchFailure(c *core, err error) *failureNote {
 		return nil
 	}
 	mb := c.owner.mb
-	n := &failureNote{err: err, what: c.owner.name(), log: cmp.Or(mb.opts.Logger, mb.sys.as.Logger()), worker: mb.pid.Id, unseen: mb.sys.unseen}
+	n := &failureNote{err: err, what: c.owner.name(), log: safelog.Contain(cmp.Or(mb.opts.Logger, mb.sys.as.Logger())), worker: mb.pid.Id, unseen: mb.sys.unseen}
 	runtime.AddCleanup(c, (*failureNote).collected, n)
 	return n
 }

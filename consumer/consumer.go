@@ -9,6 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/safelog"
 )
 
 // Consumer is what a worker consumes: where from, with which handler, how.
@@ -71,7 +72,7 @@ func (c *Consumer) Setup(w *actors.Worker) error {
 	if err != nil {
 		return err
 	}
-	r := newRun(c, src, own, logger.With("worker", w.Self().Id))
+	r := newRun(c, src, own, safelog.Contain(logger).With("worker", w.Self().Id))
 	r.register(w)
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"testing"
@@ -186,6 +187,40 @@ func TestErrorThatPanics(t *testing.T) {
 			}
 			return none
 		}, consumer.Options{MaxTries: 2})
+		pid := spawn(t, sys, c, actors.Options{})
+		pass(time.Minute)
+		if s := stop(t, sys, pid, c, q, time.Second); s.DeadLettered != 2 || s.Retried != 1 || s.Incarnations != 1 {
+			t.Errorf("account: %v, %d incarnations", s, s.Incarnations)
+		}
+	})
+}
+
+// badLog is a log handler that panics.
+type badLog struct{ slog.Handler }
+
+func (badLog) Enabled(context.Context, slog.Level) bool  { return true }
+func (badLog) Handle(context.Context, slog.Record) error { panic("a log handler") }
+func (b badLog) WithAttrs([]slog.Attr) slog.Handler      { return b }
+
+// TestLogHandlerThatPanics: the consumer goes on as it would have.
+func TestLogHandlerThatPanics(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		calls := 0
+		q := memory.New(memory.Options{Fault: func(_ context.Context, call memory.Call, _ []string) error {
+			if call == memory.Receive {
+				if calls++; calls < 3 {
+					return errors.New("the source fails")
+				}
+			}
+			return nil
+		}})
+		q.SendBody("bad", "worse")
+		c := consumer.New(q.Open, func(_ *actors.Task, m consumer.Message) error {
+			if string(m.Body) == "worse" {
+				return consumer.Poison(errors.New("poison"))
+			}
+			return errors.New("no")
+		}, consumer.Options{MaxTries: 2, Logger: slog.New(badLog{slog.DiscardHandler})})
 		pid := spawn(t, sys, c, actors.Options{})
 		pass(time.Minute)
 		if s := stop(t, sys, pid, c, q, time.Second); s.DeadLettered != 2 || s.Retried != 1 || s.Incarnations != 1 {

@@ -12,6 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/safelog"
 	"github.com/protoloop/protoloop/socketio/internal/engineio"
 )
 
@@ -193,7 +194,7 @@ func (srv *Server) clientIP(r *http.Request) string {
 
 func (srv *Server) logger() *slog.Logger {
 	if srv.opts.Logger != nil {
-		return srv.opts.Logger
+		return safelog.Contain(srv.opts.Logger)
 	}
-	return srv.system.Logger()
+	return safelog.Contain(srv.system.Logger())
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"log/slog"
 	"sync/atomic"
+
+	"github.com/protoloop/protoloop/internal/safelog"
 )
 
 // outlet tells events: to the log where they happen, and to OnEvent in its
@@ -28,7 +30,7 @@ func newOutlet(n *node, spec Spec, parent *node) *outlet {
 			o.log = o.up.log
 		}
 	}
-	o.log = cmp.Or(o.log, n.sys.Logger(), slog.Default())
+	o.log = safelog.Contain(cmp.Or(o.log, n.sys.Logger(), slog.Default())) // a supervisor's loop must survive a handler of the user's
 	return o
 }
 
@@ -51,8 +53,6 @@ func (o *outlet) hears(e Event) bool {
 }
 
 func (o *outlet) logs(level slog.Level) (yes bool) {
-	// The loop of a supervisor must survive a handler of the user's.
-	defer func() { _ = recover() }()
 	return o.log.Enabled(context.Background(), level)
 }
 
@@ -76,7 +76,6 @@ func (o *outlet) tell(e Event) {
 
 // error logs what went wrong beside the events.
 func (o *outlet) error(text string, args ...any) {
-	defer func() { _ = recover() }() // a handler of the user's
 	o.log.Error(text, args...)
 }
 
@@ -85,7 +84,6 @@ func (o *outlet) write(e Event) {
 	if !o.logs(levelOf(e)) {
 		return
 	}
-	defer func() { _ = recover() }() // as in logs
 	text, attrs := record(e)
 	supervisor, child := e.Where()
 	all := []slog.Attr{slog.String("supervisor", supervisor)}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"github.com/protoloop/protoloop/internal/safelog"
 )
 
 // ServerOptions are those of a server within the process. Only Dir is required.
@@ -64,7 +66,7 @@ func StartServer(o ServerOptions) (*Server, error) {
 		done()
 		return nil, fmt.Errorf("jetstream: start the server: %w", err)
 	}
-	log := &serverLog{l: o.Logger.With("dir", o.Dir)}
+	log := &serverLog{l: safelog.Contain(o.Logger).With("dir", o.Dir)}
 	s.SetLoggerV2(log, false, false, false)
 	return start(s, o, log, done)
 }
