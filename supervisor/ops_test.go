@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -210,25 +211,26 @@ func TestCallsFromSetup(t *testing.T) {
 // start, at first and later, and nothing else is the worse for it.
 func TestGoexitInSpawn(t *testing.T) {
 	for _, strategy := range []supervisor.Strategy{supervisor.OneForOne, supervisor.OneForAll} {
-		for name, props := range map[string]func(exits *bool) *actor.Props{
-			"producer": func(exits *bool) *actor.Props {
+		for name, props := range map[string]func(exits *atomic.Bool) *actor.Props{
+			"producer": func(exits *atomic.Bool) *actor.Props {
 				return actor.PropsFromProducer(func() actor.Actor {
-					if *exits {
+					if exits.Load() {
 						runtime.Goexit()
 					}
 					return actor.ReceiveFunc(func(actor.Context) {})
 				})
 			},
-			"on init": func(exits *bool) *actor.Props {
+			"on init": func(exits *atomic.Bool) *actor.Props {
 				return actor.PropsFromFunc(func(actor.Context) {}, actor.WithOnInit(func(actor.Context) {
-					if *exits {
+					if exits.Load() {
 						runtime.Goexit()
 					}
 				}))
 			},
 		} {
 			bubble(t, func(w *world) { // at the first start
-				exits := true
+				var exits atomic.Bool
+				exits.Store(true)
 				_, err := w.tryStart(supervisor.Spec{Strategy: strategy, Children: []supervisor.Child{w.child("a"), {Name: "b", Props: props(&exits)}}})
 				var e *supervisor.StartError
 				if !errors.As(err, &e) || e.Child != "b" || !errors.Is(err, actors.ErrGoexit) {
@@ -236,20 +238,20 @@ func TestGoexitInSpawn(t *testing.T) {
 				}
 			})
 			bubble(t, func(w *world) { // later: the second try succeeds
-				exits := false
+				var exits atomic.Bool
 				s := w.start(supervisor.Spec{Strategy: strategy, MaxRestarts: 3, Children: []supervisor.Child{w.child("a"),
 					{Name: "b", Props: props(&exits), Backoff: supervisor.Backoff{Initial: time.Second}}}})
-				exits = true
+				exits.Store(true)
 				w.root.Stop(s.Child("b"))
 				time.Sleep(1500 * time.Millisecond)
-				exits = false
+				exits.Store(false)
 				time.Sleep(5 * time.Second)
 				if got := state(s, "b"); got != "up" {
 					t.Errorf("%v, %s: it is %s", strategy, name, got)
 				}
 				_, err := s.Add(w.Context(), supervisor.Child{Name: "c", Props: props(&exits)})
 				w.wants(err, nil)
-				exits = true
+				exits.Store(true)
 				_, err = s.Add(w.Context(), supervisor.Child{Name: "d", Props: props(&exits)})
 				w.wants(err, actors.ErrGoexit)
 				if _, there := w.sys.ProcessRegistry.GetLocal("app/d"); there {
