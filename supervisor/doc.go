@@ -1,6 +1,6 @@
 // Package supervisor keeps workers and plain Proto.Actor actors alive, and
 // stops them in an orderly way with an account of their work. Its semantics
-// are those of OTP's supervisor.
+// are those of OTP's supervisor, but for what Deviations from OTP lists below.
 //
 // [Start] starts a supervisor: an actor that starts the children of its [Spec]
 // in order, each when the one before is up, restarts those that fail, and

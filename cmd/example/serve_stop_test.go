@@ -61,7 +61,7 @@ func TestServeSecondSignal(t *testing.T) {
 	}
 	r.p.signalAgain(t)
 	out := r.ended()
-	if !strings.Contains(out, "received 1 = acked 0 (drained 0) + retried 0 + dead-lettered 0 + returned 1 + lost 0") {
+	if !strings.Contains(out, "received 1 = acked 0 (drained 0) + retried 0 + deferred 0 + dead-lettered 0 + returned 1 + lost 0") {
 		t.Errorf("the item was not given back: %s", out)
 	}
 	r.env = nil

@@ -111,6 +111,17 @@ func (s *Server) Connect(opts ...nats.Option) (*nats.Conn, error) {
 	return Connect("", append([]nats.Option{nats.InProcessServer(s.s)}, opts...)...)
 }
 
+// Health is what is wrong with the server, as its own health check says, or nil.
+// A server that cannot write, because the disk is full, switches JetStream or a
+// stream off, and on again only when it is started anew.
+func (s *Server) Health() error {
+	h := s.s.Healthz(&server.HealthzOptions{})
+	if h.Error == "" && h.StatusCode < 300 {
+		return nil
+	}
+	return fmt.Errorf("jetstream: the server is %s: %s", h.Status, h.Error)
+}
+
 // Shutdown stops the server and waits until its files are written. Close
 // connections to it first.
 func (s *Server) Shutdown() {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/protoloop/protoloop/consumer/jetstream"
@@ -21,10 +22,16 @@ const Embedded = "embedded"
 type Config struct {
 	// Addr is the host and port that HTTP is served on.
 	Addr string
+	// Hosts are the names that the service may be asked for, with commas between,
+	// beside localhost, addresses, and that of Addr; "*" is any. A page of
+	// somebody else's could have its own name lead here (DNS rebinding), and be
+	// taken for ours.
+	Hosts string
 	// Pprof is the host and port that net/http/pprof is served on. Empty: it is
 	// not.
 	Pprof string
-	// Queue is where items come from: Embedded, or the URL of a queue.
+	// Queue is where items come from: Embedded, or the URL of a queue. Those of
+	// several servers of a NATS cluster may be given, with commas between.
 	Queue string
 	// Store is the server that keeps the list: Embedded or nats://host:port.
 	// Empty: that of the queue if it is NATS, and else Embedded. Processes that
@@ -160,7 +167,17 @@ func queueScheme(queue string) (string, error) {
 	return scheme, nil
 }
 
+// schemeOf is that of a URL, or of a list of NATS servers' with commas between.
 func schemeOf(address string) (string, error) {
+	const ours = "nats://"
+	if strings.HasPrefix(address, ours) && strings.Contains(address, ","+ours) {
+		for one := range strings.SplitSeq(strings.TrimPrefix(address, ours), ","+ours) {
+			if _, err := schemeOf(ours + one); err != nil {
+				return "", err
+			}
+		}
+		return "nats", nil
+	}
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme == "" || u.Host == "" && u.Opaque == "" && u.Path == "" {
 		return "", fmt.Errorf("%q is neither %q nor a URL", redacted(address), Embedded)

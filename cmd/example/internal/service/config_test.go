@@ -24,3 +24,24 @@ func TestValidateKeepsSecrets(t *testing.T) {
 		}
 	}
 }
+
+// TestValidateQueueLists: several servers of one NATS cluster are a queue, and a
+// store; each of them has to be a URL.
+func TestValidateQueueLists(t *testing.T) {
+	for queue, want := range map[string]string{
+		"nats://a:4222,nats://b:4222":                  "",
+		"nats://u:se,cret@a:4222,nats://u:cret@b:4222": "",
+		"nats://a:4222,nats://b:x":                     "nats://b:x",
+		"nats://a:4222,b:4222":                         "", // as NATS itself takes it
+	} {
+		c := Defaults()
+		c.Queue = queue
+		err := c.Validate()
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", queue, err)
+		}
+		if want == "" && strings.HasPrefix(queue, "nats") && c.store() != queue {
+			t.Errorf("%s: the store is %s", queue, c.store())
+		}
+	}
+}

@@ -110,5 +110,5 @@ func openNATS(ctx context.Context, c Config) (queue, func(), error) {
 
 // QueueHelp says in a few words which URLs a queue can have.
 func QueueHelp() string {
-	return "nats://host:port, https://… of an Amazon SQS queue,\nor one of gocloud.dev/pubsub. Linked are " + kinds()
+	return "nats://host:port or several with commas between,\nhttps://… of an Amazon SQS queue,\nor one of gocloud.dev/pubsub. Linked are " + kinds()
 }

@@ -101,7 +101,7 @@ func (s *service) child(name string) *actor.PID {
 // then. One that fails takes those with it that were started after it and rely on
 // it.
 func (s *service) tree() supervisor.Spec {
-	web := &web{addr: s.cfg.Addr, handler: routes(s.health, s.io), logger: s.logger}
+	web := &web{addr: s.cfg.Addr, handler: known(routes(s.health, s.io), s.cfg.hosts()...), logger: s.logger}
 	worker := func(setup func(w *actors.Worker) error) *actor.Props {
 		return actors.Props(setup, actors.EventLoop(actors.Options{Logger: s.logger}))
 	}

@@ -28,11 +28,12 @@ type storage struct {
 
 // opened is what is open, and how to close it.
 type opened struct {
-	queue queue
-	adds  adds
-	log   *nats.Conn
-	own   *nats.Conn // to the embedded server, if the queue is there; the log's, too, if that is
-	close []func()   // the last one first
+	queue  queue
+	adds   adds
+	log    *nats.Conn
+	server *jetstream.Server // the embedded one, if there is one
+	own    *nats.Conn        // to the embedded server, if the queue is there; the log's, too, if that is
+	close  []func()          // the last one first
 }
 
 func (o *opened) release() {
@@ -47,6 +48,9 @@ func (s *storage) setup(w *actors.Worker) error {
 		return err
 	}
 	s.now.Store(o)
+	if o.server != nil {
+		w.Background("health", func(t *actors.Task) error { return watch(t, o.server.Health) })
+	}
 	w.OnStop(func(t *actors.Task) error {
 		_, err := actors.Await(t, actors.Offload(t, func(context.Context) (struct{}, error) {
 			o.release()
@@ -54,6 +58,34 @@ func (s *storage) setup(w *actors.Worker) error {
 		}))
 		return err
 	})
+	return nil
+}
+
+// Once in checkEvery the embedded server is asked how it is. What it says
+// checksFail times in a row counts.
+const (
+	checkEvery = time.Second
+	checksFail = 2
+)
+
+// watch ends with an error when health has one for long enough. A server that
+// could not write, because the disk was full for instance, has switched off what
+// could not be written, and does not switch it on again: it has to be started
+// anew, with the worker. What was not confirmed meanwhile is sent again.
+func watch(t *actors.Task, health func() error) error {
+	for failed := 0; failed < checksFail; {
+		if stopping, err := t.SleepOrStop(checkEvery); stopping || err != nil {
+			return err
+		}
+		_, err := actors.Await(t, actors.Offload(t, func(context.Context) (struct{}, error) { return struct{}{}, health() }))
+		if err == nil {
+			failed = 0
+			continue
+		}
+		if failed++; failed == checksFail {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -97,6 +129,7 @@ func (s *storage) startServer(o *opened) (*jetstream.Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.server = server
 	o.close = append(o.close, server.Shutdown)
 	return server, nil
 }

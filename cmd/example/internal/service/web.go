@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
@@ -36,6 +38,37 @@ func routes(h *health, io http.Handler) http.Handler {
 	mux.HandleFunc("GET /readyz", h.ready)
 	mux.Handle("/", secured(http.FileServerFS(files)))
 	return mux
+}
+
+// known serves nobody who asks for a host that is not ours by a name that is
+// none of names. An address cannot be another page's name.
+func known(next http.Handler, names ...string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := hostOf(r.Host)
+		if host == "localhost" || net.ParseIP(host) != nil || slices.Contains(names, host) || slices.Contains(names, "*") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		http.Error(w, "this service has another name: see -hosts", http.StatusMisdirectedRequest)
+	})
+}
+
+// hostOf is the host without its port, in lower case.
+func hostOf(hostport string) string {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host = strings.Trim(hostport, "[]")
+	}
+	return strings.ToLower(strings.TrimSuffix(host, "."))
+}
+
+// hosts are the names of the service.
+func (c Config) hosts() []string {
+	names := []string{hostOf(c.Addr)}
+	for name := range strings.SplitSeq(c.Hosts, ",") {
+		names = append(names, hostOf(strings.TrimSpace(name)))
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
 }
 
 // secured allows the page its own files and nothing else.

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"sync"
@@ -104,4 +105,36 @@ func (l *lines) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
+}
+
+// TestKnownHosts: a name that is not ours may be another page's, which has let it
+// lead here. An address may not.
+func TestKnownHosts(t *testing.T) {
+	files := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {})
+	for _, tt := range []struct {
+		addr, hosts, host string
+		want              int
+	}{
+		{"127.0.0.1:8080", "", "localhost:8080", 200},
+		{"127.0.0.1:8080", "", "LOCALHOST.", 200},
+		{"127.0.0.1:8080", "", "127.0.0.1:8080", 200},
+		{"127.0.0.1:8080", "", "192.168.1.2", 200},
+		{":8080", "", "[::1]:8080", 200},
+		{":8080", "", "[::1]", 200},
+		{":8080", "", "rebound.example", 421},
+		{":8080", "", "localhost.example:8080", 421},
+		{":8080", "", "127.0.0.1.example:8080", 421},
+		{"shop.example:8080", "", "shop.example:8080", 200},
+		{":8080", "shop.example, Other.example", "other.example:443", 200},
+		{":8080", "shop.example", "b.shop.example", 421},
+		{":8080", "*", "any.example", 200},
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Host = tt.host
+		w := httptest.NewRecorder()
+		known(files, Config{Addr: tt.addr, Hosts: tt.hosts}.hosts()...).ServeHTTP(w, r)
+		if w.Code != tt.want {
+			t.Errorf("-addr %q -hosts %q, Host %q: %d, want %d", tt.addr, tt.hosts, tt.host, w.Code, tt.want)
+		}
+	}
 }

@@ -13,7 +13,8 @@ let total = 0;
 let oldest = Infinity; // place of the last item that is shown
 let older = false; // the server has items before it
 
-const socket = io();
+// Beside this page, wherever a proxy has put that.
+const socket = io({ path: new URL("socket.io/", document.baseURI).pathname });
 
 // The connection.
 
