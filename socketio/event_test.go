@@ -374,6 +374,10 @@ func TestMisuse(t *testing.T) {
 			"second OnConnect":  func() { w.io.OnConnect(func(*actors.Task, *socketio.Socket) error { return nil }) },
 			"reserved emit":     func() { _ = w.io.Emit("connect") },
 			"namespace":         func() { w.io.Of("admin") },
+			"with a comma":      func() { w.io.Of("/a,b") },
+			"with a query":      func() { w.io.Of("/a?b") },
+			"too long":          func() { w.io.Of("/" + strings.Repeat("n", 256)) },
+			"no UTF-8":          func() { w.io.Of("/\xff") },
 			"negative duration": func() { socketio.NewServer(w.sys, socketio.Options{PingTimeout: -1}) },
 			"transport":         func() { socketio.NewServer(w.sys, socketio.Options{Transports: []string{"webtransport"}}) },
 		} {
@@ -389,5 +393,8 @@ func TestMisuse(t *testing.T) {
 		if err := w.io.Emit("x", make(chan int)); err == nil {
 			w.Error("a channel was encoded")
 		}
+		longest := "/" + strings.Repeat("n", 255)
+		w.io.Of(longest)
+		w.dial().connect(longest)
 	})
 }

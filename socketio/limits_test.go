@@ -58,7 +58,9 @@ func TestMaxAttachments(t *testing.T) {
 }
 
 func TestOrigins(t *testing.T) {
-	o := socketio.Options{AllowedOrigins: []string{"https://*.example.com", "other.test:8080"}, AllowCredentials: true}
+	o := socketio.Options{AllowCredentials: true, AllowedOrigins: []string{
+		"https://*.example.com", "other.test:8080", "https://[::1]:3000", "[::2]", "file://", "capacitor://localhost", "https://Default.Test:443", "dev.test:*",
+	}}
 	bubble(t, o, func(w *world) {
 		for _, c := range []struct {
 			origin string
@@ -67,6 +69,9 @@ func TestOrigins(t *testing.T) {
 			{"", true}, {"http://pipe", true}, {"https://pipe", true}, {"https://app.example.com", true}, {"http://other.test:8080", true},
 			{"http://app.example.com", false}, {"https://example.com", false}, {"http://other.test", false}, {"null", false}, {"://", false},
 			{"https://app.example.com.evil.test", false},
+			{"https://[::1]:3000", true}, {"https://[::1]", false}, {"http://[::1]:3000", false}, {"http://[::2]", true}, {"http://:", false},
+			{"file://", true}, {"file:///x", false}, {"capacitor://localhost", true}, {"https://default.test", true}, {"http://default.test", false},
+			{"http://dev.test:5173", true}, {"http://dev.test", false}, {"http://devxtest:1", false},
 		} {
 			r, _ := http.NewRequest(http.MethodGet, base+"polling", nil)
 			var header []string
@@ -103,6 +108,39 @@ func TestOrigins(t *testing.T) {
 		_ = resp.Body.Close()
 		if resp.StatusCode != http.StatusNoContent || resp.Header.Get("Access-Control-Allow-Headers") != "x-token" || resp.Header.Get("Access-Control-Allow-Methods") != "GET, POST" {
 			w.Error("preflight:", resp.StatusCode, resp.Header)
+		}
+	})
+}
+
+// TestOriginForms has entries of AllowedOrigins that are as browsers send them,
+// and others, which no origin would ever match.
+func TestOriginForms(t *testing.T) {
+	bubble(t, socketio.Options{AllowedOrigins: []string{"null"}}, func(w *world) {
+		for origin, allow := range map[string]bool{"null": true, "file://": false, "http://null.test": false} {
+			if _, err := w.tryDial(base+"websocket", "Origin", origin); (err == nil) != allow {
+				w.Error(origin, err)
+			}
+		}
+		for _, c := range []struct {
+			origin      string
+			credentials bool
+			panics      bool
+		}{
+			{"*", false, false}, {"*", true, true}, {"https://*", true, true}, {"*:*", true, true}, {"*.*", true, true},
+			{"https://*.app.test", true, false}, {"https://[::1]:3000", true, false}, {"app-*.test", true, false}, {"127.0.0.1:8080", true, false}, {"192.168.1.*", true, false}, {"*:3000", true, true},
+			{"https://app.test/", false, true}, {"https://app.test/x", false, true}, {"app.test/", false, true}, {"[app.test", false, true},
+			{"https://[::1", false, true}, {"", false, true}, {"https://user@app.test", false, true}, {"https://app.test?x", false, true},
+			{" https://app.test", false, true}, {"https://b\u00fccher.test", false, true}, {"https:/app.test", false, true}, {"://app.test", false, true},
+			{"[ab].test", false, true}, {"app.test:port", false, true}, {"https://app.test,https://b.test", false, true}, {`app\.test`, false, true},
+		} {
+			func() {
+				defer func() {
+					if v := recover(); (v != nil) != c.panics {
+						w.Errorf("%q, credentials %v: %v", c.origin, c.credentials, v)
+					}
+				}()
+				socketio.NewServer(w.sys, socketio.Options{AllowedOrigins: []string{c.origin}, AllowCredentials: c.credentials})
+			}()
 		}
 	})
 }

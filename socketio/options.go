@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"cmp"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
@@ -75,12 +76,16 @@ type Options struct {
 	// RemoteAddr.
 	ClientIP func(r *http.Request) string
 
-	// AllowedOrigins may connect besides the server's own: patterns of
-	// [path.Match] for the host, or for scheme://host if they have a scheme; "*"
-	// is any. They count for CORS and WebSocket alike. Requests without an
-	// Origin are none of a browser's and are let in.
+	// AllowedOrigins may connect besides the server's own: a host with its port, as
+	// "app.example.com" or "[::1]:3000", or that behind a scheme, as
+	// "https://app.example.com", where * stands for any characters. "*" is any
+	// origin; "null" and "file://" are those of local files, and the first is also
+	// that of a sandboxed frame on anybody's page. What no browser sends, such as
+	// an origin with a slash at its end, panics. They count for CORS and WebSocket
+	// alike. Requests without an Origin are none of a browser's and are let in.
 	AllowedOrigins []string
-	// AllowCredentials lets those origins send cookies.
+	// AllowCredentials lets those origins send cookies. Together with an origin
+	// that stands for everybody's, such as "*", it panics.
 	AllowCredentials bool
 	// Transports that are offered: "polling" and "websocket". nil: both.
 	Transports []string
@@ -165,6 +170,15 @@ func (o Options) check() {
 	}
 	if o.MaxPayload < 0 || min(o.MaxAttachments, o.MaxBuffered, o.MaxEvents, o.MaxPendingAcks, o.MaxSessions, o.MaxNamespaces, o.MaxRooms) < 0 {
 		panic("socketio: NewServer: a bound in Options is negative")
+	}
+	for _, text := range o.AllowedOrigins {
+		p, err := engineio.ParseOrigin(text)
+		if err != nil {
+			panic(fmt.Sprintf("socketio: NewServer: AllowedOrigins: %q matches no origin: %v", text, err))
+		}
+		if o.AllowCredentials && p.Everybody() {
+			panic(fmt.Sprintf("socketio: NewServer: AllowCredentials together with the origin %q lets every page act for its visitors: name the origins", text))
+		}
 	}
 	for _, t := range o.Transports {
 		if t != "polling" && t != "websocket" {

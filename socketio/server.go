@@ -14,6 +14,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/internal/safelog"
 	"github.com/protoloop/protoloop/socketio/internal/engineio"
+	"github.com/protoloop/protoloop/socketio/internal/parser"
 )
 
 // Server is a Socket.IO server: an [http.Handler] for one path, by convention
@@ -68,13 +69,17 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { srv.eio.S
 func (srv *Server) registrar() *Namespace { return srv.main }
 
 // Of returns the namespace of that name, and makes it if there is none: from
-// then on clients may connect to it. The name begins with a slash.
+// then on clients may connect to it. The name begins with a slash, and is at most
+// 256 bytes of UTF-8 without "," and "?", which end it in a packet.
 func (srv *Server) Of(name string) *Namespace {
 	if name == "" {
 		name = "/"
 	}
 	if name[0] != '/' {
 		panic(fmt.Sprintf("socketio: Of: namespace %q does not begin with a slash", name))
+	}
+	if !parser.ValidNamespace(name) {
+		panic(fmt.Sprintf("socketio: Of: no client can connect to namespace %q: a name is at most 256 bytes of UTF-8 without \",\" and \"?\"", name))
 	}
 	srv.mu.Lock()
 	defer srv.mu.Unlock()

@@ -22,7 +22,7 @@ type Options struct {
 	NoPolling      bool
 	NoWebSocket    bool
 
-	AllowedOrigins   []string // besides the same origin; "*": any; may be empty
+	AllowedOrigins   []string // besides the same origin, for ParseOrigin; may be empty
 	AllowCredentials bool
 	ClientIP         func(r *http.Request) string // nil: RemoteIP
 	Logger           *slog.Logger

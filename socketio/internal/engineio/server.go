@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -15,6 +16,7 @@ type Server struct {
 	opts    Options
 	counts  counters
 	limiter limiter
+	origins []OriginPattern
 	buffers sync.Pool // of *[]byte, to read into and to join frames in
 
 	mu       sync.Mutex
@@ -29,8 +31,17 @@ func NewServer(o Options) *Server {
 	if o.ClientIP == nil {
 		o.ClientIP = RemoteIP
 	}
+	var origins []OriginPattern
+	for _, text := range o.AllowedOrigins {
+		p, err := ParseOrigin(text)
+		if err != nil {
+			panic(fmt.Sprintf("engineio: NewServer: allowed origin %q: %v", text, err)) // whoever calls this has looked
+		}
+		origins = append(origins, p)
+	}
 	return &Server{
-		opts: o, sessions: map[string]*Session{},
+		origins: origins,
+		opts:    o, sessions: map[string]*Session{},
 		limiter: limiter{rate: max(float64(o.HandshakesPer), 0)},
 		buffers: sync.Pool{New: func() any { return new([]byte) }},
 	}

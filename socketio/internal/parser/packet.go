@@ -3,6 +3,8 @@ package parser
 import (
 	"encoding/json"
 	"errors"
+	"strings"
+	"unicode/utf8"
 )
 
 // Type is the type of a packet, as it is on the wire.
@@ -62,3 +64,9 @@ func Reserved(event string) bool {
 
 // maxNamespace bounds the name of a namespace.
 const maxNamespace = 256
+
+// ValidNamespace reports whether a packet can carry the name of a namespace,
+// which begins with a slash.
+func ValidNamespace(name string) bool {
+	return len(name) <= maxNamespace && utf8.ValidString(name) && !strings.ContainsAny(name, ",?")
+}
