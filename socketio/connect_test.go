@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"runtime"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,10 +19,12 @@ func TestConnect(t *testing.T) {
 		w.io.OnConnect(func(_ *actors.Task, s *socketio.Socket) error {
 			h := s.Handshake()
 			ev.add("connect %s %s %s %s %v", h.Auth, h.Query.Get("x"), h.Headers.Get("X-Test"), h.Address, s.Rooms()[0] == s.ID())
+			_ = s.Join("a", "b")
 			return s.Emit("hello")
 		})
 		w.io.OnDisconnect(func(_ *actors.Task, s *socketio.Socket, reason socketio.Reason) {
-			ev.add("disconnect %s %v %d", reason, s.Connected(), len(s.Rooms()))
+			rooms := s.Rooms()
+			ev.add("disconnect %s %v %v %v", reason, s.Connected(), slices.Contains(rooms, s.ID()), len(rooms))
 		})
 		p := w.dialURL(base+"websocket&x=1", "X-Test", "yes")
 		p.next()
@@ -35,7 +38,10 @@ func TestConnect(t *testing.T) {
 			w.Error("sockets:", n)
 		}
 		p.send("41")
-		ev.want(w, "disconnect client namespace disconnect false 0")
+		ev.want(w, "disconnect client namespace disconnect false true 3") // the rooms that it was in
+		if list := w.io.To("a").Sockets(); len(list) != 0 {
+			w.Error("it is in a room still:", list)
+		}
 		p.connect("/")
 		p.expect(`42["hello"]`)
 		ev.want(w, `connect {} 1 yes 192.0.2.1 true`)

@@ -52,7 +52,8 @@ func (n *Namespace) OnConnect(h func(t *actors.Task, s *Socket) error) {
 }
 
 // OnDisconnect registers what runs when a socket has been disconnected, once,
-// for each whose client had been told that it is connected. It starts after the
+// for each whose client had been told that it is connected. The socket has its
+// data and Rooms still, but is in none of them any more. It starts after the
 // socket's events and after OnConnect has returned; handlers that await may
 // still be there. Where those had to be cut off, at the end of
 // Options.HandlerGrace or of a Shutdown, it starts behind that and has what is

@@ -78,6 +78,7 @@ func (n *Namespace) remove(s *Socket) {
 	if !s.member {
 		return
 	}
+	s.lastRooms = s.roomList()
 	s.member = false
 	for name := range s.rooms {
 		n.leave(s, name)
@@ -130,7 +131,8 @@ func (s *Socket) Leave(rooms ...string) {
 }
 
 // Rooms returns the rooms the socket is in, sorted: its own id and those it has
-// joined. When it has been disconnected there are none.
+// joined. When it has been disconnected they are those that it was in then, for
+// [Namespace.OnDisconnect].
 func (s *Socket) Rooms() []string {
 	s.ns.mu.RLock()
 	defer s.ns.mu.RUnlock()
@@ -140,7 +142,7 @@ func (s *Socket) Rooms() []string {
 // roomList is Rooms with mu held.
 func (s *Socket) roomList() []string {
 	if !s.member {
-		return nil
+		return slices.Clone(s.lastRooms)
 	}
 	list := make([]string, 0, len(s.rooms)+1)
 	if !s.leftOwn {

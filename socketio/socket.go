@@ -44,10 +44,11 @@ type Socket struct {
 	data    any
 
 	// Guarded by the namespace's mu.
-	member  bool
-	at      int // index in ns.all
-	rooms   map[string]struct{}
-	leftOwn bool // has left the room of its id
+	member    bool
+	at        int // index in ns.all
+	rooms     map[string]struct{}
+	leftOwn   bool     // has left the room of its id
+	lastRooms []string // those that it was in when it left the namespace
 	position
 	restored *savedState // until the client is connected
 

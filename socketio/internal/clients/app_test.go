@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -20,7 +21,7 @@ import (
 type app struct {
 	io      *socketio.Server
 	mu      sync.Mutex
-	reasons []socketio.Reason
+	reasons []string // with the rooms that the sockets were in
 }
 
 // serveOurs starts it and returns its port.
@@ -75,15 +76,21 @@ func (a *app) serve(n *socketio.Namespace) {
 	n.OnConnect(func(_ *actors.Task, s *socketio.Socket) error {
 		return s.Emit("welcome", auth(s).Name, s.Recovered())
 	})
-	n.OnDisconnect(func(_ *actors.Task, _ *socketio.Socket, reason socketio.Reason) {
+	n.OnDisconnect(func(_ *actors.Task, s *socketio.Socket, reason socketio.Reason) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		a.reasons = append(a.reasons, reason)
+		list := []string{string(reason)}
+		for _, room := range s.Rooms() {
+			if room != s.ID() {
+				list = append(list, room)
+			}
+		}
+		a.reasons = append(a.reasons, strings.Join(list, " "))
 	})
-	socketio.OnAck(n, "reasons", func(*actors.Task, *socketio.Socket, any) ([]socketio.Reason, error) {
+	socketio.OnAck(n, "reasons", func(*actors.Task, *socketio.Socket, any) ([]string, error) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		list := append([]socketio.Reason{}, a.reasons...)
+		list := append([]string{}, a.reasons...)
 		a.reasons = nil
 		return list, nil
 	})

@@ -126,6 +126,7 @@ async function ends(a) {
   const end = async (name, f) => {
     await ask(a, "reasons");
     const s = await opened(name, "/", { reconnection: false });
+    for (const room of ["red", "blue"]) await ask(s, "join", room);
     const over = once(s, "disconnect");
     await sleep(50); // so that a poll waits
     f(s);

@@ -15,7 +15,9 @@ const reasons = [];
 function serve(nsp) {
   nsp.on("connection", (socket) => {
     socket.emit("welcome", socket.handshake.auth.name ?? null, socket.recovered);
-    socket.on("disconnect", (reason) => reasons.push(reason));
+    socket.on("disconnecting", (reason) => {
+      reasons.push([reason, ...[...socket.rooms].filter((room) => room !== socket.id).sort()].join(" "));
+    });
     socket.on("join", (room, ack) => {
       socket.join(room);
       ack(socket.rooms.size);
