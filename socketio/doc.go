@@ -37,16 +37,20 @@
 // # Sending
 //
 // Emit may be called from any goroutine or task. It encodes, queues and returns:
-// it never waits for a client. A broadcast is encoded once for all. The events
-// of one caller keep their order at each client. Acknowledgements come by the
-// future of [EmitAck].
+// it never waits for a client. A handler that sends more than Options.MaxBuffered
+// at a time awaits [Socket.Drain] in between. A broadcast is encoded once for
+// all. The events of one caller keep their order at each client. Acknowledgements
+// come by the future of [EmitAck].
 //
 // # Exposed to the world
 //
 // The zero [Options] accept browsers of the same origin only, and bound payload,
 // attachments, namespaces, rooms, events, sessions, handshakes by address and
 // what waits to be sent to a client. A client that breaks the protocol, or does
-// not read, ends its own session and nothing else; [Server.Stats] counts it.
+// not read, ends its own session and nothing else; [Server.Stats] counts it. What
+// comes before a session, such as the size of the headers, which it keeps, is the
+// http.Server's to bound: set its ReadHeaderTimeout, and a MaxHeaderBytes of 16
+// KiB, say.
 //
 // # Stopping
 //

@@ -137,6 +137,23 @@ func TestRelayedData(t *testing.T) {
 	})
 }
 
+// TestWhatAnyLoses: attachments and half a surrogate pair are kept in a RawMessage
+// and by OnRaw, as far as JSON can have them.
+func TestWhatAnyLoses(t *testing.T) {
+	bubble(t, socketio.Options{}, func(w *world) {
+		socketio.OnAck(w.io, "any", func(_ *actors.Task, _ *socketio.Socket, v any) (any, error) { return v, nil })
+		socketio.OnAck(w.io, "raw", func(_ *actors.Task, _ *socketio.Socket, v json.RawMessage) (json.RawMessage, error) { return v, nil })
+		p := w.client()
+		p.send(`421["any","\ud800x"]`, `422["raw","\ud800x"]`)
+		p.expect("431[\"\ufffdx\"]", `432["\ud800x"]`)
+		for i, name := range []string{"any", "raw"} {
+			p.send(fmt.Sprintf(`451-%d[%q,{"a":{"_placeholder":true,"num":0}}]`, i, name))
+			p.sendBinary("abc")
+			p.expect(fmt.Sprintf(`43%d[{"a":"YWJj"}]`, i))
+		}
+	})
+}
+
 func TestOrderAndAwait(t *testing.T) {
 	bubble(t, socketio.Options{}, func(w *world) {
 		var ev events

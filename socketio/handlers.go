@@ -28,11 +28,17 @@ type handler struct {
 
 // On registers the handler of an event. Its first argument is decoded to a T by
 // encoding/json; without one v is the zero value, and further ones are
-// dropped. Attachments are read into fields of type []byte or [Binary].
+// dropped. Attachments are read into fields of type []byte or [Binary]; in an any
+// or a json.RawMessage they are base64 text. As by encoding/json everywhere, half
+// of a surrogate pair, which JavaScript's strings may have alone, becomes U+FFFD
+// in a string or an any; a json.RawMessage has the text as it came.
 //
 // If the client asks for an acknowledgement it gets an empty one when the
 // handler returns nil, and {"error": {"message": …}} when it returns an error;
 // see [Error]. An error that no client gets is logged.
+//
+// An event without a handler is dropped, and is not acknowledged: see
+// [Stats.Unhandled].
 //
 // The handler runs as a task of the session, and may await. Handlers of a
 // session start in the order of its events. A second handler for the same event

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/socketio/internal/engineio"
 	"github.com/protoloop/protoloop/socketio/internal/parser"
 )
@@ -96,7 +97,8 @@ func (s *Socket) Data() any {
 }
 
 // Handshake is the HTTP request that a session has begun with, and what the
-// client sent with its connect.
+// client sent with its connect. The session keeps it until it ends, with all its
+// headers: MaxHeaderBytes of the [http.Server], 1 MiB by default, bounds them.
 type Handshake struct {
 	Request *http.Request // without a body; its context is empty
 	Headers http.Header
@@ -171,6 +173,25 @@ func (s *Socket) EmitVolatile(event string, args ...any) error {
 	}
 	s.send(parser.Event, parser.NoID, n.history.marked(a), true)
 	return nil
+}
+
+// Drain returns a future that completes when all that was queued for the client
+// before the call has been written to its connection, and fails with
+// [ErrDisconnected] if it has gone before. Await it now and then in what sends
+// more at a time than Options.MaxBuffered (asyncio's StreamWriter.drain).
+func (s *Socket) Drain() *actors.Future[struct{}] {
+	if !s.Connected() {
+		return actors.Failed[struct{}](ErrDisconnected)
+	}
+	p := actors.NewPromise[struct{}]()
+	s.sess.eio.OnWritten(func(written bool) {
+		if written {
+			p.Resolve(struct{}{})
+		} else {
+			p.Reject(ErrDisconnected)
+		}
+	})
+	return p.Future()
 }
 
 // send queues a packet, if the client is in the namespace.

@@ -3,6 +3,7 @@ package socketio_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -143,9 +144,10 @@ func TestSlowClientThatPings(t *testing.T) {
 		began := time.Now()
 		_ = w.io.Emit("big", big)
 		_ = w.io.Emit("small")
-		pinged := make(chan error, 20)
-		for range cap(pinged) {
-			go func() { pinged <- p.c.Ping(w.Context()) }()
+		pinged := make(chan error, 21)
+		ping := func() { pinged <- p.c.Ping(context.Background()) } // ended by the close: a context's end would close, too
+		for range cap(pinged) - 1 {
+			go ping()
 			time.Sleep(500 * time.Millisecond)
 		}
 		p.send(`42["x"]`)
@@ -159,7 +161,7 @@ func TestSlowClientThatPings(t *testing.T) {
 		}
 		p.expect(`42["small"]`)
 		ev.want(w)
-		go func() { pinged <- p.c.Ping(w.Context()) }() // the last one is answered
+		go ping() // the last one is answered
 		for {
 			select {
 			case err := <-pinged:
@@ -172,4 +174,82 @@ func TestSlowClientThatPings(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestDrain has a handler send a client more than MaxBuffered, and wait in
+// between until it has been written.
+func TestDrain(t *testing.T) {
+	const chunks, size = 20, 50_000
+	for _, transport := range []string{"websocket", "polling"} {
+		t.Run(transport, func(t *testing.T) {
+			bubble(t, socketio.Options{MaxBuffered: 2 * size}, func(w *world) {
+				ev := watched(w)
+				chunk := strings.Repeat("x", size)
+				socketio.OnAck(w.io, "send", func(t *actors.Task, s *socketio.Socket, _ any) (string, error) {
+					for range chunks {
+						if err := s.Emit("chunk", chunk); err != nil {
+							return "", err
+						}
+						if _, err := actors.Await(t, s.Drain()); err != nil {
+							ev.add("%v", err)
+							return "", err
+						}
+					}
+					return "all", nil
+				})
+				slow := *w
+				slow.http = &http.Client{Transport: &http.Transport{
+					DialContext: func(context.Context, string, string) (net.Conn, error) {
+						c, err := w.ln.dial()
+						return slowConn{c}, err
+					},
+				}}
+				if transport == "polling" {
+					p := slow.poller()
+					p.post("40")
+					p.get()
+					for range 2 {
+						p.post(`421["send"]`)
+						for range chunks - 1 {
+							if _, body := p.get(); body != `42["chunk","`+chunk+`"]` {
+								w.Fatalf("%.100s", body)
+							}
+						}
+						synctest.Wait()
+						if s := w.io.Sockets(); len(s) != 1 || s[0].Drain().Done() {
+							w.Error("sockets:", s, "or all has been written")
+						}
+						if _, body := p.get(); body != `42["chunk","`+chunk+`"]` {
+							w.Fatalf("%.100s", body)
+						}
+						if _, body := p.get(); body != `431["all"]` {
+							w.Fatalf("%.100s", body)
+						}
+					}
+					p.post(`42["send"]`)
+					time.Sleep(time.Minute) // it polls no more
+					ev.want(w, socketio.ErrDisconnected.Error(), "ping timeout")
+					return
+				}
+				p := slow.client()
+				s := w.io.Socket(p.id)
+				if _, err := s.Drain().TryResult(); err != nil {
+					w.Error("nothing is queued:", err)
+				}
+				p.send(`421["send"]`)
+				for range chunks {
+					p.expect(`42["chunk","` + chunk + `"]`)
+				}
+				p.expect(`431["all"]`)
+				ev.want(w)
+				p.send(`42["send"]`)
+				p.expect(`42["chunk","` + chunk + `"]`)
+				_ = p.c.CloseNow()
+				ev.want(w, socketio.ErrDisconnected.Error(), "transport close")
+				if _, err := s.Drain().TryResult(); !errors.Is(err, socketio.ErrDisconnected) {
+					w.Error(err)
+				}
+			})
+		})
+	}
 }

@@ -41,7 +41,7 @@ func TestFrames(t *testing.T) {
 }
 
 func TestPayload(t *testing.T) {
-	got := appendPayload(nil, []*Frame{NewMessage([]byte("a")), NewBinaryFrame([]byte{1, 2, 3, 4}), pingFrame})
+	got := appendPayload(nil, []*Frame{NewMessage([]byte("a")), NewBinaryFrame([]byte{1, 2, 3, 4}), pingFrames[0]})
 	if want := "4a\x1ebAQIDBA==\x1e2"; string(got) != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -11,7 +11,7 @@ type heartbeat struct {
 	excused  bool      // a POST has prolonged the time for it
 }
 
-var pingFrame = control(packetPing, nil)
+var pingFrames = []*Frame{control(packetPing, nil)}
 
 func (s *Session) startHeartbeat() {
 	if s.beat.timer != nil { // closing already
@@ -71,9 +71,7 @@ func (s *Session) tick() {
 	case !s.beat.awaiting:
 		s.beat.awaiting, s.beat.excused = true, false
 		s.beat.expect(o.PingTimeout)
-		s.queue = append(s.queue, pingFrame)
-		s.queued += pingFrame.size()
-		s.kick()
+		s.enqueue(pingFrames)
 		s.mu.Unlock()
 	case s.paused.Load() > 0: // the handler bounds it
 		s.beat.set(o.PingTimeout / 2)

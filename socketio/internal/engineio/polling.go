@@ -13,7 +13,8 @@ import (
 type poll struct {
 	answer  chan pollAnswer // buffered
 	control *http.ResponseController
-	size    int // of the frames in the answer, as they count for MaxBuffered
+	frames  int // in the answer
+	size    int // of those, as they count for MaxBuffered
 }
 
 type pollAnswer struct {
@@ -132,7 +133,7 @@ func (s *Session) answerPoll() {
 	body := appendPayload(make([]byte, 0, s.queued), s.queue)
 	s.srv.counts.sent.Add(int64(len(s.queue)))
 	s.srv.counts.sentBytes.Add(int64(len(body)))
-	p.size = s.queued
+	p.frames, p.size = len(s.queue), s.queued
 	s.queue, s.queued = nil, 0
 	p.answer <- pollAnswer{http.StatusOK, body}
 	s.poll, s.answering = nil, p
@@ -155,9 +156,13 @@ func (s *Session) answered(p *poll, err error) {
 		return
 	}
 	s.answering = nil
-	s.wrote(p.size)
+	tell := func() {}
+	if err == nil {
+		tell = s.wrote(p.frames, p.size)
+	}
 	over := err == nil && s.kick()
 	s.mu.Unlock()
+	tell()
 	switch {
 	case err != nil: // frames are lost
 		s.end(TransportError, ending{cut: true})

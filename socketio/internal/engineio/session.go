@@ -32,6 +32,7 @@ type Session struct {
 	queued int // bytes in queue, and of what is being written
 	missed int // of these and of what is written to a poll: those that do not count for MaxBuffered
 	beat   heartbeat
+	drain  drain
 
 	poll      *poll                    // the GET that waits
 	answering *poll                    // the GET to which frames are being written
@@ -123,6 +124,7 @@ func (s *Session) send(frames []*Frame, volatile bool) bool {
 func (s *Session) enqueue(frames []*Frame) {
 	s.queued += sizeOf(frames)
 	s.queue = append(s.queue, frames...)
+	s.drain.queued += uint64(len(frames))
 	s.kick()
 }
 
@@ -133,9 +135,12 @@ func sizeOf(frames []*Frame) (size int) {
 	return size
 }
 
-// wrote counts out what has been written, the missed first: it was queued before
-// what counts. With mu held.
-func (s *Session) wrote(size int) { s.missed = max(s.missed-size, 0) }
+// wrote counts out frames that have been written, the missed first: it was queued
+// before what counts. What it returns is called without mu. With mu held.
+func (s *Session) wrote(frames, size int) (tell func()) {
+	s.missed = max(s.missed-size, 0)
+	return s.drain.wrote(frames)
+}
 
 func (s *Session) writable() bool {
 	if s.ws != nil {
@@ -238,6 +243,7 @@ func (s *Session) end(reason Reason, how ending) {
 	}
 	s.state = closed
 	s.beat.stop()
+	tell := s.drain.end()
 	s.srv.counts.dropped.Add(int64(len(s.queue)))
 	s.cut = s.cut || how.cut || s.queued > 0
 	s.queue = nil
@@ -265,6 +271,7 @@ func (s *Session) end(reason Reason, how ending) {
 		s.kick() // the close frame
 	}
 	s.mu.Unlock()
+	tell()
 	if ws != nil && (how.broken || how.cut) {
 		_ = ws.nc.Close()
 	}

@@ -156,12 +156,13 @@ var closeFrame = []byte{0x88, 0}
 func (s *Session) write(c *wsConn) {
 	defer c.writers.Done()
 	var batch []*Frame
-	written := 0
+	frames, written := 0, 0
 	for {
 		s.mu.Lock()
 		s.queued = max(s.queued-written, 0)
-		s.wrote(written)
+		tell := s.wrote(frames, written)
 		batch, s.queue = s.queue, batch[:0]
+		frames = len(batch)
 		if len(batch) == 0 {
 			if cap(s.queue) > keptQueue {
 				s.queue = nil
@@ -169,6 +170,7 @@ func (s *Session) write(c *wsConn) {
 			state := s.state
 			s.writing = state != opened // the last has been written
 			s.mu.Unlock()
+			tell()
 			switch state {
 			case closing:
 				c.nc.linger()
@@ -180,6 +182,7 @@ func (s *Session) write(c *wsConn) {
 			return
 		}
 		s.mu.Unlock()
+		tell()
 		var err error
 		if written, err = s.writeFrames(c, batch); err != nil {
 			s.end(TransportClose, ending{broken: true})
