@@ -97,20 +97,19 @@ func (p *Pool) othersWait() bool { return p.coming.Load() > 0 || p.queue.length.
 // collected counts what has come out of the inbox. It wraps.
 func (l *Loop) collected() uint32 { return l.lane.in + l.ready.in + l.yielded.in + l.control.in }
 
-// givingWay tracks when a runner that has been busy for long lets other goroutines
-// go first. What its messages have asked others for is answered sooner then, and
-// fewer of them are suspended at a time; the runtime would let a goroutine that
-// never waits go on for 10 ms.
+// givingWay tracks when runners that have been busy for long, and have more to do,
+// let other goroutines go first. What their messages have asked others for is
+// answered sooner then, and fewer of them are suspended at a time; the runtime
+// would let a goroutine that never waits go on for 10 ms.
 //
-// Beside goroutines that compute it is long until it goes on. So it works for a
-// while before it gives way again, which grows with the square of that time: a
-// quarter of 1 ms, which is what those take who do a little and wait, but 4 times
-// 16 ms. What counts is the shorter one of the last two times, because now and then
-// another process has the processor.
+// Beside goroutines that compute it is long until a runner goes on. So all of the
+// pool work for a while before one gives way again, which grows with the square of
+// that time: a quarter of 1 ms, which is what those take who do a little and wait,
+// but 4 times 16 ms. What counts is the shorter one of the last two times, because
+// now and then another process has the processor.
 type givingWay struct {
-	starts uint32        // of messages, since it was idle or thought of it
-	next   time.Duration // not before this reading of Pool.Now
-	took   time.Duration // the last time
+	next atomic.Int64 // not before this reading of Pool.Now
+	took atomic.Int64 // the last time
 }
 
 const (
@@ -121,26 +120,23 @@ const (
 	giveWayEven = 4 * time.Millisecond
 )
 
-// due counts a message that the runner is about to start, and reports whether it
-// is time to give way.
-func (g *givingWay) due() bool {
-	g.starts++
-	return g.starts >= giveWayEvery
-}
-
-// giveWay lets others go first unless that takes long.
-func (r *runner) giveWay() {
-	g, p := &r.givingWay, r.pool
-	g.starts = 0
+// giveWay lets others go first unless nothing waits for the runner but the message
+// that it is about to start, or that takes long.
+func (l *Loop) giveWay(r *runner) {
+	p := r.pool
+	g := &p.givingWay
+	r.starts = 0
+	if l.lane.head == l.lane.tail && p.queue.length.Load() == 0 && r.batch.empty() || p.crowded() {
+		return
+	}
 	began := p.Now()
-	if began < g.next || p.crowded() {
+	if int64(began) < g.next.Load() {
 		return
 	}
 	r.clock.forget()
 	p.linger.yield()
 	now := p.Now()
 	took := now - began
-	short := min(took, g.took, time.Second)
-	g.next = now + short*short/giveWayEven
-	g.took = took
+	short := min(took, time.Duration(g.took.Swap(int64(took))), time.Second)
+	g.next.Store(int64(now + short*short/giveWayEven))
 }

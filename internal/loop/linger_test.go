@@ -121,6 +121,34 @@ func testIdleLoopGivesNoWay(t *testing.T) {
 	l.PostControl(stopLoop{})
 }
 
+// Nor does a runner that is never idle because two loops ask each other in turn.
+func TestTwoLoopsInTurnGiveNoWay(t *testing.T) { synctest.Test(t, testTwoLoopsInTurnGiveNoWay) }
+func testTwoLoopsInTurnGiveNoWay(t *testing.T) {
+	p := NewPool()
+	p.linger.until.Store(math.MaxInt64)
+	p.linger.yield = func() { t.Error("the runner gives up its processor while it has something to do") }
+	one, _ := newLoop(p, Config{})
+	other, _ := newLoop(p, Config{})
+	n := 0
+	var turn func(*Task)
+	turn = func(k *Task) {
+		if n++; n == 10*giveWayEvery {
+			return
+		}
+		if k.Loop() == one {
+			other.do(turn)
+		} else {
+			one.do(turn)
+		}
+	}
+	one.do(turn)
+	synctest.Wait()
+	if n != 10*giveWayEvery {
+		t.Errorf("%d turns", n)
+	}
+	endAll([]*Loop{one, other})
+}
+
 // A runner that is never idle gives way after some messages, where others take
 // little time, and keeps most of its time where they take all they can get.
 func TestBusyRunnerGivesWay(t *testing.T) {

@@ -260,8 +260,8 @@ func (l *Loop) run(c *coroutine) {
 		}
 		if l.mayStart() {
 			worked = true
-			if c.r.givingWay.due() {
-				c.r.giveWay()
+			if c.r.starts++; c.r.starts >= giveWayEvery {
+				l.giveWay(c.r)
 				if l.urgent.Load() {
 					continue
 				}

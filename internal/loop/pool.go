@@ -38,8 +38,9 @@ type Pool struct {
 	coming atomic.Int32
 	called *runner // the one that was called last; it may be there by now
 
-	queue  runqueue
-	linger linger
+	queue     runqueue
+	linger    linger
+	givingWay givingWay
 
 	free  *coroutine
 	nFree atomic.Int32 // read by anybody
@@ -191,7 +192,7 @@ func (p *Pool) next(r *runner) (l *Loop, ok bool) {
 		}
 	}
 	q.end(r)
-	r.givingWay.starts = 0
+	r.starts = 0
 	if p.loops == 0 || p.nIdle >= maxIdle {
 		return nil, false
 	}

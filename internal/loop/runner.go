@@ -19,11 +19,11 @@ type runner struct {
 	// word is turn<<3 | where. Entering and leaving user code costs one
 	// atomic operation each, 4 to 6 ns; all that other goroutines may do to a
 	// turn, they do by changing the word of a runner that is in user code.
-	word      atomic.Uint64
-	turn      uint64
-	batch     batch // loops to run next
-	clock     turnClock
-	givingWay givingWay
+	word   atomic.Uint64
+	turn   uint64
+	batch  batch // loops to run next
+	clock  turnClock
+	starts uint32 // of messages, since it was idle or thought of giving way
 
 	free  *coroutine // idle coroutines, for this root only
 	nFree int
