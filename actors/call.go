@@ -122,7 +122,7 @@ type request[Resp any] struct {
 	fut Future[Resp]
 }
 
-func (u *request[Resp]) label() string     { return fmt.Sprintf("%T", u.msg) }
+func (u *request[Resp]) label() string     { return typeOf(u.msg) }
 func (u *request[Resp]) future() completer { return &u.fut }
 
 func (u *request[Resp]) Run(*loop.Task) {

@@ -3,6 +3,7 @@ package actors
 import (
 	"cmp"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 
@@ -22,7 +23,7 @@ type WorkerInfo struct {
 	PID *actor.PID
 	// State is "starting", "setup", "running", "stopping" (the stop event is
 	// set and work goes on), "unwinding", "stop hooks" or "released"; "busy" if
-	// the loop never stood still for a look: then Tasks is empty and
+	// the loop was between two turns at each look: then Tasks is empty and
 	// Incarnation 0.
 	State       string
 	Incarnation uint64 // 1 is the first
@@ -67,54 +68,125 @@ type BlockedInfo struct {
 
 // Inspect shows what the workers of an actor system are doing. It waits for
 // none of them, also not for one that is blocked for good, and takes no turn
-// of theirs. Print the snapshot to read it: see [Snapshot.String].
+// of theirs: one that ends while its worker is looked at waits for 50 µs at most.
+// Print the snapshot to read it: see [Snapshot.String].
 func Inspect(sys *actor.ActorSystem) Snapshot {
-	s := systemOf(sys)
+	return systemOf(sys).inspect(func(*mailbox) bool { return true })
+}
+
+// InspectBlocked is [Inspect] of those workers alone that a turn holds up for longer
+// than BlockedTurn now. It costs next to nothing if there is none, so that a health
+// probe may ask as often as it likes.
+func InspectBlocked(sys *actor.ActorSystem) Snapshot {
+	return systemOf(sys).inspect(func(mb *mailbox) bool {
+		b := mb.blocked.Load()
+		if b == nil {
+			return false
+		}
+		lt := b.task.Value()
+		return lt != nil && lt.Running()
+	})
+}
+
+// inspectPatience is how often, at peekAgain from each other, a snapshot looks
+// again at loops that were between two turns: in all, not for each.
+const inspectPatience = 5
+
+// inspect looks at the workers that are wanted.
+func (s *system) inspect(wanted func(*mailbox) bool) Snapshot {
+	snap := Snapshot{At: time.Now()}
 	s.mu.RLock()
-	all := make([]*mailbox, 0, len(s.workers))
+	var all []*mailbox
 	for _, mb := range s.workers {
-		all = append(all, mb)
+		if wanted(mb) {
+			all = append(all, mb)
+		}
 	}
 	s.mu.RUnlock()
 	slices.SortFunc(all, func(a, b *mailbox) int { return cmp.Compare(a.pid.Id, b.pid.Id) })
-	snap := Snapshot{At: time.Now(), Workers: make([]WorkerInfo, len(all))}
-	var seen []seenTask
-	for i, mb := range all {
-		snap.Workers[i], seen = mb.inspect(seen[:0])
+	snap.Workers = make([]WorkerInfo, len(all))
+	missed := make([]int, len(all))
+	for i := range missed {
+		missed[i] = i
 	}
-	return snap
+	var in inspection
+	for {
+		again := missed[:0]
+		for _, i := range missed {
+			if !in.worker(all[i], &snap.Workers[i]) {
+				again = append(again, i)
+			}
+		}
+		if missed = again; len(missed) == 0 || in.waits >= inspectPatience {
+			return snap
+		}
+		in.wait()
+	}
 }
 
-// inspect looks at one worker. What the loop owns is copied while it stands
-// still, and read afterwards as far as it is constant or published. seen is
-// space for that.
-func (mb *mailbox) inspect(seen []seenTask) (WorkerInfo, []seenTask) {
-	w := WorkerInfo{PID: mb.pid, State: "busy"}
+// inspection is one look at many workers.
+type inspection struct {
+	waits int        // so often it has waited for loops
+	seen  []seenTask // space for those of one worker
+}
+
+func (in *inspection) wait() {
+	in.waits++
+	time.Sleep(peekAgain)
+}
+
+// worker looks at one worker. What the loop owns is copied while it stands still,
+// and read afterwards as far as it is constant or published. It reports false if
+// the loop was between two turns.
+func (in *inspection) worker(mb *mailbox, w *WorkerInfo) bool {
+	*w = WorkerInfo{PID: mb.pid, State: "busy"}
 	var running, exclusive *Task
 	var age time.Duration // of running
-	stood, _ := mb.loop.Peek(func(cur *loop.Task) {
-		w.State, w.Incarnation = mb.state(), mb.life.incarnation
-		if cur != nil {
-			running = taskOfLoop(cur)
+	seen := in.seen[:0]
+	begun, done := false, false
+	walk := mb.loop.Suspended()
+	look := func(cur *loop.Task) {
+		if !begun {
+			begun = true
+			w.State, w.Incarnation = mb.state(), mb.life.incarnation
+			if cur != nil {
+				running = taskOfLoop(cur)
+			}
+			if x := mb.loop.Exclusive(); x != nil {
+				exclusive = taskOfLoop(x)
+			}
 		}
-		if x := mb.loop.Exclusive(); x != nil {
-			exclusive = taskOfLoop(x)
-		}
-		mb.loop.Suspended(func(lt *loop.Task) {
-			if t := taskOfLoop(lt); t != nil && t != running {
-				seen = append(seen, seenTask{t, mb.loop.Age(lt)})
-			} else if t == running && t != nil {
+		done = walk.Next(func(lt *loop.Task) {
+			switch t := taskOfLoop(lt); {
+			case t == nil:
+			case t == running:
 				age = mb.loop.Age(lt)
+			default:
+				seen = append(seen, seenTask{t, mb.loop.Age(lt)})
 			}
 		})
-	})
+	}
+	for !done {
+		stood, held := mb.loop.Peek(look)
+		switch {
+		case held:
+			runtime.Gosched() // a turn has waited for us
+		case stood:
+		case begun && in.waits < inspectPatience:
+			in.wait()
+		case begun: // it has to do without the rest
+			mb.loop.PostControl(walk.Leave)
+			done = true
+		default:
+			done = true
+		}
+	}
+	in.seen = seen
 	w.Queued, w.OldestWait = mb.queued(), mb.loop.OldestWait()
 	w.Counts = mb.readCounts()
 	w.BlockedTurns = mb.blockedTurns.Load()
-	w.OffloadsWaiting = int(mb.offloadsWaiting.Load())
-	w.Offloads = max(0, mb.offloaded.n()-w.OffloadsWaiting)
-	if !stood {
-		return w, seen
+	if !begun {
+		return false
 	}
 	w.Tasks = make([]TaskInfo, 0, len(seen)+1)
 	if running != nil {
@@ -129,7 +201,8 @@ func (mb *mailbox) inspect(seen []seenTask) (WorkerInfo, []seenTask) {
 	if exclusive != nil {
 		w.Exclusive = exclusive.name()
 	}
-	return w, seen
+	clear(seen)
+	return true
 }
 
 type seenTask struct {

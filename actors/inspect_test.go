@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -234,5 +235,75 @@ func TestInspectWhileForwarding(t *testing.T) {
 		if took := time.Since(begin); !errors.Is(err, actors.ErrTimeout) || took != 30*time.Second {
 			t.Errorf("without an answer: %v after %v", err, took)
 		}
+	})
+}
+
+// TestInspectBlocked: only those that a turn holds up now.
+func TestInspectBlocked(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		stuck := actortest.Spawn(t, sys.Root, "stuck", inspected, actors.Options{BlockedTurn: time.Second})
+		actortest.Spawn(t, sys.Root, "idle", inspected, actors.Options{BlockedTurn: time.Second})
+		until := make(chan struct{})
+		actors.RequestFuture[int](sys.Root, stuck, stick{until})
+		if s := actors.InspectBlocked(sys); len(s.Workers) != 0 {
+			t.Errorf("before BlockedTurn is over: %v", s)
+		}
+		time.Sleep(10 * time.Second)
+		if s := actors.InspectBlocked(sys); len(s.Workers) != 1 || s.Workers[0].Blocked == nil || !s.Workers[0].PID.Equal(stuck) {
+			t.Errorf("while the turn lasts: %v", s)
+		}
+		close(until)
+		synctest.Wait()
+		if s := actors.InspectBlocked(sys); len(s.Workers) != 0 {
+			t.Errorf("afterwards: %v", s)
+		}
+	})
+}
+
+// TestInspectOfABusySystem looks at workers that always have something to do, more
+// than there are processors.
+func TestInspectOfABusySystem(t *testing.T) {
+	sys := actortest.NewSystem(t)
+	var stop atomic.Bool
+	const n = 50
+	for i := range n {
+		pid := actortest.Spawn(t, sys.Root, fmt.Sprint("worker-", i), inspected, actors.Options{})
+		actors.Submit(sys.Root, pid, func(t *actors.Task) (int, error) {
+			for !stop.Load() {
+				if err := t.Yield(); err != nil {
+					return 0, err
+				}
+			}
+			return 0, nil
+		})
+	}
+	looks := 0
+	for ; looks < 50; looks++ { // it may find some of them between two turns
+		if slices.ContainsFunc(actors.Inspect(sys).Workers, func(w actors.WorkerInfo) bool { return w.State == "running" }) {
+			break
+		}
+	}
+	stop.Store(true)
+	if looks == 50 {
+		t.Errorf("%d looks have found nothing of %d workers", looks, n)
+	}
+}
+
+// TestInspectManyTasks needs several looks for all of them.
+func TestInspectManyTasks(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		pid := actortest.Spawn(t, sys.Root, "worker", inspected, actors.Options{})
+		p := actors.NewPromise[int]()
+		const n = 20_000
+		for range n {
+			actors.Submit(sys.Root, pid, func(t *actors.Task) (int, error) { return actors.Await(t, p.Future()) })
+		}
+		synctest.Wait()
+		for range 3 {
+			if w := workerOf(t, actors.Inspect(sys), pid); len(w.Tasks) != n {
+				t.Errorf("%d tasks of %d", len(w.Tasks), n)
+			}
+		}
+		p.Resolve(1)
 	})
 }

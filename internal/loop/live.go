@@ -6,7 +6,9 @@ import "time"
 // turn it is. f must not end tasks. On the loop.
 func (l *Loop) EachLive(f func(*Task)) {
 	for c := l.awaited; c != nil; c = c.next {
-		f(c.task)
+		if c.task != nil { // else it is the place of a Suspended
+			f(c.task)
+		}
 	}
 	for t := l.Current(); t != nil; t = t.co.outer {
 		if !t.co.listed {
@@ -25,6 +27,10 @@ func (l *Loop) list(c *coroutine) {
 	if l.cfg.BlockedTurn > 0 { // else nobody looks while it alone runs
 		c.since = time.Duration(l.pool.looked.Load())
 	}
+	l.listFirst(c)
+}
+
+func (l *Loop) listFirst(c *coroutine) {
 	c.next = l.awaited
 	if l.awaited != nil {
 		l.awaited.prevC = c

@@ -74,12 +74,50 @@ func (l *Loop) takeUp(r *runner) {
 	}
 }
 
-// Suspended calls f for each live task that has awaited. In Peek.
-func (l *Loop) Suspended(f func(*Task)) {
-	for c := l.awaited; c != nil; c = c.next {
-		f(c.task)
-	}
+// Suspended goes over the live tasks of a loop that have awaited, a stretch at a
+// time, so that the loop goes on in between. It meets all that had when it began
+// and still live. It is used by whoever owns the loop.
+type Suspended struct {
+	loop  *Loop
+	begun bool
+	// place is in the list before the next one to meet: a coroutine without a
+	// task, because any other may leave the list.
+	place coroutine
 }
+
+// Suspended returns one.
+func (l *Loop) Suspended() *Suspended { return &Suspended{loop: l} }
+
+// Next calls f for the tasks of the next stretch, and reports whether it was the
+// last one. In Peek or on the loop.
+func (w *Suspended) Next(f func(*Task)) (done bool) {
+	l := w.loop
+	c := l.awaited
+	if w.begun {
+		c = w.place.next
+	}
+	w.Leave()
+	w.begun = true
+	for s := (stretch{}); c != nil; c = c.next {
+		if c.task == nil {
+			continue
+		}
+		f(c.task)
+		if s.over(l) {
+			w.place.listed = true
+			w.place.prevC, w.place.next = c, c.next
+			if c.next != nil {
+				c.next.prevC = &w.place
+			}
+			c.next = &w.place
+			return false
+		}
+	}
+	return true
+}
+
+// Leave is for one that is not gone on with. In Peek or on the loop.
+func (w *Suspended) Leave() { w.loop.unlist(&w.place) }
 
 // Age is how long ago t, which has awaited, did so first, too long by half a
 // BlockedTurn at most; 0: not known. In Peek.

@@ -32,7 +32,7 @@ func testPeekCostsNoTurn(t *testing.T) {
 			if running != nil {
 				t.Error("a task runs in a loop that sleeps")
 			}
-			l.Suspended(func(k *Task) { n++ })
+			l.Suspended().Next(func(k *Task) { n++ })
 		}); !stood || n != 1 {
 			t.Errorf("%d tasks are suspended, want 1", n)
 		}
@@ -248,6 +248,59 @@ func TestWalk(t *testing.T) {
 		for _, k := range before {
 			if !gone[k] && met[k] == 0 {
 				t.Fatalf("seed %d: one of %d tasks was not met in %d stretches", seed, len(before), stretches)
+			}
+		}
+	}
+}
+
+// TestSuspended goes over tasks while some of them end, and others come, between
+// the stretches.
+func TestSuspended(t *testing.T) {
+	for seed := range uint64(100) {
+		rnd := rand.New(rand.NewPCG(seed, 2))
+		l := &Loop{pool: NewPool()} // we own it
+		var listed []*coroutine
+		change := func() {
+			for range rnd.IntN(2 * stretchTasks) {
+				c := &coroutine{task: &Task{}}
+				l.list(c)
+				listed = append(listed, c)
+			}
+			for range rnd.IntN(1 + len(listed)) {
+				i := rnd.IntN(len(listed))
+				l.unlist(listed[i])
+				listed = slices.Delete(listed, i, i+1)
+			}
+		}
+		for range 3 {
+			change()
+		}
+		before := slices.Clone(listed)
+		met := map[*Task]bool{}
+		w, other := l.Suspended(), l.Suspended()
+		for done := false; !done; {
+			n := 0
+			done = w.Next(func(k *Task) {
+				if n++; met[k] || !slices.ContainsFunc(listed, func(c *coroutine) bool { return c.task == k }) {
+					t.Fatal("it meets a task that is not there, or that it has met")
+				}
+				met[k] = true
+			})
+			if n > stretchTasks {
+				t.Fatalf("seed %d: %d tasks in a stretch", seed, n)
+			}
+			change()
+			other.Next(func(*Task) {})
+		}
+		for _, c := range before {
+			if c.listed && !met[c.task] {
+				t.Fatalf("seed %d: one of %d tasks was not met", seed, len(before))
+			}
+		}
+		other.Leave()
+		for c := l.awaited; c != nil; c = c.next {
+			if c.task == nil {
+				t.Fatalf("seed %d: it has left its place in the list", seed)
 			}
 		}
 	}

@@ -74,7 +74,7 @@ func (h *health) live(w http.ResponseWriter, _ *http.Request) {
 		h.answer(w, false, "the supervisor has failed", childrenOf(tree))
 		return
 	}
-	for _, i := range actors.Inspect(h.system).Workers {
+	for _, i := range actors.InspectBlocked(h.system).Workers {
 		if i.Blocked != nil && time.Since(i.Blocked.Since) > blockedFor {
 			h.answer(w, false, i.PID.Id+" is blocked by "+i.Blocked.Task, nil)
 			return
