@@ -226,6 +226,9 @@ func (t *Task) done(how loop.How) {
 	}
 	t.released()
 	if t.lifetime == offered {
+		if how != loop.Lost && t.outcome == outcomeNone {
+			t.outcome = t.returned()
+		}
 		mb.count(t, how)
 		mb.tellNotHandled(t, how)
 	}
@@ -268,6 +271,18 @@ func (mb *mailbox) count(t *Task, how loop.How) {
 	default:
 		c.finished.Add(1)
 	}
+}
+
+// returned is what has become of a message that a plain actor has handled, who
+// answers by Respond or not at all.
+func (t *Task) returned() outcome {
+	switch {
+	case t.isAnsweredAlready():
+		return t.told()
+	case t.ended() != nil:
+		return outcomeCanceled
+	}
+	return outcomeFinished // somebody may still answer it
 }
 
 // tellNotHandled tells the supervisor of a message whose handler has panicked,

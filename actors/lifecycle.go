@@ -151,7 +151,7 @@ func (mb *mailbox) frame(m any) {
 		mb.logger().Error("actors: panic while the engine handled a lifecycle message", "message", typeOf(m), "panic", err.Value, "stack", string(err.Stack))
 		if _, ok := m.(*actor.Restart); ok {
 			l.phase = phaseRunning
-			mb.failed(nil, err)
+			mb.failed(nil, err, mb.gate.Load() != gateOpen)
 		}
 	}
 	if l.sawStop {

@@ -8,19 +8,20 @@ import (
 
 // fail is the failure of the worker by a task that has just ended.
 func (mb *mailbox) fail(t *Task, err error) {
+	stopping := mb.gate.Load() != gateOpen // looked at once: it may close at any moment
 	switch p := mb.life.phase; {
 	case p != phaseRunning && p != phaseSetup:
 		if why := t.ended(); why != nil && saysOnly(err, endsBy(why)...) {
 			return // a setup that was cut off
 		}
 		mb.logger().Error("actors: a task failed while the worker ended", "task", t.name(), "error", err, "stack", stackIn(err))
-	case p == phaseRunning && mb.gate.Load() != gateOpen:
+	case p == phaseRunning && stopping:
 		mb.failedInDrain(t, err)
 	default:
 		if mb.super == nil { // which tells it itself
 			mb.logger().Error("actors: the worker failed", "task", t.name(), "error", err, "stack", stackIn(err))
 		}
-		mb.failed(t, err)
+		mb.failed(t, err, stopping)
 	}
 }
 
@@ -42,13 +43,14 @@ func (mb *mailbox) failedInDrain(t *Task, err error) {
 // failed suspends the mailbox, ends what is in flight and asks the supervisor
 // what to do, all before anything else can run.
 //
-// t is the task that failed, or nil.
-func (mb *mailbox) failed(t *Task, reason error) {
+// t is the task that failed, or nil. One that fails while the worker is stopping
+// has left no incarnation that could drain.
+func (mb *mailbox) failed(t *Task, reason error, stopping bool) {
 	l := &mb.life
 	l.failures++
 	mb.cut(because(ErrRestarted, reason))
-	if mb.gate.Load() != gateOpen {
-		l.wantStop = true // there is no incarnation that could drain
+	if stopping {
+		l.wantStop = true
 	} else {
 		mb.escalate(t, reason)
 	}

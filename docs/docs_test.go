@@ -21,7 +21,7 @@ import (
 
 // pages are those that this test keeps to the code.
 func pages() []string {
-	return []string{"how-it-works.md", "from-asyncio.md", "from-protoactor.md", "comparison.md", "when-not.md"}
+	return []string{"how-it-works.md", "errors.md", "from-asyncio.md", "from-protoactor.md", "comparison.md", "when-not.md"}
 }
 
 func read(t *testing.T, file string) string {

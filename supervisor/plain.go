@@ -123,7 +123,9 @@ func (p *plain) caught(c actor.ReceiverContext, env *actor.MessageEnvelope) {
 	}
 	err := &actors.PanicError{Value: v, Stack: debug.Stack()}
 	if env.Sender != nil {
-		c.ActorSystem().Root.Send(env.Sender, messages.NewFailure(err, true, false))
+		f := messages.NewFailure(err, true, false)
+		f.Ran, f.RetrySafe = true, false // whatever a Failure that it has panicked with says of somebody else
+		c.ActorSystem().Root.Send(env.Sender, f)
 	}
 	if p.alone.Load() {
 		p.k.core.out.error("supervisor: panic in an actor that was left behind; it stops", "actor", p.pid, "panic", v, "stack", string(err.Stack))

@@ -288,6 +288,22 @@ func TestPlainFailsAtTheEnd(t *testing.T) {
 	}
 }
 
+// What a plain actor panics with says nothing of its own work.
+func TestPlainPanicHasRun(t *testing.T) {
+	bubble(t, func(w *world) {
+		s := w.start(supervisor.Spec{Children: []supervisor.Child{{Name: "a", Props: actor.PropsFromFunc(func(c actor.Context) {
+			if _, ok := c.Message().(string); ok {
+				panic(messages.NewFailure(actors.ErrMailboxFull, false, true)) // of somebody whom it has asked
+			}
+		})}}})
+		got, err := w.root.RequestFuture(s.Child("a"), "x", time.Minute).Result()
+		if f, ok := got.(*messages.Failure); !ok || !f.Ran || f.RetrySafe {
+			w.Errorf("the asker was told %v, %v", got, err)
+		}
+		w.stop(s)
+	})
+}
+
 // A child of a plain child whose end makes it panic does not hold it up.
 func TestPlainPanicsInTerminated(t *testing.T) {
 	bubble(t, func(w *world) {
