@@ -20,18 +20,27 @@ import (
 // for connections on which nothing has been asked, nor for a client that does
 // not go on.
 func TestWebEnds(t *testing.T) {
-	begun, answer := make(chan struct{}), make(chan struct{})
+	begun, answer, reading := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	mux := http.NewServeMux()
 	mux.HandleFunc("/slow", func(w http.ResponseWriter, _ *http.Request) {
 		close(begun)
 		<-answer
 		_, _ = io.WriteString(w, "done")
 	})
-	mux.HandleFunc("/body", func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
-	for _, tt := range []struct{ name, sent, cut string }{
-		{"nothing", "", ""},
-		{"half a head", "GET / HTTP/1.1\r\nHost: a\r\n", ""},
-		{"half a body", "POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nabc", "connections were cut"},
+	mux.HandleFunc("/body", func(_ http.ResponseWriter, r *http.Request) {
+		close(reading)
+		_, _ = io.Copy(io.Discard, r.Body)
+	})
+	anyTime := make(chan struct{})
+	close(anyTime)
+	for _, tt := range []struct {
+		name, sent string
+		after      chan struct{} // the stop comes after this
+		cut        bool
+	}{
+		{"nothing", "", anyTime, false},
+		{"half a head", "GET / HTTP/1.1\r\nHost: a\r\n", anyTime, false},
+		{"half a body", "POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nabc", reading, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var log lines
@@ -47,11 +56,12 @@ func TestWebEnds(t *testing.T) {
 			if _, err := io.WriteString(c, tt.sent); err != nil {
 				t.Fatal(err)
 			}
+			<-tt.after
 			actortest.Stop(t, sys.Root, pid, time.Minute)
 			if n, err := c.Read(make([]byte, 1)); n != 0 || err == nil {
 				t.Errorf("the connection is still there: %v", err)
 			}
-			if got := log.String(); strings.Contains(got, "connections were cut") != (tt.cut != "") {
+			if got := log.String(); strings.Contains(got, "connections were cut") != tt.cut {
 				t.Errorf("the log: %s", got)
 			}
 		})
