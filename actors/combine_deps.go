@@ -53,9 +53,26 @@ func (d *deps) completedBy(m *core) bool {
 // Where one member is enough, the one that was found to be free of r's task is
 // looked at first the next time: while that is so the others do not matter.
 func (d *deps) needSelf(r *ring) bool {
-	if d.tasks != nil {
+	switch {
+	case d.tasks != nil:
 		return d.tasksNeedSelf(r)
+	case r.seenDeps[d]:
+		return true // as with a task that is on the way: see ring.needsSelf
+	case r.freeDeps[d]:
+		return false
 	}
+	mark := r.mark()
+	r.seenDeps[d] = true
+	r.trailDeps = append(r.trailDeps, d)
+	need := d.membersNeedSelf(r)
+	if !need {
+		r.undo(mark)
+		r.freeDeps[d] = true
+	}
+	return need
+}
+
+func (d *deps) membersNeedSelf(r *ring) bool {
 	one := d.by >= oneValue
 	past, done := d.past.Load(), int32(0)
 	start, first, found := r.mark(), 0, false

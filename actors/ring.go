@@ -18,13 +18,19 @@ type ring struct {
 	seen  map[*Task]bool // on the way, and found to need self
 	free  map[*Task]bool // found not to, even if all on the way do
 	trail []*Task        // those seen, in order
-	edges []edge
-	path  []*mailbox // the workers along the way to where the walk is
-	found []*mailbox // … to where it has come back to self
+	// The same of combinations: one may be a member of many.
+	seenDeps, freeDeps map[*deps]bool
+	trailDeps          []*deps
+	edges              []edge
+	path               []*mailbox // the workers along the way to where the walk is
+	found              []*mailbox // … to where it has come back to self
 }
 
 func newRing(self *Task) *ring {
-	r := &ring{self: self, seen: map[*Task]bool{}, free: map[*Task]bool{}}
+	r := &ring{
+		self: self, seen: map[*Task]bool{}, free: map[*Task]bool{},
+		seenDeps: map[*deps]bool{}, freeDeps: map[*deps]bool{},
+	}
 	if self != nil {
 		r.path = append(r.path, self.mb)
 	}
@@ -61,18 +67,23 @@ func pathOf(ring []*mailbox) []*actor.PID {
 
 // ringMark is a point of the walk to go back to.
 type ringMark struct {
-	trail, edges int
-	found        []*mailbox
+	trail, trailDeps, edges int
+	found                   []*mailbox
 }
 
-func (r *ring) mark() ringMark { return ringMark{len(r.trail), len(r.edges), r.found} }
+func (r *ring) mark() ringMark {
+	return ringMark{len(r.trail), len(r.trailDeps), len(r.edges), r.found}
+}
 
 // undo forgets what was found since, on a way that led nowhere.
 func (r *ring) undo(m ringMark) {
 	for _, t := range r.trail[m.trail:] {
 		delete(r.seen, t)
 	}
-	r.trail, r.edges, r.found = r.trail[:m.trail], r.edges[:m.edges], m.found
+	for _, d := range r.trailDeps[m.trailDeps:] {
+		delete(r.seenDeps, d)
+	}
+	r.trail, r.trailDeps, r.edges, r.found = r.trail[:m.trail], r.trailDeps[:m.trailDeps], r.edges[:m.edges], m.found
 }
 
 // edge is one thing that was seen: task awaits core, or task holds mb, or
