@@ -130,6 +130,7 @@
 //
 // Block its turn: a channel operation, a lock that is held across an await, a
 // blocking call. The worker does nothing else meanwhile. Use [Receive],
-// [Offload] and await instead. Nor may a task await, or return, while it has
-// locked its thread with runtime.LockOSThread: the Go runtime ends the process.
+// [Offload] and await instead. Nor may a task await, return, or use Start or
+// Group.Go, while it has locked its thread with runtime.LockOSThread or is in a
+// callback from C: the Go runtime ends the process.
 package actors

@@ -50,7 +50,7 @@ func NewGroup(t *Task) *Group {
 
 // Go starts fn as a member: at once, in the caller's turn, up to its first
 // await, as [Start] does. The caller is the group's task, a member, or another
-// task of the same worker.
+// task of the same worker. It must not have locked its thread: see [Start].
 //
 // An error that fn returns, a panic in it, and the end of its [Timeout], if it
 // has one, are its failure. Once the group has failed or has been cancelled fn

@@ -149,7 +149,8 @@ func (u *offloaded[T]) run(ctx context.Context) {
 // Receive waits for a value from ch without holding up the worker. ok is
 // false when ch is closed. When the task is ended it returns the reason, as
 // every await, but never loses a value: one that has been taken from ch is
-// returned even then.
+// returned even then. It does not hear of the stop event: see [Stop]. Who has to
+// selects on ch and [Task.Stopping] in an [Offload].
 func Receive[T any](t *Task, ch <-chan T) (v T, ok bool, err error) {
 	t.current("Receive")
 	if err := t.ended(); err != nil {

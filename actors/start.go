@@ -5,6 +5,10 @@ package actors
 // cancelled when the caller is, and outlives its return.
 //
 // While the worker stops, Start still works: it is how work in hand goes on.
+//
+// The caller must not have locked its thread with [runtime.LockOSThread], nor be
+// a callback from C: the child would begin there, and the Go runtime ends the
+// process, be it when another task goes on there later.
 func Start[T any](t *Task, fn func(t *Task) (T, error), opts ...CallOption) *Future[T] {
 	t.current("Start")
 	if fn == nil {

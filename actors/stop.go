@@ -20,6 +20,12 @@ import (
 // off at once. A plain actor, who could not tell, makes it fail with
 // ErrNotWorker.
 //
+// A task that waits in Receive, for a promise or for something of package
+// loopsync does not hear of the stop event, and the stop waits for it until the
+// grace ends, be the worker otherwise idle. What lets it go on has to come from
+// elsewhere: a Background that waits in [Task.SleepOrStop] and then closes the
+// queue, sets the event or resolves the promise.
+//
 // The stop begins with the call: a "defer Stop(…).Wait(ctx)" would begin it
 // where the defer stands, and put off only the waiting.
 func Stop(s actor.SenderContext, worker *actor.PID, grace time.Duration) *Future[*messages.Stopped] {

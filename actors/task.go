@@ -22,8 +22,8 @@ import (
 // are the handler's. A Task belongs to the goroutine that its function was
 // called on: use it nowhere else, and not after the function has returned. What
 // it still does when it has been abandoned is in the package's documentation.
-// A task must not return, nor await, on a goroutine locked to its thread by
-// [runtime.LockOSThread]: the Go runtime ends the process. Do such work in
+// A task must not return, await, nor [Start] another on a goroutine locked to its
+// thread by [runtime.LockOSThread]: the Go runtime ends the process. Do such work in
 // [Offload].
 type Task struct {
 	*attached // to its worker; nil for a carrier

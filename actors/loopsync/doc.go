@@ -34,6 +34,12 @@
 //     release, set, put or get, also who is no task. So a ring through one of
 //     them is not found, and its tasks wait until they are ended.
 //
+// # Stops
+//
+// What waits here does not hear of the worker's stop event, and is cut off when
+// the grace ends. Let a Background wait for it, in [actors.Task.SleepOrStop], and
+// then close the Queue or set the Event.
+//
 // # Restarts
 //
 // Make these values in setup, with the rest of the worker's state, so that
