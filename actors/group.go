@@ -67,8 +67,8 @@ func (g *Group) Go(fn func(t *Task) error, opts ...CallOption) {
 	n := g.enlist(m)
 	started := m.bind(&n.Task, opts, 0)
 	if started && !caller.coroutine().Start(&m.lt) {
-		started = false
 		m.Task.cancel(caller.lostError())
+		started = !m.lt.Fresh() // then whoever took the turn has ended it with the others
 	}
 	if !started {
 		m.over()

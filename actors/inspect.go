@@ -185,6 +185,8 @@ func (in *inspection) worker(mb *mailbox, w *WorkerInfo) bool {
 	w.Queued, w.OldestWait = mb.queued(), mb.loop.OldestWait()
 	w.Counts = mb.readCounts()
 	w.BlockedTurns = mb.blockedTurns.Load()
+	w.OffloadsWaiting = int(mb.offloadsWaiting.Load())
+	w.Offloads = max(0, mb.offloaded.n()-w.OffloadsWaiting)
 	if !begun {
 		return false
 	}

@@ -22,7 +22,9 @@ func Start[T any](t *Task, fn func(t *Task) (T, error), opts ...CallOption) *Fut
 	}
 	if !t.coroutine().Start(&u.lt) {
 		u.Task.cancel(t.lostError())
-		u.over()
+		if u.lt.Fresh() { // else whoever took the turn has ended it with the others
+			u.over()
+		}
 	}
 	t.mb.enterAgain(t)
 	return &u.fut
