@@ -149,7 +149,8 @@ func TestNothingStartsAtItsDeadline(t *testing.T) {
 }
 
 // TestBudgetsInALongQueue lets thousands of budgets end, in any order, behind
-// turns that block: each to the nanosecond.
+// turns that block: each to the nanosecond, or one more where the clock's timer
+// was set when it was due already, because that is the shortest timer.
 func TestBudgetsInALongQueue(t *testing.T) {
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
 		pid := actortest.Spawn(t, sys.Root, "worker", func(w *actors.Worker) error {
@@ -186,7 +187,7 @@ func TestBudgetsInALongQueue(t *testing.T) {
 		for i, f := range all {
 			switch _, err := f.TryResult(); {
 			case err == nil && ended[i] < budget(i):
-			case errors.Is(err, actors.ErrTimeout) && ended[i] == budget(i):
+			case errors.Is(err, actors.ErrTimeout) && ended[i]-budget(i) <= 1 && ended[i] >= budget(i):
 			default:
 				t.Fatalf("with %v it ended after %v: %v", budget(i), ended[i], err)
 			}
