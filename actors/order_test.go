@@ -288,7 +288,7 @@ func (s *senders) round() {
 			begin.Done()
 			begin.Wait() // they send, too
 			more(c.Self(), 10)
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 		})),
 	}}})
 	if err != nil {

@@ -333,10 +333,10 @@ func (h *hand) excuse(d *delivery) (next state, delay time.Duration) {
 // outage reports whether the breaker is open, and whether the polling is to be
 // ended for that and what has not begun given back, and returns what to wait for.
 // ended: it makes no difference any more.
-func (h *hand) outage() (open, quiesce, ended bool, cause error, change waitable) {
+func (h *hand) outage() (open, quiesce, ended bool, change waitable, cause error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.breaker.isOpen(), h.quiescing, h.stopping || h.closed, h.breaker.cause, h.breaks.next()
+	return h.breaker.isOpen(), h.quiescing, h.stopping || h.closed, h.breaks.next(), h.breaker.cause
 }
 
 // deferUntried lets all that has not begun be given back, in its order, and ends

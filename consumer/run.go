@@ -94,7 +94,7 @@ func (r *run) watchBreaker(t *actors.Task) error {
 	defer r.hand.takerEnded()
 	r.hand.joinBreaker() // not before: a worker whose setup fails is never closed
 	for {
-		open, _, ended, cause, change := r.hand.outage()
+		open, _, ended, change, cause := r.hand.outage()
 		switch {
 		case ended:
 			return nil
@@ -112,7 +112,7 @@ func (r *run) watchBreaker(t *actors.Task) error {
 // sitOut gives back what has not begun, and waits until the breaker has closed.
 func (r *run) sitOut(t *actors.Task) error {
 	for {
-		open, quiesce, ended, _, change := r.hand.outage()
+		open, quiesce, ended, change, _ := r.hand.outage()
 		switch {
 		case ended || !open:
 			return nil

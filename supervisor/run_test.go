@@ -215,7 +215,7 @@ func TestContextEndsDuringStart(t *testing.T) {
 		if !op.Blocked() { // b's Shutdown
 			t.Error("Start has returned")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		_, err := op.Result()
 		var e *supervisor.StartError
 		if !errors.As(err, &e) || e.Supervisor != "app" || e.Child != "b" || e.Err != why {

@@ -58,7 +58,6 @@ func (b *binaries) standIn(data []byte) reflect.Value {
 // cut returns what is in front of the next stand-in, what it stands for, and
 // what is behind it.
 func (b *binaries) cut(encoded []byte) (before, data, after []byte, found bool) {
-	const prefix = 1 + nonceSize/3*4
 	mark := base64.StdEncoding.AppendEncode([]byte{'"'}, b.nonce[:])
 	before, after, found = bytes.Cut(encoded, mark)
 	if !found {
@@ -333,8 +332,8 @@ type field struct {
 }
 
 // leaf reports whether a method decides what v is in JSON.
-func (t *typeInfo) leaf(v reflect.Value) bool {
-	return t.marshals || t.marshalsAt && v.CanAddr()
+func (info *typeInfo) leaf(v reflect.Value) bool {
+	return info.marshals || info.marshalsAt && v.CanAddr()
 }
 
 var (

@@ -17,6 +17,7 @@ type (
 	withTags  struct {
 		Renamed Binary `json:"r"`
 		Hidden  Binary `json:"-"`
+		//lint:ignore SA5008 that is how a field is called "-"
 		Dash    Binary `json:"-,"`
 		Empty   Binary `json:",omitempty"`
 		Nil     Binary `json:",omitzero"`
