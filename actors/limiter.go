@@ -39,6 +39,8 @@ type Limiter struct {
 	ended uint64 // how many have returned
 	watch *time.Timer
 	seen  uint64 // ended, when watch was set
+
+	armed, stalled time.Duration // what watch was set to, and for how long nothing has returned before
 }
 
 // line is what of one worker waits, linked.
@@ -72,29 +74,29 @@ func Through(l *Limiter) CallOption {
 	return CallOption{set: setLimiter, limiter: l}
 }
 
-// start runs c on a goroutine of its own: now, or when its turn has come.
-func (l *Limiter) start(mb *mailbox, c *limited) {
+// startOrQueue runs c on a goroutine of its own: now, or when its turn has come.
+func (l *Limiter) startOrQueue(mb *mailbox, c *limited) {
 	l.mu.Lock()
 	if l.size > 0 && l.running >= l.size {
-		l.wait(mb, c)
+		l.queueUp(mb, c)
 		l.mu.Unlock()
 		return
 	}
 	l.running++
 	l.mu.Unlock()
-	go l.work(c)
+	go l.runLimited(c)
 }
 
-func (l *Limiter) work(c *limited) {
-	defer l.leave() // also after a Goexit
+func (l *Limiter) runLimited(c *limited) {
+	defer l.passPlaceOn() // also after a Goexit
 	loop.ForgetLabels()
 	run := c.run
 	c.run = nil // a kept future does not keep what has run
 	run()
 }
 
-// leave gives the place of a function that has returned to the next one.
-func (l *Limiter) leave() {
+// passPlaceOn gives the place of a function that has returned to the next one.
+func (l *Limiter) passPlaceOn() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ended++
@@ -112,11 +114,11 @@ func (l *Limiter) leave() {
 	} else {
 		delete(l.of, ln.mb)
 	}
-	go l.work(c)
+	go l.runLimited(c)
 }
 
-// wait puts c at the end of its worker's line. With mu held.
-func (l *Limiter) wait(mb *mailbox, c *limited) {
+// queueUp puts c at the end of its worker's line. With mu held.
+func (l *Limiter) queueUp(mb *mailbox, c *limited) {
 	ln := l.of[mb]
 	if ln == nil {
 		ln = &line{mb: mb}
@@ -135,7 +137,8 @@ func (l *Limiter) wait(mb *mailbox, c *limited) {
 	ln.last = c
 	mb.offloadsWaiting.Add(1)
 	if l.waiting++; l.waiting == 1 {
-		l.watchFor(stalledAfter)
+		l.stalled = 0
+		l.watchProgress(stalledAfter)
 	}
 }
 
@@ -159,8 +162,8 @@ func (l *Limiter) unlink(c *limited) {
 	}
 }
 
-// forget takes c out of its line if it still waits there: it will not run.
-func (l *Limiter) forget(c *limited) {
+// dropQueued takes c out of its line if it still waits there: it will not run.
+func (l *Limiter) dropQueued(c *limited) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	ln := c.line
@@ -180,38 +183,40 @@ func (l *Limiter) forget(c *limited) {
 	}
 }
 
-// waits reports whether c has not begun, for lack of a place.
-func (l *Limiter) waits(c *limited) bool {
+// isQueued reports whether c has not begun, for lack of a place.
+func (l *Limiter) isQueued(c *limited) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return c.line != nil
 }
 
-// watchFor looks after d whether anything has returned. There is no timer while
+// watchProgress looks after d whether anything has returned. There is no timer while
 // nothing waits. With mu held.
-func (l *Limiter) watchFor(d time.Duration) {
-	l.seen = l.ended
+func (l *Limiter) watchProgress(d time.Duration) {
+	l.seen, l.armed = l.ended, d
 	if l.watch == nil {
-		l.watch = time.AfterFunc(d, l.look)
+		l.watch = time.AfterFunc(d, l.reportStall)
 		return
 	}
 	l.watch.Reset(d)
 }
 
-func (l *Limiter) look() {
+func (l *Limiter) reportStall() {
 	l.mu.Lock()
 	if l.waiting == 0 {
 		l.mu.Unlock()
 		return
 	}
 	if l.ended != l.seen {
-		l.watchFor(stalledAfter)
+		l.stalled = 0
+		l.watchProgress(stalledAfter)
 		l.mu.Unlock()
 		return
 	}
-	mb, running, waiting := l.lines[0].mb, l.running, l.waiting
-	l.watchFor(stalledAgain)
+	l.stalled += l.armed
+	mb, running, waiting, stalled := l.lines[0].mb, l.running, l.waiting, l.stalled
+	l.watchProgress(stalledAgain)
 	l.mu.Unlock()
 	mb.logger().Warn("actors: no offloaded function returns, and others wait for a place",
-		"limiter", l.name, "running", running, "waiting", waiting, "for", stalledAfter)
+		"limiter", l.name, "running", running, "waiting", waiting, "for", stalled)
 }

@@ -243,6 +243,9 @@ func TestOffloadThatDoesNotMoveIsTold(t *testing.T) {
 		if n := told(); n != 2 {
 			w.Errorf("told %d times within two minutes", n)
 		}
+		if log := actortest.LogOf(w.sys).String(); !strings.Contains(log, "for=1m10s") {
+			w.Errorf("not told that nothing has returned for 1m10s:\n%s", log)
+		}
 		close(free)
 		want(w, waiting, struct{}{})
 		time.Sleep(time.Hour)

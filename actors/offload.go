@@ -47,7 +47,7 @@ func Offload[T any](t *Task, fn func(ctx context.Context) (T, error), opts ...Ca
 	// nobody waits for it.
 	u.ended.f = func() {
 		if u.begun.CompareAndSwap(false, true) {
-			l.forget(&u.limited)
+			l.dropQueued(&u.limited)
 			done()
 		}
 	}
@@ -59,7 +59,7 @@ func Offload[T any](t *Task, fn func(ctx context.Context) (T, error), opts ...Ca
 	}
 	u.limiter = l
 	u.fut.call(&u.ended)
-	l.start(mb, &u.limited)
+	l.startOrQueue(mb, &u.limited)
 	return &u.fut
 }
 
@@ -120,7 +120,7 @@ type offloaded[T any] struct {
 }
 
 // waitsForPlace reports whether it has not begun, for lack of a place.
-func (u *offloaded[T]) waitsForPlace() bool { return u.limiter != nil && u.limiter.waits(&u.limited) }
+func (u *offloaded[T]) waitsForPlace() bool { return u.limiter != nil && u.limiter.isQueued(&u.limited) }
 
 func (u *offloaded[T]) label() string     { return "offload " + funcName(u.fn) }
 func (u *offloaded[T]) future() completer { return &u.fut }
