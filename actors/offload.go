@@ -120,7 +120,9 @@ type offloaded[T any] struct {
 }
 
 // waitsForPlace reports whether it has not begun, for lack of a place.
-func (u *offloaded[T]) waitsForPlace() bool { return u.limiter != nil && u.limiter.isQueued(&u.limited) }
+func (u *offloaded[T]) waitsForPlace() bool {
+	return u.limiter != nil && u.limiter.isQueued(&u.limited)
+}
 
 func (u *offloaded[T]) label() string     { return "offload " + funcName(u.fn) }
 func (u *offloaded[T]) future() completer { return &u.fut }
