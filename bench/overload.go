@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -59,6 +60,14 @@ func (l *lateness) note(by *deadline) {
 	l.mu.Unlock()
 }
 
+// noted is all of it so far. A handler may be about to note its start when the
+// request has ended by its time.
+func (l *lateness) noted() []time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.all)
+}
+
 // overload is what one run of it finds.
 type overload struct {
 	starts, ends lateness
@@ -98,17 +107,17 @@ func (d *deadline) missedBy() time.Duration {
 type job struct {
 	n  int
 	by *deadline
+	of *overload
 }
 
 // overload offers jobs to workers, and tells what of it is late.
 func (e *env) overload(of func(*overload) *lateness) (run, error) {
 	busy := busyFor(overloadWork)
-	var o *overload
 	pids := make([]*actor.PID, overloadWorkers)
 	for i := range pids {
 		pid, err := e.spawn(fmt.Sprintf("worker-%d", i), func(w *actors.Worker) error {
 			actors.Handle(w, func(_ *actors.Task, j job) (answer, error) {
-				o.starts.note(j.by)
+				j.of.starts.note(j.by)
 				busy()
 				return answer{j.n}, nil
 			})
@@ -120,11 +129,11 @@ func (e *env) overload(of func(*overload) *lateness) (run, error) {
 		pids[i] = pid
 	}
 	return func(n int) (int, error) {
-		o = &overload{}
+		o := &overload{}
 		var failed atomic.Pointer[error]
 		o.ended.Add(n)
 		offer(n, func(i int, by *deadline) {
-			f := actors.RequestFuture[answer](e.sys.Root, pids[i%len(pids)], job{i, by}, actors.Timeout(overloadBudget))
+			f := actors.RequestFuture[answer](e.sys.Root, pids[i%len(pids)], job{i, by, o}, actors.Timeout(overloadBudget))
 			f.OnDone(func(_ answer, err error) {
 				defer o.ended.Done()
 				switch {
@@ -137,7 +146,7 @@ func (e *env) overload(of func(*overload) *lateness) (run, error) {
 			})
 		})
 		o.ended.Wait()
-		e.latencies = of(o).all
+		e.latencies = of(o).noted()
 		if err := failed.Load(); err != nil {
 			return 0, *err
 		}
@@ -152,7 +161,6 @@ func overloadGoroutines(e *env) (run, error) {
 	type timed struct {
 		job
 		timer *time.Timer
-		o     *overload
 	}
 	var queues [overloadWorkers]chan timed
 	var all sync.WaitGroup
@@ -164,8 +172,8 @@ func overloadGoroutines(e *env) (run, error) {
 					continue // its timer sees to it
 				}
 				busy()
-				j.o.sum.Add(int64(j.n))
-				j.o.ended.Done()
+				j.of.sum.Add(int64(j.n))
+				j.of.ended.Done()
 			}
 		})
 	}
@@ -180,15 +188,15 @@ func overloadGoroutines(e *env) (run, error) {
 		o := &overload{}
 		o.ended.Add(n)
 		offer(n, func(i int, by *deadline) {
-			j := job{i % overloadBatch, by}
+			j := job{i % overloadBatch, by, o}
 			queues[i%len(queues)] <- timed{j, time.AfterFunc(overloadBudget, func() {
 				o.ends.note(by)
 				o.sum.Add(int64(j.n))
 				o.ended.Done()
-			}), o}
+			})}
 		})
 		o.ended.Wait()
-		e.latencies = o.ends.all
+		e.latencies = o.ends.noted()
 		return int(o.sum.Load()), nil
 	}, nil
 }
