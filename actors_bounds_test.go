@@ -58,6 +58,73 @@ func blockedTurnLogged(t *testing.T, sys *actor.ActorSystem) {
 	}
 }
 
+// blockedTurnStack has turns block one after the other, beside many tasks that
+// are suspended.
+func blockedTurnStack(t *testing.T, sys *actor.ActorSystem) {
+	suspended := 100_000
+	if testing.Short() {
+		suspended /= 10
+	}
+	release := make(chan none)
+	limit := time.Second
+	sleeper := actortest.Spawn(t, sys.Root, "sleeper", bare, actors.Options{BlockedTurn: -1})
+	for range suspended {
+		do(sys.Root, sleeper, func(t *actors.Task) error { _, _, err := actors.Receive(t, release); return err })
+	}
+	synctest.Wait()
+	where := map[string]func(){
+		"stuckHere":  func() { stuckHere(release) },
+		"stuckThere": func() { stuckThere(release) },
+		"stuckBelow": func() { stuckBelow(60, release) },
+		"stuckDeep":  func() { stuckDeep(300, release) },
+	}
+	for name, block := range where {
+		pid := actortest.Spawn(t, sys.Root, name, bare, actors.Options{BlockedTurn: limit})
+		do(sys.Root, pid, func(*actors.Task) error { block(); return nil })
+		time.Sleep(10 * time.Millisecond)
+	}
+	time.Sleep(limit + 3*time.Second - 40*time.Millisecond)
+	synctest.Wait()
+	log := actortest.LogOf(sys).Find(slog.LevelWarn, "blocked")
+	if len(log) != len(where) {
+		t.Errorf("logged %d turns of %d", len(log), len(where))
+	}
+	for _, record := range log {
+		stack, _ := record.Attr("stack").(string)
+		for name := range where {
+			if own := name == record.Attr("worker"); own != strings.Contains(stack, "protoloop_test."+name+"(") {
+				t.Errorf("of %s:\n%s", record.Attr("worker"), stack)
+			}
+		}
+		if cut := strings.HasPrefix(stack, "the 128 innermost of its frames:"); cut != (record.Attr("worker") == "stuckDeep") {
+			t.Errorf("of %s:\n%s", record.Attr("worker"), stack)
+		}
+	}
+	close(release)
+}
+
+//go:noinline
+func stuckHere(release chan none) { <-release }
+
+//go:noinline
+func stuckThere(release chan none) { <-release }
+
+//go:noinline
+func stuckBelow(n int, release chan none) {
+	if n > 0 {
+		stuckBelow(n-1, release)
+	}
+	<-release
+}
+
+//go:noinline
+func stuckDeep(n int, release chan none) {
+	if n > 0 {
+		stuckDeep(n-1, release)
+	}
+	<-release
+}
+
 func blockedTurnGoesOn(t *testing.T, sys *actor.ActorSystem) {
 	pid := actortest.Spawn(t, sys.Root, "w", bare, actors.Options{BlockedTurn: time.Second, StopGrace: time.Second})
 	release := make(chan none)

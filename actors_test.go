@@ -140,6 +140,7 @@ func TestGuarantee10Clean(t *testing.T) {
 func TestGuarantee11BlockedTurns(t *testing.T) {
 	verify(t, checks{
 		"a blocked turn is logged while it lasts, and counted": blockedTurnLogged,
+		"its stack is in the record, whatever else runs":       blockedTurnStack,
 		"it is never killed":                              blockedTurnGoesOn,
 		"the loop of an abandoned task goes on elsewhere": loopGoesOnElsewhere,
 		"awaits and replies of an abandoned task fail":    abandonedAwaitsFail,

@@ -63,7 +63,7 @@ type TaskInfo struct {
 type BlockedInfo struct {
 	Task  string
 	Since time.Time
-	Stack []byte // nil if none was taken: there is one a minute
+	Stack []byte // nil if the turn ended before it was looked at
 }
 
 // Inspect shows what the workers of an actor system are doing. It waits for

@@ -137,7 +137,7 @@ func (w *WorkerInfo) details(b *strings.Builder, at time.Time, home string) {
 		fmt.Fprintf(b, "    blocked for %s, since %s, by %s\n", briefly(at.Sub(t.Since)), t.Since.Format("15:04:05.000"), shortName(t.Task))
 		lines := strings.Split(strings.TrimRight(string(t.Stack), "\n"), "\n")
 		if len(t.Stack) == 0 {
-			lines = []string{"no stack: one is taken a minute"}
+			lines = []string{"no stack: it was not found"}
 		}
 		more := max(0, len(lines)-maxShownFrames)
 		for _, line := range lines[:len(lines)-more] {

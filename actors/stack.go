@@ -2,12 +2,9 @@ package actors
 
 import (
 	"bytes"
-	"reflect"
 	"runtime"
 	"runtime/debug"
 	"slices"
-	"strconv"
-	"strings"
 	"sync/atomic"
 
 	"github.com/protoloop/protoloop/internal/loop"
@@ -15,10 +12,6 @@ import (
 
 // newPanicError is called by the deferred function that has recovered v.
 func newPanicError(v any) *PanicError { return &PanicError{v, ownStack()} }
-
-// loopPackage is how the names of the loop's functions begin: what is below
-// them in a stack is not the task's.
-var loopPackage = reflect.TypeFor[loop.Loop]().PkgPath() + "."
 
 // lastStack is the one that ownStack has printed last: what panics again and
 // again does so in one place. It saves 6 of the 8 µs of a stack, a quarter of
@@ -53,29 +46,6 @@ func ownStack() []byte {
 
 // print makes the text of a stack and forgets the frames below it.
 func (s *printedStack) print() {
-	buf := make([]byte, 0, 1<<10)
-	frames := runtime.CallersFrames(s.pcs)
-	for i := 0; ; i++ {
-		f, more := frames.Next()
-		if strings.HasPrefix(f.Function, loopPackage) {
-			s.pcs = s.pcs[:i+1]
-			break
-		}
-		name := f.Function
-		if name == "runtime.gopanic" {
-			name = "panic" // as debug.Stack has it
-		}
-		buf = append(buf, name...)
-		buf = append(buf, "(...)\n\t"...)
-		buf = append(buf, f.File...)
-		buf = append(buf, ':')
-		buf = strconv.AppendInt(buf, int64(f.Line), 10)
-		buf = append(buf, " +0x"...)
-		buf = strconv.AppendUint(buf, uint64(f.PC-f.Entry), 16)
-		buf = append(buf, '\n')
-		if !more {
-			break
-		}
-	}
-	s.text = buf
+	text, n := loop.AppendFrames(make([]byte, 0, 1<<10), s.pcs)
+	s.pcs, s.text = s.pcs[:min(n+1, len(s.pcs))], text
 }

@@ -279,7 +279,7 @@ func (mb *mailbox) abandoned(t *Task) {
 	mb.inc.Load().lost.Store(true)
 	t.end(cause)
 	t.tell(t.ended()) // a cancel by somebody else may not have got there yet
-	stack := t.lt.Stack()
+	stack := mb.loop.Stack(&t.lt)
 	e := mb.ending()
 	e.mu.Lock()
 	lost := link.Abandoned{Name: t.name(), Since: e.since(), Stack: stack}

@@ -51,12 +51,18 @@ func newCoroutine() *coroutine {
 }
 
 // main is the base of every coroutine. A stack dump shows its receiver's
-// address, by which Takeover and the watchdog find the goroutine.
+// address, and a profile the tag, by which the goroutine is found.
 //
 //go:noinline
 func (c *coroutine) main() {
 	defer c.exit()
 	ForgetLabels() // of who has made it
+	tag(c.tag(), tagDigits, c)
+	c.returned = true
+}
+
+// live is what the coroutine does, one thing after the other, until it ends.
+func (c *coroutine) live() {
 	for {
 		if t := c.first; t != nil {
 			c.first = nil
@@ -75,7 +81,6 @@ func (c *coroutine) main() {
 			break
 		}
 	}
-	c.returned = true
 }
 
 // runLoops is the life of a pump: one loop after the other. Between two it

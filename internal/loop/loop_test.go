@@ -177,9 +177,9 @@ func testTakeover(t *testing.T) {
 	if !ok || next {
 		t.Fatal("not stuck")
 	}
-	var stack []byte
-	l.Look(func(k *Task) { stack = k.Stack() })
-	if !bytes.Contains(stack, []byte("testTakeover.func")) {
+	var stuck *Task
+	l.Look(func(k *Task) { stuck = k })
+	if stack := l.Stack(stuck); !bytes.Contains(stack, []byte("testTakeover.func")) {
 		t.Errorf("not the stack of the stuck task: %s", stack)
 	}
 	if !l.Takeover(turn) || l.Takeover(turn) {
@@ -271,10 +271,48 @@ func testBlockedTurn(t *testing.T) {
 	l.do(func(*Task) { time.Sleep(3 * time.Second) })
 	time.Sleep(4 * time.Second)
 	synctest.Wait()
-	if len(got) != 2 || got[1].Stack != nil {
-		t.Error("second blocked turn: want a report without a stack", len(got))
+	if len(got) != 2 || !bytes.Contains(got[1].Stack, []byte("testBlockedTurn")) {
+		t.Error("second blocked turn: want a report with its stack", len(got))
 	}
 	l.PostControl(stopLoop{})
+}
+
+// A turn that is found right after a search for stacks waits for the next, which
+// is for all that wait. If it ends before, its report has no stack.
+func TestBlockedTurnsShareASearch(t *testing.T) { synctest.Test(t, testBlockedTurnsShare) }
+func testBlockedTurnsShare(t *testing.T) {
+	p := NewPool()
+	var got []BlockedTurn
+	var at []time.Duration
+	began := time.Now()
+	var loops []*Loop
+	for i, lasts := range []time.Duration{time.Hour, time.Hour, 500 * time.Millisecond, time.Hour} {
+		l, h := newLoop(p, Config{BlockedTurn: 200 * time.Millisecond})
+		h.blocked = func(b BlockedTurn) { got, at = append(got, b), append(at, time.Since(began)) }
+		l.do(func(*Task) { time.Sleep(lasts) })
+		loops = append(loops, l)
+		if i < 2 {
+			time.Sleep(50*time.Millisecond + time.Duration(i)*200*time.Millisecond)
+		}
+	}
+	time.Sleep(3 * time.Second)
+	synctest.Wait()
+	if len(got) != 4 || at[3]-at[0] < passEvery || at[3]-at[0] > passEvery+200*time.Millisecond || at[3] != at[1] && at[1] != at[0] {
+		t.Errorf("reported after %v", at)
+	}
+	none := 0
+	for _, b := range got {
+		if len(b.Stack) == 0 {
+			none++
+		}
+	}
+	if none != 1 {
+		t.Errorf("%d reports without a stack, want that of the turn that has ended", none)
+	}
+	time.Sleep(time.Hour)
+	for _, l := range loops {
+		l.PostControl(stopLoop{})
+	}
 }
 
 // The watchdog looks again while a runner is on its way to a loop, or a loop waits

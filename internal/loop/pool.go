@@ -47,6 +47,7 @@ type Pool struct {
 	spare spare
 
 	watchdog watchdog
+	passes   passes
 }
 
 const (

@@ -8,7 +8,7 @@ import (
 type BlockedTurn struct {
 	Task  *Task     // whose turn it is
 	Since time.Time // when it was first seen; it began at most a tick before
-	Stack []byte    // of the goroutine it runs on; nil if none was taken
+	Stack []byte    // of the goroutine it runs on; nil if the turn ended before it was looked at
 }
 
 // watchdog finds blocked turns. It samples the runners' turn numbers, so that
@@ -19,8 +19,20 @@ type watchdog struct {
 	timer  *time.Timer
 	armed  bool
 
-	dumped   time.Duration // when the last stack dump was taken
-	hasDumps bool
+	waiting []blocked     // to be reported, with their stacks
+	passing bool          // that is being done
+	passed  time.Duration // when it was last done; 0: never
+}
+
+// blocked is a turn that lasts too long.
+type blocked struct {
+	r     *runner
+	l     *Loop
+	word  uint64
+	since time.Duration
+
+	task *Task
+	co   *coroutine
 }
 
 // sample is what the watchdog saw of a runner when it last looked.
@@ -29,9 +41,10 @@ type sample struct {
 	since time.Duration
 }
 
-// dumpEvery is how often a stack dump may be taken: it stops the world for
-// as long as it takes to walk all goroutines.
-const dumpEvery = time.Minute
+// passEvery is how long after one search for stacks the next may begin: it takes
+// the time of a processor, a second of it with 100,000 suspended tasks. What is
+// found meanwhile waits for the next, which serves all.
+const passEvery = time.Second
 
 // arm makes the watchdog look, soon and then again. With p.mu held.
 func (w *watchdog) arm(p *Pool, limit time.Duration) {
@@ -61,20 +74,15 @@ func (p *Pool) rearm(r *runner) {
 
 // watch is one look at all runners.
 func (p *Pool) watch() {
-	type found struct {
-		r     *runner
-		l     *Loop
-		word  uint64
-		since time.Duration
-	}
-	var blocked []found
+	var found []blocked
 	now := p.Now()
 	p.looked.Store(int64(now))
 
 	p.mu.Lock()
+	w := &p.watchdog
 	// A loop that waits for a runner, or a runner that is on its way to one, is
 	// about to begin a turn.
-	again := p.queue.length.Load() > 0
+	again := p.queue.length.Load() > 0 || len(w.waiting) > 0
 	for r := range p.runners {
 		word := r.word.Load()
 		l := r.serving.Load()
@@ -98,41 +106,70 @@ func (p *Pool) watch() {
 			continue
 		}
 		if now-r.seen.since >= l.cfg.BlockedTurn {
-			blocked = append(blocked, found{r, l, word, r.seen.since})
+			found = append(found, blocked{r: r, l: l, word: word, since: r.seen.since})
 		}
 	}
-	w := &p.watchdog
 	w.armed = again
 	if again {
-		w.timer.Reset(w.period)
+		period := w.period
+		if len(found)+len(w.waiting) > 0 {
+			period = min(period, passEvery)
+		}
+		w.timer.Reset(period)
 	}
 	p.mu.Unlock()
 
-	for _, b := range blocked {
-		if !b.r.pin(b.l, b.word) {
-			continue
+	marked := found[:0]
+	for _, b := range found {
+		if b.mark() {
+			marked = append(marked, b)
 		}
-		t := b.l.cur.task
-		c := t.co
-		free, n := b.r.leaveBehind()
-		b.r.unpin(b.word&^whereMask | inReported)
-		p.keep(free, n)
-		report := BlockedTurn{Task: t, Since: p.Time(b.since)}
-		if p.mayDump() {
-			report.Stack = stackOf(c)
+	}
+	p.report(marked)
+}
+
+// mark notes that the turn is known, and learns whose it is. false: it is over.
+func (b *blocked) mark() bool {
+	if !b.r.pin(b.l, b.word) {
+		return false
+	}
+	b.task = b.l.cur.task
+	b.co = b.task.co
+	free, n := b.r.leaveBehind()
+	b.word = b.word&^whereMask | inReported
+	b.r.unpin(b.word)
+	b.l.pool.keep(free, n)
+	return true
+}
+
+// lasts reports whether the turn has not ended. It may have been taken away.
+func (b *blocked) lasts() bool {
+	w := b.r.word.Load()
+	return w&^whereMask == b.word&^whereMask && w&whereMask != inLoop
+}
+
+// report reports these turns and those that wait for it, or lets them wait, too.
+func (p *Pool) report(found []blocked) {
+	w := &p.watchdog
+	p.mu.Lock()
+	w.waiting = append(w.waiting, found...)
+	if len(w.waiting) == 0 || w.passing || w.passed > 0 && p.Now()-w.passed < passEvery {
+		p.mu.Unlock()
+		return
+	}
+	found, w.waiting, w.passing = w.waiting, nil, true
+	p.mu.Unlock()
+
+	stacks := p.passes.stacks()
+	for _, b := range found {
+		report := BlockedTurn{Task: b.task, Since: p.Time(b.since)}
+		if b.lasts() { // else the coroutine may be in another one
+			report.Stack = stacks.of(b.co)
 		}
 		b.l.host.Blocked(report)
 	}
-}
 
-func (p *Pool) mayDump() bool {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	w := &p.watchdog
-	now := p.Now()
-	if w.hasDumps && now-w.dumped < dumpEvery {
-		return false
-	}
-	w.hasDumps, w.dumped = true, now
-	return true
+	w.passing, w.passed = false, p.Now()
+	p.mu.Unlock()
 }

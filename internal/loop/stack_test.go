@@ -1,0 +1,28 @@
+package loop
+
+import (
+	"runtime"
+	"testing"
+)
+
+// tagReader takes the frames above a tag.
+type tagReader struct{ pcs []uintptr }
+
+func (r *tagReader) live() {
+	r.pcs = make([]uintptr, 64)
+	r.pcs = r.pcs[:runtime.Callers(0, r.pcs)]
+}
+
+// TestTagsTell reads each tag in the frames that have it.
+func TestTagsTell(t *testing.T) {
+	for n := range uint32(1) << (4 * tagDigits) {
+		var r tagReader
+		tag(n, tagDigits, &r)
+		if got, ok := tagIn(r.pcs); got != n || !ok {
+			t.Errorf("tag %#x reads as %#x, %v", n, got, ok)
+		}
+		if got, ok := tagIn(r.pcs[:2]); ok {
+			t.Errorf("no tag reads as %#x", got)
+		}
+	}
+}
