@@ -253,8 +253,10 @@ func (mb *mailbox) offer(t *Task) {
 		mb.loop.Post(&t.lt)
 		return
 	}
-	mb.accepted.Add(-1)
+	// In this order: once nothing is pending the final account is told, and that
+	// this was refused belongs there.
 	mb.counts.refused.Add(1)
+	mb.accepted.Add(-1)
 	if mb.gate.Load() == gateStopped {
 		mb.loop.PostControl(settled{})
 	}
