@@ -8,7 +8,9 @@ import "github.com/protoloop/protoloop/messages"
 // A request counts as what its asker was told, each once. One that has
 // answered and then does not return is Finished, or Failed, and is named among
 // the abandoned tasks all the same; nobody was told of a one-way message, which
-// is Abandoned.
+// is Abandoned. A request that comes from another machine, or was passed on by
+// another actor when its asker had been told already, counts as its handler ends:
+// what its asker has heard is not known to the worker.
 type Counts struct {
 	Offered      int64 `json:"offered"`       // sent to the worker
 	Accepted     int64 `json:"accepted"`      // taken into its mailbox

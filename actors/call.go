@@ -235,9 +235,12 @@ func requestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, what
 		u.lifetime = carrier
 		timeout = defaultTimeout
 	}
-	if u.bind(from, opts, timeout) {
+	switch {
+	case u.bind(from, opts, timeout):
 		u.send(c, s, to)
-	} else if u.lifetime != carrier { // whose cancel has done it
+	case u.lifetime == carrier: // its cancel has said that it is over
+		u.sent()
+	default:
 		u.over()
 	}
 	return &u.fut
@@ -254,11 +257,21 @@ func forMailbox(msg any) bool {
 
 // send takes the engine's way: an envelope with a PID for the answer.
 func (t *Task) send(c *carried, s actor.SenderContext, to *actor.PID) {
+	defer t.sent() // also if a middleware panics
 	c.env.Message, c.env.Sender = t.msg, &c.to.pid
 	if d := c.scope.deadline; d > 0 && !t.system().local(to) {
 		c.env.SetHeader(budgetHeader, strconv.FormatInt(int64(max(0, d-t.system().pool.Now())), 10))
 	}
 	s.Send(to, &c.env)
+}
+
+// sent is called when a carrier is on its way, or will never be: if it has ended
+// meanwhile it leaves the table now. Until here a worker to whom it comes finds
+// it, learns that it has ended, and does not begin.
+func (t *Task) sent() {
+	if t.lifetime == carrier && t.first(isSent) && t.has(hasLeft) {
+		t.closeRequest()
+	}
 }
 
 // Ask is RequestFuture and Await in one. If the await ends before the answer is

@@ -251,6 +251,7 @@ func (t *Task) ReenterAfter(f *actor.Future, cont func(res any, err error)) {
 	t.current("ReenterAfter")
 	piped, c := newCarried[any](nil)
 	piped.lifetime = carrier
+	piped.mark(isSent)
 	t.mb.sys.replies.open(&piped.Task, &c.more, &c.to)
 	f.PipeTo(&c.to.pid)
 	Start(t, func(t *Task) (struct{}, error) {

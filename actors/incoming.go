@@ -65,6 +65,9 @@ func (u *message) know(asker *Task) {
 	if asker != nil {
 		u.fut = asker.future()
 		asker.adopt(&u.Task)
+		if asker.lifetime == carrier { // the answer does not come by its PID, which would end it
+			u.fut.base().call(&node{f: asker.over})
+		}
 		return
 	}
 	h := u.env.GetHeader(budgetHeader)

@@ -138,10 +138,11 @@ func (r *replies) find(key uint64) *Task {
 	return nil
 }
 
-// closeRequest takes t out of the table.
+// closeRequest takes t out of the table, but for a carrier that is still being
+// sent: see sent.
 func (t *Task) closeRequest() {
 	s := t.ext.Load()
-	if s == nil {
+	if s == nil || t.lifetime == carrier && !t.has(isSent) {
 		return
 	}
 	to := s.replyTo()

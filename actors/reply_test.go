@@ -104,3 +104,31 @@ func TestReplyIDsWrapRace(t *testing.T) {
 		}
 	})
 }
+
+// TestForwardedRequestCloses: a worker that answers a request which a plain actor
+// has passed on completes its future itself. Nothing of the request stays, also if
+// it has no bound.
+func TestForwardedRequestCloses(t *testing.T) {
+	bubble(t, func(w *world) {
+		worker := w.worker("w", actors.Options{Logger: discard()}, func(w *actors.Worker) error {
+			actors.Handle(w, func(_ *actors.Task, n int) (int, error) {
+				if n == 0 {
+					return 0, errTold
+				}
+				return n + 1, nil
+			})
+			return nil
+		})
+		plain := w.plain(func(c actor.Context) {
+			if _, ok := c.Message().(int); ok {
+				c.Forward(worker)
+			}
+		})
+		want(w, actors.RequestFuture[int](w.root, plain, 1, actors.Timeout(actors.NoTimeout)), 2)
+		wantErr(w, actors.RequestFuture[int](w.root, plain, 0, actors.Timeout(actors.NoTimeout)), errTold)
+		synctest.Wait()
+		if n := actors.Requests(w.sys); n != 0 {
+			t.Errorf("%d requests wait for an answer", n)
+		}
+	})
+}

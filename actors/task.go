@@ -61,6 +61,7 @@ const (
 	isPassedOn                    // somebody else may answer it
 	isFunction                    // its msg is what was submitted
 	isJoined                      // a child of Start is among its parent's kids; see join
+	isSent                        // a carrier that its sender is done with; see closeRequest
 	isSole                        // it was its parent's only kid when it became one, and so is the last of the list
 )
 

@@ -1,6 +1,7 @@
 package actors_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"testing/synctest"
@@ -137,6 +138,62 @@ func TestSubmissionCanceledEarly(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestToldOnTheWay: a request that ends while its sender still hands it to the
+// engine, to a worker that was not there when it began, does not start, and
+// counts as what its asker was told.
+func TestToldOnTheWay(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		end    func(cancel context.CancelFunc)
+		told   error
+		spawns bool // the worker is there when the request arrives
+		want   actors.Counts
+	}{
+		{"expired", func(context.CancelFunc) { time.Sleep(2 * time.Second) }, actors.ErrTimeout, true, actors.Counts{Canceled: 1}},
+		{"canceled", func(cancel context.CancelFunc) { cancel() }, actors.ErrCanceled, true, actors.Counts{Canceled: 1}},
+		{"in time", func(context.CancelFunc) {}, nil, true, actors.Counts{Finished: 1}},
+		{"to nobody", func(context.CancelFunc) { time.Sleep(2 * time.Second) }, actors.ErrTimeout, false, actors.Counts{}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				ctx, cancel := context.WithCancel(w.Context())
+				defer cancel()
+				began := false
+				pid := w.sys.NewLocalPID("w")
+				slow := w.root.Copy().WithSenderMiddleware(func(next actor.SenderFunc) actor.SenderFunc {
+					return func(c actor.SenderContext, to *actor.PID, env *actor.MessageEnvelope) {
+						if test.spawns {
+							w.worker("w", actors.Options{}, func(w *actors.Worker) error {
+								actors.Handle(w, func(*actors.Task, string) (int, error) { began = true; return 1, nil })
+								return nil
+							})
+						}
+						test.end(cancel)
+						synctest.Wait()
+						next(c, to, env)
+					}
+				})
+				f := actors.RequestFuture[int](slow, pid, "m", actors.Timeout(time.Second), actors.WithContext(ctx))
+				if _, err := result(f); !errors.Is(err, test.told) {
+					t.Errorf("the asker was told %v, want %v", err, test.told)
+				}
+				if test.spawns {
+					test.want.Offered, test.want.Accepted = 1, 1
+					if c := actors.CountsOf(w.stopped(pid, time.Second)); c != test.want {
+						t.Errorf("%+v, want %+v", c, test.want)
+					}
+				}
+				if began != (test.told == nil) {
+					t.Errorf("its handler was called: %v", began)
+				}
+				if n := actors.Requests(w.sys); n != 0 {
+					t.Errorf("%d requests wait for an answer at the end", n)
+				}
+			})
+		})
+	}
 }
 
 // TestToldAndReturned: what a handler returns when it has answered changes
