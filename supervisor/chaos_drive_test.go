@@ -77,8 +77,7 @@ func (d *driver) send(n int64) {
 	d.choices.Add(uint64(n) * uint64(fl.m.end+1) * uint64(p.no+1))
 	switch d.dice.IntN(200) {
 	case 0:
-		fl.bounded = true
-		fl.f = actors.RequestFuture[int64](d.root, p.pid, fl.m, actors.Timeout(chaosLimit))
+		fl = d.askBounded(p, fl.m)
 	case 1:
 		fl.bounded = true
 		fl.f = actors.RequestFuture[int64](d.root, p.pid, fl.m)

@@ -96,9 +96,9 @@ func (c *chaos) ask(p *chaosPart, t *actors.Task, m work) error {
 	}
 	to := c.workers[p.no+1+int(m.n)%(len(c.workers)-p.no-1)]
 	in := work{from: -1 - p.no, n: p.asks.Add(1), end: endsSlowly}
-	f := actors.RequestFuture[int64](c.root, to.pid, in, actors.Timeout(chaosLimit))
-	c.inner.add(flight{p: to, m: in, f: f, bounded: true})
-	if _, err := actors.Await(t, f); err != nil {
+	fl := c.askBounded(to, in)
+	c.inner.add(fl)
+	if _, err := actors.Await(t, fl.f); err != nil {
 		return fmt.Errorf("%w: %v", errChaos, err)
 	}
 	return nil
