@@ -81,6 +81,9 @@ func (t *Task) Respond(response any) {
 		o.answer(response)
 	case t.lt.Lost(): // it has no say any more
 	case o.asker() != nil:
+		if err := t.mb.sys.unsendable(o.asker(), response); err != nil {
+			response = failureOf(err, true)
+		}
 		how := isAnswered
 		if _, failed := response.(*messages.Failure); failed {
 			how |= isFailed
@@ -94,6 +97,15 @@ func (t *Task) Respond(response any) {
 	}
 }
 
+// failAsker fails the asker of o, which t works for, while its handler goes on.
+func (t *Task) failAsker(o *Task, err error) {
+	if f := o.future(); f != nil {
+		f.fail(err)
+	} else {
+		t.Respond(failureOf(err, true))
+	}
+}
+
 // Forward sends the task's message on, with its sender, so that pid answers.
 func (t *Task) Forward(pid *actor.PID) {
 	o := t.of()
@@ -104,6 +116,12 @@ func (t *Task) Forward(pid *actor.PID) {
 	env := &actor.MessageEnvelope{Message: o.msg, Sender: t.Sender()}
 	if of := o.envelope(); of != nil {
 		env.Header = of.Header
+	}
+	if o.future() != nil || o.asker() != nil {
+		if err := t.mb.sys.unsendable(pid, o.msg); err != nil {
+			t.failAsker(o, err)
+			return
+		}
 	}
 	if o.future() != nil && !o.system().isWorker(pid) {
 		o.expireIn(defaultTimeout) // from there an answer cannot be relied on
@@ -156,6 +174,9 @@ func (t *Task) reply(v any, err error) {
 		}
 	case t.asker() != nil:
 		what := isAnswered
+		if err == nil {
+			err = t.mb.sys.unsendable(t.asker(), v)
+		}
 		if err != nil {
 			v = failureOf(err, t.turn&isHandling != 0)
 			what |= isFailed

@@ -230,6 +230,13 @@ func requestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, what
 		u.closeRequest()
 		return &u.fut
 	}
+	if mb == nil {
+		if err := sys.unsendable(to, msg); err != nil {
+			u.fut.fail(err)
+			u.closeRequest()
+			return &u.fut
+		}
+	}
 	timeout := time.Duration(0)
 	if mb == nil || forMailbox(msg) {
 		u.lifetime = carrier

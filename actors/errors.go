@@ -67,6 +67,9 @@ var (
 	// ErrUnhandled: the worker has no handler for the message, or the handler
 	// returned without an answer.
 	ErrUnhandled = newError("unhandled", "unhandled message")
+	// ErrUnsendable: the request, or its answer, cannot be sent to another
+	// machine: it is too long, or cannot be serialized. See [SetRemoteLimit].
+	ErrUnsendable = newError("unsendable", "the message cannot be sent to another machine")
 	// ErrGoexit: the task called [runtime.Goexit], as [testing.T.FailNow] does.
 	ErrGoexit = newError("goexit", "the task called runtime.Goexit")
 	// ErrDoNotRestart, returned by a Main, a Background or setup, asks the

@@ -64,6 +64,10 @@ func (f *Future[T]) PipeTo(s actor.SenderContext, pids ...*actor.PID) {
 			m = messages.NewFailure(err, f.ran(), !f.ran())
 		}
 		for _, pid := range to {
+			if bad := systemOf(root.ActorSystem()).unsendable(pid, m); bad != nil {
+				root.Send(pid, messages.NewFailure(bad, true, false))
+				continue
+			}
 			root.Send(pid, m)
 		}
 	})

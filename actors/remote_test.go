@@ -85,6 +85,14 @@ func far(told told) func(w *actors.Worker) error {
 				return nil, &jobError{errSoldOut}
 			case "panic":
 				panic("boom")
+			case "long":
+				return wrapperspb.String(strings.Repeat("x", 5<<20)), nil
+			case "longer than the limit":
+				return wrapperspb.String(strings.Repeat("x", 5<<10)), nil
+			case "no text":
+				return wrapperspb.String("\xff"), nil
+			case "respond long":
+				t.Respond(wrapperspb.String(strings.Repeat("x", 5<<20)))
 			case "hang":
 				err := t.Sleep(time.Hour)
 				told.ended <- context.Cause(t.Context())
@@ -94,6 +102,7 @@ func far(told told) func(w *actors.Worker) error {
 			}
 			return wrapperspb.String("did " + m.Value), nil
 		})
+		actors.Handle(w, func(t *actors.Task, _ *wrapperspb.BytesValue) (any, error) { return struct{ What string }{"no message"}, nil })
 		// The budget that is left.
 		actors.Handle(w, func(t *actors.Task, _ *emptypb.Empty) (*durationpb.Duration, error) {
 			at, ok := t.Context().Deadline()
@@ -298,6 +307,67 @@ func TestRemote(t *testing.T) {
 		pid, _ := worker(t)
 		_, err := result(actors.RequestFuture[*emptypb.Empty](here.Root, pid, wrapperspb.String("x")))
 		wantText(t, err, "the reply is a *wrapperspb.StringValue, the future wants a *emptypb.Empty")
+	})
+	t.Run("ErrUnsendable", func(t *testing.T) {
+		pid, _ := worker(t)
+		busy := hang(t, pid, "hang")
+		long := strings.Repeat("x", 5<<20)
+		began := time.Now()
+		for _, f := range []*actors.Future[*wrapperspb.StringValue]{
+			do(pid, long), do(pid, "\xff"), actors.RequestFuture[*wrapperspb.StringValue](here.Root, pid, struct{}{}),
+			do(pid, "long"), do(pid, "no text"), do(pid, "respond long"),
+			actors.RequestFuture[*wrapperspb.StringValue](here.Root, pid, wrapperspb.Bytes(nil)),
+		} {
+			wantErr(t, f, actors.ErrUnsendable)
+			if time.Since(began) > soon {
+				t.Error("not at once")
+			}
+		}
+		_, err := result(do(pid, long))
+		wantText(t, err, fmt.Sprintf("a *wrapperspb.StringValue of 5242885 bytes to %s/%s, which with what goes with it is more than the limit of 4194304", pid.Address, pid.Id))
+		_, err = result(do(pid, "\xff"))
+		wantText(t, err, "a *wrapperspb.StringValue to", "invalid UTF-8")
+		if f := failure(t, do(pid, "long")); !f.GetRan() || f.GetRetrySafe() {
+			t.Errorf("%v", f)
+		}
+		wantText(t, failure(t, do(pid, "long")), "a *wrapperspb.StringValue of 5242885 bytes to")
+
+		// A task that forwards, and PipeTo.
+		near := actortest.Spawn(t, here.Root, "unsendable", func(w *actors.Worker) error {
+			actors.Handle(w, func(t *actors.Task, _ struct{}) (*wrapperspb.StringValue, error) {
+				t.Forward(pid)
+				return nil, nil
+			})
+			return nil
+		}, actors.Options{})
+		wantErr(t, actors.RequestFuture[*wrapperspb.StringValue](here.Root, near, struct{}{}), actors.ErrUnsendable)
+		_, err = here.Root.RequestFuture(near, struct{}{}, soon).Result()
+		if err != nil {
+			t.Error(err)
+		}
+		heard := make(chan *messages.Failure, 1)
+		listener := there.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+			if f, ok := c.Message().(*messages.Failure); ok {
+				heard <- f
+			}
+		}))
+		actors.Resolved(struct{}{}).PipeTo(here.Root, actor.NewPID(there.Address(), listener.Id))
+		if f := <-heard; !errors.Is(f, actors.ErrUnsendable) || !f.GetRan() || f.GetRetrySafe() {
+			t.Errorf("%v", f)
+		}
+
+		actors.SetRemoteLimit(there, 4<<10)
+		wantErr(t, do(pid, "longer than the limit"), actors.ErrUnsendable)
+		actors.SetRemoteLimit(there, -1)
+		if v, err := result(do(pid, "longer than the limit")); err != nil || len(v.GetValue()) != 5<<10 {
+			t.Error(err)
+		}
+		if busy.Done() {
+			t.Error("the connection was lost")
+		}
+		there.Root.Stop(actor.NewPID("nonhost", pid.Id))
+		wantErr(t, busy, actors.ErrStopped)
+		<-told.ended
 	})
 	t.Run("status", func(t *testing.T) {
 		pid, _ := worker(t)

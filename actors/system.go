@@ -24,12 +24,14 @@ type system struct {
 	mu      sync.RWMutex
 	workers map[string]*mailbox // by PID id
 
-	cache     pidCache
-	replies   replies
-	bells     sync.Pool    // of nodes; see core.bell
-	unseen    *throttle    // of log lines about failures nobody looked at
-	exclusive atomic.Int64 // what can be part of a ring: tasks that hold a worker, workers with MaxInFlight, waits for a Mutex
-	rings     sync.Mutex   // taken to decide that a ring has closed
+	cache         pidCache
+	replies       replies
+	bells         sync.Pool    // of nodes; see core.bell
+	unseen        *throttle    // of log lines about failures nobody looked at
+	remoteLimit   atomic.Int64 // see SetRemoteLimit
+	remoteBuffers sync.Pool
+	exclusive     atomic.Int64 // what can be part of a ring: tasks that hold a worker, workers with MaxInFlight, waits for a Mutex
+	rings         sync.Mutex   // taken to decide that a ring has closed
 }
 
 func systemOf(as *actor.ActorSystem) *system {

@@ -1,0 +1,80 @@
+package actors
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
+)
+
+// The engine's remote logs what it cannot serialize, and drops it. What is longer
+// than the other side receives costs the connection, with all that is on its way:
+// the asker hears of neither before its timeout. So what goes to another machine
+// for an asker is looked at first.
+
+const (
+	// remoteLimit is how many bytes gRPC receives at a time.
+	remoteLimit = 4 << 20
+	// remoteOverhead is room for what goes with a message.
+	remoteOverhead = 1 << 10
+)
+
+// SetRemoteLimit says how long a message to or from another machine may be, in
+// bytes: an actor system's requests and answers that are longer fail with
+// ErrUnsendable. 0: 4 MB, which is what gRPC receives by default; negative: no
+// bound. Set it where the machines' remotes are configured with
+// grpc.MaxRecvMsgSize.
+func SetRemoteLimit(sys *actor.ActorSystem, bytes int) {
+	systemOf(sys).remoteLimit.Store(int64(bytes))
+}
+
+// unsendable returns why a message cannot be sent to pid; nil if it can, or if
+// pid is not reached by the engine's remote: others have rules of their own.
+//
+// It serializes the message, which the remote will do again, because only that
+// finds all that can be wrong with it, such as text that is not UTF-8. That costs
+// 0.4 µs for 100 bytes, 1.3 µs for 10 kB and 0.3 ms for 1 MB.
+func (s *system) unsendable(pid *actor.PID, message any) error {
+	if s.local(pid) {
+		return nil
+	}
+	p, _ := s.as.ProcessRegistry.Get(pid)
+	if p == nil || reflect.Indirect(reflect.ValueOf(p)).Type().PkgPath() != remotePackage {
+		return nil
+	}
+	message = actor.UnwrapEnvelopeMessage(message)
+	m, ok := message.(proto.Message)
+	if !ok {
+		if _, own := reflect.TypeOf(message).MethodByName("Serialize"); own { // remote.RootSerializable
+			return nil
+		}
+		return fmt.Errorf("%w: a %T to %s is no proto.Message", ErrUnsendable, message, addressOf(pid))
+	}
+	limit := s.remoteLimit.Load()
+	if limit == 0 {
+		limit = remoteLimit
+	}
+	if size := proto.Size(m); limit > 0 && int64(size) > limit-remoteOverhead {
+		return fmt.Errorf("%w: a %T of %d bytes to %s, which with what goes with it is more than the limit of %d: see SetRemoteLimit",
+			ErrUnsendable, message, size, addressOf(pid), limit)
+	}
+	buf, _ := s.remoteBuffers.Get().(*[]byte)
+	if buf == nil {
+		buf = new([]byte)
+	}
+	defer s.remoteBuffers.Put(buf)
+	out, err := proto.MarshalOptions{}.MarshalAppend((*buf)[:0], m)
+	if err != nil {
+		return fmt.Errorf("%w: a %T to %s: %w", ErrUnsendable, message, addressOf(pid), err)
+	}
+	*buf = out
+	return nil
+}
+
+func addressOf(pid *actor.PID) string { return pid.Address + "/" + pid.Id }
+
+// remotePackage is that of the engine's remote, which is not imported: it would
+// bring gRPC into every program.
+var remotePackage = strings.TrimSuffix(reflect.TypeFor[actor.PID]().PkgPath(), "actor") + "remote"
