@@ -102,7 +102,9 @@ func far(told told) func(w *actors.Worker) error {
 			}
 			return wrapperspb.String("did " + m.Value), nil
 		})
-		actors.Handle(w, func(t *actors.Task, _ *wrapperspb.BytesValue) (any, error) { return struct{ What string }{"no message"}, nil })
+		actors.Handle(w, func(t *actors.Task, _ *wrapperspb.BytesValue) (any, error) {
+			return struct{ What string }{"no message"}, nil
+		})
 		// The budget that is left.
 		actors.Handle(w, func(t *actors.Task, _ *emptypb.Empty) (*durationpb.Duration, error) {
 			at, ok := t.Context().Deadline()
