@@ -140,7 +140,12 @@ func (c *chaos) account(r supervisor.Report, n int) {
 	}
 	// What comes when the worker is gone is not in its account, but for what
 	// comes in its last moment: refused there, and a dead letter to its asker.
-	if late := t.Canceled + t.Abandoned + t.Refused - canceled - refused; late < -t.Pending-e.onTheWay.Load() || late > dead {
+	// Nor is what a worker refuses that was left behind before.
+	least := -t.Pending - e.onTheWay.Load()
+	if leftBehind(r) {
+		least -= refused
+	}
+	if late := t.Canceled + t.Abandoned + t.Refused - canceled - refused; late < least || late > dead {
 		c.Errorf("the askers were told %d ends from outside, %d of them on the way, and %d dead letters; the report has %+v\n%v", canceled+refused, e.onTheWay.Load(), dead, t, r)
 	}
 }

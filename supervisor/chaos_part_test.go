@@ -104,10 +104,19 @@ func (c *chaos) ask(p *chaosPart, t *actors.Task, m work) error {
 	return nil
 }
 
+// begins counts the starts of a part, from when the tree is up: until then none
+// may fail, and each is the first.
+func (c *chaos) begins(p *chaosPart) int64 {
+	if !c.up.Load() {
+		return 1
+	}
+	return p.runs.Add(1) + 1
+}
+
 // setup fails now and then, or hangs, but not the first time.
 func (c *chaos) setup(p *chaosPart) func(aw *actors.Worker) error {
 	return func(aw *actors.Worker) error {
-		switch n := p.runs.Add(1); {
+		switch n := c.begins(p); {
 		case n%7 == 3:
 			return errChaos
 		case n%11 == 5:
@@ -125,7 +134,7 @@ func (c *chaos) receive(p *chaosPart) actor.ReceiveFunc {
 	return func(ctx actor.Context) {
 		switch m := ctx.Message().(type) {
 		case *actor.Started:
-			if p.runs.Add(1)%7 == 3 {
+			if c.begins(p)%7 == 3 {
 				panic(errChaos)
 			}
 		case *actor.Stopping, *actor.Stopped, *actor.Restarting:
