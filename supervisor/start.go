@@ -206,8 +206,10 @@ func (k *child) spawn(t *actors.Task) error {
 	if c.looped != k.spec.Props {
 		p = newPlain(k)
 	}
-	// A task of its own: a Goexit in a function of users ends that one.
-	pid, err := actors.Await(t, actors.Start(t, func(*actors.Task) (*actor.PID, error) { return k.spawnAs(p) }, actors.Name("spawn")))
+	// A task of its own: a Goexit in a function of users ends that one. It does not
+	// wait, and so has ended. Await would only say that t has been cut off meanwhile,
+	// also if the actor is there, which then nobody would stop and account for.
+	pid, err := actors.Start(t, func(*actors.Task) (*actor.PID, error) { return k.spawnAs(p) }, actors.Name("spawn")).TryResult()
 	if err != nil {
 		k.hasAccount, k.isForgotten = true, true
 		return err

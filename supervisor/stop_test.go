@@ -251,6 +251,38 @@ func TestCutOff(t *testing.T) {
 	})
 }
 
+// Cut off while a child is being spawned: it is there, and so are its account
+// and its end.
+func TestCutOffInSpawn(t *testing.T) {
+	bubble(t, func(w *world) {
+		spawned := 0
+		var f *actors.Future[int]
+		b := actors.Props(func(aw *actors.Worker) error {
+			actors.Handle(aw, func(t *actors.Task, m sleep) (int, error) { return 1, t.Sleep(m.d) })
+			return nil
+		}, actor.WithOnInit(func(c actor.Context) {
+			if spawned++; spawned == 2 {
+				f = w.tell(c.Self(), sleep{time.Hour})
+				w.root.Stop(w.sys.NewLocalPID("app"))
+			}
+		}))
+		s := w.start(supervisor.Spec{Children: []supervisor.Child{w.child("a"), {Name: "b", Props: b}}})
+		w.root.Stop(s.Child("b"))
+		if err := ended(s); err != nil {
+			t.Error(err)
+		}
+		if r := w.stop(s); r.Total.Accepted != 1 || r.Total.Canceled != 1 || r.Err() != nil {
+			t.Errorf("%v", r)
+		}
+		if _, err := f.TryResult(); !errors.Is(err, actors.ErrStopping) && !errors.Is(err, actors.ErrStopped) {
+			t.Error(err)
+		}
+		if phases := eventsOf[supervisor.StopPhase](w); !slices.ContainsFunc(phases, func(e supervisor.StopPhase) bool { return e.Child == "b" && e.Phase == "stopped" }) {
+			t.Errorf("the end of b was not told: %v", phases)
+		}
+	})
+}
+
 // Cut off with children that do not return: they are left behind, named.
 func TestCutOffStuck(t *testing.T) {
 	bubble(t, func(w *world) {
