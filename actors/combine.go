@@ -17,19 +17,18 @@ func All[T any](fs ...*Future[T]) *Future[[]T] {
 	}
 	var left atomic.Int64
 	left.Store(int64(len(fs)))
-	combine(&all.core, d, true, func(c *core, _ int) {
+	combine(&all.core, d, true, func(c *core, _ int) callbacks {
 		switch {
 		case c.failed() != nil:
-			if !all.failAs(c, c.failed()) {
-				all.heed(c)
-			}
+			return all.failMember(c, c.failed())
 		case left.Add(-1) == 0:
 			vals := make([]T, len(fs))
 			for i, f := range fs {
 				vals[i] = f.val
 			}
-			all.resolve(vals, nil)
+			return all.resolveMember(vals, nil)
 		}
+		return callbacks{}
 	})
 	return all
 }
@@ -55,15 +54,15 @@ func Settled[T any](fs ...*Future[T]) *Future[[]Outcome[T]] {
 	}
 	var left atomic.Int64
 	left.Store(int64(len(fs)))
-	combine(&settled.core, d, true, func(*core, int) {
+	combine(&settled.core, d, true, func(*core, int) callbacks {
 		if left.Add(-1) > 0 {
-			return
+			return callbacks{}
 		}
 		all := make([]Outcome[T], len(fs))
 		for i, f := range fs {
 			all[i] = Outcome[T]{f.val, f.look()}
 		}
-		settled.resolve(all, nil)
+		return settled.resolveMember(all, nil)
 	})
 	return settled
 }

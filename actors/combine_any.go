@@ -23,19 +23,25 @@ func Any[T any](fs ...*Future[T]) *Future[T] {
 	}
 	var left atomic.Int64
 	left.Store(int64(len(fs)))
-	combine(&out.core, d, true, func(c *core, i int) {
+	combine(&out.core, d, true, func(c *core, i int) callbacks {
 		switch {
 		case c.failed() == nil:
-			out.resolve(fs[i].val, nil)
+			return out.resolveMember(fs[i].val, nil)
 		case left.Add(-1) == 0:
 			errs := make([]error, len(fs))
 			for i, f := range fs {
 				errs[i] = f.failed()
 			}
-			out.failAs(c, errors.Join(errs...))
+			err := errs[0]
+			if len(errs) > 1 {
+				err = errors.Join(errs...)
+			} // else a chain of them would wrap it as often
+			calls, _ := out.failAs(c, err)
+			return calls
 		default:
 			_ = c.look() // heed may race with the last failure
 			out.memberFailed()
+			return callbacks{}
 		}
 	})
 	return out
@@ -54,13 +60,11 @@ func Race[T any](fs ...*Future[T]) *Future[T] {
 		out.fail(ErrNoFutures)
 		return out
 	}
-	combine(&out.core, d, true, func(c *core, i int) {
-		switch {
-		case c.failed() == nil:
-			out.resolve(fs[i].val, nil)
-		case !out.failAs(c, c.failed()):
-			out.heed(c)
+	combine(&out.core, d, true, func(c *core, i int) callbacks {
+		if c.failed() == nil {
+			return out.resolveMember(fs[i].val, nil)
 		}
+		return out.failMember(c, c.failed())
 	})
 	return out
 }

@@ -70,16 +70,17 @@ func (q *arrivals) close() {
 	}
 }
 
-func (q *arrivals) arrive(_ *core, i int) {
+func (q *arrivals) arrive(_ *core, i int) callbacks {
 	q.mu.Lock()
 	q.queue = append(q.queue, i)
 	q.came++
 	more := q.more
 	q.more = nil
 	q.mu.Unlock()
-	if more != nil {
-		more.resolve(struct{}{}, nil)
+	if more == nil {
+		return callbacks{}
 	}
+	return more.resolveMember(struct{}{}, nil)
 }
 
 func (q *arrivals) take() (int, bool) {

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"slices"
 	"sync/atomic"
 )
@@ -19,11 +20,14 @@ type deps struct {
 	out   atomic.Pointer[core] // the future
 	await *lateAwait           // whose deps these are, if they are one's
 	past  atomic.Int32         // ends that are past: see nextEnd
-	first atomic.Int32         // the member to look at first: see needSelf
+	first atomic.Int32         // the member to look at first: see ring.askMember
 }
 
-// memberFunc is called with a member of a combination that is done, and its index.
-type memberFunc func(c *core, i int)
+// memberFunc is called with a member of a combination that is done, and its
+// index. It returns the callbacks that are to be called if that completes the
+// combination, and calls none itself: a chain of combinations is deeper than a
+// stack.
+type memberFunc func(c *core, i int) callbacks
 
 // by says what completes a combination.
 type by uint8
@@ -48,80 +52,6 @@ func (d *deps) completedBy(m *core) bool {
 	}
 }
 
-// needSelf reports whether all this comes only after r's task has gone on.
-//
-// Where one member is enough, the one that was found to be free of r's task is
-// looked at first the next time: while that is so the others do not matter.
-func (d *deps) needSelf(r *ring) bool {
-	switch {
-	case d.tasks != nil:
-		return d.tasksNeedSelf(r)
-	case r.seenDeps[d]:
-		return true // as with a task that is on the way: see ring.needsSelf
-	case r.freeDeps[d]:
-		return false
-	}
-	mark := r.mark()
-	r.seenDeps[d] = true
-	r.trailDeps = append(r.trailDeps, d)
-	need := d.membersNeedSelf(r)
-	if !need {
-		r.undo(mark)
-		r.freeDeps[d] = true
-	}
-	return need
-}
-
-func (d *deps) membersNeedSelf(r *ring) bool {
-	one := d.by >= oneValue
-	past, done := d.past.Load(), int32(0)
-	start, first, found := r.mark(), 0, false
-	if one {
-		first = int(d.first.Load())
-	}
-	for i := range d.cores {
-		i = (first + i) % len(d.cores)
-		m := d.cores[i]
-		if m.done.Load() {
-			if done++; d.completedBy(m) { // its callback is on the way
-				r.undo(start)
-				return false
-			}
-			continue
-		}
-		before := r.mark()
-		r.edges = append(r.edges, edge{core: m})
-		switch need := r.needsSelfToComplete(m); {
-		case need:
-			found = true
-		case one:
-			d.first.Store(int32(i))
-			r.undo(start)
-			return false
-		default:
-			r.undo(before)
-		}
-	}
-	if d.by == nextEnd && done > past {
-		r.undo(start)
-		return false
-	}
-	return found
-}
-
-func (d *deps) tasksNeedSelf(r *ring) (found bool) {
-	for _, w := range d.tasks() {
-		before := r.mark()
-		r.edges = append(r.edges, edge{task: w, deps: d})
-		if r.needsSelf(w) {
-			found = true
-		} else {
-			r.undo(before)
-		}
-	}
-	return found
-}
-
 // combine lets each be called with each member of d that is done, on the
 // goroutine that has completed it, until out is done. Then it takes its nodes
 // back, or else a future that lives long would keep all that it was ever
@@ -136,6 +66,7 @@ func combine(out *core, d *deps, heed bool, each memberFunc) {
 		}
 	}
 	over := &nodes[len(d.cores)]
+	over.prompt = true
 	over.f = func() {
 		for i, c := range d.cores {
 			c.leave(&nodes[i], heed)
@@ -181,19 +112,27 @@ func (c *core) heed(m *core) {
 }
 
 // failAs completes the future with err, which member m has led to; whoever
-// looks at it has looked at m's failure. The members live as long as c, so m
-// is not collected, and then found to be unseen, before c is.
-func (c *core) failAs(m *core, err error) bool {
+// looks at it has looked at m's failure. It keeps the future that has the note,
+// so that this is not collected, and then found to be unseen, before c is.
+func (c *core) failAs(m *core, err error) (calls callbacks, ok bool) {
 	c.mu.Lock()
 	if c.done.Load() {
 		c.mu.Unlock()
-		return false
+		return callbacks{}, false
 	}
-	if n := m.seldom().note; n != nil {
-		c.more().note = n
+	if x := m.seldom(); x.note != nil {
+		c.more().note, c.more().noted = x.note, cmp.Or(x.noted, m)
 	}
-	c.settle(err)
-	return true
+	return c.settle(err), true
+}
+
+// failMember is failAs for a failure that is no news if c was done before.
+func (c *core) failMember(m *core, err error) callbacks {
+	calls, ok := c.failAs(m, err)
+	if !ok {
+		c.heed(m)
+	}
+	return calls
 }
 
 // membersOf returns fs as the members of a combination, and a copy of fs: its

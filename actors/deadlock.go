@@ -1,6 +1,9 @@
 package actors
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // holdLoop makes the task the only one of its worker until it ends.
 func (t *Task) holdLoop() {
@@ -98,7 +101,7 @@ func (c *core) memberFailed() {
 	if r := newRing(nil); !r.needsSelfToComplete(c) {
 		return // there is one that will do
 	}
-	for _, a := range c.lateAwaits(nil, map[*core]bool{}) {
+	for _, a := range c.lateAwaits() {
 		a.endsInRing()
 	}
 }
@@ -126,7 +129,7 @@ func (t *Task) awaitLate(c *core) *lateAwait {
 	a.known = true // its failure is the task's to tell
 	a.more().deps = &a.waits
 	a.waits.cores, a.waits.by, a.waits.await = a.member[:], oneEnd, a
-	a.waits.each = func(*core, int) { a.end(nil) }
+	a.waits.each = func(*core, int) callbacks { return a.end(nil) }
 	a.waits.follow(&a.node, 0)
 	return a
 }
@@ -140,13 +143,15 @@ func (a *lateAwait) over(err error) error {
 	return err
 }
 
-func (a *lateAwait) end(err error) {
+// end wakes the task. Nobody else knows of the await, so there are no
+// callbacks.
+func (a *lateAwait) end(err error) callbacks {
 	a.mu.Lock()
 	if a.done.Load() {
 		a.mu.Unlock()
-		return
+		return callbacks{}
 	}
-	a.settle(err)
+	return a.settle(err)
 }
 
 // endsInRing ends the await if its task is in a ring.
@@ -159,25 +164,31 @@ func (a *lateAwait) endsInRing() {
 	}
 }
 
-// lateAwaits adds to all the awaits that c is waited for by.
-func (c *core) lateAwaits(all []*lateAwait, seen map[*core]bool) []*lateAwait {
-	if seen[c] {
-		return all
-	}
-	seen[c] = true
-	var by []*deps
-	c.mu.Lock()
-	for w := c.waits; w != nil; w = w.next {
-		if w.of != nil {
-			by = append(by, w.of)
+// lateAwaits are the awaits that c is waited for by, directly or through
+// combinations.
+func (c *core) lateAwaits() (all []*lateAwait) {
+	seen := map[*core]bool{}
+	var left []*deps // the next one is the last
+	for c != nil {
+		if !seen[c] {
+			seen[c] = true
+			at := len(left)
+			c.mu.Lock()
+			for w := c.waits; w != nil; w = w.next {
+				if w.of != nil {
+					left = append(left, w.of)
+				}
+			}
+			c.mu.Unlock()
+			slices.Reverse(left[at:])
 		}
-	}
-	c.mu.Unlock()
-	for _, d := range by {
-		if d.await != nil {
-			all = append(all, d.await)
-		} else if out := d.out.Load(); out != nil {
-			all = out.lateAwaits(all, seen)
+		for c = nil; c == nil && len(left) > 0; left = left[:len(left)-1] {
+			d := left[len(left)-1]
+			if d.await != nil {
+				all = append(all, d.await)
+			} else {
+				c = d.out.Load()
+			}
 		}
 	}
 	return all

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -33,10 +34,11 @@ type core struct {
 // extra is what few futures have. Written under the core's mu, or before
 // others know the future.
 type extra struct {
-	deps  *deps         // what it waits for, if that is no work; constant
+	deps  *deps         // what it waits for, if that is no work; nil once done
 	err   error         // of a failed one; constant once done
 	ready chan struct{} // made when first asked for
 	note  *failureNote  // of a failed one that nobody has looked at; constant once done
+	noted *core         // whose note that is, if it is another's: see failAs
 }
 
 var (
@@ -71,6 +73,20 @@ func (c *core) failed() error { return c.seldom().err }
 // deps is what the future waits for, if that is no work, or nil.
 func (c *core) deps() *deps { return c.seldom().deps }
 
+// forgetDeps is called when the future is about to be done: it would keep its
+// members, who keep theirs, and so all that a loop has ever combined whose
+// rounds combine their predecessor's future. A new extra, because others read
+// the old one without the lock. With mu held.
+func (c *core) forgetDeps() {
+	switch x := c.extra.Load(); {
+	case x == nil || x.deps == nil:
+	case x.ready == nil && x.note == nil:
+		c.extra.Store(nil)
+	default:
+		c.extra.Store(&extra{ready: x.ready, note: x.note, noted: x.noted})
+	}
+}
+
 // completer is a Future[T] without its T.
 type completer interface {
 	base() *core
@@ -90,8 +106,20 @@ func (f *Future[T]) resolve(v T, err error) bool {
 		return false
 	}
 	f.val = v
-	f.settle(err)
+	f.settle(err).call()
 	return true
+}
+
+// resolveMember is resolve for a member of a combination that completes it: the
+// callbacks are called by whoever has completed the member.
+func (f *Future[T]) resolveMember(v T, err error) callbacks {
+	f.mu.Lock()
+	if f.done.Load() {
+		f.mu.Unlock()
+		return callbacks{}
+	}
+	f.val = v
+	return f.settle(err)
 }
 
 func (f *Future[T]) fail(err error) bool {
@@ -120,8 +148,10 @@ func nilable[T any]() bool {
 	return false
 }
 
-// settle publishes the result; the caller holds mu, and settle unlocks it.
-func (c *core) settle(err error) {
+// settle publishes the result; the caller holds mu, and settle unlocks it. The
+// caller has to call the callbacks, outside of any lock.
+func (c *core) settle(err error) (calls callbacks) {
+	c.forgetDeps()
 	switch {
 	case err == nil:
 	case err == ErrStopped && c.extra.Load() == nil:
@@ -135,18 +165,11 @@ func (c *core) settle(err error) {
 	}
 	c.done.Store(true)
 	// Tasks are woken under the lock, because waking one never blocks.
-	// Callbacks run outside of it.
-	var calls, last *node
 	for w := c.waits; w != nil; {
 		next, task, seq, bell := w.next, w.task, w.seq, w.bell
 		w.prev, w.next = nil, nil
 		if task == nil && bell == nil {
-			if last == nil {
-				calls = w
-			} else {
-				last.next = w
-			}
-			last = w
+			calls.append(callbacks{w, w})
 		}
 		w.linked = false // from here on a task may use it again
 		switch {
@@ -165,9 +188,7 @@ func (c *core) settle(err error) {
 	if ready != nil {
 		close(ready)
 	}
-	for ; calls != nil; calls = calls.next {
-		calls.call(c)
-	}
+	return calls
 }
 
 // look is called when somebody sees the result of a completed future.
@@ -295,20 +316,37 @@ func (c *core) bells() *sync.Pool {
 // complete.
 func (f *Future[T]) Cancel() bool { return f.cancel() }
 
+// cancel goes along a list, and not from member to member: see endAll.
 func (c *core) cancel() bool {
+	members, ok := c.cancelOne()
+	var left []*core // the next one is the last
+	for {
+		for _, m := range slices.Backward(members) {
+			left = append(left, m)
+		}
+		if len(left) == 0 {
+			return ok
+		}
+		members, _ = left[len(left)-1].cancelOne()
+		left = left[:len(left)-1]
+	}
+}
+
+// cancelOne cancels the future alone, and returns what else is to be cancelled
+// with it.
+func (c *core) cancelOne() (members []*core, ok bool) {
 	c.mu.Lock()
 	if c.done.Load() {
 		c.mu.Unlock()
-		return false
+		return nil, false
 	}
-	c.settle(ErrCanceled)
+	d := c.deps()
+	c.settle(ErrCanceled).call()
 	if c.owner != nil {
 		c.owner.cancel(ErrCanceled)
 	}
-	if d := c.deps(); d != nil && !d.kept {
-		for _, m := range d.cores {
-			m.cancel()
-		}
+	if d != nil && !d.kept {
+		members = d.cores
 	}
-	return true
+	return members, true
 }

@@ -334,7 +334,7 @@ func (c *core) complete() {
 		c.mu.Unlock()
 		return
 	}
-	c.settle(nil)
+	c.settle(nil).call()
 }
 
 // enterTask notes, on the way into a task, whose turn it is.

@@ -16,6 +16,10 @@ import (
 // the order of the calls of OnDone; at once, if it is complete already. A
 // failure that fn is told counts as looked at.
 //
+// What fn completes is told at once, before the next callback of f is; but where
+// the stack has become deep because callbacks have led to callbacks, only when fn
+// has returned. The order is the same, and a chain may have any length.
+//
 // fn must not block, nor call [runtime.Goexit]: it may hold up the loop of
 // some worker, which need not be the caller's. It runs in no task, so it must
 // not touch a worker's state. A panic is logged. To go on in a turn, use

@@ -24,6 +24,7 @@ type ring struct {
 	edges              []edge
 	path               []*mailbox // the workers along the way to where the walk is
 	found              []*mailbox // … to where it has come back to self
+	visits             []visit    // … and whose answers it has to find
 }
 
 func newRing(self *Task) *ring {
@@ -111,86 +112,237 @@ func (r *ring) holds() bool {
 // waitsForSelf reports whether t awaits c, and that completes only after self
 // has gone on.
 func (r *ring) waitsForSelf(t *Task, c *core) bool {
+	return r.awaits(t, c) && r.needsSelfToComplete(c)
+}
+
+// awaits reports whether t awaits c, which is not done, and notes it.
+func (r *ring) awaits(t *Task, c *core) bool {
 	if c.done.Load() || t.awaits.Load() != c {
 		return false
 	}
 	r.edges = append(r.edges, edge{task: t, core: c})
-	return r.needsSelfToComplete(c)
+	return true
 }
+
+// visit is something on the way of the walk whose answer depends on those of
+// others. The way is a list of visits, and no call within a call: it may be
+// longer than a stack is deep.
+type visit struct {
+	task *Task // what it is of: work …
+	deps *deps // … or a combination
+
+	stage  visitStage
+	tasks  []*Task  // what is left to ask of a list of tasks
+	next   int      // … or how many members were asked
+	done   int32    // … and were done already
+	need   bool     // the answer, as far as it is known
+	start  ringMark // where it has begun
+	before ringMark // where the last question has
+}
+
+// visitStage is what a visit of a task asks, or has asked.
+type visitStage uint8
+
+const (
+	visitHolder visitStage = iota // who holds its worker's other tasks back
+	visitFull                     // all that are in flight, if no more may be
+	visitAwaits                   // what it awaits
+	visitOver
+)
 
 // needsSelfToComplete is waitsForSelf for a future that nobody need await.
 func (r *ring) needsSelfToComplete(c *core) bool {
-	if d := c.deps(); d != nil {
-		return d.needSelf(r)
+	need, known := r.askCore(c)
+	for len(r.visits) > 0 {
+		v := &r.visits[len(r.visits)-1]
+		over := known && v.hear(r, need)
+		if !over {
+			need, known, over = v.ask(r)
+		}
+		if over {
+			need, known = r.leave(), true
+		}
 	}
-	return c.owner != nil && !c.owner.has(isPassedOn) && r.needsSelf(c.owner)
+	return need
 }
 
-// needsSelf reports whether work w ends only after self has gone on. One that
-// has ended without an answer has left that to somebody whom nobody knows.
-func (r *ring) needsSelf(w *Task) bool {
+// askCore reports whether c completes only after self has gone on, or begins a
+// visit whose answer that is.
+func (r *ring) askCore(c *core) (need, known bool) {
+	switch d := c.deps(); {
+	case d == nil && (c.owner == nil || c.owner.has(isPassedOn)):
+		return false, true
+	case d == nil:
+		return r.askTask(c.owner)
+	case d.tasks != nil:
+		r.visits = append(r.visits, visit{deps: d, tasks: d.tasks()})
+		return false, false
+	case r.seenDeps[d]:
+		return true, true // as with a task that is on the way
+	case r.freeDeps[d]:
+		return false, true
+	default:
+		r.visits = append(r.visits, visit{deps: d, start: r.mark()})
+		r.seenDeps[d] = true
+		r.trailDeps = append(r.trailDeps, d)
+		return false, false
+	}
+}
+
+// askTask is the same of work w. One that has ended without an answer has left
+// that to somebody whom nobody knows.
+func (r *ring) askTask(w *Task) (need, known bool) {
 	switch {
 	case w == r.self:
 		if r.found == nil {
 			r.found = slices.Clone(r.path)
 		}
-		return true
+		return true, true
 	case r.seen[w]:
-		return true // on the way already: it waits for itself
+		return true, true // on the way already: it waits for itself
 	case w.attached == nil || w.lifetime >= carrier || w.lt.Ended():
-		return false // it is worked on elsewhere
+		return false, true // it is worked on elsewhere
 	case r.free[w]:
-		return false
+		return false, true
 	}
-	mark := r.mark()
+	r.visits = append(r.visits, visit{task: w, start: r.mark()})
 	r.seen[w] = true
 	r.trail = append(r.trail, w)
 	r.path = append(r.path, w.mb)
-	need := r.blocked(w, w.mb)
-	r.path = r.path[:len(r.path)-1]
-	if !need {
-		r.undo(mark)
-		r.free[w] = true
-	}
-	return need
+	return false, false
 }
 
-// blocked looks at all that w waits for, not only until it has found
-// something: self may be behind the rest. The awaits of a task that has been
-// ended are over, or in a Cleanup, which has its end, too.
-func (r *ring) blocked(w *Task, mb *mailbox) (need bool) {
-	h := mb.holder.Load()
+// leave ends the last visit, and returns its answer.
+func (r *ring) leave() (need bool) {
+	v := r.visits[len(r.visits)-1]
+	r.visits = r.visits[:len(r.visits)-1]
 	switch {
-	case h != nil && h != w.of():
-		mark := r.mark()
-		r.edges = append(r.edges, edge{task: h, mb: mb})
-		if need = r.needsSelf(h); !need {
-			r.undo(mark)
+	case v.task != nil:
+		r.path = r.path[:len(r.path)-1]
+		if !v.need {
+			r.undo(v.start)
+			r.free[v.task] = true
 		}
-	case w.lt.Fresh() && mb.opts.MaxInFlight > 0:
-		return r.full(mb)
+	case v.deps.tasks == nil && !v.need:
+		r.undo(v.start)
+		r.freeDeps[v.deps] = true
 	}
-	c := w.awaits.Load()
-	if c == nil || w.ending() {
-		return need
-	}
-	mark := r.mark()
-	if r.waitsForSelf(w, c) {
-		return true
-	}
-	r.undo(mark)
-	return need
+	return v.need
 }
 
-// full reports whether mb has as many tasks as may be, and none that can end.
-func (r *ring) full(mb *mailbox) bool {
-	tasks := mb.sparse().inFlight.full(mb.opts.MaxInFlight)
-	for _, o := range tasks {
-		if !r.needsSelf(o) {
-			return false
+// ask asks what comes next, and returns the answer if that is known at once.
+// Nothing may be left to ask.
+func (v *visit) ask(r *ring) (need, known, over bool) {
+	switch {
+	case v.task != nil:
+		return v.askWhy(r)
+	case v.deps.tasks != nil:
+		if len(v.tasks) == 0 {
+			return false, false, true
+		}
+		w := v.tasks[0]
+		v.tasks = v.tasks[1:]
+		v.before = r.mark()
+		r.edges = append(r.edges, edge{task: w, deps: v.deps})
+		need, known = r.askTask(w)
+		return need, known, false
+	}
+	return v.askMember(r)
+}
+
+// hear takes the answer to what was asked last. It reports whether that settles
+// it.
+func (v *visit) hear(r *ring, need bool) (over bool) {
+	switch {
+	case v.task != nil && v.stage == visitFull: // one that can go on will do
+		v.need = need
+		return !need
+	case need:
+		v.need = true
+		return v.stage == visitOver
+	case v.deps != nil && v.deps.tasks == nil && v.deps.by >= oneValue:
+		d := v.deps
+		d.first.Store(int32(v.member()))
+		v.need = false
+		return true
+	default:
+		r.undo(v.before)
+		return v.stage == visitOver
+	}
+}
+
+// askWhy looks at all that a task waits for, not only until something is found:
+// self may be behind the rest. The awaits of a task that has been ended are over,
+// or in a Cleanup, which has its end, too.
+func (v *visit) askWhy(r *ring) (need, known, over bool) {
+	w := v.task
+	mb := w.mb
+	if v.stage == visitHolder {
+		v.stage = visitAwaits
+		if h := mb.holder.Load(); h != nil && h != w.of() {
+			v.before = r.mark()
+			r.edges = append(r.edges, edge{task: h, mb: mb})
+			need, known = r.askTask(h)
+			return need, known, false
+		}
+		if w.lt.Fresh() && mb.opts.MaxInFlight > 0 {
+			v.stage = visitFull
+			v.tasks = mb.sparse().inFlight.full(mb.opts.MaxInFlight)
 		}
 	}
-	return len(tasks) > 0
+	if v.stage == visitFull {
+		if len(v.tasks) == 0 {
+			return false, false, true
+		}
+		o := v.tasks[0]
+		v.tasks = v.tasks[1:]
+		need, known = r.askTask(o)
+		return need, known, false
+	}
+	v.stage = visitOver
+	v.before = r.mark()
+	c := w.awaits.Load()
+	if c == nil || w.ending() || !r.awaits(w, c) {
+		return false, false, true
+	}
+	need, known = r.askCore(c)
+	return need, known, false
+}
+
+// member is the index of the member that was asked last. Where one is enough, the
+// one that was found to be free of self's task is asked first the next time:
+// while that is so the others do not matter.
+func (v *visit) member() int {
+	d := v.deps
+	if d.by < oneValue {
+		return v.next - 1
+	}
+	return (int(d.first.Load()) + v.next - 1) % len(d.cores)
+}
+
+// askMember asks the members of a combination that are not done.
+func (v *visit) askMember(r *ring) (need, known, over bool) {
+	d := v.deps
+	past := d.past.Load()
+	for v.next < len(d.cores) {
+		v.next++
+		m := d.cores[v.member()]
+		if m.done.Load() {
+			if v.done++; d.completedBy(m) { // its callback is on the way
+				v.need = false
+				return false, false, true
+			}
+			continue
+		}
+		v.before = r.mark()
+		r.edges = append(r.edges, edge{core: m})
+		need, known = r.askCore(m)
+		return need, known, false
+	}
+	if d.by == nextEnd && v.done > past {
+		v.need = false
+	}
+	return false, false, true
 }
 
 // ending reports whether the awaits of t, which has begun, end: it has been

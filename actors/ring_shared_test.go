@@ -3,6 +3,7 @@ package actors_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/protoloop/protoloop/actors"
 )
@@ -49,4 +50,73 @@ func TestRingThroughSharedMembers(t *testing.T) {
 			w.Errorf("a request to itself behind all that: %v, want a DeadlockError", err)
 		}
 	})
+}
+
+// TestRingThroughALongChain: what a task waits for may be further away than a
+// stack is deep.
+func TestRingThroughALongChain(t *testing.T) {
+	shallow(t, 256<<10)
+	for name, link := range map[string]func(w *world, f *actors.Future[int]) *actors.Future[int]{
+		"Shield":      func(_ *world, f *actors.Future[int]) *actors.Future[int] { return actors.Shield(f) },
+		"WithTimeout": func(_ *world, f *actors.Future[int]) *actors.Future[int] { return actors.WithTimeout(f, time.Hour) },
+		"Race":        func(_ *world, f *actors.Future[int]) *actors.Future[int] { return actors.Race(f, f) },
+		"Any":         func(_ *world, f *actors.Future[int]) *actors.Future[int] { return actors.Any(f) },
+		"a task": func(w *world, f *actors.Future[int]) *actors.Future[int] {
+			return actors.Submit(w.root, w.sys.NewLocalPID("other"), func(t *actors.Task) (int, error) { return actors.Await(t, f) })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				w.worker("other", actors.Options{}, none)
+				deep := func(f *actors.Future[int]) *actors.Future[int] {
+					length := 5000
+					if name == "a task" { // which looks at all before it when it waits
+						length = 800
+					}
+					for range length {
+						f = link(w, f)
+					}
+					return f
+				}
+				pid := w.worker("worker", actors.Options{}, func(wk *actors.Worker) error {
+					actors.Handle(wk, func(t *actors.Task, m string) (int, error) {
+						if m == "answer" {
+							return 7, nil
+						}
+						f := deep(actors.RequestFuture[int](t, t.Self(), "answer"))
+						err := t.Sleep(time.Second) // the tasks of the chain wait by then
+						if err == nil {
+							_, err = actors.Await(t, f)
+						}
+						return 0, err
+					}, actors.Exclusive())
+					actors.Handle(wk, func(t *actors.Task, p *actors.Promise[int]) (int, error) {
+						// All but the promise is behind the task itself.
+						f := deep(actors.Any(p.Future(), actors.RequestFuture[int](t, t.Self(), "answer")))
+						if err := t.Sleep(time.Second); err != nil {
+							return 0, err
+						}
+						return actors.Await(t, f)
+					}, actors.Exclusive())
+					return nil
+				})
+				wantRing := func(what string, f *actors.Future[int]) {
+					_, err := result(f)
+					if ring := (*actors.DeadlockError)(nil); !errors.As(err, &ring) {
+						w.Errorf("%s: %v, want a DeadlockError", what, err)
+					}
+				}
+				wantRing("a request to itself", actors.RequestFuture[int](w.root, pid, "ask"))
+				p := actors.NewPromise[int]()
+				f := actors.RequestFuture[int](w.root, pid, p)
+				time.Sleep(time.Minute)
+				p.Reject(errLeft)
+				if name == "a task" { // each awaits the next one: none awaits an Any but the first
+					f.Cancel()
+					return
+				}
+				wantRing("an Any that has come to it", f)
+			})
+		})
+	}
 }

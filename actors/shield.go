@@ -13,7 +13,7 @@ func Shield[T any](f *Future[T]) *Future[T] {
 	d, _ := membersOf("Shield", []*Future[T]{f})
 	d.kept = true
 	out := &Future[T]{}
-	combine(&out.core, d, false, func(*core, int) { out.as(f) })
+	combine(&out.core, d, false, func(*core, int) callbacks { return out.as(f) })
 	return out
 }
 
@@ -42,7 +42,7 @@ func WithTimeout[T any](f *Future[T], d time.Duration) *Future[T] {
 	default:
 		timer = time.AfterFunc(d, expire)
 	}
-	combine(&out.core, ds, true, func(*core, int) { out.as(f) })
+	combine(&out.core, ds, true, func(*core, int) callbacks { return out.as(f) })
 	if timer != nil {
 		out.call(&node{f: func() { timer.Stop() }})
 	}
@@ -50,11 +50,9 @@ func WithTimeout[T any](f *Future[T], d time.Duration) *Future[T] {
 }
 
 // as completes f as m, a member, which is done.
-func (f *Future[T]) as(m *Future[T]) {
-	switch {
-	case m.failed() == nil:
-		f.resolve(m.val, nil)
-	case !f.failAs(&m.core, m.failed()):
-		f.heed(&m.core)
+func (f *Future[T]) as(m *Future[T]) callbacks {
+	if m.failed() == nil {
+		return f.resolveMember(m.val, nil)
 	}
+	return f.failMember(&m.core, m.failed())
 }

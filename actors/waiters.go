@@ -12,16 +12,8 @@ type node struct {
 	f          func()        // … or call this
 	of         *deps         // … or the each of the combination whose member it is
 	seq        uint32        // of the await; or which member's the node is
+	prompt     bool          // f calls nothing of a user's, and what has to wait longer stays in memory
 	linked     bool          // it is in a future's list: others may touch it; guarded by its mu
-}
-
-// call runs the callback that w is, of future c.
-func (w *node) call(c *core) {
-	if w.f != nil {
-		w.f()
-	} else {
-		w.of.each(c, int(w.seq))
-	}
 }
 
 func (c *core) link(w *node) {
@@ -55,7 +47,7 @@ func (c *core) unlink(w *node) {
 	w.linked = false
 }
 
-// wait adds a task's await; false: the future is done.
+// wait adds an await or a callback; false: the future is done.
 func (c *core) wait(w *node) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -66,16 +58,15 @@ func (c *core) wait(w *node) bool {
 	return true
 }
 
-// call adds a callback; if the future is done it runs at once.
+// call adds a callback; if the future is done it is called at once.
 func (c *core) call(w *node) {
-	c.mu.Lock()
-	if !c.done.Load() {
-		c.link(w)
-		c.mu.Unlock()
-		return
+	switch {
+	case c.wait(w):
+	case w.of != nil: // no code of a user's: whoever combines needs to know at once
+		w.call().call()
+	default:
+		callbacks{w, w}.call()
 	}
-	c.mu.Unlock()
-	w.call(c)
 }
 
 // forget takes a node out, if it is in.

@@ -1,0 +1,116 @@
+package actors
+
+import (
+	"sync"
+
+	"github.com/protoloop/protoloop/internal/gstack"
+)
+
+// callbacks are those that are to be called, the first one first, linked by
+// next. The order is depth first: what a callback completes is told before the
+// next callback is called.
+//
+// That a member completes a combination, which is a member of another one, goes
+// along this list, and not by a call within a call: a chain of them may be
+// longer than a stack is deep.
+type callbacks struct{ first, last *node }
+
+// append puts more behind those that are there.
+func (l *callbacks) append(more callbacks) {
+	switch {
+	case more.first == nil:
+	case l.first == nil:
+		*l = more
+	default:
+		l.last.next = more.first
+		l.last = more.last
+	}
+}
+
+// lead puts more before those that are there.
+func (l *callbacks) lead(more callbacks) {
+	more.append(*l)
+	*l = more
+}
+
+// next takes the first one.
+func (l *callbacks) next() *node {
+	w := l.first
+	l.first, w.next = w.next, nil // whoever keeps w does not keep the others
+	return w
+}
+
+// call calls the callback that w is.
+func (w *node) call() callbacks {
+	if w.f != nil {
+		w.f()
+		return callbacks{}
+	}
+	return w.of.each(w.of.cores[w.seq], int(w.seq))
+}
+
+// deepStack is how many bytes of the stack may be used where callbacks are called
+// within a callback.
+const deepStack = 256 << 10
+
+// call calls them all, at once.
+//
+// A function of a user's that is called may complete another future, and that
+// again calls functions of the user's: a chain of them does nest. Where the
+// stack has become deep, what comes is put into the list of the callbacks that
+// are called there already.
+func (l callbacks) call() {
+	if l.first == nil {
+		return
+	}
+	if id, used := gstack.Here(); used > deepStack {
+		l.callDeep(id)
+		return
+	}
+	defer func() { // the rest, if one has called Goexit
+		l.call()
+	}()
+	for l.first != nil {
+		l.lead(l.next().call())
+	}
+}
+
+// deepCallbacks are those that a callback has led to on a goroutine, by its id,
+// whose stack was deep already. There is an entry only while they are called.
+var deepCallbacks struct {
+	mu sync.Mutex
+	of map[uintptr]*callbacks
+}
+
+func (l callbacks) callDeep(id uintptr) {
+	d := &deepCallbacks
+	d.mu.Lock()
+	came := d.of[id]
+	if came != nil {
+		d.mu.Unlock()
+		if l.first.prompt {
+			l.next().call()
+		}
+		came.append(l) // it is this goroutine's alone
+		return
+	}
+	came = &callbacks{}
+	if d.of == nil {
+		d.of = map[uintptr]*callbacks{}
+	}
+	d.of[id] = came
+	d.mu.Unlock()
+	defer func() {
+		l.lead(*came)
+		d.mu.Lock()
+		delete(d.of, id)
+		d.mu.Unlock()
+		l.call() // the rest, if one has called Goexit
+	}()
+	for l.first != nil {
+		more := l.next().call()
+		more.append(*came)
+		*came = callbacks{}
+		l.lead(more)
+	}
+}

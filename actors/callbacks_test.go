@@ -1,0 +1,275 @@
+package actors_test
+
+import (
+	"errors"
+	"flag"
+	"math/rand/v2"
+	"runtime"
+	"runtime/debug"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/protoloop/protoloop/actors"
+)
+
+var chainLength = flag.Int("chains.length", 20_000, "how long the chains of TestLongChains are")
+
+// links are ways to make a future that completes when its predecessor does.
+var links = map[string]func(f *actors.Future[int]) *actors.Future[int]{
+	"OnDone": func(f *actors.Future[int]) *actors.Future[int] {
+		p := actors.NewPromise[int]()
+		f.OnDone(func(v int, err error) {
+			if err != nil {
+				p.Reject(err)
+				return
+			}
+			p.Resolve(v)
+		})
+		return p.Future()
+	},
+	"Shield": actors.Shield[int],
+	"WithTimeout": func(f *actors.Future[int]) *actors.Future[int] {
+		return actors.WithTimeout(f, time.Hour)
+	},
+	"Race": func(f *actors.Future[int]) *actors.Future[int] {
+		return actors.Race(f, actors.NewPromise[int]().Future())
+	},
+	"Any": func(f *actors.Future[int]) *actors.Future[int] { return actors.Any(f) },
+	"All": func(f *actors.Future[int]) *actors.Future[int] {
+		return firstOf(actors.All(f), func(vs []int) int { return vs[0] })
+	},
+	"Settled": func(f *actors.Future[int]) *actors.Future[int] {
+		p := actors.NewPromise[int]()
+		actors.Settled(f).OnDone(func(all []actors.Outcome[int], _ error) {
+			if all[0].Err != nil {
+				p.Reject(all[0].Err)
+				return
+			}
+			p.Resolve(all[0].Value)
+		})
+		return p.Future()
+	},
+	"of all kinds": nil,
+}
+
+func firstOf[T any](f *actors.Future[T], value func(T) int) *actors.Future[int] {
+	p := actors.NewPromise[int]()
+	f.OnDone(func(v T, err error) {
+		if err != nil {
+			p.Reject(err)
+			return
+		}
+		p.Resolve(value(v))
+	})
+	return p.Future()
+}
+
+func init() {
+	names := []string{"OnDone", "Shield", "WithTimeout", "Race", "Any", "All", "Settled"}
+	links["of all kinds"] = func(f *actors.Future[int]) *actors.Future[int] {
+		return links[names[rand.IntN(len(names))]](f)
+	}
+}
+
+// shallow lets the process end if a stack has more than that many bytes. By
+// default it may have a gigabyte.
+func shallow(t *testing.T, most int) {
+	was := debug.SetMaxStack(most)
+	t.Cleanup(func() { debug.SetMaxStack(was) })
+}
+
+func chainOf(link func(f *actors.Future[int]) *actors.Future[int]) (*actors.Promise[int], *actors.Future[int]) {
+	p := actors.NewPromise[int]()
+	f := p.Future()
+	for range *chainLength {
+		f = link(f)
+	}
+	return p, f
+}
+
+// TestLongChains: a chain may be longer than a stack is deep, be it that the
+// first one completes or that the last one is cancelled.
+func TestLongChains(t *testing.T) {
+	shallow(t, 1<<20)
+	for name, link := range links {
+		t.Run(name, func(t *testing.T) {
+			p, f := chainOf(link)
+			p.Resolve(7)
+			wantNow(t, "the last one", f, 7)
+
+			p, f = chainOf(link)
+			p.Reject(errLeft)
+			wantFailed(t, "the last one", f, errLeft)
+
+			p, f = chainOf(link)
+			if !f.Cancel() {
+				t.Error("it was done")
+			}
+			wantFailed(t, "the last one", f, actors.ErrCanceled)
+			switch name {
+			case "WithTimeout", "Race", "Any":
+				wantFailed(t, "the first one", p.Future(), actors.ErrCanceled)
+			default: // there is a shield, or a promise that knows of no other
+				wantPending(t, "the first one", p.Future())
+				p.Resolve(7)
+			}
+		})
+	}
+}
+
+// TestEndlessCallbacks: a callback may lead to the next one for ever.
+func TestEndlessCallbacks(t *testing.T) {
+	shallow(t, 1<<20)
+	for name, next := range map[string]func(v int, then func(int, error)){
+		"that is added before": func(v int, then func(int, error)) {
+			p := actors.NewPromise[int]()
+			p.Future().OnDone(then)
+			p.Resolve(v)
+		},
+		"that is added after": func(v int, then func(int, error)) { actors.Resolved(v).OnDone(then) },
+		"that cancels": func(v int, then func(int, error)) {
+			p := actors.NewPromise[int]()
+			p.Future().OnDone(func(int, error) { then(v, nil) })
+			actors.Race(p.Future()).Cancel()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var alive, most atomic.Int64
+			calls := 0
+			var step func(v int, err error)
+			step = func(v int, err error) {
+				if calls++; v != calls || err != nil {
+					t.Errorf("call %d: got %d, %v", calls, v, err)
+				}
+				if calls == *chainLength {
+					runtime.GC()
+					time.Sleep(10 * time.Millisecond)
+					most.Store(alive.Load())
+					return
+				}
+				kept := new([64]byte)
+				alive.Add(1)
+				runtime.AddCleanup(kept, func(int) { alive.Add(-1) }, 0)
+				next(v+1, step)
+				runtime.KeepAlive(kept)
+			}
+			next(1, step)
+			if calls != *chainLength {
+				t.Errorf("%d calls, want %d", calls, *chainLength)
+			}
+			// As many as fit into what a stack may use.
+			if n := most.Load(); n > 5000 {
+				t.Errorf("what %d calls keep is alive in the last one", n)
+			}
+		})
+	}
+}
+
+// TestCallbacksWhereTheStackIsDeep: the order in which callbacks are called is
+// the same there.
+func TestCallbacksWhereTheStackIsDeep(t *testing.T) {
+	scenario := func() []string {
+		var tr trace
+		ps, fs := promises(4)
+		note := func(name string, then func()) func(int, error) {
+			return func(int, error) {
+				tr.add("%s", name)
+				if then != nil {
+					then()
+				}
+			}
+		}
+		fs[0].OnDone(note("first", func() {
+			ps[1].Resolve(1)
+			fs[1].OnDone(note("late", nil))
+			ps[2].Reject(errLeft)
+			wantNow(t, "Race", actors.Race(fs[1], fs[3]), 1) // a combination is done at once if it can be
+		}))
+		fs[0].OnDone(note("last", nil))
+		fs[1].OnDone(note("second", func() { ps[3].Resolve(3) }))
+		fs[1].OnDone(note("fourth", nil))
+		fs[2].OnDone(note("fifth", nil))
+		actors.Shield(fs[2]).OnDone(note("sixth", nil))
+		fs[3].OnDone(note("third", nil))
+		ps[0].Resolve(0)
+		return tr.all()
+	}
+	want := []string{"first", "second", "third", "fourth", "late", "fifth", "sixth", "last"}
+	(&trace{lines: scenario()}).want(t, want...)
+	var deep []string
+	descend(400, func() { deep = scenario() })
+	(&trace{lines: deep}).want(t, want...)
+}
+
+// descend calls f with n frames of at least 1,024 bytes on the stack.
+//
+//go:noinline
+func descend(n int, f func()) (sum byte) {
+	var room [1024]byte
+	room[n%len(room)] = 1
+	if n == 0 {
+		f()
+	} else {
+		sum = descend(n-1, f)
+	}
+	return sum + room[(n+1)%len(room)]
+}
+
+// TestGoexitInCallback: a callback must not do that. Those that come after it
+// are called all the same.
+func TestGoexitInCallback(t *testing.T) {
+	for name, frames := range map[string]int{"shallow": 0, "deep": 400} {
+		t.Run(name, func(t *testing.T) {
+			var tr trace
+			ps, fs := promises(2)
+			fs[0].OnDone(func(int, error) { ps[1].Resolve(1); runtime.Goexit() })
+			fs[0].OnDone(func(int, error) { tr.add("after") })
+			fs[1].OnDone(func(int, error) { tr.add("within") })
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				descend(frames, func() { ps[0].Resolve(0) })
+			}()
+			<-done
+			tr.want(t, "within", "after")
+		})
+	}
+}
+
+// TestChainsKeepNothing: a future keeps none of those that it was made from once
+// it is done, nor do they keep those before them.
+func TestChainsKeepNothing(t *testing.T) {
+	for name, link := range links {
+		for end, complete := range map[string]func(p *actors.Promise[int]){
+			"that succeeds": func(p *actors.Promise[int]) { p.Resolve(7) },
+			"that fails":    func(p *actors.Promise[int]) { p.Reject(errLeft) },
+		} {
+			t.Run(name+" "+end, func(t *testing.T) {
+				var alive atomic.Int64
+				p := actors.NewPromise[int]()
+				f := p.Future()
+				for i := range 1000 {
+					alive.Add(1)
+					runtime.AddCleanup(f, func(int) { alive.Add(-1) }, 0)
+					next := link(f)
+					if i == 100 {
+						complete(p)
+						p = nil
+					}
+					f = next
+				}
+				for range 10 {
+					runtime.GC()
+					time.Sleep(5 * time.Millisecond)
+				}
+				if n := alive.Load(); n > 2 {
+					t.Errorf("%d futures are alive", n)
+				}
+				if _, err := f.TryResult(); err != nil && !errors.Is(err, errLeft) {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
