@@ -65,7 +65,8 @@ func (f *Future[T]) PipeTo(s actor.SenderContext, pids ...*actor.PID) {
 	f.OnDone(func(v T, err error) {
 		var m any = v
 		if err != nil {
-			m = messages.NewFailure(err, f.ran(), !f.ran())
+			ran := f.ran(err)
+			m = messages.NewFailure(err, ran, !ran)
 		}
 		for _, pid := range to {
 			if bad := systemOf(root.ActorSystem()).unsendable(pid, m); bad != nil {
@@ -77,8 +78,13 @@ func (f *Future[T]) PipeTo(s actor.SenderContext, pids ...*actor.PID) {
 	})
 }
 
-// ran reports whether the work of a failed future has begun, as far as it is
-// known here.
-func (c *core) ran() bool {
+// ran reports whether the work of a future that has failed with err has begun, as
+// far as it is known here.
+func (c *core) ran(err error) bool {
+	if c.owner != nil && c.owner.lifetime == carrier {
+		if _, answered := err.(*messages.Failure); answered {
+			return false // it says so itself
+		}
+	}
 	return c.owner == nil || c.owner.lifetime >= carrier || !c.owner.lt.Fresh()
 }

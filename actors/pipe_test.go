@@ -159,3 +159,34 @@ func TestPipeToAnswersARequest(t *testing.T) {
 		wantErr(w, actors.RequestFuture[int](w.root, pid, 0), actors.ErrCanceled)
 	})
 }
+
+// What a plain actor or another machine has answered is passed on as it says.
+func TestPipeToPassesAFailureOn(t *testing.T) {
+	bubble(t, func(w *world) {
+		pid, got := w.inbox()
+		last := func() *messages.Failure {
+			all := got()
+			return all[len(all)-1].(*messages.Failure)
+		}
+		worker := w.worker("worker", actors.Options{Logger: discard()}, none)
+		for _, ran := range []bool{false, true} {
+			asked := w.plain(func(c actor.Context) {
+				if _, ok := c.Message().(string); ok {
+					c.Respond(messages.NewFailure(errLeft, ran, !ran))
+				}
+			})
+			actors.RequestFuture[int](w.root, asked, "x").PipeTo(w.root, pid)
+			if f := last(); f.Ran != ran || f.RetrySafe == ran {
+				w.Errorf("of %v: %v, %v", ran, f.Ran, f.RetrySafe)
+			}
+			// A task that has asked has run itself.
+			did(w.root, worker, func(t *actors.Task) error {
+				_, err := actors.Ask[int](t, asked, "x")
+				return err
+			}).PipeTo(w.root, pid)
+			if f := last(); !f.Ran || f.RetrySafe {
+				w.Errorf("of a task: %v, %v", f.Ran, f.RetrySafe)
+			}
+		}
+	})
+}

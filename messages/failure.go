@@ -19,9 +19,9 @@ const ellipsis = "…"
 // codes of the registered errors that it matches under errors.Is, in order of registration. An error that matches none
 // has the code "error". ran says whether the work had begun, and retrySafe whether asking again cannot do it twice.
 //
-// Where err is or wraps a *Failure, that one has crossed a process already and knows more: its codes come first, also
-// those that are not registered here, and its Ran and RetrySafe replace the arguments. Of several, all codes are kept, the
-// work ran if any ran, and a retry is safe if it is for each.
+// Where err is or wraps Failures, which have crossed a process already, their codes come first, also those that are not
+// registered here. The work ran if ran says so or any of them, and a retry is safe if retrySafe and each of them say so.
+// Whoever only passes on what another has answered says false and true.
 //
 // NewFailure panics when err is nil. A panic in a method of err is contained.
 func NewFailure(err error, ran, retrySafe bool) *Failure {
@@ -30,14 +30,10 @@ func NewFailure(err error, ran, retrySafe bool) *Failure {
 	}
 	f := &Failure{Ran: ran, RetrySafe: retrySafe}
 	var codes []string
-	for i, inner := range failuresIn(err) {
+	for _, inner := range failuresIn(err) {
 		codes = append(codes, inner.Code)
 		codes = append(codes, inner.Causes...)
-		if i == 0 {
-			f.Ran, f.RetrySafe = inner.Ran, inner.RetrySafe
-		} else {
-			f.Ran, f.RetrySafe = f.Ran || inner.Ran, f.RetrySafe && inner.RetrySafe
-		}
+		f.Ran, f.RetrySafe = f.Ran || inner.Ran, f.RetrySafe && inner.RetrySafe
 	}
 	f.setCodes(append(codes, sentinels.codes(err)...))
 	if direct, ok := err.(*Failure); ok {

@@ -44,18 +44,38 @@ func trip(t *testing.T, f *Failure) *Failure {
 	return got
 }
 
+// TestFailureFlags crosses what the maker of a Failure says with what the
+// Failures in its error say.
+func TestFailureFlags(t *testing.T) {
+	bools := []bool{false, true}
+	for _, ran := range bools {
+		for _, safe := range bools {
+			for _, innerRan := range bools {
+				for _, innerSafe := range bools {
+					inner := &Failure{Code: "newer.code", Ran: innerRan, RetrySafe: innerSafe}
+					for _, err := range []error{inner, fmt.Errorf("asked: %w", inner), errors.Join(&Failure{RetrySafe: true}, inner)} {
+						f := trip(t, NewFailure(err, ran, safe))
+						if f.Ran != (ran || innerRan) || f.RetrySafe != (safe && innerSafe) {
+							t.Errorf("NewFailure(%v with %t, %t; %t, %t) has %t, %t", err, innerRan, innerSafe, ran, safe, f.Ran, f.RetrySafe)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
 func TestFailureRoundTrip(t *testing.T) {
 	newer := &Failure{Code: "newer.code", Message: "from afar", RetrySafe: true, Causes: []string{"newer.cause"}}
 	for _, test := range []struct {
-		name    string
-		err     error
-		code    string
-		causes  []string
-		text    string
-		is      []error
-		isNot   []error
-		ran     bool
-		retryOK bool
+		name   string
+		err    error
+		code   string
+		causes []string
+		text   string
+		is     []error
+		isNot  []error
+		ran    bool
 	}{
 		{
 			name: "registered", err: errFull,
@@ -83,20 +103,20 @@ func TestFailureRoundTrip(t *testing.T) {
 			code: "error", text: "unknown error", ran: true,
 		},
 		{
-			name: "a failure's own flags and unknown codes", err: newer,
-			code: "newer.code", causes: []string{"newer.cause"}, text: "from afar (newer.code)", retryOK: true,
+			name: "a failure's own unknown codes", err: newer,
+			code: "newer.code", causes: []string{"newer.cause"}, text: "from afar (newer.code)", ran: true,
 			isNot: []error{errFull},
 		},
 		{
 			name: "a wrapped failure, with a further error", err: fmt.Errorf("%w: %w", errFull, newer),
-			code: "newer.code", causes: []string{"newer.cause", "test.full"}, retryOK: true,
+			code: "newer.code", causes: []string{"newer.cause", "test.full"}, ran: true,
 			text: "full: from afar (newer.code)",
 			is:   []error{errFull},
 		},
 		{
 			name: "a failure without a code, with a further error",
 			err:  fmt.Errorf("%w: %w", errFull, &Failure{Message: "plain"}),
-			code: "test.full", text: "full: plain (test.full)",
+			code: "test.full", text: "full: plain (test.full)", ran: true,
 			is: []error{errFull},
 		},
 		{
@@ -116,8 +136,8 @@ func TestFailureRoundTrip(t *testing.T) {
 			if f.Code != test.code || !slices.Equal(f.Causes, test.causes) {
 				t.Errorf("code, causes = %q, %q, want %q, %q", f.Code, f.Causes, test.code, test.causes)
 			}
-			if f.Ran != test.ran || f.RetrySafe != test.retryOK {
-				t.Errorf("ran, retry safe = %t, %t, want %t, %t", f.Ran, f.RetrySafe, test.ran, test.retryOK)
+			if f.Ran != test.ran || f.RetrySafe {
+				t.Errorf("ran, retry safe = %t, %t, want %t, false", f.Ran, f.RetrySafe, test.ran)
 			}
 			if f.Error() != test.text {
 				t.Errorf("Error() = %q, want %q", f.Error(), test.text)
