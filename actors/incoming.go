@@ -184,6 +184,7 @@ func (mb *mailbox) receive(t *Task) {
 	}
 	mb.invoker().InvokeUserMessage(env)
 	if t.turn&isHandling == 0 && t.outcome == outcomeNone && !t.isAnsweredAlready() {
+		t.turn |= isHandling // for the asker: the middleware may have done the work
 		t.reply(nil, fmt.Errorf("%w: a receiver middleware kept the %T", ErrUnhandled, t.msg))
 	}
 }
@@ -208,6 +209,7 @@ func (mb *mailbox) handle(t *Task) {
 func (t *Task) caughtHandler() {
 	if p := recover(); p != nil {
 		err := newPanicError(p)
+		t.turn |= isHandling // if it is a middleware's, which comes before the handler
 		t.fails(err)
 		if !t.retry(err) {
 			t.reply(nil, err)
@@ -222,6 +224,7 @@ func (t *Task) done(how loop.How) {
 	case loop.Exited:
 		// A panic in a deferred function may have been first: a Goexit goes on.
 		if t.outcome == outcomeNone {
+			t.turn |= isHandling // as for a panic
 			t.reply(nil, ErrGoexit)
 		}
 	case loop.Lost:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/messages"
 )
 
 // Who tries again after a setup that failed finds the name free: in real time,
@@ -159,5 +161,40 @@ func TestOnInitKeepsTheContext(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// TestMiddlewareHasRun: a receiver middleware that keeps a message, or fails
+// before the handler, may have done the work.
+func TestMiddlewareHasRun(t *testing.T) {
+	for what, keep := range map[string]func(){
+		"keeps":  func() {},
+		"panics": func() { panic("boom") },
+		"exits":  runtime.Goexit,
+	} {
+		bubble(t, func(w *world) {
+			pid := w.root.Spawn(actors.Props(func(w *actors.Worker) error {
+				actors.Handle(w, func(*actors.Task, string) (string, error) { return "handled", nil })
+				return nil
+			}, actor.WithReceiverMiddleware(func(next actor.ReceiverFunc) actor.ReceiverFunc {
+				return func(c actor.ReceiverContext, e *actor.MessageEnvelope) {
+					if e.Message == "x" {
+						keep()
+						return
+					}
+					next(c, e)
+				}
+			})))
+			v, err := w.root.RequestFuture(pid, "x", time.Hour).Result()
+			if f, ok := v.(*messages.Failure); err != nil || !ok || !f.Ran || f.RetrySafe {
+				w.Errorf("%s: %v, %v", what, v, err)
+			}
+			// Without a handler nothing has been done.
+			v, err = w.root.RequestFuture(pid, 7, time.Hour).Result()
+			if f, ok := v.(*messages.Failure); err != nil || !ok || f.Ran || !f.RetrySafe {
+				w.Errorf("%s: without a handler: %v, %v", what, v, err)
+			}
+			w.stopped(pid, time.Second)
+		})
 	}
 }
