@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -152,6 +153,11 @@ func (h *deadlines) arm() {
 	first := h.heap[0].when
 	if int64(first) != h.first.Load() {
 		h.first.Store(int64(first))
+	}
+	if first == math.MaxInt64 {
+		// For ever. Where nothing else can happen, in a bubble, the time would jump to
+		// the end, the timer fire, find that it is not time yet, and be set again.
+		return
 	}
 	if h.armed != 0 && h.armed <= first {
 		return

@@ -12,3 +12,15 @@ func StallClock(as *actor.ActorSystem) {
 		h.mu.Unlock()
 	}
 }
+
+// IsClockSet reports whether a timer for the system's deadlines is set.
+func IsClockSet(as *actor.ActorSystem) (set bool) {
+	c := &systemOf(as).clock
+	for i := range c.heap {
+		h := &c.heap[i]
+		h.mu.Lock()
+		set = set || h.armed != 0
+		h.mu.Unlock()
+	}
+	return set
+}

@@ -3,6 +3,7 @@ package actors_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -120,5 +121,32 @@ func TestTurnsEndWhatIsLate(t *testing.T) {
 			}
 		}
 		close(until)
+	})
+}
+
+// TestDeadlineForEver: a budget without end sets no timer. One would fire again and
+// again at the end of a bubble's time.
+func TestDeadlineForEver(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		pid := actortest.Spawn(t, sys.Root, "worker", inspected, actors.Options{BlockedTurn: -1, MaxInFlight: 1})
+		var fs []*actors.Future[int]
+		for range 2 { // the second waits in the queue
+			fs = append(fs, actors.RequestFuture[int](sys.Root, pid, nap(time.Hour), actors.Timeout(math.MaxInt64)))
+		}
+		synctest.Wait()
+		if actors.IsClockSet(sys) {
+			t.Error("a timer is set")
+		}
+		for _, f := range fs {
+			if v, err := f.Wait(t.Context()); v != 1 || err != nil {
+				t.Error(v, err)
+			}
+		}
+		// One with an end is found beside it.
+		f := actors.RequestFuture[int](sys.Root, pid, nap(time.Hour), actors.Timeout(math.MaxInt64))
+		if _, err := actors.RequestFuture[int](sys.Root, pid, nap(0), actors.Timeout(time.Second)).Wait(t.Context()); !errors.Is(err, actors.ErrTimeout) || !actors.IsClockSet(sys) && f.Done() {
+			t.Error(err)
+		}
+		f.Cancel()
 	})
 }
