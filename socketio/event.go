@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"context"
 	"errors"
 
 	"github.com/protoloop/protoloop/actors"
@@ -98,7 +99,8 @@ func (q queued) run(t *actors.Task) {
 		args, err = q.h.call(t, s, q.p)
 		return err
 	})
-	if errors.Is(err, actors.ErrStopped) {
+	// Another worker's ErrStopped, which a handler may pass on, is no end of this one.
+	if errors.Is(err, actors.ErrStopped) && errors.Is(context.Cause(t.Context()), actors.ErrStopped) {
 		s.sess.cut.Store(true)
 	}
 }

@@ -71,6 +71,24 @@ func TestShutdown(t *testing.T) {
 	})
 }
 
+// TestShutdownOfAnothersEnd: a handler that passes on that another worker was
+// stopped has not been cut off.
+func TestShutdownOfAnothersEnd(t *testing.T) {
+	bubble(t, socketio.Options{}, func(w *world) {
+		socketio.OnAck(w.io, "ask", func(*actors.Task, *socketio.Socket, any) (string, error) {
+			return "", fmt.Errorf("ask: %w", actors.ErrStopped)
+		})
+		p := w.client()
+		p.send(`421["ask",1]`)
+		p.next()
+		report, err := w.shutdownIn(time.Second).Result()
+		if err != nil || report.CutOff != 0 || report.Flushed != 1 {
+			w.Error(report, err)
+		}
+		p.gone()
+	})
+}
+
 func TestShutdownCutsOff(t *testing.T) {
 	bubble(t, socketio.Options{}, func(w *world) {
 		ev := watched(w)
