@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/protoloop/protoloop/internal/gstack"
+	"github.com/protoloop/protoloop/internal/loop"
 )
 
 // callbacks are those that are to be called, the first one first, linked by
@@ -72,6 +73,27 @@ func (l callbacks) call() {
 	}()
 	for l.first != nil {
 		l.lead(l.next().call())
+	}
+}
+
+// callElsewhere is for a loop in its own state, which nobody can take over: what
+// calls no code of a user's is done at once, and the rest on a goroutine of its
+// own.
+func (l callbacks) callElsewhere() {
+	var users callbacks
+	for l.first != nil {
+		w := l.next()
+		if w.user {
+			users.append(callbacks{w, w})
+		} else {
+			l.lead(w.call())
+		}
+	}
+	if users.first != nil {
+		go func() {
+			loop.ForgetLabels()
+			users.call()
+		}()
 	}
 }
 

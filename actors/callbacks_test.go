@@ -273,3 +273,38 @@ func TestChainsKeepNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestCallbacksOfWhatAStopDrops: a callback must not block. One that does holds up
+// neither the stop nor the combination that its future is a member of.
+func TestCallbacksOfWhatAStopDrops(t *testing.T) {
+	bubble(t, func(w *world) {
+		pid := w.worker("worker", actors.Options{MaxInFlight: 1}, none)
+		actors.Submit(w.root, pid, func(t *actors.Task) (int, error) { return 0, t.Sleep(time.Hour) })
+		release := make(chan struct{})
+		var tr trace
+		var shields []*actors.Future[int]
+		for i := range 3 {
+			f := actors.Submit(w.root, pid, func(*actors.Task) (int, error) { return 0, nil })
+			f.OnDone(func(_ int, err error) {
+				<-release
+				tr.add("%d: %v", i, errors.Is(err, actors.ErrStopping))
+			})
+			shields = append(shields, actors.Shield(f))
+		}
+		time.Sleep(time.Second)
+		stop := actors.Stop(w.root, pid, -1)
+		time.Sleep(time.Minute)
+		if !stop.Done() {
+			w.Error("the stop has not ended")
+		}
+		for _, f := range shields {
+			wantFailed(w, "a shield of what was dropped", f, actors.ErrStopping)
+		}
+		close(release)
+		time.Sleep(time.Second)
+		tr.want(w, "0: true", "1: true", "2: true")
+		if _, err := stop.TryResult(); err != nil {
+			w.Errorf("the stop: %v", err)
+		}
+	})
+}

@@ -92,6 +92,8 @@ type completer interface {
 	base() *core
 	// fail completes the future with err; false: it was complete.
 	fail(err error) bool
+	// failLater is fail, but leaves the callbacks to the caller.
+	failLater(err error) (calls callbacks, ok bool)
 	// deliver completes it with an answer of unknown type.
 	deliver(v any) bool
 }
@@ -125,6 +127,15 @@ func (f *Future[T]) resolveMember(v T, err error) callbacks {
 func (f *Future[T]) fail(err error) bool {
 	var zero T
 	return f.resolve(zero, err)
+}
+
+func (f *Future[T]) failLater(err error) (calls callbacks, ok bool) {
+	f.mu.Lock()
+	if f.done.Load() {
+		f.mu.Unlock()
+		return callbacks{}, false
+	}
+	return f.settle(err), true
 }
 
 func (f *Future[T]) deliver(v any) bool {

@@ -99,7 +99,8 @@ func (u *message) Run(*loop.Task) {
 	}
 	if over || u.late {
 		t.mb.counts.taken.Add(1)
-		t.outcome = t.neverRuns(ErrStopping)
+		t.lt.Enter() // a future that fails calls user code
+		t.outcome = t.neverRuns(ErrStopping, nil)
 		return
 	}
 	if t.begin() {
@@ -313,10 +314,11 @@ func (mb *mailbox) tellNotHandled(t *Task, how loop.How) {
 	}
 }
 
-// drop ends a task that was accepted and will not start. On the loop.
-func (mb *mailbox) drop(t *Task, err error) {
+// drop ends a task that was accepted and will not start. On the loop, in its own
+// state: the caller lets the callbacks be called elsewhere.
+func (mb *mailbox) drop(t *Task, err error, later *callbacks) {
 	mb.counts.taken.Add(1)
-	t.outcome = t.neverRuns(err)
+	t.outcome = t.neverRuns(err, later)
 	mb.count(t, loop.Returned)
 	mb.tellNotHandled(t, loop.Returned)
 	t.over()

@@ -340,12 +340,16 @@ func (mb *mailbox) stopped() {
 	}
 	mb.budgets.stop(mb)
 	mb.loop.DropAll(func(lt *loop.Task) {
-		mb.drop(lt.Body.(body).task(), ErrStopping)
+		var later callbacks
+		mb.drop(lt.Body.(body).task(), ErrStopping, &later)
 		mb.account()
+		later.callElsewhere()
 	})
+	var later callbacks
 	for _, s := range mb.takeStash() {
-		mb.drop(s.again, ErrStopping)
+		mb.drop(s.again, ErrStopping, &later)
 	}
+	later.callElsewhere()
 	mb.inc.Load().finish(ErrStopped)
 	if l.ready != nil {
 		err := because(ErrStopped, l.reason)
@@ -374,8 +378,10 @@ func (mb *mailbox) account() {
 // dropQueued fails everything that has not started, the stash first: it came
 // before the queue.
 func (mb *mailbox) dropQueued(err error) {
+	var later callbacks
 	for _, s := range mb.takeStash() {
-		mb.drop(s.again, err)
+		mb.drop(s.again, err, &later)
 	}
-	mb.loop.DropQueued(func(lt *loop.Task) { mb.drop(lt.Body.(body).task(), err) })
+	mb.loop.DropQueued(func(lt *loop.Task) { mb.drop(lt.Body.(body).task(), err, &later) })
+	later.callElsewhere()
 }

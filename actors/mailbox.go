@@ -272,7 +272,7 @@ func (t *Task) fromEngine() bool {
 // refuse tells whoever sent t that it never ran.
 func (t *Task) refuse(err error) {
 	t.outcome = outcomeNeverRan
-	t.neverRuns(err)
+	t.neverRuns(err, nil)
 	t.over()
 }
 
@@ -280,7 +280,9 @@ func (t *Task) refuse(err error) {
 // returns what that counts as if t was accepted. ErrStopping is not true of a
 // message that a handler has had before: it tells of the handler's panic, or that
 // the work was cut off.
-func (t *Task) neverRuns(err error) outcome {
+//
+// Callbacks of its future are added to later, if that is not nil, and else called.
+func (t *Task) neverRuns(err error, later *callbacks) outcome {
 	how, ran := outcomeNeverRan, false
 	if a := t.again(); a != nil {
 		ran = true
@@ -294,8 +296,14 @@ func (t *Task) neverRuns(err error) outcome {
 	}
 	switch {
 	case t.future() != nil:
-		if !t.future().fail(err) {
+		calls, ok := t.future().failLater(err)
+		switch {
+		case !ok:
 			return t.told()
+		case later != nil:
+			later.append(calls)
+		default:
+			calls.call()
 		}
 	case t.asker() != nil:
 		if !t.answerFirst(isTold) {

@@ -20,6 +20,9 @@ import (
 // the stack has become deep because callbacks have led to callbacks, only when fn
 // has returned. The order is the same, and a chain may have any length.
 //
+// For work that a stopping worker drops from its queue it is a goroutine of its
+// own, on which the callbacks are called in the order of the queue.
+//
 // fn must not block, nor call [runtime.Goexit]: it may hold up the loop of
 // some worker, which need not be the caller's. It runs in no task, so it must
 // not touch a worker's state. A panic is logged. To go on in a turn, use
@@ -28,7 +31,7 @@ func (f *Future[T]) OnDone(fn func(T, error)) {
 	if fn == nil {
 		panic("actors: OnDone called with a nil function")
 	}
-	f.call(&node{f: func() {
+	f.call(&node{user: true, f: func() {
 		defer func() {
 			if p := recover(); p != nil {
 				f.logger().Error("actors: panic in an OnDone callback", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))

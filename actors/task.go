@@ -200,8 +200,8 @@ func (t *Task) begin() bool {
 	if err != nil {
 		t.outcome = outcomeNeverRan
 		if t.lifetime == offered {
-			t.lt.Enter()                 // a future that fails calls user code
-			t.outcome = t.neverRuns(err) // first: a cancel would say that it had begun
+			t.lt.Enter()                      // a future that fails calls user code
+			t.outcome = t.neverRuns(err, nil) // first: a cancel would say that it had begun
 			t.cancel(err)
 		}
 		return false

@@ -13,6 +13,7 @@ type node struct {
 	of         *deps         // … or the each of the combination whose member it is
 	seq        uint32        // of the await; or which member's the node is
 	prompt     bool          // f calls nothing of a user's, and what has to wait longer stays in memory
+	user       bool          // f is a user's: it may block
 	linked     bool          // it is in a future's list: others may touch it; guarded by its mu
 }
 
