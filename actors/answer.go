@@ -195,9 +195,11 @@ func (t *Task) reply(v any, err error) {
 	}
 }
 
-// concludedOneWay is concluded for a task without a future.
+// concludedOneWay is concluded for a task whose return decides no future. What its
+// asker has heard counts, if there is one: a Cancel completes the future before it
+// ends the task.
 func (t *Task) concludedOneWay(err error) {
-	t.concluded(t.ended() == nil, err)
+	t.concluded(t.ended() == nil && !t.isAnsweredAlready(), err)
 	t.turn &^= isDecided
 }
 

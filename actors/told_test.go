@@ -234,3 +234,37 @@ func TestToldAndReturned(t *testing.T) {
 		})
 	}
 }
+
+// TestToldBeforeEnded: a Cancel completes the future before it ends the task, and
+// its callbacks run in between. A handler that returns then counts as what its
+// asker was told.
+func TestToldBeforeEnded(t *testing.T) {
+	for name, setup := range map[string]func(w *actors.Worker, until chan struct{}){
+		"Handle": func(w *actors.Worker, until chan struct{}) {
+			actors.Handle(w, func(*actors.Task, string) (int, error) { <-until; return 1, nil })
+		},
+		"On": func(w *actors.Worker, until chan struct{}) {
+			actors.On(w, func(*actors.Task, string) error { <-until; return nil })
+		},
+		"On, Respond": func(w *actors.Worker, until chan struct{}) {
+			actors.On(w, func(t *actors.Task, _ string) error { <-until; t.Respond(1); return nil })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				until := make(chan struct{})
+				pid := w.worker("w", actors.Options{}, func(w *actors.Worker) error { setup(w, until); return nil })
+				f := actors.RequestFuture[int](w.root, pid, "m")
+				f.OnDone(func(int, error) {
+					close(until)
+					synctest.Wait()
+				})
+				f.Cancel()
+				want := actors.Counts{Offered: 1, Accepted: 1, Canceled: 1}
+				if c := actors.CountsOf(w.stopped(pid, time.Second)); c != want {
+					t.Errorf("%+v, want %+v", c, want)
+				}
+			})
+		})
+	}
+}
