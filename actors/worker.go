@@ -194,7 +194,8 @@ func (w *Worker) Main(run func(t *Task) error) {
 // its context lives for what is left of the stop's grace or of StopGrace,
 // whichever is more. [Task.StopReason] says why
 // the worker ends, ErrRestarted or ErrStopped with what led to it, and so does
-// [context.Cause] when that time is over. An error is logged. If setup fails
+// [context.Cause] when that time is over. An error or a panic is logged, the other hooks run all
+// the same, and whoever stops the worker is not told. If setup fails
 // none runs, as OTP's terminate does not after an init that has failed: a setup
 // closes itself what it has opened by then.
 func (w *Worker) OnStop(f func(t *Task) error) {

@@ -110,7 +110,8 @@ func (r Report) MarshalJSON() ([]byte, error) {
 }
 
 // Err is an [*AbandonedError] if something had to be left behind, and else
-// nil.
+// nil. What failed during the stop, a handler or an OnStop hook, has left nothing
+// behind: it is logged, and not in the report.
 func (r Report) Err() error {
 	var left []string
 	walk("", r.Children, func(path string, c *ChildReport) {
