@@ -237,10 +237,14 @@ func (t *Task) done(how loop.How) {
 			t.outcome = t.returned()
 		}
 		mb.count(t, how)
-		mb.tellNotHandled(t, how)
+		if t.isAgain() {
+			mb.tellNotHandled(t, how)
+		}
 	}
 	t.over()
-	t.forgetAwaited()
+	if t.awaits.Load() != nil {
+		t.forgetAwaited()
+	}
 	if how == loop.Lost {
 		return // what it wrote in its turn is not ours to read
 	}

@@ -430,6 +430,9 @@ func (t *Task) leave() {
 		if s != nil {
 			t.forgotten(s)
 		}
+		if t.kin == nil { // it was nobody's
+			return
+		}
 		t = t.unlink()
 	}
 }

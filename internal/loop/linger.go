@@ -14,64 +14,94 @@ import (
 // It is for processors that nobody keeps. Beside goroutines that compute, the end
 // of the queue is up to 10 ms away for each of them; the loop is marked busy all
 // that time, and what is posted to it calls nobody. So it is judged by what it
-// cost: the time for each message that came meanwhile. Where that was too long,
-// twice in a row, no loop of the pool lingers for many times as long.
+// cost: the time for each message that came meanwhile. Where that has been too
+// long for a while, no loop of the pool lingers for many times as long.
 type linger struct {
 	until atomic.Int64 // no loop lingers before this reading of Pool.Now; 0: all may
-	yield func()       // runtime.Gosched, but in tests
+	slow  atomic.Int64 // what it took where that was too long, in a row
+	yield func()       // in place of runtime.Gosched, in tests
 }
 
-// lingering is what a loop knows of it.
+// lingering is what a loop knows of it, in few bytes.
 type lingering struct {
-	sleeps  uint32        // so far, about
+	read    time.Duration // the last reading of the clock
+	from    uint32        // what had come by then, see collected
+	left    uint8         // how often it lingers until the next one
+	sleeps  uint8         // so far; it wraps
 	pays    bool          // the last time something came
-	suspect bool          // the last time it seems to have cost too much
-	ended   time.Duration // the last time
+	suspect bool          // when judged last it seems to have taken too long
 }
 
 const (
 	// lingerCost is how long it may take for each message. It is a few times what
 	// is saved, because those who ask have other things to do, too.
 	lingerCost = 5 * time.Microsecond
+	// lingerMost is what those may take together, in a row, that are too long. The
+	// collector makes a few of them last up to 100 µs, and a rest would cost more
+	// than these.
+	lingerMost = time.Millisecond
 	// lingerRest is how many times as long as it took no loop lingers then: that
 	// part of the time is lost at most.
 	lingerRest = 100
+	// lingerLook is once in how many times the clock is read where it does not take
+	// long. A reading each time was a twentieth of a message that is asked when the
+	// one before has been answered.
+	lingerLook = 8
 	// lingerProbe is how often, in sleeps, it is tried where it has not paid. For
 	// one of many workers that get a message each it would be in vain.
 	lingerProbe = 16
 )
 
-func (g *linger) init() { g.yield = runtime.Gosched }
-
-// linger reports whether the loop has lingered: then something may have come.
-func (l *Loop) linger(r *runner) bool {
-	g, p := &l.lingering, l.pool
+// wantsLinger reports whether the loop is to linger before it sleeps.
+func (l *Loop) wantsLinger() bool {
+	g := &l.lingering
 	g.sleeps++
 	probe := g.sleeps%lingerProbe == 0
-	if !g.pays && !probe || p.othersWait() || !p.mayLinger(probe) {
+	if !g.pays && !probe || l.pool.othersWait() || !l.pool.mayLinger(probe) {
 		return false
 	}
-	// The time since it has lingered last tells, without a second look at the
-	// clock, that this did not take long. Where it does not, the next is exact.
-	began, exact := g.ended, g.suspect
-	if exact {
-		began = p.Now()
+	if g.suspect {
+		g.read, g.from = l.pool.Now(), l.collected()
 	}
-	r.clock.forget()
-	p.linger.yield()
-	g.ended = p.Now()
-	came := l.collected()
+	return true
+}
+
+// lingered looks at what has come meanwhile, and now and then at what it has cost.
+func (l *Loop) lingered() {
+	g := &l.lingering
+	before := l.collected()
 	if !l.inbox.empty() {
 		l.collect()
 	}
-	came = l.collected() - came
-	g.pays = came > 0
-	took := g.ended - began
-	g.suspect = took > lingerCost*time.Duration(max(came, 1))
-	if exact && g.suspect {
-		p.linger.until.Store(int64(g.ended + lingerRest*took))
+	g.pays = l.collected() != before
+	if g.left == 0 {
+		l.judgeLinger()
+	} else {
+		g.left--
 	}
-	return true
+}
+
+// judgeLinger finds out how long the loop has lingered: exactly, where that is in
+// doubt; otherwise it took no longer than all that has been done since the clock
+// was read last.
+func (l *Loop) judgeLinger() {
+	g, p := &l.lingering, l.pool
+	exact, now := g.suspect, p.Now()
+	took, came := now-g.read, l.collected()-g.from
+	g.read, g.from = now, l.collected()
+	g.suspect = took > lingerCost*time.Duration(max(came, 1))
+	switch {
+	case !g.suspect:
+		g.left = lingerLook - 1
+		if p.linger.slow.Load() > 0 {
+			p.linger.slow.Store(0)
+		}
+	case exact:
+		if slow := p.linger.slow.Add(int64(took)); slow >= int64(lingerMost) {
+			p.linger.until.Store(int64(now) + lingerRest*slow)
+			p.linger.slow.Store(0)
+		}
+	}
 }
 
 // mayLinger looks at the clock only if it is told to, where no loop may.
@@ -134,7 +164,11 @@ func (l *Loop) giveWay(r *runner) {
 		return
 	}
 	r.clock.forget()
-	p.linger.yield()
+	if g := &p.linger; g.yield != nil {
+		g.yield()
+	} else {
+		runtime.Gosched()
+	}
 	now := p.Now()
 	took := now - began
 	short := min(took, time.Duration(g.took.Swap(int64(took))), time.Second)

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -289,8 +290,15 @@ func (l *Loop) run(c *coroutine) {
 			lingered = false
 			continue
 		}
-		if !lingered && l.linger(c.r) {
+		if !lingered && l.wantsLinger() {
 			lingered = true
+			c.r.clock.forget()
+			if yield := l.pool.linger.yield; yield == nil {
+				runtime.Gosched() // here: each return after a switch costs more than others
+			} else {
+				yield()
+			}
+			l.lingered()
 			continue
 		}
 		if l.inbox.sleep() {

@@ -65,7 +65,6 @@ func NewPool() *Pool {
 	start := time.Now().Add(-1)
 	p := &Pool{start: start, runners: map[*runner]struct{}{}}
 	p.queue.init()
-	p.linger.init()
 	return p
 }
 
