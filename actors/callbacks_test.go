@@ -143,9 +143,7 @@ func TestEndlessCallbacks(t *testing.T) {
 					t.Errorf("call %d: got %d, %v", calls, v, err)
 				}
 				if calls == *chainLength {
-					runtime.GC()
-					time.Sleep(10 * time.Millisecond)
-					most.Store(alive.Load())
+					most.Store(collectUntil(&alive, 5000))
 					return
 				}
 				kept := new([64]byte)
@@ -164,6 +162,16 @@ func TestEndlessCallbacks(t *testing.T) {
 			}
 		})
 	}
+}
+
+// collectUntil collects garbage until no more than most are alive, for ten
+// seconds at most, and returns how many are.
+func collectUntil(alive *atomic.Int64, most int64) int64 {
+	for end := time.Now().Add(10 * time.Second); alive.Load() > most && time.Now().Before(end); {
+		runtime.GC()
+		time.Sleep(time.Millisecond)
+	}
+	return alive.Load()
 }
 
 // TestCallbacksWhereTheStackIsDeep: the order in which callbacks are called is
@@ -259,11 +267,7 @@ func TestChainsKeepNothing(t *testing.T) {
 					}
 					f = next
 				}
-				for range 10 {
-					runtime.GC()
-					time.Sleep(5 * time.Millisecond)
-				}
-				if n := alive.Load(); n > 2 {
+				if n := collectUntil(&alive, 2); n > 2 {
 					t.Errorf("%d futures are alive", n)
 				}
 				if _, err := f.TryResult(); err != nil && !errors.Is(err, errLeft) {
