@@ -63,7 +63,10 @@ func (t *Task) Sender() *actor.PID {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.reply.Load() == nil {
-		o.system().replies.open(o, m, new(replyTo))
+		to := new(replyTo)
+		o.system().replies.assign(to)
+		m.reply.Store(to)
+		to.open(o)
 		if t.coroutine().Lost() { // o's end has come before, and does not close it
 			o.closeRequest()
 		}
@@ -170,6 +173,7 @@ func (t *Task) reply(v any, err error) {
 		if err != nil {
 			t.concluded(t.future().fail(err), err)
 		} else {
+			t.spendEarly()
 			t.concluded(t.future().deliver(v), nil)
 		}
 	case t.asker() != nil:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+	"unsafe"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -20,8 +21,21 @@ type submission[T any] struct {
 
 type submitted[T any] func(t *Task) (T, error)
 
-func (u *submission[T]) label() string     { return funcName(u.msg) }
 func (u *submission[T]) future() completer { return &u.fut }
+
+// label is under the lock of its future, because spend and settle write what it reads.
+func (u *submission[T]) label() string {
+	u.fut.mu.Lock()
+	defer u.fut.mu.Unlock()
+	return u.labelHeld()
+}
+
+func (u *submission[T]) labelHeld() string {
+	if code := codeIn(&u.msg); code != nil {
+		return codeName(code)
+	}
+	return funcName(u.msg)
+}
 
 func (u *submission[T]) Run(*loop.Task) {
 	t := &u.Task
@@ -30,7 +44,23 @@ func (u *submission[T]) Run(*loop.Task) {
 	}
 	defer t.caught()
 	v, err := t.msg.(submitted[T])(t)
-	t.concluded(u.fut.resolve(v, err), err)
+	t.concluded(u.settle(v, err), err)
+	if t.lt.Lost() {
+		t.backFrom(false)
+	}
+}
+
+// settle completes the future with what the function has returned, and lets go of that.
+func (u *submission[T]) settle(v T, err error) bool {
+	u.fut.mu.Lock()
+	spendFunction(&u.msg)
+	if u.fut.done.Load() {
+		u.fut.mu.Unlock()
+		return false
+	}
+	u.fut.val = v
+	u.fut.settle(err).call()
+	return true
 }
 
 // newSubmission makes one that from, or nobody, has created; scoped says that
@@ -65,7 +95,7 @@ func newSubmission[T any](from *Task, fn func(t *Task) (T, error), scoped bool) 
 	u.msg = submitted[T](fn)
 	u.mark(isFunction)
 	u.lt.Body = u
-	u.fut.owner = &u.Task
+	u.fut.ownWithin(&u.Task)
 	return u
 }
 
@@ -88,6 +118,7 @@ func Submit[T any](s actor.SenderContext, worker *actor.PID, fn func(t *Task) (T
 		var err error
 		if mb, err = sys.locate(worker); err != nil {
 			u.fut.fail(err)
+			u.spend()
 			return &u.fut
 		}
 		sys.introduce(mb, sys.as.NewLocalPID(worker.Id))
@@ -122,17 +153,41 @@ type request[Resp any] struct {
 	fut Future[Resp]
 }
 
-func (u *request[Resp]) label() string     { return typeOf(u.msg) }
+func (u *request[Resp]) label() string     { return typeIn(&u.msg) }
 func (u *request[Resp]) future() completer { return &u.fut }
 
 func (u *request[Resp]) Run(*loop.Task) {
 	t := &u.Task
 	if t.begin() {
 		t.mb.receive(t)
+		if t.lt.Lost() {
+			t.backFrom(false)
+		}
 	}
 }
 
-// carried is a request with what it needs to go by the engine's way.
+// carriedRequest is a request that goes by the engine's way. Its future is apart
+// from it, because it is large.
+type carriedRequest[Resp any] struct {
+	work
+	fut *Future[Resp]
+	carried
+}
+
+func (u *carriedRequest[Resp]) label() string     { return typeIn(&u.msg) }
+func (u *carriedRequest[Resp]) future() completer { return u.fut }
+
+func (u *carriedRequest[Resp]) Run(*loop.Task) {
+	t := &u.Task
+	if t.begin() {
+		t.mb.receive(t)
+		if t.lt.Lost() {
+			t.backFrom(false)
+		}
+	}
+}
+
+// carried is what a request needs to go by the engine's way.
 type carried struct {
 	scope scope
 	more  more
@@ -171,21 +226,26 @@ func newRequest[Resp any](from *Task, msg any, scoped bool) *request[Resp] {
 	return u
 }
 
-func newCarried[Resp any](msg any) (*request[Resp], *carried) {
-	x := &struct {
-		request[Resp]
-		carried
-	}{}
-	x.scope.more.Store(&x.more)
-	x.bring(&x.scope)
-	x.request.init(msg)
-	return &x.request, &x.carried
+// newCarried makes one to whom, or to nobody.
+func newCarried[Resp any](s *system, whom *actor.PID, msg any) *carriedRequest[Resp] {
+	u := &carriedRequest[Resp]{fut: new(Future[Resp])}
+	c := &u.carried
+	c.to.whom = whom
+	s.replies.assign(&c.to)
+	// Plain stores, see bring.
+	*(**more)(unsafe.Pointer(&c.scope.more)) = &c.more
+	*(**replyTo)(unsafe.Pointer(&c.more.reply)) = &c.to
+	u.bring(&c.scope)
+	u.msg = msg
+	u.lt.Body = u
+	u.fut.ownApart(&u.Task)
+	return u
 }
 
 func (u *request[Resp]) init(msg any) {
 	u.msg = msg
 	u.lt.Body = u
-	u.fut.owner = &u.Task
+	u.fut.ownWithin(&u.Task)
 }
 
 // RequestFuture sends msg to an actor, any actor, and returns the future of
@@ -221,20 +281,19 @@ func requestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, what
 		}
 		return &u.fut
 	}
-	u, c := newCarried[Resp](msg)
+	u := newCarried[Resp](sys, to, msg)
 	u.attach(mb)
-	c.to.whom = to
-	sys.replies.open(&u.Task, &c.more, &c.to)
+	u.to.open(&u.Task)
 	if msg == nil {
 		u.fut.fail(fmt.Errorf("%w: %s called with a nil message", ErrUnhandled, what))
 		u.closeRequest()
-		return &u.fut
+		return u.fut
 	}
 	if mb == nil {
 		if err := sys.unsendable(to, msg); err != nil {
 			u.fut.fail(err)
 			u.closeRequest()
-			return &u.fut
+			return u.fut
 		}
 	}
 	timeout := time.Duration(0)
@@ -244,13 +303,13 @@ func requestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, what
 	}
 	switch {
 	case u.bind(from, opts, timeout):
-		u.send(c, s, to)
+		u.send(&u.carried, s, to)
 	case u.lifetime == carrier: // its cancel has said that it is over
 		u.sent()
 	default:
 		u.over()
 	}
-	return &u.fut
+	return u.fut
 }
 
 // forMailbox reports whether a message is none that a worker would handle.

@@ -249,13 +249,13 @@ func (t *Task) Stash() {
 // hears why.
 func (t *Task) ReenterAfter(f *actor.Future, cont func(res any, err error)) {
 	t.current("ReenterAfter")
-	piped, c := newCarried[any](nil)
+	piped := newCarried[any](t.mb.sys, nil, nil)
 	piped.lifetime = carrier
 	piped.mark(isSent)
-	t.mb.sys.replies.open(&piped.Task, &c.more, &c.to)
-	f.PipeTo(&c.to.pid)
+	piped.to.open(&piped.Task)
+	f.PipeTo(&piped.to.pid)
 	Start(t, func(t *Task) (struct{}, error) {
-		v, err := Await(t, &piped.fut)
+		v, err := Await(t, piped.fut)
 		if ended := t.ended(); ended != nil {
 			piped.Task.cancel(ended)
 			return struct{}{}, ended

@@ -76,8 +76,8 @@ func (t *Task) expired() error {
 // timedOut is why a WithTimeout of c fails.
 func (c *core) timedOut(after time.Duration) error {
 	e := &namedError{sentinel: ErrTimeout, after: max(after, 0)}
-	if c.owner != nil {
-		e.what, e.whom = c.owner.name(), c.owner.whom()
+	if o := c.owner.Load(); o != nil {
+		e.what, e.whom = o.name(), o.whom()
 	}
 	return e
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 )
 
 // Future is the result of work that has begun, or soon will: of Submit,
@@ -24,11 +25,27 @@ type Future[T any] struct {
 // because there is one for every call.
 type core struct {
 	mu    sync.Mutex
-	done  atomic.Bool // set under mu, after the result
-	known bool        // somebody has seen enough of it: its failure is no news
-	waits *node       // the first of those that wait
-	owner *Task       // the work; nil: there is none to cancel or wait for
+	done  atomic.Bool          // set under mu, after the result
+	known bool                 // somebody has seen enough of it: its failure is no news
+	apart bool                 // it is no part of its task: see ownApart; constant
+	fresh bool                 // … which had not begun when it was completed, see ran; constant once done
+	waits *node                // the first of those that wait
+	owner atomic.Pointer[Task] // the work; nil: there is none to cancel or wait for
 	extra atomic.Pointer[extra]
+}
+
+// ownWithin makes c, which nobody else knows yet, the future of the work t, in
+// whose memory it is: see spend. A plain store, see bring.
+func (c *core) ownWithin(t *Task) {
+	*(**Task)(unsafe.Pointer(&c.owner)) = t
+}
+
+// ownApart is ownWithin for a future with memory of its own. It lets go of its work
+// when it is done: whoever keeps the result keeps nothing else. That is one
+// allocation more, of which Submit and a plain request have none to spare.
+func (c *core) ownApart(t *Task) {
+	c.ownWithin(t)
+	c.apart = true
 }
 
 // extra is what few futures have. Written under the core's mu, or before
@@ -174,6 +191,9 @@ func (c *core) settle(err error) (calls callbacks) {
 			x.note = watchFailure(c, err)
 		}
 	}
+	if c.apart {
+		c.letGo(err)
+	}
 	c.done.Store(true)
 	// Tasks are woken under the lock, because waking one never blocks.
 	for w := c.waits; w != nil; {
@@ -200,6 +220,20 @@ func (c *core) settle(err error) (calls callbacks) {
 		close(ready)
 	}
 	return calls
+}
+
+// letGo is for a future that is apart from its work, which is done now. With mu held.
+func (c *core) letGo(err error) {
+	o := c.owner.Load()
+	if o == nil {
+		return
+	}
+	c.fresh = !c.ran(err)
+	if o.lifetime == child && !o.has(isJoined) {
+		c.ownWithin(nil) // Start has not returned yet: nobody else has the future
+		return
+	}
+	c.owner.Store(nil)
 }
 
 // look is called when somebody sees the result of a completed future.
@@ -310,10 +344,11 @@ func (c *core) keepBell(w *node) {
 
 // bells is the pool of the future's actor system, if it has one.
 func (c *core) bells() *sync.Pool {
-	if c.owner == nil {
+	o := c.owner.Load()
+	if o == nil {
 		return nil
 	}
-	if s := c.owner.system(); s != nil {
+	if s := o.system(); s != nil {
 		return &s.bells
 	}
 	return nil
@@ -351,10 +386,10 @@ func (c *core) cancelOne() (members []*core, ok bool) {
 		c.mu.Unlock()
 		return nil, false
 	}
-	d := c.deps()
+	d, o := c.deps(), c.owner.Load() // before they are let go of
 	c.settle(ErrCanceled).call()
-	if c.owner != nil {
-		c.owner.cancel(ErrCanceled)
+	if o != nil {
+		o.cancel(ErrCanceled)
 	}
 	if d != nil && !d.kept {
 		members = d.cores

@@ -62,7 +62,7 @@ func (g *Group) Go(fn func(t *Task) error, opts ...CallOption) {
 	caller := g.caller()
 	m := &groupTask{group: g, fn: fn}
 	m.lt.Body = m
-	m.fut.owner = &m.Task
+	m.fut.ownWithin(&m.Task)
 	m.attached, m.lifetime = g.t.attached, child
 	n := g.enlist(m)
 	started := m.bind(&n.Task, opts, 0)

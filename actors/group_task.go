@@ -66,6 +66,7 @@ func newGroupNode(g *Group) *groupNode {
 	n.lt.Body = n
 	n.mark(isOver)
 	n.kin = &kinship{origin: g.t.asOrigin()}
+	n.holdOrigin()
 	g.t.adopt(&n.Task)
 	return n
 }

@@ -73,6 +73,7 @@ func (inc *incarnation) leaveOpen(t *Task) {
 		delete(inc.open, t)
 		inc.mu.Unlock()
 		t.forgotten(t.ext.Load())
+		t.through()
 		t.unlink().leave()
 	}})
 	if p := inc.cause.Load(); p != nil {

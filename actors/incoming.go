@@ -193,6 +193,7 @@ func (mb *mailbox) receive(t *Task) {
 // handle is the end of the engine's path, and all of ours.
 func (mb *mailbox) handle(t *Task) {
 	t.turn |= isHandling
+	auto, isAuto := t.msg.(actor.AutoRespond)
 	inc := t.inc
 	if inc == nil { // Stopped, which is no turn
 		inc = mb.inc.Load()
@@ -202,7 +203,7 @@ func (mb *mailbox) handle(t *Task) {
 	} else {
 		inc.actor.Receive(inc.seen(mb))
 	}
-	if auto, ok := t.msg.(actor.AutoRespond); ok {
+	if isAuto {
 		t.Respond(auto.GetAutoResponse(inc.seen(mb)))
 	}
 }
@@ -241,18 +242,26 @@ func (t *Task) done(how loop.How) {
 			mb.tellNotHandled(t, how)
 		}
 	}
+	if how == loop.Lost { // what it wrote in its turn is not ours to read
+		t.backFrom(true)
+		t.over()
+		t.forgetAwaited()
+		return
+	}
+	err := t.failure()
+	if err != nil {
+		t.hold()
+	}
 	t.over()
 	if t.awaits.Load() != nil {
 		t.forgetAwaited()
 	}
-	if how == loop.Lost {
-		return // what it wrote in its turn is not ours to read
-	}
 	if mb.taps {
 		mb.current.CompareAndSwap(t, nil)
 	}
-	if err := t.failure(); err != nil {
+	if err != nil {
 		mb.fail(t, err)
+		t.unhold()
 	}
 }
 

@@ -249,7 +249,7 @@ func (t *Task) left() time.Duration {
 
 // describe names a future for whoever looks at somebody that awaits it.
 func (c *core) describe() (name string, on *actor.PID) {
-	switch o := c.owner; {
+	switch o := c.owner.Load(); {
 	case o != nil && o.lifetime == carrier:
 		return fmt.Sprintf("answer to %s", o.name()), nil
 	case o != nil && o.lifetime == aside:

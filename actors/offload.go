@@ -21,11 +21,11 @@ func Offload[T any](t *Task, fn func(ctx context.Context) (T, error), opts ...Ca
 	if fn == nil {
 		panic("actors: Offload called with a nil function")
 	}
-	u := &offloaded[T]{fn: fn}
+	u := &offloaded[T]{fn: fn, fut: new(Future[T])}
 	u.lt.Body = u
 	u.attached, u.inc = t.attached, t.inc
 	u.lifetime = aside
-	u.fut.owner = &u.Task
+	u.fut.ownApart(&u.Task)
 	l := t.inc.offloadLimiter(t.mb)
 	for i := range opts {
 		if opts[i].set == setLimiter {
@@ -33,7 +33,7 @@ func Offload[T any](t *Task, fn func(ctx context.Context) (T, error), opts ...Ca
 		}
 	}
 	if !u.bind(t, opts, 0) {
-		return &u.fut
+		return u.fut
 	}
 	ctx := context.WithValue(u.Context(), taskKey{}, t.mb) // not a task: Wait is welcome there
 	mb := t.mb
@@ -60,7 +60,7 @@ func Offload[T any](t *Task, fn func(ctx context.Context) (T, error), opts ...Ca
 	u.limiter = l
 	u.fut.call(&u.ended)
 	l.startOrQueue(mb, &u.limited)
-	return &u.fut
+	return u.fut
 }
 
 // offloadLimiter is for what is offloaded without a Limiter. Each incarnation
@@ -110,7 +110,7 @@ func (e *elsewhere) abandon() int {
 // offloaded is the carrier of an Offload.
 type offloaded[T any] struct {
 	work
-	fut   Future[T]
+	fut   *Future[T]
 	fn    func(ctx context.Context) (T, error)
 	ended node        // of fut
 	begun atomic.Bool // … or it never will
@@ -125,7 +125,7 @@ func (u *offloaded[T]) waitsForPlace() bool {
 }
 
 func (u *offloaded[T]) label() string     { return "offload " + funcName(u.fn) }
-func (u *offloaded[T]) future() completer { return &u.fut }
+func (u *offloaded[T]) future() completer { return u.fut }
 
 // Run is never called: the task is not one of the loop.
 func (u *offloaded[T]) Run(*loop.Task) {}

@@ -31,19 +31,21 @@ func (f *Future[T]) OnDone(fn func(T, error)) {
 	if fn == nil {
 		panic("actors: OnDone called with a nil function")
 	}
+	owner := f.owner.Load() // for its logger: a future that is done may have let go of it
 	f.call(&node{user: true, f: func() {
 		defer func() {
 			if p := recover(); p != nil {
-				f.logger().Error("actors: panic in an OnDone callback", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+				owner.loggerOf().Error("actors: panic in an OnDone callback", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			}
 		}()
 		fn(f.val, f.look())
 	}})
 }
 
-func (c *core) logger() *slog.Logger {
-	if c.owner != nil && c.owner.attached != nil {
-		return c.owner.mb.logger()
+// loggerOf is that of the worker of t, which may be nil.
+func (t *Task) loggerOf() *slog.Logger {
+	if t != nil && t.attached != nil {
+		return t.mb.logger()
 	}
 	return safelog.Contain(slog.Default())
 }
@@ -84,10 +86,14 @@ func (f *Future[T]) PipeTo(s actor.SenderContext, pids ...*actor.PID) {
 // ran reports whether the work of a future that has failed with err has begun, as
 // far as it is known here.
 func (c *core) ran(err error) bool {
-	if c.owner != nil && c.owner.lifetime == carrier {
+	o := c.owner.Load()
+	if o == nil {
+		return !c.fresh
+	}
+	if o.lifetime == carrier {
 		if _, answered := err.(*messages.Failure); answered {
 			return false // it says so itself
 		}
 	}
-	return c.owner == nil || c.owner.lifetime >= carrier || !c.owner.lt.Fresh()
+	return o.lifetime >= carrier || !o.lt.Fresh()
 }

@@ -67,8 +67,8 @@ type replyTo struct {
 
 func (r *replies) init(s *system) { r.sys, r.segments = s, map[uint64]*segment{} }
 
-// open makes to, which is empty but for whom, the place for answers to t, whose scope has m.
-func (r *replies) open(t *Task, m *more, to *replyTo) {
+// assign gives to, which is empty but for whom, a PID.
+func (r *replies) assign(to *replyTo) {
 	key := r.last.Add(1)
 	if uint32(key) == 0 { // means none
 		key = r.last.Add(1)
@@ -81,9 +81,10 @@ func (r *replies) open(t *Task, m *more, to *replyTo) {
 	reflect.ValueOf(&to.pid).Elem().Set(reflect.ValueOf(e.pid).Elem())
 	to.pid.RequestId = uint32(key)
 	to.sys, to.seg = r.sys, r.segment(key>>segmentBits, true)
-	m.reply.Store(to)
-	to.seg.slot(key).Store(t)
 }
+
+// open lets answers to the PID reach t, whose scope knows of to.
+func (to *replyTo) open(t *Task) { to.seg.slot(uint64(to.pid.RequestId)).Store(t) }
 
 // begin makes the PID of an epoch.
 func (r *replies) begin(no uint32) *epoch {

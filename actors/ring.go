@@ -100,7 +100,7 @@ func (r *ring) holds() bool {
 	for _, e := range r.edges {
 		switch {
 		case e.core != nil && (e.core.done.Load() || e.task != nil && e.task.awaits.Load() != e.core),
-			e.core != nil && e.core.owner != nil && e.core.owner.has(isPassedOn),
+			e.core != nil && e.core.isPassedOn(),
 			e.mb != nil && e.mb.holder.Load() != e.task,
 			e.deps != nil && !slices.Contains(e.deps.tasks(), e.task):
 			return false
@@ -166,14 +166,20 @@ func (r *ring) needsSelfToComplete(c *core) bool {
 	return need
 }
 
+// isPassedOn reports whether somebody else than the future's task may complete it.
+func (c *core) isPassedOn() bool {
+	o := c.owner.Load()
+	return o != nil && o.has(isPassedOn)
+}
+
 // askCore reports whether c completes only after self has gone on, or begins a
 // visit whose answer that is.
 func (r *ring) askCore(c *core) (need, known bool) {
-	switch d := c.deps(); {
-	case d == nil && (c.owner == nil || c.owner.has(isPassedOn)):
+	switch d, o := c.deps(), c.owner.Load(); {
+	case d == nil && (o == nil || o.has(isPassedOn)):
 		return false, true
 	case d == nil:
-		return r.askTask(c.owner)
+		return r.askTask(o)
 	case d.tasks != nil:
 		r.visits = append(r.visits, visit{deps: d, tasks: d.tasks()})
 		return false, false

@@ -28,10 +28,12 @@ type more struct {
 
 // with is for writing.
 func (s *scope) with() *more {
-	if s.more.Load() == nil {
-		s.more.CompareAndSwap(nil, new(more))
+	for {
+		if m := s.more.Load(); m != nil {
+			return m
+		}
+		s.more.CompareAndSwap(nil, new(more)) // spend may take it back
 	}
-	return s.more.Load()
 }
 
 // replyTo is where the task's answer goes, or nil.

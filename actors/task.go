@@ -63,6 +63,9 @@ const (
 	isJoined                      // a child of Start is among its parent's kids; see join
 	isSent                        // a carrier that its sender is done with; see closeRequest
 	isSole                        // it was its parent's only kid when it became one, and so is the last of the list
+	isThrough                     // it has ended and left, and its future is done; see through
+	isBack                        // its function has returned, or it was abandoned; see backFrom
+	holder                        // one that needs its message although it may be through; the rest counts them
 )
 
 // bits that a task's user code sets
@@ -132,7 +135,7 @@ func (t *Task) task() *Task { return t }
 
 // message is the task's, or nil.
 func (t *Task) message() any {
-	if t.has(isFunction) {
+	if t.has(isFunction) || t.isSpent() {
 		return nil
 	}
 	return t.msg
@@ -157,9 +160,22 @@ func (t *Task) name() string {
 	return "task"
 }
 
+// nameHeld is name with the mu of its future held.
+func (t *Task) nameHeld() string {
+	if b, ok := t.lt.Body.(interface{ labelHeld() string }); ok {
+		if s := t.ext.Load(); s == nil || s.seldom().name == "" {
+			return b.labelHeld()
+		}
+	}
+	return t.name()
+}
+
 // funcName is the default name of a task that runs fn.
 func funcName(fn any) string {
-	f := runtime.FuncForPC(reflect.ValueOf(fn).Pointer())
+	return codeName(runtime.FuncForPC(reflect.ValueOf(fn).Pointer()))
+}
+
+func codeName(f *runtime.Func) string {
 	if f == nil {
 		return "func"
 	}

@@ -199,6 +199,7 @@ func (t *Task) join() {
 func (t *Task) joinTree() {
 	if t.lifetime == child && !t.has(isJoined) {
 		t.once.Or(isJoined | isSole)
+		t.holdOrigin()
 		t.parent().link(t)
 	}
 }
@@ -430,8 +431,12 @@ func (t *Task) leave() {
 		if s != nil {
 			t.forgotten(s)
 		}
+		t.through()
 		if t.kin == nil { // it was nobody's
 			return
+		}
+		if t.kin.origin != nil {
+			t.unholdOrigin()
 		}
 		t = t.unlink()
 	}

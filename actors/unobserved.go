@@ -29,12 +29,13 @@ type failureNote struct {
 // retrieved. Ends that came from outside (cancel, restart, stop) are no news.
 // The price is on failures only.
 func watchFailure(c *core, err error) *failureNote {
-	if c.owner == nil || c.owner.attached == nil ||
+	o := c.owner.Load()
+	if o == nil || o.attached == nil ||
 		saysOnly(err, ErrCanceled, ErrStopped, ErrStopping, ErrRestarted) {
 		return nil
 	}
-	mb := c.owner.mb
-	n := &failureNote{err: err, what: c.owner.name(), log: safelog.Contain(cmp.Or(mb.opts.Logger, mb.sys.as.Logger())), worker: mb.pid.Id, unseen: mb.sys.unseen}
+	mb := o.mb
+	n := &failureNote{err: err, what: o.nameHeld(), log: safelog.Contain(cmp.Or(mb.opts.Logger, mb.sys.as.Logger())), worker: mb.pid.Id, unseen: mb.sys.unseen}
 	runtime.AddCleanup(c, (*failureNote).collected, n)
 	return n
 }

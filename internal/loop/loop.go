@@ -373,6 +373,7 @@ func (l *Loop) resume(c *coroutine, t *Task) {
 
 // finish ends task t of the loop.
 func (l *Loop) finish(t *Task, how How) {
+	awaited := t.co.listed
 	l.unlist(t.co)
 	l.live--
 	if t.counted {
@@ -387,6 +388,9 @@ func (l *Loop) finish(t *Task, how How) {
 		l.ReleaseExclusive()
 	}
 	t.Body.Done(t, how)
+	if awaited && how != Lost {
+		t.co = nil // it may be let go of, and whoever keeps the task is not to keep it
+	}
 	if l.live == 0 {
 		l.host.Settled()
 	}
