@@ -37,8 +37,9 @@ type neighbours struct{ computing, busy int }
 // measured once.
 const neighbourRounds = 3
 
-// timeSlice is how long Go's scheduler lets a goroutine compute.
-const timeSlice = 10 * time.Millisecond
+// timeSlice is how long Go's scheduler lets a goroutine compute: 10 ms, and up to
+// as long again until its monitor looks.
+const timeSlice = 20 * time.Millisecond
 
 // turnOfNeighbour is how long a turn of a busy worker computes.
 const turnOfNeighbour = time.Millisecond
@@ -74,6 +75,15 @@ func (c *neighbourCase) round() time.Duration {
 // Beside very many it is about a round and a half.
 func (c *neighbourCase) window(sample time.Duration) time.Duration {
 	return max(2*sample, min(4*c.round(), max(10*sample, 3*c.round()/2)))
+}
+
+// warmUp is how long it asks before that: what it costs to find out that others
+// compute is paid once.
+func (c *neighbourCase) warmUp() time.Duration {
+	if c.once() {
+		return c.round()
+	}
+	return 2 * c.round()
 }
 
 // once reports whether a measurement takes so long that one has to do.
@@ -113,7 +123,7 @@ func (c *neighbourCase) measure(d time.Duration) (s sample, err error) {
 	defer func() { err = errors.Join(err, end()) }()
 	window := c.window(d)
 	var log answerLog
-	log.begin(window / 4) // to warm up
+	log.begin(c.warmUp())
 	if err := ask(&log); err != nil {
 		return s, err
 	}

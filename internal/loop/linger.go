@@ -60,6 +60,9 @@ func (l *Loop) wantsLinger() bool {
 	if !g.pays && !probe || l.pool.othersWait() || !l.pool.mayLinger(probe) {
 		return false
 	}
+	if g.read == 0 { // the first time
+		g.suspect = true
+	}
 	if g.suspect {
 		g.read, g.from = l.pool.Now(), l.collected()
 	}
