@@ -46,7 +46,7 @@ type coroutine struct {
 
 func newCoroutine() *coroutine {
 	c := &coroutine{}
-	c.co.Init(c.main)
+	c.co.Init(tag(c.tag(), c))
 	return c
 }
 
@@ -57,12 +57,6 @@ func newCoroutine() *coroutine {
 func (c *coroutine) main() {
 	defer c.exit()
 	ForgetLabels() // of who has made it
-	tag(c.tag(), tagDigits, c)
-	c.returned = true
-}
-
-// live is what the coroutine does, one thing after the other, until it ends.
-func (c *coroutine) live() {
 	for {
 		if t := c.first; t != nil {
 			c.first = nil
@@ -81,6 +75,7 @@ func (c *coroutine) live() {
 			break
 		}
 	}
+	c.returned = true
 }
 
 // runLoops is the life of a pump: one loop after the other. Between two it

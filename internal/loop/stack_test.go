@@ -8,20 +8,20 @@ import (
 // tagReader takes the frames above a tag.
 type tagReader struct{ pcs []uintptr }
 
-func (r *tagReader) live() {
+func (r *tagReader) main() {
 	r.pcs = make([]uintptr, 64)
 	r.pcs = r.pcs[:runtime.Callers(0, r.pcs)]
 }
 
 // TestTagsTell reads each tag in the frames that have it.
 func TestTagsTell(t *testing.T) {
-	for n := range uint32(1) << (4 * tagDigits) {
+	for n := range uint32(tags) {
 		var r tagReader
-		tag(n, tagDigits, &r)
+		tag(n, &r)()
 		if got, ok := tagIn(r.pcs); got != n || !ok {
 			t.Errorf("tag %#x reads as %#x, %v", n, got, ok)
 		}
-		if got, ok := tagIn(r.pcs[:2]); ok {
+		if got, ok := tagIn(r.pcs[:1]); ok {
 			t.Errorf("no tag reads as %#x", got)
 		}
 	}
