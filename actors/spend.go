@@ -52,7 +52,7 @@ func (t *Task) unhold() {
 func (t *Task) through() {
 	s := t.once.Load()
 	switch {
-	case t.lifetime != offered || s&(isFunction|isPosted) == 0: // no future keeps it
+	case t.lifetime != offered && t.lifetime != child || s&(isFunction|isPosted) == 0: // no future keeps it
 	case s < holder && s&isFunction != 0 && t.turn&isDecided != 0 && t.ext.Load() == nil: // has nothing more: see settle
 	case s < holder && t.kids.Load() == nil, // nobody else has ever known of it
 		t.once.Or(isThrough) < holder:

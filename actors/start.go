@@ -1,54 +1,5 @@
 package actors
 
-import "github.com/protoloop/protoloop/internal/loop"
-
-// started is a task that runs a function for another one of the same worker. Its
-// future is apart from it: what is kept of such work is most often the future alone.
-type started[T any] struct {
-	work
-	fut *Future[T]
-}
-
-func (u *started[T]) label() string     { return funcName(u.msg) }
-func (u *started[T]) future() completer { return u.fut }
-
-func (u *started[T]) Run(*loop.Task) {
-	t := &u.Task
-	if !t.begin() {
-		return
-	}
-	defer t.caught()
-	v, err := t.msg.(submitted[T])(t)
-	t.concluded(u.fut.resolve(v, err), err)
-}
-
-// newStarted makes one, with what it needs in the same allocation; scoped says that
-// it will need a scope.
-func newStarted[T any](fn func(t *Task) (T, error), scoped bool) *started[T] {
-	var u *started[T]
-	if scoped {
-		x := &struct {
-			started[T]
-			kin   kinship
-			scope scope
-		}{}
-		u, x.started.kin = &x.started, &x.kin
-		u.bring(&x.scope)
-	} else {
-		x := &struct {
-			started[T]
-			kin kinship
-		}{}
-		u, x.started.kin = &x.started, &x.kin
-	}
-	u.msg = submitted[T](fn)
-	u.mark(isFunction)
-	u.lt.Body = u
-	u.fut = new(Future[T])
-	u.fut.ownApart(&u.Task)
-	return u
-}
-
 // Start runs fn as another task of the same worker: at once, in the caller's
 // turn, up to its first await, and from there on beside the caller. It is
 // cancelled when the caller is, and outlives its return.
@@ -63,11 +14,11 @@ func Start[T any](t *Task, fn func(t *Task) (T, error), opts ...CallOption) *Fut
 	if fn == nil {
 		panic("actors: Start called with a nil function")
 	}
-	u := newStarted(fn, len(opts) > 0)
+	u := newSubmission(t, fn, len(opts) > 0)
 	u.attached, u.lifetime = t.attached, child
 	if !u.bind(t, opts, 0) {
 		u.over()
-		return u.fut
+		return &u.fut
 	}
 	if !t.coroutine().Start(&u.lt) {
 		u.Task.cancel(t.lostError())
@@ -76,7 +27,7 @@ func Start[T any](t *Task, fn func(t *Task) (T, error), opts ...CallOption) *Fut
 		}
 	}
 	t.mb.enterAgain(t)
-	return u.fut
+	return &u.fut
 }
 
 // lostError is what a task whose turn was taken over gets for an answer, also
