@@ -14,6 +14,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/asynkron/protoactor-go/remote"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -71,6 +72,9 @@ func childDone(t *testing.T) {
 	}
 }
 
+// embedsNil is a message whose methods panic.
+type embedsNil struct{ proto.Message }
+
 // told is what the far worker's tasks saw.
 type told struct{ ended chan error }
 
@@ -91,6 +95,10 @@ func far(told told) func(w *actors.Worker) error {
 				return wrapperspb.String(strings.Repeat("x", 5<<10)), nil
 			case "no text":
 				return wrapperspb.String("\xff"), nil
+			case "respond nil":
+				t.Respond(nil)
+			case "respond a panic":
+				t.Respond(embedsNil{})
 			case "respond long":
 				t.Respond(wrapperspb.String(strings.Repeat("x", 5<<20)))
 			case "hang":
@@ -104,6 +112,12 @@ func far(told told) func(w *actors.Worker) error {
 		})
 		actors.Handle(w, func(t *actors.Task, _ *wrapperspb.BytesValue) (any, error) {
 			return struct{ What string }{"no message"}, nil
+		})
+		actors.Handle(w, func(t *actors.Task, m *wrapperspb.BoolValue) (any, error) {
+			if m.Value {
+				return embedsNil{}, nil
+			}
+			return nil, nil
 		})
 		// The budget that is left.
 		actors.Handle(w, func(t *actors.Task, _ *emptypb.Empty) (*durationpb.Duration, error) {
@@ -210,10 +224,10 @@ func TestRemote(t *testing.T) {
 	}
 	t.Run("ErrUnhandled", func(t *testing.T) {
 		pid, _ := worker(t)
-		f := actors.RequestFuture[*wrapperspb.BoolValue](here.Root, pid, wrapperspb.Bool(true))
+		f := actors.RequestFuture[*wrapperspb.Int32Value](here.Root, pid, wrapperspb.Int32(1))
 		wantErr(t, f, actors.ErrUnhandled)
 		_, err := result(f)
-		wantText(t, err, "has no handler for *wrapperspb.BoolValue")
+		wantText(t, err, "has no handler for *wrapperspb.Int32Value")
 	})
 	t.Run("ErrDeadLetter", func(t *testing.T) {
 		wantErr(t, do(actor.NewPID(there.Address(), "nobody"), "x"), actors.ErrDeadLetter)
@@ -311,7 +325,7 @@ func TestRemote(t *testing.T) {
 		wantText(t, err, "the reply is a *wrapperspb.StringValue, the future wants a *emptypb.Empty")
 	})
 	t.Run("ErrUnsendable", func(t *testing.T) {
-		pid, _ := worker(t)
+		pid, local := worker(t)
 		busy := hang(t, pid, "hang")
 		long := strings.Repeat("x", 5<<20)
 		began := time.Now()
@@ -334,6 +348,24 @@ func TestRemote(t *testing.T) {
 		}
 		wantText(t, failure(t, do(pid, "long")), "a *wrapperspb.StringValue of 5242885 bytes to")
 
+		// What cannot even be looked at fails its asker, and nothing else.
+		for _, f := range []*actors.Future[any]{
+			actors.RequestFuture[any](here.Root, pid, wrapperspb.Bool(false)),
+			actors.RequestFuture[any](here.Root, pid, wrapperspb.Bool(true)),
+			actors.RequestFuture[any](here.Root, pid, wrapperspb.String("respond nil")),
+			actors.RequestFuture[any](here.Root, pid, wrapperspb.String("respond a panic")),
+			actors.RequestFuture[any](here.Root, pid, embedsNil{}),
+		} {
+			wantErr(t, f, actors.ErrUnsendable)
+		}
+		_, err = result(actors.RequestFuture[any](here.Root, pid, wrapperspb.Bool(false)))
+		wantText(t, err, "a nil to "+here.Address(), "is no proto.Message")
+		_, err = result(actors.RequestFuture[any](here.Root, pid, wrapperspb.Bool(true)))
+		wantText(t, err, "a actors_test.embedsNil to", "a panic as it was serialized", "nil pointer")
+		if st := actortest.Status(t, there.Root, local); st.GetIncarnation() != 1 {
+			t.Errorf("the worker is in its incarnation %d", st.GetIncarnation())
+		}
+
 		// A task that forwards, and PipeTo.
 		near := actortest.Spawn(t, here.Root, "unsendable", func(w *actors.Worker) error {
 			actors.Handle(w, func(t *actors.Task, _ struct{}) (*wrapperspb.StringValue, error) {
@@ -353,9 +385,16 @@ func TestRemote(t *testing.T) {
 				heard <- f
 			}
 		}))
-		actors.Resolved(struct{}{}).PipeTo(here.Root, actor.NewPID(there.Address(), listener.Id))
-		if f := <-heard; !errors.Is(f, actors.ErrUnsendable) || !f.GetRan() || f.GetRetrySafe() {
-			t.Errorf("%v", f)
+		for _, v := range []any{struct{}{}, nil, embedsNil{}} {
+			actors.Resolved(v).PipeTo(here.Root, actor.NewPID(there.Address(), listener.Id))
+			select {
+			case f := <-heard:
+				if !errors.Is(f, actors.ErrUnsendable) || !f.GetRan() || f.GetRetrySafe() {
+					t.Errorf("%v", f)
+				}
+			case <-time.After(soon):
+				t.Errorf("nothing was piped for %#v", v)
+			}
 		}
 
 		actors.SetRemoteLimit(there, 4<<10)
