@@ -111,6 +111,7 @@ func Submit[T any](s actor.SenderContext, worker *actor.PID, fn func(t *Task) (T
 	if fn == nil {
 		panic("actors: Submit called with a nil function")
 	}
+	checkOptions(opts)
 	from, sys := caller(s, "Submit")
 	u := newSubmission(from, fn, len(opts) > 0)
 	mb := sys.worker(pidOf(worker, "Submit"))
@@ -265,6 +266,7 @@ func RequestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, opts
 }
 
 func requestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, what string, opts []CallOption) *Future[Resp] {
+	checkOptions(opts)
 	from, sys := caller(s, what)
 	mb := sys.worker(pidOf(to, what))
 	if mb != nil && msg != nil && !forMailbox(msg) && plainSender(s, from) {
@@ -410,10 +412,6 @@ func (t *Task) apply(opts []CallOption, timeout time.Duration) (deadline time.Du
 			sc.set().base = ctx
 		case setName:
 			sc.set().name = o.name
-		case setLimiter:
-			if t.lifetime != aside {
-				panic("actors: Through is an option of Offload only")
-			}
 		}
 	}
 	if bounded {

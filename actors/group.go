@@ -59,6 +59,7 @@ func (g *Group) Go(fn func(t *Task) error, opts ...CallOption) {
 	if fn == nil {
 		panic("actors: Group.Go called with a nil function")
 	}
+	checkOptions(opts)
 	caller := g.caller()
 	m := &groupTask{group: g, fn: fn}
 	m.lt.Body = m

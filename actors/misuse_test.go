@@ -264,3 +264,17 @@ func TestMisuseNil(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// TestMisuseOfAnOptionLeavesNothingBehind: a group waits for no member that an
+// option has kept from being started.
+func TestMisuseOfAnOptionLeavesNothingBehind(t *testing.T) {
+	bubble(t, func(w *world) {
+		err := w.inTask(func(t *actors.Task) error {
+			g := actors.NewGroup(t)
+			defer func() { g.Cancel(); _ = g.Wait() }()
+			g.Go(func(*actors.Task) error { return nil }, actors.Through(actors.NewLimiter("db", 1)))
+			return nil
+		})
+		wantText(w, err, "actors: Through is an option of Offload only")
+	})
+}

@@ -90,6 +90,17 @@ const (
 	setLimiter
 )
 
+// checkOptions panics for an option that is of [Offload] only. It is called before
+// anything is made that a panic would leave behind, such as a member of a group,
+// for which its Wait would wait for ever.
+func checkOptions(opts []CallOption) {
+	for i := range opts {
+		if opts[i].set == setLimiter {
+			panic("actors: Through is an option of Offload only")
+		}
+	}
+}
+
 // NoTimeout is no bound: as the Timeout of a request to an actor that is no local
 // worker it lets it wait for ever.
 const NoTimeout time.Duration = -1

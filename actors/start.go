@@ -14,6 +14,7 @@ func Start[T any](t *Task, fn func(t *Task) (T, error), opts ...CallOption) *Fut
 	if fn == nil {
 		panic("actors: Start called with a nil function")
 	}
+	checkOptions(opts)
 	u := newSubmission(t, fn, len(opts) > 0)
 	u.attached, u.lifetime = t.attached, child
 	if !u.bind(t, opts, 0) {
