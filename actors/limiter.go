@@ -32,13 +32,14 @@ type Limiter struct {
 	mu      sync.Mutex
 	running int
 	waiting int
-	// lines are the workers whose functions wait, and the one whose turn it is
-	// first; of has the same.
-	lines []*line
-	of    map[*mailbox]*line
-	ended uint64 // how many have returned
-	watch *time.Timer
-	seen  uint64 // ended, when watch was set
+	// The workers whose functions wait are linked, and the one whose turn it is
+	// comes first; of has the same.
+	first, last *line
+	of          map[*mailbox]*line
+	ended       uint64 // how many have returned
+	watch       *time.Timer
+	round       uint64 // of watch: grows when it is set or stopped
+	seen        uint64 // ended, when watch was set
 
 	armed, stalled time.Duration // what watch was set to, and for how long nothing has returned before
 }
@@ -46,6 +47,7 @@ type Limiter struct {
 // line is what of one worker waits, linked.
 type line struct {
 	mb          *mailbox
+	prev, next  *line
 	first, last *limited
 }
 
@@ -68,8 +70,11 @@ func NewLimiter(name string, n int) *Limiter {
 // Through is an option of [Offload]: the function counts for l, and not for
 // the MaxOffloads of its worker.
 func Through(l *Limiter) CallOption {
-	if l == nil {
+	switch {
+	case l == nil:
 		panic("actors: Through called with a nil limiter")
+	case l.size == 0:
+		panic("actors: Through called with a Limiter that NewLimiter has not made: it would bound nothing")
 	}
 	return CallOption{set: setLimiter, limiter: l}
 }
@@ -100,21 +105,44 @@ func (l *Limiter) passPlaceOn() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ended++
-	if len(l.lines) == 0 {
+	ln := l.first
+	if ln == nil {
 		l.running--
 		return
 	}
-	ln := l.lines[0]
-	l.lines[0] = nil
-	l.lines = l.lines[1:]
 	c := ln.first
 	l.unlink(c)
 	if ln.first != nil {
-		l.lines = append(l.lines, ln)
-	} else {
-		delete(l.of, ln.mb)
+		l.leave(ln)
+		l.goLast(ln)
 	}
 	go l.runLimited(c)
+}
+
+// goLast puts a worker's line behind those of the others. With mu held.
+func (l *Limiter) goLast(ln *line) {
+	ln.prev = l.last
+	if l.last == nil {
+		l.first = ln
+	} else {
+		l.last.next = ln
+	}
+	l.last = ln
+}
+
+// leave takes a worker's line from among those of the others. With mu held.
+func (l *Limiter) leave(ln *line) {
+	if ln.prev == nil {
+		l.first = ln.next
+	} else {
+		ln.prev.next = ln.next
+	}
+	if ln.next == nil {
+		l.last = ln.prev
+	} else {
+		ln.next.prev = ln.prev
+	}
+	ln.prev, ln.next = nil, nil
 }
 
 // queueUp puts c at the end of its worker's line. With mu held.
@@ -126,7 +154,7 @@ func (l *Limiter) queueUp(mb *mailbox, c *limited) {
 			l.of = map[*mailbox]*line{}
 		}
 		l.of[mb] = ln
-		l.lines = append(l.lines, ln)
+		l.goLast(ln)
 	}
 	c.line, c.prev = ln, ln.last
 	if ln.last == nil {
@@ -142,7 +170,7 @@ func (l *Limiter) queueUp(mb *mailbox, c *limited) {
 	}
 }
 
-// unlink takes c out of its line. With mu held.
+// unlink takes c out of its line, which ends with the last. With mu held.
 func (l *Limiter) unlink(c *limited) {
 	ln := c.line
 	if c.prev == nil {
@@ -156,9 +184,15 @@ func (l *Limiter) unlink(c *limited) {
 		c.next.prev = c.prev
 	}
 	c.prev, c.next, c.line = nil, nil, nil
+	if ln.first == nil {
+		l.leave(ln)
+		delete(l.of, ln.mb)
+	}
 	ln.mb.offloadsWaiting.Add(-1)
 	if l.waiting--; l.waiting == 0 {
 		l.watch.Stop()
+		l.watch = nil
+		l.round++
 	}
 }
 
@@ -166,20 +200,9 @@ func (l *Limiter) unlink(c *limited) {
 func (l *Limiter) dropQueued(c *limited) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	ln := c.line
-	if ln == nil {
-		return
-	}
-	l.unlink(c)
-	c.run = nil
-	if ln.first == nil {
-		delete(l.of, ln.mb)
-		for i, other := range l.lines {
-			if other == ln {
-				l.lines = append(l.lines[:i], l.lines[i+1:]...)
-				break
-			}
-		}
+	if c.line != nil {
+		l.unlink(c)
+		c.run = nil
 	}
 }
 
@@ -190,20 +213,20 @@ func (l *Limiter) isQueued(c *limited) bool {
 	return c.line != nil
 }
 
-// watchProgress looks after d whether anything has returned. There is no timer while
-// nothing waits. With mu held.
+// watchProgress looks after d whether anything has returned. There is no timer
+// while nothing waits, and none is used again: a limiter may be a variable of a
+// package, and a timer of one synctest bubble must not turn up in another. With
+// mu held.
 func (l *Limiter) watchProgress(d time.Duration) {
 	l.seen, l.armed = l.ended, d
-	if l.watch == nil {
-		l.watch = time.AfterFunc(d, l.reportStall)
-		return
-	}
-	l.watch.Reset(d)
+	l.round++
+	round := l.round
+	l.watch = time.AfterFunc(d, func() { l.reportStall(round) })
 }
 
-func (l *Limiter) reportStall() {
+func (l *Limiter) reportStall(round uint64) {
 	l.mu.Lock()
-	if l.waiting == 0 {
+	if l.round != round {
 		l.mu.Unlock()
 		return
 	}
@@ -214,7 +237,7 @@ func (l *Limiter) reportStall() {
 		return
 	}
 	l.stalled += l.armed
-	mb, running, waiting, stalled := l.lines[0].mb, l.running, l.waiting, l.stalled
+	mb, running, waiting, stalled := l.first.mb, l.running, l.waiting, l.stalled
 	l.watchProgress(stalledAgain)
 	l.mu.Unlock()
 	mb.logger().Warn("actors: no offloaded function returns, and others wait for a place",

@@ -201,6 +201,8 @@ func TestOffloadTakesOptions(t *testing.T) {
 		}); err == nil || !strings.Contains(err.Error(), "Through is an option of Offload only") {
 			w.Errorf("Submit with Through: %v", err)
 		}
+		wantText(w, panicOf(func() { actors.Through(nil) }), "actors: Through called with a nil limiter")
+		wantText(w, panicOf(func() { actors.Through(new(actors.Limiter)) }), "a Limiter that NewLimiter has not made")
 	})
 }
 
@@ -278,6 +280,64 @@ func TestOffloadThatEndsFirstLeavesTheLine(t *testing.T) {
 		runtime.GC()
 		if big.Value() != nil {
 			w.Error("the function is still in memory")
+		}
+	})
+}
+
+// TestLimiterOfAPackage: it serves one test in virtual time after the other, and
+// then a program. A timer of one must not turn up in another.
+func TestLimiterOfAPackage(t *testing.T) {
+	db := actors.NewLimiter("db", 1)
+	use := func(w *world, meanwhile func()) {
+		pid := w.worker("w", actors.Options{}, none)
+		free := make(chan struct{})
+		hanging(w, pid, 1, free, actors.Through(db))
+		f := offloads(w, pid, func() int { return 7 }, actors.Through(db))
+		meanwhile()
+		close(free)
+		want(w, f, 7)
+	}
+	for range 2 {
+		bubble(t, func(w *world) {
+			use(w, func() { time.Sleep(2 * time.Minute) })
+			if n := len(actortest.LogOf(w.sys).Find(slog.LevelWarn, "no offloaded function returns")); n != 2 {
+				w.Errorf("told %d times within two minutes", n)
+			}
+		})
+	}
+	sys := actortest.NewSystem(t)
+	use(&world{T: t, sys: sys, root: sys.Root}, func() {})
+	bubble(t, func(w *world) { use(w, func() {}) })
+}
+
+// TestLimiterKeepsNoWorker whose functions have left the line.
+func TestLimiterKeepsNoWorker(t *testing.T) {
+	bubble(t, func(w *world) {
+		db := actors.NewLimiter("db", 1)
+		free := make(chan struct{})
+		defer close(free)
+		hanging(w, w.worker("busy", actors.Options{}, none), 1, free, actors.Through(db))
+		var left []weak.Pointer[[1 << 10]byte]
+		for i := range 10 {
+			state := new([1 << 10]byte)
+			left = append(left, weak.Make(state))
+			pid := w.worker(fmt.Sprint("gone", i), actors.Options{}, func(*actors.Worker) error { state[0]++; return nil })
+			offloads(w, pid, func() int { return 0 }, actors.Through(db))
+		}
+		for i := range 10 { // the last one leaves first
+			w.stopped(actor.NewPID(w.sys.Address(), fmt.Sprint("gone", 9-i)), -1)
+		}
+		time.Sleep(time.Minute) // coroutines that nothing needs end
+		runtime.GC()
+		runtime.GC()
+		kept := 0
+		for _, p := range left {
+			if p.Value() != nil {
+				kept++
+			}
+		}
+		if kept > 2 { // a pool or a register may have one
+			w.Errorf("%d of 10 workers that are gone are still in memory", kept)
 		}
 	})
 }
