@@ -226,6 +226,7 @@ func registryClean(t *testing.T, sys *actor.ActorSystem) {
 		return all
 	}
 	actortest.Stop(t, sys.Root, busyWorker(t, sys, "first", bare), -1) // the system's own processes come with it
+	synctest.Wait()                                                    // the plain actor stops on a goroutine of its own
 	before := ids()
 	for i := range 3 {
 		actortest.Stop(t, sys.Root, busyWorker(t, sys, fmt.Sprint(i), bare), -1)

@@ -81,7 +81,7 @@ func (t *Task) Respond(response any) {
 	o := t.of()
 	switch {
 	case o.future() != nil && o.message() != nil:
-		o.answer(response)
+		o.answer(response, callbacks.call)
 	case t.lt.Lost(): // it has no say any more
 	case o.asker() != nil:
 		if err := t.mb.sys.unsendable(o.asker(), response); err != nil {
@@ -133,14 +133,32 @@ func (t *Task) Forward(pid *actor.PID) {
 }
 
 // tell fails the asker, whoever it is, with the reason why the task ends
-// early: at once, not when its handler returns.
-func (t *Task) tell(cause error) {
+// early: at once, not when its handler returns. Users' callbacks of its future are
+// added to later: whoever ends a task is most often a loop in its own state, the
+// clock, or work that a callback of somebody else's must not hold up.
+func (t *Task) tell(cause error, later *callbacks) {
 	switch {
 	case t.future() != nil:
-		t.future().fail(cause)
+		calls, _ := t.future().failLater(cause)
+		later.append(calls.callOwn())
 	case t.attached != nil && t.asker() != nil && t.answerFirst(isTold):
 		t.mb.sys.send(t.asker(), failureOf(cause, !t.lt.Fresh() || t.isAgain()))
 	}
+}
+
+// tellElsewhere is tell, and lets the callbacks be called.
+func (t *Task) tellElsewhere(cause error) {
+	var later callbacks
+	t.tell(cause, &later)
+	later.callElsewhere()
+}
+
+// failElsewhere fails the task's future, and lets the callbacks be called. It
+// reports false if that was complete.
+func (t *Task) failElsewhere(err error) bool {
+	calls, ok := t.future().failLater(err)
+	calls.callElsewhere()
+	return ok
 }
 
 // answerFirst marks the task as answered in some way, unless it was answered
@@ -199,6 +217,20 @@ func (t *Task) reply(v any, err error) {
 	}
 }
 
+// replyGoexit is reply for a handler that has called Goexit: on the loop, where no
+// code of a user's runs.
+func (t *Task) replyGoexit() {
+	switch {
+	case t.future() != nil:
+		t.concluded(t.failElsewhere(ErrGoexit), ErrGoexit)
+	case t.asker() != nil && t.answerFirst(isAnswered|isFailed):
+		t.mb.sys.send(t.asker(), failureOf(ErrGoexit, true)) // past the sender middleware
+		t.conclude(true, ErrGoexit)
+	default:
+		t.reply(nil, ErrGoexit)
+	}
+}
+
 // concludedOneWay is concluded for a task whose return decides no future. What its
 // asker has heard counts, if there is one: a Cancel completes the future before it
 // ends the task.
@@ -216,14 +248,14 @@ func (t *Task) unanswered(s *scope) bool {
 		return false
 	}
 	if err := t.ended(); err != nil { // work it had started was to answer
-		t.tell(err)
+		t.tellElsewhere(err)
 		return false
 	}
 	if t.future() == nil {
 		return false
 	}
 	if s == nil || s.replyTo() == nil || t.inc == nil {
-		t.future().fail(fmt.Errorf("%w: the handler of %T returned without an answer", ErrUnhandled, t.msg))
+		t.failElsewhere(fmt.Errorf("%w: the handler of %T returned without an answer", ErrUnhandled, t.msg))
 		return false
 	}
 	t.inc.leaveOpen(t)

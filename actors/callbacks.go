@@ -76,11 +76,8 @@ func (l callbacks) call() {
 	}
 }
 
-// callElsewhere is for a loop in its own state, which nobody can take over: what
-// calls no code of a user's is done at once, and the rest on a goroutine of its
-// own.
-func (l callbacks) callElsewhere() {
-	var users callbacks
+// callOwn calls, at once, what calls no code of a user's, and returns the rest.
+func (l callbacks) callOwn() (users callbacks) {
 	for l.first != nil {
 		w := l.next()
 		if w.user {
@@ -89,7 +86,14 @@ func (l callbacks) callElsewhere() {
 			l.lead(w.call())
 		}
 	}
-	if users.first != nil {
+	return users
+}
+
+// callElsewhere is for whoever must not be held up: a loop in its own state, which
+// nobody can take over, and the clock. Users' functions are called on a goroutine of
+// their own.
+func (l callbacks) callElsewhere() {
+	if users := l.callOwn(); users.first != nil {
 		go func() {
 			loop.ForgetLabels()
 			users.call()

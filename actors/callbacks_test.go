@@ -1,6 +1,7 @@
 package actors_test
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"math/rand/v2"
@@ -10,7 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/messages"
 )
 
 var chainLength = flag.Int("chains.length", 20_000, "how long the chains of TestLongChains are")
@@ -311,4 +315,140 @@ func TestCallbacksOfWhatAStopDrops(t *testing.T) {
 			w.Errorf("the stop: %v", err)
 		}
 	})
+}
+
+// blockedCallbacks are the ways by which a future of work ends on a loop between two
+// turns, or by the clock. Each calls block in an OnDone callback, which does not
+// return, and returns whether what has to go on has.
+var blockedCallbacks = map[string]func(w *world, pid *actor.PID, block func()) (wentOn func() bool){
+	"a task that a stop cuts off": func(w *world, pid *actor.PID, block func()) func() bool {
+		f := did(w.root, pid, func(t *actors.Task) error { return t.Sleep(time.Hour) })
+		f.OnDone(func(struct{}, error) { block() })
+		time.Sleep(time.Second)
+		return actors.Stop(w.root, pid, -1).Done
+	},
+	"a task that a restart cuts off": func(w *world, pid *actor.PID, block func()) func() bool {
+		f := did(w.root, pid, func(t *actors.Task) error { return t.Sleep(time.Hour) })
+		f.OnDone(func(struct{}, error) { block() })
+		time.Sleep(time.Second)
+		w.root.Send(pid, boom{})
+		return actors.RequestFuture[string](w.root, pid, "x").Done
+	},
+	"work elsewhere of a task that a restart cuts off": func(w *world, pid *actor.PID, block func()) func() bool {
+		other := w.worker("other", actors.Options{}, none)
+		did(w.root, pid, func(t *actors.Task) error {
+			f := did(t, other, func(t *actors.Task) error { return t.Sleep(time.Hour) })
+			f.OnDone(func(struct{}, error) { block() })
+			return t.Sleep(time.Hour)
+		})
+		time.Sleep(time.Second)
+		w.root.Send(pid, boom{})
+		return actors.RequestFuture[string](w.root, pid, "x").Done
+	},
+	"a function that is offloaded when a restart comes": func(w *world, pid *actor.PID, block func()) func() bool {
+		did(w.root, pid, func(t *actors.Task) error {
+			f := actors.Offload(t, func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, nil })
+			f.OnDone(func(int, error) { block() })
+			return nil
+		})
+		time.Sleep(time.Second)
+		w.root.Send(pid, boom{})
+		return actors.RequestFuture[string](w.root, pid, "x").Done
+	},
+	"a request that is open when a stop comes": func(w *world, pid *actor.PID, block func()) func() bool {
+		f := actors.RequestFuture[string](w.root, pid, keep{})
+		f.OnDone(func(string, error) { block() })
+		time.Sleep(time.Second)
+		return actors.Stop(w.root, pid, -1).Done
+	},
+	"a request without an answer": func(w *world, pid *actor.PID, block func()) func() bool {
+		f := actors.RequestFuture[string](w.root, pid, oneWay{})
+		f.OnDone(func(string, error) { block() })
+		return actors.RequestFuture[string](w.root, pid, "x").Done
+	},
+	"a request whose handler calls Goexit": func(w *world, pid *actor.PID, block func()) func() bool {
+		f := actors.RequestFuture[string](w.root, pid, exit{})
+		f.OnDone(func(string, error) { block() })
+		return actors.RequestFuture[string](w.root, pid, "x").Done
+	},
+	"a task that is abandoned": func(w *world, pid *actor.PID, block func()) func() bool {
+		release := make(chan struct{})
+		w.Cleanup(func() { close(release) })
+		f := did(w.root, pid, func(t *actors.Task) error { <-release; return nil })
+		f.OnDone(func(struct{}, error) { block() })
+		time.Sleep(time.Second)
+		return actors.Stop(w.root, pid, -1).Done
+	},
+	"work of a group that a member's failure ends": func(w *world, pid *actor.PID, block func()) func() bool {
+		other := w.worker("other", actors.Options{}, none)
+		did(w.root, pid, func(t *actors.Task) error {
+			g := actors.NewGroup(t)
+			g.Go(func(t *actors.Task) error {
+				f := did(t, other, func(t *actors.Task) error { return t.Sleep(time.Hour) })
+				f.OnDone(func(struct{}, error) { block() })
+				return t.Sleep(time.Hour)
+			})
+			g.Go(func(t *actors.Task) error { _ = t.Sleep(time.Second); return errLeft })
+			return g.Wait()
+		})
+		time.Sleep(2 * time.Second)
+		return actors.RequestFuture[string](w.root, pid, "x").Done
+	},
+	"the end of a worker": func(w *world, pid *actor.PID, block func()) func() bool {
+		did(w.root, pid, func(t *actors.Task) error { return t.Sleep(time.Second) })
+		first, second := actors.Stop(w.root, pid, time.Minute), actors.Stop(w.root, pid, time.Minute)
+		first.OnDone(func(*messages.Stopped, error) { block() })
+		return second.Done
+	},
+	"a request that expires": func(w *world, _ *actor.PID, block func()) func() bool {
+		silent := w.plain(func(actor.Context) {})
+		var others []*actors.Future[string]
+		for i := range 100 {
+			f := actors.RequestFuture[string](w.root, silent, i, actors.Timeout(time.Second))
+			if i == 0 {
+				f.OnDone(func(string, error) { block() })
+			} else {
+				others = append(others, f)
+			}
+		}
+		all := actors.Settled(others...)
+		return all.Done
+	},
+}
+
+type (
+	boom   struct{}
+	keep   struct{}
+	oneWay struct{}
+	exit   struct{}
+)
+
+// TestCallbacksThatBlock: a callback must not block. One that does holds up neither a
+// loop, which could not be taken over then, nor the clock.
+func TestCallbacksThatBlock(t *testing.T) {
+	for name, begin := range blockedCallbacks {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				pid := w.worker("worker", actors.Options{StopGrace: time.Second}, func(wk *actors.Worker) error {
+					actors.Handle(wk, func(_ *actors.Task, s string) (string, error) { return s, nil })
+					actors.On(wk, func(*actors.Task, boom) error { panic("boom") })
+					actors.On(wk, func(t *actors.Task, _ keep) error { t.Sender(); return nil })
+					actors.On(wk, func(*actors.Task, oneWay) error { return nil })
+					actors.On(wk, func(*actors.Task, exit) error { runtime.Goexit(); return nil })
+					return nil
+				})
+				release := make(chan struct{})
+				var called atomic.Bool
+				wentOn := begin(w, pid, func() { called.Store(true); <-release })
+				time.Sleep(time.Minute)
+				if !called.Load() {
+					w.Error("the callback was not called")
+				}
+				if !wentOn() {
+					w.Error("the callback has held up others")
+				}
+				close(release)
+			})
+		})
+	}
 }

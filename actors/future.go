@@ -113,6 +113,8 @@ type completer interface {
 	failLater(err error) (calls callbacks, ok bool)
 	// deliver completes it with an answer of unknown type.
 	deliver(v any) bool
+	// deliverLater is deliver, but leaves the callbacks to the caller.
+	deliverLater(v any) (calls callbacks, ok bool)
 }
 
 func (c *core) base() *core { return c }
@@ -129,16 +131,22 @@ func (f *Future[T]) resolve(v T, err error) bool {
 	return true
 }
 
-// resolveMember is resolve for a member of a combination that completes it: the
-// callbacks are called by whoever has completed the member.
-func (f *Future[T]) resolveMember(v T, err error) callbacks {
+// resolveLater is resolve, but leaves the callbacks to the caller.
+func (f *Future[T]) resolveLater(v T, err error) (calls callbacks, ok bool) {
 	f.mu.Lock()
 	if f.done.Load() {
 		f.mu.Unlock()
-		return callbacks{}
+		return callbacks{}, false
 	}
 	f.val = v
-	return f.settle(err)
+	return f.settle(err), true
+}
+
+// resolveMember is resolve for a member of a combination that completes it: the
+// callbacks are called by whoever has completed the member.
+func (f *Future[T]) resolveMember(v T, err error) callbacks {
+	calls, _ := f.resolveLater(v, err)
+	return calls
 }
 
 func (f *Future[T]) fail(err error) bool {
@@ -147,23 +155,26 @@ func (f *Future[T]) fail(err error) bool {
 }
 
 func (f *Future[T]) failLater(err error) (calls callbacks, ok bool) {
-	f.mu.Lock()
-	if f.done.Load() {
-		f.mu.Unlock()
-		return callbacks{}, false
-	}
-	return f.settle(err), true
+	var zero T
+	return f.resolveLater(zero, err)
 }
 
-func (f *Future[T]) deliver(v any) bool {
+func (f *Future[T]) deliver(v any) bool { return f.resolve(answerOf[T](v)) }
+
+func (f *Future[T]) deliverLater(v any) (calls callbacks, ok bool) {
+	return f.resolveLater(answerOf[T](v))
+}
+
+// answerOf is v, an answer of unknown type, as a T.
+func answerOf[T any](v any) (T, error) {
 	x, ok := v.(T)
-	if !ok && v != nil {
-		return f.fail(&ReplyTypeError{Want: typeName[T](), Got: fmt.Sprintf("%T", v)})
+	switch {
+	case ok || v == nil && nilable[T]():
+		return x, nil
+	case v == nil:
+		return x, &ReplyTypeError{Want: typeName[T](), Got: "nil"}
 	}
-	if !ok && !nilable[T]() {
-		return f.fail(&ReplyTypeError{Want: typeName[T](), Got: "nil"})
-	}
-	return f.resolve(x, nil)
+	return x, &ReplyTypeError{Want: typeName[T](), Got: fmt.Sprintf("%T", v)}
 }
 
 func typeName[T any]() string { return reflect.TypeFor[T]().String() }

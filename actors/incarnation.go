@@ -77,7 +77,7 @@ func (inc *incarnation) leaveOpen(t *Task) {
 		t.unlink().leave()
 	}})
 	if p := inc.cause.Load(); p != nil {
-		t.future().fail(*p)
+		t.failElsewhere(*p)
 	}
 }
 
@@ -124,10 +124,13 @@ func (inc *incarnation) finish(cause error) {
 	for _, end := range ends {
 		end(cause)
 	}
+	var later callbacks
 	for _, t := range asides {
-		t.cancel(cause)
+		t.endAll(cause, true, &later)
 	}
 	for _, t := range open {
-		t.future().fail(cause)
+		calls, _ := t.future().failLater(cause)
+		later.append(calls.callOwn())
 	}
+	later.callElsewhere()
 }

@@ -227,7 +227,7 @@ func (t *Task) done(how loop.How) {
 		// A panic in a deferred function may have been first: a Goexit goes on.
 		if t.outcome == outcomeNone {
 			t.turn |= isHandling // as for a panic
-			t.reply(nil, ErrGoexit)
+			t.replyGoexit()
 		}
 	case loop.Lost:
 		mb.abandoned(t)

@@ -254,12 +254,14 @@ func (mb *mailbox) cut(cause error) {
 	mb.loop.Hold(true)
 	mb.loop.ReleaseExclusive()
 	mb.inc.Load().finish(cause)
+	var later callbacks
 	mb.loop.EachLive(func(lt *loop.Task) {
 		// But not what a Cleanup that runs has started: that ends with the Cleanup.
 		if u, ok := lt.Body.(body); ok && u.task().ended() != nil {
-			u.task().cutOff(cause)
+			u.task().cutOff(cause, &later)
 		}
 	})
+	later.callElsewhere()
 	if s := mb.rare.Load(); s != nil {
 		s.cleanups.end(cause, true)
 	}

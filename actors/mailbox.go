@@ -301,7 +301,7 @@ func (t *Task) neverRuns(err error, later *callbacks) outcome {
 		case !ok:
 			return t.told()
 		case later != nil:
-			later.append(calls)
+			later.append(calls.callOwn())
 		default:
 			calls.call()
 		}

@@ -20,11 +20,14 @@ import (
 // the stack has become deep because callbacks have led to callbacks, only when fn
 // has returned. The order is the same, and a chain may have any length.
 //
-// For work that a stopping worker drops from its queue it is a goroutine of its
-// own, on which the callbacks are called in the order of the queue.
+// Work that is ended has nobody to complete its future who may be held up: one that
+// is cancelled with what has created it, that expires, is cut off or dropped by a
+// restart or a stop, or whose request is left without an answer. Then it is a
+// goroutine of its own, on which the callbacks of all that ends at that moment may be
+// called. [Future.Cancel] calls those of its own future itself.
 //
-// fn must not block, nor call [runtime.Goexit]: it may hold up the loop of
-// some worker, which need not be the caller's. It runs in no task, so it must
+// fn must not block, nor call [runtime.Goexit]: it may hold up a turn of some
+// worker, which need not be the caller's, and other callbacks. It runs in no task, so it must
 // not touch a worker's state. A panic is logged. To go on in a turn, use
 // [Start] and [Await] (asyncio.Future.add_done_callback, but for the loop).
 func (f *Future[T]) OnDone(fn func(T, error)) {

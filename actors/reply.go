@@ -193,24 +193,30 @@ func (p *replyProcess) SendUserMessage(pid *actor.PID, message any) {
 	if t == nil {
 		return // answered before, cancelled or expired
 	}
-	t.answer(actor.UnwrapEnvelopeMessage(message))
+	t.answer(actor.UnwrapEnvelopeMessage(message), callbacks.call)
+}
+
+// answer completes the future of a request with what was sent to its PID, and lets
+// call call the callbacks.
+func (t *Task) answer(v any, call func(callbacks)) {
+	calls, _ := t.answerLater(v)
+	call(calls)
 	if t.lifetime == carrier {
 		t.over()
 	}
 }
 
-// answer completes the future of a request with what was sent to its PID.
-func (t *Task) answer(v any) bool {
+func (t *Task) answerLater(v any) (calls callbacks, ok bool) {
 	f := t.future()
 	switch v := v.(type) {
 	case *actor.DeadLetterResponse:
-		return f.fail(t.noAnswer(v.GetTarget()))
+		return f.failLater(t.noAnswer(v.GetTarget()))
 	case *messages.Failure:
 		if _, wanted := f.(*Future[*messages.Failure]); !wanted {
-			return f.fail(v)
+			return f.failLater(v)
 		}
 	}
-	return f.deliver(v)
+	return f.deliverLater(v)
 }
 
 // SendSystemMessage does nothing: nobody watches a reply process.

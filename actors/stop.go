@@ -278,7 +278,7 @@ func (mb *mailbox) abandoned(t *Task) {
 	}
 	mb.inc.Load().lost.Store(true)
 	t.end(cause)
-	t.tell(t.ended()) // a cancel by somebody else may not have got there yet
+	t.tellElsewhere(t.ended()) // a cancel by somebody else may not have got there yet
 	stack := mb.loop.Stack(&t.lt)
 	e := mb.ending()
 	e.mu.Lock()

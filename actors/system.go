@@ -134,8 +134,17 @@ func (s *system) lookUp(pid *actor.PID) *mailbox {
 // send, deadLetter and publish are the engine's, for a loop's own state. Others
 // hear of what they do, dead letters first of all: subscribers to the event
 // stream, and the actor system's log handler. A panic there would end the process.
+//
+// An answer to a request of our own goes there straight, and the callbacks of its
+// future are called elsewhere.
 func (s *system) send(pid *actor.PID, m any) {
 	defer s.survive()
+	if s.isReply(pid) {
+		if t := s.asker(pid); t != nil {
+			t.answer(m, callbacks.callElsewhere)
+		}
+		return
+	}
 	s.as.Root.Send(pid, m)
 }
 

@@ -188,6 +188,7 @@ func TestToldOnTheWay(t *testing.T) {
 				if began != (test.told == nil) {
 					t.Errorf("its handler was called: %v", began)
 				}
+				synctest.Wait() // that of the stop is told before it is forgotten
 				if n := actors.Requests(w.sys); n != 0 {
 					t.Errorf("%d requests wait for an answer at the end", n)
 				}

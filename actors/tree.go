@@ -229,16 +229,24 @@ func (t *Task) expiresBy(when time.Duration) bool {
 
 // cancel ends the task: its future fails, its context ends, every await of
 // it returns cause, and so with all work it has created. Any goroutine; the
-// first cause counts.
-func (t *Task) cancel(cause error) { t.endAll(cause, true) }
+// first cause counts. Users' callbacks are called on a goroutine of their own.
+func (t *Task) cancel(cause error) {
+	var later callbacks
+	t.endAll(cause, true, &later)
+	later.callElsewhere()
+}
 
 // end is cancel for a task whose incarnation has ended, or who is abandoned:
 // its message, if that was stashed, waits for the next incarnation.
-func (t *Task) end(cause error) { t.endAll(cause, false) }
+func (t *Task) end(cause error) {
+	var later callbacks
+	t.endAll(cause, false, &later)
+	later.callElsewhere()
+}
 
 // endAll goes along a list, and not from task to kid: a tree can be deeper than
-// a stack.
-func (t *Task) endAll(cause error, stashed bool) {
+// a stack. Users' callbacks are added to later, for one goroutine.
+func (t *Task) endAll(cause error, stashed bool, later *callbacks) {
 	type ending struct {
 		*Task
 		now bool // it had not been ended before
@@ -247,7 +255,7 @@ func (t *Task) endAll(cause error, stashed bool) {
 	all := append(few[:0], ending{t, false})
 	for i := 0; i < len(all); i++ {
 		t := all[i].Task
-		now := t.endOne(cause)
+		now := t.endOne(cause, later)
 		all[i].now = now
 		// Looked at when its future has failed: handBack marks it last.
 		stashed := (stashed || i > 0) && t.has(isStashed)
@@ -270,12 +278,12 @@ func (t *Task) endAll(cause error, stashed bool) {
 
 // endOne ends the task alone, and does not wake it. It reports false if it had
 // been ended before.
-func (t *Task) endOne(cause error) bool {
+func (t *Task) endOne(cause error, later *callbacks) bool {
 	s := t.scope()
 	if !s.cause.CompareAndSwap(nil, &cause) {
 		return false
 	}
-	t.tell(cause)
+	t.tell(cause, later)
 	if m := s.more.Load(); m != nil { // whoever makes a context from here on sees the cause
 		m.mu.Lock()
 		end := s.seldom().end
@@ -290,12 +298,12 @@ func (t *Task) endOne(cause error) bool {
 // cutOff is end for a task whose incarnation has ended: what has no scope
 // and no kids need not be told the cause, which it has from there. Stopping
 // many suspended tasks would otherwise begin with making a scope for each.
-func (t *Task) cutOff(cause error) {
+func (t *Task) cutOff(cause error, later *callbacks) {
 	if t.ext.Load() != nil || t.kids.Load() != nil {
-		t.end(cause)
+		t.endAll(cause, false, later)
 		return
 	}
-	t.tell(cause)
+	t.tell(cause, later)
 	t.coroutine().WakeNow()
 }
 

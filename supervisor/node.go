@@ -10,6 +10,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/internal/link"
+	"github.com/protoloop/protoloop/internal/loop"
 )
 
 // node is one supervisor actor for as long as it lives, through all its
@@ -108,7 +109,10 @@ func (n *node) Over() {
 	n.waiters = nil
 	n.mu.Unlock()
 	for _, p := range waiters {
-		p.Resolve(n.report)
+		go func() { // a callback that blocks must not hold up the loop, nor the others
+			loop.ForgetLabels()
+			p.Resolve(n.report)
+		}()
 	}
 }
 

@@ -492,3 +492,18 @@ func TestStopAndFailure(t *testing.T) {
 		}
 	}
 }
+
+// TestCallbackOfAStopThatBlocks: it holds up nobody else who waits for the same end.
+func TestCallbackOfAStopThatBlocks(t *testing.T) {
+	bubble(t, func(w *world) {
+		s := w.start(supervisor.Spec{Name: "top", Children: w.children("a")})
+		first, second := s.RequestStop(), s.RequestStop()
+		release := make(chan struct{})
+		first.OnDone(func(supervisor.Report, error) { <-release })
+		time.Sleep(time.Minute)
+		if !first.Done() || !second.Done() {
+			w.Errorf("of two that wait for the end, the first has heard of it: %v, the second: %v", first.Done(), second.Done())
+		}
+		close(release)
+	})
+}
