@@ -407,6 +407,22 @@ func TestMisuse(t *testing.T) {
 				f()
 			}()
 		}
+		for text, o := range map[string]socketio.Options{
+			"socketio: NewServer: Options.AckTimeout is negative: -1s":    {AckTimeout: -time.Second},
+			"socketio: NewServer: Options.MaxPayload is negative: -1":     {MaxPayload: -1},
+			"socketio: NewServer: Options.MaxPendingAcks is negative: -2": {MaxPendingAcks: -2},
+			"socketio: NewServer: Options.Recovery.MaxEvents is negative: -1": {
+				Recovery: &socketio.Recovery{MaxEvents: -1}},
+		} {
+			func() {
+				defer func() {
+					if p := recover(); p != text {
+						w.Errorf("the panic is %v, want %s", p, text)
+					}
+				}()
+				socketio.NewServer(w.sys, o)
+			}()
+		}
 		if err := w.io.Emit("x", make(chan int)); err == nil {
 			w.Error("a channel was encoded")
 		}

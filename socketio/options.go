@@ -163,13 +163,30 @@ func (o Options) resolved() Options {
 
 // check panics for values that cannot be meant.
 func (o Options) check() {
-	for _, d := range []time.Duration{o.PingInterval, o.PingTimeout, o.UpgradeTimeout, o.ConnectTimeout, o.CloseTimeout, o.ShutdownGrace, o.HandlerGrace, o.AckTimeout} {
-		if d < 0 {
-			panic("socketio: NewServer: a duration in Options is negative")
-		}
+	type option struct {
+		name string
+		v    int64
+		text any
 	}
-	if o.MaxPayload < 0 || min(o.MaxAttachments, o.MaxBuffered, o.MaxEvents, o.MaxPendingAcks, o.MaxSessions, o.MaxNamespaces, o.MaxRooms) < 0 {
-		panic("socketio: NewServer: a bound in Options is negative")
+	duration := func(name string, d time.Duration) option { return option{name, int64(d), d} }
+	bound := func(name string, n int) option { return option{name, int64(n), n} }
+	options := []option{
+		duration("PingInterval", o.PingInterval), duration("PingTimeout", o.PingTimeout),
+		duration("UpgradeTimeout", o.UpgradeTimeout), duration("ConnectTimeout", o.ConnectTimeout),
+		duration("CloseTimeout", o.CloseTimeout), duration("HandlerGrace", o.HandlerGrace),
+		duration("ShutdownGrace", o.ShutdownGrace), duration("AckTimeout", o.AckTimeout),
+		{"MaxPayload", o.MaxPayload, o.MaxPayload}, bound("MaxAttachments", o.MaxAttachments),
+		bound("MaxBuffered", o.MaxBuffered), bound("MaxEvents", o.MaxEvents), bound("MaxPendingAcks", o.MaxPendingAcks),
+		bound("MaxSessions", o.MaxSessions), bound("MaxNamespaces", o.MaxNamespaces), bound("MaxRooms", o.MaxRooms),
+	}
+	if r := o.Recovery; r != nil {
+		options = append(options, duration("Recovery.MaxDisconnection", r.MaxDisconnection),
+			bound("Recovery.MaxEvents", r.MaxEvents), bound("Recovery.MaxSessions", r.MaxSessions))
+	}
+	for _, opt := range options {
+		if opt.v < 0 {
+			panic(fmt.Sprintf("socketio: NewServer: Options.%s is negative: %v", opt.name, opt.text))
+		}
 	}
 	for _, text := range o.AllowedOrigins {
 		p, err := engineio.ParseOrigin(text)
