@@ -268,13 +268,19 @@ func TestMisuseNil(t *testing.T) {
 // TestMisuseOfAnOptionLeavesNothingBehind: a group waits for no member that an
 // option has kept from being started.
 func TestMisuseOfAnOptionLeavesNothingBehind(t *testing.T) {
-	bubble(t, func(w *world) {
-		err := w.inTask(func(t *actors.Task) error {
-			g := actors.NewGroup(t)
-			defer func() { g.Cancel(); _ = g.Wait() }()
-			g.Go(func(*actors.Task) error { return nil }, actors.Through(actors.NewLimiter("db", 1)))
-			return nil
+	type embedsNil struct{ context.Context }
+	for what, option := range map[string]func() actors.CallOption{
+		"actors: Through is an option of Offload only": func() actors.CallOption { return actors.Through(actors.NewLimiter("db", 1)) },
+		"nil pointer dereference":                      func() actors.CallOption { return actors.WithContext(embedsNil{}) },
+	} {
+		bubble(t, func(w *world) {
+			err := w.inTask(func(t *actors.Task) error {
+				g := actors.NewGroup(t)
+				defer func() { g.Cancel(); _ = g.Wait() }()
+				g.Go(func(*actors.Task) error { return nil }, option())
+				return nil
+			})
+			wantText(w, err, what)
 		})
-		wantText(w, err, "actors: Through is an option of Offload only")
-	})
+	}
 }

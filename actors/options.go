@@ -123,6 +123,7 @@ func WithContext(ctx context.Context) CallOption {
 	if ctx == nil {
 		panic("actors: WithContext called with a nil context")
 	}
+	_, _ = ctx.Deadline() // where there is nil in an interface, it panics before anything is made of the call
 	return CallOption{set: setContext, ctx: ctx}
 }
 
