@@ -22,7 +22,9 @@ const sameSignal = 200 * time.Millisecond
 //
 // It hears signals from its begin: one that comes while the children start
 // stops those that are up, in reverse. up, if not nil, is called once all are.
-// The signals wait until it returns, and if it fails the supervisor is stopped.
+// The signals wait until it returns, and if it fails the supervisor is stopped;
+// so it is if up panics or calls [runtime.Goexit], which goes on when the
+// supervisor has ended.
 //
 // The error is a [*StartError], that of up, or why the supervisor has failed,
 // as Err says; nil if it was told to stop, also during its start. A stop that
@@ -39,43 +41,71 @@ func Run(ctx context.Context, sys *actor.ActorSystem, spec Spec, up func(*Superv
 	if err != nil {
 		return Report{Supervisor: spec.Name}, err
 	}
-	var asked time.Time // to stop, first
-	stop := func() {
-		if asked.IsZero() {
-			asked = time.Now()
-			n.stop()
+	r := &run{n: n, came: came, ended: ctx.Done()}
+	r.waitUntil(n.started)
+	if n.failed == nil && r.asked.IsZero() && up != nil {
+		err = r.callUp(up)
+	}
+	r.waitUntil(n.done)
+	if err == nil && n.err != nil {
+		if err = n.err; n.failed != nil {
+			err = n.startError(nil)
 		}
 	}
-	started, ended := n.started, ctx.Done()
+	return n.report, err
+}
+
+// run is one call of Run, which hears what stops the supervisor.
+type run struct {
+	n     *node
+	came  <-chan os.Signal
+	ended <-chan struct{} // nil: that has been heard
+	asked time.Time       // to stop, first
+}
+
+func (r *run) stop() {
+	if r.asked.IsZero() {
+		r.asked = time.Now()
+		r.n.stop()
+	}
+}
+
+// callUp stops the supervisor unless up returns nil.
+func (r *run) callUp(up func(*Supervisor) error) error {
+	returned := false
+	defer func() {
+		if !returned { // nobody but us can stop what is up, or hears a signal
+			r.stop()
+			r.waitUntil(r.n.done)
+		}
+	}()
+	err := up(&Supervisor{r.n})
+	returned = true
+	if err != nil {
+		r.stop()
+	}
+	return err
+}
+
+// waitUntil waits for what closes c, and stops the supervisor when it is to.
+func (r *run) waitUntil(c <-chan struct{}) {
 	for {
 		select {
-		case <-started:
-			started = nil
-			if n.failed == nil && asked.IsZero() && up != nil {
-				if err = up(&Supervisor{n}); err != nil {
-					stop()
-				}
-			}
-		case <-ended:
-			ended = nil
-			stop()
-		case s := <-came:
-			log := n.core.Load().out.log
+		case <-c:
+			return
+		case <-r.ended:
+			r.ended = nil
+			r.stop()
+		case s := <-r.came:
+			log := r.n.core.Load().out.log
 			switch {
-			case asked.IsZero():
-				log.Info("supervisor: signal", "supervisor", n.pid.Id, "signal", s.String())
-				stop()
-			case time.Since(asked) >= sameSignal:
-				log.Warn("supervisor: second signal: the grace is over", "supervisor", n.pid.Id, "signal", s.String())
-				n.endGrace()
+			case r.asked.IsZero():
+				log.Info("supervisor: signal", "supervisor", r.n.pid.Id, "signal", s.String())
+				r.stop()
+			case time.Since(r.asked) >= sameSignal:
+				log.Warn("supervisor: second signal: the grace is over", "supervisor", r.n.pid.Id, "signal", s.String())
+				r.n.endGrace()
 			}
-		case <-n.done:
-			if err == nil && n.err != nil {
-				if err = n.err; n.failed != nil {
-					err = n.startError(nil)
-				}
-			}
-			return n.report, err
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -291,5 +292,61 @@ func TestRunUp(t *testing.T) {
 			t.Errorf("%v, %v", err, rep)
 		}
 		w.noted("+a -a")
+	})
+}
+
+// An up that does not return is no reason to leave behind what is up: what it has
+// begun, a panic or a Goexit, goes on when that has ended.
+func TestRunUpDoesNotReturn(t *testing.T) {
+	for name, end := range map[string]func(){
+		"panic":  func() { panic("no") },
+		"Goexit": runtime.Goexit,
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				var panicked any
+				var s *supervisor.Supervisor
+				over := make(chan struct{})
+				go func() {
+					defer close(over)
+					defer func() { panicked = recover() }()
+					_, _ = supervisor.Run(w.Context(), w.sys, supervisor.Spec{Name: "app", OnEvent: w.event, Children: w.children("a", "b")}, func(up *supervisor.Supervisor) error {
+						s = up
+						end()
+						return nil
+					})
+					t.Error("Run has returned")
+				}()
+				<-over
+				if want := map[string]any{"panic": "no"}[name]; panicked != want {
+					t.Errorf("the panic was %v, want %v", panicked, want)
+				}
+				select {
+				case <-s.Stopped():
+				default:
+					t.Error("the supervisor runs")
+				}
+				w.noted("+a +b -b -a")
+			})
+		})
+	}
+}
+
+func TestNilContext(t *testing.T) {
+	bubble(t, func(w *world) {
+		var none context.Context
+		for what, f := range map[string]func(){
+			"Run":   func() { _, _ = supervisor.Run(none, w.sys, supervisor.Spec{Name: "app"}, nil) },
+			"Start": func() { _, _ = supervisor.Start(none, w.sys, supervisor.Spec{Name: "app"}) },
+		} {
+			func() {
+				defer func() {
+					if p, want := recover(), "supervisor: "+what+" called with a nil context"; p != want {
+						t.Errorf("the panic is %v, want %s", p, want)
+					}
+				}()
+				f()
+			}()
+		}
 	})
 }
