@@ -312,20 +312,21 @@ func (c *core) block(ctx context.Context) error {
 	if t := taskIn(ctx); t != nil {
 		panic("actors: Wait called with the context of task " + t.name() + ": it would block the worker; use actors.Await")
 	}
-	w := c.bell()
+	bells := c.bells() // now: once done the future may not know its system
+	w := takeBell(bells)
 	if !c.wait(w) {
-		c.keepBell(w)
+		keepBell(bells, w)
 		return nil
 	}
 	done := ctx.Done()
 	if done == nil { // a plain receive is cheaper than a select
 		<-w.bell
-		c.keepBell(w)
+		keepBell(bells, w)
 		return nil
 	}
 	select {
 	case <-w.bell:
-		c.keepBell(w)
+		keepBell(bells, w)
 		return nil
 	case <-done:
 		c.forget(w)
@@ -336,20 +337,20 @@ func (c *core) block(ctx context.Context) error {
 	}
 }
 
-// bell returns a node with a channel, for one wait. They are used again, to
+// takeBell returns a node with a channel, for one wait. They are used again, to
 // save a channel a wait. One that may still be rung is not.
-func (c *core) bell() *node {
-	if p := c.bells(); p != nil {
-		if w, ok := p.Get().(*node); ok {
+func takeBell(bells *sync.Pool) *node {
+	if bells != nil {
+		if w, ok := bells.Get().(*node); ok {
 			return w
 		}
 	}
 	return &node{bell: make(chan struct{}, 1)}
 }
 
-func (c *core) keepBell(w *node) {
-	if p := c.bells(); p != nil {
-		p.Put(w)
+func keepBell(bells *sync.Pool, w *node) {
+	if bells != nil {
+		bells.Put(w)
 	}
 }
 
