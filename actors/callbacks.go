@@ -61,9 +61,12 @@ const deepStack = 256 << 10
 // stack has become deep, what comes is put into the list of the callbacks that
 // are called there already.
 func (l callbacks) call() {
-	if l.first == nil {
-		return
+	if l.first != nil { // most futures have none, and do without this call
+		l.callAll()
 	}
+}
+
+func (l callbacks) callAll() {
 	if id, used := gstack.Here(); used > deepStack {
 		l.callDeep(id)
 		return

@@ -240,10 +240,6 @@ func (c *core) letGo(err error) {
 		return
 	}
 	c.fresh = !c.ran(err)
-	if o.lifetime == child && !o.has(isJoined) {
-		c.ownWithin(nil) // Start has not returned yet: nobody else has the future
-		return
-	}
 	c.owner.Store(nil)
 }
 

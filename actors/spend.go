@@ -53,7 +53,7 @@ func (t *Task) through() {
 	s := t.once.Load()
 	switch {
 	case t.lifetime != offered && t.lifetime != child || s&(isFunction|isPosted) == 0: // no future keeps it
-	case s < holder && s&isFunction != 0 && t.turn&isDecided != 0 && t.ext.Load() == nil: // has nothing more: see settle
+	case s < holder && t.ext.Load() == nil && (s&isFunction != 0 && t.turn&isDecided != 0 || t.isSpent()): // see settle and spendEarly
 	case s < holder && t.kids.Load() == nil, // nobody else has ever known of it
 		t.once.Or(isThrough) < holder:
 		t.spend()

@@ -8,16 +8,17 @@ import (
 
 // A goroutine profile has the program counters of each goroutine's frames, and
 // nothing that tells one goroutine from another. So each coroutine has a frame at
-// its base that does: what it runs is called there from one of 64 places, which
+// its base that does: what it runs is called there from one of 16 places, which
 // one is a number that the coroutine has.
 //
 // Labels would tell, too, but they are the user's, and show in every profile. More
 // such frames would tell more, but the collector walks the stack of each suspended
-// task: three frames more took a tenth of a burst of awaits. And of the few that run
-// user code at a time two seldom have the same number; then both are shown.
+// task: three frames more took a tenth of a burst of awaits, and more places take it
+// longer to find its way. And of the few that run user code at a time two seldom have
+// the same number; then both are shown.
 
 // tags is how many places there are.
-const tags = 64
+const tags = 16
 
 // tagged is what has such a frame.
 type tagged interface{ main() }
@@ -58,102 +59,6 @@ func tag(n uint32, b tagged) func() {
 		case 13:
 			b.main()
 		case 14:
-			b.main()
-		case 15:
-			b.main()
-		case 16:
-			b.main()
-		case 17:
-			b.main()
-		case 18:
-			b.main()
-		case 19:
-			b.main()
-		case 20:
-			b.main()
-		case 21:
-			b.main()
-		case 22:
-			b.main()
-		case 23:
-			b.main()
-		case 24:
-			b.main()
-		case 25:
-			b.main()
-		case 26:
-			b.main()
-		case 27:
-			b.main()
-		case 28:
-			b.main()
-		case 29:
-			b.main()
-		case 30:
-			b.main()
-		case 31:
-			b.main()
-		case 32:
-			b.main()
-		case 33:
-			b.main()
-		case 34:
-			b.main()
-		case 35:
-			b.main()
-		case 36:
-			b.main()
-		case 37:
-			b.main()
-		case 38:
-			b.main()
-		case 39:
-			b.main()
-		case 40:
-			b.main()
-		case 41:
-			b.main()
-		case 42:
-			b.main()
-		case 43:
-			b.main()
-		case 44:
-			b.main()
-		case 45:
-			b.main()
-		case 46:
-			b.main()
-		case 47:
-			b.main()
-		case 48:
-			b.main()
-		case 49:
-			b.main()
-		case 50:
-			b.main()
-		case 51:
-			b.main()
-		case 52:
-			b.main()
-		case 53:
-			b.main()
-		case 54:
-			b.main()
-		case 55:
-			b.main()
-		case 56:
-			b.main()
-		case 57:
-			b.main()
-		case 58:
-			b.main()
-		case 59:
-			b.main()
-		case 60:
-			b.main()
-		case 61:
-			b.main()
-		case 62:
 			b.main()
 		default:
 			b.main()
