@@ -123,7 +123,12 @@ func (t *Task) spend() {
 		mu.Unlock()
 	}
 	if s := t.ext.Load(); s != nil && s.more.Load() != nil {
-		s.more.Store(nil)
+		var rest *more
+		if name := s.seldom().name; name != "" {
+			rest = new(more)
+			rest.rare.Store(&rare{name: name})
+		}
+		s.more.Store(rest)
 	}
 }
 
