@@ -52,6 +52,10 @@ func Any[T any](fs ...*Future[T]) *Future[T] {
 // fails with [ErrNoFutures], at once. It cancels none of the others, and
 // nobody is told of their failures any more; cancelling it cancels all fs
 // (asyncio.wait with FIRST_COMPLETED, JavaScript's Promise.race).
+//
+// Each of fs keeps it until it is done, whether or not anybody still waits. Where
+// that may never be, cancel it when it is given up, with [Shield] around those of
+// fs that are to go on.
 func Race[T any](fs ...*Future[T]) *Future[T] {
 	out := &Future[T]{}
 	d, fs := membersOf("Race", fs)

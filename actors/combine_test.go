@@ -220,6 +220,8 @@ func TestCombinationsLetGoOfTheirMembers(t *testing.T) {
 		actors.Any(stop.Future(), actors.Resolved(1))
 		actors.All(stop.Future(), actors.Failed[int](errLeft))
 		actors.Shield(stop.Future()).Cancel()
+		_, others := promises(1)
+		actors.Race(actors.Shield(stop.Future()), others[0]).Cancel()
 	}
 	if n := actors.Waiting(stop.Future()); n != 0 {
 		t.Errorf("%d still wait for it", n)

@@ -6,6 +6,10 @@ import "time"
 // reach f: not its own, nor that of a combination it is a member of, nor a
 // [WithTimeout] of it (asyncio.shield).
 //
+// f keeps the shield until one of the two is done, whether or not anybody still
+// waits. Where f may never be done, cancel each shield that is given up: that is
+// what it is for, and f forgets it.
+//
 // What is cancelled with the task that has created it, as cancel follows
 // creation, Shield cannot keep. If the shield is cancelled and f fails later,
 // that counts as a failure nobody has looked at.
