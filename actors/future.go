@@ -305,6 +305,9 @@ func (f *Future[T]) Wait(ctx context.Context) (T, error) {
 }
 
 func (c *core) block(ctx context.Context) error {
+	if ctx == nil {
+		panic("actors: Wait called with a nil context")
+	}
 	if t := taskIn(ctx); t != nil {
 		panic("actors: Wait called with the context of task " + t.name() + ": it would block the worker; use actors.Await")
 	}

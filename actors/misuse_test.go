@@ -241,8 +241,19 @@ func TestMisuseNil(t *testing.T) {
 		wantText(w, panicOf(func() { actors.Submit[int](w.root, pid, nil) }), "actors: Submit called with a nil function")
 		var noContext context.Context
 		wantText(w, panicOf(func() { actors.WithContext(noContext) }), "actors: WithContext called with a nil context")
+		wantText(w, panicOf(func() { _, _ = actors.NewPromise[int]().Future().Wait(noContext) }), "actors: Wait called with a nil context")
+		_, err := actors.Spawn(noContext, w.root, "none", none, actors.Options{})
+		wantText(w, err, `actors: Spawn of "none" called without a context`)
+		if len(actors.Inspect(w.sys).Workers) != 1 {
+			w.Error("there is a worker that nobody knows")
+		}
+		for _, f := range []func(){
+			func() { actors.Inspect(nil) }, func() { actors.InspectBlocked(nil) }, func() { actors.SetRemoteLimit(nil, 0) },
+		} {
+			wantText(w, panicOf(f), "actors: called with a nil actor system")
+		}
 		wantText(w, panicOf(func() { actors.NewPromise[int]().Reject(nil) }), "actors: Promise.Reject called with a nil error: use Resolve")
-		_, err := result(actors.RequestFuture[int](w.root, pid, nil))
+		_, err = result(actors.RequestFuture[int](w.root, pid, nil))
 		wantText(w, err, "RequestFuture called with a nil message")
 		for name, f := range map[string]func(t *actors.Task){
 			"Start":   func(t *actors.Task) { actors.Start[int](t, nil) },

@@ -11,12 +11,12 @@ type Options struct {
 	// MailboxSize bounds the messages and submissions that have not started.
 	// One more fails with ErrMailboxFull; a plain Send becomes a dead letter.
 	// Replies, timers and stop signals never count; an *actor.ReceiveTimeout is
-	// a message, counts, and is a dead letter if it is one too many. 0: no
-	// bound.
+	// a message, counts, and is a dead letter if it is one too many. 0 or less:
+	// no bound.
 	MailboxSize int
 	// MaxInFlight bounds those that have started and not ended; further ones
 	// wait in the mailbox. An *actor.Terminated is none of them: its handler
-	// starts beside as many. 0: no bound.
+	// starts beside as many. 0 or less: no bound.
 	MaxInFlight int
 	// MaxOffloads bounds how many functions that were given to Offload without a
 	// Limiter run at a time; further ones wait. 0: 128; negative: no bound.

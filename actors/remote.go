@@ -27,9 +27,6 @@ const (
 // bound. Set it where the machines' remotes are configured with
 // grpc.MaxRecvMsgSize.
 func SetRemoteLimit(sys *actor.ActorSystem, bytes int) {
-	if sys == nil {
-		panic("actors: SetRemoteLimit called with a nil actor system")
-	}
 	systemOf(sys).remoteLimit.Store(int64(bytes))
 }
 

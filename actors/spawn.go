@@ -23,6 +23,9 @@ func Spawn(ctx context.Context, s actor.SpawnerContext, name string, setup func(
 	if setup == nil {
 		return nil, fmt.Errorf("actors: Spawn of %q called without a setup", name)
 	}
+	if ctx == nil {
+		return nil, fmt.Errorf("actors: Spawn of %q called without a context", name)
+	}
 	ready := &Future[struct{}]{}
 	props := Props(setup, eventLoop(o, ready))
 	pid, err := s.SpawnNamed(props, name)

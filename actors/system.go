@@ -44,6 +44,9 @@ func systemOf(as *actor.ActorSystem) *system {
 // systemOfMany is systemOf for all but the first with workers, and the only one
 // that makes a system.
 func systemOfMany(as *actor.ActorSystem) *system {
+	if as == nil {
+		panic("actors: called with a nil actor system")
+	}
 	if s := withWorkers.find(as); s != nil {
 		return s
 	}
