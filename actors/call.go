@@ -384,15 +384,19 @@ func (t *Task) bind(from *Task, opts []CallOption, timeout time.Duration) bool {
 		}
 		t.expire(own)
 	}
-	if ctx != nil {
-		stop := context.AfterFunc(ctx, func() { t.cancel(contextCause(ctx)) })
+	switch {
+	case ctx == nil || ctx.Done() == nil: // which never ends
+	case ctx.Err() != nil:
+		t.cancel(contextCause(ctx))
+		return false
+	default:
+		b := t.system().contexts.bind(t, ctx)
 		m := sc.with()
 		m.mu.Lock()
-		sc.set().stopBase = stop
+		sc.set().bound = b
 		m.mu.Unlock()
-		if ctx.Err() != nil {
-			t.cancel(contextCause(ctx))
-			return false
+		if t.has(hasLeft) { // a carrier that has been ended by who has created it
+			b.release(t)
 		}
 	}
 	return true

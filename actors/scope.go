@@ -74,9 +74,9 @@ type rare struct {
 	failure error                  // what its worker fails of when it has ended
 	base    context.Context        // of WithContext
 
-	stopBase func() bool
-	ctx      context.Context // of Context
-	end      context.CancelCauseFunc
+	bound *boundCall      // by base
+	ctx   context.Context // of Context
+	end   context.CancelCauseFunc
 }
 
 var noRare rare
@@ -108,7 +108,7 @@ func (s *scope) boundTo() context.Context {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if r := s.seldom(); r.stopBase != nil {
+	if r := s.seldom(); r.bound != nil {
 		return r.base
 	}
 	return nil
@@ -208,10 +208,13 @@ func (t *Task) forgotten(s *scope) {
 		}
 		m := s.more.Load()
 		m.mu.Lock()
-		stop := s.seldom().stopBase
+		b := s.seldom().bound
+		if b != nil {
+			s.seldom().bound = nil // it may be another call's next
+		}
 		m.mu.Unlock()
-		if stop != nil {
-			stop()
+		if b != nil {
+			b.release(t)
 		}
 	}
 	t.closeRequest()

@@ -24,6 +24,7 @@ type system struct {
 	mu      sync.RWMutex
 	workers map[string]*mailbox // by PID id
 
+	contexts      contexts
 	cache         pidCache
 	replies       replies
 	bells         sync.Pool    // of nodes; see core.bell

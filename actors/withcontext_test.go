@@ -3,8 +3,13 @@ package actors_test
 import (
 	"context"
 	"errors"
+	"runtime"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
 )
@@ -53,4 +58,117 @@ func TestDeadlineOfAContext(t *testing.T) {
 			w.Errorf("the context's Err is %v", err)
 		}
 	})
+}
+
+// ownContext is a context of a user's, with a Done channel of its own.
+type ownContext struct {
+	context.Context
+	done chan struct{}
+}
+
+func (c *ownContext) Done() <-chan struct{} { return c.done }
+
+func (c *ownContext) Err() error {
+	select {
+	case <-c.done:
+		return context.Canceled
+	default:
+		return nil
+	}
+}
+
+// TestContextOfManyCalls: all calls that share a context end with it, and those
+// alone; and they need one goroutine for it.
+func TestContextOfManyCalls(t *testing.T) {
+	type key struct{}
+	bubble(t, func(w *world) {
+		pid := w.worker("worker", actors.Options{}, none)
+		sleeps := func(ctx context.Context) *actors.Future[struct{}] {
+			return did(w.root, pid, func(t *actors.Task) error { return t.Sleep(time.Hour) }, actors.WithContext(ctx))
+		}
+		ctx, cancel := context.WithCancelCause(context.Background())
+		own, other := &ownContext{ctx, make(chan struct{})}, &ownContext{ctx, make(chan struct{})}
+		var shared []*actors.Future[struct{}]
+		var most atomic.Int64
+		for i := range 5000 {
+			f := sleeps(context.WithValue(ctx, key{}, i))
+			f.OnDone(func(struct{}, error) { most.Store(max(most.Load(), int64(runtime.NumGoroutine()))) })
+			shared = append(shared, f)
+		}
+		ownFuture, otherFuture, endless := sleeps(own), sleeps(other), sleeps(context.WithoutCancel(ctx))
+		synctest.Wait()
+		before := runtime.NumGoroutine()
+		cancel(errLeft)
+		synctest.Wait()
+		for _, f := range shared {
+			wantErr(w, f, actors.ErrCanceled)
+			wantErr(w, f, errLeft)
+		}
+		if n := int(most.Load()) - before; n > 500 {
+			w.Errorf("the end of a context that %d calls share took %d goroutines", len(shared), n)
+		}
+		if ownFuture.Done() || otherFuture.Done() || endless.Done() {
+			w.Error("a call has ended that has another Done channel, or none")
+		}
+		close(own.done)
+		wantErr(w, ownFuture, actors.ErrCanceled)
+		if otherFuture.Done() {
+			w.Error("a call has ended that has another Done channel")
+		}
+		wantErr(w, sleeps(own), actors.ErrCanceled) // which is done already
+		close(other.done)
+		wantErr(w, otherFuture, actors.ErrCanceled)
+		endless.Cancel()
+		synctest.Wait()
+		if n := actors.BoundCalls(w.sys); n != 0 {
+			w.Errorf("%d contexts are watched at the end", n)
+		}
+	})
+}
+
+// TestContextKeepsNothing: a context that lives for long keeps nothing of the calls
+// that it was given to, and nor does the system of it.
+func TestContextKeepsNothing(t *testing.T) {
+	bubble(t, func(w *world) {
+		pid := w.worker("worker", actors.Options{}, none)
+		silent := w.plain(func(actor.Context) {})
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		watched := &afterFuncs{Context: ctx}
+		for i := range 100 {
+			for range i % 3 {
+				want(w, actors.Submit(w.root, pid, func(*actors.Task) (int, error) { return 1, nil }, actors.WithContext(watched)), 1)
+			}
+			fs := make([]*actors.Future[int], 1+i%3)
+			for j := range fs {
+				fs[j] = actors.RequestFuture[int](w.root, silent, 1, actors.WithContext(watched))
+			}
+			synctest.Wait()
+			if got := watched.n.Load(); got != 1 {
+				w.Errorf("%d calls have %d watches", len(fs), got)
+			}
+			for _, f := range fs {
+				f.Cancel()
+			}
+			synctest.Wait()
+			if n := actors.BoundCalls(w.sys); n != 0 || watched.n.Load() != 0 {
+				w.Errorf("no call is left, and %d contexts are watched, with %d watches", n, watched.n.Load())
+			}
+		}
+	})
+}
+
+// afterFuncs counts the watches of a context, which it is asked for by context.AfterFunc.
+type afterFuncs struct {
+	context.Context
+	n atomic.Int64
+}
+
+func (c *afterFuncs) Done() <-chan struct{} { return c.Context.Done() }
+func (c *afterFuncs) Value(any) any         { return nil } // it hides what it is made of
+
+func (c *afterFuncs) AfterFunc(f func()) func() bool {
+	c.n.Add(1)
+	stop := context.AfterFunc(c.Context, f)
+	return func() bool { c.n.Add(-1); return stop() }
 }

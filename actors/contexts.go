@@ -1,0 +1,214 @@
+package actors
+
+import (
+	"context"
+	"sync"
+	"unsafe"
+)
+
+// contexts are those of WithContext that calls in flight are bound to. All calls
+// whose contexts share a Done channel share one watch: a context.AfterFunc of each
+// would be a goroutine of each at the end, all at once.
+//
+// They are spread by their channel, because whoever has a context for each call would
+// otherwise meet all others at one lock.
+type contexts [16]contextTable
+
+// contextTable is a part of them.
+type contextTable struct {
+	mu    sync.Mutex
+	one   *contextWatch // most often the only one: a map would be 5 % of a call
+	more  map[<-chan struct{}]*contextWatch
+	spare *contextWatch // knows no context; for who makes one call after the other
+	_     [32]byte      // of a cache line
+}
+
+// of is the table for that channel.
+func (c *contexts) of(done <-chan struct{}) *contextTable {
+	return &c[*(*uintptr)(unsafe.Pointer(&done))>>6%uintptr(len(c))]
+}
+
+// find returns the watch for done, or nil. With mu held, as the next two.
+func (c *contextTable) find(done <-chan struct{}) *contextWatch {
+	if c.one != nil && c.one.done == done {
+		return c.one
+	}
+	return c.more[done]
+}
+
+func (c *contextTable) add(w *contextWatch) {
+	switch {
+	case c.one == nil:
+		c.one = w
+	case c.more == nil:
+		c.more = map[<-chan struct{}]*contextWatch{w.done: w}
+	default:
+		c.more[w.done] = w
+	}
+}
+
+// remove is for a watch that may have been removed.
+func (c *contextTable) remove(w *contextWatch) {
+	switch {
+	case c.one == w:
+		c.one = nil
+	case c.more[w.done] == w:
+		delete(c.more, w.done)
+	}
+}
+
+// contextWatch waits for the end of the context that its first call came with; the
+// others may carry other values. It is in the table while it has calls. Guarded by
+// the mu of its table.
+type contextWatch struct {
+	of          *contextTable
+	end         func() // its own endCalls
+	done        <-chan struct{}
+	stop        func() bool // nil: not known yet
+	first, last *boundCall
+	alone       boundCall // the first one, most often the only one: an allocation less
+	used        bool      // alone is, or was
+}
+
+// boundCall is a call that ends when its context does.
+type boundCall struct {
+	table      *contextTable // constant
+	watch      *contextWatch
+	task       *Task // nil: it is bound no more; guarded by the mu of its table, as the others are
+	ctx        context.Context
+	prev, next *boundCall
+}
+
+// bind lets t end with ctx, whose Done is not nil. What it returns is to be released
+// when t has ended.
+func (cs *contexts) bind(t *Task, ctx context.Context) *boundCall {
+	done := ctx.Done()
+	c := cs.of(done)
+	c.mu.Lock()
+	w := c.find(done)
+	made := w == nil
+	if made {
+		if w = c.spare; w != nil {
+			c.spare = nil
+		} else {
+			w = &contextWatch{of: c, alone: boundCall{table: c}}
+			w.end = w.endCalls
+		}
+		w.done = done
+		c.add(w)
+	}
+	b := &w.alone
+	if w.used {
+		b = &boundCall{table: c}
+	}
+	w.used = true
+	b.watch, b.task, b.ctx = w, t, ctx
+	if b.prev = w.last; b.prev != nil {
+		b.prev.next = b
+	} else {
+		w.first = b
+	}
+	w.last = b
+	c.mu.Unlock()
+	if made {
+		w.begin(ctx)
+	}
+	return b
+}
+
+// begin is without the lock, because ctx may be of a type of the user's.
+func (w *contextWatch) begin(ctx context.Context) {
+	stop := context.AfterFunc(ctx, w.end)
+	w.of.mu.Lock()
+	over := w.first == nil // its calls have ended meanwhile
+	w.stop = stop
+	w.of.mu.Unlock()
+	if over {
+		w.over(stop)
+	}
+}
+
+// over is for a watch that is in the table no more.
+func (w *contextWatch) over(stop func() bool) {
+	if !stop() {
+		return // endCalls has been called, or will be
+	}
+	w.of.mu.Lock()
+	w.done, w.stop, w.used = nil, nil, false
+	w.of.spare = w
+	w.of.mu.Unlock()
+}
+
+// release takes t's call out, if it is in. Any goroutine.
+func (b *boundCall) release(t *Task) {
+	c := b.table
+	c.mu.Lock()
+	if b.task != t {
+		c.mu.Unlock()
+		return
+	}
+	w := b.watch
+	w.take(b)
+	var stop func() bool
+	if w.first == nil {
+		c.remove(w)
+		stop = w.stop
+	}
+	c.mu.Unlock()
+	if stop != nil {
+		w.over(stop)
+	}
+}
+
+// take takes a call out of the list. With the table's mu held.
+func (w *contextWatch) take(b *boundCall) {
+	if b.prev != nil {
+		b.prev.next = b.next
+	} else {
+		w.first = b.next
+	}
+	if b.next != nil {
+		b.next.prev = b.prev
+	} else {
+		w.last = b.prev
+	}
+	b.watch, b.task, b.ctx, b.prev, b.next = nil, nil, nil, nil, nil
+}
+
+// endBatch is how many calls are taken from a watch at a time: others can begin and
+// end calls meanwhile.
+const endBatch = 256
+
+// endCalls cancels them, on one goroutine, in the order in which they came.
+func (w *contextWatch) endCalls() {
+	type ended struct {
+		task *Task
+		ctx  context.Context
+	}
+	var batch []ended
+	var last context.Context
+	var cause error
+	for {
+		batch = batch[:0]
+		w.of.mu.Lock()
+		for len(batch) < endBatch && w.first != nil {
+			batch = append(batch, ended{w.first.task, w.first.ctx})
+			w.take(w.first)
+		}
+		if w.first == nil {
+			w.of.remove(w)
+		}
+		w.of.mu.Unlock()
+		if len(batch) == 0 {
+			return
+		}
+		var later callbacks
+		for _, e := range batch {
+			if last == nil || !same(last, e.ctx) {
+				last, cause = e.ctx, contextCause(e.ctx)
+			}
+			e.task.endAll(cause, true, &later)
+		}
+		later.callElsewhere()
+	}
+}
