@@ -433,8 +433,9 @@ func TestCallbacksThatBlock(t *testing.T) {
 					actors.Handle(wk, func(_ *actors.Task, s string) (string, error) { return s, nil })
 					actors.On(wk, func(*actors.Task, boom) error { panic("boom") })
 					actors.On(wk, func(t *actors.Task, _ keep) error { t.Sender(); return nil })
-					actors.On(wk, func(*actors.Task, oneWay) error { return nil })
-					actors.On(wk, func(*actors.Task, exit) error { runtime.Goexit(); return nil })
+					// They sleep until the callback is there.
+					actors.On(wk, func(t *actors.Task, _ oneWay) error { return t.Sleep(time.Second) })
+					actors.On(wk, func(t *actors.Task, _ exit) error { _ = t.Sleep(time.Second); runtime.Goexit(); return nil })
 					return nil
 				})
 				release := make(chan struct{})
