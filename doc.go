@@ -15,7 +15,8 @@
 //   - [github.com/protoloop/protoloop/messages]: the protobuf messages that
 //     cross actors and machines, and the errors that survive the trip.
 //   - internal/loop and internal/coro: the event loop and its coroutines;
-//     internal/link joins a supervisor to the mailboxes of its children.
+//     internal/link joins a supervisor to the mailboxes of its children, and
+//     internal/engine reads what Proto.Actor keeps in private fields.
 //
 // # A tour
 //

@@ -2,7 +2,6 @@ package actors
 
 import (
 	"cmp"
-	"reflect"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -346,52 +345,6 @@ func (i *idleTimer) touch(msg any) {
 		i.stop() // once, until it is set again
 		i.after = 0
 	}
-}
-
-// spawned tells what of a spawned actor's props changes how messages reach
-// it. The engine has no way to ask, so its fields are looked at; if they are
-// not as expected everything takes the engine's own path.
-type spawned struct{ hooked, sender bool }
-
-func inspectProps(raw actor.Context) spawned {
-	unknown := spawned{hooked: true, sender: true}
-	v := reflect.ValueOf(raw)
-	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
-		return unknown
-	}
-	props := v.Elem().FieldByName("props")
-	if !props.IsValid() || props.Kind() != reflect.Pointer || props.IsNil() {
-		return unknown
-	}
-	others := func(field string, ours any) bool {
-		f := props.Elem().FieldByName(field)
-		if !f.IsValid() || f.Kind() != reflect.Slice {
-			return true
-		}
-		for i := range f.Len() {
-			if ours == nil || f.Index(i).Pointer() != reflect.ValueOf(ours).Pointer() {
-				return true
-			}
-		}
-		return false
-	}
-	return spawned{
-		hooked: others("receiverMiddleware", shield) || others("contextDecorator", decorate),
-		sender: others("senderMiddleware", nil),
-	}
-}
-
-// rootMiddleware is where RootContext has its sender middleware, a
-// function, if it has.
-var rootMiddleware, hasRootMiddleware = func() (uintptr, bool) {
-	f, ok := reflect.TypeFor[actor.RootContext]().FieldByName("senderMiddleware")
-	return f.Offset, ok && f.Type.Kind() == reflect.Func
-}()
-
-// plainRoot reports whether rc has no sender middleware. Reflection would take 8 ns
-// of each request.
-func plainRoot(rc *actor.RootContext) bool {
-	return hasRootMiddleware && *(*unsafe.Pointer)(unsafe.Add(unsafe.Pointer(rc), rootMiddleware)) == nil
 }
 
 var _ loop.Body = (*message)(nil)

@@ -2,9 +2,10 @@ package actors
 
 import (
 	"fmt"
-	"reflect"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/internal/engine"
 )
 
 // caller returns the task that s stands for, or nil, and its system.
@@ -33,7 +34,7 @@ func plainSender(s actor.SenderContext, from *Task) bool {
 		return !from.mb.sends
 	}
 	rc, ok := s.(*actor.RootContext)
-	return ok && plainRoot(rc)
+	return ok && engine.SendsPlainly(rc)
 }
 
 func pidOf(pid *actor.PID, what string) *actor.PID {
@@ -54,12 +55,8 @@ func (s *system) locate(pid *actor.PID) (*mailbox, error) {
 	if !ok {
 		return nil, noSuchActor(pid)
 	}
-	if ap, ok := p.(*actor.ActorProcess); ok {
-		// The engine keeps the mailbox to itself.
-		mb := reflect.ValueOf(ap).Elem().FieldByName("mailbox")
-		if mb.IsValid() && mb.Kind() == reflect.Interface && !mb.IsNil() && mb.Elem().Type() == reflect.TypeFor[*mailbox]() {
-			return (*mailbox)(mb.Elem().UnsafePointer()), nil
-		}
+	if mb, ok := engine.MailboxOf(p).(*mailbox); ok {
+		return mb, nil
 	}
 	return nil, fmt.Errorf("%w: %s is a plain actor: spawn it with actors.Spawn, actors.Props or actors.EventLoop", ErrNotWorker, pidText(pid, ""))
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/protoloop/protoloop/internal/engine"
 	"github.com/protoloop/protoloop/internal/link"
 	"github.com/protoloop/protoloop/internal/loop"
 	"github.com/protoloop/protoloop/internal/safelog"
@@ -149,9 +150,8 @@ func (mb *mailbox) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispat
 	mb.wrap(raw)
 	systemOf(raw.ActorSystem()).introduce(mb, raw.Self())
 	_, mb.ours = raw.Actor().(*workerActor)
-	props := inspectProps(raw)
-	mb.hooked, mb.sends = props.hooked, props.sender
-	mb.taps = !mb.isWorker() || props.hooked || props.sender
+	mb.hooked, mb.sends = engine.HooksOf(raw, shield, decorate)
+	mb.taps = !mb.isWorker() || mb.hooked || mb.sends
 	mb.view.actorContext = &mb.own
 	mb.inc.Store(&incarnation{actor: raw.Actor()})
 	mb.spawned.Store(isRegistered)

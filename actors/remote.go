@@ -2,11 +2,11 @@ package actors
 
 import (
 	"fmt"
-	"reflect"
-	"strings"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/protoloop/protoloop/internal/engine"
 )
 
 // The engine's remote logs what it cannot serialize, and drops it. What is longer
@@ -45,7 +45,7 @@ func (s *system) unsendable(pid *actor.PID, message any) (why error) {
 		return nil
 	}
 	p, _ := s.as.ProcessRegistry.Get(pid)
-	if p == nil || reflect.Indirect(reflect.ValueOf(p)).Type().PkgPath() != remotePackage {
+	if !engine.IsRemote(p) {
 		return nil
 	}
 	message = actor.UnwrapEnvelopeMessage(message)
@@ -54,7 +54,7 @@ func (s *system) unsendable(pid *actor.PID, message any) (why error) {
 	}
 	m, ok := message.(proto.Message)
 	if !ok {
-		if _, own := reflect.TypeOf(message).MethodByName("Serialize"); own { // remote.RootSerializable
+		if engine.SerializesItself(message) {
 			return nil
 		}
 		return fmt.Errorf("%w: a %T to %s is no proto.Message", ErrUnsendable, message, addressOf(pid))
@@ -86,7 +86,3 @@ func (s *system) unsendable(pid *actor.PID, message any) (why error) {
 }
 
 func addressOf(pid *actor.PID) string { return pid.Address + "/" + pid.Id }
-
-// remotePackage is that of the engine's remote, which is not imported: it would
-// bring gRPC into every program.
-var remotePackage = strings.TrimSuffix(reflect.TypeFor[actor.PID]().PkgPath(), "actor") + "remote"

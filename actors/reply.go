@@ -3,13 +3,13 @@ package actors
 import (
 	"crypto/rand"
 	"fmt"
-	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/protoloop/protoloop/internal/engine"
 	"github.com/protoloop/protoloop/messages"
 )
 
@@ -77,8 +77,7 @@ func (r *replies) assign(to *replyTo) {
 	if e == nil || e.no != uint32(key>>32) || e.pid.Address != r.sys.as.ProcessRegistry.Address {
 		e = r.begin(uint32(key >> 32))
 	}
-	// By reflection, because it copies the process, which has no name here.
-	reflect.ValueOf(&to.pid).Elem().Set(reflect.ValueOf(e.pid).Elem())
+	engine.CopyPID(&to.pid, e.pid)
 	to.pid.RequestId = uint32(key)
 	to.sys, to.seg = r.sys, r.segment(key>>segmentBits, true)
 }

@@ -1,13 +1,12 @@
 package supervisor
 
 import (
-	"reflect"
 	"sync"
 	"sync/atomic"
-	"unsafe"
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/protoloop/protoloop/internal/engine"
 	"github.com/protoloop/protoloop/internal/loop"
 )
 
@@ -28,12 +27,13 @@ type heldMessage struct {
 }
 
 // holdEarly puts that around the mailbox of props, unless that is an event loop,
-// which needs no help.
+// which needs no help. Where a version of the engine does not tell what makes the
+// mailbox, the PID of a plain actor must not be used before it has started.
 func (p *plain) holdEarly(props *actor.Props) {
-	if mailboxProducer == nil {
+	produce := engine.MailboxProducerOf(props)
+	if produce == nil {
 		return
 	}
-	produce := mailboxOf(props)
 	props.Configure(actor.WithMailbox(func() actor.Mailbox {
 		mb := produce()
 		if _, hasLoop := mb.(loop.Host); hasLoop {
@@ -42,26 +42,6 @@ func (p *plain) holdEarly(props *actor.Props) {
 		p.early = &early{Mailbox: mb}
 		return p.early
 	}))
-}
-
-// mailboxProducer is the field's index in actor.Props, which shows it to
-// nobody. In a version of the engine that keeps its mailbox elsewhere there is
-// none, and the PID of a plain actor must not be used before it has started.
-var mailboxProducer = func() []int {
-	f, ok := reflect.TypeFor[actor.Props]().FieldByName("mailboxProducer")
-	if !ok || f.Type != reflect.TypeFor[actor.MailboxProducer]() {
-		return nil
-	}
-	return f.Index
-}()
-
-// mailboxOf is what makes the mailbox of props.
-func mailboxOf(props *actor.Props) actor.MailboxProducer {
-	f := reflect.ValueOf(props).Elem().FieldByIndex(mailboxProducer)
-	if produce := *(*actor.MailboxProducer)(unsafe.Pointer(f.UnsafeAddr())); produce != nil {
-		return produce
-	}
-	return actor.Unbounded()
 }
 
 // PostUserMessage is the engine's.

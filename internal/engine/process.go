@@ -1,0 +1,68 @@
+package engine
+
+import (
+	"reflect"
+	"strings"
+	"unsafe"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+var processMailbox = fieldOf[actor.Mailbox](reflect.TypeFor[actor.ActorProcess](), "mailbox")
+
+// MailboxOf returns the mailbox of an actor's process, and nil for a process of
+// another kind.
+//
+// It reads the field mailbox of [actor.ActorProcess]. The public API leads from a
+// PID to the process, and no further.
+//
+// It returns nil if the field is missing. A worker that is still being spawned
+// then looks like a plain actor.
+func MailboxOf(p actor.Process) actor.Mailbox {
+	ap, ok := p.(*actor.ActorProcess)
+	if !ok || ap == nil || processMailbox.missing != nil {
+		return nil
+	}
+	return *processMailbox.in(unsafe.Pointer(ap))
+}
+
+// CopyPID makes to a copy of from, with the process that from has found, so that
+// who sends to it need not look that up. Nobody may send to from meanwhile.
+//
+// The process is in the field p of [actor.PID], which [actor.NewPID] leaves empty.
+// Without such a field it still is a copy of all there is.
+func CopyPID(to, from *actor.PID) { assign(to, from) }
+
+// assign is apart because go vet takes every copy of a protobuf message for a
+// mistake. What it fears for, the message's own state, is a cache that the copy
+// may have too.
+func assign[T any](to, from *T) { *to = *from }
+
+// remotePackage is that of the engine's remote.
+var remotePackage = strings.TrimSuffix(reflect.TypeFor[actor.PID]().PkgPath(), "actor") + "remote"
+
+// IsRemote reports whether p hands on what it gets to the engine's remote.
+//
+// It goes by the package of the type of p. That type is private, and to import
+// the package would bring gRPC into every program.
+//
+// It returns false for everything if the package has another path. What cannot
+// be sent is then noticed only by the remote, which logs and drops it.
+func IsRemote(p actor.Process) bool {
+	return p != nil && reflect.Indirect(reflect.ValueOf(p)).Type().PkgPath() == remotePackage
+}
+
+// SerializesItself reports whether the remote asks message for what to send in
+// its place: it is a remote.RootSerializable.
+//
+// It looks for that interface's method, Serialize. The interface cannot be named
+// without an import of the package; see [IsRemote].
+//
+// It returns false for everything if the method has another name. Such messages
+// are then refused, as others that are no protobuf messages are.
+func SerializesItself(message any) bool {
+	_, ok := reflect.TypeOf(message).MethodByName(serialize)
+	return ok
+}
+
+const serialize = "Serialize"
