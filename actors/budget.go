@@ -149,10 +149,7 @@ func (s *search) goOn() {
 			// It is between two turns. It looks itself before the next one, unless
 			// that has just begun, and may last.
 			if s.asked.CompareAndSwap(false, true) {
-				l.PostControl(func() {
-					s.asked.Store(false)
-					s.step(nil)
-				})
+				l.PostControl(s)
 			}
 			time.Sleep(peekAgain)
 		}
@@ -162,6 +159,12 @@ func (s *search) goOn() {
 		}
 	}
 	s.endDue()
+}
+
+// onLoop is step for the loop that was asked to look.
+func (s *search) onLoop() {
+	s.asked.Store(false)
+	s.step(nil)
 }
 
 // step looks at the next stretch of the queue, and at the turn that runs. In Peek or on

@@ -224,3 +224,16 @@ func TestBudgetsOfAWorkerThatHasNoRunner(t *testing.T) {
 		close(until)
 	})
 }
+
+// TestLoopLooksForWhatHasExpired: the engine, which is given what the loop does
+// not know, would log an error.
+func TestLoopLooksForWhatHasExpired(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		pid := actortest.Spawn(t, sys.Root, "worker", inspected, actors.Options{})
+		done := actors.LookOnLoop(sys, pid)
+		synctest.Wait()
+		if !done() {
+			t.Error("the loop has not looked")
+		}
+	})
+}

@@ -121,6 +121,8 @@ func (mb *mailbox) Control(m any) {
 		mb.advance()
 	case earlyStop:
 		mb.stopMessage(m.m, m.env)
+	case *search:
+		m.onLoop()
 	case force:
 		mb.forced()
 	default:
