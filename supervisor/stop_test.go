@@ -496,7 +496,8 @@ func TestStopAndFailure(t *testing.T) {
 // TestCallbackOfAStopThatBlocks: it holds up nobody else who waits for the same end.
 func TestCallbackOfAStopThatBlocks(t *testing.T) {
 	bubble(t, func(w *world) {
-		s := w.start(supervisor.Spec{Name: "top", Children: w.children("a")})
+		slow := supervisor.Child{Name: "a", Props: w.stubborn("a", time.Second), Shutdown: time.Minute}
+		s := w.start(supervisor.Spec{Name: "top", Children: []supervisor.Child{slow}})
 		first, second := s.RequestStop(), s.RequestStop()
 		release := make(chan struct{})
 		first.OnDone(func(supervisor.Report, error) { <-release })
