@@ -5,7 +5,8 @@
 // Each function says which field it reads, why the engine's public API does not
 // do, and what it returns when a version of the engine has no such field. None
 // of them fails then: callers take the engine's own way, which is slower or says
-// less. TestEngineLayout names the fields that a version lacks.
+// less. Only [MailboxOf] has to work. TestEngineLayout names the fields that a
+// version lacks.
 package engine
 
 import (

@@ -16,8 +16,9 @@ var processMailbox = fieldOf[actor.Mailbox](reflect.TypeFor[actor.ActorProcess](
 // It reads the field mailbox of [actor.ActorProcess]. The public API leads from a
 // PID to the process, and no further.
 //
-// It returns nil if the field is missing. A worker that is still being spawned
-// then looks like a plain actor.
+// It returns nil if the field is missing. A worker that is not known by its PID
+// yet then looks like a plain actor, and package actors refuses to spawn one. So
+// this field, unlike the others, is one that a version of the engine must have.
 func MailboxOf(p actor.Process) actor.Mailbox {
 	ap, ok := p.(*actor.ActorProcess)
 	if !ok || ap == nil || processMailbox.missing != nil {
