@@ -37,17 +37,14 @@ func WithTimeout[T any](f *Future[T], d time.Duration) *Future[T] {
 			f.Cancel()
 		}
 	}
-	var timer *time.Timer
-	switch {
-	case d == NoTimeout || f.Done():
-	case d <= 0:
+	bounded := d != NoTimeout && !f.Done()
+	if bounded && d <= 0 {
 		expire()
 		return out
-	default:
-		timer = time.AfterFunc(d, expire)
 	}
 	combine(&out.core, ds, true, func(*core, int) callbacks { return out.as(f) })
-	if timer != nil {
+	if bounded { // from here on another goroutine may complete it
+		timer := time.AfterFunc(d, expire)
 		out.call(&node{f: func() { timer.Stop() }})
 	}
 	return out
