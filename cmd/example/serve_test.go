@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -30,15 +31,22 @@ func newService(t *testing.T, args ...string) *running {
 	return &running{t: t, addr: freePort(t), data: t.TempDir(), args: args}
 }
 
-// freePort returns an address that nobody listens on now.
+// freePort returns an address that nobody listens on now, nor will: its port is
+// below those that Linux gives to connections, of which there are many here. A
+// service that was killed could find it taken.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	const first, last = 20_000, 32_000
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first+rand.IntN(last-first)))
+		if err != nil {
+			continue
+		}
+		defer l.Close()
+		return l.Addr().String()
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatalf("no port of %d to %d is free", first, last)
+	return ""
 }
 
 // start starts the service and waits until it is ready.
