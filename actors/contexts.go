@@ -24,8 +24,8 @@ type contextTable struct {
 }
 
 // of is the table for that channel.
-func (c *contexts) of(done <-chan struct{}) *contextTable {
-	return &c[*(*uintptr)(unsafe.Pointer(&done))>>6%uintptr(len(c))]
+func (cs *contexts) of(done <-chan struct{}) *contextTable {
+	return &cs[*(*uintptr)(unsafe.Pointer(&done))>>6%uintptr(len(cs))]
 }
 
 // find returns the watch for done, or nil. With mu held, as the next two.

@@ -227,7 +227,7 @@ func FuzzFailure(f *testing.F) {
 			t.Error("no text")
 		}
 		known := errors.Is(in, errFull)
-		out := trip(t, NewFailure(fmt.Errorf("relayed: %w", in), true, false))
+		out := trip(t, NewFailure(fmt.Errorf("relayed: %w", in), false, true))
 		if errors.Is(out, errFull) != known || out.Ran != in.Ran || out.RetrySafe != in.RetrySafe {
 			t.Errorf("relayed %v as %v", in, out)
 		}
