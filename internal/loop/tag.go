@@ -7,62 +7,293 @@ import (
 )
 
 // A goroutine profile has the program counters of each goroutine's frames, and
-// nothing that tells one goroutine from another. So each coroutine has a frame at
-// its base that does: what it runs is called there from one of 16 places, which
-// one is a number that the coroutine has.
+// nothing that tells one goroutine from another. So each coroutine has two frames at
+// its base that do: what it runs is called there from one of 64 places, each of which
+// is a digit of a number that the coroutine has.
 //
 // Labels would tell, too, but they are the user's, and show in every profile. More
 // such frames would tell more, but the collector walks the stack of each suspended
-// task: three frames more took a tenth of a burst of awaits, and more places take it
-// longer to find its way. And of the few that run user code at a time two seldom have
-// the same number; then both are shown.
+// task: four frames took a tenth of a burst of awaits. And of the few that run user
+// code at a time two seldom have the same number; then both are shown.
 
-// tags is how many places there are.
-const tags = 16
+// tags is how many numbers there are.
+const tags = 64 * 64
 
-// tagged is what has such a frame.
+// tagged is what has such frames.
 type tagged interface{ main() }
 
-// tag returns a function that calls b.main from the nth place. Each call has a
-// program counter of its own, and must be there once.
+// tag returns a function that calls b.main with n in the frames below it. Each call
+// in it, and in low, has a program counter of its own, and must be there once.
 //
 //go:noinline
 func tag(n uint32, b tagged) func() {
 	return func() {
-		switch n {
+		switch n % 64 {
 		case 0:
-			b.main()
+			low(n/64, b)
 		case 1:
-			b.main()
+			low(n/64, b)
 		case 2:
-			b.main()
+			low(n/64, b)
 		case 3:
-			b.main()
+			low(n/64, b)
 		case 4:
-			b.main()
+			low(n/64, b)
 		case 5:
-			b.main()
+			low(n/64, b)
 		case 6:
-			b.main()
+			low(n/64, b)
 		case 7:
-			b.main()
+			low(n/64, b)
 		case 8:
-			b.main()
+			low(n/64, b)
 		case 9:
-			b.main()
+			low(n/64, b)
 		case 10:
-			b.main()
+			low(n/64, b)
 		case 11:
-			b.main()
+			low(n/64, b)
 		case 12:
-			b.main()
+			low(n/64, b)
 		case 13:
-			b.main()
+			low(n/64, b)
 		case 14:
-			b.main()
+			low(n/64, b)
+		case 15:
+			low(n/64, b)
+		case 16:
+			low(n/64, b)
+		case 17:
+			low(n/64, b)
+		case 18:
+			low(n/64, b)
+		case 19:
+			low(n/64, b)
+		case 20:
+			low(n/64, b)
+		case 21:
+			low(n/64, b)
+		case 22:
+			low(n/64, b)
+		case 23:
+			low(n/64, b)
+		case 24:
+			low(n/64, b)
+		case 25:
+			low(n/64, b)
+		case 26:
+			low(n/64, b)
+		case 27:
+			low(n/64, b)
+		case 28:
+			low(n/64, b)
+		case 29:
+			low(n/64, b)
+		case 30:
+			low(n/64, b)
+		case 31:
+			low(n/64, b)
+		case 32:
+			low(n/64, b)
+		case 33:
+			low(n/64, b)
+		case 34:
+			low(n/64, b)
+		case 35:
+			low(n/64, b)
+		case 36:
+			low(n/64, b)
+		case 37:
+			low(n/64, b)
+		case 38:
+			low(n/64, b)
+		case 39:
+			low(n/64, b)
+		case 40:
+			low(n/64, b)
+		case 41:
+			low(n/64, b)
+		case 42:
+			low(n/64, b)
+		case 43:
+			low(n/64, b)
+		case 44:
+			low(n/64, b)
+		case 45:
+			low(n/64, b)
+		case 46:
+			low(n/64, b)
+		case 47:
+			low(n/64, b)
+		case 48:
+			low(n/64, b)
+		case 49:
+			low(n/64, b)
+		case 50:
+			low(n/64, b)
+		case 51:
+			low(n/64, b)
+		case 52:
+			low(n/64, b)
+		case 53:
+			low(n/64, b)
+		case 54:
+			low(n/64, b)
+		case 55:
+			low(n/64, b)
+		case 56:
+			low(n/64, b)
+		case 57:
+			low(n/64, b)
+		case 58:
+			low(n/64, b)
+		case 59:
+			low(n/64, b)
+		case 60:
+			low(n/64, b)
+		case 61:
+			low(n/64, b)
+		case 62:
+			low(n/64, b)
 		default:
-			b.main()
+			low(n/64, b)
 		}
+	}
+}
+
+// low is the second frame.
+//
+//go:noinline
+func low(n uint32, b tagged) {
+	switch n {
+	case 0:
+		b.main()
+	case 1:
+		b.main()
+	case 2:
+		b.main()
+	case 3:
+		b.main()
+	case 4:
+		b.main()
+	case 5:
+		b.main()
+	case 6:
+		b.main()
+	case 7:
+		b.main()
+	case 8:
+		b.main()
+	case 9:
+		b.main()
+	case 10:
+		b.main()
+	case 11:
+		b.main()
+	case 12:
+		b.main()
+	case 13:
+		b.main()
+	case 14:
+		b.main()
+	case 15:
+		b.main()
+	case 16:
+		b.main()
+	case 17:
+		b.main()
+	case 18:
+		b.main()
+	case 19:
+		b.main()
+	case 20:
+		b.main()
+	case 21:
+		b.main()
+	case 22:
+		b.main()
+	case 23:
+		b.main()
+	case 24:
+		b.main()
+	case 25:
+		b.main()
+	case 26:
+		b.main()
+	case 27:
+		b.main()
+	case 28:
+		b.main()
+	case 29:
+		b.main()
+	case 30:
+		b.main()
+	case 31:
+		b.main()
+	case 32:
+		b.main()
+	case 33:
+		b.main()
+	case 34:
+		b.main()
+	case 35:
+		b.main()
+	case 36:
+		b.main()
+	case 37:
+		b.main()
+	case 38:
+		b.main()
+	case 39:
+		b.main()
+	case 40:
+		b.main()
+	case 41:
+		b.main()
+	case 42:
+		b.main()
+	case 43:
+		b.main()
+	case 44:
+		b.main()
+	case 45:
+		b.main()
+	case 46:
+		b.main()
+	case 47:
+		b.main()
+	case 48:
+		b.main()
+	case 49:
+		b.main()
+	case 50:
+		b.main()
+	case 51:
+		b.main()
+	case 52:
+		b.main()
+	case 53:
+		b.main()
+	case 54:
+		b.main()
+	case 55:
+		b.main()
+	case 56:
+		b.main()
+	case 57:
+		b.main()
+	case 58:
+		b.main()
+	case 59:
+		b.main()
+	case 60:
+		b.main()
+	case 61:
+		b.main()
+	case 62:
+		b.main()
+	default:
+		b.main()
 	}
 }
 
@@ -75,32 +306,34 @@ func (c *coroutine) tag() uint32 {
 	return uint32(h>>32) % tags
 }
 
-// tagCalls are the places in tag, by program counter.
-var tagCalls = sync.OnceValue(func() map[uintptr]uint32 {
-	calls := map[uintptr]uint32{}
-	for n := range uint32(tags) {
+// tagCalls are the places in tag and in low, by program counter, with what each of
+// them says of the number.
+var tagCalls = sync.OnceValue(func() (calls [2]map[uintptr]uint32) {
+	calls = [2]map[uintptr]uint32{{}, {}}
+	for n := range uint32(64) {
 		var p tagProbe
-		tag(n, &p)()
-		calls[p.call] = n
+		tag(n*64+n, &p)()
+		calls[0][p.low], calls[1][p.tag] = n*64, n
 	}
 	return calls
 })
 
-// tagProbe learns from where tag has called main.
-type tagProbe struct{ call uintptr }
+// tagProbe learns from where main was called, and from where that.
+type tagProbe struct{ low, tag uintptr }
 
 func (p *tagProbe) main() {
-	var pcs [1]uintptr
+	var pcs [2]uintptr
 	runtime.Callers(2, pcs[:]) // Callers and main come first
-	p.call = pcs[0]
+	p.low, p.tag = pcs[0], pcs[1]
 }
 
 // tagIn is the tag in the frames of a goroutine, from the innermost on.
 func tagIn(pcs []uintptr) (n uint32, ok bool) {
 	calls := tagCalls()
-	for i := len(pcs) - 1; i >= 0; i-- {
-		if n, ok = calls[pcs[i]]; ok {
-			return n, true
+	for i := len(pcs) - 1; i > 0; i-- {
+		if high, is := calls[1][pcs[i]]; is {
+			n, ok = calls[0][pcs[i-1]]
+			return n + high, ok
 		}
 	}
 	return 0, false
