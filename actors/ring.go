@@ -134,6 +134,7 @@ type visit struct {
 	stage  visitStage
 	tasks  []*Task  // what is left to ask of a list of tasks
 	next   int      // … or how many members were asked
+	from   int      // … the first of them; constant, though others change deps.first
 	done   int32    // … and were done already
 	need   bool     // the answer, as far as it is known
 	start  ringMark // where it has begun
@@ -188,7 +189,7 @@ func (r *ring) askCore(c *core) (need, known bool) {
 	case r.freeDeps[d]:
 		return false, true
 	default:
-		r.visits = append(r.visits, visit{deps: d, start: r.mark()})
+		r.visits = append(r.visits, visit{deps: d, start: r.mark(), from: int(d.first.Load())})
 		r.seenDeps[d] = true
 		r.trailDeps = append(r.trailDeps, d)
 		return false, false
@@ -323,7 +324,7 @@ func (v *visit) member() int {
 	if d.by < oneValue {
 		return v.next - 1
 	}
-	return (int(d.first.Load()) + v.next - 1) % len(d.cores)
+	return (v.from + v.next - 1) % len(d.cores)
 }
 
 // askMember asks the members of a combination that are not done.
