@@ -157,8 +157,10 @@ type request[Resp any] struct {
 func (u *request[Resp]) label() string     { return typeIn(&u.msg) }
 func (u *request[Resp]) future() completer { return &u.fut }
 
-func (u *request[Resp]) Run(*loop.Task) {
-	t := &u.Task
+func (u *request[Resp]) Run(*loop.Task) { u.runRequest() }
+
+// runRequest handles the message of a request in its worker.
+func (t *Task) runRequest() {
 	if t.begin() {
 		t.mb.receive(t)
 		if t.lt.Lost() {
@@ -178,15 +180,7 @@ type carriedRequest[Resp any] struct {
 func (u *carriedRequest[Resp]) label() string     { return typeIn(&u.msg) }
 func (u *carriedRequest[Resp]) future() completer { return u.fut }
 
-func (u *carriedRequest[Resp]) Run(*loop.Task) {
-	t := &u.Task
-	if t.begin() {
-		t.mb.receive(t)
-		if t.lt.Lost() {
-			t.backFrom(false)
-		}
-	}
-}
+func (u *carriedRequest[Resp]) Run(*loop.Task) { u.runRequest() }
 
 // carried is what a request needs to go by the engine's way.
 type carried struct {

@@ -80,10 +80,10 @@ func (t *Task) closesRing(c *core) error {
 	if t.mb.sys.exclusive.Load() == 0 {
 		return nil
 	}
-	return t.looksForRing(c)
+	return t.lookForRing(c)
 }
 
-func (t *Task) looksForRing(c *core) error {
+func (t *Task) lookForRing(c *core) error {
 	t.mb.sys.rings.Lock()
 	defer t.mb.sys.rings.Unlock()
 	top := t.top()

@@ -42,7 +42,7 @@ func (c *core) ownWithin(t *Task) {
 
 // ownApart is ownWithin for a future with memory of its own. It lets go of its work
 // when it is done: whoever keeps the result keeps nothing else. That is one
-// allocation more, of which Submit and a plain request have none to spare.
+// allocation more, of which Submit, Start and a plain request have none to spare.
 func (c *core) ownApart(t *Task) {
 	c.ownWithin(t)
 	c.apart = true
