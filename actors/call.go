@@ -132,18 +132,12 @@ func Submit[T any](s actor.SenderContext, worker *actor.PID, fn func(t *Task) (T
 }
 
 func (u *submission[T]) submit(mb *mailbox, from *Task, opts []CallOption) {
-	if len(opts) == 0 {
-		if u.bind(from, nil, 0) {
-			mb.offer(&u.Task)
-		} else {
-			u.over()
-		}
-		return
-	}
-	if u.bind(from, opts, 0) {
+	switch {
+	case !u.bind(from, opts, 0):
+	case len(opts) == 0:
+		mb.offer(&u.Task)
+	default:
 		mb.offerBounded(&u.Task)
-	} else {
-		u.over()
 	}
 }
 
@@ -269,7 +263,6 @@ func requestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, what
 		u.mark(isPosted)
 		switch {
 		case !u.bind(from, opts, 0):
-			u.over()
 		case len(opts) == 0:
 			mb.offer(&u.Task)
 		default:
@@ -297,13 +290,8 @@ func requestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, what
 		u.lifetime = carrier
 		timeout = defaultTimeout
 	}
-	switch {
-	case u.bind(from, opts, timeout):
+	if u.bind(from, opts, timeout) {
 		u.send(&u.carried, s, to)
-	case u.lifetime == carrier: // its cancel has said that it is over
-		u.sent()
-	default:
-		u.over()
 	}
 	return u.fut
 }
@@ -317,14 +305,23 @@ func forMailbox(msg any) bool {
 	return false
 }
 
-// send takes the engine's way: an envelope with a PID for the answer.
+// send takes the engine's way: an envelope with a PID for the answer. Sender middleware
+// runs then. If that panics nobody gets to know of the request.
 func (t *Task) send(c *carried, s actor.SenderContext, to *actor.PID) {
-	defer t.sent() // also if a middleware panics
+	through := false
+	defer func() {
+		t.sent()
+		if !through && t.first(isPosted) { // else its worker has it, who ends it
+			t.cancel(ErrCanceled)
+			t.neverBegins(false)
+		}
+	}()
 	c.env.Message, c.env.Sender = t.msg, &c.to.pid
 	if d := c.scope.deadline; d > 0 && !t.system().local(to) {
 		c.env.SetHeader(budgetHeader, strconv.FormatInt(int64(max(0, d-t.system().pool.Now())), 10))
 	}
 	s.Send(to, &c.env)
+	through = true
 }
 
 // sent is called when a carrier is on its way, or will never be: if it has ended
@@ -349,22 +346,44 @@ func Ask[Resp any](t *Task, to *actor.PID, msg any, opts ...CallOption) (Resp, e
 }
 
 // bind applies the options of a call, and makes it work of the task that
-// makes it. false: it has ended already, and its caller has to say that it is
-// over: it is in the tree.
-func (t *Task) bind(from *Task, opts []CallOption, timeout time.Duration) bool {
-	var own time.Duration
-	var ctx context.Context
-	expired := false
-	if len(opts) > 0 || timeout > 0 {
-		own, ctx, expired = t.apply(opts, timeout)
-	}
-	switch {
-	case from == nil:
-	case t.lifetime == child:
-		if !t.startedBy(from) {
-			return false
+// makes it. false: it has ended already, and is over.
+//
+// The methods of WithContext's context run here. They may panic, or end their
+// goroutine; whoever has made the call gets to know that, and no future. What
+// counts the call by then, its parent or a group, does so no longer.
+func (t *Task) bind(from *Task, opts []CallOption, timeout time.Duration) (bound bool) {
+	if len(opts) == 0 && timeout == 0 {
+		if from == nil || t.becomeWorkOf(from) {
+			return true
 		}
-	case !from.adopt(t):
+		t.neverBegins(true)
+		return false
+	}
+	returned := false
+	defer func() {
+		if !returned {
+			t.cancel(ErrCanceled)
+		}
+		if !bound {
+			t.neverBegins(returned)
+		}
+	}()
+	bound = t.bindOptions(from, opts, timeout)
+	returned = true
+	return bound
+}
+
+func (t *Task) becomeWorkOf(from *Task) bool {
+	if t.lifetime == child {
+		return t.startedBy(from)
+	}
+	return from.adopt(t)
+}
+
+// bindOptions is bind for a call that has options, without what follows from its end.
+func (t *Task) bindOptions(from *Task, opts []CallOption, timeout time.Duration) bool {
+	own, ctx, expired := t.apply(opts, timeout)
+	if from != nil && !t.becomeWorkOf(from) {
 		return false
 	}
 	if own == 0 && ctx == nil {
@@ -394,6 +413,25 @@ func (t *Task) bind(from *Task, opts []CallOption, timeout time.Duration) bool {
 		}
 	}
 	return true
+}
+
+// neverBegins is the end of a task that has been cancelled before anybody could begin
+// it. heard says that whoever has made it hears of that by its future.
+func (t *Task) neverBegins(heard bool) {
+	switch t.lifetime {
+	case carrier: // its cancel has said that it is over
+		t.sent()
+	case aside: // so has this one's
+	default:
+		t.over()
+	}
+	if m, ok := t.lt.Body.(*groupTask); ok {
+		if !heard { // no failure of the group's
+			m.group.end(&groupTask{})
+			return
+		}
+		m.group.end(m)
+	}
 }
 
 // apply sets a call's options. It returns its deadline, or 0, WithContext's
@@ -428,8 +466,15 @@ func (t *Task) apply(opts []CallOption, timeout time.Duration) (deadline time.Du
 	return deadline, ctx, bounded && timeout == 0
 }
 
-// contextCause is why ctx ended, as one of our errors that wraps ctx's.
-func contextCause(ctx context.Context) error {
+// contextCause is why ctx ended, as one of our errors that wraps ctx's. If its methods
+// panic, that is what it wraps: where a watched context ends nobody could be told
+// otherwise.
+func contextCause(ctx context.Context) (why error) {
+	defer func() {
+		if p := recover(); p != nil {
+			why = because(ErrCanceled, newPanicError(p))
+		}
+	}()
 	cause := context.Cause(ctx)
 	if ctx.Err() == context.DeadlineExceeded {
 		return because(ErrTimeout, cause)

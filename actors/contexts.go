@@ -64,7 +64,8 @@ type contextWatch struct {
 	of          *contextTable
 	end         func() // its own endCalls
 	done        <-chan struct{}
-	stop        func() bool // nil: not known yet
+	stop        func() bool // constant while it is in the table
+	ended       bool        // endCalls has been called
 	first, last *boundCall
 	alone       boundCall // the first one, most often the only one: an allocation less
 	used        bool      // alone is, or was
@@ -81,21 +82,32 @@ type boundCall struct {
 
 // bind lets t end with ctx, whose Done is not nil. What it returns is to be released
 // when t has ended.
+//
+// Of what it calls of ctx's methods nothing is in the table yet: where one panics, no
+// other call waits for a watch that nobody keeps.
 func (cs *contexts) bind(t *Task, ctx context.Context) *boundCall {
 	done := ctx.Done()
 	c := cs.of(done)
 	c.mu.Lock()
 	w := c.find(done)
-	made := w == nil
-	if made {
-		if w = c.spare; w != nil {
-			c.spare = nil
-		} else {
-			w = &contextWatch{of: c, alone: boundCall{table: c}}
-			w.end = w.endCalls
+	var superfluous func() bool
+	if w == nil {
+		made := c.take()
+		c.mu.Unlock()
+		stop := context.AfterFunc(ctx, made.end)
+		c.mu.Lock()
+		switch w = c.find(done); {
+		case w != nil: // another call's has come meanwhile
+			superfluous = stop
+		case made.ended: // of this one nobody will hear again
+			c.mu.Unlock()
+			t.cancel(contextCause(ctx))
+			return &boundCall{table: c}
+		default:
+			w = made
+			w.done, w.stop = done, stop
+			c.add(w)
 		}
-		w.done = done
-		c.add(w)
 	}
 	b := &w.alone
 	if w.used {
@@ -110,26 +122,28 @@ func (cs *contexts) bind(t *Task, ctx context.Context) *boundCall {
 	}
 	w.last = b
 	c.mu.Unlock()
-	if made {
-		w.begin(ctx)
+	if superfluous != nil {
+		superfluous()
 	}
 	return b
 }
 
-// begin is without the lock, because ctx may be of a type of the user's.
-func (w *contextWatch) begin(ctx context.Context) {
-	stop := context.AfterFunc(ctx, w.end)
-	w.of.mu.Lock()
-	over := w.first == nil // its calls have ended meanwhile
-	w.stop = stop
-	w.of.mu.Unlock()
-	if over {
-		w.over(stop)
+// take returns a watch that is not in the table. With mu held.
+func (c *contextTable) take() *contextWatch {
+	w := c.spare
+	if w != nil {
+		c.spare = nil
+		return w
 	}
+	w = &contextWatch{of: c, alone: boundCall{table: c}}
+	w.end = w.endCalls
+	return w
 }
 
-// over is for a watch that is in the table no more.
-func (w *contextWatch) over(stop func() bool) {
+// over is for a watch that is in the table no more. To stop it calls methods of the
+// context's, on a loop in its own state.
+func (w *contextWatch) over(stop func() bool, s *system) {
+	defer s.survive("a context of WithContext")
 	if !stop() {
 		return // endCalls has been called, or will be
 	}
@@ -156,7 +170,7 @@ func (b *boundCall) release(t *Task) {
 	}
 	c.mu.Unlock()
 	if stop != nil {
-		w.over(stop)
+		w.over(stop, t.system())
 	}
 }
 
@@ -195,6 +209,7 @@ func (w *contextWatch) endCalls() {
 			batch = append(batch, ended{w.first.task, w.first.ctx})
 			w.take(w.first)
 		}
+		w.ended = true
 		if w.first == nil {
 			w.of.remove(w)
 		}

@@ -66,14 +66,11 @@ func (g *Group) Go(fn func(t *Task) error, opts ...CallOption) {
 	m.fut.ownWithin(&m.Task)
 	m.attached, m.lifetime = g.t.attached, child
 	n := g.enlist(m)
-	started := m.bind(&n.Task, opts, 0)
-	if started && !caller.coroutine().Start(&m.lt) {
+	if m.bind(&n.Task, opts, 0) && !caller.coroutine().Start(&m.lt) {
 		m.Task.cancel(caller.lostError())
-		started = !m.lt.Fresh() // then whoever took the turn has ended it with the others
-	}
-	if !started {
-		m.over()
-		g.end(m)
+		if m.lt.Fresh() { // else whoever took the turn has ended it with the others
+			m.neverBegins(true)
+		}
 	}
 	caller.mb.enterAgain(caller)
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -292,6 +294,141 @@ func TestMisuseOfAnOptionLeavesNothingBehind(t *testing.T) {
 				return nil
 			})
 			wantText(w, err, what)
+		})
+	}
+}
+
+// breaks is a context of which some call of a method does not return.
+type breaks struct {
+	context.Context
+	method string
+	left   atomic.Int32 // calls that return
+	exits  atomic.Bool  // the others call Goexit, and do not panic
+}
+
+func (c *breaks) called(method string) {
+	if method != c.method {
+		return
+	}
+	switch {
+	case c.left.Add(-1) >= 0:
+	case c.exits.Load():
+		runtime.Goexit()
+	default:
+		panic("broken")
+	}
+}
+
+func (c *breaks) Deadline() (time.Time, bool) { c.called("Deadline"); return c.Context.Deadline() }
+func (c *breaks) Done() <-chan struct{}       { c.called("Done"); return c.Context.Done() }
+func (c *breaks) Err() error                  { c.called("Err"); return c.Context.Err() }
+func (c *breaks) Value(key any) any           { c.called("Value"); return c.Context.Value(key) }
+
+// TestCallThatPanicsLeavesNothingBehind: nothing waits for a call that user code within
+// it has kept from being made: not its group, nor the task that has made it, nor who
+// watches contexts or has requests to be answered.
+func TestCallThatPanicsLeavesNothingBehind(t *testing.T) {
+	type made struct {
+		*world
+		t   *actors.Task
+		pid *actor.PID
+		opt actors.CallOption
+		ctx *breaks
+	}
+	// begins is for work: on the loop, when it has ended, a Goexit is not survived.
+	begins := func(m *made) (int, error) { m.ctx.exits.Store(false); return 0, nil }
+	calls := map[string]func(m *made){
+		"Submit": func(m *made) {
+			actors.Submit(m.t, m.pid, func(*actors.Task) (int, error) { return begins(m) }, m.opt)
+		},
+		"Submit of nobody": func(m *made) {
+			actors.Submit(m.root, m.pid, func(*actors.Task) (int, error) { return begins(m) }, m.opt)
+		},
+		"RequestFuture": func(m *made) { actors.RequestFuture[int](m.t, m.pid, m, m.opt) },
+		"RequestFuture to a plain actor": func(m *made) {
+			actors.RequestFuture[int](m.t, m.plain(func(actor.Context) {}), 1, m.opt, actors.Timeout(actors.NoTimeout))
+		},
+		"Start": func(m *made) {
+			actors.Start(m.t, func(*actors.Task) (int, error) { return begins(m) }, m.opt)
+		},
+		"Offload": func(m *made) {
+			actors.Offload(m.t, func(context.Context) (int, error) { return begins(m) }, m.opt)
+		},
+		"Group.Go": func(m *made) {
+			g := actors.NewGroup(m.t)
+			defer func() {
+				if err := g.Wait(); err != nil {
+					m.Errorf("the group has failed with %v", err)
+				}
+			}()
+			g.Go(func(*actors.Task) error { return nil })
+			g.Go(func(*actors.Task) error { _, err := begins(m); return err }, m.opt)
+		},
+	}
+	for name, call := range calls {
+		for _, how := range []string{"panic", "Goexit"} {
+			for _, method := range []string{"Deadline", "Done", "Err", "Value"} {
+				for nth := range 6 {
+					t.Run(fmt.Sprintf("%s/%s/%s/%d", name, how, method, nth), func(t *testing.T) {
+						bubble(t, func(w *world) {
+							live, cancel := context.WithCancel(context.Background())
+							defer cancel()
+							pid := w.worker("worker", actors.Options{}, func(w *actors.Worker) error {
+								actors.Handle(w, func(_ *actors.Task, m *made) (int, error) { return begins(m) })
+								return nil
+							})
+							ctx := &breaks{Context: live, method: method}
+							ctx.left.Store(100)
+							ctx.exits.Store(how == "Goexit")
+							returned := false
+							_ = w.inTask(func(t *actors.Task) error {
+								defer func() {
+									if !returned {
+										if n := actors.Kids(t); n > 0 {
+											w.Errorf("%d pieces of work are still the task's", n)
+										}
+									}
+								}()
+								m := &made{w, t, pid, actors.WithContext(ctx), ctx}
+								ctx.left.Store(int32(nth))
+								call(m)
+								ctx.exits.Store(false)
+								returned = true
+								return nil
+							})
+							synctest.Wait()
+							if returned {
+								return // fewer calls than that
+							}
+							if n := actors.OpenRequests(w.sys); n > 0 {
+								w.Errorf("%d requests wait for an answer", n)
+							}
+							if n := actors.BoundCalls(w.sys); n > 0 {
+								w.Errorf("%d contexts are watched", n)
+							}
+							w.stopped(pid, time.Second)
+						})
+					})
+				}
+			}
+		}
+	}
+	for name, pid := range map[string]func(w *world) *actor.PID{
+		"a worker":      func(w *world) *actor.PID { return w.worker("worker", actors.Options{}, none) },
+		"a plain actor": func(w *world) *actor.PID { return w.plain(func(actor.Context) {}) },
+	} {
+		t.Run("sender middleware, to "+name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				root := w.root.Copy().WithSenderMiddleware(func(actor.SenderFunc) actor.SenderFunc {
+					return func(actor.SenderContext, *actor.PID, *actor.MessageEnvelope) { panic("broken") }
+				})
+				to := pid(w)
+				err := panicOf(func() { actors.RequestFuture[int](root, to, 1, actors.Timeout(actors.NoTimeout)) })
+				wantText(w, err, "broken")
+				if n := actors.OpenRequests(w.sys); n > 0 {
+					w.Errorf("%d requests wait for an answer", n)
+				}
+			})
 		})
 	}
 }

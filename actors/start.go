@@ -17,11 +17,7 @@ func Start[T any](t *Task, fn func(t *Task) (T, error), opts ...CallOption) *Fut
 	checkOptions(opts)
 	u := newSubmission(t, fn, len(opts) > 0)
 	u.attached, u.lifetime = t.attached, child
-	if !u.bind(t, opts, 0) {
-		u.over()
-		return &u.fut
-	}
-	if !t.coroutine().Start(&u.lt) {
+	if u.bind(t, opts, 0) && !t.coroutine().Start(&u.lt) {
 		u.Task.cancel(t.lostError())
 		if u.lt.Fresh() { // else whoever took the turn has ended it with the others
 			u.over()

@@ -142,7 +142,7 @@ func (s *system) lookUp(pid *actor.PID) *mailbox {
 // An answer to a request of our own goes there straight, and the callbacks of its
 // future are called elsewhere.
 func (s *system) send(pid *actor.PID, m any) {
-	defer s.survive()
+	defer s.survive("a subscriber to the event stream, or a log handler,")
 	if s.isReply(pid) {
 		if t := s.asker(pid); t != nil {
 			t.answer(m, callbacks.callElsewhere)
@@ -153,20 +153,21 @@ func (s *system) send(pid *actor.PID, m any) {
 }
 
 func (s *system) deadLetter(pid *actor.PID, m any) {
-	defer s.survive()
+	defer s.survive("a subscriber to the event stream, or a log handler,")
 	s.as.DeadLetter.SendUserMessage(pid, m)
 }
 
 func (s *system) publish(event any) {
-	defer s.survive()
+	defer s.survive("a subscriber to the event stream, or a log handler,")
 	s.as.EventStream.Publish(event)
 }
 
-// survive is deferred around a call of others' code that has nobody to fail.
-func (s *system) survive() {
+// survive is deferred around a call of others' code, which it names, that has nobody
+// to fail.
+func (s *system) survive(code string) {
 	if p := recover(); p != nil {
 		err := newPanicError(p)
-		safelog.Contain(s.as.Logger()).Error("actors: a subscriber to the event stream, or a log handler, panicked", "panic", err.Value, "stack", string(err.Stack))
+		safelog.Contain(s.as.Logger()).Error("actors: "+code+" panicked", "panic", err.Value, "stack", string(err.Stack))
 	}
 }
 
