@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/life/table"
 )
 
@@ -19,7 +20,10 @@ type place struct {
 
 // places are all of them.
 func places() []place {
-	return nil
+	return []place{
+		{"internal/life/worker.go", "life.Worker", life.WorkerTable()},
+		{"docs/how-it-works.md", "life.Worker", life.WorkerTable()},
+	}
 }
 
 func main() {

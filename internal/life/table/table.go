@@ -4,6 +4,7 @@
 package table
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,11 +21,11 @@ type Table[S comparable, E any] struct {
 	// false if e cannot happen in s.
 	On func(s S, e E) (to S, effects string, possible bool)
 
-	State func(s S) string // all of s, for the golden file
-	Event func(e E) string // all of e, for the golden file
-	Node  func(s S) string // the node of the diagram that s belongs to
-	Label func(e E) string // the words on its arrows; "" keeps an event out of it
-	Ends  func(s S) bool   // nothing comes after s
+	State func(s S) string         // all of s, for the golden file
+	Event func(e E) string         // all of e, for the golden file
+	Node  func(s S) string         // the node of the diagram that s belongs to
+	Label func(r Row[S, E]) string // the words on the arrow of a step; "" keeps it out of the diagram
+	Ends  func(s S) bool           // nothing comes after s
 }
 
 // Row is one step: what e does to a state.
@@ -93,27 +94,37 @@ func (t *Table[S, E]) Stuck() (stuck []S) {
 	return stuck
 }
 
-// Golden is the table in full: for each state what each event does. Events that
-// change nothing and ask for nothing are listed in one line.
+// Golden is the table in full: for each state what each event does. Events that do
+// the same share a line.
 func (t *Table[S, E]) Golden() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %d states\n", t.Name, len(t.States()))
-	for _, s := range t.States() {
+	states := t.States()
+	fmt.Fprintf(&b, "%s: %d states\n", t.Name, len(states))
+	for _, s := range states {
 		fmt.Fprintf(&b, "\n%s\n", t.State(s))
-		var same []string
+		var outcomes []string
+		events := map[string][]string{}
 		for _, e := range t.Events {
-			switch to, effects, possible := t.On(s, e); {
-			case !possible:
-			case to == s && effects == "":
-				same = append(same, t.Event(e))
-			case effects == "":
-				fmt.Fprintf(&b, "\t%s -> %s\n", t.Event(e), t.State(to))
-			default:
-				fmt.Fprintf(&b, "\t%s -> %s: %s\n", t.Event(e), t.State(to), effects)
+			to, effects, possible := t.On(s, e)
+			if !possible {
+				continue
 			}
+			outcome := "nothing"
+			switch {
+			case to != s && effects != "":
+				outcome = t.State(to) + ": " + effects
+			case to != s:
+				outcome = t.State(to)
+			case effects != "":
+				outcome = "stays: " + effects
+			}
+			if events[outcome] == nil {
+				outcomes = append(outcomes, outcome)
+			}
+			events[outcome] = append(events[outcome], t.Event(e))
 		}
-		if len(same) > 0 {
-			fmt.Fprintf(&b, "\tnothing: %s\n", strings.Join(same, ", "))
+		for _, o := range outcomes {
+			fmt.Fprintf(&b, "\t%s -> %s\n", strings.Join(events[o], " | "), o)
 		}
 	}
 	return b.String()
@@ -122,50 +133,46 @@ func (t *Table[S, E]) Golden() string {
 // arrow is from one node of the diagram to another.
 type arrow struct {
 	from, to string
-	labels   []string
+	labels   []string // in the order of their events
 }
 
 // arrows are those of the diagram, by the order in which their nodes are reached.
 func (t *Table[S, E]) arrows() (all []*arrow) {
 	var order []string
-	for _, s := range t.States() {
+	states := t.States()
+	for _, s := range states {
 		if n := t.Node(s); !slices.Contains(order, n) {
 			order = append(order, n)
 		}
 	}
-	for _, r := range t.Rows() {
-		from, to, label := t.Node(r.From), t.Node(r.To), t.Label(r.Event)
-		if from == to || label == "" {
-			continue
-		}
-		i := slices.IndexFunc(all, func(a *arrow) bool { return a.from == from && a.to == to })
-		if i < 0 {
-			i = len(all)
-			all = append(all, &arrow{from: from, to: to})
-		}
-		if !slices.Contains(all[i].labels, label) {
-			all[i].labels = append(all[i].labels, label)
+	for _, e := range t.Events {
+		for _, s := range states {
+			to, effects, possible := t.On(s, e)
+			if !possible || t.Node(s) == t.Node(to) {
+				continue
+			}
+			label := t.Label(Row[S, E]{s, e, to, effects})
+			if label == "" {
+				continue
+			}
+			i := slices.IndexFunc(all, func(a *arrow) bool { return a.from == t.Node(s) && a.to == t.Node(to) })
+			if i < 0 {
+				i = len(all)
+				all = append(all, &arrow{from: t.Node(s), to: t.Node(to)})
+			}
+			if !slices.Contains(all[i].labels, label) {
+				all[i].labels = append(all[i].labels, label)
+			}
 		}
 	}
-	of := func(node string) int { return slices.Index(order, node) }
 	slices.SortStableFunc(all, func(a, b *arrow) int {
-		if d := of(a.from) - of(b.from); d != 0 {
-			return d
-		}
-		return of(a.to) - of(b.to)
+		of := func(node string) int { return slices.Index(order, node) }
+		return cmp.Or(of(a.from)-of(b.from), of(a.to)-of(b.to))
 	})
-	// In the order of the events, whichever state came first.
-	for _, a := range all {
-		slices.SortStableFunc(a.labels, func(x, y string) int { return t.event(x) - t.event(y) })
-	}
 	return all
 }
 
-func (t *Table[S, E]) event(label string) int {
-	return slices.IndexFunc(t.Events, func(e E) bool { return t.Label(e) == label })
-}
-
-// Text is the diagram as lines for a doc comment, one for each arrow.
+// Text is the diagram as lines for a doc comment, one for each label of an arrow.
 func (t *Table[S, E]) Text() []string {
 	arrows := t.arrows()
 	from, to := 0, 0
@@ -180,7 +187,10 @@ func (t *Table[S, E]) Text() []string {
 			name = ""
 		}
 		last = a.from
-		lines = append(lines, fmt.Sprintf("%-*s → %-*s  %s", from, name, to, a.to, strings.Join(a.labels, "; ")))
+		lines = append(lines, fmt.Sprintf("%-*s → %-*s  %s", from, name, to, a.to, a.labels[0]))
+		for _, label := range a.labels[1:] {
+			lines = append(lines, fmt.Sprintf("%*s  %s", from+3+to, "", label))
+		}
 	}
 	return lines
 }

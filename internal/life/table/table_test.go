@@ -10,11 +10,11 @@ import (
 
 // door is open (0), shut (1), locked (2) or gone (3).
 func door() *table.Table[int, string] {
-	steps := map[string][4]int{"push": {1, 1, 2, 3}, "pull": {0, 0, 2, 3}, "turn the key": {0, 2, 1, 3}, "take it down": {3, 1, 2, 3}}
+	steps := map[string][4]int{"push": {1, 1, 2, 3}, "slam": {1, 1, 2, 3}, "pull": {0, 0, 2, 3}, "turn the key": {0, 2, 1, 3}, "take it down": {3, 1, 2, 3}}
 	names := []string{"open", "shut", "locked", "gone"}
 	return &table.Table[int, string]{
 		Name: "test.Door", Start: 0,
-		Events: []string{"push", "pull", "turn the key", "take it down"},
+		Events: []string{"push", "slam", "pull", "turn the key", "take it down"},
 		On: func(s int, e string) (int, string, bool) {
 			to := steps[e][s]
 			if to != s {
@@ -25,7 +25,7 @@ func door() *table.Table[int, string] {
 		State: func(s int) string { return names[s] },
 		Event: func(e string) string { return e },
 		Node:  func(s int) string { return names[s] },
-		Label: func(e string) string { return e },
+		Label: func(r table.Row[int, string]) string { return r.Event },
 		Ends:  func(s int) bool { return s == 3 },
 	}
 }
@@ -33,6 +33,7 @@ func door() *table.Table[int, string] {
 func TestText(t *testing.T) {
 	want := []string{
 		"open   → shut    push",
+		"                 slam",
 		"       → gone    take it down",
 		"shut   → open    pull",
 		"       → locked  turn the key",
@@ -47,7 +48,7 @@ func TestMermaid(t *testing.T) {
 	want := []string{
 		"stateDiagram-v2",
 		"    [*] --> open",
-		"    open --> shut: push",
+		"    open --> shut: push, or slam",
 		"    open --> gone: take it down",
 		"    shut --> open: pull",
 		"    shut --> locked: turn the key",
@@ -63,20 +64,20 @@ func TestGolden(t *testing.T) {
 	const want = `test.Door: 4 states
 
 open
-	push -> shut: creak
+	push | slam -> shut: creak
+	pull | turn the key -> nothing
 	take it down -> gone: creak
-	nothing: pull, turn the key
 
 shut
+	push | slam | take it down -> nothing
 	pull -> open: creak
 	turn the key -> locked: creak
-	nothing: push, take it down
 
 gone
 
 locked
+	push | slam | pull | take it down -> nothing
 	turn the key -> shut: creak
-	nothing: push, pull, take it down
 `
 	if got := door().Golden(); got != want {
 		t.Errorf("the table of a door is\n%s\nwant\n%s", got, want)
@@ -88,7 +89,7 @@ func TestStuck(t *testing.T) {
 	if got := d.Stuck(); len(got) != 0 {
 		t.Errorf("no end can be reached from %v", got)
 	}
-	d.Events = d.Events[:3] // nobody takes it down
+	d.Events = d.Events[:4] // nobody takes it down
 	if got := d.Stuck(); len(got) != 3 {
 		t.Errorf("no end can be reached from %v, want all three states", got)
 	}
