@@ -1,0 +1,212 @@
+package life
+
+import (
+	"flag"
+	"os"
+	"regexp"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// sameAsGolden compares a table with the file that has been read and approved.
+func sameAsGolden(t *testing.T, file, is string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(is), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	was, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(was) != is {
+		t.Errorf("the table is not that of %s: go test -run %s -update ./internal/life, and read what git diff says", file, t.Name())
+	}
+}
+
+func TestChildTable(t *testing.T) { sameAsGolden(t, "testdata/child.golden", ChildTable().Golden()) }
+
+func TestSupervisorTable(t *testing.T) {
+	sameAsGolden(t, "testdata/supervisor.golden", SupervisorTable().Golden())
+}
+
+// A supervisor gets rid of a child by itself, whatever that does or does not: by
+// stopping it, by leaving it behind and by forgetting it.
+func TestChildEnds(t *testing.T) {
+	for _, c := range ChildTable().States() {
+		if c.state == ChildSpawning {
+			continue // Spawn returns, or panics
+		}
+		for _, e := range []ChildEvent{ChildStopAsked, ChildGraceOver, ChildLeftBehind, ChildForgotten} {
+			c, _ = c.On(e, ChildFacts{})
+		}
+		if c != (Child{ChildRemoved, ChildWantNothing}) {
+			t.Errorf("in the end it is %v", c)
+		}
+	}
+	if stuck := ChildTable().Stuck(); len(stuck) > 0 {
+		t.Errorf("no end can be reached from %v", stuck)
+	}
+	if stuck := SupervisorTable().Stuck(); len(stuck) > 0 {
+		t.Errorf("no end can be reached from %v", stuck)
+	}
+}
+
+// What a supervisor has not said to a child does not happen to it: the children's
+// words alone start, restart and stop nothing, but for the end of a stop.
+func TestChildByItself(t *testing.T) {
+	const asked = ChildSpawn | ChildQuiesce | ChildStopGraceful | ChildEndGrace | ChildStopUnwaited | ChildLeave | ChildTellStopping
+	for _, c := range ChildTable().States() {
+		for _, m := range childMoments() {
+			switch m.Event {
+			case ChildSetUp, ChildCrashed, ChildEnded, ChildQuiesced:
+			default:
+				continue
+			}
+			_, effects := c.On(m.Event, m.Facts)
+			if effects.Has(asked) || effects.Has(ChildRestart|ChildStopNow) && !c.state.IsEnding() {
+				t.Errorf("%v, %v: %v", c, m, effects)
+			}
+		}
+	}
+}
+
+func TestChildAllocatesNothing(t *testing.T) {
+	moments := childMoments()
+	c := NewChild()
+	if n := testing.AllocsPerRun(100, func() {
+		for _, m := range moments {
+			c, _ = c.On(m.Event, m.Facts)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// FuzzChild lets anything happen to a child in any order, also what a driver would
+// keep from it, and looks at what it is asked to do, as the driver and the actor see
+// it.
+func FuzzChild(f *testing.F) {
+	moments := childMoments()
+	byName := map[string]byte{}
+	for i, m := range moments {
+		byName[m.String()] = byte(i)
+	}
+	for _, life := range [][]string{
+		{"start asked", "spawned", "set up", "crashed", "decided", "restart due", "quiesce asked", "quiesced", "quiesce over", "start asked", "set up", "stop asked{grace}", "ended", "forgotten"},
+		{"start asked", "spawn failed", "start asked", "spawned", "start timed out", "crashed", "restart due", "start asked", "set up", "ended", "decided", "let go", "forgotten"},
+		{"start asked", "spawned", "set up", "restart due", "crashed", "stop asked{drains, grace}", "crashed{drains}", "crashed", "left behind"},
+		{"start asked", "spawned", "start asked", "set up", "stop asked{abandon}", "left behind", "start asked", "spawned", "stop asked{kill}", "cut off", "ended"},
+	} {
+		var seed []byte
+		for _, name := range life {
+			i, known := byName[name]
+			if !known {
+				f.Fatalf("no event is called %q", name)
+			}
+			seed = append(seed, i)
+		}
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, events []byte) {
+		c, w := NewChild(), childWatch{}
+		for _, b := range events {
+			m := moments[int(b)%len(moments)]
+			to, effects := c.On(m.Event, m.Facts)
+			if wrong := w.sees(c, m.Event, to, effects); wrong != "" {
+				t.Fatalf("%v, %v -> %v, %v: %s", c, m, to, effects, wrong)
+			}
+			c = to
+		}
+	})
+}
+
+// childWatch is what a driver knows of a child by what it was asked to do.
+type childWatch struct {
+	waits    bool // somebody waits for the answer of a start
+	actor    bool // there is an actor that has not been left behind
+	stopping bool // it was said that its stop has begun
+	deciding bool // somebody was asked to decide
+}
+
+// sees returns what is wrong with a step, or nothing.
+func (w *childWatch) sees(from Child, e ChildEvent, to Child, effects ChildEffects) string {
+	if e == ChildStartAsked {
+		w.waits = true
+	}
+	for _, answer := range []ChildEffects{ChildStartUp, ChildStartFailed} {
+		if effects.Has(answer) {
+			if !w.waits {
+				return "a start is answered twice, or there was none"
+			}
+			w.waits = false
+		}
+	}
+	if w.waits != (to.state == ChildSpawning || to.state == ChildStarting) {
+		return "a start is not answered when it has come to its end, or before"
+	}
+	if effects.Has(ChildSpawn) && (w.actor || to.state != ChildSpawning) {
+		return "there are two actors of one name"
+	}
+	if !w.actor && effects.Has(ChildRestart|ChildQuiesce|ChildStopGraceful|ChildEndGrace|ChildStopNow|ChildStopUnwaited|ChildLeave) {
+		return "there is no actor to do this to"
+	}
+	w.actor = to.state.HasActor()
+	if effects.Has(ChildTellStopping) {
+		if w.stopping {
+			return "its stop begins twice"
+		}
+		w.stopping = true
+	}
+	if effects.Has(ChildTellStopped) {
+		if !w.stopping {
+			return "a stop ends that has not begun"
+		}
+		w.stopping = false
+	}
+	if w.stopping != to.state.IsEnding() {
+		return "whoever hears of its stop hears something else than is"
+	}
+	if effects.Has(ChildAskDecision) {
+		w.deciding = true
+	}
+	if to.want.Decision() && !w.deciding {
+		return "it waits for a decision that nobody was asked for"
+	}
+	w.deciding = w.deciding && to.want.Decision()
+	if from.state != to.state && !effects.Has(ChildEnter) && e != ChildGraceOver && e != ChildCutOff && e != ChildCrashed {
+		return "nobody sees its state change"
+	}
+	if from.state == ChildRemoved && to != from {
+		return "it is back, and no child any more"
+	}
+	return ""
+}
+
+// The drivers hold the tables' values and replace them in one place each: their fields
+// are this package's own.
+func TestOneWriter(t *testing.T) {
+	files, err := os.ReadDir("../../supervisor")
+	if err != nil {
+		t.Fatal(err)
+	}
+	writes := regexp.MustCompile(`(?m)^.*(\.life\s*=[^=]|life\.(Child|Supervisor)\{.).*$`)
+	var found []string
+	for _, f := range files {
+		if name := f.Name(); regexp.MustCompile(`_test\.go$`).MatchString(name) || !regexp.MustCompile(`\.go$`).MatchString(name) {
+			continue
+		}
+		text, err := os.ReadFile("../../supervisor/" + f.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range writes.FindAllString(string(text), -1) {
+			found = append(found, f.Name()+": "+line)
+		}
+	}
+	if len(found) != 2 {
+		t.Errorf("the life of a child, or of a supervisor, is written in %d places, want one for each: %q", len(found), found)
+	}
+}
