@@ -13,7 +13,7 @@ func (k *child) report() ChildReport {
 	if k.account != nil {
 		r = *k.account
 	}
-	r.Kind, r.Restarts = k.kind, k.restarts
+	r.Kind, r.Restarts = k.kind, k.restarts()
 	return r
 }
 

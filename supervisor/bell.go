@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/life"
 )
 
 // bell lets tasks of the supervisor's loop wait for a change. On the loop.
@@ -42,7 +43,7 @@ type holding struct {
 
 func (h *holding) acquire(t *actors.Task) error {
 	for h.l.held {
-		if k := h.by; k != nil && k.state == starting && k.core.lockOf(k) == h.l {
+		if k := h.by; k != nil && k.life.State() == life.ChildStarting && k.core.lockOf(k) == h.l {
 			return fmt.Errorf("%w: %q", ErrInSetup, k.name)
 		}
 		if err := h.l.free.wait(t); err != nil {

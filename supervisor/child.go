@@ -6,24 +6,9 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/link"
 )
-
-// state is where a child is in its life. The package doc has the diagram.
-type state uint8
-
-const (
-	gone     state = iota // there is no actor: it has not started, or has ended
-	starting              // setup runs
-	up                    // it works
-	failed                // it has suspended itself
-	quiet                 // nothing of it runs; it keeps its queue
-	stopping              // the stop event is set
-)
-
-func (s state) String() string {
-	return name(s, "gone", "starting", "up", "failed", "quiet", "stopping")
-}
 
 // process is what a supervisor does with a child's actor.
 type process = link.Child
@@ -37,34 +22,33 @@ type child struct {
 	proc process // nil: it was never spawned
 
 	// What is shown to everybody: written with the node's mu held.
-	pid      *actor.PID
-	kind     Kind
-	node     *node     // of a supervisor, once its setup has begun
-	since    time.Time // it is in its state
-	lastErr  error
-	restarts int
-	state    state
+	life    life.Child // written by happen alone
+	pid     *actor.PID
+	kind    Kind
+	node    *node     // of a supervisor, once its setup has begun
+	since   time.Time // it is in its state
+	lastErr error
+	ups     int // how often it has come up
 
-	cameUp bool // the last start has succeeded, whatever came then
-	wasUp  bool // one of its starts has
-	late   bool // … or has not ended in time: its setup may still run
-
-	due  bool // it has ended or failed, and nobody has dealt with that; see setDue
-	held bool // it is down and has to come up; see setHeld
-
-	hasAccount, isForgotten bool // what has to come before it is gone
-	removed                 bool // it is gone for good, and no child any more
-	detached                bool // nobody waits for it any more
-	hurried                 bool // its grace was ended …
-
-	cutAt   time.Duration // … then
+	answer  answer        // of its last start …
+	noActor error         // … which Spawn has failed with
 	begun   time.Duration // the last start
-	changed bell          // state, or what a wait depends on
+	cutAt   time.Duration // its grace has ended
+	changed bell          // life, or what else a wait depends on
 	lock    lock          // of what goes on with it, if children are independent
-	failure *link.Failure // why it is failed
+	failure *link.Failure // the last
 	retries retries
 	account *ChildReport // of its actors so far; nil: none has ended
 }
+
+// answer is what has become of a start.
+type answer uint8
+
+const (
+	startPending answer = iota
+	startUp
+	startFailed
+)
 
 // set is some of the children. Whoever looks for one of a few must not look at
 // all: there may be thousands, and as many looks.
@@ -86,55 +70,15 @@ func (s set) one() *child {
 	return nil
 }
 
-func (k *child) setDue(due bool) {
-	if k.due != due {
-		k.due = due
-		k.core.due.put(k, due)
-	}
-}
-
-func (k *child) setHeld(held bool) {
-	if k.held != held {
-		k.held = held
-		k.core.held.put(k, held)
-		k.weigh()
-	}
-}
-
-// weigh keeps the list of Significant children that have not ended: one that is
-// held has not started yet, or is about to again.
-func (k *child) weigh() {
-	if k.spec.Significant {
-		k.core.decisive.put(k, !k.removed && (k.state != gone || k.held))
-	}
-}
-
 func (c *core) addChild(name string, spec *Child) *child {
 	c.added++
-	k := &child{core: c, spec: spec, name: name, seq: c.added, kind: KindPlain, since: time.Now()}
-	k.setHeld(true)
+	k := &child{core: c, spec: spec, name: name, seq: c.added, kind: KindPlain, since: time.Now(), life: life.NewChild()}
+	c.sort(k, notAdded)
 	n := c.node
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	c.kids[name] = k
 	return k
-}
-
-// forget drops a child that is gone for good; its account stays.
-func (c *core) forget(k *child) {
-	if k.removed {
-		return
-	}
-	k.removed = true
-	k.setDue(false)
-	k.setHeld(false)
-	k.weigh()
-	k.changed.raise()
-	c.past.add(k.report())
-	n := c.node
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	delete(c.kids, k.name)
 }
 
 func (k *child) at() At { return At{k.core.node.pid.Id, k.name} }
@@ -150,20 +94,168 @@ func (k *child) unwinding() time.Duration {
 	return 2*k.proc.StopGrace() + time.Second // tasks, then hooks
 }
 
-func (k *child) become(s state) {
-	c, now := k.core, time.Now()
-	if s == stopping {
+// happen is the only way to change the life of a child: an event goes in, and what
+// is to be done is done.
+func (k *child) happen(t *actors.Task, e life.ChildEvent) { k.happenBecause(t, e, nil) }
+
+// happenBecause is happen with the reason for what then is in flight.
+func (k *child) happenBecause(t *actors.Task, e life.ChildEvent, why error) {
+	is, effects := k.life.On(e, k.facts(e))
+	since := k.since
+	if is != k.life || effects.Has(life.ChildEnter) {
+		k.move(is, effects)
+	}
+	if effects.Has(life.ChildTellStopped) {
+		emit(k.core.out, StopPhase{At: k.at(), Phase: "stopped", Took: k.since.Sub(since)})
+	}
+	k.carryOut(t, effects, why)
+}
+
+// facts are those that an event is judged by.
+func (k *child) facts(e life.ChildEvent) life.ChildFacts {
+	c := k.core
+	f := life.ChildFacts{Stopping: c.isStopping()}
+	switch e {
+	case life.ChildCrashed:
+		f.Drains = k.life.State() == life.ChildStopping && k.drains()
+	case life.ChildStopAsked:
+		f.Forced = c.life.State().HasNoGrace()
+		f.Drains = k.life.State().HasFailed() && c.cause == nil && k.drains()
+		switch grace := k.grace(); {
+		case grace == Abandon:
+			f.Shutdown = life.ChildShutdownAbandon
+		case grace == BrutalKill && k.kind != KindSupervisor: // whose children have to hear of it: see press
+			f.Shutdown = life.ChildShutdownKill
+		}
+	}
+	return f
+}
+
+// drains reports whether the child, which has failed just before its stop event, is
+// restarted for what it has accepted. A supervisor has nothing of its own to do.
+func (k *child) drains() bool {
+	return k.kind != KindSupervisor && decide(k.spec.Restart, exitOf(k.failure)) == restart
+}
+
+// move takes the child to where it is now, and wakes who waits for that.
+func (k *child) move(is life.Child, effects life.ChildEffects) {
+	c, was, now := k.core, k.life, time.Now()
+	mu := &c.node.mu
+	mu.Lock()
+	k.life = is
+	if effects.Has(life.ChildEnter) {
+		k.since = now
+		if is.State().HasFailed() {
+			k.lastErr = k.failure.Err
+		}
+	}
+	if effects.Has(life.ChildStartUp) {
+		k.ups++
+	}
+	mu.Unlock()
+	if is.State().IsEnding() && !was.State().IsEnding() {
 		c.leaving++
-	} else if k.state == stopping {
+	} else if was.State().IsEnding() && !is.State().IsEnding() {
 		c.leaving--
 	}
-	k.show(func() { k.state, k.since = s, now })
-	k.weigh()
+	c.sort(k, was)
 	k.changed.raise()
 	if c.leaving == 0 {
 		c.gone.raise()
 	}
 }
+
+// notAdded is in no set.
+var notAdded life.Child
+
+// sort puts a child into the sets that it belongs to.
+func (c *core) sort(k *child, was life.Child) {
+	if is := k.life.Want().Decision(); is != was.Want().Decision() {
+		c.due.put(k, is)
+	}
+	if is := k.life.Want().Start(); is != was.Want().Start() {
+		c.held.put(k, is)
+	}
+	if k.spec.Significant { // one that is held has not started yet, or is about to again
+		c.decisive.put(k, k.life.Want().Start() || k.life.State() != life.ChildGone && k.life.State() != life.ChildRemoved)
+	}
+}
+
+// carryOut does what the life of a child asks for.
+func (k *child) carryOut(t *actors.Task, effects life.ChildEffects, why error) {
+	if effects.Has(life.ChildStartUp) {
+		k.answer = startUp
+		k.tellUp()
+	}
+	if effects.Has(life.ChildStartFailed) {
+		k.answer = startFailed
+	}
+	if effects.Has(life.ChildTellStopping) {
+		emit(k.core.out, StopPhase{At: k.at(), Phase: "stopping"})
+	}
+	if effects.Has(life.ChildSpawn) {
+		k.spawn(t)
+	}
+	if effects.Has(life.ChildRestart) {
+		k.proc.Restart()
+	}
+	if effects.Has(life.ChildQuiesce) {
+		k.proc.Quiesce(why)
+	}
+	k.carryOutStop(t, effects)
+	if effects.Has(life.ChildAskDecision) {
+		k.core.askDecision(t, k)
+	}
+}
+
+// carryOutStop does what is to be done to the child's actor for its end.
+func (k *child) carryOutStop(t *actors.Task, effects life.ChildEffects) {
+	switch {
+	case effects.Has(life.ChildStopGraceful) && k.kind == KindSupervisor:
+		k.proc.Stop(NoLimit) // its grace is that of its children; see press
+	case effects.Has(life.ChildStopGraceful):
+		k.proc.Stop(k.grace())
+	case effects.Has(life.ChildStopUnwaited):
+		k.proc.Stop(k.proc.StopGrace())
+		k.leave(t, nil)
+	case effects.Has(life.ChildEndGrace) && k.node != nil: // a supervisor that works ends that of its children
+		k.cutAt = k.core.now()
+		k.proc.Stop(NoLimit)
+		k.node.endGrace()
+	case effects.Has(life.ChildEndGrace), effects.Has(life.ChildStopNow):
+		k.cutAt = k.core.now()
+		k.proc.Stop(-1)
+	}
+}
+
+// leave lets the engine and us forget a child that still ends, or never will.
+func (k *child) leave(t *actors.Task, left *link.Abandoned) {
+	if p, ok := k.proc.(*plain); ok {
+		p.alone.Store(true)
+	}
+	e := k.proc.Account()
+	if left != nil {
+		e.Abandoned = append(e.Abandoned, *left)
+	}
+	k.settle(e)
+	k.happen(t, life.ChildLeftBehind)
+	sendSystem(k.core.node.sys, k.core.node.pid, &actor.Terminated{Who: k.pid})
+}
+
+// info is the child as it is. With the node's mu held.
+func (k *child) info() ChildInfo {
+	i := ChildInfo{
+		Name: k.name, PID: k.pid, Kind: k.kind, State: k.life.State().Shown(),
+		Since: k.since, Restarts: k.restarts(), Err: k.lastErr,
+	}
+	if i.State == life.ChildGone.Shown() {
+		i.PID = nil
+	}
+	return i
+}
+
+// restarts is how often it has come up again. On the loop, or with the node's mu held.
+func (k *child) restarts() int { return max(k.ups-1, 0) }
 
 // show changes what everybody may see of the child.
 func (k *child) show(change func()) {
@@ -173,82 +265,38 @@ func (k *child) show(change func()) {
 	mu.Unlock()
 }
 
-// info is the child as it is. With the node's mu held.
-func (k *child) info() ChildInfo {
-	i := ChildInfo{
-		Name: k.name, PID: k.pid, Kind: k.kind, State: k.state.String(),
-		Since: k.since, Restarts: k.restarts, Err: k.lastErr,
-	}
-	if k.state == gone {
-		i.PID = nil
-	}
-	return i
-}
-
-// ready: setup has succeeded. The event is told here and not by who waits for
-// it: the child's failure may be the next message.
-func (k *child) ready() {
-	if k.state != starting {
-		return
-	}
-	again := k.wasUp
-	k.cameUp, k.wasUp = true, true
-	if again {
-		k.show(func() { k.restarts++ })
-	}
-	k.become(up)
+// tellUp: setup has succeeded. The event is told here and not by who waits for it:
+// the child's failure may be the next message.
+func (k *child) tellUp() {
 	k.retries.readyAt = k.since
-	if took := k.core.now() - k.begun; again {
-		emit(k.core.out, ChildRestarted{k.at(), k.restarts, took})
+	if took := k.core.now() - k.begun; k.ups > 1 {
+		emit(k.core.out, ChildRestarted{k.at(), k.restarts(), took})
 	} else {
 		emit(k.core.out, ChildStarted{k.at(), k.pid, took})
 	}
 }
 
-// quieted: nothing of it runs.
-func (k *child) quieted() {
-	if k.state == up || k.state == starting || k.state == failed {
-		k.become(quiet)
-	}
-}
-
-// terminated: the engine has forgotten it.
-func (k *child) terminated(t *actors.Task) {
-	if !k.detached {
-		k.isForgotten = true
-		k.accounted(t)
-	}
-}
-
-// accounted takes its final account, if there is one. If there is not its
+// terminated: the engine has forgotten it. If its account is not final yet its
 // mailbox will tell.
-func (k *child) accounted(t *actors.Task) {
-	if !k.hasAccount {
-		if e, final := k.proc.Final(); final {
-			k.hasAccount = true
-			k.settle(e)
-		}
-	}
-	k.maybeGone(t)
-}
-
-// maybeGone is the end of the child's actor, once all has been heard of it.
-func (k *child) maybeGone(t *actors.Task) {
-	if !k.hasAccount || !k.isForgotten || k.state == gone {
+func (k *child) terminated(t *actors.Task) {
+	if !k.life.State().HasActor() {
 		return
 	}
-	was := k.state
-	k.endsAs(was)
-	if was == up && !k.core.stopping { // nobody had asked
-		k.core.ownEnd(t, k)
+	if e, final := k.proc.Final(); final {
+		k.settle(e)
+		k.happen(t, life.ChildEnded)
 	}
 }
 
-// endsAs is the step from a state to gone.
-func (k *child) endsAs(was state) {
-	since := k.since
-	k.become(gone)
-	if took := k.since.Sub(since); was == stopping {
-		emit(k.core.out, StopPhase{At: k.at(), Phase: "stopped", Took: took})
+// forget drops a child that is gone for good; its account stays.
+func (c *core) forget(t *actors.Task, k *child) {
+	if k.life.State() == life.ChildRemoved {
+		return
 	}
+	k.happen(t, life.ChildForgotten)
+	c.past.add(k.report())
+	n := c.node
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(c.kids, k.name)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/link"
 )
 
@@ -46,16 +47,15 @@ type core struct {
 	looks *time.Timer   // see lookAt
 	look  time.Duration // when it fires; 0: it is not set
 
-	lock     lock // of all children, unless they are independent
-	leaving  int  // children that are stopping
-	gone     bell // it rings when there are none any more
-	stopping bool
-	hurry    bool  // no grace any more
-	cause    error // why it ends by itself; nil: it was told to stop
-	stopped  time.Time
-	took     time.Duration
-	over     *actors.Promise[struct{}]
-	ended    chan struct{} // closed with over, for callers from outside
+	lock    lock            // of all children, unless they are independent
+	leaving int             // children that are stopping
+	gone    bell            // it rings when there are none any more
+	life    life.Supervisor // written by happen alone
+	cause   error           // why it ends by itself; nil: it was told to stop
+	stopped time.Time
+	took    time.Duration
+	over    *actors.Promise[struct{}]
+	ended   chan struct{} // closed with over, for callers from outside
 }
 
 func newCore(ctx actor.Context, spec Spec) *core {
@@ -90,7 +90,7 @@ func setup(w *actors.Worker, spec Spec, made chan<- *node) error {
 	w.Main(c.main)
 	w.OnStop(c.cutOff)
 	err := c.startAll(t)
-	if c.stopping {
+	if c.isStopping() {
 		c.node.begun(c.startFailure(err))
 	} else {
 		c.node.begun(err)
@@ -133,7 +133,7 @@ func (c *core) failure() error {
 
 // dispatch handles what comes.
 func (c *core) dispatch(t *actors.Task) error {
-	return c.serve(t, func() bool { return c.over.Future().Done() })
+	return c.serve(t, func() bool { return c.life.State() == life.SupervisorOver })
 }
 
 func (c *core) serve(t *actors.Task, done func() bool) error {

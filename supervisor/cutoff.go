@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/life"
 )
 
 // ownStopGrace is what a supervisor's own tasks, which run no code of users,
@@ -14,7 +15,7 @@ const ownStopGrace = time.Minute
 // finds that all is over. Else its actor was told to end at once, by somebody
 // who has used the engine's Stop: so are its children.
 func (c *core) cutOff(t *actors.Task) error {
-	if !c.over.Future().Done() {
+	if c.life.State() != life.SupervisorOver {
 		c.killIn(t)
 	}
 	return nil
@@ -32,32 +33,28 @@ func (c *core) kill(t *actors.Task, why error) error {
 
 // killIn handles what comes by itself: dispatch has been ended, too.
 func (c *core) killIn(t *actors.Task) {
-	if !c.stopping {
-		c.stopping, c.stopped = true, time.Now()
-		emit(c.out, StopPhase{At: At{Supervisor: c.node.pid.Id}, Phase: "stopping"})
-	}
-	c.hurry = true
+	c.happen(t, life.SupervisorCutOff)
 	begin, limit := time.Now(), time.Duration(0)
 	left := c.ordered()
 	for _, k := range left {
-		c.tellStop(k)
-		if k.state == stopping {
-			k.cut(false)
+		c.tellStop(t, k)
+		if k.life.State().IsEnding() {
+			k.happen(t, life.ChildCutOff)
 			limit = max(limit, k.unwinding())
 		}
 	}
 	defer c.after(limit, func() {}).Stop()
 	_ = c.serve(t, func() bool {
-		for len(left) > 0 && left[len(left)-1].state == gone {
+		for len(left) > 0 && !left[len(left)-1].life.State().HasActor() {
 			left = left[:len(left)-1]
 		}
 		return len(left) == 0 || time.Since(begin) >= limit
 	})
 	for _, k := range left {
-		if k.state != gone {
-			c.leave(k)
+		if k.life.State().HasActor() {
+			c.leave(t, k)
 		}
 	}
-	c.hasStopped()
-	c.end()
+	c.tellStopped()
+	c.happen(t, life.SupervisorHasStopped)
 }

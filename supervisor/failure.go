@@ -6,34 +6,17 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/link"
 )
 
 // onFailure: a child has failed, and has suspended itself unless it drains.
 func (c *core) onFailure(t *actors.Task, k *child, f *link.Failure) {
 	c.tellFailure(k, f)
-	switch was := k.state; {
-	case f.Draining:
-	case was == gone, was == quiet: // it has failed on the way to there
-	case was == stopping && !k.hurried && k.drains(f): // it was told to stop after that
-		k.proc.Restart()
-	case was == stopping: // suspended, it would not come to its end
-		k.cut(false)
-	default:
+	if !f.Draining {
 		k.failure = f
-		k.show(func() { k.lastErr = f.Err })
-		k.become(failed)
-		if was == up && !c.stopping {
-			c.ownEnd(t, k)
-		}
+		k.happen(t, life.ChildCrashed)
 	}
-}
-
-// drains reports whether the child, which has failed of f just before its stop
-// event, is restarted for what it has accepted. A supervisor has nothing of its
-// own to do.
-func (k *child) drains(f *link.Failure) bool {
-	return k.kind != KindSupervisor && decide(k.spec.Restart, exitOf(f)) == restart
 }
 
 // tellLeftBehind is tellFailure for a child that nobody waits for any more.
@@ -41,9 +24,8 @@ func (c *core) tellLeftBehind(pid *actor.PID, next string, f *link.Failure) {
 	c.out.error("supervisor: a child that was left behind failed; "+next, "actor", pid, "task", f.Task, "error", f.Err, "stack", string(stackOf(f.Err)))
 }
 
-// ownEnd: a child has failed or ended by itself, and not while it started.
-func (c *core) ownEnd(t *actors.Task, k *child) {
-	k.setDue(true)
+// askDecision: a child has failed or ended by itself, and not while it started.
+func (c *core) askDecision(t *actors.Task, k *child) {
 	if s := c.starting; s != nil {
 		s.changed.raise()
 	}

@@ -4,6 +4,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/link"
 )
 
@@ -31,7 +32,7 @@ func (n *node) tell(p process, f func(t *actors.Task, k *child)) {
 // of is the child with this process, or nil.
 func (c *core) of(p process) *child {
 	k := c.kids[c.node.nameOf(p.PID())]
-	if k == nil || k.proc != p || k.detached {
+	if k == nil || k.proc != p || !k.life.State().HasActor() {
 		return nil
 	}
 	return k
@@ -39,7 +40,7 @@ func (c *core) of(p process) *child {
 
 // Ready is the mailbox's.
 func (n *node) Ready(p link.Child) {
-	n.tell(p, func(_ *actors.Task, k *child) { k.ready() })
+	n.tell(p, func(t *actors.Task, k *child) { k.happen(t, life.ChildSetUp) })
 }
 
 // Failed is the mailbox's.
@@ -73,19 +74,19 @@ func (n *node) NotHandled(p link.Child, f *link.Failure) {
 
 // Quiet is the mailbox's.
 func (n *node) Quiet(p link.Child) {
-	n.tell(p, func(_ *actors.Task, k *child) { k.quieted() })
+	n.tell(p, func(t *actors.Task, k *child) { k.happen(t, life.ChildQuiesced) })
 }
 
 // Stopped is the mailbox's.
 func (n *node) Stopped(p link.Child) {
-	n.tell(p, func(t *actors.Task, k *child) { k.accounted(t) })
+	n.tell(p, func(t *actors.Task, k *child) { k.terminated(t) })
 }
 
 // Failure is of a plain actor.
 func (n *node) Failure(f *actor.Failure) {
 	c := n.core.Load()
 	c.inbox.post(func(t *actors.Task) {
-		if k := c.kids[n.nameOf(f.Who)]; k != nil && !k.detached && f.Who.Equal(k.pid) {
+		if k := c.kids[n.nameOf(f.Who)]; k != nil && k.life.State().HasActor() && f.Who.Equal(k.pid) {
 			if p, ok := k.proc.(*plain); ok {
 				if failure, now := p.failure(f); now {
 					c.onFailure(t, k, &failure)

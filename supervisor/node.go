@@ -9,6 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/link"
 	"github.com/protoloop/protoloop/internal/loop"
 )
@@ -93,12 +94,11 @@ func (n *node) nameOf(pid *actor.PID) string { return strings.TrimPrefix(pid.Get
 func (n *node) Over() {
 	c := n.core.Load()
 	for _, k := range c.kids { // of a setup that did not get to its end
-		if k.proc != nil && !k.hasAccount {
-			k.hasAccount = true
+		if k.proc != nil && k.life.State() != life.ChildGone {
 			k.settle(k.proc.Account())
 		}
 	}
-	c.end()
+	c.happen(nil, life.SupervisorHasStopped)
 	n.mu.Lock()
 	n.report, n.err = c.account(), c.failure()
 	n.mu.Unlock()
@@ -185,7 +185,7 @@ func (n *node) stop() {
 // endGrace ends all grace periods of a stop, now and to come. Any goroutine.
 func (n *node) endGrace() {
 	c := n.core.Load()
-	c.inbox.post(func(*actors.Task) { c.hurryUp() })
+	c.inbox.post(func(t *actors.Task) { c.happen(t, life.SupervisorGraceOver) })
 }
 
 // find returns what is known of a child by its path, and its node, if it is a

@@ -9,6 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/link"
 )
 
@@ -80,7 +81,7 @@ func (c *core) add(t *actors.Task, by *child, name string, spec *Child) (*actor.
 		// The lock is free while a backoff lasts; but those that are down come
 		// up before a new one, which may need them.
 		before := c.held.one()
-		if before == nil || c.stopping {
+		if before == nil || c.isStopping() {
 			return c.addNow(t, name, spec, &h)
 		}
 		h.release()
@@ -98,7 +99,7 @@ func (c *core) addNow(t *actors.Task, name string, spec *Child, h *holding) (*ac
 	}
 	defer func() { release() }()
 	switch {
-	case c.stopping:
+	case c.isStopping():
 		return nil, ErrStopping
 	case c.kids[name] != nil:
 		return nil, fmt.Errorf("%w: %q", ErrExists, name)
@@ -120,7 +121,7 @@ func (c *core) addNow(t *actors.Task, name string, spec *Child, h *holding) (*ac
 		if err := c.deal(t, h, bad, e); err != nil || c.isOver(t) {
 			return nil, ErrStopping
 		}
-		if k.wasUp {
+		if k.ups > 0 {
 			return k.pid, nil
 		}
 		e = exit{failed: true, err: ErrEnded}
@@ -128,7 +129,7 @@ func (c *core) addNow(t *actors.Task, name string, spec *Child, h *holding) (*ac
 	if err := c.down(t, k); err != nil {
 		return nil, err
 	}
-	c.forget(k)
+	c.forget(t, k)
 	return nil, &StartError{Supervisor: c.node.pid.Id, Child: name, Err: e.err}
 }
 
@@ -139,7 +140,7 @@ func (n *node) remove(ctx context.Context, name string) error {
 			if err := c.down(t, k); err != nil {
 				return err
 			}
-			c.forget(k)
+			c.forget(t, k)
 			return nil
 		})
 	})
@@ -156,8 +157,8 @@ func (c *core) restartOne(t *actors.Task, by *child, name string) error {
 		if k.kind == KindSupervisor {
 			stop = func() error { return c.down(t, k) }
 		}
-		k.setDue(false)
-		if k.state == up || k.late {
+		k.happen(t, life.ChildDecided)
+		if k.life.State() == life.ChildUp || k.life.State() == life.ChildOverdue {
 			if err := stop(); err != nil {
 				return err
 			}
@@ -168,8 +169,8 @@ func (c *core) restartOne(t *actors.Task, by *child, name string) error {
 			return nil
 		case c.isOver(t):
 			return ErrStopping
-		case bad == k && k.state == failed:
-			c.ownEnd(t, k) // as after any failure
+		case bad == k:
+			k.happen(t, life.ChildDecisionDue) // as after any failure
 		}
 		return &StartError{Supervisor: c.node.pid.Id, Child: name, Err: err}
 	})
@@ -187,9 +188,9 @@ func (c *core) with(t *actors.Task, by *child, name string, f func(k *child) err
 	}
 	defer h.release()
 	switch {
-	case c.stopping:
+	case c.isStopping():
 		return ErrStopping
-	case k.removed:
+	case k.life.State() == life.ChildRemoved:
 		return fmt.Errorf("%w: %q", ErrUnknownChild, name)
 	}
 	return f(k)

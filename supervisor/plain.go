@@ -9,6 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/link"
 	"github.com/protoloop/protoloop/messages"
 )
@@ -79,7 +80,7 @@ func (p *plain) observe(next actor.ReceiverFunc) actor.ReceiverFunc {
 			p.ending = false
 			defer p.caught(c, env)
 			next(c, env)
-			p.k.core.node.tell(p, func(_ *actors.Task, k *child) { k.ready() })
+			p.k.core.node.tell(p, func(t *actors.Task, k *child) { k.happen(t, life.ChildSetUp) })
 		case *actor.Restarting:
 			p.begun.Add(1)
 			p.last(next, c, env)
@@ -88,7 +89,7 @@ func (p *plain) observe(next actor.ReceiverFunc) actor.ReceiverFunc {
 		case *actor.Terminated:
 			switch {
 			case m.Who == p.probe:
-				p.k.core.node.tell(p, func(_ *actors.Task, k *child) { k.quieted() })
+				p.k.core.node.tell(p, func(t *actors.Task, k *child) { k.happen(t, life.ChildQuiesced) })
 			case p.ending:
 				p.last(next, c, env)
 			default:

@@ -210,7 +210,6 @@ func TestNames(t *testing.T) {
 		OneForOne.String(): "one_for_one", RestForOne.String(): "rest_for_one", Strategy(9).String(): "9",
 		Permanent.String(): "permanent", Temporary.String(): "temporary", Restart(-1).String(): "-1",
 		Never.String(): "never", AllSignificant.String(): "all_significant",
-		gone.String(): "gone", stopping.String(): "stopping",
 	} {
 		if got != want {
 			t.Errorf("%s, want %s", got, want)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/life"
 )
 
 // quiesce brings a group to rest, in the reverse order of their starts. All
@@ -14,21 +15,21 @@ func (c *core) quiesce(t *actors.Task, group []*child, because *child, why error
 	for i := len(group) - 1; i >= 0; i-- {
 		k := group[i]
 		switch {
-		case c.stopping:
+		case c.isStopping():
 			return ErrStopping
-		case k.removed || k.state == gone || k.state == quiet:
+		case !k.life.State().HasActor() || k.life.State() == life.ChildQuiet:
 			continue
 		case k != because && k.spec.Restart == Temporary:
 			if err := c.down(t, k); err != nil {
 				return err
 			}
-			if c.stopping {
+			if c.isStopping() {
 				return ErrStopping
 			}
 			emit(c.out, ChildEnded{At: k.at()})
-			c.forget(k)
+			c.forget(t, k)
 			continue
-		case k.kind == KindSupervisor && k.state != failed:
+		case k.kind == KindSupervisor && !k.life.State().HasFailed():
 			if err := c.down(t, k); err != nil {
 				return err
 			}
@@ -47,17 +48,17 @@ func (c *core) quiesce(t *actors.Task, group []*child, because *child, why error
 // name is taken, and that is a failure like others.
 func (c *core) rest(t *actors.Task, k *child, why error) error {
 	// Also if it fails or ends on the way to rest: it comes up with the others.
-	defer func() { k.setDue(false) }()
-	k.proc.Quiesce(why)
+	defer func() { k.happen(t, life.ChildQuiesceOver) }()
+	k.happenBecause(t, life.ChildQuiesceAsked, why)
 	begin, limit := time.Now(), k.unwinding()
 	alarm := c.after(limit, func() { k.changed.raise() })
 	defer func() { alarm.Stop() }()
-	for told := false; k.state != quiet && k.state != gone; {
+	for told := false; k.life.State().HasActor() && k.life.State() != life.ChildQuiet; {
 		switch late := time.Since(begin) >= limit; {
-		case c.stopping:
+		case c.isStopping():
 			return ErrStopping
 		case late && told, late && isPlain(k.proc):
-			c.leave(k)
+			c.leave(t, k)
 			return nil
 		case late: // somebody else has told it to end, with a grace of his own
 			told, begin = true, time.Now()

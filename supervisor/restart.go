@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/life"
 )
 
 // grouped reports whether children restart together.
@@ -31,7 +32,7 @@ func (c *core) affected(k *child) []*child {
 	lo, hi := c.spec.Strategy.affected(i, len(all))
 	var group []*child
 	for i, o := range all {
-		if i >= lo && i < hi || o.held {
+		if i >= lo && i < hi || o.life.Want().Start() {
 			group = append(group, o)
 		}
 	}
@@ -45,11 +46,11 @@ func (c *core) recover(t *actors.Task, k *child) error {
 		return err
 	}
 	defer h.release()
-	if c.stopping || !k.due || k.removed {
+	if c.isStopping() || !k.life.Want().Decision() {
 		return nil // somebody else has dealt with it
 	}
 	e := exit{}
-	if k.state == failed {
+	if k.life.State().HasFailed() {
 		e = exitOf(k.failure)
 	}
 	return c.deal(t, &h, k, e)
@@ -60,7 +61,7 @@ func (c *core) recover(t *actors.Task, k *child) error {
 func (c *core) deal(t *actors.Task, h *holding, k *child, e exit) error {
 	var group []*child
 	for {
-		k.setDue(false)
+		k.happen(t, life.ChildDecided)
 		switch decide(k.spec.Restart, e) {
 		case failSelf:
 			c.beginStop(t, &EscalateError{c.node.pid.Id, k.name, e.err})
@@ -106,16 +107,15 @@ func (c *core) spend(t *actors.Task, k *child, why error) bool {
 
 // letGo is the end of a child that is not restarted.
 func (c *core) letGo(t *actors.Task, k *child, why error) error {
-	k.setHeld(false)
-	k.changed.raise()
+	k.happen(t, life.ChildLetGo)
 	if err := c.down(t, k); err != nil {
 		return err
 	}
 	emit(c.out, ChildEnded{k.at(), why})
 	if k.spec.Restart == Temporary || c.many() {
-		c.forget(k)
+		c.forget(t, k)
 	}
-	if k.spec.Significant && !c.stopping && c.spec.AutoShutdown.ends(len(c.decisive)) {
+	if k.spec.Significant && !c.isStopping() && c.spec.AutoShutdown.ends(len(c.decisive)) {
 		c.beginStop(t, ErrShutdown)
 	}
 	return nil
@@ -131,9 +131,9 @@ func (c *core) settleDown(t *actors.Task, h *holding, k *child, group []*child, 
 	emit(c.out, ChildRestarting{k.at(), delay, k.retries.n, names(group, k)})
 	h.l.round++
 	for _, o := range group {
-		o.setHeld(true)
+		o.happen(t, life.ChildRestartDue)
 	}
-	if len(group) > 1 || delay > 0 || k.late {
+	if len(group) > 1 || delay > 0 || k.life.State() == life.ChildOverdue {
 		if err := c.quiesce(t, group, k, why); err != nil {
 			return err
 		}
@@ -150,19 +150,19 @@ func (c *core) pause(t *actors.Task, h *holding, k *child, d time.Duration) erro
 	round, begin := h.l.round, time.Now()
 	h.release()
 	defer c.after(d, func() { k.changed.raise() }).Stop()
-	for !c.stopping && h.l.round == round && !k.removed && (k.state == quiet || k.state == gone) && time.Since(begin) < d {
+	for !c.isStopping() && h.l.round == round && (k.life.State() == life.ChildQuiet || k.life.State() == life.ChildGone) && time.Since(begin) < d {
 		if err := k.changed.wait(t); err != nil {
 			return err
 		}
 	}
-	if c.stopping {
+	if c.isStopping() {
 		return ErrStopping
 	}
 	if err := h.acquire(t); err != nil {
 		return err
 	}
 	switch {
-	case c.stopping:
+	case c.isStopping():
 		return ErrStopping
 	case h.l.round != round:
 		return errTaken

@@ -1,5 +1,7 @@
 package supervisor
 
+import "github.com/protoloop/protoloop/internal/life"
+
 // sheet tracks the rows of the final report: each child's account is written
 // into its own from the stop on. Made one by one, and copied into the report in
 // the end, they were a fifth of the time that 10,000 workers take to stop.
@@ -42,10 +44,10 @@ func (c *core) account() Report {
 	for i, k := range c.all {
 		row := &rows[1+i]
 		k.account = nil // what it settles all the same is told to nobody
-		if k.removed {
+		if k.life.State() == life.ChildRemoved {
 			continue // its account is in the past
 		}
-		row.Kind, row.Restarts = k.kind, k.restarts
+		row.Kind, row.Restarts = k.kind, k.restarts()
 		if n <= i { // one before it was removed
 			rows[n] = *row
 		}

@@ -22,7 +22,7 @@ func TestReportOfThoseThatAreForgotten(t *testing.T) {
 		for i, k := range all {
 			k.account.Counts.Accepted += 1 << i // it settles
 			if i == forgotten {
-				c.forget(k)
+				c.forget(nil, k)
 			}
 		}
 		r := c.account()

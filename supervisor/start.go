@@ -8,6 +8,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/link"
 	"github.com/protoloop/protoloop/internal/park"
 )
@@ -31,8 +32,8 @@ func (c *core) startAll(t *actors.Task) error {
 	switch {
 	case ended(t) != nil: // cut off: the actor is told to end at once
 		return c.kill(t, ended(t))
-	case bad == nil || c.stopping:
-	case bad.cameUp: // … and has failed while another one started
+	case bad == nil || c.isStopping():
+	case bad.answer == startUp: // … and has failed while another one started
 		if err := c.deal(t, &h, bad, e); ended(t) != nil {
 			return c.kill(t, err)
 		}
@@ -40,7 +41,7 @@ func (c *core) startAll(t *actors.Task) error {
 		c.beginStop(t, &StartError{Supervisor: c.node.pid.Id, Child: bad.name, Err: e.err})
 	}
 	h.release()
-	if !c.stopping {
+	if !c.isStopping() {
 		return nil
 	}
 	if _, err := actors.Await(t, c.over.Future()); err != nil {
@@ -74,7 +75,7 @@ func (c *core) startEach(t *actors.Task) (*child, exit) {
 // rises together, after it, while others start.
 func (c *core) bringUpAll(t *actors.Task, group []*child) (*child, exit) {
 	for _, k := range group {
-		if k.removed || !k.held || k.due {
+		if k.life.Want() != life.ChildWantStart {
 			continue // removed; started by Restart, or let go; or to be dealt with by itself
 		}
 		bad, err := c.bringUp(t, k)
@@ -93,39 +94,32 @@ func (c *core) bringUpAll(t *actors.Task, group []*child) (*child, exit) {
 // has succeeded. On an error the child that it returns is down or failed, or
 // the supervisor is stopping.
 func (c *core) bringUp(t *actors.Task, k *child) (*child, error) {
-	if c.stopping {
+	if c.isStopping() {
 		return k, ErrStopping
 	}
 	limit := k.spec.startTimeout()
-	k.begun, k.cameUp, k.late, k.failure = c.now(), false, false, nil
-	k.setDue(false)
-	k.setHeld(false)
-	switch k.state {
-	case gone:
-		if err := k.spawn(t); err != nil {
-			k.show(func() { k.lastErr = err })
-			emit(c.out, ChildFailed{At: k.at(), Err: err, Stack: stackOf(err)})
-			return k, err
-		}
-	case failed: // what is in flight unwinds first
+	if k.life.State().HasFailed() { // what is in flight unwinds first
 		limit += k.proc.StopGrace()
-		fallthrough
-	default:
-		k.become(starting)
-		k.proc.Restart()
+	}
+	k.begun, k.answer, k.noActor, k.failure = c.now(), startPending, nil, nil
+	k.happen(t, life.ChildStartAsked)
+	if err := k.noActor; err != nil {
+		k.show(func() { k.lastErr = err })
+		emit(c.out, ChildFailed{At: k.at(), Err: err, Stack: stackOf(err)})
+		return k, err
 	}
 	if c.grouped() {
 		c.starting = k
 		defer func() { c.starting = nil }()
 	}
-	for !k.cameUp && k.state == starting {
+	for k.answer == startPending {
 		switch bad := c.broken(k); {
-		case c.stopping:
+		case c.isStopping():
 			return k, ErrStopping
 		case bad != nil:
 			return bad, ErrEnded
 		case k.kind != KindSupervisor && c.now()-k.begun >= limit:
-			return k, k.tooLate(limit)
+			return k, k.tooLate(t, limit)
 		case k.kind != KindSupervisor: // whose children have their own
 			c.lookAt(k.begun + limit)
 		}
@@ -134,13 +128,13 @@ func (c *core) bringUp(t *actors.Task, k *child) (*child, error) {
 		}
 	}
 	switch {
-	case c.stopping:
+	case c.isStopping():
 		return k, ErrStopping
-	case k.cameUp:
+	case k.answer == startUp:
 		return nil, nil
-	case k.state == failed && k.failure.Err != nil:
+	case k.life.State().HasFailed() && k.failure.Err != nil:
 		return k, k.failure.Err
-	case k.state == failed:
+	case k.life.State().HasFailed():
 		return k, ErrEnded
 	}
 	k.show(func() { k.lastErr = ErrEnded })
@@ -164,7 +158,7 @@ func (c *core) lookAt(at time.Duration) {
 	c.looks = c.after(d, func() {
 		c.look = 0
 		for _, k := range c.kids {
-			if k.state == starting {
+			if k.life.State() == life.ChildStarting {
 				k.changed.raise()
 			}
 		}
@@ -172,11 +166,10 @@ func (c *core) lookAt(at time.Duration) {
 }
 
 // tooLate is the failure of a setup that takes too long.
-func (k *child) tooLate(limit time.Duration) error {
+func (k *child) tooLate(t *actors.Task, limit time.Duration) error {
 	err := fmt.Errorf("%w: %v", ErrStartTimeout, limit)
-	k.failure, k.late = &link.Failure{Err: err, Task: "setup"}, true
-	k.show(func() { k.lastErr = err })
-	k.become(failed)
+	k.failure = &link.Failure{Err: err, Task: "setup"}
+	k.happen(t, life.ChildStartTimedOut)
 	emit(k.core.out, ChildFailed{At: k.at(), Err: err, Task: "setup"})
 	return err
 }
@@ -188,7 +181,7 @@ func (c *core) broken(k *child) *child {
 		return nil
 	}
 	for o := range c.due {
-		if o.state == failed && (c.spec.Strategy == OneForAll || o.seq < k.seq) &&
+		if o.life.State().HasFailed() && (c.spec.Strategy == OneForAll || o.seq < k.seq) &&
 			decide(o.spec.Restart, exitOf(o.failure)) != letGo {
 			return o
 		}
@@ -197,11 +190,10 @@ func (c *core) broken(k *child) *child {
 }
 
 // spawn starts the child's actor.
-func (k *child) spawn(t *actors.Task) error {
+func (k *child) spawn(t *actors.Task) {
 	c := k.core
 	k.proc = nil
 	k.show(func() { k.kind, k.node = KindPlain, nil })
-	k.hasAccount, k.isForgotten, k.hurried, k.detached = false, false, false, false
 	var p *plain
 	if c.looped != k.spec.Props {
 		p = newPlain(k)
@@ -211,8 +203,9 @@ func (k *child) spawn(t *actors.Task) error {
 	// also if the actor is there, which then nobody would stop and account for.
 	pid, err := actors.Start(t, func(*actors.Task) (*actor.PID, error) { return k.spawnAs(p) }, actors.Name("spawn")).TryResult()
 	if err != nil {
-		k.hasAccount, k.isForgotten = true, true
-		return err
+		k.noActor = err
+		k.happen(t, life.ChildSpawnFailed)
+		return
 	}
 	k.show(func() { k.pid = pid })
 	if k.proc != nil {
@@ -224,12 +217,11 @@ func (k *child) spawn(t *actors.Task) error {
 		p.pid = pid
 		k.proc = p
 	}
-	k.become(starting)
+	k.happen(t, life.ChildSpawned)
 	if k.proc == process(p) && !p.watched {
 		c.out.log.Debug("supervisor: the props of a plain actor spawn it in a way of their own: it counts as up at once", "child", pid.Id)
-		k.ready()
+		k.happen(t, life.ChildSetUp)
 	}
-	return nil
 }
 
 // spawnAs is the engine's Spawn, through p unless that is nil: the props are
@@ -270,7 +262,7 @@ func (k *child) spawnAs(p *plain) (pid *actor.PID, err error) {
 }
 
 // isOver reports whether an operation must end without doing anything more.
-func (c *core) isOver(t *actors.Task) bool { return c.stopping || ended(t) != nil }
+func (c *core) isOver(t *actors.Task) bool { return c.isStopping() || ended(t) != nil }
 
 // ended is why the task has been ended, or nil. Its context says the same, but
 // has to be made.

@@ -4,23 +4,48 @@ import (
 	"slices"
 	"time"
 
-	"github.com/asynkron/protoactor-go/actor"
-
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/link"
 )
 
+// isStopping reports whether nothing is to be started any more.
+func (c *core) isStopping() bool { return c.life.State().IsStopping() }
+
 // beginStop is the stop event, or the end after a failure.
 func (c *core) beginStop(t *actors.Task, cause error) {
-	if c.stopping {
-		return
+	if !c.isStopping() {
+		c.cause = cause
+		c.happen(t, life.SupervisorStopAsked)
 	}
-	c.stopping, c.cause, c.stopped = true, cause, time.Now()
-	emit(c.out, StopPhase{At: At{Supervisor: c.node.pid.Id}, Phase: "stopping", Err: cause})
-	for _, k := range c.kids {
-		k.changed.raise()
+}
+
+// happen is the only way to change the life of the supervisor: an event goes in, and
+// what is to be done is done.
+func (c *core) happen(t *actors.Task, e life.SupervisorEvent) {
+	is, effects := c.life.On(e)
+	c.life = is
+	if effects.Has(life.SupervisorTellStopping) {
+		c.stopped = time.Now()
+		emit(c.out, StopPhase{At: At{Supervisor: c.node.pid.Id}, Phase: "stopping", Err: c.cause})
 	}
-	c.run(t, "stop", c.stopAll)
+	if effects.Has(life.SupervisorWakeAll) {
+		c.gone.raise()
+		for _, k := range c.kids {
+			k.changed.raise()
+		}
+	}
+	if effects.Has(life.SupervisorStopAll) {
+		c.run(t, "stop", c.stopAll)
+	}
+	if effects.Has(life.SupervisorTellOver) {
+		c.over.Resolve(struct{}{})
+		if c.looks != nil {
+			c.looks.Stop()
+		}
+		close(c.ended)
+		c.inbox.post(func(*actors.Task) {}) // dispatch looks
+	}
 }
 
 // stopAll stops the children one after the other, the last one first: what
@@ -34,7 +59,7 @@ func (c *core) stopAll(t *actors.Task) error {
 		together = len(kids)
 		// Before the sheet is made, so that they end meanwhile.
 		for _, k := range slices.Backward(kids) {
-			c.tellStop(k)
+			c.tellStop(t, k)
 		}
 	}
 	c.sheet.open(kids)
@@ -43,26 +68,15 @@ func (c *core) stopAll(t *actors.Task) error {
 			return err
 		}
 	}
-	c.hasStopped()
+	c.tellStopped()
 	c.flush(t)
-	c.end()
+	c.happen(t, life.SupervisorHasStopped)
 	return nil
 }
 
-func (c *core) hasStopped() {
+func (c *core) tellStopped() {
 	c.took = time.Since(c.stopped)
 	emit(c.out, StopPhase{At: At{Supervisor: c.node.pid.Id}, Phase: "stopped", Took: c.took, Err: c.cause})
-}
-
-// end is the last there is to do.
-func (c *core) end() {
-	if c.over.Resolve(struct{}{}) {
-		if c.looks != nil {
-			c.looks.Stop()
-		}
-		close(c.ended)
-		c.inbox.post(func(*actors.Task) {}) // dispatch looks
-	}
 }
 
 // flushLimit is how long the end of a supervisor waits for its OnEvent and
@@ -88,61 +102,24 @@ func (c *core) flush(t *actors.Task) {
 }
 
 // tellStop begins to stop a child.
-func (c *core) tellStop(k *child) {
-	was, grace, due := k.state, k.grace(), k.due
-	k.setDue(false)
-	if was == gone || was == stopping {
-		return
-	}
-	k.become(stopping)
-	emit(c.out, StopPhase{At: k.at(), Phase: "stopping"})
-	if was == failed && due && c.cause == nil && !c.hurry && grace != BrutalKill && k.drains(k.failure) { // as in onFailure
-		k.proc.Restart()
-		was = starting
-	}
-	switch {
-	case was == failed || was == quiet: // it waits for its restart, and cannot go on
-		k.cut(false)
-	case grace == Abandon:
-		k.proc.Stop(k.proc.StopGrace())
-		c.detach(k, nil)
-	case c.hurry:
-		k.cut(true)
-	case k.kind == KindSupervisor:
-		k.proc.Stop(NoLimit) // its grace is that of its children; see press
-	case grace == BrutalKill:
-		k.cut(true) // press would, right away
-	default:
-		k.proc.Stop(grace)
-	}
-}
-
-// cut ends the grace. A supervisor that works ends that of its children.
-func (k *child) cut(works bool) {
-	k.hurried, k.cutAt = true, k.core.now()
-	if works && k.node != nil {
-		k.proc.Stop(NoLimit)
-		k.node.endGrace()
-		return
-	}
-	k.proc.Stop(-1)
-}
+func (c *core) tellStop(t *actors.Task, k *child) { k.happen(t, life.ChildStopAsked) }
 
 // press does what is due to a child that was told to stop: it ends its grace,
 // or leaves it behind when it should have unwound and run its hooks long ago.
 // It returns when to look again; NoLimit: when something has changed.
-func (c *core) press(k *child) time.Duration {
+func (c *core) press(t *actors.Task, k *child) time.Duration {
 	grace, spent := k.grace(), time.Since(k.since)
-	if !k.hurried && (c.hurry || grace != NoLimit && spent >= grace) {
-		k.cut(true)
+	if c.life.State().HasNoGrace() || grace != NoLimit && spent >= grace {
+		k.happen(t, life.ChildGraceOver)
 	}
+	killing := k.life.State() == life.ChildKilling
 	switch {
-	case !k.hurried && grace == NoLimit, k.hurried && k.kind == KindSupervisor:
+	case !killing && grace == NoLimit, killing && k.kind == KindSupervisor:
 		return NoLimit
-	case !k.hurried:
+	case !killing:
 		return grace - spent
 	case c.now()-k.cutAt >= k.unwinding():
-		c.leave(k)
+		c.leave(t, k)
 		return NoLimit
 	}
 	return k.unwinding() - (c.now() - k.cutAt)
@@ -152,7 +129,7 @@ func (c *core) press(k *child) time.Duration {
 // or had to be left behind.
 func (c *core) down(t *actors.Task, kids ...*child) error {
 	for _, k := range slices.Backward(kids) {
-		c.tellStop(k)
+		c.tellStop(t, k)
 	}
 	// Of many, which are all there are, the last that ends rings: a promise for
 	// each was a tenth of the time of a stop.
@@ -160,7 +137,7 @@ func (c *core) down(t *actors.Task, kids ...*child) error {
 	if len(kids) == 1 {
 		bell = &kids[0].changed
 	}
-	rung, hurry := true, c.hurry
+	rung, forced := true, c.life.State().HasNoGrace()
 	var alarm *time.Timer
 	defer func() {
 		if alarm != nil {
@@ -169,19 +146,19 @@ func (c *core) down(t *actors.Task, kids ...*child) error {
 	}()
 	for left := len(kids); left > 0; {
 		k := kids[left-1]
-		if k.state != stopping {
+		if !k.life.State().IsEnding() {
 			left--
 			continue
 		}
-		if rung || hurry != c.hurry {
-			rung, hurry = false, c.hurry
+		if rung || forced != c.life.State().HasNoGrace() {
+			rung, forced = false, c.life.State().HasNoGrace()
 			if alarm != nil {
 				alarm.Stop()
 			}
 			next := NoLimit
 			for _, o := range kids[:left] {
-				if o.state == stopping {
-					next = min(next, c.press(o))
+				if o.life.State().IsEnding() {
+					next = min(next, c.press(t, o))
 				}
 			}
 			if next != NoLimit {
@@ -201,35 +178,7 @@ func (c *core) down(t *actors.Task, kids ...*child) error {
 
 // leave gives up on a child that does not end: a plain actor in a handler that
 // does not return, or a worker whose own children do not.
-func (c *core) leave(k *child) {
+func (c *core) leave(t *actors.Task, k *child) {
 	k.proc.Stop(-1) // should it return after all
-	c.detach(k, &link.Abandoned{Name: "actor " + k.pid.Id, Since: k.since})
-}
-
-// detach lets the engine and us forget a child that still ends, or never will.
-func (c *core) detach(k *child, left *link.Abandoned) {
-	k.detached = true
-	if p, ok := k.proc.(*plain); ok {
-		p.alone.Store(true)
-	}
-	if !k.hasAccount {
-		k.hasAccount = true
-		e := k.proc.Account()
-		if left != nil {
-			e.Abandoned = append(e.Abandoned, *left)
-		}
-		k.settle(e)
-	}
-	k.isForgotten = true
-	k.endsAs(k.state)
-	sendSystem(c.node.sys, c.node.pid, &actor.Terminated{Who: k.pid})
-}
-
-// hurryUp ends all grace.
-func (c *core) hurryUp() {
-	c.hurry = true
-	c.gone.raise()
-	for _, k := range c.kids {
-		k.changed.raise()
-	}
+	k.leave(t, &link.Abandoned{Name: "actor " + k.pid.Id, Since: k.since})
 }
