@@ -32,11 +32,32 @@
 //
 // # The life of a child
 //
-//	gone ──▶ starting ──▶ up ──▶ failed ──▶ quiet ──▶ starting …
-//	 ▲          │         │        │          ▲
-//	 │          ├──▶ failed        ├──▶ starting (at once: no backoff, no siblings)
-//	 │          │         └───────────────────┘ (a sibling has failed)
-//	 └───────────── stopping ◀── from each of the others
+// The states that [ChildInfo] has, and what leads from one to another (generated from life.Child by go generate):
+//
+//	gone     → starting  it is spawned
+//	starting → gone      it ends
+//	                     it does not end, and is left behind
+//	         → up        setup succeeds
+//	         → failed    setup takes longer than StartTimeout
+//	                     it fails
+//	         → quiet     it has come to rest for a restart
+//	         → stopping  its stop
+//	up       → gone      it ends by itself, or somebody else stops it
+//	                     it does not end, and is left behind
+//	         → failed    it fails
+//	         → quiet     it has come to rest for a restart
+//	         → stopping  its stop
+//	failed   → gone      it ends
+//	                     it does not end, and is left behind
+//	         → starting  its restart
+//	         → quiet     it has come to rest for a restart
+//	         → stopping  its stop
+//	quiet    → gone      it ends
+//	                     it does not end, and is left behind
+//	         → starting  its restart
+//	         → stopping  its stop
+//	stopping → gone      it ends
+//	                     it does not end, and is left behind
 //
 // A child that fails suspends itself in the same turn: no message reaches the
 // incarnation that has crashed. What was in flight is told ErrRestarted at

@@ -7,7 +7,50 @@ package life
 // One Child lives through all actors of its name: a restart of the actor, the next
 // actor after the end of one, and those whose Spawn has failed.
 //
-// Each state and what may come next, generated from life.Child by go generate:
+// What leads from one state to another (generated from life.Child by go generate):
+//
+//	gone     → spawning  its start
+//	         → removed   it is removed
+//	spawning → gone      Spawn fails
+//	         → starting  it is spawned
+//	starting → gone      it ends
+//	                     it does not end, and is left behind
+//	         → up        setup succeeds
+//	         → overdue   setup takes longer than StartTimeout
+//	         → failed    it fails
+//	         → quiet     it has come to rest for a restart
+//	         → stopping  its stop
+//	         → killing   its stop
+//	up       → gone      it ends by itself, or somebody else stops it
+//	                     it does not end, and is left behind
+//	         → failed    it fails
+//	         → quiet     it has come to rest for a restart
+//	         → stopping  its stop
+//	         → killing   its stop
+//	overdue  → gone      it ends
+//	                     it does not end, and is left behind
+//	         → starting  its restart
+//	         → failed    it fails
+//	         → quiet     it has come to rest for a restart
+//	         → stopping  its stop
+//	         → killing   its stop
+//	failed   → gone      it ends
+//	                     it does not end, and is left behind
+//	         → starting  its restart
+//	         → quiet     it has come to rest for a restart
+//	         → stopping  its stop
+//	         → killing   its stop
+//	quiet    → gone      it ends
+//	                     it does not end, and is left behind
+//	         → starting  its restart
+//	         → killing   its stop
+//	stopping → gone      it ends
+//	                     it does not end, and is left behind
+//	         → killing   it fails
+//	                     its grace is over
+//	                     its supervisor is cut off
+//	killing  → gone      it ends
+//	                     it does not end, and is left behind
 type Child struct {
 	state ChildState
 	want  ChildWant
@@ -36,11 +79,10 @@ const (
 	ChildStopping                   // the stop event is set, and its grace lasts
 	ChildKilling                    // its grace is over
 	ChildRemoved                    // it is no child any more
-	childStates
 )
 
 func (s ChildState) String() string {
-	return [childStates]string{"gone", "spawning", "starting", "up", "failed", "overdue", "quiet", "stopping", "killing", "removed"}[s]
+	return word(s, "gone", "spawning", "starting", "up", "failed", "overdue", "quiet", "stopping", "killing", "removed")
 }
 
 // Shown is the state as users see it, who need not know all of them.
@@ -81,7 +123,6 @@ const (
 	// ChildWantBoth: it ended by itself on its way down. If the decision is for it, it
 	// comes up with the others.
 	ChildWantBoth
-	childWants
 )
 
 // Start reports whether it is to come up.
@@ -164,7 +205,6 @@ const (
 	ChildStopUnwaited                          // stop its actor, which has its own grace
 	ChildLeave                                 // wait no more for it
 	ChildAskDecision                           // have somebody decide on it
-	childEffectsEnd
 )
 
 // Has reports whether one is among them.

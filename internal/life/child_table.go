@@ -7,41 +7,24 @@ import (
 )
 
 func (w ChildWant) String() string {
-	return [childWants]string{"nothing", "start", "decision", "decision and start"}[w]
+	return word(w, "nothing", "start", "decision", "decision and start")
 }
 
 func (e ChildEvent) String() string {
-	return [childEvents]string{
-		"start asked", "spawned", "spawn failed", "set up", "start timed out", "crashed", "ended",
+	return word(e, "start asked", "spawned", "spawn failed", "set up", "start timed out", "crashed", "ended",
 		"decision due", "decided", "restart due", "let go", "quiesce asked", "quiesced", "quiesce over",
-		"stop asked", "grace over", "cut off", "left behind", "forgotten",
-	}[e]
+		"stop asked", "grace over", "cut off", "left behind", "forgotten")
 }
 
-func (s ChildShutdown) String() string {
-	return [childShutdowns]string{"grace", "kill", "abandon"}[s]
-}
+func (s ChildShutdown) String() string { return word(s, "grace", "kill", "abandon") }
 
-var childEffectNames = []string{
-	"enter", "start up", "start failed", "tell stopping", "tell stopped", "spawn", "restart", "quiesce",
-	"stop graceful", "end grace", "stop now", "stop unwaited", "leave", "ask decision",
-}
+var childEffectWords = []string{"enter", "start up", "start failed", "tell stopping", "tell stopped", "spawn", "restart", "quiesce",
+	"stop graceful", "end grace", "stop now", "stop unwaited", "leave", "ask decision"}
 
-func (e ChildEffects) String() string {
-	var all []string
-	for i, name := range childEffectNames {
-		if e&(1<<i) != 0 {
-			all = append(all, name)
-		}
-	}
-	return strings.Join(all, ", ")
-}
+func (do ChildEffects) String() string { return bits(uint32(do), childEffectWords) }
 
 func (c Child) String() string {
-	if c.want == ChildWantNothing {
-		return c.state.String()
-	}
-	return c.state.String() + ", wants " + c.want.String()
+	return strings.Join(notEmpty([]string{c.state.String(), word(c.want, "", "wants start", "wants decision", "wants decision and start")}), ", ")
 }
 
 // ChildMoment is an event with its facts.
@@ -52,6 +35,9 @@ type ChildMoment struct {
 
 func (m ChildMoment) String() string {
 	var facts []string
+	if m.Event == ChildStopAsked {
+		facts = append(facts, m.Facts.Shutdown.String())
+	}
 	if m.Facts.Stopping {
 		facts = append(facts, "supervisor stops")
 	}
@@ -60,9 +46,6 @@ func (m ChildMoment) String() string {
 	}
 	if m.Facts.Forced {
 		facts = append(facts, "forced")
-	}
-	if m.Event == ChildStopAsked {
-		facts = append(facts, m.Facts.Shutdown.String())
 	}
 	if facts == nil {
 		return m.Event.String()
@@ -115,40 +98,40 @@ func (c Child) canHear(e ChildEvent) bool {
 }
 
 // childLabel is what a step means to a user.
-func childLabel(from ChildState, m ChildMoment) string {
-	switch m.Event {
+func childLabel(r table.Row[Child, ChildMoment]) string {
+	switch r.Event.Event {
 	case ChildStartAsked:
-		if from == ChildGone {
-			return "it is to start"
+		if r.From.state == ChildGone {
+			return "its start"
 		}
 		return "its restart"
 	case ChildSpawned:
-		return "Spawn has returned"
+		return "it is spawned"
 	case ChildSpawnFailed:
-		return "Spawn has failed"
+		return "Spawn fails"
 	case ChildSetUp:
-		return "setup has succeeded"
+		return "setup succeeds"
 	case ChildStartTimedOut:
 		return "setup takes longer than StartTimeout"
 	case ChildCrashed:
-		if from.IsEnding() {
-			return "it fails"
-		}
-		return "a failure"
+		return "it fails"
 	case ChildEnded:
-		return "its end"
+		if r.From.state == ChildUp {
+			return "it ends by itself, or somebody else stops it"
+		}
+		return "it ends"
 	case ChildQuiesced:
-		return "it is at rest before a restart"
+		return "it has come to rest for a restart"
 	case ChildStopAsked:
 		return "its stop"
 	case ChildGraceOver:
-		return "the end of its grace"
+		return "its grace is over"
 	case ChildCutOff:
-		return "the end of its supervisor"
+		return "its supervisor is cut off"
 	case ChildLeftBehind:
 		return "it does not end, and is left behind"
 	case ChildForgotten:
-		return "Remove, or the end of a Temporary one"
+		return "it is removed"
 	}
 	return ""
 }
@@ -169,7 +152,7 @@ func ChildTable() *table.Table[Child, ChildMoment] {
 		State: Child.String,
 		Event: ChildMoment.String,
 		Node:  func(c Child) string { return c.state.String() },
-		Label: func(m ChildMoment) string { return childLabel(ChildUp, m) },
+		Label: childLabel,
 		Ends:  func(c Child) bool { return c.state == ChildRemoved },
 	}
 }

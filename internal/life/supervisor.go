@@ -3,7 +3,19 @@ package life
 // Supervisor is the end of one incarnation of a supervisor. On is the only writer;
 // the zero value runs.
 //
-// Each state and what may come next, generated from life.Supervisor by go generate:
+// What leads from one state to another (generated from life.Supervisor by go generate):
+//
+//	running               → stopping               stop asked
+//	                      → running without grace  grace over
+//	                      → forced stop            cut off
+//	                      → over                   has stopped
+//	stopping              → forced stop            grace over
+//	                                               cut off
+//	                      → over                   has stopped
+//	running without grace → forced stop            stop asked
+//	                                               cut off
+//	                      → over                   has stopped
+//	forced stop           → over                   has stopped
 type Supervisor struct{ state SupervisorState }
 
 // State is how far it has come.
@@ -18,7 +30,6 @@ const (
 	SupervisorStopping                 // its children stop
 	SupervisorForced                   // … without any grace
 	SupervisorOver                     // all are gone or left behind
-	supervisorStates
 )
 
 // IsStopping reports whether the stop has begun: nothing is started, and nobody
@@ -47,7 +58,6 @@ const (
 	SupervisorWakeAll                                    // who waits for a child has to look again
 	SupervisorStopAll                                    // stop the children, one after the other
 	SupervisorTellOver                                   // answer who waits for the end
-	supervisorEffectsEnd
 )
 
 // Has reports whether one is among them.

@@ -1,30 +1,18 @@
 package life
 
-import (
-	"strings"
-
-	"github.com/protoloop/protoloop/internal/life/table"
-)
+import "github.com/protoloop/protoloop/internal/life/table"
 
 func (s SupervisorState) String() string {
-	return [supervisorStates]string{"running", "running without grace", "stopping", "forced stop", "over"}[s]
+	return word(s, "running", "running without grace", "stopping", "forced stop", "over")
 }
 
 func (e SupervisorEvent) String() string {
-	return [supervisorEvents]string{"stop asked", "grace over", "cut off", "has stopped"}[e]
+	return word(e, "stop asked", "grace over", "cut off", "has stopped")
 }
 
-var supervisorEffectNames = []string{"tell stopping", "wake all", "stop all", "tell over"}
+var supervisorEffectWords = []string{"tell stopping", "wake all", "stop all", "tell over"}
 
-func (e SupervisorEffects) String() string {
-	var all []string
-	for i, name := range supervisorEffectNames {
-		if e&(1<<i) != 0 {
-			all = append(all, name)
-		}
-	}
-	return strings.Join(all, ", ")
-}
+func (do SupervisorEffects) String() string { return bits(uint32(do), supervisorEffectWords) }
 
 // SupervisorTable is the table of [Supervisor], for tests and diagrams.
 func SupervisorTable() *table.Table[Supervisor, SupervisorEvent] {
@@ -37,7 +25,7 @@ func SupervisorTable() *table.Table[Supervisor, SupervisorEvent] {
 		State: func(s Supervisor) string { return s.state.String() },
 		Event: SupervisorEvent.String,
 		Node:  func(s Supervisor) string { return s.state.String() },
-		Label: SupervisorEvent.String,
+		Label: func(r table.Row[Supervisor, SupervisorEvent]) string { return r.Event.String() },
 		Ends:  func(s Supervisor) bool { return s.state == SupervisorOver },
 	}
 	for e := range supervisorEvents {

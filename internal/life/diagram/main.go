@@ -23,6 +23,9 @@ func places() []place {
 	return []place{
 		{"internal/life/worker.go", "life.Worker", life.WorkerTable()},
 		{"docs/how-it-works.md", "life.Worker", life.WorkerTable()},
+		{"internal/life/child.go", "life.Child", life.ChildTable()},
+		{"internal/life/supervisor.go", "life.Supervisor", life.SupervisorTable()},
+		{"supervisor/doc.go", "life.Child", life.ChildTableShown()},
 	}
 }
 
