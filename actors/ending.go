@@ -100,12 +100,15 @@ func (e *ending) account(mb *mailbox) link.Ended {
 	if e.over {
 		counts = mb.finalCounts()
 	}
+	// A worker that had failed before, and waited for its restart, had come to
+	// some of the stages then: that time is none of the stop.
+	event := e.stages[stageEvent].Load()
 	between := func(from, to stage) time.Duration {
 		begin, end := e.stages[from].Load(), e.stages[to].Load()
-		if begin == 0 || end < begin {
+		if begin == 0 || end == 0 {
 			return 0
 		}
-		return time.Duration(end - begin)
+		return time.Duration(max(0, end-max(begin, event)))
 	}
 	return link.Ended{
 		Counts: link.Counts(counts), Abandoned: slices.Clone(e.seldom().lost),

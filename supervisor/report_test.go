@@ -64,6 +64,24 @@ func TestReportPhases(t *testing.T) {
 	})
 }
 
+// A child that waits for its restart, with its hooks run, has nothing to do in a
+// stop: the wait is none of it.
+func TestReportPhasesAtRest(t *testing.T) {
+	bubble(t, func(w *world) {
+		c := w.child("waits")
+		c.Backoff = supervisor.Backoff{Initial: time.Minute}
+		s := w.start(supervisor.Spec{MaxRestarts: 5, Children: []supervisor.Child{c}})
+		w.crash(s.Child("waits"))
+		time.Sleep(10 * time.Second)
+		r := w.stop(s)
+		for _, p := range slices.Concat(row(r.Children, "waits").Phases, r.Phases) {
+			if p.Took != 0 {
+				t.Errorf("%s took %v of a stop that took no time", p.Name, p.Took)
+			}
+		}
+	})
+}
+
 // It prints as a table that a person can read, with the stacks below.
 func TestReportText(t *testing.T) {
 	bubble(t, func(w *world) {
