@@ -38,7 +38,7 @@ func (s *serve) declare(flags *flag.FlagSet) {
 	flags.StringVar(&c.Addr, "addr", c.Addr, "`host:port` to listen on; port 0 is any that is free")
 	flags.StringVar(&c.Hosts, "hosts", c.Hosts, "`names`, with commas between, that it may be asked for beside localhost, addresses and that of -addr;\n* is any. Other names are refused: they may be those of somebody else's page (DNS rebinding)")
 	flags.StringVar(&c.Queue, "queue", c.Queue, "`where` the items come from: embedded, or a URL: "+service.QueueHelp())
-	flags.StringVar(&c.Store, "store", c.Store, "`where` the list is kept: embedded or nats://host:port, which several processes may share;\nthe default is the queue's server if that is NATS, and embedded otherwise")
+	flags.StringVar(&c.Store, "store", c.Store, "`where` the list is kept: embedded, or nats://host:port or several with commas between,\nwhich several processes may share; the default is the queue's server if that is NATS, and embedded otherwise")
 	flags.StringVar(&c.Topic, "topic", c.Topic, "`URL` that adds are sent to, if the queue is of gocloud.dev and its topic has another URL")
 	flags.StringVar(&c.DeadLetters, "dead-letters", c.DeadLetters, "`URL` of the SQS queue, or topic of gocloud.dev, for items that failed for good, if the\nqueue is one of these; without it they stay there, for the queue's redrive policy")
 	flags.StringVar(&c.Data, "data", c.Data, "`folder` of the embedded server; one process at a time")

@@ -1,7 +1,6 @@
 package jetstream_test
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"net"
@@ -23,31 +22,33 @@ import (
 
 // The test binary is a NATS server itself when it is started with these.
 const (
-	dirVariable  = "PROTOLOOP_TEST_NATS_DIR"
-	addrVariable = "PROTOLOOP_TEST_NATS_ADDR"
+	dirVariable     = "PROTOLOOP_TEST_NATS_DIR"
+	addrVariable    = "PROTOLOOP_TEST_NATS_ADDR"
+	nameVariable    = "PROTOLOOP_TEST_NATS_NAME"    // of a cluster's server
+	clusterVariable = "PROTOLOOP_TEST_NATS_CLUSTER" // where it listens to the others
+	routesVariable  = "PROTOLOOP_TEST_NATS_ROUTES"  // where the others do, with commas between
 )
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(dirVariable); dir != "" {
-		serve(dir, os.Getenv(addrVariable))
+		serve(dir)
 		return
 	}
 	actortest.Main(m)
 }
 
 // serve is a server process: it ends when it is killed. It prints where it
-// listens; without an addr that is any free port, which is the server's own to
-// find: one that somebody else has found may be taken by then.
-func serve(dir, addr string) {
-	host, port := "127.0.0.1", server.RANDOM_PORT
-	if addr != "" {
-		a, err := net.ResolveTCPAddr("tcp", addr)
-		if err != nil {
-			panic(err)
-		}
-		host, port = a.IP.String(), a.Port
+// listens, to clients and to the others of its cluster.
+func serve(dir string) {
+	o := &server.Options{JetStream: true, StoreDir: dir, NoSigs: true, NoLog: true}
+	o.Host, o.Port = hostPort(os.Getenv(addrVariable))
+	if name := os.Getenv(nameVariable); name != "" {
+		o.ServerName = name
+		o.Cluster.Name = "protoloop"
+		o.Cluster.Host, o.Cluster.Port = hostPort(os.Getenv(clusterVariable))
+		o.Routes = server.RoutesFromStr(os.Getenv(routesVariable))
 	}
-	s, err := server.NewServer(&server.Options{Host: host, Port: port, JetStream: true, StoreDir: dir, NoSigs: true, NoLog: true})
+	s, err := server.NewServer(o)
 	if err != nil {
 		panic(err)
 	}
@@ -55,15 +56,31 @@ func serve(dir, addr string) {
 	if !s.ReadyForConnections(30 * time.Second) {
 		panic("the server is not ready")
 	}
-	fmt.Println(s.Addr())
+	fmt.Println(s.Addr(), s.ClusterAddr())
 	s.WaitForShutdown()
+}
+
+// hostPort takes addr apart. Without one the port is any that is free, which is
+// the server's own to find: one that somebody else has found may be taken by
+// then.
+func hostPort(addr string) (string, int) {
+	if addr == "" {
+		return "127.0.0.1", server.RANDOM_PORT
+	}
+	a, err := net.ResolveTCPAddr("tcp", addr)
+	if err != nil {
+		panic(err)
+	}
+	return a.IP.String(), a.Port
 }
 
 // process is a server in a process of its own.
 type process struct {
-	t         *testing.T
-	dir, addr string
-	cmd       *exec.Cmd
+	t             *testing.T
+	dir, addr     string
+	name, cluster string   // of a cluster's server
+	routes        []string // … to the others
+	cmd           *exec.Cmd
 }
 
 func startProcess(t *testing.T) *process {
@@ -74,10 +91,12 @@ func startProcess(t *testing.T) *process {
 	return p
 }
 
+// start starts the server, at its former addresses if it had any.
 func (p *process) start() {
 	p.t.Helper()
 	p.cmd = exec.Command(os.Args[0])
-	p.cmd.Env = append(os.Environ(), dirVariable+"="+p.dir, addrVariable+"="+p.addr)
+	p.cmd.Env = append(os.Environ(), dirVariable+"="+p.dir, addrVariable+"="+p.addr,
+		nameVariable+"="+p.name, clusterVariable+"="+p.cluster, routesVariable+"="+strings.Join(p.routes, ","))
 	p.cmd.Stderr = os.Stderr
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -86,11 +105,14 @@ func (p *process) start() {
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		p.t.Fatalf("the server process said %q, %v", line, err)
+	var addr, cluster string
+	if _, err := fmt.Fscanln(out, &addr, &cluster); err != nil {
+		p.t.Fatalf("the server process said %q, %v", addr, err)
 	}
-	p.addr = strings.TrimSpace(line)
+	p.addr = addr
+	if p.name != "" {
+		p.cluster = cluster
+	}
 }
 
 // kill is kill -9.

@@ -35,7 +35,9 @@ type Options struct {
 	// DeadLetters is the name of the stream of dead letters; its subject is
 	// that in lower case. Empty: Name with "_DEAD" behind; "-": there is none.
 	DeadLetters string
-	// Replicas of the streams in a cluster. 0: 1.
+	// Replicas of the streams in a cluster, if they do not exist; the consumer has
+	// as many as its stream. 0: 1. With 3 the queue goes on when a server is lost,
+	// after the seconds that the others take to elect who leads.
 	Replicas int
 	// Stream, if not nil, changes how the streams are made, for instance their
 	// limits. It is called for each.
@@ -101,7 +103,7 @@ func (o Options) deadConfig() jetstream.StreamConfig {
 func (o Options) consumerConfig() jetstream.ConsumerConfig {
 	cfg := jetstream.ConsumerConfig{
 		Durable: o.Durable, AckPolicy: jetstream.AckExplicitPolicy, AckWait: cmp.Or(o.AckWait, defaultAckWait),
-		MaxDeliver: -1, MaxAckPending: unlimited, Replicas: o.Replicas,
+		MaxDeliver: -1, MaxAckPending: unlimited, // as many replicas as the stream, which may be somebody else's
 	}
 	if o.Consumer != nil {
 		o.Consumer(&cfg)

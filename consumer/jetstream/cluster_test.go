@@ -1,0 +1,241 @@
+package jetstream_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/nats-io/nats.go"
+	natsjs "github.com/nats-io/nats.go/jetstream"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/consumer"
+	"github.com/protoloop/protoloop/consumer/jetstream"
+	"github.com/protoloop/protoloop/supervisor"
+)
+
+// cluster is three servers: the fewest of which one can be lost.
+type cluster [3]*process
+
+func startCluster(t *testing.T) *cluster {
+	t.Helper()
+	c := new(cluster)
+	for i := range c {
+		c[i] = &process{t: t, dir: t.TempDir(), name: fmt.Sprint("server-", i)}
+		c.start(i)
+		t.Cleanup(c[i].kill)
+	}
+	return c
+}
+
+// start starts a server, and tells it of the others that have been started
+// before.
+func (c *cluster) start(i int) {
+	c[i].t.Helper()
+	c[i].routes = nil
+	for _, p := range c {
+		if p != nil && p != c[i] {
+			c[i].routes = append(c[i].routes, "nats://"+p.cluster)
+		}
+	}
+	c[i].start()
+}
+
+// url is that of the whole cluster, as a user writes it.
+func (c *cluster) url() string {
+	var all []string
+	for _, p := range c {
+		all = append(all, "nats://"+p.addr)
+	}
+	return strings.Join(all, ",")
+}
+
+// of is the server that nc is connected to; nil: none.
+func (c *cluster) of(nc *nats.Conn) *process {
+	for _, p := range c {
+		if nc.ConnectedAddr() == p.addr {
+			return p
+		}
+	}
+	return nil
+}
+
+// connect connects as a user does.
+func (c *cluster) connect() *nats.Conn {
+	t := c[0].t
+	t.Helper()
+	nc, err := jetstream.Connect(c.url())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	return nc
+}
+
+// patiently tries again what a cluster cannot do before it has elected who leads
+// it.
+func patiently(ctx context.Context, t *testing.T, what string, f func(ctx context.Context) error) {
+	t.Helper()
+	for {
+		within, cancel := context.WithTimeout(ctx, 5*time.Second)
+		err := f(within)
+		cancel()
+		if err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("%s: %v", what, err)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// TestReplicasOfTheStream: the consumer of a stream that somebody else has made is
+// on as many servers as the stream, also when it gets more of them, so that the
+// loss of one stops neither.
+func TestReplicasOfTheStream(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a cluster takes seconds for each election")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	nc := startCluster(t).connect()
+	js, err := natsjs.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, s := range map[string]struct {
+		retention natsjs.RetentionPolicy
+		before    int // replicas when the consumer is made
+	}{
+		"WORK": {natsjs.WorkQueuePolicy, 3}, "LIMITS": {natsjs.LimitsPolicy, 3},
+		"GROWN": {natsjs.WorkQueuePolicy, 1}, "GROWN_LIMITS": {natsjs.LimitsPolicy, 1},
+	} {
+		replicas := func(n int) {
+			t.Helper()
+			cfg := natsjs.StreamConfig{Name: name, Subjects: []string{strings.ToLower(name)}, Retention: s.retention, Replicas: n}
+			patiently(ctx, t, fmt.Sprintf("give %s %d replicas", name, n), func(ctx context.Context) error {
+				_, err := js.CreateOrUpdateStream(ctx, cfg)
+				return err
+			})
+		}
+		replicas(s.before)
+		q, err := jetstream.New(nc, jetstream.Options{Name: name, DeadLetters: "-"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := q.Ensure(ctx); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		replicas(3)
+		patiently(ctx, t, "look at "+name, func(ctx context.Context) error {
+			c, err := js.Consumer(ctx, name, "consumer")
+			if err != nil {
+				return err
+			}
+			if at := c.CachedInfo().Cluster; at == nil || len(at.Replicas) != 2 { // beside its leader
+				return fmt.Errorf("the consumer is on %+v", at)
+			}
+			return nil
+		})
+	}
+}
+
+// TestFailover: a consumer and its producer share a connection to a cluster of
+// three. The server that they are connected to is killed, and when it is back the
+// one that they are connected to then: what was confirmed is handled, and the
+// worker has not failed.
+func TestFailover(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a cluster takes seconds for each election")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	c := startCluster(t)
+	nc := c.connect()
+	q, err := jetstream.New(nc, jetstream.Options{Name: "ITEMS", Replicas: 3, AckWait: 5 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	patiently := func(what string, f func(ctx context.Context) error) {
+		t.Helper()
+		patiently(ctx, t, what, f)
+	}
+	patiently("make the streams", q.Ensure)
+
+	var mu sync.Mutex
+	handled := map[string]int{}
+	work := consumer.New(q.Open, func(_ *actors.Task, m consumer.Message) error {
+		mu.Lock()
+		defer mu.Unlock()
+		handled[m.Key]++
+		return nil
+	}, consumer.Options{})
+	sys := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
+	defer sys.Shutdown()
+	s, err := supervisor.Start(ctx, sys, supervisor.Spec{Name: "app", Children: []supervisor.Child{{Name: "items", Props: work.Props(), StartTimeout: time.Minute}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent := 0
+	send := func(n int) {
+		t.Helper()
+		for range n {
+			m := consumer.Message{Key: fmt.Sprint("item ", sent), Body: []byte("x")}
+			patiently("send", func(ctx context.Context) error { return q.Send(ctx, m) })
+			sent++
+		}
+	}
+	missing := func() (keys []string) {
+		mu.Lock()
+		defer mu.Unlock()
+		for i := range sent {
+			if key := fmt.Sprint("item ", i); handled[key] == 0 {
+				keys = append(keys, key)
+			}
+		}
+		return keys
+	}
+	for round := range 2 {
+		send(20)
+		lost := c.of(nc)
+		for ; lost == nil; lost = c.of(nc) { // it is being connected
+			patiently("find a server", func(context.Context) error { return nc.FlushTimeout(time.Second) })
+		}
+		lost.kill()
+		send(20) // while it is away
+		patiently(fmt.Sprintf("round %d: handle all", round), func(context.Context) error {
+			if m := missing(); len(m) > 0 {
+				return fmt.Errorf("%d of %d are not handled, such as %s: %v", len(m), sent, m[0], work.Stats())
+			}
+			return nil
+		})
+		for i, p := range c {
+			if p == lost {
+				c.start(i)
+			}
+		}
+	}
+	patiently("empty the queue", func(ctx context.Context) error {
+		n, err := lenOf(ctx, nc)
+		if err == nil && n > 0 {
+			err = fmt.Errorf("%d messages are left: %v", n, work.Stats())
+		}
+		return err
+	})
+	report, err := s.Stop(ctx)
+	if err != nil || report.Err() != nil {
+		t.Errorf("%v, %v", err, report)
+	}
+	if got := work.Stats(); got.Incarnations != 1 || got.DeadLettered != 0 || got.InHand != 0 || !got.Agree() {
+		t.Errorf("%v", got)
+	}
+	t.Log(work.Stats())
+}
