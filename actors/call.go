@@ -248,7 +248,8 @@ func (u *request[Resp]) init(msg any) {
 // it with a [*ReplyTypeError], a [*messages.Failure] with that.
 //
 // s is a root context, an actor's context or a Task; a Task's requests
-// inherit its cancel and its budget.
+// inherit its cancel and its budget. A nil PID, such as that of a supervisor's
+// child that is gone, panics.
 func RequestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, opts ...CallOption) *Future[Resp] {
 	return requestFuture[Resp](s, to, msg, "RequestFuture", opts)
 }

@@ -21,7 +21,7 @@ import (
 
 // pages are those that this test keeps to the code.
 func pages() []string {
-	return []string{"how-it-works.md", "errors.md", "from-asyncio.md", "from-protoactor.md", "comparison.md", "when-not.md"}
+	return []string{"how-it-works.md", "errors.md", "from-asyncio.md", "from-protoactor.md", "recipes.md", "comparison.md", "when-not.md"}
 }
 
 func read(t *testing.T, file string) string {
@@ -36,13 +36,15 @@ func read(t *testing.T, file string) string {
 // A Go snippet is quoted from an example, to the letter, so that it compiles
 // and does what it says.
 func TestSnippetsAreQuoted(t *testing.T) {
-	files, err := filepath.Glob("../actors/example_*_test.go")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no examples: %v", err)
-	}
 	var examples []string
-	for _, f := range files {
-		examples = append(examples, read(t, f))
+	for _, dir := range []string{"actors", "supervisor"} {
+		files, err := filepath.Glob("../" + dir + "/example_*_test.go")
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no examples in %s: %v", dir, err)
+		}
+		for _, f := range files {
+			examples = append(examples, read(t, f))
+		}
 	}
 	snippet := regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
 	n := 0

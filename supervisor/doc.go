@@ -82,8 +82,15 @@
 // the messages, two that make a handler panic within five seconds end all
 // children. So give such a supervisor MaxRestarts that says how many failures
 // in a row are no longer chance; have handlers return an error where they can,
-// which is an answer and no failure; and give children a [Backoff]: one whose
-// waits are Within / MaxRestarts or more cannot exceed the intensity alone.
+// which is an answer and no failure; and give children a [Backoff].
+//
+// A Backoff alone does not carry a child through an outage of what it needs, such
+// as the server that it polls: the first waits are short, and each of them takes a
+// restart of the budget. With Initial 1 s and Jitter 0.5 the first minute takes
+// seven at most, later ones fewer, so that {MaxRestarts: 10, Within: time.Minute} has
+// room for one such child, and {MaxRestarts: 5, Within: time.Minute} ends after
+// half a minute. Waits of Within / MaxRestarts or more cannot exceed the intensity
+// alone. A child under a [Dynamic] of its own has no limit.
 //
 // All tries of a message ([CrashPolicy]) are one restart. A Dynamic has no limit
 // unless it is given one, and its children have a Backoff then.

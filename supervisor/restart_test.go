@@ -2,6 +2,8 @@ package supervisor_test
 
 import (
 	"errors"
+	"os"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -81,6 +83,38 @@ func TestBackoffInTime(t *testing.T) {
 		w.crash(s.Child("a"))
 		w.ask(s.Child("a"), life{})
 		w.took(begin, time.Second)
+	})
+}
+
+// The Spec in the README outlives an hour in which its poller fails at each try.
+func TestReadmeOutlivesOutage(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{
+		`MaxRestarts: 10, Within: time.Minute,`,
+		`Backoff: supervisor.Backoff{Initial: time.Second, Max: time.Minute, Jitter: 0.5}`,
+	} {
+		if !strings.Contains(string(readme), part) {
+			t.Errorf("the README has no %s any more", part)
+		}
+	}
+	bubble(t, func(w *world) {
+		down := errors.New("the server is down")
+		s := w.start(supervisor.Spec{MaxRestarts: 10, Within: time.Minute, Children: []supervisor.Child{{
+			Name: "poller",
+			Props: actors.Props(func(aw *actors.Worker) error {
+				aw.Background("poll", func(*actors.Task) error { return down })
+				return nil
+			}),
+			Backoff: supervisor.Backoff{Initial: time.Second, Max: time.Minute, Jitter: 0.5},
+		}}})
+		time.Sleep(time.Hour)
+		if err := s.Err(); err != nil {
+			t.Error(err)
+		}
+		w.stop(s)
 	})
 }
 

@@ -1,0 +1,58 @@
+package actors_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+)
+
+// Store asks for a write.
+type Store struct{ Text string }
+
+// What is to be done as a whole, although its asker may leave in the middle of it,
+// is done in a Cleanup: the asker is told at once, and the write goes on.
+func ExampleCleanup() {
+	ctx := context.Background()
+	root := actor.NewActorSystem().Root
+	begun, written := make(chan struct{}), make(chan string)
+	worker, err := actors.Spawn(ctx, root, "worker", func(w *actors.Worker) error {
+		actors.Handle(w, func(t *actors.Task, m Store) (string, error) {
+			err := actors.Cleanup(t, 5*time.Second, func(t *actors.Task) error {
+				_, err := actors.Await(t, actors.Offload(t, func(ctx context.Context) (string, error) {
+					close(begun)
+					select {
+					case written <- m.Text: // a slow disk
+						return "", nil
+					case <-ctx.Done():
+						return "", context.Cause(ctx)
+					}
+				}))
+				return err
+			})
+			fmt.Println("the write returned", err)
+			return "stored", err
+		}, actors.Exclusive()) // the next one begins when this has returned
+		return nil
+	}, actors.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	stored := actors.RequestFuture[string](root, worker, Store{"text"})
+	<-begun
+	stored.Cancel()
+	_, err = stored.Wait(ctx)
+	fmt.Println("the asker is told:", errors.Is(err, actors.ErrCanceled))
+	fmt.Println("written:", <-written)
+	actors.Stop(root, worker, 0).Wait(ctx)
+	// Output:
+	// the asker is told: true
+	// written: text
+	// the write returned <nil>
+}

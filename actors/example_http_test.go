@@ -1,0 +1,88 @@
+package actors_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+)
+
+// Reserve asks for a seat.
+type Reserve struct{ Seat string }
+
+var errTaken = errors.New("the seat is taken")
+
+// An HTTP handler is a plain goroutine. WithContext ends the work when the client
+// leaves, Timeout bounds it, and the error says what to answer.
+func ExampleWithContext() {
+	ctx := context.Background()
+	root := actor.NewActorSystem(actor.WithLoggerFactory(silent)).Root
+	seats, err := actors.Spawn(ctx, root, "seats", func(w *actors.Worker) error {
+		taken := map[string]bool{}
+		actors.Handle(w, func(t *actors.Task, m Reserve) (string, error) {
+			switch {
+			case m.Seat == "":
+				panic("no seat")
+			case m.Seat == "late":
+				return "", t.Sleep(time.Hour)
+			case taken[m.Seat]:
+				return "", errTaken
+			}
+			taken[m.Seat] = true
+			return "reserved " + m.Seat, nil
+		})
+		return nil
+	}, actors.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	reserve := func(w http.ResponseWriter, r *http.Request) {
+		f := actors.RequestFuture[string](root, seats, Reserve{r.FormValue("seat")},
+			actors.WithContext(r.Context()), actors.Timeout(100*time.Millisecond))
+		answer, err := f.Wait(r.Context())
+		_, panicked := errors.AsType[*actors.PanicError](err)
+		switch {
+		case err == nil:
+			fmt.Fprint(w, answer)
+		case errors.Is(err, errTaken): // an answer of the worker's own
+			http.Error(w, err.Error(), http.StatusConflict)
+		case panicked, errors.Is(err, actors.ErrRestarted): // before what these may wrap
+			http.Error(w, "internal error", http.StatusInternalServerError)
+		case errors.Is(err, actors.ErrMailboxFull), errors.Is(err, actors.ErrStopping), errors.Is(err, actors.ErrDeadLetter):
+			// It has not run: the client may try again.
+			w.Header().Set("Retry-After", "1")
+			http.Error(w, "busy", http.StatusServiceUnavailable)
+		case errors.Is(err, context.DeadlineExceeded): // ErrTimeout is one: it may have run
+			http.Error(w, "timeout", http.StatusGatewayTimeout)
+		case errors.Is(err, context.Canceled): // ErrCanceled is one: nobody listens any more
+		default:
+			http.Error(w, "internal error", http.StatusInternalServerError)
+		}
+	}
+
+	ask := func(ctx context.Context, seat string) {
+		w := httptest.NewRecorder()
+		reserve(w, httptest.NewRequestWithContext(ctx, "POST", "/reserve?seat="+seat, nil))
+		fmt.Println(w.Code)
+	}
+	ask(ctx, "1A")
+	ask(ctx, "1A")
+	ask(ctx, "")
+	ask(ctx, "late")
+	actors.Stop(root, seats, 0).Wait(ctx)
+	ask(ctx, "1B")
+	// Output:
+	// 200
+	// 409
+	// 500
+	// 504
+	// 503
+}

@@ -1,0 +1,77 @@
+package supervisor_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/supervisor"
+)
+
+// An http.Server as a child. It is the last one, so it is stopped first: requests
+// in hand are finished while the workers that they ask are still there.
+func Example_httpServer() {
+	sys := quietSystem()
+	defer sys.Shutdown()
+	bound := make(chan net.Addr, 1)
+	begun := make(chan struct{})
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		close(begun)
+		sum, err := actors.RequestFuture[int](sys.Root, sys.NewLocalPID("app/counter"), Add{2}, actors.WithContext(r.Context())).Wait(r.Context())
+		fmt.Fprintln(w, sum, err)
+	})
+	web := func(w *actors.Worker) error {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		bound <- l.Addr()
+		srv := &http.Server{Handler: handler}
+		w.Background("serve", func(t *actors.Task) error {
+			_, err := actors.Await(t, actors.Offload(t, func(context.Context) (any, error) { return nil, srv.Serve(l) }))
+			if errors.Is(err, http.ErrServerClosed) {
+				return nil
+			}
+			return err // it failed: the supervisor starts it again
+		})
+		w.Background("shut down", func(t *actors.Task) error {
+			if _, _, err := actors.Receive(t, t.Stopping()); err != nil {
+				return err
+			}
+			_, err := actors.Await(t, actors.Offload(t, func(ctx context.Context) (any, error) { return nil, srv.Shutdown(ctx) }))
+			return err
+		})
+		w.OnStop(func(*actors.Task) error { return srv.Close() }) // at a restart, too, and when the grace is over
+		return nil
+	}
+	s, err := supervisor.Start(context.Background(), sys, supervisor.Spec{Name: "app", Children: []supervisor.Child{
+		{Name: "counter", Props: actors.Props(counter)},
+		{Name: "web", Props: actors.Props(web)},
+	}})
+	if err != nil {
+		panic(err)
+	}
+	answer := make(chan string)
+	go func() {
+		resp, err := http.Get("http://" + (<-bound).String())
+		if err != nil {
+			panic(err)
+		}
+		defer resp.Body.Close()
+		text, _ := io.ReadAll(resp.Body)
+		answer <- string(text)
+	}()
+	<-begun
+	stopped := s.RequestStop()
+	fmt.Print(<-answer)
+	report, err := stopped.Wait(context.Background())
+	fmt.Println(err, report.Err())
+	http.DefaultClient.CloseIdleConnections()
+	// Output:
+	// 2 <nil>
+	// <nil> <nil>
+}
