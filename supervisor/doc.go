@@ -146,6 +146,12 @@
 // and no state to hear of but Started. What is sent to its name while it is
 // being spawned waits for it; in the engine it would panic in its sender.
 //
+// When it has handled Stopping it waits for its children. It gets no message any
+// more: what is in its mailbox becomes a dead letter. Nor does it start a child:
+// SpawnNamed fails with actors.ErrStopped, after Restarting with
+// actors.ErrRestarted, and Spawn panics with that. In the engine it handles
+// messages, and waits for ever for a child that it starts then.
+//
 // # Functions of users
 //
 // OnEvent and OnCrash.DeadLetter run on goroutines of their own, in order.

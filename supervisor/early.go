@@ -15,6 +15,7 @@ import (
 // panic in its sender, and leave the mailbox busy for ever. Here it waits.
 type early struct {
 	actor.Mailbox
+	of   *plain
 	open atomic.Bool // nothing waits any more; set under mu
 
 	mu   sync.Mutex
@@ -39,7 +40,7 @@ func (p *plain) holdEarly(props *actor.Props) {
 		if _, hasLoop := mb.(loop.Host); hasLoop {
 			return mb
 		}
-		p.early = &early{Mailbox: mb}
+		p.early = &early{Mailbox: mb, of: p}
 		return p.early
 	}))
 }
@@ -67,6 +68,11 @@ func (e *early) hold(h heldMessage) bool {
 	}
 	e.held = append(e.held, h)
 	return true
+}
+
+// RegisterHandlers is the engine's.
+func (e *early) RegisterHandlers(invoker actor.MessageInvoker, d actor.Dispatcher) {
+	e.Mailbox.RegisterHandlers(&plainInvoker{invoker, e.of, e.Mailbox}, d)
 }
 
 // Start is the engine's: Started has been posted.

@@ -16,9 +16,7 @@ import (
 
 // plain is the process of a plain actor, on the engine's own mailbox (see
 // early). A receiver middleware tells what its mailbox does not: when Started
-// has been handled, and the stack of a panic. It keeps panics in Stopping,
-// Stopped and Restarting from the engine, which would take them for a restart,
-// or never tell the parent of the end.
+// has been handled, and the stack of a panic. How it ends is in plain_end.go.
 //
 // Its fields are owned by the supervisor's loop, unless noted.
 type plain struct {
@@ -32,9 +30,9 @@ type plain struct {
 	asked     time.Time // to stop
 	suspended bool      // it would never come to a PoisonPill
 
-	begun  atomic.Uint64 // Restarts it has begun
-	alone  atomic.Bool   // it was left behind: nobody deals with its failures
-	ending bool          // it is between its lives, or after them; the actor's
+	begun atomic.Uint64 // Restarts it has begun
+	alone atomic.Bool   // it was left behind: nobody deals with its failures
+	end   plainEnd      // the actor's
 }
 
 // unwind is how long a plain actor that has been told to stop may take for the
@@ -58,7 +56,7 @@ func (p *plain) props(of *actor.Props) *actor.Props {
 	own = of.Clone(actor.WithOnInit(func(ctx actor.Context) {
 		p.pid = ctx.Self()
 		if !link.HasLoop(ctx.ActorSystem(), ctx.Self()) {
-			own.Configure(actor.WithReceiverMiddleware(p.observe))
+			own.Configure(actor.WithReceiverMiddleware(p.observe), actor.WithSpawnMiddleware(p.refuseLate))
 			p.watched = true
 		}
 	}))
@@ -77,20 +75,25 @@ func (p *plain) observe(next actor.ReceiverFunc) actor.ReceiverFunc {
 	return func(c actor.ReceiverContext, env *actor.MessageEnvelope) {
 		switch m := env.Message.(type) {
 		case *actor.Started:
-			p.ending = false
+			p.end.begin()
 			defer p.caught(c, env)
 			next(c, env)
 			p.k.core.node.tell(p, func(t *actors.Task, k *child) { k.happen(t, life.ChildSetUp) })
 		case *actor.Restarting:
 			p.begun.Add(1)
+			p.system(&actor.SuspendMailbox{}) // the engine resumes it with the next life
 			p.last(next, c, env)
-		case *actor.Stopping, *actor.Stopped:
+			p.end.over = actors.ErrRestarted
+		case *actor.Stopping:
+			p.last(next, c, env)
+			p.end.over = actors.ErrStopped
+		case *actor.Stopped:
 			p.last(next, c, env)
 		case *actor.Terminated:
 			switch {
 			case m.Who == p.probe:
 				p.k.core.node.tell(p, func(t *actors.Task, k *child) { k.happen(t, life.ChildQuiesced) })
-			case p.ending:
+			case p.end.near:
 				p.last(next, c, env)
 			default:
 				defer p.caught(c, env)
@@ -101,18 +104,6 @@ func (p *plain) observe(next actor.ReceiverFunc) actor.ReceiverFunc {
 			next(c, env)
 		}
 	}
-}
-
-// last is a message of an actor that ends: whatever it does, it goes on to.
-func (p *plain) last(next actor.ReceiverFunc, c actor.ReceiverContext, env *actor.MessageEnvelope) {
-	p.ending = true
-	defer func() {
-		if v := recover(); v != nil {
-			p.k.core.out.error("supervisor: panic in a lifecycle message", "actor", p.pid,
-				"message", typeName(env.Message), "panic", v, "stack", string(debug.Stack()))
-		}
-	}()
-	next(c, env)
 }
 
 // caught keeps the stack of a panic, which the engine drops, tells the asker,

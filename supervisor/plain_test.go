@@ -1,7 +1,9 @@
 package supervisor_test
 
 import (
+	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/messages"
 	"github.com/protoloop/protoloop/supervisor"
 )
@@ -322,5 +325,127 @@ func TestPlainPanicsInTerminated(t *testing.T) {
 		begin := time.Now()
 		w.stop(s)
 		w.took(begin, 0)
+	})
+}
+
+// A plain actor that ends handles no message and starts no child while it waits for
+// its children. In the engine it does, and nobody tells such a child to stop: the
+// actor never ended, nor restarted, and its name was taken for ever.
+func TestPlainEndsWithChildren(t *testing.T) {
+	for name, end := range map[string]func(w *world, s *supervisor.Supervisor){
+		"stop":         func(_ *world, s *supervisor.Supervisor) { s.RequestStop() },
+		"stop at once": func(w *world, s *supervisor.Supervisor) { w.root.Stop(s.Child("a")) },
+		"cut off":      func(w *world, s *supervisor.Supervisor) { w.root.Stop(s.PID()) },
+		"restart":      func(w *world, s *supervisor.Supervisor) { w.root.Send(s.Child("a"), "crash") },
+	} {
+		for when, again := range map[string]any{
+			"a message": 1.5, "Stopping": &actor.Stopping{}, "Restarting": &actor.Restarting{},
+			"Terminated": &actor.Terminated{}, "Stopped": &actor.Stopped{},
+		} {
+			t.Run(name+", "+when, func(t *testing.T) {
+				bubble(t, func(w *world) {
+					goOn := make(chan struct{})
+					slow := actor.PropsFromFunc(func(c actor.Context) {
+						if _, ok := c.Message().(*actor.Stopping); ok {
+							<-goOn
+						}
+					})
+					s := w.start(supervisor.Spec{Children: []supervisor.Child{w.plainly("a", func(n int, c actor.Context) {
+						if _, ok := c.Message().(*actor.Started); ok && n == 1 {
+							c.Spawn(slow)
+						} else if typeOf(c.Message()) == typeOf(again) {
+							c.Spawn(nothing)
+						}
+					})}})
+					a := s.Child("a")
+					end(w, s)
+					synctest.Wait()
+					for range 3 {
+						w.root.Send(a, 1.5)
+					}
+					waits := w.tell(a, 1)
+					time.Sleep(time.Second)
+					close(goOn)
+					synctest.Wait()
+					if n, err := waits.TryResult(); name != "restart" {
+						w.wants(err, actors.ErrDeadLetter)
+					} else if n != 2 || err != nil {
+						t.Error(n, err)
+					}
+					if r := w.stop(s); r.Err() != nil {
+						t.Error(r.Err())
+					}
+					synctest.Wait() // a child that Stopped has started ends afterwards
+					for _, bucket := range w.sys.ProcessRegistry.LocalPIDs.LocalPIDs {
+						for id := range bucket.Items() {
+							if strings.HasPrefix(id, "app") {
+								t.Errorf("%s is left", id)
+							}
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+// Whatever waits in the mailbox of a plain actor that is stopped at once, be it
+// suspended, is a dead letter: in the engine it vanishes.
+func TestPlainStoppedWithAQueue(t *testing.T) {
+	for _, suspended := range []bool{false, true} {
+		bubble(t, func(w *world) {
+			a := w.plainly("a", nil)
+			a.Backoff.Initial = time.Hour
+			s := w.start(supervisor.Spec{Children: []supervisor.Child{a}})
+			pid := s.Child("a")
+			if suspended {
+				w.root.Send(pid, "boom")
+			} else {
+				w.root.Send(pid, "stuck")
+			}
+			synctest.Wait()
+			f := w.tell(pid, 1)
+			w.root.Stop(pid)
+			if !suspended {
+				synctest.Wait()
+				w.hold <- struct{}{}
+			}
+			synctest.Wait()
+			_, err := f.TryResult()
+			w.wants(err, actors.ErrDeadLetter)
+		})
+	}
+}
+
+// A Restart that comes behind a Stop changes nothing: in the engine the actor
+// lives again, and is in no registry.
+func TestPlainStopsOnce(t *testing.T) {
+	bubble(t, func(w *world) {
+		goOn := make(chan struct{})
+		s := w.start(supervisor.Spec{Children: []supervisor.Child{w.plainly("a", func(_ int, c actor.Context) {
+			if _, ok := c.Message().(*actor.Started); ok {
+				c.Spawn(w.plain("kid", w.in(&actor.Stopping{}, 0, true))) // it holds up the end of a
+			} else if c.Message() == "late" {
+				<-goOn
+			}
+		})}})
+		w.noted("+a +kid")
+		w.root.Send(s.Child("a"), "late")
+		synctest.Wait()
+		restart := actortest.Go(t, func() (any, error) { return nil, s.Restart(context.Background(), "a") })
+		if !restart.Blocked() { // it waits for a to come to rest
+			t.Error("it has restarted")
+		}
+		stop := s.RequestStop()
+		synctest.Wait() // a was told to stop …
+		close(goOn)     // … and fails: the failure is over, too
+		synctest.Wait()
+		w.hold <- struct{}{}
+		if r, err := stop.Wait(w.Context()); err != nil || r.Err() != nil {
+			t.Error(r, err)
+		}
+		_, err := restart.Result()
+		w.wants(err, supervisor.ErrStopping)
+		w.noted("-kid -a")
 	})
 }
