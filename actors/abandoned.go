@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -38,9 +39,13 @@ func (t *Task) SpawnPrefix(props *actor.Props, prefix string) *actor.PID {
 
 // SpawnNamed starts a child of the worker. For a task that has been abandoned, be
 // it while its child started, it fails with why the task was ended, and the child
-// is stopped.
+// is stopped. So it fails in Terminated and Stopped when the children of an actor
+// that ends have been told to stop.
 func (t *Task) SpawnNamed(props *actor.Props, name string) (*actor.PID, error) {
 	t.current("SpawnNamed")
+	if t.top().has(isOffLoop) {
+		return nil, t.mb.refusalLate(cmp.Or(t.top().inc, t.mb.inc.Load()), name)
+	}
 	if t.mb.decorated() && !t.lost() {
 		return t.actorContext.SpawnNamed(props, name)
 	}

@@ -21,8 +21,16 @@ import (
 func (mb *mailbox) spawn(inc *incarnation, alone func(f func()) bool, props *actor.Props, name string) (*actor.PID, error) {
 	var like actor.Context
 	var children *actor.PIDSet
-	if !alone(func() { like, children = engine.ChildlessContext(mb.raw(), mb.sys.as, inc.actor) }) {
+	late := false
+	if !alone(func() {
+		if late = mb.life.phase >= phaseReleased; !late {
+			like, children = engine.ChildlessContext(mb.raw(), mb.sys.as, inc.actor)
+		}
+	}) {
 		return nil, mb.refusal(inc, name)
+	}
+	if late {
+		return nil, mb.refusalLate(inc, name)
 	}
 	if children == nil {
 		return mb.raw().SpawnNamed(props, name)
@@ -37,6 +45,12 @@ func (mb *mailbox) spawn(inc *incarnation, alone func(f func()) bool, props *act
 		return nil, mb.refusal(inc, name)
 	}
 	return pid, nil
+}
+
+// refusalLate is the error of a spawn by an actor whose children have been told to
+// stop: the engine would tell the new one no more, and wait for it for ever.
+func (mb *mailbox) refusalLate(inc *incarnation, name string) error {
+	return fmt.Errorf("actors: spawn %q by an actor that is about to end: %w", name, inc.why())
 }
 
 // refusal is the error of a spawn by who has been abandoned.

@@ -1,6 +1,9 @@
 package actors_test
 
 import (
+	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -96,4 +99,70 @@ func TestNothingComesAfterStopped(t *testing.T) {
 		synctest.Wait()
 		tr.want(w, "*actor.Terminated", "*actor.Stopped")
 	})
+}
+
+// TestSpawnAtTheEnd: once its children have been told to stop a plain actor on an
+// EventLoop starts no other. Nobody would tell that to stop: the actor would never
+// end, nor restart, or leave it behind.
+func TestSpawnAtTheEnd(t *testing.T) {
+	for name, end := range map[string]func(w *world, pid *actor.PID){
+		"stop":    func(w *world, pid *actor.PID) { actors.Stop(w.root, pid, time.Minute) },
+		"cut off": func(w *world, pid *actor.PID) { w.root.Stop(pid) },
+		"restart": func(w *world, pid *actor.PID) { w.root.Send(pid, "panic") },
+	} {
+		for _, when := range []any{&actor.Stopping{}, &actor.Restarting{}, &actor.Terminated{}, &actor.Stopped{}} {
+			for by, spawner := range map[string]func(actor.Context) actor.SpawnerContext{
+				"its context": func(c actor.Context) actor.SpawnerContext { return c },
+				"its Task":    func(c actor.Context) actor.SpawnerContext { return actors.TaskOf(c) },
+			} {
+				t.Run(fmt.Sprintf("%s, %T, by %s", name, when, by), func(t *testing.T) {
+					bubble(t, func(w *world) {
+						goOn := make(chan struct{})
+						kids, n := 0, 0
+						pid := w.dropIn(actors.Options{}, func(c actor.Context) {
+							switch m := c.Message().(type) {
+							case *actor.Started:
+								if n++; n == 1 {
+									c.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+										if _, ok := c.Message().(*actor.Stopping); ok {
+											<-goOn
+										}
+									}))
+								}
+							case string:
+								panic(m)
+							case int:
+								c.Respond(n)
+							default:
+								if fmt.Sprintf("%T", m) != fmt.Sprintf("%T", when) {
+									return
+								}
+								if kid, err := spawner(c).SpawnNamed(actors.Props(none), fmt.Sprint("kid", kids)); err == nil {
+									kids++
+								} else if kid != nil || !errors.Is(err, actors.ErrStopped) && !errors.Is(err, actors.ErrRestarted) {
+									w.Errorf("%v, %v", kid, err)
+								}
+							}
+						})
+						synctest.Wait()
+						end(w, pid)
+						time.Sleep(time.Millisecond)
+						close(goOn)
+						time.Sleep(time.Millisecond)
+						if name == "restart" {
+							want(w, actors.RequestFuture[int](w.root, pid, 1), 2)
+							w.stopped(pid, time.Minute)
+						}
+						for _, bucket := range w.sys.ProcessRegistry.LocalPIDs.LocalPIDs {
+							for id := range bucket.Items() {
+								if strings.HasPrefix(id, pid.Id) {
+									w.Errorf("%s is left", id)
+								}
+							}
+						}
+					})
+				})
+			}
+		}
+	}
 }
