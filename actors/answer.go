@@ -244,7 +244,7 @@ func (t *Task) concludedOneWay(err error) {
 // sender's PID was given still can: it reports whether the request is left
 // open for that.
 func (t *Task) unanswered(s *scope) bool {
-	if !t.lt.Lost() && t.turn&isDecided != 0 || t.future() != nil && t.future().base().done.Load() {
+	if t.future() != nil && t.future().base().done.Load() {
 		return false
 	}
 	if err := t.ended(); err != nil { // work it had started was to answer

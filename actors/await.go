@@ -39,27 +39,25 @@ func (t *Task) awaitCore(c *core, what string) error {
 		late = t.top().awaitLate(c)
 		c = &late.core
 	}
-	err := t.waitFor(c, 0)
+	err := t.noteAwaited(c)
+	if err == nil {
+		err = t.suspend(c, 0) // here: the collector walks each frame of what is suspended
+	}
+	if err != nil {
+		t.forgetAwaited()
+	}
 	if late != nil {
 		err = late.over(err)
 	}
 	return err
 }
 
-// waitFor is suspend for a core that may be a part of a ring.
-func (t *Task) waitFor(c *core, until time.Duration) error {
-	top := t.top()
-	// Known before anybody looks for a ring, and gone when it is over: what is
-	// found here and is not done is being awaited.
-	top.awaits.Store(c)
-	err := t.closesRing(c)
-	if err == nil {
-		err = t.suspend(c, until)
-	}
-	if err != nil {
-		top.awaits.Store(nil)
-	}
-	return err
+// noteAwaited lets others know what t is about to wait for, and reports a ring that
+// would close. forgetAwaited, when it is over, ends that: what is found there and is
+// not done is being awaited.
+func (t *Task) noteAwaited(c *core) error {
+	t.top().awaits.Store(c)
+	return t.closesRing(c)
 }
 
 // waitNode is the one of the coroutine, which can wait for one thing.

@@ -63,5 +63,12 @@ func (s *spot) wait(t *Task, what string) error {
 	if err := t.ended(); err != nil {
 		return err
 	}
-	return t.waitFor(&s.core, behindWoken)
+	err := t.noteAwaited(&s.core)
+	if err == nil {
+		err = t.suspend(&s.core, behindWoken)
+	}
+	if err != nil {
+		t.forgetAwaited()
+	}
+	return err
 }

@@ -151,18 +151,6 @@ type request[Resp any] struct {
 func (u *request[Resp]) label() string     { return typeIn(&u.msg) }
 func (u *request[Resp]) future() completer { return &u.fut }
 
-func (u *request[Resp]) Run(*loop.Task) { u.runRequest() }
-
-// runRequest handles the message of a request in its worker.
-func (t *Task) runRequest() {
-	if t.begin() {
-		t.mb.receive(t)
-		if t.lt.Lost() {
-			t.backFrom(false)
-		}
-	}
-}
-
 // carriedRequest is a request that goes by the engine's way. Its future is apart
 // from it, because it is large.
 type carriedRequest[Resp any] struct {
@@ -173,8 +161,6 @@ type carriedRequest[Resp any] struct {
 
 func (u *carriedRequest[Resp]) label() string     { return typeIn(&u.msg) }
 func (u *carriedRequest[Resp]) future() completer { return u.fut }
-
-func (u *carriedRequest[Resp]) Run(*loop.Task) { u.runRequest() }
 
 // carried is what a request needs to go by the engine's way.
 type carried struct {

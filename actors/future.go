@@ -190,7 +190,9 @@ func nilable[T any]() bool {
 // settle publishes the result; the caller holds mu, and settle unlocks it. The
 // caller has to call the callbacks, outside of any lock.
 func (c *core) settle(err error) (calls callbacks) {
-	c.forgetDeps()
+	if c.extra.Load() != nil {
+		c.forgetDeps()
+	}
 	switch {
 	case err == nil:
 	case err == ErrStopped && c.extra.Load() == nil:

@@ -37,7 +37,7 @@ func (m *groupTask) Run(*loop.Task) {
 
 // Done is the loop's: the task has ended.
 func (m *groupTask) Done(lt *loop.Task, how loop.How) {
-	m.Task.done(how)
+	m.work.Done(lt, how)
 	if how == loop.Lost { // fn goes on, and may write to m
 		m.group.end(&groupTask{})
 		return

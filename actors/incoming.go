@@ -219,8 +219,20 @@ func (t *Task) caughtHandler() {
 	}
 }
 
-// done is called on the loop when the task has ended.
-func (t *Task) done(how loop.How) {
+// Run is the loop's: it handles the message of a request in its worker.
+func (w *work) Run(*loop.Task) {
+	t := &w.Task
+	if t.begin() {
+		t.mb.receive(t)
+		if t.lt.Lost() {
+			t.backFrom(false)
+		}
+	}
+}
+
+// Done is the loop's: the task has ended.
+func (w *work) Done(_ *loop.Task, how loop.How) {
+	t := &w.Task
 	mb := t.mb
 	switch how {
 	case loop.Exited:

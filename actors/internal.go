@@ -50,7 +50,7 @@ func (u *internalTask) Done(lt *loop.Task, how loop.How) {
 	if u.done != nil {
 		u.done(&u.Task, how)
 	}
-	u.Task.done(how)
+	u.work.Done(lt, how)
 }
 
 // setupTask is the first task of an incarnation.

@@ -48,12 +48,18 @@ func (t *Task) unhold() {
 	}
 }
 
+// hasLetGo reports whether a task without a scope has nothing left to let go of:
+// see settle and spendEarly. It may only answer false although it has.
+func (t *Task) hasLetGo() bool {
+	s := t.once.Load()
+	return s < holder && (s&isFunction != 0 && t.turn&isDecided != 0 || t.isSpent())
+}
+
 // through is called when the task has left the tree.
 func (t *Task) through() {
 	s := t.once.Load()
 	switch {
 	case t.lifetime != offered && t.lifetime != child || s&(isFunction|isPosted) == 0: // no future keeps it
-	case s < holder && t.ext.Load() == nil && (s&isFunction != 0 && t.turn&isDecided != 0 || t.isSpent()): // see settle and spendEarly
 	case s < holder && t.kids.Load() == nil, // nobody else has ever known of it
 		t.once.Or(isThrough) < holder:
 		t.spend()

@@ -120,9 +120,6 @@ const (
 // methods do not include what only the loop may call.
 type work struct{ Task }
 
-// Done is the loop's: the task has ended.
-func (w *work) Done(_ *loop.Task, how loop.How) { w.Task.done(how) }
-
 // body is what every kind of task implements beside loop.Body.
 type body interface {
 	loop.Body
@@ -187,47 +184,60 @@ func codeName(f *runtime.Func) string {
 // user code. false: the task must not run.
 func (t *Task) begin() bool {
 	mb := t.mb
+	s := t.ext.Load()
 	if t.lifetime == offered {
 		mb.counts.taken.Add(1)
-	}
-	switch {
-	case t.lifetime == child:
-		t.inc = t.parent().inc // of a Cleanup or a hook it is not the worker's
-	case t.lifetime == internal && t.hookOf() != nil:
-		last := mb.inc.Load()
-		t.inc = &incarnation{n: last.n, actor: last.actor} // a hook outlives its incarnation's end
-	default:
 		t.inc = mb.inc.Load()
-	}
-	if mb.opts.MaxInFlight > 0 && t.lifetime == offered {
-		mb.sparse().inFlight.add(t)
-	}
-	err := t.ended()
-	s := t.ext.Load()
-	bounded := t.lifetime == offered && s != nil && s.deadline > 0
-	switch {
-	case t.lifetime != offered:
-	case err != nil && !t.canceled(): // the stop has come in this moment
-		err = ErrStopping
-	case err == nil && bounded && t.lt.Past(s.deadline):
-		err = t.expired() // the clock may be late
-		mb.budgets.crowd(s.deadline)
-	}
-	if err != nil {
-		t.outcome = outcomeNeverRan
-		if t.lifetime == offered {
-			t.lt.Enter()                      // a future that fails calls user code
-			t.outcome = t.neverRuns(err, nil) // first: a cancel would say that it had begun
-			t.cancel(err)
+		if mb.opts.MaxInFlight > 0 {
+			mb.sparse().inFlight.add(t)
 		}
+	} else {
+		t.inc = t.incarnationOf(s)
+	}
+	if (s != nil || t.inc.cause.Load() != nil) && !t.mayBegin(s) {
 		return false
 	}
 	mb.enterTask(t)
 	t.lt.Enter()
-	if bounded {
+	if s != nil && s.deadline > 0 && t.lifetime == offered {
 		t.lt.Tend()
 	}
 	return true
+}
+
+// incarnationOf is that of a task which its worker has not been offered.
+func (t *Task) incarnationOf(s *scope) *incarnation {
+	switch {
+	case t.lifetime == child:
+		return t.parent().inc // of a Cleanup or a hook it is not the worker's
+	case t.lifetime == internal && s != nil && s.seldom().why != nil:
+		last := t.mb.inc.Load()
+		return &incarnation{n: last.n, actor: last.actor} // a hook outlives its incarnation's end
+	}
+	return t.mb.inc.Load()
+}
+
+// mayBegin looks for what keeps a task from running, and tells its asker.
+func (t *Task) mayBegin(s *scope) bool {
+	err := t.ended()
+	switch {
+	case t.lifetime != offered:
+	case err != nil && !t.canceled(): // the stop has come in this moment
+		err = ErrStopping
+	case err == nil && s != nil && s.deadline > 0 && t.lt.Past(s.deadline):
+		err = t.expired() // the clock may be late
+		t.mb.budgets.crowd(s.deadline)
+	}
+	if err == nil {
+		return true
+	}
+	t.outcome = outcomeNeverRan
+	if t.lifetime == offered {
+		t.lt.Enter()                      // a future that fails calls user code
+		t.outcome = t.neverRuns(err, nil) // first: a cancel would say that it had begun
+		t.cancel(err)
+	}
+	return false
 }
 
 // caught is deferred around the user code of a task whose panic concerns its
@@ -244,6 +254,11 @@ func (t *Task) caught() {
 // not wanted any more may fail often: a panic is logged each time, an error like a
 // failure that nobody has looked at.
 func (t *Task) concluded(decided bool, err error) {
+	if decided && err == nil { // by far the most often
+		t.outcome = outcomeFinished
+		t.turn |= isDecided
+		return
+	}
 	t.conclude(decided, err)
 	if !decided && err != nil {
 		t.logLate(err)

@@ -433,13 +433,15 @@ func (t *Task) leaveKids() {
 func (t *Task) leave() {
 	for t != nil {
 		s := t.ext.Load()
-		if t.unanswered(s) {
+		if (t.lt.Lost() || t.turn&isDecided == 0) && t.unanswered(s) {
 			return // and ends with its creator until it is answered: see leaveOpen
 		}
 		if s != nil {
 			t.forgotten(s)
 		}
-		t.through()
+		if s != nil || !t.hasLetGo() {
+			t.through()
+		}
 		if t.kin == nil { // it was nobody's
 			return
 		}

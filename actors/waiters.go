@@ -51,12 +51,12 @@ func (c *core) unlink(w *node) {
 // wait adds an await or a callback; false: the future is done.
 func (c *core) wait(w *node) bool {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.done.Load() {
-		return false
+	pending := !c.done.Load()
+	if pending {
+		c.link(w)
 	}
-	c.link(w)
-	return true
+	c.mu.Unlock()
+	return pending
 }
 
 // call adds a callback; if the future is done it is called at once.

@@ -106,7 +106,9 @@ func (t *Task) Start(child *Task) bool {
 	x.co.Resume()
 	c.nesting = false
 	if r.lost() {
-		x.reap()
+		if x.dead {
+			x.reap()
+		}
 		return false
 	}
 	x.outer = nil

@@ -126,11 +126,6 @@ func (c *coroutine) exit() {
 	c.co.Yield()
 }
 
-// reap ends the coroutine if it is dead, and reports that. Its Goexit goes on in
-// the goroutine that stops it, so that has to be one to throw away.
-func (c *coroutine) reap() bool {
-	if c.dead {
-		go c.co.Stop()
-	}
-	return c.dead
-}
+// reap ends a coroutine that is dead. Its Goexit goes on in the goroutine that stops
+// it, so that has to be one to throw away.
+func (c *coroutine) reap() { go c.co.Stop() }

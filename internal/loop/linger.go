@@ -46,7 +46,7 @@ const (
 	// lingerLook is once in how many times the clock is read where it does not take
 	// long. A reading each time was a twentieth of a message that is asked when the
 	// one before has been answered.
-	lingerLook = 8
+	lingerLook = 16
 	// lingerProbe is how often, in sleeps, it is tried where it has not paid. For
 	// one of many workers that get a message each it would be in vain.
 	lingerProbe = 16

@@ -363,7 +363,9 @@ func (l *Loop) resume(c *coroutine, t *Task) {
 	r.enter()
 	x.co.Resume()
 	if r.lost() {
-		x.reap()
+		if x.dead {
+			x.reap()
+		}
 		c.pump = false
 		return
 	}

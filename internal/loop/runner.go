@@ -152,11 +152,14 @@ func (r *runner) root() {
 		c := r.get()
 		c.r, c.pump = r, true
 		c.co.Resume()
-		switch dead := c.reap(); {
+		if c.dead {
+			c.reap()
+		}
+		switch {
 		case r.lost():
 			r.close()
 			return
-		case dead:
+		case c.dead:
 		case c.idle:
 			r.put(c)
 			r.close()
@@ -261,7 +264,10 @@ func (r *runner) enough() bool {
 // reuse looks at a coroutine that has come back from Resume. Neither dead nor
 // idle: its task awaits, or it has ended.
 func (r *runner) reuse(x *coroutine) {
-	if !x.reap() && x.idle {
+	switch {
+	case x.dead:
+		x.reap()
+	case x.idle:
 		r.put(x)
 	}
 }
