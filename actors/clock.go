@@ -78,8 +78,7 @@ func (c *clock) add(when time.Duration, t *Task) {
 	m := h.mark()
 	m.task.Store(t)
 	t.ext.Load().gone.Store(m)
-	h.push(deadline{when, m})
-	h.arm()
+	h.add(deadline{when, m})
 }
 
 // drop is called when the task of m has ended.
@@ -96,8 +95,7 @@ func (c *clock) addSearch(when time.Duration, mb *mailbox) *mark {
 	defer h.mu.Unlock()
 	m := h.mark()
 	m.queue.Store(mb)
-	h.push(deadline{when, m})
-	h.arm()
+	h.add(deadline{when, m})
 	return m
 }
 
@@ -272,6 +270,15 @@ func (h *deadlines) clean() {
 		h.armed = 0
 	}
 	h.arm()
+}
+
+// add is push. The timer stays as it is if others are due before, also if they have
+// ended: it is set once for all that have, and not each time for the next one.
+func (h *deadlines) add(d deadline) {
+	h.push(d)
+	if h.heap[0].mark == d.mark {
+		h.arm()
+	}
 }
 
 func (h *deadlines) push(d deadline) {

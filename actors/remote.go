@@ -40,10 +40,15 @@ func SetRemoteLimit(sys *actor.ActorSystem, bytes int) {
 // Methods of the user's run then, as those of a struct that embeds a nil
 // proto.Message. One that panics would fail the worker that answers with it; the
 // remote's own goroutine, which comes later, would end the process.
-func (s *system) unsendable(pid *actor.PID, message any) (why error) {
+func (s *system) unsendable(pid *actor.PID, message any) error {
 	if s.local(pid) {
 		return nil
 	}
+	return s.unsendableTo(pid, message)
+}
+
+// unsendableTo is unsendable for the PID of another machine.
+func (s *system) unsendableTo(pid *actor.PID, message any) (why error) {
 	p, _ := s.as.ProcessRegistry.Get(pid)
 	if !engine.IsRemote(p) {
 		return nil
