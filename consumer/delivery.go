@@ -27,13 +27,23 @@ type delivery struct {
 	prev, next *delivery // in hand, in the order of receipt
 }
 
-// state is where a delivery is. The arrows say what may come next; from each
-// a stop may lead to returning.
+// state is where a delivery is, and what leads from one state to another:
 //
-//	waiting ◀─▶ running ─┬▶ acking
-//	 │ ▲          │      ├▶ retrying
-//	 │ └─ pausing ◀      ├▶ burying
-//	 └───────────────────┴▶ deferring
+//	waiting → running    it is its turn
+//	        → deferring  the breaker is open, and no handler has had it
+//	        → burying    Options.Order has panicked on it
+//	        → returning  a stop
+//	running → waiting    its handler was not called after all
+//	                     the breaker is open, and keeps it to probe with
+//	        → pausing    it is tried again in hand
+//	        → acking     its handler has returned nil
+//	        → retrying   it failed
+//	        → deferring  it failed, and that was not its fault
+//	        → burying    it failed for the last time, or with ErrPoison
+//	        → returning  a stop or restart has cut it off
+//	pausing → waiting    the delay is over
+//	        → returning  a stop
+//	burying → retrying   the source has no place for dead letters
 type state uint8
 
 const (
