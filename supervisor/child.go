@@ -10,51 +10,51 @@ import (
 	"github.com/protoloop/protoloop/internal/link"
 )
 
-// process is what a supervisor does with a child's actor.
-type process = link.Child
+// childProcess is what a supervisor does with a child's actor.
+type childProcess = link.Child
 
 // child is one child. Owned by the loop.
 type child struct {
-	core *core
-	spec *Child // constant, and for those of a Dynamic the same; its Name does not count
-	name string
-	seq  uint64  // its place among its siblings
-	proc process // nil: it was never spawned
+	core    *core
+	spec    *Child // constant, and for those of a Dynamic the same; its Name does not count
+	name    string
+	seq     uint64       // its place among its siblings
+	process childProcess // nil: it was never spawned
 
 	// What is shown to everybody: written with the node's mu held.
-	life    life.Child // written by happen alone
-	pid     *actor.PID
-	kind    Kind
-	node    *node     // of a supervisor, once its setup has begun
-	since   time.Time // it is in its state
-	lastErr error
-	ups     int // how often it has come up
+	life       life.Child // written by setLife alone
+	pid        *actor.PID
+	kind       Kind
+	node       *node // of a supervisor, once its setup has begun
+	stateSince time.Time
+	lastErr    error
+	upCount    int // how often it has come up
 
-	answer  answer        // of its last start …
-	noActor error         // … which Spawn has failed with
-	begun   time.Duration // the last start
-	cutAt   time.Duration // its grace has ended
-	changed bell          // life, or what else a wait depends on
-	lock    lock          // of what goes on with it, if children are independent
-	failure *link.Failure // the last
-	retries retries
-	account *ChildReport // of its actors so far; nil: none has ended
+	startResult startResult   // of its last start …
+	spawnErr    error         // … which Spawn has failed with
+	startedAt   time.Duration // its last start
+	killedAt    time.Duration // the end of its grace
+	changed     condition     // its life, or what else a wait depends on
+	operations  operationLock // of what goes on with it, if children are independent
+	failure     *link.Failure // the last
+	delay       restartDelay
+	account     *ChildReport // of its actors so far; nil: none has ended
 }
 
-// answer is what has become of a start.
-type answer uint8
+// startResult is what has become of a start.
+type startResult uint8
 
 const (
-	startPending answer = iota
-	startUp
-	startFailed
+	startPending startResult = iota
+	startedUp
+	startedNot
 )
 
-// set is some of the children. Whoever looks for one of a few must not look at
-// all: there may be thousands, and as many looks.
-type set map[*child]struct{}
+// childSet is some of the children. To find one of a few takes no look at all of
+// them: there may be thousands, and as many searches.
+type childSet map[*child]struct{}
 
-func (s set) put(k *child, in bool) {
+func (s childSet) setMember(k *child, in bool) {
 	if in {
 		s[k] = struct{}{}
 	} else {
@@ -62,191 +62,204 @@ func (s set) put(k *child, in bool) {
 	}
 }
 
-// one is any of them, or nil.
-func (s set) one() *child {
+// anyMember is any of them, or nil.
+func (s childSet) anyMember() *child {
 	for k := range s {
 		return k
 	}
 	return nil
 }
 
-func (c *core) addChild(name string, spec *Child) *child {
-	c.added++
-	k := &child{core: c, spec: spec, name: name, seq: c.added, kind: KindPlain, since: time.Now(), life: life.NewChild()}
-	c.sort(k, notAdded)
+func (c *core) registerChild(name string, spec *Child) *child {
+	c.childCount++
+	k := &child{core: c, spec: spec, name: name, seq: c.childCount, kind: KindPlain, stateSince: time.Now(), life: life.NewChild()}
+	c.indexChild(k, notAdded)
 	n := c.node
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	c.kids[name] = k
+	c.children[name] = k
 	return k
 }
 
-func (k *child) at() At { return At{k.core.node.pid.Id, k.name} }
+func (k *child) eventPlace() At { return At{k.core.node.pid.Id, k.name} }
 
-// grace is its Shutdown with its default.
-func (k *child) grace() time.Duration { return k.spec.graceOf(k.kind == KindSupervisor) }
+// shutdownGrace is its Shutdown with its default.
+func (k *child) shutdownGrace() time.Duration { return k.spec.shutdownGrace(k.kind == KindSupervisor) }
 
-// unwinding is how long it may take to end once its grace is over.
-func (k *child) unwinding() time.Duration {
-	if _, ok := k.proc.(*plain); ok {
-		return unwind
+// unwindLimit is how long it may take to end once its grace is over.
+func (k *child) unwindLimit() time.Duration {
+	if _, ok := k.process.(*plain); ok {
+		return plainStopGrace
 	}
-	return 2*k.proc.StopGrace() + time.Second // tasks, then hooks
+	return 2*k.process.StopGrace() + time.Second // tasks, then hooks
 }
 
-// happen is the only way to change the life of a child: an event goes in, and what
-// is to be done is done.
-func (k *child) happen(t *actors.Task, e life.ChildEvent) { k.happenBecause(t, e, nil) }
+// handleEvent is the only way to change the life of a child: it looks up what the
+// event leads to, and does what is to be done.
+func (k *child) handleEvent(t *actors.Task, e life.ChildEvent) { k.handleEventBecause(t, e, nil) }
 
-// happenBecause is happen with the reason for what then is in flight.
-func (k *child) happenBecause(t *actors.Task, e life.ChildEvent, why error) {
-	is, effects := k.life.On(e, k.facts(e))
-	since := k.since
+// handleEventBecause is handleEvent with the cause that tasks in flight are to have.
+func (k *child) handleEventBecause(t *actors.Task, e life.ChildEvent, why error) {
+	is, effects := k.life.On(e, k.eventFacts(e))
+	since := k.stateSince
 	if is != k.life || effects.Has(life.ChildEnter) {
-		k.move(is, effects)
+		k.setLife(is, effects)
 	}
 	if effects.Has(life.ChildTellStopped) {
-		emit(k.core.out, StopPhase{At: k.at(), Phase: "stopped", Took: k.since.Sub(since)})
+		emitEvent(k.core.events, StopPhase{At: k.eventPlace(), Phase: "stopped", Took: k.stateSince.Sub(since)})
 	}
-	k.carryOut(t, effects, why)
+	k.runEffects(t, effects, why)
 }
 
-// facts are those that an event is judged by.
-func (k *child) facts(e life.ChildEvent) life.ChildFacts {
+// eventFacts are those that an event is judged by.
+func (k *child) eventFacts(e life.ChildEvent) life.ChildFacts {
 	c := k.core
 	f := life.ChildFacts{Stopping: c.isStopping()}
 	switch e {
 	case life.ChildCrashed:
-		f.Drains = k.life.State() == life.ChildStopping && k.drains()
+		f.Drains = k.life.State() == life.ChildStopping && k.restartsToDrain()
 	case life.ChildStopAsked:
 		f.Forced = c.life.State().HasNoGrace()
-		f.Drains = k.life.State().HasFailed() && c.cause == nil && k.drains()
-		switch grace := k.grace(); {
+		f.Drains = k.life.State().HasFailed() && c.cause == nil && k.restartsToDrain()
+		switch grace := k.shutdownGrace(); {
 		case grace == Abandon:
 			f.Shutdown = life.ChildShutdownAbandon
-		case grace == BrutalKill && k.kind != KindSupervisor: // whose children have to hear of it: see press
+		case grace == BrutalKill && k.kind != KindSupervisor: // whose children have their own grace: see enforceGrace
 			f.Shutdown = life.ChildShutdownKill
 		}
 	}
 	return f
 }
 
-// drains reports whether the child, which has failed just before its stop event, is
+// restartsToDrain reports whether the child, which has failed just before its stop event, is
 // restarted for what it has accepted. A supervisor has nothing of its own to do.
-func (k *child) drains() bool {
-	return k.kind != KindSupervisor && decide(k.spec.Restart, exitOf(k.failure)) == restart
+func (k *child) restartsToDrain() bool {
+	return k.kind != KindSupervisor && decideOnExit(k.spec.Restart, exitReasonOf(k.failure)) == decideRestart
 }
 
-// move takes the child to where it is now, and wakes who waits for that.
-func (k *child) move(is life.Child, effects life.ChildEffects) {
+// setLife takes the child to where it is now, and wakes whoever waits for that.
+func (k *child) setLife(is life.Child, effects life.ChildEffects) {
 	c, was, now := k.core, k.life, time.Now()
 	mu := &c.node.mu
 	mu.Lock()
 	k.life = is
 	if effects.Has(life.ChildEnter) {
-		k.since = now
+		k.stateSince = now
 		if is.State().HasFailed() {
 			k.lastErr = k.failure.Err
 		}
 	}
 	if effects.Has(life.ChildStartUp) {
-		k.ups++
+		k.upCount++
 	}
 	mu.Unlock()
 	if is.State().IsEnding() && !was.State().IsEnding() {
-		c.leaving++
+		c.endingCount++
 	} else if was.State().IsEnding() && !is.State().IsEnding() {
-		c.leaving--
+		c.endingCount--
 	}
-	c.sort(k, was)
-	k.changed.raise()
-	if c.leaving == 0 {
-		c.gone.raise()
+	c.indexChild(k, was)
+	k.changed.broadcast()
+	if c.endingCount == 0 {
+		c.allEnded.broadcast()
 	}
 }
 
 // notAdded is in no set.
 var notAdded life.Child
 
-// sort puts a child into the sets that it belongs to.
-func (c *core) sort(k *child, was life.Child) {
+// indexChild puts a child into the sets that it belongs to.
+func (c *core) indexChild(k *child, was life.Child) {
 	if is := k.life.Want().Decision(); is != was.Want().Decision() {
-		c.due.put(k, is)
+		c.undecided.setMember(k, is)
 	}
 	if is := k.life.Want().Start(); is != was.Want().Start() {
-		c.held.put(k, is)
+		c.toStart.setMember(k, is)
 	}
-	if k.spec.Significant { // one that is held has not started yet, or is about to again
-		c.decisive.put(k, k.life.Want().Start() || k.life.State() != life.ChildGone && k.life.State() != life.ChildRemoved)
+	if k.spec.Significant { // one that is to start has not ended
+		c.significant.setMember(k, k.life.Want().Start() || k.life.State() != life.ChildGone && k.life.State() != life.ChildRemoved)
 	}
 }
 
-// carryOut does what the life of a child asks for.
-func (k *child) carryOut(t *actors.Task, effects life.ChildEffects, why error) {
+// runEffects does what the life of a child asks for.
+func (k *child) runEffects(t *actors.Task, effects life.ChildEffects, why error) {
 	if effects.Has(life.ChildStartUp) {
-		k.answer = startUp
-		k.tellUp()
+		k.startResult = startedUp
+		k.emitUp()
 	}
 	if effects.Has(life.ChildStartFailed) {
-		k.answer = startFailed
+		k.startResult = startedNot
 	}
 	if effects.Has(life.ChildTellStopping) {
-		emit(k.core.out, StopPhase{At: k.at(), Phase: "stopping"})
+		emitEvent(k.core.events, StopPhase{At: k.eventPlace(), Phase: "stopping"})
 	}
 	if effects.Has(life.ChildSpawn) {
-		k.spawn(t)
+		k.spawnActor(t)
 	}
 	if effects.Has(life.ChildRestart) {
-		k.proc.Restart()
+		k.process.Restart()
 	}
 	if effects.Has(life.ChildQuiesce) {
-		k.proc.Quiesce(why)
+		k.process.Quiesce(why)
 	}
-	k.carryOutStop(t, effects)
+	k.runStopEffects(t, effects)
 	if effects.Has(life.ChildAskDecision) {
-		k.core.askDecision(t, k)
+		k.core.startRecovery(t, k)
 	}
 }
 
-// carryOutStop does what is to be done to the child's actor for its end.
-func (k *child) carryOutStop(t *actors.Task, effects life.ChildEffects) {
+// runStopEffects stops the child's actor, in the way that is asked for.
+func (k *child) runStopEffects(t *actors.Task, effects life.ChildEffects) {
 	switch {
 	case effects.Has(life.ChildStopGraceful) && k.kind == KindSupervisor:
-		k.proc.Stop(NoLimit) // its grace is that of its children; see press
+		k.process.Stop(NoLimit) // its grace is that of its children: see enforceGrace
 	case effects.Has(life.ChildStopGraceful):
-		k.proc.Stop(k.grace())
+		k.process.Stop(k.shutdownGrace())
 	case effects.Has(life.ChildStopUnwaited):
-		k.proc.Stop(k.proc.StopGrace())
-		k.leave(t, nil)
+		k.process.Stop(k.process.StopGrace())
+		k.leaveActor(t, nil)
 	case effects.Has(life.ChildEndGrace) && k.node != nil: // a supervisor that works ends that of its children
-		k.cutAt = k.core.now()
-		k.proc.Stop(NoLimit)
+		k.killedAt = k.core.sinceStart()
+		k.process.Stop(NoLimit)
 		k.node.endGrace()
 	case effects.Has(life.ChildEndGrace), effects.Has(life.ChildStopNow):
-		k.cutAt = k.core.now()
-		k.proc.Stop(-1)
+		k.killedAt = k.core.sinceStart()
+		k.process.Stop(-1)
 	}
 }
 
-// leave lets the engine and us forget a child that still ends, or never will.
-func (k *child) leave(t *actors.Task, left *link.Abandoned) {
-	if p, ok := k.proc.(*plain); ok {
+// leaveActor has the engine and the supervisor forget a child that still ends, or
+// never will.
+func (k *child) leaveActor(t *actors.Task, left *link.Abandoned) {
+	if p, ok := k.process.(*plain); ok {
 		p.alone.Store(true)
 	}
-	e := k.proc.Account()
+	e := k.process.Account()
 	if left != nil {
 		e.Abandoned = append(e.Abandoned, *left)
 	}
-	k.settle(e)
-	k.happen(t, life.ChildLeftBehind)
+	k.addAccount(e)
+	k.handleEvent(t, life.ChildLeftBehind)
 	sendSystem(k.core.node.sys, k.core.node.pid, &actor.Terminated{Who: k.pid})
 }
 
-// info is the child as it is. With the node's mu held.
-func (k *child) info() ChildInfo {
+// ChildInfo is a child as it was at one moment: values only.
+type ChildInfo struct {
+	Name     string
+	PID      *actor.PID // nil while there is no actor
+	Kind     Kind
+	State    string      // "gone", "starting", "up", "failed", "quiet" (at rest before a restart) or "stopping"
+	Since    time.Time   // it is in that state
+	Restarts int         // so far
+	Err      error       // what it failed of last; nil: it never has
+	Children []ChildInfo // of a supervisor
+}
+
+// childInfo returns the child as it is. With the node's mu held.
+func (k *child) childInfo() ChildInfo {
 	i := ChildInfo{
 		Name: k.name, PID: k.pid, Kind: k.kind, State: k.life.State().Shown(),
-		Since: k.since, Restarts: k.restarts(), Err: k.lastErr,
+		Since: k.stateSince, Restarts: k.restartCount(), Err: k.lastErr,
 	}
 	if i.State == life.ChildGone.Shown() {
 		i.PID = nil
@@ -254,49 +267,50 @@ func (k *child) info() ChildInfo {
 	return i
 }
 
-// restarts is how often it has come up again. On the loop, or with the node's mu held.
-func (k *child) restarts() int { return max(k.ups-1, 0) }
+// restartCount is how often it has come up again. On the loop, or with the node's mu
+// held.
+func (k *child) restartCount() int { return max(k.upCount-1, 0) }
 
-// show changes what everybody may see of the child.
-func (k *child) show(change func()) {
+// updateShown changes what everybody may see of the child.
+func (k *child) updateShown(change func()) {
 	mu := &k.core.node.mu
 	mu.Lock()
 	change()
 	mu.Unlock()
 }
 
-// tellUp: setup has succeeded. The event is told here and not by who waits for it:
-// the child's failure may be the next message.
-func (k *child) tellUp() {
-	k.retries.readyAt = k.since
-	if took := k.core.now() - k.begun; k.ups > 1 {
-		emit(k.core.out, ChildRestarted{k.at(), k.restarts(), took})
+// emitUp emits the event that the child is up. Whoever waits for its start would be
+// late: the child's failure may be the next message.
+func (k *child) emitUp() {
+	k.delay.upSince = k.stateSince
+	if took := k.core.sinceStart() - k.startedAt; k.upCount > 1 {
+		emitEvent(k.core.events, ChildRestarted{k.eventPlace(), k.restartCount(), took})
 	} else {
-		emit(k.core.out, ChildStarted{k.at(), k.pid, took})
+		emitEvent(k.core.events, ChildStarted{k.eventPlace(), k.pid, took})
 	}
 }
 
-// terminated: the engine has forgotten it. If its account is not final yet its
-// mailbox will tell.
-func (k *child) terminated(t *actors.Task) {
+// handleTerminated is called when the engine has forgotten the child. If its account is not final yet, its
+// mailbox calls Stopped when it is.
+func (k *child) handleTerminated(t *actors.Task) {
 	if !k.life.State().HasActor() {
 		return
 	}
-	if e, final := k.proc.Final(); final {
-		k.settle(e)
-		k.happen(t, life.ChildEnded)
+	if e, final := k.process.Final(); final {
+		k.addAccount(e)
+		k.handleEvent(t, life.ChildEnded)
 	}
 }
 
-// forget drops a child that is gone for good; its account stays.
-func (c *core) forget(t *actors.Task, k *child) {
+// forgetChild drops a child that is gone for good; its account stays.
+func (c *core) forgetChild(t *actors.Task, k *child) {
 	if k.life.State() == life.ChildRemoved {
 		return
 	}
-	k.happen(t, life.ChildForgotten)
-	c.past.add(k.report())
+	k.handleEvent(t, life.ChildForgotten)
+	c.formerChildren.addReport(k.accountSoFar())
 	n := c.node
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	delete(c.kids, k.name)
+	delete(c.children, k.name)
 }

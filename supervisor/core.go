@@ -16,66 +16,66 @@ import (
 )
 
 // core is one incarnation of a supervisor. Its fields, and those of its
-// children, are owned by the loop of its actor, but for the inbox.
+// children, are owned by the loop of its actor, but for the queue.
 //
-// Everything that happens comes through the inbox and is handled by one task,
-// dispatch, which never waits. What has to wait, a start, a restart, a stop,
-// is a task of its own.
+// Everything that happens comes through the queue and is handled by one task,
+// dispatchMessages, which never waits. What has to wait, a start, a restart, a
+// stop, is a task of its own.
 type core struct {
-	node   *node
-	made   time.Time // the readings of now are since then
-	spec   Spec
-	ctx    actor.Context
-	inbox  inbox
-	out    *outlet
-	dead   serial // calls OnCrash.DeadLetter
-	budget intensity
+	node            *node
+	startedAt       time.Time // sinceStart counts from here
+	spec            Spec
+	ctx             actor.Context
+	queue           messageQueue
+	events          *eventSink
+	deadLetterCalls callbackQueue // calls OnCrash.DeadLetter
+	intensity       intensity
 
-	kids     map[string]*child // by name; written with the node's mu held, for everybody
-	due      set               // those that are due
-	held     set               // those that are held
-	decisive set               // Significant ones that have not ended: see AutoShutdown
-	added    uint64            // how many there have been
-	spawning *child            // whose Spawn is running
-	looped   *actor.Props      // gave an event loop: another child of theirs needs no plain, 700 bytes with a copy of the props
-	starting *child            // of a group that starts: who has to hear of a failure in it
-	notUp    string            // the child at which the first start came to its end
-	all      []*child          // that there are at the stop, in order
-	past     ChildReport       // those that are gone and forgotten
-	sheet    sheet             // of the report, from the stop on
+	children       map[string]*child // by name; written with the node's mu held, for everybody
+	undecided      childSet          // whom the restart table has not been asked about
+	toStart        childSet          // those that are down, or about to be, and come up again
+	significant    childSet          // Significant ones that have not ended: see AutoShutdown
+	childCount     uint64            // how many there have been
+	spawning       *child            // whose Spawn is running
+	loopProps      *actor.Props      // gave an event loop: another child of theirs needs no plainProcess, 700 bytes with a copy of the props
+	startingChild  *child            // of a group that starts: it waits for siblings, too, and ends when one fails
+	notStarted     string            // the child at which the first start ended
+	childrenAtStop []*child          // in the order of their starts
+	formerChildren ChildReport       // those that are gone and forgotten
+	rows           reportRows        // of the report, from the stop on
 
-	looks *time.Timer   // see lookAt
-	look  time.Duration // when it fires; 0: it is not set
+	startTimer   *time.Timer   // see armStartTimer
+	startTimerAt time.Duration // when it fires; 0: it is not set
 
-	lock    lock            // of all children, unless they are independent
-	leaving int             // children that are stopping
-	gone    bell            // it rings when there are none any more
-	life    life.Supervisor // written by happen alone
-	cause   error           // why it ends by itself; nil: it was told to stop
-	stopped time.Time
-	took    time.Duration
-	over    *actors.Promise[struct{}]
-	ended   chan struct{} // closed with over, for callers from outside
+	operations   operationLock   // of all children, unless they are independent
+	endingCount  int             // children that are stopping
+	allEnded     condition       // endingCount has come to 0
+	life         life.Supervisor // written by handleEvent alone
+	cause        error           // why it ends by itself; nil: it was told to stop
+	stopBeganAt  time.Time
+	stopTook     time.Duration
+	finished     *actors.Promise[struct{}]
+	finishedChan chan struct{} // closed with finished, for callers from outside
 }
 
 func newCore(ctx actor.Context, spec Spec) *core {
 	return &core{
-		made: time.Now(), spec: spec, ctx: ctx, kids: map[string]*child{}, due: set{}, held: set{}, decisive: set{},
-		budget: newIntensity(spec.MaxRestarts, spec.Within),
-		over:   actors.NewPromise[struct{}](), ended: make(chan struct{}),
-		past: newPast(),
+		startedAt: time.Now(), spec: spec, ctx: ctx, children: map[string]*child{}, undecided: childSet{}, toStart: childSet{}, significant: childSet{},
+		intensity: newIntensity(spec.MaxRestarts, spec.Within),
+		finished:  actors.NewPromise[struct{}](), finishedChan: make(chan struct{}),
+		formerChildren: newPast(),
 	}
 }
 
-// setup is that of the supervisor's worker.
-func setup(w *actors.Worker, spec Spec, made chan<- *node) error {
+// setUpSupervisor is the setup of the supervisor's worker.
+func setUpSupervisor(w *actors.Worker, spec Spec, made chan<- *node) error {
 	c := newCore(w.Context, spec)
 	link.Attach(w.Context, func(before link.Supervisor) link.Supervisor {
 		n, ok := before.(*node)
 		if !ok {
 			n = newNode(w.Context)
 		}
-		n.begin(c)
+		n.beginIncarnation(c)
 		return n
 	})
 	if made != nil {
@@ -85,128 +85,130 @@ func setup(w *actors.Worker, spec Spec, made chan<- *node) error {
 		}
 	}
 	t := w.Task()
-	c.run(t, "supervisor", c.dispatch)
-	c.run(t, "stop event", c.watchStop)
-	w.Main(c.main)
-	w.OnStop(c.cutOff)
-	err := c.startAll(t)
+	c.startTask(t, "supervisor", c.dispatchMessages)
+	c.startTask(t, "stop event", c.awaitStopEvent)
+	w.Main(c.awaitFinished)
+	w.OnStop(c.endAtCutOff)
+	err := c.startChildren(t)
 	if c.isStopping() {
-		c.node.begun(c.startFailure(err))
+		c.node.setupEnded(c.startFailure(err))
 	} else {
-		c.node.begun(err)
+		c.node.setupEnded(err)
 	}
 	return err
 }
 
-// startFailure is what a first start that has ended with err, or with a stop,
-// failed of.
+// startFailure is the error of a first start that has ended with err, or with a stop.
 func (c *core) startFailure(err error) error {
 	if e, ok := err.(*StartError); ok {
 		return e
 	}
-	return &StartError{Supervisor: c.node.pid.Id, Child: c.notUp, Err: cmp.Or(err, ErrStopping)}
+	return &StartError{Supervisor: c.node.pid.Id, Child: c.notStarted, Err: cmp.Or(err, ErrStopping)}
 }
 
-// now is for what only the loop sees: half as dear as time.Now, and a third of
+// sinceStart is for what only the loop sees: half as dear as time.Now, and a third of
 // the size.
-func (c *core) now() time.Duration { return time.Since(c.made) }
+func (c *core) sinceStart() time.Duration { return time.Since(c.startedAt) }
 
-// many reports whether it is of a Dynamic.
-func (c *core) many() bool { return c.spec.dynamic != nil }
+// isDynamic reports whether it is of a Dynamic.
+func (c *core) isDynamic() bool { return c.spec.dynamic != nil }
 
-// ordered are the children in the order of their starts. There is no list of
+// orderedChildren are the children in the order of their starts. There is no list of
 // them to keep in order: taking one of ten thousand out of it would cost as
 // much as this, and happens more often.
-func (c *core) ordered() []*child {
-	all := slices.AppendSeq(make([]*child, 0, len(c.kids)), maps.Values(c.kids))
+func (c *core) orderedChildren() []*child {
+	all := slices.AppendSeq(make([]*child, 0, len(c.children)), maps.Values(c.children))
 	slices.SortFunc(all, func(a, b *child) int { return cmp.Compare(a.seq, b.seq) })
 	return all
 }
 
-// failure is what the supervisor's own actor fails of, if it does.
-func (c *core) failure() error {
+// failureCause is what the supervisor's own actor fails of, if it does.
+func (c *core) failureCause() error {
 	if c.cause == ErrShutdown {
 		return nil
 	}
 	return c.cause
 }
 
-// dispatch handles what comes.
-func (c *core) dispatch(t *actors.Task) error {
-	return c.serve(t, func() bool { return c.life.State() == life.SupervisorOver })
+// dispatchMessages handles what is queued until the supervisor is over.
+func (c *core) dispatchMessages(t *actors.Task) error {
+	return c.serveUntil(t, func() bool { return c.life.State() == life.SupervisorOver })
 }
 
-func (c *core) serve(t *actors.Task, done func() bool) error {
+// serveUntil handles what is queued until done, which is asked between messages.
+func (c *core) serveUntil(t *actors.Task, done func() bool) error {
 	for !done() {
-		p, more := c.inbox.take()
-		if more != nil {
-			if _, err := actors.Await(t, more); err != nil {
+		p, arrived := c.queue.takeAll()
+		if arrived != nil {
+			if _, err := actors.Await(t, arrived); err != nil {
 				return err
 			}
 		}
 		for p != nil {
 			for i := range p.n {
-				c.guarded(t, &p.notes[i])
+				c.handleMessage(t, &p.messages[i])
 			}
-			p = c.inbox.reuse(p)
+			p = c.queue.releasePage(p)
 		}
 	}
 	return nil
 }
 
-func (c *core) guarded(t *actors.Task, n *note) {
-	defer c.caught(t)
+// handleMessage handles one message. A panic of the supervisor's own code ends the
+// supervisor, and not this task.
+func (c *core) handleMessage(t *actors.Task, m *loopMessage) {
+	defer c.recoverPanic(t)
 	switch {
-	case n.do != nil:
-		n.do(t)
-	case n.gone != nil:
-		if k := c.kids[c.node.nameOf(n.gone)]; k != nil && k.pid == n.gone { // not a former actor of that name
-			k.terminated(t)
+	case m.run != nil:
+		m.run(t)
+	case m.forgotten != nil:
+		if k := c.children[c.node.childName(m.forgotten)]; k != nil && k.pid == m.forgotten { // not a former actor of that name
+			k.handleTerminated(t)
 		}
 	default:
-		if k := c.of(n.of); k != nil {
-			n.news(t, k)
+		if k := c.childOf(m.child); k != nil {
+			m.tell(t, k)
 		}
 	}
 }
 
-// run starts a task of the supervisor's own. What it returns is why it ended
+// startTask starts a task of the supervisor's own. What it returns is why it ended
 // early: because the supervisor's actor does.
-func (c *core) run(t *actors.Task, name string, f func(t *actors.Task) error) {
+func (c *core) startTask(t *actors.Task, name string, f func(t *actors.Task) error) {
 	actors.Start(t, func(t *actors.Task) (error, error) {
-		defer c.caught(t)
+		defer c.recoverPanic(t)
 		return f(t), nil
 	}, actors.Name(name))
 }
 
-// caught ends a supervisor whose own code has panicked: it would live on and
+// recoverPanic ends a supervisor whose own code has panicked: it would live on and
 // supervise nothing.
-func (c *core) caught(t *actors.Task) {
+func (c *core) recoverPanic(t *actors.Task) {
 	if v := recover(); v != nil {
 		err := &actors.PanicError{Value: v, Stack: debug.Stack()}
-		c.out.error("supervisor: panic in the supervisor", "supervisor", c.node.pid.Id, "panic", v, "stack", string(err.Stack))
+		c.events.logError("supervisor: panic in the supervisor", "supervisor", c.node.pid.Id, "panic", v, "stack", string(err.Stack))
 		c.beginStop(t, err)
 	}
 }
 
-// watchStop turns the actor's stop event into ours.
-func (c *core) watchStop(t *actors.Task) error {
+// awaitStopEvent turns the actor's stop event into ours.
+func (c *core) awaitStopEvent(t *actors.Task) error {
 	stopping, err := t.SleepOrStop(math.MaxInt64)
 	if stopping {
-		c.inbox.post(func(t *actors.Task) { c.beginStop(t, nil) })
+		c.queue.postFunc(func(t *actors.Task) { c.beginStop(t, nil) })
 	}
 	return err
 }
 
-// main lives as long as the supervisor.
-func (c *core) main(t *actors.Task) error {
-	if _, err := actors.Await(t, c.over.Future()); err != nil {
-		return err // it is cut off: see cutOff
+// awaitFinished lives as long as the supervisor.
+func (c *core) awaitFinished(t *actors.Task) error {
+	if _, err := actors.Await(t, c.finished.Future()); err != nil {
+		return err // it is cut off: see endAtCutOff
 	}
-	return c.failure()
+	return c.failureCause()
 }
 
-// after runs f on the loop in d.
-func (c *core) after(d time.Duration, f func()) *time.Timer {
-	return time.AfterFunc(max(d, 1), func() { c.inbox.post(func(*actors.Task) { f() }) })
+// afterFunc runs f on the loop in d.
+func (c *core) afterFunc(d time.Duration, f func()) *time.Timer {
+	return time.AfterFunc(max(d, 1), func() { c.queue.postFunc(func(*actors.Task) { f() }) })
 }

@@ -11,40 +11,40 @@ import (
 // have to end in when its actor is cut off, and its children with it.
 const ownStopGrace = time.Minute
 
-// cutOff is the hook at the end of an incarnation, which most of the time
+// endAtCutOff is the hook at the end of an incarnation, which most of the time
 // finds that all is over. Else its actor was told to end at once, by somebody
 // who has used the engine's Stop: so are its children.
-func (c *core) cutOff(t *actors.Task) error {
+func (c *core) endAtCutOff(t *actors.Task) error {
 	if c.life.State() != life.SupervisorOver {
-		c.killIn(t)
+		c.cutOffChildren(t)
 	}
 	return nil
 }
 
-// kill is the same in a setup, for which there is no hook, and whose task has
+// cutOffInSetup is the same in a setup, for which there is no hook, and whose task has
 // been ended.
-func (c *core) kill(t *actors.Task, why error) error {
+func (c *core) cutOffInSetup(t *actors.Task, why error) error {
 	_ = actors.Cleanup(t, ownStopGrace, func(t *actors.Task) error {
-		c.killIn(t)
+		c.cutOffChildren(t)
 		return nil
 	})
 	return why
 }
 
-// killIn handles what comes by itself: dispatch has been ended, too.
-func (c *core) killIn(t *actors.Task) {
-	c.happen(t, life.SupervisorCutOff)
+// cutOffChildren handles what comes by itself: dispatchMessages has been ended, too.
+func (c *core) cutOffChildren(t *actors.Task) {
+	c.handleEvent(t, life.SupervisorCutOff)
 	begin, limit := time.Now(), time.Duration(0)
-	left := c.ordered()
+	left := c.orderedChildren()
 	for _, k := range left {
-		c.tellStop(t, k)
+		c.askChildToStop(t, k)
 		if k.life.State().IsEnding() {
-			k.happen(t, life.ChildCutOff)
-			limit = max(limit, k.unwinding())
+			k.handleEvent(t, life.ChildCutOff)
+			limit = max(limit, k.unwindLimit())
 		}
 	}
-	defer c.after(limit, func() {}).Stop()
-	_ = c.serve(t, func() bool {
+	defer c.afterFunc(limit, func() {}).Stop()
+	_ = c.serveUntil(t, func() bool {
 		for len(left) > 0 && !left[len(left)-1].life.State().HasActor() {
 			left = left[:len(left)-1]
 		}
@@ -52,9 +52,9 @@ func (c *core) killIn(t *actors.Task) {
 	})
 	for _, k := range left {
 		if k.life.State().HasActor() {
-			c.leave(t, k)
+			c.abandonChild(t, k)
 		}
 	}
-	c.tellStopped()
-	c.happen(t, life.SupervisorHasStopped)
+	c.emitStopped()
+	c.handleEvent(t, life.SupervisorHasStopped)
 }

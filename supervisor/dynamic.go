@@ -44,13 +44,13 @@ var ErrTooMany = errors.New("supervisor: MaxChildren reached")
 
 // Validate reports all mistakes at once, each a [*SpecError].
 func (s DynamicSpec) Validate() error {
-	errs := s.spec().mistakes()
+	errs := s.asSpec().listMistakes()
 	template := s.Child
 	template.Name = "template"
 	if template.Props == nil {
 		template.Props = actor.PropsFromFunc(func(actor.Context) {}) // each Start may bring its own
 	}
-	errs = append(errs, template.mistakes(s.Name, "template", Never)...)
+	errs = append(errs, template.listMistakes(s.Name, "template", Never)...)
 	if s.MaxChildren < 0 {
 		errs = append(errs, &SpecError{s.Name, "", "MaxChildren", fmt.Sprintf("%d is negative", s.MaxChildren)})
 	}
@@ -60,7 +60,7 @@ func (s DynamicSpec) Validate() error {
 // unlimitedBackoff is the default where no number of restarts is too many.
 var unlimitedBackoff = Backoff{Initial: 10 * time.Millisecond, Max: 30 * time.Second, Jitter: 0.2, ResetAfter: 5 * time.Second}
 
-func (s DynamicSpec) spec() Spec {
+func (s DynamicSpec) asSpec() Spec {
 	if s.MaxRestarts == 0 {
 		s.MaxRestarts = unlimited
 		if s.Child.Backoff == (Backoff{}) {
@@ -82,7 +82,7 @@ func StartDynamic(ctx context.Context, sys *actor.ActorSystem, spec DynamicSpec)
 	if err := spec.Validate(); err != nil {
 		return nil, err
 	}
-	n, err := start(ctx, sys, spec.spec())
+	n, err := startSupervisor(ctx, sys, spec.asSpec())
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +94,7 @@ func DynamicProps(spec DynamicSpec) (*actor.Props, error) {
 	if err := spec.Validate(); err != nil {
 		return nil, err
 	}
-	return props(spec.spec(), nil), nil
+	return supervisorProps(spec.asSpec(), nil), nil
 }
 
 // Start starts a child and waits until it is up (OTP: start_child). Without a
@@ -109,17 +109,17 @@ func (d *Dynamic) Start(ctx context.Context, name string, props *actor.Props) (*
 		own.Props = props
 		child = &own
 	}
-	if err := errors.Join(child.mistakesAs(cmp.Or(name, "template"), n.pid.Id, name, Never)...); err != nil {
+	if err := errors.Join(child.listMistakesAs(cmp.Or(name, "template"), n.pid.Id, name, Never)...); err != nil {
 		return nil, err
 	}
-	return do(ctx, n, "Start", name, func(t *actors.Task, c *core, by caller) (*actor.PID, error) {
-		if m := spec.MaxChildren; m > 0 && len(c.kids) >= m {
+	return runOperation(ctx, n, "Start", name, func(t *actors.Task, c *core, by caller) (*actor.PID, error) {
+		if m := spec.MaxChildren; m > 0 && len(c.children) >= m {
 			return nil, fmt.Errorf("%w: %d", ErrTooMany, m)
 		}
 		if name == "" {
 			name = c.freeName()
 		}
-		return c.add(t, by, name, child)
+		return c.addChild(t, by, name, child)
 	})
 }
 
@@ -127,7 +127,7 @@ func (d *Dynamic) Start(ctx context.Context, name string, props *actor.Props) (*
 func (c *core) freeName() string {
 	for {
 		name := fmt.Sprintf("$%d", c.node.unnamed.Add(1))
-		if _, taken := c.node.sys.ProcessRegistry.GetLocal(c.node.pid.Id + "/" + name); !taken && c.kids[name] == nil {
+		if _, taken := c.node.sys.ProcessRegistry.GetLocal(c.node.pid.Id + "/" + name); !taken && c.children[name] == nil {
 			return name
 		}
 	}
@@ -137,22 +137,22 @@ func (c *core) freeName() string {
 func (d *Dynamic) Len() int {
 	d.n.mu.Lock()
 	defer d.n.mu.Unlock()
-	return len(d.n.core.Load().kids)
+	return len(d.n.core.Load().children)
 }
 
 // PID is that of the supervisor's actor.
 func (d *Dynamic) PID() *actor.PID { return d.n.pid }
 
 // Child returns the PID of a child that has an actor, or nil.
-func (d *Dynamic) Child(name string) *actor.PID { return d.n.child(name) }
+func (d *Dynamic) Child(name string) *actor.PID { return d.n.childPID(name) }
 
 // Children returns the children as they are, in the order of their starts. It
 // does not wait for anything.
-func (d *Dynamic) Children() []ChildInfo { return d.n.children() }
+func (d *Dynamic) Children() []ChildInfo { return d.n.childInfos() }
 
 // Remove stops a child, waits until it is gone, and forgets it (OTP:
 // terminate_child). Its account stays in the report.
-func (d *Dynamic) Remove(ctx context.Context, name string) error { return d.n.remove(ctx, name) }
+func (d *Dynamic) Remove(ctx context.Context, name string) error { return d.n.removeChild(ctx, name) }
 
 // RequestStop is as [Supervisor.RequestStop].
 func (d *Dynamic) RequestStop() *actors.Future[Report] { return d.n.requestStop() }
@@ -167,4 +167,4 @@ func (d *Dynamic) EndGrace() { d.n.endGrace() }
 func (d *Dynamic) Stopped() <-chan struct{} { return d.n.done }
 
 // Err is as [Supervisor.Err].
-func (d *Dynamic) Err() error { return d.n.why() }
+func (d *Dynamic) Err() error { return d.n.endError() }

@@ -1,9 +1,15 @@
 package supervisor
 
 import (
+	"cmp"
+	"context"
+	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/internal/safelog"
 )
 
 // Event is something that has happened in a supervisor: one of the types
@@ -90,4 +96,129 @@ type TaskAbandoned struct {
 	Task  string
 	Since time.Time
 	Stack []byte
+}
+
+// eventSink passes events on: to the log where they happen, and to OnEvent in its
+// own time. A hook that blocks holds up the events behind it and nothing else.
+type eventSink struct {
+	log       *slog.Logger
+	hook      func(Event)
+	hookCalls callbackQueue // of the hook
+	parent    *eventSink    // has the hook for one without
+
+	hookPanicked atomic.Bool // it is not called any more
+}
+
+// newEventSink is where the events of n go: what its Spec leaves open is the
+// parent's.
+func newEventSink(n *node, spec Spec, parent *node) *eventSink {
+	o := &eventSink{log: spec.Logger, hook: spec.OnEvent}
+	if parent != nil {
+		o.parent = parent.core.Load().events
+		if o.log == nil {
+			o.log = o.parent.log
+		}
+	}
+	o.log = safelog.Contain(cmp.Or(o.log, n.sys.Logger(), slog.Default())) // a supervisor's loop must survive a handler of the user's
+	return o
+}
+
+// emitEvent publishes an event, if anybody wants it: most are not logged, and have no
+// hook, and making an Event of each took 5 % of a restart.
+func emitEvent[E Event](o *eventSink, e E) {
+	if o.wantsEvent(e) {
+		o.publishEvent(e)
+	}
+}
+
+// wantsEvent reports whether an event is logged, or a hook wants it.
+func (o *eventSink) wantsEvent(e Event) bool {
+	for at := o; at != nil; at = at.parent {
+		if at.hook != nil {
+			return true
+		}
+	}
+	return o.logsLevel(eventLevel(e))
+}
+
+func (o *eventSink) logsLevel(level slog.Level) (yes bool) {
+	return o.log.Enabled(context.Background(), level)
+}
+
+func (o *eventSink) publishEvent(e Event) {
+	o.logEvent(e)
+	for o.hook == nil && o.parent != nil { // the nearest hook there is
+		o = o.parent
+	}
+	if o.hook == nil || o.hookPanicked.Load() {
+		return
+	}
+	o.hookCalls.callInOrder(func() {
+		if !o.hookPanicked.Load() {
+			o.hook(e)
+		}
+	}, func(v any, stack []byte) {
+		o.hookPanicked.Store(true)
+		o.logError("supervisor: OnEvent panicked; it is not called again", "panic", v, "stack", string(stack))
+	})
+}
+
+// logError logs what went wrong beside the events.
+func (o *eventSink) logError(text string, args ...any) {
+	o.log.Error(text, args...)
+}
+
+// logEvent makes a record of an event.
+func (o *eventSink) logEvent(e Event) {
+	if !o.logsLevel(eventLevel(e)) {
+		return
+	}
+	text, attrs := logRecord(e)
+	supervisor, child := e.Where()
+	all := []slog.Attr{slog.String("supervisor", supervisor)}
+	if child != "" {
+		all = append(all, slog.String("child", child))
+	}
+	o.log.LogAttrs(context.Background(), eventLevel(e), "supervisor: "+text, append(all, attrs...)...)
+}
+
+func eventLevel(e Event) slog.Level {
+	switch e := e.(type) {
+	case ChildFailed, BudgetExceeded, TaskAbandoned:
+		return slog.LevelError
+	case ChildStarted:
+		return slog.LevelDebug
+	case StopPhase:
+		if e.Child != "" {
+			return slog.LevelDebug
+		}
+	}
+	return slog.LevelInfo
+}
+
+func logRecord(e Event) (string, []slog.Attr) {
+	switch e := e.(type) {
+	case ChildStarted:
+		return "child started", []slog.Attr{slog.Duration("took", e.Took)}
+	case ChildFailed:
+		return "child failed", []slog.Attr{slog.Any("error", e.Err), slog.String("task", e.Task),
+			slog.String("message", e.Message), slog.Bool("retried", e.Retried), slog.String("stack", string(e.Stack))}
+	case ChildEnded:
+		return "child ended", []slog.Attr{slog.Any("error", e.Err)}
+	case ChildRestarting:
+		return "restarting", []slog.Attr{slog.Duration("delay", e.Delay), slog.Int("attempt", e.Attempt), slog.Any("with", e.With)}
+	case ChildRestarted:
+		return "restarted", []slog.Attr{slog.Int("restarts", e.Restarts), slog.Duration("took", e.Took)}
+	case BudgetExceeded:
+		return "too many restarts", []slog.Attr{slog.Int("max", e.MaxRestarts), slog.Duration("within", e.Within), slog.Any("error", e.Err)}
+	case StopPhase:
+		attrs := []slog.Attr{slog.Duration("took", e.Took)}
+		if e.Err != nil {
+			attrs = append(attrs, slog.Any("error", e.Err))
+		}
+		return e.Phase, attrs
+	case TaskAbandoned:
+		return "abandoned", []slog.Attr{slog.String("task", e.Task), slog.Time("since", e.Since), slog.String("stack", string(e.Stack))}
+	}
+	return "event", []slog.Attr{slog.Any("event", e)}
 }

@@ -15,21 +15,21 @@ import (
 )
 
 // node is one supervisor actor for as long as it lives, through all its
-// incarnations: what handles refer to and what the children's mailboxes tell.
+// incarnations: what handles refer to, and what the children's mailboxes call.
 type node struct {
 	sys  *actor.ActorSystem
 	pid  *actor.PID
 	core atomic.Pointer[core] // of the incarnation that runs, or ran last
 
-	started chan struct{} // closed when the first setup has ended …
-	failed  error         // … with this
-	done    chan struct{} // closed when the actor has ended …
-	report  Report        // … with this account
-	err     error         // … for this reason
+	started      chan struct{} // closed when the first setup has ended …
+	startFailure error         // … with this
+	done         chan struct{} // closed when the actor has ended …
+	report       Report        // … with this account
+	err          error         // … for this reason
 
-	mu      sync.Mutex
-	hadOne  bool // started is closed
-	waiters []*actors.Promise[Report]
+	mu          sync.Mutex
+	hasStarted  bool // started is closed
+	stopWaiters []*actors.Promise[Report]
 
 	unnamed atomic.Uint64 // children that were started without a name
 }
@@ -51,62 +51,62 @@ func parentOf(ctx actor.Context) *node {
 	return p
 }
 
-// begin makes c the node's incarnation.
-func (n *node) begin(c *core) {
+// beginIncarnation makes c the node's incarnation.
+func (n *node) beginIncarnation(c *core) {
 	parent := parentOf(c.ctx)
 	c.node = n
-	c.out = newOutlet(n, c.spec, parent)
+	c.events = newEventSink(n, c.spec, parent)
 	if old := n.core.Load(); old != nil {
-		for _, r := range old.account().Children {
-			c.past.add(r)
+		for _, r := range old.finalReport().Children {
+			c.formerChildren.addReport(r)
 		}
 	}
 	n.core.Store(c)
 	if parent != nil {
-		parent.know(n)
+		parent.learnInnerNode(n)
 	}
 }
 
-// expect notes that the child that is being spawned is a supervisor. On the
+// expectSupervisor notes that the child that is being spawned is a supervisor. On the
 // loop.
-func (n *node) expect(child *actor.PID) {
-	if k := n.core.Load().spawning; k != nil && k.name == n.nameOf(child) {
-		k.show(func() { k.kind = KindSupervisor })
+func (n *node) expectSupervisor(child *actor.PID) {
+	if k := n.core.Load().spawning; k != nil && k.name == n.childName(child) {
+		k.updateShown(func() { k.kind = KindSupervisor })
 	}
 }
 
-// know notes the node of a child that is a supervisor, which tells it in its
+// learnInnerNode notes the node of a child that is a supervisor, which calls it in its
 // setup.
-func (n *node) know(inner *node) {
+func (n *node) learnInnerNode(inner *node) {
 	c := n.core.Load()
-	c.inbox.post(func(*actors.Task) {
-		if k := c.kids[n.nameOf(inner.pid)]; k != nil && k.kind == KindSupervisor {
-			k.show(func() { k.node = inner })
-			k.changed.raise()
+	c.queue.postFunc(func(*actors.Task) {
+		if k := c.children[n.childName(inner.pid)]; k != nil && k.kind == KindSupervisor {
+			k.updateShown(func() { k.node = inner })
+			k.changed.broadcast()
 		}
 	})
 }
 
-// nameOf is the name of a child by the id of its PID.
-func (n *node) nameOf(pid *actor.PID) string { return strings.TrimPrefix(pid.GetId(), n.pid.Id+"/") }
+// childName is the name of a child by the id of its PID.
+func (n *node) childName(pid *actor.PID) string { return strings.TrimPrefix(pid.GetId(), n.pid.Id+"/") }
 
 // Over is the mailbox's: this actor has ended.
 func (n *node) Over() {
 	c := n.core.Load()
-	for _, k := range c.kids { // of a setup that did not get to its end
-		if k.proc != nil && k.life.State() != life.ChildGone {
-			k.settle(k.proc.Account())
+	for _, k := range c.children { // of a setup that did not get to its end
+		if k.process != nil && k.life.State() != life.ChildGone {
+			k.addAccount(k.process.Account())
 		}
 	}
-	c.happen(nil, life.SupervisorHasStopped)
+	c.handleEvent(nil, life.SupervisorHasStopped)
 	n.mu.Lock()
-	n.report, n.err = c.account(), c.failure()
+	n.report, n.err = c.finalReport(), c.failureCause()
 	n.mu.Unlock()
-	n.begun(ErrStopping)
+	n.setupEnded(ErrStopping)
 	close(n.done)
 	n.mu.Lock()
-	waiters := n.waiters
-	n.waiters = nil
+	waiters := n.stopWaiters
+	n.stopWaiters = nil
 	n.mu.Unlock()
 	for _, p := range waiters {
 		go func() { // a callback that blocks must not hold up the loop, nor the others
@@ -116,8 +116,8 @@ func (n *node) Over() {
 	}
 }
 
-// final is the report of an actor that has ended. n may be nil.
-func (n *node) final() (Report, bool) {
+// finalReport is the report of an actor that has ended. n may be nil.
+func (n *node) finalReport() (Report, bool) {
 	if n == nil {
 		return Report{}, false
 	}
@@ -129,20 +129,20 @@ func (n *node) final() (Report, bool) {
 	}
 }
 
-// why is the error it has ended with.
-func (n *node) why() error {
-	if _, ended := n.final(); ended {
+// endError is the error it has ended with.
+func (n *node) endError() error {
+	if _, ended := n.finalReport(); ended {
 		return n.err
 	}
 	return nil
 }
 
-// begun is the end of the first setup.
-func (n *node) begun(err error) {
+// setupEnded is the end of the first setup.
+func (n *node) setupEnded(err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if !n.hadOne {
-		n.hadOne, n.failed = true, err
+	if !n.hasStarted {
+		n.hasStarted, n.startFailure = true, err
 		close(n.started)
 	}
 }
@@ -151,20 +151,20 @@ func (n *node) begun(err error) {
 func (n *node) requestStop() *actors.Future[Report] {
 	p := actors.NewPromise[Report]()
 	n.mu.Lock()
-	if r, ended := n.final(); ended {
+	if r, ended := n.finalReport(); ended {
 		p.Resolve(r)
 	} else {
-		n.waiters = append(n.waiters, p)
+		n.stopWaiters = append(n.stopWaiters, p)
 	}
 	n.mu.Unlock()
-	n.stop()
+	n.setStopEvent()
 	return p.Future()
 }
 
 func (n *node) stopAndWait(ctx context.Context) (Report, error) {
 	notInTask(ctx, "Stop", "await RequestStop")
-	n.stop()
-	if r, ended := n.final(); ended { // it wins over a ctx that has ended
+	n.setStopEvent()
+	if r, ended := n.finalReport(); ended { // it wins over a ctx that has ended
 		return r, nil
 	}
 	select {
@@ -175,9 +175,9 @@ func (n *node) stopAndWait(ctx context.Context) (Report, error) {
 	}
 }
 
-// stop sets the stop event. Any goroutine.
-func (n *node) stop() {
-	if _, ended := n.final(); !ended {
+// setStopEvent sets the stop event. Any goroutine.
+func (n *node) setStopEvent() {
+	if _, ended := n.finalReport(); !ended {
 		actors.Stop(n.sys.Root, n.pid, NoLimit)
 	}
 }
@@ -185,15 +185,15 @@ func (n *node) stop() {
 // endGrace ends all grace periods of a stop, now and to come. Any goroutine.
 func (n *node) endGrace() {
 	c := n.core.Load()
-	c.inbox.post(func(t *actors.Task) { c.happen(t, life.SupervisorGraceOver) })
+	c.queue.postFunc(func(t *actors.Task) { c.handleEvent(t, life.SupervisorGraceOver) })
 }
 
-// find returns what is known of a child by its path, and its node, if it is a
+// findChild returns what is known of a child by its path, and its node, if it is a
 // supervisor.
-func (n *node) find(path []string) (info ChildInfo, inner *node) {
+func (n *node) findChild(path []string) (info ChildInfo, inner *node) {
 	n.mu.Lock()
-	if k := n.core.Load().kids[path[0]]; k != nil {
-		info, inner = k.info(), k.node
+	if k := n.core.Load().children[path[0]]; k != nil {
+		info, inner = k.childInfo(), k.node
 	}
 	n.mu.Unlock()
 	switch {
@@ -202,36 +202,36 @@ func (n *node) find(path []string) (info ChildInfo, inner *node) {
 	case inner == nil:
 		return ChildInfo{}, nil
 	}
-	return inner.find(path[1:])
+	return inner.findChild(path[1:])
 }
 
-func (n *node) child(path string) *actor.PID {
-	info, _ := n.find(strings.Split(path, "/"))
+func (n *node) childPID(path string) *actor.PID {
+	info, _ := n.findChild(strings.Split(path, "/"))
 	return info.PID
 }
 
-// inner is the supervisor of that path, of a Dynamic or not; nil: there is
+// innerNode is the supervisor of that path, of a Dynamic or not; nil: there is
 // none.
-func (n *node) inner(path string, many bool) *node {
-	_, inner := n.find(strings.Split(path, "/"))
-	if inner == nil || inner.core.Load().many() != many {
+func (n *node) innerNode(path string, many bool) *node {
+	_, inner := n.findChild(strings.Split(path, "/"))
+	if inner == nil || inner.core.Load().isDynamic() != many {
 		return nil
 	}
 	return inner
 }
 
-// children is the tree as it is.
-func (n *node) children() []ChildInfo {
+// childInfos is the tree as it is.
+func (n *node) childInfos() []ChildInfo {
 	n.mu.Lock()
-	all := n.core.Load().ordered()
+	all := n.core.Load().orderedChildren()
 	out, inner := make([]ChildInfo, len(all)), make([]*node, len(all))
 	for i, k := range all {
-		out[i], inner[i] = k.info(), k.node
+		out[i], inner[i] = k.childInfo(), k.node
 	}
 	n.mu.Unlock()
 	for i := range out {
 		if inner[i] != nil {
-			out[i].Children = inner[i].children()
+			out[i].Children = inner[i].childInfos()
 		}
 	}
 	return out

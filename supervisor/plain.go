@@ -35,13 +35,13 @@ type plain struct {
 	end   plainEnd      // the actor's
 }
 
-// unwind is how long a plain actor that has been told to stop may take for the
+// plainStopGrace is how long a plain actor that has been told to stop may take for the
 // message that it works on.
-const unwind = 5 * time.Second
+const plainStopGrace = 5 * time.Second
 
-var _ process = (*plain)(nil)
+var _ childProcess = (*plain)(nil)
 
-func isPlain(p process) bool {
+func isPlain(p childProcess) bool {
 	_, is := p.(*plain)
 	return is
 }
@@ -78,7 +78,7 @@ func (p *plain) observe(next actor.ReceiverFunc) actor.ReceiverFunc {
 			p.end.begin()
 			defer p.caught(c, env)
 			next(c, env)
-			p.k.core.node.tell(p, func(t *actors.Task, k *child) { k.happen(t, life.ChildSetUp) })
+			p.k.core.node.postChildEvent(p, func(t *actors.Task, k *child) { k.handleEvent(t, life.ChildSetUp) })
 		case *actor.Restarting:
 			p.begun.Add(1)
 			p.system(&actor.SuspendMailbox{}) // the engine resumes it with the next life
@@ -92,7 +92,7 @@ func (p *plain) observe(next actor.ReceiverFunc) actor.ReceiverFunc {
 		case *actor.Terminated:
 			switch {
 			case m.Who == p.probe:
-				p.k.core.node.tell(p, func(t *actors.Task, k *child) { k.happen(t, life.ChildQuiesced) })
+				p.k.core.node.postChildEvent(p, func(t *actors.Task, k *child) { k.handleEvent(t, life.ChildQuiesced) })
 			case p.end.near:
 				p.last(next, c, env)
 			default:
@@ -120,7 +120,7 @@ func (p *plain) caught(c actor.ReceiverContext, env *actor.MessageEnvelope) {
 		c.ActorSystem().Root.Send(env.Sender, f)
 	}
 	if p.alone.Load() {
-		p.k.core.out.error("supervisor: panic in an actor that was left behind; it stops", "actor", p.pid, "panic", v, "stack", string(err.Stack))
+		p.k.core.events.logError("supervisor: panic in an actor that was left behind; it stops", "actor", p.pid, "panic", v, "stack", string(err.Stack))
 		p.system(&actor.Stop{})
 		return
 	}
@@ -155,7 +155,7 @@ func (p *plain) failure(f *actor.Failure) (out link.Failure, now bool) {
 func (p *plain) PID() *actor.PID { return p.pid }
 
 // StopGrace is how long it may take after the grace.
-func (p *plain) StopGrace() time.Duration { return unwind }
+func (p *plain) StopGrace() time.Duration { return plainStopGrace }
 
 // Account is all there is to say of a plain actor's stop.
 func (p *plain) Account() link.Ended {

@@ -61,7 +61,7 @@ func (i *plainInvoker) InvokeUserMessage(m any) {
 func (p *plain) lose(m any) {
 	defer func() {
 		if v := recover(); v != nil {
-			p.k.core.out.error("supervisor: panic in a subscriber to dead letters", "panic", v, "stack", string(debug.Stack()))
+			p.k.core.events.logError("supervisor: panic in a subscriber to dead letters", "panic", v, "stack", string(debug.Stack()))
 		}
 	}()
 	p.k.core.node.sys.DeadLetter.SendUserMessage(p.pid, m)
@@ -74,7 +74,7 @@ func (p *plain) last(next actor.ReceiverFunc, c actor.ReceiverContext, env *acto
 	p.end.near = true
 	defer func() {
 		if v := recover(); v != nil {
-			p.k.core.out.error("supervisor: panic in a lifecycle message", "actor", p.pid,
+			p.k.core.events.logError("supervisor: panic in a lifecycle message", "actor", p.pid,
 				"message", typeName(env.Message), "panic", v, "stack", string(debug.Stack()))
 		}
 	}()

@@ -8,28 +8,28 @@ import (
 	"github.com/protoloop/protoloop/internal/life"
 )
 
-// grouped reports whether children restart together.
-func (c *core) grouped() bool { return c.spec.Strategy != OneForOne }
+// restartsTogether reports whether children restart together.
+func (c *core) restartsTogether() bool { return c.spec.Strategy != OneForOne }
 
-// lockOf is held by what goes on with a child.
-func (c *core) lockOf(k *child) *lock {
-	if c.grouped() {
-		return &c.lock
+// lockFor returns the lock that operations on a child take.
+func (c *core) lockFor(k *child) *operationLock {
+	if c.restartsTogether() {
+		return &c.operations
 	}
-	return &k.lock
+	return &k.operations
 }
 
-// affected are the children that restart when k has failed: whom the strategy
+// affectedBy are the children that restart when k has failed: whom the strategy
 // names, and those that are down already because of another failure.
-func (c *core) affected(k *child) []*child {
-	if !c.grouped() {
+func (c *core) affectedBy(k *child) []*child {
+	if !c.restartsTogether() {
 		return []*child{k}
 	}
-	all := c.ordered()
+	all := c.orderedChildren()
 	i := 0
 	for ; i < len(all) && all[i] != k; i++ {
 	}
-	lo, hi := c.spec.Strategy.affected(i, len(all))
+	lo, hi := c.spec.Strategy.affectedRange(i, len(all))
 	var group []*child
 	for i, o := range all {
 		if i >= lo && i < hi || o.life.Want().Start() {
@@ -39,118 +39,119 @@ func (c *core) affected(k *child) []*child {
 	return group
 }
 
-// recover deals with a child that has ended or failed by itself.
-func (c *core) recover(t *actors.Task, k *child) error {
-	h := holding{l: c.lockOf(k)}
+// recoverChild handles the end or failure of a child, unless somebody else has.
+func (c *core) recoverChild(t *actors.Task, k *child) error {
+	h := lockHolder{lock: c.lockFor(k)}
 	if err := h.acquire(t); err != nil {
 		return err
 	}
 	defer h.release()
 	if c.isStopping() || !k.life.Want().Decision() {
-		return nil // somebody else has dealt with it
+		return nil
 	}
-	e := exit{}
+	e := exitReason{}
 	if k.life.State().HasFailed() {
-		e = exitOf(k.failure)
+		e = exitReasonOf(k.failure)
 	}
-	return c.deal(t, &h, k, e)
+	return c.handleExit(t, &h, k, e)
 }
 
-// deal does what the table says, until all who are concerned are up. One that
-// fails meanwhile counts as one more failure, and all begins again.
-func (c *core) deal(t *actors.Task, h *holding, k *child, e exit) error {
+// handleExit does what the restart table says of a child that has ended or failed,
+// until all whom it affects are up. One that fails meanwhile is one more failure, and
+// all begins again.
+func (c *core) handleExit(t *actors.Task, h *lockHolder, k *child, e exitReason) error {
 	var group []*child
 	for {
-		k.happen(t, life.ChildDecided)
-		switch decide(k.spec.Restart, e) {
-		case failSelf:
+		k.handleEvent(t, life.ChildDecided)
+		switch decideOnExit(k.spec.Restart, e) {
+		case decideEscalate:
 			c.beginStop(t, &EscalateError{c.node.pid.Id, k.name, e.err})
 			return nil
-		case letGo: // the others are still to come up
-			if err := c.letGo(t, k, e.err); err != nil {
+		case decideLetGo: // the others are still to come up
+			if err := c.letChildGo(t, k, e.err); err != nil {
 				return err
 			}
-		case restart:
+		case decideRestart:
 			// The tries of one message are one failure: the last of them counts.
-			if !e.retried && !c.spend(t, k, e.err) {
+			if !e.retried && !c.spendRestart(t, k, e.err) {
 				return nil
 			}
-			group = c.affected(k)
-			if err := c.settleDown(t, h, k, group, e.err); err != nil {
-				if err == errTaken {
+			group = c.affectedBy(k)
+			if err := c.prepareRestart(t, h, k, group, e.err); err != nil {
+				if err == errTakenOver {
 					return nil
 				}
 				return err
 			}
 		}
-		if c.isOver(t) {
+		if c.isInterrupted(t) {
 			return nil
 		}
-		bad, how := c.bringUpAll(t, group)
-		if bad == nil || c.isOver(t) {
+		bad, how := c.startGroup(t, group)
+		if bad == nil || c.isInterrupted(t) {
 			return nil
 		}
 		k, e = bad, how
 	}
 }
 
-// spend takes a restart from the budget; false: there was none left, and the
+// spendRestart takes a restart from the budget; false: there was none left, and the
 // supervisor ends.
-func (c *core) spend(t *actors.Task, k *child, why error) bool {
-	if c.budget.spend(time.Now()) {
+func (c *core) spendRestart(t *actors.Task, k *child, why error) bool {
+	if c.intensity.countRestart(time.Now()) {
 		return true
 	}
-	emit(c.out, BudgetExceeded{k.at(), c.budget.most, c.budget.within, why})
-	c.beginStop(t, &IntensityError{c.node.pid.Id, k.name, c.budget.most, c.budget.within, why})
+	emitEvent(c.events, BudgetExceeded{k.eventPlace(), c.intensity.maxRestarts, c.intensity.within, why})
+	c.beginStop(t, &IntensityError{c.node.pid.Id, k.name, c.intensity.maxRestarts, c.intensity.within, why})
 	return false
 }
 
-// letGo is the end of a child that is not restarted.
-func (c *core) letGo(t *actors.Task, k *child, why error) error {
-	k.happen(t, life.ChildLetGo)
-	if err := c.down(t, k); err != nil {
+// letChildGo is the end of a child that is not restarted.
+func (c *core) letChildGo(t *actors.Task, k *child, why error) error {
+	k.handleEvent(t, life.ChildLetGo)
+	if err := c.stopAndAwait(t, k); err != nil {
 		return err
 	}
-	emit(c.out, ChildEnded{k.at(), why})
-	if k.spec.Restart == Temporary || c.many() {
-		c.forget(t, k)
+	emitEvent(c.events, ChildEnded{k.eventPlace(), why})
+	if k.spec.Restart == Temporary || c.isDynamic() {
+		c.forgetChild(t, k)
 	}
-	if k.spec.Significant && !c.isStopping() && c.spec.AutoShutdown.ends(len(c.decisive)) {
+	if k.spec.Significant && !c.isStopping() && c.spec.AutoShutdown.endsSupervisor(len(c.significant)) {
 		c.beginStop(t, ErrShutdown)
 	}
 	return nil
 }
 
-// errTaken: while it waited, another failure has taken over the group.
-var errTaken = errors.New("supervisor: restarted together with others")
+// errTakenOver: while it waited, another failure has taken over the group.
+var errTakenOver = errors.New("supervisor: restarted together with others")
 
-// settleDown brings a group to rest and waits as long as the backoff of the
+// prepareRestart quiesces a group and waits as long as the backoff of the
 // child that has failed says.
-func (c *core) settleDown(t *actors.Task, h *holding, k *child, group []*child, why error) error {
-	delay := k.retries.next(k.spec.Backoff, time.Now())
-	emit(c.out, ChildRestarting{k.at(), delay, k.retries.n, names(group, k)})
-	h.l.round++
+func (c *core) prepareRestart(t *actors.Task, h *lockHolder, k *child, group []*child, why error) error {
+	delay := k.delay.nextDelay(k.spec.Backoff, time.Now())
+	emitEvent(c.events, ChildRestarting{k.eventPlace(), delay, k.delay.attempts, siblingNames(group, k)})
+	h.lock.restartRound++
 	for _, o := range group {
-		o.happen(t, life.ChildRestartDue)
+		o.handleEvent(t, life.ChildRestartDue)
 	}
 	if len(group) > 1 || delay > 0 || k.life.State() == life.ChildOverdue {
-		if err := c.quiesce(t, group, k, why); err != nil {
+		if err := c.quiesceGroup(t, group, k, why); err != nil {
 			return err
 		}
 	}
-	return c.pause(t, h, k, delay)
+	return c.awaitBackoff(t, h, k, delay)
 }
 
-// pause is the wait before a restart. Whatever is done with the child ends
-// it: a stop, Remove, Restart. So the lock is free meanwhile.
-func (c *core) pause(t *actors.Task, h *holding, k *child, d time.Duration) error {
+// awaitBackoff waits before a restart. Whatever is done with the child ends the wait:
+// a stop, Remove, Restart. So the lock is free meanwhile.
+func (c *core) awaitBackoff(t *actors.Task, h *lockHolder, k *child, d time.Duration) error {
 	if d <= 0 {
 		return nil
 	}
-	round, begin := h.l.round, time.Now()
+	round, begin := h.lock.restartRound, time.Now()
 	h.release()
-	defer c.after(d, func() { k.changed.raise() }).Stop()
-	for !c.isStopping() && h.l.round == round && (k.life.State() == life.ChildQuiet || k.life.State() == life.ChildGone) && time.Since(begin) < d {
+	defer c.afterFunc(d, func() { k.changed.broadcast() }).Stop()
+	for !c.isStopping() && h.lock.restartRound == round && (k.life.State() == life.ChildQuiet || k.life.State() == life.ChildGone) && time.Since(begin) < d {
 		if err := k.changed.wait(t); err != nil {
 			return err
 		}
@@ -164,18 +165,83 @@ func (c *core) pause(t *actors.Task, h *holding, k *child, d time.Duration) erro
 	switch {
 	case c.isStopping():
 		return ErrStopping
-	case h.l.round != round:
-		return errTaken
+	case h.lock.restartRound != round:
+		return errTakenOver
 	}
 	return nil
 }
 
-// names are those of the siblings that restart with one.
-func names(group []*child, but *child) (out []string) {
+// siblingNames returns the names of the siblings that restart with one.
+func siblingNames(group []*child, but *child) (out []string) {
 	for _, k := range group {
 		if k != but && k.spec.Restart != Temporary {
 			out = append(out, k.name)
 		}
 	}
 	return out
+}
+
+// quiesceGroup quiesces a group, in the reverse order of their starts. All
+// but the one that failed lose what is in flight, and nobody loses its queue;
+// a supervisor among them is stopped, as its own children are. Temporary ones
+// end here.
+func (c *core) quiesceGroup(t *actors.Task, group []*child, because *child, why error) error {
+	for i := len(group) - 1; i >= 0; i-- {
+		k := group[i]
+		switch {
+		case c.isStopping():
+			return ErrStopping
+		case !k.life.State().HasActor() || k.life.State() == life.ChildQuiet:
+			continue
+		case k != because && k.spec.Restart == Temporary:
+			if err := c.stopAndAwait(t, k); err != nil {
+				return err
+			}
+			if c.isStopping() {
+				return ErrStopping
+			}
+			emitEvent(c.events, ChildEnded{At: k.eventPlace()})
+			c.forgetChild(t, k)
+			continue
+		case k.kind == KindSupervisor && !k.life.State().HasFailed():
+			if err := c.stopAndAwait(t, k); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := c.quiesceChild(t, k, why); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// quiesceChild quiesces one child. One that still runs although its tasks have been
+// abandoned long ago is left behind: a plain actor whose handler does not return. It
+// cannot be started again then, because its name is taken, and that is a failure like
+// others.
+func (c *core) quiesceChild(t *actors.Task, k *child, why error) error {
+	// Also if it fails or ends meanwhile: it comes up with the others.
+	defer func() { k.handleEvent(t, life.ChildQuiesceOver) }()
+	k.handleEventBecause(t, life.ChildQuiesceAsked, why)
+	begin, limit := time.Now(), k.unwindLimit()
+	alarm := c.afterFunc(limit, func() { k.changed.broadcast() })
+	defer func() { alarm.Stop() }()
+	for stopAsked := false; k.life.State().HasActor() && k.life.State() != life.ChildQuiet; {
+		switch late := time.Since(begin) >= limit; {
+		case c.isStopping():
+			return ErrStopping
+		case late && stopAsked, late && isPlain(k.process):
+			c.abandonChild(t, k)
+			return nil
+		case late: // somebody else has told it to end, with a grace of his own
+			stopAsked, begin = true, time.Now()
+			k.process.Stop(-1)
+			alarm = c.afterFunc(limit, func() { k.changed.broadcast() })
+		}
+		if err := k.changed.wait(t); err != nil {
+			return err
+		}
+	}
+	return nil
 }

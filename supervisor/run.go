@@ -37,74 +37,74 @@ func Run(ctx context.Context, sys *actor.ActorSystem, spec Spec, up func(*Superv
 	came := make(chan os.Signal, 2)
 	signal.Notify(came, signals...)
 	defer signal.Stop(came)
-	n, err := begin(sys, spec)
+	n, err := beginSupervisor(sys, spec)
 	if err != nil {
 		return Report{Supervisor: spec.Name}, err
 	}
-	r := &run{n: n, came: came, ended: ctx.Done()}
-	r.waitUntil(n.started)
-	if n.failed == nil && r.asked.IsZero() && up != nil {
-		err = r.callUp(up)
+	r := &runCall{supervisor: n, signals: came, ctxDone: ctx.Done()}
+	r.waitUntilClosed(n.started)
+	if n.startFailure == nil && r.stopAskedAt.IsZero() && up != nil {
+		err = r.callUpFunc(up)
 	}
-	r.waitUntil(n.done)
+	r.waitUntilClosed(n.done)
 	if err == nil && n.err != nil {
-		if err = n.err; n.failed != nil {
+		if err = n.err; n.startFailure != nil {
 			err = n.startError(nil)
 		}
 	}
 	return n.report, err
 }
 
-// run is one call of Run, which hears what stops the supervisor.
-type run struct {
-	n     *node
-	came  <-chan os.Signal
-	ended <-chan struct{} // nil: that has been heard
-	asked time.Time       // to stop, first
+// runCall is one call of Run, and what may stop its supervisor.
+type runCall struct {
+	supervisor  *node
+	signals     <-chan os.Signal
+	ctxDone     <-chan struct{} // nil: that has been dealt with
+	stopAskedAt time.Time       // to stop, first
 }
 
-func (r *run) stop() {
-	if r.asked.IsZero() {
-		r.asked = time.Now()
-		r.n.stop()
+func (r *runCall) stopOnce() {
+	if r.stopAskedAt.IsZero() {
+		r.stopAskedAt = time.Now()
+		r.supervisor.setStopEvent()
 	}
 }
 
-// callUp stops the supervisor unless up returns nil.
-func (r *run) callUp(up func(*Supervisor) error) error {
+// callUpFunc calls up, and stops the supervisor unless up returns nil.
+func (r *runCall) callUpFunc(up func(*Supervisor) error) error {
 	returned := false
 	defer func() {
 		if !returned { // nobody but us can stop what is up, or hears a signal
-			r.stop()
-			r.waitUntil(r.n.done)
+			r.stopOnce()
+			r.waitUntilClosed(r.supervisor.done)
 		}
 	}()
-	err := up(&Supervisor{r.n})
+	err := up(&Supervisor{r.supervisor})
 	returned = true
 	if err != nil {
-		r.stop()
+		r.stopOnce()
 	}
 	return err
 }
 
-// waitUntil waits for what closes c, and stops the supervisor when it is to.
-func (r *run) waitUntil(c <-chan struct{}) {
+// waitUntilClosed waits for what closes c, and stops the supervisor when it is to.
+func (r *runCall) waitUntilClosed(c <-chan struct{}) {
 	for {
 		select {
 		case <-c:
 			return
-		case <-r.ended:
-			r.ended = nil
-			r.stop()
-		case s := <-r.came:
-			log := r.n.core.Load().out.log
+		case <-r.ctxDone:
+			r.ctxDone = nil
+			r.stopOnce()
+		case s := <-r.signals:
+			log := r.supervisor.core.Load().events.log
 			switch {
-			case r.asked.IsZero():
-				log.Info("supervisor: signal", "supervisor", r.n.pid.Id, "signal", s.String())
-				r.stop()
-			case time.Since(r.asked) >= sameSignal:
-				log.Warn("supervisor: second signal: the grace is over", "supervisor", r.n.pid.Id, "signal", s.String())
-				r.n.endGrace()
+			case r.stopAskedAt.IsZero():
+				log.Info("supervisor: signal", "supervisor", r.supervisor.pid.Id, "signal", s.String())
+				r.stopOnce()
+			case time.Since(r.stopAskedAt) >= sameSignal:
+				log.Warn("supervisor: second signal: the grace is over", "supervisor", r.supervisor.pid.Id, "signal", s.String())
+				r.supervisor.endGrace()
 			}
 		}
 	}

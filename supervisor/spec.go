@@ -25,7 +25,7 @@ const (
 )
 
 // String is OTP's word for it.
-func (s Strategy) String() string { return name(s, "one_for_one", "one_for_all", "rest_for_one") }
+func (s Strategy) String() string { return enumName(s, "one_for_one", "one_for_all", "rest_for_one") }
 
 // Restart says when a child that has ended is restarted (OTP: restart).
 type Restart int
@@ -42,7 +42,7 @@ const (
 )
 
 // String is OTP's word for it.
-func (r Restart) String() string { return name(r, "permanent", "transient", "temporary") }
+func (r Restart) String() string { return enumName(r, "permanent", "transient", "temporary") }
 
 // AutoShutdown says whether a supervisor ends when significant children have
 // (OTP: auto_shutdown).
@@ -58,9 +58,11 @@ const (
 )
 
 // String is OTP's word for it.
-func (a AutoShutdown) String() string { return name(a, "never", "any_significant", "all_significant") }
+func (a AutoShutdown) String() string {
+	return enumName(a, "never", "any_significant", "all_significant")
+}
 
-func name[T ~int | ~uint8](v T, names ...string) string {
+func enumName[T ~int | ~uint8](v T, names ...string) string {
 	if int(v) >= 0 && int(v) < len(names) {
 		return names[v]
 	}
@@ -181,9 +183,9 @@ func (e *SpecError) Error() string {
 
 // Validate reports all mistakes of a Spec at once, each a [*SpecError]. It
 // looks at the Spec alone and starts nothing.
-func (s Spec) Validate() error { return errors.Join(s.mistakes()...) }
+func (s Spec) Validate() error { return errors.Join(s.listMistakes()...) }
 
-func (s Spec) mistakes() []error {
+func (s Spec) listMistakes() []error {
 	var errs []error
 	bad := func(child, field, problem string, args ...any) {
 		errs = append(errs, &SpecError{s.Name, child, field, fmt.Sprintf(problem, args...)})
@@ -201,7 +203,7 @@ func (s Spec) mistakes() []error {
 	seen := map[string]bool{}
 	for i, c := range s.Children {
 		id := cmp.Or(c.Name, fmt.Sprintf("#%d", i))
-		errs = append(errs, c.mistakes(s.Name, id, s.AutoShutdown)...)
+		errs = append(errs, c.listMistakes(s.Name, id, s.AutoShutdown)...)
 		if c.Name != "" && seen[c.Name] {
 			bad(id, "Name", "another child has it")
 		}
@@ -219,12 +221,12 @@ func checkName(name string, mayBeEmpty bool, bad func(string)) {
 	}
 }
 
-func (c *Child) mistakes(supervisor, id string, auto AutoShutdown) []error {
-	return c.mistakesAs(c.Name, supervisor, id, auto)
+func (c *Child) listMistakes(supervisor, id string, auto AutoShutdown) []error {
+	return c.listMistakesAs(c.Name, supervisor, id, auto)
 }
 
-// mistakesAs are those of a child that is called name.
-func (c *Child) mistakesAs(name, supervisor, id string, auto AutoShutdown) []error {
+// listMistakesAs are those of a child that is called name.
+func (c *Child) listMistakesAs(name, supervisor, id string, auto AutoShutdown) []error {
 	var errs []error
 	bad := func(field, problem string, args ...any) {
 		errs = append(errs, &SpecError{supervisor, id, field, fmt.Sprintf(problem, args...)})
@@ -251,12 +253,12 @@ func (c *Child) mistakesAs(name, supervisor, id string, auto AutoShutdown) []err
 	if c.Significant && auto == Never {
 		bad("Significant", "the supervisor's AutoShutdown is Never")
 	}
-	c.Backoff.mistakes(func(field, problem string, args ...any) { bad("Backoff."+field, problem, args...) })
+	c.Backoff.listMistakes(func(field, problem string, args ...any) { bad("Backoff."+field, problem, args...) })
 	return errs
 }
 
-// graceOf is the child's Shutdown with its default.
-func (c *Child) graceOf(isSupervisor bool) time.Duration {
+// shutdownGrace is the child's Shutdown with its default.
+func (c *Child) shutdownGrace(isSupervisor bool) time.Duration {
 	switch {
 	case c.Shutdown != 0:
 		return c.Shutdown

@@ -13,29 +13,29 @@ import (
 	"github.com/protoloop/protoloop/internal/park"
 )
 
-// startAll starts the children in order. If one does not start it stops those
+// startChildren starts the children in order. If one does not start it stops those
 // that have, and returns why.
-func (c *core) startAll(t *actors.Task) error {
-	h := holding{l: &c.lock}
+func (c *core) startChildren(t *actors.Task) error {
+	h := lockHolder{lock: &c.operations}
 	if err := h.acquire(t); err != nil {
 		return err
 	}
 	defer h.release()
 	for i := range c.spec.Children {
 		spec := &c.spec.Children[i]
-		c.addChild(spec.Name, spec)
+		c.registerChild(spec.Name, spec)
 	}
-	bad, e := c.startEach(t)
+	bad, e := c.startInOrder(t)
 	if bad != nil {
-		c.notUp = bad.name
+		c.notStarted = bad.name
 	}
 	switch {
-	case ended(t) != nil: // cut off: the actor is told to end at once
-		return c.kill(t, ended(t))
+	case taskEnded(t) != nil: // cut off: the actor is told to end at once
+		return c.cutOffInSetup(t, taskEnded(t))
 	case bad == nil || c.isStopping():
-	case bad.answer == startUp: // … and has failed while another one started
-		if err := c.deal(t, &h, bad, e); ended(t) != nil {
-			return c.kill(t, err)
+	case bad.startResult == startedUp: // … and has failed while another one started
+		if err := c.handleExit(t, &h, bad, e); taskEnded(t) != nil {
+			return c.cutOffInSetup(t, err)
 		}
 	default:
 		c.beginStop(t, &StartError{Supervisor: c.node.pid.Id, Child: bad.name, Err: e.err})
@@ -44,84 +44,84 @@ func (c *core) startAll(t *actors.Task) error {
 	if !c.isStopping() {
 		return nil
 	}
-	if _, err := actors.Await(t, c.over.Future()); err != nil {
-		return c.kill(t, err)
+	if _, err := actors.Await(t, c.finished.Future()); err != nil {
+		return c.cutOffInSetup(t, err)
 	}
-	return c.failure()
+	return c.failureCause()
 }
 
-// startEach starts the children one after the other, and returns the first
+// startInOrder starts the children one after the other, and returns the first
 // that fails.
-func (c *core) startEach(t *actors.Task) (*child, exit) {
-	if c.grouped() {
-		return c.bringUpAll(t, c.ordered())
+func (c *core) startInOrder(t *actors.Task) (*child, exitReason) {
+	if c.restartsTogether() {
+		return c.startGroup(t, c.orderedChildren())
 	}
-	for _, k := range c.ordered() {
-		h := holding{l: &k.lock}
+	for _, k := range c.orderedChildren() {
+		h := lockHolder{lock: &k.operations}
 		if err := h.acquire(t); err != nil {
-			return k, exit{failed: true, err: err}
+			return k, exitReason{failed: true, err: err}
 		}
-		bad, e := c.bringUpAll(t, []*child{k})
+		bad, e := c.startGroup(t, []*child{k})
 		h.release()
 		if bad != nil {
 			return bad, e
 		}
 	}
-	return nil, exit{}
+	return nil, exitReason{}
 }
 
-// bringUpAll starts those of a group that are down, in order. It returns the
+// startGroup starts those of a group that are down, in order. It returns the
 // first that fails, and how: be it in its start or, if the group falls and
 // rises together, after it, while others start.
-func (c *core) bringUpAll(t *actors.Task, group []*child) (*child, exit) {
+func (c *core) startGroup(t *actors.Task, group []*child) (*child, exitReason) {
 	for _, k := range group {
 		if k.life.Want() != life.ChildWantStart {
 			continue // removed; started by Restart, or let go; or to be dealt with by itself
 		}
-		bad, err := c.bringUp(t, k)
+		bad, err := c.startChild(t, k)
 		if err == nil {
 			continue
 		}
 		if bad != k && bad.failure != nil {
-			return bad, exitOf(bad.failure)
+			return bad, exitReasonOf(bad.failure)
 		}
-		return bad, exit{failed: true, err: err}
+		return bad, exitReason{failed: true, err: err}
 	}
-	return nil, exit{}
+	return nil, exitReason{}
 }
 
-// bringUp starts a child, or its next incarnation, and waits until its setup
+// startChild starts a child, or its next incarnation, and waits until its setup
 // has succeeded. On an error the child that it returns is down or failed, or
 // the supervisor is stopping.
-func (c *core) bringUp(t *actors.Task, k *child) (*child, error) {
+func (c *core) startChild(t *actors.Task, k *child) (*child, error) {
 	if c.isStopping() {
 		return k, ErrStopping
 	}
 	limit := k.spec.startTimeout()
 	if k.life.State().HasFailed() { // what is in flight unwinds first
-		limit += k.proc.StopGrace()
+		limit += k.process.StopGrace()
 	}
-	k.begun, k.answer, k.noActor, k.failure = c.now(), startPending, nil, nil
-	k.happen(t, life.ChildStartAsked)
-	if err := k.noActor; err != nil {
-		k.show(func() { k.lastErr = err })
-		emit(c.out, ChildFailed{At: k.at(), Err: err, Stack: stackOf(err)})
+	k.startedAt, k.startResult, k.spawnErr, k.failure = c.sinceStart(), startPending, nil, nil
+	k.handleEvent(t, life.ChildStartAsked)
+	if err := k.spawnErr; err != nil {
+		k.updateShown(func() { k.lastErr = err })
+		emitEvent(c.events, ChildFailed{At: k.eventPlace(), Err: err, Stack: stackOf(err)})
 		return k, err
 	}
-	if c.grouped() {
-		c.starting = k
-		defer func() { c.starting = nil }()
+	if c.restartsTogether() {
+		c.startingChild = k
+		defer func() { c.startingChild = nil }()
 	}
-	for k.answer == startPending {
-		switch bad := c.broken(k); {
+	for k.startResult == startPending {
+		switch bad := c.failedSibling(k); {
 		case c.isStopping():
 			return k, ErrStopping
 		case bad != nil:
 			return bad, ErrEnded
-		case k.kind != KindSupervisor && c.now()-k.begun >= limit:
-			return k, k.tooLate(t, limit)
+		case k.kind != KindSupervisor && c.sinceStart()-k.startedAt >= limit:
+			return k, k.failStartTimeout(t, limit)
 		case k.kind != KindSupervisor: // whose children have their own
-			c.lookAt(k.begun + limit)
+			c.armStartTimer(k.startedAt + limit)
 		}
 		if err := k.changed.wait(t); err != nil {
 			return k, err
@@ -130,104 +130,104 @@ func (c *core) bringUp(t *actors.Task, k *child) (*child, error) {
 	switch {
 	case c.isStopping():
 		return k, ErrStopping
-	case k.answer == startUp:
+	case k.startResult == startedUp:
 		return nil, nil
 	case k.life.State().HasFailed() && k.failure.Err != nil:
 		return k, k.failure.Err
 	case k.life.State().HasFailed():
 		return k, ErrEnded
 	}
-	k.show(func() { k.lastErr = ErrEnded })
-	emit(c.out, ChildFailed{At: k.at(), Err: ErrEnded})
+	k.updateShown(func() { k.lastErr = ErrEnded })
+	emitEvent(c.events, ChildFailed{At: k.eventPlace(), Err: ErrEnded})
 	return k, ErrEnded
 }
 
-// lookAt lets those that wait for a start look at the clock, then or before.
-// One timer serves all of them, and is not stopped when a start has come to its
+// armStartTimer wakes those that wait for a start at that time, or before, so that
+// they look at the clock. One timer serves all of them, and is not stopped when a start has come to its
 // end: most do at once, and a timer for each was 3 % of a restart.
-func (c *core) lookAt(at time.Duration) {
-	if c.look != 0 && c.look <= at {
+func (c *core) armStartTimer(at time.Duration) {
+	if c.startTimerAt != 0 && c.startTimerAt <= at {
 		return
 	}
-	c.look = at
-	d := at - c.now()
-	if c.looks != nil {
-		c.looks.Reset(max(d, 1))
+	c.startTimerAt = at
+	d := at - c.sinceStart()
+	if c.startTimer != nil {
+		c.startTimer.Reset(max(d, 1))
 		return
 	}
-	c.looks = c.after(d, func() {
-		c.look = 0
-		for _, k := range c.kids {
+	c.startTimer = c.afterFunc(d, func() {
+		c.startTimerAt = 0
+		for _, k := range c.children {
 			if k.life.State() == life.ChildStarting {
-				k.changed.raise()
+				k.changed.broadcast()
 			}
 		}
 	})
 }
 
-// tooLate is the failure of a setup that takes too long.
-func (k *child) tooLate(t *actors.Task, limit time.Duration) error {
+// failStartTimeout is the failure of a setup that takes too long.
+func (k *child) failStartTimeout(t *actors.Task, limit time.Duration) error {
 	err := fmt.Errorf("%w: %v", ErrStartTimeout, limit)
 	k.failure = &link.Failure{Err: err, Task: "setup"}
-	k.happen(t, life.ChildStartTimedOut)
-	emit(k.core.out, ChildFailed{At: k.at(), Err: err, Task: "setup"})
+	k.handleEvent(t, life.ChildStartTimedOut)
+	emitEvent(k.core.events, ChildFailed{At: k.eventPlace(), Err: err, Task: "setup"})
 	return err
 }
 
-// broken is a sibling that has failed and must restart together with a child
+// failedSibling is a sibling that has failed and must restart together with a child
 // that starts. That one may wait for it, and in vain.
-func (c *core) broken(k *child) *child {
-	if !c.grouped() {
+func (c *core) failedSibling(k *child) *child {
+	if !c.restartsTogether() {
 		return nil
 	}
-	for o := range c.due {
+	for o := range c.undecided {
 		if o.life.State().HasFailed() && (c.spec.Strategy == OneForAll || o.seq < k.seq) &&
-			decide(o.spec.Restart, exitOf(o.failure)) != letGo {
+			decideOnExit(o.spec.Restart, exitReasonOf(o.failure)) != decideLetGo {
 			return o
 		}
 	}
 	return nil
 }
 
-// spawn starts the child's actor.
-func (k *child) spawn(t *actors.Task) {
+// spawnActor starts the child's actor.
+func (k *child) spawnActor(t *actors.Task) {
 	c := k.core
-	k.proc = nil
-	k.show(func() { k.kind, k.node = KindPlain, nil })
+	k.process = nil
+	k.updateShown(func() { k.kind, k.node = KindPlain, nil })
 	var p *plain
-	if c.looped != k.spec.Props {
+	if c.loopProps != k.spec.Props {
 		p = newPlain(k)
 	}
 	// A task of its own: a Goexit in a function of users ends that one. It does not
 	// wait, and so has ended. Await would only say that t has been cut off meanwhile,
 	// also if the actor is there, which then nobody would stop and account for.
-	pid, err := actors.Start(t, func(*actors.Task) (*actor.PID, error) { return k.spawnAs(p) }, actors.Name("spawn")).TryResult()
+	pid, err := actors.Start(t, func(*actors.Task) (*actor.PID, error) { return k.spawnNamed(p) }, actors.Name("spawn")).TryResult()
 	if err != nil {
-		k.noActor = err
-		k.happen(t, life.ChildSpawnFailed)
+		k.spawnErr = err
+		k.handleEvent(t, life.ChildSpawnFailed)
 		return
 	}
-	k.show(func() { k.pid = pid })
-	if k.proc != nil {
-		c.looped = k.spec.Props
+	k.updateShown(func() { k.pid = pid })
+	if k.process != nil {
+		c.loopProps = k.spec.Props
 	} else {
 		if p == nil {
 			p = newPlain(k)
 		}
 		p.pid = pid
-		k.proc = p
+		k.process = p
 	}
-	k.happen(t, life.ChildSpawned)
-	if k.proc == process(p) && !p.watched {
-		c.out.log.Debug("supervisor: the props of a plain actor spawn it in a way of their own: it counts as up at once", "child", pid.Id)
-		k.happen(t, life.ChildSetUp)
+	k.handleEvent(t, life.ChildSpawned)
+	if k.process == childProcess(p) && !p.watched {
+		c.events.log.Debug("supervisor: the props of a plain actor spawn it in a way of their own: it counts as up at once", "child", pid.Id)
+		k.handleEvent(t, life.ChildSetUp)
 	}
 }
 
-// spawnAs is the engine's Spawn, through p unless that is nil: the props are
+// spawnNamed is the engine's Spawn, through p unless that is nil: the props are
 // known to give an event loop. It calls code of users on our loop: the
 // producer, and what is called on init.
-func (k *child) spawnAs(p *plain) (pid *actor.PID, err error) {
+func (k *child) spawnNamed(p *plain) (pid *actor.PID, err error) {
 	c := k.core
 	id := c.node.pid.Id + "/" + k.name
 	_, taken := c.node.sys.ProcessRegistry.GetLocal(id)
@@ -261,9 +261,9 @@ func (k *child) spawnAs(p *plain) (pid *actor.PID, err error) {
 	return pid, err
 }
 
-// isOver reports whether an operation must end without doing anything more.
-func (c *core) isOver(t *actors.Task) bool { return c.isStopping() || ended(t) != nil }
+// isInterrupted reports whether an operation must end without doing anything more.
+func (c *core) isInterrupted(t *actors.Task) bool { return c.isStopping() || taskEnded(t) != nil }
 
-// ended is why the task has been ended, or nil. Its context says the same, but
+// taskEnded is why the task has been ended, or nil. Its context says the same, but
 // has to be made.
-func ended(t *actors.Task) error { return park.Enter(t, "supervisor").Ended }
+func taskEnded(t *actors.Task) error { return park.Enter(t, "supervisor").Ended }

@@ -16,81 +16,82 @@ func (c *core) isStopping() bool { return c.life.State().IsStopping() }
 func (c *core) beginStop(t *actors.Task, cause error) {
 	if !c.isStopping() {
 		c.cause = cause
-		c.happen(t, life.SupervisorStopAsked)
+		c.handleEvent(t, life.SupervisorStopAsked)
 	}
 }
 
-// happen is the only way to change the life of the supervisor: an event goes in, and
-// what is to be done is done.
-func (c *core) happen(t *actors.Task, e life.SupervisorEvent) {
+// handleEvent is the only way to change the life of the supervisor: it looks up what
+// the event leads to, and does what is to be done.
+func (c *core) handleEvent(t *actors.Task, e life.SupervisorEvent) {
 	is, effects := c.life.On(e)
 	c.life = is
 	if effects.Has(life.SupervisorTellStopping) {
-		c.stopped = time.Now()
-		emit(c.out, StopPhase{At: At{Supervisor: c.node.pid.Id}, Phase: "stopping", Err: c.cause})
+		c.stopBeganAt = time.Now()
+		emitEvent(c.events, StopPhase{At: At{Supervisor: c.node.pid.Id}, Phase: "stopping", Err: c.cause})
 	}
 	if effects.Has(life.SupervisorWakeAll) {
-		c.gone.raise()
-		for _, k := range c.kids {
-			k.changed.raise()
+		c.allEnded.broadcast()
+		for _, k := range c.children {
+			k.changed.broadcast()
 		}
 	}
 	if effects.Has(life.SupervisorStopAll) {
-		c.run(t, "stop", c.stopAll)
+		c.startTask(t, "stop", c.stopChildren)
 	}
 	if effects.Has(life.SupervisorTellOver) {
-		c.over.Resolve(struct{}{})
-		if c.looks != nil {
-			c.looks.Stop()
+		c.finished.Resolve(struct{}{})
+		if c.startTimer != nil {
+			c.startTimer.Stop()
 		}
-		close(c.ended)
-		c.inbox.post(func(*actors.Task) {}) // dispatch looks
+		close(c.finishedChan)
+		c.queue.postFunc(func(*actors.Task) {}) // dispatchMessages checks
 	}
 }
 
-// stopAll stops the children one after the other, the last one first: what
+// stopChildren stops the children one after the other, the last one first: what
 // drains can still ask those that started before it. Those of a Dynamic do
 // not know each other and stop side by side.
-func (c *core) stopAll(t *actors.Task) error {
-	kids := c.ordered()
-	c.all = kids
+func (c *core) stopChildren(t *actors.Task) error {
+	children := c.orderedChildren()
+	c.childrenAtStop = children
 	together := 1
-	if c.many() {
-		together = len(kids)
-		// Before the sheet is made, so that they end meanwhile.
-		for _, k := range slices.Backward(kids) {
-			c.tellStop(t, k)
+	if c.isDynamic() {
+		together = len(children)
+		// Before the rows are made, so that they end meanwhile.
+		for _, k := range slices.Backward(children) {
+			c.askChildToStop(t, k)
 		}
 	}
-	c.sheet.open(kids)
-	for left := kids; len(left) > 0; left = left[:len(left)-together] {
-		if err := c.down(t, left[len(left)-together:]...); err != nil {
+	c.rows.makeRows(children)
+	for left := children; len(left) > 0; left = left[:len(left)-together] {
+		if err := c.stopAndAwait(t, left[len(left)-together:]...); err != nil {
 			return err
 		}
 	}
-	c.tellStopped()
-	c.flush(t)
-	c.happen(t, life.SupervisorHasStopped)
+	c.emitStopped()
+	c.flushCallbacks(t)
+	c.handleEvent(t, life.SupervisorHasStopped)
 	return nil
 }
 
-func (c *core) tellStopped() {
-	c.took = time.Since(c.stopped)
-	emit(c.out, StopPhase{At: At{Supervisor: c.node.pid.Id}, Phase: "stopped", Took: c.took, Err: c.cause})
+// emitStopped emits the event that all children are gone or left behind.
+func (c *core) emitStopped() {
+	c.stopTook = time.Since(c.stopBeganAt)
+	emitEvent(c.events, StopPhase{At: At{Supervisor: c.node.pid.Id}, Phase: "stopped", Took: c.stopTook, Err: c.cause})
 }
 
 // flushLimit is how long the end of a supervisor waits for its OnEvent and
 // its OnCrash.DeadLetter.
 const flushLimit = time.Second
 
-// flush gives the users' functions some time to hear of the end before the
-// others do.
-func (c *core) flush(t *actors.Task) {
-	waits := []*actors.Future[struct{}]{c.dead.told()}
-	if c.out.hook != nil { // else it is the parent's to wait
-		waits = append(waits, c.out.calls.told())
+// flushCallbacks gives the users' functions some time for what is queued, before
+// others learn of the end.
+func (c *core) flushCallbacks(t *actors.Task) {
+	waits := []*actors.Future[struct{}]{c.deadLetterCalls.whenIdle()}
+	if c.events.hook != nil { // else it is the parent's to wait
+		waits = append(waits, c.events.hookCalls.whenIdle())
 	}
-	timer := c.after(flushLimit, func() {
+	timer := c.afterFunc(flushLimit, func() {
 		for _, f := range waits {
 			f.Cancel()
 		}
@@ -101,16 +102,16 @@ func (c *core) flush(t *actors.Task) {
 	}
 }
 
-// tellStop begins to stop a child.
-func (c *core) tellStop(t *actors.Task, k *child) { k.happen(t, life.ChildStopAsked) }
+// askChildToStop begins to stop a child.
+func (c *core) askChildToStop(t *actors.Task, k *child) { k.handleEvent(t, life.ChildStopAsked) }
 
-// press does what is due to a child that was told to stop: it ends its grace,
+// enforceGrace sees to a child that was told to stop: it ends its grace,
 // or leaves it behind when it should have unwound and run its hooks long ago.
-// It returns when to look again; NoLimit: when something has changed.
-func (c *core) press(t *actors.Task, k *child) time.Duration {
-	grace, spent := k.grace(), time.Since(k.since)
+// It returns how long there is to wait then; NoLimit: until something changes.
+func (c *core) enforceGrace(t *actors.Task, k *child) time.Duration {
+	grace, spent := k.shutdownGrace(), time.Since(k.stateSince)
 	if c.life.State().HasNoGrace() || grace != NoLimit && spent >= grace {
-		k.happen(t, life.ChildGraceOver)
+		k.handleEvent(t, life.ChildGraceOver)
 	}
 	killing := k.life.State() == life.ChildKilling
 	switch {
@@ -118,67 +119,67 @@ func (c *core) press(t *actors.Task, k *child) time.Duration {
 		return NoLimit
 	case !killing:
 		return grace - spent
-	case c.now()-k.cutAt >= k.unwinding():
-		c.leave(t, k)
+	case c.sinceStart()-k.killedAt >= k.unwindLimit():
+		c.abandonChild(t, k)
 		return NoLimit
 	}
-	return k.unwinding() - (c.now() - k.cutAt)
+	return k.unwindLimit() - (c.sinceStart() - k.killedAt)
 }
 
-// down stops children side by side, and returns when the last of them is gone
+// stopAndAwait stops children side by side, and returns when the last of them is gone
 // or had to be left behind.
-func (c *core) down(t *actors.Task, kids ...*child) error {
-	for _, k := range slices.Backward(kids) {
-		c.tellStop(t, k)
+func (c *core) stopAndAwait(t *actors.Task, children ...*child) error {
+	for _, k := range slices.Backward(children) {
+		c.askChildToStop(t, k)
 	}
-	// Of many, which are all there are, the last that ends rings: a promise for
-	// each was a tenth of the time of a stop.
-	bell := &c.gone
-	if len(kids) == 1 {
-		bell = &kids[0].changed
+	// Of many, which are all there are, only the last that ends wakes the task: a
+	// promise for each was a tenth of the time of a stop.
+	ended := &c.allEnded
+	if len(children) == 1 {
+		ended = &children[0].changed
 	}
-	rung, forced := true, c.life.State().HasNoGrace()
+	timedOut, forced := true, c.life.State().HasNoGrace()
 	var alarm *time.Timer
 	defer func() {
 		if alarm != nil {
 			alarm.Stop()
 		}
 	}()
-	for left := len(kids); left > 0; {
-		k := kids[left-1]
+	for left := len(children); left > 0; {
+		k := children[left-1]
 		if !k.life.State().IsEnding() {
 			left--
 			continue
 		}
-		if rung || forced != c.life.State().HasNoGrace() {
-			rung, forced = false, c.life.State().HasNoGrace()
+		if timedOut || forced != c.life.State().HasNoGrace() {
+			timedOut, forced = false, c.life.State().HasNoGrace()
 			if alarm != nil {
 				alarm.Stop()
 			}
 			next := NoLimit
-			for _, o := range kids[:left] {
+			for _, o := range children[:left] {
 				if o.life.State().IsEnding() {
-					next = min(next, c.press(t, o))
+					next = min(next, c.enforceGrace(t, o))
 				}
 			}
 			if next != NoLimit {
-				alarm = c.after(next, func() {
-					rung = true
-					bell.raise()
+				alarm = c.afterFunc(next, func() {
+					timedOut = true
+					ended.broadcast()
 				})
 			}
 			continue
 		}
-		if err := bell.wait(t); err != nil {
+		if err := ended.wait(t); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// leave gives up on a child that does not end: a plain actor in a handler that
+// abandonChild gives up on a child that does not end: a plain actor in a handler that
 // does not return, or a worker whose own children do not.
-func (c *core) leave(t *actors.Task, k *child) {
-	k.proc.Stop(-1) // should it return after all
-	k.leave(t, &link.Abandoned{Name: "actor " + k.pid.Id, Since: k.since})
+func (c *core) abandonChild(t *actors.Task, k *child) {
+	k.process.Stop(-1) // should it return after all
+	k.leaveActor(t, &link.Abandoned{Name: "actor " + k.pid.Id, Since: k.stateSince})
 }

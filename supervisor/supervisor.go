@@ -9,6 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/link"
 )
 
 // Supervisor is a supervisor that runs. Its methods may be called on any
@@ -24,19 +25,19 @@ type Supervisor struct{ n *node }
 // and has the report of the stop. Mistakes in the Spec are all in one error:
 // see [Spec.Validate]. What is up when Start returns outlives ctx.
 func Start(ctx context.Context, sys *actor.ActorSystem, spec Spec) (*Supervisor, error) {
-	n, err := start(ctx, sys, spec)
+	n, err := startSupervisor(ctx, sys, spec)
 	if err != nil {
 		return nil, err
 	}
 	return &Supervisor{n}, nil
 }
 
-func start(ctx context.Context, sys *actor.ActorSystem, spec Spec) (*node, error) {
+func startSupervisor(ctx context.Context, sys *actor.ActorSystem, spec Spec) (*node, error) {
 	notInTask(ctx, "Start", offload)
 	if ctx.Err() != nil {
 		return nil, &StartError{Supervisor: spec.Name, Err: context.Cause(ctx)}
 	}
-	n, err := begin(sys, spec)
+	n, err := beginSupervisor(sys, spec)
 	if err != nil {
 		return nil, err
 	}
@@ -48,21 +49,21 @@ func start(ctx context.Context, sys *actor.ActorSystem, spec Spec) (*node, error
 		case <-n.started: // it was faster
 		default:
 			asked = context.Cause(ctx)
-			n.stop()
+			n.setStopEvent()
 			<-n.started
 		}
 	}
-	if n.failed == nil && asked == nil {
+	if n.startFailure == nil && asked == nil {
 		return n, nil
 	}
 	<-n.done
 	return nil, n.startError(asked)
 }
 
-// begin spawns the supervisor's actor, which starts its children. It returns as
+// beginSupervisor spawns the supervisor's actor, which starts its children. It returns as
 // soon as there is a node.
-func begin(sys *actor.ActorSystem, spec Spec) (*node, error) {
-	errs := spec.mistakes()
+func beginSupervisor(sys *actor.ActorSystem, spec Spec) (*node, error) {
+	errs := spec.listMistakes()
 	if spec.Name == "" {
 		errs = append([]error{&SpecError{spec.Name, "", "Name", "missing"}}, errs...)
 	}
@@ -70,7 +71,7 @@ func begin(sys *actor.ActorSystem, spec Spec) (*node, error) {
 		return nil, err
 	}
 	made := make(chan *node, 1)
-	pid, err := sys.Root.SpawnNamed(props(spec, made), spec.Name)
+	pid, err := sys.Root.SpawnNamed(supervisorProps(spec, made), spec.Name)
 	if err != nil {
 		return nil, fmt.Errorf("supervisor: %s: %w", spec.Name, err)
 	}
@@ -92,8 +93,8 @@ func begin(sys *actor.ActorSystem, spec Spec) (*node, error) {
 // startError is why a supervisor that has ended did not start, with the report
 // of those that were up. asked is why it was told to stop, or nil.
 func (n *node) startError(asked error) *StartError {
-	e := StartError{Supervisor: n.pid.Id, Err: n.failed}
-	if own, ok := n.failed.(*StartError); ok {
+	e := StartError{Supervisor: n.pid.Id, Err: n.startFailure}
+	if own, ok := n.startFailure.(*StartError); ok {
 		e = *own // a copy: others have that one from an event
 	}
 	if asked != nil && (e.Err == nil || errors.Is(e.Err, ErrStopping)) {
@@ -109,16 +110,16 @@ func Props(spec Spec) (*actor.Props, error) {
 	if err := spec.Validate(); err != nil {
 		return nil, err
 	}
-	return props(spec, nil), nil
+	return supervisorProps(spec, nil), nil
 }
 
-func props(spec Spec, made chan<- *node) *actor.Props {
+func supervisorProps(spec Spec, made chan<- *node) *actor.Props {
 	spec.Children = slices.Clone(spec.Children)
 	return actors.Props(func(w *actors.Worker) error {
-		return setup(w, spec, made)
+		return setUpSupervisor(w, spec, made)
 	}, actors.EventLoop(actors.Options{StopGrace: ownStopGrace, Logger: spec.Logger}), actor.WithOnInit(func(ctx actor.Context) {
 		if p := parentOf(ctx); p != nil {
-			p.expect(ctx.Self())
+			p.expectSupervisor(ctx.Self())
 		}
 	}))
 }
@@ -129,18 +130,18 @@ func (s *Supervisor) PID() *actor.PID { return s.n.pid }
 // Child returns the PID of a child that has an actor, or nil; "inner/a" is
 // child a of the child inner, a supervisor. The PID stays the child's when it
 // restarts.
-func (s *Supervisor) Child(path string) *actor.PID { return s.n.child(path) }
+func (s *Supervisor) Child(path string) *actor.PID { return s.n.childPID(path) }
 
 // Children returns the children as they are, in the order of their starts,
 // and of those that are supervisors the whole tree. It does not wait for
 // anything.
-func (s *Supervisor) Children() []ChildInfo { return s.n.children() }
+func (s *Supervisor) Children() []ChildInfo { return s.n.childInfos() }
 
 // Supervisor returns the child of that path, a Supervisor; nil if there is
 // none. What is returned is its actor of now: it lives on when that fails and
 // restarts, and has ended when a sibling's failure or Restart has replaced it.
 func (s *Supervisor) Supervisor(path string) *Supervisor {
-	if n := s.n.inner(path, false); n != nil {
+	if n := s.n.innerNode(path, false); n != nil {
 		return &Supervisor{n}
 	}
 	return nil
@@ -148,7 +149,7 @@ func (s *Supervisor) Supervisor(path string) *Supervisor {
 
 // Dynamic returns the child of that path, a [Dynamic]; nil if there is none.
 func (s *Supervisor) Dynamic(path string) *Dynamic {
-	if n := s.n.inner(path, true); n != nil {
+	if n := s.n.innerNode(path, true); n != nil {
 		return &Dynamic{n}
 	}
 	return nil
@@ -160,22 +161,26 @@ func (s *Supervisor) Dynamic(path string) *Dynamic {
 // setup of one fails with ErrInSetup. A ctx that ends ends the waiting only.
 func (s *Supervisor) Add(ctx context.Context, child Child) (*actor.PID, error) {
 	auto := s.n.core.Load().spec.AutoShutdown
-	if err := errors.Join(child.mistakes(s.n.pid.Id, child.Name, auto)...); err != nil {
+	if err := errors.Join(child.listMistakes(s.n.pid.Id, child.Name, auto)...); err != nil {
 		return nil, err
 	}
-	return do(ctx, s.n, "Add", child.Name, func(t *actors.Task, c *core, by caller) (*actor.PID, error) { return c.add(t, by, child.Name, &child) })
+	return runOperation(ctx, s.n, "Add", child.Name, func(t *actors.Task, c *core, by caller) (*actor.PID, error) {
+		return c.addChild(t, by, child.Name, &child)
+	})
 }
 
 // Remove stops a child, waits until it is gone, and forgets it (OTP:
 // terminate_child and delete_child). Its account stays in the report.
-func (s *Supervisor) Remove(ctx context.Context, name string) error { return s.n.remove(ctx, name) }
+func (s *Supervisor) Remove(ctx context.Context, name string) error {
+	return s.n.removeChild(ctx, name)
+}
 
 // Restart restarts a child, as after a failure but without a wait and without
 // taking it from the budget, or starts one that has ended (OTP:
 // restart_child). Siblings are not concerned.
 func (s *Supervisor) Restart(ctx context.Context, name string) error {
-	_, err := do(ctx, s.n, "Restart", name, func(t *actors.Task, c *core, by caller) (struct{}, error) {
-		return struct{}{}, c.restartOne(t, by, name)
+	_, err := runOperation(ctx, s.n, "Restart", name, func(t *actors.Task, c *core, by caller) (struct{}, error) {
+		return struct{}{}, c.restartChild(t, by, name)
 	})
 	return err
 }
@@ -204,4 +209,17 @@ func (s *Supervisor) Stopped() <-chan struct{} { return s.n.done }
 // Err is why the supervisor has failed: an [*IntensityError], an
 // [*EscalateError]. It is nil as long as it runs, if it was told to stop, and
 // if it has stopped because its significant children have ended.
-func (s *Supervisor) Err() error { return s.n.why() }
+func (s *Supervisor) Err() error { return s.n.endError() }
+
+// notInTask panics if ctx is nil, or that of a task: to wait there would block its
+// worker and, if that is a child, hold up the very thing it waits for.
+func notInTask(ctx context.Context, what, instead string) {
+	if ctx == nil {
+		panic(fmt.Sprintf("supervisor: %s called with a nil context", what))
+	}
+	if link.InTask(ctx) {
+		panic(fmt.Sprintf("supervisor: %s called with the context of a task: it would block the worker; %s", what, instead))
+	}
+}
+
+const offload = "call it in actors.Offload"

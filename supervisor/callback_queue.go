@@ -8,32 +8,32 @@ import (
 	"github.com/protoloop/protoloop/internal/loop"
 )
 
-// serial calls functions of users in order, one at a time, on a goroutine
+// callbackQueue calls functions of users in order, one at a time, on a goroutine
 // that lives only while there are some. Any goroutine.
-type serial struct {
+type callbackQueue struct {
 	mu      sync.Mutex
-	queue   []job
+	queue   []callback
 	running bool
-	idle    *actors.Promise[struct{}] // for told
+	idle    *actors.Promise[struct{}] // what whenIdle has returned
 }
 
-type job struct {
+type callback struct {
 	f        func()
 	panicked func(v any, stack []byte)
 }
 
-// call queues f. If it panics, or calls runtime.Goexit, panicked hears of it.
-func (s *serial) call(f func(), panicked func(v any, stack []byte)) {
+// callInOrder queues f. If it panics, or calls runtime.Goexit, panicked is called with that.
+func (s *callbackQueue) callInOrder(f func(), panicked func(v any, stack []byte)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.queue = append(s.queue, job{f, panicked})
+	s.queue = append(s.queue, callback{f, panicked})
 	if !s.running {
 		s.running = true
-		go s.work()
+		go s.callQueued()
 	}
 }
 
-func (s *serial) work() {
+func (s *callbackQueue) callQueued() {
 	loop.ForgetLabels()
 	for {
 		s.mu.Lock()
@@ -48,14 +48,14 @@ func (s *serial) work() {
 			return
 		}
 		next := s.queue[0]
-		s.queue[0] = job{}
+		s.queue[0] = callback{}
 		s.queue = s.queue[1:]
 		s.mu.Unlock()
-		s.do(next)
+		s.callOne(next)
 	}
 }
 
-func (s *serial) do(j job) {
+func (s *callbackQueue) callOne(j callback) {
 	returned := false
 	defer func() {
 		if returned {
@@ -64,7 +64,7 @@ func (s *serial) do(j job) {
 		v := recover()
 		if v == nil { // a Goexit goes on, and takes the goroutine with it
 			v = "runtime.Goexit was called"
-			defer func() { go s.work() }()
+			defer func() { go s.callQueued() }()
 		}
 		j.panicked(v, debug.Stack())
 	}()
@@ -72,8 +72,8 @@ func (s *serial) do(j job) {
 	returned = true
 }
 
-// told is done when everything so far has been called.
-func (s *serial) told() *actors.Future[struct{}] {
+// whenIdle is done when everything so far has been called.
+func (s *callbackQueue) whenIdle() *actors.Future[struct{}] {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.running {

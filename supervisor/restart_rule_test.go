@@ -32,7 +32,7 @@ func TestBackoffWaits(t *testing.T) {
 		{Backoff{Initial: time.Second, Factor: math.Inf(1), Max: time.Hour}, 2, time.Hour},
 		{Backoff{Initial: 1, Max: math.MaxInt64, Factor: 1e300}, 3, math.MaxInt64},
 	} {
-		if got := test.b.wait(test.n, 0); got != test.want {
+		if got := test.b.waitBefore(test.n, 0); got != test.want {
 			t.Errorf("%+v, restart %d: %v, want %v", test.b, test.n, got, test.want)
 		}
 	}
@@ -44,11 +44,11 @@ func TestBackoffJitter(t *testing.T) {
 	const n, bins = 20_000, 10
 	for _, jitter := range []float64{0.2, 0.5, 1} {
 		b := Backoff{Initial: time.Minute, Max: time.Minute, Jitter: jitter}
-		var r retries
+		var r restartDelay
 		var counts [bins]int
 		sum := 0.0
 		for range n {
-			d := r.next(b, time.Time{})
+			d := r.nextDelay(b, time.Time{})
 			part := float64(time.Minute-d) / (jitter * float64(time.Minute)) // 0 to 1
 			if part < 0 || part > 1 {
 				t.Fatalf("jitter %v: a wait of %v", jitter, d)
@@ -75,8 +75,8 @@ func TestBackoffBounds(t *testing.T) {
 	check := func(initial, longest uint32, factor, jitter, random float64, n uint8) bool {
 		unit := func(f float64) float64 { return math.Abs(math.Mod(f, 1)) }
 		b := Backoff{Initial: time.Duration(initial), Max: time.Duration(max(longest, initial)), Factor: 1 + 10*unit(factor), Jitter: unit(jitter)}
-		one, next := b.wait(int(n)+1, unit(random)), b.wait(int(n)+2, unit(random))
-		return 0 <= one && one <= next && next <= b.max()
+		one, next := b.waitBefore(int(n)+1, unit(random)), b.waitBefore(int(n)+2, unit(random))
+		return 0 <= one && one <= next && next <= b.maxWait()
 	}
 	if err := quick.Check(check, &quick.Config{MaxCount: 5000}); err != nil {
 		t.Error(err)
@@ -86,20 +86,20 @@ func TestBackoffBounds(t *testing.T) {
 func TestBackoffReset(t *testing.T) {
 	b := Backoff{Initial: time.Second, Max: 10 * time.Second, ResetAfter: time.Minute}
 	now := time.Now()
-	var r retries
+	var r restartDelay
 	upFor := func(d time.Duration) time.Duration {
-		r.readyAt = now
+		r.upSince = now
 		now = now.Add(d)
-		return r.next(b, now)
+		return r.nextDelay(b, now)
 	}
-	got := []time.Duration{r.next(b, now), r.next(b, now), upFor(time.Second), upFor(time.Minute - 1), upFor(time.Minute), upFor(0)}
+	got := []time.Duration{r.nextDelay(b, now), r.nextDelay(b, now), upFor(time.Second), upFor(time.Minute - 1), upFor(time.Minute), upFor(0)}
 	want := []time.Duration{1e9, 2e9, 4e9, 8e9, 1e9, 2e9}
 	if !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 	// It was not up since it failed last: a long wait is no healthy period.
 	now = now.Add(time.Hour)
-	if d := r.next(b, now); d != 4*time.Second {
+	if d := r.nextDelay(b, now); d != 4*time.Second {
 		t.Errorf("%v", d)
 	}
 	// By default as long as Max, whose default is a minute.
@@ -131,7 +131,7 @@ func TestIntensity(t *testing.T) {
 		i := newIntensity(test.most, test.within)
 		ok := 0
 		for _, at := range test.at {
-			if !i.spend(start.Add(at)) {
+			if !i.countRestart(start.Add(at)) {
 				break
 			}
 			ok++
@@ -148,12 +148,12 @@ func TestIntensityForgets(t *testing.T) {
 	now := time.Now()
 	for range 100_000 {
 		now = now.Add(200 * time.Millisecond)
-		if !i.spend(now) {
+		if !i.countRestart(now) {
 			t.Fatal("too many")
 		}
 	}
-	if len(i.at) > 10 || cap(i.at) > 100 {
-		t.Errorf("%d are kept, with room for %d", len(i.at), cap(i.at))
+	if len(i.restartedAt) > 10 || cap(i.restartedAt) > 100 {
+		t.Errorf("%d are kept, with room for %d", len(i.restartedAt), cap(i.restartedAt))
 	}
 }
 
@@ -162,22 +162,22 @@ func TestDecide(t *testing.T) {
 	bad := errors.New("bad")
 	for _, test := range []struct {
 		r    Restart
-		e    exit
-		want verdict
+		e    exitReason
+		want decision
 	}{
-		{Permanent, exit{}, restart},
-		{Permanent, exit{failed: true, err: bad}, restart},
-		{Transient, exit{}, letGo},
-		{Transient, exit{failed: true, err: bad}, restart},
-		{Temporary, exit{}, letGo},
-		{Temporary, exit{failed: true, err: bad}, letGo},
-		{Permanent, exit{failed: true, err: errors.Join(bad, actors.ErrDoNotRestart)}, letGo},
-		{Transient, exit{failed: true, err: actors.ErrDoNotRestart}, letGo},
-		{Permanent, exit{failed: true, err: actors.ErrEscalate}, failSelf},
-		{Temporary, exit{failed: true, err: errors.Join(bad, actors.ErrEscalate)}, failSelf},
-		{Permanent, exit{failed: true, err: panics{}}, restart},
+		{Permanent, exitReason{}, decideRestart},
+		{Permanent, exitReason{failed: true, err: bad}, decideRestart},
+		{Transient, exitReason{}, decideLetGo},
+		{Transient, exitReason{failed: true, err: bad}, decideRestart},
+		{Temporary, exitReason{}, decideLetGo},
+		{Temporary, exitReason{failed: true, err: bad}, decideLetGo},
+		{Permanent, exitReason{failed: true, err: errors.Join(bad, actors.ErrDoNotRestart)}, decideLetGo},
+		{Transient, exitReason{failed: true, err: actors.ErrDoNotRestart}, decideLetGo},
+		{Permanent, exitReason{failed: true, err: actors.ErrEscalate}, decideEscalate},
+		{Temporary, exitReason{failed: true, err: errors.Join(bad, actors.ErrEscalate)}, decideEscalate},
+		{Permanent, exitReason{failed: true, err: panics{}}, decideRestart},
 	} {
-		if got := decide(test.r, test.e); got != test.want {
+		if got := decideOnExit(test.r, test.e); got != test.want {
 			t.Errorf("%v, %+v: %d, want %d", test.r, test.e, got, test.want)
 		}
 	}
@@ -199,7 +199,7 @@ func TestAffected(t *testing.T) {
 	}{
 		{OneForOne, 1, 3, 1, 2}, {OneForAll, 1, 3, 0, 3}, {RestForOne, 1, 3, 1, 3}, {RestForOne, 0, 3, 0, 3}, {RestForOne, 2, 3, 2, 3},
 	} {
-		if from, to := test.s.affected(test.i, test.n); from != test.from || to != test.to {
+		if from, to := test.s.affectedRange(test.i, test.n); from != test.from || to != test.to {
 			t.Errorf("%v, %d of %d: %d to %d", test.s, test.i, test.n, from, to)
 		}
 	}

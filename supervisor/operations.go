@@ -17,8 +17,8 @@ import (
 // nil: it is somebody else.
 type caller = *child
 
-// do runs an operation as a task of the supervisor and waits for it.
-func do[T any](ctx context.Context, n *node, what, name string, f func(t *actors.Task, c *core, by caller) (T, error)) (T, error) {
+// runOperation runs an operation as a task of the supervisor and waits for it.
+func runOperation[T any](ctx context.Context, n *node, what, name string, f func(t *actors.Task, c *core, by caller) (T, error)) (T, error) {
 	notInTask(ctx, what, offload)
 	type outcome struct {
 		v   T
@@ -27,11 +27,11 @@ func do[T any](ctx context.Context, n *node, what, name string, f func(t *actors
 	c := n.core.Load()
 	from := link.CallerOf(ctx)
 	done := make(chan outcome, 1)
-	c.inbox.post(func(t *actors.Task) {
-		c.run(t, what+" "+name, func(t *actors.Task) error {
+	c.queue.postFunc(func(t *actors.Task) {
+		c.startTask(t, what+" "+name, func(t *actors.Task) error {
 			o := outcome{err: ErrStopping} // of a panic
 			defer func() { done <- o }()
-			o.v, o.err = f(t, c, c.above(from))
+			o.v, o.err = f(t, c, c.callerChild(from))
 			return nil
 		})
 	})
@@ -40,7 +40,7 @@ func do[T any](ctx context.Context, n *node, what, name string, f func(t *actors
 	select {
 	case o := <-done:
 		return o.v, o.err
-	case <-c.ended:
+	case <-c.finishedChan:
 		ended = ErrStopping
 	case <-n.done:
 		ended = ErrStopping
@@ -55,8 +55,8 @@ func do[T any](ctx context.Context, n *node, what, name string, f func(t *actors
 	}
 }
 
-// above is the child that pid is, or is below of; nil: there is none.
-func (c *core) above(pid *actor.PID) *child {
+// callerChild is the child that pid is, or is below of; nil: there is none.
+func (c *core) callerChild(pid *actor.PID) *child {
 	if pid == nil {
 		return nil
 	}
@@ -65,24 +65,24 @@ func (c *core) above(pid *actor.PID) *child {
 		return nil
 	}
 	name, _, _ := strings.Cut(path, "/")
-	return c.kids[name]
+	return c.children[name]
 }
 
-// add is Add.
-func (c *core) add(t *actors.Task, by *child, name string, spec *Child) (*actor.PID, error) {
-	if !c.grouped() { // take the name at once: its own lock is free
-		return c.addNow(t, name, spec, nil)
+// addChild is Add.
+func (c *core) addChild(t *actors.Task, by *child, name string, spec *Child) (*actor.PID, error) {
+	if !c.restartsTogether() { // take the name at once: its own lock is free
+		return c.addLocked(t, name, spec, nil)
 	}
-	h := holding{l: &c.lock, by: by}
+	h := lockHolder{lock: &c.operations, asker: by}
 	for {
 		if err := h.acquire(t); err != nil {
 			return nil, err
 		}
 		// The lock is free while a backoff lasts; but those that are down come
 		// up before a new one, which may need them.
-		before := c.held.one()
+		before := c.toStart.anyMember()
 		if before == nil || c.isStopping() {
-			return c.addNow(t, name, spec, &h)
+			return c.addLocked(t, name, spec, &h)
 		}
 		h.release()
 		if err := before.changed.wait(t); err != nil {
@@ -91,7 +91,7 @@ func (c *core) add(t *actors.Task, by *child, name string, spec *Child) (*actor.
 	}
 }
 
-func (c *core) addNow(t *actors.Task, name string, spec *Child, h *holding) (*actor.PID, error) {
+func (c *core) addLocked(t *actors.Task, name string, spec *Child, h *lockHolder) (*actor.PID, error) {
 	release := func() {
 		if h != nil {
 			h.release()
@@ -101,46 +101,46 @@ func (c *core) addNow(t *actors.Task, name string, spec *Child, h *holding) (*ac
 	switch {
 	case c.isStopping():
 		return nil, ErrStopping
-	case c.kids[name] != nil:
+	case c.children[name] != nil:
 		return nil, fmt.Errorf("%w: %q", ErrExists, name)
 	}
-	k := c.addChild(name, spec)
+	k := c.registerChild(name, spec)
 	if h == nil {
-		h = &holding{l: &k.lock}
+		h = &lockHolder{lock: &k.operations}
 		if err := h.acquire(t); err != nil {
 			return nil, err
 		}
 	}
-	bad, e := c.bringUpAll(t, []*child{k})
+	bad, e := c.startGroup(t, []*child{k})
 	switch {
-	case c.isOver(t): // it is in the list: the stop sees to it
+	case c.isInterrupted(t): // it is in the list: the stop sees to it
 		return nil, ErrStopping
 	case bad == nil:
 		return k.pid, nil
 	case bad != k: // a sibling has failed meanwhile, and all of the group restart
-		if err := c.deal(t, h, bad, e); err != nil || c.isOver(t) {
+		if err := c.handleExit(t, h, bad, e); err != nil || c.isInterrupted(t) {
 			return nil, ErrStopping
 		}
-		if k.ups > 0 {
+		if k.upCount > 0 {
 			return k.pid, nil
 		}
-		e = exit{failed: true, err: ErrEnded}
+		e = exitReason{failed: true, err: ErrEnded}
 	}
-	if err := c.down(t, k); err != nil {
+	if err := c.stopAndAwait(t, k); err != nil {
 		return nil, err
 	}
-	c.forget(t, k)
+	c.forgetChild(t, k)
 	return nil, &StartError{Supervisor: c.node.pid.Id, Child: name, Err: e.err}
 }
 
-// remove is Remove.
-func (n *node) remove(ctx context.Context, name string) error {
-	_, err := do(ctx, n, "Remove", name, func(t *actors.Task, c *core, by caller) (struct{}, error) {
-		return struct{}{}, c.with(t, by, name, func(k *child) error {
-			if err := c.down(t, k); err != nil {
+// removeChild is Remove.
+func (n *node) removeChild(ctx context.Context, name string) error {
+	_, err := runOperation(ctx, n, "Remove", name, func(t *actors.Task, c *core, by caller) (struct{}, error) {
+		return struct{}{}, c.withChild(t, by, name, func(k *child) error {
+			if err := c.stopAndAwait(t, k); err != nil {
 				return err
 			}
-			c.forget(t, k)
+			c.forgetChild(t, k)
 			return nil
 		})
 	})
@@ -148,41 +148,41 @@ func (n *node) remove(ctx context.Context, name string) error {
 }
 
 // errAsked is the cause for what was in flight.
-var errAsked = errors.New("supervisor: Restart was called")
+var errRestartAsked = errors.New("supervisor: Restart was called")
 
-// restartOne is Restart.
-func (c *core) restartOne(t *actors.Task, by *child, name string) error {
-	return c.with(t, by, name, func(k *child) error {
-		stop := func() error { return c.rest(t, k, errAsked) }
+// restartChild is Restart.
+func (c *core) restartChild(t *actors.Task, by *child, name string) error {
+	return c.withChild(t, by, name, func(k *child) error {
+		stop := func() error { return c.quiesceChild(t, k, errRestartAsked) }
 		if k.kind == KindSupervisor {
-			stop = func() error { return c.down(t, k) }
+			stop = func() error { return c.stopAndAwait(t, k) }
 		}
-		k.happen(t, life.ChildDecided)
+		k.handleEvent(t, life.ChildDecided)
 		if k.life.State() == life.ChildUp || k.life.State() == life.ChildOverdue {
 			if err := stop(); err != nil {
 				return err
 			}
 		}
-		bad, err := c.bringUp(t, k)
+		bad, err := c.startChild(t, k)
 		switch {
 		case err == nil:
 			return nil
-		case c.isOver(t):
+		case c.isInterrupted(t):
 			return ErrStopping
 		case bad == k:
-			k.happen(t, life.ChildDecisionDue) // as after any failure
+			k.handleEvent(t, life.ChildDecisionDue) // as after any failure
 		}
 		return &StartError{Supervisor: c.node.pid.Id, Child: name, Err: err}
 	})
 }
 
-// with runs f for a child while nothing else goes on with it.
-func (c *core) with(t *actors.Task, by *child, name string, f func(k *child) error) error {
-	k := c.kids[name]
+// withChild runs f for a child while nothing else goes on with it.
+func (c *core) withChild(t *actors.Task, by *child, name string, f func(k *child) error) error {
+	k := c.children[name]
 	if k == nil {
 		return fmt.Errorf("%w: %q", ErrUnknownChild, name)
 	}
-	h := holding{l: c.lockOf(k), by: by}
+	h := lockHolder{lock: c.lockFor(k), asker: by}
 	if err := h.acquire(t); err != nil {
 		return err
 	}

@@ -1,0 +1,180 @@
+package supervisor
+
+import (
+	"errors"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/life"
+	"github.com/protoloop/protoloop/internal/link"
+)
+
+var _ link.Supervisor = (*node)(nil)
+
+// Adopt is the mailbox's: the child is being spawned, by us.
+func (n *node) Adopt(p link.Child) link.Policy {
+	k := n.core.Load().spawning
+	if k == nil || k.name != n.childName(p.PID()) {
+		return link.Policy{} // somebody else spawns under our name
+	}
+	k.process = p
+	if k.kind != KindSupervisor {
+		k.updateShown(func() { k.kind = KindWorker })
+	}
+	return link.Policy{Retries: k.spec.OnCrash.Retries, Restart: k.spec.Restart == Permanent}
+}
+
+// postChildEvent runs f on the loop for the child with this process, unless that was
+// left behind.
+func (n *node) postChildEvent(p childProcess, f func(t *actors.Task, k *child)) {
+	n.core.Load().queue.postMessage(loopMessage{tell: f, child: p})
+}
+
+// childOf is the child with this process, or nil.
+func (c *core) childOf(p childProcess) *child {
+	k := c.children[c.node.childName(p.PID())]
+	if k == nil || k.process != p || !k.life.State().HasActor() {
+		return nil
+	}
+	return k
+}
+
+// Ready is the mailbox's.
+func (n *node) Ready(p link.Child) {
+	n.postChildEvent(p, func(t *actors.Task, k *child) { k.handleEvent(t, life.ChildSetUp) })
+}
+
+// Failed is the mailbox's.
+func (n *node) Failed(p link.Child, f *link.Failure) bool {
+	c := n.core.Load()
+	c.queue.postFunc(func(t *actors.Task) {
+		switch k := c.childOf(p); {
+		case k != nil:
+			c.handleFailure(t, k, f)
+			return
+		case f.Draining:
+			c.logAbandonedFailure(p.PID(), "it goes on", f)
+		default: // suspended, it would stay so
+			c.logAbandonedFailure(p.PID(), "it stops", f)
+			p.Stop(-1)
+		}
+	})
+	_, ended := n.finalReport()
+	return !ended
+}
+
+// NotHandled is the mailbox's.
+func (n *node) NotHandled(p link.Child, f *link.Failure) {
+	c := n.core.Load()
+	c.queue.postFunc(func(*actors.Task) {
+		if k := c.children[n.childName(p.PID())]; k != nil && k.process == p { // also one that was left behind
+			c.callDeadLetter(k, f)
+		}
+	})
+}
+
+// Quiet is the mailbox's.
+func (n *node) Quiet(p link.Child) {
+	n.postChildEvent(p, func(t *actors.Task, k *child) { k.handleEvent(t, life.ChildQuiesced) })
+}
+
+// Stopped is the mailbox's.
+func (n *node) Stopped(p link.Child) {
+	n.postChildEvent(p, func(t *actors.Task, k *child) { k.handleTerminated(t) })
+}
+
+// Failure is of a plain actor.
+func (n *node) Failure(f *actor.Failure) {
+	c := n.core.Load()
+	c.queue.postFunc(func(t *actors.Task) {
+		if k := c.children[n.childName(f.Who)]; k != nil && k.life.State().HasActor() && f.Who.Equal(k.pid) {
+			if p, ok := k.process.(*plain); ok {
+				if failure, now := p.failure(f); now {
+					c.handleFailure(t, k, &failure)
+				} else {
+					c.emitFailure(k, &failure)
+				}
+				return
+			}
+		}
+		sendSystem(n.sys, f.Who, &actor.Stop{}) // as in Failed
+	})
+}
+
+// Terminated is the mailbox's: the engine has forgotten the child.
+func (n *node) Terminated(who *actor.PID) {
+	n.core.Load().queue.postMessage(loopMessage{forgotten: who})
+}
+
+// handleFailure handles the failure of a child, which has suspended itself unless it
+// drains.
+func (c *core) handleFailure(t *actors.Task, k *child, f *link.Failure) {
+	c.emitFailure(k, f)
+	if !f.Draining {
+		k.failure = f
+		k.handleEvent(t, life.ChildCrashed)
+	}
+}
+
+// logAbandonedFailure is emitFailure for a child that nobody waits for any more.
+func (c *core) logAbandonedFailure(pid *actor.PID, next string, f *link.Failure) {
+	c.events.logError("supervisor: a child that was left behind failed; "+next, "actor", pid, "task", f.Task, "error", f.Err, "stack", string(stackOf(f.Err)))
+}
+
+// startRecovery has somebody deal with a child that has failed or ended by itself, and
+// not while it started.
+func (c *core) startRecovery(t *actors.Task, k *child) {
+	if s := c.startingChild; s != nil {
+		s.changed.broadcast()
+	}
+	c.startTask(t, "restart "+k.name, func(t *actors.Task) error { return c.recoverChild(t, k) })
+}
+
+// emitFailure makes an event of a failure, and hands on the message that it
+// is about.
+func (c *core) emitFailure(k *child, f *link.Failure) {
+	if f.Err == nil { // its Main has returned: no failure, but it is Permanent
+		emitEvent(c.events, ChildEnded{At: k.eventPlace()})
+		return
+	}
+	if c.events.wantsEvent(ChildFailed{}) {
+		e := ChildFailed{At: k.eventPlace(), Err: f.Err, Task: f.Task, Retried: f.Retried || f.Stashed, Stack: stackOf(f.Err)}
+		if f.Message != nil {
+			e.Message = typeName(f.Message)
+		}
+		c.events.publishEvent(e)
+	}
+	if !f.Retried && !f.Stashed {
+		c.callDeadLetter(k, f)
+	}
+}
+
+// callDeadLetter hands on a message whose handler has panicked and which will not be
+// handled anew.
+func (c *core) callDeadLetter(k *child, f *link.Failure) {
+	call := k.spec.OnCrash.DeadLetter
+	if call == nil || f.Message == nil {
+		return
+	}
+	crash := Crash{c.node.pid.Id, k.name, f.Message, f.Sender, f.Err}
+	c.deadLetterCalls.callInOrder(func() { call(crash) }, func(v any, stack []byte) {
+		c.events.logError("supervisor: OnCrash.DeadLetter panicked", "supervisor", crash.Supervisor, "child", crash.Child, "panic", v, "stack", string(stack))
+	})
+}
+
+// stackOf is the stack that comes with an error, if one does.
+func stackOf(err error) (stack []byte) {
+	defer func() { _ = recover() }() // see errorIs
+	var p *actors.PanicError
+	if errors.As(err, &p) {
+		stack = p.Stack
+	}
+	return stack
+}
+
+// errorIs is errors.Is for errors of users, whose methods may panic.
+func errorIs(err, target error) (yes bool) {
+	defer func() { _ = recover() }()
+	return errors.Is(err, target)
+}

@@ -1,0 +1,65 @@
+package supervisor
+
+import (
+	"fmt"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/life"
+)
+
+// condition lets tasks of the supervisor's loop wait for a change. On the loop.
+type condition struct{ waiters *actors.Promise[struct{}] }
+
+// wait returns after the next broadcast. The caller checks again what it waits
+// for.
+func (s *condition) wait(t *actors.Task) error {
+	if s.waiters == nil {
+		s.waiters = actors.NewPromise[struct{}]()
+	}
+	_, err := actors.Await(t, s.waiters.Future())
+	return err
+}
+
+// broadcast lets all that wait go on.
+func (s *condition) broadcast() {
+	if p := s.waiters; p != nil {
+		s.waiters = nil
+		p.Resolve(struct{}{})
+	}
+}
+
+// operationLock keeps operations on the same children apart. On the loop.
+type operationLock struct {
+	held         bool
+	restartRound uint32 // grows with each restart of theirs
+	released     condition
+}
+
+// lockHolder is a lock as one operation holds it.
+type lockHolder struct {
+	lock  *operationLock
+	asker *child // that has asked for the operation; nil: none has
+	held  bool
+}
+
+// acquire waits for the lock. It fails if that would be to wait for itself.
+func (h *lockHolder) acquire(t *actors.Task) error {
+	for h.lock.held {
+		if k := h.asker; k != nil && k.life.State() == life.ChildStarting && k.core.lockFor(k) == h.lock {
+			return fmt.Errorf("%w: %q", ErrInSetup, k.name)
+		}
+		if err := h.lock.released.wait(t); err != nil {
+			return err
+		}
+	}
+	h.lock.held, h.held = true, true
+	return nil
+}
+
+// release does nothing the second time.
+func (h *lockHolder) release() {
+	if h.held {
+		h.lock.held, h.held = false, false
+		h.lock.released.broadcast()
+	}
+}

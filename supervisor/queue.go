@@ -1,0 +1,93 @@
+package supervisor
+
+import (
+	"sync"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+)
+
+// messageQueue is a FIFO queue of what has to be done on the supervisor's loop.
+type messageQueue struct {
+	mu          sync.Mutex
+	first, last *messagePage // that have something in them
+	spare       *messagePage // that has been read
+	arrived     *actors.Promise[struct{}]
+}
+
+// loopMessage is one of these, by the field that is set.
+type loopMessage struct {
+	run       func(t *actors.Task)           // call it
+	tell      func(t *actors.Task, k *child) // call it for the child with this process
+	child     childProcess
+	forgotten *actor.PID // the engine has forgotten this actor
+}
+
+// messagePage is a part of the queue. There can be one of each of 10,000 children at a time:
+// a slice that grows copies them again and again, and leaves three times as
+// much behind.
+type messagePage struct {
+	messages [32]loopMessage
+	n        int
+	next     *messagePage
+}
+
+// postFunc queues f. Any goroutine.
+func (b *messageQueue) postFunc(f func(t *actors.Task)) { b.postMessage(loopMessage{run: f}) }
+
+// postMessage queues m. Any goroutine.
+func (b *messageQueue) postMessage(m loopMessage) {
+	b.mu.Lock()
+	p := b.last
+	if p == nil || p.n == len(p.messages) {
+		p = b.addPage()
+	}
+	p.messages[p.n] = m
+	p.n++
+	arrived := b.arrived
+	b.arrived = nil
+	b.mu.Unlock()
+	if arrived != nil {
+		arrived.Resolve(struct{}{})
+	}
+}
+
+// addPage adds an empty page. With mu held.
+func (b *messageQueue) addPage() *messagePage {
+	p := b.spare
+	b.spare = nil
+	if p == nil {
+		p = new(messagePage)
+	}
+	if b.last == nil {
+		b.first = p
+	} else {
+		b.last.next = p
+	}
+	b.last = p
+	return p
+}
+
+// takeAll returns the pages there are, linked, or what to wait for.
+func (b *messageQueue) takeAll() (*messagePage, *actors.Future[struct{}]) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p := b.first; p != nil {
+		b.first, b.last = nil, nil
+		return p, nil
+	}
+	b.arrived = actors.NewPromise[struct{}]()
+	return nil, b.arrived.Future()
+}
+
+// releasePage keeps a page that has been read, and returns the next one.
+func (b *messageQueue) releasePage(p *messagePage) *messagePage {
+	next := p.next
+	clear(p.messages[:p.n])
+	p.n, p.next = 0, nil
+	b.mu.Lock()
+	b.spare = p
+	b.mu.Unlock()
+	return next
+}
