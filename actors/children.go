@@ -6,6 +6,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/internal/engine"
+	"github.com/protoloop/protoloop/internal/life"
 )
 
 // The engine notes a child with its parent when the spawn is through. Before
@@ -23,7 +24,7 @@ func (mb *mailbox) spawn(inc *incarnation, alone func(f func()) bool, props *act
 	var children *actor.PIDSet
 	late := false
 	if !alone(func() {
-		if late = mb.life.phase >= phaseReleased; !late {
+		if late = mb.life.Phase() >= life.PhaseRestarting; !late {
 			like, children = engine.ChildlessContext(mb.raw(), mb.sys.as, inc.actor)
 		}
 	}) {

@@ -131,10 +131,6 @@ func (e *ending) tell(mb *mailbox, pid *actor.PID) {
 
 // tellStopped is the last act of a worker.
 func (mb *mailbox) tellStopped() {
-	if mb.life.told {
-		return
-	}
-	mb.life.told = true
 	if s := mb.supervises.Load(); s != nil {
 		(*s).Over() // before anybody can find that it is over
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/loop"
 )
 
@@ -214,10 +215,10 @@ type seenTask struct {
 
 // state is the worker's, as a word. In Peek or on the loop.
 func (mb *mailbox) state() string {
-	if mb.gate.Load() == gateStopping && mb.life.phase == phaseRunning {
+	if mb.gate.Load() == gateStopping && mb.life.Phase() == life.PhaseRunning {
 		return "stopping"
 	}
-	return mb.life.phase.String()
+	return mb.life.Phase().State()
 }
 
 func taskOfLoop(lt *loop.Task) *Task {

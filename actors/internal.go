@@ -8,6 +8,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/loop"
 )
 
@@ -73,7 +74,7 @@ func runSetup(t *Task) {
 	u := t.lt.Body.(*setupTask)
 	if u.actor == nil || t.mb.hooked { // the user's middleware sees Started as under the engine
 		t.holdLoop()
-		t.mb.receiveLifecycle(t)
+		t.mb.receive(t)
 	}
 	if u.actor == nil || t.failure() != nil {
 		return
@@ -89,23 +90,42 @@ func setupEnded(t *Task, how loop.How) {
 	if how != loop.Lost && t.outcome == outcomeNeverRan {
 		return
 	}
-	t.mb.life.setupRan = true
 	if how == loop.Lost {
+		t.mb.happens(occurrence{event: life.SetupFailed})
 		return
 	}
 	if u.made != nil {
 		u.actor.keep(u.made)
 	}
-	t.mb.setupDone(t, u.made)
+	t.mb.setupReturned(t)
+}
+
+// setupReturned is the end of setup, however it went.
+func (mb *mailbox) setupReturned(t *Task) {
+	l := &mb.life
+	err := t.failure()
+	switch {
+	case err == nil:
+		if l.ready != nil {
+			l.ready.resolve(struct{}{}, nil)
+		}
+		mb.happens(occurrence{event: life.SetupSucceeded})
+	case l.ready != nil && !l.ready.Done():
+		mb.sparse().failed = err
+		t.fails(nil)
+		mb.happens(occurrence{event: life.SpawnFailed})
+	default:
+		mb.happens(occurrence{event: life.SetupFailed})
+	}
 }
 
 // newLifecycle delivers one of the engine's lifecycle messages to the actor.
 func (mb *mailbox) newLifecycle(m any) *internalTask {
-	u := mb.newInternal(fmt.Sprintf("%T", m), mb.receiveLifecycle)
+	u := mb.newInternal(fmt.Sprintf("%T", m), mb.receive)
 	u.msg = m
 	switch m.(type) {
 	case *actor.Stopping, *actor.Stopped, *actor.Restarting, *actor.Terminated:
-		if _, ok := m.(*actor.Terminated); ok && mb.life.phase <= phaseRunning {
+		if _, ok := m.(*actor.Terminated); ok && mb.life.Phase() <= life.PhaseRunning {
 			break
 		}
 		u.scope().set().why = because(ErrStopped, mb.life.reason) // it runs after the end of the incarnation
@@ -114,54 +134,61 @@ func (mb *mailbox) newLifecycle(m any) *internalTask {
 				return
 			}
 			t.cancel(fmt.Errorf("actors: there is no await in %T: the actor ends", m))
-			mb.receiveLifecycle(t)
+			mb.receiveLast(t)
 		}
 	}
 	return u
 }
 
-func (mb *mailbox) receiveLifecycle(t *Task) {
+// receiveLast delivers what the actor hears at its end: a failure concerns nobody
+// any more.
+func (mb *mailbox) receiveLast(t *Task) {
 	mb.receive(t)
-	if err := t.failure(); err != nil && mb.life.phase >= phaseHooks {
+	if err := t.failure(); err != nil {
 		mb.logger().Error("actors: panic in a lifecycle message", "message", typeOf(t.msg), "panic", err, "stack", stackIn(err))
 		t.fails(nil)
 	}
 }
 
-// runHooks runs what the incarnation wants to do at its end, one after the
-// other: its OnStop hooks, then the engine's message to a plain actor, or to
-// the user's middleware. With nothing left, the engine goes on.
-func (mb *mailbox) runHooks() {
-	l := &mb.life
-	l.phase = phaseHooks
-	var hooks []func(t *Task) error
+// hooks are the OnStop hooks of the incarnation.
+func (mb *mailbox) hooks() []func(t *Task) error {
 	if a, ok := mb.inc.Load().actor.(*workerActor); ok && a.rest != nil {
-		hooks = a.rest.onStop
+		return a.rest.onStop
 	}
-	switch {
-	case l.setupOK && !l.hooksRun && len(hooks) > 0:
-		mb.tasksHaveEnded()
-		l.hooksRun = true
-		u := mb.newInternal("stop hooks", func(t *Task) { mb.runEach(t, hooks) })
-		s := u.scope()
-		s.set().why = l.reason
-		s.deadline = mb.sys.in(mb.giveUpHooks(&u.Task))
-		mb.sys.clock.add(s.deadline, &u.Task)
-		mb.loop.Go(&u.lt)
-	case l.setupRan && !l.endTold && (!mb.isWorker() || mb.hooked):
-		mb.tasksHaveEnded()
-		l.endTold = true
-		mb.giveUpHooks(nil)
-		var m any = &actor.Restarting{}
-		if l.wantStop {
-			m = &actor.Stopping{}
-		}
-		mb.loop.Go(&mb.newLifecycle(m).lt)
-	case l.hold && !l.wantStop && !l.wantRestart:
-		mb.quiesced()
-	default:
-		mb.release()
+	return nil
+}
+
+// background are its Backgrounds and its Main.
+func (mb *mailbox) background() []*part {
+	if a, ok := mb.inc.Load().actor.(*workerActor); ok && a.rest != nil {
+		return a.rest.background
 	}
+	return nil
+}
+
+// listens reports whether somebody hears lifecycle messages: a plain actor, or the
+// user's middleware.
+func (mb *mailbox) listens() bool { return !mb.isWorker() || mb.hooked }
+
+// startHooks runs the OnStop hooks, in a task.
+func (mb *mailbox) startHooks() {
+	hooks := mb.hooks()
+	u := mb.newInternal("stop hooks", func(t *Task) { mb.runEach(t, hooks) })
+	s := u.scope()
+	s.set().why = mb.life.reason
+	s.deadline = mb.sys.in(mb.giveUpHooks(&u.Task))
+	mb.sys.clock.add(s.deadline, &u.Task)
+	mb.loop.Go(&u.lt)
+}
+
+// tellActor delivers the engine's message of the end, in a task.
+func (mb *mailbox) tellActor() {
+	mb.giveUpHooks(nil)
+	var m any = &actor.Restarting{}
+	if mb.life.Want() == life.WantStop {
+		m = &actor.Stopping{}
+	}
+	mb.loop.Go(&mb.newLifecycle(m).lt)
 }
 
 // runEach runs the hooks, the last one first. A Goexit in one, as a test's
@@ -197,12 +224,12 @@ func (mb *mailbox) runHook(t *Task, f func(t *Task) error, before []func(t *Task
 // hear of it, as the engine does. The engine waits meanwhile, so it is given
 // StopGrace and a goroutine of its own.
 func (mb *mailbox) deliverStopped(m *actor.Stopped) {
-	if mb.isWorker() && !mb.hooked || !mb.life.setupRan {
+	if !mb.listens() || mb.life.Setup() == life.SetupNone {
 		return // nobody to tell, or nobody who was told of the start
 	}
 	u := mb.newLifecycle(m)
 	u.first(isOffLoop)
-	mb.life.inFrame = false
+	mb.life.frame.Store(frameNone) // what the actor does now is no frame of the engine's
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -220,7 +247,6 @@ func (mb *mailbox) deliverStopped(m *actor.Stopped) {
 	case <-timer.C:
 		mb.logger().Error("actors: the actor did not return from Stopped; it is abandoned")
 	}
-	mb.life.inFrame = true
 }
 
 // typeOf is the %T of fmt, which makes a new string for it.

@@ -3,66 +3,51 @@ package actors
 import (
 	"cmp"
 	"slices"
+	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/loop"
 	"github.com/protoloop/protoloop/messages"
 )
 
-// phase is where a worker is in its life. The arrows say what may come next.
-//
-//	starting ─▶ setup ─▶ running ─▶ unwinding ─▶ hooks ─▶ released ─┬▶ starting
-//	              └───────────────────▲                             └▶ stopped
-type phase uint8
-
-const (
-	phaseStarting  phase = iota // the engine has not said Started yet
-	phaseSetup                  // setup runs; messages wait
-	phaseRunning                // messages are handled; also while it stops gracefully
-	phaseUnwinding              // every await fails; waiting for the tasks to end
-	phaseHooks                  // OnStop hooks run
-	phaseReleased               // the engine restarts or stops the actor, once its children have stopped
-	phaseStopped                // gone; what arrives is failed
-)
-
-func (p phase) String() string {
-	return [...]string{"starting", "setup", "running", "unwinding", "stop hooks", "released", "stopped"}[p]
+// lifecycle tracks the life of the mailbox's actor. Where it is in that only the table
+// of package life decides: this file tells it what happens, and does what it says.
+// Owned by the loop, but for frame: a task that was abandoned in the user's middleware
+// may read it.
+type lifecycle struct {
+	life.Worker
+	frame       atomic.Uint32     // what the engine is doing; see frameOpen
+	unsuspended int32             // failures whose SuspendMailbox has not come yet; see Control
+	ready       *Future[struct{}] // of Spawn; see sparse.failed
+	incarnation uint64
+	reason      error // why the incarnation ends
 }
 
-// lifecycle is the mailbox's view of its actor's life. The engine's messages
-// Restart and Stop reach the engine only when no task is live.
-type lifecycle struct {
-	phase phase
-	ready *Future[struct{}] // of Spawn; see sparse.failed
+// what the engine does, in lifecycle.frame
+const (
+	frameNone    uint32 = iota
+	frameOpen           // it handles a lifecycle message
+	frameStarted        // … and has told the actor that it has started
+	frameStopped        // … or stopped
+)
 
-	incarnation uint64
-	setupRan    bool // this incarnation's setup has begun
-	setupOK     bool // … and has succeeded
-	draining    bool // the stop event is set: end when nothing is left to do
-	wantStop    bool
-	wantRestart bool
-	hold        bool  // the supervisor will say when to go on
-	quiet       bool  // … and has been told that nothing is left to do
-	reason      error // why the incarnation ends
-
-	// Suspension is counted: the engine's Resume of an earlier restart must
-	// not resume a mailbox that has failed again since.
-	failures, seen, resolved uint32
-
-	inFrame             bool // the engine handles a lifecycle message
-	sawStarted, sawStop bool // what it told the actor meanwhile
-	hooksRun, endTold   bool // what runHooks has begun
-	forced              bool // the time to unwind has been over once
-	restarting          bool // the engine has been told to
-	told                bool // tellStopped has been called
+// occurrence is what happens to a worker, and what its effects need to know.
+type occurrence struct {
+	event life.WorkerEvent
+	facts life.WorkerFacts
+	err   error // what has led to it, or nil
+	task  *Task // that has failed, or nil
 }
 
 // control messages of our own
 type (
-	softStop  struct{} // the stop event has been set
-	hardStop  struct{} // the grace is over, or there was none
-	force     struct{} // the time to unwind is over
+	softStop struct{} // the stop event has been set
+	hardStop struct{} // the grace is over, or there was none
+	force    struct { // the time to unwind is over
+		again bool // … and was before
+	}
 	earlyStop struct {
 		m   *messages.Stop
 		env *actor.MessageEnvelope
@@ -80,19 +65,18 @@ var (
 func (mb *mailbox) Control(m any) {
 	switch m := m.(type) {
 	case *actor.SuspendMailbox:
-		mb.life.seen++
+		mb.life.unsuspended--
 	case *actor.ResumeMailbox:
-		mb.life.resolved = mb.life.seen
-		mb.advance()
+		// That of an earlier restart must not resume a mailbox that has failed
+		// again since.
+		if mb.life.unsuspended <= 0 {
+			mb.happens(occurrence{event: life.Resumed})
+		}
 	case *actor.Restart:
-		mb.cut(ErrRestarted) // unless it has failed already: a sibling has
-		mb.life.wantRestart, mb.life.hold = true, false
-		mb.advance()
+		mb.happens(occurrence{event: life.RestartAsked})
 	case quiesce:
 		if mb.gate.Load() == gateOpen { // else it is about to be gone
-			mb.cut(because(ErrRestarted, m.cause))
-			mb.life.hold = true
-			mb.advance()
+			mb.happens(occurrence{event: life.RestAsked, err: m.cause})
 		}
 	case *actor.Terminated:
 		mb.terminated(m)
@@ -101,30 +85,28 @@ func (mb *mailbox) Control(m any) {
 			(*s).Failure(m)
 			return
 		}
-		mb.frame(m)
+		mb.happens(mb.runFrame(m))
 	case *actor.Started, *actor.Watch, *actor.Unwatch:
-		mb.frame(m)
+		mb.happens(mb.runFrame(m))
 	case softStop:
-		mb.life.draining = true
-		mb.advance()
+		mb.happens(occurrence{event: life.StopAsked})
 		mb.account()
 		mb.armSoft()
 	case settled:
-		mb.advance()
+		mb.happens(mb.lookIfLive())
 		mb.account()
 	case hardStop:
-		mb.cut(ErrStopped)
-		mb.life.wantStop = true
-		if mb.life.phase == phaseHooks {
-			mb.giveUpAfter(mb.opts.StopGrace)
-		}
-		mb.advance()
+		mb.happens(occurrence{event: life.HardStopAsked})
 	case earlyStop:
 		mb.stopMessage(m.m, m.env)
 	case *search:
 		m.onLoop()
 	case force:
-		mb.forced()
+		var f life.WorkerFacts
+		if m.again {
+			f = life.FactAgain
+		}
+		mb.happens(occurrence{event: life.GraceOver, facts: f})
 	default:
 		// The engine's continuation of a ReenterAfter on its raw context, or
 		// something newer: user code, so it gets a turn.
@@ -133,38 +115,158 @@ func (mb *mailbox) Control(m any) {
 }
 
 // Settled is the loop's: nothing is live.
-func (mb *mailbox) Settled() { mb.advance() }
+func (mb *mailbox) Settled() {
+	if !mb.life.Serves() {
+		mb.happens(mb.lookIfLive())
+	}
+}
 
-// frame lets the engine handle one of its messages. User code does not run
-// meanwhile: the shield keeps what the engine tells the actor.
-func (mb *mailbox) frame(m any) {
+// happens tells the table what happens, and does what it says. What comes of that,
+// be it by the engine in a frame of ours, is told afterwards, never meanwhile.
+func (mb *mailbox) happens(o occurrence) {
+	for o.event != life.NoEvent {
+		do := mb.life.On(o.event, o.facts)
+		o = mb.carryOut(do, o)
+		if do&life.DoLookIfLive != 0 && o.event == life.NoEvent {
+			o = mb.lookIfLive()
+		}
+	}
+}
+
+// lookIfLive is LiveZero or QueueZero, if it is so.
+func (mb *mailbox) lookIfLive() (o occurrence) {
+	switch phase := mb.life.Phase(); {
+	case mb.loop.Live() > 0, mb.offloaded.n() > 0 && phase < life.PhaseRestarting:
+	case mb.life.Drains() && mb.loop.Queued() == 0:
+		o.event = life.QueueZero
+	default:
+		o.event = life.LiveZero
+		if phase != life.PhaseUnwinding && phase != life.PhaseHooks {
+			break
+		}
+		if len(mb.hooks()) > 0 {
+			o.facts |= life.FactHooks
+		}
+		if mb.listens() {
+			o.facts |= life.FactListener
+		}
+	}
+	return o
+}
+
+// carryOut does what is to be done because of o, in order, and returns what has
+// happened by that.
+func (mb *mailbox) carryOut(do life.WorkerEffects, o occurrence) (next occurrence) {
+	l := &mb.life
+	for ; do != 0; do &= do - 1 {
+		switch do & -do {
+		case life.DoReportFailure:
+			mb.reportFailure(o.task, o.err)
+		case life.DoBegin:
+			mb.beginIncarnation()
+		case life.DoFinish:
+			mb.finishIncarnation(o.err)
+		case life.DoCutOff:
+			mb.cutOff()
+		case life.DoBoundHooks:
+			mb.giveUpAfter(mb.opts.StopGrace)
+		case life.DoDropQueued:
+			mb.dropQueued(ErrStopping)
+		case life.DoEndCleanups:
+			if s := mb.rare.Load(); s != nil {
+				s.cleanups.end(because(l.reason, ErrTimeout), false)
+			}
+		case life.DoAbandonOffloads:
+			mb.abandonOffloads()
+		case life.DoNoteTasksEnded:
+			mb.ending().reached(stageHooks)
+		case life.DoNoteHooksEnded:
+			mb.ending().reached(stageRelease)
+		case life.DoCalm:
+			mb.calm()
+		case life.DoRenew:
+			mb.inc.Store(mb.newIncarnation(l.incarnation))
+		case life.DoTellReady:
+			if mb.super != nil {
+				mb.super.Ready(supervised{mb})
+			}
+		case life.DoOpen:
+			mb.openQueue()
+		case life.DoReopen:
+			mb.reopenQueue()
+		case life.DoStartSetup:
+			mb.loop.Go(&mb.newSetup().lt)
+		case life.DoHearKept:
+			mb.hearKept()
+		case life.DoRunHooks:
+			mb.startHooks()
+		case life.DoTellActor:
+			mb.tellActor()
+		case life.DoTellQuiet:
+			mb.super.Quiet(supervised{mb})
+		case life.DoEscalate:
+			next = mb.escalate(o.task, o.err)
+		case life.DoReportInDrain:
+			mb.reportInDrain(o.task, o.err)
+		case life.DoReportInEnd:
+			mb.reportInEnd(o.task, o.err)
+		case life.DoStopItself:
+			mb.requestHardStop()
+		case life.DoEngineRestart:
+			next = mb.runFrame(engineRestart)
+		case life.DoEngineStop:
+			next = mb.runFrame(engineStop)
+		case life.DoLetGo:
+			mb.letGo()
+			next = mb.lookIfPending()
+		case life.DoTellStopped:
+			mb.tellStopped()
+		}
+	}
+	return next
+}
+
+// runFrame lets the engine handle one of its messages, and returns what it has
+// said. User code does not run meanwhile: the shield keeps what the engine tells
+// the actor.
+func (mb *mailbox) runFrame(m any) (said occurrence) {
 	l := &mb.life
 	var panicked any
+	var saw uint32
 	func() {
-		l.inFrame = true
+		l.frame.Store(frameOpen)
 		defer func() {
 			panicked = recover()
-			l.inFrame = false
+			saw = l.frame.Swap(frameNone)
 		}()
 		mb.invoker().InvokeSystemMessage(m)
 	}()
+	switch saw {
+	case frameStarted:
+		said.event = life.EngineStarted
+	case frameStopped:
+		said.event = life.EngineStopped
+	}
 	if panicked != nil { // a producer or a supervisor strategy of the user's
 		err := newPanicError(panicked)
 		mb.logger().Error("actors: panic while the engine handled a lifecycle message", "message", typeOf(m), "panic", err.Value, "stack", string(err.Stack))
-		if _, ok := m.(*actor.Restart); ok {
-			l.phase = phaseRunning
-			mb.failed(nil, err, mb.gate.Load() != gateOpen)
+		switch m.(type) {
+		case *actor.Restart, *actor.Terminated: // of the last child
+			if l.Phase() == life.PhaseRestarting {
+				return occurrence{event: life.EngineFailed, facts: mb.whetherStopping(), err: err}
+			}
 		}
 	}
-	if l.sawStop {
-		l.sawStop = false
-		mb.stopped()
-		return
+	return said
+}
+
+// whetherStopping is looked at once for each failure: it may become so at any
+// moment.
+func (mb *mailbox) whetherStopping() life.WorkerFacts {
+	if mb.gate.Load() != gateOpen {
+		return life.FactStopping
 	}
-	if l.sawStarted {
-		l.sawStarted = false
-		mb.startIncarnation()
-	}
+	return 0
 }
 
 // framed is what the engine tells the actor within a frame.
@@ -175,87 +277,66 @@ func (mb *mailbox) framed(c actor.ReceiverContext, m any) {
 		if ctx, ok := c.(actor.Context); ok && mb.life.incarnation == 0 {
 			mb.view.actorContext = ctx
 		}
-		mb.life.sawStarted = true
+		mb.life.frame.Store(frameStarted)
 	case *actor.Stopped:
 		mb.deliverStopped(m)
-		mb.life.sawStop = true
+		mb.life.frame.Store(frameStopped)
 	}
 }
 
-// startIncarnation begins a life: setup first.
-func (mb *mailbox) startIncarnation() {
+// beginIncarnation begins one. What is queued waits for its setup.
+func (mb *mailbox) beginIncarnation() {
 	l := &mb.life
 	l.incarnation++
-	l.phase, l.reason = phaseSetup, nil
-	l.setupRan, l.setupOK, l.hooksRun, l.endTold = false, false, false, false
-	l.wantRestart, l.quiet, l.forced = false, false, false
+	l.reason = nil
 	mb.calm()
 	if s := mb.rare.Load(); s != nil {
 		s.idle.set(0) // the former incarnation's
 	}
 	mb.inc.Store(mb.newIncarnation(l.incarnation))
 	mb.loop.Hold(true)
-	if l.wantStop { // while the engine restarted the actor
-		mb.cut(ErrStopped)
-		mb.advance()
-		return
-	}
-	if l.hold {
-		mb.cut(ErrRestarted)
-		mb.advance()
-		return
-	}
-	mb.loop.Go(&mb.newSetup().lt)
 }
 
-// setupDone is the end of setup, which has made w; nil if the actor is a plain
-// one.
-func (mb *mailbox) setupDone(t *Task, w *Worker) {
-	l := &mb.life
-	if err := t.failure(); err != nil {
-		if l.ready != nil && !l.ready.Done() {
-			mb.sparse().failed = err
-			l.wantStop = true // Spawn returns the error; there is nobody to restart it for
-			t.fails(nil)
-			mb.requestHardStop()
-		}
-		return
-	}
-	l.setupOK = true
-	if l.ready != nil {
-		l.ready.resolve(struct{}{}, nil)
-	}
-	if l.phase != phaseSetup { // stopped meanwhile
-		return
-	}
-	if mb.super != nil {
-		mb.super.Ready(supervised{mb})
-	}
-	l.phase = phaseRunning
+// openQueue is the end of a setup that has succeeded.
+func (mb *mailbox) openQueue() {
 	for _, s := range slices.Backward(mb.takeStash()) {
 		mb.loop.PushFront(&s.again.lt)
 	}
 	mb.loop.Hold(false)
-	if w != nil {
-		for _, b := range w.background {
+	for _, b := range mb.background() {
+		b.begin(mb)
+	}
+}
+
+// reopenQueue goes on after a failure with the state as it is. Backgrounds and the
+// Main, which live as long as the worker, begin anew; one that has failed itself
+// does not, or it might fail for ever.
+func (mb *mailbox) reopenQueue() {
+	mb.loop.Hold(false)
+	for _, b := range mb.background() {
+		if b.cut {
 			b.begin(mb)
 		}
 	}
 }
 
-// cut ends the incarnation: futures of tasks in flight fail, their awaits do
-// from now on, and nothing new starts.
-func (mb *mailbox) cut(cause error) {
+// finishIncarnation lets its awaits fail from now on, and nothing new start.
+func (mb *mailbox) finishIncarnation(err error) {
 	l := &mb.life
-	if l.phase >= phaseUnwinding || l.phase == phaseStarting {
-		return
+	l.reason = ErrRestarted
+	if err == nil && l.Want() == life.WantStop {
+		l.reason = ErrStopped
 	}
-	l.phase = phaseUnwinding
-	l.reason = cause
+	l.reason = because(l.reason, err)
 	mb.ending().reached(stageCut)
 	mb.loop.Hold(true)
 	mb.loop.ReleaseExclusive()
-	mb.inc.Load().finish(cause)
+	mb.inc.Load().finish(l.reason)
+}
+
+// cutOff fails the futures of tasks in flight.
+func (mb *mailbox) cutOff() {
+	cause := mb.life.reason
 	var later callbacks
 	mb.loop.EachLive(func(lt *loop.Task) {
 		// But not what a Cleanup that runs has started: that ends with the Cleanup.
@@ -272,72 +353,9 @@ func (mb *mailbox) cut(cause error) {
 	}
 }
 
-// advance goes on with what is wanted when nothing is in the way.
-func (mb *mailbox) advance() {
+// letGo is the end: the engine has taken the actor out of its registry.
+func (mb *mailbox) letGo() {
 	l := &mb.life
-	if l.wantStop && l.phase >= phaseUnwinding && l.phase < phaseStopped {
-		mb.dropQueued(ErrStopping)
-	}
-	if mb.loop.Live() > 0 || mb.offloaded.n() > 0 && l.phase != phaseReleased {
-		return
-	}
-	switch l.phase {
-	case phaseRunning:
-		if l.draining && mb.loop.Queued() == 0 {
-			l.wantStop = true
-			l.phase = phaseUnwinding
-			l.reason = ErrStopped
-			mb.ending().reached(stageCut)
-			mb.loop.Hold(true)
-			mb.inc.Load().finish(ErrStopped)
-			mb.advance()
-		}
-	case phaseUnwinding:
-		switch {
-		case l.wantStop || l.wantRestart || l.hold:
-			mb.runHooks()
-		case !l.suspended(): // the supervisor says: go on
-			mb.resume()
-			mb.hearKept()
-		}
-	case phaseHooks:
-		mb.runHooks()
-	case phaseReleased:
-		if l.wantStop && l.restarting {
-			l.restarting = false
-			mb.frame(engineStop)
-		}
-	}
-}
-
-// release hands the actor to the engine, to be restarted or stopped.
-func (mb *mailbox) release() {
-	l := &mb.life
-	mb.calm()
-	mb.tasksHaveEnded().reached(stageRelease)
-	l.phase = phaseReleased
-	if l.wantStop {
-		mb.frame(engineStop)
-		return
-	}
-	l.restarting = true
-	l.wantRestart = false
-	mb.frame(engineRestart)
-}
-
-// tasksHaveEnded notes when, if nobody has yet.
-func (mb *mailbox) tasksHaveEnded() *ending {
-	e := mb.ending()
-	if l := &mb.life; !l.hooksRun && !l.endTold && !l.quiet {
-		e.reached(stageHooks)
-	}
-	return e
-}
-
-// stopped is the end: the engine has taken the actor out of its registry.
-func (mb *mailbox) stopped() {
-	l := &mb.life
-	l.phase = phaseStopped
 	mb.gate.Store(gateStopped)
 	if s := mb.rare.Load(); s != nil {
 		s.idle.stop()
@@ -346,8 +364,10 @@ func (mb *mailbox) stopped() {
 	mb.loop.DropAll(func(lt *loop.Task) {
 		var later callbacks
 		mb.drop(lt.Body.(body).task(), ErrStopping, &later)
-		mb.account()
 		later.callElsewhere()
+		if mb.pending() == 0 { // it has come late
+			mb.loop.PostControl(settled{})
+		}
 	})
 	var later callbacks
 	for _, s := range mb.takeStash() {
@@ -368,15 +388,18 @@ func (mb *mailbox) stopped() {
 	mb.sys.remove(mb)
 	mb.loop.End()
 	mb.ending().reached(stageOver)
-	mb.account()
 }
 
 // account tells the final account when all that was accepted has ended: a
 // sender that found the gate open may still be about to post.
-func (mb *mailbox) account() {
-	if mb.life.phase == phaseStopped && mb.pending() == 0 {
-		mb.tellStopped()
+func (mb *mailbox) account() { mb.happens(mb.lookIfPending()) }
+
+// lookIfPending is PendingZero, if it is so.
+func (mb *mailbox) lookIfPending() (o occurrence) {
+	if mb.life.Phase() == life.PhaseStopped && mb.pending() == 0 {
+		o.event = life.PendingZero
 	}
+	return o
 }
 
 // dropQueued fails everything that has not started, the stash first: it came

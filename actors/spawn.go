@@ -113,10 +113,21 @@ func shield(next actor.ReceiverFunc) actor.ReceiverFunc {
 		} else {
 			mb = systemOf(c.ActorSystem()).lookUp(c.Self())
 		}
-		if mb != nil && mb.life.inFrame {
+		if mb != nil && mb.life.frame.Load() != frameNone && isLifecycle(env.Message) {
 			mb.framed(c, env.Message)
 			return
 		}
 		next(c, env)
 	}
+}
+
+// isLifecycle reports whether m is what the engine tells an actor in its own
+// handling of lifecycle messages. A task that was abandoned in the user's
+// middleware may come here with another message meanwhile.
+func isLifecycle(m any) bool {
+	switch m.(type) {
+	case *actor.Started, *actor.Stopping, *actor.Stopped, *actor.Restarting, *actor.Terminated:
+		return true
+	}
+	return false
 }

@@ -185,7 +185,7 @@ func (e *ending) armLast(mb *mailbox, d time.Duration) {
 	p.begun, p.deadline = e.now(), e.in(d)
 	// At least a nanosecond: timers that are due at once crash Go 1.26.8 in a
 	// synctest bubble under -race.
-	p.last = time.AfterFunc(max(d, 1), func() { mb.giveUp(round, loop.Turn{}, look) })
+	p.last = time.AfterFunc(max(d, 1), func() { mb.giveUp(round, loop.Turn{}, look, false) })
 }
 
 // since is when the tasks that are given up were told to end. The stage may
@@ -215,8 +215,9 @@ func (mb *mailbox) calm() {
 }
 
 // giveUp looks for a stuck turn, again and again until all tasks have ended,
-// and takes over one that it has seen before.
-func (mb *mailbox) giveUp(round uint64, seen loop.Turn, pause time.Duration) {
+// and takes over one that it has seen before. Its first look is not again: what
+// ends with the contexts that end then has a moment.
+func (mb *mailbox) giveUp(round uint64, seen loop.Turn, pause time.Duration, again bool) {
 	e := mb.ending()
 	e.mu.Lock()
 	stale, hooks := e.seldom().round != round, e.seldom().hooks
@@ -232,37 +233,26 @@ func (mb *mailbox) giveUp(round uint64, seen loop.Turn, pause time.Duration) {
 		mb.loop.Takeover(turn)
 		turn, pause = loop.Turn{}, look
 	}
-	mb.loop.PostControl(force{})
+	mb.loop.PostControl(force{again})
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if p := e.patience(); p.round == round {
-		p.last = time.AfterFunc(pause, func() { mb.giveUp(round, turn, min(2*pause, time.Second)) })
+		p.last = time.AfterFunc(pause, func() { mb.giveUp(round, turn, min(2*pause, time.Second), true) })
 	}
 }
 
-// forced is the deadline as the loop sees it: Cleanups end, too, and
-// offloaded functions are waited for no longer.
-func (mb *mailbox) forced() {
-	if mb.life.phase != phaseUnwinding && mb.life.phase != phaseHooks {
+// abandonOffloads waits for offloaded functions no longer.
+func (mb *mailbox) abandonOffloads() {
+	n := mb.offloaded.abandon()
+	if n == 0 {
 		return
 	}
-	if s := mb.rare.Load(); s != nil {
-		s.cleanups.end(because(mb.life.reason, ErrTimeout), false)
-	}
-	if !mb.life.forced { // a moment for what ends with the contexts that end just now
-		mb.life.forced = true
-		mb.advance()
-		return
-	}
-	if n := mb.offloaded.abandon(); n > 0 {
-		mb.logger().Error("actors: offloaded functions did not return when their context ended; they are abandoned", "functions", n)
-		e := mb.ending()
-		e.mu.Lock()
-		p := e.patience()
-		p.lost = append(p.lost, link.Abandoned{Name: fmt.Sprintf("offloaded functions: %d", n), Since: e.since()})
-		e.mu.Unlock()
-	}
-	mb.advance()
+	mb.logger().Error("actors: offloaded functions did not return when their context ended; they are abandoned", "functions", n)
+	e := mb.ending()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	p := e.patience()
+	p.lost = append(p.lost, link.Abandoned{Name: fmt.Sprintf("offloaded functions: %d", n), Since: e.since()})
 }
 
 // abandoned is the end of a task whose turn was taken over. Go can end no

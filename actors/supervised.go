@@ -101,18 +101,6 @@ func (mb *mailbox) beAdopted() {
 	}
 }
 
-// quiesced is told once the incarnation is over and held.
-func (mb *mailbox) quiesced() {
-	l := &mb.life
-	if l.quiet {
-		return
-	}
-	mb.tasksHaveEnded()
-	l.quiet = true
-	mb.calm()
-	mb.super.Quiet(supervised{mb})
-}
-
 // errReturned is the failure that is none: a Main that returned nil under a
 // supervisor that restarts it.
 var errReturned = errors.New("its Main has returned")

@@ -3,6 +3,7 @@ package actors
 import (
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/loop"
 )
 
@@ -18,7 +19,7 @@ type kept struct {
 // the last child may be that the actor is gone.
 func (mb *mailbox) terminated(m *actor.Terminated) {
 	if s := mb.supervises.Load(); s != nil {
-		mb.frame(m)
+		mb.happens(mb.runFrame(m))
 		(*s).Terminated(m.Who)
 		return
 	}
@@ -27,17 +28,17 @@ func (mb *mailbox) terminated(m *actor.Terminated) {
 			return
 		}
 	}
-	switch {
-	case mb.life.phase == phaseRunning, mb.life.phase == phaseSetup: // which holds it back
-		mb.frame(m)
+	switch phase := mb.life.Phase(); {
+	case phase == life.PhaseRunning, phase == life.PhaseSetup: // which holds it back
+		mb.happens(mb.runFrame(m))
 		mb.hear(m)
-	case mb.life.phase == phaseReleased && !mb.isWorker():
+	case (phase == life.PhaseRestarting || phase == life.PhaseReleased) && !mb.isWorker():
 		mb.giveUpAfter(mb.opts.StopGrace)
 		u := mb.newLifecycle(m)
-		u.done = func(*Task, loop.How) { mb.frame(m) }
+		u.done = func(*Task, loop.How) { mb.happens(mb.runFrame(m)) }
 		mb.loop.Go(&u.lt)
 	default:
-		mb.frame(m)
+		mb.happens(mb.runFrame(m))
 		mb.keep(m)
 	}
 }
@@ -59,7 +60,7 @@ func (mb *mailbox) hear(m *actor.Terminated) {
 // the state it has. One that restarts or ends does not hear of it.
 func (mb *mailbox) keep(m *actor.Terminated) {
 	l := &mb.life
-	if l.phase != phaseUnwinding || l.wantStop || l.wantRestart || l.hold {
+	if l.Phase() != life.PhaseUnwinding || l.Want() > life.WantResume {
 		return
 	}
 	s := mb.sparse()

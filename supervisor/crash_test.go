@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -395,4 +396,31 @@ func inOrder(w *world, who string, got []handled, n int) {
 	if seen != n {
 		w.Errorf("%s has handled %d of %d", who, seen, n)
 	}
+}
+
+// TestProducerPanicsInRestart: a plain actor that its siblings' restart takes along,
+// and that cannot be made anew at once, takes them along in turn.
+func TestProducerPanicsInRestart(t *testing.T) {
+	bubble(t, func(w *world) {
+		var made atomic.Int32
+		plain := actor.PropsFromProducer(func() actor.Actor {
+			if made.Add(1) == 2 {
+				panic("no second one")
+			}
+			return actor.ReceiveFunc(func(c actor.Context) {
+				if _, ok := c.Message().(life); ok {
+					c.Respond(int(made.Load()))
+				}
+			})
+		}, actors.EventLoop(actors.Options{}))
+		s := w.start(supervisor.Spec{Strategy: supervisor.OneForAll, MaxRestarts: 5, Children: []supervisor.Child{w.child("a"), {Name: "p", Props: plain}}})
+		w.crash(s.Child("a"))
+		if n, err := w.ask(s.Child("p"), life{}); n != 3 || err != nil {
+			w.Errorf("the plain actor is the one number %d, %v; want 3", n, err)
+		}
+		if n, err := w.ask(s.Child("a"), life{}); n != 3 || err != nil {
+			w.Errorf("its sibling is in incarnation %d, %v; want 3", n, err)
+		}
+		w.stop(s)
+	})
 }

@@ -95,7 +95,9 @@ type world struct {
 	gone     bool // let go
 	over     bool
 	decide   bool // somebody has to decide about a failure
-	quiet    bool // the supervisor was told, and has not answered
+	resumed  bool // … and has
+	held     bool // the supervisor wants it to rest, and has not let it go on
+	quiet    bool // … and was told that it does
 	facts    WorkerFacts
 }
 
@@ -112,7 +114,17 @@ func (x *world) happens(e WorkerEvent, f WorkerFacts) {
 	was := x.w
 	do := x.w.On(e, f)
 	x.trace = append(x.trace, was.String()+" | "+WorkerMoment{e, f}.String()+" | "+x.w.String()+" | "+do.String())
-	x.check(was, e, do)
+	switch e {
+	case RestAsked:
+		x.held = true
+	case RestartAsked:
+		x.held, x.quiet = false, false
+	case EngineFailed:
+		x.restart = false
+	case Resumed:
+		x.resumed = true
+	}
+	x.check(was, e, f, do)
 	x.carryOut(do)
 	if do&DoLookIfLive != 0 {
 		x.lookIfLive()
@@ -130,7 +142,7 @@ func (x *world) lookIfLive() {
 }
 
 // check is what holds at each step, whatever happens.
-func (x *world) check(was Worker, e WorkerEvent, do WorkerEffects) {
+func (x *world) check(was Worker, e WorkerEvent, f WorkerFacts, do WorkerEffects) {
 	has := func(what WorkerEffects) bool { return do&what != 0 }
 	switch {
 	case was.want == WantStop && x.w.want != WantStop && x.w.phase < PhaseStopped:
@@ -183,8 +195,30 @@ func (x *world) check(was Worker, e WorkerEvent, do WorkerEffects) {
 		x.fatalf("two failures wait for a decision")
 	case has(DoEscalate) && x.w.phase != PhaseUnwinding:
 		x.fatalf("a worker that has failed is %v", x.w)
+	case has(DoFinish) && (e == LiveZero || e == QueueZero) && x.queued > 0:
+		x.fatalf("a worker that drains ends before its queue is empty")
+	case has(DoFinish) && e == TaskFailed && f&FactStopping != 0 && was.phase == PhaseRunning:
+		x.fatalf("a failure after the stop event cuts off what else was accepted")
+	case has(DoRenew) && !x.resumed:
+		x.fatalf("a worker that has failed goes on, and nobody has said so")
+	case has(DoStartSetup|DoOpen) && x.held:
+		x.fatalf("a worker goes on that is to rest")
 	case has(DoTellQuiet) && x.quiet:
 		x.fatalf("the supervisor is told twice that nothing is left")
+	}
+}
+
+// waits checks that whoever a worker waits for knows of it, when nothing happens.
+func (x *world) waits() {
+	switch idle := x.live == 0 && !x.offload && x.begun && !x.gone; {
+	case x.w.phase == PhaseUnwinding && x.w.want == WantNothing && !x.decide:
+		x.fatalf("a worker has failed, and nobody is asked what to do")
+	case idle && x.w.want == WantStop && !x.stop:
+		x.fatalf("a worker wants to stop, nothing is in the way, and the engine is not told")
+	case idle && x.held && x.w.want == WantRest && !x.restart && !x.quiet:
+		x.fatalf("a worker rests, and the supervisor is not told")
+	case x.live == 0 && x.queued == 0 && !x.offload && x.w.Drains():
+		x.fatalf("nothing is left to do, and the worker does not end")
 	}
 }
 
@@ -193,9 +227,9 @@ func (x *world) carryOut(do WorkerEffects) {
 		switch do & -do {
 		case DoBegin:
 			x.begun, x.restart, x.finished, x.ready, x.setup, x.open = true, false, false, false, false, false
-			x.hooks, x.told, x.decide, x.quiet = 0, 0, false, false
+			x.hooks, x.told, x.decide, x.resumed = 0, 0, false, false
 		case DoRenew:
-			x.finished, x.decide = false, false
+			x.finished, x.decide, x.resumed = false, false, false
 		case DoFinish:
 			x.finished, x.open = true, false
 		case DoDropQueued:
@@ -239,14 +273,12 @@ func (x *world) step(n byte) {
 	case 0:
 		x.happens(StopAsked, 0)
 	case 1:
-		x.happens(HardStopAsked, 0)
+		if stopping != 0 { // not too often
+			x.happens(HardStopAsked, 0)
+		}
 	case 2: // of a sibling, by a plain parent
 		x.happens(RestartAsked, 0)
 	case 3:
-		x.quiet = false // it will be told again, if it comes to that
-		if x.w.end == EndRested {
-			x.quiet = true
-		}
 		x.happens(RestAsked, 0)
 	case 4, 5:
 		if x.decide {
@@ -261,7 +293,7 @@ func (x *world) step(n byte) {
 	case 8:
 		x.happens(GraceOver, FactAgain)
 	case 9, 10:
-		x.engine()
+		x.engine(stopping)
 	case 11: // somebody sends
 		if !x.gone {
 			x.queued++
@@ -294,7 +326,7 @@ func (x *world) end(stopping WorkerFacts, fails bool) {
 	}
 	x.live--
 	switch {
-	case x.setup && fails && !x.ready && stopping != 0:
+	case x.setup && fails && stopping != 0:
 		x.setup = false
 		x.happens(SpawnFailed, 0)
 		x.happens(HardStopAsked, 0)
@@ -314,9 +346,12 @@ func (x *world) end(stopping WorkerFacts, fails bool) {
 	}
 }
 
-// engine lets it answer.
-func (x *world) engine() {
+// engine lets it answer. What happens at the stop event may as well be that the actor
+// cannot be made anew.
+func (x *world) engine(stopping WorkerFacts) {
 	switch {
+	case x.restart && stopping != 0 && x.live == 0:
+		x.happens(EngineFailed, WorkerFacts(x.w.mode)*FactStopping)
 	case !x.begun || x.restart:
 		x.happens(EngineStarted, 0)
 	case x.stop && !x.gone:
@@ -331,7 +366,7 @@ func (x *world) engine() {
 func (x *world) ends() {
 	x.happens(HardStopAsked, 0)
 	for range 20 {
-		x.engine()
+		x.engine(0)
 		for x.live > 0 {
 			x.end(0, false)
 		}
@@ -348,10 +383,12 @@ func (x *world) ends() {
 // FuzzWorker: whatever happens, in any order, what check says holds, and the worker
 // can be stopped.
 func FuzzWorker(f *testing.F) {
-	f.Add(byte(3), []byte{9, 14, 11, 12, 17, 4, 14, 9, 1, 14, 9})
-	f.Add(byte(0), []byte{9, 14, 3, 6, 9, 14, 2, 9, 14, 0})
+	f.Add(byte(3), []byte{9, 14, 11, 12, 17, 4, 14, 9, 0x80 + 13, 14, 9}) // fails, is resumed, and stopped
+	f.Add(byte(0), []byte{9, 14, 3, 6, 9, 14, 2, 9, 14, 0})               // rests and restarts
+	f.Add(byte(0), []byte{9, 14, 11, 12, 0x80 + 9})                       // fails at the stop event
+	f.Add(byte(0), []byte{9, 14, 3, 2, 0x80 + 21, 3})                     // rests, cannot be made anew, and rests
 	rnd := rand.New(rand.NewPCG(1, 2))
-	for range 200 {
+	for range 1000 {
 		steps := make([]byte, 60)
 		for i := range steps {
 			steps[i] = byte(rnd.Uint32())
@@ -362,6 +399,7 @@ func FuzzWorker(f *testing.F) {
 		x := &world{t: t, facts: WorkerFacts(facts&3) * FactHooks}
 		for _, n := range steps {
 			x.step(n)
+			x.waits()
 		}
 		x.ends()
 	})
