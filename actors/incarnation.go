@@ -121,12 +121,14 @@ func (inc *incarnation) finish(cause error) {
 	}
 	open := slices.Collect(maps.Keys(inc.open))
 	inc.mu.Unlock()
-	for _, end := range ends {
-		end(cause)
-	}
 	var later callbacks
+	// First: a function that fails because its context has ended is not to decide
+	// its future by that, which nobody may look at.
 	for _, t := range asides {
 		t.endAll(cause, true, &later)
+	}
+	for _, end := range ends {
+		end(cause)
 	}
 	for _, t := range open {
 		calls, _ := t.future().failLater(cause)
