@@ -233,6 +233,10 @@ func (u *request[Resp]) init(msg any) {
 // fails with ErrTimeout after 30 s. An answer of another type than Resp fails
 // it with a [*ReplyTypeError], a [*messages.Failure] with that.
 //
+// A plain actor that is asked may keep its Sender, to answer later. As long as it keeps
+// that PID it keeps the request in memory: message, context and answer. It should let
+// go of the PID once it has answered.
+//
 // s is a root context, an actor's context or a Task; a Task's requests
 // inherit its cancel and its budget. A nil PID, such as that of a supervisor's
 // child that is gone, panics.

@@ -61,10 +61,7 @@ func (g *Group) Go(fn func(t *Task) error, opts ...CallOption) {
 	}
 	checkOptions(opts)
 	caller := g.caller()
-	m := &groupTask{group: g, fn: fn}
-	m.lt.Body = m
-	m.fut.ownWithin(&m.Task)
-	m.attached, m.lifetime = g.t.attached, child
+	m := newGroupTask(g, fn)
 	n := g.enlist(m)
 	if m.bind(&n.Task, opts, 0) && !caller.coroutine().Start(&m.lt) {
 		m.Task.cancel(caller.lostError())

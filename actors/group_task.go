@@ -6,17 +6,25 @@ import (
 	"github.com/protoloop/protoloop/internal/loop"
 )
 
-// groupTask is a member of a group.
+// groupTask is a member of a group. One that has failed is kept until Wait.
 type groupTask struct {
-	work
+	submission[struct{}]
 	group *Group
-	fut   Future[struct{}]
-	fn    func(t *Task) error
 	err   error // why it has failed
 }
 
-func (m *groupTask) label() string     { return funcName(m.fn) }
-func (m *groupTask) future() completer { return &m.fut }
+// member is the function of one.
+type member func(t *Task) error
+
+func newGroupTask(g *Group, fn func(t *Task) error) *groupTask {
+	m := &groupTask{group: g}
+	m.msg = member(fn)
+	m.mark(isFunction)
+	m.lt.Body = m
+	m.fut.ownWithin(&m.Task)
+	m.attached, m.lifetime = g.t.attached, child
+	return m
+}
 
 // Run is the loop's.
 func (m *groupTask) Run(*loop.Task) {
@@ -29,10 +37,13 @@ func (m *groupTask) Run(*loop.Task) {
 			m.err = newPanicError(p)
 			t.conclude(m.fut.fail(m.err), m.err)
 		}
+		if t.lt.Lost() {
+			t.backFrom(false)
+		}
 	}()
 	m.err = ErrGoexit // unless fn returns
-	m.err = m.fn(t)
-	t.conclude(m.fut.resolve(struct{}{}, m.err), m.err)
+	m.err = t.msg.(member)(t)
+	t.conclude(m.settle(struct{}{}, m.err), m.err)
 }
 
 // Done is the loop's: the task has ended.

@@ -1,6 +1,7 @@
 package actors_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,6 +61,9 @@ func (b *belongings) held() (kinds []string) {
 // ask is a message, and does what a function of the same purpose does.
 type ask struct{ data belonging }
 
+// IgnoreDeadLetterLogging is the engine's: the log would keep it.
+func (*ask) IgnoreDeadLetterLogging() {}
+
 // keptWorld is a worker and what is asked of it.
 type keptWorld struct {
 	*world
@@ -67,31 +71,62 @@ type keptWorld struct {
 	sup     *supervisor.Supervisor
 	pid     *actor.PID
 	other   *actor.PID // a worker whose task asks
+	sender  *actor.PID // the asker's, which somebody keeps
+	pending *actors.Promise[belonging]
 	release chan struct{}
 	lives   int
 	tries   int
 	opts    []actors.CallOption // of the call
 }
 
+// keptCall is what whoever has made a call has of it.
+type keptCall struct {
+	kept   any          // as long as the test looks at what is held
+	cancel func() bool  // nil: there is no way
+	wait   func() error // nil: nobody hears of its end
+	result bool         // kept keeps the answer
+}
+
+func future[T any](f *actors.Future[T]) keptCall {
+	return keptCall{f, f.Cancel, func() error { _, err := result(f); return err }, true}
+}
+
+// kind is what of work is made by a call.
+type kind int
+
+const (
+	submits   kind = 1 << iota // it submits a function
+	asks                       // it sends a message, and somebody waits for the answer
+	sends                      // it sends a message
+	starts                     // it starts a function in the worker's turn
+	runsAside                  // it starts a function outside of the worker
+)
+
 // ending is one way in which work ends.
 type ending struct {
-	child supervisor.Child                                      // the worker's, but for its Props
-	opts  actors.Options                                        // of the worker
-	setup func(k *keptWorld, w *actors.Worker) error            // its setup
-	first func(k *keptWorld)                                    // before the call
-	work  func(k *keptWorld, t *actors.Task) (belonging, error) // what is asked for
-	call  []actors.CallOption                                   // how
-	then  func(k *keptWorld, f *actors.Future[belonging])       // after the call
-	plain func(k *keptWorld) *actor.PID                         // who is asked, if that is no worker
-	not   map[string]bool                                       // kinds of call that there is not
-	err   error                                                 // how it ends; nil: with a value
+	child   supervisor.Child                                           // the worker's, but for its Props
+	opts    actors.Options                                             // of the worker
+	setup   func(k *keptWorld, w *actors.Worker) error                 // its setup
+	first   func(k *keptWorld)                                         // before the call
+	work    func(k *keptWorld, t *actors.Task) (belonging, error)      // what is asked for …
+	aside   func(k *keptWorld, ctx context.Context) (belonging, error) // … where it is offloaded; nil: it is not
+	open    bool                                                       // the handler keeps its sender's PID, and does not answer
+	call    []actors.CallOption                                        // how
+	then    func(k *keptWorld, f keptCall)                             // after the call
+	plain   func(k *keptWorld) *actor.PID                              // who is asked, if that is no worker
+	kinds   kind                                                       // of calls that there are; 0: all that can be
+	byAsker bool                                                       // who has made the call ends it
+	err     error                                                      // how it ends; nil: with a value
 }
 
 var (
-	errEnding  = errors.New("the work failed")
-	errAny     = errors.New("any error")
-	onlyAsked  = map[string]bool{"Submit": true, "Submit by a task": true, "Start": true}
-	notStarted = map[string]bool{"Start": true}
+	errEnding = errors.New("the work failed")
+	errAny    = errors.New("any error")
+)
+
+const (
+	ofMessages = asks | sends
+	queued     = submits | asks | sends
 )
 
 func (k *keptWorld) answer() (belonging, error) { return k.had.make("answer"), nil }
@@ -104,9 +139,39 @@ func (k *keptWorld) block() {
 
 func sleepAnHour(_ *keptWorld, t *actors.Task) (belonging, error) { return nil, t.Sleep(time.Hour) }
 
+func asideForAnHour(_ *keptWorld, ctx context.Context) (belonging, error) {
+	<-ctx.Done()
+	return nil, context.Cause(ctx)
+}
+
+func asideAtOnce(k *keptWorld, _ context.Context) (belonging, error) { return k.answer() }
+
+// blockAside lets nothing that is offloaded begin until release is closed.
+func (k *keptWorld) blockAside() {
+	by(k, k.pid, func(t *actors.Task) *actors.Future[int] {
+		return actors.Offload(t, func(context.Context) (int, error) { <-k.release; return 0, nil })
+	})
+	synctest.Wait()
+}
+
 func answersAtOnce(k *keptWorld, _ *actors.Task) (belonging, error) { return k.answer() }
 
-func restart(k *keptWorld, _ *actors.Future[belonging]) {
+// plainThatKeeps is a plain actor that keeps whom it is to answer.
+func plainThatKeeps(k *keptWorld) *actor.PID {
+	return k.plain(func(c actor.Context) {
+		if _, ok := c.Message().(*ask); ok {
+			k.sender = c.Sender()
+		}
+	})
+}
+
+// answerLater answers whose PID was kept.
+func (k *keptWorld) answerLater() {
+	synctest.Wait()
+	k.root.Send(k.sender, k.had.make("answer"))
+}
+
+func restart(k *keptWorld, _ keptCall) {
 	synctest.Wait()
 	if err := k.sup.Restart(context.Background(), "child"); err != nil {
 		k.Error(err)
@@ -115,8 +180,11 @@ func restart(k *keptWorld, _ *actors.Future[belonging]) {
 
 func endings() map[string]ending {
 	return map[string]ending{
-		"returned": {work: answersAtOnce},
-		"awaited and returned": {work: func(k *keptWorld, t *actors.Task) (belonging, error) {
+		"returned": {work: answersAtOnce, aside: asideAtOnce},
+		"awaited and returned": {aside: func(k *keptWorld, _ context.Context) (belonging, error) {
+			time.Sleep(time.Second)
+			return k.answer()
+		}, work: func(k *keptWorld, t *actors.Task) (belonging, error) {
 			if err := t.Sleep(time.Second); err != nil {
 				return nil, err
 			}
@@ -151,69 +219,92 @@ func endings() map[string]ending {
 			}
 			return k.answer()
 		}},
-		"its error":  {work: func(*keptWorld, *actors.Task) (belonging, error) { return nil, errEnding }, err: errEnding},
-		"its panic":  {work: func(*keptWorld, *actors.Task) (belonging, error) { panic("!") }, err: errAny},
-		"its Goexit": {work: func(*keptWorld, *actors.Task) (belonging, error) { runtime.Goexit(); return nil, nil }, err: actors.ErrGoexit},
-		"a cancel before it began": {not: notStarted, first: (*keptWorld).block, work: answersAtOnce, err: actors.ErrCanceled,
-			then: func(k *keptWorld, f *actors.Future[belonging]) { f.Cancel(); close(k.release) }},
-		"a cancel while it is suspended": {work: sleepAnHour, err: actors.ErrCanceled,
-			then: func(k *keptWorld, f *actors.Future[belonging]) { synctest.Wait(); f.Cancel() }},
-		"a timeout before it began": {not: notStarted, first: (*keptWorld).block, work: answersAtOnce, err: actors.ErrTimeout,
+		"its error": {err: errEnding,
+			work:  func(*keptWorld, *actors.Task) (belonging, error) { return nil, errEnding },
+			aside: func(*keptWorld, context.Context) (belonging, error) { return nil, errEnding }},
+		"its panic": {err: errAny,
+			work:  func(*keptWorld, *actors.Task) (belonging, error) { panic("!") },
+			aside: func(*keptWorld, context.Context) (belonging, error) { panic("!") }},
+		"its Goexit": {err: actors.ErrGoexit,
+			work:  func(*keptWorld, *actors.Task) (belonging, error) { runtime.Goexit(); return nil, nil },
+			aside: func(*keptWorld, context.Context) (belonging, error) { runtime.Goexit(); return nil, nil }},
+		"a cancel before it began": {byAsker: true, kinds: queued, first: (*keptWorld).block, work: answersAtOnce, err: actors.ErrCanceled,
+			then: func(k *keptWorld, f keptCall) { f.cancel(); close(k.release) }},
+		"a cancel while it is suspended": {byAsker: true, work: sleepAnHour, aside: asideForAnHour, err: actors.ErrCanceled,
+			then: func(k *keptWorld, f keptCall) { synctest.Wait(); f.cancel() }},
+		"a timeout before it began": {byAsker: true, kinds: queued, first: (*keptWorld).block, work: answersAtOnce, err: actors.ErrTimeout,
 			call: []actors.CallOption{actors.Timeout(time.Second)},
-			then: func(k *keptWorld, f *actors.Future[belonging]) { time.Sleep(time.Minute); close(k.release) }},
-		"a timeout while it is suspended": {work: sleepAnHour, err: actors.ErrTimeout,
+			then: func(k *keptWorld, f keptCall) { time.Sleep(time.Minute); close(k.release) }},
+		"a timeout while it is suspended": {byAsker: true, work: sleepAnHour, aside: asideForAnHour, err: actors.ErrTimeout,
 			call: []actors.CallOption{actors.Timeout(time.Second)}},
-		"a refusal by a full worker": {not: notStarted, opts: actors.Options{MailboxSize: 1}, work: answersAtOnce, err: actors.ErrMailboxFull,
+		"a cancel while it waits for a place": {byAsker: true, kinds: runsAside, opts: actors.Options{MaxOffloads: 1},
+			first: (*keptWorld).blockAside, aside: asideAtOnce, err: actors.ErrCanceled,
+			then: func(k *keptWorld, f keptCall) { synctest.Wait(); f.cancel(); close(k.release) }},
+		"a timeout while it waits for a place": {byAsker: true, kinds: runsAside, opts: actors.Options{MaxOffloads: 1},
+			first: (*keptWorld).blockAside, aside: asideAtOnce, err: actors.ErrTimeout, call: []actors.CallOption{actors.Timeout(time.Second)},
+			then: func(k *keptWorld, f keptCall) { time.Sleep(time.Minute); close(k.release) }},
+		"a restart while it waits for a place": {kinds: runsAside, opts: actors.Options{MaxOffloads: 1, StopGrace: time.Second},
+			first: (*keptWorld).blockAside, aside: asideAtOnce, err: actors.ErrRestarted,
+			then: func(k *keptWorld, f keptCall) { restart(k, f); close(k.release) }},
+		"a refusal by a full worker": {kinds: queued, opts: actors.Options{MailboxSize: 1}, work: answersAtOnce, err: actors.ErrMailboxFull,
 			first: func(k *keptWorld) { k.block(); did(k.root, k.pid, func(*actors.Task) error { return nil }) },
-			then:  func(k *keptWorld, f *actors.Future[belonging]) { close(k.release) }},
-		"a refusal by a stopping worker": {not: notStarted, work: answersAtOnce, err: actors.ErrStopping,
+			then:  func(k *keptWorld, f keptCall) { close(k.release) }},
+		"a refusal by a stopping worker": {kinds: queued, work: answersAtOnce, err: actors.ErrStopping,
 			first: func(k *keptWorld) { k.block(); actors.Stop(k.root, k.pid, time.Hour) },
-			then:  func(k *keptWorld, f *actors.Future[belonging]) { close(k.release) }},
-		"nobody there": {child: supervisor.Child{Restart: supervisor.Temporary}, not: notStarted, work: answersAtOnce, err: actors.ErrDeadLetter,
+			then:  func(k *keptWorld, f keptCall) { close(k.release) }},
+		"nobody there": {child: supervisor.Child{Restart: supervisor.Temporary}, kinds: queued, work: answersAtOnce, err: actors.ErrDeadLetter,
 			first: func(k *keptWorld) { k.stopped(k.pid, 0) }},
-		"its stash, and a restart": {not: onlyAsked, then: restart, work: func(k *keptWorld, t *actors.Task) (belonging, error) {
+		"its stash, and a restart": {kinds: ofMessages, then: restart, work: func(k *keptWorld, t *actors.Task) (belonging, error) {
 			if k.lives == 1 {
 				t.Stash()
 				return nil, nil
 			}
 			return k.answer()
 		}},
-		"its stash, and a stop": {not: onlyAsked, err: actors.ErrStopped,
+		"its stash, and a stop": {kinds: ofMessages, err: actors.ErrStopped,
 			work: func(k *keptWorld, t *actors.Task) (belonging, error) { t.Stash(); return nil, nil },
-			then: func(k *keptWorld, f *actors.Future[belonging]) { synctest.Wait(); k.stopped(k.pid, time.Second) }},
-		"a restart": {work: sleepAnHour, then: restart, err: actors.ErrRestarted},
-		"a crash of its worker": {work: sleepAnHour, err: actors.ErrRestarted, then: func(k *keptWorld, _ *actors.Future[belonging]) {
+			then: func(k *keptWorld, f keptCall) { synctest.Wait(); k.stopped(k.pid, time.Second) }},
+		"a restart": {work: sleepAnHour, aside: asideForAnHour, then: restart, err: actors.ErrRestarted},
+		"a crash of its worker": {work: sleepAnHour, aside: asideForAnHour, err: actors.ErrRestarted, then: func(k *keptWorld, _ keptCall) {
 			synctest.Wait()
 			k.root.Send(k.pid, "crash")
 		}},
-		"a stop that cuts it off": {work: sleepAnHour, err: actors.ErrStopped, then: func(k *keptWorld, _ *actors.Future[belonging]) {
+		"a stop that cuts it off": {work: sleepAnHour, aside: asideForAnHour, err: actors.ErrStopped, then: func(k *keptWorld, _ keptCall) {
 			synctest.Wait()
 			k.stopped(k.pid, -1)
 		}},
-		"a stop before it began": {not: notStarted, first: (*keptWorld).block, work: answersAtOnce, err: actors.ErrStopping,
-			then: func(k *keptWorld, _ *actors.Future[belonging]) {
+		"a stop before it began": {kinds: queued, first: (*keptWorld).block, work: answersAtOnce, err: actors.ErrStopping,
+			then: func(k *keptWorld, _ keptCall) {
 				f := actors.Stop(k.root, k.pid, -1)
 				close(k.release)
 				_, _ = result(f)
 			}},
-		"Poison": {work: sleepAnHour, err: actors.ErrStopped,
-			then: func(k *keptWorld, _ *actors.Future[belonging]) { synctest.Wait(); k.root.Poison(k.pid) }},
+		"Poison": {work: sleepAnHour, aside: asideForAnHour, err: actors.ErrStopped,
+			then: func(k *keptWorld, _ keptCall) { synctest.Wait(); k.root.Poison(k.pid) }},
 		"its abandonment": {opts: actors.Options{StopGrace: time.Second, BlockedTurn: time.Second}, err: actors.ErrRestarted,
-			work: func(k *keptWorld, t *actors.Task) (belonging, error) { _ = t.Yield(); <-k.release; return k.answer() },
-			then: func(k *keptWorld, f *actors.Future[belonging]) {
+			work:  func(k *keptWorld, t *actors.Task) (belonging, error) { _ = t.Yield(); <-k.release; return k.answer() },
+			aside: func(k *keptWorld, _ context.Context) (belonging, error) { <-k.release; return k.answer() },
+			then: func(k *keptWorld, f keptCall) {
 				restart(k, f)
 				close(k.release)
 			}},
-		"its retry": {child: supervisor.Child{OnCrash: supervisor.CrashPolicy{Retries: 1}}, not: onlyAsked,
+		"its abandonment, and a panic": {opts: actors.Options{StopGrace: time.Second, BlockedTurn: time.Second}, err: actors.ErrRestarted,
+			work:  func(k *keptWorld, t *actors.Task) (belonging, error) { _ = t.Yield(); <-k.release; panic("!") },
+			aside: func(k *keptWorld, _ context.Context) (belonging, error) { <-k.release; panic("!") },
+			then: func(k *keptWorld, f keptCall) {
+				restart(k, f)
+				close(k.release)
+			}},
+		"its retry": {child: supervisor.Child{OnCrash: supervisor.CrashPolicy{Retries: 1}}, kinds: ofMessages,
 			work: func(k *keptWorld, t *actors.Task) (belonging, error) {
 				if k.tries++; k.tries == 1 {
 					panic("!")
 				}
 				return k.answer()
 			}},
-		"too many tries": {child: supervisor.Child{OnCrash: supervisor.CrashPolicy{Retries: 1, DeadLetter: func(supervisor.Crash) {}}}, not: onlyAsked,
+		"too many tries": {child: supervisor.Child{OnCrash: supervisor.CrashPolicy{Retries: 1, DeadLetter: func(supervisor.Crash) {}}}, kinds: ofMessages,
 			work: func(k *keptWorld, t *actors.Task) (belonging, error) { panic("!") }, err: errAny},
-		"a setup that fails": {not: notStarted, work: answersAtOnce, err: actors.ErrStopping,
+		"a setup that fails": {kinds: queued, work: answersAtOnce, err: actors.ErrStopping,
 			setup: func(k *keptWorld, w *actors.Worker) error {
 				if k.lives == 1 {
 					return nil
@@ -222,24 +313,37 @@ func endings() map[string]ending {
 				return errEnding
 			},
 			first: func(k *keptWorld) { k.root.Send(k.pid, "crash"); synctest.Wait() }},
-		"the answer of a plain actor": {not: onlyAsked, plain: func(k *keptWorld) *actor.PID {
+		"left open, and an answer": {open: true, kinds: asks, then: func(k *keptWorld, f keptCall) { k.answerLater(); k.sender = nil }},
+		"left open, and an answer, the sender's PID kept": {open: true, kinds: asks,
+			then: func(k *keptWorld, f keptCall) { k.answerLater() }},
+		"left open, and a cancel, the sender's PID kept": {open: true, byAsker: true, kinds: asks, err: actors.ErrCanceled,
+			then: func(k *keptWorld, f keptCall) { synctest.Wait(); f.cancel() }},
+		"left open, and a timeout, the sender's PID kept": {open: true, byAsker: true, kinds: asks, err: actors.ErrTimeout,
+			call: []actors.CallOption{actors.Timeout(time.Second)}},
+		"left open, and a restart, the sender's PID kept": {open: true, kinds: asks, err: actors.ErrRestarted, then: restart},
+		"left open, and a stop, the sender's PID kept": {open: true, kinds: asks, err: actors.ErrStopped,
+			then: func(k *keptWorld, f keptCall) { synctest.Wait(); k.stopped(k.pid, time.Second) }},
+		"the later answer of a plain actor": {kinds: asks, plain: plainThatKeeps,
+			then: func(k *keptWorld, f keptCall) { k.answerLater() }},
+		"the silence of a plain actor that has kept the sender's PID": {kinds: asks, plain: plainThatKeeps, err: actors.ErrTimeout},
+		"the answer of a plain actor": {kinds: ofMessages, plain: func(k *keptWorld) *actor.PID {
 			return k.plain(func(c actor.Context) {
-				if _, ok := c.Message().(*ask); ok {
+				if _, ok := c.Message().(*ask); ok && c.Sender() != nil {
 					c.Respond(k.had.make("answer"))
 				}
 			})
 		}},
-		"the silence of a plain actor": {not: onlyAsked, err: actors.ErrTimeout, plain: func(k *keptWorld) *actor.PID {
+		"the silence of a plain actor": {kinds: ofMessages, err: actors.ErrTimeout, plain: func(k *keptWorld) *actor.PID {
 			return k.plain(func(c actor.Context) {})
 		}},
-		"no plain actor": {not: onlyAsked, err: actors.ErrDeadLetter, plain: func(k *keptWorld) *actor.PID {
+		"no plain actor": {kinds: ofMessages, err: actors.ErrDeadLetter, plain: func(k *keptWorld) *actor.PID {
 			pid := k.plain(func(c actor.Context) {})
 			_ = k.root.StopFuture(pid).Wait()
 			return pid
 		}},
-		"the answer of a plain actor on an EventLoop": {not: onlyAsked, plain: func(k *keptWorld) *actor.PID {
+		"the answer of a plain actor on an EventLoop": {kinds: ofMessages, plain: func(k *keptWorld) *actor.PID {
 			return k.dropIn(actors.Options{}, func(c actor.Context) {
-				if _, ok := c.Message().(*ask); ok {
+				if _, ok := c.Message().(*ask); ok && c.Sender() != nil {
 					c.Respond(k.had.make("answer"))
 				}
 			})
@@ -247,49 +351,189 @@ func endings() map[string]ending {
 	}
 }
 
+// call is one way to have something done.
+type call struct {
+	kind  kind
+	bare  bool // there are no options, or another call has been made with them
+	mute  bool // who has made it cannot end it
+	whole bool // whoever keeps the PID of its asker keeps all of it: see RequestFuture
+	make  func(k *keptWorld, e ending) keptCall
+}
+
+func calls() map[string]call {
+	all := map[string]call{
+		"Submit": {kind: submits, make: func(k *keptWorld, e ending) keptCall {
+			return future(actors.Submit(k.root, k.pid, k.function(e), k.opts...))
+		}},
+		"Submit by a task": {kind: submits, make: func(k *keptWorld, e ending) keptCall {
+			return by(k, k.other, func(t *actors.Task) keptCall { return future(actors.Submit(t, k.pid, k.function(e), k.opts...)) })
+		}},
+		"RequestFuture": {kind: asks, make: func(k *keptWorld, e ending) keptCall { return future(k.ask(k.root)) }},
+		"RequestFuture by a task": {kind: asks, make: func(k *keptWorld, e ending) keptCall {
+			return by(k, k.other, func(t *actors.Task) keptCall { return future(k.ask(t)) })
+		}},
+		"RequestFuture by a middleware": {kind: asks, whole: true, make: func(k *keptWorld, e ending) keptCall {
+			return future(k.ask(k.root.Copy().WithSenderMiddleware(func(next actor.SenderFunc) actor.SenderFunc { return next })))
+		}},
+		"the engine's RequestFuture": {kind: asks, bare: true, mute: true, whole: true, make: func(k *keptWorld, e ending) keptCall {
+			return keptCall{kept: k.root.RequestFuture(k.pid, k.message(), time.Minute), result: true}
+		}},
+		"the engine's Request": {kind: sends, bare: true, mute: true, make: func(k *keptWorld, e ending) keptCall {
+			k.root.RequestWithCustomSender(k.pid, k.message(), k.plain(func(actor.Context) {}))
+			return keptCall{}
+		}},
+		"Send": {kind: sends, bare: true, mute: true, make: func(k *keptWorld, e ending) keptCall {
+			k.root.Send(k.pid, k.message())
+			return keptCall{}
+		}},
+		"Send by a task": {kind: sends, bare: true, mute: true, make: func(k *keptWorld, e ending) keptCall {
+			return by(k, k.other, func(t *actors.Task) keptCall { t.Send(k.pid, k.message()); return keptCall{} })
+		}},
+		"Start": {kind: starts, make: func(k *keptWorld, e ending) keptCall {
+			return by(k, k.pid, func(t *actors.Task) keptCall { return future(actors.Start(t, k.function(e), k.opts...)) })
+		}},
+		"Offload": {kind: runsAside, make: func(k *keptWorld, e ending) keptCall {
+			return by(k, k.pid, func(t *actors.Task) keptCall {
+				captured := k.had.make("function") // here, because this task lives on
+				return future(actors.Offload(t, func(ctx context.Context) (belonging, error) {
+					defer runtime.KeepAlive(captured)
+					return e.aside(k, ctx)
+				}, k.opts...))
+			})
+		}},
+		"Group.Go": {kind: starts, make: func(k *keptWorld, e ending) keptCall {
+			return by(k, k.pid, func(t *actors.Task) keptCall { return k.member(e, actors.NewGroup(t)) })
+		}},
+		"Group.Go, and Wait": {kind: starts, make: func(k *keptWorld, e ending) keptCall {
+			a := make(chan keptCall, 1)
+			did(k.root, k.pid, func(t *actors.Task) error {
+				g := actors.NewGroup(t)
+				member, ended := k.member(e, g), actors.NewPromise[int]()
+				canceled := false
+				a <- keptCall{g, func() bool { canceled = true; return member.cancel() }, future(ended.Future()).wait, false}
+				switch err := g.Wait(); {
+				case err != nil:
+					ended.Reject(err)
+				case canceled: // of which Wait tells nothing
+					ended.Reject(actors.ErrCanceled)
+				default:
+					ended.Resolve(0)
+				}
+				for t.Sleep(time.Hour) == nil {
+				}
+				return nil
+			})
+			return <-a
+		}},
+		"All, awaited by a task": {kind: asks, bare: true, make: func(k *keptWorld, e ending) keptCall {
+			return k.awaited(func(t *actors.Task, f *actors.Future[belonging]) error {
+				_, err := actors.Await(t, actors.All(f, actors.Resolved(belonging(nil))))
+				return err
+			})
+		}},
+		"AwaitEach": {kind: asks, bare: true, make: func(k *keptWorld, e ending) keptCall {
+			return k.awaited(func(t *actors.Task, f *actors.Future[belonging]) (err error) {
+				for i, f := range actors.AwaitEach(t, f, actors.Resolved(belonging(nil))) {
+					if _, e := f.TryResult(); i == 0 {
+						err = e
+					}
+				}
+				return err
+			})
+		}},
+	}
+	for name, combine := range map[string]func(f, pending *actors.Future[belonging]) keptCall{
+		"Any": func(f, _ *actors.Future[belonging]) keptCall {
+			return future(actors.Any(f, actors.Failed[belonging](errEnding)))
+		},
+		"Race": func(f, pending *actors.Future[belonging]) keptCall { return future(actors.Race(pending, f)) },
+		"All": func(f, _ *actors.Future[belonging]) keptCall {
+			return future(actors.All(f, actors.Resolved(belonging(nil))))
+		},
+		"WithTimeout": func(f, _ *actors.Future[belonging]) keptCall { return future(actors.WithTimeout(f, time.Hour)) },
+		"Shield": func(f, _ *actors.Future[belonging]) keptCall {
+			a := future(actors.Shield(f))
+			a.cancel = f.Cancel
+			return a
+		},
+		"Settled": func(f, _ *actors.Future[belonging]) keptCall {
+			s := actors.Settled(f)
+			return keptCall{s, f.Cancel, func() error { how, err := result(s); return cmp.Or(err, how[0].Err) }, true}
+		},
+	} {
+		all[name] = call{kind: asks, bare: true, make: func(k *keptWorld, e ending) keptCall {
+			return combine(k.ask(k.root), k.pending.Future())
+		}}
+	}
+	return all
+}
+
 // TestNothingIsKeptOfFinishedWork: of work that has ended its future keeps the result,
 // and nobody keeps anything else. Its creator goes on, and so does its worker if it did
 // not stop.
 func TestNothingIsKeptOfFinishedWork(t *testing.T) {
-	calls := map[string]func(k *keptWorld, e ending) *actors.Future[belonging]{
-		"Submit": func(k *keptWorld, e ending) *actors.Future[belonging] {
-			return actors.Submit(k.root, k.pid, k.function(e), k.opts...)
-		},
-		"RequestFuture": func(k *keptWorld, e ending) *actors.Future[belonging] {
-			return actors.RequestFuture[belonging](k.root, k.pid, &ask{k.had.make("message")}, k.opts...)
-		},
-		"Submit by a task": func(k *keptWorld, e ending) *actors.Future[belonging] {
-			return k.byTask(k.other, func(t *actors.Task) *actors.Future[belonging] {
-				return actors.Submit(t, k.pid, k.function(e), k.opts...)
-			})
-		},
-		"RequestFuture by a task": func(k *keptWorld, e ending) *actors.Future[belonging] {
-			return k.byTask(k.other, func(t *actors.Task) *actors.Future[belonging] {
-				return actors.RequestFuture[belonging](t, k.pid, &ask{k.had.make("message")}, k.opts...)
-			})
-		},
-		"Start": func(k *keptWorld, e ending) *actors.Future[belonging] {
-			return k.byTask(k.pid, func(t *actors.Task) *actors.Future[belonging] {
-				return actors.Start(t, k.function(e), k.opts...)
-			})
-		},
-	}
-	all := endings()
+	all, calls := endings(), calls()
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		e := all[name]
-		for call, make := range calls {
-			if e.not[call] {
-				continue
-			}
+		for how, call := range calls {
 			for _, options := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%s/%s/%v", name, call, options), func(t *testing.T) {
+				if !e.canBe(call) || options && call.bare || call.bare && testing.Short() {
+					continue
+				}
+				t.Run(fmt.Sprintf("%s/%s/%v", name, how, options), func(t *testing.T) {
 					actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
-						(&keptWorld{world: &world{T: t, sys: sys, root: sys.Root}}).check(e, make, options)
+						(&keptWorld{world: &world{T: t, sys: sys, root: sys.Root}}).check(e, call, options)
 					}, actor.WithDeadLetterRequestLogging(false)) // the log keeps what it says
 				})
 			}
 		}
 	}
+}
+
+// canBe reports whether what is called so can end so.
+func (e ending) canBe(c call) bool {
+	switch {
+	case c.kind == runsAside && (e.aside == nil || e.plain != nil),
+		c.kind != runsAside && e.work == nil && e.plain == nil && !e.open,
+		e.byAsker && c.mute:
+		return false
+	}
+	return e.kinds == 0 || e.kinds&c.kind != 0
+}
+
+// message is a new one.
+func (k *keptWorld) message() *ask { return &ask{k.had.make("message")} }
+
+// ask is RequestFuture.
+func (k *keptWorld) ask(s actor.SenderContext) *actors.Future[belonging] {
+	return actors.RequestFuture[belonging](s, k.pid, k.message(), k.opts...)
+}
+
+// member starts one of g, which somebody keeps.
+func (k *keptWorld) member(e ending, g *actors.Group) keptCall {
+	f := k.function(e)
+	g.Go(func(t *actors.Task) error { _, err := f(t); return err }, k.opts...)
+	return keptCall{kept: g, cancel: func() bool { g.Cancel(); return true }}
+}
+
+// awaited lets a task ask, wait for the answer, and live on for longer than the test.
+func (k *keptWorld) awaited(wait func(t *actors.Task, f *actors.Future[belonging]) error) keptCall {
+	made, ended := make(chan *actors.Future[belonging], 1), actors.NewPromise[int]()
+	did(k.root, k.other, func(t *actors.Task) error {
+		f := k.ask(t)
+		made <- f
+		if err := wait(t, f); err != nil {
+			ended.Reject(err)
+		} else {
+			ended.Resolve(0)
+		}
+		f = nil
+		for t.Sleep(time.Hour) == nil {
+		}
+		return nil
+	})
+	f := <-made
+	return keptCall{nil, f.Cancel, future(ended.Future()).wait, false}
 }
 
 // function is what is submitted or started.
@@ -301,9 +545,9 @@ func (k *keptWorld) function(e ending) func(t *actors.Task) (belonging, error) {
 	}
 }
 
-// byTask lets a task of pid make the call, and live on for longer than the test.
-func (k *keptWorld) byTask(pid *actor.PID, call func(t *actors.Task) *actors.Future[belonging]) (f *actors.Future[belonging]) {
-	made := make(chan *actors.Future[belonging], 1)
+// by lets a task of pid make the call, and live on for longer than the test.
+func by[T any](k *keptWorld, pid *actor.PID, call func(t *actors.Task) T) T {
+	made := make(chan T, 1)
 	did(k.root, pid, func(t *actors.Task) error {
 		made <- call(t)
 		for t.Sleep(time.Hour) == nil {
@@ -313,11 +557,15 @@ func (k *keptWorld) byTask(pid *actor.PID, call func(t *actors.Task) *actors.Fut
 	return <-made
 }
 
-func (k *keptWorld) check(e ending, make func(k *keptWorld, e ending) *actors.Future[belonging], options bool) {
+func (k *keptWorld) check(e ending, c call, options bool) {
 	e.opts.Logger = discard()
 	e.child.Props = actors.Props(func(w *actors.Worker) error {
 		k.lives++
-		actors.Handle(w, func(t *actors.Task, m *ask) (belonging, error) { return e.work(k, t) })
+		if e.open {
+			actors.On(w, func(t *actors.Task, m *ask) error { k.sender = t.Sender(); return nil })
+		} else {
+			actors.Handle(w, func(t *actors.Task, m *ask) (belonging, error) { return e.work(k, t) })
+		}
 		actors.On(w, func(t *actors.Task, m string) error { panic(m) })
 		if e.setup != nil {
 			return e.setup(k, w)
@@ -325,6 +573,7 @@ func (k *keptWorld) check(e ending, make func(k *keptWorld, e ending) *actors.Fu
 		return nil
 	}, actors.EventLoop(e.opts))
 	k.release = newSignal()
+	k.pending = actors.NewPromise[belonging]()
 	k.sup, k.pid = k.supervised(e.child)
 	k.other = k.worker("other", actors.Options{}, none)
 	if e.plain != nil {
@@ -340,29 +589,37 @@ func (k *keptWorld) check(e ending, make func(k *keptWorld, e ending) *actors.Fu
 	if e.first != nil {
 		e.first(k)
 	}
-	f := make(k, e)
+	a := c.make(k, e)
 	k.opts = nil
 	if e.then != nil {
-		e.then(k, f)
+		e.then(k, a)
 	}
-	_, err := result(f)
-	switch {
-	case e.err == nil && err != nil, e.err == errAny && err == nil, e.err != errAny && !errors.Is(err, e.err):
-		k.Errorf("it ended with %v, not with %v", err, e.err)
+	if a.wait != nil {
+		err := a.wait()
+		switch {
+		case e.err == nil && err != nil, e.err == errAny && err == nil, e.err != errAny && !errors.Is(err, e.err):
+			k.Errorf("it ended with %v, not with %v", err, e.err)
+		}
+	}
+	a.cancel, a.wait = nil, nil
+	if c.whole || e.plain != nil {
+		k.sender = nil
 	}
 	time.Sleep(10 * time.Minute)
 	synctest.Wait()
 	var want []string
-	if e.err == nil {
+	if e.err == nil && a.result {
 		want = []string{"answer"}
 	}
 	if held := k.had.held(); !slices.Equal(held, want) {
 		k.Errorf("%v are held, not %v", held, want)
 	}
-	runtime.KeepAlive(f)
-	if held := k.had.held(); len(held) > 0 {
+	runtime.KeepAlive(a)
+	if len(want) == 0 { // it has been seen
+	} else if held := k.had.held(); len(held) > 0 {
 		k.Errorf("without the future %v are held", held)
 	}
+	runtime.KeepAlive(k)
 	if k.sup != nil {
 		_, _ = k.sup.Stop(context.Background())
 	}

@@ -57,7 +57,10 @@ type epoch struct {
 	pid *actor.PID // with the process in it, so that sending need not look it up
 }
 
-// replyTo is where the answers to one request go.
+// replyTo is where the answers to one request go. Of one that goes by the engine's way
+// it is a part: whoever keeps the PID keeps the request, and its answer. Memory of its
+// own would be 30 ns more, 4 % of a request to a plain actor, for the sake of those who
+// keep PIDs that they have answered.
 type replyTo struct {
 	pid  actor.PID // whose RequestId finds the slot in seg
 	sys  *system

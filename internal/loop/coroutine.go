@@ -75,6 +75,7 @@ func (c *coroutine) main() {
 			break
 		}
 	}
+	c.task, c.loop = nil, nil
 	c.returned = true
 }
 
@@ -122,6 +123,7 @@ func (c *coroutine) exit() {
 	if c.inTask && !c.r.lost() {
 		c.finish(Exited)
 	}
+	c.task, c.loop = nil, nil // others know c for longer, the loop until it runs another task
 	c.pump = false
 	c.co.Yield()
 }
