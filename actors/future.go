@@ -14,6 +14,10 @@ import (
 // RequestFuture, Start, Offload, a Promise or a combinator. It completes
 // exactly once, with a value or an error, and shows all that look the same.
 //
+// A future that is done keeps its result, and nothing else of the work. That of a
+// [Submit], a [Start] or a request to a worker leads to its worker, though, which stays
+// in memory for as long as the future does, also when it has stopped.
+//
 // A Future is used by pointer, from any goroutine. In a task, wait for it
 // with [Await]; elsewhere with [Future.Wait].
 type Future[T any] struct {

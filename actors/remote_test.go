@@ -29,9 +29,9 @@ var errSoldOut = errors.New("sold out")
 func init() { messages.RegisterError("remote_test.sold_out", errSoldOut) }
 
 // machine is an actor system that others reach over the network.
-func machine(t *testing.T) *actor.ActorSystem {
+func machine(t *testing.T, opts ...remote.ConfigOption) *actor.ActorSystem {
 	sys := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard() }))
-	remote.NewRemote(sys, remote.Configure("127.0.0.1", 0)).Start()
+	remote.NewRemote(sys, remote.Configure("127.0.0.1", 0, opts...)).Start()
 	// Start sets a variable of gRPC's that the servers before it may be
 	// reading. What its server has sent us says that it has read it.
 	conn, err := net.Dial("tcp", sys.Address())
@@ -74,6 +74,27 @@ func childDone(t *testing.T) {
 
 // embedsNil is a message whose methods panic.
 type embedsNil struct{ proto.Message }
+
+// rooted is a message that gives another one to be sent.
+type rooted struct {
+	give func() (remote.RootSerialized, error)
+}
+
+func (r rooted) Serialize() (remote.RootSerialized, error) { return r.give() }
+
+// text is what a rooted gives.
+type text struct{ *wrapperspb.StringValue }
+
+func (text) Deserialize() (remote.RootSerializable, error) { return nil, nil }
+
+// noMessage is what it must not give.
+type noMessage struct{}
+
+func (noMessage) Deserialize() (remote.RootSerializable, error) { return nil, nil }
+
+func rootedText(s string) rooted {
+	return rooted{func() (remote.RootSerialized, error) { return text{wrapperspb.String(s)}, nil }}
+}
 
 // told is what the far worker's tasks saw.
 type told struct{ ended chan error }
@@ -366,6 +387,30 @@ func TestRemote(t *testing.T) {
 			t.Errorf("the worker is in its incarnation %d", st.GetIncarnation())
 		}
 
+		// What gives another message to be sent is looked at as that.
+		root := func(m rooted) *actors.Future[*wrapperspb.StringValue] {
+			return actors.RequestFuture[*wrapperspb.StringValue](here.Root, pid, m, actors.Timeout(soon))
+		}
+		if v, err := result(root(rootedText("rooted"))); err != nil || v.GetValue() != "did rooted" {
+			t.Errorf("%v, %v", v, err)
+		}
+		errRooted := errors.New("it has no text")
+		for part, m := range map[string]rooted{
+			"of 5242885 bytes":         rootedText(long),
+			"invalid UTF-8":            rootedText("\xff"),
+			"it has no text":           {func() (remote.RootSerialized, error) { return nil, errRooted }},
+			"noMessage to":             {func() (remote.RootSerialized, error) { return noMessage{}, nil }},
+			"a panic as it was serial": {func() (remote.RootSerialized, error) { panic("!") }},
+			"a <nil> to":               {func() (remote.RootSerialized, error) { return nil, nil }},
+		} {
+			_, err := result(root(m))
+			if !errors.Is(err, actors.ErrUnsendable) {
+				t.Errorf("%s: %v", part, err)
+				continue
+			}
+			wantText(t, err, part)
+		}
+
 		// A task that forwards, and PipeTo.
 		near := actortest.Spawn(t, here.Root, "unsendable", func(w *actors.Worker) error {
 			actors.Handle(w, func(t *actors.Task, _ struct{}) (*wrapperspb.StringValue, error) {
@@ -415,6 +460,67 @@ func TestRemote(t *testing.T) {
 		st, err := result(actors.RequestFuture[*messages.Status](here.Root, pid, &messages.StatusRequest{}))
 		if err != nil || st.GetState() != "running" || st.GetIncarnation() != 1 {
 			t.Errorf("%v, %v", st, err)
+		}
+	})
+}
+
+// TestRemoteBatches: the engine sends up to a thousand messages at once, as one. If they
+// are longer together than the other side receives, the connection is lost. Bounds that
+// fit each other keep it: so many messages at once, of such a length, as it receives.
+func TestRemoteBatches(t *testing.T) {
+	// ask sends all before there is a connection, so that the engine has them to send at
+	// once, and returns how many were answered.
+	ask := func(t *testing.T, n, size int, timeout time.Duration, opts ...remote.ConfigOption) (answered int) {
+		here, there := machine(t, opts...), machine(t, opts...)
+		local := actortest.Spawn(t, there.Root, "lengths", func(w *actors.Worker) error {
+			actors.Handle(w, func(_ *actors.Task, m *wrapperspb.StringValue) (*wrapperspb.Int64Value, error) {
+				return wrapperspb.Int64(int64(len(m.Value))), nil
+			})
+			return nil
+		}, actors.Options{})
+		pid, message := actor.NewPID(there.Address(), local.Id), wrapperspb.String(strings.Repeat("x", size))
+		fs := make([]*actors.Future[*wrapperspb.Int64Value], n)
+		for i := range fs {
+			fs[i] = actors.RequestFuture[*wrapperspb.Int64Value](here.Root, pid, message, actors.Timeout(timeout))
+		}
+		for _, f := range fs {
+			switch v, err := result(f); {
+			case err == nil && v.Value == int64(size):
+				answered++
+			case err == nil:
+				t.Errorf("got %d bytes", v.Value)
+			case !errors.Is(err, actors.ErrTimeout) && !errors.Is(err, actors.ErrDeadLetter):
+				t.Error(err)
+			}
+		}
+		return answered
+	}
+	bounds := remoteBounds()
+	t.Run("many", func(t *testing.T) {
+		if !inChild(t) {
+			return
+		}
+		defer childDone(t)
+		if n := ask(t, 2000, 32<<10, soon, bounds...); n != 2000 {
+			t.Errorf("%d of 2000 were answered", n)
+		}
+	})
+	t.Run("the longest", func(t *testing.T) {
+		if !inChild(t) {
+			return
+		}
+		defer childDone(t)
+		if n := ask(t, 20, 4<<20-2<<10, soon, bounds...); n != 20 {
+			t.Errorf("%d of 20 were answered", n)
+		}
+	})
+	t.Run("without bounds", func(t *testing.T) {
+		if !inChild(t) {
+			return
+		}
+		defer childDone(t)
+		if n := ask(t, 2000, 32<<10, 2*time.Second); n == 2000 {
+			t.Error("all were answered: the bounds need not be in the documentation")
 		}
 	})
 }

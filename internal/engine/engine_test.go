@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"reflect"
@@ -46,7 +47,7 @@ func TestEngineLayout(t *testing.T) {
 	t.Run("MailboxOf", testMailbox)
 	t.Run("CopyPID", func(t *testing.T) { testCopyPID(t, system) })
 	t.Run("IsRemote", testIsRemote)
-	t.Run("SerializesItself", testSerializesItself)
+	t.Run("SerializedOf", testSerializedOf)
 }
 
 // testField: a field that is not there, or is another, is named.
@@ -235,12 +236,17 @@ func testIsRemote(t *testing.T) {
 	}
 }
 
-func testSerializesItself(t *testing.T) {
+func testSerializedOf(t *testing.T) {
 	if name := reflect.TypeFor[remote.RootSerializable]().Method(0).Name; name != serialize {
 		t.Errorf("the remote's method is %s, not %s", name, serialize)
 	}
-	if !SerializesItself(rootMessage{}) || SerializesItself(&sink{}) {
-		t.Error("it is told by something else than the method")
+	if v, is, err := SerializedOf(rootMessage{}); !is || v != nil || err != errNoRoot {
+		t.Errorf("%v, %t, %v", v, is, err)
+	}
+	for _, other := range []any{&sink{}, serializesOtherwise{}} {
+		if _, is, _ := SerializedOf(other); is {
+			t.Errorf("%T is taken for one", other)
+		}
 	}
 }
 
@@ -322,4 +328,10 @@ func (extension) ExtensionID() ctxext.ContextExtensionID { return extensionID }
 
 type rootMessage struct{}
 
-func (rootMessage) Serialize() (remote.RootSerialized, error) { return nil, nil }
+func (rootMessage) Serialize() (remote.RootSerialized, error) { return nil, errNoRoot }
+
+var errNoRoot = errors.New("it cannot be serialized")
+
+type serializesOtherwise struct{}
+
+func (serializesOtherwise) Serialize(int) ([]byte, error) { return nil, nil }

@@ -3,6 +3,7 @@ package engine
 import (
 	"reflect"
 	"strings"
+	"sync"
 	"unsafe"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -53,17 +54,34 @@ func IsRemote(p actor.Process) bool {
 	return p != nil && reflect.Indirect(reflect.ValueOf(p)).Type().PkgPath() == remotePackage
 }
 
-// SerializesItself reports whether the remote asks message for what to send in
-// its place: it is a remote.RootSerializable.
+// SerializedOf returns what the remote sends in the place of message, if it asks that:
+// is says whether it does, for a remote.RootSerializable. It calls a method of the
+// user's, which may panic.
 //
 // It looks for that interface's method, Serialize. The interface cannot be named
 // without an import of the package; see [IsRemote].
 //
 // It returns false for everything if the method has another name. Such messages
 // are then refused, as others that are no protobuf messages are.
-func SerializesItself(message any) bool {
-	_, ok := reflect.TypeOf(message).MethodByName(serialize)
-	return ok
+func SerializedOf(message any) (serialized any, is bool, err error) {
+	v := reflect.ValueOf(message)
+	known, ok := rootSerializable.Load(v.Type())
+	if !ok {
+		m, has := v.Type().MethodByName(serialize)
+		known = has && m.Type.NumIn() == 1 && m.Type.NumOut() == 2 && m.Type.Out(1) == reflect.TypeFor[error]()
+		rootSerializable.Store(v.Type(), known)
+	}
+	if !known.(bool) {
+		return nil, false, nil
+	}
+	out := v.MethodByName(serialize).Call(nil)
+	err, _ = out[1].Interface().(error)
+	return out[0].Interface(), true, err
 }
+
+// rootSerializable says of the types of messages whether the remote asks them for what
+// to send: to look for a method by its name takes longer than to serialize most
+// messages.
+var rootSerializable sync.Map // reflect.Type → bool
 
 const serialize = "Serialize"
