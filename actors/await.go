@@ -56,8 +56,9 @@ func (t *Task) awaitCore(c *core, what string) error {
 // would close. forgetAwaited, when it is over, ends that: what is found there and is
 // not done is being awaited.
 func (t *Task) noteAwaited(c *core) error {
-	t.top().awaits.Store(c)
-	return t.closesRing(c)
+	top := t.top()
+	top.awaits.Store(c)
+	return top.closesRing(c)
 }
 
 // waitNode is the one of the coroutine, which can wait for one thing.

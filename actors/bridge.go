@@ -33,7 +33,7 @@ type spot struct {
 func newSpot(ahead func() (holder, next any)) park.Spot {
 	s := &spot{}
 	if ahead != nil {
-		s.waits.tasks = func() (all []*Task) {
+		s.waits.list = func() (all []*Task) {
 			holder, next := ahead()
 			if t, ok := holder.(*Task); ok {
 				all = append(all, t)
@@ -54,14 +54,12 @@ func newSpot(ahead func() (holder, next any)) park.Spot {
 func (s *spot) Wake() { s.resolve(struct{}{}, nil) }
 
 func (s *spot) wait(t *Task, what string) error {
-	if s.deps() != nil { // it can be part of a ring
-		n := &t.mb.sys.exclusive
-		n.Add(1)
-		defer n.Add(-1)
-	}
 	t.current(what)
 	if err := t.ended(); err != nil {
 		return err
+	}
+	if s.waits.list != nil { // it may get what others wait for behind it
+		(*waiter)(t.top()).Probe()
 	}
 	err := t.noteAwaited(&s.core)
 	if err == nil {

@@ -12,15 +12,17 @@ type deps struct {
 	by    by      // which ends of members complete it
 	kept  bool    // a cancel does not reach them
 	late  bool    // an Any is part of it: see lateAwait
-	// tasks returns those that all have to go on first; any goroutine. It is
+	// list returns tasks that all have to go on first; any goroutine. It is
 	// set instead of cores.
-	tasks func() []*Task
+	list func() []*Task
 
 	each  memberFunc           // called with a member that is done
 	out   atomic.Pointer[core] // the future
 	await *lateAwait           // whose deps these are, if they are one's
 	past  atomic.Int32         // ends that are past: see nextEnd
-	first atomic.Int32         // the member to look at first: see ring.askMember
+	first atomic.Int32         // the member that a search for a ring asks first
+
+	probed atomic.Bool // a holder waits for it: see closesRing
 }
 
 // memberFunc is called with a member of a combination that is done, and its

@@ -2,7 +2,8 @@ package actors
 
 import (
 	"slices"
-	"sync"
+
+	"github.com/protoloop/protoloop/internal/ring"
 )
 
 // holdLoop makes the task the only one of its worker until it ends.
@@ -13,7 +14,6 @@ func (t *Task) holdLoop() {
 		}
 		t.exclusive = true
 		t.mb.holder.Store(t)
-		t.mb.sys.exclusive.Add(1)
 	})
 }
 
@@ -22,7 +22,6 @@ func (t *Task) released() {
 	if t.exclusive {
 		t.exclusive = false
 		t.mb.holder.Store(nil)
-		t.mb.sys.exclusive.Add(-1)
 	}
 	if t.mb.opts.MaxInFlight > 0 {
 		t.mb.sparse().inFlight.remove(t)
@@ -30,89 +29,6 @@ func (t *Task) released() {
 	if t.lifetime == child {
 		t.endsInGroups()
 	}
-}
-
-// inFlight is the set of a worker's tasks that count against MaxInFlight. It
-// is kept only where that is set.
-type inFlight struct {
-	mu  sync.Mutex
-	all map[*Task]struct{}
-}
-
-func (s *inFlight) add(t *Task) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.all == nil {
-		s.all = map[*Task]struct{}{}
-	}
-	s.all[t] = struct{}{}
-}
-
-func (s *inFlight) remove(t *Task) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.all, t)
-}
-
-// full returns them if there are as many as may be.
-func (s *inFlight) full(most int) []*Task {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.all) < most {
-		return nil
-	}
-	tasks := make([]*Task, 0, len(s.all))
-	for t := range s.all {
-		tasks = append(tasks, t)
-	}
-	return tasks
-}
-
-// closesRing looks whether an await of c by t would never end, because
-// what it waits for waits, in the end, for t. Without an Exclusive task or a
-// MaxInFlight anywhere in the system nothing can, and the look costs one
-// atomic load.
-//
-// An await makes its edge known before it looks, and a member of an Any that
-// has failed is known to be done before anybody looks; looks are made one
-// after the other. So whatever closes a ring sees all of it.
-func (t *Task) closesRing(c *core) error {
-	if t.mb.sys.exclusive.Load() == 0 {
-		return nil
-	}
-	return t.lookForRing(c)
-}
-
-func (t *Task) lookForRing(c *core) error {
-	t.mb.sys.rings.Lock()
-	defer t.mb.sys.rings.Unlock()
-	top := t.top()
-	err := top.findRing(c)
-	if err != nil {
-		top.awaits.Store(nil) // before anybody else looks: the ring is none any more
-	}
-	return err
-}
-
-// memberFailed looks whether the failure of a member of c, an Any, has closed
-// a ring: then the await of a task in it that waits for c ends. A ring that an
-// await closes is found by that; but an await in which another member would
-// still do finds none.
-func (c *core) memberFailed() {
-	if !anyExclusive() {
-		return
-	}
-	if r := newRing(nil); !r.needsSelfToComplete(c) {
-		return // there is one that will do
-	}
-	for _, a := range c.lateAwaits() {
-		a.endsInRing()
-	}
-}
-
-// anyExclusive reports whether there can be a ring anywhere.
-func anyExclusive() bool {
-	return withWorkers.any(func(s *system) bool { return s.exclusive.Load() != 0 })
 }
 
 // lateAwait is an await of a combination that an Any is part of. It stands
@@ -158,13 +74,10 @@ func (a *lateAwait) end(err error) callbacks {
 	return a.settle(err)
 }
 
-// endsInRing ends the await if its task is in a ring.
+// endsInRing ends the await if its task is in a ring. That waits for it already.
 func (a *lateAwait) endsInRing() {
-	rings := &a.task.mb.sys.rings
-	rings.Lock()
-	defer rings.Unlock()
-	if err := a.task.findRing(&a.core); err != nil {
-		a.end(err)
+	if a.task.awaits.Load() == &a.core && ring.Stuck((*waiter)(a.task), &a.waits) {
+		_ = a.task.breakRing(&a.core, &a.waits, func(err error) { a.end(err) })
 	}
 }
 

@@ -40,7 +40,7 @@ type Group struct {
 func NewGroup(t *Task) *Group {
 	t.current("NewGroup")
 	g := &Group{t: t}
-	g.waits.tasks = func() []*Task {
+	g.waits.list = func() []*Task {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		return g.unfinished()

@@ -382,9 +382,6 @@ func (mb *mailbox) letGo() {
 		}
 		l.ready.fail(err)
 	}
-	if mb.opts.MaxInFlight > 0 {
-		mb.sys.exclusive.Add(-1)
-	}
 	mb.sys.remove(mb)
 	mb.loop.End()
 	mb.ending().reached(stageOver)

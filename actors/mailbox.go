@@ -155,9 +155,6 @@ func (mb *mailbox) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispat
 	mb.view.actorContext = &mb.own
 	mb.inc.Store(&incarnation{actor: raw.Actor()})
 	mb.spawned.Store(isRegistered)
-	if mb.opts.MaxInFlight > 0 {
-		mb.sys.exclusive.Add(1) // its queue can be part of a ring
-	}
 	mb.sys.add(mb)
 	mb.beAdopted()
 }

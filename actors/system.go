@@ -9,6 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/internal/loop"
+	"github.com/protoloop/protoloop/internal/ring"
 	"github.com/protoloop/protoloop/internal/safelog"
 )
 
@@ -31,8 +32,7 @@ type system struct {
 	unseen        *throttle    // of log lines about failures nobody looked at
 	remoteLimit   atomic.Int64 // see SetRemoteLimit
 	remoteBuffers sync.Pool
-	exclusive     atomic.Int64 // what can be part of a ring: tasks that hold a worker, workers with MaxInFlight, waits for a Mutex
-	rings         sync.Mutex   // taken to decide that a ring has closed
+	rings         ring.Graph
 }
 
 func systemOf(as *actor.ActorSystem) *system {

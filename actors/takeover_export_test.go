@@ -27,5 +27,5 @@ func Requests(sys *actor.ActorSystem) (n int) {
 // Holds reports whether a worker is said to be held by an Exclusive task.
 func Holds(sys *actor.ActorSystem, pid *actor.PID) bool {
 	s := systemOf(sys)
-	return s.worker(pid).holder.Load() != nil || s.exclusive.Load() != 0
+	return s.worker(pid).holder.Load() != nil
 }
