@@ -3,6 +3,7 @@ package actors_test
 import (
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
@@ -69,11 +70,7 @@ func TestRingThroughALongChain(t *testing.T) {
 			bubble(t, func(w *world) {
 				w.worker("other", actors.Options{}, none)
 				deep := func(f *actors.Future[int]) *actors.Future[int] {
-					length := 5000
-					if name == "a task" { // which looks at all before it when it waits
-						length = 800
-					}
-					for range length {
+					for range 5000 {
 						f = link(w, f)
 					}
 					return f
@@ -119,4 +116,37 @@ func TestRingThroughALongChain(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A member of a group that an exclusive handler waits for starts a task, which
+// waits for the handler's worker, and returns: the group waits for that task from
+// then on.
+func TestRingThroughWhatAMemberHasLeft(t *testing.T) {
+	bubble(t, func(w *world) {
+		gate := actors.NewPromise[int]()
+		pid := w.ringer("worker")
+		var back *actors.Future[int]
+		var left error
+		f := actors.RequestFuture[int](w.root, pid, do(func(t *actors.Task) (int, error) {
+			back = actors.RequestFuture[int](w.root, t.Self(), do(seven))
+			g := actors.NewGroup(t)
+			g.Go(func(t *actors.Task) error {
+				if err := waitFor(t, gate.Future()); err != nil {
+					return err
+				}
+				actors.Start(t, func(t *actors.Task) (int, error) {
+					left = waitFor(t, back)
+					return 0, nil
+				})
+				return nil
+			})
+			return 8, g.Wait()
+		}))
+		synctest.Wait()
+		gate.Resolve(0)
+		synctest.Wait()
+		wantNow(w, "the handler", f, 8)
+		wantNow(w, "what was waited for", back, 7)
+		wantRing(w, "what the member has started", left, "worker")
+	})
 }

@@ -155,3 +155,63 @@ func (r *ringRace) round() {
 		r.Errorf("shape %d, with a value: %v: %d rings were found", shape, valued, rings)
 	}
 }
+
+// Handlers on workers that are held, or full, ask each other in a circle, all in
+// the same moment: one of them finds the ring, and the others get their answers.
+func TestRingClosedByAllAtOnce(t *testing.T) {
+	bubble(t, func(w *world) {
+		r := &ringRace{world: w}
+		pids := []*actor.PID{w.ringer("0"), w.ringer("1"), w.ringer("2")}
+		for _, name := range []string{"3", "4"} {
+			pids = append(pids, w.worker(name, actors.Options{Logger: discard(), MaxInFlight: 2}, func(w *actors.Worker) error {
+				actors.Handle(w, func(t *actors.Task, j do) (int, error) { return j(t) })
+				return nil
+			}))
+		}
+		for _, dice := range ringDice.Rounds(w, 300) {
+			r.dice = dice
+			n := 1 + dice.IntN(len(pids))
+			dice.Shuffle(len(pids), func(i, k int) { pids[i], pids[k] = pids[k], pids[i] })
+			r.circle(pids[:n])
+		}
+	})
+}
+
+func (r *ringRace) circle(pids []*actor.PID) {
+	hold := actors.NewPromise[struct{}]()
+	var fs []*actors.Future[int]
+	for i, pid := range pids {
+		next := pids[(i+1)%len(pids)]
+		n := 1
+		if pid.Id >= "3" {
+			n = 2 // to fill it
+		}
+		for range n {
+			waiting, pause := actors.NewPromise[struct{}](), r.pause()
+			fs = append(fs, actors.RequestFuture[int](r.root, pid, do(func(t *actors.Task) (int, error) {
+				waiting.Resolve(struct{}{})
+				if _, err := actors.Await(t, hold.Future()); err != nil {
+					return 0, err
+				}
+				pause()
+				return actors.Ask[int](t, next, do(seven))
+			})))
+			if _, err := result(waiting.Future()); err != nil {
+				r.Error(err)
+			}
+		}
+	}
+	hold.Resolve(struct{}{})
+	rings := 0
+	for _, f := range fs {
+		switch v, err := result(f); {
+		case errors.As(err, new(*actors.DeadlockError)):
+			rings++
+		case v != 7 || err != nil:
+			r.Errorf("got %v, %v", v, err)
+		}
+	}
+	if rings != 1 {
+		r.Errorf("%d rings were found along %v", rings, pids)
+	}
+}
