@@ -52,6 +52,7 @@
 //	         → starting  its restart
 //	         → quiet     it has come to rest for a restart
 //	         → stopping  its stop
+//	                     its stop, before anybody has dealt with its failure
 //	quiet    → gone      it ends
 //	                     it does not end, and is left behind
 //	         → starting  its restart
@@ -105,8 +106,8 @@
 // A child that fails meanwhile goes on with what it has accepted. A worker does
 // so with the state it has, as for a panic in a submitted function; one that
 // has failed just before the stop event, and a plain actor, is restarted for it,
-// if its Restart says so, without a wait and without taking it from the budget.
-// One that waits for its restart has nothing that could go on: its queue fails
+// if its Restart says so, without a wait and without taking it from the budget. If it
+// does not come up then, it is cut off. One that waits for its restart has nothing that could go on: its queue fails
 // with ErrStopping, and has not run.
 //
 // The engine's Stop on a supervisor cuts off the whole tree at once; its

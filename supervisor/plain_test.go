@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -289,6 +290,41 @@ func TestPlainFailsAtTheEnd(t *testing.T) {
 			w.noted(lives)
 		})
 	}
+}
+
+// A plain actor that is restarted at its stop, for the rest of its queue, and fails
+// before it is up, does not do so again and again: it is cut off.
+func TestPlainFailsToStartAtTheEnd(t *testing.T) {
+	bubble(t, func(w *world) {
+		var lives atomic.Int64
+		gate := make(chan struct{})
+		s := w.start(supervisor.Spec{Children: []supervisor.Child{{Name: "a", Shutdown: supervisor.NoLimit, Props: actor.PropsFromProducer(func() actor.Actor {
+			life := lives.Add(1)
+			return actor.ReceiveFunc(func(c actor.Context) {
+				switch c.Message().(type) {
+				case *actor.Started:
+					if life > 1 && life < 1000 { // it would go on for ever
+						panic("not again")
+					}
+				case string:
+					<-gate
+					panic("late")
+				}
+			})
+		})}}})
+		w.root.Send(s.Child("a"), "late")
+		w.root.Send(s.Child("a"), "later")
+		synctest.Wait()
+		f := s.RequestStop()
+		synctest.Wait()
+		close(gate)
+		if _, err := f.Wait(w.Context()); err != nil {
+			t.Error(err)
+		}
+		if n := lives.Load(); n != 2 {
+			t.Errorf("it had %d lives, want 2", n)
+		}
+	})
 }
 
 // What a plain actor panics with says nothing of its own work.

@@ -9,48 +9,55 @@ package life
 //
 // What leads from one state to another (generated from life.Child by go generate):
 //
-//	gone     → spawning  its start
-//	         → removed   it is removed
-//	spawning → gone      Spawn fails
-//	         → starting  it is spawned
-//	starting → gone      it ends
-//	                     it does not end, and is left behind
-//	         → up        setup succeeds
-//	         → overdue   setup takes longer than StartTimeout
-//	         → failed    it fails
-//	         → quiet     it has come to rest for a restart
-//	         → stopping  its stop
-//	         → killing   its stop
-//	up       → gone      it ends by itself, or somebody else stops it
-//	                     it does not end, and is left behind
-//	         → failed    it fails
-//	         → quiet     it has come to rest for a restart
-//	         → stopping  its stop
-//	         → killing   its stop
-//	overdue  → gone      it ends
-//	                     it does not end, and is left behind
-//	         → starting  its restart
-//	         → failed    it fails
-//	         → quiet     it has come to rest for a restart
-//	         → stopping  its stop
-//	         → killing   its stop
-//	failed   → gone      it ends
-//	                     it does not end, and is left behind
-//	         → starting  its restart
-//	         → quiet     it has come to rest for a restart
-//	         → stopping  its stop
-//	         → killing   its stop
-//	quiet    → gone      it ends
-//	                     it does not end, and is left behind
-//	         → starting  its restart
-//	         → killing   its stop
-//	stopping → gone      it ends
-//	                     it does not end, and is left behind
-//	         → killing   it fails
-//	                     its grace is over
-//	                     its supervisor is cut off
-//	killing  → gone      it ends
-//	                     it does not end, and is left behind
+//	gone       → spawning    its start
+//	           → removed     it is removed
+//	spawning   → gone        Spawn fails
+//	           → starting    it is spawned
+//	starting   → gone        it ends
+//	                         it does not end, and is left behind
+//	           → up          setup succeeds
+//	           → overdue     setup takes longer than StartTimeout
+//	           → failed      it fails
+//	           → quiet       it has come to rest for a restart
+//	           → stopping    its stop
+//	           → killing     its stop
+//	up         → gone        it ends by itself, or somebody else stops it
+//	                         it does not end, and is left behind
+//	           → failed      it fails
+//	           → quiet       it has come to rest for a restart
+//	           → stopping    its stop
+//	           → killing     its stop
+//	overdue    → gone        it ends
+//	                         it does not end, and is left behind
+//	           → starting    its restart
+//	           → failed      it fails
+//	           → quiet       it has come to rest for a restart
+//	           → killing     its stop
+//	           → recovering  its stop, before anybody has dealt with its failure
+//	failed     → gone        it ends
+//	                         it does not end, and is left behind
+//	           → starting    its restart
+//	           → quiet       it has come to rest for a restart
+//	           → killing     its stop
+//	           → recovering  its stop, before anybody has dealt with its failure
+//	quiet      → gone        it ends
+//	                         it does not end, and is left behind
+//	           → starting    its restart
+//	           → killing     its stop
+//	stopping   → gone        it ends
+//	                         it does not end, and is left behind
+//	           → killing     it fails
+//	                         its grace is over
+//	                         its supervisor is cut off
+//	           → recovering  it fails, and its Restart says so
+//	killing    → gone        it ends
+//	                         it does not end, and is left behind
+//	recovering → gone        it ends
+//	                         it does not end, and is left behind
+//	           → stopping    setup succeeds
+//	           → killing     it fails
+//	                         its grace is over
+//	                         its supervisor is cut off
 type Child struct {
 	state ChildState
 	want  ChildWant
@@ -69,20 +76,21 @@ func NewChild() Child { return Child{ChildGone, ChildWantStart} }
 type ChildState uint8
 
 const (
-	ChildGone     ChildState = iota // no actor: it was never started, has ended, or was left behind
-	ChildSpawning                   // the engine's Spawn runs, and the user's producer in it
-	ChildStarting                   // setup runs
-	ChildUp                         // it works
-	ChildFailed                     // it has suspended itself
-	ChildOverdue                    // setup has not ended in time, and may still run
-	ChildQuiet                      // nothing of it runs; it keeps its queue
-	ChildStopping                   // the stop event is set, and its grace lasts
-	ChildKilling                    // its grace is over
-	ChildRemoved                    // it is no child any more
+	ChildGone       ChildState = iota // no actor: it was never started, has ended, or was left behind
+	ChildSpawning                     // the engine's Spawn runs, and the user's producer in it
+	ChildStarting                     // setup runs
+	ChildUp                           // it works
+	ChildFailed                       // it has suspended itself
+	ChildOverdue                      // setup has not ended in time, and may still run
+	ChildQuiet                        // nothing of it runs; it keeps its queue
+	ChildStopping                     // the stop event is set, and its grace lasts
+	ChildRecovering                   // so they are, and setup runs, for what it has accepted
+	ChildKilling                      // its grace is over
+	ChildRemoved                      // it is no child any more
 )
 
 func (s ChildState) String() string {
-	return word(s, "gone", "spawning", "starting", "up", "failed", "overdue", "quiet", "stopping", "killing", "removed")
+	return word(s, "gone", "spawning", "starting", "up", "failed", "overdue", "quiet", "stopping", "recovering", "killing", "removed")
 }
 
 // Shown is the state as users see it, who need not know all of them.
@@ -92,7 +100,7 @@ func (s ChildState) Shown() string {
 		s = ChildGone
 	case ChildOverdue:
 		s = ChildFailed
-	case ChildKilling:
+	case ChildRecovering, ChildKilling:
 		s = ChildStopping
 	}
 	return s.String()
@@ -108,7 +116,9 @@ func (s ChildState) HasActor() bool {
 func (s ChildState) HasFailed() bool { return s == ChildFailed || s == ChildOverdue }
 
 // IsEnding reports whether it was told to stop and has not ended.
-func (s ChildState) IsEnding() bool { return s == ChildStopping || s == ChildKilling }
+func (s ChildState) IsEnding() bool {
+	return s == ChildStopping || s == ChildRecovering || s == ChildKilling
+}
 
 // ChildWant is what its supervisor still has to do about a child.
 type ChildWant uint8
@@ -225,8 +235,11 @@ func (c Child) On(e ChildEvent, f ChildFacts) (Child, ChildEffects) {
 			return c.enter(ChildGone)
 		}
 	case ChildSetUp:
-		if c.state == ChildStarting {
+		switch c.state {
+		case ChildStarting:
 			return c.enter(ChildUp)
+		case ChildRecovering:
+			c.state = ChildStopping
 		}
 	case ChildStartTimedOut:
 		if c.state == ChildStarting {
@@ -263,7 +276,7 @@ func (c Child) On(e ChildEvent, f ChildFacts) (Child, ChildEffects) {
 	case ChildStopAsked:
 		return c.decided().onStopAsked(f, c.want.Decision())
 	case ChildGraceOver:
-		if c.state == ChildStopping {
+		if c.state == ChildStopping || c.state == ChildRecovering {
 			return c.kill(ChildEndGrace)
 		}
 	case ChildCutOff:
@@ -289,7 +302,7 @@ func (c Child) onStartAsked() (Child, ChildEffects) {
 		return Child{ChildSpawning, ChildWantNothing}, ChildEnter | ChildSpawn
 	case ChildSpawning: // it will be answered
 		return c, 0
-	case ChildStopping, ChildKilling, ChildRemoved:
+	case ChildStopping, ChildRecovering, ChildKilling, ChildRemoved:
 		return c, ChildStartFailed
 	}
 	// Of one that starts nobody waits any more for the start before this one.
@@ -299,11 +312,12 @@ func (c Child) onStartAsked() (Child, ChildEffects) {
 func (c Child) onCrashed(f ChildFacts) (Child, ChildEffects) {
 	switch c.state {
 	case ChildStopping:
-		if f.Drains { // it was told to stop after it has failed
+		if f.Drains {
+			c.state = ChildRecovering
 			return c, ChildRestart
 		}
 		return c.kill(ChildStopNow) // suspended, it would not come to its end
-	case ChildKilling:
+	case ChildRecovering, ChildKilling: // one whose setup fails would do so again and again
 		return c.kill(ChildStopNow)
 	case ChildUp:
 		if !f.Stopping {
@@ -321,9 +335,9 @@ func (c Child) onCrashed(f ChildFacts) (Child, ChildEffects) {
 // onStopAsked: undecided says that it has failed, and that nobody has dealt with
 // that.
 func (c Child) onStopAsked(f ChildFacts, undecided bool) (Child, ChildEffects) {
-	var also ChildEffects
+	to, also := ChildStopping, ChildEffects(0)
 	switch c.state {
-	case ChildGone, ChildSpawning, ChildStopping, ChildKilling, ChildRemoved:
+	case ChildGone, ChildSpawning, ChildStopping, ChildRecovering, ChildKilling, ChildRemoved:
 		return c, 0
 	case ChildQuiet: // it waits for its restart, and cannot go on
 		return c.stop(ChildKilling, ChildStopNow)
@@ -331,15 +345,15 @@ func (c Child) onStopAsked(f ChildFacts, undecided bool) (Child, ChildEffects) {
 		if !undecided || !f.Drains || f.Forced || f.Shutdown == ChildShutdownKill {
 			return c.stop(ChildKilling, ChildStopNow)
 		}
-		also = ChildRestart
+		to, also = ChildRecovering, ChildRestart
 	}
 	switch {
 	case f.Shutdown == ChildShutdownAbandon:
-		return c.stop(ChildStopping, also|ChildStopUnwaited|ChildLeave)
+		return c.stop(to, also|ChildStopUnwaited|ChildLeave)
 	case f.Forced, f.Shutdown == ChildShutdownKill:
 		return c.stop(ChildKilling, ChildEndGrace)
 	}
-	return c.stop(ChildStopping, also|ChildStopGraceful)
+	return c.stop(to, also|ChildStopGraceful)
 }
 
 // stop is the way into the stop, at its begin.

@@ -114,6 +114,9 @@ func childLabel(r table.Row[Child, ChildMoment]) string {
 	case ChildStartTimedOut:
 		return "setup takes longer than StartTimeout"
 	case ChildCrashed:
+		if r.To.state == ChildRecovering {
+			return "it fails, and its Restart says so"
+		}
 		return "it fails"
 	case ChildEnded:
 		if r.From.state == ChildUp {
@@ -123,6 +126,9 @@ func childLabel(r table.Row[Child, ChildMoment]) string {
 	case ChildQuiesced:
 		return "it has come to rest for a restart"
 	case ChildStopAsked:
+		if r.To.state == ChildRecovering {
+			return "its stop, before anybody has dealt with its failure"
+		}
 		return "its stop"
 	case ChildGraceOver:
 		return "its grace is over"

@@ -76,7 +76,7 @@ func FuzzChild(f *testing.F) {
 	for _, life := range [][]string{
 		{"start asked", "spawned", "set up", "crashed", "decided", "restart due", "quiesce asked", "quiesced", "quiesce over", "start asked", "set up", "stop asked{grace}", "ended", "forgotten"},
 		{"start asked", "spawn failed", "start asked", "spawned", "start timed out", "crashed", "restart due", "start asked", "set up", "ended", "decided", "let go", "forgotten"},
-		{"start asked", "spawned", "set up", "restart due", "crashed", "stop asked{grace, drains}", "crashed{drains}", "crashed", "left behind"},
+		{"start asked", "spawned", "set up", "restart due", "crashed", "stop asked{grace, drains}", "set up", "crashed{drains}", "crashed", "left behind"},
 		{"start asked", "spawned", "start asked", "set up", "stop asked{abandon}", "left behind", "start asked", "spawned", "stop asked{kill}", "cut off", "ended"},
 	} {
 		var seed []byte
@@ -155,7 +155,7 @@ func (w *childWatch) sees(from Child, e ChildEvent, to Child, effects ChildEffec
 		return "it waits for a decision that nobody was asked for"
 	}
 	w.deciding = w.deciding && to.want.Decision()
-	if from.state != to.state && !effects.Has(ChildEnter) && e != ChildGraceOver && e != ChildCutOff && e != ChildCrashed {
+	if from.state.Shown() != to.state.Shown() && !effects.Has(ChildEnter) {
 		return "nobody sees its state change"
 	}
 	if from.state == ChildRemoved && to != from {
