@@ -88,7 +88,7 @@ func (k *child) shutdownGrace() time.Duration { return k.spec.shutdownGrace(k.ki
 
 // unwindLimit is how long it may take to end once its grace is over.
 func (k *child) unwindLimit() time.Duration {
-	if _, ok := k.process.(*plain); ok {
+	if _, ok := k.process.(*plainProcess); ok {
 		return plainStopGrace
 	}
 	return 2*k.process.StopGrace() + time.Second // tasks, then hooks
@@ -217,7 +217,7 @@ func (k *child) runStopEffects(t *actors.Task, effects life.ChildEffects) {
 		k.process.Stop(k.shutdownGrace())
 	case effects.Has(life.ChildStopUnwaited):
 		k.process.Stop(k.process.StopGrace())
-		k.leaveActor(t, nil)
+		k.abandonActor(t, nil)
 	case effects.Has(life.ChildEndGrace) && k.node != nil: // a supervisor that works ends that of its children
 		k.killedAt = k.core.sinceStart()
 		k.process.Stop(NoLimit)
@@ -228,18 +228,18 @@ func (k *child) runStopEffects(t *actors.Task, effects life.ChildEffects) {
 	}
 }
 
-// leaveActor has the engine and the supervisor forget a child that still ends, or
+// abandonActor has the engine and the supervisor forget a child that still ends, or
 // never will.
-func (k *child) leaveActor(t *actors.Task, left *link.Abandoned) {
-	if p, ok := k.process.(*plain); ok {
-		p.alone.Store(true)
+func (k *child) abandonActor(t *actors.Task, left *link.Abandoned) {
+	if p, ok := k.process.(*plainProcess); ok {
+		p.abandoned.Store(true)
 	}
 	e := k.process.Account()
 	if left != nil {
 		e.Abandoned = append(e.Abandoned, *left)
 	}
 	k.addAccount(e)
-	k.handleEvent(t, life.ChildLeftBehind)
+	k.handleEvent(t, life.ChildAbandoned)
 	sendSystem(k.core.node.sys, k.core.node.pid, &actor.Terminated{Who: k.pid})
 }
 

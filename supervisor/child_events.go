@@ -26,7 +26,7 @@ func (n *node) Adopt(p link.Child) link.Policy {
 }
 
 // postChildEvent runs f on the loop for the child with this process, unless that was
-// left behind.
+// abandoned.
 func (n *node) postChildEvent(p childProcess, f func(t *actors.Task, k *child)) {
 	n.core.Load().queue.postMessage(loopMessage{tell: f, child: p})
 }
@@ -68,7 +68,7 @@ func (n *node) Failed(p link.Child, f *link.Failure) bool {
 func (n *node) NotHandled(p link.Child, f *link.Failure) {
 	c := n.core.Load()
 	c.queue.postFunc(func(*actors.Task) {
-		if k := c.children[n.childName(p.PID())]; k != nil && k.process == p { // also one that was left behind
+		if k := c.children[n.childName(p.PID())]; k != nil && k.process == p { // also one that was abandoned
 			c.callDeadLetter(k, f)
 		}
 	})
@@ -89,8 +89,8 @@ func (n *node) Failure(f *actor.Failure) {
 	c := n.core.Load()
 	c.queue.postFunc(func(t *actors.Task) {
 		if k := c.children[n.childName(f.Who)]; k != nil && k.life.State().HasActor() && f.Who.Equal(k.pid) {
-			if p, ok := k.process.(*plain); ok {
-				if failure, now := p.failure(f); now {
+			if p, ok := k.process.(*plainProcess); ok {
+				if failure, now := p.linkFailure(f); now {
 					c.handleFailure(t, k, &failure)
 				} else {
 					c.emitFailure(k, &failure)
@@ -117,9 +117,9 @@ func (c *core) handleFailure(t *actors.Task, k *child, f *link.Failure) {
 	}
 }
 
-// logAbandonedFailure is emitFailure for a child that nobody waits for any more.
+// logAbandonedFailure is emitFailure for an abandoned child.
 func (c *core) logAbandonedFailure(pid *actor.PID, next string, f *link.Failure) {
-	c.events.logError("supervisor: a child that was left behind failed; "+next, "actor", pid, "task", f.Task, "error", f.Err, "stack", string(stackOf(f.Err)))
+	c.events.logError("supervisor: an abandoned child failed; "+next, "actor", pid, "task", f.Task, "error", f.Err, "stack", string(stackOf(f.Err)))
 }
 
 // startRecovery has somebody deal with a child that has failed or ended by itself, and

@@ -36,29 +36,29 @@
 //
 //	gone     → starting  it is spawned
 //	starting → gone      it ends
-//	                     it does not end, and is left behind
+//	                     it does not end, and is abandoned
 //	         → up        setup succeeds
 //	         → failed    setup takes longer than StartTimeout
 //	                     it fails
 //	         → quiet     it has come to rest for a restart
 //	         → stopping  its stop
 //	up       → gone      it ends by itself, or somebody else stops it
-//	                     it does not end, and is left behind
+//	                     it does not end, and is abandoned
 //	         → failed    it fails
 //	         → quiet     it has come to rest for a restart
 //	         → stopping  its stop
 //	failed   → gone      it ends
-//	                     it does not end, and is left behind
+//	                     it does not end, and is abandoned
 //	         → starting  its restart
 //	         → quiet     it has come to rest for a restart
 //	         → stopping  its stop
 //	                     its stop, before anybody has dealt with its failure
 //	quiet    → gone      it ends
-//	                     it does not end, and is left behind
+//	                     it does not end, and is abandoned
 //	         → starting  its restart
 //	         → stopping  its stop
 //	stopping → gone      it ends
-//	                     it does not end, and is left behind
+//	                     it does not end, and is abandoned
 //
 // A child that fails suspends itself in the same turn: no message reaches the
 // incarnation that has crashed. What was in flight is told ErrRestarted at

@@ -123,7 +123,7 @@ func (d *Dynamic) Start(ctx context.Context, name string, props *actor.Props) (*
 	})
 }
 
-// freeName is a name that no child has, nor an actor that was left behind.
+// freeName is a name that no child has, nor an abandoned actor.
 func (c *core) freeName() string {
 	for {
 		name := fmt.Sprintf("$%d", c.node.unnamed.Add(1))

@@ -85,13 +85,13 @@ func (e *EscalateError) Error() string {
 // Unwrap is the child's error.
 func (e *EscalateError) Unwrap() error { return e.Err }
 
-// AbandonedError says that a stop had to leave something behind.
+// AbandonedError says that a stop had to abandon something.
 type AbandonedError struct {
 	// Tasks are the paths of the children, a colon and the task's name.
 	Tasks []string
 }
 
-// Error names what was left behind.
+// Error names what was abandoned.
 func (e *AbandonedError) Error() string {
 	return fmt.Sprintf("supervisor: %d abandoned: %s", len(e.Tasks), strings.Join(e.Tasks, ", "))
 }

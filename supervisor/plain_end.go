@@ -14,18 +14,18 @@ import (
 // A Restart behind a Stop would take that back, or, if the actor is gone already,
 // bring one to life that is in no registry and that nobody can stop.
 type plainEnd struct {
-	near bool  // between Stopping or Restarting, and Stopped or Started
-	over error // why it starts no children any more
-	told bool  // to stop
+	stopsChildren bool  // between Stopping or Restarting, and Stopped or Started
+	spawnErr      error // why it starts no children any more
+	stopAsked     bool
 }
 
-// begin is Started.
-func (e *plainEnd) begin() { e.near, e.over = false, nil }
+// beginLife is called at Started.
+func (e *plainEnd) beginLife() { e.stopsChildren, e.spawnErr = false, nil }
 
 // plainInvoker is between the mailbox and the engine.
 type plainInvoker struct {
 	actor.MessageInvoker
-	p       *plain
+	plain   *plainProcess
 	mailbox actor.Mailbox
 }
 
@@ -33,12 +33,12 @@ type plainInvoker struct {
 func (i *plainInvoker) InvokeSystemMessage(m any) {
 	switch m.(type) {
 	case *actor.Restart:
-		if i.p.end.told {
+		if i.plain.end.stopAsked {
 			return
 		}
 	case *actor.Stop:
-		if !i.p.end.told {
-			i.p.end.told = true
+		if !i.plain.end.stopAsked {
+			i.plain.end.stopAsked = true
 			i.mailbox.PostSystemMessage(&actor.ResumeMailbox{}) // for what is in the queue
 		}
 	}
@@ -48,47 +48,47 @@ func (i *plainInvoker) InvokeSystemMessage(m any) {
 // InvokeUserMessage is the mailbox's. What has come behind a Stop is a dead letter:
 // the engine would drop it, once the actor is gone, and tell nobody.
 func (i *plainInvoker) InvokeUserMessage(m any) {
-	if !i.p.end.told {
+	if !i.plain.end.stopAsked {
 		i.MessageInvoker.InvokeUserMessage(m)
 		return
 	}
 	if _, pill := m.(*actor.PoisonPill); !pill {
-		i.p.lose(m)
+		i.plain.deadLetterMessage(m)
 	}
 }
 
-// lose makes a dead letter of a message.
-func (p *plain) lose(m any) {
+// deadLetterMessage makes a dead letter of a message.
+func (p *plainProcess) deadLetterMessage(m any) {
 	defer func() {
 		if v := recover(); v != nil {
-			p.k.core.events.logError("supervisor: panic in a subscriber to dead letters", "panic", v, "stack", string(debug.Stack()))
+			p.child.core.events.logError("supervisor: panic in a subscriber to dead letters", "panic", v, "stack", string(debug.Stack()))
 		}
 	}()
-	p.k.core.node.sys.DeadLetter.SendUserMessage(p.pid, m)
+	p.child.core.node.sys.DeadLetter.SendUserMessage(p.pid, m)
 }
 
-// last is a message of an actor that ends: whatever it does, it goes on to. The
-// engine would take a panic there for a restart, or never tell the parent of the
-// end.
-func (p *plain) last(next actor.ReceiverFunc, c actor.ReceiverContext, env *actor.MessageEnvelope) {
-	p.end.near = true
+// deliverLifecycle delivers a message to an actor that ends. Whatever the actor does
+// about it, its end goes on: the engine would take a panic for a restart, or never
+// tell the parent of the end.
+func (p *plainProcess) deliverLifecycle(next actor.ReceiverFunc, c actor.ReceiverContext, env *actor.MessageEnvelope) {
+	p.end.stopsChildren = true
 	defer func() {
 		if v := recover(); v != nil {
-			p.k.core.events.logError("supervisor: panic in a lifecycle message", "actor", p.pid,
+			p.child.core.events.logError("supervisor: panic in a lifecycle message", "actor", p.pid,
 				"message", typeName(env.Message), "panic", v, "stack", string(debug.Stack()))
 		}
 	}()
 	next(c, env)
 }
 
-// refuseLate lets no child start that the engine would not tell to stop: it has
+// refuseLateSpawn lets no child start that the engine would not tell to stop: it has
 // told those that there are. To stop the child here would not do: an actor that
 // replaces a child when that has ended would go on for ever. It is called on the
 // actor's goroutine.
-func (p *plain) refuseLate(next actor.SpawnFunc) actor.SpawnFunc {
+func (p *plainProcess) refuseLateSpawn(next actor.SpawnFunc) actor.SpawnFunc {
 	return func(sys *actor.ActorSystem, id string, props *actor.Props, parent actor.SpawnerContext) (*actor.PID, error) {
-		if p.end.over != nil {
-			return nil, fmt.Errorf("supervisor: spawn %q by an actor that is about to end: %w", id, p.end.over)
+		if p.end.spawnErr != nil {
+			return nil, fmt.Errorf("supervisor: spawn %q by an actor that is about to end: %w", id, p.end.spawnErr)
 		}
 		return next(sys, id, props, parent)
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // Counts is an account of work; see [actors.Counts]. Pending is 0 once
-// everything has stopped, but for what a worker that was left behind, or is
+// everything has stopped, but for what a worker that was abandoned, or is
 // Abandon, had not ended by then.
 type Counts = actors.Counts
 
@@ -113,7 +113,7 @@ func (r Report) MarshalJSON() ([]byte, error) {
 	}{plain(r), r.Err() == nil})
 }
 
-// Err is an [*AbandonedError] if something had to be left behind, and else
+// Err is an [*AbandonedError] if something had to be abandoned, and else
 // nil. What failed during the stop, a handler or an OnStop hook, has left nothing
 // behind: it is logged, and not in the report.
 func (r Report) Err() error {

@@ -217,7 +217,7 @@ func (c *core) quiesceGroup(t *actors.Task, group []*child, because *child, why 
 }
 
 // quiesceChild quiesces one child. One that still runs although its tasks have been
-// abandoned long ago is left behind: a plain actor whose handler does not return. It
+// abandoned long ago is abandoned, too: a plain actor whose handler does not return. It
 // cannot be started again then, because its name is taken, and that is a failure like
 // others.
 func (c *core) quiesceChild(t *actors.Task, k *child, why error) error {
@@ -231,7 +231,7 @@ func (c *core) quiesceChild(t *actors.Task, k *child, why error) error {
 		switch late := time.Since(begin) >= limit; {
 		case c.isStopping():
 			return ErrStopping
-		case late && stopAsked, late && isPlain(k.process):
+		case late && stopAsked, late && isPlainProcess(k.process):
 			c.abandonChild(t, k)
 			return nil
 		case late: // somebody else has told it to end, with a grace of his own

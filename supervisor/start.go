@@ -194,9 +194,9 @@ func (k *child) spawnActor(t *actors.Task) {
 	c := k.core
 	k.process = nil
 	k.updateShown(func() { k.kind, k.node = KindPlain, nil })
-	var p *plain
+	var p *plainProcess
 	if c.loopProps != k.spec.Props {
-		p = newPlain(k)
+		p = newPlainProcess(k)
 	}
 	// A task of its own: a Goexit in a function of users ends that one. It does not
 	// wait, and so has ended. Await would only say that t has been cut off meanwhile,
@@ -212,13 +212,13 @@ func (k *child) spawnActor(t *actors.Task) {
 		c.loopProps = k.spec.Props
 	} else {
 		if p == nil {
-			p = newPlain(k)
+			p = newPlainProcess(k)
 		}
 		p.pid = pid
 		k.process = p
 	}
 	k.handleEvent(t, life.ChildSpawned)
-	if k.process == childProcess(p) && !p.watched {
+	if k.process == childProcess(p) && !p.observed {
 		c.events.log.Debug("supervisor: the props of a plain actor spawn it in a way of their own: it counts as up at once", "child", pid.Id)
 		k.handleEvent(t, life.ChildSetUp)
 	}
@@ -227,7 +227,7 @@ func (k *child) spawnActor(t *actors.Task) {
 // spawnNamed is the engine's Spawn, through p unless that is nil: the props are
 // known to give an event loop. It calls code of users on our loop: the
 // producer, and what is called on init.
-func (k *child) spawnNamed(p *plain) (pid *actor.PID, err error) {
+func (k *child) spawnNamed(p *plainProcess) (pid *actor.PID, err error) {
 	c := k.core
 	id := c.node.pid.Id + "/" + k.name
 	_, taken := c.node.sys.ProcessRegistry.GetLocal(id)
@@ -244,14 +244,14 @@ func (k *child) spawnNamed(p *plain) (pid *actor.PID, err error) {
 		if !taken { // what was registered would answer to nothing
 			who := c.node.sys.NewLocalPID(id)
 			c.node.sys.ProcessRegistry.Remove(who)
-			if p != nil && p.early != nil {
-				p.early.lose(c.node.sys, who)
+			if p != nil && p.mailbox != nil {
+				p.mailbox.deadLetterHeld(c.node.sys, who)
 			}
 		}
 	}()
 	props := k.spec.Props
 	if p != nil {
-		props = p.props(props)
+		props = p.observedProps(props)
 	}
 	pid, err = c.ctx.SpawnNamed(props, k.name)
 	returned = true

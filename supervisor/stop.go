@@ -74,7 +74,7 @@ func (c *core) stopChildren(t *actors.Task) error {
 	return nil
 }
 
-// emitStopped emits the event that all children are gone or left behind.
+// emitStopped emits the event that all children are gone or abandoned.
 func (c *core) emitStopped() {
 	c.stopTook = time.Since(c.stopBeganAt)
 	emitEvent(c.events, StopPhase{At: At{Supervisor: c.node.pid.Id}, Phase: "stopped", Took: c.stopTook, Err: c.cause})
@@ -127,7 +127,7 @@ func (c *core) enforceGrace(t *actors.Task, k *child) time.Duration {
 }
 
 // stopAndAwait stops children side by side, and returns when the last of them is gone
-// or had to be left behind.
+// or had to be abandoned.
 func (c *core) stopAndAwait(t *actors.Task, children ...*child) error {
 	for _, k := range slices.Backward(children) {
 		c.askChildToStop(t, k)
@@ -181,5 +181,5 @@ func (c *core) stopAndAwait(t *actors.Task, children ...*child) error {
 // does not return, or a worker whose own children do not.
 func (c *core) abandonChild(t *actors.Task, k *child) {
 	k.process.Stop(-1) // should it return after all
-	k.leaveActor(t, &link.Abandoned{Name: "actor " + k.pid.Id, Since: k.stateSince})
+	k.abandonActor(t, &link.Abandoned{Name: "actor " + k.pid.Id, Since: k.stateSince})
 }

@@ -14,7 +14,7 @@ package life
 //	spawning   → gone        Spawn fails
 //	           → starting    it is spawned
 //	starting   → gone        it ends
-//	                         it does not end, and is left behind
+//	                         it does not end, and is abandoned
 //	           → up          setup succeeds
 //	           → overdue     setup takes longer than StartTimeout
 //	           → failed      it fails
@@ -22,38 +22,38 @@ package life
 //	           → stopping    its stop
 //	           → killing     its stop
 //	up         → gone        it ends by itself, or somebody else stops it
-//	                         it does not end, and is left behind
+//	                         it does not end, and is abandoned
 //	           → failed      it fails
 //	           → quiet       it has come to rest for a restart
 //	           → stopping    its stop
 //	           → killing     its stop
 //	overdue    → gone        it ends
-//	                         it does not end, and is left behind
+//	                         it does not end, and is abandoned
 //	           → starting    its restart
 //	           → failed      it fails
 //	           → quiet       it has come to rest for a restart
 //	           → killing     its stop
 //	           → recovering  its stop, before anybody has dealt with its failure
 //	failed     → gone        it ends
-//	                         it does not end, and is left behind
+//	                         it does not end, and is abandoned
 //	           → starting    its restart
 //	           → quiet       it has come to rest for a restart
 //	           → killing     its stop
 //	           → recovering  its stop, before anybody has dealt with its failure
 //	quiet      → gone        it ends
-//	                         it does not end, and is left behind
+//	                         it does not end, and is abandoned
 //	           → starting    its restart
 //	           → killing     its stop
 //	stopping   → gone        it ends
-//	                         it does not end, and is left behind
+//	                         it does not end, and is abandoned
 //	           → killing     it fails
 //	                         its grace is over
 //	                         its supervisor is cut off
 //	           → recovering  it fails, and its Restart says so
 //	killing    → gone        it ends
-//	                         it does not end, and is left behind
+//	                         it does not end, and is abandoned
 //	recovering → gone        it ends
-//	                         it does not end, and is left behind
+//	                         it does not end, and is abandoned
 //	           → stopping    setup succeeds
 //	           → killing     it fails
 //	                         its grace is over
@@ -76,7 +76,7 @@ func NewChild() Child { return Child{ChildGone, ChildWantStart} }
 type ChildState uint8
 
 const (
-	ChildGone       ChildState = iota // no actor: it was never started, has ended, or was left behind
+	ChildGone       ChildState = iota // no actor: it was never started, has ended, or was abandoned
 	ChildSpawning                     // the engine's Spawn runs, and the user's producer in it
 	ChildStarting                     // setup runs
 	ChildUp                           // it works
@@ -107,7 +107,7 @@ func (s ChildState) Shown() string {
 }
 
 // HasActor reports whether there is an actor that the supervisor waits for. One that
-// was left behind does not count.
+// was abandoned does not count.
 func (s ChildState) HasActor() bool {
 	return s != ChildGone && s != ChildSpawning && s != ChildRemoved
 }
@@ -174,7 +174,7 @@ const (
 	ChildStopAsked                       // it is to end
 	ChildGraceOver                       // … and has had its time for that
 	ChildCutOff                          // … or its supervisor has none left
-	ChildLeftBehind                      // it does not end, and nobody waits for it any more
+	ChildAbandoned                       // it does not end, and nobody waits for it any more
 	ChildForgotten                       // it is taken off the list
 	childEvents
 )
@@ -213,7 +213,7 @@ const (
 	ChildEndGrace                              // stop its actor now, which may have children whose grace ends, too
 	ChildStopNow                               // stop its actor now, which is suspended
 	ChildStopUnwaited                          // stop its actor, which has its own grace
-	ChildLeave                                 // wait no more for it
+	ChildAbandon                               // wait no more for it
 	ChildAskDecision                           // have somebody decide on it
 )
 
@@ -283,7 +283,7 @@ func (c Child) On(e ChildEvent, f ChildFacts) (Child, ChildEffects) {
 		if c.state.IsEnding() {
 			return c.kill(ChildStopNow)
 		}
-	case ChildLeftBehind:
+	case ChildAbandoned:
 		if c.state.HasActor() {
 			return c.goneFrom(false)
 		}
@@ -349,7 +349,7 @@ func (c Child) onStopAsked(f ChildFacts, undecided bool) (Child, ChildEffects) {
 	}
 	switch {
 	case f.Shutdown == ChildShutdownAbandon:
-		return c.stop(to, also|ChildStopUnwaited|ChildLeave)
+		return c.stop(to, also|ChildStopUnwaited|ChildAbandon)
 	case f.Forced, f.Shutdown == ChildShutdownKill:
 		return c.stop(ChildKilling, ChildEndGrace)
 	}

@@ -13,13 +13,13 @@ func (w ChildWant) String() string {
 func (e ChildEvent) String() string {
 	return word(e, "start asked", "spawned", "spawn failed", "set up", "start timed out", "crashed", "ended",
 		"decision due", "decided", "restart due", "let go", "quiesce asked", "quiesced", "quiesce over",
-		"stop asked", "grace over", "cut off", "left behind", "forgotten")
+		"stop asked", "grace over", "cut off", "abandoned", "forgotten")
 }
 
 func (s ChildShutdown) String() string { return word(s, "grace", "kill", "abandon") }
 
 var childEffectWords = []string{"enter", "start up", "start failed", "tell stopping", "tell stopped", "spawn", "restart", "quiesce",
-	"stop graceful", "end grace", "stop now", "stop unwaited", "leave", "ask decision"}
+	"stop graceful", "end grace", "stop now", "stop unwaited", "abandon", "ask decision"}
 
 func (do ChildEffects) String() string { return bits(uint32(do), childEffectWords) }
 
@@ -87,7 +87,7 @@ func (c Child) canHear(e ChildEvent) bool {
 		return c.state == ChildGone || c.state == ChildStarting || c.state == ChildQuiet || c.state.HasFailed()
 	case ChildStartTimedOut:
 		return c.state == ChildStarting
-	case ChildSetUp, ChildCrashed, ChildEnded, ChildQuiesceAsked, ChildQuiesced, ChildLeftBehind:
+	case ChildSetUp, ChildCrashed, ChildEnded, ChildQuiesceAsked, ChildQuiesced, ChildAbandoned:
 		return c.state.HasActor()
 	case ChildGraceOver, ChildCutOff:
 		return c.state.IsEnding()
@@ -134,8 +134,8 @@ func childLabel(r table.Row[Child, ChildMoment]) string {
 		return "its grace is over"
 	case ChildCutOff:
 		return "its supervisor is cut off"
-	case ChildLeftBehind:
-		return "it does not end, and is left behind"
+	case ChildAbandoned:
+		return "it does not end, and is abandoned"
 	case ChildForgotten:
 		return "it is removed"
 	}

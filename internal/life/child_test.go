@@ -18,7 +18,7 @@ func TestChildEnds(t *testing.T) {
 		if c.state == ChildSpawning {
 			continue // Spawn returns, or panics
 		}
-		for _, e := range []ChildEvent{ChildStopAsked, ChildGraceOver, ChildLeftBehind, ChildForgotten} {
+		for _, e := range []ChildEvent{ChildStopAsked, ChildGraceOver, ChildAbandoned, ChildForgotten} {
 			c, _ = c.On(e, ChildFacts{})
 		}
 		if c != (Child{ChildRemoved, ChildWantNothing}) {
@@ -36,7 +36,7 @@ func TestChildEnds(t *testing.T) {
 // What a supervisor has not said to a child does not happen to it: the children's
 // words alone start, restart and stop nothing, but for the end of a stop.
 func TestChildByItself(t *testing.T) {
-	const asked = ChildSpawn | ChildQuiesce | ChildStopGraceful | ChildEndGrace | ChildStopUnwaited | ChildLeave | ChildTellStopping
+	const asked = ChildSpawn | ChildQuiesce | ChildStopGraceful | ChildEndGrace | ChildStopUnwaited | ChildAbandon | ChildTellStopping
 	for _, c := range ChildTable().States() {
 		for _, m := range childMoments() {
 			switch m.Event {
@@ -76,8 +76,8 @@ func FuzzChild(f *testing.F) {
 	for _, life := range [][]string{
 		{"start asked", "spawned", "set up", "crashed", "decided", "restart due", "quiesce asked", "quiesced", "quiesce over", "start asked", "set up", "stop asked{grace}", "ended", "forgotten"},
 		{"start asked", "spawn failed", "start asked", "spawned", "start timed out", "crashed", "restart due", "start asked", "set up", "ended", "decided", "let go", "forgotten"},
-		{"start asked", "spawned", "set up", "restart due", "crashed", "stop asked{grace, drains}", "set up", "crashed{drains}", "crashed", "left behind"},
-		{"start asked", "spawned", "start asked", "set up", "stop asked{abandon}", "left behind", "start asked", "spawned", "stop asked{kill}", "cut off", "ended"},
+		{"start asked", "spawned", "set up", "restart due", "crashed", "stop asked{grace, drains}", "set up", "crashed{drains}", "crashed", "abandoned"},
+		{"start asked", "spawned", "start asked", "set up", "stop asked{abandon}", "abandoned", "start asked", "spawned", "stop asked{kill}", "cut off", "ended"},
 	} {
 		var seed []byte
 		for _, name := range life {
@@ -105,7 +105,7 @@ func FuzzChild(f *testing.F) {
 // childWatch is what a driver knows of a child by what it was asked to do.
 type childWatch struct {
 	waits    bool // somebody waits for the answer of a start
-	actor    bool // there is an actor that has not been left behind
+	actor    bool // there is an actor that has not been abandoned
 	stopping bool // it was said that its stop has begun
 	deciding bool // somebody was asked to decide
 }
@@ -129,7 +129,7 @@ func (w *childWatch) sees(from Child, e ChildEvent, to Child, effects ChildEffec
 	if effects.Has(ChildSpawn) && (w.actor || to.state != ChildSpawning) {
 		return "there are two actors of one name"
 	}
-	if !w.actor && effects.Has(ChildRestart|ChildQuiesce|ChildStopGraceful|ChildEndGrace|ChildStopNow|ChildStopUnwaited|ChildLeave) {
+	if !w.actor && effects.Has(ChildRestart|ChildQuiesce|ChildStopGraceful|ChildEndGrace|ChildStopNow|ChildStopUnwaited|ChildAbandon) {
 		return "there is no actor to do this to"
 	}
 	w.actor = to.state.HasActor()

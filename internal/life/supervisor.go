@@ -29,7 +29,7 @@ const (
 	SupervisorHurried                  // it runs, and whoever stops from now on has no grace
 	SupervisorStopping                 // its children stop
 	SupervisorForced                   // … without any grace
-	SupervisorOver                     // all are gone or left behind
+	SupervisorOver                     // all are gone or abandoned
 )
 
 // IsStopping reports whether the stop has begun: nothing is started, and nobody
@@ -46,7 +46,7 @@ const (
 	SupervisorStopAsked  SupervisorEvent = iota // the stop event, or the end after a failure
 	SupervisorGraceOver                         // all grace is over, of this stop or the next
 	SupervisorCutOff                            // its own actor ends at once
-	SupervisorHasStopped                        // all children are gone or left behind
+	SupervisorHasStopped                        // all children are gone or abandoned
 	supervisorEvents
 )
 

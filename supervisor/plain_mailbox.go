@@ -1,0 +1,119 @@
+package supervisor
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/internal/engine"
+	"github.com/protoloop/protoloop/internal/loop"
+)
+
+// plainMailbox is a plain actor's mailbox. It keeps back what comes before the actor
+// has started: the engine makes a PID known before its mailbox can take anything, and
+// what comes in between would panic in its sender, and leave the mailbox busy for ever.
+type plainMailbox struct {
+	actor.Mailbox
+	plain  *plainProcess
+	isOpen atomic.Bool // nothing waits any more; set under mu
+
+	mu   sync.Mutex
+	held []heldMessage
+}
+
+type heldMessage struct {
+	m      any
+	system bool
+}
+
+// wrapMailbox puts a plainMailbox around the mailbox of props, unless that is an event loop,
+// which needs no help. Where a version of the engine does not tell what makes the
+// mailbox, the PID of a plain actor must not be used before it has started.
+func (p *plainProcess) wrapMailbox(props *actor.Props) {
+	produce := engine.MailboxProducerOf(props)
+	if produce == nil {
+		return
+	}
+	props.Configure(actor.WithMailbox(func() actor.Mailbox {
+		mb := produce()
+		if _, hasLoop := mb.(loop.Host); hasLoop {
+			return mb
+		}
+		p.mailbox = &plainMailbox{Mailbox: mb, plain: p}
+		return p.mailbox
+	}))
+}
+
+// PostUserMessage is the engine's.
+func (e *plainMailbox) PostUserMessage(m any) {
+	if e.isOpen.Load() || !e.holdBack(heldMessage{m, false}) {
+		e.Mailbox.PostUserMessage(m)
+	}
+}
+
+// PostSystemMessage is the engine's. Started is the first that an actor gets.
+func (e *plainMailbox) PostSystemMessage(m any) {
+	if _, first := m.(*actor.Started); first || e.isOpen.Load() || !e.holdBack(heldMessage{m, true}) {
+		e.Mailbox.PostSystemMessage(m)
+	}
+}
+
+// holdBack keeps a message; false: the mailbox takes it.
+func (e *plainMailbox) holdBack(h heldMessage) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.isOpen.Load() {
+		return false
+	}
+	e.held = append(e.held, h)
+	return true
+}
+
+// RegisterHandlers is the engine's.
+func (e *plainMailbox) RegisterHandlers(invoker actor.MessageInvoker, d actor.Dispatcher) {
+	e.Mailbox.RegisterHandlers(&plainInvoker{invoker, e.plain, e.Mailbox}, d)
+}
+
+// Start is the engine's: Started has been posted.
+func (e *plainMailbox) Start() {
+	e.Mailbox.Start()
+	e.releaseHeld(func(h heldMessage) {
+		if h.system {
+			e.Mailbox.PostSystemMessage(h.m)
+		} else {
+			e.Mailbox.PostUserMessage(h.m)
+		}
+	})
+}
+
+// releaseHeld hands on what waits, in order, and lets the rest go straight on. It
+// holds no lock while it does: a dispatcher may run the actor right here.
+func (e *plainMailbox) releaseHeld(post func(h heldMessage)) {
+	for {
+		e.mu.Lock()
+		held := e.held
+		e.held = nil
+		if held == nil {
+			e.isOpen.Store(true)
+		}
+		e.mu.Unlock()
+		if held == nil {
+			return
+		}
+		for _, h := range held {
+			post(h)
+		}
+	}
+}
+
+// deadLetterHeld is for a mailbox that will not start: its messages are dead letters.
+func (e *plainMailbox) deadLetterHeld(sys *actor.ActorSystem, pid *actor.PID) {
+	e.releaseHeld(func(h heldMessage) {
+		if h.system {
+			sys.DeadLetter.SendSystemMessage(pid, h.m)
+		} else {
+			sys.DeadLetter.SendUserMessage(pid, h.m)
+		}
+	})
+}
