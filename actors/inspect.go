@@ -176,7 +176,7 @@ func (in *inspection) worker(mb *mailbox, w *WorkerInfo) bool {
 		case begun && in.waits < inspectPatience:
 			in.wait()
 		case begun: // it has to do without the rest
-			mb.loop.PostControl(walk.Leave)
+			mb.leaveWalk(walk)
 			done = true
 		default:
 			done = true
@@ -207,6 +207,9 @@ func (in *inspection) worker(mb *mailbox, w *WorkerInfo) bool {
 	clear(seen)
 	return true
 }
+
+// leaveWalk lets the loop take the place of a walk out of its list.
+func (mb *mailbox) leaveWalk(walk *loop.Suspended) { mb.loop.PostControl(leaveWalk{walk}) }
 
 type seenTask struct {
 	*Task

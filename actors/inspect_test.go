@@ -289,6 +289,29 @@ func TestInspectOfABusySystem(t *testing.T) {
 	}
 }
 
+// TestInspectDoesWithoutTheRest: it leaves no trace in a worker that keeps it
+// waiting. The engine was given its place in the worker's list, and logged that it
+// does not know such a message.
+func TestInspectDoesWithoutTheRest(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		pid := actortest.Spawn(t, sys.Root, "worker", inspected, actors.Options{})
+		p := actors.NewPromise[int]()
+		const n = 2000
+		for range n {
+			actors.Submit(sys.Root, pid, func(t *actors.Task) (int, error) { return actors.Await(t, p.Future()) })
+		}
+		synctest.Wait()
+		if some := actors.InspectHalf(sys, pid); some == 0 || some == n {
+			t.Fatalf("it has looked at %d tasks of %d", some, n)
+		}
+		synctest.Wait()
+		if r := actortest.LogOf(sys).Find(slog.LevelWarn, ""); len(r) > 0 {
+			t.Errorf("%v", r)
+		}
+		p.Resolve(1)
+	})
+}
+
 // TestInspectManyTasks needs several looks for all of them.
 func TestInspectManyTasks(t *testing.T) {
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {

@@ -52,7 +52,8 @@ type (
 		m   *messages.Stop
 		env *actor.MessageEnvelope
 	}
-	settled struct{} // the last offloaded function has returned
+	settled   struct{}                       // the last offloaded function has returned
+	leaveWalk struct{ walk *loop.Suspended } // a snapshot does without the rest of the tasks
 )
 
 // What the engine is told; constant.
@@ -101,6 +102,8 @@ func (mb *mailbox) Control(m any) {
 		mb.stopMessage(m.m, m.env)
 	case *search:
 		m.onLoop()
+	case leaveWalk:
+		m.walk.Leave()
 	case force:
 		var f life.WorkerFacts
 		if m.again {
