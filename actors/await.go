@@ -102,8 +102,9 @@ func (t *Task) suspend(c *core, until time.Duration) error {
 			lt.Wake(seq)
 		case !enlisted || t.ended() != nil: // a cancel before Arm woke nobody
 			if lt.Disarm(seq) {
-				if c != nil {
+				if w != nil {
 					c.forget(w)
+					w.task = nil // see below
 				}
 				return t.ended()
 			}

@@ -47,6 +47,13 @@ func TestNothingIsKeptByTheWorker(t *testing.T) {
 			time.Sleep(time.Hour)
 			return pid
 		},
+		"a task whose future was done when it was about to wait": func(w *world, values *tracked) any {
+			pid := w.worker("worker", actors.Options{}, none)
+			actors.Submit(w.root, pid, func(t *actors.Task) (*[64]byte, error) {
+				return values.value(), actors.AwaitDone(t, actors.Resolved(1))
+			})
+			return pid
+		},
 		"the last message of a plain actor": func(w *world, values *tracked) any {
 			pid := w.dropIn(actors.Options{}, func(actor.Context) {})
 			w.root.Send(pid, &message{values.value()})
