@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/messages"
@@ -54,9 +55,25 @@ type chaosEnds struct {
 }
 
 // chaosEvents are what the supervisors have told.
-type chaosEvents struct{ failed, hung, restarted, exceeded, abandoned atomic.Int64 }
+type chaosEvents struct {
+	failed, hung, restarted, exceeded, abandoned atomic.Int64
+
+	mu   sync.Mutex
+	last map[string][]string // of each child, for who has to find out why it is left
+}
+
+const chaosLast = 20
 
 func (o *chaosEvents) event(e supervisor.Event) {
+	o.mu.Lock()
+	if o.last == nil {
+		o.last = map[string][]string{}
+	}
+	at, child := e.Where()
+	at += "/" + child
+	o.last[at] = append(o.last[at], time.Now().Format("05.000 ")+text(e))
+	o.last[at] = o.last[at][max(0, len(o.last[at])-chaosLast):]
+	o.mu.Unlock()
 	switch e := e.(type) {
 	case supervisor.ChildFailed:
 		o.failed.Add(1)
@@ -147,6 +164,37 @@ func (c *chaos) account(r supervisor.Report, n int) {
 	}
 	if late := t.Canceled + t.Abandoned + t.Refused - canceled - refused; late < least || late > dead {
 		c.Errorf("the askers were told %d ends from outside, %d of them on the way, and %d dead letters; the report has %+v\n%v", canceled+refused, e.onTheWay.Load(), dead, t, r)
+	}
+}
+
+// gone waits until the actors of the tree are, and says what is known of those
+// that stay.
+func (c *chaos) gone() {
+	var left []string
+	for range 600 {
+		left = nil
+		for _, bucket := range c.sys.ProcessRegistry.LocalPIDs.LocalPIDs {
+			for id := range bucket.Items() {
+				if strings.HasPrefix(id, "chaos") {
+					left = append(left, id)
+				}
+			}
+		}
+		if len(left) == 0 {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	slices.Sort(left)
+	c.Errorf("left: %q\n%v", left, actors.Inspect(c.sys))
+	c.told.mu.Lock()
+	defer c.told.mu.Unlock()
+	for _, id := range left {
+		for at := id; at != ""; at = at[:max(0, strings.LastIndexByte(at, '/'))] {
+			for _, e := range c.told.last[at] {
+				c.Logf("%s: %s", id, e)
+			}
+		}
 	}
 }
 

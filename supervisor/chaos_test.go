@@ -134,6 +134,7 @@ func (c *chaos) run(drivers, n, crowd int) {
 	c.drain(left)
 	close(c.hold)
 	c.account(r, n)
+	c.gone()
 }
 
 // begin starts the tree. Where time is real a setup may take too long by chance,
