@@ -78,7 +78,8 @@ func (c *clock) add(when time.Duration, t *Task) {
 	m := h.mark()
 	m.task.Store(t)
 	t.ext.Load().gone.Store(m)
-	h.add(deadline{when, m})
+	h.push(deadline{when, m})
+	h.arm()
 }
 
 // drop is called when the task of m has ended.
@@ -95,7 +96,8 @@ func (c *clock) addSearch(when time.Duration, mb *mailbox) *mark {
 	defer h.mu.Unlock()
 	m := h.mark()
 	m.queue.Store(mb)
-	h.add(deadline{when, m})
+	h.push(deadline{when, m})
+	h.arm()
 	return m
 }
 
@@ -139,6 +141,9 @@ func (c *clock) clean() {
 }
 
 // arm sets the timer for the first deadline that is still needed. With mu held.
+//
+// What has ended is taken from the top each time, although a sweep would find it: by
+// then its mark is out of the cache. That is a twentieth of a request to a plain actor.
 func (h *deadlines) arm() {
 	for len(h.heap) > 0 && h.heap[0].mark.cleared() {
 		h.pop()
@@ -270,15 +275,6 @@ func (h *deadlines) clean() {
 		h.armed = 0
 	}
 	h.arm()
-}
-
-// add is push. The timer stays as it is if others are due before, also if they have
-// ended: it is set once for all that have, and not each time for the next one.
-func (h *deadlines) add(d deadline) {
-	h.push(d)
-	if h.heap[0].mark == d.mark {
-		h.arm()
-	}
 }
 
 func (h *deadlines) push(d deadline) {
