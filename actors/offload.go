@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 
 	"github.com/protoloop/protoloop/internal/loop"
@@ -15,7 +16,8 @@ import (
 // ends with the task, and has the [Timeout] and the [WithContext] of the call.
 //
 // An fn that does not return when its context ends goes on after its future
-// has failed; a stopping worker waits for it as long as for a task.
+// has failed; a stopping worker waits for it as long as for a task, and then
+// abandons and names it.
 func Offload[T any](t *Task, fn func(ctx context.Context) (T, error), opts ...CallOption) *Future[T] {
 	t.current("Offload")
 	if fn == nil {
@@ -37,9 +39,9 @@ func Offload[T any](t *Task, fn func(ctx context.Context) (T, error), opts ...Ca
 	}
 	ctx := context.WithValue(u.Context(), taskKey{}, t.mb) // not a task: Wait is welcome there
 	mb := t.mb
-	epoch := mb.offloaded.begin()
+	mb.offloaded.begin(&u.outside, &u.Task)
 	done := func() {
-		if mb.offloaded.end(epoch) {
+		if mb.offloaded.end(&u.outside) {
 			mb.loop.PostControl(settled{})
 		}
 	}
@@ -75,36 +77,74 @@ func (inc *incarnation) offloadLimiter(mb *mailbox) *Limiter {
 	return inc.offloads
 }
 
-// elsewhere is how many functions run for a worker outside of it: epoch<<32 |
-// count. The epoch changes when those that run are abandoned: one that returns
-// in a later incarnation must not be taken for one of that.
-type elsewhere struct{ word atomic.Uint64 }
-
-func (e *elsewhere) n() int { return int(uint32(e.word.Load())) }
-
-func (e *elsewhere) begin() (epoch uint32) { return uint32(e.word.Add(1) >> 32) }
-
-// end reports whether it was the last of those that are waited for.
-func (e *elsewhere) end(epoch uint32) (last bool) {
-	for {
-		w := e.word.Load()
-		if uint32(w>>32) != epoch {
-			return false
-		}
-		if e.word.CompareAndSwap(w, w-1) {
-			return uint32(w-1) == 0
-		}
-	}
+// elsewhere tracks the functions that run for a worker outside of it, or wait for
+// a place to. Any goroutine.
+type elsewhere struct {
+	mu          sync.Mutex
+	count       int
+	first, last *outside // linked, in the order of their begin
 }
 
-// abandon returns how many run, and counts them no longer.
-func (e *elsewhere) abandon() int {
-	for {
-		w := e.word.Load()
-		if e.word.CompareAndSwap(w, (w>>32+1)<<32) {
-			return int(uint32(w))
-		}
+// outside is a function's place there. Guarded by the elsewhere's mu.
+type outside struct {
+	task       *Task // nil: it is not there, or not any more
+	prev, next *outside
+}
+
+func (e *elsewhere) n() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.count
+}
+
+func (e *elsewhere) begin(o *outside, t *Task) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	o.task, o.prev = t, e.last
+	if e.last == nil {
+		e.first = o
+	} else {
+		e.last.next = o
 	}
+	e.last = o
+	e.count++
+}
+
+// end reports whether it was the last of those that are waited for. One that was
+// abandoned is none: it may return in a later incarnation.
+func (e *elsewhere) end(o *outside) (last bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if o.task == nil {
+		return false
+	}
+	if o.prev == nil {
+		e.first = o.next
+	} else {
+		o.prev.next = o.next
+	}
+	if o.next == nil {
+		e.last = o.prev
+	} else {
+		o.next.prev = o.prev
+	}
+	*o = outside{}
+	e.count--
+	return e.count == 0
+}
+
+// abandon returns what runs, and waits for it no longer.
+func (e *elsewhere) abandon() (left []*Task) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for o := e.first; o != nil; {
+		next := o.next
+		left = append(left, o.task)
+		*o = outside{}
+		o = next
+	}
+	e.first, e.last, e.count = nil, nil, 0
+	return left
 }
 
 // offloaded is the carrier of an Offload.
@@ -115,6 +155,7 @@ type offloaded[T any] struct {
 	ended node        // of fut
 	begun atomic.Bool // … or it never will
 
+	outside outside
 	limiter *Limiter
 	limited limited
 }

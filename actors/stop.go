@@ -241,18 +241,23 @@ func (mb *mailbox) giveUp(round uint64, seen loop.Turn, pause time.Duration, aga
 	}
 }
 
-// abandonOffloads waits for offloaded functions no longer.
+// abandonOffloads waits for offloaded functions no longer, and names them. They
+// have no stack: they are on no coroutine of the loop's.
 func (mb *mailbox) abandonOffloads() {
-	n := mb.offloaded.abandon()
-	if n == 0 {
+	left := mb.offloaded.abandon()
+	if len(left) == 0 {
 		return
 	}
-	mb.logger().Error("actors: offloaded functions did not return when their context ended; they are abandoned", "functions", n)
+	names := make([]string, len(left))
 	e := mb.ending()
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	p := e.patience()
-	p.lost = append(p.lost, link.Abandoned{Name: fmt.Sprintf("offloaded functions: %d", n), Since: e.since()})
+	for i, t := range left {
+		names[i] = t.name()
+		p.lost = append(p.lost, link.Abandoned{Name: names[i], Since: e.since()})
+	}
+	e.mu.Unlock()
+	mb.logger().Error("actors: offloaded functions did not return when their context ended; they are abandoned", "functions", names)
 }
 
 // abandoned is the end of a task whose turn was taken over. Go can end no

@@ -57,7 +57,7 @@ const (
 type Abandoned struct {
 	Name  string    // of the task
 	Since time.Time // it was seen in the same turn, or was told to end
-	Stack []byte    // nil where it could not be taken
+	Stack []byte    // nil where it could not be taken, as of an offloaded function
 }
 
 // MarshalJSON has the stack as text.

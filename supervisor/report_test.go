@@ -1,7 +1,9 @@
 package supervisor_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"slices"
 	"strings"
@@ -110,6 +112,27 @@ func TestReportText(t *testing.T) {
 		}
 		if len(got) != len(want) || !strings.HasPrefix(below, "abandoned: inner/stuck: supervisor_test.stuck, since ") || !strings.Contains(below, "helpers_test.go") {
 			t.Errorf("%s", text)
+		}
+	})
+}
+
+// Offloaded functions that do not return are named one by one, as their tasks are.
+func TestReportNamesOffloads(t *testing.T) {
+	bubble(t, func(w *world) {
+		s := w.start(supervisor.Spec{Children: []supervisor.Child{{Name: "db", Props: w.part("db", nil, actors.Options{StopGrace: time.Second}), Shutdown: time.Second}}})
+		stuck := func(context.Context) (int, error) { <-w.hold; return 0, nil }
+		w.tell(s.Child("db"), do{func(t *actors.Task) error {
+			actors.Offload(t, func(context.Context) (int, error) { return 0, nil }, actors.Name("ping"))
+			actors.Offload(t, stuck, actors.Name("query"))
+			actors.Offload(t, stuck, actors.Name("commit"))
+			_, err := actors.Await(t, actors.Offload(t, stuck))
+			return err
+		}})
+		synctest.Wait()
+		r := w.stop(s)
+		left, ok := errors.AsType[*supervisor.AbandonedError](r.Err())
+		if want := []string{"db: query", "db: commit", "db: offload supervisor_test.TestReportNamesOffloads.func1.1"}; !ok || !slices.Equal(left.Tasks, want) {
+			t.Errorf("%v, want %v", r.Err(), want)
 		}
 	})
 }
