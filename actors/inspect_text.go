@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -210,12 +211,7 @@ func aligned(rows [][]string, indent string, figures ...int) (lines []string) {
 // shortName is a name that a user may have chosen, in one line that is not
 // too long.
 func shortName(name string) string {
-	name = strings.Map(func(r rune) rune {
-		if r < ' ' {
-			return ' '
-		}
-		return r
-	}, name)
+	name = oneLine(name)
 	if utf8.RuneCountInString(name) <= maxShownName {
 		return name
 	}
@@ -227,10 +223,21 @@ func shortName(name string) string {
 func pidText(pid *actor.PID, home string) string {
 	switch address := pid.GetAddress(); address {
 	case home, "", "nonhost":
-		return pid.GetId()
+		return oneLine(pid.GetId())
 	default:
-		return address + "/" + pid.GetId()
+		return oneLine(address + "/" + pid.GetId())
 	}
+}
+
+// oneLine is a name with spaces for what would end the line, or speak to the
+// terminal: a PID may have been made of what a client has sent.
+func oneLine(name string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, name)
 }
 
 // briefly has three digits or so.

@@ -85,6 +85,10 @@ func TestSnapshotTextIsBounded(t *testing.T) {
 			t.Fatalf("a line of %d bytes: %s", len(line), line)
 		}
 	}
+	s.Workers = []actors.WorkerInfo{{PID: actor.NewPID("nonhost", "made\n\x1b[31mby a client"), State: "stopping"}}
+	if text := s.String(); !strings.Contains(text, "\nmade  [31mby a client  stopping") {
+		t.Errorf("%q", text)
+	}
 	if text := (actors.Snapshot{}).String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "0 workers") {
 		t.Errorf("the empty one is %q", text)
 	}

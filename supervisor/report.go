@@ -1,11 +1,14 @@
 package supervisor
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/protoloop/protoloop/actors"
@@ -138,8 +141,14 @@ func walkReports(prefix string, all []ChildReport, f func(path string, c *ChildR
 	}
 }
 
+// maxShownChildren is how many children of one supervisor String shows: a Dynamic
+// may have ten thousand.
+const maxShownChildren = 50
+
 // String is the report as a table, and below it the stacks of what was
-// abandoned.
+// abandoned. It shows 50 children of a supervisor at most, first of all those that
+// have something abandoned, then those with something else than finished work, and
+// says how many more there are. The sums have all.
 func (r Report) String() string {
 	rows := [][]string{{"child", "accepted", "finished", "failed", "canceled", "abandoned", "dead letters", "pending", "refused", "restarts", "stop"}}
 	row := func(name string, counted bool, c Counts, restarts string, took time.Duration) {
@@ -153,9 +162,19 @@ func (r Report) String() string {
 		}
 		rows = append(rows, append(cells, restarts, shortTime(took)))
 	}
-	walkReports("", r.Children, func(path string, c *ChildReport) {
-		row(path, c.Counted, c.Counts, strconv.Itoa(c.Restarts), sumPhases(c.Phases))
-	})
+	var addRows func(prefix string, all []ChildReport)
+	addRows = func(prefix string, all []ChildReport) {
+		shown, more := shownReports(all)
+		for _, c := range shown {
+			path := prefix + oneLine(c.Name)
+			row(path, c.Counted, c.Counts, strconv.Itoa(c.Restarts), sumPhases(c.Phases))
+			addRows(path+"/", c.Children)
+		}
+		if more > 0 {
+			rows = append(rows, []string{fmt.Sprintf("%sand %d more", prefix, more)})
+		}
+	}
+	addRows("", r.Children)
 	row("total", true, r.Total, "", sumPhases(r.Phases))
 
 	var b strings.Builder
@@ -163,13 +182,49 @@ func (r Report) String() string {
 	writeTable(&b, rows)
 	walkReports("", r.Children, func(path string, c *ChildReport) {
 		for _, a := range c.Abandoned {
-			fmt.Fprintf(&b, "\nabandoned: %s: %s, since %s\n", path, a.Name, a.Since.Format(time.RFC3339Nano))
+			fmt.Fprintf(&b, "\nabandoned: %s: %s, since %s\n", oneLine(path), oneLine(a.Name), a.Since.Format(time.RFC3339Nano))
 			if stack := strings.TrimRight(string(a.Stack), "\n"); stack != "" {
 				b.WriteString(stack + "\n")
 			}
 		}
 	})
 	return b.String()
+}
+
+// shownReports is which of the children of one supervisor String shows, and how
+// many it does not.
+func shownReports(all []ChildReport) (shown []*ChildReport, more int) {
+	for i := range all {
+		shown = append(shown, &all[i])
+	}
+	if more = len(all) - maxShownChildren; more <= 0 {
+		return shown, 0
+	}
+	slices.SortStableFunc(shown, func(a, b *ChildReport) int { return cmp.Compare(a.rank(), b.rank()) })
+	return shown[:maxShownChildren], more
+}
+
+// rank is how little a child matters to somebody who looks for what went wrong.
+func (c *ChildReport) rank() int {
+	n := &c.Counts
+	switch {
+	case len(c.Abandoned) > 0 || n.Abandoned > 0 || n.Pending > 0:
+		return 0
+	case n.Finished < n.Offered || c.Restarts > 0 || !c.Counted:
+		return 1
+	}
+	return 2
+}
+
+// oneLine is a name with spaces for what would end the line, or speak to the
+// terminal: it may have been made of what a client has sent.
+func oneLine(name string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, name)
 }
 
 // writeTable writes names to the left and figures to the right, for which
@@ -182,6 +237,10 @@ func writeTable(b *strings.Builder, rows [][]string) {
 		}
 	}
 	for _, cells := range rows {
+		if len(cells) == 1 {
+			b.WriteString(cells[0] + "\n")
+			continue
+		}
 		fmt.Fprintf(b, "%-*s", widths[0], cells[0])
 		for i, cell := range cells[1:] {
 			fmt.Fprintf(b, "  %*s", widths[i+1], cell)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -112,6 +113,46 @@ func TestReportText(t *testing.T) {
 		}
 		if len(got) != len(want) || !strings.HasPrefix(below, "abandoned: inner/stuck: supervisor_test.stuck, since ") || !strings.Contains(below, "helpers_test.go") {
 			t.Errorf("%s", text)
+		}
+	})
+}
+
+// Of many children the text shows those that matter, and names that have come from
+// anywhere are on one line each.
+func TestReportTextOfMany(t *testing.T) {
+	bubble(t, func(w *world) {
+		d, err := supervisor.StartDynamic(w.Context(), w.sys, supervisor.DynamicSpec{Name: "pool", Child: w.child("p")})
+		if err != nil {
+			w.Fatal(err)
+		}
+		for i := range 200 {
+			name := fmt.Sprint("c", i)
+			if i == 190 {
+				name = "bad\n\x1b[31mname"
+			}
+			pid, err := d.Start(w.Context(), name, nil)
+			if err != nil {
+				w.Fatal(err)
+			}
+			if w.ask(pid, life{}); i == 190 {
+				w.crash(pid)
+			}
+		}
+		r, err := d.Stop(w.Context())
+		if err != nil {
+			w.Fatal(err)
+		}
+		lines := strings.Split(r.String(), "\n")
+		want := map[int]string{
+			2:  "bad [31mname 2 1 1 0 0 0 0 0", // the one that failed, before those that only worked
+			3:  "c0 1 1 0 0 0 0 0 0",
+			52: "and 150 more",
+			53: "total 201 200 1 0 0 0 0 0",
+		}
+		for i, want := range want {
+			if i >= len(lines) || !strings.HasPrefix(strings.Join(strings.Fields(lines[i]), " "), want) {
+				t.Errorf("line %d of %d is not %q:\n%s", i, len(lines), want, strings.Join(lines[:min(len(lines), 56)], "\n"))
+			}
 		}
 	})
 }
