@@ -138,43 +138,31 @@ func (c *core) stopAndAwait(t *actors.Task, children ...*child) error {
 	if len(children) == 1 {
 		ended = &children[0].changed
 	}
-	timedOut, forced := true, c.life.State().HasNoGrace()
-	var alarm *time.Timer
-	defer func() {
-		if alarm != nil {
-			alarm.Stop()
-		}
-	}()
-	for left := len(children); left > 0; {
-		k := children[left-1]
-		if !k.life.State().IsEnding() {
-			left--
-			continue
-		}
-		if timedOut || forced != c.life.State().HasNoGrace() {
-			timedOut, forced = false, c.life.State().HasNoGrace()
-			if alarm != nil {
-				alarm.Stop()
+	for {
+		next := NoLimit
+		for _, k := range children {
+			if k.life.State().IsEnding() {
+				next = min(next, c.enforceGrace(t, k))
 			}
-			next := NoLimit
-			for _, o := range children[:left] {
-				if o.life.State().IsEnding() {
-					next = min(next, c.enforceGrace(t, o))
-				}
-			}
-			if next != NoLimit {
-				alarm = c.afterFunc(next, func() {
-					timedOut = true
-					ended.broadcast()
-				})
-			}
-			continue
 		}
-		if err := ended.wait(t); err != nil {
+		for len(children) > 0 && !children[len(children)-1].life.State().IsEnding() {
+			children = children[:len(children)-1]
+		}
+		if len(children) == 0 {
+			return nil
+		}
+		if err := c.waitAtMost(t, ended, next); err != nil {
 			return err
 		}
 	}
-	return nil
+}
+
+// waitAtMost waits for a change, or until so much time has passed.
+func (c *core) waitAtMost(t *actors.Task, changed *condition, most time.Duration) error {
+	if most != NoLimit {
+		defer c.afterFunc(most, changed.broadcast).Stop()
+	}
+	return changed.wait(t)
 }
 
 // abandonChild gives up on a child that does not end: a plain actor in a handler that
