@@ -5,6 +5,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/messages"
 )
 
@@ -211,7 +212,7 @@ func (t *Task) reply(v any, err error) {
 		t.turn &^= isDecided
 	default:
 		t.concludedOneWay(err)
-		if err != nil && t.failure() == nil && t.outcome == outcomeFailed {
+		if err != nil && t.failure() == nil && t.how == life.HowFailed {
 			t.mb.logger().Error("actors: a one-way message failed", "task", t.name(), "error", err)
 		}
 	}

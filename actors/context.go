@@ -9,6 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/asynkron/protoactor-go/ctxext"
 
+	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/loop"
 )
 
@@ -315,7 +316,7 @@ type idleMessage struct {
 // Run is the loop's.
 func (u *idleMessage) Run(lt *loop.Task) {
 	if u.mb.inc.Load().n != u.inc { // it was queued when that ended
-		u.outcome = outcomeNeverRan
+		u.how = life.HowCut
 		u.mb.counts.taken.Add(1)
 		return
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/loop"
 )
 
@@ -91,7 +92,7 @@ func (u *message) Run(*loop.Task) {
 	if u.early && u.env != nil {
 		asker := u.mb.sys.asker(u.env.Sender)
 		if asker == nil && u.mb.sys.isReply(u.env.Sender) { // it was cancelled, or has expired
-			t.outcome = outcomeNeverRan
+			t.how = life.HowLate
 			t.mb.counts.taken.Add(1)
 			return
 		}
@@ -100,7 +101,7 @@ func (u *message) Run(*loop.Task) {
 	if over || u.late {
 		t.mb.counts.taken.Add(1)
 		t.lt.Enter() // a future that fails calls user code
-		t.outcome = t.neverRuns(ErrStopping, nil)
+		t.how = t.neverRuns(ErrStopping, nil)
 		return
 	}
 	if t.begin() {
@@ -184,7 +185,7 @@ func (mb *mailbox) receive(t *Task) {
 		env = actor.WrapEnvelope(t.msg)
 	}
 	mb.invoker().InvokeUserMessage(env)
-	if t.turn&isHandling == 0 && t.outcome == outcomeNone && !t.isAnsweredAlready() {
+	if t.turn&isHandling == 0 && t.how == life.HowNone && !t.isAnsweredAlready() {
 		t.turn |= isHandling // for the asker: the middleware may have done the work
 		t.reply(nil, fmt.Errorf("%w: a receiver middleware kept the %T", ErrUnhandled, t.msg))
 	}
@@ -237,7 +238,7 @@ func (w *work) Done(_ *loop.Task, how loop.How) {
 	switch how {
 	case loop.Exited:
 		// A panic in a deferred function may have been first: a Goexit goes on.
-		if t.outcome == outcomeNone {
+		if t.how == life.HowNone {
 			t.turn |= isHandling // as for a panic
 			t.replyGoexit()
 		}
@@ -246,8 +247,8 @@ func (w *work) Done(_ *loop.Task, how loop.How) {
 	}
 	t.released()
 	if t.lifetime == offered {
-		if how != loop.Lost && t.outcome == outcomeNone {
-			t.outcome = t.returned()
+		if how != loop.Lost && t.how == life.HowNone {
+			t.how = t.returned()
 		}
 		mb.count(t, how)
 		if t.isAgain() {
@@ -280,41 +281,47 @@ func (w *work) Done(_ *loop.Task, how loop.How) {
 // count puts a task that has left the mailbox into its bucket.
 func (mb *mailbox) count(t *Task, how loop.How) {
 	c := &mb.counts
-	switch {
-	case t.once.Load()&isStashed != 0: // it is back in the mailbox
-		c.taken.Add(-1)
-	case how == loop.Lost:
-		// Its turn may have been taken over when it had answered, and even on
-		// its way back from the handler: its asker knows of no end then.
-		switch t.told() {
-		case outcomeFinished:
-			c.finished.Add(1)
-		case outcomeFailed:
-			c.failed.Add(1)
-		default:
-			c.abandoned.Add(1)
-		}
-	case t.outcome == outcomeCanceled || t.outcome == outcomeNeverRan:
-		c.canceled.Add(1)
-	case t.outcome == outcomeDeadLetter:
-		c.deadLettered.Add(1)
-	case t.outcome == outcomeFailed || t.outcome == outcomeGivenUp:
-		c.failed.Add(1)
-	default:
+	switch t.bucket(how) {
+	case life.BucketFinished:
 		c.finished.Add(1)
+	case life.BucketFailed:
+		c.failed.Add(1)
+	case life.BucketCanceled:
+		c.canceled.Add(1)
+	case life.BucketAbandoned:
+		c.abandoned.Add(1)
+	case life.BucketDeadLettered:
+		c.deadLettered.Add(1)
+	default: // it is back in the mailbox
+		c.taken.Add(-1)
 	}
 }
 
-// returned is what has become of a message that a plain actor has handled, who
-// answers by Respond or not at all.
-func (t *Task) returned() outcome {
+// bucket is what the end of the task counts as.
+func (t *Task) bucket(how loop.How) life.Bucket {
+	h := life.HowStashed
 	switch {
-	case t.isAnsweredAlready():
-		return t.told()
-	case t.ended() != nil:
-		return outcomeCanceled
+	case t.once.Load()&isStashed != 0:
+	case how == loop.Lost: // what it wrote in its turn is not ours to read
+		h = life.HowLost
+	case t.how == life.HowFinished: // by far the most often
+		return life.BucketFinished
+	default:
+		h = t.how
 	}
-	return outcomeFinished // somebody may still answer it
+	b, _ := life.Settle(h, t.heard(), t.isAsked())
+	return b
+}
+
+// isAsked reports whether somebody waits for an answer.
+func (t *Task) isAsked() bool { return t.future() != nil || t.asker() != nil }
+
+// returned is how a message ended that a plain actor has handled.
+func (t *Task) returned() life.How {
+	if t.ended() != nil {
+		return life.HowLate
+	}
+	return life.HowReturned
 }
 
 // tellNotHandled tells the supervisor of a message whose handler has panicked,
@@ -324,14 +331,10 @@ func (mb *mailbox) tellNotHandled(t *Task, how loop.How) {
 	if a == nil || a.crash == nil || t.has(isStashed) {
 		return
 	}
-	outcome := outcomeCanceled
-	if how == loop.Lost {
-		outcome = t.told() // what it wrote in its turn is not ours to read
-	} else {
-		outcome = t.outcome
-	}
-	if outcome == outcomeFinished || outcome == outcomeFailed {
-		return
+	if how == loop.Lost || t.how != life.HowGivenUp {
+		if b := t.bucket(how); b == life.BucketFinished || b == life.BucketFailed {
+			return
+		}
 	}
 	mb.logger().Error("actors: a message whose handler had panicked was not handled anew", "task", t.name(), "error", a.crash)
 	if mb.super != nil {
@@ -343,7 +346,7 @@ func (mb *mailbox) tellNotHandled(t *Task, how loop.How) {
 // state: the caller lets the callbacks be called elsewhere.
 func (mb *mailbox) drop(t *Task, err error, later *callbacks) {
 	mb.counts.taken.Add(1)
-	t.outcome = t.neverRuns(err, later)
+	t.how = t.neverRuns(err, later)
 	mb.count(t, loop.Returned)
 	mb.tellNotHandled(t, loop.Returned)
 	t.over()

@@ -87,7 +87,7 @@ func runSetup(t *Task) {
 
 func setupEnded(t *Task, how loop.How) {
 	u := t.lt.Body.(*setupTask)
-	if how != loop.Lost && t.outcome == outcomeNeverRan {
+	if how != loop.Lost && t.how == life.HowNeverRan {
 		return
 	}
 	if how == loop.Lost {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/loop"
 )
 
@@ -41,9 +42,9 @@ type Task struct {
 
 	once      atomic.Uint32 // what can happen once; see first
 	lifetime  lifetime
-	outcome   outcome
-	exclusive bool  // it holds its worker's other tasks back
-	turn      uint8 // bits; a turn that was taken over still writes them
+	how       life.How // its user code has ended
+	exclusive bool     // it holds its worker's other tasks back
+	turn      uint8    // bits; a turn that was taken over still writes them
 }
 
 // what can happen to a task once
@@ -90,19 +91,6 @@ type attached struct {
 }
 
 type actorContext = actor.Context
-
-// outcome is how the user code of a task ended.
-type outcome uint8
-
-const (
-	outcomeNone outcome = iota
-	outcomeFinished
-	outcomeFailed
-	outcomeCanceled // something else had decided its future, or ended it
-	outcomeNeverRan
-	outcomeGivenUp // its handler had panicked before, and was not called again
-	outcomeDeadLetter
-)
 
 // lifetime says what a task is to its worker.
 type lifetime uint8
@@ -232,10 +220,10 @@ func (t *Task) mayBegin(s *scope) bool {
 	if err == nil {
 		return true
 	}
-	t.outcome = outcomeNeverRan
+	t.how = life.HowNeverRan
 	if t.lifetime == offered {
-		t.lt.Enter()                      // a future that fails calls user code
-		t.outcome = t.neverRuns(err, nil) // first: a cancel would say that it had begun
+		t.lt.Enter()                  // a future that fails calls user code
+		t.how = t.neverRuns(err, nil) // first: a cancel would say that it had begun
 		t.cancel(err)
 	}
 	return false
@@ -259,7 +247,7 @@ func (t *Task) caught() {
 // failure that nobody has looked at.
 func (t *Task) concluded(decided bool, err error) {
 	if decided && err == nil { // by far the most often
-		t.outcome = outcomeFinished
+		t.how = life.HowFinished
 		t.turn |= isDecided
 		return
 	}
@@ -291,39 +279,42 @@ func (t *Task) logLate(err error) {
 func (t *Task) conclude(decided bool, err error) {
 	switch {
 	case !decided:
-		t.outcome = t.told()
+		t.how = life.HowLate
 	case err != nil && t.ended() != nil && saysOnly(err, endsBy(t.ended())...): // it was told to end, and says so
-		t.outcome = outcomeCanceled
+		t.how = life.HowCut
 	case err != nil:
-		t.outcome = outcomeFailed
+		t.how = life.HowFailed
 	default:
-		t.outcome = outcomeFinished
+		t.how = life.HowFinished
 		t.turn |= isDecided
 	}
 }
 
-// told is what has become of a task by what its asker has heard already: an
-// answer, or why the task was ended. It calls no method of the error, which
+// heard is what the task's asker has heard. It calls no method of the error, which
 // may be the user's: see count.
-func (t *Task) told() outcome {
+func (t *Task) heard() life.Heard {
 	f := t.future()
 	if f == nil {
 		switch t.once.Load() & (isAnswered | isTold | isFailed) {
+		case 0:
+			return life.HeardNothing
 		case isAnswered:
-			return outcomeFinished
+			return life.HeardAnswer
 		case isAnswered | isFailed:
-			return outcomeFailed
+			return life.HeardError
 		}
-		return outcomeCanceled
+		return life.HeardEnd
 	}
 	c := f.base()
 	switch {
-	case !c.done.Load(), isCut(c.failed()):
-		return outcomeCanceled
+	case !c.done.Load():
+		return life.HeardNothing
+	case isCut(c.failed()):
+		return life.HeardEnd
 	case c.failed() != nil:
-		return outcomeFailed
+		return life.HeardError
 	}
-	return outcomeFinished
+	return life.HeardAnswer
 }
 
 // isCut reports whether err is why a task was ended.

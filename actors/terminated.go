@@ -48,7 +48,7 @@ func (mb *mailbox) terminated(m *actor.Terminated) {
 func (mb *mailbox) hear(m *actor.Terminated) {
 	u := mb.newLifecycle(m)
 	u.done = func(t *Task, how loop.How) {
-		if how != loop.Lost && t.outcome == outcomeNeverRan {
+		if how != loop.Lost && t.how == life.HowNeverRan {
 			mb.keep(m)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/loop"
 )
 
@@ -141,9 +142,6 @@ func On[Req any](w *Worker, h func(t *Task, msg Req) error, opts ...HandlerOptio
 	w.register("On", handler{typ: messageType[Req]("On"), call: func(t *Task) {
 		if err := h(t, t.msg.(Req)); err != nil {
 			t.reply(nil, err)
-			if t.future() != nil && t.outcome == outcomeFailed {
-				return
-			}
 		} else {
 			t.concludedOneWay(nil)
 		}
@@ -294,7 +292,7 @@ func (a *workerActor) unhandled(t *Task) {
 		t.reply(nil, err)
 		return
 	}
-	t.outcome = outcomeDeadLetter
+	t.how = life.HowUnhandled
 	t.mb.logger().Warn("actors: dead letter: " + err.Error())
 	t.deadLetter()
 }
