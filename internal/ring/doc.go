@@ -22,7 +22,10 @@
 // one load.
 //
 // A probe is never taken back. Where the holder has long gone on it costs a
-// search that finds nothing.
+// search that finds nothing. A search costs as much as the way is long; so n nodes
+// in one chain that all have a probe before they wait, each for the one that has
+// begun to wait before it, take n²/2 steps together. Without probes they take none,
+// and in the opposite order one each.
 //
 // This is edge chasing, as in "Distributed deadlock detection" by Chandy, Misra
 // and Haas (1983), with marks in place of messages.
