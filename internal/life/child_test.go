@@ -1,6 +1,7 @@
 package life
 
 import (
+	"math/rand/v2"
 	"os"
 	"regexp"
 	"testing"
@@ -89,12 +90,24 @@ func FuzzChild(f *testing.F) {
 		}
 		f.Add(seed)
 	}
+	for seed := range uint64(50) { // so that go test alone sees some, too
+		r := rand.New(rand.NewPCG(seed, 1))
+		events := make([]byte, 200)
+		for i := range events {
+			events[i] = byte(r.IntN(len(moments)))
+		}
+		f.Add(events)
+	}
 	f.Fuzz(func(t *testing.T, events []byte) {
 		c, w := NewChild(), childWatch{}
 		for _, b := range events {
 			m := moments[int(b)%len(moments)]
 			to, effects := c.On(m.Event, m.Facts)
-			if wrong := w.sees(c, m.Event, to, effects); wrong != "" {
+			wrong := w.sees(c, m.Event, to, effects)
+			if wrong == "" {
+				wrong = forgetsWhat(c, m, to, effects)
+			}
+			if wrong != "" {
 				t.Fatalf("%v, %v -> %v, %v: %s", c, m, to, effects, wrong)
 			}
 			c = to
@@ -160,6 +173,41 @@ func (w *childWatch) sees(from Child, e ChildEvent, to Child, effects ChildEffec
 	}
 	if from.state == ChildRemoved && to != from {
 		return "it is back, and no child any more"
+	}
+	return ""
+}
+
+// forgetsWhat returns what has been left undone about an event, or nothing.
+func forgetsWhat(from Child, m ChildMoment, to Child, effects ChildEffects) string {
+	const stop = ChildStopGraceful | ChildStopUnwaited | ChildEndGrace | ChildStopNow
+	ends := from.state.IsEnding()
+	switch m.Event {
+	case ChildCrashed:
+		if ends && !effects.Has(ChildRestart|ChildStopNow) {
+			return "it has suspended itself, and would never end"
+		}
+		if from.state == ChildUp && !m.Facts.Stopping && !to.want.Decision() {
+			return "nobody decides on its failure"
+		}
+	case ChildEnded:
+		if from.state == ChildUp && !m.Facts.Stopping && !to.want.Decision() {
+			return "nobody decides on its end"
+		}
+	case ChildQuiesced:
+		if from.state.HasActor() && !ends && to.state != ChildQuiet {
+			return "who waits for its rest waits for ever"
+		}
+	case ChildDecided, ChildQuiesceOver:
+		if to.want.Decision() {
+			return "it would be decided on twice"
+		}
+	case ChildStopAsked:
+		if from.state.HasActor() && !ends && !effects.Has(stop) {
+			return "its actor does not stop"
+		}
+		if suspended := from.state.HasFailed() || from.state == ChildQuiet; suspended && !effects.Has(ChildRestart|ChildStopNow) {
+			return "it is suspended, and cannot go on to its end"
+		}
 	}
 	return ""
 }
