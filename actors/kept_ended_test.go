@@ -602,6 +602,7 @@ func (k *keptWorld) check(e ending, c call, options bool) {
 		}
 	}
 	a.cancel, a.wait = nil, nil
+	synctest.Wait() // the actor writes it, too
 	if c.whole || e.plain != nil {
 		k.sender = nil
 	}
