@@ -65,6 +65,16 @@ func (t *Task) inClock() {
 	}
 }
 
+// tryInClock is inClock for somebody who has a loop wait that would go on. It reports
+// false if it would have to wait itself.
+func (t *Task) tryInClock() bool {
+	if !t.system().clock.tryAdd(t.ext.Load().deadline, t) {
+		return false
+	}
+	t.once.And(^isBudgeted)
+	return true
+}
+
 // offerBounded is offer for a task that may have a deadline.
 func (mb *mailbox) offerBounded(t *Task) {
 	own, when := t.has(isBudgeted), t.ext.Load().deadline
@@ -120,20 +130,29 @@ type search struct {
 
 	// Whoever owns the loop writes these.
 	walk loop.Walk
-	n    int           // of the queue's tasks, so far
+	n    int           // how many tasks it has met, so far
 	last time.Duration // the last deadline of them
 
-	mu  sync.Mutex
-	due []*Task // have expired, and have not been told
+	mu   sync.Mutex
+	due  []*Task // have expired, and have not been told
+	full *Task   // the clock has no room for it; the walk goes on from there
 }
+
+// searchTries is how often a search goes on at once when the clock had no room.
+const searchTries = 4
 
 // searchExpired ends what has expired, and leaves the rest to the clock. It does
 // not wait: what it cannot do at once goes on by itself.
 func (mb *mailbox) searchExpired() {
 	mb.budgets.at.Store(0) // what is posted from here on arms it again
 	s := &search{mb: mb, walk: mb.loop.Walk()}
-	stood, _ := mb.loop.Peek(s.step)
-	s.endDue()
+	stood := false
+	for range searchTries {
+		stood, _ = mb.loop.Peek(s.step)
+		if !s.settle() {
+			break
+		}
+	}
 	switch {
 	case !stood: // it is between two turns
 		mb.budgets.arm(mb, mb.sys.pool.Now()+peekAgain)
@@ -153,66 +172,70 @@ func (s *search) goOn() {
 			}
 			time.Sleep(peekAgain)
 		}
-		s.endDue()
+		s.settle()
 		if held {
 			runtime.Gosched()
 		}
 	}
-	s.endDue()
+	s.settle()
 }
 
 // onLoop is step for the loop that was asked to look.
 func (s *search) onLoop() {
 	s.asked.Store(false)
-	s.step(nil)
+	s.look(nil, func(t *Task) bool { t.inClock(); return true })
 }
 
-// step looks at the next stretch of the queue, and at the turn that runs. In Peek or on
-// the loop.
-func (s *search) step(running *loop.Task) {
+// step looks at the next stretch of the queue, or at the turn that runs. In Peek.
+func (s *search) step(running *loop.Task) { s.look(running, (*Task).tryInClock) }
+
+// look is step, with how a task goes into the clock, if it can.
+func (s *search) look(running *loop.Task, inClock func(*Task) bool) {
 	if s.done.Load() {
 		return
 	}
 	now := s.mb.sys.pool.Now()
 	var due []*Task
-	look := func(lt *loop.Task) {
-		t := taskOfLoop(lt)
-		if t == nil || !t.has(isBudgeted) || t.canceled() {
-			return
+	var full *Task
+	done := s.walk.Next(running, func(lt *loop.Task) bool {
+		if t := taskOfLoop(lt); t != nil && t.has(isBudgeted) && !t.canceled() {
+			when := t.ext.Load().deadline
+			s.last = max(s.last, when)
+			switch {
+			case when <= now:
+				due = append(due, t)
+			case !inClock(t):
+				full = t
+				return false
+			}
 		}
-		when := t.ext.Load().deadline
-		if s.last = max(s.last, when); when > now {
-			t.inClock()
-		} else {
-			due = append(due, t)
-		}
-	}
-	for lt := running; lt != nil; lt = lt.Outer() {
-		look(lt)
-	}
-	done := s.walk.Next(func(lt *loop.Task) {
 		s.n++
-		look(lt)
+		return true
 	})
 	if s.n > crowd {
 		s.mb.budgets.crowd(s.last)
 	}
-	if due != nil {
+	if due != nil || full != nil {
 		s.mu.Lock()
-		s.due = append(s.due, due...)
+		s.due, s.full = append(s.due, due...), full
 		s.mu.Unlock()
 	}
 	s.done.Store(done)
 }
 
-// endDue ends what the steps have found to be due. Futures that fail call user
-// code, so neither the loop nor whoever keeps it from going on can do it.
-func (s *search) endDue() {
+// settle does what the steps have found to be done: it ends what is due and has the clock
+// make room, and reports whether there was none. Futures that fail call user code, so
+// neither the loop nor whoever keeps it from going on can do it.
+func (s *search) settle() (noRoom bool) {
 	s.mu.Lock()
-	due := s.due
-	s.due = nil
+	due, full := s.due, s.full
+	s.due, s.full = nil, nil
 	s.mu.Unlock()
+	if full != nil {
+		s.mb.sys.clock.makeRoom(full)
+	}
 	for _, t := range due {
 		t.cancel(t.expired())
 	}
+	return full != nil
 }

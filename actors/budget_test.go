@@ -13,6 +13,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/loop"
 )
 
 // TestBudgetsWhereverTheTaskIs lets budgets end while their tasks wait in the
@@ -151,7 +152,16 @@ func TestNothingStartsAtItsDeadline(t *testing.T) {
 // TestBudgetsInALongQueue lets thousands of budgets end, in any order, behind
 // turns that block: each to the nanosecond, or one more where the clock's timer
 // was set when it was due already, because that is the shortest timer.
-func TestBudgetsInALongQueue(t *testing.T) {
+func TestBudgetsInALongQueue(t *testing.T) { testBudgetsInALongQueue(t) }
+
+// TestBudgetsWhereTheClockIsFull is TestBudgetsInALongQueue where the clock has to
+// make room before a search can go on.
+func TestBudgetsWhereTheClockIsFull(t *testing.T) {
+	defer actors.NoQuickCopy()()
+	testBudgetsInALongQueue(t)
+}
+
+func testBudgetsInALongQueue(t *testing.T) {
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
 		pid := actortest.Spawn(t, sys.Root, "worker", func(w *actors.Worker) error {
 			actors.Handle(w, func(_ *actors.Task, d nap) (int, error) { time.Sleep(time.Duration(d)); return 1, nil })
@@ -194,6 +204,9 @@ func TestBudgetsInALongQueue(t *testing.T) {
 		}
 		if s := served.Load(); s < n/2 || s > n-100 {
 			t.Errorf("%d of %d were served", s, n)
+		}
+		if longest := actors.LongestPin(sys, pid); longest == 0 || longest > loop.StretchTasks {
+			t.Errorf("a search has met %d tasks while the worker waited for it, want %d at most", longest, loop.StretchTasks)
 		}
 	})
 }

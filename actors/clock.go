@@ -2,6 +2,7 @@ package actors
 
 import (
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -75,6 +76,37 @@ func (c *clock) add(when time.Duration, t *Task) {
 	h := c.heapOf(unsafe.Pointer(t))
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.addTask(when, t)
+}
+
+// quickCopy is how many deadlines are copied in a few microseconds. Constant but in tests.
+var quickCopy = 1024
+
+// tryAdd is add for somebody who must be quick. It reports false if it would have to
+// wait, or to copy a heap that is long: see makeRoom.
+func (c *clock) tryAdd(when time.Duration, t *Task) bool {
+	h := c.heapOf(unsafe.Pointer(t))
+	if !h.mu.TryLock() {
+		return false
+	}
+	defer h.mu.Unlock()
+	if n := len(h.heap); n == cap(h.heap) && n > quickCopy {
+		return false
+	}
+	h.addTask(when, t)
+	return true
+}
+
+// makeRoom does what tryAdd would have had to wait for.
+func (c *clock) makeRoom(t *Task) {
+	h := c.heapOf(unsafe.Pointer(t))
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.heap = slices.Grow(h.heap, marksBlock)
+}
+
+// addTask is add. With mu held.
+func (h *deadlines) addTask(when time.Duration, t *Task) {
 	m := h.mark()
 	m.task.Store(t)
 	t.ext.Load().gone.Store(m)

@@ -168,6 +168,7 @@ func (in *inspection) worker(mb *mailbox, w *WorkerInfo) bool {
 		})
 	}
 	for !done {
+		seen = slices.Grow(seen, loop.StretchTasks) // not while the loop waits
 		stood, held := mb.loop.Peek(look)
 		switch {
 		case held:

@@ -16,6 +16,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/loop"
 )
 
 type (
@@ -326,6 +327,9 @@ func TestInspectManyTasks(t *testing.T) {
 			if w := workerOf(t, actors.Inspect(sys), pid); len(w.Tasks) != n {
 				t.Errorf("%d tasks of %d", len(w.Tasks), n)
 			}
+		}
+		if longest := actors.LongestPin(sys, pid); longest == 0 || longest > loop.StretchTasks {
+			t.Errorf("a look has met %d tasks while the worker waited for it, want %d at most", longest, loop.StretchTasks)
 		}
 		p.Resolve(1)
 	})

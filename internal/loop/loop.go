@@ -42,7 +42,8 @@ type Loop struct {
 	cfg       Config
 	drop      func(*Task) // nothing starts from the lane: what is posted goes here
 	exclusive *Task
-	hold      bool // nothing starts from the lane
+	hold      bool   // nothing starts from the lane
+	pinned    uint32 // how many tasks this look, or the last one, has met; see Peek
 
 	runner    atomic.Pointer[runner] // who runs it, or ran it last; see Peek
 	cur       *coroutine             // on which a turn runs, or ran last
@@ -55,6 +56,7 @@ type Loop struct {
 	takes     uint32                 // … that took what it had
 	lingering lingering
 	urgent    atomic.Bool // the inbox has a message to the host
+	pinnedMax uint32      // of pinned
 
 	lane     fifo // tasks that have not started, in order of arrival
 	control  fifo // messages to the host: first of all

@@ -15,8 +15,8 @@ const peekTries = 20
 // Peek calls f, with the task whose turn it is, or nil, while nothing that the
 // loop owns changes: with the loop asleep, waiting for a runner, or in user code
 // that may be stuck there. It costs the loop no turn. f owns the loop, but what it
-// changes must be nothing that a turn relies on. It has to be quick: a turn that
-// ends or begins meanwhile waits for it. If one has, held is true, and the caller
+// changes must be nothing that a turn relies on. It has to be quick, see stretch: a
+// turn that ends or begins meanwhile waits for it. If one has, held is true, and the caller
 // should let it go first if it is to look again.
 //
 // It reports false, soon, if there was no such moment: the loop has not begun, is
@@ -28,9 +28,10 @@ func (l *Loop) Peek(f func(running *Task)) (stood, held bool) {
 			return false, false
 		case r == looker:
 		case r.serving.Load() == l:
-			if w := r.word.Load(); r.pin(l, w) {
+			if w := r.word.load(); r.pin(l, w) {
 				f(l.cur.task)
-				return true, r.unpin(w)
+				l.pinnedMax = max(l.pinnedMax, l.pinned)
+				return true, r.word.unpin(w, w.asBefore())
 			}
 		default:
 			if stood, held = l.lookAlone(r, f); stood {
@@ -50,10 +51,12 @@ func (l *Loop) lookAlone(last *runner, f func(running *Task)) (stood, held bool)
 	// last may have come back before that. It has said that it serves the loop
 	// before it has looked who runs it: one of the two sees the other.
 	if stood = last.serving.Load() != l; stood {
+		l.pinned = 0
 		f(nil)
+		l.pinnedMax = max(l.pinnedMax, l.pinned)
 	}
 	if held = !l.runner.CompareAndSwap(looker, last); held {
-		l.runner.Load().looked <- isPinned
+		l.runner.Load().word.looked <- inLoop // from takeUp
 	}
 	return stood, held
 }
@@ -67,7 +70,7 @@ func (l *Loop) takeUp(r *runner) {
 		}
 		if l.runner.CompareAndSwap(last, r) {
 			if last == looker {
-				<-r.looked
+				<-r.word.looked
 			}
 			return
 		}
@@ -132,22 +135,20 @@ func (l *Loop) Age(t *Task) time.Duration {
 // on the loop.
 func (l *Loop) Exclusive() *Task { return l.exclusive }
 
-// Outer is the task that waits in Start for the first step of t, which runs,
-// or nil. In Peek.
-func (t *Task) Outer() *Task { return t.co.outer }
-
-// stretch is how much a Walk does at a time: so many tasks, or for so long. What
-// is between the two looks at the clock is a few of them.
+// A stretch is what a walk does at a time: so many tasks, or for so long. What is
+// between two looks at the clock is a few of them. It keeps a pin short, 100 µs at
+// most, whatever the loop has: all that goes over what may be long does it by
+// stretches, and allocates for a whole one before.
 const (
-	stretchTasks = 1000
+	StretchTasks = 1000
 	stretchTime  = 50 * time.Microsecond
 	stretchLook  = 16
 )
 
-// Walk goes over the tasks of a loop that have been posted and have not started,
-// a stretch at a time, so that the loop goes on in between. It meets all that were
-// there when it began and still are, and maybe some that have come since. It is
-// used by whoever owns the loop.
+// Walk goes over the tasks of a loop that have been posted and have not started, and
+// then over those of the turn that runs, a stretch at a time, so that the loop goes on
+// in between. It meets all that were in the queue when it began and still are, or
+// run when it ends, and maybe some that have come since. It is used by whoever owns the loop.
 type Walk struct {
 	loop  *Loop
 	begun bool
@@ -160,43 +161,57 @@ type Walk struct {
 	inbox  *Task  // the next one of the inbox
 	inside bool   // it has come to the inbox
 	takes  uint32 // Loop.takes when it began
+	queued bool   // it has met all that are queued
+	outer  *Task  // the next one of the turn
 }
 
 // Walk returns one.
 func (l *Loop) Walk() Walk { return Walk{loop: l} }
 
-// Next calls f for the tasks of the next stretch, and reports whether it was the last one. In
-// Peek or on the loop.
-func (w *Walk) Next(f func(*Task)) (done bool) {
+// Next calls f for the tasks of the next stretch, running being that whose turn it is,
+// and reports whether it was the last one. Where f reports false the stretch ends, and
+// the next one begins with the same task. In Peek or on the loop.
+func (w *Walk) Next(running *Task, f func(*Task) bool) (done bool) {
 	l := w.loop
 	if !w.begun {
 		w.begun = true
 		w.end, w.takes = l.lane.in, l.takes
 	}
 	s := stretch{}
+	if !w.queued && !w.walkQueue(&s, f) {
+		return false
+	}
+	w.queued = true
+	return w.walkTurn(&s, running, f)
+}
+
+func (w *Walk) walkQueue(s *stretch, f func(*Task) bool) (done bool) {
+	l := w.loop
 	for {
-		if !w.walkLane(&s, f) {
+		if !w.walkLane(s, f) {
 			return false
 		}
 		if w.last {
 			return true
 		}
 		if l.takes == w.takes {
-			return w.walkInbox(&s, f)
+			return w.walkInbox(s, f)
 		}
 		// What was in the inbox has come into the lane.
 		w.end, w.last = l.lane.in, true
 	}
 }
 
-func (w *Walk) walkLane(s *stretch, f func(*Task)) (done bool) {
+func (w *Walk) walkLane(s *stretch, f func(*Task) bool) (done bool) {
 	q := &w.loop.lane
 	t, at := q.head, q.out
 	if w.lane != nil && int32(w.at-q.out) >= 0 { // it is still there
 		t, at = w.lane.next, w.at+1
 	}
 	for ; t != nil && int32(at-w.end) < 0; t, at = t.next, at+1 {
-		f(t)
+		if !f(t) {
+			return false
+		}
 		w.lane, w.at = t, at
 		if s.over(w.loop) {
 			return false
@@ -205,18 +220,41 @@ func (w *Walk) walkLane(s *stretch, f func(*Task)) (done bool) {
 	return true
 }
 
-func (w *Walk) walkInbox(s *stretch, f func(*Task)) (done bool) {
+func (w *Walk) walkInbox(s *stretch, f func(*Task) bool) (done bool) {
 	t := w.inbox
 	if !w.inside {
 		t, w.inside = w.loop.inbox.head.Load(), true
 	}
 	for ; t != nil && t != idleMark; t = t.next {
-		if t.kind == kindTask && !t.started {
-			f(t)
+		if t.kind == kindTask && !t.started && !f(t) {
+			w.inbox = t
+			return false
 		}
 		if s.over(w.loop) {
 			w.inbox = t.next
 			return false
+		}
+	}
+	w.inbox = nil
+	return true
+}
+
+// walkTurn goes from the running task to those that wait for it in Start. What of
+// them was there when it began is there, or has got further, as long as the one that it
+// has come to nests; otherwise it begins again.
+func (w *Walk) walkTurn(s *stretch, running *Task, f func(*Task) bool) (done bool) {
+	t := w.outer
+	if t == nil || !t.Running() || !t.Nesting() {
+		t = running
+	}
+	for ; t != nil; t = t.co.outer {
+		if !f(t) {
+			w.outer = t
+			return false
+		}
+		if s.over(w.loop) {
+			w.outer = t.co.outer
+			return w.outer == nil
 		}
 	}
 	return true
@@ -229,9 +267,14 @@ type stretch struct {
 }
 
 func (s *stretch) over(l *Loop) bool {
+	l.pinned++
 	s.n++
 	if s.n == 1 {
 		s.begin = l.pool.Now()
 	}
-	return s.n >= stretchTasks || s.n%stretchLook == 0 && l.pool.Now()-s.begin >= stretchTime
+	return s.n >= StretchTasks || s.n%stretchLook == 0 && l.pool.Now()-s.begin >= stretchTime
 }
+
+// LongestPin is how many tasks a look at the loop has met at most, so far, while it
+// kept the loop from going on. In Peek.
+func (l *Loop) LongestPin() int { return int(l.pinnedMax) }

@@ -141,7 +141,7 @@ func testPeekWhileALoopWaits(t *testing.T) {
 			t.Error("a task runs in a loop that waits")
 		}
 		w := last.Walk()
-		w.Next(func(*Task) { found++ })
+		w.Next(running, func(*Task) bool { found++; return true })
 	}); !stood || held || found != 1 {
 		t.Errorf("stood %v, held %v; %d tasks are queued, want 1", stood, held, found)
 	}
@@ -179,7 +179,7 @@ func testPeekHoldsWhatComes(t *testing.T) {
 		}
 		synctest.Wait()
 		r := l.runner.Load()
-		word := r.word.Load()
+		word := r.word.load()
 		if stood, held := l.Peek(func(running *Task) {
 			close(release)
 			synctest.Wait()
@@ -189,7 +189,7 @@ func testPeekHoldsWhatComes(t *testing.T) {
 		}); !stood || !held {
 			t.Errorf("in a turn: stood %v, held %v", stood, held)
 		}
-		if r.word.Load() == word {
+		if r.word.load() == word {
 			t.Error("somebody could look at the turn that is over")
 		}
 		synctest.Wait()
@@ -208,14 +208,14 @@ func TestWalk(t *testing.T) {
 		l := &Loop{pool: NewPool()} // we own it
 		posted, gone := []*Task{}, map[*Task]bool{}
 		change := func() {
-			for range rnd.IntN(3 * stretchTasks / 2) {
+			for range rnd.IntN(3 * StretchTasks / 2) {
 				posted = append(posted, &Task{Body: fn{}})
 				l.push(posted[len(posted)-1])
 			}
 			if rnd.IntN(2) == 0 && !l.inbox.empty() {
 				l.collect()
 			}
-			for n := rnd.IntN(2 * stretchTasks); n > 0 && l.lane.head != nil; n-- {
+			for n := rnd.IntN(2 * StretchTasks); n > 0 && l.lane.head != nil; n-- {
 				gone[l.lane.pop()] = true
 			}
 			if rnd.IntN(3) == 0 {
@@ -231,14 +231,18 @@ func TestWalk(t *testing.T) {
 		w := l.Walk()
 		stretches := 0
 		for done := false; !done; stretches++ {
-			n := 0
-			done = w.Next(func(k *Task) {
+			n, most := 0, rnd.IntN(2*StretchTasks)
+			done = w.Next(nil, func(k *Task) bool {
+				if n == most {
+					return false
+				}
 				n++
 				if met[k]++; met[k] > 2 || gone[k] {
 					t.Fatal("it meets a task that is not there, or that it has met twice")
 				}
+				return true
 			})
-			if n > stretchTasks || stretches > 1000 {
+			if n > StretchTasks || stretches > 1000 {
 				t.Fatalf("seed %d: %d tasks in stretch %d", seed, n, stretches)
 			}
 			if !done {
@@ -261,7 +265,7 @@ func TestSuspended(t *testing.T) {
 		l := &Loop{pool: NewPool()} // we own it
 		var listed []*coroutine
 		change := func() {
-			for range rnd.IntN(2 * stretchTasks) {
+			for range rnd.IntN(2 * StretchTasks) {
 				c := &coroutine{task: &Task{}}
 				l.list(c)
 				listed = append(listed, c)
@@ -286,7 +290,7 @@ func TestSuspended(t *testing.T) {
 				}
 				met[k] = true
 			})
-			if n > stretchTasks {
+			if n > StretchTasks {
 				t.Fatalf("seed %d: %d tasks in a stretch", seed, n)
 			}
 			change()
@@ -304,4 +308,142 @@ func TestSuspended(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestWalkMeetsTheTurn: when all that is queued has been met a walk goes over the turn that
+// runs, which may be nested deep, from where it was if it nests still.
+func TestWalkMeetsTheTurn(t *testing.T) {
+	const deep = 3*StretchTasks + 7
+	l := &Loop{pool: NewPool()} // we own it
+	var chain []*Task           // the outermost first
+	nest := func() {
+		k := &Task{Body: fn{}}
+		k.co = &coroutine{loop: l, task: k}
+		k.state.Store(stateRunning)
+		if n := len(chain); n > 0 {
+			k.co.outer, chain[n-1].co.nesting = chain[n-1], true
+		}
+		chain = append(chain, k)
+	}
+	back := func() {
+		n := len(chain) - 1
+		chain[n].state.Store(endedState)
+		chain[n].co, chain[n-1].co.nesting = nil, false
+		chain = chain[:n]
+	}
+	for range deep {
+		nest()
+	}
+	met := map[*Task]int{}
+	w := l.Walk()
+	next := func(most int) (n int, done bool) {
+		l.pinned = 0
+		done = w.Next(chain[len(chain)-1], func(k *Task) bool {
+			if n == most {
+				return false
+			}
+			n++
+			met[k]++
+			return true
+		})
+		if l.pinned > StretchTasks {
+			t.Fatalf("%d tasks in a stretch", l.pinned)
+		}
+		return n, done
+	}
+	if n, done := next(10); n != 10 || done {
+		t.Fatalf("it met %d tasks, done: %v", n, done)
+	}
+	nest() // what is new is not looked for
+	for range 100 {
+		back()
+	}
+	for done := false; !done; {
+		_, done = next(deep)
+	}
+	for i, k := range chain {
+		if met[k] != 1 {
+			t.Fatalf("the %d-th task of %d was met %d times", i, len(chain), met[k])
+		}
+	}
+}
+
+// TestPinsAreShort looks at a loop that has a hundred thousand tasks of each kind: no look
+// keeps it from going on for longer than some of them take.
+func TestPinsAreShort(t *testing.T) {
+	const many = 100_000
+	l := &Loop{pool: NewPool()}
+	l.runner.Store(nobody)
+	for i := range many {
+		l.list(&coroutine{task: &Task{Body: fn{}}})
+		l.push(&Task{Body: fn{}})
+		if i == many/2 {
+			l.collect()
+		}
+	}
+	l.inbox.head.CompareAndSwap(nil, idleMark)
+	met := 0
+	look := func(f func(*Task) bool) {
+		for done := false; !done; {
+			stood, _ := l.Peek(func(running *Task) { done = f(running) })
+			if !stood {
+				t.Fatal("nobody runs the loop, and it did not stand")
+			}
+			met += int(l.pinned)
+		}
+	}
+	suspended, queued := l.Suspended(), l.Walk()
+	look(func(*Task) bool { return suspended.Next(func(*Task) {}) })
+	look(func(running *Task) bool { return queued.Next(running, func(*Task) bool { return true }) })
+	if longest := l.LongestPin(); longest > StretchTasks || longest == 0 || met < 2*many {
+		t.Errorf("the longest look met %d tasks of %d, want %d at most", longest, met, StretchTasks)
+	}
+}
+
+// TestLookWaitsForOthers: Look is for what must know whose turn it is, so it does not
+// give up because somebody else looks as well.
+func TestLookWaitsForOthers(t *testing.T) {
+	l, _ := newLoop(NewPool(), Config{})
+	in, release := make(chan struct{}), make(chan struct{})
+	l.do(func(*Task) { close(in); <-release })
+	<-in
+	looks, looked := make(chan struct{}), make(chan struct{})
+	go l.Peek(func(*Task) { close(looks); <-looked })
+	<-looks
+	found := make(chan bool)
+	go func() { found <- l.Look(func(*Task) {}) }()
+	runtime.Gosched()
+	close(looked)
+	if !<-found {
+		t.Error("it found no turn")
+	}
+	close(release)
+	l.PostControl(stopLoop{})
+}
+
+// TestTakeoverLeavesALooker: somebody finds that the loop's last runner is back, just when that
+// loses the loop.
+func TestTakeoverLeavesALooker(t *testing.T) {
+	l, _ := newLoop(NewPool(), Config{})
+	in, release := make(chan struct{}), make(chan struct{})
+	l.do(func(*Task) { close(in); <-release })
+	<-in
+	turn, _ := l.InUser()
+	if !l.runner.CompareAndSwap(turn.r, looker) { // the begin of lookAlone
+		t.Fatal("not its runner")
+	}
+	taken := make(chan bool)
+	go func() { taken <- l.Takeover(turn) }()
+	for !turn.r.lost() {
+		runtime.Gosched()
+	}
+	time.Sleep(time.Millisecond)                  // so that a takeover that does not wait is through
+	if !l.runner.CompareAndSwap(looker, turn.r) { // its end
+		t.Error("somebody else runs the loop, and does not wait for the looker")
+	}
+	if !<-taken {
+		t.Error("the turn is not taken over")
+	}
+	close(release)
+	l.PostControl(stopLoop{})
 }

@@ -9,17 +9,10 @@ type runner struct {
 	wake chan bool // it is called; false: to end
 	loop *Loop     // the one it runs
 
-	// looked tells the runner that somebody has looked at what it waits for, and
-	// where it was when that began.
-	looked chan uint64
-
 	// serving is loop, for other goroutines.
 	serving atomic.Pointer[Loop]
 
-	// word is turn<<3 | where. Entering and leaving user code costs one
-	// atomic operation each, 4 to 6 ns; all that other goroutines may do to a
-	// turn, they do by changing the word of a runner that is in user code.
-	word   atomic.Uint64
+	word   turnWord // written by all who have to do with the turn: see word.go
 	turn   uint64
 	batch  batch // loops to run next
 	clock  turnClock
@@ -38,21 +31,9 @@ type runner struct {
 	held     bool    // … it has not, for long
 }
 
-// where a runner is, the low three bits of word
-const (
-	inLoop     uint64 = iota + 1
-	inUser            // in user code
-	inReported        // in user code, and the watchdog has reported the turn
-	isPinned          // in user code, and somebody looks: leaving has to wait
-	isAwaited         // … and waits
-	isLost            // in user code, and its turn was taken away
-	whereBits  = 3
-	whereMask  = 1<<whereBits - 1
-)
-
 func newRunner(p *Pool) *runner {
-	r := &runner{pool: p, wake: make(chan bool, 1), looked: make(chan uint64, 1)}
-	r.word.Store(inLoop)
+	r := &runner{pool: p, wake: make(chan bool, 1)}
+	r.word.init()
 	return r
 }
 
@@ -68,78 +49,37 @@ func (r *runner) begin(isNew bool) {
 // enter begins user code.
 func (r *runner) enter() {
 	r.turn++
-	r.word.Store(r.turn<<whereBits | inUser)
+	r.word.enter(r.turn)
 }
 
 // leave ends user code. If it reports false the turn was taken away.
-func (r *runner) leave() bool {
-	return r.word.CompareAndSwap(r.turn<<whereBits|inUser, r.turn<<whereBits|inLoop) || r.leaveSlow()
-}
+func (r *runner) leave() bool { return r.word.leave(r.turn) || r.leaveSlow() }
 
 func (r *runner) leaveSlow() bool {
-	for {
-		w := r.word.Load()
-		turn := w &^ whereMask
-		switch w & whereMask {
-		case inLoop: // it was not entered
-			return true
-		case isLost:
-			return false
-		case isPinned: // not for long: see pin
-			if r.word.CompareAndSwap(w, turn|isAwaited) {
-				return r.left(<-r.looked)
-			}
-		case inReported:
-			if r.word.CompareAndSwap(w, turn|inLoop) {
-				return r.left(inReported)
-			}
-		default:
-			if r.leave() {
-				return true
-			}
-		}
-	}
-}
-
-// left is the end of a turn that was seen last where it says.
-func (r *runner) left(where uint64) bool {
-	if where == inReported {
+	from := r.word.leaveSlow()
+	if from == inReported {
 		r.pool.rearm(r)
 	}
-	return where != isLost
+	return from != isLost
 }
 
 // pin keeps the runner in turn w of loop l, if it still is there, so that the
-// caller may read what the loop owns, until unpin. It must be for a few
-// microseconds: a turn that ends meanwhile waits for it.
-func (r *runner) pin(l *Loop, w uint64) bool {
-	if where := w & whereMask; where != inUser && where != inReported {
-		return false
-	}
+// caller may read what the loop owns, until it unpins the word. That has to be soon,
+// see maxPinned: a turn that ends meanwhile waits for it.
+func (r *runner) pin(l *Loop, w word) bool {
 	// A runner that has changed to another loop since w was read has ended
 	// the turn, so the exchange fails.
-	return r.serving.Load() == l && r.word.CompareAndSwap(w, w&^whereMask|isPinned)
-}
-
-// unpin lets a pinned runner go on as w. If it waits for that, its turn is over
-// in the same moment: whoever pins it again at once would keep it waiting.
-func (r *runner) unpin(w uint64) (held bool) {
-	if r.word.CompareAndSwap(w&^whereMask|isPinned, w) {
+	if r.serving.Load() != l || !r.word.pin(w) {
 		return false
 	}
-	if w&whereMask != isLost {
-		r.word.Store(w&^whereMask | inLoop)
-	} else {
-		r.word.Store(w)
-	}
-	r.looked <- w & whereMask
+	l.pinned = 0
 	return true
 }
 
 // busy reports whether r is not idle. With Pool.mu held.
 func (r *runner) busy() bool { return r.at > 0 || r.held }
 
-func (r *runner) lost() bool { return r.word.Load()&whereMask == isLost }
+func (r *runner) lost() bool { return r.word.lost() }
 
 // root is the runner's goroutine.
 func (r *runner) root() {

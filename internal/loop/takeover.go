@@ -1,26 +1,62 @@
 package loop
 
+import "runtime"
+
 // Turn names one turn of a loop. The zero value names none.
 type Turn struct {
 	r    *runner
-	word uint64 // turn number, without where
+	word word // without its place
 }
 
 // InUser returns the turn that is in user code now, if one is. Any goroutine.
 func (l *Loop) InUser() (Turn, bool) {
-	r := l.runner.Load()
+	r := l.lastRunner()
 	if r == nil {
 		return Turn{}, false
 	}
-	w := r.word.Load()
+	w := r.word.load()
 	if r.serving.Load() != l {
 		return Turn{}, false
 	}
-	switch w & whereMask {
+	switch w.place() {
 	case inUser, inReported, isPinned:
-		return Turn{r, w &^ whereMask}, true
+		return Turn{r, w.at(0)}, true
 	}
 	return Turn{}, false
+}
+
+// lastRunner is who runs the loop, or ran it last; nil before the first. It waits
+// for whoever looks at a loop that no runner runs, which takes as long as a pin.
+func (l *Loop) lastRunner() *runner {
+	for {
+		r := l.runner.Load()
+		if r != looker {
+			return r
+		}
+		runtime.Gosched()
+	}
+}
+
+// pin is runner.pin, but it waits while somebody else looks. It reports false if the
+// turn of l is over, or lost.
+func (t Turn) pin(l *Loop) (w word, ok bool) {
+	for {
+		w = t.r.word.load()
+		switch {
+		case !w.sameTurn(t.word):
+			return 0, false
+		case t.r.pin(l, w):
+			return w, true
+		case w.place() == isPinned:
+			runtime.Gosched()
+		case w.place() == inUser, w.place() == inReported:
+			if t.r.serving.Load() != l {
+				return 0, false
+			}
+		default:
+			return 0, false
+		}
+	}
 }
 
 // Takeover takes the loop away from a turn that is stuck in user code: its
@@ -31,40 +67,55 @@ func (l *Loop) InUser() (Turn, bool) {
 // taken: one that has just begun is innocent. Any goroutine.
 func (l *Loop) Takeover(turn Turn) bool {
 	r := turn.r
-	if r == nil || !(r.pin(l, turn.word|inUser) || r.pin(l, turn.word|inReported)) {
+	if r == nil {
 		return false
 	}
+	w, ok := turn.pin(l)
+	if !ok {
+		return false
+	}
+	free, n := r.leaveBehind()
+	r.word.unpin(w, unpinTakeOver)
+	l.pool.keep(free, n)
+	// The loop is ours now, as if we ran it. The turn is not pinned
+	// any more, because what follows takes as long as it is nested deep. It may go on,
+	// but changes nothing of that.
 	var chain []*Task
 	for t := l.cur.task; t != nil; t = t.co.outer {
 		t.state.Store(lostState)
 		chain = append(chain, t)
 	}
-	free, n := r.leaveBehind()
-	r.unpin(turn.word | isLost)
-	l.pool.keep(free, n)
-	// The loop is ours now, as if we ran it.
 	for _, t := range chain {
 		l.finish(t, Lost)
 	}
 	l.cur = nil
-	l.runner.Store(nobody)
+	l.forgetRunner(r)
 	l.pool.wake(l)
 	return true
 }
 
+// forgetRunner gives up a loop that r has lost. It leaves a looker in its place until
+// he is gone: he may have begun before r came back to the loop. If he did not find
+// himself there he would take whoever he finds for a runner that waits for him.
+func (l *Loop) forgetRunner(r *runner) {
+	for !l.runner.CompareAndSwap(r, nobody) {
+		runtime.Gosched()
+	}
+}
+
 // Look calls f with the task whose turn it is, if there is one in user code,
-// and keeps the turn from ending meanwhile. f must be quick and must not
-// touch the loop. Any goroutine.
+// and keeps the turn from ending meanwhile. It waits while somebody else looks. f must
+// be quick and must not touch the loop. Any goroutine.
 func (l *Loop) Look(f func(t *Task)) bool {
-	r := l.runner.Load()
-	if r == nil {
+	turn, ok := l.InUser()
+	if !ok {
 		return false
 	}
-	w := r.word.Load()
-	if !r.pin(l, w) {
+	w, ok := turn.pin(l)
+	if !ok {
 		return false
 	}
 	f(l.cur.task)
-	r.unpin(w)
+	turn.r.word.unpin(w, w.asBefore())
 	return true
 }

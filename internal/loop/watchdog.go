@@ -28,7 +28,7 @@ type watchdog struct {
 type blocked struct {
 	r     *runner
 	l     *Loop
-	word  uint64
+	word  word
 	since time.Duration
 
 	task *Task
@@ -37,7 +37,7 @@ type blocked struct {
 
 // sample is what the watchdog saw of a runner when it last looked.
 type sample struct {
-	turn  uint64
+	turn  word
 	since time.Duration
 }
 
@@ -84,7 +84,7 @@ func (p *Pool) watch() {
 	// about to begin a turn.
 	again := p.queue.length.Load() > 0 || len(w.waiting) > 0
 	for r := range p.runners {
-		word := r.word.Load()
+		word := r.word.load()
 		l := r.serving.Load()
 		if l == nil {
 			again = again || r.busy()
@@ -93,15 +93,15 @@ func (p *Pool) watch() {
 		if l.cfg.BlockedTurn <= 0 {
 			continue
 		}
-		switch word & whereMask {
+		switch word.place() {
 		case inReported, isLost:
 			continue // known; rearm comes when it ends
 		case isPinned, isAwaited: // somebody looks
-			word = word&^whereMask | inUser
+			word = word.at(inUser)
 		}
 		again = true
 		l.ages.note(l)
-		if word&whereMask != inUser || r.seen.turn != word {
+		if word.place() != inUser || r.seen.turn != word {
 			r.seen = sample{word, now}
 			continue
 		}
@@ -128,7 +128,8 @@ func (p *Pool) watch() {
 	p.report(marked)
 }
 
-// mark notes that the turn is known, and learns whose it is. false: it is over.
+// mark notes that the turn is known, and learns whose it is. false: it is over, or
+// somebody else looks; then the next look of the watchdog finds it.
 func (b *blocked) mark() bool {
 	if !b.r.pin(b.l, b.word) {
 		return false
@@ -136,16 +137,15 @@ func (b *blocked) mark() bool {
 	b.task = b.l.cur.task
 	b.co = b.task.co
 	free, n := b.r.leaveBehind()
-	b.word = b.word&^whereMask | inReported
-	b.r.unpin(b.word)
+	b.r.word.unpin(b.word, unpinReport)
 	b.l.pool.keep(free, n)
 	return true
 }
 
 // lasts reports whether the turn has not ended. It may have been taken away.
 func (b *blocked) lasts() bool {
-	w := b.r.word.Load()
-	return w&^whereMask == b.word&^whereMask && w&whereMask != inLoop
+	w := b.r.word.load()
+	return w.sameTurn(b.word) && w.place() != inLoop
 }
 
 // report reports these turns and those that wait for it, or lets them wait, too.
