@@ -138,13 +138,59 @@ func (t *Task) Forward(pid *actor.PID) {
 // added to later: whoever ends a task is most often a loop in its own state, the
 // clock, or work that a callback of somebody else's must not hold up.
 func (t *Task) tell(cause error, later *callbacks) {
-	switch {
-	case t.future() != nil:
-		calls, _ := t.future().failLater(cause)
-		later.append(calls.callOwn())
-	case t.attached != nil && t.asker() != nil && t.answerFirst(isTold):
-		t.mb.sys.send(t.asker(), failureOf(cause, !t.lt.Fresh() || t.isAgain()))
+	t.tellEnd(cause, !t.lt.Fresh() || t.isAgain(), later)
+}
+
+// tellEnd tells the asker, if there is one that has heard of nothing yet, that the
+// task ends with err, and reports whether it has. ran is what a plain or remote asker
+// hears of whether it may try again. Callbacks of the future are added to later, if
+// that is not nil, and else called.
+func (t *Task) tellEnd(err error, ran bool, later *callbacks) bool {
+	if t.future() != nil {
+		calls, first := t.future().failLater(err)
+		switch {
+		case !first:
+		case later != nil:
+			later.append(calls.callOwn())
+		default:
+			calls.call()
+		}
+		return first
 	}
+	if t.attached == nil || t.asker() == nil || !t.answerFirst(isTold) {
+		return false
+	}
+	t.mb.sys.send(t.asker(), failureOf(err, ran))
+	return true
+}
+
+// neverRuns tells whoever sent t, or the dead letters, that it will not run, and
+// returns how it has ended. ErrStopping is not true of a message that a handler has
+// had before: it tells of the handler's panic, or that the work was cut off.
+//
+// Callbacks of its future are added to later, if that is not nil, and else called.
+func (t *Task) neverRuns(err error, later *callbacks) life.How {
+	how, ran := life.HowNeverRan, false
+	if a := t.again(); a != nil {
+		ran = true
+		switch {
+		case err != ErrStopping: // it was ended itself
+		case a.crash != nil:
+			how, err = life.HowGivenUp, a.crash
+		default:
+			err = ErrStopped
+		}
+	}
+	switch _, notify := life.Settle(how, life.HeardNothing, t.isAsked()); notify {
+	case life.NotifyAsker:
+		if !t.tellEnd(err, ran, later) {
+			return life.HowLate
+		}
+	case life.NotifyDeadLetters:
+		t.deadLetter()
+		return life.HowUnhandled
+	}
+	return how
 }
 
 // tellElsewhere is tell, and lets the callbacks be called.

@@ -12,7 +12,6 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/internal/engine"
-	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/link"
 	"github.com/protoloop/protoloop/internal/loop"
 	"github.com/protoloop/protoloop/internal/safelog"
@@ -271,55 +270,6 @@ func (t *Task) fromEngine() bool {
 func (t *Task) refuse(err error) {
 	t.how = t.neverRuns(err, nil)
 	t.over()
-}
-
-// neverRuns tells whoever sent t, or the dead letters, that it will not run, and
-// returns how it has ended. ErrStopping is not true of a message that a handler has
-// had before: it tells of the handler's panic, or that the work was cut off.
-//
-// Callbacks of its future are added to later, if that is not nil, and else called.
-func (t *Task) neverRuns(err error, later *callbacks) life.How {
-	how, ran := life.HowNeverRan, false
-	if a := t.again(); a != nil {
-		ran = true
-		switch {
-		case err != ErrStopping: // it was ended itself
-		case a.crash != nil:
-			how, err = life.HowGivenUp, a.crash
-		default:
-			err = ErrStopped
-		}
-	}
-	switch _, notify := life.Settle(how, life.HeardNothing, t.isAsked()); notify {
-	case life.NotifyAsker:
-		if !t.tellNeverRuns(err, ran, later) {
-			return life.HowLate
-		}
-	case life.NotifyDeadLetters:
-		t.deadLetter()
-		return life.HowUnhandled
-	}
-	return how
-}
-
-// tellNeverRuns tells the task's asker, unless it has heard of it already.
-func (t *Task) tellNeverRuns(err error, ran bool, later *callbacks) bool {
-	if t.future() == nil {
-		first := t.answerFirst(isTold)
-		if first {
-			t.mb.sys.send(t.asker(), failureOf(err, ran))
-		}
-		return first
-	}
-	calls, first := t.future().failLater(err)
-	switch {
-	case !first:
-	case later != nil:
-		later.append(calls.callOwn())
-	default:
-		calls.call()
-	}
-	return first
 }
 
 // deadLetter gives the message to the engine's dead letters.
