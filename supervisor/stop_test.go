@@ -468,13 +468,16 @@ func TestStopAndFailure(t *testing.T) {
 						if when == "before it" {
 							close(goOn)
 						}
-						end := s.RequestStop()
+						begin, end := time.Now(), s.RequestStop()
 						if when == "after it" {
 							synctest.Wait()
 							close(goOn)
 						}
 						if _, err := end.Wait(w.Context()); err != nil {
 							w.Fatal(err)
+						}
+						if took := time.Since(begin); took >= 20*time.Second {
+							w.Errorf("its stop has taken %v, all of its grace", took)
 						}
 						want, letters := []n{2, 3, 4, 6, 7, 8, 9, 10}, 2
 						if restart == supervisor.Temporary && (kind == "plain actor" || when == "before it" && len(got) == 0) {
