@@ -38,6 +38,9 @@ type Group struct {
 
 // NewGroup returns an empty group of task t.
 func NewGroup(t *Task) *Group {
+	if t == nil {
+		panic("actors: NewGroup called with a nil Task")
+	}
 	t.current("NewGroup")
 	g := &Group{t: t}
 	g.waits.list = func() []*Task {

@@ -63,8 +63,8 @@ type TaskInfo struct {
 // BlockedInfo is a turn that lasts longer than BlockedTurn.
 type BlockedInfo struct {
 	Task  string
-	Since time.Time
-	Stack []byte // nil if the turn ended before it was looked at
+	Since time.Time // when the turn was first seen: it began at most half a BlockedTurn before
+	Stack []byte    // nil if the turn ended before it was looked at
 }
 
 // Inspect shows what the workers of an actor system are doing. It waits for

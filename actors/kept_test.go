@@ -54,6 +54,15 @@ func TestNothingIsKeptByTheWorker(t *testing.T) {
 			})
 			return pid
 		},
+		"what has come right behind the end of a sleep": func(w *world, values *tracked) any {
+			pid := w.worker("worker", actors.Options{}, none)
+			did(w.root, pid, func(t *actors.Task) error { return t.Sleep(time.Second) })
+			did(w.root, pid, func(*actors.Task) error { time.Sleep(3 * time.Second); return nil })
+			time.Sleep(2 * time.Second)
+			actors.Submit(w.root, pid, func(*actors.Task) (*[64]byte, error) { return values.value(), nil })
+			time.Sleep(time.Hour)
+			return pid
+		},
 		"the last message of a plain actor": func(w *world, values *tracked) any {
 			pid := w.dropIn(actors.Options{}, func(actor.Context) {})
 			w.root.Send(pid, &message{values.value()})

@@ -246,6 +246,9 @@ func TestMisuseNil(t *testing.T) {
 		wantText(w, panicOf(func() { _, _ = actors.NewPromise[int]().Future().Wait(noContext) }), "actors: Wait called with a nil context")
 		_, err := actors.Spawn(noContext, w.root, "none", none, actors.Options{})
 		wantText(w, err, `actors: Spawn of "none" called without a context`)
+		_, err = actors.Spawn(context.Background(), nil, "none", none, actors.Options{})
+		wantText(w, err, `actors: Spawn of "none" called without who spawns it`)
+		wantText(w, panicOf(func() { actors.NewGroup(nil) }), "actors: NewGroup called with a nil Task")
 		if len(actors.Inspect(w.sys).Workers) != 1 {
 			w.Error("there is a worker that nobody knows")
 		}

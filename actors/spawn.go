@@ -26,6 +26,9 @@ func Spawn(ctx context.Context, s actor.SpawnerContext, name string, setup func(
 	if ctx == nil {
 		return nil, fmt.Errorf("actors: Spawn of %q called without a context", name)
 	}
+	if s == nil {
+		return nil, fmt.Errorf("actors: Spawn of %q called without who spawns it: a root context, an actor's context or a Task", name)
+	}
 	ready := &Future[struct{}]{}
 	props := Props(setup, eventLoop(o, ready))
 	pid, err := s.SpawnNamed(props, name)

@@ -187,6 +187,7 @@ func (l *Loop) collect() {
 		case t.kind == kindControl:
 			l.control.push(t)
 		case t.kind == kindTimer:
+			t.next = nil // it is posted again and again, and would keep what came behind it
 			l.timers.expire()
 		case t.started && t.co.yields:
 			c := t.co
