@@ -14,6 +14,7 @@ func (t *Task) holdLoop() {
 		}
 		t.exclusive = true
 		t.mb.holder.Store(t)
+		(*waiter)(t).Probe() // it is a holder
 	})
 }
 

@@ -20,10 +20,13 @@ import (
 // would never end because what it waits for waits, in the end, for t. Unless t
 // is a holder, or a holder waits for it, nobody needs to know.
 func (t *Task) closesRing(c *core) error {
-	if !t.exclusive && !t.has(isProbed) && !t.hasLastPlace() && !t.isInProbedGroup() {
-		return nil
+	if !t.has(isProbed) && t.lifetime != child && t.mb.opts.MaxInFlight <= 0 {
+		return nil // as for most: without a call
 	}
-	return t.lookForRing(c)
+	if t.has(isProbed) || t.hasLastPlace() || t.isInProbedGroup() {
+		return t.lookForRing(c)
+	}
+	return nil
 }
 
 // hasLastPlace reports whether the task counts against its worker's MaxInFlight,

@@ -66,7 +66,7 @@ const (
 	isSole                        // it was its parent's only kid when it became one, and so is the last of the list
 	isThrough                     // it has ended and left, and its future is done; see through
 	isBack                        // its function has returned, or it was abandoned; see backFrom
-	isProbed                      // a holder waits for it, or may; see closesRing
+	isProbed                      // a holder waits for it, or it is one; see closesRing
 	holder                        // one that needs its message although it may be through; the rest counts them
 )
 
