@@ -89,6 +89,7 @@ const (
 	ChildRemoved                      // it is no child any more
 )
 
+// String is the word that tables, logs and diagrams have for it.
 func (s ChildState) String() string {
 	return word(s, "gone", "spawning", "starting", "up", "failed", "overdue", "quiet", "stopping", "recovering", "killing", "removed")
 }

@@ -6,23 +6,28 @@ import (
 	"github.com/protoloop/protoloop/internal/life/table"
 )
 
+// String is the word for it in the table.
 func (w ChildWant) String() string {
 	return word(w, "nothing", "start", "decision", "decision and start")
 }
 
+// String is the word for it in the table.
 func (e ChildEvent) String() string {
 	return word(e, "start asked", "spawned", "spawn failed", "set up", "start timed out", "crashed", "ended",
 		"decision due", "decided", "restart due", "let go", "quiesce asked", "quiesced", "quiesce over",
 		"stop asked", "grace over", "cut off", "abandoned", "forgotten")
 }
 
+// String is the word for it in the table.
 func (s ChildShutdown) String() string { return word(s, "grace", "kill", "abandon") }
 
 var childEffectWords = []string{"enter", "start up", "start failed", "tell stopping", "tell stopped", "spawn", "restart", "quiesce",
 	"stop graceful", "end grace", "stop now", "stop unwaited", "abandon", "ask decision"}
 
+// String lists them, in their order.
 func (do ChildEffects) String() string { return bits(uint32(do), childEffectWords) }
 
+// String has all that is remembered of the child, for the table.
 func (c Child) String() string {
 	return strings.Join(notEmpty([]string{c.state.String(), word(c.want, "", "wants start", "wants decision", "wants decision and start")}), ", ")
 }
@@ -33,6 +38,7 @@ type ChildMoment struct {
 	Facts ChildFacts
 }
 
+// String is the event, with its facts if it has any.
 func (m ChildMoment) String() string {
 	var facts []string
 	if m.Event == ChildStopAsked {

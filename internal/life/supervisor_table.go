@@ -2,16 +2,19 @@ package life
 
 import "github.com/protoloop/protoloop/internal/life/table"
 
+// String is the word for it in the table.
 func (s SupervisorState) String() string {
 	return word(s, "running", "running without grace", "stopping", "forced stop", "over")
 }
 
+// String is the word for it in the table.
 func (e SupervisorEvent) String() string {
 	return word(e, "stop asked", "grace over", "cut off", "has stopped")
 }
 
 var supervisorEffectWords = []string{"tell stopping", "wake all", "stop all", "tell over"}
 
+// String lists them, in their order.
 func (do SupervisorEffects) String() string { return bits(uint32(do), supervisorEffectWords) }
 
 // SupervisorTable is the table of [Supervisor], for tests and diagrams.

@@ -5,16 +5,20 @@ import (
 	"strings"
 )
 
+// String is the word for it in the table.
 func (h How) String() string {
 	return word(h, "none", "finished", "failed", "cut", "late", "returned", "never ran", "given up", "unhandled", "stashed", "lost")
 }
 
+// String is the word for it in the table.
 func (h Heard) String() string { return word(h, "nothing", "an answer", "an error", "its end") }
 
+// String is the word for it in the table.
 func (b Bucket) String() string {
 	return word(b, "pending", "finished", "failed", "canceled", "abandoned", "dead-lettered")
 }
 
+// String is the word for it in the table.
 func (n Notify) String() string { return word(n, "nobody", "the asker", "the dead letters") }
 
 // UnitTable is all of [Settle], for tests.

@@ -19,6 +19,7 @@ func (p Phase) State() string {
 	return word(p, "starting", "setup", "running", "unwinding", "stop hooks", "released", "released", "stopped", "stopped")
 }
 
+// String has all that the worker remembers, for the table.
 func (w Worker) String() string {
 	words := []string{
 		w.phase.String(),
@@ -39,6 +40,7 @@ func notEmpty(words []string) (some []string) {
 	return some
 }
 
+// String is the word for it in the table.
 func (e WorkerEvent) String() string {
 	return word(e, "NoEvent", "EngineStarted", "EngineFailed", "EngineStopped", "SetupSucceeded", "SetupFailed", "SpawnFailed",
 		"TaskFailed", "StopAsked", "HardStopAsked", "RestartAsked", "RestAsked", "Resumed", "LiveZero", "QueueZero", "GraceOver", "PendingZero")
@@ -46,6 +48,7 @@ func (e WorkerEvent) String() string {
 
 var factWords = []string{"stopping", "hooks", "listener", "again"}
 
+// String lists them, in their order.
 func (f WorkerFacts) String() string { return bits(uint32(f), factWords) }
 
 var effectWords = []string{"report failure", "begin", "finish", "cut off", "bound hooks", "drop queued", "end cleanups", "abandon offloads",
@@ -53,6 +56,7 @@ var effectWords = []string{"report failure", "begin", "finish", "cut off", "boun
 	"tell actor", "tell quiet", "escalate", "report in drain", "report in end", "stop itself", "engine restart", "engine stop",
 	"let go", "tell stopped", "look if live"}
 
+// String lists them, in their order.
 func (do WorkerEffects) String() string { return bits(uint32(do), effectWords) }
 
 func bits(v uint32, words []string) string {
@@ -71,6 +75,7 @@ type WorkerMoment struct {
 	Facts WorkerFacts
 }
 
+// String is the event, with its facts if it has any.
 func (m WorkerMoment) String() string {
 	if m.Facts == 0 {
 		return m.Event.String()
