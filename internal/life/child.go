@@ -125,7 +125,7 @@ func (s ChildState) IsEnding() bool {
 type ChildWant uint8
 
 const (
-	ChildWantNothing ChildWant = iota
+	ChildWantNothing ChildWant = iota // nothing is to be done
 	// ChildWantStart: it is down, or about to be, and comes up together with others.
 	ChildWantStart
 	// ChildWantDecision: it has failed or ended by itself, and nobody has asked the

@@ -25,11 +25,11 @@ func (s Supervisor) State() SupervisorState { return s.state }
 type SupervisorState uint8
 
 const (
-	SupervisorRunning  SupervisorState = iota
-	SupervisorHurried                  // it runs, and whoever stops from now on has no grace
-	SupervisorStopping                 // its children stop
-	SupervisorForced                   // … without any grace
-	SupervisorOver                     // all are gone or abandoned
+	SupervisorRunning  SupervisorState = iota // it starts and restarts its children
+	SupervisorHurried                         // it runs, and whoever stops from now on has no grace
+	SupervisorStopping                        // its children stop
+	SupervisorForced                          // … without any grace
+	SupervisorOver                            // all are gone or abandoned
 )
 
 // IsStopping reports whether the stop has begun: nothing is started, and nobody
