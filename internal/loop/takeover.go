@@ -75,16 +75,17 @@ func (l *Loop) Takeover(turn Turn) bool {
 		return false
 	}
 	free, n := r.leaveBehind()
-	r.word.unpin(w, unpinTakeOver)
-	l.pool.keep(free, n)
-	// The loop is ours now, as if we ran it. The turn is not pinned
-	// any more, because what follows takes as long as it is nested deep. It may go on,
-	// but changes nothing of that.
+	// All while it is pinned, although the turn may be nested deep: whoever comes back
+	// from it is to find that it is lost, and lets go of what is read here. The wait is
+	// that of a turn which has had all its time.
 	var chain []*Task
 	for t := l.cur.task; t != nil; t = t.co.outer {
 		t.state.Store(lostState)
 		chain = append(chain, t)
 	}
+	r.word.unpin(w, unpinTakeOver)
+	l.pool.keep(free, n)
+	// The loop is ours now, as if we ran it.
 	for _, t := range chain {
 		l.finish(t, Lost)
 	}
