@@ -66,17 +66,17 @@ func mergeReports(before, now []ChildReport) []ChildReport {
 }
 
 // addReport puts a child's account into a row of several.
-func (r *ChildReport) addReport(o ChildReport) {
+func (c *ChildReport) addReport(o ChildReport) {
 	if o.Counted {
-		r.Counts = r.Counts.Plus(o.Counts)
+		c.Counts = c.Counts.Plus(o.Counts)
 	}
-	r.Restarts += o.Restarts
-	walkReports("", []ChildReport{o}, func(path string, c *ChildReport) {
-		for _, a := range c.Abandoned {
-			if c.Kind != KindPast { // that names them already
+	c.Restarts += o.Restarts
+	walkReports("", []ChildReport{o}, func(path string, each *ChildReport) {
+		for _, a := range each.Abandoned {
+			if each.Kind != KindPast { // that names them already
 				a.Name = path + ": " + a.Name
 			}
-			r.Abandoned = append(r.Abandoned, a)
+			c.Abandoned = append(c.Abandoned, a)
 		}
 	})
 }

@@ -219,7 +219,7 @@ const (
 )
 
 // Has reports whether one is among them.
-func (e ChildEffects) Has(one ChildEffects) bool { return e&one != 0 }
+func (do ChildEffects) Has(one ChildEffects) bool { return do&one != 0 }
 
 // On is the child after an event, and what is to be done. What cannot happen in a
 // state changes nothing.

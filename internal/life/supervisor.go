@@ -61,7 +61,7 @@ const (
 )
 
 // Has reports whether one is among them.
-func (e SupervisorEffects) Has(one SupervisorEffects) bool { return e&one != 0 }
+func (do SupervisorEffects) Has(one SupervisorEffects) bool { return do&one != 0 }
 
 // On is the supervisor after an event, and what is to be done.
 func (s Supervisor) On(e SupervisorEvent) (Supervisor, SupervisorEffects) {

@@ -64,8 +64,7 @@ type worker struct {
 // future is a result: of a job, or a promise.
 type future struct {
 	state atomic.Int32 // 0, or how it has ended
-	mu    sync.Mutex
-	of    []*want // that it is a member of
+	of    []*want      // that it is a member of
 }
 
 const (
