@@ -148,8 +148,8 @@ func (mb *mailbox) searchExpired() {
 	s := &search{mb: mb, walk: mb.loop.Walk()}
 	stood := false
 	for range searchTries {
-		stood, _ = mb.loop.Peek(s.step)
-		if !s.settle() {
+		stood, _ = mb.loop.Peek(s.walkNext)
+		if !s.endDue() {
 			break
 		}
 	}
@@ -163,7 +163,7 @@ func (mb *mailbox) searchExpired() {
 
 func (s *search) goOn() {
 	for l := &s.mb.loop; !s.done.Load() && s.mb.gate.Load() != gateStopped; {
-		stood, held := l.Peek(s.step)
+		stood, held := l.Peek(s.walkNext)
 		if !stood {
 			// It is between two turns. It looks itself before the next one, unless
 			// that has just begun, and may last.
@@ -172,25 +172,25 @@ func (s *search) goOn() {
 			}
 			time.Sleep(peekAgain)
 		}
-		s.settle()
+		s.endDue()
 		if held {
 			runtime.Gosched()
 		}
 	}
-	s.settle()
+	s.endDue()
 }
 
-// onLoop is step for the loop that was asked to look.
+// onLoop is walkNext for the loop that was asked to look.
 func (s *search) onLoop() {
 	s.asked.Store(false)
-	s.look(nil, func(t *Task) bool { t.inClock(); return true })
+	s.walkWith(nil, func(t *Task) bool { t.inClock(); return true })
 }
 
-// step looks at the next stretch of the queue, or at the turn that runs. In Peek.
-func (s *search) step(running *loop.Task) { s.look(running, (*Task).tryInClock) }
+// walkNext looks at the next stretch of the queue, or at the turn that runs. In Peek.
+func (s *search) walkNext(running *loop.Task) { s.walkWith(running, (*Task).tryInClock) }
 
-// look is step, with how a task goes into the clock, if it can.
-func (s *search) look(running *loop.Task, inClock func(*Task) bool) {
+// walkWith is walkNext, with how a task goes into the clock, if it can.
+func (s *search) walkWith(running *loop.Task, inClock func(*Task) bool) {
 	if s.done.Load() {
 		return
 	}
@@ -223,10 +223,10 @@ func (s *search) look(running *loop.Task, inClock func(*Task) bool) {
 	s.done.Store(done)
 }
 
-// settle does what the steps have found to be done: it ends what is due and has the clock
+// endDue does what the steps have found to be done: it ends what is due and has the clock
 // make room, and reports whether there was none. Futures that fail call user code, so
 // neither the loop nor whoever keeps it from going on can do it.
-func (s *search) settle() (noRoom bool) {
+func (s *search) endDue() (noRoom bool) {
 	s.mu.Lock()
 	due, full := s.due, s.full
 	s.due, s.full = nil, nil

@@ -23,8 +23,8 @@ type contextTable struct {
 	_     [32]byte      // of a cache line
 }
 
-// of is the table for that channel.
-func (cs *contexts) of(done <-chan struct{}) *contextTable {
+// tableOf is the table for that channel.
+func (cs *contexts) tableOf(done <-chan struct{}) *contextTable {
 	return &cs[*(*uintptr)(unsafe.Pointer(&done))>>6%uintptr(len(cs))]
 }
 
@@ -87,12 +87,12 @@ type boundCall struct {
 // other call waits for a watch that nobody keeps.
 func (cs *contexts) bind(t *Task, ctx context.Context) *boundCall {
 	done := ctx.Done()
-	c := cs.of(done)
+	c := cs.tableOf(done)
 	c.mu.Lock()
 	w := c.find(done)
 	var superfluous func() bool
 	if w == nil {
-		made := c.take()
+		made := c.takeSpare()
 		c.mu.Unlock()
 		stop := context.AfterFunc(ctx, made.end)
 		c.mu.Lock()
@@ -128,8 +128,8 @@ func (cs *contexts) bind(t *Task, ctx context.Context) *boundCall {
 	return b
 }
 
-// take returns a watch that is not in the table. With mu held.
-func (c *contextTable) take() *contextWatch {
+// takeSpare returns a watch that is not in the table. With mu held.
+func (c *contextTable) takeSpare() *contextWatch {
 	w := c.spare
 	if w != nil {
 		c.spare = nil
@@ -140,9 +140,9 @@ func (c *contextTable) take() *contextWatch {
 	return w
 }
 
-// over is for a watch that is in the table no more. To stop it calls methods of the
+// stopWatch is for a watch that is in the table no more. To stop it calls methods of the
 // context's, on a loop in its own state.
-func (w *contextWatch) over(stop func() bool, s *system) {
+func (w *contextWatch) stopWatch(stop func() bool, s *system) {
 	defer s.survive("a context of WithContext")
 	if !stop() {
 		return // endCalls has been called, or will be
@@ -170,7 +170,7 @@ func (b *boundCall) release(t *Task) {
 	}
 	c.mu.Unlock()
 	if stop != nil {
-		w.over(stop, t.system())
+		w.stopWatch(stop, t.system())
 	}
 }
 

@@ -248,7 +248,7 @@ func (w *work) Done(_ *loop.Task, how loop.How) {
 	t.released()
 	if t.lifetime == offered {
 		if how != loop.Lost && t.how == life.HowNone {
-			t.how = t.returned()
+			t.how = t.howReturned()
 		}
 		mb.count(t, how)
 		if t.isAgain() {
@@ -281,7 +281,7 @@ func (w *work) Done(_ *loop.Task, how loop.How) {
 // count puts a task that has left the mailbox into its bucket.
 func (mb *mailbox) count(t *Task, how loop.How) {
 	c := &mb.counts
-	switch t.bucket(how) {
+	switch t.settleBucket(how) {
 	case life.BucketFinished:
 		c.finished.Add(1)
 	case life.BucketFailed:
@@ -297,8 +297,8 @@ func (mb *mailbox) count(t *Task, how loop.How) {
 	}
 }
 
-// bucket is what the end of the task counts as.
-func (t *Task) bucket(how loop.How) life.Bucket {
+// settleBucket is what the end of the task counts as.
+func (t *Task) settleBucket(how loop.How) life.Bucket {
 	h := life.HowStashed
 	switch {
 	case t.once.Load()&isStashed != 0:
@@ -316,8 +316,8 @@ func (t *Task) bucket(how loop.How) life.Bucket {
 // isAsked reports whether somebody waits for an answer.
 func (t *Task) isAsked() bool { return t.future() != nil || t.asker() != nil }
 
-// returned is how a message ended that a plain actor has handled.
-func (t *Task) returned() life.How {
+// howReturned is how a message ended that a plain actor has handled.
+func (t *Task) howReturned() life.How {
 	if t.ended() != nil {
 		return life.HowLate
 	}
@@ -332,7 +332,7 @@ func (mb *mailbox) tellNotHandled(t *Task, how loop.How) {
 		return
 	}
 	if how == loop.Lost || t.how != life.HowGivenUp {
-		if b := t.bucket(how); b == life.BucketFinished || b == life.BucketFailed {
+		if b := t.settleBucket(how); b == life.BucketFinished || b == life.BucketFailed {
 			return
 		}
 	}

@@ -150,29 +150,29 @@ func (mb *mailbox) receiveLast(t *Task) {
 	}
 }
 
-// hooks are the OnStop hooks of the incarnation.
-func (mb *mailbox) hooks() []func(t *Task) error {
+// stopHooks are the OnStop hooks of the incarnation.
+func (mb *mailbox) stopHooks() []func(t *Task) error {
 	if a, ok := mb.inc.Load().actor.(*workerActor); ok && a.rest != nil {
 		return a.rest.onStop
 	}
 	return nil
 }
 
-// background are its Backgrounds and its Main.
-func (mb *mailbox) background() []*part {
+// backgroundParts are its Backgrounds and its Main.
+func (mb *mailbox) backgroundParts() []*part {
 	if a, ok := mb.inc.Load().actor.(*workerActor); ok && a.rest != nil {
 		return a.rest.background
 	}
 	return nil
 }
 
-// listens reports whether somebody hears lifecycle messages: a plain actor, or the
+// hearsLifecycle reports whether somebody hears lifecycle messages: a plain actor, or the
 // user's middleware.
-func (mb *mailbox) listens() bool { return !mb.isWorker() || mb.hooked }
+func (mb *mailbox) hearsLifecycle() bool { return !mb.isWorker() || mb.hooked }
 
 // startHooks runs the OnStop hooks, in a task.
 func (mb *mailbox) startHooks() {
-	hooks := mb.hooks()
+	hooks := mb.stopHooks()
 	u := mb.newInternal("stop hooks", func(t *Task) { mb.runEach(t, hooks) })
 	s := u.scope()
 	s.set().why = mb.life.reason
@@ -224,7 +224,7 @@ func (mb *mailbox) runHook(t *Task, f func(t *Task) error, before []func(t *Task
 // hear of it, as the engine does. The engine waits meanwhile, so it is given
 // StopGrace and a goroutine of its own.
 func (mb *mailbox) deliverStopped(m *actor.Stopped) {
-	if !mb.listens() || mb.life.Setup() == life.SetupNone {
+	if !mb.hearsLifecycle() || mb.life.Setup() == life.SetupNone {
 		return // nobody to tell, or nobody who was told of the start
 	}
 	u := mb.newLifecycle(m)

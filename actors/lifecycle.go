@@ -147,10 +147,10 @@ func (mb *mailbox) lookIfLive() (o occurrence) {
 		if phase != life.PhaseUnwinding && phase != life.PhaseHooks {
 			break
 		}
-		if len(mb.hooks()) > 0 {
+		if len(mb.stopHooks()) > 0 {
 			o.facts |= life.FactHooks
 		}
-		if mb.listens() {
+		if mb.hearsLifecycle() {
 			o.facts |= life.FactListener
 		}
 	}
@@ -306,7 +306,7 @@ func (mb *mailbox) openQueue() {
 		mb.loop.PushFront(&s.again.lt)
 	}
 	mb.loop.Hold(false)
-	for _, b := range mb.background() {
+	for _, b := range mb.backgroundParts() {
 		b.begin(mb)
 	}
 }
@@ -316,7 +316,7 @@ func (mb *mailbox) openQueue() {
 // does not, or it might fail for ever.
 func (mb *mailbox) reopenQueue() {
 	mb.loop.Hold(false)
-	for _, b := range mb.background() {
+	for _, b := range mb.backgroundParts() {
 		if b.cut {
 			b.begin(mb)
 		}

@@ -403,7 +403,7 @@ func TestCallThatPanicsLeavesNothingBehind(t *testing.T) {
 							if returned {
 								return // fewer calls than that
 							}
-							if n := actors.OpenRequests(w.sys); n > 0 {
+							if n := actors.Requests(w.sys); n > 0 {
 								w.Errorf("%d requests wait for an answer", n)
 							}
 							if n := actors.BoundCalls(w.sys); n > 0 {
@@ -428,7 +428,7 @@ func TestCallThatPanicsLeavesNothingBehind(t *testing.T) {
 				to := pid(w)
 				err := panicOf(func() { actors.RequestFuture[int](root, to, 1, actors.Timeout(actors.NoTimeout)) })
 				wantText(w, err, "broken")
-				if n := actors.OpenRequests(w.sys); n > 0 {
+				if n := actors.Requests(w.sys); n > 0 {
 					w.Errorf("%d requests wait for an answer", n)
 				}
 			})

@@ -59,8 +59,8 @@ type epoch struct {
 
 // replyTo is where the answers to one request go. Of one that goes by the engine's way
 // it is a part: whoever keeps the PID keeps the request, and its answer. Memory of its
-// own would be 30 ns more, 4 % of a request to a plain actor, for the sake of those who
-// keep PIDs that they have answered.
+// own would be an allocation more for each request to a plain actor, for the sake of
+// those who keep PIDs that they have answered.
 type replyTo struct {
 	pid  actor.PID // whose RequestId finds the slot in seg
 	sys  *system

@@ -65,7 +65,7 @@ func (r *runner) leaveSlow() bool {
 
 // pin keeps the runner in turn w of loop l, if it still is there, so that the
 // caller may read what the loop owns, until it unpins the word. That has to be soon,
-// see maxPinned: a turn that ends meanwhile waits for it.
+// see stretch: a turn that ends meanwhile waits for it.
 func (r *runner) pin(l *Loop, w word) bool {
 	// A runner that has changed to another loop since w was read has ended
 	// the turn, so the exchange fails.
