@@ -317,7 +317,7 @@ func (w *Worker) goOn(e WorkerEvent, f WorkerFacts) WorkerEffects {
 		case WantResume:
 			w.want = WantNothing
 			if w.setup != SetupDone {
-				w.phase = PhaseSetup
+				w.phase, w.setup, w.end = PhaseSetup, SetupNone, EndNone
 				return DoCalm | DoRenew | DoStartSetup | DoHearKept
 			}
 			w.phase = PhaseRunning

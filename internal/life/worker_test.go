@@ -241,6 +241,7 @@ func (x *world) carryOut(do WorkerEffects) {
 		case DoStartSetup:
 			x.live++
 			x.setup = true
+			x.hooks, x.told = 0, 0
 		case DoRunHooks:
 			x.live++
 			x.hooks++
@@ -387,6 +388,7 @@ func FuzzWorker(f *testing.F) {
 	f.Add(byte(0), []byte{9, 14, 3, 6, 9, 14, 2, 9, 14, 0})               // rests and restarts
 	f.Add(byte(0), []byte{9, 14, 11, 12, 0x80 + 9})                       // fails at the stop event
 	f.Add(byte(0), []byte{9, 14, 3, 2, 0x80 + 21, 3})                     // rests, cannot be made anew, and rests
+	f.Add(byte(1), []byte{3, 9, 2, 0x80 + 9, 4, 0x80 + 1, 14})            // … is resumed, and stops in setup
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for range 1000 {
 		steps := make([]byte, 60)
