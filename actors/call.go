@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -23,18 +24,22 @@ type submitted[T any] func(t *Task) (T, error)
 
 func (u *submission[T]) future() completer { return &u.fut }
 
-// label is under the lock of its future, because spend and settle write what it reads.
-func (u *submission[T]) label() string {
-	u.fut.mu.Lock()
-	defer u.fut.mu.Unlock()
-	return u.labelHeld()
+func (u *submission[T]) label() string     { return labelOfFunction(&u.fut.mu, &u.msg) }
+func (u *submission[T]) labelHeld() string { return labelOfFunctionHeld(&u.msg) }
+
+// labelOfFunction is under the lock of its future, because spend and settleFunction
+// write what it reads.
+func labelOfFunction(mu *sync.Mutex, fn *any) string {
+	mu.Lock()
+	defer mu.Unlock()
+	return labelOfFunctionHeld(fn)
 }
 
-func (u *submission[T]) labelHeld() string {
-	if code := codeIn(&u.msg); code != nil {
+func labelOfFunctionHeld(fn *any) string {
+	if code := codeIn(fn); code != nil {
 		return codeName(code)
 	}
-	return funcName(u.msg)
+	return funcName(*fn)
 }
 
 func (u *submission[T]) Run(*loop.Task) {
@@ -44,22 +49,23 @@ func (u *submission[T]) Run(*loop.Task) {
 	}
 	defer t.caught()
 	v, err := t.msg.(submitted[T])(t)
-	t.concluded(u.settle(v, err), err)
+	t.concluded(u.fut.settleFunction(&u.msg, v, err), err)
 	if t.lt.Lost() {
 		t.backFrom(false)
 	}
 }
 
-// settle completes the future with what the function has returned, and lets go of that.
-func (u *submission[T]) settle(v T, err error) bool {
-	u.fut.mu.Lock()
-	spendFunction(&u.msg)
-	if u.fut.done.Load() {
-		u.fut.mu.Unlock()
+// settleFunction completes the future with what *fn has returned, and lets go of that
+// function.
+func (f *Future[T]) settleFunction(fn *any, v T, err error) bool {
+	f.mu.Lock()
+	spendFunction(fn)
+	if f.done.Load() {
+		f.mu.Unlock()
 		return false
 	}
-	u.fut.val = v
-	u.fut.settle(err).call()
+	f.val = v
+	f.settle(err).call()
 	return true
 }
 

@@ -15,8 +15,9 @@ import (
 // exactly once, with a value or an error, and shows all that look the same.
 //
 // A future that is done keeps its result, and nothing else of the work. That of a
-// [Submit], a [Start] or a request to a worker leads to its worker, though, which stays
-// in memory for as long as the future does, also when it has stopped.
+// [Submit], of a request to a worker, or of a [Start] in a task without a budget leads
+// to its worker, though, which stays in memory for as long as the future does, also when
+// it has stopped.
 //
 // A Future is used by pointer, from any goroutine. In a task, wait for it
 // with [Await]; elsewhere with [Future.Wait].

@@ -43,7 +43,7 @@ func (m *groupTask) Run(*loop.Task) {
 	}()
 	m.err = ErrGoexit // unless fn returns
 	m.err = t.msg.(member)(t)
-	t.conclude(m.settle(struct{}{}, m.err), m.err)
+	t.conclude(m.fut.settleFunction(&m.msg, struct{}{}, m.err), m.err)
 }
 
 // Done is the loop's: the task has ended.

@@ -627,3 +627,49 @@ func (k *keptWorld) check(e ending, c call, options bool) {
 }
 
 func newSignal() chan struct{} { return make(chan struct{}) }
+
+// TestReceiptsAreSmall: the future of a Start keeps neither its task nor the one whose
+// message that worked on, if there is a budget or a context, and in any case not the
+// latter. Each brings memory of its own, and a service may keep a future for each order.
+func TestReceiptsAreSmall(t *testing.T) {
+	for name, opts := range map[string][]actors.CallOption{
+		"bare":    nil,
+		"bounded": {actors.Timeout(time.Hour), actors.WithContext(context.Background())},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				var outer, inner weak.Pointer[actors.Task]
+				receipts := make(chan *actors.Future[int], 1)
+				pid := w.worker("w", actors.Options{}, func(w *actors.Worker) error {
+					actors.Handle(w, func(t *actors.Task, _ string) (int, error) {
+						outer = weak.Make(t)
+						f := actors.Start(t, func(t *actors.Task) (int, error) {
+							inner = weak.Make(t)
+							return 1, t.Sleep(time.Second)
+						})
+						receipts <- f
+						return actors.Await(t, f)
+					})
+					return nil
+				})
+				if _, err := actors.RequestFuture[int](w.root, pid, "order", opts...).Wait(w.Context()); err != nil {
+					t.Fatal(err)
+				}
+				receipt := <-receipts
+				synctest.Wait()
+				for range 2 {
+					runtime.GC()
+				}
+				if outer.Value() != nil {
+					t.Error("the task that has the message is kept")
+				}
+				if opts != nil && inner.Value() != nil {
+					t.Error("the task that was started is kept")
+				}
+				if v, err := receipt.TryResult(); v != 1 || err != nil {
+					t.Errorf("%d, %v", v, err)
+				}
+			})
+		})
+	}
+}

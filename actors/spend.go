@@ -49,7 +49,7 @@ func (t *Task) unhold() {
 }
 
 // hasLetGo reports whether a task without a scope has nothing left to let go of:
-// see settle and spendEarly. It may only answer false although it has.
+// see settleFunction and spendEarly. It may only answer false although it has.
 func (t *Task) hasLetGo() bool {
 	s := t.once.Load()
 	return s < holder && (s&isFunction != 0 && t.turn&isDecided != 0 || t.isSpent())
@@ -90,8 +90,15 @@ func (t *Task) unholdOrigin() {
 	if t.lt.Lost() { // who was abandoned may still ask for it
 		return
 	}
-	if o := t.kin.origin; o.lifetime != grouping && (t.lifetime == grouping || t.has(isJoined)) {
+	o := t.kin.origin
+	if o.lifetime == grouping {
+		return
+	}
+	if t.lifetime == grouping || t.has(isJoined) {
 		o.unhold()
+	}
+	if t.lifetime == child {
+		t.kin.origin = nil // or its future would keep that
 	}
 }
 
@@ -120,7 +127,7 @@ func (t *Task) spend() {
 		if !t.isSpent() {
 			*dataOf(&t.msg) = unsafe.Pointer(&spent) // see typeIn
 		}
-	} else if t.turn&isDecided == 0 { // it may not have returned: see submission.settle
+	} else if t.turn&isDecided == 0 { // it may not have returned: see settleFunction
 		mu := &t.future().base().mu
 		mu.Lock()
 		if codeIn(&t.msg) == nil {

@@ -1,5 +1,52 @@
 package actors
 
+import "github.com/protoloop/protoloop/internal/loop"
+
+// started is a task that Start has made of a function for a task with a budget or a
+// context, which it inherits. Its future has memory of its own: whoever keeps that, as a
+// receipt, does not keep the task and what it has inherited. It is an allocation beside
+// several; a child that inherits nothing is a submission, which saves it: a seventh of
+// a Start.
+type started[T any] struct {
+	work
+	fut *Future[T]
+}
+
+func (u *started[T]) label() string     { return labelOfFunction(&u.fut.mu, &u.msg) }
+func (u *started[T]) labelHeld() string { return labelOfFunctionHeld(&u.msg) }
+func (u *started[T]) future() completer { return u.fut }
+
+func (u *started[T]) Run(*loop.Task) {
+	t := &u.Task
+	if !t.begin() {
+		return
+	}
+	defer t.caught()
+	v, err := t.msg.(submitted[T])(t)
+	t.concluded(u.fut.settleFunction(&u.msg, v, err), err)
+	if t.lt.Lost() {
+		t.backFrom(false)
+	}
+}
+
+// newStarted makes one, with what it needs in the same allocation.
+func newStarted[T any](fn func(t *Task) (T, error)) *started[T] {
+	x := &struct {
+		started[T]
+		kin   kinship
+		scope scope
+	}{}
+	u := &x.started
+	u.kin = &x.kin
+	u.bring(&x.scope)
+	u.msg = submitted[T](fn)
+	u.mark(isFunction)
+	u.lt.Body = u
+	u.fut = new(Future[T])
+	u.fut.ownApart(&u.Task)
+	return u
+}
+
 // Start runs fn as another task of the same worker: at once, in the caller's
 // turn, up to its first await, and from there on beside the caller. It is
 // cancelled when the caller is, and outlives its return.
@@ -15,16 +62,27 @@ func Start[T any](t *Task, fn func(t *Task) (T, error), opts ...CallOption) *Fut
 		panic("actors: Start called with a nil function")
 	}
 	checkOptions(opts)
-	u := newSubmission(t, fn, len(opts) > 0)
-	u.attached, u.lifetime = t.attached, child
-	if u.bind(t, opts, 0) && !t.coroutine().Start(&u.lt) {
-		u.Task.cancel(t.lostError())
-		if u.lt.Fresh() { // else whoever took the turn has ended it with the others
-			u.over()
+	if len(opts) > 0 || t.ext.Load() != nil {
+		u := newStarted(fn)
+		u.start(t, opts)
+		return u.fut
+	}
+	u := newSubmission(t, fn, false)
+	u.start(t, nil)
+	return &u.fut
+}
+
+// start is Start of a task that nobody else knows.
+func (w *work) start(from *Task, opts []CallOption) {
+	t := &w.Task
+	t.attached, t.lifetime = from.attached, child
+	if t.bind(from, opts, 0) && !from.coroutine().Start(&t.lt) {
+		t.cancel(from.lostError())
+		if t.lt.Fresh() { // else whoever took the turn has ended it with the others
+			t.over()
 		}
 	}
-	t.mb.enterAgain(t)
-	return &u.fut
+	from.mb.enterAgain(from)
 }
 
 // lostError is what a task whose turn was taken over gets for an answer, also

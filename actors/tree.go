@@ -17,7 +17,7 @@ import (
 // ancestors. See mustStay for the exceptions.
 type kinship struct {
 	parent     atomic.Pointer[Task] // who created it, or has got it since; nil: nobody
-	origin     *Task                // of a child of Start, or what is offloaded: see of; constant
+	origin     *Task                // of a child of Start, or what is offloaded: see of; constant until it has left
 	prev, next *Task                // its siblings, guarded by the parent's family
 }
 
