@@ -1,250 +1,30 @@
-// The contract of package actors, seen from outside: one test for each
-// numbered guarantee of its package documentation, with a check for each
-// sentence, and one for each rule beside them. The checks are in the
-// actors_<subject>_test.go files.
+// The contract of package actors: one test for each numbered guarantee of its
+// package documentation, and one for each rule beside them. What they check,
+// sentence by sentence, is in internal/contract/contract.go.
 package protoloop_test
 
 import (
-	"errors"
-	"fmt"
-	"slices"
-	"strings"
-	"sync"
 	"testing"
-	"time"
 
-	"github.com/asynkron/protoactor-go/actor"
-	"google.golang.org/protobuf/proto"
-
-	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
-	"github.com/protoloop/protoloop/messages"
+	"github.com/protoloop/protoloop/internal/contract"
 )
 
 func TestMain(m *testing.M) { actortest.Main(m) }
 
-func TestGuarantee01Turns(t *testing.T) {
-	verify(t, checks{
-		"at most one task runs at any instant, and state needs no lock": oneTaskAtATime,
-		"another does not start before the turn has ended":              othersWaitForTheTurn,
-		"another runs while it awaits":                                  othersRunWhileItAwaits,
-	})
-}
+func TestGuarantee01Turns(t *testing.T)           { contract.Turns(t) }
+func TestGuarantee02Eager(t *testing.T)           { contract.Eager(t) }
+func TestGuarantee03ExactlyOnce(t *testing.T)     { contract.ExactlyOnce(t) }
+func TestGuarantee04ReadyWins(t *testing.T)       { contract.ReadyWins(t) }
+func TestGuarantee05ErrorsTravel(t *testing.T)    { contract.ErrorsTravel(t) }
+func TestGuarantee06Panics(t *testing.T)          { contract.Panics(t) }
+func TestGuarantee07Restart(t *testing.T)         { contract.Restart(t) }
+func TestGuarantee08Stop(t *testing.T)            { contract.Stop(t) }
+func TestGuarantee09EndedStaysEnded(t *testing.T) { contract.EndedStaysEnded(t) }
+func TestGuarantee10Clean(t *testing.T)           { contract.Clean(t) }
+func TestGuarantee11BlockedTurns(t *testing.T)    { contract.BlockedTurns(t) }
+func TestGuarantee12Bounds(t *testing.T)          { contract.Bounds(t) }
 
-func TestGuarantee02Eager(t *testing.T) {
-	verify(t, checks{
-		"a task starts whether or not anybody awaits it":                 startsUnawaited,
-		"sends, requests and submissions of a root context share a FIFO": fifoOfRoot,
-		"sends, requests and submissions of a plain actor share a FIFO":  fifoOfActor,
-		"sends, requests and submissions of a task share a FIFO":         fifoOfTask,
-		"Start runs the child at once up to its first await":             startRunsAtOnce,
-		"what is submitted before setup has ended queues behind it":      setupComesFirst,
-	})
-}
-
-func TestGuarantee03ExactlyOnce(t *testing.T) {
-	verify(t, checks{
-		"every future completes once, and all waiters see the same":  oneResultForAll,
-		"none is pending after a hard stop":                          nonePendingAfterHardStop,
-		"none is pending after the grace":                            nonePendingAfterGrace,
-		"none is pending after the worker gave up":                   nonePendingAfterFailure,
-		"a cancelled future completes at once":                       cancelledAtOnce,
-		"a restart completes futures at once":                        restartedAtOnce,
-		"what is expired or cancelled before its start never starts": expiredNeverStarts,
-	})
-}
-
-func TestGuarantee04ReadyWins(t *testing.T) {
-	verify(t, checks{
-		"a completed future wins over an ended context":       readyWins,
-		"the end of a context ends the waiting, not the work": waitEndsAlone,
-	})
-}
-
-func TestGuarantee05ErrorsTravel(t *testing.T) {
-	verify(t, checks{
-		"a returned error reaches whoever awaits":          errorsReachWaiters,
-		"a panic does, with the task's own stack":          panicsReachWaiters,
-		"a plain asker gets a coded Failure":               plainAskerGetsFailure,
-		"a Failure says whether it ran and may be retried": failureSaysWhetherItRan,
-		"our sentinels survive the wire":                   sentinelsSurvive,
-		"registered errors survive the wire":               registeredErrorsSurvive,
-	})
-}
-
-func TestGuarantee06Panics(t *testing.T) {
-	verify(t, checks{
-		"a panic in a submitted task fails its future only":    submittedPanic,
-		"a panic in a started task fails its future only":      startedPanic,
-		"a panic in a handler fails the worker":                handlerPanic,
-		"a panic in a one-way handler fails the worker":        onewayPanic,
-		"a Background or Main that fails fails the worker":     backgroundFails,
-		"under a plain parent its strategy decides":            parentDecides,
-		"without a parent it restarts itself 10 times in 10 s": restartsItselfTenTimes,
-		"a handler's returned error is an answer":              returnedErrorIsAnswer,
-		"on a one-way message it is logged and counted":        onewayErrorIsLogged,
-	})
-	t.Run("a failed future that nobody looked at is logged", unobservedIsLogged)
-}
-
-func TestGuarantee07Restart(t *testing.T) {
-	verify(t, checks{
-		"the mailbox is suspended in the turn of the failure":      suspendedAtOnce,
-		"tasks in flight are cancelled and fail with ErrRestarted": inFlightRestarted,
-		"what had not started keeps its order":                     queueSurvivesRestart,
-		"the new incarnation starts after the old tasks ended":     restartWaitsForTasks,
-		"or after they were abandoned":                             restartAbandons,
-		"the PID stays":                                            pidStays,
-		"late replies, timers and results touch nothing":           lateResultsTouchNothing,
-		"nor does a late ReceiveTimeout":                           lateReceiveTimeout,
-	})
-}
-
-func TestGuarantee08Stop(t *testing.T) {
-	verify(t, checks{
-		"requests from outside are refused with ErrStopping": stoppingRefuses,
-		"work in hand keeps Start and the loop's primitives": stoppingKeepsPrimitives,
-		"what was accepted runs on in order":                 acceptedRunsOn,
-		"a failure meanwhile fails its own task alone":       drainSurvivesFailures,
-		"so does one under a supervisor":                     supervisedDrain,
-		"at the end of the grace the rest is cut off":        graceCutsOff,
-		"what does not return is abandoned and named":        stopAbandons,
-		"the account holds at every moment":                  accountHolds,
-		"engine Stop is the hard phase":                      engineStopIsHard,
-		"engine Poison is the soft phase with StopGrace":     enginePoisonIsSoft,
-	})
-}
-
-func TestGuarantee09EndedStaysEnded(t *testing.T) {
-	verify(t, checks{
-		"after a cancel":                         endedByCancel,
-		"after a restart":                        endedByRestart,
-		"after a hard stop":                      endedByStop,
-		"a value taken by Receive is returned":   receiveReturnsTaken,
-		"unwinding is by error":                  unwindsByError,
-		"Cleanup has a live context for a while": cleanupLives,
-		"Cleanup ends with its grace":            cleanupEnds,
-	})
-}
-
-func TestGuarantee10Clean(t *testing.T) {
-	verify(t, checks{
-		"no registry entry remains":   registryClean,
-		"only abandoned tasks remain": abandonedRemain,
-		"many workers start and stop": startStopStress,
-	})
-	t.Run("no goroutine or coroutine remains", goroutinesClean)
-	t.Run("no timer holds what has stopped", timersClean)
-}
-
-func TestGuarantee11BlockedTurns(t *testing.T) {
-	verify(t, checks{
-		"a blocked turn is logged while it lasts, and counted": blockedTurnLogged,
-		"its stack is in the record, whatever else runs":       blockedTurnStack,
-		"it is never killed":                              blockedTurnGoesOn,
-		"the loop of an abandoned task goes on elsewhere": loopGoesOnElsewhere,
-		"awaits and replies of an abandoned task fail":    abandonedAwaitsFail,
-	})
-}
-
-func TestGuarantee12Bounds(t *testing.T) {
-	verify(t, checks{
-		"a full mailbox fails futures at once":            fullMailboxRefuses,
-		"a full mailbox makes a plain Send a dead letter": fullMailboxDeadLetters,
-		"what has started does not count":                 startedDoesNotCount,
-		"replies, timers and stop signals never count":    internalsNeverCount,
-		"at MaxInFlight messages wait in the mailbox":     maxInFlightWaits,
-	})
-}
-
-// checks are the sentences of one guarantee, each with its check.
-type checks map[string]func(t *testing.T, sys *actor.ActorSystem)
-
-// verify runs each check as a subtest, in a bubble and an actor system of its
-// own.
-func verify(t *testing.T, cs checks) {
-	for sentence, check := range cs {
-		t.Run(sentence, func(t *testing.T) { actortest.Run(t, check) })
-	}
-}
-
-// trail is what happened, in order. Any goroutine may add to it.
-type trail struct {
-	mu     sync.Mutex
-	events []string
-}
-
-func (tr *trail) add(format string, args ...any) {
-	tr.mu.Lock()
-	defer tr.mu.Unlock()
-	tr.events = append(tr.events, fmt.Sprintf(format, args...))
-}
-
-// want fails the test if anything else happened since the last time.
-func (tr *trail) want(t *testing.T, events ...string) {
-	t.Helper()
-	tr.mu.Lock()
-	defer tr.mu.Unlock()
-	if !slices.Equal(tr.events, events) {
-		t.Errorf("happened: %s\n    want: %s", strings.Join(tr.events, ", "), strings.Join(events, ", "))
-	}
-	tr.events = nil
-}
-
-// none is the result of work that has none.
-type none = struct{}
-
-// do submits f.
-func do(s actor.SenderContext, pid *actor.PID, f func(t *actors.Task) error, opts ...actors.CallOption) *actors.Future[none] {
-	return actors.Submit(s, pid, func(t *actors.Task) (none, error) { return none{}, f(t) }, opts...)
-}
-
-// run submits f and waits for it.
-func run(t *testing.T, s actor.SenderContext, pid *actor.PID, f func(t *actors.Task) error) {
-	t.Helper()
-	if _, err := do(s, pid, f).Wait(t.Context()); err != nil {
-		t.Error(err)
-	}
-}
-
-// bare is the setup of a worker that only runs submissions.
-func bare(*actors.Worker) error { return nil }
-
-// wantErr fails the test unless err matches each of targets.
-func wantErr(t *testing.T, what string, err error, targets ...error) {
-	t.Helper()
-	for _, target := range targets {
-		if !errors.Is(err, target) {
-			t.Errorf("%s: error %v, want %v", what, err, target)
-		}
-	}
-}
-
-// wantDone fails the test unless f is done and its error matches target.
-func wantDone[T any](t *testing.T, what string, f *actors.Future[T], target error) {
-	t.Helper()
-	_, err := f.TryResult()
-	wantErr(t, what, err, target)
-}
-
-// wantCounts compares accounts.
-func wantCounts(t *testing.T, got, want *messages.Counts) {
-	t.Helper()
-	want.Accepted = want.Finished + want.Failed + want.Canceled + want.Abandoned + want.DeadLettered + want.Pending
-	want.Offered = want.Accepted + want.Refused
-	if !proto.Equal(got, want) {
-		t.Errorf("account %v\n   want %v", got, want)
-	}
-}
-
-// stopwatch reads virtual time.
-type stopwatch time.Time
-
-func newStopwatch() stopwatch { return stopwatch(time.Now()) }
-
-func (s stopwatch) want(t *testing.T, what string, d time.Duration) {
-	t.Helper()
-	if got := time.Since(time.Time(s)); got != d {
-		t.Errorf("%s after %v, want %v", what, got, d)
-	}
-}
+func TestCancelAndBudgets(t *testing.T) { contract.CancelAndBudgets(t) }
+func TestExclusive(t *testing.T)        { contract.Exclusive(t) }
+func TestHooks(t *testing.T)            { contract.Hooks(t) }

@@ -1,4 +1,4 @@
-package protoloop_test
+package contract
 
 import (
 	"context"
@@ -248,7 +248,7 @@ func abandonedRemain(t *testing.T, sys *actor.ActorSystem) {
 	})
 	synctest.Wait()
 	wantCounts(t, actortest.Stop(t, sys.Root, pid, -1), &messages.Counts{Abandoned: 1})
-	if got := strings.Count(stacks(), "protoloop_test.stuck("); got != 1 {
+	if got := strings.Count(stacks(), "contract.stuck("); got != 1 {
 		t.Errorf("%d goroutines are stuck, want the abandoned task's", got)
 	}
 	close(release)
@@ -256,7 +256,7 @@ func abandonedRemain(t *testing.T, sys *actor.ActorSystem) {
 	if !ended {
 		t.Error("the abandoned task did not end by the error of its await")
 	}
-	if s := stacks(); strings.Contains(s, "protoloop_test.stuck(") {
+	if s := stacks(); strings.Contains(s, "contract.stuck(") {
 		t.Errorf("the abandoned task has returned, its goroutine has not:\n%s", s)
 	}
 }

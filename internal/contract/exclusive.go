@@ -1,4 +1,4 @@
-package protoloop_test
+package contract
 
 import (
 	"errors"
@@ -12,21 +12,6 @@ import (
 	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/messages"
 )
-
-func TestExclusive(t *testing.T) {
-	verify(t, checks{
-		"nothing else runs until it returns":               exclusiveHolds,
-		"the end of what it watches waits for it, too":     exclusiveHoldsTerminated,
-		"what it starts runs":                              exclusiveStarts,
-		"it starts in queue order":                         exclusiveOrder,
-		"it lets go when it is cancelled, fails or panics": exclusiveLetsGo,
-		"a ring of one fails at once":                      ringOfOne,
-		"a ring of two fails at once":                      ringOfTwo,
-		"a request that would close one never runs":        ringRequestNeverRuns,
-		"a ring through a worker at MaxInFlight":           ringAtMaxInFlight,
-		"a wait that is no ring is none":                   noRing,
-	})
-}
 
 type hold struct{ d time.Duration }
 

@@ -1,4 +1,4 @@
-package protoloop_test
+package contract
 
 import (
 	"context"
@@ -163,7 +163,7 @@ func wantAbandoned(t *testing.T, sys *actor.ActorSystem, task string, since time
 	if at, ok := log[0].Attr("since").(time.Time); !ok || !at.Equal(since) {
 		t.Errorf("abandoned since %v, want %v, when it was told to end", at, since)
 	}
-	if log[0].Attr("task") != task || !strings.Contains(stack, "protoloop_test.stuck") {
+	if log[0].Attr("task") != task || !strings.Contains(stack, "contract.stuck") {
 		t.Errorf("logged: %v", log[0])
 	}
 }

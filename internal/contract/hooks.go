@@ -1,4 +1,4 @@
-package protoloop_test
+package contract
 
 import (
 	"context"
@@ -14,19 +14,6 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
 )
-
-func TestHooks(t *testing.T) {
-	verify(t, checks{
-		"OnStop runs once per incarnation, the last first":        hooksOrder,
-		"its context lives, and StopReason says why":              hooksContext,
-		"its context ends with the remaining grace, and says why": hooksGrace,
-		"at a graceful stop it has what is left of the grace":     hooksHaveTheGrace,
-		"a hard stop leaves it StopGrace":                         hooksAreCutShort,
-		"a hook that fails does not keep the others from running": hooksFail,
-		"none runs if setup failed":                               hooksNeedSetup,
-		"a plain actor may await but at its end":                  plainActorAwaits,
-	})
-}
 
 // sees is a receiver middleware that notes what the engine tells an actor.
 func sees(tr *trail) actor.PropsOption {

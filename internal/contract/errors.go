@@ -1,4 +1,4 @@
-package protoloop_test
+package contract
 
 import (
 	"context"
@@ -121,7 +121,7 @@ func wantPanic(t *testing.T, what string, f *actors.Future[none], value any) {
 	switch {
 	case !errors.As(err, &p) || p.Value != value:
 		t.Errorf("%s: %v, want a panic with %v", what, err, value)
-	case !strings.Contains(string(p.Stack), "protoloop_test.explode"):
+	case !strings.Contains(string(p.Stack), "contract.explode"):
 		t.Errorf("%s: the stack is not the task's own:\n%s", what, p.Stack)
 	}
 	if target, ok := value.(error); ok {

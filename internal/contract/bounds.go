@@ -1,4 +1,4 @@
-package protoloop_test
+package contract
 
 import (
 	"context"
@@ -37,7 +37,7 @@ func blockedTurnLogged(t *testing.T, sys *actor.ActorSystem) {
 	}
 	since, _ := log[0].Attr("since").(time.Time)
 	stack, _ := log[0].Attr("stack").(string)
-	if log[0].Attr("worker") != "w" || log[0].Attr("task") != "culprit" || !strings.Contains(stack, "protoloop_test.stuck") ||
+	if log[0].Attr("worker") != "w" || log[0].Attr("task") != "culprit" || !strings.Contains(stack, "contract.stuck") ||
 		since.Before(begun) || since.Sub(begun) > 2*time.Second {
 		t.Errorf("logged, %v after its begin: %v", since.Sub(begun), log[0])
 	}
@@ -92,7 +92,7 @@ func blockedTurnStack(t *testing.T, sys *actor.ActorSystem) {
 	for _, record := range log {
 		stack, _ := record.Attr("stack").(string)
 		for name := range where {
-			if own := name == record.Attr("worker"); own != strings.Contains(stack, "protoloop_test."+name+"(") {
+			if own := name == record.Attr("worker"); own != strings.Contains(stack, "contract."+name+"(") {
 				t.Errorf("of %s:\n%s", record.Attr("worker"), stack)
 			}
 		}

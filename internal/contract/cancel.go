@@ -1,4 +1,4 @@
-package protoloop_test
+package contract
 
 import (
 	"context"
@@ -13,21 +13,6 @@ import (
 	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/messages"
 )
-
-func TestCancelAndBudgets(t *testing.T) {
-	verify(t, checks{
-		"a cancel reaches work two hops away":                    cancelReachesWork,
-		"so does the end of a context":                           contextReachesWork,
-		"a budget ends the work and its context":                 timeoutEndsWork,
-		"work inherits the smaller budget":                       smallerBudget,
-		"a child outlives its parent's return, not its cancel":   childOutlivesReturn,
-		"what is offloaded ends with the task":                   offloadEnds,
-		"a cancelled All cancels its members, a failed one none": allCancels,
-		"the values of WithContext's context reach the work":     contextValues,
-		"a request to a worker waits until its handler returns":  workerAnswers,
-		"a request to a plain actor fails after 30 s":            plainActorTimesOut,
-	})
-}
 
 // chain is a row of workers that ask the next one; the last works for an hour.
 func chain(t *testing.T, sys *actor.ActorSystem, tr *trail) (first *actor.PID) {

@@ -1,4 +1,4 @@
-package protoloop_test
+package contract
 
 import (
 	"context"
