@@ -50,9 +50,6 @@ func (u *submission[T]) Run(*loop.Task) {
 	defer t.caught()
 	v, err := t.msg.(submitted[T])(t)
 	t.concluded(u.fut.settleFunction(&u.msg, v, err), err)
-	if t.lt.Lost() {
-		t.backFrom(false)
-	}
 }
 
 // settleFunction completes the future with what *fn has returned, and lets go of that

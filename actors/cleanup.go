@@ -57,3 +57,6 @@ func (b *cleanupBody) Run(*loop.Task)    {}
 
 // Done is never called.
 func (b *cleanupBody) Done(*loop.Task, loop.How) {}
+
+// CameBack is never called.
+func (b *cleanupBody) CameBack(*loop.Task) {}

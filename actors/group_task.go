@@ -37,9 +37,6 @@ func (m *groupTask) Run(*loop.Task) {
 			m.err = newPanicError(p)
 			t.conclude(m.fut.fail(m.err), m.err)
 		}
-		if t.lt.Lost() {
-			t.backFrom(false)
-		}
 	}()
 	m.err = ErrGoexit // unless fn returns
 	m.err = t.msg.(member)(t)

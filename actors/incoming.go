@@ -225,9 +225,6 @@ func (w *work) Run(*loop.Task) {
 	t := &w.Task
 	if t.begin() {
 		t.mb.receive(t)
-		if t.lt.Lost() {
-			t.backFrom(false)
-		}
 	}
 }
 
@@ -277,6 +274,10 @@ func (w *work) Done(_ *loop.Task, how loop.How) {
 		t.unhold()
 	}
 }
+
+// CameBack is the loop's: the function of a task that was abandoned has come back, on
+// whatever goroutine it runs by now.
+func (w *work) CameBack(*loop.Task) { w.backFrom(false) }
 
 // count puts a task that has left the mailbox into its bucket.
 func (mb *mailbox) count(t *Task, how loop.How) {

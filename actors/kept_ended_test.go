@@ -295,6 +295,22 @@ func endings() map[string]ending {
 				restart(k, f)
 				close(k.release)
 			}},
+		"its abandonment, and a Goexit": {opts: actors.Options{StopGrace: time.Second, BlockedTurn: time.Second}, err: actors.ErrRestarted,
+			work: func(k *keptWorld, t *actors.Task) (belonging, error) {
+				_ = t.Yield()
+				<-k.release
+				runtime.Goexit()
+				return nil, nil
+			},
+			aside: func(k *keptWorld, _ context.Context) (belonging, error) {
+				<-k.release
+				runtime.Goexit()
+				return nil, nil
+			},
+			then: func(k *keptWorld, f keptCall) {
+				restart(k, f)
+				close(k.release)
+			}},
 		"its retry": {child: supervisor.Child{OnCrash: supervisor.CrashPolicy{Retries: 1}}, kinds: ofMessages,
 			work: func(k *keptWorld, t *actors.Task) (belonging, error) {
 				if k.tries++; k.tries == 1 {

@@ -24,9 +24,6 @@ func (u *started[T]) Run(*loop.Task) {
 	defer t.caught()
 	v, err := t.msg.(submitted[T])(t)
 	t.concluded(u.fut.settleFunction(&u.msg, v, err), err)
-	if t.lt.Lost() {
-		t.backFrom(false)
-	}
 }
 
 // newStarted makes one, with what it needs in the same allocation.

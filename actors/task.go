@@ -235,9 +235,6 @@ func (t *Task) caught() {
 	if p := recover(); p != nil {
 		err := newPanicError(p)
 		t.concluded(t.future().fail(err), err)
-		if t.lt.Lost() {
-			t.backFrom(false)
-		}
 	}
 }
 

@@ -99,6 +99,7 @@ func (c *coroutine) runLoops() {
 func (c *coroutine) finish(how How) {
 	if !c.r.leave() { // taken away: the loop is not ours any more
 		c.pump = false
+		c.task.Body.CameBack(c.task)
 		return
 	}
 	c.inTask = false
@@ -120,7 +121,7 @@ func (c *coroutine) exit() {
 		panic(fmt.Sprintf("loop: internal error: %v\n%s", p, debug.Stack()))
 	}
 	c.dead = true
-	if c.inTask && !c.r.lost() {
+	if c.inTask {
 		c.finish(Exited)
 	}
 	c.task, c.loop = nil, nil // others know c for longer, the loop until it runs another task

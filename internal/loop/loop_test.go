@@ -12,8 +12,9 @@ import (
 
 // fn is a Body for tests.
 type fn struct {
-	f    func(t *Task)
-	done func(t *Task, how How)
+	f        func(t *Task)
+	done     func(t *Task, how How)
+	cameBack func(t *Task)
 }
 
 func (b fn) Run(t *Task) {
@@ -24,6 +25,12 @@ func (b fn) Run(t *Task) {
 func (b fn) Done(t *Task, how How) {
 	if b.done != nil {
 		b.done(t, how)
+	}
+}
+
+func (b fn) CameBack(t *Task) {
+	if b.cameBack != nil {
+		b.cameBack(t)
 	}
 }
 
@@ -195,6 +202,78 @@ func testTakeover(t *testing.T) {
 		t.Error("the lost parent does not run to its end")
 	}
 	l.PostControl(stopLoop{})
+}
+
+// A task whose turn is taken away hears once that its user code has come back, however
+// that ends and however late the turn is taken: here in the last moment of Run, when
+// the task has looked and is not lost.
+func TestALostTaskComesBack(t *testing.T) { synctest.Test(t, testALostTaskComesBack) }
+func testALostTaskComesBack(t *testing.T) {
+	type ending struct {
+		name  string
+		child func(t *Task, last func())
+	}
+	for _, e := range []ending{
+		{"return", func(_ *Task, last func()) { last() }},
+		{"return after an await", func(t *Task, last func()) { sleep(t, time.Second); last() }},
+		{"panic", func(_ *Task, last func()) {
+			defer func() { _ = recover(); last() }()
+			panic("!")
+		}},
+		{"Goexit", func(_ *Task, last func()) { defer last(); runtime.Goexit() }},
+		{"panic and Goexit", func(_ *Task, last func()) {
+			defer last()
+			defer runtime.Goexit()
+			panic("!")
+		}},
+	} {
+		for _, taken := range []bool{true, false} {
+			l, _ := newLoop(NewPool(), Config{})
+			release := make(chan struct{})
+			var back, done, looked []string
+			body := func(name string, f func(*Task)) *Task {
+				return &Task{Body: fn{f: f,
+					done:     func(_ *Task, how How) { done = append(done, name) },
+					cameBack: func(*Task) { back = append(back, name) }}}
+			}
+			l.Post(body("parent", func(k *Task) {
+				k.Start(body("child", func(k *Task) {
+					e.child(k, func() {
+						if !k.Lost() {
+							looked = append(looked, "child")
+						}
+						<-release
+					})
+				}))
+			}))
+			l.Post(body("sibling", func(k *Task) { sleep(k, time.Hour) }))
+			time.Sleep(2 * time.Second)
+			synctest.Wait()
+			if turn, ok := l.InUser(); !ok || taken && !l.Takeover(turn) {
+				t.Fatalf("%s: the turn is over", e.name)
+			}
+			if taken {
+				l.ask()
+			}
+			if len(back) > 0 || len(looked) != 1 {
+				t.Errorf("%s: %v came back, %v looked", e.name, back, looked)
+			}
+			close(release)
+			time.Sleep(2 * time.Hour)
+			synctest.Wait()
+			want := "[]"
+			switch {
+			case taken && e.name == "return after an await": // its parent had returned before
+				want = "[child]"
+			case taken:
+				want = "[child parent]"
+			}
+			if got := fmt.Sprint(back); got != want || len(done) != 3 {
+				t.Errorf("%s, taken over: %v: %s came back, not %s; %v have ended", e.name, taken, got, want, done)
+			}
+			l.PostControl(stopLoop{})
+		}
+	}
 }
 
 // User code that calls runtime.Goexit when its turn was taken away ends itself and
@@ -440,15 +519,15 @@ func BenchmarkAwait(b *testing.B) {
 			done <- struct{}{}
 		}
 	}
-	answer := func(i int) fn { return fn{func(*Task) { pairs[i].outer.Wake(pairs[i].seq) }, ended} }
+	answer := func(i int) fn { return fn{f: func(*Task) { pairs[i].outer.Wake(pairs[i].seq) }, done: ended} }
 	ask := func(i int, inner Body) fn {
-		return fn{func(t *Task) {
+		return fn{f: func(t *Task) {
 			x := &pairs[i]
 			x.seq, _ = t.Arm()
 			x.inner = Task{Body: inner}
 			back.Post(&x.inner)
 			t.Park()
-		}, ended}
+		}, done: ended}
 	}
 	bodies := make([]Body, n)
 	for i := range bodies {

@@ -18,6 +18,11 @@ type Body interface {
 	Run(t *Task)
 	// Done is called once, on the loop, when the task has ended.
 	Done(t *Task, how How)
+	// CameBack is called once when the user code of a task that is lost has come
+	// back from Run, by a return or by runtime.Goexit: before Done or after it, or
+	// beside it, on whatever goroutine that code runs. Only here is it known for
+	// sure: who asks Lost in Run may be told a moment before the turn is taken away.
+	CameBack(t *Task)
 }
 
 // kinds of entries
@@ -59,6 +64,9 @@ func (*control) Run(*Task) { panic("loop: a control message is no task") }
 
 // Done is never called.
 func (*control) Done(*Task, How) {}
+
+// CameBack is never called.
+func (*control) CameBack(*Task) {}
 
 // states of a task, the low two bits of state
 const (
