@@ -93,3 +93,18 @@ func BenchmarkSwitch(b *testing.B) {
 	}
 	c.Stop()
 }
+
+// BenchmarkHandOver is BenchmarkSwitch with goroutines and channels.
+func BenchmarkHandOver(b *testing.B) {
+	to, back := make(chan struct{}), make(chan struct{})
+	go func() {
+		for range to {
+			back <- struct{}{}
+		}
+	}()
+	for b.Loop() {
+		to <- struct{}{}
+		<-back
+	}
+	close(to)
+}
