@@ -27,6 +27,7 @@ type core struct {
 	spec            Spec
 	ctx             actor.Context
 	queue           messageQueue
+	handledUntil    time.Duration // what came until then has been handled, of sinceStart: see isOverdue
 	events          *eventSink
 	deadLetterCalls callbackQueue // calls OnCrash.DeadLetter
 	intensity       intensity
@@ -138,11 +139,13 @@ func (c *core) dispatchMessages(t *actors.Task) error {
 // serveUntil handles what is queued until done, which is asked between messages.
 func (c *core) serveUntil(t *actors.Task, done func() bool) error {
 	for !done() {
+		now := c.sinceStart()
 		p, arrived := c.queue.takeAll()
 		if arrived != nil {
 			if _, err := actors.Await(t, arrived); err != nil {
 				return err
 			}
+			continue
 		}
 		for p != nil {
 			for i := range p.n {
@@ -150,9 +153,15 @@ func (c *core) serveUntil(t *actors.Task, done func() bool) error {
 			}
 			p = c.queue.releasePage(p)
 		}
+		c.handledUntil = now
 	}
 	return nil
 }
+
+// isOverdue reports whether a child is late that was to have done something by then. A
+// supervisor that had no processor for long finds that in its queue, perhaps, and not
+// by the clock. The next message brings the time up to date, as one of afterFunc is.
+func (c *core) isOverdue(by time.Duration) bool { return c.handledUntil >= by }
 
 // handleMessage handles one message. A panic of the supervisor's own code ends the
 // supervisor, and not this task.

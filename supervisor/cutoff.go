@@ -34,7 +34,7 @@ func (c *core) cutOffInSetup(t *actors.Task, why error) error {
 // cutOffChildren handles what comes by itself: dispatchMessages has been ended, too.
 func (c *core) cutOffChildren(t *actors.Task) {
 	c.handleEvent(t, life.SupervisorCutOff)
-	begin, limit := time.Now(), time.Duration(0)
+	limit := time.Duration(0)
 	left := c.orderedChildren()
 	for _, k := range left {
 		c.askChildToStop(t, k)
@@ -43,12 +43,13 @@ func (c *core) cutOffChildren(t *actors.Task) {
 			limit = max(limit, k.unwindLimit())
 		}
 	}
+	by := c.sinceStart() + limit // after all have been told
 	defer c.afterFunc(limit, func() {}).Stop()
 	_ = c.serveUntil(t, func() bool {
 		for len(left) > 0 && !left[len(left)-1].life.State().HasActor() {
 			left = left[:len(left)-1]
 		}
-		return len(left) == 0 || time.Since(begin) >= limit
+		return len(left) == 0 || c.isOverdue(by)
 	})
 	for _, k := range left {
 		if k.life.State().HasActor() {

@@ -224,18 +224,18 @@ func (c *core) quiesceChild(t *actors.Task, k *child, why error) error {
 	// Also if it fails or ends meanwhile: it comes up with the others.
 	defer func() { k.handleEvent(t, life.ChildQuiesceOver) }()
 	k.handleEventBecause(t, life.ChildQuiesceAsked, why)
-	begin, limit := time.Now(), k.unwindLimit()
+	begin, limit := c.sinceStart(), k.unwindLimit()
 	alarm := c.afterFunc(limit, func() { k.changed.broadcast() })
 	defer func() { alarm.Stop() }()
 	for stopAsked := false; k.life.State().HasActor() && k.life.State() != life.ChildQuiet; {
-		switch late := time.Since(begin) >= limit; {
+		switch late := c.isOverdue(begin + limit); {
 		case c.isStopping():
 			return ErrStopping
 		case late && stopAsked, late && isPlainProcess(k.process):
 			c.abandonChild(t, k)
 			return nil
 		case late: // somebody else has told it to end, with a grace of his own
-			stopAsked, begin = true, time.Now()
+			stopAsked, begin = true, c.sinceStart()
 			k.process.Stop(-1)
 			alarm = c.afterFunc(limit, func() { k.changed.broadcast() })
 		}

@@ -119,7 +119,7 @@ func (c *core) enforceGrace(t *actors.Task, k *child) time.Duration {
 		return NoLimit
 	case !killing:
 		return grace - spent
-	case c.sinceStart()-k.killedAt >= k.unwindLimit():
+	case c.isOverdue(k.killedAt + k.unwindLimit()):
 		c.abandonChild(t, k)
 		return NoLimit
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -297,6 +298,38 @@ func TestCutOffStuck(t *testing.T) {
 		var e *supervisor.AbandonedError
 		if r := w.stop(s); !errors.As(r.Err(), &e) || len(e.Tasks) != 2 {
 			t.Errorf("%v", r)
+		}
+	})
+}
+
+// slowLog blocks for as long when a child begins to stop, on the supervisor's loop.
+type slowLog struct {
+	slog.Handler
+	d time.Duration
+}
+
+func (h slowLog) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h slowLog) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == "supervisor: stopping" {
+		time.Sleep(h.d)
+	}
+	return nil
+}
+
+// A supervisor that comes late to its queue finds the ends of its children there, and
+// leaves nobody behind who has ended.
+func TestCutOffLate(t *testing.T) {
+	bubble(t, func(w *world) {
+		s := w.start(supervisor.Spec{Logger: slog.New(slowLog{slog.DiscardHandler, 6 * time.Second}),
+			Children: []supervisor.Child{w.child("a"), w.child("b"), w.plainly("c", nil)}})
+		w.root.Stop(s.PID())
+		ended(s)
+		if r := w.stop(s); r.Err() != nil {
+			t.Errorf("%v", r)
+		}
+		if left := eventsOf[supervisor.TaskAbandoned](w); len(left) > 0 {
+			t.Errorf("%v", left)
 		}
 	})
 }
