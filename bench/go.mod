@@ -2,13 +2,11 @@ module github.com/protoloop/protoloop/bench
 
 go 1.26.0
 
-replace github.com/protoloop/protoloop => ../
-
 require (
 	github.com/alitto/pond/v2 v2.7.1
 	github.com/asynkron/protoactor-go v0.0.0-20240822202345-3c0e61ca19c9
 	github.com/panjf2000/ants/v2 v2.12.1
-	github.com/protoloop/protoloop v0.0.0-00010101000000-000000000000
+	github.com/protoloop/protoloop v0.1.0
 	github.com/sourcegraph/conc v0.3.0
 	golang.org/x/sync v0.24.0
 )

@@ -2,13 +2,6 @@ module github.com/protoloop/protoloop/cmd/example
 
 go 1.26.0
 
-replace (
-	github.com/protoloop/protoloop => ../../
-	github.com/protoloop/protoloop/consumer/gocloud => ../../consumer/gocloud
-	github.com/protoloop/protoloop/consumer/jetstream => ../../consumer/jetstream
-	github.com/protoloop/protoloop/consumer/sqs => ../../consumer/sqs
-)
-
 require (
 	github.com/asynkron/protoactor-go v0.0.0-20240822202345-3c0e61ca19c9
 	github.com/aws/aws-sdk-go-v2 v1.47.7
@@ -20,10 +13,10 @@ require (
 	github.com/coder/websocket v1.8.15
 	github.com/nats-io/nats-server/v2 v2.15.2
 	github.com/nats-io/nats.go v1.55.0
-	github.com/protoloop/protoloop v0.0.0-00010101000000-000000000000
-	github.com/protoloop/protoloop/consumer/gocloud v0.0.0-00010101000000-000000000000
-	github.com/protoloop/protoloop/consumer/jetstream v0.0.0-00010101000000-000000000000
-	github.com/protoloop/protoloop/consumer/sqs v0.0.0-00010101000000-000000000000
+	github.com/protoloop/protoloop v0.1.0
+	github.com/protoloop/protoloop/consumer/gocloud v0.1.0
+	github.com/protoloop/protoloop/consumer/jetstream v0.1.0
+	github.com/protoloop/protoloop/consumer/sqs v0.1.0
 	github.com/schollz/progressbar/v3 v3.19.1
 	gocloud.dev v0.47.0
 	golang.org/x/term v0.47.0

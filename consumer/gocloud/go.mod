@@ -2,10 +2,8 @@ module github.com/protoloop/protoloop/consumer/gocloud
 
 go 1.26.0
 
-replace github.com/protoloop/protoloop => ../../
-
 require (
-	github.com/protoloop/protoloop v0.0.0-00010101000000-000000000000
+	github.com/protoloop/protoloop v0.1.0
 	gocloud.dev v0.47.0
 )
 

@@ -2,13 +2,11 @@ module github.com/protoloop/protoloop/consumer/jetstream
 
 go 1.26.0
 
-replace github.com/protoloop/protoloop => ../../
-
 require (
 	github.com/asynkron/protoactor-go v0.0.0-20240822202345-3c0e61ca19c9
 	github.com/nats-io/nats-server/v2 v2.15.2
 	github.com/nats-io/nats.go v1.55.0
-	github.com/protoloop/protoloop v0.0.0-00010101000000-000000000000
+	github.com/protoloop/protoloop v0.1.0
 )
 
 require (

@@ -2,13 +2,11 @@ module github.com/protoloop/protoloop/consumer/sqs
 
 go 1.26.0
 
-replace github.com/protoloop/protoloop => ../../
-
 require (
 	github.com/aws/aws-sdk-go-v2 v1.47.7
 	github.com/aws/aws-sdk-go-v2/credentials v1.20.15
 	github.com/aws/aws-sdk-go-v2/service/sqs v1.52.10
-	github.com/protoloop/protoloop v0.0.0-00010101000000-000000000000
+	github.com/protoloop/protoloop v0.1.0
 )
 
 require (
