@@ -53,7 +53,7 @@ func wantFailure(t testing.TB, f *actor.Future, target error) *messages.Failure 
 
 // In the engine what is queued when an actor stops vanishes: no dead letter,
 // and the asker waits for its whole timeout.
-func TestDefectM1(t *testing.T) {
+func TestEngineQueueAtStop(t *testing.T) {
 	receive := func() actor.ReceiveFunc {
 		return func(c actor.Context) {
 			switch c.Message().(type) {
@@ -92,7 +92,7 @@ func TestDefectM1(t *testing.T) {
 func taskOf(c actor.Context) *actors.Task { return actors.TaskOf(c) }
 
 // In the engine a panic tells the asker nothing.
-func TestDefectM2(t *testing.T) {
+func TestEnginePanicTellsNobody(t *testing.T) {
 	receive := func() actor.ReceiveFunc {
 		return func(c actor.Context) {
 			switch c.Message().(type) {
@@ -106,7 +106,7 @@ func TestDefectM2(t *testing.T) {
 	both(t, actors.Options{}, receive, func(w *world, pid *actor.PID) {
 		_, err := result(actors.RequestFuture[string](w.root, pid, "x"))
 		var p *actors.PanicError
-		if !errors.As(err, &p) || p.Value != "boom" || !strings.Contains(string(p.Stack), "TestDefectM2") {
+		if !errors.As(err, &p) || p.Value != "boom" || !strings.Contains(string(p.Stack), "TestEnginePanicTellsNobody") {
 			w.Errorf("the asker got %v with stack %q", err, p.Stack)
 		}
 		want(w, actors.RequestFuture[string](w.root, pid, 1), "alive")
@@ -119,7 +119,7 @@ func TestDefectM2(t *testing.T) {
 }
 
 // In the engine a panic in Stopping turns the stop into a restart.
-func TestDefectM3(t *testing.T) {
+func TestEnginePanicInStopping(t *testing.T) {
 	bubble(t, func(w *world) {
 		var log trace
 		n := 0
@@ -153,7 +153,7 @@ func TestDefectM3(t *testing.T) {
 }
 
 // A stop that comes at once must not mix the lifecycle up either.
-func TestDefectM3AtOnce(t *testing.T) {
+func TestEnginePanicInStoppingAtOnce(t *testing.T) {
 	bubble(t, func(w *world) {
 		for range 50 {
 			var log trace
@@ -188,7 +188,7 @@ func TestDefectM3AtOnce(t *testing.T) {
 }
 
 // In the engine, after a panic in Stopped watchers and parent are never told.
-func TestDefectM4(t *testing.T) {
+func TestEnginePanicInStopped(t *testing.T) {
 	bubble(t, func(w *world) {
 		var child *actor.PID
 		parent := w.plain(func(c actor.Context) {
@@ -221,7 +221,7 @@ func TestDefectM4(t *testing.T) {
 }
 
 // The engine handles user messages between Stopping and Stopped.
-func TestDefectM5(t *testing.T) {
+func TestEngineMessagesAfterStopping(t *testing.T) {
 	bubble(t, func(w *world) {
 		var log trace
 		slowChild := actor.PropsFromFunc(func(c actor.Context) {
@@ -258,7 +258,7 @@ func TestDefectM5(t *testing.T) {
 }
 
 // In the engine runtime.Goexit in a handler wedges the mailbox for good.
-func TestDefectM6(t *testing.T) {
+func TestEngineGoexit(t *testing.T) {
 	receive := func() actor.ReceiveFunc {
 		return func(c actor.Context) {
 			switch m := c.Message().(type) {
@@ -294,7 +294,7 @@ func TestDefectM6(t *testing.T) {
 
 // In the engine whoever sends to a known name while that is being spawned
 // panics, and wedges the mailbox.
-func TestDefectM7(t *testing.T) {
+func TestEngineSendWhileSpawning(t *testing.T) {
 	for _, kind := range []string{"worker", "drop-in"} {
 		t.Run(kind, func(t *testing.T) {
 			bubble(t, func(w *world) {
@@ -340,7 +340,7 @@ func TestDefectM7(t *testing.T) {
 }
 
 // A stop that comes that early must not be lost either.
-func TestDefectM7Stop(t *testing.T) {
+func TestEngineSendWhileSpawningStop(t *testing.T) {
 	for name, stop := range map[string]func(w *world, pid *actor.PID) *actors.Future[*messages.Stopped]{
 		"Stop":   func(w *world, pid *actor.PID) *actors.Future[*messages.Stopped] { w.root.Stop(pid); return nil },
 		"Poison": func(w *world, pid *actor.PID) *actors.Future[*messages.Stopped] { w.root.Poison(pid); return nil },

@@ -12,7 +12,7 @@ import (
 
 // What comes after a stop that came that early is refused, as by any worker
 // that stops, and its sender does not panic.
-func TestDefectM7Refused(t *testing.T) {
+func TestEngineSendWhileSpawningRefused(t *testing.T) {
 	for name, stop := range map[string]func(w *world, pid *actor.PID){
 		"Stop":   func(w *world, pid *actor.PID) { w.root.Stop(pid) },
 		"Poison": func(w *world, pid *actor.PID) { w.root.Poison(pid) },

@@ -15,20 +15,19 @@ import (
 )
 
 // The defects_*_test.go files show that workers and their askers are free of
-// the known defects of the engine's futures (F), actors and mailboxes (M) and
-// supervision (S). These cannot touch them:
+// the known defects of the engine's futures, actors, mailboxes and supervision. These
+// cannot touch them:
 //
-//	M10 a priority mailbox looks at the envelope: ours has no priorities
-//	M15 32 bit: the engine itself does not run there
-//	M16 PIDSet does not keep the order of children: we keep none in one
-//	M17 repeating timers of the scheduler package: a task sleeps in a loop
-//	M18 the passivation plugin: middleware of the user's choice
-//	M19 the persistence mixin: likewise
-//	M20 stream.TypedStream: an actor of its own, never a worker
-//	S2, S4, S7 strategies of the engine and its guardians' table: we use none
+//   - A priority mailbox looks at the envelope: ours has no priorities.
+//   - 32 bit: the engine itself does not run there.
+//   - PIDSet does not keep the order of children: we keep none in one.
+//   - Repeating timers of the scheduler package: a task sleeps in a loop.
+//   - The passivation plugin, the persistence mixin: middleware of the user's choice.
+//   - stream.TypedStream: an actor of its own, never a worker.
+//   - Strategies of the engine and its guardians' table: we use none.
 
 // The engine lets a second reply overwrite the first.
-func TestDefectF1SecondReply(t *testing.T) {
+func TestEngineOverwritesSecondReply(t *testing.T) {
 	bubble(t, func(w *world) {
 		twice := func(c actor.Context) {
 			if _, ok := c.Message().(string); ok {
@@ -59,7 +58,7 @@ func TestDefectF1SecondReply(t *testing.T) {
 }
 
 // In the engine a reply after the timeout leaves both a value and ErrTimeout.
-func TestDefectF1LateReply(t *testing.T) {
+func TestEngineOverwritesLateReply(t *testing.T) {
 	bubble(t, func(w *world) {
 		late := func(c actor.Context) {
 			if d, ok := c.Message().(time.Duration); ok {
@@ -94,7 +93,7 @@ func TestDefectF1LateReply(t *testing.T) {
 }
 
 // The engine wakes one waiter of many; the others hang past the timeout.
-func TestDefectF2(t *testing.T) {
+func TestEngineOneWaiterOfMany(t *testing.T) {
 	bubble(t, func(w *world) {
 		slow := func(c actor.Context) {
 			if _, ok := c.Message().(string); ok {
@@ -133,7 +132,7 @@ func TestDefectF2(t *testing.T) {
 
 // The engine runs completions while it holds the future's lock, so that one
 // which looks at the future hangs.
-func TestDefectF3(t *testing.T) {
+func TestEngineCallbacksUnderALock(t *testing.T) {
 	bubble(t, func(w *world) {
 		p := actors.NewPromise[string]()
 		f := p.Future()
@@ -161,7 +160,7 @@ func TestDefectF3(t *testing.T) {
 }
 
 // A full bounded target of a pipe blocks the engine's replier. Ours is told.
-func TestDefectF3FullTarget(t *testing.T) {
+func TestEngineCallbacksUnderALockFullTarget(t *testing.T) {
 	bubble(t, func(w *world) {
 		release := make(chan struct{})
 		full := w.worker("full", actors.Options{MailboxSize: 1, BlockedTurn: -1}, none)
@@ -186,7 +185,7 @@ func TestDefectF3FullTarget(t *testing.T) {
 
 // In the engine a future without a timeout stays registered for good when its
 // target stops, and cannot be cancelled.
-func TestDefectF4(t *testing.T) {
+func TestEngineEntriesForEver(t *testing.T) {
 	bubble(t, func(w *world) {
 		setup := func(w *actors.Worker) error {
 			actors.On(w, func(t *actors.Task, _ string) error { t.Sender(); return nil }) // somebody may answer
@@ -210,7 +209,7 @@ func TestDefectF4(t *testing.T) {
 			cancelled = append(cancelled, actors.RequestFuture[int](w.root, plain, "x", actors.Timeout(actors.NoTimeout)))
 		}
 		synctest.Wait()
-		if n := w.registered(); n != before { // F6, too
+		if n := w.registered(); n != before {
 			w.Errorf("%d registry entries for 4000 requests", n-before)
 		}
 		w.stopped(worker, -1)
@@ -232,7 +231,7 @@ func TestDefectF4(t *testing.T) {
 }
 
 // The engine's StopFuture and PoisonFuture give up after 10 s.
-func TestDefectF5(t *testing.T) {
+func TestEngineFixedStopTimeout(t *testing.T) {
 	bubble(t, func(w *world) {
 		worker := w.worker("worker", actors.Options{}, none)
 		f := did(w.root, worker, func(t *actors.Task) error { return t.Sleep(25 * time.Second) })
@@ -246,7 +245,7 @@ func TestDefectF5(t *testing.T) {
 }
 
 // A later stop may be less patient than an earlier one, never more.
-func TestDefectF5Shorten(t *testing.T) {
+func TestEngineFixedStopTimeoutShorten(t *testing.T) {
 	bubble(t, func(w *world) {
 		for grace, want := range map[time.Duration]time.Duration{-1: 0, time.Second: time.Second, time.Hour: time.Minute} {
 			pid := w.worker("worker", actors.Options{}, none)
@@ -273,7 +272,7 @@ func TestDefectF5Shorten(t *testing.T) {
 
 // In the engine each request has a registry entry, a timer and a goroutine's
 // worth of state of its own.
-func TestDefectF6(t *testing.T) {
+func TestEngineProcessPerFuture(t *testing.T) {
 	bubble(t, func(w *world) {
 		plain := w.plain(func(actor.Context) {})
 		actors.RequestFuture[int](w.root, plain, "x").Cancel() // the system's own process
@@ -293,7 +292,7 @@ func TestDefectF6(t *testing.T) {
 
 // The engine runs a ReenterAfter continuation in the next incarnation with
 // the old one's closure, or drops it in silence.
-func TestDefectF7(t *testing.T) {
+func TestEngineReenterAfterRestart(t *testing.T) {
 	for _, end := range []struct {
 		name string
 		do   func(w *world, pid *actor.PID)

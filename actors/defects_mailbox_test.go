@@ -13,7 +13,7 @@ import (
 )
 
 // The engine's stash is LIFO and loses the sender.
-func TestDefectM8(t *testing.T) {
+func TestEngineStashOrder(t *testing.T) {
 	first := true
 	receive := func() actor.ReceiveFunc {
 		stashing := first
@@ -62,7 +62,7 @@ func TestDefectM8(t *testing.T) {
 
 // What is stashed when the actor stops for good is not dropped in silence. Its
 // handler has run: nobody is told that a retry is safe.
-func TestDefectM8Stop(t *testing.T) {
+func TestEngineStashOrderStop(t *testing.T) {
 	receive := func() actor.ReceiveFunc { return func(c actor.Context) { stashUser(c) } }
 	both(t, actors.Options{}, receive, func(w *world, pid *actor.PID) {
 		dead := w.deadLetters()
@@ -89,7 +89,7 @@ func stashUser(c actor.Context) {
 
 // The engine's bounded mailbox rounds its capacity up, spins when it is full,
 // and blocks an actor that sends to itself for good.
-func TestDefectM9(t *testing.T) {
+func TestEngineFullMailbox(t *testing.T) {
 	receive := func() actor.ReceiveFunc {
 		return func(c actor.Context) {
 			if m, ok := c.Message().(string); ok && m == "busy" {
@@ -126,7 +126,7 @@ func TestDefectM9(t *testing.T) {
 }
 
 // Replies to a worker whose mailbox is full arrive: they never count.
-func TestDefectM9Replies(t *testing.T) {
+func TestEngineFullMailboxReplies(t *testing.T) {
 	bubble(t, func(w *world) {
 		callee := w.worker("callee", actors.Options{}, func(w *actors.Worker) error {
 			actors.Handle(w, func(t *actors.Task, n int) (int, error) { return n + 1, t.Sleep(time.Second) })
@@ -160,7 +160,7 @@ type batch []any
 func (b batch) GetMessages() []any { return b }
 
 // The engine delivers a batch and its elements.
-func TestDefectM11(t *testing.T) {
+func TestEngineBatches(t *testing.T) {
 	var got trace
 	receive := func() actor.ReceiveFunc {
 		return func(c actor.Context) {
@@ -183,7 +183,7 @@ func TestDefectM11(t *testing.T) {
 }
 
 // The engine's receive timeout races with its actor.
-func TestDefectM12(t *testing.T) {
+func TestEngineReceiveTimeout(t *testing.T) {
 	bubble(t, func(w *world) {
 		var idle trace
 		start := time.Now()
@@ -222,7 +222,7 @@ func TestDefectM12(t *testing.T) {
 }
 
 // And so with many messages at the very moment it fires.
-func TestDefectM12Race(t *testing.T) {
+func TestEngineReceiveTimeoutRace(t *testing.T) {
 	bubble(t, func(w *world) {
 		dropIn := w.dropIn(actors.Options{}, func(c actor.Context) {
 			switch c.Message().(type) {
@@ -241,7 +241,7 @@ func TestDefectM12Race(t *testing.T) {
 
 // In the engine options of one sender change the shared root for all. Ours
 // leave it alone, and requests go through what middleware it has.
-func TestDefectM13(t *testing.T) {
+func TestEngineRootMiddleware(t *testing.T) {
 	bubble(t, func(w *world) {
 		var seen trace
 		echo := w.worker("echo", actors.Options{}, func(w *actors.Worker) error {
@@ -272,7 +272,7 @@ func TestDefectM13(t *testing.T) {
 }
 
 // ActorSystem.Shutdown stops no actor. A worker still works, and still stops.
-func TestDefectM14(t *testing.T) {
+func TestEngineSystemShutdown(t *testing.T) {
 	bubble(t, func(w *world) {
 		worker := w.worker("worker", actors.Options{}, func(w *actors.Worker) error {
 			actors.Handle(w, func(t *actors.Task, n int) (int, error) { return n, t.Sleep(time.Second) })

@@ -14,7 +14,7 @@ import (
 
 // A Submit that comes while the worker is being spawned runs, or is told that
 // there is no such worker yet; never that it is a plain actor.
-func TestDefectM7Submit(t *testing.T) {
+func TestEngineSendWhileSpawningSubmit(t *testing.T) {
 	bubble(t, func(w *world) {
 		var f *actors.Future[int]
 		pid, err := w.root.SpawnNamed(actors.Props(none, actor.WithOnInit(func(c actor.Context) {
@@ -32,7 +32,7 @@ func TestDefectM7Submit(t *testing.T) {
 
 // In the engine work that comes in while an actor stops is lost without a
 // word. Here each has its end before the account of the worker is closed.
-func TestDefectM1Race(t *testing.T) {
+func TestEngineQueueAtStopRace(t *testing.T) {
 	for range 100 {
 		bubble(t, func(w *world) {
 			pid := w.worker("worker", actors.Options{}, func(w *actors.Worker) error {
@@ -73,7 +73,7 @@ func wantEnd(w *world, f *actors.Future[int], v int) {
 
 // A restart races with requests, cancels and timeouts: what has not started
 // goes to the next incarnation, in order.
-func TestDefectM2Race(t *testing.T) {
+func TestEnginePanicTellsNobodyRace(t *testing.T) {
 	bubble(t, func(w *world) {
 		last := -1
 		pid := w.worker("worker", actors.Options{}, func(w *actors.Worker) error {
@@ -114,7 +114,7 @@ func TestDefectM2Race(t *testing.T) {
 
 // The engine's future races with its own timeout: completions from all sides
 // at once must agree on one result.
-func TestDefectF1Race(t *testing.T) {
+func TestEngineOverwritesRace(t *testing.T) {
 	for range 200 {
 		p := actors.NewPromise[int]()
 		var wg sync.WaitGroup
@@ -159,7 +159,7 @@ func TestDefectF1Race(t *testing.T) {
 
 // In the engine who sends to a name while that is being spawned panics. Here
 // many do, at any moment of many spawns.
-func TestDefectM7Race(t *testing.T) {
+func TestEngineSendWhileSpawningRace(t *testing.T) {
 	bubble(t, func(w *world) {
 		for i := range 200 {
 			name := fmt.Sprintf("known-%d", i)

@@ -47,7 +47,7 @@ func (w *world) under(s actor.SupervisorStrategy, asGuardian bool, setup func(w 
 
 // In the engine a strategy that panics, as AllForOne and Escalate do at the
 // root, ends the process.
-func TestDefectS1(t *testing.T) {
+func TestEngineGroupAtTheRoot(t *testing.T) {
 	escalate := func(any) actor.Directive { return actor.EscalateDirective }
 	for name, s := range map[string]actor.SupervisorStrategy{
 		"panic":     &strategy{func(actor.Supervisor, *actor.PID) { panic("in the strategy") }},
@@ -74,7 +74,7 @@ func TestDefectS1(t *testing.T) {
 
 // A strategy that panics in a plain parent fails that parent, whose children
 // the engine then stops.
-func TestDefectS1Parent(t *testing.T) {
+func TestEngineGroupAtTheRootParent(t *testing.T) {
 	bubble(t, func(w *world) {
 		pid := w.under(&strategy{func(actor.Supervisor, *actor.PID) { panic("in the strategy") }}, false, none)
 		inFlight := actors.RequestFuture[string](w.root, pid, time.Hour)
@@ -92,7 +92,7 @@ func TestDefectS1Parent(t *testing.T) {
 
 // The engine's default is 11 starts without delay, and failures are counted
 // for ever. Ours restarts 10 times in a sliding window of 10 s, then stops.
-func TestDefectS3(t *testing.T) {
+func TestEngineIntensity(t *testing.T) {
 	bubble(t, func(w *world) {
 		starts := 0
 		pid := w.worker("worker", actors.Options{}, func(w *actors.Worker) error {
@@ -128,7 +128,7 @@ func TestDefectS3(t *testing.T) {
 }
 
 // A setup that always fails after a restart uses up the same budget.
-func TestDefectS3Setup(t *testing.T) {
+func TestEngineIntensitySetup(t *testing.T) {
 	bubble(t, func(w *world) {
 		starts := 0
 		pid := w.worker("worker", actors.Options{}, func(w *actors.Worker) error {
@@ -158,7 +158,7 @@ func TestDefectS3Setup(t *testing.T) {
 // With a plain middle actor that escalates and a grandparent that resumes the
 // engine leaves the child suspended for ever. It cannot say so to the worker,
 // but nobody who asks it hangs: budgets, cancels and stops still work.
-func TestDefectS5(t *testing.T) {
+func TestEngineEscalateResume(t *testing.T) {
 	decide := func(d actor.Directive) actor.SupervisorStrategy {
 		return actor.NewOneForOneStrategy(1, time.Second, func(any) actor.Directive { return d })
 	}
@@ -202,7 +202,7 @@ func TestDefectS5(t *testing.T) {
 
 // A supervisor that resumes finds the worker with its state, and what was
 // queued runs.
-func TestDefectS5Resume(t *testing.T) {
+func TestEngineEscalateResumeResume(t *testing.T) {
 	bubble(t, func(w *world) {
 		starts := 0
 		resume := &strategy{func(s actor.Supervisor, child *actor.PID) {
@@ -230,7 +230,7 @@ func TestDefectS5Resume(t *testing.T) {
 
 // In the engine a restart waits for children without a limit. A task, or a
 // child that is a worker, that does not return holds it up for StopGrace.
-func TestDefectS6(t *testing.T) {
+func TestEngineChildrenThatStay(t *testing.T) {
 	bubble(t, func(w *world) {
 		release := make(chan struct{})
 		defer close(release)
@@ -282,7 +282,7 @@ func TestDefectS6(t *testing.T) {
 
 // Whoever asked for what is abandoned hears so at once, also an engine asker,
 // and nothing more when it returns after all.
-func TestDefectS6Askers(t *testing.T) {
+func TestEngineChildrenThatStayAskers(t *testing.T) {
 	release := make(chan struct{})
 	receive := func() actor.ReceiveFunc {
 		return func(c actor.Context) {

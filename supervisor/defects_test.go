@@ -22,7 +22,7 @@ import (
 // is the engine's.
 
 // A group, and an escalation, at the root end the process there.
-func TestDefectS1(t *testing.T) {
+func TestEngineGroupAtTheRoot(t *testing.T) {
 	bubble(t, func(w *world) {
 		for _, strategy := range []supervisor.Strategy{supervisor.OneForAll, supervisor.RestForOne} {
 			s := w.start(supervisor.Spec{Strategy: strategy, Children: []supervisor.Child{w.plainly("a", nil), w.plainly("b", nil)}})
@@ -47,7 +47,7 @@ func TestDefectS1(t *testing.T) {
 
 // Its exponential backoff is linear, without a cap, and its jitter is in
 // nanoseconds.
-func TestDefectS2(t *testing.T) {
+func TestEngineBackoff(t *testing.T) {
 	bubble(t, func(w *world) {
 		a := w.plainly("a", nil)
 		a.Backoff = supervisor.Backoff{Initial: 50 * time.Millisecond, Max: time.Second}
@@ -67,7 +67,7 @@ func TestDefectS2(t *testing.T) {
 
 // It starts what fails at its start eleven times at once, and counts the
 // failures of a whole life.
-func TestDefectS3(t *testing.T) {
+func TestEngineIntensity(t *testing.T) {
 	bubble(t, func(w *world) {
 		starts := 0
 		_, err := w.tryStart(supervisor.Spec{MaxRestarts: 10, Children: []supervisor.Child{w.plainly("a", func(_ int, c actor.Context) {
@@ -91,7 +91,7 @@ func TestDefectS3(t *testing.T) {
 }
 
 // Its all-for-one counts the failures of each child apart.
-func TestDefectS4(t *testing.T) {
+func TestEngineGroupIntensity(t *testing.T) {
 	bubble(t, func(w *world) {
 		s := w.start(supervisor.Spec{Strategy: supervisor.OneForAll, MaxRestarts: 3, Children: []supervisor.Child{w.plainly("a", nil), w.plainly("b", nil), w.plainly("c", nil)}})
 		for _, c := range []string{"a", "b", "c", "a"} {
@@ -106,7 +106,7 @@ func TestDefectS4(t *testing.T) {
 }
 
 // A child whose failure its parent escalates stays suspended there for ever.
-func TestDefectS5(t *testing.T) {
+func TestEngineEscalateResume(t *testing.T) {
 	bubble(t, func(w *world) {
 		inner := w.props(supervisor.Spec{MaxRestarts: -1, Children: []supervisor.Child{w.plainly("x", nil)}})
 		s := w.start(supervisor.Spec{Children: []supervisor.Child{{Name: "inner", Props: inner}}})
@@ -119,7 +119,7 @@ func TestDefectS5(t *testing.T) {
 }
 
 // Its restart waits for children without a limit.
-func TestDefectS6(t *testing.T) {
+func TestEngineChildrenThatStay(t *testing.T) {
 	bubble(t, func(w *world) {
 		a := w.plainly("a", func(_ int, c actor.Context) {
 			if _, ok := c.Message().(*actor.Started); ok {
@@ -142,7 +142,7 @@ func TestDefectS6(t *testing.T) {
 }
 
 // Its guardians are kept for ever, one for each strategy value: we make none.
-func TestDefectS7(t *testing.T) {
+func TestEngineGuardiansTable(t *testing.T) {
 	bubble(t, func(w *world) {
 		for range 50 {
 			w.stop(w.start(supervisor.Spec{Strategy: supervisor.OneForAll, Children: []supervisor.Child{w.child("a"), w.plainly("p", nil)}}))
@@ -157,8 +157,8 @@ func TestDefectS7(t *testing.T) {
 	})
 }
 
-// M3: a panic in Stopping turns a stop into a restart.
-func TestDefectM3(t *testing.T) {
+// A panic in Stopping turns a stop into a restart.
+func TestEnginePanicInStopping(t *testing.T) {
 	bubble(t, func(w *world) {
 		s := w.start(supervisor.Spec{MaxRestarts: 5, Children: []supervisor.Child{w.plainly("a", w.in(&actor.Stopping{}, 0, false))}})
 		w.wants(s.Remove(w.Context(), "a"), nil)
@@ -169,8 +169,8 @@ func TestDefectM3(t *testing.T) {
 	})
 }
 
-// M4: after a panic in Stopped nobody hears of the end.
-func TestDefectM4(t *testing.T) {
+// After a panic in Stopped nobody hears of the end.
+func TestEnginePanicInStopped(t *testing.T) {
 	bubble(t, func(w *world) {
 		s := w.start(supervisor.Spec{MaxRestarts: 5, Children: []supervisor.Child{w.plainly("a", w.in(&actor.Stopped{}, 0, false))}})
 		w.root.Stop(s.Child("a")) // the supervisor does, and starts it again
@@ -181,9 +181,9 @@ func TestDefectM4(t *testing.T) {
 	})
 }
 
-// M7: whoever sends to a known name while that is being spawned panics, and
+// Whoever sends to a known name while that is being spawned panics, and
 // wedges the mailbox. OnInit is in that moment.
-func TestDefectM7(t *testing.T) {
+func TestEngineSendWhileSpawning(t *testing.T) {
 	bubble(t, func(w *world) {
 		var fs []*actors.Future[int]
 		var got []int
@@ -235,7 +235,7 @@ func TestDefectM7(t *testing.T) {
 }
 
 // The same by chance: senders in a race with the spawn, at each start.
-func TestDefectM7Race(t *testing.T) {
+func TestEngineSendWhileSpawningRace(t *testing.T) {
 	sys := actortest.NewSystem(t)
 	pid := actor.NewPID(sys.Address(), "app/a")
 	over := make(chan struct{})
@@ -266,9 +266,9 @@ func TestDefectM7Race(t *testing.T) {
 	senders.Wait()
 }
 
-// M14: the end of its system stops no actor, and panics the second time. Ours
+// The end of its system stops no actor, and panics the second time. Ours
 // stops the tree, in order, as often as one likes.
-func TestDefectM14(t *testing.T) {
+func TestEngineSystemShutdown(t *testing.T) {
 	bubble(t, func(w *world) {
 		s := w.start(supervisor.Spec{Children: []supervisor.Child{w.child("a"), w.plainly("p", nil)}})
 		for range 3 {
@@ -279,8 +279,8 @@ func TestDefectM14(t *testing.T) {
 	})
 }
 
-// M16: the order of its children changes when one goes.
-func TestDefectM16(t *testing.T) {
+// The order of its children changes when one goes.
+func TestEngineOrderOfChildren(t *testing.T) {
 	bubble(t, func(w *world) {
 		var kids []supervisor.Child
 		for _, n := range []string{"a", "b", "c", "d", "e"} {

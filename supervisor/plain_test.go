@@ -139,7 +139,7 @@ func TestPlainCrashedGetsNothing(t *testing.T) {
 	})
 }
 
-// Panics in the engine's messages (M3, M4): a stop stays a stop, a restart a
+// Panics in the engine's messages: a stop stays a stop, a restart a
 // restart, and the supervisor hears of the end.
 func TestPlainPanics(t *testing.T) {
 	for _, what := range []any{&actor.Stopping{}, &actor.Stopped{}, &actor.Restarting{}} {
