@@ -22,6 +22,7 @@ import (
 type plainProcess struct {
 	child    *child
 	pid      *actor.PID    // constant once it is spawned
+	context  actor.Context // the engine's; likewise
 	observed bool          // the middleware is in
 	probe    *actor.PID    // of a message that only it sees
 	mailbox  *plainMailbox // its mailbox, once it has been made
@@ -32,6 +33,7 @@ type plainProcess struct {
 
 	restartsBegun atomic.Uint64 // Restarts it has begun
 	abandoned     atomic.Bool   // nobody deals with its failures any more
+	rests         atomic.Bool   // it is to handle nothing until the next Restart
 	end           plainEnd      // the actor's
 }
 
@@ -54,7 +56,7 @@ func newPlainProcess(k *child) *plainProcess {
 func (p *plainProcess) observedProps(of *actor.Props) *actor.Props {
 	var own *actor.Props
 	own = of.Clone(actor.WithOnInit(func(ctx actor.Context) {
-		p.pid = ctx.Self()
+		p.pid, p.context = ctx.Self(), ctx
 		if !link.HasLoop(ctx.ActorSystem(), ctx.Self()) {
 			own.Configure(actor.WithReceiverMiddleware(p.observeMessages), actor.WithSpawnMiddleware(p.refuseLateSpawn))
 			p.observed = true
@@ -179,6 +181,7 @@ func sendSystem(sys *actor.ActorSystem, pid *actor.PID, m any) {
 // Restart is the engine's. It resumes the mailbox, too.
 func (p *plainProcess) Restart() {
 	p.suspended = false
+	p.rests.Store(false)
 	p.restartRound++
 	p.postSystem(&actor.Restart{})
 }
@@ -187,6 +190,7 @@ func (p *plainProcess) Restart() {
 // else can be done about it.
 func (p *plainProcess) Quiesce(error) {
 	p.suspended = true
+	p.rests.Store(true) // before: see PostSystemMessage
 	p.postSystem(&actor.SuspendMailbox{})
 	p.postSystem(&actor.Terminated{Who: p.probe})
 }

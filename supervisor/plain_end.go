@@ -5,6 +5,8 @@ import (
 	"runtime/debug"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
 )
 
 // plainEnd is how far a plain actor has come with its end, or with that of one of
@@ -42,7 +44,38 @@ func (i *plainInvoker) InvokeSystemMessage(m any) {
 			i.mailbox.PostSystemMessage(&actor.ResumeMailbox{}) // for what is in the queue
 		}
 	}
+	if i.plain.end.stopAsked {
+		defer i.goOnEnding()
+	}
 	i.MessageInvoker.InvokeSystemMessage(m)
+}
+
+// goOnEnding goes on with the end of an actor when a middleware around ours has
+// panicked: the engine would have told its children nothing, and wait for ever.
+func (i *plainInvoker) goOnEnding() {
+	v := recover()
+	if v == nil {
+		return
+	}
+	p := i.plain
+	p.logPanic("Stopping, Terminated or Stopped", v)
+	p.end.stopsChildren, p.end.spawnErr = true, actors.ErrStopped
+	for _, kid := range p.context.Children() {
+		sendSystem(p.child.core.node.sys, kid, &actor.Stop{})
+	}
+	defer func() { // it may panic each time: then the parent hears of the end all the same
+		if v := recover(); v != nil {
+			p.logPanic("Terminated or Stopped", v)
+		}
+		if _, there := p.child.core.node.sys.ProcessRegistry.Get(p.pid); !there {
+			sendSystem(p.child.core.node.sys, p.child.core.node.pid, &actor.Terminated{Who: p.pid})
+		}
+	}()
+	i.MessageInvoker.InvokeSystemMessage(&actor.Terminated{Who: p.probe}) // it looks whether all have ended
+}
+
+func (p *plainProcess) logPanic(in string, v any) {
+	p.child.core.events.logError("supervisor: panic in a lifecycle message", "actor", p.pid, "message", in, "panic", v, "stack", string(debug.Stack()))
 }
 
 // InvokeUserMessage is the mailbox's. What has come behind a Stop is a dead letter:
@@ -74,8 +107,7 @@ func (p *plainProcess) deliverLifecycle(next actor.ReceiverFunc, c actor.Receive
 	p.end.stopsChildren = true
 	defer func() {
 		if v := recover(); v != nil {
-			p.child.core.events.logError("supervisor: panic in a lifecycle message", "actor", p.pid,
-				"message", typeName(env.Message), "panic", v, "stack", string(debug.Stack()))
+			p.logPanic(typeName(env.Message), v)
 		}
 	}()
 	next(c, env)

@@ -485,3 +485,66 @@ func TestPlainStopsOnce(t *testing.T) {
 		w.noted("-kid -a")
 	})
 }
+
+// A receiver middleware around ours that panics in a message of an actor's end holds up
+// neither that end nor that of the actor's children.
+func TestPlainEndsWithMiddlewareThatPanics(t *testing.T) {
+	for _, in := range []any{&actor.Stopping{}, &actor.Terminated{}, &actor.Stopped{}} {
+		for _, kids := range []int{0, 2} {
+			bubble(t, func(w *world) {
+				left := 1
+				panics := actor.WithReceiverMiddleware(func(next actor.ReceiverFunc) actor.ReceiverFunc {
+					return func(c actor.ReceiverContext, env *actor.MessageEnvelope) {
+						if typeOf(env.Message) == typeOf(in) && left > 0 {
+							left--
+							panic("middleware")
+						}
+						next(c, env)
+					}
+				})
+				a := supervisor.Child{Name: "a", Props: w.plain("a", func(_ int, c actor.Context) {
+					if _, ok := c.Message().(*actor.Started); ok {
+						for range kids {
+							c.Spawn(nothing)
+						}
+					}
+				}, panics)}
+				s := w.start(supervisor.Spec{Children: []supervisor.Child{a}})
+				begin := time.Now()
+				if r := w.stop(s); r.Err() != nil {
+					t.Errorf("%T, %d children: %v", in, kids, r.Err())
+				}
+				w.took(begin, 0)
+			})
+		}
+	}
+}
+
+// A plain actor that is to rest behind a Restart which it has not handled yet handles no
+// message until the next Restart, although the engine resumes it with the first.
+func TestPlainRestsBehindRestart(t *testing.T) {
+	bubble(t, func(w *world) {
+		b := w.plainly("b", func(n int, c actor.Context) {
+			if _, ok := c.Message().(*actor.Restarting); ok && n == 1 {
+				time.Sleep(time.Second) // the failure of its sibling is handled meanwhile
+			}
+		})
+		a := w.plainly("a", nil)
+		a.Backoff.Initial = 10 * time.Second
+		s := w.start(supervisor.Spec{Strategy: supervisor.OneForAll, MaxRestarts: 9, Children: []supervisor.Child{b, a}})
+		pid := s.Child("b")
+		go func() { _ = s.Restart(w.Context(), "b") }()
+		time.Sleep(time.Millisecond)
+		w.root.Send(s.Child("a"), "crash")
+		f := w.tell(pid, 1)
+		time.Sleep(5 * time.Second)
+		if n, err := f.TryResult(); n != 0 {
+			t.Errorf("it has handled a message while it was to rest: %d, %v", n, err)
+		}
+		time.Sleep(15 * time.Second)
+		if n, err := f.TryResult(); n < 2 || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+		w.stop(s)
+	})
+}
