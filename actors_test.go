@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // The contract of package actors: one test for each numbered guarantee of its
 // package documentation, and one for each rule beside them. What they check,
 // sentence by sentence, is in internal/contract/contract.go.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package protoloop is the root of async/await for actors on Proto.Actor. It
 // has no code of its own; the packages are
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package actors
 
 // AwaitDone awaits a future that was done after Await had looked.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package actors is async/await for actors, on Proto.Actor.
 //
 // A worker is an ordinary Proto.Actor actor whose mailbox is an event loop.

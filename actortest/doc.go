@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package actortest helps to test workers: a quiet actor system in a
 // [testing/synctest] bubble, where time is virtual and whatever is left over
 // at the end fails the test.

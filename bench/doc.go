@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command bench prints one table that sets protoloop beside what a Go
 // developer would use instead: goroutines and channels, Proto.Actor's own
 // RequestFuture, and worker pools.

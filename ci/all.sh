@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Every check, in order. A failed one does not hide the next.
 set -euo pipefail
 cd "$(dirname "$0")"
 
 failed=()
-for check in fmt docs lint test fuzz bench; do
+for check in fmt spdx docs lint test fuzz bench; do
 	echo "== ci/$check.sh"
 	"./$check.sh" || failed+=("ci/$check.sh")
 done

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Installs what the tests of consumer/sqs need beside Go: fauxqs, an SQS server, and the Node.js 22 that it runs on, both
 # from npm, into $PROTOLOOP_TOOLS or the user's cache folder.
 set -euo pipefail

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Fails if an exported name or a package has no doc comment.
 source "$(dirname "$0")/lib.sh"
 

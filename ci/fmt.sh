@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Fails if gofmt would change a Go file, and names each.
 source "$(dirname "$0")/lib.sh"
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Each fuzz target of every module, for $FUZZTIME (default 5s).
 source "$(dirname "$0")/lib.sh"
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Installs everything that some tests need beside Go: Debian packages, npm packages and a Node.js. Without it those tests
 # are skipped, and say which script installs what they lack.
 set -euo pipefail

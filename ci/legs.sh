@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Short suites where the machine or the build is another: one processor, many, nothing inlined, and the next Go, whose
 # toolchain the go command gets. Arguments go to go test: ci/legs.sh -run Stop
 source "$(dirname "$0")/lib.sh"

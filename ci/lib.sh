@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 # Sourced by the scripts beside it: they run from the repository's root, on any machine with Go, git and a C compiler.
 # modules has the folder of each module of go.work that has a package.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # go vet and staticcheck for every module. ci/tools/go.mod pins staticcheck's version, staticcheck.conf lists the checks.
 source "$(dirname "$0")/lib.sh"
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Prepares a release: ci/release.sh v0.1.0
 # Writes the version into each go.mod that requires another module of this repository, and into go.work; packs each module
 # as a proxy will have it, writes the sums of that into the go.sum of those that require it, and builds each one from there,

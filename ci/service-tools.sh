@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Installs what the tests of cmd/example need beside Go: Chromium, and Debian's python3-socketio with what its client
 # needs. Without the right to install packages they have to be there.
 set -euo pipefail

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # The tests of every module, under the race detector and in random order. Arguments go to go test: ci/test.sh -run Stop
 source "$(dirname "$0")/lib.sh"
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package consumer is a background queue consumer as a supervised worker: the
 // loop that polls a queue, handles what comes and acks it, with what such a
 // loop needs before it can be relied on.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package docs_test checks that the pages of this folder are true to the
 // code: each Go snippet is a part of a file that is compiled and run, each
 // name exists, and each link leads somewhere.

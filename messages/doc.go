@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package messages has the protobuf messages that cross actors and machines: [Failure], [Stop], [Stopped],
 // [StatusRequest], [Status] and [Counts].
 //

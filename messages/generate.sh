@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Writes messages.pb.go from messages.proto. protoc-gen-go has the version that go.mod names; protoc is the machine's.
 set -euo pipefail
 cd "$(dirname "$0")"

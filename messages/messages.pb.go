@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // The messages that cross actors and machines.
 //
 // Field numbers are a promise to peers of other versions: never change or reuse one. After an edit, run go generate in

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package socketio is a Socket.IO server whose sessions are worker actors: a
 // handler may await other actors and futures, while its session stays
 // single-threaded and ordered.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package socketio
 
 // Remembered is the number of sessions and workers that the server knows.

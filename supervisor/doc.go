@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package supervisor keeps workers and plain Proto.Actor actors alive, and
 // stops them in an orderly way with an account of their work. Its semantics
 // are those of OTP's supervisor, but for what Deviations from OTP lists below.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package loopsync has what tasks of one worker use to wait for each other:
 // [Mutex], [Semaphore], [Event] and [Queue], in place of those of package sync
 // and of channels, which would block the worker's turn.

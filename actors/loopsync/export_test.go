@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package loopsync
 
 // Held is how many places of the Queue's storage are not empty.

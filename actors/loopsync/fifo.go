@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package loopsync
 
 // fifo is a ring of n items that grows. It shrinks when it is empty.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command example shows what protoloop does, as a story to watch and as code
 // to read: eager.go is the way in, timeline.go the first thing it shows.
 package main

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package consumertest is the conformance suite of sources: what a consumer
 // relies on, and what its users are promised, tried on a queue in real time.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package gocloud is whatever gocloud.dev/pubsub has a driver for, such as
 // Google Cloud Pub/Sub, Azure Service Bus or a topic in memory, as a source of
 // [github.com/protoloop/protoloop/consumer].

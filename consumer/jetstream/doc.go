@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package jetstream is NATS JetStream as a source of
 // [github.com/protoloop/protoloop/consumer]: durable, with leases, delays and
 // delivery counts. The server runs within the process, with file storage and

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package memory has a queue in memory, for tests and examples of consumers:
 // with leases, delays, redelivery, delivery counts, dead letters, and faults
 // that a test injects. It uses the standard library's clock alone, so that it

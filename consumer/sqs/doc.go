@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package sqs is Amazon SQS, or what speaks its protocol, as a source of
 // [github.com/protoloop/protoloop/consumer].
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package migration is a shop made of actors, written twice: in before for
 // plain Proto.Actor, in after with protoloop. This package has what both
 // have in common: the messages, which are the same, and what the shop needs

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // The same tests at each step of the migration: before, the same code on an
 // EventLoop, and after.
 package migration_test

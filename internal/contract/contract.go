@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package contract is what package actors promises, seen from outside: a
 // function for each numbered guarantee of its package documentation, with a
 // check for each sentence, and one for each rule beside them. The checks are

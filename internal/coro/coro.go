@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package coro is a coroutine: a function that can stop in the middle and be
 // resumed later, by any goroutine, without a trip through the Go scheduler.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package engine reads what Proto.Actor keeps in private fields. It is the only
 // place of the project that does: all reflection and unsafe on the engine's types
 // is here.

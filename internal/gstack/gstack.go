@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package gstack tells how deep the stack of a goroutine is, and which
 // goroutine that is.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package gstack
 
 // here is in assembly: the two first words of the runtime's g are the bounds of

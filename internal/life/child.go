@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package life
 
 // Child is the life of a supervisor's child: where it is, and what the supervisor

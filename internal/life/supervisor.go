@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package life
 
 // Supervisor is the end of one incarnation of a supervisor. On is the only writer;

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package life
 
 // A unit of work is one message or submission that a worker has accepted. Settle

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package life
 
 // Worker is where a worker is in its life, and where it is going. The zero value is

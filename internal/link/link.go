@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package link joins a supervisor to the mailboxes of its children. It is
 // apart so that neither package actors nor package supervisor has to show the
 // other more than it shows everybody.

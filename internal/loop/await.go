@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package loop
 
 // Awaiting takes three steps, so that no wake-up is lost and none is late:

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package loop is the scheduler of a worker: an event loop whose tasks are
 // coroutines. It knows no actors and no result types; package actors is its
 // typed face.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package park lets package loopsync suspend the tasks of package actors, and
 // say for whom they wait. It is apart so that neither has to show the other
 // more than it shows everybody. Package actors sets the functions when it is

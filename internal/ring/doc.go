@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package ring finds rings of things that wait for each other: deadlocks. It
 // knows no actors: a [Node] is anything that may wait, for all of some other
 // nodes or for any one of them.

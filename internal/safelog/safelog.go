@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package safelog keeps what the user's log handlers do from those who log.
 package safelog
 

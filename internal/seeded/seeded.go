@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package seeded is for tests that make random choices: each can be made again,
 // from the seed that a failure names.
 package seeded

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package testtools finds what some tests need beside Go: programs of other
 // projects, which the scripts in ci install.
 package testtools

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command doccheck reads the names of Go files from standard input, each ended by a NUL, and reports packages and exported
 // names that have no doc comment. Generated files, tests and testdata are exempt.
 //

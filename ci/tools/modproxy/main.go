@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command modproxy packs modules of this repository as a module proxy has them, into a folder that a GOPROXY of
 // file:// names, so that what go get does can be tried before anything is published.
 //

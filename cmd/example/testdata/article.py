@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 """The same service in Python: python-socketio, and a task that takes items from a queue in memory."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 """The article's service: python-socketio, and a background task that polls a queue of SQS until the stop event is set.
 
     python3 article_sqs.py PORT QUEUE_URL

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 """A client of python-socketio: prints what it hears, and adds and removes an item."""
 
 import sys

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 """A scripted session of two clients of python-socketio with a service that tells what is in a queue of SQS. It prints what
 each of them has seen, in order.
 

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 """As much of a client of SQS as the programs beside it need: Debian's boto3 speaks an older protocol than test servers do."""
 
 import json

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package before is the shop as it was written for plain Proto.Actor.
 package before
 

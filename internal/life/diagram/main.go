@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command diagram writes the diagrams of package life's tables into the comments
 // and pages that show them. It runs in the folder of package life: go generate.
 package main

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package table looks at state machines that are pure functions, and writes down
 // what it finds: as a golden file, as a diagram for a doc comment and as one for
 // Markdown.

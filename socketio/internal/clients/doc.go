@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package clients tests the server with the real clients of the field: npm's
 // socket.io-client 3.1.3 and 4.8.4, and Debian's python3-socketio. Each runs
 // the same scripted session against npm's reference server and against ours,

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // A scripted session of reference clients; it prints what they see.
 //   node scenario.cjs PORT client3|client4 polling|websocket|upgrade|recovery
 const [port, version, mode] = process.argv.slice(2);

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 # A scripted session of Debian's python3-socketio client; it prints what it sees.
 #   python3 scenario.py PORT polling|websocket|upgrade
 import asyncio

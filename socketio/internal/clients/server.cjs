@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // The app of app.go on the reference server. It prints its port and serves until
 // its standard input ends.
 const http = require("http");

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command conformance serves what the official protocol test suites of
 // Engine.IO (revision 4) and Socket.IO (revision 5) expect of a server under
 // test: an echo at /engine.io/, and the app of the Socket.IO suite at

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package engineio is the server side of the Engine.IO protocol, revision 4:
 // long polling, WebSocket, the upgrade from one to the other, heartbeat and
 // close. It knows no Socket.IO; package socketio builds on it.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package engineio
 
 // drain tracks who waits until what is queued has been written. It is guarded by

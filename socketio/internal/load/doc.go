@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command load measures the server against npm's reference server and
 // zishang520's in Go, all under the same generator, and prints a table:
 //

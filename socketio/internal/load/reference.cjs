@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // The same app as serve.go's, on npm's reference server.
 const http = require("http");
 const { Server } = require("socket.io");

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package parser
 
 // What is scanned here has been found valid by encoding/json: these functions

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package service is a complete service in one process: a durable queue, a
 // supervised consumer of it, a list that survives restarts, a Socket.IO gateway
 // to live clients and a page for people. tree has how it hangs together.

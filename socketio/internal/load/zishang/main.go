@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command zishang is the app that is measured on zishang520's Go server of the
 // Socket.IO protocol. It is a module of its own, because only the measurement
 // needs that server.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 "use strict";
 
 // The page has no state of its own but the outbox: what it shows is what the
