@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/messages"
@@ -56,6 +57,9 @@ func (t *Task) MessageHeader() actor.ReadonlyMessageHeader {
 func (t *Task) Sender() *actor.PID {
 	o := t.of()
 	if env := o.envelope(); env != nil {
+		if env.Sender != nil {
+			o.first(isPassedOn)
+		}
 		return env.Sender
 	}
 	if o.future() == nil || o.message() == nil {
@@ -79,7 +83,8 @@ func (t *Task) Sender() *actor.PID {
 
 // Respond answers the task's message, at once. The first answer to a request
 // counts; a value that the handler returns afterwards is dropped. Without a
-// sender the response becomes a dead letter, as in Proto.Actor.
+// sender the response becomes a dead letter, as in Proto.Actor. A [None] goes to a PID
+// as an *emptypb.Empty.
 func (t *Task) Respond(response any) {
 	o := t.of()
 	switch {
@@ -87,6 +92,7 @@ func (t *Task) Respond(response any) {
 		o.answer(response, callbacks.call)
 	case t.lt.Lost(): // it has no say any more
 	case o.asker() != nil:
+		response = sentAs(response)
 		if err := t.mb.sys.unsendable(o.asker(), response); err != nil {
 			response = failureOf(err, true)
 		}
@@ -246,6 +252,7 @@ func (t *Task) reply(v any, err error) {
 	case t.asker() != nil:
 		what := isAnswered
 		if err == nil {
+			v = sentAs(v)
 			err = t.mb.sys.unsendable(t.asker(), v)
 		}
 		if err != nil {
@@ -289,24 +296,32 @@ func (t *Task) concludedOneWay(err error) {
 }
 
 // unanswered is called when a request's handler and all work it has started
-// have ended. If it was not answered by then, only somebody to whom its
-// sender's PID was given still can: it reports whether the request is left
-// open for that.
-func (t *Task) unanswered(s *scope) bool {
-	if t.future() != nil && t.future().base().done.Load() {
+// have ended. If it was not answered by then it is now, with None, if the handler is
+// one of On that has returned nil. But only somebody to whom its sender's PID was given
+// can answer a request that was passed on: it reports whether it is left open for that.
+func (t *Task) unanswered() bool {
+	f := t.future()
+	if f != nil && f.base().done.Load() {
 		return false
 	}
 	if err := t.ended(); err != nil { // work it had started was to answer
 		t.tellElsewhere(err)
 		return false
 	}
-	if t.future() == nil {
-		return false
-	}
-	if s == nil || s.replyTo() == nil || t.inc == nil {
+	passedOn := t.has(isPassedOn) && t.inc != nil
+	switch {
+	case f == nil:
+		if !passedOn && t.turn&hasNoValue != 0 && t.asker() != nil && t.answerFirst(isAnswered) {
+			t.mb.sys.send(t.asker(), &emptypb.Empty{}) // past the sender middleware: the handler is over
+		}
+	case passedOn:
+		t.inc.leaveOpen(t)
+		return true
+	case t.turn&hasNoValue != 0:
+		calls, _ := f.deliverLater(None{})
+		calls.callElsewhere()
+	default: // a plain actor's
 		t.failElsewhere(fmt.Errorf("%w: the handler of %T returned without an answer", ErrUnhandled, t.msg))
-		return false
 	}
-	t.inc.leaveOpen(t)
-	return true
+	return false
 }

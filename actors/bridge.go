@@ -28,7 +28,7 @@ func (t *Task) enter(what string) park.Task {
 
 // spot is a future that completes when it is woken.
 type spot struct {
-	Future[struct{}]
+	Future[None]
 	waits deps
 }
 

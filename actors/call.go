@@ -50,8 +50,16 @@ func (u *submission[T]) Run(*loop.Task) {
 		return
 	}
 	defer t.caught()
-	v, err := t.msg.(submitted[T])(t)
+	v, err := callFunction[T](t)
 	t.concluded(u.fut.settleFunction(&u.msg, v, err), err)
+}
+
+// callFunction calls the function of a submission, a submitted[T] or a submittedErr.
+func callFunction[T any](t *Task) (v T, err error) {
+	if fn, ok := t.msg.(submitted[T]); ok {
+		return fn(t)
+	}
+	return v, t.msg.(submittedErr)(t)
 }
 
 // settleFunction completes the future with what *fn has returned, and lets go of that
@@ -70,7 +78,7 @@ func (f *Future[T]) settleFunction(fn *any, v T, err error) bool {
 
 // newSubmission makes one that from, or nobody, has created; scoped says that
 // it will need a scope. What it needs is made in the same allocation.
-func newSubmission[T any](from *Task, fn func(t *Task) (T, error), scoped bool) *submission[T] {
+func newSubmission[T any](from *Task, fn any, scoped bool) *submission[T] {
 	var u *submission[T]
 	switch {
 	case scoped && from != nil:
@@ -97,7 +105,7 @@ func newSubmission[T any](from *Task, fn func(t *Task) (T, error), scoped bool) 
 	default:
 		u = &submission[T]{}
 	}
-	u.msg = submitted[T](fn)
+	u.msg = fn
 	u.mark(isFunction)
 	u.lt.Body = u
 	u.fut.ownWithin(&u.Task)
@@ -116,10 +124,15 @@ func Submit[T any](s actor.SenderContext, worker *actor.PID, fn func(t *Task) (T
 	if fn == nil {
 		panic("actors: Submit called with a nil function")
 	}
+	return submit[T](s, worker, submitted[T](fn), "Submit", opts)
+}
+
+// submit runs fn, a submitted[T] or a submittedErr.
+func submit[T any](s actor.SenderContext, worker *actor.PID, fn any, what string, opts []CallOption) *Future[T] {
 	checkOptions(opts)
-	from, sys := caller(s, "Submit")
-	u := newSubmission(from, fn, len(opts) > 0)
-	mb := sys.worker(pidOf(worker, "Submit"))
+	from, sys := caller(s, what)
+	u := newSubmission[T](from, fn, len(opts) > 0)
+	mb := sys.worker(pidOf(worker, what))
 	if mb == nil {
 		var err error
 		if mb, err = sys.locate(worker); err != nil {

@@ -15,7 +15,7 @@ import (
 func AsCompleted[T any](ctx context.Context, fs ...*Future[T]) iter.Seq2[int, *Future[T]] {
 	d, fs := membersOf("AsCompleted", fs)
 	return func(yield func(int, *Future[T]) bool) {
-		each(d.cores, fs, yield, func(more *Future[struct{}]) error { return more.block(ctx) })
+		each(d.cores, fs, yield, func(more *Future[None]) error { return more.block(ctx) })
 	}
 }
 
@@ -25,12 +25,12 @@ func AsCompleted[T any](ctx context.Context, fs ...*Future[T]) iter.Seq2[int, *F
 func AwaitEach[T any](t *Task, fs ...*Future[T]) iter.Seq2[int, *Future[T]] {
 	d, fs := membersOf("AwaitEach", fs)
 	return func(yield func(int, *Future[T]) bool) {
-		each(d.cores, fs, yield, func(more *Future[struct{}]) error { return t.awaitCore(&more.core, "AwaitEach") })
+		each(d.cores, fs, yield, func(more *Future[None]) error { return t.awaitCore(&more.core, "AwaitEach") })
 	}
 }
 
 // each yields what has arrived, and waits for more.
-func each[T any](cores []*core, fs []*Future[T], yield func(int, *Future[T]) bool, wait func(*Future[struct{}]) error) {
+func each[T any](cores []*core, fs []*Future[T], yield func(int, *Future[T]) bool, wait func(*Future[None]) error) {
 	q := newArrivals(cores)
 	defer q.close()
 	for range cores {
@@ -53,8 +53,8 @@ type arrivals struct {
 	nodes []node
 	mu    sync.Mutex
 	queue []int
-	came  int32             // so far
-	more  *Future[struct{}] // completes at the next arrival
+	came  int32         // so far
+	more  *Future[None] // completes at the next arrival
 }
 
 func newArrivals(cores []*core) *arrivals {
@@ -97,10 +97,10 @@ func (q *arrivals) take() (int, bool) {
 }
 
 // next is a future that is complete when take may have something.
-func (q *arrivals) next() *Future[struct{}] {
+func (q *arrivals) next() *Future[None] {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	f := &Future[struct{}]{}
+	f := &Future[None]{}
 	f.more().deps = &q.deps
 	if len(q.queue) > 0 {
 		f.resolve(struct{}{}, nil)

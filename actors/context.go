@@ -256,17 +256,17 @@ func (t *Task) ReenterAfter(f *actor.Future, cont func(res any, err error)) {
 	piped.mark(isSent)
 	piped.to.open(&piped.Task)
 	f.PipeTo(&piped.to.pid)
-	Start(t, func(t *Task) (struct{}, error) {
+	t.Go(func(t *Task) error {
 		v, err := Await(t, piped.fut)
 		if ended := t.ended(); ended != nil {
 			piped.Task.cancel(ended)
-			return struct{}{}, ended
+			return ended
 		}
 		if e, ok := v.(error); ok && (e == actor.ErrTimeout || e == actor.ErrDeadLetter) {
 			v, err = nil, e // the engine pipes an error as a message
 		}
 		cont(v, err)
-		return struct{}{}, nil
+		return nil
 	})
 }
 

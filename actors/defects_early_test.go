@@ -22,7 +22,7 @@ func TestEngineSendWhileSpawningRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(w *world) {
 				dead := w.deadLetters()
-				var fs []*actors.Future[struct{}]
+				var fs []*actors.Future[actors.None]
 				var engine *actor.Future
 				_, err := w.root.SpawnNamed(actors.Props(func(w *actors.Worker) error {
 					actors.On(w, func(*actors.Task, string) error { return nil })
@@ -31,7 +31,7 @@ func TestEngineSendWhileSpawningRefused(t *testing.T) {
 					stop(w, c.Self())
 					w.root.Send(c.Self(), "m")
 					engine = w.root.RequestFuture(c.Self(), "m", time.Minute)
-					fs = append(fs, actors.RequestFuture[struct{}](w.root, c.Self(), "m"), did(w.root, c.Self(), func(*actors.Task) error { return nil }))
+					fs = append(fs, actors.RequestFuture[actors.None](w.root, c.Self(), "m"), did(w.root, c.Self(), func(*actors.Task) error { return nil }))
 				})), "known")
 				if err != nil {
 					w.Fatal(err)

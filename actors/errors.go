@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/protoloop/protoloop/messages"
 )
@@ -66,8 +67,8 @@ var (
 	// ErrNotWorker: the PID is not that of a worker in this process, so no
 	// function can be run there.
 	ErrNotWorker = newError("not_worker", "not a local worker")
-	// ErrUnhandled: the worker has no handler for the message, or the handler
-	// returned without an answer.
+	// ErrUnhandled: the worker has no handler for the message, or a plain actor on an
+	// EventLoop has not answered it.
 	ErrUnhandled = newError("unhandled", "unhandled message")
 	// ErrUnsendable: the request, or its answer, cannot be sent to another
 	// machine: it is too long, or cannot be serialized. See [SetRemoteLimit].
@@ -149,6 +150,9 @@ type ReplyTypeError struct {
 
 // Error names both types.
 func (e *ReplyTypeError) Error() string {
+	if e.Got == typeName[None]() || e.Got == typeName[*emptypb.Empty]() {
+		return "actors: the reply has no value, the future wants a " + e.Want
+	}
 	return fmt.Sprintf("actors: the reply is a %s, the future wants a %s", e.Got, e.Want)
 }
 

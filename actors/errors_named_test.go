@@ -75,7 +75,7 @@ func TestTimeoutIsCut(t *testing.T) {
 				actors.On(w, func(t *actors.Task, d nap) error { return end(t, t.Sleep(time.Duration(d))) })
 				return nil
 			})
-			wantErr(t, actors.RequestFuture[struct{}](w.root, pid, nap(time.Hour), actors.Timeout(time.Second)), actors.ErrTimeout)
+			wantErr(t, actors.RequestFuture[actors.None](w.root, pid, nap(time.Hour), actors.Timeout(time.Second)), actors.ErrTimeout)
 			wantErr(t, did(w.root, pid, func(t *actors.Task) error { return end(t, t.Sleep(time.Hour)) }, actors.Timeout(time.Second)), actors.ErrTimeout)
 			if c := w.stopped(pid, time.Second); c.Canceled != 2 {
 				t.Errorf("%s: the account is %v", what, c)

@@ -25,16 +25,15 @@ func ExampleCleanup() {
 	worker, err := actors.Spawn(ctx, root, "worker", func(w *actors.Worker) error {
 		actors.Handle(w, func(t *actors.Task, m Store) (string, error) {
 			err := actors.Cleanup(t, 5*time.Second, func(t *actors.Task) error {
-				_, err := actors.Await(t, actors.Offload(t, func(ctx context.Context) (string, error) {
+				return t.AwaitOffload(func(ctx context.Context) error {
 					close(begun)
 					select {
 					case written <- m.Text: // a slow disk
-						return "", nil
+						return nil
 					case <-ctx.Done():
-						return "", context.Cause(ctx)
+						return context.Cause(ctx)
 					}
-				}))
-				return err
+				})
 			})
 			fmt.Println("the write returned", err)
 			return "stored", err

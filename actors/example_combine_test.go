@@ -27,7 +27,7 @@ func inTask(f func(t *actors.Task) error) {
 		return
 	}
 	defer func() { _, _ = actors.Stop(sys.Root, pid, time.Second).Wait(context.Background()) }()
-	_, err = actors.Submit(sys.Root, pid, func(t *actors.Task) (struct{}, error) { return struct{}{}, f(t) }).Wait(context.Background())
+	_, err = actors.SubmitErr(sys.Root, pid, f).Wait(context.Background())
 	if err != nil {
 		fmt.Println(err)
 	}

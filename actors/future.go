@@ -175,6 +175,9 @@ func (f *Future[T]) deliverLater(v any) (calls callbacks, ok bool) {
 // answerOf is v, an answer of unknown type, as a T.
 func answerOf[T any](v any) (T, error) {
 	x, ok := v.(T)
+	if !ok {
+		x, ok = noneOf[T](v)
+	}
 	switch {
 	case ok || v == nil && nilable[T]():
 		return x, nil

@@ -27,13 +27,13 @@ type Group struct {
 	t  *Task
 	mu sync.Mutex // for what is left of abandoned tasks
 
-	node   *groupNode        // the parent of the members that are there
-	live   int               // members
-	rest   int               // or fewer: tasks that members have left behind
-	idle   *Future[struct{}] // completes when one of the two has come to zero
-	waits  deps              // of idle
-	cause  error             // why the members were cancelled
-	failed []*groupTask      // in order
+	node   *groupNode    // the parent of the members that are there
+	live   int           // members
+	rest   int           // or fewer: tasks that members have left behind
+	idle   *Future[None] // completes when one of the two has come to zero
+	waits  deps          // of idle
+	cause  error         // why the members were cancelled
+	failed []*groupTask  // in order
 	over   bool
 	err    error // then: Wait's
 }
@@ -203,7 +203,7 @@ func (g *Group) busy() *core {
 			return nil
 		}
 	}
-	g.idle = &Future[struct{}]{}
+	g.idle = &Future[None]{}
 	g.idle.more().deps = &g.waits
 	return &g.idle.core
 }
@@ -250,7 +250,7 @@ func (g *Group) taskEnded() {
 
 // wakeAt wakes Wait if left is zero, to look again. It unlocks mu.
 func (g *Group) wakeAt(left int) {
-	var idle *Future[struct{}]
+	var idle *Future[None]
 	if left <= 0 {
 		idle, g.idle = g.idle, nil
 	}

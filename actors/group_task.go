@@ -10,17 +10,14 @@ import (
 
 // groupTask is a member of a group. One that has failed is kept until Wait.
 type groupTask struct {
-	submission[struct{}]
+	submission[None]
 	group *Group
 	err   error // why it has failed
 }
 
-// member is the function of one.
-type member func(t *Task) error
-
 func newGroupTask(g *Group, fn func(t *Task) error) *groupTask {
 	m := &groupTask{group: g}
-	m.msg = member(fn)
+	m.msg = submittedErr(fn)
 	m.mark(isFunction)
 	m.lt.Body = m
 	m.fut.ownWithin(&m.Task)
@@ -41,8 +38,8 @@ func (m *groupTask) Run(*loop.Task) {
 		}
 	}()
 	m.err = ErrGoexit // unless fn returns
-	m.err = t.msg.(member)(t)
-	t.conclude(m.fut.settleFunction(&m.msg, struct{}{}, m.err), m.err)
+	m.err = t.msg.(submittedErr)(t)
+	t.conclude(m.fut.settleFunction(&m.msg, None{}, m.err), m.err)
 }
 
 // Done is the loop's: the task has ended.

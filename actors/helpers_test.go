@@ -139,8 +139,8 @@ func panicOf(f func()) (err error) {
 }
 
 // did is a Submit for its effect.
-func did(s actor.SenderContext, pid *actor.PID, f func(t *actors.Task) error, opts ...actors.CallOption) *actors.Future[struct{}] {
-	return actors.Submit(s, pid, func(t *actors.Task) (struct{}, error) { return struct{}{}, f(t) }, opts...)
+func did(s actor.SenderContext, pid *actor.PID, f func(t *actors.Task) error, opts ...actors.CallOption) *actors.Future[actors.None] {
+	return actors.SubmitErr(s, pid, f, opts...)
 }
 
 // registered is the number of processes of the system.

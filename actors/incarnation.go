@@ -74,7 +74,9 @@ func (inc *incarnation) leaveOpen(t *Task) {
 		inc.mu.Lock()
 		delete(inc.open, t)
 		inc.mu.Unlock()
-		t.forgotten(t.ext.Load())
+		if s := t.ext.Load(); s != nil {
+			t.forgotten(s)
+		}
 		t.through()
 		t.unlink().leave()
 	}})

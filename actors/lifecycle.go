@@ -20,9 +20,9 @@ import (
 // may read it.
 type lifecycle struct {
 	life.Worker
-	frame       atomic.Uint32     // what the engine is doing; see frameOpen
-	unsuspended int32             // failures whose SuspendMailbox has not come yet; see Control
-	ready       *Future[struct{}] // of Spawn; see sparse.failed
+	frame       atomic.Uint32 // what the engine is doing; see frameOpen
+	unsuspended int32         // failures whose SuspendMailbox has not come yet; see Control
+	ready       *Future[None] // of Spawn; see sparse.failed
 	incarnation uint64
 	reason      error // why the incarnation ends
 }

@@ -167,7 +167,7 @@ func TestMisuseNoWorker(t *testing.T) {
 		wantErr(w, actors.Stop(w.root, dead, 0), actors.ErrDeadLetter)
 		_, err = result(actors.Stop(w.root, w.plain(func(actor.Context) {}), 0))
 		wantText(w, err, "actors: not a local worker: ", "is a plain actor: spawn it with")
-		wantText(w, panicOf(func() { _ = submit(nil) }), "actors: Submit called with a nil PID")
+		wantText(w, panicOf(func() { _ = submit(nil) }), "actors: SubmitErr called with a nil PID")
 		wantText(w, panicOf(func() { actors.RequestFuture[int](w.root, nil, 1) }), "actors: RequestFuture called with a nil PID")
 		wantText(w, panicOf(func() { actors.Stop(w.root, nil, 0) }), "actors: Stop called with a nil PID")
 	})
@@ -185,8 +185,9 @@ func TestMisuseUnhandled(t *testing.T) {
 		wantErr(w, actors.RequestFuture[int](w.root, pid, 1.5), actors.ErrUnhandled)
 		fail := wantFailure(w, w.root.RequestFuture(pid, 1.5, time.Minute), actors.ErrUnhandled)
 		wantText(w, fail, "worker worker has no handler for float64")
-		// A one-way handler that answers nothing.
-		_, err = result(actors.RequestFuture[int](w.root, pid, "one-way"))
+		// A plain actor that answers nothing.
+		silent := w.dropIn(actors.Options{}, func(actor.Context) {})
+		_, err = result(actors.RequestFuture[int](w.root, silent, "text"))
 		wantText(w, err, "unhandled message", "the handler of string returned without an answer")
 		if !errors.Is(err, actors.ErrUnhandled) {
 			w.Errorf("%v is not ErrUnhandled", err)

@@ -25,6 +25,11 @@ func Offload[T any](t *Task, fn func(ctx context.Context) (T, error), opts ...Ca
 	if fn == nil {
 		panic("actors: Offload called with a nil function")
 	}
+	return offload[T](t, fn, opts)
+}
+
+// offload runs fn, a func(context.Context) (T, error) or a func(context.Context) error.
+func offload[T any](t *Task, fn any, opts []CallOption) *Future[T] {
 	u := &offloaded[T]{fn: fn, fut: new(Future[T])}
 	u.lt.Body = u
 	u.attached, u.inc = t.attached, t.inc
@@ -153,7 +158,7 @@ func (e *elsewhere) abandon() (left []*Task) {
 type offloaded[T any] struct {
 	work
 	fut   *Future[T]
-	fn    func(ctx context.Context) (T, error)
+	fn    any         // see offload
 	ended node        // of fut
 	begun atomic.Bool // … or it never will
 
@@ -188,7 +193,12 @@ func (u *offloaded[T]) run(ctx context.Context) {
 		}
 		u.over()
 	}()
-	v, err = u.fn(ctx)
+	switch fn := u.fn.(type) {
+	case func(ctx context.Context) (T, error):
+		v, err = fn(ctx)
+	case func(ctx context.Context) error:
+		err = fn(ctx)
+	}
 }
 
 // Receive waits for a value from ch without holding up the worker. ok is

@@ -63,7 +63,7 @@ func TestOrderAroundASpawn(t *testing.T) {
 		within := func(pid *actor.PID, text string) {
 			did(w.root, pid, func(*actors.Task) error { got.add("%s", text); return nil }, actors.Timeout(time.Hour))
 		}
-		ask := func(pid *actor.PID, text string) { actors.RequestFuture[struct{}](w.root, pid, text) }
+		ask := func(pid *actor.PID, text string) { actors.RequestFuture[actors.None](w.root, pid, text) }
 		all := func(pid *actor.PID, when string) {
 			for i, one := range []func(pid *actor.PID, text string){send, submit, send, within, ask, submit, send, ask, within, send} {
 				one(pid, fmt.Sprint(when, i))
@@ -94,15 +94,15 @@ func TestSubmitToANameOnTheWay(t *testing.T) {
 	for name, test := range map[string]struct {
 		o    actors.Options
 		opts []actors.CallOption
-		do   func(w *world, pid *actor.PID, f *actors.Future[struct{}]) // meanwhile
+		do   func(w *world, pid *actor.PID, f *actors.Future[actors.None]) // meanwhile
 		want error
 	}{
 		"a deadline":         {opts: []actors.CallOption{actors.Timeout(time.Second)}, want: actors.ErrTimeout},
 		"a deadline of zero": {opts: []actors.CallOption{actors.Timeout(0)}, want: actors.ErrTimeout},
 		"time enough":        {opts: []actors.CallOption{actors.Timeout(time.Hour)}},
-		"a cancel":           {do: func(_ *world, _ *actor.PID, f *actors.Future[struct{}]) { f.Cancel() }, want: actors.ErrCanceled},
+		"a cancel":           {do: func(_ *world, _ *actor.PID, f *actors.Future[actors.None]) { f.Cancel() }, want: actors.ErrCanceled},
 		"a full mailbox":     {o: actors.Options{MailboxSize: 2}, want: actors.ErrMailboxFull},
-		"a stop": {do: func(w *world, pid *actor.PID, f *actors.Future[struct{}]) {
+		"a stop": {do: func(w *world, pid *actor.PID, f *actors.Future[actors.None]) {
 			w.root.Poison(pid)
 			wantErr(w, did(w.root, pid, one), actors.ErrStopping)
 			wantErr(w, did(w.root, pid, one, actors.Timeout(time.Hour)), actors.ErrStopping)
@@ -110,7 +110,7 @@ func TestSubmitToANameOnTheWay(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(w *world) {
-				var f *actors.Future[struct{}]
+				var f *actors.Future[actors.None]
 				_, err := w.root.SpawnNamed(actors.Props(func(w *actors.Worker) error {
 					actors.On(w, func(*actors.Task, string) error { return nil })
 					w.OnStop(func(*actors.Task) error { return nil })

@@ -142,6 +142,12 @@ func far(told told) func(w *actors.Worker) error {
 			}
 			return nil, nil
 		})
+		actors.On(w, func(_ *actors.Task, m *wrapperspb.Int64Value) error {
+			if m.Value > 0 {
+				return errSoldOut
+			}
+			return nil
+		})
 		// The budget that is left.
 		actors.Handle(w, func(t *actors.Task, _ *emptypb.Empty) (*durationpb.Duration, error) {
 			at, ok := t.Context().Deadline()
@@ -245,6 +251,12 @@ func TestRemote(t *testing.T) {
 			}
 		})
 	}
+	t.Run("without a value", func(t *testing.T) {
+		pid, local := worker(t)
+		want(t, actors.RequestFuture[actors.None](here.Root, pid, wrapperspb.Int64(0)), actors.None{})
+		wantErr(t, actors.RequestFuture[actors.None](here.Root, pid, wrapperspb.Int64(1)), errSoldOut)
+		want(t, actors.RequestFuture[actors.None](there.Root, local, wrapperspb.Int64(0)), actors.None{})
+	})
 	t.Run("ErrUnhandled", func(t *testing.T) {
 		pid, _ := worker(t)
 		f := actors.RequestFuture[*wrapperspb.Int32Value](here.Root, pid, wrapperspb.Int32(1))

@@ -91,10 +91,10 @@ func (r *ringRace) wrap(f *actors.Future[int]) *actors.Future[int] {
 
 func (r *ringRace) round() {
 	valued := r.dice.IntN(4) == 0
-	ready := actors.NewPromise[struct{}]()
+	ready := actors.NewPromise[actors.None]()
 	members := r.members(ready.Future().Ready(), valued)
 	shape, one, two := r.dice.IntN(4), r.pause(), r.pause()
-	hold, waiting := actors.NewPromise[*actors.Future[int]](), actors.NewPromise[struct{}]()
+	hold, waiting := actors.NewPromise[*actors.Future[int]](), actors.NewPromise[actors.None]()
 	// wait is a job that awaits the Any; its members are complete when all
 	// holders hold.
 	wait := func(pause func()) do {
@@ -130,7 +130,7 @@ func (r *ringRace) round() {
 		if _, err := result(waiting.Future()); err != nil {
 			r.Error(err)
 		}
-		waiting = actors.NewPromise[struct{}]()
+		waiting = actors.NewPromise[actors.None]()
 		fs = append(fs, actors.RequestFuture[int](r.root, r.b, wait(two)))
 	}
 	if _, err := result(waiting.Future()); err != nil {
@@ -180,7 +180,7 @@ func TestRingClosedByAllAtOnce(t *testing.T) {
 }
 
 func (r *ringRace) circle(pids []*actor.PID) {
-	hold := actors.NewPromise[struct{}]()
+	hold := actors.NewPromise[actors.None]()
 	var fs []*actors.Future[int]
 	for i, pid := range pids {
 		next := pids[(i+1)%len(pids)]
@@ -189,7 +189,7 @@ func (r *ringRace) circle(pids []*actor.PID) {
 			n = 2 // to fill it
 		}
 		for range n {
-			waiting, pause := actors.NewPromise[struct{}](), r.pause()
+			waiting, pause := actors.NewPromise[actors.None](), r.pause()
 			fs = append(fs, actors.RequestFuture[int](r.root, pid, do(func(t *actors.Task) (int, error) {
 				waiting.Resolve(struct{}{})
 				if _, err := actors.Await(t, hold.Future()); err != nil {

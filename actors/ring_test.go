@@ -127,7 +127,7 @@ func TestRingThroughOthersClosedByAMember(t *testing.T) {
 	bubble(t, func(w *world) {
 		ps, fs := promises(1)
 		a, b, c := w.ringer("a"), w.ringer("b"), w.worker("c", actors.Options{}, none)
-		var outside *actors.Future[struct{}]
+		var outside *actors.Future[actors.None]
 		f := actors.RequestFuture[int](w.root, a, do(func(t *actors.Task) (int, error) {
 			return actors.Ask[int](t, b, do(func(t *actors.Task) (int, error) {
 				back := actors.Submit(t, c, func(t *actors.Task) (int, error) { return actors.Ask[int](t, a, do(seven)) })

@@ -31,7 +31,7 @@ func Spawn(ctx context.Context, s actor.SpawnerContext, name string, setup func(
 	if s == nil {
 		return nil, fmt.Errorf("actors: Spawn of %q called without who spawns it: a root context, an actor's context or a Task", name)
 	}
-	ready := &Future[struct{}]{}
+	ready := &Future[None]{}
 	props := Props(setup, eventLoop(o, ready))
 	pid, err := s.SpawnNamed(props, name)
 	if err != nil {
@@ -39,7 +39,7 @@ func Spawn(ctx context.Context, s actor.SpawnerContext, name string, setup func(
 	}
 	if t, ok := s.(*Task); ok {
 		// Awaited, not waited for; ctx ends it likewise.
-		either := &Future[struct{}]{}
+		either := &Future[None]{}
 		ready.call(&node{f: func() { either.resolve(struct{}{}, ready.failed()) }})
 		forget := context.AfterFunc(ctx, func() { either.fail(context.Cause(ctx)) })
 		_, err = Await(t, either)
@@ -78,7 +78,7 @@ func Props(setup func(w *Worker) error, opts ...actor.PropsOption) *actor.Props 
 func EventLoop(o Options) actor.PropsOption { return eventLoop(o, nil) }
 
 // eventLoop completes ready when the first setup has ended, if it is not nil.
-func eventLoop(o Options, ready *Future[struct{}]) actor.PropsOption {
+func eventLoop(o Options, ready *Future[None]) actor.PropsOption {
 	resolved := o.resolved()
 	return func(p *actor.Props) {
 		actor.WithMailbox(func() actor.Mailbox {

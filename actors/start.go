@@ -24,12 +24,12 @@ func (u *started[T]) Run(*loop.Task) {
 		return
 	}
 	defer t.caught()
-	v, err := t.msg.(submitted[T])(t)
+	v, err := callFunction[T](t)
 	t.concluded(u.fut.settleFunction(&u.msg, v, err), err)
 }
 
 // newStarted makes one, with what it needs in the same allocation.
-func newStarted[T any](fn func(t *Task) (T, error)) *started[T] {
+func newStarted[T any](fn any) *started[T] {
 	x := &struct {
 		started[T]
 		kin   kinship
@@ -38,7 +38,7 @@ func newStarted[T any](fn func(t *Task) (T, error)) *started[T] {
 	u := &x.started
 	u.kin = &x.kin
 	u.bring(&x.scope)
-	u.msg = submitted[T](fn)
+	u.msg = fn
 	u.mark(isFunction)
 	u.lt.Body = u
 	u.fut = new(Future[T])
@@ -60,13 +60,18 @@ func Start[T any](t *Task, fn func(t *Task) (T, error), opts ...CallOption) *Fut
 	if fn == nil {
 		panic("actors: Start called with a nil function")
 	}
+	return start[T](t, submitted[T](fn), opts)
+}
+
+// start runs fn, a submitted[T] or a submittedErr.
+func start[T any](t *Task, fn any, opts []CallOption) *Future[T] {
 	checkOptions(opts)
 	if len(opts) > 0 || t.ext.Load() != nil {
-		u := newStarted(fn)
+		u := newStarted[T](fn)
 		u.start(t, opts)
 		return u.fut
 	}
-	u := newSubmission(t, fn, false)
+	u := newSubmission[T](t, fn, false)
 	u.start(t, nil)
 	return &u.fut
 }

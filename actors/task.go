@@ -76,6 +76,7 @@ const (
 const (
 	isHandling uint8 = 1 << iota // its handler has been called
 	isDecided                    // what it returned has decided its future
+	hasNoValue                   // its handler, one of On, has returned nil: see unanswered
 )
 
 // first reports whether this is the first call for what.

@@ -435,7 +435,7 @@ func (t *Task) leaveKids() {
 func (t *Task) leave() {
 	for t != nil {
 		s := t.ext.Load()
-		if (t.lt.Lost() || t.turn&isDecided == 0) && t.unanswered(s) {
+		if (t.lt.Lost() || t.turn&isDecided == 0) && t.unanswered() {
 			return // and ends with its creator until it is answered: see leaveOpen
 		}
 		if s != nil {

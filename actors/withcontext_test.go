@@ -85,12 +85,12 @@ func TestContextOfManyCalls(t *testing.T) {
 	type key struct{}
 	bubble(t, func(w *world) {
 		pid := w.worker("worker", actors.Options{}, none)
-		sleeps := func(ctx context.Context) *actors.Future[struct{}] {
+		sleeps := func(ctx context.Context) *actors.Future[actors.None] {
 			return did(w.root, pid, func(t *actors.Task) error { return t.Sleep(time.Hour) }, actors.WithContext(ctx))
 		}
 		ctx, cancel := context.WithCancelCause(context.Background())
 		own, other := &ownContext{ctx, make(chan struct{})}, &ownContext{ctx, make(chan struct{})}
-		var shared []*actors.Future[struct{}]
+		var shared []*actors.Future[actors.None]
 		var most atomic.Int64
 		for i := range 5000 {
 			f := sleeps(context.WithValue(ctx, key{}, i))

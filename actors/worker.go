@@ -8,6 +8,7 @@ import (
 	"reflect"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/loop"
@@ -132,11 +133,18 @@ func Handle[Req, Resp any](w *Worker, h func(t *Task, req Req) (Resp, error), op
 	}}, opts)
 }
 
-// On registers the handler of one-way messages of type Req, or of
-// *actor.Terminated. Its error is logged. It may answer a request by
-// t.Respond, pass it on by t.Forward, or keep t.Sender() for later; if it
-// returns an error the asker gets that. An *actor.Terminated comes before all
-// messages that wait, and at MaxInFlight too: it does not count.
+// On registers the handler of messages of type Req that are answered without a value:
+// one-way messages, requests that succeed or fail, and *actor.Terminated.
+//
+// If it returns an error the asker gets that; of a message that nobody waits for it is
+// logged. If it returns nil the asker gets a [None] when the handler, and all that it
+// has started, have returned; to a plain actor, or one on another machine, it goes as an
+// *emptypb.Empty. But a handler may also answer by [Task.Respond], pass the request on
+// by [Task.Forward], or keep the PID of [Task.Sender] for somebody who answers later:
+// then that counts.
+//
+// Req is matched as [Handle] does. An *actor.Terminated comes before all messages that
+// wait, and at MaxInFlight too: it does not count.
 func On[Req any](w *Worker, h func(t *Task, msg Req) error, opts ...HandlerOption) {
 	if h == nil {
 		panic("actors: On called with a nil function")
@@ -145,6 +153,7 @@ func On[Req any](w *Worker, h func(t *Task, msg Req) error, opts ...HandlerOptio
 		if err := h(t, t.msg.(Req)); err != nil {
 			t.reply(nil, err)
 		} else {
+			t.turn |= hasNoValue
 			t.concludedOneWay(nil)
 		}
 	}}, opts)
@@ -287,6 +296,10 @@ func (a *workerActor) unhandled(t *Task) {
 	case *actor.Started, *actor.Stopping, *actor.Stopped, *actor.Restarting,
 		*actor.Terminated, *actor.ReceiveTimeout, actor.AutoRespond:
 		return
+	case *emptypb.Empty: // what a Request of the engine's that nobody waits for is answered with
+		if !t.isAsked() {
+			return
+		}
 	}
 	err := fmt.Errorf("%w: worker %s has no handler for %T", ErrUnhandled, t.mb.pid.Id, t.msg)
 	if t.future() != nil || t.asker() != nil {

@@ -94,22 +94,22 @@ func (c *Consumer) openSource(t *actors.Task, own *actors.Limiter) (Source, erro
 	var mu sync.Mutex
 	var src Source
 	late := false
-	_, err := actors.Await(t, actors.Offload(t, func(ctx context.Context) (struct{}, error) {
+	err := t.AwaitOffload(func(ctx context.Context) error {
 		s, err := c.open(ctx)
 		if err != nil {
-			return struct{}{}, err
+			return err
 		}
 		if s == nil {
-			return struct{}{}, errors.New("Open returned neither a source nor an error")
+			return errors.New("Open returned neither a source nor an error")
 		}
 		mu.Lock()
 		defer mu.Unlock()
 		if late {
-			return struct{}{}, s.Close(context.WithoutCancel(ctx))
+			return s.Close(context.WithoutCancel(ctx))
 		}
 		src = s
-		return struct{}{}, nil
-	}, actors.Through(own)))
+		return nil
+	}, actors.Through(own))
 	mu.Lock()
 	late = true
 	got := src
@@ -119,8 +119,7 @@ func (c *Consumer) openSource(t *actors.Task, own *actors.Limiter) (Source, erro
 	}
 	if got != nil { // it came together with the end of the task
 		_ = actors.Cleanup(t, callTimeout, func(t *actors.Task) error {
-			_, err := actors.Await(t, actors.Offload(t, func(ctx context.Context) (struct{}, error) { return struct{}{}, got.Close(ctx) }, actors.Through(own)))
-			return err
+			return t.AwaitOffload(got.Close, actors.Through(own))
 		})
 	}
 	return nil, &OpenError{err}

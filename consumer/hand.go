@@ -79,13 +79,15 @@ func (f *fifo) pop() *delivery {
 }
 
 // waitable is what a task waits for.
-type waitable = *actors.Future[struct{}]
+type waitable = *actors.Future[actors.None]
 
 // bell lets tasks wait for a change. It is rung with the hand's lock held.
-type bell struct{ waiting []*actors.Promise[struct{}] }
+type bell struct {
+	waiting []*actors.Promise[actors.None]
+}
 
 func (b *bell) next() waitable {
-	p := actors.NewPromise[struct{}]()
+	p := actors.NewPromise[actors.None]()
 	b.waiting = append(b.waiting, p)
 	return p.Future()
 }

@@ -85,7 +85,7 @@ func (r *run) endReceiving(t *actors.Task) error {
 		if change == nil {
 			return r.drain(t)
 		}
-		if _, err := actors.Await(t, change); err != nil {
+		if err := t.Await(change); err != nil {
 			return err
 		}
 	}
@@ -103,9 +103,9 @@ func (r *run) watchBreaker(t *actors.Task) error {
 		case open:
 			// A task of its own, so that Inspect shows it.
 			name := actors.Name("consumer: the breaker is open: " + Printable(cause.Error(), 200))
-			change = actors.Start(t, func(t *actors.Task) (struct{}, error) { return struct{}{}, r.sitOut(t) }, name)
+			change = t.Go(r.sitOut, name)
 		}
-		if _, err := actors.Await(t, change); err != nil {
+		if err := t.Await(change); err != nil {
 			return err
 		}
 	}
@@ -131,7 +131,7 @@ func (r *run) sitOut(t *actors.Task) error {
 			}
 			continue
 		}
-		if _, err := actors.Await(t, change); err != nil {
+		if err := t.Await(change); err != nil {
 			return err
 		}
 	}
@@ -171,7 +171,7 @@ func (r *run) dispatch(t *actors.Task) error {
 				}
 			}
 		case paused != nil:
-			actors.Start(t, func(t *actors.Task) (struct{}, error) { return struct{}{}, r.pause(t, paused) })
+			t.Go(func(t *actors.Task) error { return r.pause(t, paused) })
 		case change == nil:
 			return nil
 		default:
@@ -185,19 +185,19 @@ func (r *run) dispatch(t *actors.Task) error {
 // start runs the handler of one delivery, up to its first await.
 func (r *run) start(t *actors.Task, d *delivery) {
 	called := false
-	fn := func(t *actors.Task) (struct{}, error) {
+	fn := func(t *actors.Task) error {
 		called = true
 		r.handle(t, d)
-		return struct{}{}, nil
+		return nil
 	}
 	name := actors.Name("message " + d.m.ID)
 	if d.probe {
 		name = actors.Name("probe: message " + d.m.ID)
 	}
 	if r.c.opts.Timeout > 0 {
-		actors.Start(t, fn, name, actors.Timeout(r.c.opts.Timeout))
+		t.Go(fn, name, actors.Timeout(r.c.opts.Timeout))
 	} else {
-		actors.Start(t, fn, name)
+		t.Go(fn, name)
 	}
 	if !called { // the dispatcher has just been ended
 		r.hand.unbegin(d)
@@ -265,15 +265,14 @@ func (r *run) pause(t *actors.Task, d *delivery) error {
 // then is called there, too, with the call's error: what an Offload returns
 // is dropped once its task has been ended.
 func (r *run) offload(t *actors.Task, call func(ctx context.Context) error, then func(err error)) error {
-	_, err := actors.Await(t, actors.Offload(t, func(ctx context.Context) (struct{}, error) {
+	return t.AwaitOffload(func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, callTimeout)
 		defer cancel()
 		err := errors.New("consumer: the source has panicked")
 		defer func() { then(err) }()
 		err = call(ctx)
-		return struct{}{}, nil
-	}, actors.Through(r.own)))
-	return err
+		return nil
+	}, actors.Through(r.own))
 }
 
 // end gives back what is in hand, and closes the source. It is the OnStop

@@ -129,10 +129,9 @@ func (r *run) extend(t *actors.Task) error {
 // first.
 func untilOr(t *actors.Task, at time.Time, change waitable) error {
 	if at.IsZero() {
-		_, err := actors.Await(t, change)
-		return err
+		return t.Await(change)
 	}
-	p := actors.NewPromise[struct{}]()
+	p := actors.NewPromise[actors.None]()
 	change.OnDone(func(struct{}, error) { p.Resolve(struct{}{}) })
 	timer := time.AfterFunc(max(time.Until(at), 1), func() { p.Resolve(struct{}{}) })
 	defer timer.Stop()

@@ -63,16 +63,16 @@ func (q queued) post() {
 	c := q.s.sess
 	switch {
 	case q.what == queuedEnd:
-		actors.Submit(c.srv.root, c.pid, func(t *actors.Task) (struct{}, error) {
+		actors.SubmitErr(c.srv.root, c.pid, func(t *actors.Task) error {
 			q.s.disconnected(t)
-			return struct{}{}, nil
+			return nil
 		}, actors.Name("socketio disconnect "+q.s.ns.name))
 	case q.h.exclusive:
 		c.srv.root.Send(c.pid, exclusive{q})
 	default:
-		actors.Submit(c.srv.root, c.pid, func(t *actors.Task) (struct{}, error) {
+		actors.SubmitErr(c.srv.root, c.pid, func(t *actors.Task) error {
 			q.run(t)
-			return struct{}{}, nil
+			return nil
 		}, actors.Name(q.h.label))
 	}
 }
@@ -80,9 +80,9 @@ func (q queued) post() {
 // onExclusive runs an exclusive event as a child of its message's handler, so
 // that a Goexit of user code ends no more than the child.
 func onExclusive(t *actors.Task, e exclusive) error {
-	_, _ = actors.Await(t, actors.Start(t, func(t *actors.Task) (struct{}, error) {
+	_ = t.Await(t.Go(func(t *actors.Task) error {
 		e.run(t)
-		return struct{}{}, nil
+		return nil
 	}, actors.Name(e.h.label)))
 	return nil // run has told whoever has to know
 }

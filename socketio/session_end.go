@@ -145,9 +145,9 @@ func (c *session) disconnectLeft(t *actors.Task) {
 		told := s.told
 		s.mu.Unlock()
 		if told {
-			actors.Start(t, func(t *actors.Task) (struct{}, error) {
+			t.Go(func(t *actors.Task) error {
 				s.disconnected(t)
-				return struct{}{}, nil
+				return nil
 			}, actors.Name("socketio disconnect "+s.ns.name))
 		}
 	}

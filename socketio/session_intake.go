@@ -143,9 +143,9 @@ func (c *session) hand(q queued) {
 		if s.leftEarly {
 			c.count(s)
 		}
-		actors.Submit(c.srv.root, c.pid, func(t *actors.Task) (struct{}, error) {
+		actors.SubmitErr(c.srv.root, c.pid, func(t *actors.Task) error {
 			s.connect(t)
-			return struct{}{}, nil
+			return nil
 		}, actors.Name("socketio connect "+s.ns.name))
 	case queuedEnd:
 		c.count(s)

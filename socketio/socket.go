@@ -181,11 +181,11 @@ func (s *Socket) EmitVolatile(event string, args ...any) error {
 // before the call has been written to its connection, and fails with
 // [ErrDisconnected] if it has gone before. Await it now and then in what sends
 // more at a time than Options.MaxBuffered (asyncio's StreamWriter.drain).
-func (s *Socket) Drain() *actors.Future[struct{}] {
+func (s *Socket) Drain() *actors.Future[actors.None] {
 	if !s.Connected() {
 		return actors.Failed[struct{}](ErrDisconnected)
 	}
-	p := actors.NewPromise[struct{}]()
+	p := actors.NewPromise[actors.None]()
 	s.sess.eio.OnWritten(func(written bool) {
 		if written {
 			p.Resolve(struct{}{})

@@ -16,7 +16,7 @@ type callbackQueue struct {
 	mu      sync.Mutex
 	queue   []callback
 	running bool
-	idle    *actors.Promise[struct{}] // what whenIdle has returned
+	idle    *actors.Promise[actors.None] // what whenIdle has returned
 }
 
 type callback struct {
@@ -75,14 +75,14 @@ func (s *callbackQueue) callOne(j callback) {
 }
 
 // whenIdle is done when everything so far has been called.
-func (s *callbackQueue) whenIdle() *actors.Future[struct{}] {
+func (s *callbackQueue) whenIdle() *actors.Future[actors.None] {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.running {
 		return actors.Resolved(struct{}{})
 	}
 	if s.idle == nil {
-		s.idle = actors.NewPromise[struct{}]()
+		s.idle = actors.NewPromise[actors.None]()
 	}
 	return s.idle.Future()
 }

@@ -10,13 +10,13 @@ import (
 )
 
 // condition lets tasks of the supervisor's loop wait for a change. On the loop.
-type condition struct{ waiters *actors.Promise[struct{}] }
+type condition struct{ waiters *actors.Promise[actors.None] }
 
 // wait returns after the next broadcast. The caller checks again what it waits
 // for.
 func (s *condition) wait(t *actors.Task) error {
 	if s.waiters == nil {
-		s.waiters = actors.NewPromise[struct{}]()
+		s.waiters = actors.NewPromise[actors.None]()
 	}
 	_, err := actors.Await(t, s.waiters.Future())
 	return err

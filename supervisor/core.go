@@ -57,7 +57,7 @@ type core struct {
 	cause        error           // why it ends by itself; nil: it was told to stop
 	stopBeganAt  time.Time
 	stopTook     time.Duration
-	finished     *actors.Promise[struct{}]
+	finished     *actors.Promise[actors.None]
 	finishedChan chan struct{} // closed with finished, for callers from outside
 }
 
@@ -65,7 +65,7 @@ func newCore(ctx actor.Context, spec Spec) *core {
 	return &core{
 		startedAt: time.Now(), spec: spec, ctx: ctx, children: map[string]*child{}, undecided: childSet{}, toStart: childSet{}, significant: childSet{},
 		intensity: newIntensity(spec.MaxRestarts, spec.Within),
-		finished:  actors.NewPromise[struct{}](), finishedChan: make(chan struct{}),
+		finished:  actors.NewPromise[actors.None](), finishedChan: make(chan struct{}),
 		formerChildren: newPast(),
 	}
 }

@@ -34,7 +34,7 @@ func Example_httpServer() {
 		bound <- l.Addr()
 		srv := &http.Server{Handler: handler}
 		w.Background("serve", func(t *actors.Task) error {
-			_, err := actors.Await(t, actors.Offload(t, func(context.Context) (any, error) { return nil, srv.Serve(l) }))
+			err := t.AwaitOffload(func(context.Context) error { return srv.Serve(l) })
 			if errors.Is(err, http.ErrServerClosed) {
 				return nil
 			}
@@ -44,8 +44,7 @@ func Example_httpServer() {
 			if _, _, err := actors.Receive(t, t.Stopping()); err != nil {
 				return err
 			}
-			_, err := actors.Await(t, actors.Offload(t, func(ctx context.Context) (any, error) { return nil, srv.Shutdown(ctx) }))
-			return err
+			return t.AwaitOffload(srv.Shutdown)
 		})
 		w.OnStop(func(*actors.Task) error { return srv.Close() }) // at a restart, too, and when the grace is over
 		return nil

@@ -15,7 +15,7 @@ type messageQueue struct {
 	mu          sync.Mutex
 	first, last *messagePage // that have something in them
 	spare       *messagePage // that has been read
-	arrived     *actors.Promise[struct{}]
+	arrived     *actors.Promise[actors.None]
 }
 
 // loopMessage is one of these, by the field that is set.
@@ -72,14 +72,14 @@ func (b *messageQueue) addPage() *messagePage {
 }
 
 // takeAll returns the pages there are, linked, or what to wait for.
-func (b *messageQueue) takeAll() (*messagePage, *actors.Future[struct{}]) {
+func (b *messageQueue) takeAll() (*messagePage, *actors.Future[actors.None]) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if p := b.first; p != nil {
 		b.first, b.last = nil, nil
 		return p, nil
 	}
-	b.arrived = actors.NewPromise[struct{}]()
+	b.arrived = actors.NewPromise[actors.None]()
 	return nil, b.arrived.Future()
 }
 

@@ -89,7 +89,7 @@ const flushLimit = time.Second
 // flushCallbacks gives the users' functions some time for what is queued, before
 // others learn of the end.
 func (c *core) flushCallbacks(t *actors.Task) {
-	waits := []*actors.Future[struct{}]{c.deadLetterCalls.whenIdle()}
+	waits := []*actors.Future[actors.None]{c.deadLetterCalls.whenIdle()}
 	if c.events.hook != nil { // else it is the parent's to wait
 		waits = append(waits, c.events.hookCalls.whenIdle())
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // listener waits for e, and says so.
-func (b *bench) listener(e *loopsync.Event, name string) *actors.Future[struct{}] {
+func (b *bench) listener(e *loopsync.Event, name string) *actors.Future[actors.None] {
 	return b.task(func(t *actors.Task) error {
 		err := e.Wait(t)
 		if err == nil {

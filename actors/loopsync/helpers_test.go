@@ -53,7 +53,7 @@ func run(t *testing.T, f func(b *bench)) {
 func none(*actors.Worker) error { return nil }
 
 // task starts f on the worker, and lets everything come to rest.
-func (b *bench) task(f func(t *actors.Task) error) *actors.Future[struct{}] {
+func (b *bench) task(f func(t *actors.Task) error) *actors.Future[actors.None] {
 	fut := actors.Submit(b.sys.Root, b.pid, func(t *actors.Task) (struct{}, error) { return struct{}{}, f(t) })
 	synctest.Wait()
 	return fut
@@ -85,7 +85,7 @@ func (b *bench) heard(want ...string) {
 }
 
 // ended fails the test unless f is done, with an error that is target.
-func (b *bench) ended(f *actors.Future[struct{}], target error) {
+func (b *bench) ended(f *actors.Future[actors.None], target error) {
 	b.Helper()
 	synctest.Wait()
 	if _, err := f.TryResult(); !errors.Is(err, target) {
@@ -94,7 +94,7 @@ func (b *bench) ended(f *actors.Future[struct{}], target error) {
 }
 
 // pending fails the test if one of fs is done.
-func (b *bench) pending(fs ...*actors.Future[struct{}]) {
+func (b *bench) pending(fs ...*actors.Future[actors.None]) {
 	b.Helper()
 	synctest.Wait()
 	for i, f := range fs {

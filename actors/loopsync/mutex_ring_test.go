@@ -35,7 +35,7 @@ func TestMutexLockedTwice(t *testing.T) {
 func TestMutexesInOppositeOrder(t *testing.T) {
 	run(t, func(b *bench) {
 		var m, n loopsync.Mutex
-		both := func(x, y *loopsync.Mutex) *actors.Future[struct{}] {
+		both := func(x, y *loopsync.Mutex) *actors.Future[actors.None] {
 			return b.task(func(t *actors.Task) error {
 				if err := x.Lock(t); err != nil {
 					return err
@@ -199,7 +199,7 @@ func TestMutexHandedOnToWhoAwaitsTheNextInLine(t *testing.T) {
 	run(t, func(b *bench) {
 		var m loopsync.Mutex
 		b.do(m.Lock)
-		next := make(chan *actors.Future[struct{}], 1)
+		next := make(chan *actors.Future[actors.None], 1)
 		second := b.task(func(t *actors.Task) error {
 			if err := m.Lock(t); err != nil {
 				return err
@@ -227,7 +227,7 @@ func TestMutexHandedOnToWhoAwaitsTheNextInLine(t *testing.T) {
 func TestMutexRingClosedByAMemberOfAny(t *testing.T) {
 	run(t, func(b *bench) {
 		var m loopsync.Mutex
-		p := actors.NewPromise[struct{}]()
+		p := actors.NewPromise[actors.None]()
 		holder := b.task(func(t *actors.Task) error {
 			if err := m.Lock(t); err != nil {
 				return err

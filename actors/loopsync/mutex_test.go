@@ -14,7 +14,7 @@ import (
 )
 
 // locker locks m, says so, and keeps it for a second.
-func (b *bench) locker(m *loopsync.Mutex, name string) *actors.Future[struct{}] {
+func (b *bench) locker(m *loopsync.Mutex, name string) *actors.Future[actors.None] {
 	return b.task(func(t *actors.Task) error {
 		if err := m.Lock(t); err != nil {
 			return err

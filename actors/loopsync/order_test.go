@@ -41,7 +41,7 @@ type order struct {
 	*bench
 	dice  *rand.Rand
 	calls int
-	wait  []*actors.Future[struct{}]
+	wait  []*actors.Future[actors.None]
 }
 
 // next is the number of the call that is made now.

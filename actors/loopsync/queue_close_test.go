@@ -13,7 +13,7 @@ import (
 func TestQueueCloseOfAnEmptyOne(t *testing.T) {
 	run(t, func(b *bench) {
 		var q loopsync.Queue[int]
-		getters := []*actors.Future[struct{}]{b.getter(&q, "a"), b.getter(&q, "b")}
+		getters := []*actors.Future[actors.None]{b.getter(&q, "a"), b.getter(&q, "b")}
 		q.Close()
 		q.Close()
 		for _, f := range append(getters, b.getter(&q, "late"), b.putter(&q, 1)) {

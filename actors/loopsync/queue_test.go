@@ -14,7 +14,7 @@ import (
 )
 
 // getter gets an item and says which; putter puts one.
-func (b *bench) getter(q *loopsync.Queue[int], name string) *actors.Future[struct{}] {
+func (b *bench) getter(q *loopsync.Queue[int], name string) *actors.Future[actors.None] {
 	return b.task(func(t *actors.Task) error {
 		v, err := q.Get(t)
 		if err == nil {
@@ -24,7 +24,7 @@ func (b *bench) getter(q *loopsync.Queue[int], name string) *actors.Future[struc
 	})
 }
 
-func (b *bench) putter(q *loopsync.Queue[int], v int) *actors.Future[struct{}] {
+func (b *bench) putter(q *loopsync.Queue[int], v int) *actors.Future[actors.None] {
 	return b.task(func(t *actors.Task) error {
 		err := q.Put(t, v)
 		if err == nil {

@@ -13,7 +13,7 @@ import (
 )
 
 // acquirer takes a permit and says so.
-func (b *bench) acquirer(s *loopsync.Semaphore, name string) *actors.Future[struct{}] {
+func (b *bench) acquirer(s *loopsync.Semaphore, name string) *actors.Future[actors.None] {
 	return b.task(func(t *actors.Task) error {
 		if err := s.Acquire(t); err != nil {
 			return err
@@ -28,7 +28,7 @@ func TestSemaphoreLetsAsManyPassAsItHasPermits(t *testing.T) {
 		s := loopsync.NewSemaphore(2)
 		passing, most := 0, 0
 		start := time.Now()
-		var fs []*actors.Future[struct{}]
+		var fs []*actors.Future[actors.None]
 		for range 6 {
 			fs = append(fs, b.task(func(t *actors.Task) error {
 				if err := s.Acquire(t); err != nil {
@@ -108,7 +108,7 @@ func TestSemaphoreNobodyOvertakesWhoWasServed(t *testing.T) {
 func TestSemaphoreCancelledWaiters(t *testing.T) {
 	run(t, func(b *bench) {
 		s := loopsync.NewSemaphore(0)
-		var fs []*actors.Future[struct{}]
+		var fs []*actors.Future[actors.None]
 		for _, name := range []string{"a", "b", "c", "d"} {
 			fs = append(fs, b.acquirer(s, name))
 		}
@@ -195,7 +195,7 @@ func TestSemaphoreWaitersEndWithTheirWorker(t *testing.T) {
 	run(t, func(b *bench) {
 		s := loopsync.NewSemaphore(0)
 		b.restarts(time.Second)
-		fs := []*actors.Future[struct{}]{b.acquirer(s, "a"), b.acquirer(s, "b")}
+		fs := []*actors.Future[actors.None]{b.acquirer(s, "a"), b.acquirer(s, "b")}
 		b.sys.Root.Send(b.pid, "fail")
 		synctest.Wait()
 		s.Release()

@@ -45,13 +45,13 @@ type race struct {
 }
 
 // task starts f.
-func (r *race) task(f func(t *actors.Task) error) *actors.Future[struct{}] {
+func (r *race) task(f func(t *actors.Task) error) *actors.Future[actors.None] {
 	return actors.Submit(r.bench.sys.Root, r.bench.pid, func(t *actors.Task) (struct{}, error) { return struct{}{}, f(t) })
 }
 
 // cancel cancels about half of fs, in any order, and then waits until all have
 // ended: not their futures only, but their functions.
-func (r *race) cancel(fs []*actors.Future[struct{}], returned *atomic.Int32, then ...func()) {
+func (r *race) cancel(fs []*actors.Future[actors.None], returned *atomic.Int32, then ...func()) {
 	r.Helper()
 	var doomed []int
 	for i := range fs {
@@ -99,7 +99,7 @@ func counted(n *atomic.Int32, f func(t *actors.Task) error) func(t *actors.Task)
 func raceMutex(r *race) {
 	var m loopsync.Mutex
 	var running, inside atomic.Int32
-	var fs []*actors.Future[struct{}]
+	var fs []*actors.Future[actors.None]
 	for range 10 {
 		yields := r.dice.IntN(3)
 		fs = append(fs, r.task(counted(&running, func(t *actors.Task) error {
@@ -129,7 +129,7 @@ func raceSemaphore(r *race) {
 	permits := r.dice.IntN(3)
 	s := loopsync.NewSemaphore(permits)
 	var running, inside atomic.Int32
-	var fs []*actors.Future[struct{}]
+	var fs []*actors.Future[actors.None]
 	for range 10 {
 		fs = append(fs, r.task(counted(&running, func(t *actors.Task) error {
 			if err := s.Acquire(t); err != nil {
@@ -153,7 +153,7 @@ func raceSemaphore(r *race) {
 func raceEvent(r *race) {
 	var e loopsync.Event
 	var running atomic.Int32
-	var fs []*actors.Future[struct{}]
+	var fs []*actors.Future[actors.None]
 	for range 10 {
 		fs = append(fs, r.task(counted(&running, e.Wait)))
 	}
@@ -172,7 +172,7 @@ func raceQueue(r *race) {
 	var running atomic.Int32
 	var mu sync.Mutex
 	in, out := map[int]bool{}, map[int]int{}
-	var fs []*actors.Future[struct{}]
+	var fs []*actors.Future[actors.None]
 	for i := range n {
 		put := r.task(counted(&running, func(t *actors.Task) error {
 			err := q.Put(t, i)
@@ -208,7 +208,7 @@ func raceQueue(r *race) {
 // raceGroup cancels groups, their tasks and members.
 func raceGroup(r *race) {
 	var running atomic.Int32
-	var fs []*actors.Future[struct{}]
+	var fs []*actors.Future[actors.None]
 	for range 6 {
 		size, fails := 1+r.dice.IntN(4), r.dice.IntN(6)
 		fs = append(fs, r.task(counted(&running, func(t *actors.Task) error {

@@ -233,8 +233,9 @@ func workerAnswers(t *testing.T, sys *actor.ActorSystem) {
 		t.Error(v, err)
 	}
 	watch.want(t, "answered", 24*time.Hour)
-	_, err := actors.RequestFuture[string](sys.Root, pid, 1).Wait(t.Context())
-	wantErr(t, "a handler that returns without an answer", err, actors.ErrUnhandled)
+	if _, err := actors.RequestFuture[actors.None](sys.Root, pid, 1).Wait(t.Context()); err != nil {
+		t.Error(err)
+	}
 	watch.want(t, "returned", 25*time.Hour)
 }
 

@@ -31,7 +31,7 @@ type batches[T any] struct {
 // wanted is one thing to do.
 type wanted[T any] struct {
 	what T
-	done *actors.Promise[struct{}]
+	done *actors.Promise[actors.None]
 	last time.Time // from then on it is not begun
 }
 
@@ -46,13 +46,13 @@ var (
 )
 
 // do has it done. The future completes when the call about it has returned.
-func (b *batches[T]) do(what T) *actors.Future[struct{}] {
+func (b *batches[T]) do(what T) *actors.Future[actors.None] {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.waiting) >= maxWaiting {
 		return actors.Failed[struct{}](errBusy)
 	}
-	one := wanted[T]{what, actors.NewPromise[struct{}](), time.Now().Add(b.within)}
+	one := wanted[T]{what, actors.NewPromise[actors.None](), time.Now().Add(b.within)}
 	b.waiting = append(b.waiting, one)
 	if b.calls < b.atOnce {
 		b.calls++

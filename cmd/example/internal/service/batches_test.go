@@ -34,7 +34,7 @@ func TestBatches(t *testing.T) {
 			}
 			return nil
 		}
-		done := func(fs []*actors.Future[struct{}], want ...error) {
+		done := func(fs []*actors.Future[actors.None], want ...error) {
 			t.Helper()
 			for i, f := range fs {
 				if _, err := f.TryResult(); !errors.Is(err, want[i]) || err == nil && want[i] != nil {
@@ -42,11 +42,11 @@ func TestBatches(t *testing.T) {
 				}
 			}
 		}
-		first := []*actors.Future[struct{}]{b.do(1)}
+		first := []*actors.Future[actors.None]{b.do(1)}
 		synctest.Wait()
-		second := []*actors.Future[struct{}]{b.do(2), b.do(3), b.do(4)}
+		second := []*actors.Future[actors.None]{b.do(2), b.do(3), b.do(4)}
 		time.Sleep(time.Second + 1)
-		third := []*actors.Future[struct{}]{b.do(5), b.do(6)}
+		third := []*actors.Future[actors.None]{b.do(5), b.do(6)}
 		done(first, nil)
 		time.Sleep(time.Second)
 		done(second, nil, why, nil)
@@ -76,12 +76,12 @@ func TestBatchesBounds(t *testing.T) {
 			<-ctx.Done()
 			return context.Cause(ctx)
 		}
-		var begun []*actors.Future[struct{}]
+		var begun []*actors.Future[actors.None]
 		for range 2 {
 			begun = append(begun, b.do(0))
 			synctest.Wait()
 		}
-		var waiting []*actors.Future[struct{}]
+		var waiting []*actors.Future[actors.None]
 		for range maxWaiting {
 			waiting = append(waiting, b.do(0))
 		}

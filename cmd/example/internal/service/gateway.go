@@ -47,7 +47,7 @@ func (g gateway) register(io *socketio.Server) {
 }
 
 func (g gateway) show(t *actors.Task, s show) error {
-	_, err := actors.Ask[struct{}](t, g.list, s)
+	_, err := actors.Ask[actors.None](t, g.list, s)
 	return err
 }
 

@@ -21,7 +21,7 @@ func handler(list *actor.PID, pace *pace) consumer.Handler {
 		if err != nil {
 			return consumer.Poison(err)
 		}
-		_, err = actors.Ask[struct{}](t, list, put{i})
+		_, err = actors.Ask[actors.None](t, list, put{i})
 		return err
 	})
 }

@@ -70,12 +70,12 @@ func (l *list) setup(w *actors.Worker) error {
 	if err := l.replay(t); err != nil {
 		return err
 	}
-	actors.Handle(w, l.put)
+	actors.On(w, l.put)
 	actors.Handle(w, l.remove)
-	actors.Handle(w, func(_ *actors.Task, s show) (struct{}, error) {
+	actors.On(w, func(_ *actors.Task, s show) error {
 		// In the same turn as the look at the list: what the client is told after
 		// this comes after it.
-		return struct{}{}, s.to.Emit(s.event, l.page(s.before))
+		return s.to.Emit(s.event, l.page(s.before))
 	})
 	actors.On(w, l.wrote)
 	w.Background("follow", l.follow)
@@ -147,15 +147,14 @@ func (l *list) page(before uint64) Page {
 	return p
 }
 
-func (l *list) put(t *actors.Task, p put) (struct{}, error) {
+func (l *list) put(t *actors.Task, p put) error {
 	if _, here := l.items[p.Key]; here {
-		return struct{}{}, nil
+		return nil
 	}
 	if err := l.room(); err != nil {
-		return struct{}{}, err
+		return err
 	}
-	_, err := actors.Await(t, l.write(entry{Item: Item{Key: p.Key, Text: p.Text}}, 0))
-	return struct{}{}, err
+	return t.Await(l.write(entry{Item: Item{Key: p.Key, Text: p.Text}}, 0))
 }
 
 func (l *list) remove(t *actors.Task, r remove) (bool, error) {

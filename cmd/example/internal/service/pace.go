@@ -25,10 +25,10 @@ import (
 // loop: each session is a worker of its own, and the consumer another.
 type pace struct {
 	mu      sync.Mutex
-	room    int                         // for so many more; less than 0 while, or since, all pass
-	all     bool                        // all pass
-	waiting []*actors.Promise[struct{}] // for room
-	onWay   map[string]*time.Timer      // by key
+	room    int                            // for so many more; less than 0 while, or since, all pass
+	all     bool                           // all pass
+	waiting []*actors.Promise[actors.None] // for room
+	onWay   map[string]*time.Timer         // by key
 }
 
 const (
@@ -96,7 +96,7 @@ func (p *pace) enter(t *actors.Task) error {
 		p.mu.Unlock()
 		return nil
 	}
-	turn := actors.NewPromise[struct{}]()
+	turn := actors.NewPromise[actors.None]()
 	p.waiting = append(p.waiting, turn)
 	p.mu.Unlock()
 	_, err := actors.Await(t, turn.Future())

@@ -23,12 +23,12 @@ func TestPace(t *testing.T) {
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
 		w := actortest.Spawn(t, sys.Root, "adds", func(*actors.Worker) error { return nil }, actors.Options{})
 		p := newPace(2)
-		begin := func(key string, opts ...actors.CallOption) *actors.Future[struct{}] {
+		begin := func(key string, opts ...actors.CallOption) *actors.Future[actors.None] {
 			f := actors.Submit(sys.Root, w, func(t *actors.Task) (struct{}, error) { return struct{}{}, p.begin(t, key) }, opts...)
 			synctest.Wait()
 			return f
 		}
-		expect := func(what string, want bool, fs ...*actors.Future[struct{}]) {
+		expect := func(what string, want bool, fs ...*actors.Future[actors.None]) {
 			t.Helper()
 			synctest.Wait()
 			for i, f := range fs {

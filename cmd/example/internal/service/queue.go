@@ -30,7 +30,7 @@ type queue interface {
 // adds puts items into a queue.
 type adds interface {
 	// do returns at once. The future completes when the queue has the message.
-	do(m consumer.Message) *actors.Future[struct{}]
+	do(m consumer.Message) *actors.Future[actors.None]
 }
 
 // pipeline is the adds to a queue that takes messages while others are not
@@ -41,9 +41,9 @@ type pipeline struct {
 	told   atomic.Int64 // when a failure was logged last, in seconds: one of many is enough
 }
 
-func (p *pipeline) do(m consumer.Message) *actors.Future[struct{}] {
+func (p *pipeline) do(m consumer.Message) *actors.Future[actors.None] {
 	m.Key = "" // the server would remember each for two minutes, and the list tells doubles itself
-	stored := actors.NewPromise[struct{}]()
+	stored := actors.NewPromise[actors.None]()
 	p.queue.SendAsync(m, func(err error) {
 		if err == nil {
 			stored.Resolve(struct{}{})

@@ -45,7 +45,7 @@ func (o *opened) release() {
 }
 
 func (s *storage) setup(w *actors.Worker) error {
-	o, err := actors.Await(w.Task(), actors.Offload(w.Task(), s.open))
+	o, err := actors.AwaitOffload(w.Task(), s.open)
 	if err != nil {
 		return err
 	}
@@ -54,11 +54,10 @@ func (s *storage) setup(w *actors.Worker) error {
 		w.Background("health", func(t *actors.Task) error { return watch(t, o.server.Health) })
 	}
 	w.OnStop(func(t *actors.Task) error {
-		_, err := actors.Await(t, actors.Offload(t, func(context.Context) (struct{}, error) {
+		return t.AwaitOffload(func(context.Context) error {
 			o.release()
-			return struct{}{}, nil
-		}))
-		return err
+			return nil
+		})
 	})
 	return nil
 }
@@ -79,7 +78,7 @@ func watch(t *actors.Task, health func() error) error {
 		if stopping, err := t.SleepOrStop(checkEvery); stopping || err != nil {
 			return err
 		}
-		_, err := actors.Await(t, actors.Offload(t, func(context.Context) (struct{}, error) { return struct{}{}, health() }))
+		err := t.AwaitOffload(func(context.Context) error { return health() })
 		if err == nil {
 			failed = 0
 			continue

@@ -111,10 +111,7 @@ func (s *web) setup(w *actors.Worker) error {
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(l) }()
 	w.OnStop(func(t *actors.Task) error {
-		_, err := actors.Await(t, actors.Offload(t, func(ctx context.Context) (struct{}, error) {
-			return struct{}{}, s.end(ctx, srv, quiet)
-		}))
-		return err
+		return t.AwaitOffload(func(ctx context.Context) error { return s.end(ctx, srv, quiet) })
 	})
 	w.Background("serve", func(t *actors.Task) error { return untilStop(t, ended) })
 	s.logger.Info("listening", "url", "http://"+l.Addr().String())
@@ -139,14 +136,13 @@ func (s *web) end(ctx context.Context, srv *http.Server, quiet *silent) error {
 // untilStop waits for an error, or returns nil when the worker is told to stop.
 func untilStop(t *actors.Task, ended <-chan error) error {
 	stopping := t.Stopping()
-	_, err := actors.Await(t, actors.Offload(t, func(ctx context.Context) (struct{}, error) {
+	return t.AwaitOffload(func(ctx context.Context) error {
 		select {
 		case err := <-ended:
-			return struct{}{}, err
+			return err
 		case <-stopping:
 		case <-ctx.Done():
 		}
-		return struct{}{}, nil
-	}))
-	return err
+		return nil
+	})
 }
