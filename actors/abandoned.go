@@ -8,6 +8,8 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/asynkron/protoactor-go/ctxext"
+
+	"github.com/protoloop/protoloop/internal/park"
 )
 
 // A task that has been abandoned runs beside its worker, whose next incarnation
@@ -78,6 +80,9 @@ func (t *Task) Actor() actor.Actor {
 
 // Get returns an extension of the context.
 func (t *Task) Get(id ctxext.ContextExtensionID) (x ctxext.ContextExtension) {
+	if id == park.TaskID {
+		return (*parked)(t)
+	}
 	t.current("Get")
 	t.alone(func() { x = t.mb.raw().Get(id) })
 	return x

@@ -134,7 +134,7 @@ func (e *ending) tell(mb *mailbox, pid *actor.PID) {
 // tellStopped is the last act of a worker.
 func (mb *mailbox) tellStopped() {
 	if s := mb.supervises.Load(); s != nil {
-		(*s).Over() // before anybody can find that it is over
+		(*s).SupervisorEnded() // before anybody can find that it is over
 	}
 	e := mb.ending()
 	e.mu.Lock()
@@ -153,7 +153,7 @@ func (mb *mailbox) tellStopped() {
 	asked := e.asked
 	e.mu.Unlock()
 	if asked {
-		mb.super.Stopped(supervised{mb})
+		mb.super.ChildStopped(supervised{mb})
 	}
 	for _, pid := range told {
 		mb.sys.send(pid, &messages.Stopped{Counts: mb.finalCounts().message()})

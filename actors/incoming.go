@@ -341,7 +341,7 @@ func (mb *mailbox) tellNotHandled(t *Task, how loop.How) {
 	}
 	mb.logger().Error("actors: a message whose handler had panicked was not handled anew", "task", t.name(), "error", a.crash)
 	if mb.super != nil {
-		mb.super.NotHandled(supervised{mb}, mb.failureOf(t, a.crash))
+		mb.super.MessageNotHandled(supervised{mb}, mb.failureOf(t, a.crash))
 	}
 }
 

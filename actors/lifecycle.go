@@ -85,7 +85,7 @@ func (mb *mailbox) Control(m any) {
 		mb.terminated(m)
 	case *actor.Failure:
 		if s := mb.supervises.Load(); s != nil {
-			(*s).Failure(m)
+			(*s).PlainFailed(m)
 			return
 		}
 		mb.happens(mb.runFrame(m))
@@ -193,7 +193,7 @@ func (mb *mailbox) carryOut(do life.WorkerEffects, o occurrence) (next occurrenc
 			mb.inc.Store(mb.newIncarnation(l.incarnation))
 		case life.DoTellReady:
 			if mb.super != nil {
-				mb.super.Ready(supervised{mb})
+				mb.super.ChildReady(supervised{mb})
 			}
 		case life.DoOpen:
 			mb.openQueue()
@@ -207,8 +207,8 @@ func (mb *mailbox) carryOut(do life.WorkerEffects, o occurrence) (next occurrenc
 			mb.startHooks()
 		case life.DoTellActor:
 			mb.tellActor()
-		case life.DoTellQuiet:
-			mb.super.Quiet(supervised{mb})
+		case life.DoTellQuiesced:
+			mb.super.ChildQuiesced(supervised{mb})
 		case life.DoEscalate:
 			next = mb.escalate(o.task, o.err)
 		case life.DoReportInDrain:

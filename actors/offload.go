@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/protoloop/protoloop/internal/link"
 	"github.com/protoloop/protoloop/internal/loop"
 )
 
@@ -44,7 +45,7 @@ func offload[T any](t *Task, fn any, opts []CallOption) *Future[T] {
 	if !u.bind(t, opts, 0) {
 		return u.fut
 	}
-	ctx := context.WithValue(u.Context(), taskKey{}, t.mb) // not a task: Wait is welcome there
+	ctx := link.WithCaller(u.Context(), (*callingOffload)(t.mb)) // not a task: Wait is welcome there
 	mb := t.mb
 	mb.offloaded.begin(&u.outside, &u.Task)
 	done := func() {

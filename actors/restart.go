@@ -39,7 +39,7 @@ func (mb *mailbox) reportInDrain(t *Task, err error) {
 	if mb.super != nil {
 		f := mb.failureOf(t, err)
 		f.Draining = true
-		if mb.super.Failed(supervised{mb}, f) {
+		if mb.super.ChildFailed(supervised{mb}, f) {
 			return
 		}
 	}

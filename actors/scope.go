@@ -10,6 +10,8 @@ import (
 	"unsafe"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/internal/link"
 )
 
 // scope is what tasks with a budget, and few others, need.
@@ -222,16 +224,6 @@ func (t *Task) forgotten(s *scope) {
 	t.closeRequest()
 }
 
-// taskKey finds the task in a context, or the mailbox of the worker that has
-// offloaded what has the context.
-type taskKey struct{}
-
-// taskIn returns the task whose own context ctx is or comes from, or nil.
-func taskIn(ctx context.Context) *Task {
-	t, _ := ctx.Value(taskKey{}).(*Task)
-	return t
-}
-
 func (s *scope) context(t *Task) context.Context {
 	t.join()
 	m := s.with()
@@ -245,7 +237,7 @@ func (s *scope) context(t *Task) context.Context {
 	if r.base != nil {
 		base = context.WithoutCancel(r.base) // its end arrives as a cancel of the task
 	}
-	base = context.WithValue(base, taskKey{}, t)
+	base = link.WithCaller(base, (*callingTask)(t))
 	stop := func() {}
 	if s.deadline > 0 {
 		base, stop = context.WithDeadlineCause(base, t.system().pool.Time(s.deadline), t.expiry())

@@ -57,38 +57,38 @@ func (s supervised) Final() (link.Ended, bool) {
 	return e.account(s.mb), true
 }
 
-func init() {
-	link.Attach = func(ctx actor.Context, make func(before link.Supervisor) link.Supervisor) {
-		mb := systemOf(ctx.ActorSystem()).worker(ctx.Self())
-		var before link.Supervisor
-		if p := mb.supervises.Load(); p != nil {
-			before = *p
-		}
-		s := make(before)
-		mb.supervises.Store(&s)
+var _ link.Actor = (*mailbox)(nil)
+
+// Supervise is package link's.
+func (mb *mailbox) Supervise(make func(before link.Supervisor) link.Supervisor) {
+	after := make(mb.Supervisor())
+	mb.supervises.Store(&after)
+}
+
+// Supervisor is package link's.
+func (mb *mailbox) Supervisor() link.Supervisor {
+	if s := mb.supervises.Load(); s != nil {
+		return *s
 	}
-	link.HasLoop = func(sys *actor.ActorSystem, pid *actor.PID) bool {
-		mb, err := systemOf(sys).locate(pid)
-		return err == nil && mb != nil
-	}
-	link.InTask = func(ctx context.Context) bool { return taskIn(ctx) != nil }
-	link.CallerOf = func(ctx context.Context) *actor.PID {
-		switch by := ctx.Value(taskKey{}).(type) {
-		case *Task:
-			return by.mb.pid
-		case *mailbox:
-			return by.pid
-		}
-		return nil
-	}
-	link.Of = func(sys *actor.ActorSystem, pid *actor.PID) link.Supervisor {
-		if mb := systemOf(sys).lookUp(pid); mb != nil {
-			if p := mb.supervises.Load(); p != nil {
-				return *p
-			}
-		}
-		return nil
-	}
+	return nil
+}
+
+// callingTask is a task that a context is of.
+type callingTask Task
+
+func (t *callingTask) WorkerPID() *actor.PID { return t.mb.pid }
+func (t *callingTask) InTask() bool          { return true }
+
+// callingOffload is what a worker has offloaded, which a context is of.
+type callingOffload mailbox
+
+func (mb *callingOffload) WorkerPID() *actor.PID { return mb.pid }
+func (mb *callingOffload) InTask() bool          { return false }
+
+// taskIn returns the task whose own context ctx is or comes from, or nil.
+func taskIn(ctx context.Context) *Task {
+	t, _ := link.CallerIn(ctx).(*callingTask)
+	return (*Task)(t)
 }
 
 // beAdopted finds the supervisor that spawns this worker, if one does.
@@ -97,9 +97,13 @@ func (mb *mailbox) beAdopted() {
 	if parent == nil {
 		return
 	}
-	if s := link.Of(mb.sys.as, parent); s != nil {
+	up := mb.sys.lookUp(parent)
+	if up == nil {
+		return
+	}
+	if s := up.Supervisor(); s != nil {
 		mb.super = s
-		mb.policy = s.Adopt(supervised{mb})
+		mb.policy = s.AdoptChild(supervised{mb})
 	}
 }
 
@@ -121,7 +125,7 @@ func (mb *mailbox) returned(t *Task) {
 // report tells the supervisor of a failure. It takes the place of the engine's
 // way through the parent's strategy.
 func (mb *mailbox) report(t *Task, reason error) {
-	mb.super.Failed(supervised{mb}, mb.failureOf(t, reason))
+	mb.super.ChildFailed(supervised{mb}, mb.failureOf(t, reason))
 }
 
 // failureOf is reason, of a task t or of none, as a supervisor is told it.

@@ -22,7 +22,7 @@ type kept struct {
 func (mb *mailbox) terminated(m *actor.Terminated) {
 	if s := mb.supervises.Load(); s != nil {
 		mb.happens(mb.runFrame(m))
-		(*s).Terminated(m.Who)
+		(*s).ActorTerminated(m.Who)
 		return
 	}
 	if s := mb.rare.Load(); s != nil {

@@ -247,10 +247,12 @@ func (k *child) abandonActor(t *actors.Task, left *link.Abandoned) {
 
 // ChildInfo is a child as it was at one moment: values only.
 type ChildInfo struct {
-	Name     string
-	PID      *actor.PID // nil while there is no actor
-	Kind     Kind
-	State    string      // "gone", "starting", "up", "failed", "quiet" (at rest before a restart) or "stopping"
+	Name string
+	PID  *actor.PID // nil while there is no actor
+	Kind Kind
+	// State is "gone", "starting", "up", "failed", "quiesced" or "stopping". Of one
+	// that is quiesced nothing runs until its restart; it keeps its queue.
+	State    string
 	Since    time.Time   // it is in that state
 	Restarts int         // so far
 	Err      error       // what it failed of last; nil: it never has

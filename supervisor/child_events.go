@@ -14,8 +14,8 @@ import (
 
 var _ link.Supervisor = (*node)(nil)
 
-// Adopt is the mailbox's: the child is being spawned, by us.
-func (n *node) Adopt(p link.Child) link.Policy {
+// AdoptChild is the mailbox's: the child is being spawned, by us.
+func (n *node) AdoptChild(p link.Child) link.Policy {
 	k := n.core.Load().spawning
 	if k == nil || k.name != n.childName(p.PID()) {
 		return link.Policy{} // somebody else spawns under our name
@@ -42,13 +42,13 @@ func (c *core) childOf(p childProcess) *child {
 	return k
 }
 
-// Ready is the mailbox's.
-func (n *node) Ready(p link.Child) {
+// ChildReady is the mailbox's.
+func (n *node) ChildReady(p link.Child) {
 	n.postChildEvent(p, func(t *actors.Task, k *child) { k.handleEvent(t, life.ChildSetUp) })
 }
 
-// Failed is the mailbox's.
-func (n *node) Failed(p link.Child, f *link.Failure) bool {
+// ChildFailed is the mailbox's.
+func (n *node) ChildFailed(p link.Child, f *link.Failure) bool {
 	c := n.core.Load()
 	c.queue.postFunc(func(t *actors.Task) {
 		switch k := c.childOf(p); {
@@ -66,8 +66,8 @@ func (n *node) Failed(p link.Child, f *link.Failure) bool {
 	return !ended
 }
 
-// NotHandled is the mailbox's.
-func (n *node) NotHandled(p link.Child, f *link.Failure) {
+// MessageNotHandled is the mailbox's.
+func (n *node) MessageNotHandled(p link.Child, f *link.Failure) {
 	c := n.core.Load()
 	c.queue.postFunc(func(*actors.Task) {
 		if k := c.children[n.childName(p.PID())]; k != nil && k.process == p { // also one that was abandoned
@@ -76,18 +76,18 @@ func (n *node) NotHandled(p link.Child, f *link.Failure) {
 	})
 }
 
-// Quiet is the mailbox's.
-func (n *node) Quiet(p link.Child) {
-	n.postChildEvent(p, func(t *actors.Task, k *child) { k.handleEvent(t, life.ChildQuiesced) })
+// ChildQuiesced is the mailbox's.
+func (n *node) ChildQuiesced(p link.Child) {
+	n.postChildEvent(p, func(t *actors.Task, k *child) { k.handleEvent(t, life.ChildHasQuiesced) })
 }
 
-// Stopped is the mailbox's.
-func (n *node) Stopped(p link.Child) {
+// ChildStopped is the mailbox's.
+func (n *node) ChildStopped(p link.Child) {
 	n.postChildEvent(p, func(t *actors.Task, k *child) { k.handleTerminated(t) })
 }
 
-// Failure is of a plain actor.
-func (n *node) Failure(f *actor.Failure) {
+// PlainFailed is the mailbox's.
+func (n *node) PlainFailed(f *actor.Failure) {
 	c := n.core.Load()
 	c.queue.postFunc(func(t *actors.Task) {
 		if k := c.children[n.childName(f.Who)]; k != nil && k.life.State().HasActor() && f.Who.Equal(k.pid) {
@@ -100,12 +100,12 @@ func (n *node) Failure(f *actor.Failure) {
 				return
 			}
 		}
-		sendSystem(n.sys, f.Who, &actor.Stop{}) // as in Failed
+		sendSystem(n.sys, f.Who, &actor.Stop{}) // as in ChildFailed
 	})
 }
 
-// Terminated is the mailbox's: the engine has forgotten the child.
-func (n *node) Terminated(who *actor.PID) {
+// ActorTerminated is the mailbox's: the engine has forgotten the child.
+func (n *node) ActorTerminated(who *actor.PID) {
 	n.core.Load().queue.postMessage(loopMessage{forgotten: who})
 }
 

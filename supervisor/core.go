@@ -73,7 +73,7 @@ func newCore(ctx actor.Context, spec Spec) *core {
 // setUpSupervisor is the setup of the supervisor's worker.
 func setUpSupervisor(w *actors.Worker, spec Spec, made chan<- *node) error {
 	c := newCore(w.Context, spec)
-	link.Attach(w.Context, func(before link.Supervisor) link.Supervisor {
+	link.ActorAt(w.ActorSystem(), w.Self()).Supervise(func(before link.Supervisor) link.Supervisor {
 		n, ok := before.(*node)
 		if !ok {
 			n = newNode(w.Context)

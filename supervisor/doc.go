@@ -42,20 +42,20 @@
 //	         → up        setup succeeds
 //	         → failed    setup takes longer than StartTimeout
 //	                     it fails
-//	         → quiet     it has come to rest for a restart
+//	         → quiesced  nothing of it runs any more, for a restart
 //	         → stopping  its stop
 //	up       → gone      it ends by itself, or somebody else stops it
 //	                     it does not end, and is abandoned
 //	         → failed    it fails
-//	         → quiet     it has come to rest for a restart
+//	         → quiesced  nothing of it runs any more, for a restart
 //	         → stopping  its stop
 //	failed   → gone      it ends
 //	                     it does not end, and is abandoned
 //	         → starting  its restart
-//	         → quiet     it has come to rest for a restart
+//	         → quiesced  nothing of it runs any more, for a restart
 //	         → stopping  its stop
 //	                     its stop, before anybody has dealt with its failure
-//	quiet    → gone      it ends
+//	quiesced → gone      it ends
 //	                     it does not end, and is abandoned
 //	         → starting  its restart
 //	         → stopping  its stop

@@ -208,7 +208,7 @@ func TestSnapshot(t *testing.T) {
 			t.Fatalf("%+v", all)
 		}
 		x := all[2].Children[0]
-		if x.State != "quiet" || x.Err == nil || x.PID.GetId() != "app/in/x" || x.Name != "x" {
+		if x.State != "quiesced" || x.Err == nil || x.PID.GetId() != "app/in/x" || x.Name != "x" {
 			t.Errorf("%+v", x)
 		}
 		if s.Child("nobody") != nil || s.Child("a/x") != nil || s.Child("") != nil || s.Supervisor("a") != nil || s.Dynamic("in") != nil || s.Supervisor("in").Child("x") == nil {

@@ -49,8 +49,11 @@ func parentOf(ctx actor.Context) *node {
 	if up == nil {
 		return nil
 	}
-	p, _ := link.Of(ctx.ActorSystem(), up).(*node)
-	return p
+	if a := link.ActorAt(ctx.ActorSystem(), up); a != nil {
+		p, _ := a.Supervisor().(*node)
+		return p
+	}
+	return nil
 }
 
 // beginIncarnation makes c the node's incarnation.
@@ -92,8 +95,8 @@ func (n *node) learnInnerNode(inner *node) {
 // childName is the name of a child by the id of its PID.
 func (n *node) childName(pid *actor.PID) string { return strings.TrimPrefix(pid.GetId(), n.pid.Id+"/") }
 
-// Over is the mailbox's: this actor has ended.
-func (n *node) Over() {
+// SupervisorEnded is the mailbox's: this actor has ended.
+func (n *node) SupervisorEnded() {
 	c := n.core.Load()
 	for _, k := range c.children { // of a setup that did not get to its end
 		if k.process != nil && k.life.State() != life.ChildGone {

@@ -27,7 +27,10 @@ func runOperation[T any](ctx context.Context, n *node, what, name string, f func
 		err error
 	}
 	c := n.core.Load()
-	from := link.CallerOf(ctx)
+	var from *actor.PID
+	if by := link.CallerIn(ctx); by != nil {
+		from = by.WorkerPID()
+	}
 	done := make(chan outcome, 1)
 	c.queue.postFunc(func(t *actors.Task) {
 		c.startTask(t, what+" "+name, func(t *actors.Task) error {

@@ -59,7 +59,7 @@ func (p *plainProcess) observedProps(of *actor.Props) *actor.Props {
 	var own *actor.Props
 	own = of.Clone(actor.WithOnInit(func(ctx actor.Context) {
 		p.pid, p.context = ctx.Self(), ctx
-		if !link.HasLoop(ctx.ActorSystem(), ctx.Self()) {
+		if link.ActorAt(ctx.ActorSystem(), p.pid) == nil {
 			own.Configure(actor.WithReceiverMiddleware(p.observeMessages), actor.WithSpawnMiddleware(p.refuseLateSpawn))
 			p.observed = true
 		}
@@ -96,7 +96,7 @@ func (p *plainProcess) observeMessages(next actor.ReceiverFunc) actor.ReceiverFu
 		case *actor.Terminated:
 			switch {
 			case m.Who == p.probe:
-				p.child.core.node.postChildEvent(p, func(t *actors.Task, k *child) { k.handleEvent(t, life.ChildQuiesced) })
+				p.child.core.node.postChildEvent(p, func(t *actors.Task, k *child) { k.handleEvent(t, life.ChildHasQuiesced) })
 			case p.end.stopsChildren:
 				p.deliverLifecycle(next, c, env)
 			default:

@@ -9,7 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/internal/engine"
-	"github.com/protoloop/protoloop/internal/loop"
+	"github.com/protoloop/protoloop/internal/link"
 )
 
 // plainMailbox is a plain actor's mailbox. It keeps back what comes before the actor
@@ -39,7 +39,7 @@ func (p *plainProcess) wrapMailbox(props *actor.Props) {
 	}
 	props.Configure(actor.WithMailbox(func() actor.Mailbox {
 		mb := produce()
-		if _, hasLoop := mb.(loop.Host); hasLoop {
+		if _, hasLoop := mb.(link.Actor); hasLoop {
 			return mb
 		}
 		p.mailbox = &plainMailbox{Mailbox: mb, plain: p}

@@ -153,7 +153,7 @@ func (c *core) awaitBackoff(t *actors.Task, h *lockHolder, k *child, d time.Dura
 	round, begin := h.lock.restartRound, time.Now()
 	h.release()
 	defer c.afterFunc(d, func() { k.changed.broadcast() }).Stop()
-	for !c.isStopping() && h.lock.restartRound == round && (k.life.State() == life.ChildQuiet || k.life.State() == life.ChildGone) && time.Since(begin) < d {
+	for !c.isStopping() && h.lock.restartRound == round && (k.life.State() == life.ChildQuiesced || k.life.State() == life.ChildGone) && time.Since(begin) < d {
 		if err := k.changed.wait(t); err != nil {
 			return err
 		}
@@ -193,7 +193,7 @@ func (c *core) quiesceGroup(t *actors.Task, group []*child, because *child, why 
 		switch {
 		case c.isStopping():
 			return ErrStopping
-		case !k.life.State().HasActor() || k.life.State() == life.ChildQuiet:
+		case !k.life.State().HasActor() || k.life.State() == life.ChildQuiesced:
 			continue
 		case k != because && k.spec.Restart == Temporary:
 			if err := c.stopAndAwait(t, k); err != nil {
@@ -229,7 +229,7 @@ func (c *core) quiesceChild(t *actors.Task, k *child, why error) error {
 	begin, limit := c.sinceStart(), k.unwindLimit()
 	alarm := c.afterFunc(limit, func() { k.changed.broadcast() })
 	defer func() { alarm.Stop() }()
-	for stopAsked := false; k.life.State().HasActor() && k.life.State() != life.ChildQuiet; {
+	for stopAsked := false; k.life.State().HasActor() && k.life.State() != life.ChildQuiesced; {
 		switch late := c.isOverdue(begin + limit); {
 		case c.isStopping():
 			return ErrStopping

@@ -25,7 +25,7 @@ func TestRestartEvents(t *testing.T) {
 		w.crash(s.Child("b"))
 		w.told("app/b failed: panic: boom", "app/b restarting in 1s, attempt 1, with [c]",
 			"app/d stopping 0s: <nil>", "app/d stopped 0s: <nil>", "app/d ended: <nil>")
-		for _, want := range []struct{ name, state string }{{"a", "up"}, {"b", "quiet"}, {"c", "quiet"}, {"d", "unknown"}} {
+		for _, want := range []struct{ name, state string }{{"a", "up"}, {"b", "quiesced"}, {"c", "quiesced"}, {"d", "unknown"}} {
 			if got := state(s, want.name); got != want.state {
 				t.Errorf("%s is %s", want.name, got)
 			}

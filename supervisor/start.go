@@ -268,4 +268,4 @@ func (c *core) isInterrupted(t *actors.Task) bool { return c.isStopping() || tas
 
 // taskEnded is why the task has been ended, or nil. Its context says the same, but
 // has to be made.
-func taskEnded(t *actors.Task) error { return park.Enter(t, "supervisor").Ended }
+func taskEnded(t *actors.Task) error { return park.TaskOf(t).Enter("supervisor").Ended }

@@ -391,7 +391,7 @@ func TestStopDuring(t *testing.T) {
 					w.crash(s.Child("b/x"))
 					w.tell(s.Child("p"), "crash")
 					synctest.Wait()
-					if got := state(s, "b"); got != "quiet" {
+					if got := state(s, "b"); got != "quiesced" {
 						t.Fatal(got)
 					}
 					begin := time.Now()

@@ -219,7 +219,7 @@ func notInTask(ctx context.Context, what, instead string) {
 	if ctx == nil {
 		panic(fmt.Sprintf("supervisor: %s called with a nil context", what))
 	}
-	if link.InTask(ctx) {
+	if by := link.CallerIn(ctx); by != nil && by.InTask() {
 		panic(fmt.Sprintf("supervisor: %s called with the context of a task: it would block the worker; %s", what, instead))
 	}
 }

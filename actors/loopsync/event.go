@@ -6,7 +6,6 @@ import (
 	"sync"
 
 	"github.com/protoloop/protoloop/actors"
-	"github.com/protoloop/protoloop/internal/park"
 )
 
 // Event is a flag that tasks wait for (asyncio.Event). The zero value is not
@@ -55,9 +54,9 @@ func (e *Event) Wait(t *actors.Task) error {
 		e.mu.Unlock()
 		return nil
 	}
-	w := e.line.join(me, park.NewSpot(nil))
+	w := e.line.join(me, me.Task.NewSpot(nil))
 	e.mu.Unlock()
-	err := park.Wait(t, what, w.spot)
+	err := me.Task.Wait(what, w.spot)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.line.leave(w)

@@ -19,8 +19,8 @@ type residence struct {
 }
 
 // enter says who t is, and panics if it is not at home here.
-func (h *home) enter(t *actors.Task, what string) park.Task {
-	me := park.Enter(t, what)
+func (h *home) enter(t *actors.Task, what string) park.Visit {
+	me := park.TaskOf(t).Enter(what)
 	at := h.at.Load()
 	if at == nil {
 		h.at.CompareAndSwap(nil, &residence{me.Loop, me.Worker})

@@ -18,14 +18,14 @@ type line struct {
 type waiter struct {
 	prev, next *waiter
 	spot       park.Spot
-	who        park.Task
+	who        park.Visit
 	served     bool
 }
 
 func (l *line) empty() bool { return l.first == nil }
 
 // join puts a task at the end of the line.
-func (l *line) join(who park.Task, spot park.Spot) *waiter {
+func (l *line) join(who park.Visit, spot park.Spot) *waiter {
 	w := &waiter{spot: spot, who: who, prev: l.last}
 	if l.last != nil {
 		l.last.next = w

@@ -25,7 +25,7 @@ type Mutex struct {
 	home home
 	mu   sync.Mutex // for what is left of abandoned tasks, and for other workers that look for a ring
 	held bool
-	by   park.Task
+	by   park.Visit
 	line line
 }
 
@@ -45,14 +45,14 @@ func (m *Mutex) Lock(t *actors.Task) error {
 		m.mu.Unlock()
 		return nil
 	}
-	if _, lost := park.Gone(m.by.ID); lost {
+	if _, lost := m.by.Task.HasEnded(); lost {
 		defer m.mu.Unlock()
-		return fmt.Errorf("%w: %s, of incarnation %d of worker %s", ErrAbandoned, park.Name(m.by.ID), m.by.Incarnation, m.by.Worker)
+		return fmt.Errorf("%w: %s, of incarnation %d of worker %s", ErrAbandoned, m.by.Task.TaskName(), m.by.Incarnation, m.by.Worker)
 	}
 	var w *waiter
-	w = m.line.join(me, park.NewSpot(func() (holder, next any) { return m.ahead(w) }))
+	w = m.line.join(me, me.Task.NewSpot(func() (holder, next park.Task) { return m.ahead(w) }))
 	m.mu.Unlock()
-	err := park.Wait(t, what, w.spot)
+	err := me.Task.Wait(what, w.spot)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if served := m.line.leave(w); served && err != nil {
@@ -99,15 +99,15 @@ func (m *Mutex) pass() {
 	if w := m.line.serve(); w != nil {
 		m.by = w.who
 	} else {
-		m.held, m.by = false, park.Task{}
+		m.held, m.by = false, park.Visit{}
 	}
 }
 
 // reclaim unlocks the Mutex if it was locked in an earlier incarnation by a
 // task that has ended: all of its time have, and nobody will unlock it.
-func (m *Mutex) reclaim(me park.Task) {
+func (m *Mutex) reclaim(me park.Visit) {
 	if m.held && m.by.Incarnation < me.Incarnation {
-		if ended, lost := park.Gone(m.by.ID); ended && !lost {
+		if ended, lost := m.by.Task.HasEnded(); ended && !lost {
 			m.pass()
 		}
 	}
@@ -115,11 +115,11 @@ func (m *Mutex) reclaim(me park.Task) {
 
 // ahead is who has to go on before w does: the holder, and the one before it in
 // line.
-func (m *Mutex) ahead(w *waiter) (holder, next any) {
+func (m *Mutex) ahead(w *waiter) (holder, next park.Task) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if w.prev != nil {
-		next = w.prev.who.ID
+		next = w.prev.who.Task
 	}
-	return m.by.ID, next
+	return m.by.Task, next
 }

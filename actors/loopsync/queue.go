@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/protoloop/protoloop/actors"
-	"github.com/protoloop/protoloop/internal/park"
 	"github.com/protoloop/protoloop/messages"
 )
 
@@ -53,10 +52,10 @@ func (q *Queue[T]) Put(t *actors.Task, v T) error {
 		q.push(v)
 		return nil
 	}
-	w := q.putters.join(me, park.NewSpot(nil))
+	w := q.putters.join(me, me.Task.NewSpot(nil))
 	q.hand()
 	q.mu.Unlock()
-	err := park.Wait(t, what, w.spot)
+	err := me.Task.Wait(what, w.spot)
 	q.mu.Lock()
 	q.putters.leave(w)
 	switch {
@@ -86,10 +85,10 @@ func (q *Queue[T]) Get(t *actors.Task) (v T, err error) {
 	case q.closed && q.items.n == q.getters.served:
 		return v, ErrClosed
 	}
-	w := q.getters.join(me, park.NewSpot(nil))
+	w := q.getters.join(me, me.Task.NewSpot(nil))
 	q.hand()
 	q.mu.Unlock()
-	err = park.Wait(t, what, w.spot)
+	err = me.Task.Wait(what, w.spot)
 	q.mu.Lock()
 	served := q.getters.leave(w)
 	if err == nil && served && q.items.n > 0 {
@@ -181,9 +180,9 @@ func (q *Queue[T]) Join(t *actors.Task) error {
 	if q.unfinished == 0 {
 		return nil
 	}
-	w := q.joiners.join(me, park.NewSpot(nil))
+	w := q.joiners.join(me, me.Task.NewSpot(nil))
 	q.mu.Unlock()
-	err := park.Wait(t, what, w.spot)
+	err := me.Task.Wait(what, w.spot)
 	q.mu.Lock()
 	q.joiners.leave(w)
 	return err

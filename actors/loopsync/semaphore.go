@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/protoloop/protoloop/actors"
-	"github.com/protoloop/protoloop/internal/park"
 )
 
 // Semaphore lets as many tasks pass at a time as it has permits
@@ -42,10 +41,10 @@ func (s *Semaphore) Acquire(t *actors.Task) error {
 		s.mu.Unlock()
 		return nil
 	}
-	w := s.line.join(me, park.NewSpot(nil))
+	w := s.line.join(me, me.Task.NewSpot(nil))
 	s.hand() // those before it may all have been served
 	s.mu.Unlock()
-	err := park.Wait(t, what, w.spot)
+	err := me.Task.Wait(what, w.spot)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if served := s.line.leave(w); served && err != nil {

@@ -20,29 +20,29 @@ package life
 //	           → up          setup succeeds
 //	           → overdue     setup takes longer than StartTimeout
 //	           → failed      it fails
-//	           → quiet       it has come to rest for a restart
+//	           → quiesced    nothing of it runs any more, for a restart
 //	           → stopping    its stop
 //	           → killing     its stop
 //	up         → gone        it ends by itself, or somebody else stops it
 //	                         it does not end, and is abandoned
 //	           → failed      it fails
-//	           → quiet       it has come to rest for a restart
+//	           → quiesced    nothing of it runs any more, for a restart
 //	           → stopping    its stop
 //	           → killing     its stop
 //	overdue    → gone        it ends
 //	                         it does not end, and is abandoned
 //	           → starting    its restart
 //	           → failed      it fails
-//	           → quiet       it has come to rest for a restart
+//	           → quiesced    nothing of it runs any more, for a restart
 //	           → killing     its stop
 //	           → recovering  its stop, before anybody has dealt with its failure
 //	failed     → gone        it ends
 //	                         it does not end, and is abandoned
 //	           → starting    its restart
-//	           → quiet       it has come to rest for a restart
+//	           → quiesced    nothing of it runs any more, for a restart
 //	           → killing     its stop
 //	           → recovering  its stop, before anybody has dealt with its failure
-//	quiet      → gone        it ends
+//	quiesced   → gone        it ends
 //	                         it does not end, and is abandoned
 //	           → starting    its restart
 //	           → killing     its stop
@@ -84,7 +84,7 @@ const (
 	ChildUp                           // it works
 	ChildFailed                       // it has suspended itself
 	ChildOverdue                      // setup has not ended in time, and may still run
-	ChildQuiet                        // nothing of it runs; it keeps its queue
+	ChildQuiesced                     // nothing of it runs; it keeps its queue
 	ChildStopping                     // the stop event is set, and its grace lasts
 	ChildRecovering                   // so they are, and setup runs, for what it has accepted
 	ChildKilling                      // its grace is over
@@ -93,7 +93,7 @@ const (
 
 // String is the word that tables, logs and diagrams have for it.
 func (s ChildState) String() string {
-	return word(s, "gone", "spawning", "starting", "up", "failed", "overdue", "quiet", "stopping", "recovering", "killing", "removed")
+	return word(s, "gone", "spawning", "starting", "up", "failed", "overdue", "quiesced", "stopping", "recovering", "killing", "removed")
 }
 
 // Shown is the state as users see it, who need not know all of them.
@@ -172,7 +172,7 @@ const (
 	ChildRestartDue                      // it restarts with its group, once that is down
 	ChildLetGo                           // it is not to come up
 	ChildQuiesceAsked                    // what is in flight ends; the queue stays
-	ChildQuiesced                        // nothing of it runs
+	ChildHasQuiesced                     // nothing of it runs
 	ChildQuiesceOver                     // nobody waits for that any more, whatever has come of it
 	ChildStopAsked                       // it is to end
 	ChildGraceOver                       // … and has had its time for that
@@ -271,10 +271,10 @@ func (c Child) On(e ChildEvent, f ChildFacts) (Child, ChildEffects) {
 		case ChildStarting, ChildUp, ChildFailed, ChildOverdue:
 			return c, ChildQuiesce
 		}
-	case ChildQuiesced:
+	case ChildHasQuiesced:
 		switch c.state {
 		case ChildStarting, ChildUp, ChildFailed, ChildOverdue:
-			return c.enter(ChildQuiet)
+			return c.enter(ChildQuiesced)
 		}
 	case ChildStopAsked:
 		return c.decided().onStopAsked(f, c.want.Decision())
@@ -342,7 +342,7 @@ func (c Child) onStopAsked(f ChildFacts, undecided bool) (Child, ChildEffects) {
 	switch c.state {
 	case ChildGone, ChildSpawning, ChildStopping, ChildRecovering, ChildKilling, ChildRemoved:
 		return c, 0
-	case ChildQuiet: // it waits for its restart, and cannot go on
+	case ChildQuiesced: // it waits for its restart, and cannot go on
 		return c.stop(ChildKilling, ChildStopNow)
 	case ChildFailed, ChildOverdue: // so does it, unless the failure is younger than the restart
 		if !undecided || !f.Drains || f.Forced || f.Shutdown == ChildShutdownKill {

@@ -92,10 +92,10 @@ func (c Child) canHear(e ChildEvent) bool {
 	case ChildSpawned, ChildSpawnFailed:
 		return c.state == ChildSpawning
 	case ChildStartAsked:
-		return c.state == ChildGone || c.state == ChildStarting || c.state == ChildQuiet || c.state.HasFailed()
+		return c.state == ChildGone || c.state == ChildStarting || c.state == ChildQuiesced || c.state.HasFailed()
 	case ChildStartTimedOut:
 		return c.state == ChildStarting
-	case ChildSetUp, ChildCrashed, ChildEnded, ChildQuiesceAsked, ChildQuiesced, ChildAbandoned:
+	case ChildSetUp, ChildCrashed, ChildEnded, ChildQuiesceAsked, ChildHasQuiesced, ChildAbandoned:
 		return c.state.HasActor()
 	case ChildGraceOver, ChildCutOff:
 		return c.state.IsEnding()
@@ -131,8 +131,8 @@ func childLabel(r table.Row[Child, ChildMoment]) string {
 			return "it ends by itself, or somebody else stops it"
 		}
 		return "it ends"
-	case ChildQuiesced:
-		return "it has come to rest for a restart"
+	case ChildHasQuiesced:
+		return "nothing of it runs any more, for a restart"
 	case ChildStopAsked:
 		if r.To.state == ChildRecovering {
 			return "its stop, before anybody has dealt with its failure"

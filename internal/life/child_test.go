@@ -43,7 +43,7 @@ func TestChildByItself(t *testing.T) {
 	for _, c := range ChildTable().States() {
 		for _, m := range childMoments() {
 			switch m.Event {
-			case ChildSetUp, ChildCrashed, ChildEnded, ChildQuiesced:
+			case ChildSetUp, ChildCrashed, ChildEnded, ChildHasQuiesced:
 			default:
 				continue
 			}
@@ -195,8 +195,8 @@ func forgetsWhat(from Child, m ChildMoment, to Child, effects ChildEffects) stri
 		if from.state == ChildUp && !m.Facts.Stopping && !to.want.Decision() {
 			return "nobody decides on its end"
 		}
-	case ChildQuiesced:
-		if from.state.HasActor() && !ends && to.state != ChildQuiet {
+	case ChildHasQuiesced:
+		if from.state.HasActor() && !ends && to.state != ChildQuiesced {
 			return "who waits for its rest waits for ever"
 		}
 	case ChildDecided, ChildQuiesceOver:
@@ -207,7 +207,7 @@ func forgetsWhat(from Child, m ChildMoment, to Child, effects ChildEffects) stri
 		if from.state.HasActor() && !ends && !effects.Has(stop) {
 			return "its actor does not stop"
 		}
-		if suspended := from.state.HasFailed() || from.state == ChildQuiet; suspended && !effects.Has(ChildRestart|ChildStopNow) {
+		if suspended := from.state.HasFailed() || from.state == ChildQuiesced; suspended && !effects.Has(ChildRestart|ChildStopNow) {
 			return "it is suspended, and cannot go on to its end"
 		}
 	}

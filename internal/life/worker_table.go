@@ -55,7 +55,7 @@ func (f WorkerFacts) String() string { return bits(uint32(f), factWords) }
 
 var effectWords = []string{"report failure", "begin", "finish", "cut off", "bound hooks", "drop queued", "end cleanups", "abandon offloads",
 	"note tasks ended", "note hooks ended", "calm", "renew", "tell ready", "open", "reopen", "start setup", "hear kept", "run hooks",
-	"tell actor", "tell quiet", "escalate", "report in drain", "report in end", "stop itself", "engine restart", "engine stop",
+	"tell actor", "tell quiesced", "escalate", "report in drain", "report in end", "stop itself", "engine restart", "engine stop",
 	"let go", "tell stopped", "look if live"}
 
 // String lists them, in their order.

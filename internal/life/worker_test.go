@@ -163,11 +163,11 @@ func (x *world) check(was Worker, e WorkerEvent, f WorkerFacts, do WorkerEffects
 		x.fatalf("tasks are cut off in an incarnation that goes on")
 	case has(DoFinish) && x.live > 0 && !has(DoCutOff):
 		x.fatalf("an incarnation is finished and its tasks are not told")
-	case has(DoRunHooks|DoTellActor|DoTellQuiet|DoEngineStop|DoEngineRestart) && x.live > 0:
+	case has(DoRunHooks|DoTellActor|DoTellQuiesced|DoEngineStop|DoEngineRestart) && x.live > 0:
 		x.fatalf("%v while tasks run", do)
-	case has(DoRunHooks|DoTellActor|DoTellQuiet) && x.offload:
+	case has(DoRunHooks|DoTellActor|DoTellQuiesced) && x.offload:
 		x.fatalf("%v while offloaded functions run", do)
-	case has(DoRunHooks|DoTellActor|DoTellQuiet|DoEngineStop|DoEngineRestart) && x.begun && !x.finished && !has(DoFinish):
+	case has(DoRunHooks|DoTellActor|DoTellQuiesced|DoEngineStop|DoEngineRestart) && x.begun && !x.finished && !has(DoFinish):
 		x.fatalf("%v in an incarnation that goes on", do)
 	case has(DoRunHooks) && !x.ready:
 		x.fatalf("the hooks of a setup that has not succeeded")
@@ -205,7 +205,7 @@ func (x *world) check(was Worker, e WorkerEvent, f WorkerFacts, do WorkerEffects
 		x.fatalf("a worker that has failed goes on, and nobody has said so")
 	case has(DoStartSetup|DoOpen) && x.held:
 		x.fatalf("a worker goes on that is to rest")
-	case has(DoTellQuiet) && x.quiet:
+	case has(DoTellQuiesced) && x.quiet:
 		x.fatalf("the supervisor is told twice that nothing is left")
 	}
 }
@@ -250,7 +250,7 @@ func (x *world) carryOut(do WorkerEffects) {
 		case DoTellActor:
 			x.live++
 			x.told++
-		case DoTellQuiet:
+		case DoTellQuiesced:
 			x.quiet = true
 		case DoEscalate:
 			x.decide = true

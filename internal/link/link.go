@@ -3,6 +3,9 @@
 // Package link joins a supervisor to the mailboxes of its children. It is
 // apart so that neither package actors nor package supervisor has to show the
 // other more than it shows everybody.
+//
+// A supervisor hands itself over to the mailbox of its own actor, see [ActorAt], and
+// what that spawns finds it there. What is known of a caller comes with its context.
 package link
 
 import (
@@ -10,38 +13,40 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/internal/engine"
 )
 
 // Supervisor is what the mailboxes tell of their lives. Its methods are called
 // on the loop of the child, or of the supervisor where noted, between turns:
 // they must not block, panic or run user code.
 type Supervisor interface {
-	// Adopt: a child with an event loop is being spawned, and has not begun.
+	// AdoptChild: a child with an event loop is being spawned, and has not begun.
 	// It is called in the supervisor's own Spawn.
-	Adopt(c Child) Policy
-	// Ready: setup of an incarnation has succeeded.
-	Ready(c Child)
-	// Failed: the child has suspended itself and ends what is in flight. It
+	AdoptChild(c Child) Policy
+	// ChildReady: setup of an incarnation has succeeded.
+	ChildReady(c Child)
+	// ChildFailed: the child has suspended itself and ends what is in flight. It
 	// waits for Restart, Quiesce or Stop; unless f is Draining. It reports
 	// whether the supervisor is still there to hear of it.
-	Failed(c Child, f *Failure) bool
-	// NotHandled: a message that was Retried or Stashed has been handled to no end: the
-	// child ended first, or somebody has ended the message.
-	NotHandled(c Child, f *Failure)
-	// Quiet: what Quiesce asked for has come about.
-	Quiet(c Child)
-	// Stopped: the child has its final account, which it had not when it was
+	ChildFailed(c Child, f *Failure) bool
+	// MessageNotHandled: a message that was Retried or Stashed has been handled to no
+	// end: the child ended first, or somebody has ended the message.
+	MessageNotHandled(c Child, f *Failure)
+	// ChildQuiesced: what Quiesce asked for has come about.
+	ChildQuiesced(c Child)
+	// ChildStopped: the child has its final account, which it had not when it was
 	// asked for it.
-	Stopped(c Child)
+	ChildStopped(c Child)
 
-	// Failure: an actor without an event loop has failed and is suspended. On
+	// PlainFailed: an actor without an event loop has failed and is suspended. On
 	// the supervisor's loop.
-	Failure(f *actor.Failure)
-	// Terminated: the engine has taken the actor off its list of the
+	PlainFailed(f *actor.Failure)
+	// ActorTerminated: the engine has taken the actor off its list of the
 	// supervisor's children. On the supervisor's loop.
-	Terminated(who *actor.PID)
-	// Over: the supervisor's own actor has ended. On its loop.
-	Over()
+	ActorTerminated(who *actor.PID)
+	// SupervisorEnded: the supervisor's own actor has ended. On its loop.
+	SupervisorEnded()
 }
 
 // Child is a supervised actor with an event loop. Its methods may be called on
@@ -104,21 +109,47 @@ type Abandoned struct {
 	Stack []byte
 }
 
-// Attach makes s the supervisor of what is spawned under the worker of ctx, and
-// returns the one that was attached to it before: in an earlier incarnation.
-// Package actors sets it; so does Of.
-var Attach func(ctx actor.Context, s func(before Supervisor) Supervisor)
+// Actor is an actor with an event loop, as a supervisor sees its own and those
+// above it: what its mailbox can do besides.
+type Actor interface {
+	actor.Mailbox
+	// Supervise makes a supervisor of what the actor spawns. It is given the one of
+	// an earlier incarnation, or nil.
+	Supervise(make func(before Supervisor) Supervisor)
+	// Supervisor is what Supervise has made, or nil.
+	Supervisor() Supervisor
+}
 
-// HasLoop reports whether the actor of pid, which may be on its way to be
-// spawned, has an event loop.
-var HasLoop func(sys *actor.ActorSystem, pid *actor.PID) bool
+// ActorAt is the actor of pid, which may be on its way to be spawned; nil: it has no
+// event loop, or is gone.
+func ActorAt(sys *actor.ActorSystem, pid *actor.PID) Actor {
+	process, ok := sys.ProcessRegistry.GetLocal(pid.GetId())
+	if !ok {
+		return nil
+	}
+	a, _ := engine.MailboxOf(process).(Actor)
+	return a
+}
 
-// InTask reports whether ctx is the context of a task, or comes from one.
-var InTask func(ctx context.Context) bool
+// Caller is who is behind a context.
+type Caller interface {
+	// WorkerPID is the worker that the context comes from.
+	WorkerPID() *actor.PID
+	// InTask reports whether it is that of a task: who waits with it blocks the
+	// worker. That of an Offload is not.
+	InTask() bool
+}
 
-// CallerOf is the worker whose task ctx comes from, also by way of an Offload, or
-// nil.
-var CallerOf func(ctx context.Context) *actor.PID
+// callerKey finds the Caller in a context.
+type callerKey struct{}
 
-// Of returns what is attached to the worker of pid, or nil.
-var Of func(sys *actor.ActorSystem, pid *actor.PID) Supervisor
+// WithCaller returns a context that comes from c.
+func WithCaller(ctx context.Context, c Caller) context.Context {
+	return context.WithValue(ctx, callerKey{}, c)
+}
+
+// CallerIn is who is behind ctx, or nil.
+func CallerIn(ctx context.Context) Caller {
+	c, _ := ctx.Value(callerKey{}).(Caller)
+	return c
+}

@@ -1,19 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package park lets package loopsync suspend the tasks of package actors, and
-// say for whom they wait. It is apart so that neither has to show the other
-// more than it shows everybody. Package actors sets the functions when it is
-// initialized; they are constant from then on. A task is an *actors.Task,
-// which this package cannot name.
+// Package park is what package loopsync gets of the tasks of package actors, and
+// what nobody else gets: it suspends them, and says for whom they wait. It stands
+// apart so that neither package has to show the other more than it shows everybody.
+//
+// A task hands its [Task] over by Get, which is how Proto.Actor's contexts pass on
+// what one package puts there for another.
 package park
 
-// Task is what there is to know of a task that runs.
-type Task struct {
-	ID          any    // identity; a Cleanup's is that of the task it belongs to
+import "github.com/asynkron/protoactor-go/ctxext"
+
+// TaskID is what a task is asked for by its method Get. The engine numbers its
+// extensions from 1 on, so that none of a user's is mistaken for it.
+const TaskID ctxext.ContextExtensionID = -1
+
+// Task is a task that loopsync suspends. Two of the same task are equal.
+type Task interface {
+	ctxext.ContextExtension
+
+	// Enter says who the task is, which calls what. It panics unless it is the task
+	// that runs.
+	Enter(what string) Visit
+	// NewSpot makes a spot for a task of this one's loop. ahead, if it is not nil,
+	// returns the task that has to go on before Wake is called, and the one that
+	// waits for the same and has to go on before this one, or nil; it may be called
+	// on any goroutine.
+	NewSpot(ahead func() (holder, next Task)) Spot
+	// Wait suspends the task until the spot is woken. Tasks of one loop go on in the
+	// order in which their spots were woken: one whose spot was woken before it waits
+	// goes behind those before it. It returns the reason when the task is ended, at
+	// once and also if the spot was woken, and a *actors.DeadlockError if the wait
+	// would close a ring.
+	Wait(what string, s Spot) error
+
+	// HasEnded reports whether the task has ended, and whether it lost its loop: then
+	// its function may go on. Any goroutine.
+	HasEnded() (ended, lost bool)
+	// TaskName is the name of the task, as in logs. Any goroutine.
+	TaskName() string
+}
+
+// Visit is what there is to know of a task that runs.
+type Visit struct {
+	Task        Task   // a Cleanup's is that of the task it belongs to
 	Loop        any    // identity of its loop
 	Worker      string // the name of its worker
 	Incarnation uint64 // of the worker
-	Ended       error  // why it has been ended, or nil
+	Ended       error  // why the task has been ended, or nil
 }
 
 // Spot is where one task waits, once.
@@ -22,26 +55,9 @@ type Spot interface {
 	Wake()
 }
 
-// Enter says who task is, which calls what. It panics unless it is the task
-// that runs.
-var Enter func(task any, what string) Task
-
-// NewSpot makes a spot. ahead, if it is not nil, returns the IDs of the task
-// that has to go on before Wake is called, and of the one that waits for the
-// same and has to go on before this one, or nil; it may be called on any
-// goroutine.
-var NewSpot func(ahead func() (holder, next any)) Spot
-
-// Wait suspends task until its spot is woken. Tasks of one loop go on in the
-// order in which their spots were woken: one whose spot was woken before it waits
-// goes behind those before it. It returns the reason when the
-// task is ended, at once and also if the spot was woken, and a
-// *actors.DeadlockError if the wait would close a ring.
-var Wait func(task any, what string, s Spot) error
-
-// Gone reports whether the task of an ID has ended, and whether it lost its
-// loop: then its function may go on.
-var Gone func(id any) (ended, lost bool)
-
-// Name is the name of the task of an ID, as in logs.
-var Name func(id any) string
+// TaskOf is what t, an *actors.Task, hands over.
+func TaskOf(t interface {
+	Get(id ctxext.ContextExtensionID) ctxext.ContextExtension
+}) Task {
+	return t.Get(TaskID).(Task)
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package actors
+
+import (
+	"github.com/asynkron/protoactor-go/ctxext"
+
+	"github.com/protoloop/protoloop/internal/park"
+)
+
+// parked is a Task as package loopsync suspends it.
+type parked Task
+
+var _ park.Task = (*parked)(nil)
+
+// ExtensionID is the engine's.
+func (p *parked) ExtensionID() ctxext.ContextExtensionID { return park.TaskID }
+
+// Enter is package park's, and so are the others here.
+func (p *parked) Enter(what string) park.Visit {
+	t := (*Task)(p)
+	if t == nil || t.attached == nil {
+		panic("actors: " + what + " called with a Task that is not one of a worker")
+	}
+	t.current(what)
+	v := park.Visit{Task: (*parked)(t.top()), Loop: t.mb, Worker: t.mb.pid.Id, Ended: t.ended()}
+	if t.inc != nil {
+		v.Incarnation = t.inc.n
+	}
+	return v
+}
+
+func (p *parked) NewSpot(ahead func() (holder, next park.Task)) park.Spot {
+	s := &spot{}
+	if ahead != nil {
+		s.waits.list = func() (all []*Task) {
+			holder, next := ahead()
+			if t, ok := holder.(*parked); ok {
+				all = append(all, (*Task)(t))
+			}
+			// What the next one waits for is waited for by this one, too. It
+			// adds something only if an exclusive task keeps it from going on.
+			if t, ok := next.(*parked); ok && t.mb.holder.Load() != nil {
+				all = append(all, (*Task)(t))
+			}
+			return all
+		}
+		s.more().deps = &s.waits
+	}
+	return s
+}
+
+func (p *parked) Wait(what string, s park.Spot) error { return s.(*spot).wait((*Task)(p), what) }
+
+func (p *parked) HasEnded() (ended, lost bool) { return p.lt.Ended(), p.lt.Lost() }
+
+func (p *parked) TaskName() string { return (*Task)(p).name() }
+
+// spot is a future that completes when it is woken.
+type spot struct {
+	Future[None]
+	waits deps
+}
+
+// Wake is package park's.
+func (s *spot) Wake() { s.resolve(struct{}{}, nil) }
+
+func (s *spot) wait(t *Task, what string) error {
+	t.current(what)
+	if err := t.ended(); err != nil {
+		return err
+	}
+	if s.waits.list != nil { // it may get what others wait for behind it
+		(*waiter)(t.top()).Probe()
+	}
+	err := t.noteAwaited(&s.core)
+	if err == nil {
+		err = t.suspend(&s.core, behindWoken)
+	}
+	if err != nil {
+		t.forgetAwaited()
+	}
+	return err
+}
