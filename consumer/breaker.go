@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/protoloop/protoloop/internal/life"
 )
 
 // Breaker is when a consumer takes failures for an outage of something that its
@@ -276,7 +278,7 @@ func (h *hand) mostInHand() int {
 // untried reports whether a message waits that no handler has had.
 func (h *hand) untried() bool {
 	for _, d := range h.ready {
-		if !d.begun {
+		if !d.life.HasFailed() {
 			return true
 		}
 	}
@@ -287,7 +289,7 @@ func (h *hand) untried() bool {
 // else the one that has waited longest since it failed.
 func (h *hand) takeProbe() *delivery {
 	for i, d := range h.ready {
-		if !d.begun {
+		if !d.life.HasFailed() {
 			h.ready = append(h.ready[:i:i], h.ready[i+1:]...)
 			return d
 		}
@@ -304,32 +306,23 @@ func (h *hand) joinBreaker() {
 	}
 }
 
-// excuse decides about a delivery whose run has failed for a reason that is not
-// its own. While the breaker is open it is kept, to be probed: each delivery that
-// it is spared is one less in the queue's count, which a redrive policy or another
-// process goes by, and a queue gives those first that have come back, so that the
-// others would not have their turn. It goes back where the lease cannot be
-// extended, and when there is no room for one that has not been probed.
-func (h *hand) excuse(d *delivery) (next state, delay time.Duration) {
-	h.stats.Excused++
-	d.runs++
-	b := h.breaker
-	switch {
-	case h.stopping && d.order != "":
-		return deferring, 0
-	case !b.isOpen():
-	case d.order != "" && !h.stopping:
-		return waiting, 0
-	case d.m.Lease > 0 && !h.stopping && h.unfinished < h.mostInHand():
-		return waiting, 0
-	default:
-		return deferring, unkeptWaits * b.wait
+// mayKeep reports whether a delivery whose run has failed for a reason that is not its
+// own may wait here until it is probed. Each delivery that it is spared is one less in
+// the queue's count, which a redrive policy or another process goes by, and a queue
+// gives those first that have come back, so that the others would not have their turn.
+// It goes back where the lease cannot be extended, and when there is no room for one
+// that has not been probed.
+func (h *hand) mayKeep(d *delivery) bool { return d.m.Lease > 0 && h.unfinished < h.mostInHand() }
+
+// delayExcused is how long such a delivery waits.
+func (h *hand) delayExcused(d *delivery, facts life.DeliveryFacts) time.Duration {
+	switch s := d.life.State(); {
+	case s == life.DeliveryWaiting, facts.Stopping && facts.Ordered:
+		return 0
+	case facts.Open:
+		return unkeptWaits * h.breaker.wait
 	}
-	delay = h.opts.Retry.wait(max(d.m.Deliveries, 1)+d.tries+d.runs-1, rand.Float64())
-	if d.order != "" {
-		return pausing, delay
-	}
-	return deferring, delay
+	return h.opts.Retry.wait(max(d.m.Deliveries, 1)+d.tries+d.runs-1, rand.Float64())
 }
 
 // outage reports whether the breaker is open, and whether the polling is to be
@@ -353,7 +346,7 @@ func (h *hand) deferUntried() (n int) {
 	}
 	kept := fifo(nil)
 	for _, d := range h.ready {
-		if d.begun {
+		if d.life.HasFailed() {
 			kept.push(d)
 		} else {
 			delete(h.orders, d.order)
@@ -364,9 +357,9 @@ func (h *hand) deferUntried() (n int) {
 	}
 	h.ready = kept
 	for d := h.all.first; d != nil; d = d.next {
-		if d.state == waiting && !d.begun {
+		if d.life.State() == life.DeliveryWaiting && !d.life.HasFailed() {
 			d.delay, d.order = 0, ""
-			h.finished(d, deferring)
+			h.handleEvent(d, life.BreakerHasOpened, life.DeliveryFacts{})
 			n++
 		}
 	}

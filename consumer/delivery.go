@@ -2,19 +2,22 @@
 
 package consumer
 
-import "time"
+import (
+	"time"
 
-// delivery tracks a message in hand: received, and not settled.
+	"github.com/protoloop/protoloop/internal/life"
+)
+
+// delivery tracks a message in hand: received, and not settled. Where it is, and what
+// leads from there, is in the table life.Delivery.
 type delivery struct {
 	m     *Message
-	order string // key of its order; empty: none
-	state state
+	order string        // key of its order; empty: none
+	life  life.Delivery // written by handleEvent alone
 
 	tries   int           // failed runs in hand that count, beside earlier deliveries
 	runs    int           // … that do not: they were not the message's fault
 	tried   int           // how often it was tried; set when it is a dead letter
-	begun   bool          // a handler has had it
-	counted bool          // this delivery was a try
 	probe   bool          // its handler has begun while the breaker was open
 	outages int           // … of the breaker before its handler began
 	err     error         // why it is retried or dead
@@ -29,42 +32,19 @@ type delivery struct {
 	prev, next *delivery // in hand, in the order of receipt
 }
 
-// state is where a delivery is, and what leads from one state to another:
-//
-//	waiting → running    it is its turn
-//	        → deferring  the breaker is open, and no handler has had it
-//	        → burying    Options.Order has panicked on it
-//	        → returning  a stop
-//	running → waiting    its handler was not called after all
-//	                     the breaker is open, and keeps it to probe with
-//	        → pausing    it is tried again in hand
-//	        → acking     its handler has returned nil
-//	        → retrying   it failed
-//	        → deferring  it failed, and that was not its fault
-//	        → burying    it failed for the last time, or with ErrPoison
-//	        → returning  a stop or restart has cut it off
-//	pausing → waiting    the delay is over
-//	        → returning  a stop
-//	burying → retrying   the source has no place for dead letters
-type state uint8
-
-const (
-	waiting   state = iota // for a handler, or for its turn in its order
-	running                // its handler has begun
-	pausing                // before it is tried again in hand, for its order's sake
-	acking                 // the source is to be told that it is done …
-	retrying               // … that it failed
-	deferring              // … that it comes back, and this was no try of it
-	burying                // … that it is dead
-	returning              // … that it comes back, as if it had never been here
-)
-
-// unfinished reports whether it needs the handler yet.
-func (s state) unfinished() bool { return s <= pausing }
-
-func (s state) String() string {
-	return [...]string{waiting: "waiting", running: "running", pausing: "pausing",
-		acking: "acked", retrying: "retried", deferring: "deferred", burying: "a dead letter", returning: "given back"}[s]
+// outcomeOf is what the source is, or was, to be told in that state.
+func outcomeOf(s life.DeliveryState) string {
+	switch s {
+	case life.DeliveryAcking:
+		return "acked"
+	case life.DeliveryRetrying:
+		return "retried"
+	case life.DeliveryDeferring:
+		return "deferred"
+	case life.DeliveryBurying:
+		return "a dead letter"
+	}
+	return "given back"
 }
 
 // list is deliveries in the order of their receipt.

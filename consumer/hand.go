@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/life"
 )
 
 // hand tracks the messages of one incarnation, from their receipt until the
@@ -53,11 +54,11 @@ const (
 	settlers
 )
 
-func settlerOf(s state) int {
+func settlerOf(s life.DeliveryState) int {
 	switch s {
-	case acking:
+	case life.DeliveryAcking:
 		return acks
-	case burying:
+	case life.DeliveryBurying:
 		return burials
 	}
 	return nacks
@@ -152,7 +153,7 @@ func (h *hand) take(ds []*delivery, reserved int) {
 		if d.err != nil {
 			h.stats.Failures++
 			d.tried = h.tried(d)
-			h.finished(d, burying)
+			h.handleEvent(d, life.DeliveryUnorderable, life.DeliveryFacts{})
 			continue
 		}
 		h.enqueue(d)
@@ -173,7 +174,6 @@ func (h *hand) receiving() waitable {
 
 // enqueue puts a delivery where it waits for its handler.
 func (h *hand) enqueue(d *delivery) {
-	d.state = waiting
 	if d.order == "" {
 		h.ready.push(d)
 		return
@@ -215,7 +215,7 @@ func (h *hand) begin(now time.Time) (run, pause *delivery, at time.Time, change 
 	if len(h.ready) == 0 || open {
 		h.room.ring()
 	}
-	run.state, run.begun = running, true
+	h.handleEvent(run, life.DeliveryHasBegun, life.DeliveryFacts{})
 	h.breaker.began(h, run, now)
 	h.running++
 	h.stats.Running++
@@ -228,15 +228,15 @@ func (h *hand) unbegin(d *delivery) {
 	defer h.mu.Unlock()
 	h.stats.Running--
 	h.breaker.ended(d)
-	if d.state == running {
-		d.state, d.begun = waiting, d.runs+d.tries > 0
+	if d.life.State() == life.DeliveryRunning {
+		h.handleEvent(d, life.DeliveryNotCalled, life.DeliveryFacts{})
 		h.running--
 	}
 }
 
 // verdict is what becomes of a delivery after a run of its handler.
 type verdict struct {
-	next    state // waiting: it is kept, to be probed
+	next    life.DeliveryState
 	delay   time.Duration
 	try     int
 	over    bool // the incarnation is: somebody else has told it
@@ -256,44 +256,45 @@ func (h *hand) finish(d *delivery, err error, cut bool, now time.Time) (v verdic
 	if h.stats.Running--; err != nil && !cut {
 		h.stats.Failures++
 	}
-	if h.closed || d.state != running {
+	if h.closed || d.life.State() != life.DeliveryRunning {
 		b.wakeAll()
 		v.over = true
 		return v
 	}
 	h.running--
 	d.err = err
+	event, facts := life.HandlerSucceeded, life.DeliveryFacts{Ordered: d.order != "", Stopping: h.stopping}
 	switch {
 	case err == nil:
-		v.next = acking
 		v.closes = b.handlerSucceeded(v.probe, now)
 	case cut:
-		d.counted = true
-		v.next = returning
+		event = life.HandlerCutOff
 	case errors.Is(err, ErrPoison):
-		v.next = burying
+		event = life.HandlerFoundPoison
 		if v.probe { // it says nothing
 			b.probedPoison(now)
 		}
 	default:
 		v.excused, v.opens = b.handlerFailed(d, err, v.probe, now)
 		if v.excused {
-			v.next, v.delay = h.excuse(d)
+			event = life.HandlerExcused
+			facts.Open, facts.Keepable = b.isOpen(), h.mayKeep(d)
+			h.stats.Excused++
+			d.runs++
 		} else {
-			v.next, v.delay = h.failedTry(d, v.try)
+			event = life.HandlerFailed
+			facts.LastTry = h.opts.MaxTries > 0 && v.try >= h.opts.MaxTries
 		}
 	}
-	d.delay, d.tried = v.delay, v.try
-	switch v.next {
-	case waiting:
-		d.state = waiting
-		h.ready.push(d)
-	case pausing:
-		d.state = pausing
-		h.pauses.push(d)
-	default:
-		h.finished(d, v.next)
+	h.handleEvent(d, event, facts)
+	v.next = d.life.State()
+	switch {
+	case v.excused:
+		v.delay = h.delayExcused(d, facts)
+	case event == life.HandlerFailed:
+		v.delay = h.delayFailed(d, facts, v.try)
 	}
+	d.delay, d.tried = v.delay, v.try
 	h.work.ring()
 	h.room.ring()
 	if v.probe {
@@ -302,40 +303,54 @@ func (h *hand) finish(d *delivery, err error, cut bool, now time.Time) (v verdic
 	return v
 }
 
-// failedTry decides about a delivery that has failed for the try-th time.
-func (h *hand) failedTry(d *delivery, try int) (next state, delay time.Duration) {
-	if h.opts.MaxTries > 0 && try >= h.opts.MaxTries {
-		return burying, 0
+// delayFailed is how long a delivery waits that has failed for the try-th time.
+func (h *hand) delayFailed(d *delivery, facts life.DeliveryFacts, try int) time.Duration {
+	switch d.life.State() {
+	case life.DeliveryPausing:
+		d.tries++
+	case life.DeliveryRetrying:
+		if facts.Ordered { // those behind it have gone back without a delay, so it must not come after them
+			return 0
+		}
+	default:
+		return 0
 	}
-	d.counted = true
-	delay = h.opts.Retry.wait(try, rand.Float64())
-	switch {
-	case d.order == "":
-		return retrying, delay
-	case h.stopping:
-		// Those behind it have gone back without a delay, so it must not come
-		// after them.
-		return retrying, 0
-	}
-	d.tries++
-	return pausing, delay
+	return h.opts.Retry.wait(try, rand.Float64())
 }
 
-// finished takes a delivery from those that need the handler.
-func (h *hand) finished(d *delivery, next state) {
-	d.state = next
-	h.unfinished--
-	h.settle[settlerOf(next)].push(d)
-	h.calls[settlerOf(next)].ring()
-	if d.order == "" {
-		return
+// handleEvent is what happens to a delivery: the only way in which its state changes.
+func (h *hand) handleEvent(d *delivery, e life.DeliveryEvent, f life.DeliveryFacts) {
+	effects := d.life.On(e, f)
+	if effects.Has(life.DeliveryQueue) {
+		h.ready.push(d)
 	}
-	if behind := h.orders[d.order]; len(behind) > 0 {
+	if effects.Has(life.DeliveryPause) {
+		h.pauses.push(d)
+	}
+	if effects.Has(life.DeliveryRelease) {
+		h.unfinished--
+	}
+	if effects.Has(life.DeliveryTell) {
+		i := settlerOf(d.life.State())
+		h.settle[i].push(d)
+		h.calls[i].ring()
+	}
+	if effects.Has(life.DeliveryRelease) && d.order != "" {
+		h.releaseOrder(d.order)
+	}
+	if effects.Has(life.DeliveryCounts) {
+		h.count(d, effects)
+	}
+}
+
+// releaseOrder lets the next one of an order have its turn.
+func (h *hand) releaseOrder(key string) {
+	if behind := h.orders[key]; len(behind) > 0 {
 		h.ready.push(behind.pop())
-		h.orders[d.order] = behind
+		h.orders[key] = behind
 		return
 	}
-	delete(h.orders, d.order)
+	delete(h.orders, key)
 }
 
 // again lets a delivery that has paused wait for its handler, ahead of those
@@ -343,11 +358,10 @@ func (h *hand) finished(d *delivery, next state) {
 func (h *hand) again(d *delivery) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if d.state != pausing || h.closed {
+	if h.closed {
 		return
 	}
-	d.state = waiting
-	h.ready.push(d)
+	h.handleEvent(d, life.DeliveryPauseOver, life.DeliveryFacts{})
 	h.work.ring()
 }
 
@@ -371,9 +385,9 @@ func (h *hand) giveBack() {
 	defer h.mu.Unlock()
 	h.ready, h.pauses, h.orders = nil, nil, nil
 	for d := h.all.first; d != nil; d = d.next {
-		if d.state == waiting || d.state == pausing {
+		if s := d.life.State(); s == life.DeliveryWaiting || s == life.DeliveryPausing {
 			d.delay, d.order = 0, ""
-			h.finished(d, returning)
+			h.handleEvent(d, life.ConsumerStops, life.DeliveryFacts{})
 		}
 	}
 }

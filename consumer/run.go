@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/life"
 )
 
 // callTimeout bounds each call of the source but Receive.
@@ -230,7 +231,7 @@ func (r *run) handled(t *actors.Task, d *delivery, err error) {
 	if v.closes {
 		r.log.Info("consumer: a handler succeeded: the breaker is closed", "message", d.m.ID, "account", r.c.Stats().String())
 	}
-	if v.over || v.next == acking || v.next == returning {
+	if v.over || v.next == life.DeliveryAcking || v.next == life.DeliveryReturning {
 		return
 	}
 	args := []any{"message", d.m.ID, "try", v.try, "error", err}
@@ -239,7 +240,7 @@ func (r *run) handled(t *actors.Task, d *delivery, err error) {
 		args = append(args, "stack", string(p.Stack))
 	}
 	switch {
-	case v.next == burying:
+	case v.next == life.DeliveryBurying:
 		r.log.Error("consumer: dead letter", args...)
 	case v.opens:
 		r.log.Error("consumer: the breaker is open: handlers fail for a reason that is not their message's; nothing is taken but probes, and no try is counted", args...)
@@ -280,12 +281,12 @@ func (r *run) offload(t *actors.Task, call func(ctx context.Context) error, then
 func (r *run) end(t *actors.Task) error {
 	r.endPoll()
 	began := time.Now()
-	r.settleRest(t, acking, r.ack)
-	r.settleRest(t, burying, r.bury)
+	r.settleRest(t, life.DeliveryAcking, r.ack)
+	r.settleRest(t, life.DeliveryBurying, r.bury)
 	if err := r.drain(t); err != nil {
 		worry(r.log, "the source's stream could not be ended in time", err)
 	}
-	given := r.settleRest(t, returning, r.nack) // with those that have no place as dead letters
+	given := r.settleRest(t, life.DeliveryReturning, r.nack) // with those that have no place as dead letters
 	lost := r.hand.close()
 	r.closeSource(t)
 	reason := "stopped"
@@ -325,7 +326,7 @@ func (r *run) closeSource(t *actors.Task) {
 
 // settleRest tells the source about what is left in hand of one kind, in one
 // attempt, and returns how many that were.
-func (r *run) settleRest(t *actors.Task, kind state, call func(context.Context, []*delivery) error) int {
+func (r *run) settleRest(t *actors.Task, kind life.DeliveryState, call func(context.Context, []*delivery) error) int {
 	ds := r.hand.rest(kind)
 	if len(ds) == 0 {
 		return 0

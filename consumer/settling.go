@@ -5,6 +5,8 @@ package consumer
 import (
 	"errors"
 	"time"
+
+	"github.com/protoloop/protoloop/internal/life"
 )
 
 // maxAttempts is how often the source is told about one message in vain; it
@@ -36,9 +38,16 @@ func (h *hand) batch(i int) ([]*delivery, waitable) {
 
 // outcome is what came of telling the source about a batch.
 type outcome struct {
-	lost     []*delivery // given up
-	again    int         // to be told once more
-	unplaced int         // dead letters without a place
+	lost     []lostDelivery // given up
+	again    int            // to be told once more
+	unplaced int            // dead letters without a place
+}
+
+// lostDelivery is one that the source is not told about any more, and what it was to
+// be told.
+type lostDelivery struct {
+	d   *delivery
+	was life.DeliveryState
 }
 
 // settled notes what came of telling the source about ds: err, as a call of
@@ -56,25 +65,24 @@ func (h *hand) settled(ds []*delivery, err error) (out outcome) {
 		}
 		e := errorOf(err, i)
 		if e == nil {
-			h.count(d)
-			h.drop(d)
+			h.handleEvent(d, life.SourceHasHeard, life.DeliveryFacts{})
+			h.all.remove(d)
 			continue
 		}
 		d.attempts++
 		switch {
 		case errors.Is(e, ErrGone), d.attempts >= maxAttempts:
-			h.stats.Lost++
-			h.drop(d)
-			out.lost = append(out.lost, d)
-			continue
-		case d.state == burying && errors.Is(e, errors.ErrUnsupported):
-			d.state, d.delay, d.attempts = retrying, h.opts.Retry.Max, 0
+			out.lost = append(out.lost, lostDelivery{d, d.life.State()})
+			h.handleEvent(d, life.SourceGivenUp, life.DeliveryFacts{})
+			h.all.remove(d)
+		case d.life.State() == life.DeliveryBurying && errors.Is(e, errors.ErrUnsupported):
+			d.delay, d.attempts = h.opts.Retry.Max, 0
 			out.unplaced++
+			h.handleEvent(d, life.SourceHasNoPlace, life.DeliveryFacts{})
 		default:
 			out.again++
+			h.handleEvent(d, life.SourceHasNotHeard, life.DeliveryFacts{})
 		}
-		h.settle[settlerOf(d.state)].push(d)
-		h.calls[settlerOf(d.state)].ring()
 	}
 	h.room.ring()
 	if h.drained() {
@@ -83,40 +91,31 @@ func (h *hand) settled(ds []*delivery, err error) (out outcome) {
 	return out
 }
 
-// count puts a settled delivery into the account.
-func (h *hand) count(d *delivery) {
-	switch d.state {
-	case acking:
+// count puts a delivery that has ended into the account.
+func (h *hand) count(d *delivery, effects life.DeliveryEffects) {
+	h.stats.InHand--
+	switch {
+	case effects.Has(life.DeliveryCountAcked):
 		h.stats.Acked++
 		if d.stopped {
 			h.stats.Drained++
 		}
 		h.breaker.past.forget(d.m.ID)
-	case retrying:
+	case effects.Has(life.DeliveryCountRetried):
 		h.stats.Retried++
-	case burying:
+	case effects.Has(life.DeliveryCountDead):
 		h.stats.DeadLettered++
 		h.breaker.past.forget(d.m.ID)
-	case deferring:
+	case effects.Has(life.DeliveryCountDeferred):
 		h.stats.Deferred++
-		h.spare(d)
-	default:
+	case effects.Has(life.DeliveryCountReturned):
 		h.stats.Returned++
-		h.spare(d)
+	case effects.Has(life.DeliveryCountLost):
+		h.stats.Lost++
 	}
-}
-
-// spare notes that the delivery was no try of its message.
-func (h *hand) spare(d *delivery) {
-	if !d.counted && d.m.Deliveries > 0 {
+	if effects.Has(life.DeliveryNoTry) && d.m.Deliveries > 0 {
 		h.breaker.past.spare(d.m.ID)
 	}
-}
-
-// drop takes a delivery out of hand.
-func (h *hand) drop(d *delivery) {
-	h.all.remove(d)
-	h.stats.InHand--
 }
 
 // due returns the deliveries whose lease is to be extended by now, or when to
@@ -161,25 +160,26 @@ func (h *hand) extended(ds []*delivery, now time.Time, err error) {
 		default:
 			d.extendAt = now.Add(max(d.m.Lease/8, time.Millisecond))
 		}
-		if !d.state.unfinished() {
-			h.calls[settlerOf(d.state)].ring()
+		if !d.life.State().NeedsHandler() {
+			h.calls[settlerOf(d.life.State())].ring()
 		}
 	}
 }
 
 // rest returns what is in hand of one kind at the end of the incarnation,
-// when calls of the source have returned or been given up: acking, burying,
+// when calls of the source have returned or been given up: what is acking, burying,
 // or returning, which is all else.
-func (h *hand) rest(kind state) (ds []*delivery) {
+func (h *hand) rest(kind life.DeliveryState) (ds []*delivery) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.stopping = true
 	h.settle = [settlers]fifo{}
 	for d := h.all.first; d != nil; d = d.next {
-		if d.state.unfinished() {
-			d.state, d.delay = returning, 0
+		if d.life.State().NeedsHandler() {
+			d.delay = 0
+			h.handleEvent(d, life.ConsumerEnds, life.DeliveryFacts{})
 		}
-		if settlerOf(d.state) == settlerOf(kind) {
+		if settlerOf(d.life.State()) == settlerOf(kind) {
 			ds = append(ds, d)
 		}
 	}
@@ -193,8 +193,9 @@ func (h *hand) close() (lost int) {
 	h.closed = true
 	delete(h.breaker.hands, h)
 	lost = h.all.n
-	h.stats.Lost += int64(lost)
-	h.stats.InHand -= int64(lost)
+	for d := h.all.first; d != nil; d = d.next {
+		h.handleEvent(d, life.ConsumerHasEnded, life.DeliveryFacts{})
+	}
 	h.all = list{}
 	if p := h.breaker.probing; p != nil && h.breaker.last == h {
 		h.breaker.probing = nil // its handler was abandoned

@@ -42,9 +42,9 @@ func (r *run) tell(t *actors.Task, i int) error {
 		if err != nil {
 			return err
 		}
-		for _, d := range out.lost {
+		for _, lost := range out.lost {
 			r.log.Warn("consumer: a delivery is lost; the queue will deliver again",
-				"message", d.m.ID, "was to be", d.state.String(), "error", failed)
+				"message", lost.d.m.ID, "was to be", outcomeOf(lost.was), "error", failed)
 		}
 		if out.unplaced > 0 && !told {
 			told = true

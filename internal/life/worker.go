@@ -182,7 +182,7 @@ const (
 	DoHearKept                                  // deliver ends of other actors that were kept back
 	DoRunHooks                                  // run the OnStop hooks
 	DoTellActor                                 // deliver Stopping or Restarting
-	DoTellQuiesced                                 // tell the supervisor that nothing is left
+	DoTellQuiesced                              // tell the supervisor that nothing is left
 	DoEscalate                                  // ask who decides about a failure
 	DoReportInDrain                             // tell of a failure that nobody has to decide about
 	DoReportInEnd                               // … and that comes when the worker ends anyway

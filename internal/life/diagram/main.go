@@ -27,6 +27,7 @@ func places() []place {
 		{"docs/how-it-works.md", "life.Worker", life.WorkerTable()},
 		{"internal/life/child.go", "life.Child", life.ChildTable()},
 		{"internal/life/supervisor.go", "life.Supervisor", life.SupervisorTable()},
+		{"internal/life/delivery.go", "life.Delivery", life.DeliveryTable()},
 		{"supervisor/doc.go", "life.Child", life.ChildTableShown()},
 	}
 }
