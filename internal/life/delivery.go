@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package life
 
 // Delivery is what becomes of a message that a consumer has received, until its source
