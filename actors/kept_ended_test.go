@@ -491,11 +491,16 @@ func calls() map[string]call {
 // not stop.
 func TestNothingIsKeptOfFinishedWork(t *testing.T) {
 	all, calls := endings(), calls()
+	n := 0
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		e := all[name]
 		for how, call := range calls {
 			for _, options := range []bool{false, true} {
 				if !e.canBe(call) || options && call.bare || call.bare && testing.Short() {
+					continue
+				}
+				// With -short another part each time, as a map has no order.
+				if n++; testing.Short() && n%4 != 0 {
 					continue
 				}
 				t.Run(fmt.Sprintf("%s/%s/%v", name, how, options), func(t *testing.T) {

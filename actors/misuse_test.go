@@ -371,10 +371,14 @@ func TestCallThatPanicsLeavesNothingBehind(t *testing.T) {
 			g.Go(func(*actors.Task) error { _, err := begins(m); return err }, m.opt)
 		},
 	}
+	times := 6
+	if testing.Short() {
+		times = 2
+	}
 	for name, call := range calls {
 		for _, how := range []string{"panic", "Goexit"} {
 			for _, method := range []string{"Deadline", "Done", "Err", "Value"} {
-				for nth := range 6 {
+				for nth := range times {
 					t.Run(fmt.Sprintf("%s/%s/%s/%d", name, how, method, nth), func(t *testing.T) {
 						bubble(t, func(w *world) {
 							live, cancel := context.WithCancel(context.Background())

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 failed=()
-for check in fmt spdx docs lint test fuzz bench; do
+for check in fmt spdx docs generate lint vuln test fuzz bench; do
 	echo "== ci/$check.sh"
 	"./$check.sh" || failed+=("ci/$check.sh")
 done

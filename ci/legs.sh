@@ -1,33 +1,53 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Short suites where the machine or the build is another: one processor, many, nothing inlined, and the next Go, whose
-# toolchain the go command gets. Arguments go to go test: ci/legs.sh -run Stop
+# Short suites of every module where the machine or the build is another. Each such leg has a name:
+#
+#	one     one processor, and goroutines that know who made them
+#	many    sixteen processors
+#	plain   nothing inlined or optimized
+#	next    the next Go, whose toolchain the go command gets
+#	gomod   whether that would write go.mod otherwise
+#
+# ci/legs.sh runs all, ci/legs.sh one next runs those two. What begins with a dash, and all after it, goes to go test:
+# ci/legs.sh many -run Stop
 source "$(dirname "$0")/lib.sh"
 
 next=go1.27.3
 
-failed=()
-leg() { # name, then what runs
-	local name=$1
-	shift
-	echo "== $name"
-	"$@" || failed+=("$name")
-}
-short=(go test -short -shuffle=on -timeout 10m)
+short() { in_modules go test -short -shuffle=on -timeout 15m "$@" ./...; }
 
-leg 'GOMAXPROCS=1' env GOMAXPROCS=1 "${short[@]}" "$@" ./...
-leg 'GOMAXPROCS=16' env GOMAXPROCS=16 "${short[@]}" "$@" ./...
-leg 'without inlining' "${short[@]}" '-gcflags=all=-N -l' "$@" ./...
-GOTOOLCHAIN=$next leg "$next" in_modules "${short[@]}" "$@" ./...
+leg_one() { GOMAXPROCS=1 GODEBUG=tracebackancestors=5 short "$@"; }
+leg_many() { GOMAXPROCS=16 short "$@"; }
+leg_plain() { short '-gcflags=all=-N -l' "$@"; }
+leg_next() { GOTOOLCHAIN=$next short "$@"; }
 # A go.mod that another Go would write otherwise is a change for whoever uses it.
-keeps_go_mod() {
+leg_gomod() {
 	local before
 	before=$(sha256sum go.mod go.sum)
 	GOTOOLCHAIN=$next GOWORK=off go list -mod=mod -deps ./... >/dev/null && [ "$before" = "$(sha256sum go.mod go.sum)" ]
 }
-leg "go.mod as of $next" keeps_go_mod
 
+legs=()
+while (($# > 0)) && [[ $1 != -* ]]; do
+	if ! declare -F "leg_$1" >/dev/null; then
+		echo "ci/legs.sh: no leg is called $1" >&2
+		exit 2
+	fi
+	legs+=("$1")
+	shift
+done
+if ((${#legs[@]} == 0)); then
+	legs=(one many plain next gomod)
+fi
+
+failed=()
+for name in "${legs[@]}"; do
+	echo "== leg $name"
+	began=$SECONDS
+	"leg_$name" "$@" || failed+=("$name")
+	echo "== leg $name took $((SECONDS - began)) s"
+done
 if ((${#failed[@]} > 0)); then
-	printf 'failed: %s\n' "${failed[@]}" >&2
+	echo "failed: ${failed[*]}" >&2
 	exit 1
 fi
