@@ -53,6 +53,6 @@
 //	price, err := quote.Wait(ctx) // errors, panics and restarts arrive here
 //
 //	// Accepted work runs on for ten seconds; then it is cut off.
-//	end, err := actors.Stop(sys.Root, pid, 10*time.Second).Wait(ctx)
-//	fmt.Println(end.Counts)
+//	account, err := actors.Stop(ctx, sys.Root, pid, 10*time.Second)
+//	fmt.Println(account) // 2 offered: 2 finished
 package protoloop

@@ -2,7 +2,12 @@
 
 package actors
 
-import "github.com/protoloop/protoloop/messages"
+import (
+	"fmt"
+	"strings"
+
+	"github.com/protoloop/protoloop/messages"
+)
 
 // Counts is an account of the work that was offered to a worker, or to many.
 // At every moment its sums hold: see [Counts.Agree].
@@ -41,6 +46,27 @@ func (c Counts) Plus(d Counts) Counts {
 	}
 }
 
+// String is the account in words, without what is zero: "7 offered: 5 finished, 2
+// refused". The parts add up to what was offered.
+func (c Counts) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d offered", c.Offered)
+	sep := ": "
+	for _, part := range []struct {
+		n    int64
+		what string
+	}{
+		{c.Finished, "finished"}, {c.Failed, "failed"}, {c.Canceled, "canceled"}, {c.Abandoned, "abandoned"},
+		{c.DeadLettered, "dead-lettered"}, {c.Pending, "pending"}, {c.Refused, "refused"},
+	} {
+		if part.n != 0 {
+			fmt.Fprintf(&b, "%s%d %s", sep, part.n, part.what)
+			sep = ", "
+		}
+	}
+	return b.String()
+}
+
 // message is the account as it travels.
 func (c Counts) message() *messages.Counts {
 	return &messages.Counts{
@@ -50,8 +76,8 @@ func (c Counts) message() *messages.Counts {
 	}
 }
 
-// CountsOf is a worker's account as it travels in a message.
-func CountsOf(m *messages.Counts) Counts {
+// countsOf is an account that has travelled.
+func countsOf(m *messages.Counts) Counts {
 	return Counts{
 		Offered: m.GetOffered(), Accepted: m.GetAccepted(), Refused: m.GetRefused(),
 		Finished: m.GetFinished(), Failed: m.GetFailed(), Canceled: m.GetCanceled(),

@@ -16,7 +16,6 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
-	"github.com/protoloop/protoloop/messages"
 )
 
 var chainLength = flag.Int("chains.length", 20_000, "how long the chains of TestLongChains are")
@@ -302,7 +301,7 @@ func TestCallbacksOfWhatAStopDrops(t *testing.T) {
 			shields = append(shields, actors.Shield(f))
 		}
 		time.Sleep(time.Second)
-		stop := actors.Stop(w.root, pid, -1)
+		stop := actors.RequestStop(w.root, pid, actors.NoGrace)
 		time.Sleep(time.Minute)
 		if !stop.Done() {
 			w.Error("the stop has not ended")
@@ -327,7 +326,7 @@ var blockedCallbacks = map[string]func(w *world, pid *actor.PID, block func()) (
 		f := did(w.root, pid, func(t *actors.Task) error { return t.Sleep(time.Hour) })
 		f.OnDone(func(struct{}, error) { block() })
 		time.Sleep(time.Second)
-		return actors.Stop(w.root, pid, -1).Done
+		return actors.RequestStop(w.root, pid, actors.NoGrace).Done
 	},
 	"a task that a restart cuts off": func(w *world, pid *actor.PID, block func()) func() bool {
 		f := did(w.root, pid, func(t *actors.Task) error { return t.Sleep(time.Hour) })
@@ -361,7 +360,7 @@ var blockedCallbacks = map[string]func(w *world, pid *actor.PID, block func()) (
 		f := actors.RequestFuture[string](w.root, pid, keep{})
 		f.OnDone(func(string, error) { block() })
 		time.Sleep(time.Second)
-		return actors.Stop(w.root, pid, -1).Done
+		return actors.RequestStop(w.root, pid, actors.NoGrace).Done
 	},
 	"a request without an answer": func(w *world, pid *actor.PID, block func()) func() bool {
 		f := actors.RequestFuture[string](w.root, pid, oneWay{})
@@ -379,7 +378,7 @@ var blockedCallbacks = map[string]func(w *world, pid *actor.PID, block func()) (
 		f := did(w.root, pid, func(t *actors.Task) error { <-release; return nil })
 		f.OnDone(func(struct{}, error) { block() })
 		time.Sleep(time.Second)
-		return actors.Stop(w.root, pid, -1).Done
+		return actors.RequestStop(w.root, pid, actors.NoGrace).Done
 	},
 	"work of a group that a member's failure ends": func(w *world, pid *actor.PID, block func()) func() bool {
 		other := w.worker("other", actors.Options{}, none)
@@ -398,8 +397,8 @@ var blockedCallbacks = map[string]func(w *world, pid *actor.PID, block func()) (
 	},
 	"the end of a worker": func(w *world, pid *actor.PID, block func()) func() bool {
 		did(w.root, pid, func(t *actors.Task) error { return t.Sleep(time.Second) })
-		first, second := actors.Stop(w.root, pid, time.Minute), actors.Stop(w.root, pid, time.Minute)
-		first.OnDone(func(*messages.Stopped, error) { block() })
+		first, second := actors.RequestStop(w.root, pid, time.Minute), actors.RequestStop(w.root, pid, time.Minute)
+		first.OnDone(func(actors.Counts, error) { block() })
 		return second.Done
 	},
 	"a request that expires": func(w *world, _ *actor.PID, block func()) func() bool {

@@ -63,22 +63,14 @@ func toldToEnd(err error) bool {
 }
 
 // add adds the final account of one of the slot's workers.
-func (s *slot) add(a *messages.Counts) {
+func (s *slot) add(a actors.Counts) {
 	checkCounts(s.c, a)
-	t := &s.total
-	t.Offered += a.GetOffered()
-	t.Accepted += a.GetAccepted()
-	t.Refused += a.GetRefused()
-	t.Finished += a.GetFinished()
-	t.Failed += a.GetFailed()
-	t.Canceled += a.GetCanceled()
-	t.Abandoned += a.GetAbandoned()
-	t.DeadLettered += a.GetDeadLettered()
+	s.total = s.total.Plus(a)
 }
 
 // account compares what the workers say with what their askers saw.
 func (s *slot) account() {
-	t, y := &s.total, &s.tally
+	t, y := s.total, &s.tally
 	sent, plain := y.sent.Load(), y.plain.Load()
 	values, failed, told, ended := y.values.Load(), y.failed.Load(), y.told.Load(), y.ended.Load()
 	s.c.Logf("%-9s %3d workers, %4d starts: sent %6d+%d: values %d failed %d or told to end %d full %d dead %d unsent %d ended %d; %v",

@@ -19,7 +19,6 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
-	"github.com/protoloop/protoloop/messages"
 )
 
 var chaosSeed = flag.Uint64("chaos.seed", 0, "seed of TestChaos; 0: $CHAOS_SEED, or a new one")
@@ -133,7 +132,7 @@ func newChaos(t testing.TB, sys *actor.ActorSystem, seed uint64) *chaos {
 	for i, s := range c.slots {
 		s.c = c
 		s.dice = newDice(seed, 1000+uint64(i))
-		s.dying = make(chan *actors.Future[*messages.Stopped], 1)
+		s.dying = make(chan *actors.Future[actors.Counts], 1)
 	}
 	return c
 }
@@ -164,7 +163,7 @@ func (c *chaos) run(drivers, n int) {
 		c.late.drain(c) // what had blocked goes on for a moment
 		return c.futures.Load() == c.checked.Load()
 	})
-	if _, err := result(actors.Stop(c.root, c.waiter, 0)); err != nil {
+	if _, err := result(actors.RequestStop(c.root, c.waiter, 0)); err != nil {
 		c.Errorf("stop of the waiter: %v", err)
 	}
 	if err := c.root.StopFuture(c.nursery).Wait(); err != nil {
@@ -220,10 +219,10 @@ type slot struct {
 	dice  *dice
 	pid   atomic.Pointer[actor.PID]
 	state atomic.Pointer[state] // of the incarnation that runs
-	dying chan *actors.Future[*messages.Stopped]
+	dying chan *actors.Future[actors.Counts]
 
 	lives, starts atomic.Int64
-	total         messages.Counts // of all workers that were here
+	total         actors.Counts // of all workers that were here
 	tally         tally
 }
 
@@ -257,7 +256,7 @@ func (s *slot) spawn() {
 func (s *slot) keep() {
 	for {
 		timer := time.NewTimer(s.c.calm/10 + time.Duration(s.dice.n(int(s.c.calm))))
-		var f *actors.Future[*messages.Stopped]
+		var f *actors.Future[actors.Counts]
 		last := false
 		select {
 		case <-timer.C:
@@ -277,7 +276,7 @@ func (s *slot) keep() {
 			s.c.Errorf("stop of %s: %v", s.name, err)
 			return
 		}
-		s.add(stopped.GetCounts())
+		s.add(stopped)
 		select {
 		case <-s.dying: // it died in two ways
 		default:
@@ -290,35 +289,35 @@ func (s *slot) keep() {
 }
 
 // stop begins one of the ways to end a worker.
-func (s *slot) stop() *actors.Future[*messages.Stopped] {
+func (s *slot) stop() *actors.Future[actors.Counts] {
 	pid, root := s.pid.Load(), s.c.root
 	switch s.dice.n(6) {
 	case 0: // the hard phase at once
-		return actors.Stop(root, pid, -1)
+		return actors.RequestStop(root, pid, actors.NoGrace)
 	case 1: // within a grace that some tasks do not keep
-		return actors.Stop(root, pid, time.Millisecond)
+		return actors.RequestStop(root, pid, time.Millisecond)
 	case 2: // the engine's Stop
-		f := actors.Stop(root, pid, 0)
+		f := actors.RequestStop(root, pid, 0)
 		root.Stop(pid)
 		return f
 	case 3: // the engine's Poison
-		f := actors.Stop(root, pid, 0)
+		f := actors.RequestStop(root, pid, 0)
 		root.Poison(pid)
 		return f
 	case 4: // all of them
-		f := actors.Stop(root, pid, 0)
+		f := actors.RequestStop(root, pid, 0)
 		root.Poison(pid)
 		root.Stop(pid)
 		root.Poison(pid)
 		return f
 	default:
-		return actors.Stop(root, pid, 50*time.Millisecond)
+		return actors.RequestStop(root, pid, 50*time.Millisecond)
 	}
 }
 
 // dies stops the worker and leaves its account to the keeper.
 func (s *slot) dies(grace time.Duration) {
-	f := actors.Stop(s.c.root, s.pid.Load(), grace)
+	f := actors.RequestStop(s.c.root, s.pid.Load(), grace)
 	select {
 	case s.dying <- f:
 	default: // it dies already

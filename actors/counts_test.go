@@ -22,7 +22,7 @@ func TestRefusedBeforeNotAccepted(t *testing.T) {
 	}
 	release := make(chan struct{})
 	Submit(sys.Root, pid, func(*Task) (int, error) { <-release; return 0, nil })
-	stopped := Stop(sys.Root, pid, time.Hour)
+	stopped := RequestStop(sys.Root, pid, time.Hour)
 	mb := systemOf(sys).worker(pid)
 
 	var begun, over atomic.Int64

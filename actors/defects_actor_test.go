@@ -343,16 +343,16 @@ func TestEngineSendWhileSpawning(t *testing.T) {
 
 // A stop that comes that early must not be lost either.
 func TestEngineSendWhileSpawningStop(t *testing.T) {
-	for name, stop := range map[string]func(w *world, pid *actor.PID) *actors.Future[*messages.Stopped]{
-		"Stop":   func(w *world, pid *actor.PID) *actors.Future[*messages.Stopped] { w.root.Stop(pid); return nil },
-		"Poison": func(w *world, pid *actor.PID) *actors.Future[*messages.Stopped] { w.root.Poison(pid); return nil },
-		"actors.Stop": func(w *world, pid *actor.PID) *actors.Future[*messages.Stopped] {
-			return actors.Stop(w.root, pid, 0)
+	for name, stop := range map[string]func(w *world, pid *actor.PID) *actors.Future[actors.Counts]{
+		"Stop":   func(w *world, pid *actor.PID) *actors.Future[actors.Counts] { w.root.Stop(pid); return nil },
+		"Poison": func(w *world, pid *actor.PID) *actors.Future[actors.Counts] { w.root.Poison(pid); return nil },
+		"actors.Stop": func(w *world, pid *actor.PID) *actors.Future[actors.Counts] {
+			return actors.RequestStop(w.root, pid, 0)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(w *world) {
-				var f *actors.Future[*messages.Stopped]
+				var f *actors.Future[actors.Counts]
 				pid, err := w.root.SpawnNamed(actors.Props(none, actor.WithOnInit(func(c actor.Context) {
 					f = stop(w, c.Self())
 				})), "known")

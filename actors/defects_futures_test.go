@@ -253,13 +253,13 @@ func TestEngineFixedStopTimeoutShorten(t *testing.T) {
 			pid := w.worker("worker", actors.Options{}, none)
 			f := did(w.root, pid, func(t *actors.Task) error { return t.Sleep(24 * time.Hour) })
 			start := time.Now()
-			first := actors.Stop(w.root, pid, time.Minute)
+			first := actors.RequestStop(w.root, pid, time.Minute)
 			synctest.Wait()
 			if first.Done() {
 				w.Error("the first stop did not wait")
 			}
-			second := actors.Stop(w.root, pid, grace)
-			for _, stop := range []*actors.Future[*messages.Stopped]{first, second} {
+			second := actors.RequestStop(w.root, pid, grace)
+			for _, stop := range []*actors.Future[actors.Counts]{first, second} {
 				if _, err := stop.Wait(w.Context()); err != nil {
 					w.Error(err)
 				}

@@ -192,13 +192,13 @@ func TestEngineEscalateResume(t *testing.T) {
 		cancelled.Cancel()
 		wantErr(w, cancelled, actors.ErrCanceled)
 		queued := actors.RequestFuture[string](w.root, pid, time.Duration(0))
-		stop := actors.Stop(w.root, pid, 0)
+		stop := actors.RequestStop(w.root, pid, 0)
 		wantErr(w, queued, actors.ErrStopping)
 		s, err := result(stop)
 		if err != nil {
 			w.Fatal(err)
 		}
-		checkCounts(w, s.Counts)
+		checkCounts(w, s)
 	})
 }
 

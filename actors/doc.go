@@ -68,7 +68,8 @@
 //     offered = accepted + refused, and accepted = finished + failed +
 //     canceled + abandoned + dead-lettered + pending; pending is 0 at the end.
 //     The engine's Stop is the hard phase at once, its Poison the soft phase
-//     with StopGrace; [Stop] names the grace and returns the account.
+//     with StopGrace; [Stop] names the grace and returns the account, as the future of
+//     [RequestStop] does.
 //
 //  9. An ended task stays ended. After a cancel, restart or hard stop each
 //     await of that task returns the reason at once, every time, even when

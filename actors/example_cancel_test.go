@@ -47,12 +47,12 @@ func ExampleFuture_Cancel() {
 	_, err = copied.Wait(ctx)
 	fmt.Println(errors.Is(err, actors.ErrCanceled), errors.Is(err, context.Canceled))
 
-	account, err := actors.Stop(root, worker, 0).Wait(ctx)
+	account, err := actors.Stop(ctx, root, worker, 0)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println("canceled:", account.GetCounts().GetCanceled())
+	fmt.Println("canceled:", account.Canceled)
 	// Unordered output:
 	// true false
 	// true true

@@ -51,7 +51,7 @@ func ExampleCleanup() {
 	_, err = stored.Wait(ctx)
 	fmt.Println("the asker is told:", errors.Is(err, actors.ErrCanceled))
 	fmt.Println("written:", <-written)
-	actors.Stop(root, worker, 0).Wait(ctx)
+	actors.Stop(ctx, root, worker, 0)
 	// Output:
 	// the asker is told: true
 	// written: text

@@ -26,7 +26,7 @@ func inTask(f func(t *actors.Task) error) {
 		fmt.Println(err)
 		return
 	}
-	defer func() { _, _ = actors.Stop(sys.Root, pid, time.Second).Wait(context.Background()) }()
+	defer func() { _, _ = actors.Stop(context.Background(), sys.Root, pid, time.Second) }()
 	_, err = actors.SubmitErr(sys.Root, pid, f).Wait(context.Background())
 	if err != nil {
 		fmt.Println(err)

@@ -38,7 +38,7 @@ func ExampleExclusive() {
 		fmt.Println(err)
 		return
 	}
-	defer func() { actors.Stop(root, account, 0).Wait(ctx) }()
+	defer func() { actors.Stop(ctx, root, account, 0) }()
 
 	first := actors.RequestFuture[int](root, account, Withdraw{80})
 	second := actors.RequestFuture[int](root, account, Withdraw{80})

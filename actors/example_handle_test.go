@@ -57,7 +57,7 @@ func ExampleHandle() {
 		fmt.Println(err)
 		return
 	}
-	defer func() { actors.Stop(root, shop, 0).Wait(ctx) }()
+	defer func() { actors.Stop(ctx, root, shop, 0) }()
 
 	tea := actors.RequestFuture[string](root, shop, Buy{"tea"})
 	milk := actors.RequestFuture[string](root, shop, Buy{"milk"})

@@ -79,7 +79,7 @@ func ExampleWithContext() {
 	ask(ctx, "1A")
 	ask(ctx, "")
 	ask(ctx, "late")
-	actors.Stop(root, seats, 0).Wait(ctx)
+	actors.Stop(ctx, root, seats, 0)
 	ask(ctx, "1B")
 	// Output:
 	// 200

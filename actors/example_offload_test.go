@@ -21,7 +21,7 @@ func ExampleOffload() {
 		fmt.Println(err)
 		return
 	}
-	defer func() { actors.Stop(root, worker, 0).Wait(ctx) }()
+	defer func() { actors.Stop(ctx, root, worker, 0) }()
 
 	disk := make(chan string)
 	read := actors.Submit(root, worker, func(t *actors.Task) (string, error) {

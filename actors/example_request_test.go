@@ -38,7 +38,7 @@ func ExampleRequestFuture() {
 		fmt.Println(err)
 		return
 	}
-	defer func() { actors.Stop(root, calc, 0).Wait(ctx) }()
+	defer func() { actors.Stop(ctx, root, calc, 0) }()
 
 	nine := actors.RequestFuture[int](root, calc, Square{3})
 	large := actors.RequestFuture[int](root, calc, Square{1001})

@@ -36,7 +36,7 @@ func Example_restart() {
 		fmt.Println(err)
 		return
 	}
-	defer func() { actors.Stop(root, counter, 0).Wait(ctx) }()
+	defer func() { actors.Stop(ctx, root, counter, 0) }()
 
 	inHand := actors.Submit(root, counter, func(t *actors.Task) (int, error) {
 		return actors.Await(t, actors.NewPromise[int]().Future()) // never comes

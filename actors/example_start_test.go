@@ -21,7 +21,7 @@ func ExampleStart() {
 		fmt.Println(err)
 		return
 	}
-	defer func() { actors.Stop(root, worker, 0).Wait(ctx) }()
+	defer func() { actors.Stop(ctx, root, worker, 0) }()
 
 	done := actors.Submit(root, worker, func(t *actors.Task) (string, error) {
 		child := actors.Start(t, func(t *actors.Task) (string, error) {

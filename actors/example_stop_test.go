@@ -47,7 +47,7 @@ func ExampleStop() {
 	inHand := actors.Submit(root, worker, func(t *actors.Task) (string, error) {
 		return actors.Await(t, goOn.Future())
 	})
-	stopped := actors.Stop(root, worker, time.Minute)
+	stopped := actors.RequestStop(root, worker, time.Minute)
 	<-told
 
 	_, err = actors.Submit(root, worker, func(*actors.Task) (string, error) { return "", nil }).Wait(ctx)
@@ -55,15 +55,14 @@ func ExampleStop() {
 
 	goOn.Resolve("done")
 	fmt.Println(inHand.Wait(ctx))
-	end, err := stopped.Wait(ctx)
+	account, err := stopped.Wait(ctx)
 	fmt.Println("hook:", errors.Is(why, actors.ErrStopped))
 
-	c := end.GetCounts()
-	fmt.Println(c.GetOffered(), c.GetAccepted(), c.GetFinished(), c.GetRefused(), c.GetPending(), err)
+	fmt.Println(account, err)
 	// Output:
 	// poll: told to stop
 	// refused: true
 	// done <nil>
 	// hook: true
-	// 2 1 1 1 0 <nil>
+	// 2 offered: 1 finished, 1 refused <nil>
 }

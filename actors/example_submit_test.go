@@ -24,7 +24,7 @@ func ExampleSubmit() {
 		fmt.Println(err)
 		return
 	}
-	defer func() { actors.Stop(root, kettle, 0).Wait(ctx) }()
+	defer func() { actors.Stop(ctx, root, kettle, 0) }()
 
 	boiled := actors.NewPromise[int]() // completed by hand, below
 	tea := actors.Submit(root, kettle, func(t *actors.Task) (string, error) {

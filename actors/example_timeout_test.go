@@ -35,7 +35,7 @@ func ExampleTimeout() {
 		fmt.Println(err)
 		return
 	}
-	defer func() { actors.Stop(root, store, 0).Wait(ctx) }()
+	defer func() { actors.Stop(ctx, root, store, 0) }()
 	front, err := actors.Spawn(ctx, root, "front", func(w *actors.Worker) error {
 		actors.Handle(w, func(t *actors.Task, m Lookup) (string, error) {
 			return actors.Ask[string](t, store, m, actors.Timeout(time.Hour))
@@ -46,7 +46,7 @@ func ExampleTimeout() {
 		fmt.Println(err)
 		return
 	}
-	defer func() { actors.Stop(root, front, 0).Wait(ctx) }()
+	defer func() { actors.Stop(ctx, root, front, 0) }()
 
 	asked := actors.RequestFuture[string](root, front, Lookup{"tea"}, actors.Timeout(10*time.Millisecond))
 	_, err = asked.Wait(ctx)

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"unsafe"
+
+	"github.com/protoloop/protoloop/messages"
 )
 
 // Future is the result of work that has begun, or soon will: of Submit,
@@ -184,7 +186,23 @@ func answerOf[T any](v any) (T, error) {
 	case v == nil:
 		return x, &ReplyTypeError{Want: typeName[T](), Got: "nil"}
 	}
+	if convertAnswer(v, &x) {
+		return x, nil
+	}
 	return x, &ReplyTypeError{Want: typeName[T](), Got: fmt.Sprintf("%T", v)}
+}
+
+// convertAnswer stores an answer that has another form on its way than for the asker
+// in *to, a pointer to the type of the future, and reports whether it is one.
+func convertAnswer(v, to any) bool {
+	switch to := to.(type) {
+	case *Counts:
+		if m, ok := v.(*messages.Stopped); ok {
+			*to = countsOf(m.GetCounts())
+			return true
+		}
+	}
+	return false
 }
 
 func typeName[T any]() string { return reflect.TypeFor[T]().String() }
@@ -317,12 +335,7 @@ func (f *Future[T]) Wait(ctx context.Context) (T, error) {
 }
 
 func (c *core) block(ctx context.Context) error {
-	if ctx == nil {
-		panic("actors: Wait called with a nil context")
-	}
-	if t := taskIn(ctx); t != nil {
-		panic("actors: Wait called with the context of task " + t.name() + ": it would block the worker; use actors.Await")
-	}
+	notInTask(ctx, "Wait", "use actors.Await")
 	bells := c.bells() // now: once done the future may not know its system
 	w := takeBell(bells)
 	if !c.wait(w) {
@@ -345,6 +358,16 @@ func (c *core) block(ctx context.Context) error {
 			return nil
 		}
 		return context.Cause(ctx)
+	}
+}
+
+// notInTask panics if ctx is nil, or that of a task: to wait there would block its worker.
+func notInTask(ctx context.Context, what, instead string) {
+	if ctx == nil {
+		panic("actors: " + what + " called with a nil context")
+	}
+	if t := taskIn(ctx); t != nil {
+		panic("actors: " + what + " called with the context of task " + t.name() + ": it would block the worker; " + instead)
 	}
 }
 

@@ -137,7 +137,7 @@ func TestGroupEndsWithItsWorker(t *testing.T) {
 				})
 				time.Sleep(time.Second)
 				if how == "stop" {
-					actors.Stop(w.root, pid, -1)
+					actors.RequestStop(w.root, pid, actors.NoGrace)
 					wantErr(w, f, actors.ErrStopped)
 					time.Sleep(time.Minute)
 					tr.want(w, "setup", "member", "Wait")
@@ -166,8 +166,8 @@ func TestGroupAbandonsAStuckMember(t *testing.T) {
 			return err
 		})
 		time.Sleep(time.Second)
-		end, err := result(actors.Stop(w.root, pid, -1))
-		if err != nil || end.Counts.Canceled != 1 {
+		end, err := result(actors.RequestStop(w.root, pid, actors.NoGrace))
+		if err != nil || end.Canceled != 1 {
 			w.Errorf("stop: %v, %v", end, err)
 		}
 		wantErr(w, f, actors.ErrStopped)

@@ -19,7 +19,6 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
-	"github.com/protoloop/protoloop/messages"
 )
 
 // world is an actor system in a synctest bubble. What it spawns is stopped at
@@ -61,24 +60,21 @@ func (w *world) plain(receive actor.ReceiveFunc, opts ...actor.PropsOption) *act
 }
 
 // stopped stops pid gracefully and returns its final account, which it checks.
-func (w *world) stopped(pid *actor.PID, grace time.Duration) *messages.Counts {
+func (w *world) stopped(pid *actor.PID, grace time.Duration) actors.Counts {
 	w.Helper()
-	s, err := result(actors.Stop(w.root, pid, grace))
+	s, err := result(actors.RequestStop(w.root, pid, grace))
 	if err != nil {
 		w.Fatalf("stop of %s: %v", pid.Id, err)
 	}
-	checkCounts(w, s.GetCounts())
-	return s.GetCounts()
+	checkCounts(w, s)
+	return s
 }
 
 // checkCounts checks what holds for the account of a worker that has ended.
-func checkCounts(t testing.TB, c *messages.Counts) {
+func checkCounts(t testing.TB, c actors.Counts) {
 	t.Helper()
-	if c.Offered != c.Accepted+c.Refused {
-		t.Errorf("offered %d is not accepted %d + refused %d", c.Offered, c.Accepted, c.Refused)
-	}
-	if sum := c.Finished + c.Failed + c.Canceled + c.Abandoned + c.DeadLettered + c.Pending; c.Accepted != sum {
-		t.Errorf("accepted %d is not the sum of its parts: %v", c.Accepted, c)
+	if !c.Agree() {
+		t.Errorf("the account contradicts itself: %+v", c)
 	}
 	if c.Pending != 0 {
 		t.Errorf("%d pending after the end: %v", c.Pending, c)

@@ -166,7 +166,7 @@ func TestInspectWhileWorking(t *testing.T) {
 			_, _ = f.Wait(t.Context())
 		}
 		for _, pid := range []*actor.PID{a, b} {
-			if _, err := actors.Stop(sys.Root, pid, time.Second).Wait(t.Context()); err != nil {
+			if _, err := actors.Stop(t.Context(), sys.Root, pid, time.Second); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -185,7 +185,7 @@ func TestTaskNamesAreTheSameEverywhere(t *testing.T) {
 		actors.Submit(sys.Root, pid, func(*actors.Task) (int, error) { <-until; return 0, nil }, actors.Name("counting"))
 		time.Sleep(5 * time.Second)
 		w := workerOf(t, actors.Inspect(sys), pid)
-		stopped := actors.Stop(sys.Root, pid, -1)
+		stopped := actors.RequestStop(sys.Root, pid, actors.NoGrace)
 		if _, err := stopped.Wait(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -35,7 +35,7 @@ func TestSnapshotText(t *testing.T) {
 		}
 		actors.Submit(sys.Root, shop, func(t *actors.Task) (int, error) { return 1, nil })
 		synctest.Wait()
-		actors.Stop(sys.Root, till, time.Minute)
+		actors.RequestStop(sys.Root, till, time.Minute)
 		time.Sleep(10 * time.Second)
 
 		got := actors.Inspect(sys).String()

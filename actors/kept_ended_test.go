@@ -252,7 +252,7 @@ func endings() map[string]ending {
 			first: func(k *keptWorld) { k.block(); did(k.root, k.pid, func(*actors.Task) error { return nil }) },
 			then:  func(k *keptWorld, f keptCall) { close(k.release) }},
 		"a refusal by a stopping worker": {kinds: queued, work: answersAtOnce, err: actors.ErrStopping,
-			first: func(k *keptWorld) { k.block(); actors.Stop(k.root, k.pid, time.Hour) },
+			first: func(k *keptWorld) { k.block(); actors.RequestStop(k.root, k.pid, time.Hour) },
 			then:  func(k *keptWorld, f keptCall) { close(k.release) }},
 		"nobody there": {child: supervisor.Child{Restart: supervisor.Temporary}, kinds: queued, work: answersAtOnce, err: actors.ErrDeadLetter,
 			first: func(k *keptWorld) { k.stopped(k.pid, 0) }},
@@ -277,7 +277,7 @@ func endings() map[string]ending {
 		}},
 		"a stop before it began": {kinds: queued, first: (*keptWorld).block, work: answersAtOnce, err: actors.ErrStopping,
 			then: func(k *keptWorld, _ keptCall) {
-				f := actors.Stop(k.root, k.pid, -1)
+				f := actors.RequestStop(k.root, k.pid, actors.NoGrace)
 				close(k.release)
 				_, _ = result(f)
 			}},

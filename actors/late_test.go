@@ -138,7 +138,7 @@ func TestAnsweredAndFailed(t *testing.T) {
 					}
 					want = nil
 				}
-				if c := actors.CountsOf(w.stopped(pid, time.Second)); c != (actors.Counts{Offered: 2, Accepted: 2, Finished: 1, Failed: 1}) {
+				if c := w.stopped(pid, time.Second); c != (actors.Counts{Offered: 2, Accepted: 2, Finished: 1, Failed: 1}) {
 					w.Errorf("%+v", c)
 				}
 				if lines := actortest.LogOf(w.sys).Find(slog.LevelWarn, "told already"); len(lines) != 1 || !errors.Is(lines[0].Attr("error").(error), errFull) {

@@ -93,7 +93,7 @@ func TestResumeInDrain(t *testing.T) {
 		w.root.Send(parent, "be busy")
 		w.root.Send(worker, "boom")
 		synctest.Wait() // it has failed, and nobody has decided
-		stopped := actors.Stop(w.root, worker, time.Hour)
+		stopped := actors.RequestStop(w.root, worker, time.Hour)
 		synctest.Wait()
 		close(decide)
 		begun := time.Now()

@@ -164,12 +164,12 @@ func TestMisuseNoWorker(t *testing.T) {
 			w.Errorf("%v is not ErrDeadLetter", err)
 		}
 		wantErr(w, actors.RequestFuture[int](w.root, dead, 1), actors.ErrDeadLetter)
-		wantErr(w, actors.Stop(w.root, dead, 0), actors.ErrDeadLetter)
-		_, err = result(actors.Stop(w.root, w.plain(func(actor.Context) {}), 0))
+		wantErr(w, actors.RequestStop(w.root, dead, 0), actors.ErrDeadLetter)
+		_, err = result(actors.RequestStop(w.root, w.plain(func(actor.Context) {}), 0))
 		wantText(w, err, "actors: not a local worker: ", "is a plain actor: spawn it with")
 		wantText(w, panicOf(func() { _ = submit(nil) }), "actors: SubmitErr called with a nil PID")
 		wantText(w, panicOf(func() { actors.RequestFuture[int](w.root, nil, 1) }), "actors: RequestFuture called with a nil PID")
-		wantText(w, panicOf(func() { actors.Stop(w.root, nil, 0) }), "actors: Stop called with a nil PID")
+		wantText(w, panicOf(func() { actors.RequestStop(w.root, nil, 0) }), "actors: RequestStop called with a nil PID")
 	})
 }
 

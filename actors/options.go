@@ -33,11 +33,12 @@ type Options struct {
 	// StopGrace bounds each of: the graceful phase of a stop that names no
 	// grace; the unwinding of tasks in flight at a restart or hard stop, and the
 	// OnStop hooks then, together. Hooks at a graceful stop have what is left of
-	// its grace, if that is more. 0: five seconds;
-	// negative: none, what does not return at once is abandoned. After an
-	// abandoned task, hooks and tasks that unwind must not rely on the
-	// worker's state: what it has written in its last turn may not be seen.
-	StopGrace time.Duration
+	// its grace, if that is more. 0: five seconds; NoGrace: none, what does not
+	// return at once is abandoned; Forever: nothing is abandoned, and a stop waits
+	// for what never returns. After an abandoned task, hooks and tasks that unwind
+	// must not rely on the worker's state: what it has written in its last turn may
+	// not be seen.
+	StopGrace Grace
 	// Logger receives what nobody is told otherwise: errors of one-way
 	// messages, blocked turns, abandoned tasks. nil: the actor system's. Of a
 	// handler that panics the record is lost.

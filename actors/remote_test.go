@@ -270,7 +270,7 @@ func TestRemote(t *testing.T) {
 	t.Run("ErrStopping", func(t *testing.T) {
 		pid, local := worker(t)
 		busy := hang(t, pid, "hang")
-		stop := actors.Stop(there.Root, local, time.Hour)
+		stop := actors.RequestStop(there.Root, local, time.Hour)
 		wantErr(t, do(pid, "late"), actors.ErrStopping)
 		if f := failure(t, do(pid, "late")); f.GetRan() || !f.GetRetrySafe() {
 			t.Errorf("%v", f)
@@ -324,10 +324,10 @@ func TestRemote(t *testing.T) {
 	t.Run("Stop of a stranger", func(t *testing.T) {
 		pid, _ := worker(t)
 		for _, token := range []string{"", "guessed"} {
-			f := actors.RequestFuture[*messages.Stopped](here.Root, pid, &messages.Stop{Token: token})
+			f := actors.RequestFuture[actors.Counts](here.Root, pid, &messages.Stop{Token: token})
 			wantErr(t, f, actors.ErrUnhandled)
 		}
-		f := actors.Stop(here.Root, pid, -1) // with a token, of its own system
+		f := actors.RequestStop(here.Root, pid, actors.NoGrace) // with a token, of its own system
 		wantErr(t, f, actors.ErrUnhandled)
 		_, err := result(f)
 		wantText(t, err, "messages.Stop is honoured from its own actor system only")
@@ -397,8 +397,8 @@ func TestRemote(t *testing.T) {
 		wantText(t, err, "a nil to "+here.Address(), "is no proto.Message")
 		_, err = result(actors.RequestFuture[any](here.Root, pid, wrapperspb.Bool(true)))
 		wantText(t, err, "a actors_test.embedsNil to", "a panic as it was serialized", "nil pointer")
-		if st := actortest.Status(t, there.Root, local); st.GetIncarnation() != 1 {
-			t.Errorf("the worker is in its incarnation %d", st.GetIncarnation())
+		if st := actortest.Status(t, there.Root, local); st.Incarnation != 1 {
+			t.Errorf("the worker is in its incarnation %d", st.Incarnation)
 		}
 
 		// What gives another message to be sent is looked at as that.
@@ -472,7 +472,7 @@ func TestRemote(t *testing.T) {
 	t.Run("status", func(t *testing.T) {
 		pid, _ := worker(t)
 		st, err := result(actors.RequestFuture[*messages.Status](here.Root, pid, &messages.StatusRequest{}))
-		if err != nil || st.GetState() != "running" || st.GetIncarnation() != 1 {
+		if err != nil || st.GetState() != "running" || st.Incarnation != 1 {
 			t.Errorf("%v, %v", st, err)
 		}
 	})

@@ -41,7 +41,7 @@ var failures = map[string]func(t *actors.Task, w *world) *actors.Future[int]{
 	},
 	"a worker that stops": func(t *actors.Task, w *world) *actors.Future[int] {
 		pid := w.worker("stops", actors.Options{Logger: discard()}, none)
-		time.AfterFunc(time.Second, func() { actors.Stop(w.root, pid, -1) })
+		time.AfterFunc(time.Second, func() { actors.RequestStop(w.root, pid, actors.NoGrace) })
 		return actors.Submit(w.root, pid, func(t *actors.Task) (int, error) { return 0, t.Sleep(time.Hour) })
 	},
 	"a worker that fails": func(t *actors.Task, w *world) *actors.Future[int] {

@@ -198,7 +198,7 @@ func TestStashedAndNeverHandled(t *testing.T) {
 				engine := w.root.RequestFuture(pid, "an actor's", time.Hour)
 				w.root.Send(pid, "nobody's")
 				synctest.Wait()
-				c := actors.CountsOf(w.stopped(pid, time.Second))
+				c := w.stopped(pid, time.Second)
 				if c != test.want {
 					w.Errorf("the account is %+v, want %+v", c, test.want)
 				}

@@ -3,6 +3,7 @@
 package actors
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"time"
@@ -15,33 +16,49 @@ import (
 	"github.com/protoloop/protoloop/messages"
 )
 
-// Stop sets a worker's stop event and returns at once: new work from outside
-// is refused with ErrStopping, accepted work runs on for the grace, then it
-// is cut off. The future completes when the worker is gone, with its final
-// account. A grace of zero is the worker's own StopGrace; a negative one cuts
-// off at once. A plain actor, who could not tell, makes it fail with
-// ErrNotWorker.
+// Stop stops a worker: it sets the stop event, waits until the worker is gone and
+// returns the final account of its work. New work from outside is refused with
+// ErrStopping; accepted work runs on for the grace, then it is cut off (net/http:
+// Server.Shutdown, and Close when the time is over).
+//
+// It may be called by many and again: the grace can become shorter, never longer. A
+// ctx that ends makes it return, with [context.Cause] of it and no account, while
+// the stop goes on. A plain actor, who could not tell, fails it with ErrNotWorker.
+//
+// Stop is for plain goroutines, and panics if ctx is that of a task: await
+// [RequestStop] there.
+func Stop(ctx context.Context, s actor.SenderContext, worker *actor.PID, grace Grace) (Counts, error) {
+	notInTask(ctx, "Stop", "await actors.RequestStop")
+	return requestStopOf(s, worker, grace, "Stop").Wait(ctx)
+}
+
+// RequestStop is [Stop] that does not wait: it returns once the stop event is set. The
+// future completes when the worker is gone, with its final account. To cancel that
+// future does not take the stop back. A task may await the end of another worker; in
+// a task of the same one the await fails when the grace ends, for the worker is not
+// gone before.
 //
 // A task that waits in Receive, for a promise or for something of package
 // loopsync does not hear of the stop event, and the stop waits for it until the
 // grace ends, be the worker otherwise idle. What lets it go on has to come from
 // elsewhere: a Background that waits in [Task.SleepOrStop] and then closes the
 // queue, sets the event or resolves the promise.
-//
-// The stop begins with the call: a "defer Stop(…).Wait(ctx)" would begin it
-// where the defer stands, and put off only the waiting.
-func Stop(s actor.SenderContext, worker *actor.PID, grace time.Duration) *Future[*messages.Stopped] {
-	_, sys := caller(s, "Stop")
-	if pid := pidOf(worker, "Stop"); sys.local(pid) && !sys.isWorker(pid) {
+func RequestStop(s actor.SenderContext, worker *actor.PID, grace Grace) *Future[Counts] {
+	return requestStopOf(s, worker, grace, "RequestStop")
+}
+
+func requestStopOf(s actor.SenderContext, worker *actor.PID, grace Grace, what string) *Future[Counts] {
+	_, sys := caller(s, what)
+	if pid := pidOf(worker, what); sys.local(pid) && !sys.isWorker(pid) {
 		if _, err := sys.locate(pid); matches(err, ErrNotWorker) {
-			return Failed[*messages.Stopped](err)
+			return Failed[Counts](err)
 		}
 	}
 	m := &messages.Stop{Token: sys.token}
 	if grace != 0 {
 		m.Grace = durationpb.New(grace)
 	}
-	return requestFuture[*messages.Stopped](s, worker, m, "Stop", []CallOption{Timeout(NoTimeout)})
+	return requestFuture[Counts](s, worker, m, what, []CallOption{Timeout(NoTimeout)})
 }
 
 // stopMessage is a messages.Stop that has arrived. Only this process knows

@@ -108,7 +108,7 @@ func TestNothingComesAfterStopped(t *testing.T) {
 // end, nor restart, or leave it behind.
 func TestSpawnAtTheEnd(t *testing.T) {
 	for name, end := range map[string]func(w *world, pid *actor.PID){
-		"stop":    func(w *world, pid *actor.PID) { actors.Stop(w.root, pid, time.Minute) },
+		"stop":    func(w *world, pid *actor.PID) { actors.RequestStop(w.root, pid, time.Minute) },
 		"cut off": func(w *world, pid *actor.PID) { w.root.Stop(pid) },
 		"restart": func(w *world, pid *actor.PID) { w.root.Send(pid, "panic") },
 	} {

@@ -83,7 +83,7 @@ func TestToldAndTakenOver(t *testing.T) {
 					f.Cancel()
 				}
 				test.want.Offered, test.want.Accepted = 1, 1
-				if c := actors.CountsOf(w.stopped(pid, time.Second)); c != test.want {
+				if c := w.stopped(pid, time.Second); c != test.want {
 					t.Errorf("%+v, want %+v", c, test.want)
 				}
 				if _, err := f.TryResult(); !errors.Is(err, test.told) {
@@ -118,7 +118,7 @@ func TestCanceledEarly(t *testing.T) {
 		}
 		want(t, waits, 2)
 		wantErr(t, canceled, actors.ErrCanceled)
-		if c := actors.CountsOf(w.stopped(pid, time.Second)); c != (actors.Counts{Offered: 2, Accepted: 2, Finished: 1, Canceled: 1}) {
+		if c := w.stopped(pid, time.Second); c != (actors.Counts{Offered: 2, Accepted: 2, Finished: 1, Canceled: 1}) {
 			t.Errorf("%+v", c)
 		}
 	})
@@ -183,7 +183,7 @@ func TestToldOnTheWay(t *testing.T) {
 				}
 				if test.spawns {
 					test.want.Offered, test.want.Accepted = 1, 1
-					if c := actors.CountsOf(w.stopped(pid, time.Second)); c != test.want {
+					if c := w.stopped(pid, time.Second); c != test.want {
 						t.Errorf("%+v, want %+v", c, test.want)
 					}
 				}
@@ -230,7 +230,7 @@ func TestToldAndReturned(t *testing.T) {
 				}
 				close(until)
 				test.want.Offered, test.want.Accepted = 1, 1
-				if c := actors.CountsOf(w.stopped(pid, time.Second)); c != test.want {
+				if c := w.stopped(pid, time.Second); c != test.want {
 					t.Errorf("%+v, want %+v", c, test.want)
 				}
 			})
@@ -264,7 +264,7 @@ func TestToldBeforeEnded(t *testing.T) {
 				})
 				f.Cancel()
 				want := actors.Counts{Offered: 1, Accepted: 1, Canceled: 1}
-				if c := actors.CountsOf(w.stopped(pid, time.Second)); c != want {
+				if c := w.stopped(pid, time.Second); c != want {
 					t.Errorf("%+v, want %+v", c, want)
 				}
 			})

@@ -27,7 +27,7 @@ func TestNothingBeginsAfterTheCut(t *testing.T) {
 		stuck := actors.RequestFuture[int](sys.Root, pid, stick{until})
 		queued := actors.RequestFuture[int](sys.Root, pid, nap(1))
 		synctest.Wait()
-		stopped := actors.Stop(sys.Root, pid, 3*time.Second)
+		stopped := actors.RequestStop(sys.Root, pid, 3*time.Second)
 		time.Sleep(10 * time.Second)
 		if _, err := queued.TryResult(); !errors.Is(err, actors.ErrStopping) {
 			t.Errorf("what has not begun: %v, want ErrStopping", err)
@@ -35,7 +35,7 @@ func TestNothingBeginsAfterTheCut(t *testing.T) {
 		if _, err := stuck.TryResult(); !errors.Is(err, actors.ErrStopped) {
 			t.Errorf("what is stuck: %v, want ErrStopped", err)
 		}
-		if m, err := stopped.Wait(t.Context()); err != nil || m.Counts.Abandoned != 1 || m.Counts.Pending != 0 {
+		if m, err := stopped.Wait(t.Context()); err != nil || m.Abandoned != 1 || m.Pending != 0 {
 			t.Error(m, err)
 		}
 		close(until)

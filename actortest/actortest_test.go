@@ -17,7 +17,6 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
-	"github.com/protoloop/protoloop/messages"
 )
 
 func TestMain(m *testing.M) { Main(m) }
@@ -130,20 +129,19 @@ func TestSpawnStatusStop(t *testing.T) {
 	})
 }
 
-func TestBalanced(t *testing.T) {
+func TestCheckBalance(t *testing.T) {
 	pid := actor.NewPID("nonhost", "w")
-	for _, c := range []*messages.Counts{
+	for _, c := range []actors.Counts{
 		{Offered: 2, Accepted: 1},
 		{Offered: 1, Accepted: 1},
 		{Offered: 1, Accepted: 1, Finished: 1, Pending: 1},
-		nil,
 	} {
-		if f := fake(func(f *fakeTB) { balanced(f, pid, c) }); !f.Failed() {
-			t.Errorf("%v balances", c)
+		if f := fake(func(f *fakeTB) { checkBalance(f, pid, c) }); !f.Failed() {
+			t.Errorf("%+v balances", c)
 		}
 	}
-	ok := &messages.Counts{Offered: 8, Accepted: 6, Refused: 2, Finished: 1, Failed: 1, Canceled: 1, Abandoned: 1, DeadLettered: 1, Pending: 1}
-	if f := fake(func(f *fakeTB) { balanced(f, pid, ok) }); f.Failed() {
+	ok := actors.Counts{Offered: 8, Accepted: 6, Refused: 2, Finished: 1, Failed: 1, Canceled: 1, Abandoned: 1, DeadLettered: 1, Pending: 1}
+	if f := fake(func(f *fakeTB) { checkBalance(f, pid, ok) }); f.Failed() {
 		t.Error(f.errors)
 	}
 }

@@ -92,7 +92,7 @@ func (e *env) stop(pids []*actor.PID) error {
 	defer cancel()
 	gone := make([]func() error, len(pids))
 	for i, pid := range pids {
-		f := actors.Stop(e.sys.Root, pid, 0)
+		f := actors.RequestStop(e.sys.Root, pid, 0)
 		gone[i] = func() error { _, err := f.Wait(ctx); return err }
 	}
 	var errs []error

@@ -99,7 +99,7 @@ func ExampleOptions_order() {
 		return
 	}
 	<-done
-	if _, err := actors.Stop(sys.Root, pid, time.Second).Wait(context.Background()); err != nil {
+	if _, err := actors.Stop(context.Background(), sys.Root, pid, time.Second); err != nil {
 		fmt.Println(err)
 	}
 	// Output:

@@ -43,7 +43,7 @@ func TestStopDrainsAndReturns(t *testing.T) {
 		synctest.Wait()
 		began := time.Now()
 		end := actortest.Go(t, func() (time.Duration, error) {
-			_, err := actors.Stop(sys.Root, pid, 10*time.Second).Wait(t.Context())
+			_, err := actors.Stop(t.Context(), sys.Root, pid, 10*time.Second)
 			return time.Since(began), err
 		})
 		synctest.Wait()
@@ -92,7 +92,7 @@ func TestStopWithMessagesOnTheirWay(t *testing.T) {
 				}, sleeper, consumer.Options{})
 				pid := spawn(t, sys, c, actors.Options{})
 				synctest.Wait()
-				end := actortest.Go(t, func() (any, error) { return actors.Stop(sys.Root, pid, grace).Wait(t.Context()) })
+				end := actortest.Go(t, func() (any, error) { return actors.Stop(t.Context(), sys.Root, pid, grace) })
 				if !end.Blocked() {
 					t.Error("the stop did not wait for the source")
 				}
@@ -364,7 +364,7 @@ func TestStartAndStopAtAnyTime(t *testing.T) {
 				return func() {}
 			}
 			return func() {
-				if _, err := actors.Stop(sys.Root, pid, time.Millisecond).Wait(context.Background()); err != nil {
+				if _, err := actors.Stop(context.Background(), sys.Root, pid, time.Millisecond); err != nil {
 					t.Error(err)
 				}
 			}

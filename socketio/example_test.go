@@ -137,7 +137,7 @@ func ExampleServer_Props() {
 
 	pid, _ := system.Root.SpawnNamed(sio.Props(), "io") // or as a supervisor's child
 	url := begin(server, "")
-	stopped := actors.Stop(system.Root, pid, 10*time.Second)
+	stopped := actors.RequestStop(system.Root, pid, 10*time.Second)
 	for packets := ""; packets != "1"; { // the client's polls: the last has a close
 		packets = call("GET", url, "")
 	}

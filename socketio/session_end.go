@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
-	"github.com/protoloop/protoloop/messages"
 	"github.com/protoloop/protoloop/socketio/internal/engineio"
 )
 
@@ -101,7 +100,7 @@ func (c *session) finish() {
 		return
 	}
 	// The limit comes first, and notes that something was cut off.
-	actors.Stop(c.srv.root, pid, grace+unwindGrace)
+	actors.RequestStop(c.srv.root, pid, grace+unwindGrace)
 }
 
 // cutWorker cuts off what runs; disconnectLeft is all that runs after that.
@@ -117,7 +116,7 @@ func (c *session) cutWorker() {
 		c.workerGone()
 		return
 	}
-	actors.Stop(c.srv.root, pid, -1)
+	actors.RequestStop(c.srv.root, pid, actors.NoGrace)
 }
 
 // cutOff ends what is left of the session at once.
@@ -138,7 +137,7 @@ func (c *session) disconnectLeft(t *actors.Task) {
 	}
 	// The worker says when it is gone: behind a handler that does not return
 	// there is nothing that could.
-	actors.Stop(c.srv.root, t.Self(), -1).OnDone(func(*messages.Stopped, error) { c.workerGone() })
+	actors.RequestStop(c.srv.root, t.Self(), actors.NoGrace).OnDone(func(actors.Counts, error) { c.workerGone() })
 	for _, s := range left {
 		s.leave(ForcedClose, nil) // if it has not
 		s.mu.Lock()

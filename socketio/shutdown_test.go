@@ -140,7 +140,7 @@ func TestSupervised(t *testing.T) {
 			}
 			p := w.client()
 			p.alive()
-			stopped := actors.Stop(w.sys.Root, pid, time.Minute)
+			stopped := actors.RequestStop(w.sys.Root, pid, time.Minute)
 			p.gone()
 			if _, err := stopped.Wait(w.Context()); err != nil {
 				w.Error(err)

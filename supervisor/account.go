@@ -138,7 +138,7 @@ func (c *core) finalReport() Report {
 		}
 	}
 	r.Children = rows[1:n]
-	if p := c.formerChildren; p.Counts != (Counts{}) || p.Restarts > 0 || len(p.Abandoned) > 0 {
+	if p := c.formerChildren; p.Counts != (actors.Counts{}) || p.Restarts > 0 || len(p.Abandoned) > 0 {
 		rows[0], r.Children = p, rows[:n]
 		r.Total = r.Total.Plus(p.Counts)
 	}

@@ -120,7 +120,7 @@ func (c *chaos) poke(over chan struct{}) {
 			_ = at.Restart(ctx, name)
 		case 1:
 			if pid := at.Child(name); pid != nil {
-				actors.Stop(c.root, pid, time.Millisecond)
+				actors.RequestStop(c.root, pid, time.Millisecond)
 			}
 		case 2:
 			extra := fmt.Sprintf("extra%d", i)

@@ -244,7 +244,7 @@ func TestCrashRetriesEndEarly(t *testing.T) {
 					}
 					r := w.stop(s)
 					counts := row(r.Children, "bank").Counts.Plus(row(r.Children, "(gone before)").Counts)
-					if counts != (supervisor.Counts{Offered: 1, Accepted: 1, Failed: 1}) {
+					if counts != (actors.Counts{Offered: 1, Accepted: 1, Failed: 1}) {
 						w.Errorf("the account: %+v", counts)
 					}
 				})
@@ -298,7 +298,7 @@ func TestCrashRetryIsCutOff(t *testing.T) {
 		c := w.stop(s).Total
 		_, err := f.TryResult()
 		w.wants(err, actors.ErrStopped)
-		if c != (supervisor.Counts{Offered: 1, Accepted: 1, Canceled: 1}) {
+		if c != (actors.Counts{Offered: 1, Accepted: 1, Canceled: 1}) {
 			w.Errorf("the account: %+v", c)
 		}
 		if all := l.take(); len(all) != 1 || runs != 2 {

@@ -375,9 +375,9 @@ func (x *endingTarget) endBy(w *world) {
 		return
 	}
 	final := func(grace time.Duration) {
-		actors.Stop(w.root, x.pid, grace).OnDone(func(s *messages.Stopped, err error) {
+		actors.RequestStop(w.root, x.pid, grace).OnDone(func(s actors.Counts, err error) {
 			if err == nil {
-				x.counts, x.counted = actors.CountsOf(s.GetCounts()), true
+				x.counts, x.counted = s, true
 			}
 		})
 	}
@@ -387,7 +387,7 @@ func (x *endingTarget) endBy(w *world) {
 	case "short grace":
 		final(time.Millisecond)
 	case "hard stop":
-		final(-1)
+		final(actors.NoGrace)
 	case "poison":
 		final(time.Hour)
 		w.root.Poison(x.pid)
@@ -410,8 +410,8 @@ func (x *endingTarget) account(w *world) {
 		return
 	}
 	if !x.counted {
-		if s, err := actors.Stop(w.root, x.pid, time.Second).Wait(w.Context()); err == nil {
-			x.counts, x.counted = actors.CountsOf(s.GetCounts()), true
+		if s, err := actors.Stop(w.Context(), w.root, x.pid, time.Second); err == nil {
+			x.counts, x.counted = s, true
 		}
 	}
 }

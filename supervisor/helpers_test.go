@@ -89,12 +89,12 @@ func (w *world) stop(s *supervisor.Supervisor) supervisor.Report {
 // agrees checks the sums of a report.
 func (w *world) agrees(r supervisor.Report) {
 	w.Helper()
-	var sum supervisor.Counts
+	var sum actors.Counts
 	for _, c := range r.Children {
 		w.rowAgrees(c)
 		if c.Counted {
 			sum = plus(sum, c.Counts)
-		} else if c.Counts != (supervisor.Counts{}) {
+		} else if c.Counts != (actors.Counts{}) {
 			w.Errorf("%s is not counted and has %+v", c.Name, c.Counts)
 		}
 	}
@@ -108,7 +108,7 @@ func (w *world) rowAgrees(c supervisor.ChildReport) {
 	if !c.Counts.Agree() {
 		w.Errorf("%s: %+v do not agree", c.Name, c.Counts)
 	}
-	var sum supervisor.Counts
+	var sum actors.Counts
 	for _, o := range c.Children {
 		w.rowAgrees(o)
 		if o.Counted {
@@ -120,8 +120,8 @@ func (w *world) rowAgrees(c supervisor.ChildReport) {
 	}
 }
 
-func plus(a, b supervisor.Counts) supervisor.Counts {
-	return supervisor.Counts{
+func plus(a, b actors.Counts) actors.Counts {
+	return actors.Counts{
 		Offered: a.Offered + b.Offered, Accepted: a.Accepted + b.Accepted, Refused: a.Refused + b.Refused,
 		Finished: a.Finished + b.Finished, Failed: a.Failed + b.Failed, Canceled: a.Canceled + b.Canceled,
 		Abandoned: a.Abandoned + b.Abandoned, DeadLettered: a.DeadLettered + b.DeadLettered, Pending: a.Pending + b.Pending,

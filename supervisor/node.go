@@ -183,7 +183,7 @@ func (n *node) stopAndWait(ctx context.Context) (Report, error) {
 // setStopEvent sets the stop event. Any goroutine.
 func (n *node) setStopEvent() {
 	if _, ended := n.finalReport(); !ended {
-		actors.Stop(n.sys.Root, n.pid, NoLimit)
+		actors.RequestStop(n.sys.Root, n.pid, NoLimit)
 	}
 }
 

@@ -112,7 +112,7 @@ func TestOTPRestartTypes(t *testing.T) {
 			if got := state(s, "b"); got != "gone" {
 				w.Errorf("its state is %s", got)
 			}
-			actors.Stop(w.root, s.Child("c"), 0) // shutdown, by somebody else
+			actors.RequestStop(w.root, s.Child("c"), 0) // shutdown, by somebody else
 			w.noted("-c")
 		}},
 		{"temporary", "A temporary child process is never restarted", func(w *world) {

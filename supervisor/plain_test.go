@@ -103,7 +103,7 @@ func TestPlainRestart(t *testing.T) {
 				if len(e) != 3 || len(e[0].Stack) == 0 || e[0].Message != "string" || e[0].Err.Error() != "panic: why" {
 					t.Errorf("%+v", e)
 				}
-				if r := row(w.stop(s).Children, "b"); r.Counted || r.Kind != supervisor.KindPlain || r.Restarts != 3 || r.Counts != (supervisor.Counts{}) {
+				if r := row(w.stop(s).Children, "b"); r.Counted || r.Kind != supervisor.KindPlain || r.Restarts != 3 || r.Counts != (actors.Counts{}) {
 					t.Errorf("%+v", r)
 				}
 			})

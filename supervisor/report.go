@@ -17,15 +17,12 @@ import (
 	"github.com/protoloop/protoloop/internal/link"
 )
 
-// Counts is an account of work; see [actors.Counts]. Pending is 0 once
-// everything has stopped, but for what a worker that was abandoned, or is
-// Abandon, had not ended by then.
-type Counts = actors.Counts
-
-// Report accounts for everything that a supervisor's children had accepted.
+// Report accounts for everything that a supervisor's children had accepted. In its
+// accounts Pending is 0 once everything has stopped, but for what a worker that was
+// abandoned, or is Abandon, had not ended by then.
 type Report struct {
 	Supervisor string        `json:"supervisor"` // id of its PID
-	Total      Counts        `json:"total"`      // of all children that are counted
+	Total      actors.Counts `json:"total"`      // of all children that are counted
 	Children   []ChildReport `json:"children"`   // in the order of the Spec
 	Phases     []Phase       `json:"phases"`     // of the stop as a whole
 }
@@ -39,7 +36,7 @@ type ChildReport struct {
 	// EventLoop has none; its Counts are zero and in no sum. Nor has a
 	// supervisor that nobody has waited for.
 	Counted   bool          `json:"counted"`
-	Counts    Counts        `json:"counts"`
+	Counts    actors.Counts `json:"counts"`
 	Restarts  int           `json:"restarts"`
 	Abandoned []Abandoned   `json:"abandoned,omitempty"`
 	Phases    []Phase       `json:"phases,omitempty"`
@@ -153,7 +150,7 @@ const maxShownChildren = 50
 // says how many more there are. The sums have all.
 func (r Report) String() string {
 	rows := [][]string{{"child", "accepted", "finished", "failed", "canceled", "abandoned", "dead letters", "pending", "refused", "restarts", "stop"}}
-	row := func(name string, counted bool, c Counts, restarts string, took time.Duration) {
+	row := func(name string, counted bool, c actors.Counts, restarts string, took time.Duration) {
 		cells := []string{name}
 		for _, n := range []int64{c.Accepted, c.Finished, c.Failed, c.Canceled, c.Abandoned, c.DeadLettered, c.Pending, c.Refused} {
 			cell := "-"

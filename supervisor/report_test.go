@@ -191,7 +191,7 @@ func TestReportJSON(t *testing.T) {
 		type part struct {
 			Name, Kind string
 			Counted    bool
-			Counts     supervisor.Counts
+			Counts     actors.Counts
 			Restarts   int
 			Abandoned  []struct{ Name, Stack string }
 			Phases     []struct {
@@ -202,7 +202,7 @@ func TestReportJSON(t *testing.T) {
 		}
 		var got struct {
 			Supervisor string
-			Total      supervisor.Counts
+			Total      actors.Counts
 			Children   []part
 			Clean      *bool
 		}

@@ -53,11 +53,11 @@ func TestStopAccount(t *testing.T) {
 			w.wants(err, want)
 		}
 		got := row(r.Children, "b")
-		want := supervisor.Counts{Offered: 2, Accepted: 2, Canceled: 1, Abandoned: 1}
+		want := actors.Counts{Offered: 2, Accepted: 2, Canceled: 1, Abandoned: 1}
 		if got.Counts != want || len(got.Abandoned) != 1 || got.Abandoned[0].Name != "supervisor_test.stuck" || !strings.Contains(string(got.Abandoned[0].Stack), "helpers_test.go") {
 			t.Errorf("%+v", got)
 		}
-		if c, want := row(r.Children, "c").Counts, (supervisor.Counts{Offered: 3, Accepted: 2, Refused: 1, Finished: 1, Canceled: 1}); c != want {
+		if c, want := row(r.Children, "c").Counts, (actors.Counts{Offered: 3, Accepted: 2, Refused: 1, Finished: 1, Canceled: 1}); c != want {
 			t.Errorf("%+v, want %+v", c, want)
 		}
 		if e := eventsOf[supervisor.TaskAbandoned](w); len(e) != 1 || e[0].Child != "b" || len(e[0].Stack) == 0 {
@@ -161,7 +161,7 @@ func TestAbandon(t *testing.T) {
 		begin := time.Now()
 		r := w.stop(s)
 		w.took(begin, 0)
-		if a := row(r.Children, "a"); a.Counts != (supervisor.Counts{Offered: 2, Accepted: 2, Finished: 1, Pending: 1}) || row(r.Children, "c").Counted || r.Err() != nil {
+		if a := row(r.Children, "a"); a.Counts != (actors.Counts{Offered: 2, Accepted: 2, Finished: 1, Pending: 1}) || row(r.Children, "c").Counted || r.Err() != nil {
 			t.Errorf("%v", r)
 		}
 		w.noted("+a +b +x -b")
@@ -178,7 +178,7 @@ func TestStoppedBySomebody(t *testing.T) {
 	for name, stop := range map[string]func(w *world, pid *actor.PID){
 		"stop":   func(w *world, pid *actor.PID) { w.root.Stop(pid) },
 		"poison": func(w *world, pid *actor.PID) { w.root.Poison(pid) },
-		"soft":   func(w *world, pid *actor.PID) { actors.Stop(w.root, pid, time.Minute) },
+		"soft":   func(w *world, pid *actor.PID) { actors.RequestStop(w.root, pid, time.Minute) },
 	} {
 		bubble(t, func(w *world) {
 			kids := append(w.children("a"), w.plainly("p", nil), with(w.child("t"), func(c *supervisor.Child) { c.Restart = supervisor.Transient }))
@@ -210,7 +210,7 @@ func TestStoppedBySomebody(t *testing.T) {
 func TestStoppedSlowlyInGroup(t *testing.T) {
 	bubble(t, func(w *world) {
 		s := w.start(supervisor.Spec{Strategy: supervisor.OneForAll, Children: []supervisor.Child{w.child("a"), {Name: "b", Props: w.stubborn("b", 100*time.Hour)}}})
-		actors.Stop(w.root, s.Child("b"), 50*time.Hour)
+		actors.RequestStop(w.root, s.Child("b"), 50*time.Hour)
 		synctest.Wait()
 		begin := time.Now()
 		w.crash(s.Child("a"))
@@ -339,7 +339,7 @@ func TestCutOffLate(t *testing.T) {
 // Stop, or cut off, in the middle of a start, a restart, a backoff.
 func TestStopDuring(t *testing.T) {
 	for name, stop := range map[string]func(w *world, pid *actor.PID){
-		"stop event": func(w *world, pid *actor.PID) { actors.Stop(w.root, pid, time.Hour) },
+		"stop event": func(w *world, pid *actor.PID) { actors.RequestStop(w.root, pid, time.Hour) },
 		"cut":        func(w *world, pid *actor.PID) { w.root.Stop(pid) },
 	} {
 		for _, strategy := range []supervisor.Strategy{supervisor.OneForOne, supervisor.OneForAll} {

@@ -25,7 +25,7 @@ func inGroup(f func(g *actors.Group)) {
 		fmt.Println(err)
 		return
 	}
-	defer func() { _, _ = actors.Stop(sys.Root, pid, time.Second).Wait(context.Background()) }()
+	defer func() { _, _ = actors.Stop(context.Background(), sys.Root, pid, time.Second) }()
 	_, err = actors.Submit(sys.Root, pid, func(t *actors.Task) (struct{}, error) {
 		g := actors.NewGroup(t)
 		f(g)

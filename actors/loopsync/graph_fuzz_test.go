@@ -60,7 +60,7 @@ func runGraph(t *testing.T, data []byte) {
 		}
 		g.check()
 		for _, pid := range g.workers {
-			if _, err := result(actors.Stop(sys.Root, pid, time.Minute)); err != nil && !errors.Is(err, actors.ErrDeadLetter) {
+			if _, err := result(actors.RequestStop(sys.Root, pid, time.Minute)); err != nil && !errors.Is(err, actors.ErrDeadLetter) {
 				t.Errorf("stop of %s: %v", pid.Id, err)
 			}
 		}

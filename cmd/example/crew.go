@@ -12,7 +12,6 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
-	"github.com/protoloop/protoloop/messages"
 )
 
 // crew is the actor system of a run, by its root context, and the workers
@@ -43,26 +42,23 @@ func (c *crew) spawn(ctx context.Context, name string, setup func(w *actors.Work
 // submitted to it.
 func bare(*actors.Worker) error { return nil }
 
-// stop stops all workers, each with the grace that [actors.Stop] explains,
+// stop stops all workers, each with the grace that [actors.RequestStop] explains,
 // and adds up what has become of their work.
-func (c *crew) stop(grace time.Duration) (*messages.Counts, error) {
-	stopping := make([]*actors.Future[*messages.Stopped], len(c.workers))
+func (c *crew) stop(grace actors.Grace) (actors.Counts, error) {
+	stopping := make([]*actors.Future[actors.Counts], len(c.workers))
 	for i, pid := range c.workers {
-		stopping[i] = actors.Stop(c.root, pid, grace)
+		stopping[i] = actors.RequestStop(c.root, pid, grace)
 	}
 	// Not the run's context: that has ended when Ctrl-C is why we are here.
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 	defer cancel()
 	stopped, err := actors.All(stopping...).Wait(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("stop the workers: %w", err)
+		return actors.Counts{}, fmt.Errorf("stop the workers: %w", err)
 	}
-	sum := &messages.Counts{}
-	for _, s := range stopped {
-		sum.Finished += s.Counts.Finished
-		sum.Failed += s.Counts.Failed
-		sum.Canceled += s.Counts.Canceled
-		sum.Abandoned += s.Counts.Abandoned
+	var sum actors.Counts
+	for _, c := range stopped {
+		sum = sum.Plus(c)
 	}
 	return sum, nil
 }

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/protoloop/protoloop/supervisor"
+	"github.com/protoloop/protoloop/actors"
 )
 
 // TestPollerStops sends SIGTERM while the queue works well and badly: what was
@@ -98,11 +98,11 @@ func TestPollerSecondSignal(t *testing.T) {
 // reportJSON is the report as the command prints it.
 type reportJSON struct {
 	Supervisor string
-	Total      supervisor.Counts
+	Total      actors.Counts
 	Children   []struct {
 		Name      string
 		Counted   bool
-		Counts    supervisor.Counts
+		Counts    actors.Counts
 		Restarts  int
 		Abandoned []struct {
 			Name  string

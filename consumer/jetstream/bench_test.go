@@ -114,7 +114,7 @@ func runWorker(b *testing.B, nc *nats.Conn, q *jetstream.Queue, n int, o consume
 	}
 	<-acked.done
 	b.StopTimer()
-	if _, err := actors.Stop(sys.Root, pid, time.Second).Wait(context.Background()); err != nil {
+	if _, err := actors.Stop(context.Background(), sys.Root, pid, time.Second); err != nil {
 		b.Fatal(err)
 	}
 	if got := handled.Load(); got != int64(n) {

@@ -57,7 +57,7 @@ func benchmarkBlockedTurn(b *testing.B, suspended int) {
 	b.ReportMetric(0, "ns/op")
 	close(end)
 	for _, pid := range []*actor.PID{sleeper, stuck} {
-		if _, err := actors.Stop(sys.Root, pid, time.Minute).Wait(context.Background()); err != nil {
+		if _, err := actors.Stop(context.Background(), sys.Root, pid, time.Minute); err != nil {
 			b.Error(err)
 		}
 	}

@@ -16,7 +16,6 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
-	"github.com/protoloop/protoloop/messages"
 )
 
 func blockedTurnLogged(t *testing.T, sys *actor.ActorSystem) {
@@ -166,7 +165,7 @@ func loopGoesOnElsewhere(t *testing.T, sys *actor.ActorSystem) {
 	if got := incarnation(t, sys, pid); got != 2 {
 		t.Errorf("incarnation %d", got)
 	}
-	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), &messages.Counts{Finished: 11, Failed: 1, Abandoned: 1})
+	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), actors.Counts{Finished: 11, Failed: 1, Abandoned: 1})
 }
 
 func abandonedAwaitsFail(t *testing.T, sys *actor.ActorSystem) {
@@ -201,7 +200,7 @@ func abandonedAwaitsFail(t *testing.T, sys *actor.ActorSystem) {
 	}, actors.Options{StopGrace: time.Second, BlockedTurn: -1})
 	f := actors.RequestFuture[string](sys.Root, pid, 1)
 	synctest.Wait()
-	wantCounts(t, actortest.Stop(t, sys.Root, pid, -1), &messages.Counts{Abandoned: 1})
+	wantCounts(t, actortest.Stop(t, sys.Root, pid, actors.NoGrace), actors.Counts{Abandoned: 1})
 	wantDone(t, "its future", f, actors.ErrStopped)
 	close(release)
 	synctest.Wait()
@@ -243,7 +242,7 @@ func fullMailboxRefuses(t *testing.T, sys *actor.ActorSystem) {
 		}
 	}
 	run(t, sys.Root, pid, func(*actors.Task) error { return nil }) // there is room again
-	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), &messages.Counts{Finished: 5, Refused: 3})
+	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), actors.Counts{Finished: 5, Refused: 3})
 }
 
 func fullMailboxDeadLetters(t *testing.T, sys *actor.ActorSystem) {
@@ -257,7 +256,7 @@ func fullMailboxDeadLetters(t *testing.T, sys *actor.ActorSystem) {
 	close(release)
 	synctest.Wait()
 	tr.want(t)
-	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), &messages.Counts{Finished: 4, Refused: 3})
+	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), actors.Counts{Finished: 4, Refused: 3})
 }
 
 func startedDoesNotCount(t *testing.T, sys *actor.ActorSystem) {
@@ -317,7 +316,7 @@ func internalsNeverCount(t *testing.T, sys *actor.ActorSystem) {
 	close(ch)
 	close(release)
 	time.Sleep(2 * time.Second) // timers and replies come to the full mailbox
-	end := actors.Stop(sys.Root, pid, time.Minute)
+	end := actors.RequestStop(sys.Root, pid, time.Minute)
 	close(hold)
 	v, err := end.Wait(t.Context())
 	if err != nil {
@@ -328,7 +327,7 @@ func internalsNeverCount(t *testing.T, sys *actor.ActorSystem) {
 			t.Errorf("wait %d: %v", i, err)
 		}
 	}
-	wantCounts(t, v.Counts, &messages.Counts{Finished: 9, Refused: 1})
+	wantCounts(t, v, actors.Counts{Finished: 9, Refused: 1})
 }
 
 func maxInFlightWaits(t *testing.T, sys *actor.ActorSystem) {
@@ -352,5 +351,5 @@ func maxInFlightWaits(t *testing.T, sys *actor.ActorSystem) {
 	time.Sleep(time.Second)
 	synctest.Wait()
 	tr.want(t, "c", "d")
-	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), &messages.Counts{Finished: 4, Refused: 1})
+	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), actors.Counts{Finished: 4, Refused: 1})
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
-	"github.com/protoloop/protoloop/messages"
 )
 
 // chain is a row of workers that ask the next one; the last works for an hour.
@@ -38,7 +37,7 @@ func chain(t *testing.T, sys *actor.ActorSystem, tr *trail) (first *actor.PID) {
 func wantChainEnded(t *testing.T, sys *actor.ActorSystem) {
 	t.Helper()
 	for _, name := range []string{"a", "b", "c"} {
-		wantCounts(t, actortest.Stop(t, sys.Root, sys.NewLocalPID(name), 0), &messages.Counts{Canceled: 1})
+		wantCounts(t, actortest.Stop(t, sys.Root, sys.NewLocalPID(name), 0), actors.Counts{Canceled: 1})
 	}
 }
 
@@ -195,7 +194,7 @@ func allCancels(t *testing.T, sys *actor.ActorSystem) {
 	wantDone(t, "a member", a, actors.ErrCanceled)
 	wantDone(t, "a member", b, actors.ErrCanceled)
 	synctest.Wait()
-	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), &messages.Counts{Failed: 1, Canceled: 2})
+	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), actors.Counts{Failed: 1, Canceled: 2})
 }
 
 func contextValues(t *testing.T, sys *actor.ActorSystem) {

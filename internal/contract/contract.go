@@ -19,11 +19,9 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
-	"github.com/protoloop/protoloop/messages"
 )
 
 // Turns is guarantee 1.
@@ -289,12 +287,12 @@ func wantDone[T any](t *testing.T, what string, f *actors.Future[T], target erro
 }
 
 // wantCounts compares accounts.
-func wantCounts(t *testing.T, got, want *messages.Counts) {
+func wantCounts(t *testing.T, got, want actors.Counts) {
 	t.Helper()
 	want.Accepted = want.Finished + want.Failed + want.Canceled + want.Abandoned + want.DeadLettered + want.Pending
 	want.Offered = want.Accepted + want.Refused
-	if !proto.Equal(got, want) {
-		t.Errorf("account %v\n   want %v", got, want)
+	if got != want {
+		t.Errorf("account %+v\n   want %+v", got, want)
 	}
 }
 

@@ -18,7 +18,6 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
-	"github.com/protoloop/protoloop/messages"
 )
 
 // wantEnded has end end a task, and fails the test unless all its awaits
@@ -168,7 +167,7 @@ func cleanupLives(t *testing.T, sys *actor.ActorSystem) {
 	})
 	synctest.Wait()
 	watch := newStopwatch()
-	actortest.Stop(t, sys.Root, pid, -1)
+	actortest.Stop(t, sys.Root, pid, actors.NoGrace)
 	watch.want(t, "stopped", 2*time.Second)
 	if err := errors.Join(errs...); err != nil || len(errs) != 6 {
 		t.Error(err)
@@ -188,7 +187,7 @@ func cleanupEnds(t *testing.T, sys *actor.ActorSystem) {
 	})
 	synctest.Wait()
 	watch := newStopwatch()
-	actortest.Stop(t, sys.Root, pid, -1)
+	actortest.Stop(t, sys.Root, pid, actors.NoGrace)
 	watch.want(t, "stopped", 2*time.Second)
 	for _, err := range []error{err, again, cause} {
 		wantErr(t, "after its grace", err, actors.ErrTimeout)
@@ -227,11 +226,11 @@ func registryClean(t *testing.T, sys *actor.ActorSystem) {
 		slices.Sort(all)
 		return all
 	}
-	actortest.Stop(t, sys.Root, busyWorker(t, sys, "first", bare), -1) // the system's own processes come with it
-	synctest.Wait()                                                    // the plain actor stops on a goroutine of its own
+	actortest.Stop(t, sys.Root, busyWorker(t, sys, "first", bare), actors.NoGrace) // the system's own processes come with it
+	synctest.Wait()                                                                // the plain actor stops on a goroutine of its own
 	before := ids()
 	for i := range 3 {
-		actortest.Stop(t, sys.Root, busyWorker(t, sys, fmt.Sprint(i), bare), -1)
+		actortest.Stop(t, sys.Root, busyWorker(t, sys, fmt.Sprint(i), bare), actors.NoGrace)
 	}
 	synctest.Wait()
 	if after := ids(); !slices.Equal(before, after) {
@@ -249,7 +248,7 @@ func abandonedRemain(t *testing.T, sys *actor.ActorSystem) {
 		return nil
 	})
 	synctest.Wait()
-	wantCounts(t, actortest.Stop(t, sys.Root, pid, -1), &messages.Counts{Abandoned: 1})
+	wantCounts(t, actortest.Stop(t, sys.Root, pid, actors.NoGrace), actors.Counts{Abandoned: 1})
 	if got := strings.Count(stacks(), "contract.stuck("); got != 1 {
 		t.Errorf("%d goroutines are stuck, want the abandoned task's", got)
 	}
@@ -274,8 +273,8 @@ func startStopStress(t *testing.T, sys *actor.ActorSystem) {
 		f := do(sys.Root, pid, func(t *actors.Task) error { return t.Sleep(time.Hour) })
 		run(t, sys.Root, pid, func(*actors.Task) error { return nil })
 		return func() {
-			actors.Stop(sys.Root, pid, time.Second) // two at once
-			wantCounts(t, actortest.Stop(t, sys.Root, pid, -1), &messages.Counts{Finished: 1, Canceled: 1})
+			actors.RequestStop(sys.Root, pid, time.Second) // two at once
+			wantCounts(t, actortest.Stop(t, sys.Root, pid, actors.NoGrace), actors.Counts{Finished: 1, Canceled: 1})
 			wantDone(t, "cut off", f, actors.ErrStopped)
 		}
 	})
@@ -294,7 +293,7 @@ func goroutinesClean(t *testing.T) {
 			t.Errorf("only %d goroutines are in use: the test is no good", n)
 		}
 		for _, pid := range pids {
-			actortest.Stop(t, sys.Root, pid, -1)
+			actortest.Stop(t, sys.Root, pid, actors.NoGrace)
 		}
 		actortest.Eventually(t, "the goroutines end", func() bool { return runtime.NumGoroutine() <= before })
 	}
@@ -318,7 +317,7 @@ func timersClean(t *testing.T) {
 			actors.Handle(w, func(*actors.Task, int) (byte, error) { return s.bulk[0], nil })
 			return nil
 		})
-		actortest.Stop(t, sys.Root, pid, -1)
+		actortest.Stop(t, sys.Root, pid, actors.NoGrace)
 	}
 	actortest.Eventually(t, "the workers' state is collected", func() bool {
 		runtime.GC()

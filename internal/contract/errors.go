@@ -193,7 +193,7 @@ func failureSaysWhetherItRan(t *testing.T, sys *actor.ActorSystem) {
 			request("queued too")
 		}
 	}
-	actors.Stop(sys.Root, pid, time.Second)
+	actors.RequestStop(sys.Root, pid, time.Second)
 	request("stopping")
 	time.Sleep(2 * time.Second)
 	for name, want := range map[string]struct {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
-	"github.com/protoloop/protoloop/messages"
 )
 
 type hold struct{ d time.Duration }
@@ -243,7 +242,7 @@ func ringRequestNeverRuns(t *testing.T, sys *actor.ActorSystem) {
 	}
 	synctest.Wait()
 	tr.want(t, "deadlock") // whoever heard of that may try again: it must not be paid behind his back
-	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), &messages.Counts{Finished: 1, Canceled: 1})
+	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), actors.Counts{Finished: 1, Canceled: 1})
 }
 
 func ringAtMaxInFlight(t *testing.T, sys *actor.ActorSystem) {

@@ -14,11 +14,10 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
-	"github.com/protoloop/protoloop/messages"
 )
 
 // finished is the account of a worker all of whose work has finished.
-func finished(n int64) *messages.Counts { return &messages.Counts{Finished: n} }
+func finished(n int64) actors.Counts { return actors.Counts{Finished: n} }
 
 func oneResultForAll(t *testing.T, sys *actor.ActorSystem) {
 	pid := actortest.Spawn(t, sys.Root, "w", bare, actors.Options{})
@@ -121,7 +120,7 @@ func wantNonePending(t *testing.T, all map[string]interface{ Done() bool }) {
 
 func nonePendingAfterHardStop(t *testing.T, sys *actor.ActorSystem) {
 	pid, all := pendingWork(t, sys)
-	actortest.Stop(t, sys.Root, pid, -1)
+	actortest.Stop(t, sys.Root, pid, actors.NoGrace)
 	wantNonePending(t, all)
 	wantDone(t, "queued", all["queued"].(*actors.Future[none]), actors.ErrStopping)
 	wantDone(t, "running", all["running"].(*actors.Future[none]), actors.ErrStopped)
@@ -177,7 +176,7 @@ func cancelledAtOnce(t *testing.T, sys *actor.ActorSystem) {
 	if v, err := f.TryResult(); v != 0 || !errors.Is(err, actors.ErrCanceled) {
 		t.Errorf("what it returned late was not dropped: %v, %v", v, err)
 	}
-	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), &messages.Counts{Canceled: 1})
+	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), actors.Counts{Canceled: 1})
 }
 
 // errIf is an error if something is as it should not be.
@@ -221,7 +220,7 @@ func restartedAtOnce(t *testing.T, sys *actor.ActorSystem) {
 	time.Sleep(3 * time.Second)
 	synctest.Wait()
 	wantDone(t, "after its task has returned", f, actors.ErrRestarted)
-	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), &messages.Counts{Failed: 1, Canceled: 1})
+	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), actors.Counts{Failed: 1, Canceled: 1})
 }
 
 func expiredNeverStarts(t *testing.T, sys *actor.ActorSystem) {
@@ -259,7 +258,7 @@ func expiredNeverStarts(t *testing.T, sys *actor.ActorSystem) {
 	}
 	tr.want(t, "alive")
 	// The one without any time was never sent.
-	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), &messages.Counts{Finished: 2, Canceled: 5})
+	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), actors.Counts{Finished: 2, Canceled: 5})
 }
 
 func readyWins(t *testing.T, sys *actor.ActorSystem) {

@@ -165,7 +165,7 @@ func hooksHaveTheGrace(t *testing.T, sys *actor.ActorSystem) {
 		do(sys.Root, pid, func(t *actors.Task) error { return t.Sleep(test.work) })
 		synctest.Wait()
 		begin := time.Now()
-		if _, err := actors.Stop(sys.Root, pid, test.grace).Wait(t.Context()); err != nil || failed != nil || left != test.left {
+		if _, err := actors.Stop(t.Context(), sys.Root, pid, test.grace); err != nil || failed != nil || left != test.left {
 			t.Errorf("grace %v, work %v: the hook had %v, want %v; %v, %v", test.grace, test.work, left, test.left, failed, err)
 		}
 		if took := time.Since(begin); took != test.work+test.left-1 {
@@ -189,11 +189,11 @@ func hooksAreCutShort(t *testing.T, sys *actor.ActorSystem) {
 			return nil
 		}, actors.Options{StopGrace: 5 * time.Second, BlockedTurn: -1})
 		begin := time.Now()
-		stopped := actors.Stop(sys.Root, pid, time.Minute)
+		stopped := actors.RequestStop(sys.Root, pid, time.Minute)
 		time.Sleep(20 * time.Second)
-		actors.Stop(sys.Root, pid, -1)
+		actors.RequestStop(sys.Root, pid, actors.NoGrace)
 		s, err := stopped.Wait(t.Context())
-		if err != nil || s.Counts.Abandoned != 0 {
+		if err != nil || s.Abandoned != 0 {
 			t.Errorf("%s: %v, %v", name, s, err)
 		}
 		wantErr(t, name, why, actors.ErrStopped)

@@ -15,7 +15,6 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
-	"github.com/protoloop/protoloop/messages"
 )
 
 // incarnation asks a bomb for its number.
@@ -39,7 +38,7 @@ func submittedPanic(t *testing.T, sys *actor.ActorSystem) {
 	if got := incarnation(t, sys, pid); got != 1 {
 		t.Errorf("incarnation %d", got)
 	}
-	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), &messages.Counts{Finished: 2, Failed: 1})
+	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), actors.Counts{Finished: 2, Failed: 1})
 }
 
 func startedPanic(t *testing.T, sys *actor.ActorSystem) {
@@ -72,7 +71,7 @@ func handlerPanic(t *testing.T, sys *actor.ActorSystem) {
 	if got := incarnation(t, sys, pid); got != 2 {
 		t.Errorf("incarnation %d, want 2", got)
 	}
-	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), &messages.Counts{Finished: 1, Failed: 1})
+	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), actors.Counts{Finished: 1, Failed: 1})
 }
 
 func onewayPanic(t *testing.T, sys *actor.ActorSystem) {
@@ -82,7 +81,7 @@ func onewayPanic(t *testing.T, sys *actor.ActorSystem) {
 	if got := incarnation(t, sys, pid); got != 2 {
 		t.Errorf("incarnation %d, want 2", got)
 	}
-	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), &messages.Counts{Finished: 1, Failed: 1})
+	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), actors.Counts{Finished: 1, Failed: 1})
 }
 
 func backgroundFails(t *testing.T, sys *actor.ActorSystem) {

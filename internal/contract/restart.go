@@ -15,7 +15,6 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
-	"github.com/protoloop/protoloop/messages"
 )
 
 func suspendedAtOnce(t *testing.T, sys *actor.ActorSystem) {
@@ -99,7 +98,7 @@ func queueSurvivesRestart(t *testing.T, sys *actor.ActorSystem) {
 	close(hold)
 	synctest.Wait()
 	tr.want(t, append([]string{"setup", "setup"}, want...)...)
-	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), &messages.Counts{Finished: int64(len(want)) + 1, Failed: 1})
+	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), actors.Counts{Finished: int64(len(want)) + 1, Failed: 1})
 }
 
 func restartWaitsForTasks(t *testing.T, sys *actor.ActorSystem) {
@@ -150,7 +149,7 @@ func restartAbandons(t *testing.T, sys *actor.ActorSystem) {
 	}
 	wantDone(t, "stuck", f, actors.ErrRestarted)
 	wantAbandoned(t, sys, "stubborn", time.Time(watch))
-	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), &messages.Counts{Finished: 1, Failed: 1, Abandoned: 1})
+	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), actors.Counts{Finished: 1, Failed: 1, Abandoned: 1})
 }
 
 // wantAbandoned fails the test unless the log names an abandoned task with
@@ -252,7 +251,7 @@ func lateResultsTouchNothing(t *testing.T, sys *actor.ActorSystem) {
 		t.Errorf("a task of the new incarnation: %v", err)
 	}
 	tr.want(t)
-	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), &messages.Counts{Finished: 2, Failed: 1, Canceled: int64(len(old))})
+	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), actors.Counts{Finished: 2, Failed: 1, Canceled: int64(len(old))})
 }
 
 func lateReceiveTimeout(t *testing.T, sys *actor.ActorSystem) {

@@ -37,7 +37,7 @@ func stoppingRefuses(t *testing.T, sys *actor.ActorSystem) {
 	other := actortest.Spawn(t, sys.Root, "other", bare, actors.Options{})
 	do(sys.Root, pid, func(t *actors.Task) error { return t.Sleep(5 * time.Second) })
 	synctest.Wait()
-	end := actors.Stop(sys.Root, pid, time.Minute)
+	end := actors.RequestStop(sys.Root, pid, time.Minute)
 
 	wantDone(t, "a submission", do(sys.Root, pid, func(*actors.Task) error { tr.add("ran"); return nil }), actors.ErrStopping)
 	wantDone(t, "a request", actors.RequestFuture[string](sys.Root, pid, "request"), actors.ErrStopping)
@@ -59,7 +59,7 @@ func stoppingRefuses(t *testing.T, sys *actor.ActorSystem) {
 		t.Fatal(err)
 	}
 	tr.want(t)
-	wantCounts(t, v.Counts, &messages.Counts{Finished: 1, Refused: 6})
+	wantCounts(t, v, actors.Counts{Finished: 1, Refused: 6})
 }
 
 func stoppingKeepsPrimitives(t *testing.T, sys *actor.ActorSystem) {
@@ -195,14 +195,14 @@ var failsInDrain = map[string]struct {
 
 // tenInDrain sends ten requests to a worker that fails as in failsInDrain, stops
 // it when the first has begun, and wants all but failed answered within grace.
-func tenInDrain(t *testing.T, sys *actor.ActorSystem, pid *actor.PID, failed int, stop func() *messages.Counts) {
+func tenInDrain(t *testing.T, sys *actor.ActorSystem, pid *actor.PID, failed int, stop func() actors.Counts) {
 	t.Helper()
 	fs := make([]*actors.Future[int], 10)
 	for i := range fs {
 		fs[i] = actors.RequestFuture[int](sys.Root, pid, i+1)
 	}
 	synctest.Wait()
-	wantCounts(t, stop(), &messages.Counts{Finished: int64(len(fs) - failed), Failed: int64(failed)})
+	wantCounts(t, stop(), actors.Counts{Finished: int64(len(fs) - failed), Failed: int64(failed)})
 	for i, f := range fs {
 		n, err := f.TryResult()
 		var p *actors.PanicError
@@ -225,8 +225,8 @@ func drainSurvivesFailures(t *testing.T, sys *actor.ActorSystem) {
 			hooks := 0
 			pid := actortest.Spawn(t, sys.Root, strings.ReplaceAll(name+how, " ", "-"), inDrain(d.setup, d.handle, &hooks), d.options)
 			t.Log(how, name)
-			tenInDrain(t, sys, pid, d.failed, func() *messages.Counts {
-				f := actors.Stop(sys.Root, pid, 0)
+			tenInDrain(t, sys, pid, d.failed, func() actors.Counts {
+				f := actors.RequestStop(sys.Root, pid, 0)
 				if how == "Poison" {
 					sys.Root.Poison(pid)
 				}
@@ -234,7 +234,7 @@ func drainSurvivesFailures(t *testing.T, sys *actor.ActorSystem) {
 				if err != nil {
 					t.Error(err)
 				}
-				return v.GetCounts()
+				return v
 			})
 			if hooks != 1 {
 				t.Errorf("OnStop has run %d times", hooks)
@@ -252,14 +252,14 @@ func drainSurvivesFailures(t *testing.T, sys *actor.ActorSystem) {
 			c.Respond(n)
 		}
 	}, actors.EventLoop(actors.Options{MaxInFlight: 1, StopGrace: time.Minute})))
-	tenInDrain(t, sys, pid, 1, func() *messages.Counts {
-		f := actors.Stop(sys.Root, pid, 0)
+	tenInDrain(t, sys, pid, 1, func() actors.Counts {
+		f := actors.RequestStop(sys.Root, pid, 0)
 		sys.Root.Poison(pid)
 		v, err := f.Wait(t.Context())
 		if err != nil {
 			t.Error(err)
 		}
-		return v.GetCounts()
+		return v
 	})
 }
 
@@ -299,13 +299,13 @@ func supervisedDrain(t *testing.T, sys *actor.ActorSystem) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		tenInDrain(t, sys, s.Child("w"), d.failed, func() *messages.Counts {
+		tenInDrain(t, sys, s.Child("w"), d.failed, func() actors.Counts {
 			r, err := s.Stop(context.Background())
 			if err != nil {
 				t.Error(err)
 			}
 			c := r.Total
-			return &messages.Counts{Offered: c.Offered, Accepted: c.Accepted, Finished: c.Finished, Failed: c.Failed, Canceled: c.Canceled}
+			return actors.Counts{Offered: c.Offered, Accepted: c.Accepted, Finished: c.Finished, Failed: c.Failed, Canceled: c.Canceled}
 		})
 		synctest.Wait()
 		if hooks != 1 || failures == 0 || letters != d.failed+d.letters {
@@ -322,7 +322,7 @@ func graceCutsOff(t *testing.T, sys *actor.ActorSystem) {
 	next := do(sys.Root, pid, func(t *actors.Task) error { return t.Sleep(time.Hour) })
 	queued := do(sys.Root, pid, func(*actors.Task) error { return nil })
 	watch := newStopwatch()
-	end := actors.Stop(sys.Root, pid, 3*time.Second)
+	end := actors.RequestStop(sys.Root, pid, 3*time.Second)
 	time.Sleep(3*time.Second - 1)
 	synctest.Wait()
 	if running.Done() || next.Done() || queued.Done() || ctx.Err() != nil {
@@ -342,7 +342,7 @@ func graceCutsOff(t *testing.T, sys *actor.ActorSystem) {
 	if cause := context.Cause(ctx); ctx.Err() == nil || !errors.Is(cause, actors.ErrStopped) {
 		t.Errorf("the context: %v, cause %v", ctx.Err(), cause)
 	}
-	wantCounts(t, v.Counts, &messages.Counts{Finished: 1, Canceled: 3})
+	wantCounts(t, v, actors.Counts{Finished: 1, Canceled: 3})
 }
 
 func stopAbandons(t *testing.T, sys *actor.ActorSystem) {
@@ -353,11 +353,11 @@ func stopAbandons(t *testing.T, sys *actor.ActorSystem) {
 	queued := do(sys.Root, pid, func(*actors.Task) error { return nil })
 	synctest.Wait()
 	watch := newStopwatch()
-	end := actors.Stop(sys.Root, pid, time.Second)
+	end := actors.RequestStop(sys.Root, pid, time.Second)
 	if v, err := end.Wait(t.Context()); err != nil {
 		t.Error(err)
 	} else {
-		wantCounts(t, v.Counts, &messages.Counts{Abandoned: 1, Canceled: 1})
+		wantCounts(t, v, actors.Counts{Abandoned: 1, Canceled: 1})
 	}
 	if d := time.Since(time.Time(watch)); d < 3*time.Second || d > 3100*time.Millisecond {
 		t.Errorf("stopped after %v, want the grace and StopGrace, 3 s, and little more", d)
@@ -394,7 +394,7 @@ func accountHolds(t *testing.T, sys *actor.ActorSystem) {
 		}
 		return none{}, nil
 	})
-	var last *messages.Counts
+	var last actors.Counts
 	var pending int64
 	for send.Blocked() {
 		time.Sleep(time.Millisecond)
@@ -403,11 +403,14 @@ func accountHolds(t *testing.T, sys *actor.ActorSystem) {
 		if err != nil { // no room in the mailbox
 			continue
 		}
-		last = st.Counts
+		n := st.GetCounts()
+		last = actors.Counts{
+			Offered: n.Offered, Accepted: n.Accepted, Refused: n.Refused, Finished: n.Finished, Failed: n.Failed,
+			Canceled: n.Canceled, Abandoned: n.Abandoned, DeadLettered: n.DeadLettered, Pending: n.Pending,
+		}
 		pending = max(pending, last.Pending)
-		if ended := last.Finished + last.Failed + last.Canceled + last.Abandoned + last.DeadLettered; last.Offered != last.Accepted+last.Refused ||
-			last.Accepted != ended+last.Pending {
-			t.Errorf("it does not balance: %v", last)
+		if !last.Agree() {
+			t.Errorf("it does not balance: %+v", last)
 		}
 	}
 	c := actortest.Stop(t, sys.Root, pid, 0)
@@ -417,7 +420,7 @@ func accountHolds(t *testing.T, sys *actor.ActorSystem) {
 			t.Errorf("nothing was %s: %v", name, c)
 		}
 	}
-	if pending == 0 || c.Offered < last.GetOffered() {
+	if pending == 0 || c.Offered < last.Offered {
 		t.Errorf("accounts on the way: %v, at the end: %v", last, c)
 	}
 }

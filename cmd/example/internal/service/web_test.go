@@ -89,7 +89,7 @@ func TestWebEnds(t *testing.T) {
 			got <- string(body)
 		}()
 		<-begun
-		end := actors.Stop(sys.Root, pid, time.Minute)
+		end := actors.RequestStop(sys.Root, pid, time.Minute)
 		close(answer)
 		if body := <-got; body != "done" {
 			t.Errorf("the answer: %s", body)
