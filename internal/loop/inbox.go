@@ -19,6 +19,46 @@ type inbox struct {
 	head atomic.Pointer[Task]
 }
 
+// inboxState is what the head of an inbox says.
+type inboxState uint8
+
+const (
+	inboxIdle   inboxState = iota + 1 // the idle mark: nobody runs the loop
+	inboxEmpty                        // nil: somebody runs the loop, and nothing has come
+	inboxFilled                       // the newest entry: somebody runs the loop, or is called to
+	inboxStates
+)
+
+// inboxMove is a reason for the head to change.
+type inboxMove uint8
+
+const (
+	inboxPush  inboxMove = iota // anybody: adds an entry
+	inboxTake                   // whoever runs the loop: takes all entries
+	inboxSleep                  // whoever runs the loop: lets go of it
+	inboxMoves
+)
+
+// inboxTable says who may bring the head from where to where. What is not in it does
+// not happen: to sleep fails where something has come, and nobody takes from an inbox
+// whose loop he does not run.
+//
+// The loop changes hands in two places, and each is one exchange of the head: whoever
+// sleeps has given it away, and whoever pushes to an idle one has to call a runner. It
+// is the only one who does, because the head is not idle any more. So there is no
+// moment in which an entry waits and nobody will come for it.
+var inboxTable = [inboxMoves][inboxStates]inboxState{
+	inboxPush:  {inboxIdle: inboxFilled, inboxEmpty: inboxFilled, inboxFilled: inboxFilled},
+	inboxTake:  {inboxEmpty: inboxEmpty, inboxFilled: inboxEmpty},
+	inboxSleep: {inboxEmpty: inboxIdle},
+}
+
+// after is where a move leads from s; ok is false if it is not allowed there.
+func (s inboxState) after(m inboxMove) (to inboxState, ok bool) {
+	to = inboxTable[m][s]
+	return to, to != 0
+}
+
 // idleMark is the inbox's head while nobody runs the loop.
 var idleMark = new(Task)
 

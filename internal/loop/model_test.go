@@ -7,9 +7,10 @@ import "testing"
 // model is a loop with what posts to it, looks at it and takes it over, as far as the
 // inbox and the runners' words go. It is a value: a step is a change of a copy. Each
 // step has one atomic operation, and what it does to a word it reads from moveTable,
-// as the functions of word.go do.
+// as the functions of word.go do. What it does to the inbox is held to inboxTable.
 type model struct {
 	inbox  int8 // how many entries; asleep: nobody runs the loop
+	wrong  bool // a move was made that inboxTable does not allow
 	lane   int8 // the loop's own
 	wakes  int8 // calls of a runner that are to be answered
 	runs   int8 // which runner may run the loop
@@ -61,6 +62,24 @@ const (
 	lookWake
 )
 
+// inboxState is that of n entries.
+func (m *model) inboxState() inboxState {
+	switch m.inbox {
+	case asleep:
+		return inboxIdle
+	case 0:
+		return inboxEmpty
+	}
+	return inboxFilled
+}
+
+// moveInbox has n entries in the inbox after a move.
+func (m *model) moveInbox(by inboxMove, n int8) {
+	want, ok := m.inboxState().after(by)
+	m.inbox = n
+	m.wrong = m.wrong || !ok || m.inboxState() != want
+}
+
 // endTurn is the end of the turn of runner i, seen from where.
 func (m *model) endTurn(i int, from place) {
 	if m.runner[i].at = runEnter; from == isLost {
@@ -82,7 +101,8 @@ func (m *model) runStep(i int) bool {
 		r.at = runTake
 	case runTake:
 		m.lane += m.inbox
-		m.inbox, r.at = 0, runEnter
+		m.moveInbox(inboxTake, 0)
+		r.at = runEnter
 	case runEnter:
 		if m.lane == 0 {
 			r.at = runSleep
@@ -110,8 +130,10 @@ func (m *model) runStep(i int) bool {
 		m.endTurn(i, r.token)
 		r.token = 0
 	case runSleep:
-		if r.at = runTake; m.inbox == 0 {
-			m.inbox, r.at = asleep, runIdle
+		r.at = runTake
+		if _, ok := m.inboxState().after(inboxSleep); ok {
+			m.moveInbox(inboxSleep, asleep)
+			r.at = runIdle
 		}
 	default:
 		return false
@@ -127,9 +149,11 @@ func (m *model) postStep() bool {
 	case m.post == 0:
 		return false
 	case m.inbox == asleep:
-		m.post, m.inbox, m.call = m.post-1, 1, true
+		m.moveInbox(inboxPush, 1)
+		m.post, m.call = m.post-1, true
 	default:
-		m.post, m.inbox = m.post-1, m.inbox+1
+		m.moveInbox(inboxPush, m.inbox+1)
+		m.post--
 	}
 	return true
 }
@@ -210,6 +234,9 @@ func TestModelOfALoop(t *testing.T) {
 		seen[m] = true
 		if m.ran+m.lost > posts {
 			t.Fatalf("a message has had two turns: %+v", m)
+		}
+		if m.wrong {
+			t.Fatalf("the inbox was moved as the table does not allow: %+v", m)
 		}
 		if m.told > m.lost {
 			t.Fatalf("a turn was told twice that it is lost: %+v", m)
