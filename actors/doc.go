@@ -58,7 +58,7 @@
 //     offloaded results of an old incarnation never touch a new one.
 //
 //  8. Stop. From the stop event on a worker refuses work from outside with
-//     ErrStopping; Start stays usable by work in hand. What was accepted runs
+//     ErrStopping; Start stays usable by work in flight. What was accepted runs
 //     on, in order, within the grace; a handler that panics, and a Background
 //     or Main that fails, is told and logged, and the rest goes on with the
 //     state as it is. When the grace ends, what has not started

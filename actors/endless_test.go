@@ -154,7 +154,7 @@ func TestEndlessLoops(t *testing.T) {
 					e.pids[i] = w.worker([]string{"one", "two"}[i], actors.Options{}, e.setup)
 				}
 				begin(e)
-				// The last round's, its predecessor's, and what is in hand between.
+				// The last round's, its predecessor's, and what is in flight between.
 				if n := <-e.last; n > 20 {
 					w.Errorf("%d values are alive after %d rounds", n, e.n)
 				}

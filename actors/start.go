@@ -50,7 +50,7 @@ func newStarted[T any](fn any) *started[T] {
 // turn, up to its first await, and from there on beside the caller. It is
 // cancelled when the caller is, and outlives its return.
 //
-// While the worker stops, Start still works: it is how work in hand goes on.
+// While the worker stops, Start still works: it is how work in flight goes on.
 //
 // The caller must not have locked its thread with [runtime.LockOSThread], nor be
 // a callback from C: the child would begin there, and the Go runtime ends the

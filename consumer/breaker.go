@@ -53,7 +53,7 @@ const secondTurn = 50 * time.Millisecond
 type breaker struct {
 	o     Breaker
 	stats *Stats
-	hands map[*hand]struct{} // of the workers that consume
+	users map[*inFlight]struct{} // of the workers that consume
 
 	failing   []string  // IDs of messages, since the last success; those that have opened it
 	succeeded time.Time // a handler did, the last time
@@ -68,19 +68,19 @@ type breaker struct {
 	keptAt  time.Time     // … of a message that is kept, if that is later
 	probing *delivery     // the one that has begun last and not ended …
 	until   time.Time     // … and how long it holds up the next one
-	last    *hand         // whose that was
+	last    *inFlight     // whose that was
 
 	past past
 }
 
 func newBreaker(o Breaker, stats *Stats) *breaker {
-	return &breaker{o: o, stats: stats, hands: map[*hand]struct{}{}}
+	return &breaker{o: o, stats: stats, users: map[*inFlight]struct{}{}}
 }
 
 func (b *breaker) isOpen() bool { return !b.since.IsZero() }
 
 // began notes that the handler of d begins.
-func (b *breaker) began(h *hand, d *delivery, now time.Time) {
+func (b *breaker) began(h *inFlight, d *delivery, now time.Time) {
 	d.outages = b.outages
 	if d.probe = b.isOpen(); d.probe {
 		b.stats.Probes++
@@ -99,7 +99,7 @@ func (b *breaker) ended(d *delivery) (probe bool) {
 
 // nextProbe is when a worker may begin the next probe. untried: it has a message
 // that no handler has had.
-func (b *breaker) nextProbe(h *hand, untried bool) time.Time {
+func (b *breaker) nextProbe(h *inFlight, untried bool) time.Time {
 	at := b.at
 	if !untried && b.keptAt.After(at) {
 		at = b.keptAt
@@ -107,7 +107,7 @@ func (b *breaker) nextProbe(h *hand, untried bool) time.Time {
 	if b.probing != nil {
 		at = b.until
 	}
-	if b.last == h && len(b.hands) > 1 {
+	if b.last == h && len(b.users) > 1 {
 		at = at.Add(secondTurn)
 	}
 	return at
@@ -192,18 +192,18 @@ func (b *breaker) schedule(now time.Time) {
 
 // tellAll lets all workers see that the breaker has opened or closed.
 func (b *breaker) tellAll() {
-	for h := range b.hands {
+	for h := range b.users {
 		h.quiescing = b.isOpen()
-		h.breaks.ring()
+		h.breaks.broadcast()
 	}
 	b.wakeAll()
 }
 
 // wakeAll lets all workers look for what to do.
 func (b *breaker) wakeAll() {
-	for h := range b.hands {
-		h.room.ring()
-		h.work.ring()
+	for h := range b.users {
+		h.room.broadcast()
+		h.work.broadcast()
 	}
 }
 
@@ -258,16 +258,16 @@ func (p *past) forget(id string) {
 	delete(p.old, id)
 }
 
-// The hand's part in it.
+// The part of inFlight in it.
 
 // tried is how often the message of d has been tried, a run that has just ended
 // included.
-func (h *hand) tried(d *delivery) int {
+func (h *inFlight) tried(d *delivery) int {
 	return max(max(d.m.Deliveries, 1)+d.tries-h.breaker.past.of(d.m.ID).spared, 1)
 }
 
-// mostInHand is how many messages may be in hand for the handler.
-func (h *hand) mostInHand() int {
+// mostInFlight is how many messages may be in flight for the handler.
+func (h *inFlight) mostInFlight() int {
 	most := h.opts.Concurrency + h.opts.Prefetch
 	if h.breaker.isOpen() {
 		most = max(most, backlog) // those that are kept, and another to be probed
@@ -276,7 +276,7 @@ func (h *hand) mostInHand() int {
 }
 
 // untried reports whether a message waits that no handler has had.
-func (h *hand) untried() bool {
+func (h *inFlight) untried() bool {
 	for _, d := range h.ready {
 		if !d.life.HasFailed() {
 			return true
@@ -287,7 +287,7 @@ func (h *hand) untried() bool {
 
 // takeProbe takes the next message to be probed: one that no handler has had, or
 // else the one that has waited longest since it failed.
-func (h *hand) takeProbe() *delivery {
+func (h *inFlight) takeProbe() *delivery {
 	for i, d := range h.ready {
 		if !d.life.HasFailed() {
 			h.ready = append(h.ready[:i:i], h.ready[i+1:]...)
@@ -298,11 +298,11 @@ func (h *hand) takeProbe() *delivery {
 }
 
 // joinBreaker has the worker take part in outages until it closes.
-func (h *hand) joinBreaker() {
+func (h *inFlight) joinBreaker() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.closed {
-		h.breaker.hands[h] = struct{}{}
+		h.breaker.users[h] = struct{}{}
 	}
 }
 
@@ -312,10 +312,10 @@ func (h *hand) joinBreaker() {
 // gives those first that have come back, so that the others would not have their turn.
 // It goes back where the lease cannot be extended, and when there is no room for one
 // that has not been probed.
-func (h *hand) mayKeep(d *delivery) bool { return d.m.Lease > 0 && h.unfinished < h.mostInHand() }
+func (h *inFlight) mayKeep(d *delivery) bool { return d.m.Lease > 0 && h.unfinished < h.mostInFlight() }
 
 // delayExcused is how long such a delivery waits.
-func (h *hand) delayExcused(d *delivery, facts life.DeliveryFacts) time.Duration {
+func (h *inFlight) delayExcused(d *delivery, facts life.DeliveryFacts) time.Duration {
 	switch s := d.life.State(); {
 	case s == life.DeliveryWaiting, facts.Stopping && facts.Ordered:
 		return 0
@@ -328,15 +328,15 @@ func (h *hand) delayExcused(d *delivery, facts life.DeliveryFacts) time.Duration
 // outage reports whether the breaker is open, and whether the polling is to be
 // ended for that and what has not begun given back, and returns what to wait for.
 // ended: it makes no difference any more.
-func (h *hand) outage() (open, quiesce, ended bool, change waitable, cause error) {
+func (h *inFlight) outage() (open, quiesce, ended bool, change waitable, cause error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.breaker.isOpen(), h.quiescing, h.stopping || h.closed, h.breaks.next(), h.breaker.cause
+	return h.breaker.isOpen(), h.quiescing, h.stopping || h.closed, h.breaks.nextChange(), h.breaker.cause
 }
 
 // deferUntried lets all that has not begun be given back, in its order, and ends
 // the quiescing.
-func (h *hand) deferUntried() (n int) {
+func (h *inFlight) deferUntried() (n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.quiescing = false

@@ -348,7 +348,7 @@ func TestProbesBackOff(t *testing.T) {
 	})
 }
 
-// TestQueuesCountInAnOutage: what is in hand when the breaker opens is kept or
+// TestQueuesCountInAnOutage: what is in flight when the breaker opens is kept or
 // goes back once. A queue that gives messages up by its own count of deliveries
 // has no reason to.
 func TestQueuesCountInAnOutage(t *testing.T) {
@@ -448,7 +448,7 @@ func TestOneBreakerForAllWorkers(t *testing.T) {
 			t.Errorf("in an hour asked %d times, %d at a time, by %v", asked, most, by)
 		}
 		d.mu.Unlock()
-		if s := c.Stats(); s.Outages != 1 || s.InHand > 200 {
+		if s := c.Stats(); s.Outages != 1 || s.InFlight > 200 {
 			t.Errorf("account: %v", s)
 		}
 		d.set(false)
@@ -506,7 +506,7 @@ func TestWithoutLeases(t *testing.T) {
 		pass(time.Minute)
 		for range 60 {
 			pass(time.Minute)
-			if s := c.Stats(); s.InHand > 1 || s.Lost > 0 {
+			if s := c.Stats(); s.InFlight > 1 || s.Lost > 0 {
 				t.Errorf("account: %v", s)
 			}
 		}

@@ -162,7 +162,7 @@ func runChaos(t *testing.T, sys *actor.ActorSystem, seed uint64, ordered bool) {
 		}
 		ch.q.Send(ms...)
 		ch.disturb(sys, s)
-		if st := c.Stats(); !st.Agree() || st.InHand < 0 || st.Running < 0 {
+		if st := c.Stats(); !st.Agree() || st.InFlight < 0 || st.Running < 0 {
 			t.Errorf("account: %v, running %d", st, st.Running)
 		}
 		time.Sleep(ch.between(1, time.Second))
@@ -224,7 +224,7 @@ func (c *chaos) check(s consumer.Stats, good, poison int) {
 	if len(dead) != poison {
 		c.t.Errorf("%d dead letters of %d poison messages", len(dead), poison)
 	}
-	if !s.Agree() || s.InHand != 0 || s.Running != 0 || c.q.InFlight() != 0 || c.q.Sources() != 0 {
+	if !s.Agree() || s.InFlight != 0 || s.Running != 0 || c.q.InFlight() != 0 || c.q.Sources() != 0 {
 		c.t.Errorf("account: %v, running %d", s, s.Running)
 	}
 	c.t.Logf("incarnations %d, %v", s.Incarnations, s)

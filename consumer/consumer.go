@@ -22,12 +22,12 @@ type Consumer struct {
 	handle Handler
 	opts   Options
 
-	mu      sync.Mutex // guards stats, the breaker and the hands of all incarnations
+	mu      sync.Mutex // guards stats, the breaker and the users of all incarnations
 	stats   Stats
 	breaker *breaker
 }
 
-// New returns a consumer that hands the messages of the source that open
+// New returns a consumer that users the messages of the source that open
 // opens to handle. Nothing runs before a worker of its Props does.
 func New(open Open, handle Handler, o Options) *Consumer {
 	if open == nil {

@@ -34,7 +34,7 @@ func stop(t *testing.T, sys *actor.ActorSystem, pid *actor.PID, c *consumer.Cons
 	t.Helper()
 	actortest.Stop(t, sys.Root, pid, grace)
 	s := c.Stats()
-	if !s.Agree() || s.InHand != 0 {
+	if !s.Agree() || s.InFlight != 0 {
 		t.Errorf("the account does not hold at the end: %v", s)
 	}
 	if n := q.Sources(); n != 0 {

@@ -8,28 +8,28 @@ import (
 	"github.com/protoloop/protoloop/internal/life"
 )
 
-// delivery tracks a message in hand: received, and not settled. Where it is, and what
+// delivery tracks a message in flight: received, and not settled. Where it is, and what
 // leads from there, is in the table life.Delivery.
 type delivery struct {
 	m     *Message
 	order string        // key of its order; empty: none
 	life  life.Delivery // written by handleEvent alone
 
-	tries   int           // failed runs in hand that count, beside earlier deliveries
+	tries   int           // failed runs in flight that count, beside earlier deliveries
 	runs    int           // … that do not: they were not the message's fault
 	tried   int           // how often it was tried; set when it is a dead letter
 	probe   bool          // its handler has begun while the breaker was open
 	outages int           // … of the breaker before its handler began
 	err     error         // why it is retried or dead
 	delay   time.Duration // before it is delivered again
-	stopped bool          // it was in hand at the stop event
+	stopped bool          // it was in flight at the stop event
 
 	extendAt  time.Time // when to extend its lease; zero: never
 	extending bool      // … which is under way: no other call may overtake that
 	calling   bool      // the call that settles it is under way
 	attempts  int       // failed ones of those
 
-	prev, next *delivery // in hand, in the order of receipt
+	prev, next *delivery // in flight, in the order of receipt
 }
 
 // outcomeOf is what the source is, or was, to be told in that state.

@@ -44,10 +44,10 @@
 //     messages with no good one among them is kept until there is one. Handlers
 //     that can tell should use [Unavailable] and [Poison].
 //  6. Order. With [Options].Order the messages of a key are handled one after
-//     the other, as they came. One that fails is tried again in hand, so that
+//     the other, as they came. One that fails is tried again in flight, so that
 //     none overtakes it. This holds within one worker; among several it is the
 //     queue's to keep messages of a group together, as an SQS FIFO queue does.
-//  7. Leases. What is in hand stays hidden from others however long a handler
+//  7. Leases. What is in flight stays hidden from others however long a handler
 //     takes, where the queue can extend that.
 //  8. Stop. At the stop event polling ends at once and what has not begun goes
 //     back; handlers that have begun may finish within the grace. What is then

@@ -34,7 +34,7 @@ func TestConcurrencyAndPrefetchBound(t *testing.T) {
 		pid := spawn(t, sys, c, actors.Options{})
 		for range 10 {
 			synctest.Wait()
-			if s := c.Stats(); s.Running != 4 || s.InHand > 7 || s.InHand < 6 || !s.Agree() {
+			if s := c.Stats(); s.Running != 4 || s.InFlight > 7 || s.InFlight < 6 || !s.Agree() {
 				t.Errorf("account: %v, running %d", s, s.Running)
 			}
 			if n := q.InFlight(); n > 7 {
@@ -78,8 +78,8 @@ func TestSlowSourceSlowsThePolling(t *testing.T) {
 		c := consumer.New(q.Open, func(*actors.Task, consumer.Message) error { return nil }, consumer.Options{})
 		pid := spawn(t, sys, c, actors.Options{})
 		synctest.Wait()
-		if n := c.Stats().InHand; n > 128+16 {
-			t.Errorf("%d messages in hand while the source cannot be told", n)
+		if n := c.Stats().InFlight; n > 128+16 {
+			t.Errorf("%d messages in flight while the source cannot be told", n)
 		}
 		close(free)
 		synctest.Wait()

@@ -15,8 +15,8 @@ type Options struct {
 	// Concurrency is how many handlers may have begun and not returned. They
 	// share one event loop: it bounds what they await, not processors. 0: 16.
 	Concurrency int
-	// Prefetch is how many messages may wait in hand beside those, so that a
-	// handler need not wait for the network. 0: none. What is in hand, and the
+	// Prefetch is how many messages may wait in flight beside those, so that a
+	// handler need not wait for the network. 0: none. What is in flight, and the
 	// memory that it takes, is bounded by Concurrency and Prefetch and as many
 	// again, at least 128, that are done but for telling the source; while the
 	// Breaker is open there may be 128 that are kept to be probed.
@@ -44,8 +44,8 @@ type Options struct {
 	Timeout time.Duration
 	// Order gives a message the key within which order is kept: the next
 	// message of a key begins when the one before has succeeded or is a dead
-	// letter. One that fails is tried again in hand, and holds up those behind
-	// it, and no others, as long as there is room in hand. An empty key has no
+	// letter. One that fails is tried again in flight, and holds up those behind
+	// it, and no others, as long as there is room in flight. An empty key has no
 	// order. At a stop one that fails goes back at once, as those behind it did.
 	// It is called on any goroutine; one that panics makes the message poison.
 	// nil: no order at all. See [ByGroup].

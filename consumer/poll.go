@@ -22,10 +22,10 @@ const idle = 100 * time.Millisecond
 
 // poll receives messages until the stop event.
 func (r *run) poll(t *actors.Task) error {
-	defer r.hand.takerEnded()
+	defer r.inFlight.takerEnded()
 	var bad trouble
 	for {
-		n, change := r.hand.reserve(maxBatch)
+		n, change := r.inFlight.reserveReceive(maxBatch)
 		if change != nil {
 			if _, err := actors.Await(t, change); err != nil {
 				return err
@@ -56,7 +56,7 @@ func (r *run) poll(t *actors.Task) error {
 	}
 }
 
-// receive calls the source's Receive and puts into hand what comes, also
+// receive calls the source's Receive and adds what comes, also
 // after the task has been ended.
 //
 // It is no [actors.Offload]: a Receive may wait for as long as the queue is
@@ -85,7 +85,7 @@ func (r *run) receive(t *actors.Task, most int) (int, error) {
 		return n, err
 	}
 	late := actors.Cleanup(t, callTimeout, func(t *actors.Task) error {
-		_, err := actors.Await(t, p.Future()) // what it returns is in hand by then
+		_, err := actors.Await(t, p.Future()) // what it returns is in flight by then
 		return err
 	})
 	if !p.Future().Done() {
@@ -105,7 +105,7 @@ func (r *run) receiveNow(task context.Context, most int) (int, error) {
 	defer cancel()
 	defer context.AfterFunc(task, cancel)()
 	var ds []*delivery
-	defer func() { r.hand.take(ds, most) }()
+	defer func() { r.inFlight.addReceived(ds, most) }()
 	ms, err := r.src.Receive(ctx, most)
 	ds = r.deliveries(ms)
 	if calls.Err() != nil && r.polling.Err() == nil && task.Err() == nil {

@@ -23,14 +23,14 @@ const callTimeout = 30 * time.Second
 // knows what has become of them.
 const lastCall = 2 * time.Second
 
-// run is one incarnation of a consumer: a source, what is in hand, and the
+// run is one incarnation of a consumer: a source, what is in flight, and the
 // tasks that move it.
 type run struct {
-	c    *Consumer
-	src  Source
-	hand *hand
-	own  *actors.Limiter // of the calls of src
-	log  *slog.Logger
+	c        *Consumer
+	src      Source
+	inFlight *inFlight
+	own      *actors.Limiter // of the calls of src
+	log      *slog.Logger
 
 	polling  context.Context // ends with the stop event
 	endPoll  context.CancelFunc
@@ -40,8 +40,8 @@ type run struct {
 
 func newRun(c *Consumer, src Source, own *actors.Limiter, log *slog.Logger) *run {
 	r := &run{c: c, src: src, own: own, log: log}
-	r.hand = &hand{mu: &c.mu, stats: &c.stats, opts: &c.opts, breaker: c.breaker, takers: c.opts.Pollers + 2} // and watchStop and watchBreaker
-	_, r.hand.streams = src.(Streamer)
+	r.inFlight = &inFlight{mu: &c.mu, stats: &c.stats, opts: &c.opts, breaker: c.breaker, takers: c.opts.Pollers + 2} // and watchStop and watchBreaker
+	_, r.inFlight.streams = src.(Streamer)
 	r.polling, r.endPoll = context.WithCancel(context.Background())
 	r.calls, r.endCalls = context.WithCancel(r.polling)
 	c.mu.Lock()
@@ -67,14 +67,14 @@ func (r *run) register(w *actors.Worker) {
 // watchStop waits for the stop event, and has what has not begun given back as
 // soon as nobody here would receive it again.
 func (r *run) watchStop(t *actors.Task) error {
-	defer r.hand.takerEnded()
+	defer r.inFlight.takerEnded()
 	if _, _, err := actors.Receive(t, t.Stopping()); err != nil {
 		return err
 	}
 	r.endPoll()
-	r.hand.stop()
+	r.inFlight.beginStop()
 	err := r.endReceiving(t)
-	r.hand.giveBack()
+	r.inFlight.returnUnbegun()
 	return err
 }
 
@@ -82,7 +82,7 @@ func (r *run) watchStop(t *actors.Task) error {
 // a source that has one: what is given back after that comes to nobody here.
 func (r *run) endReceiving(t *actors.Task) error {
 	for {
-		change := r.hand.receiving()
+		change := r.inFlight.awaitReceives()
 		if change == nil {
 			return r.drain(t)
 		}
@@ -94,10 +94,10 @@ func (r *run) endReceiving(t *actors.Task) error {
 
 // watchBreaker has the worker take part in an outage.
 func (r *run) watchBreaker(t *actors.Task) error {
-	defer r.hand.takerEnded()
-	r.hand.joinBreaker() // not before: a worker whose setup fails is never closed
+	defer r.inFlight.takerEnded()
+	r.inFlight.joinBreaker() // not before: a worker whose setup fails is never closed
 	for {
-		open, _, ended, change, cause := r.hand.outage()
+		open, _, ended, change, cause := r.inFlight.outage()
 		switch {
 		case ended:
 			return nil
@@ -115,7 +115,7 @@ func (r *run) watchBreaker(t *actors.Task) error {
 // sitOut gives back what has not begun, and waits until the breaker has closed.
 func (r *run) sitOut(t *actors.Task) error {
 	for {
-		open, quiesce, ended, change, _ := r.hand.outage()
+		open, quiesce, ended, change, _ := r.inFlight.outage()
 		switch {
 		case ended || !open:
 			return nil
@@ -127,7 +127,7 @@ func (r *run) sitOut(t *actors.Task) error {
 			r.c.mu.Lock()
 			r.calls, r.endCalls = context.WithCancel(r.polling)
 			r.c.mu.Unlock()
-			if n := r.hand.deferUntried(); n > 0 {
+			if n := r.inFlight.deferUntried(); n > 0 {
 				r.log.Info("consumer: messages go back until the breaker closes", "messages", n)
 			}
 			continue
@@ -146,7 +146,7 @@ func (r *run) drain(t *actors.Task) error {
 	}
 	return r.offload(t, func(ctx context.Context) error {
 		ms, err := src.Drain(ctx)
-		r.hand.take(r.deliveries(ms), 0)
+		r.inFlight.addReceived(r.deliveries(ms), 0)
 		return err
 	}, func(err error) {
 		if err != nil {
@@ -162,7 +162,7 @@ const turnful = 64
 // dispatch begins handlers.
 func (r *run) dispatch(t *actors.Task) error {
 	for n := 1; ; n++ {
-		d, paused, at, change := r.hand.begin(time.Now())
+		d, paused, at, change := r.inFlight.beginNext(time.Now())
 		switch {
 		case d != nil:
 			r.start(t, d)
@@ -201,7 +201,7 @@ func (r *run) start(t *actors.Task, d *delivery) {
 		t.Go(fn, name)
 	}
 	if !called { // the dispatcher has just been ended
-		r.hand.unbegin(d)
+		r.inFlight.undoBegin(d)
 	}
 }
 
@@ -227,7 +227,7 @@ func (r *run) handled(t *actors.Task, d *delivery, err error) {
 		cause := context.Cause(t.Context())
 		cut = cause != nil && !errors.Is(cause, actors.ErrTimeout) // that is nobody's failure
 	}
-	v := r.hand.finish(d, err, cut, time.Now())
+	v := r.inFlight.finishRun(d, err, cut, time.Now())
 	if v.closes {
 		r.log.Info("consumer: a handler succeeded: the breaker is closed", "message", d.m.ID, "account", r.c.Stats().String())
 	}
@@ -253,11 +253,11 @@ func (r *run) handled(t *actors.Task, d *delivery, err error) {
 	}
 }
 
-// pause is the wait of a delivery before it is tried again in hand.
+// pause is the wait of a delivery before it is tried again in flight.
 func (r *run) pause(t *actors.Task, d *delivery) error {
 	stopping, err := t.SleepOrStop(d.delay)
 	if err == nil && !stopping {
-		r.hand.again(d)
+		r.inFlight.resumePaused(d)
 	}
 	return err
 }
@@ -276,7 +276,7 @@ func (r *run) offload(t *actors.Task, call func(ctx context.Context) error, then
 	}, actors.Through(r.own))
 }
 
-// end gives back what is in hand, and closes the source. It is the OnStop
+// end gives back what is in flight, and closes the source. It is the OnStop
 // hook: all handlers have returned, or been abandoned.
 func (r *run) end(t *actors.Task) error {
 	r.endPoll()
@@ -287,7 +287,7 @@ func (r *run) end(t *actors.Task) error {
 		worry(r.log, "the source's stream could not be ended in time", err)
 	}
 	given := r.settleRest(t, life.DeliveryReturning, r.nack) // with those that have no place as dead letters
-	lost := r.hand.close()
+	lost := r.inFlight.closeIncarnation()
 	r.closeSource(t)
 	reason := "stopped"
 	if why := t.StopReason(); !errors.Is(why, actors.ErrStopped) {
@@ -324,15 +324,15 @@ func (r *run) closeSource(t *actors.Task) {
 	}()
 }
 
-// settleRest tells the source about what is left in hand of one kind, in one
+// settleRest tells the source about what is left in flight of one kind, in one
 // attempt, and returns how many that were.
 func (r *run) settleRest(t *actors.Task, kind life.DeliveryState, call func(context.Context, []*delivery) error) int {
-	ds := r.hand.rest(kind)
+	ds := r.inFlight.takeRest(kind)
 	if len(ds) == 0 {
 		return 0
 	}
 	err := r.offload(t, func(ctx context.Context) error { return call(ctx, ds) }, func(err error) {
-		r.hand.settled(ds, err)
+		r.inFlight.noteSettled(ds, err)
 		if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 			worry(r.log, "the source could not be told at the end", err, "messages", len(ds))
 		}

@@ -15,7 +15,7 @@ const maxAttempts = 10
 
 // batch returns the deliveries that settler i is to tell the source about, or
 // what to wait for. Neither: there will be none any more.
-func (h *hand) batch(i int) ([]*delivery, waitable) {
+func (h *inFlight) nextBatch(i int) ([]*delivery, waitable) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var now, later fifo
@@ -30,10 +30,10 @@ func (h *hand) batch(i int) ([]*delivery, waitable) {
 	if h.settle[i] = later; len(now) > 0 {
 		return now, nil
 	}
-	if h.drained() || h.closed {
+	if h.isDrained() || h.closed {
 		return nil, nil
 	}
-	return nil, h.calls[i].next()
+	return nil, h.calls[i].nextChange()
 }
 
 // outcome is what came of telling the source about a batch.
@@ -52,7 +52,7 @@ type lostDelivery struct {
 
 // settled notes what came of telling the source about ds: err, as a call of
 // the source returns it.
-func (h *hand) settled(ds []*delivery, err error) (out outcome) {
+func (h *inFlight) noteSettled(ds []*delivery, err error) (out outcome) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err != nil {
@@ -84,16 +84,16 @@ func (h *hand) settled(ds []*delivery, err error) (out outcome) {
 			h.handleEvent(d, life.SourceHasNotHeard, life.DeliveryFacts{})
 		}
 	}
-	h.room.ring()
-	if h.drained() {
-		h.ringAll()
+	h.room.broadcast()
+	if h.isDrained() {
+		h.broadcastAll()
 	}
 	return out
 }
 
 // count puts a delivery that has ended into the account.
-func (h *hand) count(d *delivery, effects life.DeliveryEffects) {
-	h.stats.InHand--
+func (h *inFlight) countOutcome(d *delivery, effects life.DeliveryEffects) {
+	h.stats.InFlight--
 	switch {
 	case effects.Has(life.DeliveryCountAcked):
 		h.stats.Acked++
@@ -121,10 +121,10 @@ func (h *hand) count(d *delivery, effects life.DeliveryEffects) {
 // due returns the deliveries whose lease is to be extended by now, or when to
 // look again (zero: at nothing) and what may come before that. none: there
 // will be none any more.
-func (h *hand) due(now time.Time) (ds []*delivery, at time.Time, change waitable, none bool) {
+func (h *inFlight) nextExtensions(now time.Time) (ds []*delivery, at time.Time, change waitable, none bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.drained() || h.closed {
+	if h.isDrained() || h.closed {
 		return nil, at, nil, true
 	}
 	for d := h.all.first; d != nil; d = d.next {
@@ -140,11 +140,11 @@ func (h *hand) due(now time.Time) (ds []*delivery, at time.Time, change waitable
 	if len(ds) > 0 {
 		return ds, at, nil, false
 	}
-	return nil, at, h.leases.next(), false
+	return nil, at, h.leases.nextChange(), false
 }
 
 // extended notes what came of extending the leases of ds.
-func (h *hand) extended(ds []*delivery, now time.Time, err error) {
+func (h *inFlight) noteExtended(ds []*delivery, now time.Time, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err != nil {
@@ -161,15 +161,15 @@ func (h *hand) extended(ds []*delivery, now time.Time, err error) {
 			d.extendAt = now.Add(max(d.m.Lease/8, time.Millisecond))
 		}
 		if !d.life.State().NeedsHandler() {
-			h.calls[settlerOf(d.life.State())].ring()
+			h.calls[settlerOf(d.life.State())].broadcast()
 		}
 	}
 }
 
-// rest returns what is in hand of one kind at the end of the incarnation,
+// rest returns what is in flight of one kind at the end of the incarnation,
 // when calls of the source have returned or been given up: what is acking, burying,
 // or returning, which is all else.
-func (h *hand) rest(kind life.DeliveryState) (ds []*delivery) {
+func (h *inFlight) takeRest(kind life.DeliveryState) (ds []*delivery) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.stopping = true
@@ -186,12 +186,12 @@ func (h *hand) rest(kind life.DeliveryState) (ds []*delivery) {
 	return ds
 }
 
-// close ends the account of the incarnation: what is still in hand is lost.
-func (h *hand) close() (lost int) {
+// close ends the account of the incarnation: what is still in flight is lost.
+func (h *inFlight) closeIncarnation() (lost int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closed = true
-	delete(h.breaker.hands, h)
+	delete(h.breaker.users, h)
 	lost = h.all.n
 	for d := h.all.first; d != nil; d = d.next {
 		h.handleEvent(d, life.ConsumerHasEnded, life.DeliveryFacts{})

@@ -9,7 +9,7 @@ import (
 
 // Stats is a consumer's account of messages, over all incarnations of all its
 // workers. At every moment Received = Acked + Retried + Deferred +
-// DeadLettered + Returned + Lost + InHand.
+// DeadLettered + Returned + Lost + InFlight.
 type Stats struct {
 	// Received deliveries.
 	Received int64 `json:"received"`
@@ -28,10 +28,10 @@ type Stats struct {
 	// Lost: the source could not be told what became of the delivery. The
 	// queue delivers again by itself when the lease is over.
 	Lost int64 `json:"lost"`
-	// InHand: received and none of the above yet.
-	InHand int64 `json:"in_hand"`
+	// InFlight: received and none of the above yet.
+	InFlight int64 `json:"in_flight"`
 
-	// Running handlers, of those in hand.
+	// Running handlers, of those in flight.
 	Running int64 `json:"running"`
 	// Failures are runs of the handler that returned an error or panicked;
 	// runs that were cut off by a stop or restart are none.
@@ -45,7 +45,7 @@ type Stats struct {
 	Outages int64 `json:"outages"`
 	// Probes are runs of the handler that have begun while it was open.
 	Probes int64 `json:"probes"`
-	// Drained: of Acked, those that were in hand at the stop event and were
+	// Drained: of Acked, those that were in flight at the stop event and were
 	// finished within the grace.
 	Drained int64 `json:"drained"`
 	// Polls are the calls of Receive that have returned.
@@ -58,13 +58,13 @@ type Stats struct {
 
 // Agree reports whether the sum holds.
 func (s Stats) Agree() bool {
-	return s.Received == s.Acked+s.Retried+s.Deferred+s.DeadLettered+s.Returned+s.Lost+s.InHand
+	return s.Received == s.Acked+s.Retried+s.Deferred+s.DeadLettered+s.Returned+s.Lost+s.InFlight
 }
 
 // String is the account in one line.
 func (s Stats) String() string {
-	text := fmt.Sprintf("received %d = acked %d (drained %d) + retried %d + deferred %d + dead-lettered %d + returned %d + lost %d + in hand %d; failures %d (excused %d), outages %d (probes %d), source trouble %d",
-		s.Received, s.Acked, s.Drained, s.Retried, s.Deferred, s.DeadLettered, s.Returned, s.Lost, s.InHand, s.Failures, s.Excused, s.Outages, s.Probes, s.Trouble)
+	text := fmt.Sprintf("received %d = acked %d (drained %d) + retried %d + deferred %d + dead-lettered %d + returned %d + lost %d + in flight %d; failures %d (excused %d), outages %d (probes %d), source trouble %d",
+		s.Received, s.Acked, s.Drained, s.Retried, s.Deferred, s.DeadLettered, s.Returned, s.Lost, s.InFlight, s.Failures, s.Excused, s.Outages, s.Probes, s.Trouble)
 	if !s.OpenSince.IsZero() {
 		text += "; the breaker is open since " + s.OpenSince.Format(time.RFC3339)
 	}

@@ -56,7 +56,7 @@ func TestStopDrainsAndReturns(t *testing.T) {
 			t.Errorf("the stop took %v, %v", took, err)
 		}
 		s := c.Stats()
-		if s.Received != 5 || s.Acked != 2 || s.Drained != 2 || s.Returned != 3 || s.InHand != 0 || !s.Agree() {
+		if s.Received != 5 || s.Acked != 2 || s.Drained != 2 || s.Returned != 3 || s.InFlight != 0 || !s.Agree() {
 			t.Errorf("account: %v", s)
 		}
 		if q.InFlight() != 0 || q.Len() != 4 || q.Sources() != 0 {
@@ -161,7 +161,7 @@ func TestStopDrainsTheStream(t *testing.T) {
 				pid := spawn(t, sys, c, actors.Options{})
 				synctest.Wait()
 				if n := q.InFlight(); n != 2 {
-					t.Fatalf("%d messages are in hand, want 2", n)
+					t.Fatalf("%d messages are in flight, want 2", n)
 				}
 				s := stop(t, sys, pid, c, q, grace)
 				if s.Received != 3 || s.Returned+s.Acked != 3 || s.Returned < 2 || !s.Agree() || q.InFlight() != 0 {
@@ -370,7 +370,7 @@ func TestStartAndStopAtAnyTime(t *testing.T) {
 			}
 		})
 		synctest.Wait()
-		if s := c.Stats(); !s.Agree() || s.InHand != 0 || s.Running != 0 || s.Lost != 0 || q.Sources() != 0 || q.InFlight() != 0 {
+		if s := c.Stats(); !s.Agree() || s.InFlight != 0 || s.Running != 0 || s.Lost != 0 || q.Sources() != 0 || q.InFlight() != 0 {
 			t.Errorf("account: %v, %d sources, %d in flight", s, q.Sources(), q.InFlight())
 		}
 	})

@@ -19,7 +19,7 @@ func (r *run) tell(t *actors.Task, i int) error {
 	failures := 0
 	told := false // that there is no place for dead letters
 	for {
-		ds, change := r.hand.batch(i)
+		ds, change := r.inFlight.nextBatch(i)
 		if change != nil {
 			if _, err := actors.Await(t, change); err != nil {
 				return err
@@ -37,7 +37,7 @@ func (r *run) tell(t *actors.Task, i int) error {
 			defer context.AfterFunc(task, func() { time.AfterFunc(lastCall, cancel) })()
 			return call(ctx, ds)
 		}, func(err error) {
-			failed, out = err, r.hand.settled(ds, err)
+			failed, out = err, r.inFlight.noteSettled(ds, err)
 		})
 		if err != nil {
 			return err
@@ -100,10 +100,10 @@ func (r *run) bury(ctx context.Context, ds []*delivery) error {
 	return src.DeadLetter(ctx, dead)
 }
 
-// extend extends the leases of what is in hand.
+// extend extends the leases of what is in flight.
 func (r *run) extend(t *actors.Task) error {
 	for {
-		ds, at, change, none := r.hand.due(time.Now())
+		ds, at, change, none := r.inFlight.nextExtensions(time.Now())
 		switch {
 		case none:
 			return nil
@@ -112,7 +112,7 @@ func (r *run) extend(t *actors.Task) error {
 				if err != nil {
 					worry(r.log, "leases could not be extended", err, "messages", len(ds))
 				}
-				r.hand.extended(ds, time.Now(), err)
+				r.inFlight.noteExtended(ds, time.Now(), err)
 			})
 			if err != nil {
 				return err

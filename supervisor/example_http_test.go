@@ -15,7 +15,7 @@ import (
 )
 
 // An http.Server as a child. It is the last one, so it is stopped first: requests
-// in hand are finished while the workers that they ask are still there.
+// in flight are finished while the workers that they ask are still there.
 func Example_httpServer() {
 	sys := quietSystem()
 	defer sys.Shutdown()

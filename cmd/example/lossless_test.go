@@ -234,7 +234,7 @@ func (tr *trial) check(t *testing.T) {
 		tr.service.start()
 		actortest.Eventually(t, "what is in the queue to be handled", func() bool {
 			s := tr.service.consumed()
-			return s.Received >= int64(waiting) && s.InHand == 0
+			return s.Received >= int64(waiting) && s.InFlight == 0
 		})
 		tr.service.stop()
 		waiting, dead = tr.queue.state(t, tr.service.data)

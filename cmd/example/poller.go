@@ -44,7 +44,7 @@ func (p *poller) declare(flags *flag.FlagSet) {
 	flags.Var(&count{&p.items, 0, 1_000_000}, "items", "stop after this `number` of items was handled; 0: at Ctrl-C only")
 	flags.DurationVar(&p.every, "every", 200*time.Millisecond, "`pause` between two polls")
 	flags.Var(&share{&p.faults}, "faults", "`share` of polls and of items that fail, 0 to 0.9")
-	flags.DurationVar(&p.grace, "grace", 5*time.Second, "`time` that work in hand has after the stop event")
+	flags.DurationVar(&p.grace, "grace", 5*time.Second, "`time` that work in flight has after the stop event")
 	flags.BoolVar(&p.stubborn, "stubborn", false, "let the handler of item 3 never return, to see what a stop does about it")
 	flags.BoolVar(&p.json, "json", false, "print the report as JSON")
 }
@@ -93,7 +93,7 @@ func (p *poller) run(ctx context.Context, stdout, stderr io.Writer) error {
 	} else {
 		fmt.Fprintf(stdout, "\n%v", report)
 	}
-	q.restore() // what was in hand when the grace was over
+	q.restore() // what was in flight when the grace was over
 	taken, acked, back := q.sums()
 	fmt.Fprintf(stdout, "queue: %d taken, %d handled, %d given back\n", taken, acked, back)
 	return errors.Join(err, report.Err())
@@ -124,7 +124,7 @@ func (p *poller) list(out *console) func(w *actors.Worker) error {
 // business.
 func (p *poller) poll(q *queue) func(w *actors.Worker) error {
 	return func(w *actors.Worker) error {
-		q.restore() // what the one before had in hand
+		q.restore() // what the one before had in flight
 		w.Main(func(t *actors.Task) error {
 			list := actor.NewPID(t.Self().Address, t.Parent().Id+"/list") // the PID outlives restarts
 			for {

@@ -52,7 +52,7 @@ func TestServeSecondSignal(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !r.p.err.await(r.p.ctx, "a handler waits") {
-		t.Fatal("the item is not in hand")
+		t.Fatal("the item is not in flight")
 	}
 	if err := r.p.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)

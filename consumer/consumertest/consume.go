@@ -109,7 +109,7 @@ func (w *work) done(c *consumer.Consumer, sup *supervisor.Supervisor) {
 	if _, err := sup.Stop(ctx); err != nil {
 		s.Errorf("stop: %v", err)
 	}
-	if st := c.Stats(); !st.Agree() || st.InHand != 0 || st.Running != 0 {
+	if st := c.Stats(); !st.Agree() || st.InFlight != 0 || st.Running != 0 {
 		s.Errorf("account: %v", st)
 	}
 	s.Logf("%v", c.Stats())
@@ -175,7 +175,7 @@ func stopGivesBack(s *suite) {
 	if err != nil {
 		s.Fatal(err)
 	}
-	actortest.Eventually(s.T, "all to be in hand", func() bool { return first.Stats().InHand == 10 })
+	actortest.Eventually(s.T, "all to be in flight", func() bool { return first.Stats().InFlight == 10 })
 	actortest.Stop(s.T, sys.Root, pid, 100*time.Millisecond)
 	if st := first.Stats(); st.Returned != 10 || !st.Agree() {
 		s.Errorf("account: %v", st)

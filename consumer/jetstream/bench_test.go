@@ -89,7 +89,7 @@ func bareLoop(b *testing.B, nc *nats.Conn, _ *jetstream.Queue, n int) {
 	empty(b, js)
 }
 
-// worker is a consumer. With a Prefetch of 500 it has as much in hand as the
+// worker is a consumer. With a Prefetch of 500 it has as much in flight as the
 // bare loop has in its buffer.
 func worker(o consumer.Options) consumeFunc {
 	return func(b *testing.B, nc *nats.Conn, q *jetstream.Queue, n int) { runWorker(b, nc, q, n, o) }

@@ -236,7 +236,7 @@ func TestFailover(t *testing.T) {
 	if err != nil || report.Err() != nil {
 		t.Errorf("%v, %v", err, report)
 	}
-	if got := work.Stats(); got.Incarnations != 1 || got.DeadLettered != 0 || got.InHand != 0 || !got.Agree() {
+	if got := work.Stats(); got.Incarnations != 1 || got.DeadLettered != 0 || got.InFlight != 0 || !got.Agree() {
 		t.Errorf("%v", got)
 	}
 	t.Log(work.Stats())

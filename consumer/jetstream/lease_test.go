@@ -14,7 +14,7 @@ import (
 )
 
 // TestLeaseOfAnExistingConsumer: Options.AckWait counts, also for what somebody
-// has in hand who will not be heard of again, and without it the consumer's own.
+// has in flight who will not be heard of again, and without it the consumer's own.
 func TestLeaseOfAnExistingConsumer(t *testing.T) {
 	nc := embedded(t, t.TempDir())
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

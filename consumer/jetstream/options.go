@@ -60,7 +60,7 @@ const defaultAckWait = 30 * time.Second
 // unlimited is how many messages may be on their way to, or in the hands of, all
 // processes together. What was given back with a delay counts as well, until that is
 // over: with a limit, so many messages that fail would hold up all others. What a
-// process has in hand its consumer bounds.
+// process has in flight its consumer bounds.
 const unlimited = -1
 
 func (o Options) resolved() (Options, error) {

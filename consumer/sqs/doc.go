@@ -37,7 +37,7 @@
 //     off. If SQS was about to answer, the messages come back when their
 //     visibility timeout is over.
 //   - A FIFO queue gives no message of a group while one is hidden, so its
-//     order holds among any number of processes. Have it kept in hand as well,
+//     order holds among any number of processes. Have it kept in flight as well,
 //     by [consumer.ByGroup] and with one poller: a batch may hold several of one
 //     group.
 package sqs

@@ -112,7 +112,7 @@ func Restart(t *testing.T) {
 func Stop(t *testing.T) {
 	verify(t, checks{
 		"requests from outside are refused with ErrStopping": stoppingRefuses,
-		"work in hand keeps Start and the loop's primitives": stoppingKeepsPrimitives,
+		"work in flight keeps Start and the loop's primitives": stoppingKeepsPrimitives,
 		"what was accepted runs on in order":                 acceptedRunsOn,
 		"a failure meanwhile fails its own task alone":       drainSurvivesFailures,
 		"so does one under a supervisor":                     supervisedDrain,

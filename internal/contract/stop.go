@@ -91,7 +91,7 @@ func stoppingKeepsPrimitives(t *testing.T, sys *actor.ActorSystem) {
 	watch := newStopwatch()
 	wantCounts(t, actortest.Stop(t, sys.Root, pid, time.Minute), finished(1))
 	watch.want(t, "stopped", 2*time.Second)
-	wantDone(t, "work in hand", f, nil)
+	wantDone(t, "work in flight", f, nil)
 	if _, err := f.TryResult(); err != nil {
 		t.Error(err)
 	}

@@ -48,7 +48,7 @@ type Config struct {
 	DeadLetters string
 	// Data is the folder of the embedded server's files.
 	Data string
-	// Grace is what the consumer has on a stop to finish what it has in hand.
+	// Grace is what the consumer has on a stop to finish what it has in flight.
 	Grace time.Duration
 	// Lease is for how long the queue hides an item from others while it is
 	// handled; after a crash it is delivered again when that is over.

@@ -26,7 +26,7 @@ type Result struct {
 }
 
 // Run runs the service until SIGINT, SIGTERM or the end of ctx, and then stops
-// it: what it has in hand is finished within the grace, the rest goes back to
+// it: what it has in flight is finished within the grace, the rest goes back to
 // the queue. A second signal ends the grace. So it is while it starts: a part may
 // take long, for instance one that waits for a server. The error says why it
 // could not start, or has failed; one that had to leave something behind is told

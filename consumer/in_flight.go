@@ -12,13 +12,13 @@ import (
 	"github.com/protoloop/protoloop/internal/life"
 )
 
-// hand tracks the messages of one incarnation, from their receipt until the
+// inFlight tracks the messages of one incarnation, from their receipt until the
 // source knows what became of them.
 //
 // It has a lock, unlike other state of a worker: offloaded calls of the source
 // write to it, because what they return is dropped when their task has been
 // ended, and a handler that was abandoned may return at any time.
-type hand struct {
+type inFlight struct {
 	mu      *sync.Mutex // the Consumer's: one lock, so that its account is exact
 	stats   *Stats
 	opts    *Options
@@ -41,8 +41,8 @@ type hand struct {
 	// quiescing: the breaker has opened, and what has not begun is yet to go back.
 	quiescing bool
 
-	room, work, leases, came, breaks bell // for pollers, dispatcher, extender, who drains the source, who sees to the breaker
-	calls                            [settlers]bell
+	room, work, leases, came, breaks condition // for pollers, dispatcher, extender, who drains the source, who sees to the breaker
+	calls                            [settlers]condition
 }
 
 // What the source can be told, by a settler each: one that is slow does not
@@ -82,23 +82,23 @@ func (f *fifo) pop() *delivery {
 // waitable is what a task waits for.
 type waitable = *actors.Future[actors.None]
 
-// bell lets tasks wait for a change. It is rung with the hand's lock held.
-type bell struct {
+// condition lets tasks wait for a change. Its methods are called with the lock of inFlight held.
+type condition struct {
 	waiting []*actors.Promise[actors.None]
 }
 
-func (b *bell) next() waitable {
+func (c *condition) nextChange() waitable {
 	p := actors.NewPromise[actors.None]()
-	b.waiting = append(b.waiting, p)
+	c.waiting = append(c.waiting, p)
 	return p.Future()
 }
 
-func (b *bell) ring() {
-	for i, p := range b.waiting {
+func (c *condition) broadcast() {
+	for i, p := range c.waiting {
 		p.Resolve(struct{}{})
-		b.waiting[i] = nil
+		c.waiting[i] = nil
 	}
-	b.waiting = b.waiting[:0]
+	c.waiting = c.waiting[:0]
 }
 
 // backlog is how many messages the source may yet have to be told about
@@ -107,13 +107,13 @@ const backlog = 128
 
 // reserve returns how many messages to ask the source for, at most most, or
 // what to wait for before asking again. Neither: no more are wanted.
-func (h *hand) reserve(most int) (int, waitable) {
+func (h *inFlight) reserveReceive(most int) (int, waitable) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.stopping {
 		return 0, nil
 	}
-	limit := h.mostInHand()
+	limit := h.mostInFlight()
 	n := min(most, limit-h.unfinished-h.coming)
 	if h.breaker.isOpen() {
 		if n = min(n, 1); h.quiescing || h.coming > 0 || h.untried() {
@@ -122,9 +122,9 @@ func (h *hand) reserve(most int) (int, waitable) {
 	}
 	switch {
 	case n <= 0, h.all.n-h.unfinished >= max(limit, backlog):
-		return 0, h.room.next()
+		return 0, h.room.nextChange()
 	case !h.streams && !h.breaker.isOpen() && len(h.ready) > 0 && n < min(most, limit)/2: // not one by one as long as there is work
-		return 0, h.room.next()
+		return 0, h.room.nextChange()
 	}
 	h.coming += n
 	return n, nil
@@ -132,20 +132,20 @@ func (h *hand) reserve(most int) (int, waitable) {
 
 // take adds what a call of Receive has returned, for which reserved was
 // reserved, or of Drain, for which nothing was.
-func (h *hand) take(ds []*delivery, reserved int) {
+func (h *inFlight) addReceived(ds []*delivery, reserved int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if reserved > 0 {
 		h.coming -= reserved
 		h.stats.Polls++
-		h.came.ring()
+		h.came.broadcast()
 	}
 	h.stats.Received += int64(len(ds))
 	if h.closed { // its Receive was waited for in vain
 		h.stats.Lost += int64(len(ds))
 		return
 	}
-	h.stats.InHand += int64(len(ds))
+	h.stats.InFlight += int64(len(ds))
 	for _, d := range ds {
 		d.stopped = h.stopping
 		h.all.push(d)
@@ -156,24 +156,24 @@ func (h *hand) take(ds []*delivery, reserved int) {
 			h.handleEvent(d, life.DeliveryUnorderable, life.DeliveryFacts{})
 			continue
 		}
-		h.enqueue(d)
+		h.queueDelivery(d)
 	}
-	h.work.ring()
-	h.leases.ring()
+	h.work.broadcast()
+	h.leases.broadcast()
 }
 
 // receiving returns what to wait for as long as calls of Receive are under way.
-func (h *hand) receiving() waitable {
+func (h *inFlight) awaitReceives() waitable {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.coming == 0 {
 		return nil
 	}
-	return h.came.next()
+	return h.came.nextChange()
 }
 
 // enqueue puts a delivery where it waits for its handler.
-func (h *hand) enqueue(d *delivery) {
+func (h *inFlight) queueDelivery(d *delivery) {
 	if d.order == "" {
 		h.ready.push(d)
 		return
@@ -193,7 +193,7 @@ func (h *hand) enqueue(d *delivery) {
 // begin returns the next delivery whose handler is to run, or which is to
 // pause, or what to wait for, and at most until when (zero: for ever). None:
 // nothing will begin any more.
-func (h *hand) begin(now time.Time) (run, pause *delivery, at time.Time, change waitable) {
+func (h *inFlight) beginNext(now time.Time) (run, pause *delivery, at time.Time, change waitable) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	open := h.breaker.isOpen()
@@ -203,17 +203,17 @@ func (h *hand) begin(now time.Time) (run, pause *delivery, at time.Time, change 
 	case len(h.pauses) > 0:
 		return nil, h.pauses.pop(), at, nil
 	case len(h.ready) == 0 || h.running >= h.opts.Concurrency || h.quiescing:
-		return nil, nil, at, h.work.next()
+		return nil, nil, at, h.work.nextChange()
 	case open:
 		if at = h.breaker.nextProbe(h, h.untried()); now.Before(at) {
-			return nil, nil, at, h.work.next()
+			return nil, nil, at, h.work.nextChange()
 		}
 		run = h.takeProbe()
 	default:
 		run = h.ready.pop()
 	}
 	if len(h.ready) == 0 || open {
-		h.room.ring()
+		h.room.broadcast()
 	}
 	h.handleEvent(run, life.DeliveryHasBegun, life.DeliveryFacts{})
 	h.breaker.began(h, run, now)
@@ -223,7 +223,7 @@ func (h *hand) begin(now time.Time) (run, pause *delivery, at time.Time, change 
 }
 
 // unbegin takes back a begin whose handler has not been called.
-func (h *hand) unbegin(d *delivery) {
+func (h *inFlight) undoBegin(d *delivery) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.stats.Running--
@@ -248,7 +248,7 @@ type verdict struct {
 
 // finish decides what becomes of d after a run of its handler, which has returned
 // err. cut: it was cut off by a stop or restart.
-func (h *hand) finish(d *delivery, err error, cut bool, now time.Time) (v verdict) {
+func (h *inFlight) finishRun(d *delivery, err error, cut bool, now time.Time) (v verdict) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	b := h.breaker
@@ -295,8 +295,8 @@ func (h *hand) finish(d *delivery, err error, cut bool, now time.Time) (v verdic
 		v.delay = h.delayFailed(d, facts, v.try)
 	}
 	d.delay, d.tried = v.delay, v.try
-	h.work.ring()
-	h.room.ring()
+	h.work.broadcast()
+	h.room.broadcast()
 	if v.probe {
 		b.wakeAll()
 	}
@@ -304,7 +304,7 @@ func (h *hand) finish(d *delivery, err error, cut bool, now time.Time) (v verdic
 }
 
 // delayFailed is how long a delivery waits that has failed for the try-th time.
-func (h *hand) delayFailed(d *delivery, facts life.DeliveryFacts, try int) time.Duration {
+func (h *inFlight) delayFailed(d *delivery, facts life.DeliveryFacts, try int) time.Duration {
 	switch d.life.State() {
 	case life.DeliveryPausing:
 		d.tries++
@@ -319,7 +319,7 @@ func (h *hand) delayFailed(d *delivery, facts life.DeliveryFacts, try int) time.
 }
 
 // handleEvent is what happens to a delivery: the only way in which its state changes.
-func (h *hand) handleEvent(d *delivery, e life.DeliveryEvent, f life.DeliveryFacts) {
+func (h *inFlight) handleEvent(d *delivery, e life.DeliveryEvent, f life.DeliveryFacts) {
 	effects := d.life.On(e, f)
 	if effects.Has(life.DeliveryQueue) {
 		h.ready.push(d)
@@ -333,18 +333,18 @@ func (h *hand) handleEvent(d *delivery, e life.DeliveryEvent, f life.DeliveryFac
 	if effects.Has(life.DeliveryTell) {
 		i := settlerOf(d.life.State())
 		h.settle[i].push(d)
-		h.calls[i].ring()
+		h.calls[i].broadcast()
 	}
 	if effects.Has(life.DeliveryRelease) && d.order != "" {
 		h.releaseOrder(d.order)
 	}
 	if effects.Has(life.DeliveryCounts) {
-		h.count(d, effects)
+		h.countOutcome(d, effects)
 	}
 }
 
 // releaseOrder lets the next one of an order have its turn.
-func (h *hand) releaseOrder(key string) {
+func (h *inFlight) releaseOrder(key string) {
 	if behind := h.orders[key]; len(behind) > 0 {
 		h.ready.push(behind.pop())
 		h.orders[key] = behind
@@ -355,18 +355,18 @@ func (h *hand) releaseOrder(key string) {
 
 // again lets a delivery that has paused wait for its handler, ahead of those
 // of its order.
-func (h *hand) again(d *delivery) {
+func (h *inFlight) resumePaused(d *delivery) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
 		return
 	}
 	h.handleEvent(d, life.DeliveryPauseOver, life.DeliveryFacts{})
-	h.work.ring()
+	h.work.broadcast()
 }
 
 // stop is the stop event: nothing begins any more.
-func (h *hand) stop() {
+func (h *inFlight) beginStop() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.stopping {
@@ -376,11 +376,11 @@ func (h *hand) stop() {
 	for d := h.all.first; d != nil; d = d.next {
 		d.stopped = true
 	}
-	h.ringAll()
+	h.broadcastAll()
 }
 
 // giveBack lets all that has not begun be given back, in its order.
-func (h *hand) giveBack() {
+func (h *inFlight) returnUnbegun() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.ready, h.pauses, h.orders = nil, nil, nil
@@ -392,25 +392,25 @@ func (h *hand) giveBack() {
 	}
 }
 
-func (h *hand) ringAll() {
-	h.room.ring()
-	h.work.ring()
-	h.leases.ring()
-	h.breaks.ring()
+func (h *inFlight) broadcastAll() {
+	h.room.broadcast()
+	h.work.broadcast()
+	h.leases.broadcast()
+	h.breaks.broadcast()
 	for i := range h.calls {
-		h.calls[i].ring()
+		h.calls[i].broadcast()
 	}
 }
 
 // drained reports whether nothing is left to do. The lock is held.
-func (h *hand) drained() bool { return h.stopping && h.takers == 0 && h.all.n == 0 }
+func (h *inFlight) isDrained() bool { return h.stopping && h.takers == 0 && h.all.n == 0 }
 
 // takerEnded notes that one of the takers has ended.
-func (h *hand) takerEnded() {
+func (h *inFlight) takerEnded() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.takers--
-	if h.drained() {
-		h.ringAll()
+	if h.isDrained() {
+		h.broadcastAll()
 	}
 }
