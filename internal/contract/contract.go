@@ -111,16 +111,16 @@ func Restart(t *testing.T) {
 // Stop is guarantee 8.
 func Stop(t *testing.T) {
 	verify(t, checks{
-		"requests from outside are refused with ErrStopping": stoppingRefuses,
+		"requests from outside are refused with ErrStopping":   stoppingRefuses,
 		"work in flight keeps Start and the loop's primitives": stoppingKeepsPrimitives,
-		"what was accepted runs on in order":                 acceptedRunsOn,
-		"a failure meanwhile fails its own task alone":       drainSurvivesFailures,
-		"so does one under a supervisor":                     supervisedDrain,
-		"at the end of the grace the rest is cut off":        graceCutsOff,
-		"what does not return is abandoned and named":        stopAbandons,
-		"the account holds at every moment":                  accountHolds,
-		"engine Stop is the hard phase":                      engineStopIsHard,
-		"engine Poison is the soft phase with StopGrace":     enginePoisonIsSoft,
+		"what was accepted runs on in order":                   acceptedRunsOn,
+		"a failure meanwhile fails its own task alone":         drainSurvivesFailures,
+		"so does one under a supervisor":                       supervisedDrain,
+		"at the end of the grace the rest is cut off":          graceCutsOff,
+		"what does not return is abandoned and named":          stopAbandons,
+		"the account holds at every moment":                    accountHolds,
+		"engine Stop is the hard phase":                        engineStopIsHard,
+		"engine Poison is the soft phase with StopGrace":       enginePoisonIsSoft,
 	})
 }
 
