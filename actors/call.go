@@ -57,9 +57,14 @@ func (u *submission[T]) Run(*loop.Task) {
 // callFunction calls the function of a submission, a submitted[T] or a submittedErr.
 func callFunction[T any](t *Task) (v T, err error) {
 	if fn, ok := t.msg.(submitted[T]); ok {
-		return fn(t)
+		v, err = fn(t)
+	} else {
+		err = t.msg.(submittedErr)(t)
 	}
-	return v, t.msg.(submittedErr)(t)
+	if err != nil {
+		err = returned(err)
+	}
+	return v, err
 }
 
 // settleFunction completes the future with what *fn has returned, and lets go of that
@@ -119,7 +124,7 @@ func newSubmission[T any](from *Task, fn any, scoped bool) *submission[T] {
 // s is a root context, an actor's context or a Task. Work that a Task submits
 // inherits its cancel and its budget. The worker must be one of this process;
 // otherwise the future fails with ErrNotWorker, or with ErrDeadLetter if
-// there is no such actor. Middleware sees messages, and fn is none.
+// there is no such actor, or the PID is nil. Middleware sees messages, and fn is none.
 func Submit[T any](s actor.SenderContext, worker *actor.PID, fn func(t *Task) (T, error), opts ...CallOption) *Future[T] {
 	if fn == nil {
 		panic("actors: Submit called with a nil function")
@@ -131,8 +136,11 @@ func Submit[T any](s actor.SenderContext, worker *actor.PID, fn func(t *Task) (T
 func submit[T any](s actor.SenderContext, worker *actor.PID, fn any, what string, opts []CallOption) *Future[T] {
 	checkOptions(opts)
 	from, sys := caller(s, what)
+	if worker == nil {
+		return nobody[T](what)
+	}
 	u := newSubmission[T](from, fn, len(opts) > 0)
-	mb := sys.worker(pidOf(worker, what))
+	mb := sys.worker(worker)
 	if mb == nil {
 		var err error
 		if mb, err = sys.locate(worker); err != nil {
@@ -256,8 +264,8 @@ func (u *request[Resp]) init(msg any) {
 // go of the PID once it has answered.
 //
 // s is a root context, an actor's context or a Task; a Task's requests
-// inherit its cancel and its budget. A nil PID, such as that of a supervisor's
-// child that is gone, panics.
+// inherit its cancel and its budget. With a nil PID, such as that of a supervisor's
+// child that is gone, the future fails with [ErrDeadLetter].
 func RequestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, opts ...CallOption) *Future[Resp] {
 	return requestFuture[Resp](s, to, msg, "RequestFuture", opts)
 }
@@ -265,7 +273,10 @@ func RequestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, opts
 func requestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, what string, opts []CallOption) *Future[Resp] {
 	checkOptions(opts)
 	from, sys := caller(s, what)
-	mb := sys.worker(pidOf(to, what))
+	if to == nil {
+		return nobody[Resp](what)
+	}
+	mb := sys.worker(to)
 	if mb != nil && msg != nil && !forMailbox(msg) && plainSender(s, from) {
 		u := newRequest[Resp](from, msg, len(opts) > 0)
 		u.attach(mb)
@@ -352,6 +363,37 @@ func Ask[Resp any](t *Task, to *actor.PID, msg any, opts ...CallOption) (Resp, e
 		f.cancel()
 	}
 	return v, err
+}
+
+// Call is [RequestFuture] and [Future.Wait] in one, from a plain goroutine: an HTTP handler,
+// a test, a function that was offloaded. The request ends with ctx, as [WithContext] has it,
+// and so what comes back is always about the request: [ErrTimeout] or [ErrCanceled] with
+// the cause of ctx's end, and never a bare error of ctx. See [RetrySafe] for what may be
+// asked again.
+//
+// In a task it would block the worker: there it panics, and says to use [Ask]. Of a function
+// the same is Submit(s, pid, fn, WithContext(ctx)).Wait(ctx).
+func Call[Resp any](ctx context.Context, s actor.SenderContext, to *actor.PID, msg any, opts ...CallOption) (Resp, error) {
+	if ctx == nil {
+		panic("actors: Call called with a nil context")
+	}
+	t := taskIn(ctx)
+	if t == nil && s != nil {
+		t, _ = caller(s, "Call")
+	}
+	if t != nil {
+		panic("actors: Call called in task " + t.name() + ": it would block the worker; use actors.Ask")
+	}
+	var room [4]CallOption
+	all := append(append(room[:0], opts...), WithContext(ctx))
+	return requestFuture[Resp](s, to, msg, "Call", all).Wait(ctx)
+}
+
+// nobody is the future of a call to a nil PID.
+func nobody[T any](what string) *Future[T] {
+	f := new(Future[T])
+	f.fail(&namedError{sentinel: ErrDeadLetter, whom: what + " called with a nil PID"})
+	return f
 }
 
 // bind applies the options of a call, and makes it work of the task that

@@ -18,7 +18,7 @@ func (c *chaos) judge(fl *flight, v uint64, err error) {
 	}
 	var own *jobError
 	var paniced *actors.PanicError
-	_, isOwn := err.(*jobError) // and not because of one
+	_, isOwn := actors.Unreturned(err).(*jobError) // and not because of one
 	_, isPanic := err.(*actors.PanicError)
 	_, isFailure := err.(*messages.Failure)
 	isFailure = isFailure && (fl.to == nil || fl.to.dropIn) // what a plain actor has answered

@@ -64,7 +64,7 @@ func ExampleHandle() {
 	fmt.Println(milk.Wait(ctx)) // the later one: tea's handler awaits
 	close(known)
 	fmt.Println(tea.Wait(ctx))
-	fmt.Println(actors.RequestFuture[string](root, shop, Buy{"tea"}).Wait(ctx))
+	fmt.Println(actors.Call[string](ctx, root, shop, Buy{"tea"}))
 	// Output:
 	// milk for 4 <nil>
 	// tea for 3 <nil>

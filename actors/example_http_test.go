@@ -20,9 +20,9 @@ type Reserve struct{ Seat string }
 
 var errTaken = errors.New("the seat is taken")
 
-// An HTTP handler is a plain goroutine. WithContext ends the work when the client
-// leaves, Timeout bounds it, and the error says what to answer.
-func ExampleWithContext() {
+// An HTTP handler is a plain goroutine. Its request's context ends the call when the
+// client leaves, Timeout bounds it, and the error says what to answer.
+func ExampleCall() {
 	ctx := context.Background()
 	root := actor.NewActorSystem(actor.WithLoggerFactory(silent)).Root
 	seats, err := actors.Spawn(ctx, root, "seats", func(w *actors.Worker) error {
@@ -47,25 +47,19 @@ func ExampleWithContext() {
 	}
 
 	reserve := func(w http.ResponseWriter, r *http.Request) {
-		f := actors.RequestFuture[string](root, seats, Reserve{r.FormValue("seat")},
-			actors.WithContext(r.Context()), actors.Timeout(100*time.Millisecond))
-		answer, err := f.Wait(r.Context())
-		_, panicked := errors.AsType[*actors.PanicError](err)
+		answer, err := actors.Call[string](r.Context(), root, seats, Reserve{r.FormValue("seat")}, actors.Timeout(100*time.Millisecond))
 		switch {
 		case err == nil:
 			fmt.Fprint(w, answer)
 		case errors.Is(err, errTaken): // an answer of the worker's own
 			http.Error(w, err.Error(), http.StatusConflict)
-		case panicked, errors.Is(err, actors.ErrRestarted): // before what these may wrap
-			http.Error(w, "internal error", http.StatusInternalServerError)
-		case errors.Is(err, actors.ErrMailboxFull), errors.Is(err, actors.ErrStopping), errors.Is(err, actors.ErrDeadLetter):
-			// It has not run: the client may try again.
+		case actors.RetrySafe(err): // it has not run: the client may try again
 			w.Header().Set("Retry-After", "1")
 			http.Error(w, "busy", http.StatusServiceUnavailable)
-		case errors.Is(err, context.DeadlineExceeded): // ErrTimeout is one: it may have run
+		case errors.Is(err, actors.ErrTimeout): // it may have run
 			http.Error(w, "timeout", http.StatusGatewayTimeout)
-		case errors.Is(err, context.Canceled): // ErrCanceled is one: nobody listens any more
-		default:
+		case errors.Is(err, actors.ErrCanceled): // the client has left
+		default: // a panic, for instance
 			http.Error(w, "internal error", http.StatusInternalServerError)
 		}
 	}

@@ -320,7 +320,9 @@ func (c *core) readyChan() <-chan struct{} {
 // Wait blocks until the future is complete and returns its result, or until
 // ctx ends and returns the reason, [context.Cause] of ctx. A completed
 // future wins over an ended ctx. The end of ctx ends the waiting, not the
-// work: for that there is [Future.Cancel].
+// work: for that there is [Future.Cancel]. But if ctx is that of the call, by
+// [WithContext], it ends both, and Wait returns how the work has ended:
+// [ErrTimeout] or [ErrCanceled], with the cause. See [Call].
 //
 // Wait is for plain goroutines. In a task it would block the worker; called
 // with a task's own context it panics, and says to use [Await].
@@ -353,6 +355,12 @@ func (c *core) block(ctx context.Context) error {
 		keepBell(bells, w)
 		return nil
 	case <-done:
+		if o := c.owner.Load(); o != nil && o.isBoundTo(ctx) {
+			o.cancel(contextCause(ctx)) // which has begun already, or would at once
+			<-w.bell
+			keepBell(bells, w)
+			return nil
+		}
 		c.forget(w)
 		if c.done.Load() {
 			return nil

@@ -38,7 +38,9 @@ func (m *groupTask) Run(*loop.Task) {
 		}
 	}()
 	m.err = ErrGoexit // unless fn returns
-	m.err = t.msg.(submittedErr)(t)
+	if m.err = t.msg.(submittedErr)(t); m.err != nil {
+		m.err = returned(m.err)
+	}
 	t.conclude(m.fut.settleFunction(&m.msg, None{}, m.err), m.err)
 }
 

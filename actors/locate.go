@@ -19,6 +19,9 @@ func caller(s actor.SenderContext, what string) (*Task, *system) {
 		if s.attached == nil {
 			panic("actors: a Task was used that is not one of a worker")
 		}
+		if s.lt.Ended() {
+			s.current(what)
+		}
 		return s, s.mb.sys
 	case *loopContext:
 		if s.over() {

@@ -22,8 +22,8 @@ func TestMethods(t *testing.T) {
 		own  string       // sorted
 		from reflect.Type // an interface whose methods it has besides, or nil
 	}{
-		{(*actors.Task)(nil), "Await AwaitOffload Context Exit Go Sleep SleepOrStop StopReason StopRequested Stopping Yield", context},
-		{(*actors.Worker)(nil), "Background Main OnStop Task", context},
+		{(*actors.Task)(nil), "Await AwaitOffload Context Exit Go Sibling Sleep SleepOrStop StopReason StopRequested Stopping Yield", context},
+		{(*actors.Worker)(nil), "Background Main OnStop Sibling Task", context},
 		{(*actors.Future[int])(nil), "Cancel Done OnDone PipeTo Ready TryResult Wait", nil},
 		{(*actors.Promise[int])(nil), "Future Reject Resolve", nil},
 		{(*actors.Group)(nil), "Cancel Go Wait", nil},

@@ -62,9 +62,6 @@ func TestMisuseOtherTask(t *testing.T) {
 				_, _ = actors.Ask[int](other, w.plain(func(actor.Context) {}), 1)
 			},
 		} {
-			if what == "Ask" {
-				what = "Await"
-			}
 			wantText(w, panicOf(f), "actors: "+what+" called with the Task of the other, which has returned: a Task must not outlive its function")
 		}
 	})
@@ -91,8 +88,14 @@ func TestMisuseAfterEnd(t *testing.T) {
 		if err := w.inTask(func(t *actors.Task) error { ended = t; return nil }); err != nil {
 			w.Fatal(err)
 		}
-		err := panicOf(func() { _, _ = actors.Await(ended, resolved(1)) })
-		wantText(w, err, "actors: Await called with the Task of", "which has returned: a Task must not outlive its function")
+		for what, f := range map[string]func(){
+			"Await":         func() { _, _ = actors.Await(ended, resolved(1)) },
+			"RequestFuture": func() { actors.RequestFuture[int](ended, ended.Self(), 1) },
+			"Submit":        func() { actors.Submit(ended, ended.Self(), func(*actors.Task) (int, error) { return 0, nil }) },
+			"Ask":           func() { _, _ = actors.Ask[int](ended, ended.Self(), 1) },
+		} {
+			wantText(w, panicOf(f), "actors: "+what+" called with the Task of", "which has returned: a Task must not outlive its function")
+		}
 	})
 }
 
@@ -167,11 +170,20 @@ func TestMisuseNoWorker(t *testing.T) {
 		wantErr(w, actors.RequestStop(w.root, dead, 0), actors.ErrDeadLetter)
 		_, err = result(actors.RequestStop(w.root, w.plain(func(actor.Context) {}), 0))
 		wantText(w, err, "actors: not a local worker: ", "is a plain actor: spawn it with")
-		wantText(w, panicOf(func() { _ = submit(nil) }), "actors: SubmitErr called with a nil PID")
-		wantText(w, panicOf(func() { actors.RequestFuture[int](w.root, nil, 1) }), "actors: RequestFuture called with a nil PID")
+		err = submit(nil)
+		wantText(w, err, "actors: no such actor: SubmitErr called with a nil PID")
+		if !errors.Is(err, actors.ErrDeadLetter) {
+			w.Errorf("%v is not ErrDeadLetter", err)
+		}
+		_, err = result(actors.RequestFuture[int](w.root, nil, 1))
+		wantText(w, err, "actors: no such actor: RequestFuture called with a nil PID")
+		_, err = actors.Call[int](context.Background(), w.root, nil, 1)
+		wantText(w, err, "actors: no such actor: Call called with a nil PID")
 		wantText(w, panicOf(func() { actors.RequestStop(w.root, nil, 0) }), "actors: RequestStop called with a nil PID")
 	})
 }
+
+type near struct{}
 
 func TestMisuseUnhandled(t *testing.T) {
 	bubble(t, func(w *world) {
@@ -185,6 +197,16 @@ func TestMisuseUnhandled(t *testing.T) {
 		wantErr(w, actors.RequestFuture[int](w.root, pid, 1.5), actors.ErrUnhandled)
 		fail := wantFailure(w, w.root.RequestFuture(pid, 1.5, time.Minute), actors.ErrUnhandled)
 		wantText(w, fail, "worker worker has no handler for float64")
+		// There is one of a type that is easily taken for it.
+		pointed := w.worker("near", actors.Options{}, func(w *actors.Worker) error {
+			actors.On(w, func(*actors.Task, *near) error { return nil })
+			actors.On(w, func(*actors.Task, int) error { return nil })
+			return nil
+		})
+		_, err = result(actors.RequestFuture[int](w.root, pointed, near{}))
+		wantText(w, err, "worker near has no handler for actors_test.near (it has one for *actors_test.near)")
+		_, err = result(actors.RequestFuture[int](w.root, pointed, new(int)))
+		wantText(w, err, "worker near has no handler for *int (it has one for int)")
 		// A plain actor that answers nothing.
 		silent := w.dropIn(actors.Options{}, func(actor.Context) {})
 		_, err = result(actors.RequestFuture[int](w.root, silent, "text"))

@@ -200,6 +200,9 @@ func (u *offloaded[T]) run(ctx context.Context) {
 	case func(ctx context.Context) error:
 		err = fn(ctx)
 	}
+	if err != nil {
+		err = returned(err)
+	}
 }
 
 // Receive waits for a value from ch without holding up the worker. ok is

@@ -118,6 +118,12 @@ func (s *scope) boundTo() context.Context {
 	return nil
 }
 
+// isBoundTo reports whether the end of ctx ends the task by itself.
+func (t *Task) isBoundTo(ctx context.Context) bool {
+	s := t.ext.Load()
+	return s != nil && same(s.boundTo(), ctx)
+}
+
 // bring gives a task that nobody else knows yet its scope. A plain store: the
 // atomic one is a locked exchange, 20 ns of a request with a Timeout.
 func (t *Task) bring(s *scope) {

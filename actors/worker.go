@@ -29,6 +29,11 @@ type Worker struct {
 	sealed     bool // setup has returned
 }
 
+// Sibling is [Task.Sibling].
+func (w *Worker) Sibling(name string) *actor.PID {
+	return siblingOf(w.Context, name)
+}
+
 // Task is the task that setup runs in: setup may await, for instance the
 // answer of another actor. Messages to this worker wait meanwhile: an await
 // that would end only after one of them returns a [*DeadlockError]. It must
@@ -68,6 +73,19 @@ func (h *handlers) find(typ reflect.Type) *handler {
 		}
 	}
 	return nil
+}
+
+// nextTo says that there is a handler of a pointer to typ, or of what it points to: a
+// mistake that is easy to make, and hard to see.
+func (h *handlers) nextTo(typ reflect.Type) string {
+	other := reflect.PointerTo(typ)
+	if h.find(other) == nil {
+		if typ.Kind() != reflect.Pointer || h.find(typ.Elem()) == nil {
+			return ""
+		}
+		other = typ.Elem()
+	}
+	return fmt.Sprintf(" (it has one for %s)", other)
 }
 
 func (h *handlers) add(one handler) {
@@ -118,13 +136,17 @@ func (w *Worker) register(what string, h handler, opts []HandlerOption) {
 // panic fails the asker and the worker.
 //
 // Req is matched against the exact dynamic type of the message; an interface
-// type panics, as does a second handler for the same type.
+// type panics, as does a second handler for the same type. A [Method] lets the compiler
+// see that askers send a Req and wait for a Resp.
 func Handle[Req, Resp any](w *Worker, h func(t *Task, req Req) (Resp, error), opts ...HandlerOption) {
 	if h == nil {
 		panic("actors: Handle called with a nil function")
 	}
 	w.register("Handle", handler{typ: messageType[Req]("Handle"), call: func(t *Task) {
 		v, err := h(t, t.msg.(Req))
+		if err != nil {
+			err = returned(err)
+		}
 		if f, same := t.future().(*Future[Resp]); same { // no boxing
 			t.concluded(f.resolve(v, err), err)
 			return
@@ -151,7 +173,7 @@ func On[Req any](w *Worker, h func(t *Task, msg Req) error, opts ...HandlerOptio
 	}
 	w.register("On", handler{typ: messageType[Req]("On"), call: func(t *Task) {
 		if err := h(t, t.msg.(Req)); err != nil {
-			t.reply(nil, err)
+			t.reply(nil, returned(err))
 		} else {
 			t.turn |= hasNoValue
 			t.concludedOneWay(nil)
@@ -301,7 +323,7 @@ func (a *workerActor) unhandled(t *Task) {
 			return
 		}
 	}
-	err := fmt.Errorf("%w: worker %s has no handler for %T", ErrUnhandled, t.mb.pid.Id, t.msg)
+	err := fmt.Errorf("%w: worker %s has no handler for %T%s", ErrUnhandled, t.mb.pid.Id, t.msg, a.handlers.nextTo(reflect.TypeOf(t.msg)))
 	if t.future() != nil || t.asker() != nil {
 		t.turn &^= isHandling // for the asker: it did not run
 		t.reply(nil, err)

@@ -66,7 +66,7 @@ func ExampleGo() {
 		actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
 			pid := actortest.Spawn(t, sys.Root, "greeter", greeter, actors.Options{})
 			op := actortest.Go(t, func() (string, error) {
-				return actors.RequestFuture[string](sys.Root, pid, Hello{"Ada"}).Wait(t.Context())
+				return actors.Call[string](t.Context(), sys.Root, pid, Hello{"Ada"})
 			})
 			fmt.Println("thinks:", op.Blocked())
 			time.Sleep(2 * time.Second) // of virtual time

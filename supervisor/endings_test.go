@@ -484,6 +484,10 @@ func checkEnding(w *world, c *endingCase) *telling {
 	if row.ran == hasRun && runs == 0 || row.ran == neverRan && runs > 0 {
 		w.Errorf("%v: told %v, it has run %d times", c, c.err, runs)
 	}
+	// A task that has asked returns what it was told, and so to ask for that task again is not safe.
+	if safe := row.safe == "yes" && c.asker != "task"; actors.RetrySafe(c.err) != safe {
+		w.Errorf("%v: told %v, RetrySafe is %v", c, c.err, actors.RetrySafe(c.err))
+	}
 	if f := c.failure; f != nil && (f.Ran != (runs > 0) || f.RetrySafe == f.Ran || (row.safe == "yes") != f.RetrySafe) {
 		w.Errorf("%v: told %v, ran %v, retry safe %v; it has run %d times", c, f, f.Ran, f.RetrySafe, runs)
 	}

@@ -48,7 +48,7 @@ func ExampleDynamic_Start() {
 				return 0, err
 			}
 			if pid := accounts.Child(name); pid != nil { // else it has ended meanwhile
-				sum, err := actors.RequestFuture[int](sys.Root, pid, Add{n}, actors.WithContext(ctx)).Wait(ctx)
+				sum, err := actors.Call[int](ctx, sys.Root, pid, Add{n})
 				if !errors.Is(err, actors.ErrStopping) && !errors.Is(err, actors.ErrDeadLetter) {
 					return sum, err
 				}

@@ -21,12 +21,13 @@ func Example_httpServer() {
 	defer sys.Shutdown()
 	bound := make(chan net.Addr, 1)
 	begun := make(chan struct{})
-	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		close(begun)
-		sum, err := actors.RequestFuture[int](sys.Root, sys.NewLocalPID("app/counter"), Add{2}, actors.WithContext(r.Context())).Wait(r.Context())
-		fmt.Fprintln(w, sum, err)
-	})
 	web := func(w *actors.Worker) error {
+		counter := w.Sibling("counter")
+		handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			close(begun)
+			sum, err := actors.Call[int](r.Context(), sys.Root, counter, Add{2})
+			fmt.Fprintln(w, sum, err)
+		})
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return err

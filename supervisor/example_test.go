@@ -56,7 +56,7 @@ func ExampleStart() {
 	}
 	ctx, left := context.Background(), s.Child("pair/left")
 	for _, n := range []int{7, 8, 1} {
-		sum, err := actors.RequestFuture[int](sys.Root, left, Add{n}).Wait(ctx)
+		sum, err := actors.Call[int](ctx, sys.Root, left, Add{n})
 		fmt.Println(sum, err)
 	}
 	if _, err := s.Stop(ctx); err != nil {
@@ -152,7 +152,7 @@ func ExampleCrashPolicy() {
 		panic(err)
 	}
 	sys.Root.Send(s.Child("counter"), Add{11})
-	sum, err := actors.RequestFuture[int](sys.Root, s.Child("counter"), Add{1}).Wait(context.Background())
+	sum, err := actors.Call[int](context.Background(), sys.Root, s.Child("counter"), Add{1})
 	fmt.Println(sum, err)
 	s.Stop(context.Background())
 	// Unordered output:
