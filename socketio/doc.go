@@ -56,7 +56,7 @@
 //
 // # Stopping
 //
-// [Server.Shutdown] refuses new clients, lets handlers end, writes what is
+// [Server.Stop] refuses new clients, lets handlers end, writes what is
 // queued and closes the connections, and returns a [Report]. [Server.Props] is
 // the same as the child of a supervisor.
 package socketio

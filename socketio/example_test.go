@@ -72,7 +72,7 @@ func Example() {
 	fmt.Println(call("GET", url, ""))
 
 	call("POST", url, "1") // the client closes
-	report, err := sio.Shutdown(context.Background())
+	report, err := sio.Stop(context.Background())
 	fmt.Println(report.CutOff, err)
 	// Output:
 	// connected with {"user":"ada"}
@@ -98,7 +98,7 @@ func ExampleNamespace_Use() {
 	fmt.Println(call("GET", url2, "")[:2])
 	call("POST", url, "1")
 	call("POST", url2, "1")
-	_, _ = sio.Shutdown(context.Background())
+	_, _ = sio.Stop(context.Background())
 	// Output:
 	// 44{"message":"not authorized","data":{"login":"/login"}}
 	// 40
@@ -123,7 +123,7 @@ func ExampleEmitAck() {
 	call("POST", url, `43`+id+`["Ada"]`)
 	fmt.Println(<-answered)
 	call("POST", url, "1")
-	_, _ = sio.Shutdown(context.Background())
+	_, _ = sio.Stop(context.Background())
 	// Output:
 	// ["your name?"]
 	// Ada

@@ -100,7 +100,7 @@ func TestHandlerGrace(t *testing.T) {
 	}
 }
 
-// TestShutdownGrace: a Shutdown ends it before its context does, so that
+// TestStopGrace: a Shutdown ends it before its context does, so that
 // OnDisconnect runs.
 func TestShutdownGrace(t *testing.T) {
 	for name, s := range stuckIn {

@@ -42,7 +42,7 @@ func bubble(t *testing.T, o socketio.Options, f func(w *world)) {
 		t.Cleanup(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
-			_, _ = w.io.Shutdown(ctx)
+			_, _ = w.io.Stop(ctx)
 			w.close()
 			synctest.Wait()
 		})

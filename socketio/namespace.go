@@ -58,7 +58,7 @@ func (n *Namespace) OnConnect(h func(t *actors.Task, s *Socket) error) {
 // data and Rooms still, but is in none of them any more. It starts after the
 // socket's events and after OnConnect has returned; handlers that await may
 // still be there. Where those had to be cut off, at the end of
-// Options.HandlerGrace or of a Shutdown, it starts behind that and has what is
+// Options.HandlerGrace or of a Stop, it starts behind that and has what is
 // left of a second. A second call panics.
 func (n *Namespace) OnDisconnect(h func(t *actors.Task, s *Socket, reason Reason)) {
 	n.handlersMu.Lock()

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/socketio/internal/engineio"
 )
 
@@ -35,9 +36,10 @@ type Options struct {
 	// when their client has gone, and OnDisconnect from its own start; then their
 	// contexts end. 0: one minute.
 	HandlerGrace time.Duration
-	// ShutdownGrace is how long the Shutdown of a worker of [Server.Props] may
-	// take before it cuts off what is left. 0: 5 s.
-	ShutdownGrace time.Duration
+	// StopGrace is how long [Server.RequestStop], and the end of a worker of
+	// [Server.Props], let go on what was accepted before they cut off what is left.
+	// 0: 5 s; [actors.NoGrace]: at once; [actors.Forever]: never.
+	StopGrace actors.Grace
 	// AckTimeout bounds the futures of [EmitAck], which fail with
 	// [ErrAckTimeout] then. 0: they wait until the client answers or is gone.
 	AckTimeout time.Duration
@@ -142,7 +144,7 @@ func (o Options) resolved() Options {
 	o.UpgradeTimeout = cmp.Or(o.UpgradeTimeout, 10*time.Second)
 	o.ConnectTimeout = cmp.Or(o.ConnectTimeout, 45*time.Second)
 	o.CloseTimeout = cmp.Or(o.CloseTimeout, 30*time.Second)
-	o.ShutdownGrace = cmp.Or(o.ShutdownGrace, 5*time.Second)
+	o.StopGrace = cmp.Or(o.StopGrace, 5*time.Second)
 	o.HandlerGrace = cmp.Or(o.HandlerGrace, time.Minute)
 	o.MaxPayload = cmp.Or(o.MaxPayload, 1_000_000)
 	o.MaxAttachments = cmp.Or(o.MaxAttachments, 10)
@@ -176,7 +178,7 @@ func (o Options) check() {
 		duration("PingInterval", o.PingInterval), duration("PingTimeout", o.PingTimeout),
 		duration("UpgradeTimeout", o.UpgradeTimeout), duration("ConnectTimeout", o.ConnectTimeout),
 		duration("CloseTimeout", o.CloseTimeout), duration("HandlerGrace", o.HandlerGrace),
-		duration("ShutdownGrace", o.ShutdownGrace), duration("AckTimeout", o.AckTimeout),
+		duration("AckTimeout", o.AckTimeout),
 		{"MaxPayload", o.MaxPayload, o.MaxPayload}, bound("MaxAttachments", o.MaxAttachments),
 		bound("MaxBuffered", o.MaxBuffered), bound("MaxEvents", o.MaxEvents), bound("MaxPendingAcks", o.MaxPendingAcks),
 		bound("MaxSessions", o.MaxSessions), bound("MaxNamespaces", o.MaxNamespaces), bound("MaxRooms", o.MaxRooms),

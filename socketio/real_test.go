@@ -34,7 +34,7 @@ func realServer(t *testing.T, o socketio.Options) *real {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		if report, err := r.io.Shutdown(ctx); err != nil {
+		if report, err := r.io.Stop(ctx); err != nil {
 			t.Error("shutdown:", report, err)
 		}
 		_ = server.Close()

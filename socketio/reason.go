@@ -14,7 +14,7 @@ const (
 	ClientDisconnect Reason = "client namespace disconnect"
 	// ServerDisconnect: [Socket.Disconnect] or [Socket.Close].
 	ServerDisconnect Reason = "server namespace disconnect"
-	// ServerShutdown: [Server.Shutdown].
+	// ServerShutdown: [Server.Stop].
 	ServerShutdown Reason = "server shutting down"
 	// TransportClose: the client closed the connection, or it broke.
 	TransportClose = Reason(engineio.TransportClose)

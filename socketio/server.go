@@ -44,7 +44,7 @@ type Server struct {
 }
 
 // NewServer returns a server whose sessions are workers of the actor system. It
-// serves at once; [Server.Shutdown] ends it, and so does the worker of
+// serves at once; [Server.Stop] ends it, and so does the worker of
 // [Server.Props].
 func NewServer(system *actor.ActorSystem, o Options) *Server {
 	if system == nil {

@@ -26,7 +26,7 @@ func (w *world) shutdownIn(d time.Duration) *actortest.Op[socketio.Report] {
 	return actortest.Go(w.T, func() (socketio.Report, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), d)
 		defer cancel()
-		return w.io.Shutdown(ctx)
+		return w.io.Stop(ctx)
 	})
 }
 
@@ -65,12 +65,57 @@ func TestShutdown(t *testing.T) {
 		if err != nil || report.Sessions != 3 || report.Flushed != 3 || report.CutOff != 0 || report.Dropped != 0 || report.Elapsed != 2*time.Second {
 			w.Error(report, err)
 		}
-		again, err := w.io.Shutdown(context.Background())
+		again, err := w.io.Stop(context.Background())
 		if err != nil || again != report {
 			w.Error(again, err)
 		}
 		ev.want(w)
 	})
+}
+
+// TestRequestStop: it has Options.StopGrace, which may be none and no limit, and returns
+// when the stop has begun. A Stop meanwhile waits for the same, or as long as its context
+// lasts.
+func TestRequestStop(t *testing.T) {
+	for name, test := range map[string]struct {
+		grace  actors.Grace
+		works  time.Duration
+		takes  time.Duration
+		cutOff int
+	}{
+		"default":       {0, 2 * time.Second, 2 * time.Second, 0},
+		"default, late": {0, time.Hour, 4 * time.Second, 1}, // a second of five is for what is to be sent
+		"three seconds": {3 * time.Second, time.Hour, 3*time.Second - 750*time.Millisecond, 1},
+		"none":          {actors.NoGrace, time.Hour, 0, 1},
+		"no limit":      {actors.Forever, 10 * time.Hour, 10 * time.Hour, 0},
+	} {
+		bubble(t, socketio.Options{StopGrace: test.grace, PingInterval: 24 * time.Hour}, func(w *world) {
+			socketio.OnAck(w.io, "slow", func(t *actors.Task, s *socketio.Socket, n int) (string, error) {
+				return "done", t.Sleep(test.works)
+			})
+			w.client().send(`421["slow"]`)
+			synctest.Wait()
+			begin := time.Now()
+			stopped := w.io.RequestStop()
+			if status, body := w.status(http.MethodGet, base+"polling"); status != http.StatusServiceUnavailable {
+				w.Errorf("%s: a handshake while stopping: %d %s", name, status, body)
+			}
+			if test.takes > time.Second {
+				ctx, cancel := context.WithTimeout(w.Context(), time.Second)
+				if report, err := w.io.Stop(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) != time.Second {
+					w.Errorf("%s: a further Stop: %v, %v, after %v", name, report, err, time.Since(begin))
+				}
+				cancel()
+			}
+			report, err := stopped.Wait(w.Context())
+			if took := time.Since(begin).Round(10 * time.Millisecond); err != nil || report.Sessions != 1 || report.CutOff != test.cutOff || took != test.takes {
+				w.Errorf("%s: %v, %v, after %v, want %v", name, report, err, took, test.takes)
+			}
+			if again, err := w.io.RequestStop().Wait(w.Context()); again != report || err != nil {
+				w.Errorf("%s: again: %v, %v", name, again, err)
+			}
+		})
+	}
 }
 
 // TestShutdownOfAnothersEnd: a handler that passes on that another worker was
@@ -113,7 +158,7 @@ func TestShutdownCutsOff(t *testing.T) {
 		report, err := func() (socketio.Report, error) {
 			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 			defer cancel()
-			return w.io.Shutdown(ctx)
+			return w.io.Stop(ctx)
 		}()
 		close(release)
 		if !errors.Is(err, context.DeadlineExceeded) || report.Sessions != 4 || report.Flushed != 1 || report.CutOff != 3 || report.Dropped == 0 {
@@ -154,9 +199,9 @@ func TestSupervised(t *testing.T) {
 }
 
 // TestSupervisedCutsOff: a client that shook hands by polling and never polls
-// again has ShutdownGrace; then it is cut off, and nothing is abandoned.
+// again has StopGrace; then it is cut off, and nothing is abandoned.
 func TestSupervisedCutsOff(t *testing.T) {
-	bubble(t, socketio.Options{ShutdownGrace: 3 * time.Second}, func(w *world) {
+	bubble(t, socketio.Options{StopGrace: 3 * time.Second}, func(w *world) {
 		sup, err := supervisor.Start(w.Context(), w.sys, supervisor.Spec{Name: "app", Children: []supervisor.Child{{Name: "io", Props: w.io.Props()}}})
 		if err != nil {
 			w.Fatal(err)
@@ -233,7 +278,7 @@ func TestStress(t *testing.T) {
 				var wg sync.WaitGroup
 				for range 2 {
 					wg.Go(func() {
-						if report, err := w.io.Shutdown(context.Background()); err != nil || report.CutOff > 0 {
+						if report, err := w.io.Stop(context.Background()); err != nil || report.CutOff > 0 {
 							t.Error(report, err)
 						}
 					})

@@ -93,7 +93,7 @@ func (k *child) unwindLimit() time.Duration {
 	if _, ok := k.process.(*plainProcess); ok {
 		return plainStopGrace
 	}
-	return 2*k.process.StopGrace() + time.Second // tasks, then hooks
+	return 2*min(k.process.StopGrace(), actors.Forever/4) + time.Second // tasks, then hooks
 }
 
 // handleEvent is the only way to change the life of a child: it looks up what the
@@ -123,10 +123,10 @@ func (k *child) eventFacts(e life.ChildEvent) life.ChildFacts {
 	case life.ChildStopAsked:
 		f.Forced = c.life.State().HasNoGrace()
 		f.Drains = k.life.State().HasFailed() && c.cause == nil && k.restartsToDrain()
-		switch grace := k.shutdownGrace(); {
-		case grace == Abandon:
+		switch {
+		case k.spec.Abandon:
 			f.Shutdown = life.ChildShutdownAbandon
-		case grace == BrutalKill && k.kind != KindSupervisor: // whose children have their own grace: see enforceGrace
+		case k.shutdownGrace() == actors.NoGrace && k.kind != KindSupervisor: // whose children have their own grace: see enforceGrace
 			f.Shutdown = life.ChildShutdownKill
 		}
 	}
@@ -214,7 +214,7 @@ func (k *child) runEffects(t *actors.Task, effects life.ChildEffects, why error)
 func (k *child) runStopEffects(t *actors.Task, effects life.ChildEffects) {
 	switch {
 	case effects.Has(life.ChildStopGraceful) && k.kind == KindSupervisor:
-		k.process.Stop(NoLimit) // its grace is that of its children: see enforceGrace
+		k.process.Stop(actors.Forever) // its grace is that of its children: see enforceGrace
 	case effects.Has(life.ChildStopGraceful):
 		k.process.Stop(k.shutdownGrace())
 	case effects.Has(life.ChildStopUnwaited):
@@ -222,11 +222,11 @@ func (k *child) runStopEffects(t *actors.Task, effects life.ChildEffects) {
 		k.abandonActor(t, nil)
 	case effects.Has(life.ChildEndGrace) && k.node != nil: // a supervisor that works ends that of its children
 		k.killedAt = k.core.sinceStart()
-		k.process.Stop(NoLimit)
+		k.process.Stop(actors.Forever)
 		k.node.endGrace()
 	case effects.Has(life.ChildEndGrace), effects.Has(life.ChildStopNow):
 		k.killedAt = k.core.sinceStart()
-		k.process.Stop(-1)
+		k.process.Stop(actors.NoGrace)
 	}
 }
 

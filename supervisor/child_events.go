@@ -59,7 +59,7 @@ func (n *node) ChildFailed(p link.Child, f *link.Failure) bool {
 			c.logAbandonedFailure(p.PID(), "it goes on", f)
 		default: // suspended, it would stay so
 			c.logAbandonedFailure(p.PID(), "it stops", f)
-			p.Stop(-1)
+			p.Stop(actors.NoGrace)
 		}
 	})
 	_, ended := n.finalReport()

@@ -106,7 +106,7 @@ func (c *core) startFailure(err error) error {
 	if e, ok := err.(*StartError); ok {
 		return e
 	}
-	return &StartError{Supervisor: c.node.pid.Id, Child: c.notStarted, Err: cmp.Or(err, ErrStopping)}
+	return &StartError{Supervisor: c.node.pid.Id, Child: c.notStarted, Err: cmp.Or(err, errStopping)}
 }
 
 // sinceStart is for what only the loop sees: half as dear as time.Now, and a third of

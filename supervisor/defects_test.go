@@ -256,7 +256,7 @@ func TestEngineSendWhileSpawningRace(t *testing.T) {
 		})
 	}
 	for range 30 {
-		s, err := supervisor.Start(t.Context(), sys, supervisor.Spec{Name: "app", Logger: slog.New(slog.DiscardHandler), Children: []supervisor.Child{{Name: "a", Props: nothing, Shutdown: supervisor.BrutalKill}}})
+		s, err := supervisor.Start(t.Context(), sys, supervisor.Spec{Name: "app", Logger: slog.New(slog.DiscardHandler), Children: []supervisor.Child{{Name: "a", Props: nothing, Shutdown: actors.NoGrace}}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -21,8 +21,8 @@
 //	  temporary
 //	intensity, period            MaxRestarts, Within: 1 in 5 s; of a Dynamic no limit
 //	auto_shutdown, significant   AutoShutdown, Significant
-//	shutdown: timeout, infinity, Shutdown: a grace, NoLimit,
-//	  brutal_kill                  BrutalKill; and Abandon
+//	shutdown: timeout, infinity, Shutdown: a grace, actors.Forever,
+//	  brutal_kill                  actors.NoGrace; and Abandon
 //	start_link returns           setup has returned nil; a plain actor has handled Started
 //	normal exit                  Main returns nil, Exit(nil), a stop by somebody else
 //	abnormal exit                a panic in a handler, an error of Main, Background or setup

@@ -76,7 +76,7 @@ func TestDuringBackoff(t *testing.T) {
 			added.Blocked()
 			w.stop(s)
 			_, err := added.Result()
-			w.wants(err, supervisor.ErrStopping)
+			w.wants(err, actors.ErrStopping)
 			w.noted("-a")
 		},
 		"an earlier one fails": func(w *world, s *supervisor.Supervisor) {

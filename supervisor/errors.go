@@ -7,11 +7,22 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/protoloop/protoloop/actors"
 )
 
+// errStopping: the supervisor is stopping and starts nothing any more. It is an
+// actors.ErrStopping, and not that itself: a child that fails of that is no stop.
+var errStopping error = stoppingError{}
+
+type stoppingError struct{}
+
+func (stoppingError) Error() string { return "supervisor: stopping, and starts nothing any more" }
+func (stoppingError) Unwrap() error { return actors.ErrStopping }
+
+// Errors of this package. What a supervisor that is stopping refuses fails with
+// [actors.ErrStopping].
 var (
-	// ErrStopping: the supervisor is stopping and starts nothing any more.
-	ErrStopping = errors.New("supervisor: stopping")
 	// ErrUnknownChild: there is no child of that name.
 	ErrUnknownChild = errors.New("supervisor: no such child")
 	// ErrExists: a child of that name is there.

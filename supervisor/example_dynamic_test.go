@@ -68,7 +68,7 @@ func ExampleDynamic_Start() {
 	fmt.Println(accounts.Len())
 	accounts.Stop(ctx)
 	_, err = add(ctx, "cid", 6)
-	fmt.Println(errors.Is(err, supervisor.ErrStopping))
+	fmt.Println(errors.Is(err, actors.ErrStopping))
 	// Output:
 	// 3 <nil>
 	// 7 <nil>

@@ -107,7 +107,7 @@ func (n *node) SupervisorEnded() {
 	n.mu.Lock()
 	n.report, n.err = c.finalReport(), c.failureCause()
 	n.mu.Unlock()
-	n.setupEnded(ErrStopping)
+	n.setupEnded(errStopping)
 	close(n.done)
 	n.mu.Lock()
 	waiters := n.stopWaiters
@@ -183,7 +183,7 @@ func (n *node) stopAndWait(ctx context.Context) (Report, error) {
 // setStopEvent sets the stop event. Any goroutine.
 func (n *node) setStopEvent() {
 	if _, ended := n.finalReport(); !ended {
-		actors.RequestStop(n.sys.Root, n.pid, NoLimit)
+		actors.RequestStop(n.sys.Root, n.pid, actors.Forever)
 	}
 }
 

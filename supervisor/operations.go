@@ -34,7 +34,7 @@ func runOperation[T any](ctx context.Context, n *node, what, name string, f func
 	done := make(chan outcome, 1)
 	c.queue.postFunc(func(t *actors.Task) {
 		c.startTask(t, what+" "+name, func(t *actors.Task) error {
-			o := outcome{err: ErrStopping} // of a panic
+			o := outcome{err: errStopping} // of a panic
 			defer func() { done <- o }()
 			o.v, o.err = f(t, c, c.callerChild(from))
 			return nil
@@ -46,9 +46,9 @@ func runOperation[T any](ctx context.Context, n *node, what, name string, f func
 	case o := <-done:
 		return o.v, o.err
 	case <-c.finishedChan:
-		ended = ErrStopping
+		ended = errStopping
 	case <-n.done:
-		ended = ErrStopping
+		ended = errStopping
 	case <-ctx.Done():
 		ended = context.Cause(ctx)
 	}
@@ -105,7 +105,7 @@ func (c *core) addLocked(t *actors.Task, name string, spec *Child, h *lockHolder
 	defer func() { release() }()
 	switch {
 	case c.isStopping():
-		return nil, ErrStopping
+		return nil, errStopping
 	case c.children[name] != nil:
 		return nil, fmt.Errorf("%w: %q", ErrExists, name)
 	}
@@ -119,12 +119,12 @@ func (c *core) addLocked(t *actors.Task, name string, spec *Child, h *lockHolder
 	bad, e := c.startGroup(t, []*child{k})
 	switch {
 	case c.isInterrupted(t): // it is in the list: the stop sees to it
-		return nil, ErrStopping
+		return nil, errStopping
 	case bad == nil:
 		return k.pid, nil
 	case bad != k: // a sibling has failed meanwhile, and all of the group restart
 		if err := c.handleExit(t, h, bad, e); err != nil || c.isInterrupted(t) {
-			return nil, ErrStopping
+			return nil, errStopping
 		}
 		if k.upCount > 0 {
 			return k.pid, nil
@@ -173,7 +173,7 @@ func (c *core) restartChild(t *actors.Task, by *child, name string) error {
 		case err == nil:
 			return nil
 		case c.isInterrupted(t):
-			return ErrStopping
+			return errStopping
 		case bad == k:
 			k.handleEvent(t, life.ChildDecisionDue) // as after any failure
 		}
@@ -194,7 +194,7 @@ func (c *core) withChild(t *actors.Task, by *child, name string, f func(k *child
 	defer h.release()
 	switch {
 	case c.isStopping():
-		return ErrStopping
+		return errStopping
 	case k.life.State() == life.ChildRemoved:
 		return fmt.Errorf("%w: %q", ErrUnknownChild, name)
 	}

@@ -37,10 +37,10 @@ func TestRestartOp(t *testing.T) {
 			t.Errorf("%+v", s.Children()[0])
 		}
 		w.stop(s)
-		w.wants(s.Restart(w.Context(), "a"), supervisor.ErrStopping)
-		w.wants(s.Remove(w.Context(), "a"), supervisor.ErrStopping)
+		w.wants(s.Restart(w.Context(), "a"), actors.ErrStopping)
+		w.wants(s.Remove(w.Context(), "a"), actors.ErrStopping)
 		_, err = s.Add(w.Context(), w.child("c"))
-		w.wants(err, supervisor.ErrStopping)
+		w.wants(err, actors.ErrStopping)
 	})
 }
 

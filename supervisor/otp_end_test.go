@@ -56,19 +56,19 @@ func TestOTPShutdown(t *testing.T) {
 			}
 		}},
 		{"brutal_kill", "brutal_kill means that the child process is unconditionally terminated", func(w *world) {
-			if _, took := one(w, w.stubborn("a", time.Hour), supervisor.BrutalKill); took > 2 {
+			if _, took := one(w, w.stubborn("a", time.Hour), actors.NoGrace); took > 2 {
 				w.Errorf("it took %v", took)
 			}
 			w.noted("+a -a")
 		}},
 		{"infinity", "It is also allowed to set it to infinity, if the child process is a worker.", func(w *world) {
-			if _, took := one(w, w.stubborn("a", 100*time.Hour), supervisor.NoLimit); took != 100*time.Hour {
+			if _, took := one(w, w.stubborn("a", 100*time.Hour), actors.Forever); took != 100*time.Hour {
 				w.Errorf("it took %v", took)
 			}
 		}},
 		{"infinity for supervisors", "it defaults to infinity if the child is of type supervisor.", func(w *world) {
 			inner := w.props(supervisor.Spec{Children: []supervisor.Child{
-				{Name: "x", Props: w.stubborn("x", time.Hour), Shutdown: supervisor.NoLimit}, {Name: "y", Props: w.stubborn("y", time.Hour), Shutdown: supervisor.NoLimit},
+				{Name: "x", Props: w.stubborn("x", time.Hour), Shutdown: actors.Forever}, {Name: "y", Props: w.stubborn("y", time.Hour), Shutdown: actors.Forever},
 			}})
 			if _, took := one(w, inner, 0); took != 2*time.Hour {
 				w.Errorf("it took %v", took)

@@ -203,7 +203,7 @@ func (p *plainProcess) Stop(grace time.Duration) {
 	if p.stopAskedAt.IsZero() {
 		p.stopAskedAt = time.Now()
 	}
-	if grace <= BrutalKill || p.suspended {
+	if grace < 0 || p.suspended {
 		p.postSystem(&actor.Stop{})
 		return
 	}

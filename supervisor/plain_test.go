@@ -271,7 +271,7 @@ func TestPlainProducer(t *testing.T) {
 // A plain actor that fails while it works through its queue for a stop is
 // restarted for the rest of it, and ends; one that was left to itself ends.
 func TestPlainFailsAtTheEnd(t *testing.T) {
-	for shutdown, lives := range map[time.Duration]string{supervisor.NoLimit: "+a -a +a -a", supervisor.Abandon: "+a -a"} {
+	for abandon, lives := range map[bool]string{false: "+a -a +a -a", true: "+a -a"} {
 		bubble(t, func(w *world) {
 			gate := make(chan struct{})
 			a := w.plainly("a", func(_ int, c actor.Context) {
@@ -279,7 +279,9 @@ func TestPlainFailsAtTheEnd(t *testing.T) {
 					<-gate
 				}
 			})
-			a.Shutdown = shutdown
+			if a.Abandon = abandon; !abandon {
+				a.Shutdown = actors.Forever
+			}
 			s := w.start(supervisor.Spec{Children: []supervisor.Child{a}})
 			w.root.Send(s.Child("a"), "late")
 			synctest.Wait()
@@ -300,7 +302,7 @@ func TestPlainFailsToStartAtTheEnd(t *testing.T) {
 	bubble(t, func(w *world) {
 		var lives atomic.Int64
 		gate := make(chan struct{})
-		s := w.start(supervisor.Spec{Children: []supervisor.Child{{Name: "a", Shutdown: supervisor.NoLimit, Props: actor.PropsFromProducer(func() actor.Actor {
+		s := w.start(supervisor.Spec{Children: []supervisor.Child{{Name: "a", Shutdown: actors.Forever, Props: actor.PropsFromProducer(func() actor.Actor {
 			life := lives.Add(1)
 			return actor.ReceiveFunc(func(c actor.Context) {
 				switch c.Message().(type) {
@@ -483,7 +485,7 @@ func TestPlainStopsOnce(t *testing.T) {
 			t.Error(r, err)
 		}
 		_, err := restart.Result()
-		w.wants(err, supervisor.ErrStopping)
+		w.wants(err, actors.ErrStopping)
 		w.noted("-kid -a")
 	})
 }

@@ -19,7 +19,7 @@ import (
 
 // Report accounts for everything that a supervisor's children had accepted. In its
 // accounts Pending is 0 once everything has stopped, but for what a worker that was
-// abandoned, or is Abandon, had not ended by then.
+// abandoned, or is one to Abandon, had not ended by then.
 type Report struct {
 	Supervisor string        `json:"supervisor"` // id of its PID
 	Total      actors.Counts `json:"total"`      // of all children that are counted

@@ -159,14 +159,14 @@ func (c *core) awaitBackoff(t *actors.Task, h *lockHolder, k *child, d time.Dura
 		}
 	}
 	if c.isStopping() {
-		return ErrStopping
+		return errStopping
 	}
 	if err := h.acquire(t); err != nil {
 		return err
 	}
 	switch {
 	case c.isStopping():
-		return ErrStopping
+		return errStopping
 	case h.lock.restartRound != round:
 		return errTakenOver
 	}
@@ -192,7 +192,7 @@ func (c *core) quiesceGroup(t *actors.Task, group []*child, because *child, why 
 		k := group[i]
 		switch {
 		case c.isStopping():
-			return ErrStopping
+			return errStopping
 		case !k.life.State().HasActor() || k.life.State() == life.ChildQuiesced:
 			continue
 		case k != because && k.spec.Restart == Temporary:
@@ -200,7 +200,7 @@ func (c *core) quiesceGroup(t *actors.Task, group []*child, because *child, why 
 				return err
 			}
 			if c.isStopping() {
-				return ErrStopping
+				return errStopping
 			}
 			emitEvent(c.events, ChildEnded{At: k.eventPlace()})
 			c.forgetChild(t, k)
@@ -232,13 +232,13 @@ func (c *core) quiesceChild(t *actors.Task, k *child, why error) error {
 	for stopAsked := false; k.life.State().HasActor() && k.life.State() != life.ChildQuiesced; {
 		switch late := c.isOverdue(begin + limit); {
 		case c.isStopping():
-			return ErrStopping
+			return errStopping
 		case late && stopAsked, late && isPlainProcess(k.process):
 			c.abandonChild(t, k)
 			return nil
 		case late: // somebody else has told it to end, with a grace of his own
 			stopAsked, begin = true, c.sinceStart()
-			k.process.Stop(-1)
+			k.process.Stop(actors.NoGrace)
 			alarm = c.afterFunc(limit, func() { k.changed.broadcast() })
 		}
 		if err := k.changed.wait(t); err != nil {

@@ -7,11 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"strings"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
 )
 
 // Strategy says who restarts when a child fails (OTP: strategy).
@@ -71,20 +72,6 @@ func enumName[T ~int | ~uint8](v T, names ...string) string {
 	return fmt.Sprintf("%d", v)
 }
 
-// Values of Child.Shutdown beside a grace period.
-const (
-	// Abandon tells the child to stop and waits for nothing: a daemon thread.
-	// The report has its account as it was then.
-	Abandon time.Duration = -1
-	// BrutalKill gives no grace: contexts end at once (OTP: brutal_kill). Go
-	// can kill nothing, so what does not return is abandoned after the child's
-	// StopGrace.
-	BrutalKill time.Duration = 1
-	// NoLimit waits for ever (OTP: infinity). It is the default for a child
-	// that is a supervisor, whose own children have limits.
-	NoLimit time.Duration = math.MaxInt64
-)
-
 // Spec describes a supervisor. The zero value of each field but Name is
 // usable.
 type Spec struct {
@@ -122,9 +109,15 @@ type Child struct {
 	// [DynamicProps]), a plain actor on an EventLoop, or any plain actor.
 	Props   *actor.Props
 	Restart Restart
-	// Shutdown is the grace between the stop event and the end of contexts,
-	// those of OnStop hooks too, which have a worker's StopGrace at least: 0 is 5 s, and for a supervisor NoLimit; or Abandon or BrutalKill.
-	Shutdown time.Duration
+	// Shutdown is the grace between the stop event and the end of contexts (OTP:
+	// shutdown), those of OnStop hooks too, which have a worker's StopGrace at least.
+	// 0 is 5 s, and for a supervisor, whose own children have limits,
+	// [actors.Forever]. With [actors.NoGrace] contexts end at once; what does not
+	// return is abandoned after the child's StopGrace.
+	Shutdown actors.Grace
+	// Abandon: a stop tells the child to stop, and waits for nothing: a daemon thread.
+	// The report has its account as it was then. Shutdown is to be 0.
+	Abandon bool
 	// StartTimeout is how long setup may take: 0 is 30 s. When what has failed
 	// restarts at once the tasks in flight have their StopGrace besides. A
 	// supervisor has no limit: its children have theirs.
@@ -240,8 +233,11 @@ func (c *Child) listMistakesAs(name, supervisor, id string, auto AutoShutdown) [
 	if c.Restart < Permanent || c.Restart > Temporary {
 		bad("Restart", "%d is none", c.Restart)
 	}
-	if c.Shutdown < Abandon {
-		bad("Shutdown", "%v is negative", c.Shutdown)
+	if c.Shutdown < actors.NoGrace {
+		bad("Shutdown", "%v is negative: none at all is actors.NoGrace", c.Shutdown)
+	}
+	if c.Abandon && c.Shutdown != 0 {
+		bad("Abandon", "the child has a Shutdown of %v, for which nobody would wait", c.Shutdown)
 	}
 	if c.StartTimeout < 0 {
 		bad("StartTimeout", "%v is negative", c.StartTimeout)
@@ -260,12 +256,12 @@ func (c *Child) listMistakesAs(name, supervisor, id string, auto AutoShutdown) [
 }
 
 // shutdownGrace is the child's Shutdown with its default.
-func (c *Child) shutdownGrace(isSupervisor bool) time.Duration {
+func (c *Child) shutdownGrace(isSupervisor bool) actors.Grace {
 	switch {
 	case c.Shutdown != 0:
 		return c.Shutdown
 	case isSupervisor:
-		return NoLimit
+		return actors.Forever
 	}
 	return 5 * time.Second
 }

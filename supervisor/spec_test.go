@@ -11,6 +11,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/supervisor"
 )
 
@@ -57,7 +58,9 @@ func TestSpecMistakes(t *testing.T) {
 		"twice":             {supervisor.Spec{Children: []supervisor.Child{ok, ok}}, []string{"ok.Name"}},
 		"restart":           {one(supervisor.Child{Name: "a", Props: nothing, Restart: 3}), []string{"a.Restart"}},
 		"shutdown":          {one(supervisor.Child{Name: "a", Props: nothing, Shutdown: -2}), []string{"a.Shutdown"}},
-		"abandon":           {one(supervisor.Child{Name: "a", Props: nothing, Shutdown: supervisor.Abandon}), nil},
+		"abandon":           {one(supervisor.Child{Name: "a", Props: nothing, Abandon: true}), nil},
+		"abandon, limited":  {one(supervisor.Child{Name: "a", Props: nothing, Abandon: true, Shutdown: time.Second}), []string{"a.Abandon"}},
+		"no grace":          {one(supervisor.Child{Name: "a", Props: nothing, Shutdown: actors.NoGrace}), nil},
 		"start timeout":     {one(supervisor.Child{Name: "a", Props: nothing, StartTimeout: -1}), []string{"a.StartTimeout"}},
 		"retries":           {one(supervisor.Child{Name: "a", Props: nothing, OnCrash: supervisor.CrashPolicy{Retries: -1}}), []string{"a.OnCrash.Retries"}},
 		"significant":       {one(sig), []string{"ok.Significant"}},

@@ -97,11 +97,11 @@ func (c *core) startGroup(t *actors.Task, group []*child) (*child, exitReason) {
 // the supervisor is stopping.
 func (c *core) startChild(t *actors.Task, k *child) (*child, error) {
 	if c.isStopping() {
-		return k, ErrStopping
+		return k, errStopping
 	}
 	limit := k.spec.startTimeout()
 	if k.life.State().HasFailed() { // what is in flight unwinds first
-		limit += k.process.StopGrace()
+		limit += min(k.process.StopGrace(), actors.Forever/4)
 	}
 	k.startedAt, k.startResult, k.spawnErr, k.failure = c.sinceStart(), startPending, nil, nil
 	k.handleEvent(t, life.ChildStartAsked)
@@ -117,7 +117,7 @@ func (c *core) startChild(t *actors.Task, k *child) (*child, error) {
 	for k.startResult == startPending {
 		switch bad := c.failedSibling(k); {
 		case c.isStopping():
-			return k, ErrStopping
+			return k, errStopping
 		case bad != nil:
 			return bad, ErrEnded
 		case k.kind != KindSupervisor && c.sinceStart()-k.startedAt >= limit:
@@ -131,7 +131,7 @@ func (c *core) startChild(t *actors.Task, k *child) (*child, error) {
 	}
 	switch {
 	case c.isStopping():
-		return k, ErrStopping
+		return k, errStopping
 	case k.startResult == startedUp:
 		return nil, nil
 	case k.life.State().HasFailed() && k.failure.Err != nil:

@@ -109,21 +109,21 @@ func (c *core) askChildToStop(t *actors.Task, k *child) { k.handleEvent(t, life.
 
 // enforceGrace sees to a child that was told to stop: it ends its grace,
 // or leaves it behind when it should have unwound and run its hooks long ago.
-// It returns how long there is to wait then; NoLimit: until something changes.
+// It returns how long there is to wait then; actors.Forever: until something changes.
 func (c *core) enforceGrace(t *actors.Task, k *child) time.Duration {
 	grace, spent := k.shutdownGrace(), time.Since(k.stateSince)
-	if c.life.State().HasNoGrace() || grace != NoLimit && spent >= grace {
+	if c.life.State().HasNoGrace() || grace != actors.Forever && spent >= grace {
 		k.handleEvent(t, life.ChildGraceOver)
 	}
 	killing := k.life.State() == life.ChildKilling
 	switch {
-	case !killing && grace == NoLimit, killing && k.kind == KindSupervisor:
-		return NoLimit
+	case !killing && grace == actors.Forever, killing && k.kind == KindSupervisor:
+		return actors.Forever
 	case !killing:
 		return grace - spent
 	case c.isOverdue(k.killedAt + k.unwindLimit()):
 		c.abandonChild(t, k)
-		return NoLimit
+		return actors.Forever
 	}
 	return k.unwindLimit() - (c.sinceStart() - k.killedAt)
 }
@@ -141,7 +141,7 @@ func (c *core) stopAndAwait(t *actors.Task, children ...*child) error {
 		ended = &children[0].changed
 	}
 	for {
-		next := NoLimit
+		next := actors.Forever
 		for _, k := range children {
 			if k.life.State().IsEnding() {
 				next = min(next, c.enforceGrace(t, k))
@@ -161,7 +161,7 @@ func (c *core) stopAndAwait(t *actors.Task, children ...*child) error {
 
 // waitAtMost waits for a change, or until so much time has passed.
 func (c *core) waitAtMost(t *actors.Task, changed *condition, most time.Duration) error {
-	if most != NoLimit {
+	if most != actors.Forever {
 		defer c.afterFunc(most, changed.broadcast).Stop()
 	}
 	return changed.wait(t)
@@ -170,6 +170,6 @@ func (c *core) waitAtMost(t *actors.Task, changed *condition, most time.Duration
 // abandonChild gives up on a child that does not end: a plain actor in a handler that
 // does not return, or a worker whose own children do not.
 func (c *core) abandonChild(t *actors.Task, k *child) {
-	k.process.Stop(-1) // should it return after all
+	k.process.Stop(actors.NoGrace) // should it return after all
 	k.abandonActor(t, &link.Abandoned{Name: "actor " + k.pid.Id, Since: k.stateSince})
 }

@@ -106,7 +106,7 @@ func TestEndGrace(t *testing.T) {
 	bubble(t, func(w *world) {
 		for _, before := range []bool{true, false} {
 			inner := w.props(supervisor.Spec{Children: []supervisor.Child{
-				{Name: "x", Props: w.stubborn("x", time.Hour), Shutdown: supervisor.NoLimit}, {Name: "y", Props: w.stubborn("y", time.Hour), Shutdown: supervisor.NoLimit}}})
+				{Name: "x", Props: w.stubborn("x", time.Hour), Shutdown: actors.Forever}, {Name: "y", Props: w.stubborn("y", time.Hour), Shutdown: actors.Forever}}})
 			s := w.start(supervisor.Spec{Children: []supervisor.Child{{Name: "a", Props: w.stubborn("a", time.Hour), Shutdown: time.Hour}, {Name: "inner", Props: inner}}})
 			w.noted("+a +x +y")
 			if before {
@@ -132,8 +132,8 @@ func TestEndGrace(t *testing.T) {
 func TestNestedLimit(t *testing.T) {
 	bubble(t, func(w *world) {
 		inner := w.props(supervisor.Spec{Children: []supervisor.Child{
-			{Name: "x", Props: w.stubborn("x", time.Hour), Shutdown: supervisor.NoLimit}, {Name: "y", Props: w.stubborn("y", time.Hour), Shutdown: supervisor.NoLimit}}})
-		for limit, want := range map[time.Duration]time.Duration{2 * time.Second: 2 * time.Second, supervisor.BrutalKill: 1} {
+			{Name: "x", Props: w.stubborn("x", time.Hour), Shutdown: actors.Forever}, {Name: "y", Props: w.stubborn("y", time.Hour), Shutdown: actors.Forever}}})
+		for limit, want := range map[time.Duration]time.Duration{2 * time.Second: 2 * time.Second, actors.NoGrace: 0} {
 			s := w.start(supervisor.Spec{Children: []supervisor.Child{{Name: "inner", Props: inner, Shutdown: limit}}})
 			begin := time.Now()
 			r := w.stop(s)
@@ -146,14 +146,36 @@ func TestNestedLimit(t *testing.T) {
 	})
 }
 
+// A worker whose StopGrace is Forever is never left behind, however long it unwinds.
+func TestUnwindForever(t *testing.T) {
+	bubble(t, func(w *world) {
+		props := actors.Props(func(w *actors.Worker) error {
+			actors.On(w, func(t *actors.Task, _ sleep) error {
+				err := t.Sleep(time.Hour)
+				_ = actors.Cleanup(t, actors.Forever, func(t *actors.Task) error { return t.Sleep(1000 * time.Hour) })
+				return err
+			})
+			return nil
+		}, actors.EventLoop(actors.Options{StopGrace: actors.Forever}))
+		s := w.start(supervisor.Spec{Children: []supervisor.Child{{Name: "a", Props: props, Shutdown: actors.NoGrace}}})
+		w.tell(s.Child("a"), sleep{})
+		synctest.Wait()
+		begin := time.Now()
+		r := w.stop(s)
+		if took := time.Since(begin); took < 1000*time.Hour || r.Err() != nil || r.Total.Canceled != 1 {
+			t.Errorf("after %v: %v", took, r)
+		}
+	})
+}
+
 // A daemon: nobody waits for it. What it had done until then is in the report.
 func TestAbandon(t *testing.T) {
 	bubble(t, func(w *world) {
 		inner := w.props(supervisor.Spec{Children: []supervisor.Child{{Name: "x", Props: w.stubborn("x", time.Second)}}})
 		s := w.start(supervisor.Spec{Children: []supervisor.Child{
-			{Name: "a", Props: w.stubborn("a", time.Second), Shutdown: supervisor.Abandon},
-			{Name: "b", Props: w.plain("b", nil), Shutdown: supervisor.Abandon},
-			{Name: "c", Props: inner, Shutdown: supervisor.Abandon},
+			{Name: "a", Props: w.stubborn("a", time.Second), Abandon: true},
+			{Name: "b", Props: w.plain("b", nil), Abandon: true},
+			{Name: "c", Props: inner, Abandon: true},
 		}})
 		w.ask(s.Child("a"), life{})
 		w.tell(s.Child("a"), sleep{time.Hour})

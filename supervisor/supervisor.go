@@ -88,7 +88,7 @@ func beginSupervisor(sys *actor.ActorSystem, spec Spec) (*node, error) {
 	case n := <-made:
 		return n, nil
 	default:
-		return nil, &StartError{Supervisor: spec.Name, Err: ErrStopping}
+		return nil, &StartError{Supervisor: spec.Name, Err: errStopping}
 	}
 }
 
@@ -99,7 +99,7 @@ func (n *node) startError(asked error) *StartError {
 	if own, ok := n.startFailure.(*StartError); ok {
 		e = *own // a copy: others have that one from an event
 	}
-	if asked != nil && (e.Err == nil || errors.Is(e.Err, ErrStopping)) {
+	if asked != nil && (e.Err == nil || errors.Is(e.Err, errStopping)) {
 		e.Err = asked
 	}
 	e.Report = n.report

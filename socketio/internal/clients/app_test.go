@@ -56,7 +56,7 @@ func serveOurs(t *testing.T, recovery bool) string {
 		// was sent, and then its session is open until that.
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		if report, err := a.io.Shutdown(ctx); err != nil {
+		if report, err := a.io.Stop(ctx); err != nil {
 			t.Error("shutdown:", report, err)
 		}
 		_ = server.Close()

@@ -74,7 +74,7 @@ func run(ctx context.Context, addr string) error {
 	}
 	grace, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	report, _ := io.Shutdown(grace)
+	report, _ := io.Stop(grace)
 	fmt.Println(report)
 	return server.Close()
 }

@@ -49,7 +49,7 @@ func TestGenerator(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	// The clients answer no close: their connections are cut off two seconds on.
-	if report, err := io.Shutdown(ctx); err != nil || report.Sessions != 60 || report.Flushed != 60 {
+	if report, err := io.Stop(ctx); err != nil || report.Sessions != 60 || report.Flushed != 60 {
 		t.Error(report, err)
 	}
 }
