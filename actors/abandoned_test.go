@@ -34,13 +34,13 @@ func TestAbandonedTaskIsNotTheCurrentOne(t *testing.T) {
 	for name, late := range map[string]func(t *actors.Task, block func()){
 		"Cleanup": func(t *actors.Task, block func()) {
 			block()
-			_ = actors.Cleanup(t, time.Second, func(*actors.Task) error { return nil })
+			_ = t.Cleanup(time.Second, func(*actors.Task) error { return nil })
 		},
 		"Start": func(t *actors.Task, block func()) {
 			actors.Start(t, func(*actors.Task) (int, error) { block(); return 0, nil })
 		},
 		"Group.Go": func(t *actors.Task, block func()) {
-			actors.NewGroup(t).Go(func(*actors.Task) error { block(); return nil })
+			t.NewGroup().Go(func(*actors.Task) error { block(); return nil })
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -132,7 +132,7 @@ var lateCallers = []lateCaller{
 			first := lives == 1
 			actors.On(w, func(t *actors.Task, m string) error {
 				if first {
-					return actors.Cleanup(t, time.Hour, func(t *actors.Task) error { late(t, t); return nil })
+					return t.Cleanup(time.Hour, func(t *actors.Task) error { late(t, t); return nil })
 				}
 				second(t)
 				return nil

@@ -91,7 +91,7 @@ func TestGrace(t *testing.T) {
 			did(w.root, pid, func(t *actors.Task) error {
 				err := t.Sleep(10 * time.Second)
 				if err != nil {
-					_ = actors.Cleanup(t, time.Minute, func(t *actors.Task) error { return t.Sleep(3 * time.Second) })
+					_ = t.Cleanup(time.Minute, func(t *actors.Task) error { return t.Sleep(3 * time.Second) })
 				}
 				return err
 			})

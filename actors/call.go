@@ -360,7 +360,7 @@ func Ask[Resp any](t *Task, to *actor.PID, msg any, opts ...CallOption) (Resp, e
 	f := requestFuture[Resp](t, to, msg, "Ask", opts)
 	v, err := Await(t, f)
 	if err != nil {
-		f.cancel()
+		f.cancel(ErrCanceled)
 	}
 	return v, err
 }
@@ -434,7 +434,17 @@ func (t *Task) becomeWorkOf(from *Task) bool {
 // bindOptions is bind for a call that has options, without what follows from its end.
 func (t *Task) bindOptions(from *Task, opts []CallOption, timeout time.Duration) bool {
 	own, ctx, expired := t.apply(opts, timeout)
+	creator := from
+	if from != nil && hasOption(opts, setDetached) {
+		if !t.detachFrom(from) {
+			return false
+		}
+		from = nil
+	}
 	if from != nil && !t.becomeWorkOf(from) {
+		return false
+	}
+	if hasOption(opts, setUntilStop) && !t.endAtStopOf(creator) {
 		return false
 	}
 	if own == 0 && ctx == nil {
@@ -476,12 +486,12 @@ func (t *Task) neverBegins(heard bool) {
 	default:
 		t.over()
 	}
-	if m, ok := t.lt.Body.(*groupTask); ok {
+	if m, ok := t.lt.Body.(groupMember); ok {
+		g := m.member().group
 		if !heard { // no failure of the group's
-			m.group.end(&groupTask{})
-			return
+			m = &groupTask[None]{}
 		}
-		m.group.end(m)
+		g.end(m)
 	}
 }
 

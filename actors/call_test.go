@@ -195,7 +195,7 @@ func TestRetrySafe(t *testing.T) {
 					"Submit": actors.Submit(w.root, pid, func(t *actors.Task) (any, error) { return nil, handle(t) }),
 					"Go":     actors.Submit(w.root, pid, func(t *actors.Task) (any, error) { return nil, t.Await(t.Go(handle)) }),
 					"Group": actors.Submit(w.root, pid, func(t *actors.Task) (any, error) {
-						g := actors.NewGroup(t)
+						g := t.NewGroup()
 						g.Go(handle)
 						err := g.Wait()
 						if actors.RetrySafe(err) {

@@ -383,7 +383,7 @@ var blockedCallbacks = map[string]func(w *world, pid *actor.PID, block func()) (
 	"work of a group that a member's failure ends": func(w *world, pid *actor.PID, block func()) func() bool {
 		other := w.worker("other", actors.Options{}, none)
 		did(w.root, pid, func(t *actors.Task) error {
-			g := actors.NewGroup(t)
+			g := t.NewGroup()
 			g.Go(func(t *actors.Task) error {
 				f := did(t, other, func(t *actors.Task) error { return t.Sleep(time.Hour) })
 				f.OnDone(func(struct{}, error) { block() })

@@ -319,7 +319,7 @@ func (s *state) step(t *actors.Task, st *step) error {
 	case stepCleanup:
 		err := t.Sleep(st.d)
 		var ran atomic.Bool
-		if e := actors.Cleanup(t, 10*time.Millisecond, func(t *actors.Task) error {
+		if e := t.Cleanup(10*time.Millisecond, func(t *actors.Task) error {
 			ran.Store(true)
 			return t.Sleep(st.d / 4)
 		}); e != nil && !errors.Is(e, actors.ErrTimeout) && t.Context().Err() == nil {

@@ -13,7 +13,7 @@ import (
 // that has to await. After grace, or when its worker has to give up on it,
 // fn's awaits fail with ErrTimeout or the worker's reason. It returns fn's
 // error. In Stopped, where nothing can be awaited, they fail at once.
-func Cleanup(t *Task, grace time.Duration, fn func(t *Task) error) error {
+func (t *Task) Cleanup(grace time.Duration, fn func(t *Task) error) error {
 	t.current("Cleanup")
 	if fn == nil {
 		panic("actors: Cleanup called with a nil function")

@@ -44,7 +44,7 @@ func TestCleanupLeavesNothingBehind(t *testing.T) {
 					if c.unwinding {
 						_ = t.Sleep(time.Hour)
 					}
-					return actors.Cleanup(t, 24*time.Hour, func(t *actors.Task) error {
+					return t.Cleanup(24*time.Hour, func(t *actors.Task) error {
 						f = c.begin(t)
 						return nil
 					})
@@ -68,7 +68,7 @@ func TestCleanupsAreForgotten(t *testing.T) {
 	bubble(t, func(w *world) {
 		pid := w.worker("worker", actors.Options{}, none)
 		want(w, did(w.root, pid, func(t *actors.Task) error {
-			return actors.Cleanup(t, time.Hour, func(t *actors.Task) error {
+			return t.Cleanup(time.Hour, func(t *actors.Task) error {
 				_, err := actors.Await(t, actors.Start(t, func(t *actors.Task) (int, error) { return 0, t.Sleep(time.Second) }))
 				actors.Start(t, func(t *actors.Task) (int, error) { return 0, t.Sleep(time.Minute) })
 				return err
@@ -95,8 +95,8 @@ func TestNoAwaitInStopped(t *testing.T) {
 				return
 			}
 			t := actors.TaskOf(c)
-			errs <- actors.Cleanup(t, time.Second, func(t *actors.Task) error { return t.Sleep(1) })
-			g := actors.NewGroup(t)
+			errs <- t.Cleanup(time.Second, func(t *actors.Task) error { return t.Sleep(1) })
+			g := t.NewGroup()
 			g.Go(func(*actors.Task) error { return nil })
 			errs <- g.Wait()
 		})

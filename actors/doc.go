@@ -75,7 +75,7 @@
 //     await of that task returns the reason at once, every time, even when
 //     what it awaits is ready; only a value that [Receive] has taken from a
 //     channel is always returned. Unwinding is by error, never by Goexit.
-//     [Cleanup] gives deferred code a live task for a bounded while.
+//     [Task.Cleanup] gives deferred code a live task for a bounded while.
 //
 //  10. Clean. After a stop no goroutine, coroutine, timer or registry entry of
 //     the worker remains, but those of abandoned tasks.
@@ -98,7 +98,8 @@
 // started or offloaded through a task ends when that task is ended, and has
 // the smaller of its own [Timeout] and what is left of the task's. It outlives
 // the task's return. Combinators cancel no member by themselves; cancelling
-// the combined future does.
+// the combined future does. [Detached] work ends with neither; [UntilStop] work
+// ends with the stop event, too; [Task.Scope] gives a part of a task an end of its own.
 //
 // # Contexts
 //

@@ -103,7 +103,7 @@ func TestEndlessLoops(t *testing.T) {
 		},
 		"Group.Go": func(e *endless) {
 			did(e.w.root, e.pids[0], func(t *actors.Task) error {
-				g := actors.NewGroup(t)
+				g := t.NewGroup()
 				var step func(n int) func(t *actors.Task) error
 				step = func(n int) func(t *actors.Task) error {
 					kept := e.values.value()
@@ -122,14 +122,14 @@ func TestEndlessLoops(t *testing.T) {
 		},
 		"Start in a group": func(e *endless) {
 			did(e.w.root, e.pids[0], func(t *actors.Task) error {
-				g := actors.NewGroup(t)
+				g := t.NewGroup()
 				g.Go(func(t *actors.Task) error { e.startAgain(t, 0); return nil })
 				return g.Wait()
 			})
 		},
 		"Start in a Cleanup": func(e *endless) {
 			did(e.w.root, e.pids[0], func(t *actors.Task) error {
-				return actors.Cleanup(t, time.Hour, func(t *actors.Task) error { e.startAgain(t, 0); return nil })
+				return t.Cleanup(time.Hour, func(t *actors.Task) error { e.startAgain(t, 0); return nil })
 			})
 		},
 		"Offload in between": func(e *endless) {

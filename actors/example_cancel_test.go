@@ -27,7 +27,7 @@ func ExampleFuture_Cancel() {
 
 	begun := make(chan struct{})
 	copied := actors.Submit(root, worker, func(t *actors.Task) (string, error) {
-		defer actors.Cleanup(t, time.Second, func(t *actors.Task) error {
+		defer t.Cleanup(time.Second, func(t *actors.Task) error {
 			fmt.Println("cleaning up:", t.Sleep(time.Microsecond))
 			return nil
 		})

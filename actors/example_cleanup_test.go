@@ -18,13 +18,13 @@ type Store struct{ Text string }
 
 // What is to be done as a whole, although its asker may leave in the middle of it,
 // is done in a Cleanup: the asker is told at once, and the write goes on.
-func ExampleCleanup() {
+func ExampleTask_Cleanup() {
 	ctx := context.Background()
 	root := actor.NewActorSystem().Root
 	begun, written := make(chan struct{}), make(chan string)
 	worker, err := actors.Spawn(ctx, root, "worker", func(w *actors.Worker) error {
 		actors.Handle(w, func(t *actors.Task, m Store) (string, error) {
-			err := actors.Cleanup(t, 5*time.Second, func(t *actors.Task) error {
+			err := t.Cleanup(5*time.Second, func(t *actors.Task) error {
 				return t.AwaitOffload(func(ctx context.Context) error {
 					close(begun)
 					select {

@@ -180,7 +180,7 @@ func ExampleFuture_PipeTo() {
 
 func ExampleGroup() {
 	inTask(func(t *actors.Task) error {
-		g := actors.NewGroup(t)
+		g := t.NewGroup()
 		g.Go(func(t *actors.Task) error {
 			err := t.Sleep(time.Hour)
 			fmt.Println("the long one:", err)
@@ -202,7 +202,7 @@ func ExampleGroup() {
 
 func ExampleGroup_Cancel() {
 	inTask(func(t *actors.Task) error {
-		g := actors.NewGroup(t)
+		g := t.NewGroup()
 		defer func() { g.Cancel(); fmt.Println("the rest has ended:", g.Wait()) }()
 		g.Go(func(t *actors.Task) error { return t.Sleep(time.Hour) })
 		return errors.New("the order is invalid")

@@ -414,11 +414,15 @@ func (c *core) bells() *sync.Pool {
 // ends, or until the [Timeout] of the request has run out there, and its answer
 // is dropped. It reports whether this call decided it; false: the future was
 // complete.
-func (f *Future[T]) Cancel() bool { return f.cancel() }
+func (f *Future[T]) Cancel() bool { return f.cancel(ErrCanceled) }
+
+// CancelCause is Cancel with a reason, which the errors of the future and of its work
+// wrap beside [ErrCanceled] (context.WithCancelCause). A nil err is none.
+func (f *Future[T]) CancelCause(err error) bool { return f.cancel(because(ErrCanceled, err)) }
 
 // cancel goes along a list, and not from member to member: see endAll.
-func (c *core) cancel() bool {
-	members, ok := c.cancelOne()
+func (c *core) cancel(cause error) bool {
+	members, ok := c.cancelOne(cause)
 	var left []*core // the next one is the last
 	for {
 		for _, m := range slices.Backward(members) {
@@ -427,23 +431,23 @@ func (c *core) cancel() bool {
 		if len(left) == 0 {
 			return ok
 		}
-		members, _ = left[len(left)-1].cancelOne()
+		members, _ = left[len(left)-1].cancelOne(cause)
 		left = left[:len(left)-1]
 	}
 }
 
 // cancelOne cancels the future alone, and returns what else is to be cancelled
 // with it.
-func (c *core) cancelOne() (members []*core, ok bool) {
+func (c *core) cancelOne(cause error) (members []*core, ok bool) {
 	c.mu.Lock()
 	if c.done.Load() {
 		c.mu.Unlock()
 		return nil, false
 	}
 	d, o := c.deps(), c.owner.Load() // before they are let go of
-	c.settle(ErrCanceled).call()
+	c.settle(cause).call()
 	if o != nil {
-		o.cancel(ErrCanceled)
+		o.cancel(cause)
 	}
 	if d != nil && !d.kept {
 		members = d.cores

@@ -4,6 +4,7 @@ package actors
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/protoloop/protoloop/internal/loop"
@@ -13,7 +14,7 @@ import (
 // they [Start], outlives [Group.Wait]. The first failure cancels the rest
 // (asyncio.TaskGroup, trio's nursery, errgroup).
 //
-//	g := actors.NewGroup(t)
+//	g := t.NewGroup()
 //	g.Go(fetch)
 //	g.Go(store)
 //	return g.Wait()
@@ -27,23 +28,33 @@ type Group struct {
 	t  *Task
 	mu sync.Mutex // for what is left of abandoned tasks
 
-	node   *groupNode    // the parent of the members that are there
-	live   int           // members
-	rest   int           // or fewer: tasks that members have left behind
-	idle   *Future[None] // completes when one of the two has come to zero
-	waits  deps          // of idle
-	cause  error         // why the members were cancelled
-	failed []*groupTask  // in order
-	over   bool
-	err    error // then: Wait's
+	node     *groupNode    // the parent of the members that are there
+	live     int           // members
+	limit    int           // how many of them run at a time; 0: all
+	runs     int           // of a limited group: those that have a place
+	queue    []groupMember // those that wait for one, in order
+	passes   bool          // somebody gives free places to them
+	apart    bool          // of a Scope that is Detached
+	outlived bool          // what members have started was waited for when they had ended
+	rest     int           // or fewer: tasks that members have left behind
+	idle     *Future[None] // completes when one of the two has come to zero
+	waits    deps          // of idle
+	cause    error         // why the members were cancelled
+	failed   []groupMember // in order
+	over     bool
+	err      error // then: Wait's
 }
 
-// NewGroup returns an empty group of task t.
-func NewGroup(t *Task) *Group {
+// NewGroup returns an empty group of the task.
+func (t *Task) NewGroup() *Group {
 	if t == nil {
 		panic("actors: NewGroup called with a nil Task")
 	}
 	t.current("NewGroup")
+	return newGroup(t)
+}
+
+func newGroup(t *Task) *Group {
 	g := &Group{t: t}
 	g.waits.list = func() []*Task {
 		g.mu.Lock()
@@ -53,28 +64,138 @@ func NewGroup(t *Task) *Group {
 	return g
 }
 
+// SetLimit lets at most n members run at a time. Further ones wait for their turn, in
+// the order in which they were added: [Group.Go] does not wait for them, as that of
+// errgroup does. A member has its place until its function returns. One whose future is
+// cancelled while it waits never starts, and its [Timeout] begins when it is added. An n
+// of 0 or less is no limit. SetLimit panics when the group has members.
+func (g *Group) SetLimit(n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.live > 0 {
+		panic(fmt.Sprintf("actors: Group.SetLimit called while the group has %d members", g.live))
+	}
+	g.limit = max(n, 0)
+}
+
 // Go starts fn as a member: at once, in the caller's turn, up to its first
-// await, as [Start] does. The caller is the group's task, a member, or another
-// task of the same worker. It must not have locked its thread: see [Start].
+// await, as [Start] does, unless it has to wait for its turn: see [Group.SetLimit]. The
+// caller is the group's task, a member, or another task of the same worker. It must not
+// have locked its thread: see [Start].
 //
 // An error that fn returns, a panic in it, and the end of its [Timeout], if it
 // has one, are its failure. Once the group has failed or has been cancelled fn
-// is not started. After the group's Wait has returned, Go panics.
-func (g *Group) Go(fn func(t *Task) error, opts ...CallOption) {
+// is not started. After the group's Wait has returned, Go panics. The future is the
+// member's own: it is for whoever awaits or cancels that one. For a member with a value
+// see [Group.Member].
+func (g *Group) Go(fn func(t *Task) error, opts ...CallOption) *Future[None] {
 	if fn == nil {
 		panic("actors: Group.Go called with a nil function")
 	}
-	checkOptions(opts)
-	caller := g.caller()
-	m := newGroupTask(g, fn)
-	n := g.enlist(m)
-	if m.bind(&n.Task, opts, 0) && !caller.coroutine().Start(&m.lt) {
-		m.Task.cancel(caller.lostError())
-		if m.lt.Fresh() { // else whoever took the turn has ended it with the others
-			m.neverBegins(true)
-		}
+	checkMemberOptions(opts)
+	m := newGroupTask[None](g, submittedErr(fn))
+	g.start(g.caller(), m, opts)
+	return &m.fut
+}
+
+// Member is an option of [Start] that makes what it starts a member of the group, as
+// [Group.Go] does, with a future of its own type. The task that calls Start is the
+// group's, a member, or another one of the same worker.
+func (g *Group) Member() CallOption { return CallOption{set: setMember, group: g} }
+
+// startMember is start with the option Member.
+func startMember[T any](t *Task, g *Group, fn any, opts []CallOption) *Future[T] {
+	if t.mb != g.t.mb {
+		panic("actors: Start called with a Member option of a group of another worker")
+	}
+	checkMemberOptions(opts)
+	m := newGroupTask[T](g, fn)
+	g.start(t, m, opts)
+	return &m.fut
+}
+
+// start makes m, which nobody else knows yet, a member, and starts it, now or when
+// there is a place.
+func (g *Group) start(caller *Task, m groupMember, opts []CallOption) {
+	t := m.task()
+	n := g.enlist(t)
+	switch bound := t.bind(&n.Task, opts, 0); {
+	case !bound:
+	case g.limit > 0:
+		t.inClock() // it may wait for long
+		g.mu.Lock()
+		g.queue = append(g.queue, m)
+		g.mu.Unlock()
+		g.startQueued(caller)
+	default:
+		g.startOne(caller, m)
 	}
 	caller.mb.enterAgain(caller)
+}
+
+// startOne starts a member in the turn of caller.
+func (g *Group) startOne(caller *Task, m groupMember) {
+	t := m.task()
+	if !caller.coroutine().Start(&t.lt) {
+		t.cancel(caller.lostError())
+		if t.lt.Fresh() { // else whoever took the turn has ended it with the others
+			t.neverBegins(true)
+		}
+	}
+}
+
+// passPlaceOn is called by a member whose function has returned, in its turn.
+func (g *Group) passPlaceOn(member groupMember) {
+	if g.limit == 0 {
+		return
+	}
+	g.mu.Lock()
+	failed := g.settle(member)
+	g.runs--
+	g.mu.Unlock()
+	if failed { // first: the next one does not begin then
+		g.cancel(because(ErrCanceled, member.member().err))
+	}
+	g.startQueued(member.task())
+}
+
+// startQueued gives free places to those that wait for one, in the turn of caller. One
+// call does it at a time: a member that returns in its first step leaves the next to
+// whoever has started it, so that a long queue of such nests no deeper.
+func (g *Group) startQueued(caller *Task) {
+	g.mu.Lock()
+	if g.passes {
+		g.mu.Unlock()
+		return
+	}
+	g.passes = true
+	for len(g.queue) > 0 && g.runs < g.limit {
+		m := g.queue[0]
+		g.queue[0] = nil
+		g.queue = g.queue[1:]
+		if m.task().ended() == nil { // else it never has one
+			g.runs++
+		}
+		g.mu.Unlock()
+		g.startOne(caller, m)
+		g.mu.Lock()
+	}
+	g.passes = false
+	g.mu.Unlock()
+}
+
+// dropQueued ends those that wait for a place, because who might have passed on its own
+// was abandoned. On the loop.
+func (g *Group) dropQueued() {
+	g.mu.Lock()
+	queue := g.queue
+	g.queue = nil
+	g.mu.Unlock()
+	for _, m := range queue {
+		t := m.task()
+		t.cancel(t.mb.inc.Load().why())
+		t.neverBegins(true)
+	}
 }
 
 // caller is the task that calls: the group's own, or the one whose turn it is.
@@ -95,19 +216,19 @@ func (g *Group) caller() *Task {
 	return cur
 }
 
-// enlist makes m a member.
-func (g *Group) enlist(m *groupTask) *groupNode {
+// enlist makes t a member.
+func (g *Group) enlist(t *Task) *groupNode {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.over {
 		panic("actors: Group.Go called after Wait has returned")
 	}
 	g.live++
-	if g.node != nil && g.node.take(&m.Task) {
+	if g.node != nil && g.node.take(t) {
 		return g.node
 	}
 	g.node = newGroupNode(g)
-	g.node.take(&m.Task)
+	g.node.take(t)
 	if g.cause != nil {
 		g.node.scope().cause.Store(&g.cause)
 	}
@@ -118,6 +239,10 @@ func (g *Group) enlist(m *groupTask) *groupNode {
 // [ErrCanceled]. It does not wait for them; Wait still does, and then returns
 // nil unless one has failed. Any goroutine.
 func (g *Group) Cancel() { g.cancel(ErrCanceled) }
+
+// CancelCause is Cancel with a reason, which the members' errors wrap beside
+// [ErrCanceled] (context.WithCancelCause). A nil err is none.
+func (g *Group) CancelCause(err error) { g.cancel(because(ErrCanceled, err)) }
 
 func (g *Group) cancel(cause error) {
 	g.mu.Lock()
@@ -153,7 +278,7 @@ func (g *Group) Wait() error {
 	if over {
 		return err
 	}
-	ended := g.drain()
+	ended := g.drain("Group.Wait")
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.over = true
@@ -162,8 +287,8 @@ func (g *Group) Wait() error {
 		errs = append(errs, ended)
 	}
 	for _, m := range g.failed {
-		m.fut.look()
-		errs = append(errs, m.err)
+		m.future().base().look()
+		errs = append(errs, m.member().err)
 	}
 	g.failed, g.node = nil, nil
 	if len(errs) == 1 {
@@ -175,22 +300,33 @@ func (g *Group) Wait() error {
 }
 
 // drain waits until nothing is left. It returns the reason if the task has
-// been ended. All that it waits for is of this loop, and so ends in any case:
-// it returns, or its turn is taken away.
-func (g *Group) drain() (ended error) {
+// been ended, unless the group is apart from it. All that it waits for is of this loop,
+// and so ends in any case: it returns, or its turn is taken away.
+func (g *Group) drain(what string) (ended error) {
 	for c := g.busy(); c != nil && !g.t.coroutine().Lost(); c = g.busy() {
 		if ended == nil {
-			if ended = g.t.awaitCore(c, "Group.Wait"); ended == nil {
+			if ended = g.t.awaitCore(c, what); ended == nil {
 				continue
 			}
-			g.cancel(because(ErrCanceled, ended)) // for a ring; else they have been told
+			if !g.apart || isRing(ended) {
+				g.cancel(because(ErrCanceled, ended)) // for a ring; else they have been told
+			}
 		}
 		g.t.awaitEnded(c)
 	}
 	if ended == nil {
 		ended = g.t.ended()
 	}
+	if g.apart && !isRing(ended) {
+		return nil
+	}
 	return ended
+}
+
+// isRing reports whether an await has failed because it would close a ring.
+func isRing(err error) bool {
+	_, ring := err.(*DeadlockError)
+	return ring
 }
 
 // busy returns what completes when it may be that nobody is left; nil: nobody
@@ -202,6 +338,7 @@ func (g *Group) busy() *core {
 		if g.rest = len(g.unfinished()); g.rest == 0 {
 			return nil
 		}
+		g.outlived = true
 	}
 	g.idle = &Future[None]{}
 	g.idle.more().deps = &g.waits
@@ -217,24 +354,36 @@ func (g *Group) unfinished() []*Task {
 }
 
 // end counts a member that has ended, and cancels the others if it has failed.
-func (g *Group) end(m *groupTask) {
+func (g *Group) end(member groupMember) {
 	g.mu.Lock()
-	cause := g.cause
-	if cause == nil {
-		cause = g.t.ended()
-	}
-	if m.err == nil && cause == nil && m.fut.done.Load() {
-		m.err = m.fut.failed() // its own Timeout has run out
-	}
-	failed := m.err != nil && (cause == nil || !saysOnly(m.err, endsBy(cause)...))
-	if failed {
-		g.failed = append(g.failed, m)
-	}
+	failed := g.settle(member)
 	g.live--
 	g.wakeAt(g.live)
 	if failed {
-		g.cancel(because(ErrCanceled, m.err))
+		g.cancel(because(ErrCanceled, member.member().err))
 	}
+}
+
+// settle notes how a member has ended, once, and reports whether it has failed. With mu
+// held.
+func (g *Group) settle(member groupMember) (failed bool) {
+	m := member.member()
+	if m.settled {
+		return false
+	}
+	m.settled = true
+	cause := g.cause
+	if cause == nil && !g.apart {
+		cause = g.t.ended()
+	}
+	if fut := member.future().base(); m.err == nil && !m.scoped && cause == nil && fut.done.Load() {
+		m.err = fut.failed() // its own Timeout has run out
+	}
+	if m.err == nil || cause != nil && saysOnly(m.err, endsBy(cause)...) {
+		return false
+	}
+	g.failed = append(g.failed, member)
+	return true
 }
 
 // taskEnded counts a task that is a member, or of a member.
@@ -256,6 +405,6 @@ func (g *Group) wakeAt(left int) {
 	}
 	g.mu.Unlock()
 	if idle != nil {
-		idle.resolve(struct{}{}, nil)
+		idle.resolve(None{}, nil)
 	}
 }

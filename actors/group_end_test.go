@@ -15,17 +15,17 @@ func TestGroupNothingOutlivesWait(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
 		var tr trace
 		other := w.worker("other", actors.Options{}, none)
-		g := actors.NewGroup(t)
+		g := t.NewGroup()
 		g.Go(func(t *actors.Task) error {
 			defer func() {
-				_ = actors.Cleanup(t, time.Minute, func(t *actors.Task) error { return t.Sleep(time.Second) })
+				_ = t.Cleanup(time.Minute, func(t *actors.Task) error { return t.Sleep(time.Second) })
 				tr.add("cleaned up")
 			}()
 			return t.Sleep(time.Hour)
 		})
 		g.Go(func(t *actors.Task) error {
 			actors.Start(t, func(t *actors.Task) (int, error) {
-				return 0, actors.Cleanup(t, time.Minute, func(t *actors.Task) error {
+				return 0, t.Cleanup(time.Minute, func(t *actors.Task) error {
 					err := t.Sleep(3 * time.Second)
 					tr.add("child")
 					return err
@@ -34,7 +34,7 @@ func TestGroupNothingOutlivesWait(t *testing.T) {
 			did(t, other, func(t *actors.Task) error {
 				err := t.Sleep(time.Hour)
 				tr.add("elsewhere: %v", err)
-				_ = actors.Cleanup(t, time.Hour, func(t *actors.Task) error { return t.Sleep(time.Minute) })
+				_ = t.Cleanup(time.Hour, func(t *actors.Task) error { return t.Sleep(time.Minute) })
 				tr.add("late")
 				return err
 			})
@@ -52,7 +52,7 @@ func TestGroupNothingOutlivesWait(t *testing.T) {
 func TestGroupWaitsForWhatMembersHaveLeftBehind(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
 		var tr trace
-		g := actors.NewGroup(t)
+		g := t.NewGroup()
 		g.Go(func(t *actors.Task) error {
 			actors.Start(t, func(t *actors.Task) (int, error) { return 0, sleeper(&tr, "child", time.Second)(t) })
 			return nil
@@ -68,10 +68,10 @@ func TestGroupParentIsCancelled(t *testing.T) {
 		var tr trace
 		pid := w.worker("worker", actors.Options{Logger: discard()}, none)
 		f := did(w.root, pid, func(t *actors.Task) error {
-			g := actors.NewGroup(t)
+			g := t.NewGroup()
 			g.Go(func(t *actors.Task) error {
 				err := t.Sleep(time.Hour)
-				_ = actors.Cleanup(t, time.Minute, func(t *actors.Task) error { return t.Sleep(5 * time.Second) })
+				_ = t.Cleanup(time.Minute, func(t *actors.Task) error { return t.Sleep(5 * time.Second) })
 				tr.add("member: %v", err)
 				return err
 			})
@@ -101,7 +101,7 @@ func TestGroupBudgetIsItsTasks(t *testing.T) {
 		pid := w.worker("worker", actors.Options{Logger: discard()}, none)
 		start := time.Now()
 		f := did(w.root, pid, func(t *actors.Task) error {
-			g := actors.NewGroup(t)
+			g := t.NewGroup()
 			g.Go(func(t *actors.Task) error { return t.Sleep(time.Hour) })
 			return g.Wait()
 		}, actors.Timeout(time.Second))
@@ -124,10 +124,10 @@ func TestGroupEndsWithItsWorker(t *testing.T) {
 					return nil
 				})
 				f := did(w.root, pid, func(t *actors.Task) error {
-					g := actors.NewGroup(t)
+					g := t.NewGroup()
 					g.Go(func(t *actors.Task) error {
 						err := t.Sleep(time.Hour)
-						_ = actors.Cleanup(t, time.Hour, func(t *actors.Task) error { return t.Sleep(time.Hour) })
+						_ = t.Cleanup(time.Hour, func(t *actors.Task) error { return t.Sleep(time.Hour) })
 						tr.add("member")
 						return err
 					})
@@ -159,7 +159,7 @@ func TestGroupAbandonsAStuckMember(t *testing.T) {
 		release := make(chan struct{})
 		var tr trace
 		f := did(w.root, pid, func(t *actors.Task) error {
-			g := actors.NewGroup(t)
+			g := t.NewGroup()
 			g.Go(func(t *actors.Task) error { _ = t.Yield(); <-release; return errLeft })
 			err := g.Wait()
 			tr.add("Wait: %v", err)
@@ -179,7 +179,7 @@ func TestGroupAbandonsAStuckMember(t *testing.T) {
 func TestGroupCancel(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
 		var tr trace
-		g := actors.NewGroup(t)
+		g := t.NewGroup()
 		g.Go(sleeper(&tr, "a", time.Hour))
 		g.Go(sleeper(&tr, "b", time.Hour))
 		g.Cancel()
@@ -198,10 +198,10 @@ func TestGroupWithoutWait(t *testing.T) {
 		var tr trace
 		pid := w.worker("worker", actors.Options{Logger: discard()}, func(w *actors.Worker) error {
 			actors.Handle(w, func(t *actors.Task, s string) (string, error) {
-				g := actors.NewGroup(t)
+				g := t.NewGroup()
 				g.Go(sleeper(&tr, "member", time.Second))
 				g.Go(func(t *actors.Task) error {
-					inner := actors.NewGroup(t)
+					inner := t.NewGroup()
 					inner.Go(sleeper(&tr, "inner", 2*time.Second))
 					return nil
 				})

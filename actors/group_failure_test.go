@@ -20,7 +20,7 @@ func TestGroupFailureCancelsTheRest(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
 		var tr trace
 		start := time.Now()
-		g := actors.NewGroup(t)
+		g := t.NewGroup()
 		g.Go(sleeper(&tr, "long", time.Hour))
 		g.Go(func(t *actors.Task) error { _ = t.Sleep(time.Second); return errLeft })
 		if err := g.Wait(); err != errLeft {
@@ -36,7 +36,7 @@ func TestGroupFailureCancelsTheRest(t *testing.T) {
 
 func TestGroupMemberWithoutTimeNeverStarts(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
-		g := actors.NewGroup(t)
+		g := t.NewGroup()
 		g.Go(func(t *actors.Task) error { w.Error("started"); return nil }, actors.Timeout(0))
 		if err := g.Wait(); !errors.Is(err, actors.ErrTimeout) {
 			w.Errorf("Wait: %v", err)
@@ -48,7 +48,7 @@ func TestGroupMemberWithoutTimeNeverStarts(t *testing.T) {
 func TestGroupFailureIsTheCauseThatMembersSee(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
 		var slept, cause error
-		g := actors.NewGroup(t)
+		g := t.NewGroup()
 		g.Go(func(t *actors.Task) error {
 			ctx := t.Context()
 			slept = t.Sleep(time.Hour)
@@ -70,7 +70,7 @@ func TestGroupFailureIsTheCauseThatMembersSee(t *testing.T) {
 
 func TestGroupJoinsFailures(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
-		g := actors.NewGroup(t)
+		g := t.NewGroup()
 		g.Go(func(t *actors.Task) error { _ = t.Sleep(time.Hour); return errRight })
 		g.Go(func(t *actors.Task) error { return fmt.Errorf("over: %w", t.Sleep(time.Hour)) })
 		g.Go(func(t *actors.Task) error {
@@ -90,7 +90,7 @@ func TestGroupJoinsFailures(t *testing.T) {
 func TestGroupFailureBesideTheEnd(t *testing.T) {
 	full := errors.New("disk full")
 	cleanUp := func(t *actors.Task) error {
-		return actors.Cleanup(t, time.Second, func(t *actors.Task) error { _ = t.Sleep(time.Millisecond); return full })
+		return t.Cleanup(time.Second, func(t *actors.Task) error { _ = t.Sleep(time.Millisecond); return full })
 	}
 	for name, test := range map[string]struct {
 		member func(t *actors.Task) error
@@ -105,14 +105,14 @@ func TestGroupFailureBesideTheEnd(t *testing.T) {
 			return fmt.Errorf("a: %w", errors.Join(nil, fmt.Errorf("b: %w", errors.Join(t.Sleep(time.Hour), fmt.Errorf("c: %w", full)))))
 		}, full},
 		"of an inner group": {func(t *actors.Task) error {
-			g := actors.NewGroup(t)
+			g := t.NewGroup()
 			g.Go(func(t *actors.Task) error { return t.Sleep(time.Hour) })
 			g.Go(func(t *actors.Task) error { _ = t.Sleep(time.Hour); return cleanUp(t) })
 			return g.Wait()
 		}, full},
 		"as the reason of a panic": {func(t *actors.Task) error { panic(t.Sleep(time.Hour)) }, new(actors.PanicError)},
 		"the time of its clean-up": {func(t *actors.Task) error {
-			return errors.Join(t.Sleep(time.Hour), actors.Cleanup(t, time.Second, func(t *actors.Task) error { return t.Sleep(time.Minute) }))
+			return errors.Join(t.Sleep(time.Hour), t.Cleanup(time.Second, func(t *actors.Task) error { return t.Sleep(time.Minute) }))
 		}, actors.ErrTimeout},
 		"another machine's": {func(t *actors.Task) error {
 			return messages.NewFailure(errors.Join(t.Sleep(time.Hour), actors.ErrMailboxFull), true, false)
@@ -129,7 +129,7 @@ func TestGroupFailureBesideTheEnd(t *testing.T) {
 			return fmt.Errorf("get: %w", ctx.Err())
 		}, nil},
 		"the end, of an inner group": {func(t *actors.Task) error {
-			g := actors.NewGroup(t)
+			g := t.NewGroup()
 			g.Go(func(t *actors.Task) error { return t.Sleep(time.Hour) })
 			return g.Wait()
 		}, nil},
@@ -137,7 +137,7 @@ func TestGroupFailureBesideTheEnd(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			in(t, func(w *world, t *actors.Task) error {
-				g := actors.NewGroup(t)
+				g := t.NewGroup()
 				g.Go(test.member)
 				g.Go(func(t *actors.Task) error { _ = t.Sleep(time.Second); return errLeft })
 				err := g.Wait()
@@ -159,7 +159,7 @@ func TestGroupFailureBesideTheEnd(t *testing.T) {
 func TestGroupMemberPanicIsAFailureOfTheGroup(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
 		var tr trace
-		g := actors.NewGroup(t)
+		g := t.NewGroup()
 		g.Go(sleeper(&tr, "other", time.Hour))
 		g.Go(panics)
 		err := g.Wait()
@@ -176,7 +176,7 @@ func panics(*actors.Task) error { panic("oops") }
 
 func TestGroupMemberGoexitIsAFailureOfTheGroup(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
-		g := actors.NewGroup(t)
+		g := t.NewGroup()
 		g.Go(func(t *actors.Task) error { runtime.Goexit(); return nil })
 		g.Go(func(t *actors.Task) error { w.Error("started after the failure"); return nil })
 		if err := g.Wait(); !errors.Is(err, actors.ErrGoexit) {
@@ -188,7 +188,7 @@ func TestGroupMemberGoexitIsAFailureOfTheGroup(t *testing.T) {
 
 func TestGroupDoesNotStartAfterAFailure(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
-		g := actors.NewGroup(t)
+		g := t.NewGroup()
 		g.Go(func(*actors.Task) error { return errLeft })
 		for range 2 {
 			g.Go(func(*actors.Task) error { w.Error("started"); return nil })
@@ -203,7 +203,7 @@ func TestGroupDoesNotStartAfterAFailure(t *testing.T) {
 
 func TestGroupErrorsAfterCancelCount(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
-		g := actors.NewGroup(t)
+		g := t.NewGroup()
 		g.Go(func(t *actors.Task) error { _ = t.Sleep(time.Hour); return errLeft })
 		g.Cancel()
 		if err := g.Wait(); err != errLeft {
@@ -216,7 +216,7 @@ func TestGroupErrorsAfterCancelCount(t *testing.T) {
 func TestGroupMembersTimeoutIsItsFailure(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
 		var tr trace
-		g := actors.NewGroup(t)
+		g := t.NewGroup()
 		g.Go(func(t *actors.Task) error { _ = t.Sleep(time.Hour); return nil }, actors.Timeout(time.Second), actors.Name("late"))
 		g.Go(sleeper(&tr, "other", time.Hour))
 		if err := g.Wait(); !errors.Is(err, actors.ErrTimeout) {
@@ -229,9 +229,9 @@ func TestGroupMembersTimeoutIsItsFailure(t *testing.T) {
 
 func TestGroupFailureCanBeHandled(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
-		outer := actors.NewGroup(t)
+		outer := t.NewGroup()
 		outer.Go(func(t *actors.Task) error {
-			inner := actors.NewGroup(t)
+			inner := t.NewGroup()
 			inner.Go(func(*actors.Task) error { return errLeft })
 			if err := inner.Wait(); err != errLeft {
 				return err
@@ -248,7 +248,7 @@ func TestGroupFailuresCountAsLookedAt(t *testing.T) {
 	pid := actortest.Spawn(t, sys.Root, "worker", none, actors.Options{})
 	wait := func(wait bool) {
 		_, err := result(did(sys.Root, pid, func(t *actors.Task) error {
-			g := actors.NewGroup(t)
+			g := t.NewGroup()
 			g.Go(func(*actors.Task) error { return errLeft }, actors.Name(fmt.Sprintf("waited for: %v", wait)))
 			if wait {
 				_ = g.Wait()

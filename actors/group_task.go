@@ -9,15 +9,32 @@ import (
 )
 
 // groupTask is a member of a group. One that has failed is kept until Wait.
-type groupTask struct {
-	submission[None]
-	group *Group
-	err   error // why it has failed
+type groupTask[T any] struct {
+	submission[T]
+	membership
 }
 
-func newGroupTask(g *Group, fn func(t *Task) error) *groupTask {
-	m := &groupTask{group: g}
-	m.msg = submittedErr(fn)
+// membership is what a group knows of a member. Whoever has the turn writes it.
+type membership struct {
+	group   *Group
+	err     error // why it has failed
+	began   bool  // its function was called
+	settled bool  // the group has noted how it has ended
+	scoped  bool  // it is that of a Scope: the end of its time is its own affair
+}
+
+// groupMember is a groupTask without its T.
+type groupMember interface {
+	body
+	member() *membership
+}
+
+func (m *membership) member() *membership { return m }
+
+// newGroupTask makes a member that runs fn, a submittedErr or a submitted[T].
+func newGroupTask[T any](g *Group, fn any) *groupTask[T] {
+	m := &groupTask[T]{membership: membership{group: g}}
+	m.msg = fn
 	m.mark(isFunction)
 	m.lt.Body = m
 	m.fut.ownWithin(&m.Task)
@@ -26,32 +43,38 @@ func newGroupTask(g *Group, fn func(t *Task) error) *groupTask {
 }
 
 // Run is the loop's.
-func (m *groupTask) Run(*loop.Task) {
+func (m *groupTask[T]) Run(*loop.Task) {
 	t := &m.Task
 	if !t.begin() {
 		return
 	}
+	m.began = true
 	defer func() {
 		if p := recover(); p != nil {
 			m.err = newPanicError(p)
 			t.conclude(m.fut.fail(m.err), m.err)
 		}
+		if !t.lt.Lost() {
+			m.group.passPlaceOn(m)
+		}
 	}()
 	m.err = ErrGoexit // unless fn returns
-	if m.err = t.msg.(submittedErr)(t); m.err != nil {
-		m.err = returned(m.err)
-	}
-	t.conclude(m.fut.settleFunction(&m.msg, None{}, m.err), m.err)
+	v, err := callFunction[T](t)
+	m.err = err
+	t.conclude(m.fut.settleFunction(&m.msg, v, err), err)
 }
 
 // Done is the loop's: the task has ended.
-func (m *groupTask) Done(lt *loop.Task, how loop.How) {
+func (m *groupTask[T]) Done(lt *loop.Task, how loop.How) {
 	m.work.Done(lt, how)
+	g := m.group
 	if how == loop.Lost { // fn goes on, and may write to m
-		m.group.end(&groupTask{})
+		g.end(&groupTask[T]{})
+		g.dropQueued()
 		return
 	}
-	m.group.end(m)
+	g.end(m)
+	m.group = nil // whoever keeps the future does not keep the group
 }
 
 // groupNode stands for a group in the tree of tasks: between its task and the
@@ -74,7 +97,13 @@ func newGroupNode(g *Group) *groupNode {
 	n.attached, n.lifetime, n.inc = g.t.attached, grouping, g.t.inc
 	n.lt.Body = n
 	n.mark(isOver)
-	n.kin = &kinship{origin: g.t.asOrigin()}
+	n.kin = new(kinship)
+	if g.apart {
+		n.detachFrom(g.t)
+		n.holdOrigin()
+		return n
+	}
+	n.kin.origin = g.t.asOrigin()
 	n.holdOrigin()
 	g.t.adopt(&n.Task)
 	return n

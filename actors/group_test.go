@@ -44,7 +44,7 @@ func TestGroupWaitsForAllMembers(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
 		var tr trace
 		start := time.Now()
-		g := actors.NewGroup(t)
+		g := t.NewGroup()
 		g.Go(sleeper(&tr, "a", 2*time.Second))
 		g.Go(sleeper(&tr, "b", time.Second))
 		err := g.Wait()
@@ -59,7 +59,7 @@ func TestGroupWaitsForAllMembers(t *testing.T) {
 func TestGroupStartsMembersAtOnceInOrder(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
 		var tr trace
-		g := actors.NewGroup(t)
+		g := t.NewGroup()
 		for i := range 3 {
 			g.Go(func(*actors.Task) error { tr.add("%d", i); return nil })
 		}
@@ -69,7 +69,7 @@ func TestGroupStartsMembersAtOnceInOrder(t *testing.T) {
 }
 
 func TestGroupOfNobody(t *testing.T) {
-	in(t, func(w *world, t *actors.Task) error { return actors.NewGroup(t).Wait() })
+	in(t, func(w *world, t *actors.Task) error { return t.NewGroup().Wait() })
 }
 
 // Of several failures none is lost, and the first comes first; what only
@@ -93,7 +93,7 @@ func TestGroupOfNobody(t *testing.T) {
 func TestGroupMembersStartMembers(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
 		var tr trace
-		g := actors.NewGroup(t)
+		g := t.NewGroup()
 		g.Go(func(t *actors.Task) error {
 			g.Go(sleeper(&tr, "eager", time.Second)) // the group's task is in Go
 			_ = t.Sleep(2 * time.Second)
@@ -109,7 +109,7 @@ func TestGroupMembersStartMembers(t *testing.T) {
 func TestGroupTakesMembersFromOtherTasksOfTheWorker(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
 		var tr trace
-		g := actors.NewGroup(t)
+		g := t.NewGroup()
 		g.Go(sleeper(&tr, "member", 2*time.Second))
 		stranger := did(t, t.Self(), func(t *actors.Task) error {
 			g.Go(sleeper(&tr, "other", 10*time.Second))
@@ -127,7 +127,7 @@ func TestGroupTakesMembersFromOtherTasksOfTheWorker(t *testing.T) {
 func TestGroupIsReusableUntilWait(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
 		var tr trace
-		g := actors.NewGroup(t)
+		g := t.NewGroup()
 		g.Go(func(*actors.Task) error { tr.add("first"); return nil })
 		if err := t.Sleep(time.Second); err != nil { // it has been empty meanwhile
 			return err
@@ -146,9 +146,9 @@ func TestGroupIsReusableUntilWait(t *testing.T) {
 func TestGroupsNest(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
 		var tr trace
-		outer := actors.NewGroup(t)
+		outer := t.NewGroup()
 		outer.Go(func(t *actors.Task) error {
-			inner := actors.NewGroup(t)
+			inner := t.NewGroup()
 			inner.Go(sleeper(&tr, "inner", time.Hour))
 			err := inner.Wait()
 			tr.add("inner group: %v", errors.Is(err, actors.ErrCanceled))
@@ -174,7 +174,7 @@ func TestGroupInExclusiveHandler(t *testing.T) {
 		var tr trace
 		pid := w.worker("worker", actors.Options{Logger: discard()}, func(w *actors.Worker) error {
 			actors.Handle(w, func(t *actors.Task, s string) (string, error) {
-				g := actors.NewGroup(t)
+				g := t.NewGroup()
 				for _, name := range []string{"a", "b"} {
 					g.Go(sleeper(&tr, s+name, time.Second))
 				}
@@ -199,7 +199,7 @@ func TestGroupMemberClosesARing(t *testing.T) {
 	bubble(t, func(w *world) {
 		pid := w.worker("worker", actors.Options{Logger: discard()}, func(w *actors.Worker) error {
 			actors.Handle(w, func(t *actors.Task, how string) (string, error) {
-				g := actors.NewGroup(t)
+				g := t.NewGroup()
 				g.Go(func(t *actors.Task) error {
 					if how == "answer" {
 						return nil
@@ -232,11 +232,11 @@ func TestGroupMemberClosesARing(t *testing.T) {
 
 func TestGroupMisuse(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
-		g := actors.NewGroup(t)
+		g := t.NewGroup()
 		wantText(w, panicOf(func() { g.Go(nil) }), "actors: Group.Go called with a nil function")
 		other := actors.Start(t, func(*actors.Task) (int, error) {
 			wantText(w, panicOf(func() { _ = g.Wait() }), "Group.Wait called with the Task of", "by a function that it has started")
-			wantText(w, panicOf(func() { actors.NewGroup(t) }), "NewGroup called with the Task of")
+			wantText(w, panicOf(func() { t.NewGroup() }), "NewGroup called with the Task of")
 			return 0, nil
 		})
 		if _, err := actors.Await(t, other); err != nil {
@@ -250,7 +250,7 @@ func TestGroupMisuse(t *testing.T) {
 		return g.Wait()
 	})
 	var g *actors.Group
-	in(t, func(w *world, t *actors.Task) error { g = actors.NewGroup(t); return nil })
+	in(t, func(w *world, t *actors.Task) error { g = t.NewGroup(); return nil })
 	wantText(t, panicOf(func() { g.Go(panics) }), "actors: Group.Go called outside of a task of the group's worker")
 }
 

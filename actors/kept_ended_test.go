@@ -201,7 +201,7 @@ func endings() map[string]ending {
 				}
 				return 0, err
 			})
-			g := actors.NewGroup(t)
+			g := t.NewGroup()
 			g.Go(func(t *actors.Task) error {
 				err := t.Sleep(time.Second)
 				if m, ok := t.Message().(*ask); ok && m.data == nil {
@@ -420,12 +420,12 @@ func calls() map[string]call {
 			})
 		}},
 		"Group.Go": {kind: starts, make: func(k *keptWorld, e ending) keptCall {
-			return by(k, k.pid, func(t *actors.Task) keptCall { return k.member(e, actors.NewGroup(t)) })
+			return by(k, k.pid, func(t *actors.Task) keptCall { return k.member(e, t.NewGroup()) })
 		}},
 		"Group.Go, and Wait": {kind: starts, make: func(k *keptWorld, e ending) keptCall {
 			a := make(chan keptCall, 1)
 			did(k.root, k.pid, func(t *actors.Task) error {
-				g := actors.NewGroup(t)
+				g := t.NewGroup()
 				member, ended := k.member(e, g), actors.NewPromise[int]()
 				canceled := false
 				a <- keptCall{g, func() bool { canceled = true; return member.cancel() }, future(ended.Future()).wait, false}

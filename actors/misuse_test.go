@@ -57,7 +57,7 @@ func TestMisuseOtherTask(t *testing.T) {
 			"Offload": func() { actors.Offload(other, func(context.Context) (int, error) { return 0, nil }) },
 			"Receive": func() { _, _, _ = actors.Receive(other, make(chan int)) },
 			"Exit":    func() { other.Exit(nil) },
-			"Cleanup": func() { _ = actors.Cleanup(other, 0, func(*actors.Task) error { return nil }) },
+			"Cleanup": func() { _ = other.Cleanup(0, func(*actors.Task) error { return nil }) },
 			"Ask": func() {
 				_, _ = actors.Ask[int](other, w.plain(func(actor.Context) {}), 1)
 			},
@@ -273,7 +273,7 @@ func TestMisuseNil(t *testing.T) {
 		wantText(w, err, `actors: Spawn of "none" called without a context`)
 		_, err = actors.Spawn(context.Background(), nil, "none", none, actors.Options{})
 		wantText(w, err, `actors: Spawn of "none" called without who spawns it`)
-		wantText(w, panicOf(func() { actors.NewGroup(nil) }), "actors: NewGroup called with a nil Task")
+		wantText(w, panicOf(func() { (*actors.Task)(nil).NewGroup() }), "actors: NewGroup called with a nil Task")
 		if len(actors.Inspect(w.sys).Workers) != 1 {
 			w.Error("there is a worker that nobody knows")
 		}
@@ -288,7 +288,7 @@ func TestMisuseNil(t *testing.T) {
 		for name, f := range map[string]func(t *actors.Task){
 			"Start":   func(t *actors.Task) { actors.Start[int](t, nil) },
 			"Offload": func(t *actors.Task) { actors.Offload[int](t, nil) },
-			"Cleanup": func(t *actors.Task) { _ = actors.Cleanup(t, time.Second, nil) },
+			"Cleanup": func(t *actors.Task) { _ = t.Cleanup(time.Second, nil) },
 		} {
 			_, err := result(did(w.root, pid, func(t *actors.Task) error { f(t); return nil }))
 			wantText(w, err, "actors: "+name+" called with a nil function")
@@ -316,7 +316,7 @@ func TestMisuseOfAnOptionLeavesNothingBehind(t *testing.T) {
 	} {
 		bubble(t, func(w *world) {
 			err := w.inTask(func(t *actors.Task) error {
-				g := actors.NewGroup(t)
+				g := t.NewGroup()
 				defer func() { g.Cancel(); _ = g.Wait() }()
 				g.Go(func(*actors.Task) error { return nil }, option())
 				return nil
@@ -383,7 +383,7 @@ func TestCallThatPanicsLeavesNothingBehind(t *testing.T) {
 			actors.Offload(m.t, func(context.Context) (int, error) { return begins(m) }, m.opt)
 		},
 		"Group.Go": func(m *made) {
-			g := actors.NewGroup(m.t)
+			g := m.t.NewGroup()
 			defer func() {
 				if err := g.Wait(); err != nil {
 					m.Errorf("the group has failed with %v", err)

@@ -82,6 +82,7 @@ type CallOption struct {
 	ctx     context.Context
 	name    string
 	limiter *Limiter
+	group   *Group
 }
 
 type callSet uint8
@@ -91,17 +92,55 @@ const (
 	setContext
 	setName
 	setLimiter
+	setMember
+	setDetached
+	setUntilStop
 )
 
-// checkOptions panics for an option that is of [Offload] only. It is called before
-// anything is made that a panic would leave behind, such as a member of a group,
-// for which its Wait would wait for ever.
+// checkOptions panics for an option that is of one call only, and not of this. It is
+// called before anything is made that a panic would leave behind, such as a member of a
+// group, for which its Wait would wait for ever.
 func checkOptions(opts []CallOption) {
 	for i := range opts {
-		if opts[i].set == setLimiter {
+		switch opts[i].set {
+		case setLimiter:
 			panic("actors: Through is an option of Offload only")
+		case setMember:
+			panic("actors: Group.Member is an option of Start only")
 		}
 	}
+}
+
+// checkMemberOptions is checkOptions for a member of a group.
+func checkMemberOptions(opts []CallOption) {
+	for i := range opts {
+		switch opts[i].set {
+		case setLimiter:
+			panic("actors: Through is an option of Offload only")
+		case setDetached:
+			panic("actors: Detached is no option of a member of a group, which ends with it")
+		}
+	}
+}
+
+// groupIn is the group of the option Member, if there is one.
+func groupIn(opts []CallOption) *Group {
+	for i := range opts {
+		if opts[i].set == setMember {
+			return opts[i].group
+		}
+	}
+	return nil
+}
+
+// hasOption reports whether one of opts sets what.
+func hasOption(opts []CallOption, what callSet) bool {
+	for i := range opts {
+		if opts[i].set == what {
+			return true
+		}
+	}
+	return false
 }
 
 // NoTimeout is no bound: as the Timeout of a request to an actor that is no local
@@ -121,7 +160,7 @@ func Timeout(d time.Duration) CallOption { return CallOption{set: setTimeout, ti
 
 // WithContext ends the work when ctx ends, for instance with the HTTP request
 // it serves. The task's context carries ctx's values, and so does that of a
-// [Cleanup]; ctx's deadline is a bound as that of a [Timeout].
+// [Task.Cleanup]; ctx's deadline is a bound as that of a [Timeout].
 func WithContext(ctx context.Context) CallOption {
 	if ctx == nil {
 		panic("actors: WithContext called with a nil context")
@@ -133,3 +172,24 @@ func WithContext(ctx context.Context) CallOption {
 // Name is what the task is called in logs and reports. The default is the
 // name of its function, or the type of its message.
 func Name(task string) CallOption { return CallOption{set: setName, name: task} }
+
+// Detached lets the work outlive whoever makes the call: a cancel of that task does not
+// reach the work, and the task's budget does not bound it. It keeps the values of the
+// task's context ([context.WithoutCancel]; a task of asyncio's create_task in place of
+// one of a TaskGroup). What the work itself creates ends with it, as always, and the work
+// ends with the incarnation of the worker it runs on. A task that has been ended can make
+// such a call, too: what is to run although the caller was cancelled is
+//
+//	f := actors.Start(t, save, actors.Detached(), actors.Timeout(time.Minute))
+//
+// An await of f still ends with the task. To wait for the end of such work see
+// [Task.Scope].
+func Detached() CallOption { return CallOption{set: setDetached} }
+
+// UntilStop cancels the work as soon as the worker of the task that makes the call is
+// told to stop: at the stop event, and not only when the grace is over. From outside of a
+// task it is the worker that is called. The work ends with [ErrCanceled].
+//
+// It is for what waits, and would hold up each stop for the whole grace: see
+// [Task.UntilStop].
+func UntilStop() CallOption { return CallOption{set: setUntilStop} }

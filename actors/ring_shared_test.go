@@ -131,7 +131,7 @@ func TestRingThroughWhatAMemberHasLeft(t *testing.T) {
 		var left error
 		f := actors.RequestFuture[int](w.root, pid, do(func(t *actors.Task) (int, error) {
 			back = actors.RequestFuture[int](w.root, t.Self(), do(seven))
-			g := actors.NewGroup(t)
+			g := t.NewGroup()
 			g.Go(func(t *actors.Task) error {
 				if err := waitFor(t, gate.Future()); err != nil {
 					return err

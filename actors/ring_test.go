@@ -71,7 +71,7 @@ var lateAwaits = map[string]func(t *actors.Task, f *actors.Future[int]) error{
 		return waitFor(t, f)
 	},
 	"a group": func(t *actors.Task, f *actors.Future[int]) error {
-		g := actors.NewGroup(t)
+		g := t.NewGroup()
 		g.Go(func(t *actors.Task) error { return waitFor(t, f) })
 		return g.Wait()
 	},
@@ -79,7 +79,7 @@ var lateAwaits = map[string]func(t *actors.Task, f *actors.Future[int]) error{
 		return waitFor(t, actors.Start(t, func(t *actors.Task) (int, error) { return actors.Await(t, f) }))
 	},
 	"a cleanup": func(t *actors.Task, f *actors.Future[int]) error {
-		return actors.Cleanup(t, time.Hour, func(t *actors.Task) error { return waitFor(t, f) })
+		return t.Cleanup(time.Hour, func(t *actors.Task) error { return waitFor(t, f) })
 	},
 }
 

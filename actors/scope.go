@@ -79,6 +79,7 @@ type rare struct {
 	base    context.Context        // of WithContext
 
 	bound *boundCall      // by base
+	stop  *stopCall       // by UntilStop
 	ctx   context.Context // of Context
 	end   context.CancelCauseFunc
 }
@@ -218,11 +219,17 @@ func (t *Task) forgotten(s *scope) {
 		}
 		m := s.more.Load()
 		m.mu.Lock()
-		b := s.seldom().bound
+		b, stop := s.seldom().bound, s.seldom().stop
 		if b != nil {
 			s.seldom().bound = nil // it may be another call's next
 		}
+		if stop != nil {
+			s.seldom().stop = nil
+		}
 		m.mu.Unlock()
+		if stop != nil {
+			stop.event.forget(&stop.node)
+		}
 		if b != nil {
 			b.release(t)
 		}

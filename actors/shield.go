@@ -13,7 +13,7 @@ import "time"
 // what it is for, and f forgets it.
 //
 // What is cancelled with the task that has created it, as cancel follows
-// creation, Shield cannot keep. If the shield is cancelled and f fails later,
+// creation, Shield cannot keep: for that begin it [Detached]. If the shield is cancelled and f fails later,
 // that counts as a failure nobody has looked at.
 func Shield[T any](f *Future[T]) *Future[T] {
 	d, _ := membersOf("Shield", []*Future[T]{f})

@@ -90,7 +90,7 @@ func TestWithTimeoutDoesNotWaitForTheWork(t *testing.T) {
 		pid := w.worker("worker", actors.Options{Logger: discard()}, none)
 		f := did(w.root, pid, func(t *actors.Task) error {
 			err := t.Sleep(time.Hour)
-			_ = actors.Cleanup(t, time.Hour, func(t *actors.Task) error { return t.Sleep(10 * time.Second) })
+			_ = t.Cleanup(time.Hour, func(t *actors.Task) error { return t.Sleep(10 * time.Second) })
 			tr.add("cleaned up")
 			return err
 		})

@@ -52,7 +52,7 @@ func TestSpawnFailsWithChildren(t *testing.T) {
 		_, err := actors.Spawn(w.Context(), w.root, "w", func(wk *actors.Worker) error {
 			actors.Start(wk.Task(), func(t *actors.Task) (int, error) {
 				err := t.Sleep(time.Hour)
-				return 0, errors.Join(err, actors.Cleanup(t, time.Minute, func(t *actors.Task) error { return t.Sleep(3 * time.Second) }))
+				return 0, errors.Join(err, t.Cleanup(time.Minute, func(t *actors.Task) error { return t.Sleep(3 * time.Second) }))
 			})
 			return errors.New("no database")
 		}, actors.Options{})

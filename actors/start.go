@@ -65,6 +65,9 @@ func Start[T any](t *Task, fn func(t *Task) (T, error), opts ...CallOption) *Fut
 
 // start runs fn, a submitted[T] or a submittedErr.
 func start[T any](t *Task, fn any, opts []CallOption) *Future[T] {
+	if g := groupIn(opts); g != nil {
+		return startMember[T](t, g, fn, opts)
+	}
 	checkOptions(opts)
 	if len(opts) > 0 || t.ext.Load() != nil {
 		u := newStarted[T](fn)

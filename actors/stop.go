@@ -40,9 +40,8 @@ func Stop(ctx context.Context, s actor.SenderContext, worker *actor.PID, grace G
 //
 // A task that waits in Receive, for a promise or for something of package
 // loopsync does not hear of the stop event, and the stop waits for it until the
-// grace ends, be the worker otherwise idle. What lets it go on has to come from
-// elsewhere: a Background that waits in [Task.SleepOrStop] and then closes the
-// queue, sets the event or resolves the promise.
+// grace ends, be the worker otherwise idle: unless it waits in a [Task.UntilStop], or
+// was begun with the option [UntilStop].
 func RequestStop(s actor.SenderContext, worker *actor.PID, grace Grace) *Future[Counts] {
 	return requestStopOf(s, worker, grace, "RequestStop")
 }

@@ -201,7 +201,11 @@ func (t *Task) begin() bool {
 func (t *Task) incarnationOf(s *scope) *incarnation {
 	switch {
 	case t.lifetime == child:
-		return t.parent().inc // of a Cleanup or a hook it is not the worker's
+		p := t.parent()
+		if p == nil { // it is detached
+			return t.inc
+		}
+		return p.inc // of a Cleanup or a hook it is not the worker's
 	case t.lifetime == internal && s != nil && s.seldom().why != nil:
 		last := t.mb.inc.Load()
 		return &incarnation{n: last.n, actor: last.actor} // a hook outlives its incarnation's end

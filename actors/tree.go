@@ -202,7 +202,9 @@ func (t *Task) joinTree() {
 	if t.lifetime == child && !t.has(isJoined) {
 		t.once.Or(isJoined | isSole)
 		t.holdOrigin()
-		t.parent().link(t)
+		if p := t.parent(); p != nil { // else it is detached
+			p.link(t)
+		}
 	}
 }
 
@@ -374,7 +376,8 @@ func (t *Task) mustStay(s *scope) bool {
 		return true
 	case s == nil:
 		return false
-	case s.gone.Load() != nil: // the clock
+	case s.gone.Load() != nil, // the clock
+		s.endsAtStop(): // the stop event
 		return true
 	}
 	ctx := s.boundTo()

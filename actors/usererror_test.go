@@ -98,7 +98,7 @@ func TestUserErrorPanics(t *testing.T) {
 		"of a member of a Group": func(w *world) *actors.Future[int] {
 			pid := w.worker("w", actors.Options{}, none)
 			return actors.Submit(w.root, pid, func(t *actors.Task) (int, error) {
-				g := actors.NewGroup(t)
+				g := t.NewGroup()
 				g.Go(func(t *actors.Task) error { t.Sleep(time.Hour); return newBadError() })
 				g.Go(func(*actors.Task) error { return newBadError() })
 				return 0, g.Wait()

@@ -47,7 +47,7 @@ func TestDeadlineOfAContext(t *testing.T) {
 			}
 			err := t.Sleep(time.Hour)
 			ended <- t.Context().Err()
-			_ = actors.Cleanup(t, time.Second, func(t *actors.Task) error {
+			_ = t.Cleanup(time.Second, func(t *actors.Task) error {
 				if t.Context().Value(key{}) != "value" {
 					w.Error("a Cleanup has not the context's values")
 				}

@@ -251,7 +251,8 @@ func (p *part) begin(mb *mailbox) {
 	u := mb.newInternal(p.name, func(t *Task) {
 		err := p.run(t)
 		switch {
-		case err != nil && t.ended() != nil && saysOnly(err, endsBy(t.ended())...): // told to end, and did
+		case err != nil && t.ended() != nil && saysOnly(err, endsBy(t.ended())...), // told to end, and did
+			endedByStopEvent(err): // … as its UntilStop says
 		case err != nil:
 			t.fails(fmt.Errorf("actors: %s: %w", p.name, err))
 		case t.ended() != nil:

@@ -118,7 +118,7 @@ func (c *Consumer) openSource(t *actors.Task, own *actors.Limiter) (Source, erro
 		return got, nil
 	}
 	if got != nil { // it came together with the end of the task
-		_ = actors.Cleanup(t, callTimeout, func(t *actors.Task) error {
+		_ = t.Cleanup(callTimeout, func(t *actors.Task) error {
 			return t.AwaitOffload(got.Close, actors.Through(own))
 		})
 	}

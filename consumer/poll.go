@@ -84,7 +84,7 @@ func (r *run) receive(t *actors.Task, most int) (int, error) {
 	if t.Context().Err() == nil {
 		return n, err
 	}
-	late := actors.Cleanup(t, callTimeout, func(t *actors.Task) error {
+	late := t.Cleanup(callTimeout, func(t *actors.Task) error {
 		_, err := actors.Await(t, p.Future()) // what it returns is in flight by then
 		return err
 	})

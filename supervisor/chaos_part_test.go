@@ -83,7 +83,7 @@ func (c *chaos) handle(p *chaosPart, t *actors.Task, m work) (int64, error) {
 		}
 	case endsStubborn: // goes on although it was ended
 		t.Sleep(time.Minute)
-		_ = actors.Cleanup(t, time.Millisecond, func(t *actors.Task) error { return t.Sleep(time.Minute) })
+		_ = t.Cleanup(time.Millisecond, func(t *actors.Task) error { return t.Sleep(time.Minute) })
 		return 0, context.Cause(t.Context())
 	case endsSpawning:
 		t.Spawn(nothing)

@@ -26,7 +26,7 @@ func (c *core) endAtCutOff(t *actors.Task) error {
 // cutOffInSetup is the same in a setup, for which there is no hook, and whose task has
 // been ended.
 func (c *core) cutOffInSetup(t *actors.Task, why error) error {
-	_ = actors.Cleanup(t, ownStopGrace, func(t *actors.Task) error {
+	_ = t.Cleanup(ownStopGrace, func(t *actors.Task) error {
 		c.cutOffChildren(t)
 		return nil
 	})

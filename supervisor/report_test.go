@@ -39,7 +39,7 @@ func reported(w *world) supervisor.Report {
 	w.ask(s.Child("pool/one"), life{})
 	w.tell(s.Child("inner/slow"), do{func(t *actors.Task) error {
 		t.Sleep(time.Hour)
-		return actors.Cleanup(t, time.Minute, func(t *actors.Task) error { return t.Sleep(time.Second) })
+		return t.Cleanup(time.Minute, func(t *actors.Task) error { return t.Sleep(time.Second) })
 	}})
 	w.crash(s.Child("inner/stuck"))
 	w.tell(s.Child("inner/stuck"), stuck{})

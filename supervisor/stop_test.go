@@ -152,7 +152,7 @@ func TestUnwindForever(t *testing.T) {
 		props := actors.Props(func(w *actors.Worker) error {
 			actors.On(w, func(t *actors.Task, _ sleep) error {
 				err := t.Sleep(time.Hour)
-				_ = actors.Cleanup(t, actors.Forever, func(t *actors.Task) error { return t.Sleep(1000 * time.Hour) })
+				_ = t.Cleanup(actors.Forever, func(t *actors.Task) error { return t.Sleep(1000 * time.Hour) })
 				return err
 			})
 			return nil

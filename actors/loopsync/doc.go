@@ -39,8 +39,7 @@
 // # Stops
 //
 // What waits here does not hear of the worker's stop event, and is cut off when
-// the grace ends. Let a Background wait for it, in [actors.Task.SleepOrStop], and
-// then close the Queue or set the Event.
+// the grace ends; in [actors.Task.UntilStop] it ends at once.
 //
 // # Restarts
 //

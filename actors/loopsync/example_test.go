@@ -27,7 +27,7 @@ func inGroup(f func(g *actors.Group)) {
 	}
 	defer func() { _, _ = actors.Stop(context.Background(), sys.Root, pid, time.Second) }()
 	_, err = actors.Submit(sys.Root, pid, func(t *actors.Task) (struct{}, error) {
-		g := actors.NewGroup(t)
+		g := t.NewGroup()
 		f(g)
 		return struct{}{}, g.Wait()
 	}).Wait(context.Background())

@@ -106,7 +106,7 @@ func (g *graph) step(t *actors.Task, worker, script, rank int, s step) error {
 		return g.fail(t, worker, s)
 	case opCleanup:
 		defer func() {
-			_ = actors.Cleanup(t, 3*time.Millisecond, func(t *actors.Task) error { return g.lock(t, worker, rank, s) })
+			_ = t.Cleanup(3*time.Millisecond, func(t *actors.Task) error { return g.lock(t, worker, rank, s) })
 		}()
 		return t.Sleep(pause)
 	case opEach:
@@ -171,7 +171,7 @@ func (g *graph) begin(t *actors.Task, worker, sub int, s step) error {
 			return 0, ctx.Err()
 		}))
 	case opGroup:
-		group := actors.NewGroup(t)
+		group := t.NewGroup()
 		live := atomic.Int32{}
 		member := func(t *actors.Task) error {
 			live.Add(1)

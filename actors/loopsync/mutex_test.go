@@ -146,7 +146,7 @@ func TestMutexOfAnEndedTask(t *testing.T) {
 			if m.TryLock(t) {
 				b.Error("TryLock has locked it")
 			}
-			return actors.Cleanup(t, time.Minute, func(t *actors.Task) error {
+			return t.Cleanup(time.Minute, func(t *actors.Task) error {
 				if err := m.Lock(t); err != nil {
 					b.Errorf("Lock in a Cleanup: %v", err)
 				}

@@ -213,7 +213,7 @@ func raceGroup(r *race) {
 		size, fails := 1+r.dice.IntN(4), r.dice.IntN(6)
 		fs = append(fs, r.task(counted(&running, func(t *actors.Task) error {
 			var members atomic.Int32
-			g := actors.NewGroup(t)
+			g := t.NewGroup()
 			for i := range size {
 				g.Go(counted(&members, func(t *actors.Task) error {
 					actors.Start(t, func(t *actors.Task) (int, error) {

@@ -155,7 +155,7 @@ func cleanupLives(t *testing.T, sys *actor.ActorSystem) {
 	var after error
 	do(sys.Root, pid, func(k *actors.Task) error {
 		k.Sleep(time.Hour)
-		err := actors.Cleanup(k, 10*time.Second, func(c *actors.Task) error {
+		err := k.Cleanup(10*time.Second, func(c *actors.Task) error {
 			_, asked := actors.Ask[string](c, other, "x")
 			_, child := actors.Await(c, actors.Start(c, func(t *actors.Task) (none, error) { return none{}, t.Sleep(time.Second) }))
 			errs = append(errs, c.Context().Err(), c.Sleep(time.Second), asked, child, c.Context().Err())
@@ -180,7 +180,7 @@ func cleanupEnds(t *testing.T, sys *actor.ActorSystem) {
 	var err, again, cause error
 	do(sys.Root, pid, func(k *actors.Task) error {
 		k.Sleep(time.Hour)
-		return actors.Cleanup(k, 2*time.Second, func(c *actors.Task) error {
+		return k.Cleanup(2*time.Second, func(c *actors.Task) error {
 			err, again, cause = c.Sleep(time.Hour), c.Yield(), context.Cause(c.Context())
 			return nil
 		})

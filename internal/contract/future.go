@@ -155,7 +155,7 @@ func cancelledAtOnce(t *testing.T, sys *actor.ActorSystem) {
 	f := actors.Submit(sys.Root, pid, func(t *actors.Task) (int, error) {
 		t.Sleep(time.Hour)
 		tr.add("unwinds")
-		actors.Cleanup(t, time.Minute, func(t *actors.Task) error { return t.Sleep(3 * time.Second) })
+		t.Cleanup(time.Minute, func(t *actors.Task) error { return t.Sleep(3 * time.Second) })
 		tr.add("returns")
 		return 5, nil
 	})
@@ -203,7 +203,7 @@ func restartedAtOnce(t *testing.T, sys *actor.ActorSystem) {
 	pid := actortest.Spawn(t, sys.Root, "w", bomb(&n), actors.Options{})
 	f := actors.Submit(sys.Root, pid, func(t *actors.Task) (int, error) {
 		t.Sleep(time.Hour)
-		actors.Cleanup(t, time.Minute, func(t *actors.Task) error { return t.Sleep(3 * time.Second) })
+		t.Cleanup(time.Minute, func(t *actors.Task) error { return t.Sleep(3 * time.Second) })
 		return 5, nil
 	})
 	synctest.Wait()

@@ -127,7 +127,7 @@ func hooksGrace(t *testing.T, sys *actor.ActorSystem) {
 		}, actors.Options{StopGrace: 5 * time.Second})
 		do(sys.Root, pid, func(t *actors.Task) error { // unwinding takes three of the five seconds
 			t.Sleep(time.Hour)
-			return actors.Cleanup(t, time.Minute, func(t *actors.Task) error { return t.Sleep(3 * time.Second) })
+			return t.Cleanup(time.Minute, func(t *actors.Task) error { return t.Sleep(3 * time.Second) })
 		})
 		synctest.Wait()
 		begun := time.Now()

@@ -110,7 +110,7 @@ func restartWaitsForTasks(t *testing.T, sys *actor.ActorSystem) {
 	}, actors.Options{StopGrace: 10 * time.Second})
 	do(sys.Root, pid, func(t *actors.Task) error {
 		t.Sleep(time.Hour)
-		actors.Cleanup(t, time.Minute, func(t *actors.Task) error { return t.Sleep(3 * time.Second) })
+		t.Cleanup(time.Minute, func(t *actors.Task) error { return t.Sleep(3 * time.Second) })
 		tr.add("old task ends")
 		return nil
 	})

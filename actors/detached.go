@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package actors
+
+import "errors"
+
+// detachFrom makes t work that from has created, and that does not end with from: it has
+// the values of from's context, and a child of Start has from's message. It returns false
+// if t has ended, because from was abandoned or its incarnation is over.
+func (t *Task) detachFrom(from *Task) bool {
+	top := from.top()
+	if ps := from.ext.Load(); ps != nil && ps.seldom().base != nil && t.scope().seldom().base == nil {
+		t.scope().set().base = ps.seldom().base
+	}
+	if t.kin == nil {
+		t.kin = new(kinship)
+	}
+	if t.lifetime == child || t.lifetime == grouping || t.lifetime == aside { // of from's worker
+		t.inc = from.mb.inc.Load() // from may be a Cleanup, which has one of its own
+		if t.lifetime != aside {
+			if o := top.of(); o.message() != nil { // not the group that from is in
+				t.kin.origin = o
+			}
+		}
+		if p := t.inc.cause.Load(); p != nil {
+			t.cancel(*p)
+			return false
+		}
+	}
+	if top.lt.Lost() {
+		t.cancel(from.lostError())
+		return false
+	}
+	return true
+}
+
+// errStopEvent is what a cancel by UntilStop wraps. It is not ErrStopping, which says that
+// the work never ran.
+var errStopEvent = errors.New("the worker was told to stop")
+
+var errUntilStop = because(ErrCanceled, errStopEvent)
+
+// endedByStopEvent reports whether err says no more than that a stop event has ended what
+// was to last until then.
+func endedByStopEvent(err error) bool {
+	return err != nil && matches(err, errStopEvent) && saysOnly(err, endsBy(errUntilStop)...)
+}
+
+// stopCall is work that a stop event ends.
+type stopCall struct {
+	node
+	event *core
+}
+
+// endAtStopOf lets t end at the stop event of the worker of from, who has created it; of
+// its own worker, if it comes from outside. It returns false if it has ended already.
+func (t *Task) endAtStopOf(from *Task) bool {
+	mb := t.mailboxOf(from)
+	if mb == nil {
+		return true // an actor without a stop event
+	}
+	event := mb.stopEvent()
+	if event.done.Load() {
+		t.cancel(errUntilStop)
+		return false
+	}
+	sc := &stopCall{event: event}
+	sc.prompt = true
+	sc.f = func() { t.cancel(errUntilStop) }
+	m := t.scope().with()
+	m.mu.Lock()
+	t.scope().set().stop = sc
+	m.mu.Unlock()
+	event.call(&sc.node)
+	if t.has(hasLeft) { // a carrier that has been ended by who has created it
+		event.forget(&sc.node)
+	}
+	return true
+}
+
+// mailboxOf is that of from, or else of t; nil: there is none.
+func (t *Task) mailboxOf(from *Task) *mailbox {
+	switch {
+	case from != nil && from.attached != nil:
+		return from.mb
+	case t.attached != nil:
+		return t.mb
+	}
+	return nil
+}
+
+// endsAtStop reports whether a stop event ends the task by itself.
+func (s *scope) endsAtStop() bool {
+	m := s.more.Load()
+	if m == nil {
+		return false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return s.seldom().stop != nil
+}
