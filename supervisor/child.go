@@ -3,6 +3,7 @@
 package supervisor
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -257,6 +258,29 @@ type ChildInfo struct {
 	Restarts int         // so far
 	Err      error       // what it failed of last; nil: it never has
 	Children []ChildInfo // of a supervisor
+}
+
+// String is the child on one line: "store: up, worker, 2 restarts, last of: no disk".
+// Those of a supervisor follow in brackets.
+func (i ChildInfo) String() string {
+	s := fmt.Sprintf("%s: %s, %s", oneLine(i.Name), i.State, i.Kind)
+	if i.Restarts > 0 {
+		s += fmt.Sprintf(", %d restarts", i.Restarts)
+	}
+	if i.Err != nil {
+		s += fmt.Sprintf(", last of: %v", i.Err)
+	}
+	for n, child := range i.Children {
+		sep := "; "
+		if n == 0 {
+			sep = " ["
+		}
+		s += sep + child.String()
+	}
+	if len(i.Children) > 0 {
+		s += "]"
+	}
+	return s
 }
 
 // childInfo returns the child as it is. With the node's mu held.

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/protoloop/protoloop/actors"
 )
 
@@ -25,7 +27,7 @@ func (stoppingError) Unwrap() error { return actors.ErrStopping }
 var (
 	// ErrUnknownChild: there is no child of that name.
 	ErrUnknownChild = errors.New("supervisor: no such child")
-	// ErrExists: a child of that name is there.
+	// ErrExists: a child of that name is there. As an [*ExistsError] it has its PID.
 	ErrExists = errors.New("supervisor: a child of that name exists")
 	// ErrInSetup: the call came from a child's setup and would wait for the end
 	// of that: one of the group, if children restart together. It can be made
@@ -39,6 +41,22 @@ var (
 	// ended, in its StopPhase. It is a normal end: Err is nil.
 	ErrShutdown = errors.New("supervisor: significant children have ended")
 )
+
+// ExistsError is an [ErrExists]: Add or Start of a name that a child has (OTP:
+// {already_started, Child}).
+type ExistsError struct {
+	Supervisor string // id of its PID
+	Child      string
+	PID        *actor.PID // of the child that is there; nil while it has no actor
+}
+
+// Error names the child.
+func (e *ExistsError) Error() string {
+	return fmt.Sprintf("%v: %q of %s", ErrExists, e.Child, e.Supervisor)
+}
+
+// Is matches ErrExists.
+func (e *ExistsError) Is(target error) bool { return target == ErrExists }
 
 // StartError says which child did not start, and why.
 type StartError struct {

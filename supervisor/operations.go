@@ -107,7 +107,7 @@ func (c *core) addLocked(t *actors.Task, name string, spec *Child, h *lockHolder
 	case c.isStopping():
 		return nil, errStopping
 	case c.children[name] != nil:
-		return nil, fmt.Errorf("%w: %q", ErrExists, name)
+		return nil, &ExistsError{Supervisor: c.node.pid.Id, Child: name, PID: c.node.childPID(name)}
 	}
 	k := c.registerChild(name, spec)
 	if h == nil {

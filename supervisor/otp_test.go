@@ -297,6 +297,10 @@ func TestOTPStart(t *testing.T) {
 			s := w.abc(supervisor.OneForOne)
 			_, err := s.Add(w.Context(), w.child("a"))
 			w.wants(err, supervisor.ErrExists)
+			var there *supervisor.ExistsError // "the function returns {error,{already_started,Child}}"
+			if !errors.As(err, &there) || there.Child != "a" || there.Supervisor != s.PID().Id || !there.PID.Equal(s.Child("a")) {
+				w.Errorf("%#v", err)
+			}
 			w.noted("")
 		}},
 		{"add fails", "if it fails, the child specification is discarded, and the function returns {error,Error}", func(w *world) {

@@ -250,3 +250,15 @@ func TestEventRecords(t *testing.T) {
 		}
 	})
 }
+
+func TestChildInfoString(t *testing.T) {
+	all := []supervisor.ChildInfo{
+		{Name: "store", Kind: supervisor.KindWorker, State: "up", Restarts: 2, Err: errors.New("no disk")},
+		{Name: "inner", Kind: supervisor.KindSupervisor, State: "starting", Children: []supervisor.ChildInfo{
+			{Name: "x\n", Kind: supervisor.KindPlain, State: "gone"}, {Name: "y", Kind: supervisor.KindWorker, State: "up"}}},
+	}
+	want := "[store: up, worker, 2 restarts, last of: no disk inner: starting, supervisor [x : gone, plain; y: up, worker]]"
+	if got := fmt.Sprint(all); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
