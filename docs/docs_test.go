@@ -9,6 +9,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -21,9 +22,30 @@ import (
 	"github.com/protoloop/protoloop/actors"
 )
 
-// pages are those that this test keeps to the code.
-func pages() []string {
-	return []string{"how-it-works.md", "errors.md", "from-asyncio.md", "from-protoactor.md", "recipes.md", "comparison.md", "when-not.md"}
+// pages are README.md and all pages of this folder, by their paths from here.
+func pages(t *testing.T) []string {
+	t.Helper()
+	all := []string{"../README.md", "../CONTRIBUTING.md"}
+	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
+		if strings.HasSuffix(path, ".md") {
+			all = append(all, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 20 {
+		t.Fatalf("only these pages: %q", all)
+	}
+	return all
+}
+
+// aboutActors reports whether the names in a page are those of package actors and
+// what is built on it, where nothing else is said. The others are about packages
+// that have an Options of their own, or have names that are gone.
+func aboutActors(page string) bool {
+	return !slices.Contains([]string{"consumer.md", "socketio.md", "service.md", "dependencies.md", "api-v0.1.md"}, page)
 }
 
 func read(t *testing.T, file string) string {
@@ -35,14 +57,17 @@ func read(t *testing.T, file string) string {
 	return string(text)
 }
 
-// A Go snippet is quoted from an example, to the letter, so that it compiles
-// and does what it says.
+// A Go snippet is quoted, to the letter, from an example or from a step of the
+// tutorial, so that it compiles and does what it says.
 func TestSnippetsAreQuoted(t *testing.T) {
 	var examples []string
-	for _, dir := range []string{"actors", "supervisor"} {
-		files, err := filepath.Glob("../" + dir + "/example_*_test.go")
+	for _, pattern := range []string{
+		"../actors/example_*_test.go", "../supervisor/example_*_test.go", "../consumer/example_*test.go",
+		"../socketio/example_*test.go", "../examples/tutorial/step*/*.go", "readme_test.go",
+	} {
+		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
-			t.Fatalf("no examples in %s: %v", dir, err)
+			t.Fatalf("no examples in %s: %v", pattern, err)
 		}
 		for _, f := range files {
 			examples = append(examples, read(t, f))
@@ -50,16 +75,50 @@ func TestSnippetsAreQuoted(t *testing.T) {
 	}
 	snippet := regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
 	n := 0
-	for _, page := range pages() {
-		for _, m := range snippet.FindAllStringSubmatch(read(t, page), -1) {
-			n++
+	for _, page := range pages(t) {
+		text := read(t, page)
+		all := snippet.FindAllStringSubmatch(text, -1)
+		n += len(all)
+		if got := strings.Count(text, "```go"); got != len(all) {
+			t.Errorf("%s: %d of %d snippets begin at the margin and are checked", page, len(all), got)
+		}
+		for _, m := range all {
 			if !slices.ContainsFunc(examples, func(e string) bool { return strings.Contains(e, "\n"+m[1]) }) {
 				t.Errorf("%s: not in an example:\n%s", page, m[1])
 			}
 		}
 	}
-	if n == 0 {
-		t.Error("no snippets: is the pattern right?")
+	if n < 30 {
+		t.Errorf("only %d snippets: is the pattern right?", n)
+	}
+}
+
+// What a step of the tutorial prints, as its page shows it, is what its test
+// expects.
+func TestTutorialShowsOutput(t *testing.T) {
+	var tests strings.Builder
+	files, err := filepath.Glob("../examples/tutorial/step*/main_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		tests.WriteString(read(t, f))
+	}
+	console := regexp.MustCompile("(?ms)^```console\n(.*?)^```$")
+	n := 0
+	for _, m := range console.FindAllStringSubmatch(read(t, "tutorial.md"), -1) {
+		for line := range strings.Lines(m[1]) {
+			if strings.HasPrefix(line, "$ ") {
+				continue
+			}
+			n++
+			if !strings.Contains(tests.String(), strings.TrimSuffix(line, "\n")) {
+				t.Errorf("no test expects %s", line)
+			}
+		}
+	}
+	if n < 10 {
+		t.Errorf("only %d lines: is the pattern right?", n)
 	}
 }
 
@@ -135,7 +194,10 @@ func TestNamesExist(t *testing.T) {
 	name := regexp.MustCompile(`\b(\w+)\.([A-Z]\w*)`)
 	sentinel := regexp.MustCompile(`^Err[A-Z]\w*$`)
 	n := 0
-	for _, page := range pages() {
+	for _, page := range pages(t) {
+		if !aboutActors(page) {
+			continue
+		}
 		for _, span := range code.FindAllString(read(t, page), -1) {
 			if s := strings.Trim(span, "`"); sentinel.MatchString(s) && !packages["actors"][s] {
 				t.Errorf("%s: no %s in actors", page, s)
@@ -163,14 +225,15 @@ func TestNamesExist(t *testing.T) {
 // A link to a file of the repository leads somewhere, and so does one to a
 // heading.
 func TestLinksLead(t *testing.T) {
+	code := regexp.MustCompile("`[^`\n]+`")
 	link := regexp.MustCompile(`\]\(([^)#]*)(#[^)]*)?\)`)
-	for _, page := range pages() {
-		for _, m := range link.FindAllStringSubmatch(prose(t, page), -1) {
+	for _, page := range pages(t) {
+		for _, m := range link.FindAllStringSubmatch(code.ReplaceAllString(prose(t, page), ""), -1) {
 			if strings.Contains(m[1], "://") {
 				continue
 			}
-			file := filepath.FromSlash(m[1])
-			if file == "" {
+			file := filepath.Join(filepath.Dir(page), filepath.FromSlash(m[1]))
+			if m[1] == "" {
 				file = page
 			}
 			if _, err := os.Stat(file); err != nil {

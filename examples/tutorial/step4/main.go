@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command step4 is the fourth step of docs/tutorial.md: a supervisor, and an
+// orderly stop.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/supervisor"
+)
+
+func main() {
+	addr := flag.String("addr", "127.0.0.1:8080", "address to listen on")
+	flag.Parse()
+
+	system := actor.NewActorSystem()
+	report, err := supervisor.Run(context.Background(), system, supervisor.Spec{
+		Name: "app", MaxRestarts: 10, Within: time.Minute,
+		Children: []supervisor.Child{ // started in this order, stopped in reverse
+			{Name: "prices", Props: actors.Props(prices),
+				Backoff: supervisor.Backoff{Initial: 100 * time.Millisecond, Max: 10 * time.Second}},
+			{Name: "seats", Props: actors.Props(seats)},
+			{Name: "web", Props: actors.Props(serve(*addr, web(system.Root, system.NewLocalPID("app/seats"))))},
+		},
+	}, nil)
+	fmt.Println(report)
+	if err != nil {
+		log.Fatal(err)
+	}
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/consumer/memory"
+	"github.com/protoloop/protoloop/socketio"
+)
+
+//go:embed page.html
+var page string
+
+// web returns the HTTP interface of the service.
+func web(root *actor.RootContext, seats *actor.PID, queue *memory.Queue, io *socketio.Server) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/socket.io/", io)
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+		http.ServeContent(w, r, "page.html", time.Time{}, strings.NewReader(page))
+	})
+	mux.HandleFunc("POST /reserve", func(w http.ResponseWriter, r *http.Request) {
+		order := Reserve{Seat: r.FormValue("seat"), For: r.FormValue("for")}
+		if order.Seat == "" || order.For == "" {
+			http.Error(w, "which seat, and for whom?", http.StatusBadRequest)
+			return
+		}
+		ticket, err := Sell.Call(r.Context(), root, seats, order, actors.Timeout(2*time.Second))
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		json.NewEncoder(w).Encode(ticket)
+	})
+	mux.HandleFunc("POST /order", func(w http.ResponseWriter, r *http.Request) {
+		queue.SendBody(fmt.Sprintf(`{"seat": %q, "for": %q}`, r.FormValue("seat"), r.FormValue("for")))
+		w.WriteHeader(http.StatusAccepted)
+	})
+	mux.HandleFunc("GET /sold", func(w http.ResponseWriter, r *http.Request) {
+		tickets, err := Report.Call(r.Context(), root, seats, Sold{}, actors.Timeout(2*time.Second))
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		json.NewEncoder(w).Encode(tickets)
+	})
+	return mux
+}
+
+// refuse answers with the status that says what became of a request.
+func refuse(w http.ResponseWriter, err error) {
+	_, panicked := errors.AsType[*actors.PanicError](err)
+	switch {
+	case panicked, errors.Is(err, actors.ErrRestarted): // first, because these may wrap any error
+		log.Print(err)
+		http.Error(w, "internal error", http.StatusInternalServerError)
+	case errors.Is(err, errTaken): // the worker's own answer
+		http.Error(w, err.Error(), http.StatusConflict)
+	case actors.RetrySafe(err): // it has not run: the client may try again
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, "busy", http.StatusServiceUnavailable)
+	case errors.Is(err, actors.ErrTimeout): // it may have run
+		http.Error(w, "no answer in time", http.StatusGatewayTimeout)
+	case errors.Is(err, actors.ErrCanceled): // the client has left: nobody reads the answer
+	default:
+		log.Print(err)
+		http.Error(w, "internal error", http.StatusInternalServerError)
+	}
+}
