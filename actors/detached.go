@@ -19,7 +19,7 @@ func (t *Task) detachFrom(from *Task) bool {
 		t.inc = from.mb.inc.Load() // from may be a Cleanup, which has one of its own
 		if t.lifetime != aside {
 			if o := top.of(); o.message() != nil { // not the group that from is in
-				t.kin.origin = o
+				t.kin.setOrigin(o)
 			}
 		}
 		if p := t.inc.cause.Load(); p != nil {

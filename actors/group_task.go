@@ -103,7 +103,7 @@ func newGroupNode(g *Group) *groupNode {
 		n.holdOrigin()
 		return n
 	}
-	n.kin.origin = g.t.asOrigin()
+	n.kin.setOrigin(g.t.asOrigin())
 	n.holdOrigin()
 	g.t.adopt(&n.Task)
 	return n
@@ -118,7 +118,7 @@ func (n *groupNode) take(kid *Task) bool {
 		return false
 	}
 	kid.related(&n.Task)
-	kid.kin.origin = &n.Task
+	kid.kin.setOrigin(&n.Task)
 	kid.mark(isJoined)
 	n.lead(kid, kid)
 	return true
@@ -154,7 +154,7 @@ func (n *groupNode) unfinished() []*Task {
 // member has started. Work that somebody has started whom a member has sent
 // something is not.
 func (n *groupNode) includes(t *Task) bool {
-	for o := t.kin.origin; o != nil && o.lifetime == grouping; o = o.kin.origin {
+	for o := t.kin.origin.Load(); o != nil && o.lifetime == grouping; o = o.kin.origin.Load() {
 		if o == &n.Task {
 			return true
 		}
@@ -164,7 +164,7 @@ func (n *groupNode) includes(t *Task) bool {
 
 // endsInGroups tells the groups that a child has ended in.
 func (t *Task) endsInGroups() {
-	for o := t.kin.origin; o != nil && o.lifetime == grouping; o = o.kin.origin {
+	for o := t.kin.origin.Load(); o != nil && o.lifetime == grouping; o = o.kin.origin.Load() {
 		o.lt.Body.(*groupNode).group.taskEnded()
 	}
 }

@@ -41,11 +41,15 @@ func (t *Task) hasLastPlace() bool {
 // isInProbedGroup reports whether a holder waits for a group that t is in. The
 // holder may have looked before t was. It finds t from here on.
 func (t *Task) isInProbedGroup() bool {
-	if t.lifetime != child || t.kin.origin == nil || t.kin.origin.lifetime != grouping {
+	if t.lifetime != child {
+		return false
+	}
+	o := t.kin.origin.Load()
+	if o == nil || o.lifetime != grouping {
 		return false
 	}
 	t.join()
-	for o := t.kin.origin; o != nil && o.lifetime == grouping; o = o.kin.origin {
+	for ; o != nil && o.lifetime == grouping; o = o.kin.origin.Load() {
 		if o.lt.Body.(*groupNode).group.waits.probed.Load() {
 			return true
 		}

@@ -145,7 +145,7 @@ func (t *Task) of() *Task {
 	for {
 		switch t.lifetime {
 		case child, aside, grouping:
-			o := t.kin.origin
+			o := t.kin.origin.Load()
 			if o == nil {
 				return t
 			}
@@ -164,7 +164,7 @@ func (t *Task) of() *Task {
 func (t *Task) asOrigin() *Task {
 	switch t = t.top(); {
 	case t.lifetime == child:
-		return t.kin.origin
+		return t.kin.origin.Load()
 	case t.lifetime == grouping, t.message() != nil:
 		return t
 	}

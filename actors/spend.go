@@ -82,7 +82,7 @@ func (t *Task) spendEarly() {
 
 // holdOrigin lets t, who joins the tree, hold the task whose message it works on.
 func (t *Task) holdOrigin() {
-	if o := t.kin.origin; o != nil && o.lifetime != grouping { // a group's node does it for all in it
+	if o := t.kin.origin.Load(); o != nil && o.lifetime != grouping { // a group's node does it for all in it
 		o.hold()
 	}
 }
@@ -92,7 +92,7 @@ func (t *Task) unholdOrigin() {
 	if t.lt.Lost() { // who was abandoned may still ask for it
 		return
 	}
-	o := t.kin.origin
+	o := t.kin.origin.Load()
 	if o.lifetime == grouping {
 		return
 	}
@@ -100,7 +100,7 @@ func (t *Task) unholdOrigin() {
 		o.unhold()
 	}
 	if t.lifetime == child {
-		t.kin.origin = nil // or its future would keep that
+		t.kin.origin.Store(nil) // or its future would keep that
 	}
 }
 

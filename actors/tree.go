@@ -19,7 +19,7 @@ import (
 // ancestors. See mustStay for the exceptions.
 type kinship struct {
 	parent     atomic.Pointer[Task] // who created it, or has got it since; nil: nobody
-	origin     *Task                // of a child of Start, or what is offloaded: see of; constant until it has left
+	origin     atomic.Pointer[Task] // of a child of Start, or what is offloaded, until it leaves: see of
 	prev, next *Task                // its siblings, guarded by the parent's family
 }
 
@@ -78,6 +78,9 @@ func (t *Task) related(parent *Task) {
 
 // setParent is for a task that nobody else knows: a plain store, see bring.
 func (k *kinship) setParent(p *Task) { *(**Task)(unsafe.Pointer(&k.parent)) = p }
+
+// setOrigin is likewise.
+func (k *kinship) setOrigin(o *Task) { *(**Task)(unsafe.Pointer(&k.origin)) = o }
 
 // parent is the task that t is work of, or nil.
 func (t *Task) parent() *Task {
@@ -149,8 +152,8 @@ func (t *Task) childless() bool {
 func (t *Task) startedBy(parent *Task) bool {
 	parent.join()
 	t.related(parent)
-	if o := parent.asOrigin(); t.kin.origin != o { // a member of a group has it
-		t.kin.origin = o
+	if o := parent.asOrigin(); t.kin.origin.Load() != o { // a member of a group has it
+		t.kin.setOrigin(o)
 	}
 	if ps := parent.ext.Load(); ps != nil {
 		t.inherit(ps)
@@ -450,7 +453,7 @@ func (t *Task) leave() {
 		if t.kin == nil { // it was nobody's
 			return
 		}
-		if t.kin.origin != nil {
+		if t.kin.origin.Load() != nil {
 			t.unholdOrigin()
 		}
 		t = t.unlink()
