@@ -4,6 +4,7 @@ package actors
 
 import (
 	"cmp"
+	"log/slog"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -62,6 +63,18 @@ func must(pid *actor.PID, err error) *actor.PID {
 	}
 	return pid
 }
+
+// ActorSystem is the worker's.
+func (t *Task) ActorSystem() *actor.ActorSystem { return t.actorContext.ActorSystem() }
+
+// Self is the worker's PID.
+func (t *Task) Self() *actor.PID { return t.actorContext.Self() }
+
+// Parent is the PID of whoever has spawned the worker, if that was an actor; else nil.
+func (t *Task) Parent() *actor.PID { return t.actorContext.Parent() }
+
+// Logger is the actor system's logger, with the worker's name.
+func (t *Task) Logger() *slog.Logger { return t.actorContext.Logger() }
 
 // Children are the children of the worker.
 func (t *Task) Children() (all []*actor.PID) {

@@ -112,7 +112,7 @@ func eraseFuture[T any](f *actors.Future[T]) *bothFutures {
 func newCallbackGraph(dice *rand.Rand) *callbackGraph {
 	g := &callbackGraph{dice: dice, acts: 40}
 	for range 2 + dice.IntN(4) {
-		p := actors.NewPromise[int]()
+		p := new(actors.Promise[int])
 		f := eraseFuture(p.Future())
 		f.real, f.prom = p.Future(), p
 		g.fs = append(g.fs, f)

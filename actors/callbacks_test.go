@@ -23,7 +23,7 @@ var chainLength = flag.Int("chains.length", 20_000, "how long the chains of Test
 // links are ways to make a future that completes when its predecessor does.
 var links = map[string]func(f *actors.Future[int]) *actors.Future[int]{
 	"OnDone": func(f *actors.Future[int]) *actors.Future[int] {
-		p := actors.NewPromise[int]()
+		p := new(actors.Promise[int])
 		f.OnDone(func(v int, err error) {
 			if err != nil {
 				p.Reject(err)
@@ -38,14 +38,14 @@ var links = map[string]func(f *actors.Future[int]) *actors.Future[int]{
 		return actors.WithTimeout(f, time.Hour)
 	},
 	"Race": func(f *actors.Future[int]) *actors.Future[int] {
-		return actors.Race(f, actors.NewPromise[int]().Future())
+		return actors.Race(f, new(actors.Promise[int]).Future())
 	},
 	"Any": func(f *actors.Future[int]) *actors.Future[int] { return actors.Any(f) },
 	"All": func(f *actors.Future[int]) *actors.Future[int] {
 		return firstOf(actors.All(f), func(vs []int) int { return vs[0] })
 	},
 	"Settled": func(f *actors.Future[int]) *actors.Future[int] {
-		p := actors.NewPromise[int]()
+		p := new(actors.Promise[int])
 		actors.Settled(f).OnDone(func(all []actors.Outcome[int], _ error) {
 			if all[0].Err != nil {
 				p.Reject(all[0].Err)
@@ -59,7 +59,7 @@ var links = map[string]func(f *actors.Future[int]) *actors.Future[int]{
 }
 
 func firstOf[T any](f *actors.Future[T], value func(T) int) *actors.Future[int] {
-	p := actors.NewPromise[int]()
+	p := new(actors.Promise[int])
 	f.OnDone(func(v T, err error) {
 		if err != nil {
 			p.Reject(err)
@@ -85,7 +85,7 @@ func shallow(t *testing.T, most int) {
 }
 
 func chainOf(link func(f *actors.Future[int]) *actors.Future[int]) (*actors.Promise[int], *actors.Future[int]) {
-	p := actors.NewPromise[int]()
+	p := new(actors.Promise[int])
 	f := p.Future()
 	for range *chainLength {
 		f = link(f)
@@ -128,13 +128,13 @@ func TestEndlessCallbacks(t *testing.T) {
 	shallow(t, 1<<20)
 	for name, next := range map[string]func(v int, then func(int, error)){
 		"that is added before": func(v int, then func(int, error)) {
-			p := actors.NewPromise[int]()
+			p := new(actors.Promise[int])
 			p.Future().OnDone(then)
 			p.Resolve(v)
 		},
 		"that is added after": func(v int, then func(int, error)) { actors.Resolved(v).OnDone(then) },
 		"that cancels": func(v int, then func(int, error)) {
-			p := actors.NewPromise[int]()
+			p := new(actors.Promise[int])
 			p.Future().OnDone(func(int, error) { then(v, nil) })
 			actors.Race(p.Future()).Cancel()
 		},
@@ -260,7 +260,7 @@ func TestChainsKeepNothing(t *testing.T) {
 		} {
 			t.Run(name+" "+end, func(t *testing.T) {
 				var alive atomic.Int64
-				p := actors.NewPromise[int]()
+				p := new(actors.Promise[int])
 				f := p.Future()
 				for i := range 1000 {
 					alive.Add(1)

@@ -23,7 +23,7 @@ func BenchmarkAll(b *testing.B) {
 			for b.Loop() {
 				b.StopTimer()
 				for i := range ps {
-					ps[i] = actors.NewPromise[int]()
+					ps[i] = new(actors.Promise[int])
 					fs[i] = ps[i].Future()
 				}
 				b.StartTimer()

@@ -109,7 +109,7 @@ func TestAnyOfWorkThatFailsAtOnce(t *testing.T) {
 	bubble(t, func(w *world) {
 		pids := []*actor.PID{w.worker("a", actors.Options{}, none), w.worker("b", actors.Options{}, none), w.worker("c", actors.Options{}, none)}
 		for range 200 {
-			begin := actors.NewPromise[int]()
+			begin := new(actors.Promise[int])
 			var fs []*actors.Future[int]
 			for _, pid := range pids {
 				fs = append(fs, actors.Submit(w.root, pid, func(t *actors.Task) (int, error) {

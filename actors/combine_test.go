@@ -15,7 +15,7 @@ import (
 // promises makes n promises, and their futures.
 func promises(n int) (ps []*actors.Promise[int], fs []*actors.Future[int]) {
 	for range n {
-		p := actors.NewPromise[int]()
+		p := new(actors.Promise[int])
 		ps, fs = append(ps, p), append(fs, p.Future())
 	}
 	return ps, fs
@@ -216,7 +216,7 @@ func TestCombinationsCancelNoMemberByThemselves(t *testing.T) {
 
 // A member that lives long does not keep what it was ever combined with.
 func TestCombinationsLetGoOfTheirMembers(t *testing.T) {
-	stop := actors.NewPromise[int]()
+	stop := new(actors.Promise[int])
 	for range 1000 {
 		actors.Race(stop.Future(), actors.Resolved(1))
 		actors.Any(stop.Future(), actors.Resolved(1))

@@ -136,7 +136,7 @@ func TestEngineOneWaiterOfMany(t *testing.T) {
 // which looks at the future hangs.
 func TestEngineCallbacksUnderALock(t *testing.T) {
 	bubble(t, func(w *world) {
-		p := actors.NewPromise[string]()
+		p := new(actors.Promise[string])
 		f := p.Future()
 		all := actors.All(f, f) // its callbacks look at f while f completes
 		seen := make(chan string, 1)

@@ -118,7 +118,7 @@ func TestEnginePanicTellsNobodyRace(t *testing.T) {
 // at once must agree on one result.
 func TestEngineOverwritesRace(t *testing.T) {
 	for range 200 {
-		p := actors.NewPromise[int]()
+		p := new(actors.Promise[int])
 		var wg sync.WaitGroup
 		var mu sync.Mutex
 		decided := 0

@@ -70,8 +70,8 @@ func ExampleAny() {
 
 // Work until something else comes first.
 func ExampleRace() {
-	stop := actors.NewPromise[string]()
-	work := actors.NewPromise[string]()
+	stop := new(actors.Promise[string])
+	work := new(actors.Promise[string])
 	first := actors.Race(work.Future(), stop.Future())
 	stop.Resolve("stopped")
 	v, err := first.Wait(context.Background())
@@ -81,7 +81,7 @@ func ExampleRace() {
 
 // Results are handled as they come in, here from a plain goroutine.
 func ExampleAsCompleted() {
-	slow, fast := actors.NewPromise[string](), actors.NewPromise[string]()
+	slow, fast := new(actors.Promise[string]), new(actors.Promise[string])
 	fast.Resolve("fast")
 	for i, f := range actors.AsCompleted(context.Background(), slow.Future(), fast.Future()) {
 		v, err := f.TryResult()
@@ -95,7 +95,7 @@ func ExampleAsCompleted() {
 
 func ExampleAwaitEach() {
 	inTask(func(t *actors.Task) error {
-		later := actors.NewPromise[int]()
+		later := new(actors.Promise[int])
 		for i, f := range actors.AwaitEach(t, later.Future(), double(t, 21)) {
 			v, err := f.TryResult()
 			fmt.Println(i, v, err)
@@ -110,7 +110,7 @@ func ExampleAwaitEach() {
 
 // Whoever gives up waiting for the shield does not end the work.
 func ExampleShield() {
-	work := actors.NewPromise[string]()
+	work := new(actors.Promise[string])
 	shield := actors.Shield(work.Future())
 	shield.Cancel()
 	work.Resolve("saved")
@@ -124,7 +124,7 @@ func ExampleShield() {
 }
 
 func ExampleWithTimeout() {
-	work := actors.NewPromise[string]()
+	work := new(actors.Promise[string])
 	_, err := actors.WithTimeout(work.Future(), time.Millisecond).Wait(context.Background())
 	fmt.Println(err, errors.Is(err, context.DeadlineExceeded))
 	_, err = work.Future().Wait(context.Background())
@@ -151,7 +151,7 @@ func ExampleResolved() {
 }
 
 func ExampleFuture_OnDone() {
-	p := actors.NewPromise[int]()
+	p := new(actors.Promise[int])
 	p.Future().OnDone(func(v int, err error) { fmt.Println("done:", v, err) })
 	p.Resolve(7)
 	// Output: done: 7 <nil>

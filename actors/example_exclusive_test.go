@@ -19,7 +19,7 @@ type Withdraw struct{ Amount int }
 func ExampleExclusive() {
 	ctx := context.Background()
 	root := actor.NewActorSystem().Root
-	checked := actors.NewPromise[bool]()
+	checked := new(actors.Promise[bool])
 	account, err := actors.Spawn(ctx, root, "account", func(w *actors.Worker) error {
 		balance := 100
 		actors.Handle(w, func(t *actors.Task, m Withdraw) (int, error) {

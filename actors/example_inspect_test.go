@@ -20,7 +20,7 @@ func ExampleInspect() {
 	type Charge struct{ Cents int }
 	type Order struct{ Cents int }
 	reached := make(chan struct{})
-	paid := actors.NewPromise[string]() // an answer that does not come
+	paid := new(actors.Promise[string]) // an answer that does not come
 	bank, err := actors.Spawn(ctx, sys.Root, "bank", func(w *actors.Worker) error {
 		actors.Handle(w, func(t *actors.Task, c Charge) (string, error) {
 			close(reached)

@@ -39,7 +39,7 @@ func Example_restart() {
 	defer func() { actors.Stop(ctx, root, counter, 0) }()
 
 	inHand := actors.Submit(root, counter, func(t *actors.Task) (int, error) {
-		return actors.Await(t, actors.NewPromise[int]().Future()) // never comes
+		return actors.Await(t, new(actors.Promise[int]).Future()) // never comes
 	})
 	three := actors.RequestFuture[int](root, counter, Add{3})
 	panics := actors.RequestFuture[int](root, counter, Add{-1})

@@ -43,7 +43,7 @@ func ExampleStop() {
 		return
 	}
 
-	goOn := actors.NewPromise[string]()
+	goOn := new(actors.Promise[string])
 	inHand := actors.Submit(root, worker, func(t *actors.Task) (string, error) {
 		return actors.Await(t, goOn.Future())
 	})

@@ -26,7 +26,7 @@ func ExampleSubmit() {
 	}
 	defer func() { actors.Stop(ctx, root, kettle, 0) }()
 
-	boiled := actors.NewPromise[int]() // completed by hand, below
+	boiled := new(actors.Promise[int]) // completed by hand, below
 	tea := actors.Submit(root, kettle, func(t *actors.Task) (string, error) {
 		degrees, err := actors.Await(t, boiled.Future()) // gives the loop back
 		if err != nil {

@@ -25,7 +25,7 @@ func ExampleTimeout() {
 	gaveUp := make(chan error, 1)
 	store, err := actors.Spawn(ctx, root, "store", func(w *actors.Worker) error {
 		actors.Handle(w, func(t *actors.Task, m Lookup) (string, error) {
-			_, err := actors.Await(t, actors.NewPromise[string]().Future()) // never comes
+			_, err := actors.Await(t, new(actors.Promise[string]).Future()) // never comes
 			gaveUp <- context.Cause(t.Context())
 			return "", err
 		})

@@ -109,7 +109,7 @@ func FuzzSender(f *testing.F) {
 			address = "nonhost" // there is no network here
 		}
 		sender := &actor.PID{Address: address, Id: id, RequestId: request}
-		pending := actors.NewPromise[string]()
+		pending := new(actors.Promise[string])
 		ours := actors.Submit(root, pid, func(t *actors.Task) (string, error) { return actors.Await(t, pending.Future()) })
 		root.Send(pid, &actor.MessageEnvelope{Message: "x", Sender: sender})
 		root.Send(pid, &actor.MessageEnvelope{Message: 1, Sender: sender})

@@ -74,7 +74,7 @@ func TestGroupJoinsFailures(t *testing.T) {
 		g.Go(func(t *actors.Task) error { _ = t.Sleep(time.Hour); return errRight })
 		g.Go(func(t *actors.Task) error { return fmt.Errorf("over: %w", t.Sleep(time.Hour)) })
 		g.Go(func(t *actors.Task) error {
-			_, _ = actors.Await(t, actors.NewPromise[int]().Future())
+			_, _ = actors.Await(t, new(actors.Promise[int]).Future())
 			return t.Context().Err()
 		})
 		g.Go(func(t *actors.Task) error { _ = t.Yield(); return errLeft })

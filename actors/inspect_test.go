@@ -50,7 +50,7 @@ func TestInspectShowsWhatEachTaskAwaits(t *testing.T) {
 		a := actortest.Spawn(t, sys.Root, "a", inspected, actors.Options{})
 		b := actortest.Spawn(t, sys.Root, "b", inspected, actors.Options{})
 		c := actortest.Spawn(t, sys.Root, "c", inspected, actors.Options{})
-		p := actors.NewPromise[int]()
+		p := new(actors.Promise[int])
 		actors.RequestFuture[int](sys.Root, a, relay{b}, actors.Timeout(time.Minute))
 		actors.Submit(sys.Root, b, func(t *actors.Task) (int, error) { return 0, t.Sleep(time.Hour) }, actors.Name("sleeper"))
 		held := actors.RequestFuture[int](sys.Root, c, p)
@@ -298,7 +298,7 @@ func TestInspectOfABusySystem(t *testing.T) {
 func TestInspectDoesWithoutTheRest(t *testing.T) {
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
 		pid := actortest.Spawn(t, sys.Root, "worker", inspected, actors.Options{})
-		p := actors.NewPromise[int]()
+		p := new(actors.Promise[int])
 		const n = 2000
 		for range n {
 			actors.Submit(sys.Root, pid, func(t *actors.Task) (int, error) { return actors.Await(t, p.Future()) })
@@ -319,7 +319,7 @@ func TestInspectDoesWithoutTheRest(t *testing.T) {
 func TestInspectManyTasks(t *testing.T) {
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
 		pid := actortest.Spawn(t, sys.Root, "worker", inspected, actors.Options{})
-		p := actors.NewPromise[int]()
+		p := new(actors.Promise[int])
 		const n = 20_000
 		for range n {
 			actors.Submit(sys.Root, pid, func(t *actors.Task) (int, error) { return actors.Await(t, p.Future()) })

@@ -541,7 +541,7 @@ func (k *keptWorld) member(e ending, g *actors.Group) keptCall {
 
 // awaited lets a task ask, wait for the answer, and live on for longer than the test.
 func (k *keptWorld) awaited(wait func(t *actors.Task, f *actors.Future[belonging]) error) keptCall {
-	made, ended := make(chan *actors.Future[belonging], 1), actors.NewPromise[int]()
+	made, ended := make(chan *actors.Future[belonging], 1), new(actors.Promise[int])
 	did(k.root, k.other, func(t *actors.Task) error {
 		f := k.ask(t)
 		made <- f
@@ -596,7 +596,7 @@ func (k *keptWorld) check(e ending, c call, options bool) {
 		return nil
 	}, actors.EventLoop(e.opts))
 	k.release = newSignal()
-	k.pending = actors.NewPromise[belonging]()
+	k.pending = new(actors.Promise[belonging])
 	k.sup, k.pid = k.supervised(e.child)
 	k.other = k.worker("other", actors.Options{}, none)
 	if e.plain != nil {

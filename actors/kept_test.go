@@ -21,12 +21,12 @@ func TestNothingIsKeptByTheWorker(t *testing.T) {
 		"what a sleeping task has awaited last": func(w *world, values *tracked) any {
 			pid := w.worker("worker", actors.Options{}, none)
 			did(w.root, pid, func(t *actors.Task) error {
-				p := actors.NewPromise[*[64]byte]()
+				p := new(actors.Promise[*[64]byte])
 				actors.Start(t, func(*actors.Task) (int, error) { p.Resolve(values.value()); return 0, nil })
 				if _, err := actors.Await(t, p.Future()); err != nil {
 					return err
 				}
-				p = actors.NewPromise[*[64]byte]()
+				p = new(actors.Promise[*[64]byte])
 				actors.Start(t, func(t *actors.Task) (int, error) {
 					err := t.Yield()
 					p.Resolve(values.value())

@@ -32,14 +32,14 @@ func (w *world) inTask(f func(t *actors.Task) error, opts ...actors.CallOption) 
 
 // resolved is a future that is complete.
 func resolved[T any](v T) *actors.Future[T] {
-	p := actors.NewPromise[T]()
+	p := new(actors.Promise[T])
 	p.Resolve(v)
 	return p.Future()
 }
 
 func TestMisuseOtherTask(t *testing.T) {
 	bubble(t, func(w *world) {
-		p := actors.NewPromise[int]()
+		p := new(actors.Promise[int])
 		var other *actors.Task
 		err := w.inTask(func(t *actors.Task) error {
 			actors.Start(t, func(t *actors.Task) (int, error) {
@@ -121,7 +121,7 @@ func TestMisuseWaitInTask(t *testing.T) {
 		err := w.inTask(func(t *actors.Task) error {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			_, err := actors.NewPromise[int]().Future().Wait(ctx)
+			_, err := new(actors.Promise[int]).Future().Wait(ctx)
 			return err
 		})
 		wantText(w, err, "actors: Wait called with the context of task", "it would block the worker; use actors.Await")
@@ -130,7 +130,7 @@ func TestMisuseWaitInTask(t *testing.T) {
 			if v, err := resolved(1).Wait(t.Context()); v != 1 || err != nil {
 				return fmt.Errorf("a completed future: %d, %w", v, err)
 			}
-			p := actors.NewPromise[int]()
+			p := new(actors.Promise[int])
 			f := actors.Offload(t, func(ctx context.Context) (int, error) { return p.Future().Wait(ctx) })
 			p.Resolve(1)
 			_, err := actors.Await(t, f)
@@ -268,7 +268,7 @@ func TestMisuseNil(t *testing.T) {
 		wantText(w, panicOf(func() { actors.Submit[int](w.root, pid, nil) }), "actors: Submit called with a nil function")
 		var noContext context.Context
 		wantText(w, panicOf(func() { actors.WithContext(noContext) }), "actors: WithContext called with a nil context")
-		wantText(w, panicOf(func() { _, _ = actors.NewPromise[int]().Future().Wait(noContext) }), "actors: Wait called with a nil context")
+		wantText(w, panicOf(func() { _, _ = new(actors.Promise[int]).Future().Wait(noContext) }), "actors: Wait called with a nil context")
 		_, err := actors.Spawn(noContext, w.root, "none", none, actors.Options{})
 		wantText(w, err, `actors: Spawn of "none" called without a context`)
 		_, err = actors.Spawn(context.Background(), nil, "none", none, actors.Options{})
@@ -282,7 +282,7 @@ func TestMisuseNil(t *testing.T) {
 		} {
 			wantText(w, panicOf(f), "actors: called with a nil actor system")
 		}
-		wantText(w, panicOf(func() { actors.NewPromise[int]().Reject(nil) }), "actors: Promise.Reject called with a nil error: use Resolve")
+		wantText(w, panicOf(func() { new(actors.Promise[int]).Reject(nil) }), "actors: Promise.Reject called with a nil error: use Resolve")
 		_, err = result(actors.RequestFuture[int](w.root, pid, nil))
 		wantText(w, err, "RequestFuture called with a nil message")
 		for name, f := range map[string]func(t *actors.Task){

@@ -2,12 +2,9 @@
 
 package actors
 
-// Promise is a future that is completed by hand. The zero value is not
-// usable; make one with [NewPromise].
+// Promise is a future that is completed by hand (asyncio's loop.create_future). The zero
+// value is one that is pending: new(actors.Promise[int]). It must not be copied.
 type Promise[T any] struct{ f Future[T] }
-
-// NewPromise returns a promise whose future is pending.
-func NewPromise[T any]() *Promise[T] { return new(Promise[T]) }
 
 // Future returns the promise's future, the same at every call.
 func (p *Promise[T]) Future() *Future[T] { return &p.f }

@@ -16,16 +16,16 @@ import (
 var failures = map[string]func(t *actors.Task, w *world) *actors.Future[int]{
 	"a rejected promise": func(_ *actors.Task, w *world) *actors.Future[int] { return rejected(w) },
 	"a cancel": func(*actors.Task, *world) *actors.Future[int] {
-		p := actors.NewPromise[int]()
+		p := new(actors.Promise[int])
 		time.AfterFunc(time.Second, func() { p.Future().Cancel() })
 		return p.Future()
 	},
 	"WithTimeout": func(*actors.Task, *world) *actors.Future[int] {
-		return actors.WithTimeout(actors.NewPromise[int]().Future(), time.Second)
+		return actors.WithTimeout(new(actors.Promise[int]).Future(), time.Second)
 	},
 	"Shield": func(_ *actors.Task, w *world) *actors.Future[int] { return actors.Shield(rejected(w)) },
 	"Race": func(_ *actors.Task, w *world) *actors.Future[int] {
-		return actors.Race(actors.NewPromise[int]().Future(), rejected(w))
+		return actors.Race(new(actors.Promise[int]).Future(), rejected(w))
 	},
 	"Any": func(_ *actors.Task, w *world) *actors.Future[int] {
 		return actors.Any(rejected(w), actors.Failed[int](errLeft))
@@ -61,7 +61,7 @@ var failures = map[string]func(t *actors.Task, w *world) *actors.Future[int]{
 }
 
 func rejected(*world) *actors.Future[int] {
-	p := actors.NewPromise[int]()
+	p := new(actors.Promise[int])
 	time.AfterFunc(time.Second, func() { p.Reject(errLeft) })
 	return p.Future()
 }

@@ -32,7 +32,7 @@ func TestRingThroughSharedMembers(t *testing.T) {
 		w.worker("other", actors.Options{}, none)
 		pid := w.worker("worker", actors.Options{}, func(wk *actors.Worker) error {
 			actors.Handle(wk, func(t *actors.Task, _ string) (int, error) {
-				p := actors.NewPromise[[]int]()
+				p := new(actors.Promise[[]int])
 				f := deep(p.Future())
 				actors.Start(t, func(t *actors.Task) (int, error) { err := t.Yield(); p.Resolve([]int{7}); return 0, err })
 				v, err := actors.Await(t, f)
@@ -106,7 +106,7 @@ func TestRingThroughALongChain(t *testing.T) {
 					}
 				}
 				wantRing("a request to itself", actors.RequestFuture[int](w.root, pid, "ask"))
-				p := actors.NewPromise[int]()
+				p := new(actors.Promise[int])
 				f := actors.RequestFuture[int](w.root, pid, p)
 				time.Sleep(time.Minute)
 				p.Reject(errLeft)
@@ -125,7 +125,7 @@ func TestRingThroughALongChain(t *testing.T) {
 // then on.
 func TestRingThroughWhatAMemberHasLeft(t *testing.T) {
 	bubble(t, func(w *world) {
-		gate := actors.NewPromise[int]()
+		gate := new(actors.Promise[int])
 		pid := w.ringer("worker")
 		var back *actors.Future[int]
 		var left error

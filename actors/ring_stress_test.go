@@ -56,7 +56,7 @@ func (r *ringRace) members(begin <-chan struct{}, valued bool) (fs []*actors.Fut
 	n := 1 + r.dice.IntN(3)
 	lucky := r.dice.IntN(n)
 	for i := range n {
-		p, pause := actors.NewPromise[int](), r.pause()
+		p, pause := new(actors.Promise[int]), r.pause()
 		f := p.Future()
 		if r.dice.IntN(2) == 0 {
 			f = actors.Submit(r.root, r.c, func(t *actors.Task) (int, error) { return actors.Await(t, p.Future()) })
@@ -91,10 +91,10 @@ func (r *ringRace) wrap(f *actors.Future[int]) *actors.Future[int] {
 
 func (r *ringRace) round() {
 	valued := r.dice.IntN(4) == 0
-	ready := actors.NewPromise[actors.None]()
+	ready := new(actors.Promise[actors.None])
 	members := r.members(ready.Future().Ready(), valued)
 	shape, one, two := r.dice.IntN(4), r.pause(), r.pause()
-	hold, waiting := actors.NewPromise[*actors.Future[int]](), actors.NewPromise[actors.None]()
+	hold, waiting := new(actors.Promise[*actors.Future[int]]), new(actors.Promise[actors.None])
 	// wait is a job that awaits the Any; its members are complete when all
 	// holders hold.
 	wait := func(pause func()) do {
@@ -130,7 +130,7 @@ func (r *ringRace) round() {
 		if _, err := result(waiting.Future()); err != nil {
 			r.Error(err)
 		}
-		waiting = actors.NewPromise[actors.None]()
+		waiting = new(actors.Promise[actors.None])
 		fs = append(fs, actors.RequestFuture[int](r.root, r.b, wait(two)))
 	}
 	if _, err := result(waiting.Future()); err != nil {
@@ -180,7 +180,7 @@ func TestRingClosedByAllAtOnce(t *testing.T) {
 }
 
 func (r *ringRace) circle(pids []*actor.PID) {
-	hold := actors.NewPromise[actors.None]()
+	hold := new(actors.Promise[actors.None])
 	var fs []*actors.Future[int]
 	for i, pid := range pids {
 		next := pids[(i+1)%len(pids)]
@@ -189,7 +189,7 @@ func (r *ringRace) circle(pids []*actor.PID) {
 			n = 2 // to fill it
 		}
 		for range n {
-			waiting, pause := actors.NewPromise[actors.None](), r.pause()
+			waiting, pause := new(actors.Promise[actors.None]), r.pause()
 			fs = append(fs, actors.RequestFuture[int](r.root, pid, do(func(t *actors.Task) (int, error) {
 				waiting.Resolve(struct{}{})
 				if _, err := actors.Await(t, hold.Future()); err != nil {

@@ -152,7 +152,7 @@ func TestRingThroughOthersClosedByAMember(t *testing.T) {
 // Two rings go through one Any. The same failure closes both, and each is found.
 func TestTwoRingsClosedByOneMember(t *testing.T) {
 	bubble(t, func(w *world) {
-		ready, first := actors.NewPromise[*actors.Future[[]int]](), actors.NewPromise[[]int]()
+		ready, first := new(actors.Promise[*actors.Future[[]int]]), new(actors.Promise[[]int])
 		wait := do(func(t *actors.Task) (int, error) {
 			f, err := actors.Await(t, ready.Future())
 			if err != nil {
@@ -182,7 +182,7 @@ func TestTwoRingsClosedByOneMember(t *testing.T) {
 func TestRingOfTwoEndsOneAwait(t *testing.T) {
 	bubble(t, func(w *world) {
 		ps, fs := promises(1)
-		ready := actors.NewPromise[*actors.Future[int]]()
+		ready := new(actors.Promise[*actors.Future[int]])
 		wait := do(func(t *actors.Task) (int, error) {
 			f, err := actors.Await(t, ready.Future())
 			if err != nil {

@@ -151,7 +151,7 @@ func TestCombinationsAndFailuresNobodyHasLookedAt(t *testing.T) {
 		_, _ = result(actors.Settled(fail("seen 4"), fail("seen 5")))
 		_, _ = result(actors.WithTimeout(fail("seen 6"), time.Hour))
 
-		late := actors.NewPromise[int]()
+		late := new(actors.Promise[int])
 		loser := slow("seen 7", late)
 		_, _ = result(actors.Race(actors.Resolved(1), loser))
 		late.Resolve(1)
@@ -160,7 +160,7 @@ func TestCombinationsAndFailuresNobodyHasLookedAt(t *testing.T) {
 		look(actors.All(fail("unseen 1"), actors.Resolved(1)))
 		look(actors.Shield(fail("unseen 2")))
 
-		late = actors.NewPromise[int]()
+		late = new(actors.Promise[int])
 		inner := slow("unseen 3", late)
 		actors.Shield(inner).Cancel()
 		late.Resolve(1)

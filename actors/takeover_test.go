@@ -71,7 +71,7 @@ func TestTakeoverOfAFirstAwait(t *testing.T) {
 	}
 	taken := 0
 	for i := range rounds {
-		p := actors.NewPromise[int]()
+		p := new(actors.Promise[int])
 		started := &atomic.Bool{}
 		wait := func(spin int) func(t *actors.Task) (int, error) {
 			return func(t *actors.Task) (int, error) {

@@ -114,7 +114,7 @@ func TestUserErrorPanics(t *testing.T) {
 			return actors.Any(actors.Submit(w.root, pid, bad), actors.Submit(w.root, pid, bad))
 		},
 		"of a Promise": func(*world) *actors.Future[int] {
-			p := actors.NewPromise[int]()
+			p := new(actors.Promise[int])
 			p.Reject(newBadError())
 			return p.Future()
 		},

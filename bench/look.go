@@ -40,7 +40,7 @@ func inspectOne(e *env) (run, error) {
 }
 
 func (e *env) inspect(pids []*actor.PID, each int) (run, error) {
-	gate := actors.NewPromise[int]()
+	gate := new(actors.Promise[int])
 	e.onClose(func() error { gate.Resolve(0); return nil })
 	for _, pid := range pids {
 		if _, err := e.suspendTasks(pid, each, gate.Future()); err != nil {

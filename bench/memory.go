@@ -156,7 +156,7 @@ func suspend(e *env, n int) (func() (int, error), error) {
 	if err != nil {
 		return nil, err
 	}
-	gate := actors.NewPromise[int]()
+	gate := new(actors.Promise[int])
 	futures, err := e.suspendTasks(pid, n, gate.Future())
 	return func() (sum int, err error) {
 		gate.Resolve(0)

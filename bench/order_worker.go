@@ -67,7 +67,7 @@ func paymentWorker(g orderGateway) func(*actors.Worker) error {
 			if _, ok := t.Context().Value(requestID{}).(int); !ok {
 				return priceCharged{}, errNoRequestID
 			}
-			answer := actors.NewPromise[int]()
+			answer := new(actors.Promise[int])
 			g.charge(m.price, func(price int) { answer.Resolve(price) })
 			_, err := actors.Await(t, answer.Future())
 			return priceCharged{}, err

@@ -125,7 +125,7 @@ func (e *env) awaitChain(size int) (run, error) {
 	var fs []*actors.Future[int]
 	return func(n int) (sum int, err error) {
 		for range n / size {
-			gate := actors.NewPromise[int]()
+			gate := new(actors.Promise[int])
 			fs = chain(e.sys.Root, pid, size, nil, gate.Future(), fs[:0])
 			// Tasks start in order: when this one runs, those before it are suspended.
 			if _, err := actors.Submit(e.sys.Root, pid, func(*actors.Task) (int, error) { return 0, nil }).Wait(e.ctx); err != nil {
@@ -154,7 +154,7 @@ func (e *env) awaitHeldChain(size int) (run, error) {
 	}
 	holder, err := e.spawn("holder", func(w *actors.Worker) error {
 		actors.Handle(w, func(t *actors.Task, _ question) (answer, error) {
-			begin, gate := actors.NewPromise[int](), actors.NewPromise[int]()
+			begin, gate := new(actors.Promise[int]), new(actors.Promise[int])
 			fs := chain(t, pid, size, begin.Future(), gate.Future(), nil)
 			actors.Submit(t, pid, func(t *actors.Task) (int, error) { // the last one to go on
 				defer gate.Resolve(0)

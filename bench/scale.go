@@ -160,7 +160,7 @@ func besideSuspended(suspended int) func(*env) (run, error) {
 		if err != nil {
 			return nil, err
 		}
-		gate := actors.NewPromise[int]()
+		gate := new(actors.Promise[int])
 		futures, err := e.suspendTasks(pid, suspended, gate.Future())
 		if err != nil {
 			return nil, err
@@ -184,7 +184,7 @@ func resume(size int) func(*env) (run, error) {
 		}
 		return func(n int) (sum int, err error) {
 			for range n / size {
-				gate := actors.NewPromise[int]()
+				gate := new(actors.Promise[int])
 				futures, err := e.suspendTasks(pid, size, gate.Future())
 				if err != nil {
 					return 0, err

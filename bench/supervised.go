@@ -236,7 +236,7 @@ func dynamicWorkers(suspended int) func(e *env, n int) (func() (int, error), err
 		if err != nil {
 			return nil, err
 		}
-		gate := actors.NewPromise[int]()
+		gate := new(actors.Promise[int])
 		for range n {
 			pid, err := d.Start(e.ctx, "", nil)
 			if err != nil {

@@ -88,7 +88,7 @@ type condition struct {
 }
 
 func (c *condition) nextChange() waitable {
-	p := actors.NewPromise[actors.None]()
+	p := new(actors.Promise[actors.None])
 	c.waiting = append(c.waiting, p)
 	return p.Future()
 }

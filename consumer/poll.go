@@ -64,7 +64,7 @@ func (r *run) poll(t *actors.Task) error {
 // goroutines that it has for that, also those that acks need. Like one it is
 // waited for when the task has been ended.
 func (r *run) receive(t *actors.Task, most int) (int, error) {
-	p := actors.NewPromise[int]()
+	p := new(actors.Promise[int])
 	task := t.Context()
 	go func() {
 		n, err := 0, actors.ErrGoexit

@@ -131,7 +131,7 @@ func untilOr(t *actors.Task, at time.Time, change waitable) error {
 	if at.IsZero() {
 		return t.Await(change)
 	}
-	p := actors.NewPromise[actors.None]()
+	p := new(actors.Promise[actors.None])
 	change.OnDone(func(struct{}, error) { p.Resolve(struct{}{}) })
 	timer := time.AfterFunc(max(time.Until(at), 1), func() { p.Resolve(struct{}{}) })
 	defer timer.Stop()

@@ -31,7 +31,7 @@ type pendingAck struct {
 // Await it in a task; in plain goroutines use Wait. The acknowledgement is read
 // while the handler awaits, an Exclusive one, too.
 func EmitAck[Reply any](s *Socket, event string, args ...any) *actors.Future[Reply] {
-	p := actors.NewPromise[Reply]()
+	p := new(actors.Promise[Reply])
 	a, err := encodeArgs(event, args)
 	if err != nil {
 		p.Reject(err)

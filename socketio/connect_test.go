@@ -259,7 +259,7 @@ func TestConnectsThatDoNotEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, socketio.Options{MaxEvents: 10, MaxNamespaces: 1}, func(w *world) {
 				running, rounds := 0, 0 // owned by the session's worker, but for when all is quiet
-				gate, begun := actors.NewPromise[int](), make(chan struct{}, 1000)
+				gate, begun := new(actors.Promise[int]), make(chan struct{}, 1000)
 				set(w, func(t *actors.Task) {
 					running++
 					begun <- struct{}{}

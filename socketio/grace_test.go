@@ -13,7 +13,7 @@ import (
 
 // forEver waits until the task is ended.
 func forEver(t *actors.Task) error {
-	_, err := actors.Await(t, actors.NewPromise[int]().Future())
+	_, err := actors.Await(t, new(actors.Promise[int]).Future())
 	return err
 }
 

@@ -301,7 +301,7 @@ func TestHeldBehind(t *testing.T) {
 		},
 		"OnConnect": func(w *world, wait func(t *actors.Task, s *socketio.Socket) error) { w.io.OnConnect(wait) },
 		"events": func(w *world, wait func(t *actors.Task, s *socketio.Socket) error) {
-			done := actors.NewPromise[int]()
+			done := new(actors.Promise[int])
 			socketio.On(w.io, "begin", func(t *actors.Task, s *socketio.Socket, _ any) error {
 				defer done.Resolve(1)
 				return wait(t, s)

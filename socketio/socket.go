@@ -185,7 +185,7 @@ func (s *Socket) Drain() *actors.Future[actors.None] {
 	if !s.Connected() {
 		return actors.Failed[struct{}](ErrDisconnected)
 	}
-	p := actors.NewPromise[actors.None]()
+	p := new(actors.Promise[actors.None])
 	s.sess.eio.OnWritten(func(written bool) {
 		if written {
 			p.Resolve(struct{}{})

@@ -82,7 +82,7 @@ func (s *callbackQueue) whenIdle() *actors.Future[actors.None] {
 		return actors.Resolved(struct{}{})
 	}
 	if s.idle == nil {
-		s.idle = actors.NewPromise[actors.None]()
+		s.idle = new(actors.Promise[actors.None])
 	}
 	return s.idle.Future()
 }

@@ -16,7 +16,7 @@ type condition struct{ waiters *actors.Promise[actors.None] }
 // for.
 func (s *condition) wait(t *actors.Task) error {
 	if s.waiters == nil {
-		s.waiters = actors.NewPromise[actors.None]()
+		s.waiters = new(actors.Promise[actors.None])
 	}
 	_, err := actors.Await(t, s.waiters.Future())
 	return err

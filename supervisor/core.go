@@ -65,7 +65,7 @@ func newCore(ctx actor.Context, spec Spec) *core {
 	return &core{
 		startedAt: time.Now(), spec: spec, ctx: ctx, children: map[string]*child{}, undecided: childSet{}, toStart: childSet{}, significant: childSet{},
 		intensity: newIntensity(spec.MaxRestarts, spec.Within),
-		finished:  actors.NewPromise[actors.None](), finishedChan: make(chan struct{}),
+		finished:  new(actors.Promise[actors.None]), finishedChan: make(chan struct{}),
 		formerChildren: newPast(),
 	}
 }

@@ -154,7 +154,7 @@ func (n *node) setupEnded(err error) {
 
 // requestStop is stop with a future of its report.
 func (n *node) requestStop() *actors.Future[Report] {
-	p := actors.NewPromise[Report]()
+	p := new(actors.Promise[Report])
 	n.mu.Lock()
 	if r, ended := n.finalReport(); ended {
 		p.Resolve(r)

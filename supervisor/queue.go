@@ -79,7 +79,7 @@ func (b *messageQueue) takeAll() (*messagePage, *actors.Future[actors.None]) {
 		b.first, b.last = nil, nil
 		return p, nil
 	}
-	b.arrived = actors.NewPromise[actors.None]()
+	b.arrived = new(actors.Promise[actors.None])
 	return nil, b.arrived.Future()
 }
 

@@ -229,7 +229,7 @@ func (g *graph) lock(t *actors.Task, worker, rank int, s step) error {
 
 func (g *graph) promise(s step) {
 	if s.a%2 == 0 {
-		p := actors.NewPromise[int]()
+		p := new(actors.Promise[int])
 		rank, _ := g.next()
 		g.add(rank, "a promise", p.Future())
 		g.mu.Lock()

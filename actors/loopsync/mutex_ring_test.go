@@ -227,7 +227,7 @@ func TestMutexHandedOnToWhoAwaitsTheNextInLine(t *testing.T) {
 func TestMutexRingClosedByAMemberOfAny(t *testing.T) {
 	run(t, func(b *bench) {
 		var m loopsync.Mutex
-		p := actors.NewPromise[actors.None]()
+		p := new(actors.Promise[actors.None])
 		holder := b.task(func(t *actors.Task) error {
 			if err := m.Lock(t); err != nil {
 				return err

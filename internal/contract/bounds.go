@@ -175,7 +175,7 @@ func abandonedAwaitsFail(t *testing.T, sys *actor.ActorSystem) {
 	pid := actortest.Spawn(t, sys.Root, "w", func(w *actors.Worker) error {
 		actors.Handle(w, func(k *actors.Task, _ int) (string, error) {
 			stuck(release)
-			ready := actors.NewPromise[none]()
+			ready := new(actors.Promise[none])
 			ready.Resolve(none{})
 			for name, await := range map[string]func() error{
 				"Sleep":   func() error { return k.Sleep(time.Second) },
@@ -280,7 +280,7 @@ func internalsNeverCount(t *testing.T, sys *actor.ActorSystem) {
 			c.Respond(s)
 		}
 	}))
-	ch, promise := make(chan none), actors.NewPromise[none]()
+	ch, promise := make(chan none), new(actors.Promise[none])
 	release := make(chan none)
 	var waiting []*actors.Future[none]
 	for _, await := range []func(t *actors.Task) error{

@@ -27,7 +27,7 @@ func wantEnded(t *testing.T, sys *actor.ActorSystem, why error, end func(pid *ac
 	var n int
 	pid := actortest.Spawn(t, sys.Root, "w", bomb(&n), actors.Options{})
 	other := actortest.Spawn(t, sys.Root, "other", echo(new(trail)), actors.Options{})
-	ready := actors.NewPromise[none]()
+	ready := new(actors.Promise[none])
 	ready.Resolve(none{})
 	ch := make(chan int, 1)
 	ch <- 1
@@ -45,7 +45,7 @@ func wantEnded(t *testing.T, sys *actor.ActorSystem, why error, end func(pid *ac
 				"SleepOrStop":    func() error { _, err := k.SleepOrStop(time.Second); return err },
 				"Await, ready":   func() error { _, err := actors.Await(k, ready.Future()); return err },
 				"Await, a child": func() error { _, err := actors.Await(k, early); return err },
-				"Await, pending": func() error { _, err := actors.Await(k, actors.NewPromise[none]().Future()); return err },
+				"Await, pending": func() error { _, err := actors.Await(k, new(actors.Promise[none]).Future()); return err },
 				"Receive, ready": func() error { _, _, err := actors.Receive(k, ch); return err },
 				"Ask":            func() error { _, err := actors.Ask[string](k, other, "x"); return err },
 				"a new child": func() error {

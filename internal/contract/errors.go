@@ -72,7 +72,7 @@ func everyWay(t *testing.T, sys *actor.ActorSystem, m any) map[string]*actors.Fu
 			return actors.Await(t, actors.Offload(t, func(context.Context) (none, error) { return fail(nil) }))
 		}),
 		"All": actors.Submit(sys.Root, pid, func(t *actors.Task) (none, error) {
-			_, err := actors.Await(t, actors.All(actors.NewPromise[none]().Future(), actors.Start(t, fail)))
+			_, err := actors.Await(t, actors.All(new(actors.Promise[none]).Future(), actors.Start(t, fail)))
 			return none{}, err
 		}),
 	}

@@ -35,7 +35,7 @@ func holder(tr *trail) func(w *actors.Worker) error {
 func exclusiveHolds(t *testing.T, sys *actor.ActorSystem) {
 	var tr trail
 	pid := actortest.Spawn(t, sys.Root, "w", holder(&tr), actors.Options{})
-	promise := actors.NewPromise[none]()
+	promise := new(actors.Promise[none])
 	do(sys.Root, pid, func(t *actors.Task) error { t.Sleep(time.Second); tr.add("sleeper"); return nil })
 	do(sys.Root, pid, func(t *actors.Task) error { actors.Await(t, promise.Future()); tr.add("waiter"); return nil })
 	synctest.Wait()

@@ -22,7 +22,7 @@ func finished(n int64) actors.Counts { return actors.Counts{Finished: n} }
 func oneResultForAll(t *testing.T, sys *actor.ActorSystem) {
 	pid := actortest.Spawn(t, sys.Root, "w", bare, actors.Options{})
 	for round := range 50 {
-		p := actors.NewPromise[int]()
+		p := new(actors.Promise[int])
 		var results []*actortest.Op[string]
 		for range 5 {
 			results = append(results, actortest.Go(t, func() (string, error) {
@@ -268,7 +268,7 @@ func readyWins(t *testing.T, sys *actor.ActorSystem) {
 	failed := errors.New("failed")
 	good := actors.Submit(sys.Root, pid, func(*actors.Task) (int, error) { return 7, nil })
 	bad := actors.Submit(sys.Root, pid, func(*actors.Task) (int, error) { return 0, failed })
-	if _, err := actors.NewPromise[int]().Future().Wait(ctx); err != context.Canceled {
+	if _, err := new(actors.Promise[int]).Future().Wait(ctx); err != context.Canceled {
 		t.Errorf("a pending future with an ended context: %v", err)
 	}
 	synctest.Wait()

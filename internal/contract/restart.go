@@ -214,7 +214,7 @@ func lateResultsTouchNothing(t *testing.T, sys *actor.ActorSystem) {
 			c.Respond(3.14)
 		}
 	}))
-	promise := actors.NewPromise[none]()
+	promise := new(actors.Promise[none])
 	old := map[string]func(t *actors.Task) error{
 		"timer":   func(t *actors.Task) error { return t.Sleep(5 * time.Second) },
 		"reply":   func(t *actors.Task) error { _, err := actors.Ask[float64](t, slow, 1); return err },

@@ -100,7 +100,7 @@ func othersWaitForTheTurn(t *testing.T, sys *actor.ActorSystem) {
 func othersRunWhileItAwaits(t *testing.T, sys *actor.ActorSystem) {
 	pid := actortest.Spawn(t, sys.Root, "w", bare, actors.Options{})
 	other := actortest.Spawn(t, sys.Root, "other", bare, actors.Options{})
-	promise, ch := actors.NewPromise[int](), make(chan int)
+	promise, ch := new(actors.Promise[int]), make(chan int)
 	ways := map[string]func(t *actors.Task) error{
 		"Sleep":       func(t *actors.Task) error { return t.Sleep(time.Second) },
 		"SleepOrStop": func(t *actors.Task) error { _, err := t.SleepOrStop(time.Second); return err },

@@ -52,7 +52,7 @@ func (b *batches[T]) do(what T) *actors.Future[actors.None] {
 	if len(b.waiting) >= maxWaiting {
 		return actors.Failed[struct{}](errBusy)
 	}
-	one := wanted[T]{what, actors.NewPromise[actors.None](), time.Now().Add(b.within)}
+	one := wanted[T]{what, new(actors.Promise[actors.None]), time.Now().Add(b.within)}
 	b.waiting = append(b.waiting, one)
 	if b.calls < b.atOnce {
 		b.calls++

@@ -98,7 +98,7 @@ func (l *itemLog) write(e entry, old uint64) *actors.Future[uint64] {
 		return actors.Failed[uint64](err)
 	}
 	m := &nats.Msg{Subject: subject(e.Key), Data: body, Header: e.header(old)}
-	p := actors.NewPromise[uint64]()
+	p := new(actors.Promise[uint64])
 	l.p.Publish(m, func(seq uint64, err error) {
 		switch api, _ := errors.AsType[*jetstream.APIError](err); {
 		case err == nil:

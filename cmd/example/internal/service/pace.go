@@ -96,7 +96,7 @@ func (p *pace) enter(t *actors.Task) error {
 		p.mu.Unlock()
 		return nil
 	}
-	turn := actors.NewPromise[actors.None]()
+	turn := new(actors.Promise[actors.None])
 	p.waiting = append(p.waiting, turn)
 	p.mu.Unlock()
 	_, err := actors.Await(t, turn.Future())

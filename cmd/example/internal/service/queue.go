@@ -43,7 +43,7 @@ type pipeline struct {
 
 func (p *pipeline) do(m consumer.Message) *actors.Future[actors.None] {
 	m.Key = "" // the server would remember each for two minutes, and the list tells doubles itself
-	stored := actors.NewPromise[actors.None]()
+	stored := new(actors.Promise[actors.None])
 	p.queue.SendAsync(m, func(err error) {
 		if err == nil {
 			stored.Resolve(struct{}{})

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package actors_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/protoloop/protoloop/actors"
+)
+
+// Run returns what main does, and leaves nothing behind: the bubble would not end.
+func TestRun(t *testing.T) {
+	var log bytes.Buffer
+	before := slog.Default()
+	defer slog.SetDefault(before)
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		left := make(chan error, 2)
+		v, err := actors.Run(ctx, func(t *actors.Task) (int, error) {
+			t.Go(func(t *actors.Task) error { err := t.Sleep(time.Hour); left <- err; return err })
+			child, err := actors.Spawn(t.Context(), t, "child", none, actors.Options{})
+			if err != nil {
+				return 0, err
+			}
+			actors.SubmitErr(t, child, func(t *actors.Task) error { err := t.Sleep(time.Hour); left <- err; return err })
+			return 42, t.Sleep(time.Second)
+		})
+		if v != 42 || err != nil {
+			t.Error(v, err)
+		}
+		for range 2 {
+			if err := <-left; !errors.Is(err, actors.ErrStopped) {
+				t.Errorf("what main has left behind: %v", err)
+			}
+		}
+		if _, err := actors.Run(ctx, func(*actors.Task) (int, error) { return 0, errNone }); err != errNone {
+			t.Error(err)
+		}
+		_, err = actors.Run(ctx, func(*actors.Task) (int, error) { panic("boom") })
+		wantText(t, err, "panic: boom")
+		short, cancel := context.WithTimeoutCause(ctx, time.Second, errClient)
+		defer cancel()
+		_, err = actors.Run(short, func(t *actors.Task) (int, error) { return 0, t.Sleep(time.Hour) })
+		if !errors.Is(err, actors.ErrTimeout) || !errors.Is(err, errClient) {
+			t.Error(err)
+		}
+		_, err = actors.Run(ctx, func(t *actors.Task) (int, error) {
+			return actors.Run(t.Context(), func(*actors.Task) (int, error) { return 0, nil })
+		})
+		wantText(t, err, "actors: Run called in task", "use actors.Start")
+	})
+	if log.Len() > 0 {
+		t.Errorf("logged: %s", &log)
+	}
+}
+
+// A program that is about one function which awaits.
+func ExampleRun() {
+	brewed, err := actors.Run(context.Background(), func(t *actors.Task) (string, error) {
+		water := t.Go(func(t *actors.Task) error { return t.Sleep(20 * time.Millisecond) })
+		tea := t.Go(func(t *actors.Task) error { return t.Sleep(10 * time.Millisecond) })
+		return "tea", errors.Join(t.Await(water), t.Await(tea))
+	})
+	fmt.Println(brewed, err)
+	// Output: tea <nil>
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package docs_test
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/doc"
+	"go/parser"
+	"go/printer"
+	"go/token"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write what is public to testdata/api.txt")
+
+// public are the packages of the root module that others import.
+var public = []string{"actors", "actors/loopsync", "supervisor", "socketio", "consumer", "actortest", "messages"}
+
+// TestSurface compares what is public with testdata/api.txt: nothing becomes public, goes,
+// or has another signature without a line there that somebody has read. After a change
+// that is meant run go test ./docs -run Surface -update.
+func TestSurface(t *testing.T) {
+	var got strings.Builder
+	for _, pkg := range public {
+		for _, line := range surface(t, pkg) {
+			fmt.Fprintf(&got, "%s: %s\n", pkg, line)
+		}
+	}
+	const file = "testdata/api.txt"
+	if *update {
+		if err := os.WriteFile(file, []byte(got.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := strings.Split(read(t, file), "\n")
+	is := strings.Split(got.String(), "\n")
+	for _, line := range is {
+		if !slices.Contains(want, line) {
+			t.Errorf("not in %s: %s", file, line)
+		}
+	}
+	for _, line := range want {
+		if !slices.Contains(is, line) {
+			t.Errorf("only in %s: %s", file, line)
+		}
+	}
+}
+
+// surface is what a package exports, a line each: names, and signatures of functions and
+// methods. Of generated files it leaves the messages' own methods out.
+func surface(t *testing.T, pkg string) (lines []string) {
+	t.Helper()
+	fset := token.NewFileSet()
+	names, err := filepath.Glob("../" + pkg + "/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var files []*ast.File
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") || strings.HasSuffix(name, ".pb.go") {
+			continue
+		}
+		f, err := parser.ParseFile(fset, name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, f)
+	}
+	p, err := doc.NewFromFiles(fset, files, pkg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := func(kind string, vs []*doc.Value) {
+		for _, v := range vs {
+			for _, name := range v.Names {
+				if ast.IsExported(name) {
+					lines = append(lines, kind+" "+name)
+				}
+			}
+		}
+	}
+	funcs := func(fs []*doc.Func) {
+		for _, f := range fs {
+			f.Decl.Doc, f.Decl.Body = nil, nil
+			var b bytes.Buffer
+			if err := printer.Fprint(&b, fset, f.Decl); err != nil {
+				t.Fatal(err)
+			}
+			lines = append(lines, strings.Join(strings.Fields(b.String()), " "))
+		}
+	}
+	values("const", p.Consts)
+	values("var", p.Vars)
+	funcs(p.Funcs)
+	for _, typ := range p.Types {
+		lines = append(lines, "type "+typ.Name)
+		for _, spec := range typ.Decl.Specs {
+			ts, ok := spec.(*ast.TypeSpec)
+			if !ok {
+				continue
+			}
+			if st, ok := ts.Type.(*ast.StructType); ok {
+				for _, field := range st.Fields.List {
+					for _, name := range field.Names {
+						if name.IsExported() {
+							lines = append(lines, "field "+typ.Name+"."+name.Name)
+						}
+					}
+				}
+			}
+		}
+		values("const", typ.Consts)
+		values("var", typ.Vars)
+		funcs(typ.Funcs)
+		funcs(typ.Methods)
+	}
+	slices.Sort(lines)
+	return lines
+}
