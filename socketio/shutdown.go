@@ -70,7 +70,7 @@ func (srv *Server) Stop(ctx context.Context) (Report, error) {
 func (srv *Server) RequestStop() *actors.Future[Report] {
 	ctx, cancel := srv.stopContext(context.Background())
 	stop, first := srv.beginShutdown(ctx, true)
-	stopped := actors.NewPromise[Report]()
+	stopped := new(actors.Promise[Report])
 	go func() {
 		defer cancel()
 		if first {
