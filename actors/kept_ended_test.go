@@ -426,7 +426,7 @@ func calls() map[string]call {
 			a := make(chan keptCall, 1)
 			did(k.root, k.pid, func(t *actors.Task) error {
 				g := t.NewGroup()
-				member, ended := k.member(e, g), actors.NewPromise[int]()
+				member, ended := k.member(e, g), new(actors.Promise[int])
 				canceled := false
 				a <- keptCall{g, func() bool { canceled = true; return member.cancel() }, future(ended.Future()).wait, false}
 				switch err := g.Wait(); {
