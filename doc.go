@@ -20,6 +20,9 @@
 //     internal/link joins a supervisor to the mailboxes of its children, and
 //     internal/engine reads what Proto.Actor keeps in private fields.
 //
+// docs/tutorial.md builds a small service step by step; docs/errors.md says what
+// each error means, and whether a retry is safe.
+//
 // # A tour
 //
 // A worker is an ordinary Proto.Actor actor whose mailbox is an event loop.

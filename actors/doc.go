@@ -40,15 +40,14 @@
 //
 //  6. Panics. A panic in a submitted or started task fails its future and
 //     nothing else. A panic in a handler fails its future and the worker; so
-//     does a Background or Main that panics or returns an error. Then
-//     supervision decides: under a supervisor of package supervisor, that,
-//     which may have the message handled anew before its future fails;
-//     under a plain parent its strategy; without a parent the worker restarts
-//     itself, at most 10 times in 10 s, and then stops. After the stop event
-//     the failure is that task's alone: see 8. An error that a handler
-//     returns is an answer, no failure; on a one-way message it is logged and
-//     counted. A failed future that nobody looked at before it was collected
-//     is logged.
+//     does a Background or Main that panics or returns an error. Then the
+//     worker's parent decides. A supervisor of package supervisor may have the
+//     message handled anew before its future fails. A plain parent applies its
+//     strategy. A worker without a parent restarts itself, at most 10 times in
+//     10 s, and then stops. After the stop event the failure is that task's
+//     alone: see 8. An error that a handler returns is an answer and no
+//     failure; on a one-way message it is logged and counted. A failed future
+//     that nobody looked at before it was collected is logged.
 //
 //  7. Restart. The mailbox is suspended in the same turn as the failure. Tasks
 //     in flight are cancelled and unwound within StopGrace, their futures
@@ -100,6 +99,14 @@
 // the task's return. Combinators cancel no member by themselves; cancelling
 // the combined future does. [Detached] work ends with neither; [UntilStop] work
 // ends with the stop event, too; [Task.Scope] gives a part of a task an end of its own.
+//
+// # Errors
+//
+// The error of a call says whether the work has run, and so whether a retry is
+// safe: [RetrySafe] is true for [ErrMailboxFull], [ErrStopping] and
+// [ErrDeadLetter], after which it has not. After [ErrTimeout] and [ErrCanceled] it may
+// have run; after a [*PanicError], [ErrRestarted] and [ErrStopped] it has
+// begun. docs/errors.md is the whole table.
 //
 // # Contexts
 //

@@ -6,8 +6,9 @@
 //
 // [Start] starts a supervisor: an actor that starts the children of its [Spec]
 // in order, each when the one before is up, restarts those that fail, and
-// stops them in reverse. [Run] is Start and stop for the life of a process. Supervisors are children like others ([Props]), so
-// they make trees. A [Dynamic] has many children of one kind.
+// stops them in reverse. [Run] does that for the life of a process. A supervisor can
+// be a child of another ([Props]), so supervisors make trees. A [Dynamic] has many
+// children of one kind.
 //
 // # Terms
 //

@@ -12,10 +12,10 @@
 //  1. Zero values are ready: a Mutex is unlocked, a Semaphore has one permit,
 //     an Event is not set, a Queue is empty and has no bound.
 //
-//  2. Fair. Who comes first is served first. A task that has been served keeps
-//     its place in line until it goes on, so nobody overtakes it: but for an
-//     Exclusive handler and what it has started, which go on before all that
-//     they hold back.
+//  2. Fair. The first to come is served first. A task that has been served keeps
+//     its place in line until it goes on, so nobody overtakes it. The exception
+//     is an Exclusive handler and what it has started: they go on before all
+//     tasks that they hold back.
 //
 //  3. Nothing is lost. A task that is ended, by a cancel, its budget, a
 //     restart or a stop, gets that error from its wait, at once, and also if
@@ -32,9 +32,9 @@
 //  6. A ring of tasks that wait for each other, with a Mutex in it, is found
 //     when it closes: the wait or await that closes it fails with an
 //     [*actors.DeadlockError]. A Lock by the task that holds the Mutex is a
-//     ring of one. A Semaphore, an Event and a Queue are nobody's: anybody may
-//     release, set, put or get, also who is no task. So a ring through one of
-//     them is not found, and its tasks wait until they are ended.
+//     ring of one. Anybody may release a Semaphore, set an Event, and put into
+//     or get from a Queue, in a task or not. So a ring through one of these is
+//     not found, and its tasks wait until they are ended.
 //
 // # Stops
 //
