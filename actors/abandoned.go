@@ -222,7 +222,7 @@ const stopTimeout = 10 * time.Second
 
 // unsent gives what an abandoned task wants to send to the dead letters.
 func (mb *mailbox) unsent(pid *actor.PID, message any) {
-	mb.sys.deadLetter(pid, message)
+	mb.sys.deadLetterNow(pid, message)
 }
 
 // unanswered is unsent for a request: its future fails with the engine's
@@ -232,6 +232,6 @@ func (mb *mailbox) unanswered(pid *actor.PID, message any, timeout time.Duration
 	if message != nil {
 		mb.unsent(pid, message)
 	}
-	mb.sys.send(f.PID(), &actor.DeadLetterResponse{Target: pid})
+	mb.sys.sendNow(f.PID(), &actor.DeadLetterResponse{Target: pid})
 	return f
 }

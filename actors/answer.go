@@ -105,7 +105,7 @@ func (t *Task) Respond(response any) {
 		}
 		t.Send(o.asker(), response)
 	default:
-		t.mb.sys.deadLetter(nil, response)
+		t.mb.sys.deadLetterNow(nil, response)
 	}
 }
 
@@ -151,8 +151,8 @@ func (t *Task) tell(cause error, later *callbacks) {
 
 // tellEnd tells the asker, if there is one that has heard of nothing yet, that the
 // task ends with err, and reports whether it has. ran is what a plain or remote asker
-// hears of whether it may try again. Callbacks of the future are added to later, if
-// that is not nil, and else called.
+// hears of whether it may try again. Callbacks of the future are added to later; if
+// that is nil, user code may run here, and they are called.
 func (t *Task) tellEnd(err error, ran bool, later *callbacks) bool {
 	if t.future() != nil {
 		calls, first := t.future().failLater(err)
@@ -168,7 +168,11 @@ func (t *Task) tellEnd(err error, ran bool, later *callbacks) bool {
 	if t.attached == nil || t.asker() == nil || !t.answerFirst(isTold) {
 		return false
 	}
-	t.mb.sys.send(t.asker(), failureOf(err, ran))
+	if later != nil {
+		t.mb.sys.send(t.asker(), failureOf(err, ran))
+	} else {
+		t.mb.sys.sendNow(t.asker(), failureOf(err, ran))
+	}
 	return true
 }
 
@@ -176,7 +180,7 @@ func (t *Task) tellEnd(err error, ran bool, later *callbacks) bool {
 // returns how it has ended. ErrStopping is not true of a message that a handler has
 // had before: it tells of the handler's panic, or that the work was cut off.
 //
-// Callbacks of its future are added to later, if that is not nil, and else called.
+// later is as for tellEnd.
 func (t *Task) neverRuns(err error, later *callbacks) life.How {
 	how, ran := life.HowNeverRan, false
 	if a := t.again(); a != nil {
@@ -195,7 +199,11 @@ func (t *Task) neverRuns(err error, later *callbacks) life.How {
 			return life.HowLate
 		}
 	case life.NotifyDeadLetters:
-		t.deadLetter()
+		if later != nil {
+			t.mb.sys.deadLetter(t.mb.pid, t.msg)
+		} else {
+			t.mb.sys.deadLetterNow(t.mb.pid, t.msg)
+		}
 		return life.HowUnhandled
 	}
 	return how

@@ -16,6 +16,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/messages"
 )
 
 var chainLength = flag.Int("chains.length", 20_000, "how long the chains of TestLongChains are")
@@ -452,5 +453,118 @@ func TestCallbacksThatBlock(t *testing.T) {
 				close(release)
 			})
 		})
+	}
+}
+
+// toldByLoops are what a loop tells others of between two turns, by way of the engine:
+// to dead letters, to askers that are none of ours, to the event stream. Each returns
+// whether the loop has gone on, and what others hear, in order.
+var toldByLoops = map[string]func(w *world, gone *actor.PID) (wentOn func() bool, want []string){
+	"messages that a stop drops": func(w *world, _ *actor.PID) (func() bool, []string) {
+		pid := w.worker("busy", actors.Options{MaxInFlight: 1}, none)
+		did(w.root, pid, func(t *actors.Task) error { return t.Sleep(time.Hour) })
+		for _, m := range []string{"a", "b", "c"} {
+			w.root.Send(pid, m)
+		}
+		time.Sleep(time.Second)
+		return actors.RequestStop(w.root, pid, actors.NoGrace).Done, []string{"dead letter a", "dead letter b", "dead letter c"}
+	},
+	"askers of what a stop cuts off": func(w *world, gone *actor.PID) (func() bool, []string) {
+		pid := w.worker("busy", actors.Options{}, func(wk *actors.Worker) error {
+			actors.On(wk, func(t *actors.Task, _ string) error { return t.Sleep(time.Hour) })
+			return nil
+		})
+		w.root.RequestWithCustomSender(pid, "x", gone)
+		w.root.RequestWithCustomSender(pid, "x", gone)
+		time.Sleep(time.Second)
+		failure := []string{"sends a *messages.Failure", "dead letter *messages.Failure"}
+		return actors.RequestStop(w.root, pid, actors.NoGrace).Done, append(failure, failure...)
+	},
+	"an asker of what calls Goexit": func(w *world, gone *actor.PID) (func() bool, []string) {
+		pid := w.worker("leaving", actors.Options{}, func(wk *actors.Worker) error {
+			actors.Handle(wk, func(_ *actors.Task, n int) (int, error) { return n, nil })
+			actors.On(wk, func(*actors.Task, exit) error { runtime.Goexit(); return nil })
+			return nil
+		})
+		w.root.RequestWithCustomSender(pid, exit{}, gone)
+		time.Sleep(time.Second)
+		return actors.RequestFuture[int](w.root, pid, 1).Done, []string{"sends a *messages.Failure", "dead letter *messages.Failure"}
+	},
+	"restarts of a worker without a parent": func(w *world, _ *actor.PID) (func() bool, []string) {
+		pid := w.worker("failing", actors.Options{}, func(wk *actors.Worker) error {
+			actors.On(wk, func(_ *actors.Task, s string) error { panic(s) })
+			actors.Handle(wk, func(_ *actors.Task, n int) (int, error) { return n, nil })
+			return nil
+		})
+		w.root.Send(pid, "first")
+		w.root.Send(pid, "second")
+		return actors.RequestFuture[int](w.root, pid, 1).Done, []string{"restart by panic: first", "restart by panic: second"}
+	},
+}
+
+// TestSubscribersThatBlock: what subscribers to the event stream and sender middleware
+// of the root do is theirs. It neither holds up a loop, which could not be taken over
+// then, nor takes it down; and what comes after it is heard of, in order.
+func TestSubscribersThatBlock(t *testing.T) {
+	for name, begin := range toldByLoops {
+		for how, misbehave := range map[string]func(release chan struct{}){
+			"blocks":       func(release chan struct{}) { <-release },
+			"panics":       func(chan struct{}) { panic("boom") },
+			"calls Goexit": func(chan struct{}) { runtime.Goexit() },
+		} {
+			t.Run(name+", and the first "+how, func(t *testing.T) {
+				bubble(t, func(w *world) {
+					gone := w.worker("gone", actors.Options{}, none)
+					w.stopped(gone, 0)
+					release := make(chan struct{})
+					var armed, called atomic.Bool
+					var heard trace
+					hear := func(format string, args ...any) {
+						if !armed.Load() {
+							return
+						}
+						heard.add(format, args...)
+						if called.CompareAndSwap(false, true) {
+							misbehave(release)
+						}
+					}
+					w.sys.EventStream.Subscribe(func(event any) {
+						switch e := event.(type) {
+						case *actor.DeadLetterEvent:
+							if s, ok := e.Message.(string); ok {
+								hear("dead letter %s", s)
+							} else {
+								hear("dead letter %T", e.Message)
+							}
+						case *actor.SupervisorEvent:
+							hear("restart by %v", e.Reason)
+						}
+					})
+					w.sys.Root.WithSenderMiddleware(func(next actor.SenderFunc) actor.SenderFunc {
+						return func(c actor.SenderContext, target *actor.PID, env *actor.MessageEnvelope) {
+							if _, failed := env.Message.(*messages.Failure); failed {
+								hear("sends a %T", env.Message)
+							}
+							next(c, target, env)
+						}
+					})
+					armed.Store(true)
+					wentOn, want := begin(w, gone)
+					time.Sleep(time.Minute)
+					if !called.Load() {
+						w.Error("nothing was heard")
+					}
+					if !wentOn() {
+						w.Error("the loop has not gone on")
+					}
+					close(release)
+					time.Sleep(time.Second)
+					if how != "blocks" && len(want) > 1 && want[0] == "sends a *messages.Failure" {
+						want = append(want[:1:1], want[2:]...) // it has kept the first from being sent
+					}
+					heard.want(w, want...)
+				})
+			})
+		}
 	}
 }

@@ -274,11 +274,6 @@ func (t *Task) refuse(err error) {
 	t.over()
 }
 
-// deadLetter gives the message to the engine's dead letters.
-func (t *Task) deadLetter() {
-	t.mb.sys.deadLetter(t.mb.pid, t.msg)
-}
-
 // stopEvent is the future that completes at the stop event. Any goroutine.
 func (mb *mailbox) stopEvent() *core {
 	c := mb.stop.Load()

@@ -41,7 +41,7 @@ func (mb *mailbox) askStatus(from *actor.PID) {
 		}
 		return
 	}
-	mb.sys.send(from, status)
+	mb.sys.sendNow(from, status)
 	if held {
 		runtime.Gosched() // the worker has waited for us
 	}

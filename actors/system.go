@@ -10,6 +10,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/protoloop/protoloop/internal/callqueue"
 	"github.com/protoloop/protoloop/internal/loop"
 	"github.com/protoloop/protoloop/internal/ring"
 	"github.com/protoloop/protoloop/internal/safelog"
@@ -35,6 +36,7 @@ type system struct {
 	remoteLimit   atomic.Int64 // see SetRemoteLimit
 	remoteBuffers sync.Pool
 	rings         ring.Graph
+	calls         callqueue.Queue // see send
 }
 
 func systemOf(as *actor.ActorSystem) *system {
@@ -137,31 +139,55 @@ func (s *system) lookUp(pid *actor.PID) *mailbox {
 	return s.workers[pid.Id]
 }
 
-// send, deadLetter and publish are the engine's, for a loop's own state. Others
-// hear of what they do, dead letters first of all: subscribers to the event
-// stream, and the actor system's log handler. A panic there would end the process.
+// sendNow and deadLetterNow are the engine's, for a turn, and for whoever gives a worker
+// something: code of users may be called there, and holds up who has led to it. It is
+// sender middleware of the root context, subscribers to the event stream, the actor
+// system's log handler, the remote.
 //
-// An answer to a request of our own goes there straight, and the callbacks of its
-// future are called elsewhere.
+// An answer to a request of our own goes there straight, past all of that.
+func (s *system) sendNow(pid *actor.PID, m any) {
+	if s.isReply(pid) {
+		if t := s.asker(pid); t != nil {
+			t.answer(m, callbacks.call)
+		}
+		return
+	}
+	defer s.survive(engineCalls)
+	s.as.Root.Send(pid, m)
+}
+
+func (s *system) deadLetterNow(pid *actor.PID, m any) {
+	defer s.survive(engineCalls)
+	s.as.DeadLetter.SendUserMessage(pid, m)
+}
+
+// send, deadLetter and publish are for everybody else, first of all for a loop in its
+// own state. It could not be taken over if that code blocks, and a panic or a Goexit
+// would end more than the worker. So one goroutine of the system calls it, in order: see
+// callqueue. What blocks there holds up what comes behind it, but no loop.
 func (s *system) send(pid *actor.PID, m any) {
-	defer s.survive("a subscriber to the event stream, or a log handler,")
 	if s.isReply(pid) {
 		if t := s.asker(pid); t != nil {
 			t.answer(m, callbacks.callElsewhere)
 		}
 		return
 	}
-	s.as.Root.Send(pid, m)
+	s.queueCall(func() { s.as.Root.Send(pid, m) })
 }
 
 func (s *system) deadLetter(pid *actor.PID, m any) {
-	defer s.survive("a subscriber to the event stream, or a log handler,")
-	s.as.DeadLetter.SendUserMessage(pid, m)
+	s.queueCall(func() { s.as.DeadLetter.SendUserMessage(pid, m) })
 }
 
 func (s *system) publish(event any) {
-	defer s.survive("a subscriber to the event stream, or a log handler,")
-	s.as.EventStream.Publish(event)
+	s.queueCall(func() { s.as.EventStream.Publish(event) })
+}
+
+// engineCalls is what the engine calls of others' code when it sends or publishes.
+const engineCalls = "a sender middleware, a subscriber to the event stream, or a log handler,"
+
+func (s *system) queueCall(f func()) {
+	s.calls.Call(f, func(v any, stack []byte) { s.logPanic(engineCalls, v, stack) })
 }
 
 // survive is deferred around a call of others' code, which it names, that has nobody
@@ -169,8 +195,12 @@ func (s *system) publish(event any) {
 func (s *system) survive(code string) {
 	if p := recover(); p != nil {
 		err := newPanicError(p)
-		safelog.Contain(s.as.Logger()).Error("actors: "+code+" panicked", "panic", err.Value, "stack", string(err.Stack))
+		s.logPanic(code, err.Value, err.Stack)
 	}
+}
+
+func (s *system) logPanic(code string, v any, stack []byte) {
+	safelog.Contain(s.as.Logger()).Error("actors: "+code+" panicked", "panic", v, "stack", string(stack))
 }
 
 // in is the reading of the clock after d; what does not fit is for ever.

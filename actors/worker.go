@@ -332,7 +332,7 @@ func (a *workerActor) unhandled(t *Task) {
 	}
 	t.how = life.HowUnhandled
 	t.mb.logger().Warn("actors: dead letter: " + err.Error())
-	t.deadLetter()
+	t.mb.sys.deadLetterNow(t.mb.pid, t.msg)
 }
 
 // runSetup makes the worker of a new incarnation. The loop takes it over when

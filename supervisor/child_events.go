@@ -160,7 +160,7 @@ func (c *core) callDeadLetter(k *child, f *link.Failure) {
 		return
 	}
 	crash := Crash{c.node.pid.Id, k.name, f.Message, f.Sender, f.Err}
-	c.deadLetterCalls.callInOrder(func() { call(crash) }, func(v any, stack []byte) {
+	c.deadLetterCalls.Call(func() { call(crash) }, func(v any, stack []byte) {
 		c.events.logError("supervisor: OnCrash.DeadLetter panicked", "supervisor", crash.Supervisor, "child", crash.Child, "panic", v, "stack", string(stack))
 	})
 }

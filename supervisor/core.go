@@ -32,6 +32,7 @@ type core struct {
 	handledUntil    time.Duration // what came until then has been handled, of sinceStart: see isOverdue
 	events          *eventSink
 	deadLetterCalls callbackQueue // calls OnCrash.DeadLetter
+	engineCalls     callbackQueue // what the engine calls of users' code when it is given a message: see callEngine
 	intensity       intensity
 
 	children       map[string]*child // by name; written with the node's mu held, for everybody

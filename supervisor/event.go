@@ -155,7 +155,7 @@ func (o *eventSink) publishEvent(e Event) {
 	if o.hook == nil || o.hookPanicked.Load() {
 		return
 	}
-	o.hookCalls.callInOrder(func() {
+	o.hookCalls.Call(func() {
 		if !o.hookPanicked.Load() {
 			o.hook(e)
 		}

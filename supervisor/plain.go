@@ -121,7 +121,8 @@ func (p *plainProcess) recoverPanic(c actor.ReceiverContext, env *actor.MessageE
 	if env.Sender != nil {
 		f := messages.NewFailure(err, true, false)
 		f.Ran, f.RetrySafe = true, false // whatever a Failure that it has panicked with says of somebody else
-		c.ActorSystem().Root.Send(env.Sender, f)
+		core, asker := p.child.core, env.Sender
+		core.callEngine(func() { core.node.sys.Root.Send(asker, f) })
 	}
 	if p.abandoned.Load() {
 		p.child.core.events.logError("supervisor: panic in an abandoned actor; it stops", "actor", p.pid, "panic", v, "stack", string(err.Stack))
@@ -207,7 +208,10 @@ func (p *plainProcess) Stop(grace time.Duration) {
 		p.postSystem(&actor.Stop{})
 		return
 	}
-	p.child.core.node.sys.Root.Poison(p.pid)
+	// Not by the root's Poison: that of an actor which is gone is a dead letter.
+	if process, ok := p.child.core.node.sys.ProcessRegistry.Get(p.pid); ok {
+		process.SendUserMessage(p.pid, &actor.PoisonPill{})
+	}
 }
 
 func typeName(m any) string { return fmt.Sprintf("%T", m) }

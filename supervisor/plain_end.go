@@ -94,12 +94,17 @@ func (i *plainInvoker) InvokeUserMessage(m any) {
 
 // deadLetterMessage makes a dead letter of a message.
 func (p *plainProcess) deadLetterMessage(m any) {
-	defer func() {
-		if v := recover(); v != nil {
-			p.child.core.events.logError("supervisor: panic in a subscriber to dead letters", "panic", v, "stack", string(debug.Stack()))
-		}
-	}()
-	p.child.core.node.sys.DeadLetter.SendUserMessage(p.pid, m)
+	c := p.child.core
+	c.callEngine(func() { c.node.sys.DeadLetter.SendUserMessage(p.pid, m) })
+}
+
+// callEngine lets the engine be given a message, in order, by another goroutine. Code of
+// users is called then: sender middleware of the root context, and subscribers to dead
+// letters. It must neither hold up the end of a child or its supervisor, nor take it down.
+func (c *core) callEngine(give func()) {
+	c.engineCalls.Call(give, func(v any, stack []byte) {
+		c.events.logError("supervisor: panic in a sender middleware, or in a subscriber to dead letters", "panic", v, "stack", string(stack))
+	})
 }
 
 // deliverLifecycle delivers a message to an actor that ends. Whatever the actor does

@@ -114,12 +114,16 @@ func (e *plainMailbox) releaseHeld(post func(h heldMessage)) {
 }
 
 // deadLetterHeld is for a mailbox that will not start: its messages are dead letters.
-func (e *plainMailbox) deadLetterHeld(sys *actor.ActorSystem, pid *actor.PID) {
+func (e *plainMailbox) deadLetterHeld(pid *actor.PID) {
+	c := e.plain.child.core
+	dead := c.node.sys.DeadLetter
 	e.releaseHeld(func(h heldMessage) {
-		if h.system {
-			sys.DeadLetter.SendSystemMessage(pid, h.m)
-		} else {
-			sys.DeadLetter.SendUserMessage(pid, h.m)
-		}
+		c.callEngine(func() {
+			if h.system {
+				dead.SendSystemMessage(pid, h.m)
+			} else {
+				dead.SendUserMessage(pid, h.m)
+			}
+		})
 	})
 }

@@ -247,7 +247,7 @@ func (k *child) spawnNamed(p *plainProcess) (pid *actor.PID, err error) {
 			who := c.node.sys.NewLocalPID(id)
 			c.node.sys.ProcessRegistry.Remove(who)
 			if p != nil && p.mailbox != nil {
-				p.mailbox.deadLetterHeld(c.node.sys, who)
+				p.mailbox.deadLetterHeld(who)
 			}
 		}
 	}()
