@@ -92,9 +92,13 @@ func (p *plainProcess) observeMessages(next actor.ReceiverFunc) actor.ReceiverFu
 			p.deliverLifecycle(next, c, env)
 			p.end.spawnErr = actors.ErrStopped
 		case *actor.Stopped:
-			p.deliverLifecycle(next, c, env)
+			if !p.end.hasStopped { // it has, if it has called Goexit then
+				p.end.hasStopped = true
+				p.deliverLifecycle(next, c, env)
+			}
 		case *actor.Terminated:
 			switch {
+			case m.Who == goOnProbe:
 			case m.Who == p.probe:
 				p.child.core.node.postChildEvent(p, func(t *actors.Task, k *child) { k.handleEvent(t, life.ChildHasQuiesced) })
 			case p.end.stopsChildren:
@@ -118,18 +122,24 @@ func (p *plainProcess) recoverPanic(c actor.ReceiverContext, env *actor.MessageE
 		return
 	}
 	err := &actors.PanicError{Value: v, Stack: debug.Stack()}
-	if env.Sender != nil {
-		f := messages.NewFailure(err, true, false)
-		f.Ran, f.RetrySafe = true, false // whatever a Failure that it has panicked with says of somebody else
-		core, asker := p.child.core, env.Sender
-		core.callEngine(func() { core.node.sys.Root.Send(asker, f) })
-	}
+	p.failAsker(env.Sender, err)
 	if p.abandoned.Load() {
 		p.child.core.events.logError("supervisor: panic in an abandoned actor; it stops", "actor", p.pid, "panic", v, "stack", string(err.Stack))
 		p.postSystem(&actor.Stop{})
 		return
 	}
 	panic(plainPanic{err, p.restartsBegun.Load()})
+}
+
+// failAsker tells who has asked, or nil, that the actor has failed of it.
+func (p *plainProcess) failAsker(asker *actor.PID, err error) {
+	if asker == nil {
+		return
+	}
+	f := messages.NewFailure(err, true, false)
+	f.Ran, f.RetrySafe = true, false // whatever a Failure that it has panicked with says of somebody else
+	c := p.child.core
+	c.callEngine(func() { c.node.sys.Root.Send(asker, f) })
 }
 
 // linkFailure is the engine's failure as a worker would report it; now: it is of the
@@ -140,6 +150,8 @@ func (p *plainProcess) linkFailure(f *actor.Failure) (out link.Failure, now bool
 	switch v := f.Reason.(type) {
 	case plainPanic:
 		out.Err, round = v.PanicError, v.restartRound
+	case plainGoexit:
+		out.Err, round = actors.ErrGoexit, v.restartRound
 	default: // in a producer, or in a middleware around ours
 		out.Err = &actors.PanicError{Value: v}
 	}

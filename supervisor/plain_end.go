@@ -19,18 +19,21 @@ import (
 // bring one to life that is in no registry and that nobody can stop.
 type plainEnd struct {
 	stopsChildren bool  // between Stopping or Restarting, and Stopped or Started
+	delivers      bool  // one of the messages of an end is being delivered
+	hasStopped    bool  // Stopped has been
 	spawnErr      error // why it starts no children any more
 	stopAsked     bool
 }
 
 // beginLife is called at Started.
-func (e *plainEnd) beginLife() { e.stopsChildren, e.spawnErr = false, nil }
+func (e *plainEnd) beginLife() { e.stopsChildren, e.delivers, e.spawnErr = false, false, nil }
 
 // plainInvoker is between the mailbox and the engine.
 type plainInvoker struct {
 	actor.MessageInvoker
-	plain   *plainProcess
-	mailbox actor.Mailbox
+	plain    *plainProcess
+	mailbox  actor.Mailbox
+	handling any // the message that is being handled; nil: none
 }
 
 // InvokeSystemMessage is the mailbox's.
@@ -49,7 +52,15 @@ func (i *plainInvoker) InvokeSystemMessage(m any) {
 	if i.plain.end.stopAsked {
 		defer i.goOnEnding()
 	}
+	i.handling = m
 	i.MessageInvoker.InvokeSystemMessage(m)
+	i.handling = nil
+}
+
+// EscalateFailure is the mailbox's, after a panic.
+func (i *plainInvoker) EscalateFailure(reason, m any) {
+	i.handling = nil
+	i.MessageInvoker.EscalateFailure(reason, m)
 }
 
 // goOnEnding goes on with the end of an actor when a middleware around ours has
@@ -59,6 +70,7 @@ func (i *plainInvoker) goOnEnding() {
 	if v == nil {
 		return
 	}
+	i.handling = nil
 	p := i.plain
 	p.logPanic("Stopping, Terminated or Stopped", v)
 	p.end.stopsChildren, p.end.spawnErr = true, actors.ErrStopped
@@ -84,7 +96,9 @@ func (p *plainProcess) logPanic(in string, v any) {
 // the engine would drop it, once the actor is gone, and tell nobody.
 func (i *plainInvoker) InvokeUserMessage(m any) {
 	if !i.plain.end.stopAsked {
+		i.handling = m
 		i.MessageInvoker.InvokeUserMessage(m)
+		i.handling = nil
 		return
 	}
 	if _, pill := m.(*actor.PoisonPill); !pill {
@@ -111,13 +125,15 @@ func (c *core) callEngine(give func()) {
 // about it, its end goes on: the engine would take a panic for a restart, or never
 // tell the parent of the end.
 func (p *plainProcess) deliverLifecycle(next actor.ReceiverFunc, c actor.ReceiverContext, env *actor.MessageEnvelope) {
-	p.end.stopsChildren = true
+	p.end.stopsChildren, p.end.delivers = true, true
 	defer func() {
 		if v := recover(); v != nil {
 			p.logPanic(typeName(env.Message), v)
+			p.end.delivers = false
 		}
 	}()
 	next(c, env)
+	p.end.delivers = false
 }
 
 // refuseLateSpawn lets no child start that the engine would not tell to stop: it has

@@ -78,7 +78,8 @@ func (e *plainMailbox) holdBack(h heldMessage) bool {
 
 // RegisterHandlers is the engine's.
 func (e *plainMailbox) RegisterHandlers(invoker actor.MessageInvoker, d actor.Dispatcher) {
-	e.Mailbox.RegisterHandlers(&plainInvoker{invoker, e.plain, e.Mailbox}, d)
+	i := &plainInvoker{MessageInvoker: invoker, plain: e.plain, mailbox: e.Mailbox}
+	e.Mailbox.RegisterHandlers(i, &plainDispatcher{d, i})
 }
 
 // Start is the engine's: Started has been posted.

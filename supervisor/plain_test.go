@@ -5,6 +5,7 @@ package supervisor_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -550,5 +551,112 @@ func TestPlainRestsBehindRestart(t *testing.T) {
 			t.Errorf("%d, %v", n, err)
 		}
 		w.stop(s)
+	})
+}
+
+// A plain actor that calls runtime.Goexit has failed, as by a panic: its asker hears of
+// it, and the next life handles what comes after.
+func TestPlainGoexit(t *testing.T) {
+	for _, in := range []any{"", &actor.Started{}, &actor.Terminated{}, &actor.ReceiveTimeout{}} {
+		bubble(t, func(w *world) {
+			var left atomic.Bool
+			a := w.plainly("a", func(n int, c actor.Context) {
+				if m := c.Message(); typeOf(m) == typeOf(in) && m != "crash" && n == 2 && !left.Swap(true) {
+					runtime.Goexit()
+				}
+				if _, ok := c.Message().(float64); ok && n == 2 { // leads to the other messages
+					c.Stop(c.Spawn(nothing))
+					c.SetReceiveTimeout(time.Second)
+				}
+			})
+			s := w.start(supervisor.Spec{MaxRestarts: 5, Children: []supervisor.Child{a}})
+			_, _ = w.ask(s.Child("a"), "crash")
+			synctest.Wait()
+			if _, started := in.(*actor.Started); !started {
+				w.root.Send(s.Child("a"), 1.5)
+			}
+			if in == "" {
+				begin := time.Now()
+				if _, err := w.ask(s.Child("a"), "leave"); !errors.Is(err, actors.ErrGoexit) {
+					t.Errorf("the asker was told %v", err)
+				}
+				w.took(begin, 0)
+			}
+			time.Sleep(2 * time.Second)
+			if n, err := w.tell(s.Child("a"), 1, actors.Timeout(time.Second)).Wait(w.Context()); n != 3 || err != nil {
+				t.Errorf("in %T: %d, %v", in, n, err)
+			}
+			begin := time.Now()
+			if r := w.stop(s); r.Err() != nil {
+				t.Errorf("in %T: %v", in, r)
+			}
+			w.took(begin, 0)
+		})
+	}
+}
+
+// One that does so in a message of its end, or of the end of a life, ends all the same,
+// and so do its children.
+func TestPlainEndsWithGoexit(t *testing.T) {
+	for _, in := range []any{&actor.Stopping{}, &actor.Stopped{}, &actor.Restarting{}, &actor.Terminated{}} {
+		for _, always := range []bool{false, true} {
+			for _, kids := range []int{0, 2} {
+				bubble(t, func(w *world) {
+					var left atomic.Bool
+					a := w.plainly("a", func(_ int, c actor.Context) {
+						switch m := c.Message(); {
+						case typeOf(m) == typeOf(&actor.Started{}):
+							for range kids {
+								c.Spawn(nothing)
+							}
+						case typeOf(m) == typeOf(in) && (always || !left.Swap(true)):
+							runtime.Goexit()
+						}
+					})
+					s := w.start(supervisor.Spec{MaxRestarts: 5, Children: []supervisor.Child{a}})
+					_, _ = w.ask(s.Child("a"), "crash")
+					if n, err := w.tell(s.Child("a"), 1, actors.Timeout(time.Second)).Wait(w.Context()); n != 2 || err != nil {
+						t.Errorf("%T, always: %v, %d children: %d, %v", in, always, kids, n, err)
+					}
+					begin := time.Now()
+					if r := w.stop(s); r.Err() != nil {
+						t.Errorf("%T, always: %v, %d children: %v", in, always, kids, r)
+					}
+					w.took(begin, 0)
+					if _, there := w.sys.ProcessRegistry.GetLocal("app/a"); there {
+						t.Errorf("%T, always: %v, %d children: it is still there", in, always, kids)
+					}
+				})
+			}
+		}
+	}
+}
+
+// A producer that calls runtime.Goexit at a restart is a failure of that, and the next
+// restart calls it again.
+func TestPlainProducerGoexit(t *testing.T) {
+	bubble(t, func(w *world) {
+		n := 0
+		props := actor.PropsFromProducer(func() actor.Actor {
+			if n++; n == 2 {
+				runtime.Goexit()
+			}
+			return actor.ReceiveFunc(func(c actor.Context) {
+				switch c.Message().(type) {
+				case string:
+					panic("boom")
+				case int:
+					c.Respond(n)
+				}
+			})
+		})
+		s := w.start(supervisor.Spec{MaxRestarts: 5, Children: []supervisor.Child{{Name: "a", Props: props}}})
+		_, _ = w.ask(s.Child("a"), "crash")
+		if n, err := w.tell(s.Child("a"), 1, actors.Timeout(time.Second)).Wait(w.Context()); n != 3 || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+		if r := w.stop(s); r.Err() != nil {
+			t.Error(r)
+		}
 	})
 }
