@@ -3,6 +3,7 @@
 package actors
 
 import (
+	"context"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -107,6 +108,20 @@ func (b *budgets) arm(mb *mailbox, when time.Duration) {
 	b.at.Store(int64(when))
 	b.drop(mb)
 	b.mark = mb.sys.clock.addSearch(when, mb)
+}
+
+// endIfExpired is called when the task's code has returned err. It ends the task if its
+// time is over and err says no more than that, as the clock is about to: a context of
+// its, or a timer of somebody else's, may have been a moment earlier. What ended it, and
+// what it counts as, must not depend on that.
+func (t *Task) endIfExpired(err error) {
+	s := t.ext.Load()
+	if s == nil || s.deadline <= 0 || t.canceled() || t.system().pool.Now() < s.deadline {
+		return
+	}
+	if saysOnly(err, ErrTimeout, context.DeadlineExceeded) {
+		t.cancel(t.expired())
+	}
 }
 
 // drop takes back the search that is to be. With mu held.

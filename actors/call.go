@@ -51,6 +51,9 @@ func (u *submission[T]) Run(*loop.Task) {
 	}
 	defer t.caught()
 	v, err := callFunction[T](t)
+	if err != nil {
+		t.endIfExpired(err)
+	}
 	t.concluded(u.fut.settleFunction(&u.msg, v, err), err)
 }
 

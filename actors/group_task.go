@@ -61,6 +61,9 @@ func (m *groupTask[T]) Run(*loop.Task) {
 	m.err = ErrGoexit // unless fn returns
 	v, err := callFunction[T](t)
 	m.err = err
+	if err != nil {
+		t.endIfExpired(err)
+	}
 	t.conclude(m.fut.settleFunction(&m.msg, v, err), err)
 }
 

@@ -189,6 +189,9 @@ func (u *offloaded[T]) run(ctx context.Context) {
 		if p := recover(); p != nil {
 			err = newPanicError(p)
 		}
+		if err != nil {
+			u.endIfExpired(err)
+		}
 		if !u.fut.resolve(v, err) && err != nil {
 			u.logLate(err)
 		}

@@ -5,6 +5,7 @@ package actors_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"testing"
 	"testing/synctest"
@@ -158,4 +159,51 @@ func TestOffloadThatWaitsHoldsUpNoStop(t *testing.T) {
 			w.Errorf("the hard stop took %v", took)
 		}
 	})
+}
+
+// TestOffloadEndsWithItsDeadline: the context of what is offloaded ends by its own
+// timer, which may come before the clock has ended the task that waits for it. The task
+// has run out of time all the same: it counts as canceled, and its future says so.
+func TestOffloadEndsWithItsDeadline(t *testing.T) {
+	said := map[string]func(ctx context.Context) error{
+		"its Err":    func(ctx context.Context) error { return fmt.Errorf("query: %w", ctx.Err()) },
+		"its cause":  context.Cause,
+		"ErrTimeout": func(context.Context) error { return actors.ErrTimeout },
+	}
+	for name, say := range said {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				limiter := actors.NewLimiter("places", 2)
+				blocked := func(t *actors.Task) (int, error) {
+					return actors.Await(t, actors.Offload(t, func(ctx context.Context) (int, error) {
+						<-ctx.Done()
+						return 0, say(ctx)
+					}, actors.Through(limiter)))
+				}
+				pid := w.worker("worker", actors.Options{}, func(wk *actors.Worker) error {
+					actors.Handle(wk, func(t *actors.Task, _ int) (int, error) { return blocked(t) })
+					actors.On(wk, func(t *actors.Task, _ string) error { _, err := blocked(t); return err })
+					return nil
+				})
+				const rounds = 50 // which timer is first is random in a bubble
+				for range rounds {
+					limit := actors.Timeout(50 * time.Millisecond)
+					for _, err := range []error{
+						func() error { _, err := result(actors.RequestFuture[int](w.root, pid, 1, limit)); return err }(),
+						func() error { _, err := result(actors.RequestFuture[actors.None](w.root, pid, "x", limit)); return err }(),
+						func() error { _, err := result(actors.Submit(w.root, pid, blocked, limit)); return err }(),
+					} {
+						if !errors.Is(err, actors.ErrTimeout) {
+							w.Fatalf("the asker was told %v", err)
+						}
+					}
+					time.Sleep(time.Second)
+				}
+				c := w.stopped(pid, 0)
+				if c.Canceled != 3*rounds || c.Failed != 0 {
+					w.Errorf("the account: %v; want all of them canceled", c)
+				}
+			})
+		})
+	}
 }

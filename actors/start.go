@@ -25,6 +25,9 @@ func (u *started[T]) Run(*loop.Task) {
 	}
 	defer t.caught()
 	v, err := callFunction[T](t)
+	if err != nil {
+		t.endIfExpired(err)
+	}
 	t.concluded(u.fut.settleFunction(&u.msg, v, err), err)
 }
 

@@ -145,6 +145,7 @@ func Handle[Req, Resp any](w *Worker, h func(t *Task, req Req) (Resp, error), op
 	w.register("Handle", handler{typ: messageType[Req]("Handle"), call: func(t *Task) {
 		v, err := h(t, t.msg.(Req))
 		if err != nil {
+			t.endIfExpired(err)
 			err = returned(err)
 		}
 		if f, same := t.future().(*Future[Resp]); same { // no boxing
@@ -173,6 +174,7 @@ func On[Req any](w *Worker, h func(t *Task, msg Req) error, opts ...HandlerOptio
 	}
 	w.register("On", handler{typ: messageType[Req]("On"), call: func(t *Task) {
 		if err := h(t, t.msg.(Req)); err != nil {
+			t.endIfExpired(err)
 			t.reply(nil, returned(err))
 		} else {
 			t.turn |= hasNoValue
