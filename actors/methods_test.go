@@ -22,11 +22,11 @@ func TestMethods(t *testing.T) {
 		own  string       // sorted
 		from reflect.Type // an interface whose methods it has besides, or nil
 	}{
-		{(*actors.Task)(nil), "Await AwaitOffload Context Exit Go Sibling Sleep SleepOrStop StopReason StopRequested Stopping Yield", context},
+		{(*actors.Task)(nil), "Await AwaitOffload Cleanup Context Exit Go NewGroup Scope Sibling Sleep SleepOrStop StopReason StopRequested Stopping UntilStop Yield", context},
 		{(*actors.Worker)(nil), "Background Main OnStop Sibling Task", context},
-		{(*actors.Future[int])(nil), "Cancel Done OnDone PipeTo Ready TryResult Wait", nil},
+		{(*actors.Future[int])(nil), "Cancel CancelCause Done OnDone PipeTo Ready TryResult Wait", nil},
 		{(*actors.Promise[int])(nil), "Future Reject Resolve", nil},
-		{(*actors.Group)(nil), "Cancel Go Wait", nil},
+		{(*actors.Group)(nil), "Cancel CancelCause Go Member SetLimit Wait", nil},
 	} {
 		typ := reflect.TypeOf(test.of)
 		var own []string

@@ -172,7 +172,10 @@ func wantAbandoned(t *testing.T, sys *actor.ActorSystem, task string, since time
 func pidStays(t *testing.T, sys *actor.ActorSystem) {
 	var n int
 	pid := actortest.Spawn(t, sys.Root, "w", bomb(&n), actors.Options{})
-	before, _ := sys.ProcessRegistry.GetLocal("w")
+	before, there := sys.ProcessRegistry.GetLocal("w")
+	if !there {
+		t.Fatal("the worker is not registered")
+	}
 	var terminated []*actor.Terminated
 	sys.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
 		switch m := c.Message().(type) {
@@ -188,7 +191,7 @@ func pidStays(t *testing.T, sys *actor.ActorSystem) {
 			t.Errorf("incarnation %d, want %d", got, want)
 		}
 	}
-	if after, _ := sys.ProcessRegistry.GetLocal("w"); after != before || before == nil {
+	if after, _ := sys.ProcessRegistry.GetLocal("w"); after != before {
 		t.Error("the process of the PID is another one")
 	}
 	if len(terminated) != 0 {

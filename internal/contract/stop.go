@@ -74,7 +74,7 @@ func stoppingKeepsPrimitives(t *testing.T, sys *actor.ActorSystem) {
 		select {
 		case <-t.Stopping():
 		default:
-			return errors.New("Stopping is not closed")
+			return errors.New("t.Stopping is not closed")
 		}
 		if err := t.Context().Err(); err != nil {
 			return fmt.Errorf("the context: %w", err)

@@ -34,7 +34,7 @@ func seats(w *actors.Worker) error {
 		if _, ok := taken[r.Seat]; ok {
 			return Ticket{}, fmt.Errorf("%s: %w", r.Seat, errTaken)
 		}
-		taken[r.Seat] = Ticket{r.Seat, r.For}
+		taken[r.Seat] = Ticket(r)
 		return taken[r.Seat], nil
 	})
 	return nil
