@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -198,12 +199,11 @@ func TestOnAnswersRequest(t *testing.T) {
 		})
 		seen := []string{}
 		plain := w.plain(func(c actor.Context) {
-			switch m := c.Message().(type) {
+			switch c.Message().(type) {
 			case int:
 				c.Request(pid, "do")
 			case *emptypb.Empty:
 				seen = append(seen, "empty")
-				_ = m
 			}
 		})
 		asks := w.worker("asks", actors.Options{}, none)
@@ -213,6 +213,7 @@ func TestOnAnswersRequest(t *testing.T) {
 		w.root.Send(plain, 1)
 		time.Sleep(time.Second)
 		w.stopped(asks, time.Second)
+		synctest.Wait()
 		dead.want(w)
 		if !slices.Equal(seen, []string{"empty"}) {
 			w.Errorf("a plain actor has seen %v", seen)

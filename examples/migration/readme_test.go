@@ -66,7 +66,8 @@ func lines(t *testing.T, patterns ...string) (all []string) {
 // What README.md calls unchanged is.
 func TestPackingIsUnchanged(t *testing.T) {
 	before, after := lines(t, "before/packing.go"), lines(t, "after/packing.go")
-	if !slices.Equal(before[1:], after[1:]) {
+	clause := func(line string) bool { return line == "package before" || line == "package after" }
+	if !slices.Equal(slices.DeleteFunc(before, clause), slices.DeleteFunc(after, clause)) {
 		t.Error("before/packing.go and after/packing.go differ in more than the package")
 	}
 }

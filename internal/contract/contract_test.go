@@ -89,6 +89,7 @@ func TestOnlyTestsImportTesting(t *testing.T) {
 		"testing", "testing/synctest",
 		module + "actortest",
 		module + "consumer/consumertest",
+		module + "examples/tutorial/internal/program",
 		module + "internal/contract",
 		module + "internal/seeded",
 		module + "internal/testtools",
