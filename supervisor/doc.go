@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package supervisor keeps workers and plain Proto.Actor actors alive, and
-// stops them in an orderly way with an account of their work. Its semantics
-// are those of OTP's supervisor, but for what Deviations from OTP lists below.
+// stops them in order, with an account of their work. It follows the semantics
+// of OTP's supervisor, except where Deviations from OTP below says otherwise.
 //
-// [Start] starts a supervisor: an actor that starts the children of its [Spec]
-// in order, each when the one before is up, restarts those that fail, and
-// stops them in reverse. [Run] does that for the life of a process. A supervisor can
-// be a child of another ([Props]), so supervisors make trees. A [Dynamic] has many
-// children of one kind.
+// [Start] starts a supervisor. A supervisor is an actor that starts the children
+// of its [Spec] in order, each when the one before is up, restarts those that
+// fail, and stops them in reverse. [Run] does that for the life of a process. A
+// supervisor can be a child of another ([Props]), so supervisors make trees. A
+// [Dynamic] has many children of one kind.
 //
 // # Terms
 //
@@ -63,102 +63,110 @@
 //	stopping → gone      it ends
 //	                     it does not end, and is abandoned
 //
-// A child that fails suspends itself in the same turn: no message reaches the
-// incarnation that has crashed. What was in flight is told ErrRestarted at
-// once, with the cause; what waits keeps its place, and its futures. The PID
-// stays. A sibling that restarts with it is brought to rest in the same way,
-// the last started first, and keeps its queue. The wait before a restart
-// ([Backoff]) is the child's own, and a stop, Remove or Restart ends it.
+// A child that fails suspends itself in the same turn, so no message reaches the
+// incarnation that has failed. The tasks in flight fail with ErrRestarted at
+// once, with the cause. What is queued keeps its place and its futures, and the
+// PID stays. A sibling that restarts with the child is quiesced in the same way,
+// the last started first, and keeps its queue. Each child has its own wait
+// before a restart ([Backoff]); a stop, Remove or Restart ends the wait.
 //
-// A child says by its error that it wants no restart (actors.ErrDoNotRestart)
-// or that its supervisor should fail (actors.ErrEscalate). The message whose
-// handler panicked follows [CrashPolicy].
+// The error of a child can say that it wants no restart (actors.ErrDoNotRestart)
+// or that its supervisor should fail (actors.ErrEscalate). A [CrashPolicy] says
+// what happens to the message whose handler panicked.
 //
 // # Restart intensity
 //
-// More than MaxRestarts within Within end the supervisor: its children stop,
-// with their state, and it fails, which counts as a restart of its own
-// supervisor's. The one at the root ends [Run], and so the process. This is for
-// a fault that a restart does not mend, such as a setup that fails each time.
+// More than MaxRestarts restarts within Within end the supervisor. Its children
+// stop, with their state, and the supervisor fails. Its own supervisor counts
+// that as a restart. At the root, the failure ends [Run], and so the process.
+// The limit is for a fault that a restart does not cure, such as a setup that
+// fails each time.
 //
-// The default of a Spec is OTP's, one restart in five seconds, of all children
-// together. It suits a few children that hardly ever fail. Where users send
-// the messages, two that make a handler panic within five seconds end all
-// children. So give such a supervisor MaxRestarts that says how many failures
-// in a row are no longer chance; have handlers return an error where they can,
-// which is an answer and no failure; and give children a [Backoff].
+// The default of a Spec is OTP's: one restart in five seconds, for all children
+// together. It suits a few children that hardly ever fail. It is too little where
+// users send the messages: two messages that make a handler panic within five
+// seconds end all children. For such a supervisor
+//   - set MaxRestarts to the number of failures that can still be chance,
+//   - have handlers return an error where they can: that is an answer, and no
+//     failure,
+//   - give the children a [Backoff].
 //
 // A Backoff alone does not carry a child through an outage of what it needs, such
-// as the server that it polls: the first waits are short, and each of them takes a
-// restart of the budget. With Initial 1 s and Jitter 0.5 the first minute takes
-// seven at most, later ones fewer, so that {MaxRestarts: 10, Within: time.Minute} has
-// room for one such child, and {MaxRestarts: 5, Within: time.Minute} ends after
-// half a minute. Waits of Within / MaxRestarts or more cannot exceed the intensity
-// alone. A child under a [Dynamic] of its own has no limit.
+// as the server that it polls. The first waits are short, and each of them uses
+// up a restart. With Initial 1 s and Jitter 0.5 the first minute takes seven
+// restarts at most, and later minutes take fewer. So a limit of
+// {MaxRestarts: 10, Within: time.Minute} has room for one such child, while
+// {MaxRestarts: 5, Within: time.Minute} ends after half a minute. A child whose
+// waits are Within / MaxRestarts or longer cannot exceed the intensity by itself.
+// A child under a [Dynamic] of its own has no limit.
 //
-// All tries of a message ([CrashPolicy]) are one restart. A Dynamic has no limit
-// unless it is given one, and its children have a Backoff then.
+// All tries of a message ([CrashPolicy]) count as one restart. A Dynamic has no
+// limit unless you set one. Without a limit its children have a Backoff.
 //
 // # The stop
 //
-// [Supervisor.Stop] sets the stop event of one child after the other. A child
-// refuses new work, goes on with what it has accepted for its Shutdown, and
-// is then cut off. What does not return is abandoned and named, with its
-// stack: Go can end no goroutine. The [Report] accounts for all of it.
+// [Supervisor.Stop] sets the stop event of one child after the other. From then on
+// a child refuses new work. It goes on with what it has accepted for as long as
+// its Shutdown says, and is then cut off. A task that does not return is
+// abandoned and named, with its stack, because Go cannot end a goroutine. The
+// [Report] accounts for all of this.
 //
-// A child that fails meanwhile goes on with what it has accepted. A worker does
-// so with the state it has, as for a panic in a submitted function; one that
-// has failed just before the stop event, and a plain actor, is restarted for it,
-// if its Restart says so, without a wait and without taking it from the budget. If it
-// does not come up then, it is cut off. One that waits for its restart has nothing that could go on: its queue fails
-// with ErrStopping, and has not run.
+// A child that fails during its stop goes on with what it has accepted:
+//   - A worker goes on with the state it has, as after a panic in a submitted
+//     function.
+//   - A worker that failed just before the stop event, or a plain actor, is
+//     restarted for the rest of its queue, if its Restart says so. That restart
+//     comes without a wait and does not count. A child that does not come up then
+//     is cut off.
+//   - A child that waits for its restart cannot go on: its queue fails with
+//     ErrStopping, and has not run.
 //
-// The engine's Stop on a supervisor cuts off the whole tree at once; its
-// Poison is a stop that may take a minute.
+// The engine's Stop on a supervisor cuts off the whole tree at once. The
+// engine's Poison is a stop that may take a minute.
 //
 // # Deviations from OTP
 //
-//   - Siblings of a group restart are not given their Shutdown: what is in
-//     flight ends at once, because it is told so and can be tried again, and
-//     the queue is kept, which OTP loses. Temporary siblings and supervisors
-//     are stopped as OTP does.
+//   - Siblings of a group restart do not get their Shutdown. Their tasks in
+//     flight end at once, because the askers are told so and can try again. The
+//     queue is kept, where OTP loses it. Temporary siblings and supervisors are
+//     stopped as in OTP.
 //   - A failure while the group starts is dealt with at once, not after the
-//     start: the one that starts may wait for the one that has failed, whose
-//     mailbox is suspended, where OTP's call would fail.
+//     start. The child that starts may be waiting for the one that has failed,
+//     whose mailbox is suspended; OTP's call would fail there.
 //   - A supervisor that exceeds its intensity fails with an error. In OTP it
 //     exits with shutdown, a normal exit, so that a transient one stays down.
 //   - The tries of one message count as one restart. OTP has no retries.
-//   - A Dynamic without MaxRestarts has no limit, where simple_one_for_one has
-//     that of all supervisors.
-//   - A restart that failed takes the child's backoff; OTP has none, and tries
-//     again at once.
-//   - Remove is terminate_child and delete_child in one, because a Spec that
-//     is down has no use here that Restart does not have. Restart restarts what
-//     runs, too; in OTP that is an error.
-//   - A child that is up for a moment has started: its failure follows the
-//     table. In OTP so has one whose start_link returned.
-//   - A plain actor that does not return cannot be killed. Its name stays
-//     taken until it does; starting it again fails, which counts as a failure.
-//   - A restart within Within is one that is not older, to the nanosecond; OTP
-//     counts in whole seconds.
-//   - StartTimeout: OTP waits for ever for a start.
+//   - A Dynamic without MaxRestarts has no limit. In OTP simple_one_for_one has
+//     the limit of all supervisors.
+//   - A restart that failed takes the child's backoff. OTP has no backoff, and
+//     tries again at once.
+//   - Remove is terminate_child and delete_child in one, because Restart does all
+//     that a Spec that is down could be used for. Restart also restarts a child
+//     that runs; in OTP that is an error.
+//   - A child that is up, if only for a moment, has started: its failure follows
+//     the table. In OTP a child has started when its start_link has returned.
+//   - A plain actor that does not return cannot be killed. Its name stays taken
+//     until it returns. To start it again before that fails, and counts as a
+//     failure.
+//   - Within is exact to the nanosecond. OTP counts in whole seconds.
+//   - A start has a StartTimeout. OTP waits for ever for a start.
 //
 // # Plain actors
 //
-// An actor without an event loop keeps the engine's mailbox. It is restarted,
-// with its queue, and stopped like others, but it has no account, no retries
-// and no state to hear of but Started. What is sent to its name while it is
-// being spawned waits for it; in the engine it would panic in its sender.
+// An actor without an event loop keeps the engine's mailbox. It is restarted with
+// its queue, and stopped, like other children. But it has no account and no
+// retries, and Started is all that shows when it is up. A message to its name
+// waits while the actor is being spawned; in the engine the sender would panic.
 //
-// When it has handled Stopping it waits for its children. It gets no message any
-// more: what is in its mailbox becomes a dead letter. Nor does it start a child:
-// SpawnNamed fails with actors.ErrStopped, after Restarting with
-// actors.ErrRestarted, and Spawn panics with that. In the engine it handles
-// messages, and waits for ever for a child that it starts then.
+// After Stopping, a plain actor waits for its children. It handles no more
+// messages: what is in its mailbox becomes a dead letter. It cannot start a child
+// then: SpawnNamed fails with actors.ErrStopped, or with actors.ErrRestarted after
+// Restarting, and Spawn panics with that error. In the engine it would still
+// handle messages, and would wait for ever for a child that it starts then.
 //
 // # Functions of users
 //
 // OnEvent and OnCrash.DeadLetter run on goroutines of their own, in order.
-// Producers and functions on init run in the supervisor; if they panic, the
-// start has failed.
+// Producers and functions on init run in the supervisor; if one panics, the
+// start fails.
 package supervisor
