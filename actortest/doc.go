@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package actortest helps to test workers: a quiet actor system in a
-// [testing/synctest] bubble, where time is virtual and whatever is left over
-// at the end fails the test.
+// Package actortest helps to test workers. A test gets an actor system that prints
+// no log, in a [testing/synctest] bubble. Time is virtual there, and whatever is
+// left over at the end fails the test.
 //
 //	func TestGreeter(t *testing.T) {
 //		actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
@@ -22,13 +22,13 @@
 //
 // # In a bubble
 //
-// Everything the test uses has to be made inside: actor systems, channels,
+// Make everything that the test uses inside the bubble: actor systems, channels,
 // timers. There is no real network ([net.Pipe] works), no t.Run and no
-// t.Parallel. Instead of waiting for something to have happened, let
-// everything come to rest by [synctest.Wait], which [Op.Blocked] does, or let
-// virtual time pass by [time.Sleep].
+// t.Parallel. To wait for something, call [synctest.Wait], which returns when
+// every other goroutine of the bubble is blocked; [Op.Blocked] calls it, too. Or
+// let virtual time pass by [time.Sleep].
 //
-// # Outside of one
+// # Outside of a bubble
 //
 // Tests with real sockets make their system by [NewSystem], wait by
 // [Eventually], and have [Main] look for goroutines at the end of the

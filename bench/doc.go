@@ -9,8 +9,9 @@
 //	go run ./bench -run burst/
 //
 // All cases take turns in one run, so that whatever else the machine does
-// hits all of them: a ratio is the median over the rounds of two times that
-// were measured in the same round, each in a process of its own.
+// affects all of them alike. In each round every case runs in a process of its
+// own. A ratio divides two times of the same round, and the table has its median
+// over the rounds.
 //
 // The same cases are benchmarks of this package, for profiles:
 //

@@ -12,9 +12,9 @@
 //
 //	func init() { messages.RegisterError("shop.sold_out", ErrSoldOut) }
 //
-// [NewFailure] turns an error into a *Failure that lists the codes of the registered errors it matches. A *Failure is
-// itself an error, and on the far side errors.Is(failure, ErrSoldOut) holds again, while errors.As finds the *Failure with
-// what it says about the failed work. A code that the far side does not know is kept, and matches nothing there.
+// [NewFailure] turns an error into a *Failure that lists the codes of the registered errors that the error matches. A
+// *Failure is itself an error. On the far side errors.Is(failure, ErrSoldOut) holds again, and errors.As finds the *Failure
+// with what it says about the failed work. A code that the far side does not know is kept, and matches nothing there.
 package messages
 
 //go:generate ./generate.sh

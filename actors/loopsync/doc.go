@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package loopsync has what tasks of one worker use to wait for each other:
-// [Mutex], [Semaphore], [Event] and [Queue], in place of those of package sync
-// and of channels, which would block the worker's turn.
+// Package loopsync has what the tasks of one worker use to wait for each other:
+// [Mutex], [Semaphore], [Event] and [Queue]. Tasks use these in place of package
+// sync and of channels, which would block the worker's turn.
 //
-// The worker's state needs no lock within a turn; a [Mutex] is for what has to
+// The worker's state needs no lock within a turn. A [Mutex] is for what has to
 // hold across an await.
 //
 // # Guarantees
@@ -18,16 +18,17 @@
 //     tasks that they hold back.
 //
 //  3. Nothing is lost. A task that is ended, by a cancel, its budget, a
-//     restart or a stop, gets that error from its wait, at once, and also if
-//     it was being served; then what it was served goes to the next in line.
-//     As at every await, an ended task gets the error even where it would not
-//     have to wait.
+//     restart or a stop, gets that error from its wait at once. If it was just
+//     being served, it also gets the error, and what it was served goes to the
+//     next in line. As at every await, an ended task gets the error even where
+//     it would not have to wait.
 //
-//  4. No turn is given away without need: what can be had at once is.
+//  4. No needless await: a task gets at once what is there at once, and keeps
+//     its turn.
 //
 //  5. One loop. A value belongs to the worker whose task has used it first; a
-//     task of another worker panics. What takes no Task may be called from any
-//     goroutine.
+//     task of another worker panics. Any goroutine may call a method that takes
+//     no Task.
 //
 //  6. A ring of tasks that wait for each other, with a Mutex in it, is found
 //     when it closes: the wait or await that closes it fails with an
@@ -38,17 +39,16 @@
 //
 // # Stops
 //
-// What waits here does not hear of the worker's stop event, and is cut off when
-// the grace ends; in [actors.Task.UntilStop] it ends at once.
+// A wait in [actors.Task.UntilStop] ends at the worker's stop event. Any other wait
+// goes on during the stop, and is cut off when the grace ends.
 //
 // # Restarts
 //
 // Make these values in setup, with the rest of the worker's state, so that
-// each incarnation begins with new ones. One that is kept outside of setup
-// goes on as it is; but a Mutex that was locked by a task of an earlier
-// incarnation, which has ended, is unlocked, and one that is held by a task
-// which was abandoned makes Lock fail with [ErrAbandoned] until that unlocks
-// it.
+// each incarnation begins with new ones. A value that is kept outside of setup
+// goes on as it is, except for a Mutex that a task of an earlier incarnation has
+// locked. If that task has ended, the Mutex is unlocked. If it was abandoned,
+// Lock fails with [ErrAbandoned] until the task unlocks the Mutex.
 //
 // The rules are those of asyncio's Lock, Semaphore, Event and Queue, after
 // their fixes for wake-ups and items that a cancel had swallowed.
