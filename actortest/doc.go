@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package actortest helps to test workers. A test gets an actor system that prints
-// no log, in a [testing/synctest] bubble. Time is virtual there, and whatever is
-// left over at the end fails the test.
+// Package actortest helps to test workers. A test gets an actor system in a
+// [testing/synctest] bubble. Time is virtual there, the log is printed only if the
+// test fails, and whatever is left over at the end fails the test.
 //
 //	func TestGreeter(t *testing.T) {
 //		actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
