@@ -39,8 +39,8 @@ func Go[T any](t testing.TB, f func() (T, error)) *Op[T] {
 	return op
 }
 
-// Blocked lets everything in the bubble come to rest, and reports whether the
-// call still blocks. No time passes.
+// Blocked calls [synctest.Wait], and reports whether the call still blocks. No
+// time passes.
 func (o *Op[T]) Blocked() bool {
 	synctest.Wait()
 	select {
@@ -51,8 +51,8 @@ func (o *Op[T]) Blocked() bool {
 	}
 }
 
-// Result lets everything in the bubble come to rest and returns what the call
-// has returned. If it still blocks the test fails at once.
+// Result calls [synctest.Wait], and returns what the call has returned. If the
+// call still blocks, the test fails at once.
 func (o *Op[T]) Result() (T, error) {
 	o.t.Helper()
 	if o.Blocked() {

@@ -32,7 +32,7 @@ func serve(addr string, handler http.Handler) func(w *actors.Worker) error {
 			if _, _, err := actors.Receive(t, t.Stopping()); err != nil {
 				return err
 			}
-			return t.AwaitOffload(srv.Shutdown) // requests in hand are answered
+			return t.AwaitOffload(srv.Shutdown) // requests in flight are answered
 		})
 		w.OnStop(func(*actors.Task) error { return srv.Close() })
 		return nil
