@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Short suites of every module where the machine or the build is another. Each such leg has a name:
+# Short suites where the machine or the build is another. Each such leg has a name:
 #
 #	one     one processor, and goroutines that know who made them
 #	many    sixteen processors
 #	plain   nothing inlined or optimized
-#	next    the next Go, whose toolchain the go command gets
+#	next    the next Go, whose toolchain the go command gets: every module
 #	gomod   whether that would write go.mod otherwise
 #
 # ci/legs.sh runs all, ci/legs.sh one next runs those two. What begins with a dash, and all after it, goes to go test:
@@ -14,12 +14,13 @@ source "$(dirname "$0")/lib.sh"
 
 next=go1.27.3
 
-short() { in_modules go test -short -shuffle=on -timeout 15m "$@" ./...; }
+short() { go test -short -shuffle=on -timeout 15m "$@" ./...; }
 
+# The first three are about the scheduler, which is the root module's.
 leg_one() { GOMAXPROCS=1 GODEBUG=tracebackancestors=5 short "$@"; }
 leg_many() { GOMAXPROCS=16 short "$@"; }
 leg_plain() { short '-gcflags=all=-N -l' "$@"; }
-leg_next() { GOTOOLCHAIN=$next short "$@"; }
+leg_next() { GOTOOLCHAIN=$next in_modules short "$@"; }
 # A go.mod that another Go would write otherwise is a change for whoever uses it.
 leg_gomod() {
 	local before
