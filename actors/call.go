@@ -50,24 +50,18 @@ func (u *submission[T]) Run(*loop.Task) {
 		return
 	}
 	defer t.caught()
-	v, err := callFunction[T](t)
-	if err != nil {
-		t.endIfExpired(err)
-	}
-	t.concluded(u.fut.settleFunction(&u.msg, v, err), err)
-}
-
-// callFunction calls the function of a submission, a submitted[T] or a submittedErr.
-func callFunction[T any](t *Task) (v T, err error) {
-	if fn, ok := t.msg.(submitted[T]); ok {
+	var v T
+	var err error
+	if fn, ok := t.msg.(submitted[T]); ok { // here: another frame would be a part of each task that awaits
 		v, err = fn(t)
 	} else {
 		err = t.msg.(submittedErr)(t)
 	}
 	if err != nil {
 		err = returned(err)
+		t.endIfExpired(err)
 	}
-	return v, err
+	t.concluded(u.fut.settleFunction(&u.msg, v, err), err)
 }
 
 // settleFunction completes the future with what *fn has returned, and lets go of that
@@ -140,7 +134,7 @@ func submit[T any](s actor.SenderContext, worker *actor.PID, fn any, what string
 	checkOptions(opts)
 	from, sys := caller(s, what)
 	if worker == nil {
-		return nobody[T](what)
+		return failedNilPID[T](what)
 	}
 	u := newSubmission[T](from, fn, len(opts) > 0)
 	mb := sys.worker(worker)
@@ -277,7 +271,7 @@ func requestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, what
 	checkOptions(opts)
 	from, sys := caller(s, what)
 	if to == nil {
-		return nobody[Resp](what)
+		return failedNilPID[Resp](what)
 	}
 	mb := sys.worker(to)
 	if mb != nil && msg != nil && !forMailbox(msg) && plainSender(s, from) {
@@ -392,8 +386,8 @@ func Call[Resp any](ctx context.Context, s actor.SenderContext, to *actor.PID, m
 	return requestFuture[Resp](s, to, msg, "Call", all).Wait(ctx)
 }
 
-// nobody is the future of a call to a nil PID.
-func nobody[T any](what string) *Future[T] {
+// failedNilPID is the future of a call to a nil PID.
+func failedNilPID[T any](what string) *Future[T] {
 	f := new(Future[T])
 	f.fail(&namedError{sentinel: ErrDeadLetter, whom: what + " called with a nil PID"})
 	return f

@@ -59,11 +59,18 @@ func (m *groupTask[T]) Run(*loop.Task) {
 		}
 	}()
 	m.err = ErrGoexit // unless fn returns
-	v, err := callFunction[T](t)
-	m.err = err
+	var v T
+	var err error
+	if fn, ok := t.msg.(submitted[T]); ok { // see submission.Run
+		v, err = fn(t)
+	} else {
+		err = t.msg.(submittedErr)(t)
+	}
 	if err != nil {
+		err = returned(err)
 		t.endIfExpired(err)
 	}
+	m.err = err
 	t.conclude(m.fut.settleFunction(&m.msg, v, err), err)
 }
 

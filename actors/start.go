@@ -24,8 +24,15 @@ func (u *started[T]) Run(*loop.Task) {
 		return
 	}
 	defer t.caught()
-	v, err := callFunction[T](t)
+	var v T
+	var err error
+	if fn, ok := t.msg.(submitted[T]); ok { // see submission.Run
+		v, err = fn(t)
+	} else {
+		err = t.msg.(submittedErr)(t)
+	}
 	if err != nil {
+		err = returned(err)
 		t.endIfExpired(err)
 	}
 	t.concluded(u.fut.settleFunction(&u.msg, v, err), err)
