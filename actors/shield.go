@@ -2,7 +2,10 @@
 
 package actors
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Shield returns a future that completes as f does, and whose cancel does not
 // reach f: not its own, nor that of a combination it is a member of, nor a
@@ -24,8 +27,8 @@ func Shield[T any](f *Future[T]) *Future[T] {
 }
 
 // WithTimeout returns a future that completes as f does, or fails with
-// ErrTimeout when d is over; then f is cancelled, unless it is a [Shield].
-// Cancelling it cancels f. An f that is done wins, also with a d of zero.
+// ErrTimeout when d is over, and whoever is told so finds f cancelled with all that
+// it is made of, but for what is behind a [Shield]. Cancelling it cancels f. An f that is done wins, also with a d of zero.
 // [NoTimeout] is no bound (asyncio.wait_for).
 //
 // It completes when the time is over, not when f's work has noticed and
@@ -34,9 +37,16 @@ func Shield[T any](f *Future[T]) *Future[T] {
 func WithTimeout[T any](f *Future[T], d time.Duration) *Future[T] {
 	ds, _ := membersOf("WithTimeout", []*Future[T]{f})
 	out := &Future[T]{}
+	var over atomic.Bool // the time is, and expire completes out
 	expire := func() {
-		if out.fail(f.timedOut(d)) {
-			f.Cancel()
+		if over.Swap(true) {
+			return // f was done first
+		}
+		err := f.timedOut(d) // f forgets what it was for when it is cancelled
+		if f.Cancel() {
+			out.fail(err)
+		} else {
+			out.as(f).call()
 		}
 	}
 	bounded := d != NoTimeout && !f.Done()
@@ -44,7 +54,12 @@ func WithTimeout[T any](f *Future[T], d time.Duration) *Future[T] {
 		expire()
 		return out
 	}
-	combine(&out.core, ds, true, func(*core, int) callbacks { return out.as(f) })
+	combine(&out.core, ds, true, func(*core, int) callbacks {
+		if over.Swap(true) {
+			return callbacks{}
+		}
+		return out.as(f)
+	})
 	if bounded { // from here on another goroutine may complete it
 		timer := time.AfterFunc(d, expire)
 		out.call(&node{f: func() { timer.Stop() }})

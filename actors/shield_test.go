@@ -6,7 +6,6 @@ import (
 	"errors"
 	"runtime"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
@@ -70,8 +69,23 @@ func TestWithTimeoutCancelsItsFuture(t *testing.T) {
 		if d := time.Since(start); d != 2*time.Second {
 			w.Errorf("after %v", d)
 		}
-		synctest.Wait()
 		wantFailed(w, "the member", fs[0], actors.ErrCanceled)
+	})
+}
+
+// Whoever is told that the time is over finds all of it cancelled.
+func TestWithTimeoutCancelsBeforeItTells(t *testing.T) {
+	bubble(t, func(w *world) {
+		for range 200 {
+			var ps [3]actors.Promise[int]
+			f := actors.All(actors.Race(ps[0].Future(), ps[1].Future()), ps[2].Future())
+			wantErr(w, actors.WithTimeout(f, time.Second), actors.ErrTimeout)
+			for i := range ps {
+				if !ps[i].Future().Done() {
+					w.Fatal("not cancelled: the future of promise", i)
+				}
+			}
+		}
 	})
 }
 
