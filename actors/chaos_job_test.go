@@ -176,7 +176,15 @@ func (s *slot) setup(w *actors.Worker) error {
 		opts = append(opts, actors.Exclusive())
 	}
 	actors.Handle(w, func(t *actors.Task, j held) (uint64, error) { return st.run(t, j.job) }, opts...)
-	w.OnStop(func(t *actors.Task) error { return t.Sleep(100 * time.Microsecond) })
+	w.OnStop(func(t *actors.Task) error {
+		stopping, err := t.SleepOrStop(100 * time.Microsecond)
+		if s.orphan && (stopping || err != nil) {
+			// It may give itself up, when its budget of restarts is used up. This is the
+			// last moment in which its account can be asked for.
+			s.dies(t.Self(), actors.Forever)
+		}
+		return err
+	})
 	w.Background("background", func(t *actors.Task) error {
 		for stopping := false; !stopping; {
 			var err error
@@ -333,7 +341,7 @@ func (s *state) step(t *actors.Task, st *step) error {
 		}
 		return err
 	case stepDie:
-		s.slot.dies(st.d)
+		s.slot.dies(s.slot.pid.Load(), st.d)
 		return t.Yield() // which tells a task that has lost its loop: that may have taken long
 	default:
 		if !s.slot.blocks || c.blocked.Add(1) > maxBlocked {

@@ -132,7 +132,7 @@ func newChaos(t testing.TB, sys *actor.ActorSystem, seed uint64) *chaos {
 	for i, s := range c.slots {
 		s.c = c
 		s.dice = newDice(seed, 1000+uint64(i))
-		s.dying = make(chan *actors.Future[actors.Counts], 1)
+		s.dying = make(chan death, 16)
 	}
 	return c
 }
@@ -144,7 +144,6 @@ func (c *chaos) run(drivers, n int) {
 	if c.waiter, err = actors.Spawn(context.Background(), c.root, "waiter", none, actors.Options{Logger: discard()}); err != nil {
 		c.Fatal(err)
 	}
-	sub := c.sys.EventStream.Subscribe(c.supervised)
 	var keepers, driving sync.WaitGroup
 	for _, s := range c.slots {
 		s.spawn()
@@ -157,7 +156,6 @@ func (c *chaos) run(drivers, n int) {
 	driving.Wait()
 	close(c.over)
 	keepers.Wait()
-	c.sys.EventStream.Unsubscribe(sub)
 	close(c.release)
 	actortest.Eventually(c, "all futures have been looked at", func() bool {
 		c.late.drain(c) // what had blocked goes on for a moment
@@ -173,20 +171,6 @@ func (c *chaos) run(drivers, n int) {
 		s.account()
 	}
 	c.Logf("chaos: %d futures, %d blocked turns", c.futures.Load(), c.blocked.Load())
-}
-
-// supervised hears of a worker that gives itself up, when its budget of
-// restarts is used up, and asks for its account while it can.
-func (c *chaos) supervised(e any) {
-	ev, ok := e.(*actor.SupervisorEvent)
-	if !ok || ev.Directive != actor.StopDirective {
-		return
-	}
-	for _, s := range c.slots {
-		if pid := s.pid.Load(); pid != nil && pid.Equal(ev.Child) {
-			s.dies(-1)
-		}
-	}
 }
 
 // spawnChild asks the nursery for a child.
@@ -219,11 +203,17 @@ type slot struct {
 	dice  *dice
 	pid   atomic.Pointer[actor.PID]
 	state atomic.Pointer[state] // of the incarnation that runs
-	dying chan *actors.Future[actors.Counts]
+	dying chan death
 
 	lives, starts atomic.Int64
 	total         actors.Counts // of all workers that were here
 	tally         tally
+}
+
+// death is a stop that the keeper has not begun, and its account.
+type death struct {
+	pid     *actor.PID
+	stopped *actors.Future[actors.Counts]
 }
 
 // spawn puts a new worker into the slot.
@@ -254,43 +244,57 @@ func (s *slot) spawn() {
 // keep ends the slot's worker from time to time, in one way or another, and
 // puts another one there; until the drivers have ended.
 func (s *slot) keep() {
-	for {
+	for last := false; !last; s.spawn() {
+		pid := s.pid.Load()
 		timer := time.NewTimer(s.c.calm/10 + time.Duration(s.dice.n(int(s.c.calm))))
-		var f *actors.Future[actors.Counts]
-		last := false
+		f := s.dead(pid, timer.C, s.c.over)
+		timer.Stop()
 		select {
-		case <-timer.C:
-		case f = <-s.dying:
 		case <-s.c.over:
 			last = true
+		default:
 		}
-		timer.Stop()
 		if f == nil {
-			f = s.stop()
+			f = s.stop(pid)
 		}
 		stopped, err := result(f)
 		if errors.Is(err, actors.ErrDeadLetter) { // it was faster
-			stopped, err = result(<-s.dying)
+			stopped, err = result(s.dead(pid, nil, nil))
 		}
 		if err != nil {
 			s.c.Errorf("stop of %s: %v", s.name, err)
 			return
 		}
 		s.add(stopped)
-		select {
-		case <-s.dying: // it died in two ways
-		default:
+		for len(s.dying) > 0 { // it died in more than one way
+			<-s.dying
 		}
 		if last {
 			return
 		}
-		s.spawn()
+	}
+}
+
+// dead waits for a stop of the worker that the keeper has not begun. A turn that
+// was taken over may still have stopped one from before.
+func (s *slot) dead(pid *actor.PID, timer <-chan time.Time, over <-chan struct{}) *actors.Future[actors.Counts] {
+	for {
+		select {
+		case d := <-s.dying:
+			if d.pid.Equal(pid) {
+				return d.stopped
+			}
+		case <-timer:
+			return nil
+		case <-over:
+			return nil
+		}
 	}
 }
 
 // stop begins one of the ways to end a worker.
-func (s *slot) stop() *actors.Future[actors.Counts] {
-	pid, root := s.pid.Load(), s.c.root
+func (s *slot) stop(pid *actor.PID) *actors.Future[actors.Counts] {
+	root := s.c.root
 	switch s.dice.n(6) {
 	case 0: // the hard phase at once
 		return actors.RequestStop(root, pid, actors.NoGrace)
@@ -316,10 +320,10 @@ func (s *slot) stop() *actors.Future[actors.Counts] {
 }
 
 // dies stops the worker and leaves its account to the keeper.
-func (s *slot) dies(grace time.Duration) {
-	f := actors.RequestStop(s.c.root, s.pid.Load(), grace)
+func (s *slot) dies(pid *actor.PID, grace actors.Grace) {
 	select {
-	case s.dying <- f:
-	default: // it dies already
+	case s.dying <- death{pid, actors.RequestStop(s.c.root, pid, grace)}:
+	default:
+		s.c.Errorf("%s: too many stops at once", s.name)
 	}
 }
