@@ -120,9 +120,9 @@ func (t *Task) suspend(c *core, until time.Duration) error {
 		err := t.ended()
 		done := c != nil && c.done.Load()
 		if w != nil {
-			// Woken by c, w is in no list. Whoever else may have woken the task
-			// leaves a trace here; a Cleanup's is woken by its task's cancel.
-			if err != nil || !done || until > 0 || lt != &t.lt {
+			// Woken by c, w is in no list. Otherwise c may be done and settle still be
+			// on the way to w.
+			if err != nil || !done || until > 0 || lt.Interrupted() {
 				c.forget(w)
 			}
 			w.task = nil // the coroutine keeps w, and would keep the task and its future

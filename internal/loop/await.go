@@ -25,6 +25,7 @@ func (t *Task) Arm() (seq uint32, ok bool) {
 	if isOver(seq<<2 | stateMask) {
 		seq = 1
 	}
+	t.co.interrupted = false
 	t.state.Store(seq<<2 | stateParked)
 	return seq, true
 }
@@ -75,11 +76,17 @@ func (t *Task) WakeNow() bool {
 			return false
 		}
 		if t.state.CompareAndSwap(s, s&^stateMask|stateWoken) {
+			t.co.interrupted = true
 			t.co.loop.push(t)
 			return true
 		}
 	}
 }
+
+// Interrupted reports whether the await that is over was ended by WakeNow: then
+// whoever was to wake the task may still be about to. It can be so without a
+// reason, where what a WakeNow was for is over by then.
+func (t *Task) Interrupted() bool { return t.co.interrupted }
 
 // Yield lets everything that is ready run first. It reports false if the turn
 // has been taken away.

@@ -33,6 +33,7 @@ type coroutine struct {
 	// Of a task that yields: go on when ready and lane have got that far.
 	afterR, afterL uint32
 	yields         bool
+	interrupted    bool // see Task.Interrupted
 
 	inTask   bool // user code of task runs or is suspended on it
 	nesting  bool // a child that task has started runs its first step
