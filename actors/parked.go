@@ -23,7 +23,7 @@ func (p *parked) Enter(what string) park.Visit {
 		panic("actors: " + what + " called with a Task that is not one of a worker")
 	}
 	t.current(what)
-	v := park.Visit{Task: (*parked)(t.top()), Loop: t.mb, Worker: t.mb.pid.Id, Ended: t.ended()}
+	v := park.Visit{Caller: p, Task: (*parked)(t.top()), Loop: t.mb, Worker: t.mb.pid.Id, Ended: t.ended()}
 	if t.inc != nil {
 		v.Incarnation = t.inc.n
 	}

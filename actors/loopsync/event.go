@@ -56,7 +56,7 @@ func (e *Event) Wait(t *actors.Task) error {
 	}
 	w := e.line.join(me, me.Task.NewSpot(nil))
 	e.mu.Unlock()
-	err := me.Task.Wait(what, w.spot)
+	err := me.Caller.Wait(what, w.spot)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.line.leave(w)

@@ -52,7 +52,7 @@ func (m *Mutex) Lock(t *actors.Task) error {
 	var w *waiter
 	w = m.line.join(me, me.Task.NewSpot(func() (holder, next park.Task) { return m.ahead(w) }))
 	m.mu.Unlock()
-	err := me.Task.Wait(what, w.spot)
+	err := me.Caller.Wait(what, w.spot)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if served := m.line.leave(w); served && err != nil {

@@ -55,7 +55,7 @@ func (q *Queue[T]) Put(t *actors.Task, v T) error {
 	w := q.putters.join(me, me.Task.NewSpot(nil))
 	q.hand()
 	q.mu.Unlock()
-	err := me.Task.Wait(what, w.spot)
+	err := me.Caller.Wait(what, w.spot)
 	q.mu.Lock()
 	q.putters.leave(w)
 	switch {
@@ -88,7 +88,7 @@ func (q *Queue[T]) Get(t *actors.Task) (v T, err error) {
 	w := q.getters.join(me, me.Task.NewSpot(nil))
 	q.hand()
 	q.mu.Unlock()
-	err = me.Task.Wait(what, w.spot)
+	err = me.Caller.Wait(what, w.spot)
 	q.mu.Lock()
 	served := q.getters.leave(w)
 	if err == nil && served && q.items.n > 0 {
@@ -182,7 +182,7 @@ func (q *Queue[T]) Join(t *actors.Task) error {
 	}
 	w := q.joiners.join(me, me.Task.NewSpot(nil))
 	q.mu.Unlock()
-	err := me.Task.Wait(what, w.spot)
+	err := me.Caller.Wait(what, w.spot)
 	q.mu.Lock()
 	q.joiners.leave(w)
 	return err

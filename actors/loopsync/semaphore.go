@@ -44,7 +44,7 @@ func (s *Semaphore) Acquire(t *actors.Task) error {
 	w := s.line.join(me, me.Task.NewSpot(nil))
 	s.hand() // those before it may all have been served
 	s.mu.Unlock()
-	err := me.Task.Wait(what, w.spot)
+	err := me.Caller.Wait(what, w.spot)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if served := s.line.leave(w); served && err != nil {

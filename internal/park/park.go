@@ -26,11 +26,11 @@ type Task interface {
 	// waits for the same and has to go on before this one, or nil; it may be called
 	// on any goroutine.
 	NewSpot(ahead func() (holder, next Task)) Spot
-	// Wait suspends the task until the spot is woken. Tasks of one loop go on in the
-	// order in which their spots were woken: one whose spot was woken before it waits
-	// goes behind those before it. It returns the reason when the task is ended, at
-	// once and also if the spot was woken, and a *actors.DeadlockError if the wait
-	// would close a ring.
+	// Wait suspends the task, a [Visit.Caller], until the spot is woken. Tasks of one
+	// loop go on in the order in which their spots were woken: one whose spot was woken
+	// before it waits goes behind those before it. It returns the reason when the task
+	// is ended, at once and also if the spot was woken, and a *actors.DeadlockError if
+	// the wait would close a ring.
 	Wait(what string, s Spot) error
 
 	// HasEnded reports whether the task has ended, and whether it lost its loop: then
@@ -42,7 +42,8 @@ type Task interface {
 
 // Visit is what there is to know of a task that runs.
 type Visit struct {
-	Task        Task   // a Cleanup's is that of the task it belongs to
+	Caller      Task   // the task itself, which waits
+	Task        Task   // the one that gets what it waits for: a Cleanup's is the task it belongs to
 	Loop        any    // identity of its loop
 	Worker      string // the name of its worker
 	Incarnation uint64 // of the worker
