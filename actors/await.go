@@ -34,7 +34,7 @@ func (t *Task) awaitCore(c *core, what string) error {
 		return nil
 	}
 	if t.future() != nil && t.future().base() == c {
-		panic("actors: " + what + ": task " + t.name() + " awaits its own future, which completes when it returns")
+		t.panicAwaitsItself(what)
 	}
 	var late *lateAwait
 	if d := c.deps(); d != nil && d.late {
@@ -52,6 +52,10 @@ func (t *Task) awaitCore(c *core, what string) error {
 		err = late.over(err)
 	}
 	return err
+}
+
+func (t *Task) panicAwaitsItself(what string) {
+	panic("actors: " + what + ": task " + t.name() + " awaits its own future, which completes when it returns")
 }
 
 // noteAwaited lets others know what t is about to wait for, and reports a ring that

@@ -14,6 +14,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/loopsync"
 	"github.com/protoloop/protoloop/messages"
 )
 
@@ -316,7 +317,7 @@ func (s *state) step(t *actors.Task, st *step) error {
 		ch := make(chan int, 1)
 		timer := time.AfterFunc(st.d, func() { ch <- 7 })
 		defer timer.Stop()
-		v, ok, err := actors.Receive(t, ch)
+		v, ok, err := loopsync.Receive(t, ch)
 		if err == nil && (v != 7 || !ok) {
 			c.Errorf("Receive: %v, %v", v, ok)
 		}

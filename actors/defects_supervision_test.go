@@ -12,6 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/loopsync"
 )
 
 // strategy is a supervisor strategy that is a function.
@@ -250,7 +251,7 @@ func TestEngineChildrenThatStay(t *testing.T) {
 		synctest.Wait()
 		inChild := did(w.root, child, stuck)
 		parked := did(w.root, pid, func(t *actors.Task) error {
-			_, _, err := actors.Receive(t, (<-chan int)(nil))
+			_, _, err := loopsync.Receive(t, (<-chan int)(nil))
 			return err
 		})
 		synctest.Wait()

@@ -72,8 +72,9 @@
 //
 //  9. An ended task stays ended. After a cancel, restart or hard stop each
 //     await of that task returns the reason at once, every time, even when
-//     what it awaits is ready; only a value that [Receive] has taken from a
-//     channel is always returned. Unwinding is by error, never by Goexit.
+//     what it awaits is ready. Only a value that package loopsync has received
+//     from a channel in that moment is returned all the same, and one that it has
+//     sent is no error. Unwinding is by error, never by Goexit.
 //     [Task.Cleanup] gives deferred code a live task for a bounded while.
 //
 //  10. Clean. After a stop no goroutine, coroutine, timer or registry entry of
@@ -117,7 +118,7 @@
 //
 // When a task that was abandoned goes on at last, its calls answer so:
 //
-//   - Await, Sleep, Receive and all else that waits, Submit, the functions
+//   - Await, Sleep, package loopsync and all else that waits, Submit, the functions
 //     RequestFuture and Spawn, Start, Offload, SpawnNamed: the reason why the
 //     task was ended. Spawn and SpawnPrefix panic with it, as the engine's do
 //     with theirs. A child that is there by then is stopped, and the worker
@@ -140,8 +141,9 @@
 // # What a task must not do
 //
 // Block its turn: a channel operation, a lock that is held across an await, a
-// blocking call. The worker does nothing else meanwhile. Use [Receive],
-// [Offload] and await instead. Nor may a task await, return, or use Start or
+// blocking call. The worker does nothing else meanwhile. Use package
+// [github.com/protoloop/protoloop/actors/loopsync], which has Receive, Send, Select
+// and a Mutex, or [Offload], and await instead. Nor may a task await, return, or use Start or
 // Group.Go, while it has locked its thread with runtime.LockOSThread or is in a
 // callback from C: the Go runtime ends the process.
 package actors

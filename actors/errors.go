@@ -115,14 +115,13 @@ func (e *PanicError) Is(target error) bool { return target == errPanic }
 //
 // Rings are looked for where tasks are held back: by an [Exclusive] handler,
 // by MaxInFlight, by setup, or by the lock of a loopsync.Mutex. A Timeout in
-// the ring makes no difference. Of a [Promise], an Event, a Semaphore or a
-// Queue nobody knows who will resolve, set, release or fill it; nor who will
-// answer a request that its handler has passed on, or whose Sender it has asked
-// for. That a task which it has started answers in its place is not expected: it
-// gets the error all the same. A ring through
-// one of them, an offloaded function, a plain actor or another machine is not
-// found. Nor need one be that is nothing but tasks which await each other's
-// futures.
+// the ring makes no difference. Of a [Promise], a channel, an Event, a Condition, a
+// Barrier, a Semaphore or a Queue nobody knows who will resolve, set, release or
+// fill it; nor who will answer a request that its handler has passed on, or whose
+// Sender it has asked for. That a task which it has started answers in its place is
+// not expected: it gets the error all the same. A ring through one of them, an
+// offloaded function, a plain actor or another machine is not found. Nor need one be
+// that is nothing but tasks which await each other's futures.
 type DeadlockError struct {
 	Path []*actor.PID
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/loopsync"
 )
 
 // A misuse is named: each of these tests checks the words.
@@ -55,7 +56,9 @@ func TestMisuseOtherTask(t *testing.T) {
 			"Yield":   func() { _ = other.Yield() },
 			"Start":   func() { actors.Start(other, func(*actors.Task) (int, error) { return 0, nil }) },
 			"Offload": func() { actors.Offload(other, func(context.Context) (int, error) { return 0, nil }) },
-			"Receive": func() { _, _, _ = actors.Receive(other, make(chan int)) },
+			"Receive": func() { _, _, _ = loopsync.Receive(other, make(chan int)) },
+			"Send":    func() { _ = loopsync.Send(other, make(chan int, 1), 1) },
+			"Select":  func() { _, _ = loopsync.Select(other, loopsync.OnTimer(0)) },
 			"Exit":    func() { other.Exit(nil) },
 			"Cleanup": func() { _ = other.Cleanup(0, func(*actors.Task) error { return nil }) },
 			"Ask": func() {
@@ -104,7 +107,7 @@ func TestMisuseAwaitSelf(t *testing.T) {
 		pid := w.worker("worker", actors.Options{}, none)
 		self := make(chan *actors.Future[int], 1)
 		own := actors.Submit(w.root, pid, func(t *actors.Task) (int, error) {
-			own, _, err := actors.Receive(t, self)
+			own, _, err := loopsync.Receive(t, self)
 			if err != nil {
 				return 0, err
 			}

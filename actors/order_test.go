@@ -14,6 +14,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/loopsync"
 	"github.com/protoloop/protoloop/internal/seeded"
 	"github.com/protoloop/protoloop/supervisor"
 )
@@ -263,7 +264,7 @@ func (s *senders) round() {
 	for i := range len(s.last) - 1 {
 		pid := s.worker(fmt.Sprint("sender ", i), actors.Options{}, none)
 		did(s.root, pid, func(t *actors.Task) error {
-			to, _, err := actors.Receive(t, known)
+			to, _, err := loopsync.Receive(t, known)
 			begin.Done()
 			for n := range 30 {
 				if err == nil && s.roll(4) == 0 {

@@ -52,6 +52,8 @@ func (p *parked) NewSpot(ahead func() (holder, next park.Task)) park.Spot {
 
 func (p *parked) Wait(what string, s park.Spot) error { return s.(*spot).wait((*Task)(p), what) }
 
+func (p *parked) IsRunning() bool { return p.lt.Running() }
+
 func (p *parked) HasEnded() (ended, lost bool) { return p.lt.Ended(), p.lt.Lost() }
 
 func (p *parked) TaskName() string { return (*Task)(p).name() }

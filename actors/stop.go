@@ -38,8 +38,8 @@ func Stop(ctx context.Context, s actor.SenderContext, worker *actor.PID, grace G
 // a task of the same one the await fails when the grace ends, for the worker is not
 // gone before.
 //
-// A task that waits in Receive, for a promise or for something of package
-// loopsync does not hear of the stop event, and the stop waits for it until the
+// A task that waits for a promise, or for a channel or anything else by package
+// loopsync, does not hear of the stop event, and the stop waits for it until the
 // grace ends, be the worker otherwise idle: unless it waits in a [Task.UntilStop], or
 // was begun with the option [UntilStop].
 func RequestStop(s actor.SenderContext, worker *actor.PID, grace Grace) *Future[Counts] {

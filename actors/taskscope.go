@@ -35,7 +35,7 @@ func (t *Task) Scope(fn func(t *Task) error, opts ...CallOption) error {
 //	w.Background("feed", func(t *actors.Task) error {
 //		return t.UntilStop(func(t *actors.Task) error {
 //			for {
-//				v, ok, err := actors.Receive(t, ch)
+//				v, ok, err := loopsync.Receive(t, ch)
 //				…
 //			}
 //		})

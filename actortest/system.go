@@ -20,7 +20,7 @@ import (
 // goroutine or coroutine stays: the bubble then cannot end.
 //
 // What f started and blocked in real earnest, such as a task that receives
-// from a channel without [actors.Receive], f has to release.
+// from a channel without loopsync.Receive, f has to release.
 func Run(t *testing.T, f func(t *testing.T, sys *actor.ActorSystem), opts ...actor.ConfigOption) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/loopsync"
 	"github.com/protoloop/protoloop/internal/life"
 )
 
@@ -68,7 +69,7 @@ func (r *run) register(w *actors.Worker) {
 // soon as nobody here would receive it again.
 func (r *run) watchStop(t *actors.Task) error {
 	defer r.inFlight.takerEnded()
-	if _, _, err := actors.Receive(t, t.Stopping()); err != nil {
+	if _, _, err := loopsync.Receive(t, t.Stopping()); err != nil {
 		return err
 	}
 	r.endPoll()

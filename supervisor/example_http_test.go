@@ -11,6 +11,7 @@ import (
 	"net/http"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/loopsync"
 	"github.com/protoloop/protoloop/supervisor"
 )
 
@@ -42,7 +43,7 @@ func Example_httpServer() {
 			return err // it failed: the supervisor starts it again
 		})
 		w.Background("shut down", func(t *actors.Task) error {
-			if _, _, err := actors.Receive(t, t.Stopping()); err != nil {
+			if _, _, err := loopsync.Receive(t, t.Stopping()); err != nil {
 				return err
 			}
 			return t.AwaitOffload(srv.Shutdown)

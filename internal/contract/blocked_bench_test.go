@@ -12,6 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/loopsync"
 )
 
 // BenchmarkBlockedTurn is how long it takes from the begin of a turn that blocks
@@ -37,7 +38,7 @@ func benchmarkBlockedTurn(b *testing.B, suspended int) {
 	end := make(chan none)
 	sleeper := spawn("sleeper", actors.Options{BlockedTurn: -1})
 	for range suspended {
-		do(sys.Root, sleeper, func(t *actors.Task) error { _, _, err := actors.Receive(t, end); return err })
+		do(sys.Root, sleeper, func(t *actors.Task) error { _, _, err := loopsync.Receive(t, end); return err })
 	}
 	stuck := spawn("stuck", actors.Options{BlockedTurn: 200 * time.Millisecond, Logger: slog.New(tellWarnings{told})})
 	do(sys.Root, sleeper, func(*actors.Task) error { return nil }).Wait(b.Context())

@@ -15,6 +15,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/loopsync"
 	"github.com/protoloop/protoloop/actortest"
 )
 
@@ -70,7 +71,7 @@ func blockedTurnStack(t *testing.T, sys *actor.ActorSystem) {
 	limit := time.Second
 	sleeper := actortest.Spawn(t, sys.Root, "sleeper", bare, actors.Options{BlockedTurn: -1})
 	for range suspended {
-		do(sys.Root, sleeper, func(t *actors.Task) error { _, _, err := actors.Receive(t, release); return err })
+		do(sys.Root, sleeper, func(t *actors.Task) error { _, _, err := loopsync.Receive(t, release); return err })
 	}
 	synctest.Wait()
 	where := map[string]func(){
@@ -181,7 +182,9 @@ func abandonedAwaitsFail(t *testing.T, sys *actor.ActorSystem) {
 				"Sleep":   func() error { return k.Sleep(time.Second) },
 				"Yield":   k.Yield,
 				"Await":   func() error { _, err := actors.Await(k, ready.Future()); return err },
-				"Receive": func() error { _, _, err := actors.Receive(k, make(chan int)); return err },
+				"Receive": func() error { _, _, err := loopsync.Receive(k, make(chan int)); return err },
+				"Send":    func() error { return loopsync.Send(k, make(chan int, 1), 1) },
+				"Select":  func() error { _, err := loopsync.Select(k, loopsync.OnFuture(ready.Future())); return err },
 				"Start": func() error {
 					_, err := actors.Start(k, func(*actors.Task) (none, error) { bad = append(bad, "a child ran"); return none{}, nil }).TryResult()
 					return err
@@ -286,7 +289,7 @@ func internalsNeverCount(t *testing.T, sys *actor.ActorSystem) {
 	for _, await := range []func(t *actors.Task) error{
 		func(t *actors.Task) error { return t.Sleep(time.Second) },
 		func(t *actors.Task) error { _, err := actors.Await(t, promise.Future()); return err },
-		func(t *actors.Task) error { _, _, err := actors.Receive(t, ch); return err },
+		func(t *actors.Task) error { _, _, err := loopsync.Receive(t, ch); return err },
 		func(t *actors.Task) error {
 			t.Sleep(time.Second / 2)
 			_, err := actors.Ask[string](t, other, "x")

@@ -17,6 +17,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/loopsync"
 	"github.com/protoloop/protoloop/actortest"
 )
 
@@ -29,7 +30,7 @@ func wantEnded(t *testing.T, sys *actor.ActorSystem, why error, end func(pid *ac
 	other := actortest.Spawn(t, sys.Root, "other", echo(new(trail)), actors.Options{})
 	ready := new(actors.Promise[none])
 	ready.Resolve(none{})
-	ch := make(chan int, 1)
+	ch, out := make(chan int, 1), make(chan int, 1)
 	ch <- 1
 	var bad []string
 	returned := false
@@ -46,8 +47,13 @@ func wantEnded(t *testing.T, sys *actor.ActorSystem, why error, end func(pid *ac
 				"Await, ready":   func() error { _, err := actors.Await(k, ready.Future()); return err },
 				"Await, a child": func() error { _, err := actors.Await(k, early); return err },
 				"Await, pending": func() error { _, err := actors.Await(k, new(actors.Promise[none]).Future()); return err },
-				"Receive, ready": func() error { _, _, err := actors.Receive(k, ch); return err },
-				"Ask":            func() error { _, err := actors.Ask[string](k, other, "x"); return err },
+				"Receive, ready": func() error { _, _, err := loopsync.Receive(k, ch); return err },
+				"Send, ready":    func() error { return loopsync.Send(k, out, 1) },
+				"Select, ready": func() error {
+					_, err := loopsync.Select(k, loopsync.OnReceive(ch, nil, nil), loopsync.OnSend(out, 1), loopsync.OnFuture(ready.Future()), loopsync.OnTimer(0))
+					return err
+				},
+				"Ask": func() error { _, err := actors.Ask[string](k, other, "x"); return err },
 				"a new child": func() error {
 					_, err := actors.Start(k, func(*actors.Task) (none, error) { return none{}, nil }).TryResult()
 					return err
@@ -81,8 +87,8 @@ func wantEnded(t *testing.T, sys *actor.ActorSystem, why error, end func(pid *ac
 		slices.Sort(bad)
 		t.Errorf("the task returned: %v; want %v of\n%s", returned, why, strings.Join(bad, "\n"))
 	}
-	if len(ch) != 1 {
-		t.Error("Receive has taken a value and returned an error")
+	if len(ch) != 1 || len(out) != 0 {
+		t.Error("Receive has taken a value, or Send has sent one, and returned an error")
 	}
 	wantDone(t, "its future", f, why)
 }
@@ -107,7 +113,7 @@ func receiveReturnsTaken(t *testing.T, sys *actor.ActorSystem) {
 		var ok bool
 		var err, after error
 		f := do(sys.Root, pid, func(t *actors.Task) error {
-			v, ok, err = actors.Receive(t, ch)
+			v, ok, err = loopsync.Receive(t, ch)
 			after = t.Yield()
 			return nil
 		})
@@ -203,7 +209,7 @@ func busyWorker(t testing.TB, sys *actor.ActorSystem, name string, setup func(w 
 			actors.Start(t, func(t *actors.Task) (none, error) { return none{}, t.Sleep(time.Hour) })
 			actors.Offload(t, func(ctx context.Context) (none, error) { <-ctx.Done(); return none{}, nil })
 			actors.Start(t, func(t *actors.Task) (none, error) {
-				_, _, err := actors.Receive(t, make(chan none))
+				_, _, err := loopsync.Receive(t, make(chan none))
 				return none{}, err
 			})
 			t.SetReceiveTimeout(time.Hour)

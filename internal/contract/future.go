@@ -13,6 +13,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/loopsync"
 	"github.com/protoloop/protoloop/actortest"
 )
 
@@ -85,7 +86,7 @@ func pendingWork(t *testing.T, sys *actor.ActorSystem) (*actor.PID, map[string]i
 		all["started"] = actors.Start(t, func(t *actors.Task) (none, error) { return none{}, t.Sleep(time.Hour) })
 		all["offloaded"] = actors.Offload(t, func(ctx context.Context) (none, error) { <-ctx.Done(); return none{}, ctx.Err() })
 		all["receiving"] = actors.Start(t, func(t *actors.Task) (none, error) {
-			_, _, err := actors.Receive(t, make(chan none))
+			_, _, err := loopsync.Receive(t, make(chan none))
 			return none{}, err
 		})
 		return t.Sleep(time.Hour)

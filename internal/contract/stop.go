@@ -14,6 +14,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/loopsync"
 	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/messages"
 	"github.com/protoloop/protoloop/supervisor"
@@ -81,7 +82,7 @@ func stoppingKeepsPrimitives(t *testing.T, sys *actor.ActorSystem) {
 		}
 		ch := make(chan int, 1)
 		ch <- 1
-		_, _, err1 := actors.Receive(t, ch)
+		_, _, err1 := loopsync.Receive(t, ch)
 		_, err2 := actors.Await(t, actors.Start(t, func(t *actors.Task) (none, error) { return none{}, t.Sleep(time.Second) }))
 		_, err3 := actors.Await(t, actors.Offload(t, func(context.Context) (none, error) { return none{}, nil }))
 		_, err4 := actors.Ask[string](t, other, "still asking")

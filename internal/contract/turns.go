@@ -13,6 +13,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/loopsync"
 	"github.com/protoloop/protoloop/actortest"
 )
 
@@ -100,13 +101,18 @@ func othersWaitForTheTurn(t *testing.T, sys *actor.ActorSystem) {
 func othersRunWhileItAwaits(t *testing.T, sys *actor.ActorSystem) {
 	pid := actortest.Spawn(t, sys.Root, "w", bare, actors.Options{})
 	other := actortest.Spawn(t, sys.Root, "other", bare, actors.Options{})
-	promise, ch := new(actors.Promise[int]), make(chan int)
+	promise, ch, out := new(actors.Promise[int]), make(chan int), make(chan int)
 	ways := map[string]func(t *actors.Task) error{
 		"Sleep":       func(t *actors.Task) error { return t.Sleep(time.Second) },
 		"SleepOrStop": func(t *actors.Task) error { _, err := t.SleepOrStop(time.Second); return err },
 		"Yield":       func(t *actors.Task) error { return t.Yield() },
 		"Await":       func(t *actors.Task) error { _, err := actors.Await(t, promise.Future()); return err },
-		"Receive":     func(t *actors.Task) error { _, _, err := actors.Receive(t, ch); return err },
+		"Receive":     func(t *actors.Task) error { _, _, err := loopsync.Receive(t, ch); return err },
+		"Send":        func(t *actors.Task) error { return loopsync.Send(t, out, 1) },
+		"Select": func(t *actors.Task) error {
+			_, err := loopsync.Select(t, loopsync.OnReceive(ch, nil, nil), loopsync.OnFuture(new(actors.Promise[int]).Future()))
+			return err
+		},
 		"another worker": func(t *actors.Task) error {
 			_, err := actors.Await(t, do(t, other, func(t *actors.Task) error { return t.Sleep(time.Second) }))
 			return err
@@ -132,8 +138,10 @@ func othersRunWhileItAwaits(t *testing.T, sys *actor.ActorSystem) {
 		switch name {
 		case "Await":
 			promise.Resolve(1)
-		case "Receive", "Offload":
+		case "Receive", "Select", "Offload":
 			ch <- 1
+		case "Send":
+			<-out
 		}
 		if _, err := f.Wait(t.Context()); err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -8,7 +8,11 @@
 // what one package puts there for another.
 package park
 
-import "github.com/asynkron/protoactor-go/ctxext"
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/ctxext"
+)
 
 // TaskID is what a task is asked for by its method Get. The engine numbers its
 // extensions from 1 on, so that none of a user's is mistaken for it.
@@ -33,6 +37,20 @@ type Task interface {
 	// the wait would close a ring.
 	Wait(what string, s Spot) error
 
+	// NewChoice makes a spot that is woken, too, by the first of some futures that is
+	// done: each is an actors.AnyFuture. anybody says that somebody else may wake it,
+	// or that the wait has an end in time, so that it is no part of a ring. It panics if
+	// one of them is the task's own, and says what it is for.
+	NewChoice(what string, futures []any, anybody bool) Spot
+	// WaitForChoice is Wait at a spot of NewChoice. If d is positive it ends, without an
+	// error, when that has passed.
+	WaitForChoice(what string, s Spot, d time.Duration) error
+	// IsDone reports whether a future is.
+	IsDone(future any) bool
+
+	// IsRunning reports whether it is the turn of the task. Any goroutine, for which the
+	// answer may be old already.
+	IsRunning() bool
 	// HasEnded reports whether the task has ended, and whether it lost its loop: then
 	// its function may go on. Any goroutine.
 	HasEnded() (ended, lost bool)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/loopsync"
 )
 
 // serve returns the setup of a worker that runs a web server.
@@ -29,7 +30,7 @@ func serve(addr string, handler http.Handler) func(w *actors.Worker) error {
 			return err // it failed: the supervisor starts it again
 		})
 		w.Background("shut down", func(t *actors.Task) error {
-			if _, _, err := actors.Receive(t, t.Stopping()); err != nil {
+			if _, _, err := loopsync.Receive(t, t.Stopping()); err != nil {
 				return err
 			}
 			return t.AwaitOffload(srv.Shutdown) // requests in flight are answered

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/loopsync"
 )
 
 // reading is how the list knows what is in the log. It reads it, from its
@@ -100,7 +101,7 @@ func (l *list) read(w *actors.Worker) error {
 	w.OnStop(func(t *actors.Task) error {
 		cancel(nil)
 		log.p.Close() // of what is not confirmed the next life is told that it may be there
-		_, _, err := actors.Receive(t, ended)
+		_, _, err := loopsync.Receive(t, ended)
 		return err
 	})
 	r.failure = func() error { return context.Cause(ctx) }
@@ -114,7 +115,7 @@ func (l *list) replay(t *actors.Task) error {
 		return err
 	}
 	for last := n == 0; !last; {
-		e, ok, err := actors.Receive(t, l.reading.entries)
+		e, ok, err := loopsync.Receive(t, l.reading.entries)
 		if err != nil {
 			return err
 		}
@@ -136,7 +137,7 @@ const turnful = 64
 // follow applies what is read, and tells the clients.
 func (l *list) follow(t *actors.Task) error {
 	for n := 1; ; n++ {
-		e, ok, err := actors.Receive(t, l.reading.entries)
+		e, ok, err := loopsync.Receive(t, l.reading.entries)
 		if err != nil {
 			return err
 		}
