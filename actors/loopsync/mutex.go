@@ -5,6 +5,7 @@ package loopsync
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/protoloop/protoloop/actors"
@@ -27,6 +28,8 @@ type Mutex struct {
 	held bool
 	by   park.Visit
 	line line
+
+	without []park.Task // they do not hold it, but will unlock it: see Condition.Wait
 }
 
 // Lock waits until the Mutex is unlocked and locks it. On an error it has not
@@ -81,10 +84,29 @@ func (m *Mutex) TryLock(t *actors.Task) bool {
 func (m *Mutex) Unlock() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if len(m.without) > 0 && m.unlockWithout() {
+		return
+	}
 	if !m.held {
 		panic("loopsync: Unlock of a Mutex that is not locked")
 	}
 	m.pass()
+}
+
+// unlockWithout reports whether an Unlock is one of a task that does not hold the Mutex,
+// which it has to call once. In the holder's turn it is the holder's. Else it is taken
+// for one of these; if it is none, the Mutex is passed on by the one that is to come.
+func (m *Mutex) unlockWithout() bool {
+	if m.held && m.by.Task.IsRunning() {
+		return false
+	}
+	m.without = slices.DeleteFunc(m.without, func(t park.Task) bool { ended, lost := t.HasEnded(); return ended && !lost })
+	if len(m.without) == 0 {
+		m.without = nil
+		return false
+	}
+	m.without = slices.Delete(m.without, 0, 1)
+	return true
 }
 
 // Locked reports whether a task holds the Mutex.
