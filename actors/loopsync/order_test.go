@@ -3,6 +3,7 @@
 package loopsync_test
 
 import (
+	"context"
 	"math/rand/v2"
 	"testing"
 	"testing/synctest"
@@ -42,6 +43,9 @@ type order struct {
 	dice  *rand.Rand
 	calls int
 	wait  []*actors.Future[actors.None]
+
+	plain  func(ctx context.Context, n int) // what a plain goroutine does, if they take part
+	cancel []func()                         // theirs
 }
 
 // next is the number of the call that is made now.
@@ -55,6 +59,7 @@ func (o *order) turns(calls ...func(t *actors.Task)) {
 		if o.dice.IntN(4) == 0 {
 			o.holdBack()
 		}
+		o.plainCalls()
 		n := 1 + o.dice.IntN(12)
 		o.task(func(t *actors.Task) error {
 			for range n {
@@ -71,6 +76,24 @@ func (o *order) turns(calls ...func(t *actors.Task)) {
 			}
 			return nil
 		})
+	}
+}
+
+// plainCalls makes some calls on plain goroutines, and cancels some of those that wait.
+func (o *order) plainCalls() {
+	if o.plain == nil {
+		return
+	}
+	for range o.dice.IntN(4) {
+		if o.dice.IntN(4) == 0 && len(o.cancel) > 0 {
+			o.cancel[o.dice.IntN(len(o.cancel))]()
+		} else {
+			n := o.next()
+			ctx, cancel := context.WithCancel(context.Background())
+			o.cancel = append(o.cancel, cancel)
+			go o.plain(ctx, n)
+		}
+		synctest.Wait()
 	}
 }
 
@@ -99,26 +122,42 @@ func (o *order) waits(t *actors.Task, call func(t *actors.Task, n int) error) {
 func orderOfQueue(o *order) {
 	q := loopsync.NewQueue[int](o.dice.IntN(4))
 	got := map[int]int{} // by the number of the call
+	gets := func(n, v int, err error) error {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if err == nil {
+			got[n] = v
+		}
+		return err
+	}
+	o.plain = func(ctx context.Context, n int) {
+		if n%2 == 0 {
+			_ = q.PutContext(ctx, n)
+		} else {
+			v, err := q.GetContext(ctx)
+			_ = gets(n, v, err)
+		}
+	}
 	o.turns(
 		func(t *actors.Task) { o.waits(t, q1(q.Put)) },
 		func(t *actors.Task) {
 			o.waits(t, func(t *actors.Task, n int) error {
 				v, err := q.Get(t)
-				if err == nil {
-					got[n] = v
-				}
-				return err
+				return gets(n, v, err)
 			})
 		},
 		func(*actors.Task) { q.TryPut(o.next()) },
 		func(*actors.Task) {
 			if v, ok := q.TryGet(); ok {
-				got[o.next()] = v
+				_ = gets(o.next(), v, nil)
 			}
 		},
 	)
 	o.do(func(*actors.Task) error { q.Close(); return nil })
 	o.ordered(got)
+	for _, cancel := range o.cancel {
+		cancel()
+	}
 }
 
 // q1 is Put with the number of the call as the item.

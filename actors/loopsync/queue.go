@@ -3,6 +3,7 @@
 package loopsync
 
 import (
+	"context"
 	"errors"
 	"sync"
 
@@ -16,14 +17,17 @@ var ErrClosed = errors.New("loopsync: the queue is closed")
 
 func init() { messages.RegisterError("loopsync.queue_closed", ErrClosed) }
 
-// Queue passes items from task to task, first in, first out (asyncio.Queue).
-// The zero value has no bound; [NewQueue] makes others. It must not be copied
-// after its first use.
+// Queue passes items from task to task, first in, first out (asyncio.Queue), or in the
+// order of a priority. The zero value has no bound; [NewQueue] and [NewPriorityQueue]
+// make others. It must not be copied after its first use.
+//
+// Plain goroutines put and get by [Queue.PutContext] and [Queue.GetContext], and stand
+// in the same lines.
 type Queue[T any] struct {
 	home       home
 	mu         sync.Mutex
 	size       int // most items; 0: no bound
-	items      fifo[T]
+	items      storage[T]
 	getters    line // who was served is sure of an item, which is still in items
 	putters    line // who was served is sure of a place
 	closed     bool
@@ -35,6 +39,18 @@ type Queue[T any] struct {
 // or less it has no bound.
 func NewQueue[T any](size int) *Queue[T] { return &Queue[T]{size: max(size, 0)} }
 
+// NewPriorityQueue is NewQueue, but a Get takes the least item, by less, of those that
+// are in the Queue when its turn has come (asyncio.PriorityQueue). Of equal ones it takes
+// the one that was put first. less must not use the Queue.
+func NewPriorityQueue[T any](size int, less func(a, b T) bool) *Queue[T] {
+	if less == nil {
+		panic("loopsync: NewPriorityQueue called with a nil function")
+	}
+	q := NewQueue[T](size)
+	q.items.heap = &heap[T]{less: less}
+	return q
+}
+
 // Put adds v, and waits for a place first if the Queue is full. On an error it
 // has not added it: the reason why the task was ended, or [ErrClosed].
 func (q *Queue[T]) Put(t *actors.Task, v T) error {
@@ -43,6 +59,17 @@ func (q *Queue[T]) Put(t *actors.Task, v T) error {
 	if me.Ended != nil {
 		return me.Ended
 	}
+	return q.put(caller{what: what, visit: me}, v)
+}
+
+// PutContext is Put for plain goroutines. It waits until ctx ends, and returns the reason
+// then, [context.Cause] of ctx; but if there is a place at once, it takes that even if ctx
+// has ended. In a task it would block the worker: called with a task's context, it panics.
+func (q *Queue[T]) PutContext(ctx context.Context, v T) error {
+	return q.put(plainCaller(ctx, "Queue.PutContext", "Put"), v)
+}
+
+func (q *Queue[T]) put(who caller, v T) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
@@ -52,24 +79,35 @@ func (q *Queue[T]) Put(t *actors.Task, v T) error {
 		q.push(v)
 		return nil
 	}
-	w := q.putters.join(me, me.Task.NewSpot(nil))
+	return q.putInLine(who, v)
+}
+
+// putInLine is apart, because only here v outlives the call. With mu held.
+func (q *Queue[T]) putInLine(who caller, v T) error {
+	w := q.putters.join(who.visit, who.newSpot())
+	if who.isPlain() {
+		w.take = func() { q.add(v) }
+	}
 	q.hand()
 	q.mu.Unlock()
-	err := me.Caller.Wait(what, w.spot)
+	err := who.wait(w.spot)
 	q.mu.Lock()
+	if w.isTaken() {
+		return nil
+	}
+	defer q.hand() // its place, if it has not taken it
 	q.putters.leave(w)
 	switch {
 	case err != nil:
+		return err
 	case q.closed:
-		err = ErrClosed
-	default:
-		q.push(v)
+		return ErrClosed
 	}
-	q.hand() // its place, if it has not taken it
-	return err
+	q.add(v)
+	return nil
 }
 
-// Get takes the first item, and waits for one if the Queue is empty. On an
+// Get takes the next item, and waits for one if the Queue is empty. On an
 // error it has taken none: the reason why the task was ended, or [ErrClosed].
 func (q *Queue[T]) Get(t *actors.Task) (v T, err error) {
 	const what = "Queue.Get"
@@ -77,28 +115,50 @@ func (q *Queue[T]) Get(t *actors.Task) (v T, err error) {
 	if me.Ended != nil {
 		return v, me.Ended
 	}
+	return q.get(caller{what: what, visit: me})
+}
+
+// GetContext is Get for plain goroutines. It waits until ctx ends, and returns the reason
+// then, [context.Cause] of ctx; but if there is an item at once, it takes that even if ctx
+// has ended. In a task it would block the worker: called with a task's context, it panics.
+func (q *Queue[T]) GetContext(ctx context.Context) (T, error) {
+	return q.get(plainCaller(ctx, "Queue.GetContext", "Get"))
+}
+
+func (q *Queue[T]) get(who caller) (v T, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
-	case q.getters.empty() && q.items.n > 0:
+	case q.getters.empty() && q.items.n() > 0:
 		return q.pop(), nil
-	case q.closed && q.items.n == q.getters.served:
+	case q.closed && q.items.n() == q.getters.served:
 		return v, ErrClosed
 	}
-	w := q.getters.join(me, me.Task.NewSpot(nil))
+	return q.getInLine(who)
+}
+
+// getInLine is apart as putInLine is.
+func (q *Queue[T]) getInLine(who caller) (v T, err error) {
+	w := q.getters.join(who.visit, who.newSpot())
+	if who.isPlain() {
+		w.take = func() { v = q.items.pop() }
+	}
 	q.hand()
 	q.mu.Unlock()
-	err = me.Caller.Wait(what, w.spot)
+	err = who.wait(w.spot)
 	q.mu.Lock()
+	if w.isTaken() {
+		return v, nil
+	}
+	defer q.hand() // its item, if it was sure of one
 	served := q.getters.leave(w)
-	if err == nil && served && q.items.n > 0 {
-		return q.pop(), nil
+	switch {
+	case err != nil:
+		return v, err
+	case !served || q.items.n() == 0:
+		return v, ErrClosed
 	}
-	q.hand() // its item, if it was sure of one
-	if err == nil {
-		err = ErrClosed
-	}
-	return v, err
+	return q.items.pop(), nil
 }
 
 // TryPut adds v if there is a place and nobody is in line for one, and reports
@@ -113,12 +173,12 @@ func (q *Queue[T]) TryPut(v T) bool {
 	return true
 }
 
-// TryGet takes the first item if there is one and nobody is in line for it, and
+// TryGet takes the next item if there is one and nobody is in line for it, and
 // reports whether it did.
 func (q *Queue[T]) TryGet() (v T, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if !q.getters.empty() || q.items.n == 0 {
+	if !q.getters.empty() || q.items.n() == 0 {
 		return v, false
 	}
 	return q.pop(), true
@@ -128,7 +188,7 @@ func (q *Queue[T]) TryGet() (v T, ok bool) {
 func (q *Queue[T]) Len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.items.n
+	return q.items.n()
 }
 
 // Close lets nothing more in: each Put fails with [ErrClosed], also one that
@@ -147,7 +207,7 @@ func (q *Queue[T]) CloseNow() []T {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var left []T
-	for q.items.n > 0 {
+	for q.items.n() > 0 {
 		left = append(left, q.items.pop())
 	}
 	q.closed = true
@@ -188,31 +248,44 @@ func (q *Queue[T]) Join(t *actors.Task) error {
 	return err
 }
 
-func (q *Queue[T]) room() bool { return q.size == 0 || q.items.n+q.putters.served < q.size }
+func (q *Queue[T]) room() bool { return q.size == 0 || q.items.n()+q.putters.served < q.size }
 
 func (q *Queue[T]) push(v T) {
-	q.items.push(v)
-	q.unfinished++
+	q.add(v)
 	q.hand()
 }
 
+func (q *Queue[T]) add(v T) {
+	q.items.push(v)
+	q.unfinished++
+}
+
 func (q *Queue[T]) pop() T {
-	v := q.items.pop()
-	q.hand()
-	return v
+	defer q.hand() // also if the user's less panics: then somebody else may get the item
+	return q.items.pop()
 }
 
 // hand serves those in line with what there is, and sends those away who wait
 // for nothing.
 func (q *Queue[T]) hand() {
-	for q.items.n > q.getters.served && q.getters.serve() != nil {
+	for more := true; more; {
+		for q.items.n() > q.getters.served && q.getters.serve() != nil {
+		}
+		more = q.items.n() > 0 && q.getters.takeFirst()
+		if !q.closed {
+			for q.room() && q.putters.serve() != nil {
+			}
+			more = q.putters.takeFirst() || more
+		}
 	}
-	if q.closed {
-		q.getters.dismiss()
-		q.putters.dismiss()
+	if !q.closed {
 		return
 	}
-	for q.room() && q.putters.serve() != nil {
+	q.putters.dismissAll()
+	if q.items.n() == 0 {
+		q.getters.dismissAll()
+	} else {
+		q.getters.dismiss()
 	}
 }
 
