@@ -5,8 +5,8 @@
 //
 //   - [github.com/protoloop/protoloop/actors]: workers, tasks, futures, calls.
 //     Begin there: its documentation has the guarantees, by number.
-//   - [github.com/protoloop/protoloop/actors/loopsync]: a mutex, a semaphore, an
-//     event and a queue for the tasks of one worker.
+//   - [github.com/protoloop/protoloop/actors/loopsync]: what the tasks of one worker
+//     wait for each other with, as a mutex and a queue, and for channels.
 //   - [github.com/protoloop/protoloop/supervisor]: restarts, and a stop event
 //     that accounts for everything.
 //   - [github.com/protoloop/protoloop/socketio]: a Socket.IO server whose

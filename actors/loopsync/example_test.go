@@ -144,3 +144,126 @@ func ExampleQueue() {
 	// got 2
 	// got 3
 }
+
+// Tasks wait for state that others change.
+func ExampleCondition() {
+	var changed loopsync.Condition
+	stock := 0
+	inGroup(func(g *actors.Group) {
+		for _, n := range []int{3, 2} {
+			g.Go(func(t *actors.Task) error {
+				if err := changed.WaitFor(t, func() bool { return stock >= n }); err != nil {
+					return err
+				}
+				stock -= n
+				fmt.Println("took", n)
+				return nil
+			})
+		}
+		g.Go(func(t *actors.Task) error {
+			for range 5 {
+				stock++
+				fmt.Println("stock", stock)
+				changed.NotifyAll()
+				if err := t.Yield(); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+	// Output:
+	// stock 1
+	// stock 2
+	// took 2
+	// stock 1
+	// stock 2
+	// stock 3
+	// took 3
+}
+
+// All tasks finish a phase before one begins the next.
+func ExampleBarrier() {
+	phase := loopsync.NewBarrier(2)
+	inGroup(func(g *actors.Group) {
+		for _, name := range []string{"left", "right"} {
+			g.Go(func(t *actors.Task) error {
+				fmt.Println(name, "sorts its half")
+				i, err := phase.Wait(t)
+				if err == nil && i == 0 {
+					fmt.Println("merge")
+				}
+				return err
+			})
+		}
+	})
+	// Output:
+	// left sorts its half
+	// right sorts its half
+	// merge
+}
+
+// The most urgent item comes first; of equally urgent ones, the one that was put first.
+func ExampleNewPriorityQueue() {
+	type job struct {
+		name  string
+		level int
+	}
+	q := loopsync.NewPriorityQueue(0, func(a, b job) bool { return a.level < b.level })
+	inGroup(func(g *actors.Group) {
+		g.Go(func(t *actors.Task) error {
+			for _, j := range []job{{"report", 2}, {"page", 1}, {"backup", 3}, {"alert", 1}} {
+				if err := q.Put(t, j); err != nil {
+					return err
+				}
+			}
+			for q.Len() > 0 {
+				j, err := q.Get(t)
+				if err != nil {
+					return err
+				}
+				fmt.Println(j.name)
+			}
+			return nil
+		})
+	})
+	// Output:
+	// page
+	// alert
+	// report
+	// backup
+}
+
+// A plain goroutine feeds the tasks of a worker, and is held back when they are slow.
+func ExampleQueue_PutContext() {
+	q := loopsync.NewQueue[string](1)
+	go func() {
+		defer q.Close()
+		for _, line := range []string{"one", "two", "three"} {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			err := q.PutContext(ctx, line)
+			cancel()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	inGroup(func(g *actors.Group) {
+		g.Go(func(t *actors.Task) error {
+			for {
+				line, err := q.Get(t)
+				if errors.Is(err, loopsync.ErrClosed) {
+					return nil
+				}
+				if err != nil {
+					return err
+				}
+				fmt.Println("got", line)
+			}
+		})
+	})
+	// Output:
+	// got one
+	// got two
+	// got three
+}

@@ -43,7 +43,7 @@ func (g *graph) enter(where string) (leave func()) {
 }
 
 var names = [ops]string{"end", "sleep", "yield", "await", "combine", "start", "submit", "group", "lock", "acquire", "event", "put", "get",
-	"cancel", "promise", "exclusive", "fail", "cleanup", "each", "offload", "release"}
+	"cancel", "promise", "exclusive", "fail", "cleanup", "each", "offload", "release", "select", "channel", "condition", "barrier"}
 
 var errStep = errors.New("this step fails")
 
@@ -109,6 +109,20 @@ func (g *graph) step(t *actors.Task, worker, script, rank int, s step) error {
 			_ = t.Cleanup(3*time.Millisecond, func(t *actors.Task) error { return g.lock(t, worker, rank, s) })
 		}()
 		return t.Sleep(pause)
+	case opSelect:
+		return g.choose(t, worker, rank, s)
+	case opChannel:
+		if s.a%2 == 0 {
+			return loopsync.Send(t, g.channels[s.b%3], s.a)
+		}
+		_, _, err := loopsync.Receive(t, g.channels[s.b%3])
+		return err
+	case opCondition:
+		return g.condition(t, worker, rank, s)
+	case opBarrier:
+		if _, err := g.barriers[worker].Wait(t); !errors.Is(err, loopsync.ErrBroken) {
+			return err
+		}
 	case opEach:
 		fs, _ := g.pick(rank, 1+s.a%4, s.b)
 		for range actors.AwaitEach(t, fs...) {
@@ -219,6 +233,70 @@ func (g *graph) lock(t *actors.Task, worker, rank int, s step) error {
 			if err := t.Sleep(time.Millisecond); err != nil {
 				return err
 			}
+		}
+	}
+	if s.b%3 == 0 {
+		return g.await(t, rank, s.b)
+	}
+	return nil
+}
+
+// choose selects among futures, and some others.
+func (g *graph) choose(t *actors.Task, worker, rank int, s step) error {
+	var cases []loopsync.Case
+	fs, _ := g.pick(rank, 1+s.a%3, s.b)
+	for _, f := range fs {
+		cases = append(cases, loopsync.OnFuture(f))
+	}
+	if s.a&4 != 0 {
+		cases = append(cases, loopsync.OnReceive(g.channels[worker], nil, nil))
+	}
+	if s.a&8 != 0 {
+		cases = append(cases, loopsync.OnSend(g.channels[s.b%3], s.a))
+	}
+	if s.a&16 != 0 || len(cases) == 0 {
+		cases = append(cases, loopsync.OnTimer(time.Duration(s.b%4)*time.Millisecond))
+	}
+	i, err := loopsync.Select(t, cases...)
+	if (i < 0) != (err != nil) || i >= len(cases) {
+		g.Errorf("index %d of %d, and %v", i, len(cases), err)
+	}
+	if i >= 0 && i < len(fs) && !fs[i].Done() {
+		g.Errorf("case %d is not done", i)
+	}
+	return ignoreRing(err)
+}
+
+// ignoreRing is for an await that the task goes on after.
+func ignoreRing(err error) error {
+	if errors.As(err, new(*actors.DeadlockError)) {
+		return nil
+	}
+	return err
+}
+
+// condition waits for one, or lets others go on.
+func (g *graph) condition(t *actors.Task, worker, rank int, s step) error {
+	c := g.conditions[worker]
+	if s.a%3 == 0 {
+		g.conditions[s.b%3].Notify(s.b % 4)
+		return nil
+	}
+	m := &g.mutexes[worker][0]
+	if err := m.Lock(t); err != nil {
+		return err
+	}
+	defer m.Unlock()
+	if err := c.Wait(t); err != nil {
+		return err
+	}
+	if n := g.inside[worker].Add(1); n != 1 {
+		g.Errorf("%d tasks hold a mutex", n)
+	}
+	defer g.inside[worker].Add(-1)
+	if s.b%2 == 0 {
+		if err := t.Sleep(time.Millisecond); err != nil {
+			return err
 		}
 	}
 	if s.b%3 == 0 {

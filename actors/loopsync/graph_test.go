@@ -41,6 +41,10 @@ const (
 	opEach
 	opOffload
 	opRelease
+	opSelect
+	opChannel
+	opCondition
+	opBarrier
 	ops
 )
 
@@ -66,6 +70,9 @@ type graph struct {
 	semaphores [3]*loopsync.Semaphore
 	events     [3]loopsync.Event
 	queues     [3]*loopsync.Queue[int]
+	conditions [3]*loopsync.Condition // over the first mutex
+	barriers   [3]*loopsync.Barrier
+	channels   [3]chan int
 	rings      bool        // there can be one
 	failed     atomic.Bool // a worker has
 
@@ -99,12 +106,14 @@ func newGraph(t *testing.T, sys *actor.ActorSystem, data []byte) *graph {
 			g.scripts = append(g.scripts, nil)
 			continue
 		}
-		g.rings = g.rings || s.op == opLock || s.op == opCleanup || s.op == opExclusive
+		g.rings = g.rings || s.op == opLock || s.op == opCleanup || s.op == opExclusive || s.op == opCondition
 		last := &g.scripts[len(g.scripts)-1]
 		*last = append(*last, s)
 	}
 	for i := range 3 {
 		g.semaphores[i], g.queues[i] = loopsync.NewSemaphore(i), loopsync.NewQueue[int](i)
+		g.conditions[i], g.barriers[i] = loopsync.NewCondition(&g.mutexes[i][0]), loopsync.NewBarrier(1+i)
+		g.channels[i] = make(chan int, i)
 		o := quiet
 		if i == 2 && len(g.scripts)%2 == 0 {
 			o.MaxInFlight = 3
@@ -179,6 +188,15 @@ func (g *graph) letGo() {
 	for i := range g.workers {
 		g.events[i].Set()
 		g.queues[i].Close()
+		g.conditions[i].NotifyAll()
+		g.barriers[i].Abort()
+		for range maxTasks { // those who wait for a channel
+			select {
+			case g.channels[i] <- 0:
+			case <-g.channels[i]:
+			default:
+			}
+		}
 		for range 10 {
 			g.semaphores[i].Release()
 		}

@@ -3,6 +3,7 @@
 package loopsync_test
 
 import (
+	"context"
 	"errors"
 	"math/rand/v2"
 	"slices"
@@ -25,6 +26,7 @@ var raceDice = seeded.Flag("race.seed", "TestCancelRaces")
 func TestCancelRaces(t *testing.T) {
 	for name, round := range map[string]func(r *race){
 		"Mutex": raceMutex, "Semaphore": raceSemaphore, "Event": raceEvent, "Queue": raceQueue, "Group": raceGroup,
+		"Condition": raceCondition, "Barrier": raceBarrier, "Send and Receive": raceChannel, "Select": raceSelect,
 	} {
 		t.Run(name, func(t *testing.T) {
 			sys := actortest.NewSystem(t)
@@ -165,43 +167,220 @@ func raceEvent(r *race) {
 	r.cancel(fs, &running)
 }
 
-// raceQueue puts numbers and gets them: each comes out once, or is left.
+// traffic is numbers that go through something: each that went in comes out once.
+type traffic struct {
+	mu  sync.Mutex
+	in  map[int]bool
+	out map[int]int
+}
+
+func newTraffic() *traffic { return &traffic{in: map[int]bool{}, out: map[int]int{}} }
+
+// put notes that i went in, unless err says that it did not.
+func (t *traffic) put(i int, err error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err == nil {
+		t.in[i] = true
+	}
+	return err
+}
+
+// get notes that i came out, unless err says that nothing did.
+func (t *traffic) get(i int, err error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err == nil {
+		t.out[i]++
+	}
+	return err
+}
+
+func (t *traffic) check(r *race, n int) {
+	for i := range n {
+		if want := map[bool]int{true: 1}[t.in[i]]; t.out[i] != want {
+			r.Errorf("%d went in: %v, and came out %d times", i, t.in[i], t.out[i])
+		}
+	}
+}
+
+// raceQueue puts numbers and gets them, in tasks and on plain goroutines: each comes
+// out once, or is left.
 func raceQueue(r *race) {
 	const n = 12
 	q := loopsync.NewQueue[int](r.dice.IntN(4))
+	if r.dice.IntN(3) == 0 {
+		q = loopsync.NewPriorityQueue(r.dice.IntN(4), less)
+	}
 	var running atomic.Int32
-	var mu sync.Mutex
-	in, out := map[int]bool{}, map[int]int{}
+	t := newTraffic()
 	var fs []*actors.Future[actors.None]
+	var plain sync.WaitGroup
+	var cancels []func()
 	for i := range n {
-		put := r.task(counted(&running, func(t *actors.Task) error {
-			err := q.Put(t, i)
-			if err == nil {
-				mu.Lock()
-				defer mu.Unlock()
-				in[i] = true
+		if r.dice.IntN(3) == 0 {
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			if r.dice.IntN(2) == 0 {
+				cancels = append(cancels, cancel)
 			}
-			return err
-		}))
-		get := r.task(counted(&running, func(t *actors.Task) error {
-			v, err := q.Get(t)
-			if err == nil {
-				mu.Lock()
-				defer mu.Unlock()
-				out[v]++
-			}
-			return err
-		}))
+			plain.Go(func() { _ = t.put(i, q.PutContext(ctx, i)) })
+			plain.Go(func() { _ = t.get(q.GetContext(ctx)) })
+			continue
+		}
+		put := r.task(counted(&running, func(task *actors.Task) error { return t.put(i, q.Put(task, i)) }))
+		get := r.task(counted(&running, func(task *actors.Task) error { return t.get(q.Get(task)) }))
 		fs = append(fs, put, get)
 	}
-	r.cancel(fs, &running, q.Close) // who has no partner any more is sent away
-	for v, ok := q.TryGet(); ok; v, ok = q.TryGet() {
-		out[v]++
+	for _, cancel := range cancels {
+		cancel()
 	}
-	for i := range n {
-		if want := map[bool]int{true: 1}[in[i]]; out[i] != want {
-			r.Errorf("%d was put: %v, and came out %d times", i, in[i], out[i])
+	r.cancel(fs, &running, q.Close) // who has no partner any more is sent away
+	plain.Wait()
+	for v, ok := q.TryGet(); ok; v, ok = q.TryGet() {
+		t.out[v]++
+	}
+	t.check(r, n)
+}
+
+// cancelAll returns what cancels all that is not done.
+func cancelAll(fs *[]*actors.Future[actors.None]) func() {
+	return func() {
+		for _, f := range *fs {
+			f.Cancel()
 		}
+	}
+}
+
+// raceChannel sends numbers and receives them.
+func raceChannel(r *race) {
+	const n = 12
+	ch := make(chan int, r.dice.IntN(3))
+	var running atomic.Int32
+	t := newTraffic()
+	var fs []*actors.Future[actors.None]
+	for i := range n {
+		fs = append(fs, r.task(counted(&running, func(task *actors.Task) error { return t.put(i, loopsync.Send(task, ch, i)) })))
+		fs = append(fs, r.task(counted(&running, func(task *actors.Task) error {
+			v, _, err := loopsync.Receive(task, ch)
+			return t.get(v, err)
+		})))
+	}
+	r.cancel(fs, &running, cancelAll(&fs))
+	close(ch)
+	for v := range ch {
+		t.out[v]++
+	}
+	t.check(r, n)
+}
+
+// raceSelect sends and receives numbers by a Select that can do either, among others.
+func raceSelect(r *race) {
+	const n = 24
+	chans := [2]chan int{make(chan int, r.dice.IntN(3)), make(chan int)}
+	p := new(actors.Promise[int])
+	var running atomic.Int32
+	t := newTraffic()
+	var fs []*actors.Future[actors.None]
+	for i := range n {
+		only := r.dice.IntN(3)
+		fs = append(fs, r.task(counted(&running, func(task *actors.Task) error {
+			var v int
+			cases := []loopsync.Case{
+				loopsync.OnSend(chans[0], i), loopsync.OnReceive(chans[0], &v, nil),
+				loopsync.OnSend(chans[1], i), loopsync.OnReceive(chans[1], &v, nil),
+				loopsync.OnFuture(p.Future()),
+			}
+			if only < 2 {
+				cases = []loopsync.Case{cases[only], loopsync.OnFuture(p.Future())}
+			}
+			k, err := loopsync.Select(task, cases...)
+			switch {
+			case err != nil || k == len(cases)-1:
+				return err
+			case only < 2:
+				k = only
+			}
+			if k%2 == 0 {
+				return t.put(i, nil)
+			}
+			return t.get(v, nil)
+		})))
+	}
+	r.cancel(fs, &running, func() { p.Resolve(1) })
+	for _, ch := range chans {
+		close(ch)
+		for v := range ch {
+			t.out[v]++
+		}
+	}
+	t.check(r, n)
+}
+
+// raceCondition: whoever goes on holds the Mutex, also if it was cancelled.
+func raceCondition(r *race) {
+	var m loopsync.Mutex
+	c := loopsync.NewCondition(&m)
+	ready := false
+	var running, inside atomic.Int32
+	var fs []*actors.Future[actors.None]
+	for range 10 {
+		yields := r.dice.IntN(3)
+		fs = append(fs, r.task(counted(&running, func(t *actors.Task) error {
+			if err := m.Lock(t); err != nil {
+				return err
+			}
+			defer m.Unlock()
+			err := c.WaitFor(t, func() bool { return ready })
+			if inside.Add(1) != 1 {
+				r.Error("two tasks hold the Mutex")
+			}
+			defer inside.Add(-1)
+			for range yields {
+				if err := t.Yield(); err != nil {
+					return err
+				}
+			}
+			c.Notify(1)
+			return err
+		})))
+	}
+	r.task(func(*actors.Task) error { c.Notify(3); return nil })
+	r.cancel(fs, &running, func() {
+		r.task(func(*actors.Task) error { ready = true; c.NotifyAll(); return nil })
+	})
+	if m.Locked() {
+		r.Error("it is still locked")
+	}
+}
+
+// raceBarrier: as many go on as have come together, each with an index of its own.
+func raceBarrier(r *race) {
+	parties := 1 + r.dice.IntN(4)
+	a := loopsync.NewBarrier(parties)
+	var running atomic.Int32
+	var mu sync.Mutex
+	went := map[int]int{}
+	var fs []*actors.Future[actors.None]
+	for range 12 {
+		fs = append(fs, r.task(counted(&running, func(t *actors.Task) error {
+			i, err := a.Wait(t)
+			if err == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				went[i]++
+			}
+			return err
+		})))
+	}
+	r.cancel(fs, &running, cancelAll(&fs))
+	for i := range went {
+		if i < 0 || i >= parties || went[i] > went[parties-1] {
+			r.Errorf("of %d parties each have gone on so often: %v", parties, went)
+		}
+	}
+	if a.Waiting() != 0 {
+		r.Errorf("%d wait", a.Waiting())
 	}
 }
 
