@@ -6,10 +6,8 @@ import (
 	"fmt"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/protoloop/protoloop/internal/life"
-	"github.com/protoloop/protoloop/messages"
 )
 
 // envelope is that of the task's message, if it came in one.
@@ -89,32 +87,18 @@ func (t *Task) Respond(response any) {
 	o := t.of()
 	switch {
 	case o.future() != nil && o.message() != nil:
-		o.answer(response, callbacks.call)
+		o.answer(response, teller{})
 	case t.lt.Lost(): // it has no say any more
 	case o.asker() != nil:
-		response = sentAs(response)
-		if err := t.mb.sys.unsendable(o.asker(), response); err != nil {
-			response = failureOf(err, true)
+		a := answer{value: response}
+		if err := t.mb.sys.unsendable(o.asker(), a.message()); err != nil {
+			a = answer{err: err, ran: true}
 		}
-		how := isAnswered
-		if _, failed := response.(*messages.Failure); failed {
-			how |= isFailed
+		if !o.completeRequest(a, teller{turn: t}) && !o.has(isTold) { // as in Proto.Actor, which sends each of them
+			t.Send(o.asker(), a.message())
 		}
-		if !o.answerFirst(how) && o.has(isTold) {
-			return // it has heard why the task ended
-		}
-		t.Send(o.asker(), response)
 	default:
 		t.mb.sys.deadLetterNow(nil, response)
-	}
-}
-
-// failAsker fails the asker of o, which t works for, while its handler goes on.
-func (t *Task) failAsker(o *Task, err error) {
-	if f := o.future(); f != nil {
-		f.fail(err)
-	} else {
-		t.Respond(failureOf(err, true))
 	}
 }
 
@@ -131,7 +115,7 @@ func (t *Task) Forward(pid *actor.PID) {
 	}
 	if o.future() != nil || o.asker() != nil {
 		if err := t.mb.sys.unsendable(pid, o.msg); err != nil {
-			t.failAsker(o, err)
+			o.completeRequest(answer{err: err, ran: true}, teller{turn: t})
 			return
 		}
 	}
@@ -146,41 +130,14 @@ func (t *Task) Forward(pid *actor.PID) {
 // added to later: whoever ends a task is most often a loop in its own state, the
 // clock, or work that a callback of somebody else's must not hold up.
 func (t *Task) tell(cause error, later *callbacks) {
-	t.tellEnd(cause, !t.lt.Fresh() || t.isAgain(), later)
-}
-
-// tellEnd tells the asker, if there is one that has heard of nothing yet, that the
-// task ends with err, and reports whether it has. ran is what a plain or remote asker
-// hears of whether it may try again. Callbacks of the future are added to later; if
-// that is nil, user code may run here, and they are called.
-func (t *Task) tellEnd(err error, ran bool, later *callbacks) bool {
-	if t.future() != nil {
-		calls, first := t.future().failLater(err)
-		switch {
-		case !first:
-		case later != nil:
-			later.append(calls.callOwn())
-		default:
-			calls.call()
-		}
-		return first
-	}
-	if t.attached == nil || t.asker() == nil || !t.answerFirst(isTold) {
-		return false
-	}
-	if later != nil {
-		t.mb.sys.send(t.asker(), failureOf(err, ran))
-	} else {
-		t.mb.sys.sendNow(t.asker(), failureOf(err, ran))
-	}
-	return true
+	t.completeRequest(answer{err: cause, ran: !t.lt.Fresh() || t.isAgain(), ended: true}, teller{later: later})
 }
 
 // neverRuns tells whoever sent t, or the dead letters, that it will not run, and
 // returns how it has ended. ErrStopping is not true of a message that a handler has
 // had before: it tells of the handler's panic, or that the work was cut off.
 //
-// later is as for tellEnd.
+// Callbacks of its future are added to later; if that is nil, user code may run here.
 func (t *Task) neverRuns(err error, later *callbacks) life.How {
 	how, ran := life.HowNeverRan, false
 	if a := t.again(); a != nil {
@@ -195,7 +152,7 @@ func (t *Task) neverRuns(err error, later *callbacks) life.How {
 	}
 	switch _, notify := life.Settle(how, life.HeardNothing, t.isAsked()); notify {
 	case life.NotifyAsker:
-		if !t.tellEnd(err, ran, later) {
+		if !t.completeRequest(answer{err: err, ran: ran, ended: true}, teller{later: later}) {
 			return life.HowLate
 		}
 	case life.NotifyDeadLetters:
@@ -216,83 +173,37 @@ func (t *Task) tellElsewhere(cause error) {
 	later.callElsewhere()
 }
 
-// failElsewhere fails the task's future, and lets the callbacks be called. It
-// reports false if that was complete.
-func (t *Task) failElsewhere(err error) bool {
-	calls, ok := t.future().failLater(err)
-	calls.callElsewhere()
-	return ok
-}
-
-// answerFirst marks the task as answered in some way, unless it was answered
-// before.
-func (t *Task) answerFirst(how uint32) bool {
-	for {
-		was := t.once.Load()
-		if was&isAnswered != 0 {
-			return false
-		}
-		if t.once.CompareAndSwap(was, was|isAnswered|how) {
-			return true
-		}
-	}
-}
-
-// isAnsweredAlready reports whether its asker has heard of an answer or an end.
-func (t *Task) isAnsweredAlready() bool {
-	if f := t.future(); f != nil {
-		return f.base().done.Load()
-	}
-	return t.has(isAnswered)
-}
-
 // reply is what the end of a handler does: err or v goes to the asker, unless
 // it has been answered; an error that nobody asked for is logged.
 func (t *Task) reply(v any, err error) {
+	f := t.future()
 	switch {
-	case t.future() != nil:
-		if err != nil {
-			t.concluded(t.future().fail(err), err)
-		} else {
-			t.spendEarly()
-			t.concluded(t.future().deliver(v), nil)
-		}
-	case t.asker() != nil:
-		what := isAnswered
-		if err == nil {
-			v = sentAs(v)
-			err = t.mb.sys.unsendable(t.asker(), v)
-		}
-		if err != nil {
-			v = failureOf(err, t.turn&isHandling != 0)
-			what |= isFailed
-		}
-		first := t.answerFirst(what)
-		if first {
-			t.Send(t.asker(), v)
-		}
-		t.concluded(first, err)
-		t.turn &^= isDecided
-	default:
+	case f == nil && t.asker() == nil:
 		t.concludedOneWay(err)
 		if err != nil && t.failure() == nil && t.how == life.HowFailed {
 			t.mb.logger().Error("actors: a one-way message failed", "task", t.name(), "error", err)
 		}
+		return
+	case err != nil:
+	case f != nil:
+		t.spendEarly()
+	default:
+		err = t.mb.sys.unsendable(t.asker(), sentAs(v))
+	}
+	t.concluded(t.completeRequest(answer{value: v, err: err, ran: t.turn&isHandling != 0}, teller{turn: t}), err)
+	if f == nil {
+		t.turn &^= isDecided
 	}
 }
 
 // replyGoexit is reply for a handler that has called Goexit: on the loop, where no
 // code of a user's runs.
 func (t *Task) replyGoexit() {
-	switch {
-	case t.future() != nil:
-		t.concluded(t.failElsewhere(ErrGoexit), ErrGoexit)
-	case t.asker() != nil && t.answerFirst(isAnswered|isFailed):
-		t.mb.sys.send(t.asker(), failureOf(ErrGoexit, true)) // past the sender middleware
-		t.conclude(true, ErrGoexit)
-	default:
+	if !t.isAsked() {
 		t.reply(nil, ErrGoexit)
+		return
 	}
+	t.concluded(t.completeRequest(answer{err: ErrGoexit, ran: true}, teller{elsewhere: true}), ErrGoexit)
 }
 
 // concludedOneWay is concluded for a task whose return decides no future. What its
@@ -317,19 +228,15 @@ func (t *Task) unanswered() bool {
 		return false
 	}
 	passedOn := t.has(isPassedOn) && t.inc != nil
-	switch {
-	case f == nil:
-		if !passedOn && t.turn&hasNoValue != 0 && t.asker() != nil && t.answerFirst(isAnswered) {
-			t.mb.sys.send(t.asker(), &emptypb.Empty{}) // past the sender middleware: the handler is over
-		}
-	case passedOn:
+	switch elsewhere := (teller{elsewhere: true}); {
+	case f != nil && passedOn:
 		t.inc.leaveOpen(t)
 		return true
-	case t.turn&hasNoValue != 0:
-		calls, _ := f.deliverLater(None{})
-		calls.callElsewhere()
-	default: // a plain actor's
-		t.failElsewhere(fmt.Errorf("%w: the handler of %T returned without an answer", ErrUnhandled, t.msg))
+	case passedOn:
+	case t.turn&hasNoValue != 0: // past the sender middleware: the handler is over
+		t.completeRequest(answer{value: None{}}, elsewhere)
+	case f != nil: // a plain actor's
+		t.completeRequest(answer{err: fmt.Errorf("%w: the handler of %T returned without an answer", ErrUnhandled, t.msg)}, elsewhere)
 	}
 	return false
 }

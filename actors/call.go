@@ -29,7 +29,7 @@ func (u *submission[T]) future() completer { return &u.fut }
 func (u *submission[T]) label() string     { return labelOfFunction(&u.fut.mu, &u.msg) }
 func (u *submission[T]) labelHeld() string { return labelOfFunctionHeld(&u.msg) }
 
-// labelOfFunction is under the lock of its future, because spend and settleFunction
+// labelOfFunction is under the lock of its future, because spend and completeFunction
 // write what it reads.
 func labelOfFunction(mu *sync.Mutex, fn *any) string {
 	mu.Lock()
@@ -61,21 +61,7 @@ func (u *submission[T]) Run(*loop.Task) {
 		err = returned(err)
 		t.endIfExpired(err)
 	}
-	t.concluded(u.fut.settleFunction(&u.msg, v, err), err)
-}
-
-// settleFunction completes the future with what *fn has returned, and lets go of that
-// function.
-func (f *Future[T]) settleFunction(fn *any, v T, err error) bool {
-	f.mu.Lock()
-	spendFunction(fn)
-	if f.done.Load() {
-		f.mu.Unlock()
-		return false
-	}
-	f.val = v
-	f.settle(err).call()
-	return true
+	t.concluded(u.fut.completeFunction(&u.msg, v, err), err)
 }
 
 // newSubmission makes one that from, or nobody, has created; scoped says that
@@ -141,7 +127,7 @@ func submit[T any](s actor.SenderContext, worker *actor.PID, fn any, what string
 	if mb == nil {
 		var err error
 		if mb, err = sys.locate(worker); err != nil {
-			u.fut.fail(err)
+			u.completeRequest(answer{err: err}, teller{})
 			u.spend()
 			return &u.fut
 		}
@@ -291,13 +277,13 @@ func requestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, what
 	u.attach(mb)
 	u.to.open(&u.Task)
 	if msg == nil {
-		u.fut.fail(fmt.Errorf("%w: %s called with a nil message", ErrUnhandled, what))
+		u.completeRequest(answer{err: fmt.Errorf("%w: %s called with a nil message", ErrUnhandled, what)}, teller{})
 		u.closeRequest()
 		return u.fut
 	}
 	if mb == nil {
 		if err := sys.unsendable(to, msg); err != nil {
-			u.fut.fail(err)
+			u.completeRequest(answer{err: err}, teller{})
 			u.closeRequest()
 			return u.fut
 		}

@@ -116,13 +116,10 @@ func (c *core) forgetDeps() {
 // completer is a Future[T] without its T.
 type completer interface {
 	base() *core
-	// fail completes the future with err; false: it was complete.
-	fail(err error) bool
-	// failLater is fail, but leaves the callbacks to the caller.
+	// failLater completes the future with err, and leaves the callbacks to the caller;
+	// false: it was complete.
 	failLater(err error) (calls callbacks, ok bool)
-	// deliver completes it with an answer of unknown type.
-	deliver(v any) bool
-	// deliverLater is deliver, but leaves the callbacks to the caller.
+	// deliverLater is the same with an answer of unknown type.
 	deliverLater(v any) (calls callbacks, ok bool)
 }
 
@@ -167,8 +164,6 @@ func (f *Future[T]) failLater(err error) (calls callbacks, ok bool) {
 	var zero T
 	return f.resolveLater(zero, err)
 }
-
-func (f *Future[T]) deliver(v any) bool { return f.resolve(answerOf[T](v)) }
 
 func (f *Future[T]) deliverLater(v any) (calls callbacks, ok bool) {
 	return f.resolveLater(answerOf[T](v))

@@ -52,7 +52,7 @@ func (m *groupTask[T]) Run(*loop.Task) {
 	defer func() {
 		if p := recover(); p != nil {
 			m.err = newPanicError(p)
-			t.conclude(m.fut.fail(m.err), m.err)
+			t.conclude(t.completeRequest(answer{err: m.err}, teller{turn: t}), m.err)
 		}
 		if !t.lt.Lost() {
 			m.group.passPlaceOn(m)
@@ -71,7 +71,7 @@ func (m *groupTask[T]) Run(*loop.Task) {
 		t.endIfExpired(err)
 	}
 	m.err = err
-	t.conclude(m.fut.settleFunction(&m.msg, v, err), err)
+	t.conclude(m.fut.completeFunction(&m.msg, v, err), err)
 }
 
 // Done is the loop's: the task has ended.

@@ -81,7 +81,7 @@ func (inc *incarnation) leaveOpen(t *Task) {
 		t.unlink().leave()
 	}})
 	if p := inc.cause.Load(); p != nil {
-		t.failElsewhere(*p)
+		t.tellElsewhere(*p)
 	}
 }
 
@@ -135,8 +135,7 @@ func (inc *incarnation) finish(cause error) {
 		end(cause)
 	}
 	for _, t := range open {
-		calls, _ := t.future().failLater(cause)
-		later.append(calls.callOwn())
+		t.tell(cause, &later)
 	}
 	later.callElsewhere()
 }

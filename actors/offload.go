@@ -192,7 +192,7 @@ func (u *offloaded[T]) run(ctx context.Context) {
 		if err != nil {
 			u.endIfExpired(err)
 		}
-		if !u.fut.resolve(v, err) && err != nil {
+		if !u.fut.completeHandled(v, err) && err != nil {
 			u.logLate(err)
 		}
 		u.over()

@@ -12,7 +12,6 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/internal/engine"
-	"github.com/protoloop/protoloop/messages"
 )
 
 // Answers that do not come straight from a worker of this process go to a
@@ -197,30 +196,15 @@ func (p *replyProcess) SendUserMessage(pid *actor.PID, message any) {
 	if t == nil {
 		return // answered before, cancelled or expired
 	}
-	t.answer(actor.UnwrapEnvelopeMessage(message), callbacks.call)
+	t.answer(actor.UnwrapEnvelopeMessage(message), teller{})
 }
 
-// answer completes the future of a request with what was sent to its PID, and lets
-// call call the callbacks.
-func (t *Task) answer(v any, call func(callbacks)) {
-	calls, _ := t.answerLater(v)
-	call(calls)
+// answer completes a request by what was sent to its asker's PID.
+func (t *Task) answer(m any, by teller) {
+	t.completeRequest(t.answerIn(m), by)
 	if t.lifetime == carrier {
 		t.over()
 	}
-}
-
-func (t *Task) answerLater(v any) (calls callbacks, ok bool) {
-	f := t.future()
-	switch v := v.(type) {
-	case *actor.DeadLetterResponse:
-		return f.failLater(t.noAnswer(v.GetTarget()))
-	case *messages.Failure:
-		if _, wanted := f.(*Future[*messages.Failure]); !wanted {
-			return f.failLater(v)
-		}
-	}
-	return f.deliverLater(v)
 }
 
 // SendSystemMessage does nothing: nobody watches a reply process.

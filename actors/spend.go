@@ -51,7 +51,7 @@ func (t *Task) unhold() {
 }
 
 // hasLetGo reports whether a task without a scope has nothing left to let go of:
-// see settleFunction and spendEarly. It may only answer false although it has.
+// see completeFunction and spendEarly. It may only answer false although it has.
 func (t *Task) hasLetGo() bool {
 	s := t.once.Load()
 	return s < holder && (s&isFunction != 0 && t.turn&isDecided != 0 || t.isSpent())
@@ -129,7 +129,7 @@ func (t *Task) spend() {
 		if !t.isSpent() {
 			*dataOf(&t.msg) = unsafe.Pointer(&spent) // see typeIn
 		}
-	} else if t.turn&isDecided == 0 { // it may not have returned: see settleFunction
+	} else if t.turn&isDecided == 0 { // it may not have returned: see completeFunction
 		mu := &t.future().base().mu
 		mu.Lock()
 		if codeIn(&t.msg) == nil {

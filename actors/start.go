@@ -35,7 +35,7 @@ func (u *started[T]) Run(*loop.Task) {
 		err = returned(err)
 		t.endIfExpired(err)
 	}
-	t.concluded(u.fut.settleFunction(&u.msg, v, err), err)
+	t.concluded(u.fut.completeFunction(&u.msg, v, err), err)
 }
 
 // newStarted makes one, with what it needs in the same allocation.

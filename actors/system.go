@@ -148,7 +148,7 @@ func (s *system) lookUp(pid *actor.PID) *mailbox {
 func (s *system) sendNow(pid *actor.PID, m any) {
 	if s.isReply(pid) {
 		if t := s.asker(pid); t != nil {
-			t.answer(m, callbacks.call)
+			t.answer(m, teller{})
 		}
 		return
 	}
@@ -168,7 +168,7 @@ func (s *system) deadLetterNow(pid *actor.PID, m any) {
 func (s *system) send(pid *actor.PID, m any) {
 	if s.isReply(pid) {
 		if t := s.asker(pid); t != nil {
-			t.answer(m, callbacks.callElsewhere)
+			t.answer(m, teller{elsewhere: true})
 		}
 		return
 	}

@@ -241,7 +241,7 @@ func (t *Task) mayBegin(s *scope) bool {
 func (t *Task) caught() {
 	if p := recover(); p != nil {
 		err := newPanicError(p)
-		t.concluded(t.future().fail(err), err)
+		t.concluded(t.completeRequest(answer{err: err}, teller{turn: t}), err)
 	}
 }
 
@@ -268,7 +268,7 @@ func (t *Task) logLate(err error) {
 	if why == nil {
 		why = ErrCanceled // of its future
 	}
-	if t.failure() != nil || saysOnly(err, endsBy(why)...) {
+	if t.failure() != nil || saysOnlyEnd(err, why) {
 		return // its worker tells it; or there is nothing to tell
 	}
 	if p, ok := err.(*PanicError); ok {
@@ -284,7 +284,7 @@ func (t *Task) conclude(decided bool, err error) {
 	switch {
 	case !decided:
 		t.how = life.HowLate
-	case err != nil && t.ended() != nil && saysOnly(err, endsBy(t.ended())...): // it was told to end, and says so
+	case err != nil && t.ended() != nil && saysOnlyEnd(err, t.ended()): // it was told to end, and says so
 		t.how = life.HowCut
 	case err != nil:
 		t.how = life.HowFailed

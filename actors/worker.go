@@ -149,7 +149,7 @@ func Handle[Req, Resp any](w *Worker, h func(t *Task, req Req) (Resp, error), op
 			err = returned(err)
 		}
 		if f, same := t.future().(*Future[Resp]); same { // no boxing
-			t.concluded(f.resolve(v, err), err)
+			t.concluded(f.completeHandled(v, err), err)
 			return
 		}
 		t.reply(v, err)
@@ -253,7 +253,7 @@ func (p *part) begin(mb *mailbox) {
 	u := mb.newInternal(p.name, func(t *Task) {
 		err := p.run(t)
 		switch {
-		case err != nil && t.ended() != nil && saysOnly(err, endsBy(t.ended())...), // told to end, and did
+		case err != nil && t.ended() != nil && saysOnlyEnd(err, t.ended()), // told to end, and did
 			endedByStopEvent(err): // … as its UntilStop says
 		case err != nil:
 			t.fails(fmt.Errorf("actors: %s: %w", p.name, err))
