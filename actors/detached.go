@@ -43,7 +43,7 @@ var errUntilStop = because(ErrCanceled, errStopEvent)
 // endedByStopEvent reports whether err says no more than that a stop event has ended what
 // was to last until then.
 func endedByStopEvent(err error) bool {
-	return err != nil && matches(err, errStopEvent) && saysOnly(err, endsBy(errUntilStop)...)
+	return err != nil && matches(err, errStopEvent) && saysOnlyEnd(err, errUntilStop)
 }
 
 // stopCall is work that a stop event ends.

@@ -241,14 +241,20 @@ func isOneOf(err error, targets []error) bool {
 	return false
 }
 
-// endsBy are the errors that say no more than that a task was ended by cause:
-// those of its awaits and of its context, wherever they have been passed on.
-func endsBy(cause error) []error {
+// saysOnlyEnd reports whether err says no more than that a task was ended by cause: by
+// the errors of its awaits and of its context, wherever they have been passed on. That
+// it is the very error of an await is looked at first: a stop of 100,000 suspended tasks
+// would grow the stack of each for the rest, and take 2.8 times as long (stop/suspended).
+func saysOnlyEnd(err, cause error) bool {
+	return err == cause || saysOnlyEndOf(err, cause)
+}
+
+func saysOnlyEndOf(err, cause error) bool {
 	ends := []error{bare(cause), context.Canceled}
 	if matches(cause, context.DeadlineExceeded) {
 		ends = append(ends, context.DeadlineExceeded)
 	}
-	return ends
+	return saysOnly(err, ends...)
 }
 
 // printable is err, or one that wraps it if its text cannot be had: what a

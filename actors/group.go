@@ -379,7 +379,7 @@ func (g *Group) settle(member groupMember) (failed bool) {
 	if fut := member.future().base(); m.err == nil && !m.scoped && cause == nil && fut.done.Load() {
 		m.err = fut.failed() // its own Timeout has run out
 	}
-	if m.err == nil || cause != nil && saysOnly(m.err, endsBy(cause)...) {
+	if m.err == nil || cause != nil && saysOnlyEnd(m.err, cause) {
 		return false
 	}
 	g.failed = append(g.failed, member)

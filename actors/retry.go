@@ -54,6 +54,9 @@ func (e *returnedError) Unwrap() error { return e.error }
 
 // returned is an error that user code has returned, as who waits for that gets it.
 func returned(err error) error {
+	if err == ErrStopped || err == ErrCanceled { // most often; see saysOnlyEnd
+		return err
+	}
 	if RetrySafe(err) {
 		return &returnedError{err}
 	}

@@ -72,7 +72,7 @@ func (t *Task) runScope(what string, fn func(t *Task) error, opts []CallOption) 
 	switch {
 	case ended == nil:
 		return err
-	case err == nil || saysOnly(err, endsBy(ended)...):
+	case err == nil || saysOnlyEnd(err, ended):
 		return ended
 	}
 	return errors.Join(ended, err)
