@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/internal/oneline"
 )
 
 // namedError is a sentinel with what, and whose, it is about. None of the
@@ -46,7 +48,7 @@ func (e *fullError) Unwrap() error { return ErrMailboxFull }
 
 // Error names the worker and its limit.
 func (e *fullError) Error() string {
-	whom := pidText(&actor.PID{Address: e.address, Id: e.id}, "")
+	whom := oneline.PID(&actor.PID{Address: e.address, Id: e.id}, "")
 	return ErrMailboxFull.Error() + ": " + whom + " has MailboxSize messages waiting: " + strconv.Itoa(e.limit)
 }
 
@@ -55,7 +57,7 @@ func noSuchActor(pid *actor.PID) error {
 	if pid == nil {
 		return ErrDeadLetter
 	}
-	return &namedError{sentinel: ErrDeadLetter, whom: pidText(pid, "")}
+	return &namedError{sentinel: ErrDeadLetter, whom: oneline.PID(pid, "")}
 }
 
 // noAnswer is why a request fails that became a dead letter. The engine does
@@ -87,11 +89,11 @@ func (c *core) timedOut(after time.Duration) error {
 // whom names the actor that works on the task, if that is known.
 func (t *Task) whom() string {
 	if t.attached != nil && t.mb.named() {
-		return pidText(t.mb.pid, "")
+		return oneline.PID(t.mb.pid, "")
 	}
 	if s := t.ext.Load(); s != nil {
 		if to := s.replyTo(); to != nil && to.whom != nil {
-			return pidText(to.whom, "")
+			return oneline.PID(to.whom, "")
 		}
 	}
 	return ""

@@ -18,6 +18,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/inspect"
 	"github.com/protoloop/protoloop/actortest"
 )
 
@@ -221,12 +222,12 @@ func TestOffloadThatDoesNotMoveIsTold(t *testing.T) {
 			return err
 		})
 		synctest.Wait()
-		info := actors.Inspect(w.sys).Workers[0]
+		info := inspect.System(w.sys).Workers[0]
 		if info.Offloads != 2 || info.OffloadsWaiting != 1 {
-			w.Errorf("Inspect shows %d that run and %d that wait, want 2 and 1", info.Offloads, info.OffloadsWaiting)
+			w.Errorf("inspect.System shows %d that run and %d that wait, want 2 and 1", info.Offloads, info.OffloadsWaiting)
 		}
 		if awaits := info.Tasks[0].Awaits; !strings.HasSuffix(awaits, ", which waits for a place") {
-			w.Errorf("Inspect shows a task that awaits %q", awaits)
+			w.Errorf("inspect.System shows a task that awaits %q", awaits)
 		}
 		told := func() int {
 			return len(actortest.LogOf(w.sys).Find(slog.LevelWarn, "no offloaded function returns"))
@@ -276,7 +277,7 @@ func TestOffloadThatEndsFirstLeavesTheLine(t *testing.T) {
 			wantErr(w, f, actors.ErrCanceled)
 		}()
 		synctest.Wait()
-		if n := actors.Inspect(w.sys).Workers[0].OffloadsWaiting; n != 0 {
+		if n := inspect.System(w.sys).Workers[0].OffloadsWaiting; n != 0 {
 			w.Errorf("%d wait", n)
 		}
 		runtime.GC()

@@ -8,6 +8,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/internal/engine"
+	"github.com/protoloop/protoloop/internal/oneline"
 )
 
 // caller returns the task that s stands for, or nil, and its system.
@@ -54,7 +55,7 @@ func pidOf(pid *actor.PID, what string) *actor.PID {
 // is none it says what it is.
 func (s *system) locate(pid *actor.PID) (*mailbox, error) {
 	if !s.local(pid) {
-		return nil, fmt.Errorf("%w: %s is on another machine, where a function cannot be sent", ErrNotWorker, pidText(pid, ""))
+		return nil, fmt.Errorf("%w: %s is on another machine, where a function cannot be sent", ErrNotWorker, oneline.PID(pid, ""))
 	}
 	p, ok := s.as.ProcessRegistry.GetLocal(pid.Id)
 	if !ok {
@@ -63,7 +64,7 @@ func (s *system) locate(pid *actor.PID) (*mailbox, error) {
 	if mb, ok := engine.MailboxOf(p).(*mailbox); ok {
 		return mb, nil
 	}
-	return nil, fmt.Errorf("%w: %s is a plain actor: spawn it with actors.Spawn, actors.Props or actors.EventLoop", ErrNotWorker, pidText(pid, ""))
+	return nil, fmt.Errorf("%w: %s is a plain actor: spawn it with actors.Spawn, actors.Props or actors.EventLoop", ErrNotWorker, oneline.PID(pid, ""))
 }
 
 func (s *system) isWorker(pid *actor.PID) bool { return s.worker(pid) != nil }

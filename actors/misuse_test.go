@@ -16,6 +16,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/inspect"
 	"github.com/protoloop/protoloop/actors/loopsync"
 )
 
@@ -277,13 +278,15 @@ func TestMisuseNil(t *testing.T) {
 		_, err = actors.Spawn(context.Background(), nil, "none", none, actors.Options{})
 		wantText(w, err, `actors: Spawn of "none" called without who spawns it`)
 		wantText(w, panicOf(func() { (*actors.Task)(nil).NewGroup() }), "actors: NewGroup called with a nil Task")
-		if len(actors.Inspect(w.sys).Workers) != 1 {
+		if len(inspect.System(w.sys).Workers) != 1 {
 			w.Error("there is a worker that nobody knows")
 		}
-		for _, f := range []func(){
-			func() { actors.Inspect(nil) }, func() { actors.InspectBlocked(nil) }, func() { actors.SetRemoteLimit(nil, 0) },
+		for want, f := range map[string]func(){
+			"inspect: System called with a nil actor system":  func() { inspect.System(nil) },
+			"inspect: Blocked called with a nil actor system": func() { inspect.Blocked(nil) },
+			"actors: called with a nil actor system":          func() { actors.SetRemoteLimit(nil, 0) },
 		} {
-			wantText(w, panicOf(f), "actors: called with a nil actor system")
+			wantText(w, panicOf(f), want)
 		}
 		wantText(w, panicOf(func() { new(actors.Promise[int]).Reject(nil) }), "actors: Promise.Reject called with a nil error: use Resolve")
 		_, err = result(actors.RequestFuture[int](w.root, pid, nil))

@@ -14,6 +14,7 @@ import (
 	"github.com/protoloop/protoloop/internal/loop"
 	"github.com/protoloop/protoloop/internal/ring"
 	"github.com/protoloop/protoloop/internal/safelog"
+	"github.com/protoloop/protoloop/internal/snapshot"
 )
 
 // system is what all workers and futures of one actor system share. It is
@@ -65,6 +66,7 @@ func systemOfMany(as *actor.ActorSystem) *system {
 		p, _ := as.ProcessRegistry.GetLocal(replyID)
 		return p.(*replyProcess).sys
 	}
+	snapshot.Register(as, s)
 	return s
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/inspect"
 )
 
 // badError is an error as it is made by mistake: a function whose result is a
@@ -126,7 +127,7 @@ func TestUserErrorPanics(t *testing.T) {
 					w.Errorf("it ended with %v", err)
 				}
 				synctest.Wait()
-				for _, info := range actors.Inspect(w.sys).Workers { // what is still there still works
+				for _, info := range inspect.System(w.sys).Workers { // what is still there still works
 					if _, err := result(did(w.root, info.PID, func(*actors.Task) error { return nil })); err != nil {
 						w.Errorf("afterwards: %v", err)
 					}

@@ -25,7 +25,7 @@ func Spawn(t testing.TB, s actor.SpawnerContext, name string, setup func(w *acto
 // WorkerStatus is a worker, here or on another machine, as it was at one moment.
 type WorkerStatus struct {
 	Worker       string // id and address of its PID
-	State        string // as in [actors.WorkerInfo]
+	State        string // as in a Worker of package inspect
 	Incarnation  uint64 // 1 is the first; each restart adds 1
 	Queued       int64  // messages and submissions that have not started
 	InFlight     int64  // tasks that have started and not ended

@@ -10,13 +10,14 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/inspect"
 )
 
 func lookCases() []*benchCase {
 	const each = many / manyWorkers
 	return []*benchCase{
-		{"inspect/all", fmt.Sprintf("Inspect of %s with %d suspended tasks each", plural(manyWorkers, "worker"), each), 1, inspectAll(each)},
-		{"inspect/one", "Inspect of 1 worker with 1 suspended task", 1, inspectOne},
+		{"inspect/all", fmt.Sprintf("inspect.System of %s with %d suspended tasks each", plural(manyWorkers, "worker"), each), 1, inspectAll(each)},
+		{"inspect/one", "inspect.System of 1 worker with 1 suspended task", 1, inspectOne},
 	}
 }
 
@@ -48,7 +49,7 @@ func (e *env) inspect(pids []*actor.PID, each int) (run, error) {
 		}
 	}
 	look := func() error {
-		s := actors.Inspect(e.sys)
+		s := inspect.System(e.sys)
 		tasks := 0
 		for _, w := range s.Workers {
 			tasks += len(w.Tasks)

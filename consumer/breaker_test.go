@@ -18,6 +18,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/inspect"
 	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/consumer"
 	"github.com/protoloop/protoloop/consumer/memory"
@@ -528,7 +529,7 @@ func (s leaseless) Receive(ctx context.Context, most int) ([]*consumer.Message, 
 	return ms, err
 }
 
-// TestOutageIsTold in the log and in what Inspect shows.
+// TestOutageIsTold in the log and in what inspect.System shows.
 func TestOutageIsTold(t *testing.T) {
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
 		q := memory.New(memory.Options{})
@@ -537,16 +538,16 @@ func TestOutageIsTold(t *testing.T) {
 		c := consumer.New(q.Open, d.handle, consumer.Options{Prefetch: 8})
 		pid := spawn(t, sys, c, actors.Options{})
 		pass(10 * time.Minute)
-		if text := fmt.Sprint(actors.Inspect(sys)); !strings.Contains(text, "consumer: the breaker is open: connection refused") {
-			t.Errorf("Inspect shows\n%s", text)
+		if text := fmt.Sprint(inspect.System(sys)); !strings.Contains(text, "consumer: the breaker is open: connection refused") {
+			t.Errorf("inspect.System shows\n%s", text)
 		}
 		if text := c.Stats().String(); !strings.Contains(text, "outages 1 ") || !strings.Contains(text, "the breaker is open since") {
 			t.Errorf("account: %s", text)
 		}
 		d.set(false)
 		pass(time.Minute)
-		if text := fmt.Sprint(actors.Inspect(sys)); strings.Contains(text, "is open") {
-			t.Errorf("Inspect shows\n%s", text)
+		if text := fmt.Sprint(inspect.System(sys)); strings.Contains(text, "is open") {
+			t.Errorf("inspect.System shows\n%s", text)
 		}
 		log := actortest.LogOf(sys)
 		for what, want := range map[string]int{"the breaker is open:": 1, "the breaker is closed": 1, "messages go back until": 1} {

@@ -103,7 +103,7 @@ func (r *run) watchBreaker(t *actors.Task) error {
 		case ended:
 			return nil
 		case open:
-			// A task of its own, so that Inspect shows it.
+			// A task of its own, so that package inspect shows it.
 			name := actors.Name("consumer: the breaker is open: " + Printable(cause.Error(), 200))
 			change = t.Go(r.sitOut, name)
 		}

@@ -180,6 +180,7 @@ func TestNamesExist(t *testing.T) {
 	packages := map[string]map[string]bool{
 		"actors":     exported(t, "actors"),
 		"loopsync":   exported(t, "actors/loopsync"),
+		"inspect":    exported(t, "actors/inspect"),
 		"actortest":  exported(t, "actortest"),
 		"messages":   exported(t, "messages"),
 		"supervisor": exported(t, "supervisor"),

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/inspect"
 	"github.com/protoloop/protoloop/messages"
 	"github.com/protoloop/protoloop/supervisor"
 )
@@ -188,7 +189,7 @@ func (c *chaos) gone() {
 		time.Sleep(100 * time.Millisecond)
 	}
 	slices.Sort(left)
-	c.Errorf("left: %q\n%v", left, actors.Inspect(c.sys))
+	c.Errorf("left: %q\n%v", left, inspect.System(c.sys))
 	c.told.mu.Lock()
 	defer c.told.mu.Unlock()
 	for _, id := range left {

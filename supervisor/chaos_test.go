@@ -14,7 +14,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/inspect"
 	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/supervisor"
 )
@@ -158,7 +158,7 @@ func (c *chaos) begin() {
 // look counts what is in flight: accepted by a worker, and not ended.
 func (c *chaos) look() {
 	n := int64(0)
-	for _, w := range actors.Inspect(c.sys).Workers {
+	for _, w := range inspect.System(c.sys).Workers {
 		n += w.Counts.Pending
 	}
 	for {

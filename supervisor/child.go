@@ -11,6 +11,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/link"
+	"github.com/protoloop/protoloop/internal/oneline"
 )
 
 // childProcess is what a supervisor does with a child's actor.
@@ -263,7 +264,7 @@ type ChildInfo struct {
 // String is the child on one line: "store: up, worker, 2 restarts, last of: no disk".
 // Those of a supervisor follow in brackets.
 func (i ChildInfo) String() string {
-	s := fmt.Sprintf("%s: %s, %s", oneLine(i.Name), i.State, i.Kind)
+	s := fmt.Sprintf("%s: %s, %s", oneline.Name(i.Name), i.State, i.Kind)
 	if i.Restarts > 0 {
 		s += fmt.Sprintf(", %d restarts", i.Restarts)
 	}

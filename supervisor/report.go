@@ -10,11 +10,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/internal/link"
+	"github.com/protoloop/protoloop/internal/oneline"
 )
 
 // Report accounts for everything that a supervisor's children had accepted. In its
@@ -165,7 +165,7 @@ func (r Report) String() string {
 	addRows = func(prefix string, all []ChildReport) {
 		shown, more := shownReports(all)
 		for _, c := range shown {
-			path := prefix + oneLine(c.Name)
+			path := prefix + oneline.Name(c.Name)
 			row(path, c.Counted, c.Counts, strconv.Itoa(c.Restarts), sumPhases(c.Phases))
 			addRows(path+"/", c.Children)
 		}
@@ -181,7 +181,7 @@ func (r Report) String() string {
 	writeTable(&b, rows)
 	walkReports("", r.Children, func(path string, c *ChildReport) {
 		for _, a := range c.Abandoned {
-			fmt.Fprintf(&b, "\nabandoned: %s: %s, since %s\n", oneLine(path), oneLine(a.Name), a.Since.Format(time.RFC3339Nano))
+			fmt.Fprintf(&b, "\nabandoned: %s: %s, since %s\n", oneline.Name(path), oneline.Name(a.Name), a.Since.Format(time.RFC3339Nano))
 			if stack := strings.TrimRight(string(a.Stack), "\n"); stack != "" {
 				b.WriteString(stack + "\n")
 			}
@@ -213,17 +213,6 @@ func (c *ChildReport) rank() int {
 		return 1
 	}
 	return 2
-}
-
-// oneLine is a name with spaces for what would end the line, or speak to the
-// terminal: it may have been made of what a client has sent.
-func oneLine(name string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, name)
 }
 
 // writeTable writes names to the left and figures to the right, for which

@@ -10,7 +10,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/inspect"
 	"github.com/protoloop/protoloop/consumer"
 	"github.com/protoloop/protoloop/supervisor"
 )
@@ -76,7 +76,7 @@ func (h *health) live(w http.ResponseWriter, _ *http.Request) {
 		h.answer(w, false, "the supervisor has failed", childrenOf(tree))
 		return
 	}
-	for _, i := range actors.InspectBlocked(h.system).Workers {
+	for _, i := range inspect.Blocked(h.system).Workers {
 		if i.Blocked != nil && time.Since(i.Blocked.Since) > blockedFor {
 			h.answer(w, false, i.PID.Id+" is blocked by "+i.Blocked.Task, nil)
 			return

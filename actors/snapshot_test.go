@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/inspect"
 	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/internal/loop"
 )
@@ -36,9 +38,9 @@ func inspected(w *actors.Worker) error {
 	return nil
 }
 
-func workerOf(t *testing.T, s actors.Snapshot, pid *actor.PID) actors.WorkerInfo {
+func workerOf(t *testing.T, s inspect.Snapshot, pid *actor.PID) inspect.Worker {
 	t.Helper()
-	i := slices.IndexFunc(s.Workers, func(w actors.WorkerInfo) bool { return w.PID.Equal(pid) })
+	i := slices.IndexFunc(s.Workers, func(w inspect.Worker) bool { return w.PID.Equal(pid) })
 	if i < 0 {
 		t.Fatalf("no worker %v in %+v", pid, s)
 	}
@@ -58,11 +60,11 @@ func TestInspectShowsWhatEachTaskAwaits(t *testing.T) {
 		synctest.Wait()
 		time.Sleep(time.Second)
 
-		s := actors.Inspect(sys)
+		s := inspect.System(sys)
 		if len(s.Workers) != 3 || !s.At.Equal(time.Now()) {
 			t.Errorf("snapshot %+v", s)
 		}
-		want := actors.TaskInfo{Name: "actors_test.relay", State: "awaiting", Awaits: "actors_test.nap", On: b, Age: time.Second, Budget: 59 * time.Second}
+		want := inspect.Task{Name: "actors_test.relay", State: "awaiting", Awaits: "actors_test.nap", On: b, Age: time.Second, Budget: 59 * time.Second}
 		if w := workerOf(t, s, a); len(w.Tasks) != 1 || !sameTask(w.Tasks[0], want) || w.State != "running" || w.Incarnation != 1 {
 			t.Errorf("a is %+v, want %+v", w, want)
 		}
@@ -88,7 +90,7 @@ func TestInspectShowsWhatEachTaskAwaits(t *testing.T) {
 	})
 }
 
-func sameTask(a, b actors.TaskInfo) bool {
+func sameTask(a, b inspect.Task) bool {
 	on := a.On == b.On || a.On != nil && b.On != nil && a.On.Equal(b.On)
 	a.On, b.On = nil, nil
 	return on && a == b
@@ -108,7 +110,7 @@ func TestInspectBlockedTurn(t *testing.T) {
 		// In the bubble time stands still while a turn is blocked on a channel
 		// of its own: it is idle, and goes on.
 		time.Sleep(10 * time.Second)
-		w := workerOf(t, actors.Inspect(sys), pid)
+		w := workerOf(t, inspect.System(sys), pid)
 		if w.Queued != 7 || w.OldestWait < 9*time.Second || w.OldestWait > 10*time.Second || w.BlockedTurns != 1 {
 			t.Errorf("the queue: %+v", w)
 		}
@@ -125,7 +127,7 @@ func TestInspectBlockedTurn(t *testing.T) {
 			t.Error(v, err)
 		}
 		synctest.Wait()
-		if w := workerOf(t, actors.Inspect(sys), pid); w.Blocked != nil || w.OldestWait != 0 || w.BlockedTurns != 1 {
+		if w := workerOf(t, inspect.System(sys), pid); w.Blocked != nil || w.OldestWait != 0 || w.BlockedTurns != 1 {
 			t.Errorf("afterwards: %+v", w)
 		}
 	})
@@ -140,7 +142,7 @@ func TestInspectWhileWorking(t *testing.T) {
 	for range 2 {
 		wg.Go(func() {
 			for {
-				for _, w := range actors.Inspect(sys).Workers {
+				for _, w := range inspect.System(sys).Workers {
 					c := w.Counts
 					if c.Offered != c.Accepted+c.Refused || c.Accepted != c.Finished+c.Failed+c.Canceled+c.Abandoned+c.DeadLettered+c.Pending || c.Pending < 0 {
 						t.Errorf("the account does not hold: %+v", c)
@@ -184,7 +186,7 @@ func TestTaskNamesAreTheSameEverywhere(t *testing.T) {
 		defer close(until)
 		actors.Submit(sys.Root, pid, func(*actors.Task) (int, error) { <-until; return 0, nil }, actors.Name("counting"))
 		time.Sleep(5 * time.Second)
-		w := workerOf(t, actors.Inspect(sys), pid)
+		w := workerOf(t, inspect.System(sys), pid)
 		stopped := actors.RequestStop(sys.Root, pid, actors.NoGrace)
 		if _, err := stopped.Wait(t.Context()); err != nil {
 			t.Fatal(err)
@@ -222,7 +224,7 @@ func TestInspectWhileForwarding(t *testing.T) {
 				case <-done:
 					return
 				default:
-					actors.Inspect(sys)
+					inspect.System(sys)
 				}
 			}
 		})
@@ -248,16 +250,16 @@ func TestInspectBlocked(t *testing.T) {
 		actortest.Spawn(t, sys.Root, "idle", inspected, actors.Options{BlockedTurn: time.Second})
 		until := make(chan struct{})
 		actors.RequestFuture[int](sys.Root, stuck, stick{until})
-		if s := actors.InspectBlocked(sys); len(s.Workers) != 0 {
+		if s := inspect.Blocked(sys); len(s.Workers) != 0 {
 			t.Errorf("before BlockedTurn is over: %v", s)
 		}
 		time.Sleep(10 * time.Second)
-		if s := actors.InspectBlocked(sys); len(s.Workers) != 1 || s.Workers[0].Blocked == nil || !s.Workers[0].PID.Equal(stuck) {
+		if s := inspect.Blocked(sys); len(s.Workers) != 1 || s.Workers[0].Blocked == nil || !s.Workers[0].PID.Equal(stuck) {
 			t.Errorf("while the turn lasts: %v", s)
 		}
 		close(until)
 		synctest.Wait()
-		if s := actors.InspectBlocked(sys); len(s.Workers) != 0 {
+		if s := inspect.Blocked(sys); len(s.Workers) != 0 {
 			t.Errorf("afterwards: %v", s)
 		}
 	})
@@ -282,7 +284,7 @@ func TestInspectOfABusySystem(t *testing.T) {
 	}
 	looks := 0
 	for ; looks < 50; looks++ { // it may find some of them between two turns
-		if slices.ContainsFunc(actors.Inspect(sys).Workers, func(w actors.WorkerInfo) bool { return w.State == "running" }) {
+		if slices.ContainsFunc(inspect.System(sys).Workers, func(w inspect.Worker) bool { return w.State == "running" }) {
 			break
 		}
 	}
@@ -326,7 +328,7 @@ func TestInspectManyTasks(t *testing.T) {
 		}
 		synctest.Wait()
 		for range 3 {
-			if w := workerOf(t, actors.Inspect(sys), pid); len(w.Tasks) != n {
+			if w := workerOf(t, inspect.System(sys), pid); len(w.Tasks) != n {
 				t.Errorf("%d tasks of %d", len(w.Tasks), n)
 			}
 		}
@@ -334,5 +336,51 @@ func TestInspectManyTasks(t *testing.T) {
 			t.Errorf("a look has met %d tasks while the worker waited for it, want %d at most", longest, loop.StretchTasks)
 		}
 		p.Resolve(1)
+	})
+}
+
+// TestSnapshotText is a small incident: a queue that waits for a blocked turn,
+// a worker that waits for that, one that is to stop, and idle ones.
+func TestSnapshotText(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		bank := actortest.Spawn(t, sys.Root, "bank", inspected, actors.Options{BlockedTurn: time.Second, StopGrace: time.Hour})
+		shop := actortest.Spawn(t, sys.Root, "shop", inspected, actors.Options{})
+		till := actortest.Spawn(t, sys.Root, "till", inspected, actors.Options{})
+		for i := range 3 {
+			actortest.Spawn(t, sys.Root, fmt.Sprint("idle-", i), inspected, actors.Options{})
+		}
+		until := make(chan struct{})
+		defer close(until)
+		actors.RequestFuture[int](sys.Root, bank, stick{until})
+		actors.RequestFuture[int](sys.Root, till, nap(time.Hour))
+		for range 2 {
+			actors.RequestFuture[int](sys.Root, shop, relay{bank}, actors.Timeout(time.Minute))
+		}
+		actors.Submit(sys.Root, shop, func(t *actors.Task) (int, error) { return 1, nil })
+		synctest.Wait()
+		actors.RequestStop(sys.Root, till, time.Minute)
+		time.Sleep(10 * time.Second)
+
+		got := inspect.System(sys).String()
+		if !strings.Contains(got, "\n        goroutine ") || !strings.Contains(got, "actors_test.inspected") {
+			t.Errorf("no stack of the blocked turn in\n%s", got)
+		}
+		// What is in it differs from Go to Go.
+		got = regexp.MustCompile(`(?m)^        (goroutine|[^ ]).*\n(            ?.*\n|        \t.*\n)*`).ReplaceAllString(got, "")
+		want := `2000-01-01T00:00:10.000Z: 6 workers: 1 blocked, 1 ending, 1 with work, 3 idle
+
+worker  state             incarnation  queued  oldest  in flight  account
+bank    running, blocked            1       2    9.5s          1  accepted 3, pending 3, blocked turns 1
+    blocked for 9.5s, since 00:00:00.500, by actors_test.stick
+    actors_test.stick  running  -
+till    stopping                    1       0       -          1  accepted 1, pending 1
+    actors_test.nap  awaiting  10s
+shop    running                     1       0       -          2  accepted 3, finished 1, pending 2
+    actors_test.relay  awaiting  10s  for actors_test.nap of bank, 50s left
+    actors_test.relay  awaiting  10s  for actors_test.nap of bank, 50s left
+`
+		if got != want {
+			t.Errorf("got:\n%s\nwant:\n%s", got, want)
+		}
 	})
 }

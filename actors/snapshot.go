@@ -12,102 +12,28 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/internal/life"
+	"github.com/protoloop/protoloop/internal/link"
 	"github.com/protoloop/protoloop/internal/loop"
+	"github.com/protoloop/protoloop/internal/snapshot"
 )
-
-// Snapshot is all workers of an actor system at about one moment: values only.
-type Snapshot struct {
-	At      time.Time
-	Workers []WorkerInfo // by PID
-}
-
-// WorkerInfo is a worker, or a plain actor on an EventLoop.
-type WorkerInfo struct {
-	PID *actor.PID
-	// State is "starting", "setup", "running", "stopping" (the stop event is
-	// set and work goes on), "unwinding", "stop hooks" or "released"; "busy" if
-	// the loop was between two turns at each look: then Tasks is empty and
-	// Incarnation 0.
-	State       string
-	Incarnation uint64 // 1 is the first
-	Queued      int64  // messages and submissions that have not started
-	// OldestWait is how long the first of them has been seen to wait: it is
-	// looked for while the worker works, every half BlockedTurn.
-	OldestWait   time.Duration
-	Tasks        []TaskInfo // that have started and not ended: the running one first
-	Exclusive    string     // name of the Exclusive task that holds all others back
-	BlockedTurns int64      // so far
-	// Offloads is how many functions run for the worker outside of it, and
-	// OffloadsWaiting how many have no place yet: of its MaxOffloads, or of a
-	// Limiter.
-	Offloads, OffloadsWaiting int
-	Blocked                   *BlockedInfo
-	Counts                    Counts
-}
-
-// TaskInfo is a task that has started and not ended.
-type TaskInfo struct {
-	Name string // as in logs and reports
-	// State is "running", "awaiting" or "ready": what it awaits is there, and
-	// its turn will come.
-	State string
-	// Awaits is the name of the future that it awaits: of its task, or
-	// "promise", "combination"; empty if it sleeps, or awaits nothing.
-	Awaits string
-	// On is the worker that owes the awaited future; nil if none does.
-	On *actor.PID
-	// Age is how long ago it has first awaited something, to half a
-	// BlockedTurn; 0: it has not, or BlockedTurn is off.
-	Age    time.Duration
-	Budget time.Duration // that is left; 0: no end
-}
-
-// BlockedInfo is a turn that lasts longer than BlockedTurn.
-type BlockedInfo struct {
-	Task  string
-	Since time.Time // when the turn was first seen: it began at most half a BlockedTurn before
-	Stack []byte    // nil if the turn ended before it was looked at
-}
-
-// Inspect shows what the workers of an actor system are doing. It waits for
-// none of them, also not for one that is blocked for good, and takes no turn
-// of theirs: one that ends while its worker is looked at waits for 50 µs at most.
-// Print the snapshot to read it: see [Snapshot.String].
-func Inspect(sys *actor.ActorSystem) Snapshot {
-	return systemOf(sys).inspect(func(*mailbox) bool { return true })
-}
-
-// InspectBlocked is [Inspect] of those workers alone that a turn holds up for longer
-// than BlockedTurn now. It costs next to nothing if there is none, so that a health
-// probe may ask as often as it likes.
-func InspectBlocked(sys *actor.ActorSystem) Snapshot {
-	return systemOf(sys).inspect(func(mb *mailbox) bool {
-		b := mb.blocked.Load()
-		if b == nil {
-			return false
-		}
-		lt := b.task.Value()
-		return lt != nil && lt.Running()
-	})
-}
 
 // inspectPatience is how often, at peekAgain from each other, a snapshot looks
 // again at loops that were between two turns: in all, not for each.
 const inspectPatience = 5
 
-// inspect looks at the workers that are wanted.
-func (s *system) inspect(wanted func(*mailbox) bool) Snapshot {
-	snap := Snapshot{At: time.Now()}
+var _ snapshot.Source = (*system)(nil)
+
+// Look is what package inspect shows: see [snapshot.Source].
+func (s *system) Look(blocked bool, show func(i, n int, w *snapshot.Worker)) {
 	s.mu.RLock()
 	var all []*mailbox
 	for _, mb := range s.workers {
-		if wanted(mb) {
+		if !blocked || mb.isHeldUp() {
 			all = append(all, mb)
 		}
 	}
 	s.mu.RUnlock()
 	slices.SortFunc(all, func(a, b *mailbox) int { return cmp.Compare(a.pid.Id, b.pid.Id) })
-	snap.Workers = make([]WorkerInfo, len(all))
 	missed := make([]int, len(all))
 	for i := range missed {
 		missed[i] = i
@@ -116,21 +42,33 @@ func (s *system) inspect(wanted func(*mailbox) bool) Snapshot {
 	for {
 		again := missed[:0]
 		for _, i := range missed {
-			if !in.worker(all[i], &snap.Workers[i]) {
+			if !in.worker(all[i]) {
 				again = append(again, i)
 			}
+			show(i, len(all), &in.shown)
 		}
 		if missed = again; len(missed) == 0 || in.waits >= inspectPatience {
-			return snap
+			return
 		}
 		in.wait()
 	}
 }
 
+// isHeldUp reports whether a turn lasts longer than BlockedTurn now.
+func (mb *mailbox) isHeldUp() bool {
+	b := mb.blocked.Load()
+	if b == nil {
+		return false
+	}
+	lt := b.task.Value()
+	return lt != nil && lt.Running()
+}
+
 // inspection is one look at many workers.
 type inspection struct {
-	waits int        // so often it has waited for loops
-	seen  []seenTask // space for those of one worker
+	waits int             // so often it has waited for loops
+	seen  []seenTask      // space for those of one worker
+	shown snapshot.Worker // the worker that it has looked at, with space for its tasks
 }
 
 func (in *inspection) wait() {
@@ -138,11 +76,13 @@ func (in *inspection) wait() {
 	time.Sleep(peekAgain)
 }
 
-// worker looks at one worker. What the loop owns is copied while it stands still,
+// worker looks at one worker, for in.shown. What the loop owns is copied while it stands still,
 // and read afterwards as far as it is constant or published. It reports false if
 // the loop was between two turns.
-func (in *inspection) worker(mb *mailbox, w *WorkerInfo) bool {
-	*w = WorkerInfo{PID: mb.pid, State: "busy"}
+func (in *inspection) worker(mb *mailbox) bool {
+	w := &in.shown
+	tasks := w.Tasks[:0]
+	*w = snapshot.Worker{PID: mb.pid, State: "busy"}
 	var running, exclusive *Task
 	var age time.Duration // of running
 	seen := in.seen[:0]
@@ -187,23 +127,25 @@ func (in *inspection) worker(mb *mailbox, w *WorkerInfo) bool {
 	}
 	in.seen = seen
 	w.Queued, w.OldestWait = mb.queued(), mb.loop.OldestWait()
-	w.Counts = mb.readCounts()
+	w.Counts = link.Counts(mb.readCounts())
 	w.BlockedTurns = mb.blockedTurns.Load()
 	w.OffloadsWaiting = int(mb.offloadsWaiting.Load())
 	w.Offloads = max(0, mb.offloaded.n()-w.OffloadsWaiting)
+	w.Tasks = tasks
 	if !begun {
 		return false
 	}
-	w.Tasks = make([]TaskInfo, 0, len(seen)+1)
 	if running != nil {
-		w.Tasks = append(w.Tasks, TaskInfo{Name: running.name(), State: "running", Age: age, Budget: running.left()})
+		tasks = append(tasks, snapshot.Task{Name: running.name(), State: "running", Age: age, Budget: running.left()})
 		if b := mb.blocked.Load(); b != nil && b.task.Value() == &running.lt && running.lt.Running() {
-			w.Blocked = &BlockedInfo{running.name(), b.since, b.stack}
+			w.Blocked = &snapshot.Turn{Task: running.name(), Since: b.since, Stack: b.stack}
 		}
 	}
+	tasks = slices.Grow(tasks, len(seen))
 	for _, t := range seen {
-		w.Tasks = append(w.Tasks, t.info(t.age))
+		tasks = append(tasks, t.shown(t.age))
 	}
+	w.Tasks = tasks
 	if exclusive != nil {
 		w.Exclusive = exclusive.name()
 	}
@@ -234,9 +176,9 @@ func taskOfLoop(lt *loop.Task) *Task {
 	return nil
 }
 
-// info is a suspended task.
-func (t *Task) info(age time.Duration) TaskInfo {
-	i := TaskInfo{Name: t.name(), State: "awaiting", Age: age, Budget: t.left()}
+// shown is a suspended task.
+func (t *Task) shown(age time.Duration) snapshot.Task {
+	i := snapshot.Task{Name: t.name(), State: "awaiting", Age: age, Budget: t.left()}
 	if !t.lt.Asleep() {
 		i.State = "ready"
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package actors_test
+package inspect_test
 
 import (
 	"context"
@@ -10,10 +10,11 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/inspect"
 )
 
-// Who waits for whom? Inspect tells, without asking the workers.
-func ExampleInspect() {
+// Who waits for whom? System tells, without asking the workers.
+func ExampleSystem() {
 	ctx := context.Background()
 	sys := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
 
@@ -46,7 +47,7 @@ func ExampleInspect() {
 	<-reached
 	settle(sys)
 
-	for _, w := range actors.Inspect(sys).Workers {
+	for _, w := range inspect.System(sys).Workers {
 		for _, task := range w.Tasks {
 			fmt.Printf("%s: %s is %s: %s", w.PID.Id, task.Name, task.State, task.Awaits)
 			if task.On != nil {
@@ -58,8 +59,8 @@ func ExampleInspect() {
 	paid.Resolve("receipt 1")
 	fmt.Println(sold.Wait(ctx))
 	// Output:
-	// bank: actors_test.Charge is awaiting: promise
-	// shop: actors_test.Order is awaiting: actors_test.Charge of bank
+	// bank: inspect_test.Charge is awaiting: promise
+	// shop: inspect_test.Order is awaiting: inspect_test.Charge of bank
 	// receipt 1 <nil>
 }
 
@@ -68,7 +69,7 @@ func ExampleInspect() {
 func settle(sys *actor.ActorSystem) {
 	for {
 		busy := false
-		for _, w := range actors.Inspect(sys).Workers {
+		for _, w := range inspect.System(sys).Workers {
 			busy = busy || len(w.Tasks) == 0
 			for _, task := range w.Tasks {
 				busy = busy || task.State != "awaiting" || task.Awaits == ""

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package actors
+package inspect
 
 import (
 	"cmp"
@@ -8,10 +8,9 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
-	"github.com/asynkron/protoactor-go/actor"
+	"github.com/protoloop/protoloop/internal/oneline"
 )
 
 // How much of a snapshot String prints: a system in trouble may have a million
@@ -35,7 +34,7 @@ const (
 // there are.
 func (s Snapshot) String() string {
 	var b strings.Builder
-	shown := make([]*WorkerInfo, 0, len(s.Workers))
+	shown := make([]*Worker, 0, len(s.Workers))
 	var n [rankIdle + 1]int
 	for i := range s.Workers {
 		w := &s.Workers[i]
@@ -43,7 +42,7 @@ func (s Snapshot) String() string {
 			shown = append(shown, w)
 		}
 	}
-	slices.SortStableFunc(shown, func(a, b *WorkerInfo) int {
+	slices.SortStableFunc(shown, func(a, b *Worker) int {
 		return cmp.Or(cmp.Compare(a.rank(), b.rank()), -cmp.Compare(a.OldestWait, b.OldestWait))
 	})
 	fmt.Fprintf(&b, "%s: %d workers: %d blocked, %d ending, %d with work, %d idle\n",
@@ -86,7 +85,7 @@ const (
 	rankIdle
 )
 
-func (w *WorkerInfo) rank() int {
+func (w *Worker) rank() int {
 	switch {
 	case w.Blocked != nil:
 		return rankBlocked
@@ -98,7 +97,7 @@ func (w *WorkerInfo) rank() int {
 	return rankIdle
 }
 
-func (w *WorkerInfo) cells(home string) []string {
+func (w *Worker) cells(home string) []string {
 	state, incarnation, inFlight := w.State, fmt.Sprint(w.Incarnation), fmt.Sprint(len(w.Tasks))
 	switch {
 	case w.Blocked != nil:
@@ -106,11 +105,11 @@ func (w *WorkerInfo) cells(home string) []string {
 	case w.State == "busy": // nobody could look
 		incarnation, inFlight = "?", "?"
 	}
-	return []string{pidText(w.PID, home), state, incarnation, fmt.Sprint(w.Queued), briefly(w.OldestWait), inFlight, w.account()}
+	return []string{oneline.PID(w.PID, home), state, incarnation, fmt.Sprint(w.Queued), briefly(w.OldestWait), inFlight, w.account()}
 }
 
 // account is what of the worker's counts is not zero.
-func (w *WorkerInfo) account() string {
+func (w *Worker) account() string {
 	c := &w.Counts
 	var parts []string
 	for _, p := range []struct {
@@ -135,7 +134,7 @@ func (w *WorkerInfo) account() string {
 }
 
 // details is what comes below a worker's line.
-func (w *WorkerInfo) details(b *strings.Builder, at time.Time, home string) {
+func (w *Worker) details(b *strings.Builder, at time.Time, home string) {
 	if t := w.Blocked; t != nil {
 		fmt.Fprintf(b, "    blocked for %s, since %s, by %s\n", briefly(at.Sub(t.Since)), t.Since.Format("15:04:05.000"), shortName(t.Task))
 		lines := strings.Split(strings.TrimRight(string(t.Stack), "\n"), "\n")
@@ -166,11 +165,11 @@ func (w *WorkerInfo) details(b *strings.Builder, at time.Time, home string) {
 	}
 }
 
-func (t *TaskInfo) cells(home string) []string {
+func (t *Task) cells(home string) []string {
 	var what []string
 	switch {
 	case t.Awaits != "" && t.On != nil:
-		what = append(what, fmt.Sprintf("for %s of %s", shortName(t.Awaits), pidText(t.On, home)))
+		what = append(what, fmt.Sprintf("for %s of %s", shortName(t.Awaits), oneline.PID(t.On, home)))
 	case t.Awaits != "":
 		what = append(what, "for "+shortName(t.Awaits))
 	}
@@ -213,33 +212,11 @@ func aligned(rows [][]string, indent string, figures ...int) (lines []string) {
 // shortName is a name that a user may have chosen, in one line that is not
 // too long.
 func shortName(name string) string {
-	name = oneLine(name)
+	name = oneline.Name(name)
 	if utf8.RuneCountInString(name) <= maxShownName {
 		return name
 	}
 	return string([]rune(name)[:maxShownName-1]) + "…"
-}
-
-// pidText is a PID as address/id, and only the id if that is home's address,
-// or none.
-func pidText(pid *actor.PID, home string) string {
-	switch address := pid.GetAddress(); address {
-	case home, "", "nonhost":
-		return oneLine(pid.GetId())
-	default:
-		return oneLine(address + "/" + pid.GetId())
-	}
-}
-
-// oneLine is a name with spaces for what would end the line, or speak to the
-// terminal: a PID may have been made of what a client has sent.
-func oneLine(name string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, name)
 }
 
 // briefly has three digits or so.
