@@ -71,7 +71,7 @@ var (
 	// EventLoop has not answered it.
 	ErrUnhandled = newError("unhandled", "unhandled message")
 	// ErrUnsendable: the request, or its answer, cannot be sent to another
-	// machine: it is too long, or cannot be serialized. See [SetRemoteLimit].
+	// machine: it is too long, or cannot be serialized. See [messages.SetLimit].
 	ErrUnsendable = newError("unsendable", "the message cannot be sent to another machine")
 	// ErrGoexit: the task called [runtime.Goexit], as [testing.T.FailNow] does.
 	ErrGoexit = newError("goexit", "the task called runtime.Goexit")

@@ -18,6 +18,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/inspect"
 	"github.com/protoloop/protoloop/actors/loopsync"
+	"github.com/protoloop/protoloop/messages"
 )
 
 // A misuse is named: each of these tests checks the words.
@@ -282,9 +283,9 @@ func TestMisuseNil(t *testing.T) {
 			w.Error("there is a worker that nobody knows")
 		}
 		for want, f := range map[string]func(){
-			"inspect: System called with a nil actor system":  func() { inspect.System(nil) },
-			"inspect: Blocked called with a nil actor system": func() { inspect.Blocked(nil) },
-			"actors: called with a nil actor system":          func() { actors.SetRemoteLimit(nil, 0) },
+			"inspect: System called with a nil actor system":    func() { inspect.System(nil) },
+			"inspect: Blocked called with a nil actor system":   func() { inspect.Blocked(nil) },
+			"messages: SetLimit called with a nil actor system": func() { messages.SetLimit(nil, 0) },
 		} {
 			wantText(w, panicOf(f), want)
 		}

@@ -17,25 +17,12 @@ import (
 // for an asker is looked at first.
 
 const (
-	// remoteLimit is how many bytes gRPC receives at a time.
+	// remoteLimit is how many bytes gRPC receives at a time; messages.SetLimit may have
+	// set another limit.
 	remoteLimit = 4 << 20
 	// remoteOverhead is room for what goes with a message.
 	remoteOverhead = 1 << 10
 )
-
-// SetRemoteLimit says how long a message to or from another machine may be, in
-// bytes: an actor system's requests and answers that are longer fail with
-// ErrUnsendable. 0: 4 MB, which is what gRPC receives by default; negative: no
-// bound. Set it where the machines' remotes are configured with
-// grpc.MaxRecvMsgSize.
-//
-// The engine's remote sends up to remote.WithEndpointWriterBatchSize messages, 1,000 by
-// default, as one. If that is longer than the other side receives, the connection is
-// lost. So the other side's grpc.MaxRecvMsgSize should be as much as this limit times
-// that number.
-func SetRemoteLimit(sys *actor.ActorSystem, bytes int) {
-	systemOf(sys).remoteLimit.Store(int64(bytes))
-}
 
 // unsendable returns why a message cannot be sent to pid; nil if it can, or if
 // pid is not reached by the engine's remote: others have rules of their own.
@@ -86,7 +73,7 @@ func (s *system) unsendableTo(pid *actor.PID, message any) (why error) {
 		limit = remoteLimit
 	}
 	if size := proto.Size(m); limit > 0 && int64(size) > limit-remoteOverhead {
-		return fmt.Errorf("%w: a %T of %d bytes to %s, which with what goes with it is more than the limit of %d: see SetRemoteLimit",
+		return fmt.Errorf("%w: a %T of %d bytes to %s, which with what goes with it is more than the limit of %d: see messages.SetLimit",
 			ErrUnsendable, message, size, addressOf(pid), limit)
 	}
 	buf, _ := s.remoteBuffers.Get().(*[]byte)

@@ -456,9 +456,9 @@ func TestRemote(t *testing.T) {
 			}
 		}
 
-		actors.SetRemoteLimit(there, 4<<10)
+		messages.SetLimit(there, 4<<10)
 		wantErr(t, do(pid, "longer than the limit"), actors.ErrUnsendable)
-		actors.SetRemoteLimit(there, -1)
+		messages.SetLimit(there, -1)
 		if v, err := result(do(pid, "longer than the limit")); err != nil || len(v.GetValue()) != 5<<10 {
 			t.Error(err)
 		}

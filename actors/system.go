@@ -5,13 +5,13 @@ package actors
 import (
 	"math"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/internal/callqueue"
 	"github.com/protoloop/protoloop/internal/loop"
+	"github.com/protoloop/protoloop/internal/persystem"
 	"github.com/protoloop/protoloop/internal/ring"
 	"github.com/protoloop/protoloop/internal/safelog"
 	"github.com/protoloop/protoloop/internal/snapshot"
@@ -32,9 +32,9 @@ type system struct {
 	contexts      contexts
 	cache         pidCache
 	replies       replies
-	bells         sync.Pool    // of nodes; see core.bell
-	unseen        *throttle    // of log lines about failures nobody looked at
-	remoteLimit   atomic.Int64 // see SetRemoteLimit
+	bells         sync.Pool // of nodes; see core.bell
+	unseen        *throttle // of log lines about failures nobody looked at
+	remoteLimit   *persystem.RemoteLimit
 	remoteBuffers sync.Pool
 	rings         ring.Graph
 	calls         callqueue.Queue // see send
@@ -59,7 +59,8 @@ func systemOfMany(as *actor.ActorSystem) *system {
 	if p, ok := as.ProcessRegistry.GetLocal(replyID); ok {
 		return p.(*replyProcess).sys
 	}
-	s := &system{as: as, pool: loop.NewPool(), token: newToken(), workers: map[string]*mailbox{}, unseen: &throttle{}}
+	s := &system{as: as, pool: loop.NewPool(), token: newToken(), workers: map[string]*mailbox{}, unseen: &throttle{},
+		remoteLimit: persystem.Of[persystem.RemoteLimit](as)}
 	s.clock.init(s.pool)
 	s.replies.init(s)
 	if _, added := as.ProcessRegistry.Add(&replyProcess{sys: s}, replyID); !added {

@@ -7,6 +7,7 @@ package persystem
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/asynkron/protoactor-go/extensions"
@@ -36,6 +37,9 @@ func Of[T any](sys *actor.ActorSystem) *T {
 	v, _ := byType.LoadOrStore(key, new(T))
 	return v.(*T)
 }
+
+// RemoteLimit is what messages.SetLimit has set, in bytes; 0: nothing.
+type RemoteLimit struct{ atomic.Int64 }
 
 func valuesOf(sys *actor.ActorSystem) *values {
 	mu.RLock()
