@@ -38,7 +38,8 @@ func (s *system) Look(blocked bool, show func(i, n int, w *snapshot.Worker)) {
 	for i := range missed {
 		missed[i] = i
 	}
-	var in inspection
+	in := s.takeInspection()
+	defer s.keepInspection(in)
 	for {
 		again := missed[:0]
 		for _, i := range missed {
@@ -46,6 +47,7 @@ func (s *system) Look(blocked bool, show func(i, n int, w *snapshot.Worker)) {
 				again = append(again, i)
 			}
 			show(i, len(all), &in.shown)
+			clear(in.shown.Tasks)
 		}
 		if missed = again; len(missed) == 0 || in.waits >= inspectPatience {
 			return
@@ -69,6 +71,23 @@ type inspection struct {
 	waits int             // so often it has waited for loops
 	seen  []seenTask      // space for those of one worker
 	shown snapshot.Worker // the worker that it has looked at, with space for its tasks
+}
+
+// takeInspection returns one, with space that another look has left. What a look at one
+// worker needs is 17 kB, most of its time.
+func (s *system) takeInspection() *inspection {
+	if in, ok := s.inspections.Get().(*inspection); ok {
+		return in
+	}
+	return new(inspection)
+}
+
+// keepInspection leaves the space of one to the next look, unless that is much.
+func (s *system) keepInspection(in *inspection) {
+	if cap(in.seen) <= 2*loop.StretchTasks && cap(in.shown.Tasks) <= 2*loop.StretchTasks {
+		*in = inspection{seen: in.seen[:0], shown: snapshot.Worker{Tasks: in.shown.Tasks[:0]}}
+		s.inspections.Put(in)
+	}
 }
 
 func (in *inspection) wait() {

@@ -36,6 +36,7 @@ type system struct {
 	unseen        *throttle // of log lines about failures nobody looked at
 	remoteLimit   *persystem.RemoteLimit
 	remoteBuffers sync.Pool
+	inspections   sync.Pool // see takeInspection
 	rings         ring.Graph
 	calls         callqueue.Queue // see send
 }
