@@ -308,6 +308,45 @@ func TestConditionRing(t *testing.T) {
 	})
 }
 
+// The holder unlocks the Mutex before the task that did not get it back calls Unlock: each
+// Unlock is taken for whose it is.
+func TestConditionUnlockOfTheHolder(t *testing.T) {
+	run(t, func(b *bench) {
+		m := new(loopsync.Mutex)
+		c := loopsync.NewCondition(m)
+		waiter := b.task(func(t *actors.Task) error {
+			if err := m.Lock(t); err != nil {
+				return err
+			}
+			defer m.Unlock()
+			err := c.Wait(t)
+			_ = t.Cleanup(time.Minute, func(t *actors.Task) error { return t.Sleep(10 * time.Second) })
+			return err
+		})
+		holder := b.task(func(t *actors.Task) error {
+			if err := m.Lock(t); err != nil {
+				return err
+			}
+			defer m.Unlock()
+			c.Notify(1)
+			_ = t.Await(waiter)
+			return nil
+		})
+		b.pending(holder)
+		waiter.Cancel() // its future is done, and its function goes on
+		b.ended(holder, nil)
+		if m.Locked() {
+			b.Error("it is still locked")
+		}
+		b.do(m.Lock)
+		time.Sleep(time.Minute)
+		if !m.Locked() {
+			b.Error("another task has unlocked it")
+		}
+		m.Unlock()
+	})
+}
+
 func TestConditionMisuse(t *testing.T) {
 	run(t, func(b *bench) {
 		b.wantPanic(func() { loopsync.NewCondition(nil) }, "loopsync: NewCondition called with a nil Mutex")
