@@ -237,7 +237,8 @@ func TestQueueContextMisuse(t *testing.T) {
 			b.wantPanic(func() { _ = q.PutContext(ctx, 1) }, "loopsync: Queue.PutContext called with the context of a task of worker worker", "use Put")
 			return nil
 		})
-		b.wantPanic(func() { _, _ = q.GetContext(nil) }, "loopsync: Queue.GetContext called with a nil context") //nolint:staticcheck
+		var noContext context.Context
+		b.wantPanic(func() { _, _ = q.GetContext(noContext) }, "loopsync: Queue.GetContext called with a nil context")
 		// In an Offload it is welcome.
 		b.do(func(t *actors.Task) error {
 			q.TryPut(7)
