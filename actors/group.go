@@ -106,7 +106,7 @@ func (g *Group) Member() CallOption { return CallOption{set: setMember, group: g
 // startMember is start with the option Member.
 func startMember[T any](t *Task, g *Group, fn any, opts []CallOption) *Future[T] {
 	if t.mb != g.t.mb {
-		panic("actors: Start called with a Member option of a group of another worker")
+		panic(misplaced("Group.Member", "is of a group of another worker"))
 	}
 	checkMemberOptions(opts)
 	m := newGroupTask[T](g, fn)

@@ -61,10 +61,10 @@ type limited struct {
 }
 
 // NewLimiter returns a limiter of n functions at a time. Its name is for logs.
-// It panics if n is less than 1.
+// It panics with an [*OptionError] if n is less than 1.
 func NewLimiter(name string, n int) *Limiter {
 	if n < 1 {
-		panic(fmt.Sprintf("actors: NewLimiter(%q, %d): it would let nothing run", name, n))
+		panic(&OptionError{fmt.Sprintf("actors: NewLimiter %q", name), "n", n, "is less than 1: nothing would run"})
 	}
 	return &Limiter{name: name, size: n}
 }
@@ -74,9 +74,9 @@ func NewLimiter(name string, n int) *Limiter {
 func Through(l *Limiter) CallOption {
 	switch {
 	case l == nil:
-		panic("actors: Through called with a nil limiter")
+		panic(&OptionError{"actors: Through", "limiter", nil, "is nil"})
 	case l.size == 0:
-		panic("actors: Through called with a Limiter that NewLimiter has not made: it would bound nothing")
+		panic(&OptionError{"actors: Through", "limiter", nil, "is one that NewLimiter has not made: it would bound nothing"})
 	}
 	return CallOption{set: setLimiter, limiter: l}
 }

@@ -204,8 +204,8 @@ func TestOffloadTakesOptions(t *testing.T) {
 		}); err == nil || !strings.Contains(err.Error(), "Through is an option of Offload only") {
 			w.Errorf("Submit with Through: %v", err)
 		}
-		wantText(w, panicOf(func() { actors.Through(nil) }), "actors: Through called with a nil limiter")
-		wantText(w, panicOf(func() { actors.Through(new(actors.Limiter)) }), "a Limiter that NewLimiter has not made")
+		wantText(w, panicOf(func() { actors.Through(nil) }), "actors: Through: limiter is nil")
+		wantText(w, panicOf(func() { actors.Through(new(actors.Limiter)) }), "actors: Through: limiter is one that NewLimiter has not made")
 	})
 }
 

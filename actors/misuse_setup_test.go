@@ -91,8 +91,8 @@ func TestMisuseSpawn(t *testing.T) {
 			return err
 		}
 		ctx := context.Background()
-		wantText(w, spawn(ctx, "", none), "actors: Spawn called without a name")
-		wantText(w, spawn(ctx, "x", nil), `actors: Spawn of "x" called without a setup`)
+		wantText(w, spawn(ctx, "", none), `actors: Spawn "": name is missing`)
+		wantText(w, spawn(ctx, "x", nil), `actors: Spawn "x": setup is missing`)
 		if err := spawn(ctx, "x", none); err != nil {
 			w.Fatal(err)
 		}

@@ -272,12 +272,12 @@ func TestMisuseNil(t *testing.T) {
 		pid := w.worker("worker", actors.Options{}, none)
 		wantText(w, panicOf(func() { actors.Submit[int](w.root, pid, nil) }), "actors: Submit called with a nil function")
 		var noContext context.Context
-		wantText(w, panicOf(func() { actors.WithContext(noContext) }), "actors: WithContext called with a nil context")
+		wantText(w, panicOf(func() { actors.WithContext(noContext) }), "actors: WithContext: ctx is nil")
 		wantText(w, panicOf(func() { _, _ = new(actors.Promise[int]).Future().Wait(noContext) }), "actors: Wait called with a nil context")
 		_, err := actors.Spawn(noContext, w.root, "none", none, actors.Options{})
-		wantText(w, err, `actors: Spawn of "none" called without a context`)
+		wantText(w, err, `actors: Spawn "none": ctx is missing`)
 		_, err = actors.Spawn(context.Background(), nil, "none", none, actors.Options{})
-		wantText(w, err, `actors: Spawn of "none" called without who spawns it`)
+		wantText(w, err, `actors: Spawn "none": the spawner is missing`)
 		wantText(w, panicOf(func() { (*actors.Task)(nil).NewGroup() }), "actors: NewGroup called with a nil Task")
 		if len(inspect.System(w.sys).Workers) != 1 {
 			w.Error("there is a worker that nobody knows")

@@ -75,7 +75,8 @@ func (o Options) resolved() Options {
 	return o
 }
 
-// CallOption changes one call of Submit, RequestFuture, Ask, Start or Offload.
+// CallOption changes one call of Submit, RequestFuture, Ask, Start or Offload. One that
+// cannot be meant panics with an [*OptionError].
 type CallOption struct {
 	set     callSet
 	timeout time.Duration
@@ -104,9 +105,9 @@ func checkOptions(opts []CallOption) {
 	for i := range opts {
 		switch opts[i].set {
 		case setLimiter:
-			panic("actors: Through is an option of Offload only")
+			panic(misplaced("Through", "is an option of Offload only"))
 		case setMember:
-			panic("actors: Group.Member is an option of Start only")
+			panic(misplaced("Group.Member", "is an option of Start only"))
 		}
 	}
 }
@@ -116,12 +117,15 @@ func checkMemberOptions(opts []CallOption) {
 	for i := range opts {
 		switch opts[i].set {
 		case setLimiter:
-			panic("actors: Through is an option of Offload only")
+			panic(misplaced("Through", "is an option of Offload only"))
 		case setDetached:
-			panic("actors: Detached is no option of a member of a group, which ends with it")
+			panic(misplaced("Detached", "is no option of a member of a group, which ends with it"))
 		}
 	}
 }
+
+// misplaced is a CallOption that is not one of this call.
+func misplaced(option, why string) *OptionError { return &OptionError{"actors", option, nil, why} }
 
 // groupIn is the group of the option Member, if there is one.
 func groupIn(opts []CallOption) *Group {
@@ -163,7 +167,7 @@ func Timeout(d time.Duration) CallOption { return CallOption{set: setTimeout, ti
 // [Task.Cleanup]; ctx's deadline is a bound as that of a [Timeout].
 func WithContext(ctx context.Context) CallOption {
 	if ctx == nil {
-		panic("actors: WithContext called with a nil context")
+		panic(&OptionError{"actors: WithContext", "ctx", nil, "is nil"})
 	}
 	_, _ = ctx.Deadline() // where there is nil in an interface, it panics before anything is made of the call
 	return CallOption{set: setContext, ctx: ctx}

@@ -4,7 +4,6 @@ package actors
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -19,17 +18,18 @@ import (
 // parent and supervises it. Without a parent a worker that fails restarts
 // itself, at most 10 times in 10 s, and then stops.
 func Spawn(ctx context.Context, s actor.SpawnerContext, name string, setup func(w *Worker) error, o Options) (*actor.PID, error) {
-	if name == "" {
-		return nil, errors.New("actors: Spawn called without a name")
+	missing := func(what string) error {
+		return &OptionError{fmt.Sprintf("actors: Spawn %q", name), what, nil, "is missing"}
 	}
-	if setup == nil {
-		return nil, fmt.Errorf("actors: Spawn of %q called without a setup", name)
-	}
-	if ctx == nil {
-		return nil, fmt.Errorf("actors: Spawn of %q called without a context", name)
-	}
-	if s == nil {
-		return nil, fmt.Errorf("actors: Spawn of %q called without who spawns it: a root context, an actor's context or a Task", name)
+	switch {
+	case name == "":
+		return nil, missing("name")
+	case setup == nil:
+		return nil, missing("setup")
+	case ctx == nil:
+		return nil, missing("ctx")
+	case s == nil: // a root context, an actor's context or a Task
+		return nil, missing("the spawner")
 	}
 	ready := &Future[None]{}
 	props := Props(setup, eventLoop(o, ready))

@@ -295,7 +295,7 @@ func (a *workerActor) keep(w *Worker) {
 // would.
 func (a *workerActor) Receive(c actor.Context) {
 	if _, ok := c.Message().(*actor.Started); ok {
-		panic("actors: the props of a worker were given another mailbox: leave WithMailbox out")
+		panic(&OptionError{"actors: Props", "WithMailbox", nil, "replaces the event loop of the worker: leave it out"})
 	}
 }
 

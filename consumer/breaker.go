@@ -4,10 +4,10 @@ package consumer
 
 import (
 	"errors"
-	"math/rand/v2"
 	"slices"
 	"time"
 
+	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/internal/life"
 )
 
@@ -25,7 +25,7 @@ type Breaker struct {
 	// Probe is the wait before the next probe. The zero value: 1 s, doubled with
 	// each probe that fails, at most 30 s, the last half of it random. A probe
 	// that has not ended after Max does not hold up the next one.
-	Probe Backoff
+	Probe actors.Backoff
 }
 
 // forgiven is how many failures one success makes up for. With none at all, a few
@@ -185,7 +185,7 @@ func (b *breaker) isOutage(id string, unavailable bool, now time.Time) bool {
 
 // schedule sets when the next probe begins.
 func (b *breaker) schedule(now time.Time) {
-	b.wait = b.o.Probe.wait(b.failed, rand.Float64())
+	b.wait = b.o.Probe.Wait(b.failed)
 	b.at = now.Add(b.wait)
 	b.keptAt = b.at
 }
@@ -322,7 +322,7 @@ func (h *inFlight) delayExcused(d *delivery, facts life.DeliveryFacts) time.Dura
 	case facts.Open:
 		return unkeptWaits * h.breaker.wait
 	}
-	return h.opts.Retry.wait(max(d.m.Deliveries, 1)+d.tries+d.runs-1, rand.Float64())
+	return h.opts.Retry.Wait(max(d.m.Deliveries, 1) + d.tries + d.runs - 1)
 }
 
 // outage reports whether the breaker is open, and whether the polling is to be

@@ -149,7 +149,7 @@ func TestOutageLeavesNoDeadLetter(t *testing.T) {
 				for i, b := range good {
 					q.Send(consumer.Message{Body: []byte(b), Group: fmt.Sprint(i % 7)})
 				}
-				con := consumer.New(q.Open, d.handle, c.o)
+				con := newConsumer(q.Open, d.handle, c.o)
 				pid := spawn(t, sys, con, actors.Options{})
 				pass(5 * time.Minute)
 				d.set(true)
@@ -189,7 +189,7 @@ func TestPoisonInAnOutage(t *testing.T) {
 		good := bodies(10)
 		q.SendBody("poison a")
 		q.SendBody(good...)
-		c := consumer.New(q.Open, d.handle, consumer.Options{})
+		c := newConsumer(q.Open, d.handle, consumer.Options{})
 		pid := spawn(t, sys, c, actors.Options{})
 		synctest.Wait()
 		if len(q.Dead()) != 1 || c.Stats().OpenSince.IsZero() {
@@ -218,7 +218,7 @@ func TestBadMessagesAreGivenUp(t *testing.T) {
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
 		q := memory.New(memory.Options{})
 		d := &database{}
-		c := consumer.New(q.Open, d.handle, consumer.Options{})
+		c := newConsumer(q.Open, d.handle, consumer.Options{})
 		pid := spawn(t, sys, c, actors.Options{})
 		q.SendBody("bad 0")
 		pass(time.Minute)
@@ -268,7 +268,7 @@ func TestGoodMessageAmongBadOnes(t *testing.T) {
 			bad = append(bad, fmt.Sprint("bad ", i))
 		}
 		q.SendBody(bad...)
-		c := consumer.New(q.Open, d.handle, consumer.Options{})
+		c := newConsumer(q.Open, d.handle, consumer.Options{})
 		pid := spawn(t, sys, c, actors.Options{})
 		pass(time.Hour)
 		if s := c.Stats(); s.OpenSince.IsZero() || s.DeadLettered != 0 {
@@ -298,7 +298,7 @@ func TestUnavailableAlone(t *testing.T) {
 			q := memory.New(memory.Options{})
 			d := &database{down: true, mark: consumer.Unavailable}
 			q.SendBody("x")
-			c := consumer.New(q.Open, d.handle, consumer.Options{Breaker: consumer.Breaker{Failures: failures}})
+			c := newConsumer(q.Open, d.handle, consumer.Options{Breaker: consumer.Breaker{Failures: failures}})
 			pid := spawn(t, sys, c, actors.Options{})
 			pass(time.Hour)
 			if s := c.Stats(); s.OpenSince.IsZero() != (failures < 0) || s.Excused != s.Failures || s.Failures < 12 {
@@ -322,13 +322,13 @@ func TestProbesBackOff(t *testing.T) {
 		began := time.Now()
 		var down atomic.Bool
 		down.Store(true)
-		c := consumer.New(q.Open, func(_ *actors.Task, m consumer.Message) error {
+		c := newConsumer(q.Open, func(_ *actors.Task, m consumer.Message) error {
 			at, got = append(at, time.Since(began)), append(got, string(m.Body))
 			if down.Load() {
 				return errors.New("down")
 			}
 			return nil
-		}, consumer.Options{Concurrency: 2, Breaker: consumer.Breaker{Failures: 2, Probe: consumer.Backoff{Initial: time.Second, Max: 4 * time.Second, Jitter: -1}}})
+		}, consumer.Options{Concurrency: 2, Breaker: consumer.Breaker{Failures: 2, Probe: actors.Backoff{Initial: time.Second, Max: 4 * time.Second}}})
 		q.SendBody("a", "b", "c", "d", "e", "f")
 		pid := spawn(t, sys, c, actors.Options{})
 		pass(12 * time.Second) // between two probes
@@ -363,7 +363,7 @@ func TestQueuesCountInAnOutage(t *testing.T) {
 		}
 		good := bodies(30)
 		q.SendBody(good...)
-		c := consumer.New(q.Open, handle, consumer.Options{Prefetch: 8})
+		c := newConsumer(q.Open, handle, consumer.Options{Prefetch: 8})
 		pid := spawn(t, sys, c, actors.Options{})
 		pass(time.Hour)
 		d.set(false)
@@ -388,7 +388,7 @@ func TestStopWhileOpen(t *testing.T) {
 			for i, b := range good {
 				q.Send(consumer.Message{Body: []byte(b), Group: fmt.Sprint(i % 8)})
 			}
-			c := consumer.New(q.Open, d.handle, consumer.Options{MaxTries: 2, Prefetch: 8, Order: order})
+			c := newConsumer(q.Open, d.handle, consumer.Options{MaxTries: 2, Prefetch: 8, Order: order})
 			for round := range 20 { // in each a probe or two
 				pid := spawn(t, sys, c, actors.Options{})
 				pass(time.Minute + time.Duration(round)*1500*time.Millisecond)
@@ -425,7 +425,7 @@ func TestOneBreakerForAllWorkers(t *testing.T) {
 		q := memory.New(memory.Options{})
 		d := &database{down: true, slow: 10 * time.Millisecond}
 		by := map[string]int{}
-		c := consumer.New(q.Open, func(t *actors.Task, m consumer.Message) error {
+		c := newConsumer(q.Open, func(t *actors.Task, m consumer.Message) error {
 			d.mu.Lock()
 			by[t.Self().Id]++
 			d.mu.Unlock()
@@ -467,7 +467,7 @@ func TestProbeThatHangs(t *testing.T) {
 		q := memory.New(memory.Options{})
 		var down, hangs atomic.Bool
 		down.Store(true)
-		c := consumer.New(q.Open, func(t *actors.Task, _ consumer.Message) error {
+		c := newConsumer(q.Open, func(t *actors.Task, _ consumer.Message) error {
 			switch {
 			case hangs.Load():
 				return t.Sleep(24 * time.Hour)
@@ -497,7 +497,7 @@ func TestWithoutLeases(t *testing.T) {
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
 		q := memory.New(memory.Options{Lease: time.Minute})
 		d := &database{down: true}
-		c := consumer.New(func(ctx context.Context) (consumer.Source, error) {
+		c := newConsumer(func(ctx context.Context) (consumer.Source, error) {
 			s, err := q.Open(ctx)
 			return leaseless{s.(consumer.DeadLetterer)}, err
 		}, d.handle, consumer.Options{Prefetch: 8})
@@ -535,7 +535,7 @@ func TestOutageIsTold(t *testing.T) {
 		q := memory.New(memory.Options{})
 		d := &database{down: true}
 		q.SendBody(bodies(30)...)
-		c := consumer.New(q.Open, d.handle, consumer.Options{Prefetch: 8})
+		c := newConsumer(q.Open, d.handle, consumer.Options{Prefetch: 8})
 		pid := spawn(t, sys, c, actors.Options{})
 		pass(10 * time.Minute)
 		if text := fmt.Sprint(inspect.System(sys)); !strings.Contains(text, "consumer: the breaker is open: connection refused") {

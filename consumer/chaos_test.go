@@ -131,18 +131,18 @@ func runChaos(t *testing.T, sys *actor.ActorSystem, seed uint64, ordered bool) {
 	ch := &chaos{t: t, rng: rand.New(rand.NewPCG(seed, 1)), handled: map[string]int{}, acked: map[string]bool{}}
 	ch.q = memory.New(memory.Options{Lease: 10 * time.Second, Wait: 5 * time.Second, MaxBatch: 10, Fault: ch.fault})
 	o := consumer.Options{Concurrency: 8, Prefetch: 8, Pollers: 2, MaxTries: -1, Timeout: 20 * time.Second,
-		Retry: consumer.Backoff{Initial: 100 * time.Millisecond, Max: 5 * time.Second}, Outage: 20 * time.Second}
+		Retry: actors.Backoff{Initial: 100 * time.Millisecond, Max: 5 * time.Second}, Outage: 20 * time.Second}
 	if ordered {
 		o.Order, o.Pollers = consumer.ByGroup, 1
 	}
-	c := consumer.New(ch.q.Open, ch.handle, o)
+	c := newConsumer(ch.q.Open, ch.handle, o)
 	setup := func(w *actors.Worker) error {
 		actors.On(w, func(*actors.Task, crash) error { panic("chaos: crash") })
 		return c.Setup(w)
 	}
 	s, err := supervisor.Start(context.Background(), sys, supervisor.Spec{Name: "app", MaxRestarts: 1 << 20, Children: []supervisor.Child{{
 		Name: "items", Props: actors.Props(setup, actors.EventLoop(actors.Options{StopGrace: 2 * time.Second})),
-		Shutdown: 5 * time.Second, Backoff: supervisor.Backoff{Initial: time.Millisecond, Max: time.Second},
+		Shutdown: 5 * time.Second, Backoff: actors.Backoff{Initial: time.Millisecond, Max: time.Second},
 	}}})
 	if err != nil {
 		t.Fatal(err)

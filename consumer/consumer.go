@@ -27,18 +27,23 @@ type Consumer struct {
 	breaker *breaker
 }
 
-// New returns a consumer that users the messages of the source that open
-// opens to handle. Nothing runs before a worker of its Props does.
-func New(open Open, handle Handler, o Options) *Consumer {
+// New returns a consumer that gives the messages of the source that open opens
+// to handle. Nothing runs before a worker of its Props does. Options that cannot be
+// meant are all in one error, each an [*actors.OptionError].
+func New(open Open, handle Handler, o Options) (*Consumer, error) {
+	errs := o.listMistakes()
 	if open == nil {
-		panic("consumer: New called with a nil Open")
+		errs = append(errs, &actors.OptionError{Of: "consumer: New", Field: "open", Why: "is missing"})
 	}
 	if handle == nil {
-		panic("consumer: New called with a nil Handler")
+		errs = append(errs, &actors.OptionError{Of: "consumer: New", Field: "handle", Why: "is missing"})
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	c := &Consumer{open: open, handle: handle, opts: o.resolved()}
 	c.breaker = newBreaker(c.opts.Breaker, &c.stats)
-	return c
+	return c, nil
 }
 
 // Props are the props of a worker that does nothing but consume, for

@@ -83,7 +83,7 @@ func TestHandlesAndAcks(t *testing.T) {
 		q := memory.New(memory.Options{})
 		q.SendBody(bodies(100)...)
 		var got seen[string]
-		c := consumer.New(q.Open, func(_ *actors.Task, m consumer.Message) error {
+		c := newConsumer(q.Open, func(_ *actors.Task, m consumer.Message) error {
 			got.add(string(m.Body))
 			if m.Key == "" || m.ID == "" || m.Deliveries != 1 || m.SentAt.IsZero() || m.ReceivedAt.IsZero() {
 				t.Errorf("incomplete message: %+v", m)
@@ -116,7 +116,7 @@ func TestRetriesWithBackoff(t *testing.T) {
 		q.SendBody("x")
 		var at []time.Duration
 		began := time.Now()
-		c := consumer.New(q.Open, func(_ *actors.Task, m consumer.Message) error {
+		c := newConsumer(q.Open, func(_ *actors.Task, m consumer.Message) error {
 			at = append(at, time.Since(began))
 			if m.Deliveries != len(at) {
 				t.Errorf("delivery %d says it is %d", len(at), m.Deliveries)
@@ -128,7 +128,7 @@ func TestRetriesWithBackoff(t *testing.T) {
 				return errors.New("not yet")
 			}
 			return nil
-		}, consumer.Options{Retry: consumer.Backoff{Initial: time.Second, Max: 3 * time.Second, Jitter: -1}})
+		}, consumer.Options{Retry: actors.Backoff{Initial: time.Second, Max: 3 * time.Second}})
 		pid := spawn(t, sys, c, actors.Options{})
 		pass(time.Minute)
 		want := []time.Duration{0, time.Second, 3 * time.Second, 6 * time.Second, 9 * time.Second}
@@ -148,7 +148,7 @@ func TestDeadLetterAfterTries(t *testing.T) {
 		q.Send(consumer.Message{Body: []byte("bad"), Key: "k", Attributes: map[string]string{"a": "b"}})
 		reason := errors.New("it never works")
 		tries := 0
-		c := consumer.New(q.Open, func(*actors.Task, consumer.Message) error { tries++; return reason }, consumer.Options{MaxTries: 3})
+		c := newConsumer(q.Open, func(*actors.Task, consumer.Message) error { tries++; return reason }, consumer.Options{MaxTries: 3})
 		pid := spawn(t, sys, c, actors.Options{})
 		pass(time.Minute)
 		dead := q.Dead()
@@ -179,7 +179,7 @@ func TestErrorThatPanics(t *testing.T) {
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
 		q := memory.New(memory.Options{})
 		q.SendBody("bad", "worse")
-		c := consumer.New(func(ctx context.Context) (consumer.Source, error) {
+		c := newConsumer(func(ctx context.Context) (consumer.Source, error) {
 			s, err := q.Open(ctx)
 			return reading{s.(consumer.DeadLetterer)}, err
 		}, func(_ *actors.Task, m consumer.Message) error {
@@ -217,7 +217,7 @@ func TestLogHandlerThatPanics(t *testing.T) {
 			return nil
 		}})
 		q.SendBody("bad", "worse")
-		c := consumer.New(q.Open, func(_ *actors.Task, m consumer.Message) error {
+		c := newConsumer(q.Open, func(_ *actors.Task, m consumer.Message) error {
 			if string(m.Body) == "worse" {
 				return consumer.Poison(errors.New("poison"))
 			}
@@ -253,7 +253,7 @@ func TestPoisonDelaysNobody(t *testing.T) {
 		}})
 		q.SendBody(`{"N":1}`, `{"N":`, `{"N":2}`, `nonsense`, "", `{"N":3}`)
 		var got []int
-		c := consumer.New(q.Open, consumer.JSON(func(_ *actors.Task, v item, _ consumer.Message) error {
+		c := newConsumer(q.Open, consumer.JSON(func(_ *actors.Task, v item, _ consumer.Message) error {
 			got = append(got, v.N)
 			return nil
 		}), consumer.Options{Concurrency: 1})
@@ -279,10 +279,10 @@ func TestNoPlaceForDeadLetters(t *testing.T) {
 		q.SendBody("bad")
 		var at []time.Duration
 		began := time.Now()
-		c := consumer.New(q.Open, func(*actors.Task, consumer.Message) error {
+		c := newConsumer(q.Open, func(*actors.Task, consumer.Message) error {
 			at = append(at, time.Since(began))
 			return consumer.Poison(errors.New("bad"))
-		}, consumer.Options{Retry: consumer.Backoff{Initial: time.Second, Max: time.Minute, Jitter: -1}})
+		}, consumer.Options{Retry: actors.Backoff{Initial: time.Second, Max: time.Minute}})
 		pid := spawn(t, sys, c, actors.Options{})
 		pass(150 * time.Second)
 		if want := []time.Duration{0, time.Minute, 2 * time.Minute}; !slices.Equal(at, want) {

@@ -5,13 +5,13 @@
 // needs before one can rely on it.
 //
 //	q := memory.New(memory.Options{}) // or jetstream, sqs, gocloud: all have Open
-//	c := consumer.New(q.Open, consumer.JSON(func(t *actors.Task, item Item, m consumer.Message) error {
+//	c, err := consumer.New(q.Open, consumer.JSON(func(t *actors.Task, item Item, m consumer.Message) error {
 //		_, err := actors.Ask[Stored](t, list, Store{m.Key, item})
 //		return err
 //	}), consumer.Options{})
 //	s, err := supervisor.Start(ctx, sys, supervisor.Spec{Name: "app", MaxRestarts: 10, Children: []supervisor.Child{
 //		{Name: "list", Props: listProps},
-//		{Name: "items", Props: c.Props(), Backoff: supervisor.Backoff{Initial: time.Second, Max: 30 * time.Second, Jitter: 0.5}},
+//		{Name: "items", Props: c.Props(), Backoff: actors.Backoff{Initial: time.Second, Max: 30 * time.Second, Jitter: 0.5}},
 //	}})
 //
 // # Semantics

@@ -30,7 +30,7 @@ func Example() {
 
 	q := memory.New(memory.Options{})
 	done := make(chan struct{})
-	c := consumer.New(q.Open, consumer.JSON(func(t *actors.Task, item Item, m consumer.Message) error {
+	c, err := consumer.New(q.Open, consumer.JSON(func(t *actors.Task, item Item, m consumer.Message) error {
 		if err := t.Sleep(10 * time.Millisecond); err != nil { // other messages are handled meanwhile
 			return err
 		}
@@ -40,9 +40,12 @@ func Example() {
 		}
 		return nil
 	}), consumer.Options{Concurrency: 1})
-
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	s, err := supervisor.Start(context.Background(), sys, supervisor.Spec{Name: "app", MaxRestarts: 10, Children: []supervisor.Child{
-		{Name: "items", Props: c.Props(), Backoff: supervisor.Backoff{Initial: time.Second, Jitter: 0.5}},
+		{Name: "items", Props: c.Props(), Backoff: actors.Backoff{Initial: time.Second, Jitter: 0.5}},
 	}})
 	if err != nil {
 		fmt.Println(err)
@@ -81,7 +84,7 @@ func ExampleOptions_order() {
 	}
 	failed := false
 	done := make(chan struct{})
-	c := consumer.New(q.Open, func(_ *actors.Task, m consumer.Message) error {
+	c, err := consumer.New(q.Open, func(_ *actors.Task, m consumer.Message) error {
 		if string(m.Body) == "change" && !failed {
 			failed = true
 			return errors.New("the database is busy")
@@ -91,8 +94,11 @@ func ExampleOptions_order() {
 			close(done)
 		}
 		return nil
-	}, consumer.Options{Order: consumer.ByGroup, Retry: consumer.Backoff{Initial: 10 * time.Millisecond}})
-
+	}, consumer.Options{Order: consumer.ByGroup, Retry: actors.Backoff{Initial: 10 * time.Millisecond}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	pid, err := actors.Spawn(context.Background(), sys.Root, "items", c.Setup, actors.Options{})
 	if err != nil {
 		fmt.Println(err)

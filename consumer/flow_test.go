@@ -25,7 +25,7 @@ func TestConcurrencyAndPrefetchBound(t *testing.T) {
 		q := memory.New(memory.Options{})
 		q.SendBody(bodies(100)...)
 		running, most := 0, 0
-		c := consumer.New(q.Open, func(t2 *actors.Task, _ consumer.Message) error {
+		c := newConsumer(q.Open, func(t2 *actors.Task, _ consumer.Message) error {
 			running++
 			most = max(most, running)
 			defer func() { running-- }()
@@ -54,7 +54,7 @@ func TestSlowHandlerSlowsThePolling(t *testing.T) {
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
 		q := memory.New(memory.Options{})
 		q.SendBody(bodies(50)...)
-		c := consumer.New(q.Open, func(t *actors.Task, _ consumer.Message) error { return t.Sleep(time.Second) },
+		c := newConsumer(q.Open, func(t *actors.Task, _ consumer.Message) error { return t.Sleep(time.Second) },
 			consumer.Options{Concurrency: 1})
 		pid := spawn(t, sys, c, actors.Options{})
 		pass(10*time.Second + time.Millisecond)
@@ -75,7 +75,7 @@ func TestSlowSourceSlowsThePolling(t *testing.T) {
 			return nil
 		}})
 		q.SendBody(bodies(1000)...)
-		c := consumer.New(q.Open, func(*actors.Task, consumer.Message) error { return nil }, consumer.Options{})
+		c := newConsumer(q.Open, func(*actors.Task, consumer.Message) error { return nil }, consumer.Options{})
 		pid := spawn(t, sys, c, actors.Options{})
 		synctest.Wait()
 		if n := c.Stats().InFlight; n > 128+16 {
@@ -100,7 +100,7 @@ func TestLeasesAreExtended(t *testing.T) {
 		}})
 		q.SendBody(bodies(3)...)
 		runs := 0
-		c := consumer.New(q.Open, func(t *actors.Task, _ consumer.Message) error {
+		c := newConsumer(q.Open, func(t *actors.Task, _ consumer.Message) error {
 			runs++
 			return t.Sleep(95 * time.Second)
 		}, consumer.Options{Concurrency: 2, Prefetch: 1})
@@ -121,7 +121,7 @@ func TestHandlerTimeout(t *testing.T) {
 		q := memory.New(memory.Options{})
 		q.SendBody("slow")
 		var ended []error
-		c := consumer.New(q.Open, func(t *actors.Task, m consumer.Message) error {
+		c := newConsumer(q.Open, func(t *actors.Task, m consumer.Message) error {
 			d := time.Hour
 			if m.Deliveries == 2 {
 				d = time.Second
@@ -150,7 +150,7 @@ func TestOtherWorkGetsItsTurns(t *testing.T) {
 		handled := 0
 		var pid *actor.PID
 		var asked *actors.Future[int]
-		c := consumer.New(q.Open, func(t *actors.Task, _ consumer.Message) error {
+		c := newConsumer(q.Open, func(t *actors.Task, _ consumer.Message) error {
 			if handled++; handled == 10 {
 				asked = actors.RequestFuture[int](t.ActorSystem().Root, t.Self(), "how many?")
 			}
@@ -174,7 +174,7 @@ func TestNoBound(t *testing.T) {
 		actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
 			q := memory.New(memory.Options{})
 			q.SendBody(bodies(1000)...)
-			c := consumer.New(q.Open, func(*actors.Task, consumer.Message) error { return nil }, o)
+			c := newConsumer(q.Open, func(*actors.Task, consumer.Message) error { return nil }, o)
 			pid := spawn(t, sys, c, actors.Options{})
 			synctest.Wait()
 			if s := stop(t, sys, pid, c, q, time.Second); s.Acked != 1000 {
@@ -189,7 +189,7 @@ func TestNoBound(t *testing.T) {
 func TestIdlePollersStarveNobody(t *testing.T) {
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
 		q := memory.New(memory.Options{Lease: 10 * time.Second, Wait: time.Hour})
-		c := consumer.New(q.Open, sleeper, consumer.Options{})
+		c := newConsumer(q.Open, sleeper, consumer.Options{})
 		for i := range 200 {
 			actortest.Spawn(t, sys.Root, fmt.Sprint("consumer-", i), c.Setup, actors.Options{})
 		}

@@ -4,7 +4,6 @@ package consumer
 
 import (
 	"errors"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -315,7 +314,7 @@ func (h *inFlight) delayFailed(d *delivery, facts life.DeliveryFacts, try int) t
 	default:
 		return 0
 	}
-	return h.opts.Retry.wait(try, rand.Float64())
+	return h.opts.Retry.Wait(try)
 }
 
 // handleEvent is what happens to a delivery: the only way in which its state changes.

@@ -8,6 +8,9 @@ import (
 	"log/slog"
 	"math"
 	"time"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/backoff"
 )
 
 // Options of a consumer. The zero value is usable.
@@ -35,7 +38,7 @@ type Options struct {
 	// Retry is the wait before a message is delivered again whose handler has
 	// failed. The zero value: 1 s, doubled with each try, at most 5 min, the
 	// last half of it random.
-	Retry Backoff
+	Retry actors.Backoff
 	// Breaker is when failures are taken for an outage of what handlers need, so
 	// that they count as no tries. The zero value: after five in a row.
 	Breaker Breaker
@@ -53,7 +56,7 @@ type Options struct {
 	// Trouble is the wait before a source that has returned an error is called
 	// again. The zero value: 100 ms, doubled, at most 10 s, the last half of it
 	// random.
-	Trouble Backoff
+	Trouble actors.Backoff
 	// Outage is for how long nothing but errors may come from Receive before
 	// the worker fails, so that its supervisor has the source opened again. 0:
 	// one minute; negative: for ever.
@@ -61,17 +64,6 @@ type Options struct {
 	// Logger is told of failed tries, dead letters and trouble with the
 	// source. nil: the actor system's.
 	Logger *slog.Logger
-}
-
-// Backoff is a wait that grows from one try to the next: Initial, and then
-// each time Factor times as long, up to Max.
-type Backoff struct {
-	Initial time.Duration // 0: the default of the option
-	Max     time.Duration // 0: likewise, or Initial if that is longer
-	Factor  float64       // at least 1; 0: 2
-	// Jitter, from 0 to 1, is the part of the wait that is random: with 1 it is
-	// anything up to the full wait. 0: one half; negative: none.
-	Jitter float64
 }
 
 // ByGroup is an Options.Order: by what the producer has set as group, such as
@@ -85,49 +77,58 @@ const (
 	defaultFailures    = 5
 )
 
-// resolved returns o with the defaults in place. It panics about values that
-// make no sense.
-func (o Options) resolved() Options {
+// The waits of options that have none.
+var (
+	defaultRetry   = actors.Backoff{Initial: time.Second, Max: 5 * time.Minute, Jitter: 0.5}
+	defaultProbe   = actors.Backoff{Initial: time.Second, Max: 30 * time.Second, Jitter: 0.5}
+	defaultTrouble = actors.Backoff{Initial: 100 * time.Millisecond, Max: 10 * time.Second, Jitter: 0.5}
+)
+
+// listMistakes are the values that make no sense, each an *actors.OptionError.
+func (o Options) listMistakes() (errs []error) {
+	bad := func(field string, value any, why string) {
+		errs = append(errs, &actors.OptionError{Of: "consumer: New", Field: "Options." + field, Value: value, Why: why})
+	}
 	for _, n := range []struct {
 		name string
 		v    int
 	}{{"Concurrency", o.Concurrency}, {"Prefetch", o.Prefetch}, {"Pollers", o.Pollers}} {
 		if n.v < 0 {
-			panic(fmt.Sprintf("consumer: Options.%s is negative: %d", n.name, n.v))
+			bad(n.name, n.v, "is negative")
 		}
 	}
-	if o.Order != nil && o.Pollers > 1 {
-		panic(fmt.Sprintf("consumer: Options.Order is set with %d Pollers: it needs one, as calls of Receive at a time have no order", o.Pollers))
+	if o.Timeout < 0 {
+		bad("Timeout", o.Timeout, "is negative")
 	}
+	if o.Order != nil && o.Pollers > 1 {
+		bad("Order", nil, fmt.Sprintf("is set with %d Pollers: it needs one, as calls of Receive at a time have no order", o.Pollers))
+	}
+	for _, b := range []struct {
+		name string
+		v    actors.Backoff
+	}{{"Retry", o.Retry}, {"Breaker.Probe", o.Breaker.Probe}, {"Trouble", o.Trouble}} {
+		backoff.Backoff(b.v).EachMistake(func(field string, value any, why string) { bad(b.name+"."+field, value, why) })
+	}
+	return errs
+}
+
+// resolved returns o with the defaults in place.
+func (o Options) resolved() Options {
 	o.Concurrency = cmp.Or(o.Concurrency, defaultConcurrency)
 	o.Prefetch = min(o.Prefetch, math.MaxInt-o.Concurrency) // they are added
 	o.Pollers = cmp.Or(o.Pollers, 1)
 	o.MaxTries = cmp.Or(o.MaxTries, defaultMaxTries)
 	o.Outage = cmp.Or(o.Outage, defaultOutage)
 	o.Breaker.Failures = cmp.Or(o.Breaker.Failures, defaultFailures)
-	if o.Timeout < 0 {
-		panic(fmt.Sprintf("consumer: Options.Timeout is negative: %v", o.Timeout))
-	}
-	o.Retry = o.Retry.resolved("Retry", time.Second, 5*time.Minute)
-	o.Breaker.Probe = o.Breaker.Probe.resolved("Breaker.Probe", time.Second, 30*time.Second)
-	o.Trouble = o.Trouble.resolved("Trouble", 100*time.Millisecond, 10*time.Second)
+	o.Retry = withDefault(o.Retry, defaultRetry)
+	o.Breaker.Probe = withDefault(o.Breaker.Probe, defaultProbe)
+	o.Trouble = withDefault(o.Trouble, defaultTrouble)
 	return o
 }
 
-func (b Backoff) resolved(name string, initial, most time.Duration) Backoff {
-	if b.Initial < 0 || b.Max < 0 || b.Factor != 0 && !(b.Factor >= 1) || !(b.Jitter <= 1) {
-		panic(fmt.Sprintf("consumer: Options.%s is no backoff: %+v", name, b))
-	}
-	b.Initial = cmp.Or(b.Initial, initial)
-	b.Max = max(cmp.Or(b.Max, most), b.Initial)
-	b.Factor = cmp.Or(b.Factor, 2)
-	b.Jitter = max(0, cmp.Or(b.Jitter, 0.5))
+// withDefault is b, or by if that is zero, with its Max.
+func withDefault(b, by actors.Backoff) actors.Backoff {
+	b = cmp.Or(b, by)
+	b.Max = backoff.Backoff(b).Longest()
 	return b
-}
-
-// wait is the one after try number n, from 1 on. random is in [0, 1).
-func (b Backoff) wait(n int, random float64) time.Duration {
-	d := float64(b.Initial) * math.Pow(b.Factor, float64(max(n, 1)-1))
-	d = min(d, float64(b.Max))
-	return time.Duration(d * (1 - b.Jitter*random))
 }

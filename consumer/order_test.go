@@ -36,7 +36,7 @@ func TestOrderWithinAKey(t *testing.T) {
 		began := time.Now()
 		running := map[string]int{}
 		got := map[string][]string{}
-		c := consumer.New(q.Open, func(t2 *actors.Task, m consumer.Message) error {
+		c := newConsumer(q.Open, func(t2 *actors.Task, m consumer.Message) error {
 			if running[m.Group]++; m.Group != "" && running[m.Group] > 1 {
 				t.Errorf("two of group %s run", m.Group)
 			}
@@ -71,13 +71,13 @@ func TestOrderHoldsWhileOneIsTriedAgain(t *testing.T) {
 		q := memory.New(memory.Options{Lease: 3 * time.Second}) // shorter than the waits: it is extended
 		q.Send(grouped(3, "a", "b")...)
 		var got seen[string]
-		c := consumer.New(q.Open, func(_ *actors.Task, m consumer.Message) error {
+		c := newConsumer(q.Open, func(_ *actors.Task, m consumer.Message) error {
 			body := string(m.Body)
 			if n := got.add(body); body == "b1" || body == "a0" && n < 6 {
 				return errors.New("not yet")
 			}
 			return nil
-		}, consumer.Options{Order: consumer.ByGroup, MaxTries: 4, Retry: consumer.Backoff{Initial: 4 * time.Second, Jitter: -1}})
+		}, consumer.Options{Order: consumer.ByGroup, MaxTries: 4, Retry: actors.Backoff{Initial: 4 * time.Second}})
 		pid := spawn(t, sys, c, actors.Options{})
 		synctest.Wait()
 		if want := []string{"a0", "b0", "b1"}; !slices.Equal(got.list(), want) {
@@ -107,12 +107,12 @@ func TestStopReturnsAWholeOrder(t *testing.T) {
 		q := memory.New(memory.Options{})
 		q.Send(grouped(4, "a")...)
 		var got seen[string]
-		c := consumer.New(q.Open, func(_ *actors.Task, m consumer.Message) error {
+		c := newConsumer(q.Open, func(_ *actors.Task, m consumer.Message) error {
 			if got.add(string(m.Body)) == 2 {
 				return errors.New("not yet") // a1 pauses
 			}
 			return nil
-		}, consumer.Options{Order: consumer.ByGroup, Retry: consumer.Backoff{Initial: time.Hour, Max: time.Hour}})
+		}, consumer.Options{Order: consumer.ByGroup, Retry: actors.Backoff{Initial: time.Hour, Max: time.Hour}})
 		pid := spawn(t, sys, c, actors.Options{})
 		pass(time.Second)
 		s := stop(t, sys, pid, c, q, time.Second)
@@ -135,7 +135,7 @@ func TestOrderAcrossAStop(t *testing.T) {
 		q := memory.New(memory.Options{})
 		q.Send(grouped(3, "a")...)
 		var got seen[string]
-		c := consumer.New(q.Open, func(t *actors.Task, m consumer.Message) error {
+		c := newConsumer(q.Open, func(t *actors.Task, m consumer.Message) error {
 			if m.Deliveries == 1 && string(m.Body) == "a0" {
 				_ = t.Sleep(time.Second)
 				return errors.New("not now")
@@ -162,7 +162,7 @@ func TestOrderThatPanicsIsPoison(t *testing.T) {
 		q := memory.New(memory.Options{})
 		q.SendBody("good", "", "better")
 		handled := 0
-		c := consumer.New(q.Open, func(*actors.Task, consumer.Message) error { handled++; return nil },
+		c := newConsumer(q.Open, func(*actors.Task, consumer.Message) error { handled++; return nil },
 			consumer.Options{Order: func(m consumer.Message) string { return string(m.Body[:1]) }})
 		pid := spawn(t, sys, c, actors.Options{})
 		synctest.Wait()

@@ -23,7 +23,7 @@ func TestOwnCallsWaitForNoOthers(t *testing.T) {
 			const messages = 400
 			q := memory.New(memory.Options{Lease: 2 * time.Second})
 			q.SendBody(bodies(messages)...)
-			c := consumer.New(q.Open, func(t *actors.Task, _ consumer.Message) error {
+			c := newConsumer(q.Open, func(t *actors.Task, _ consumer.Message) error {
 				_, err := actors.Await(t, actors.Offload(t, func(context.Context) (int, error) {
 					time.Sleep(3 * time.Second)
 					return 0, nil
@@ -42,7 +42,7 @@ func TestOwnCallsWaitForNoOthers(t *testing.T) {
 		actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
 			free := make(chan struct{})
 			q := memory.New(memory.Options{Lease: 2 * time.Second})
-			c := consumer.New(q.Open, func(t *actors.Task, _ consumer.Message) error {
+			c := newConsumer(q.Open, func(t *actors.Task, _ consumer.Message) error {
 				actors.Offload(t, func(context.Context) (int, error) { <-free; return 0, nil })
 				return nil
 			}, consumer.Options{})

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"runtime/debug"
 	"time"
 
@@ -166,7 +165,7 @@ func (r *run) troubled(t *actors.Task, bad *trouble, err error) error {
 	if out := time.Since(bad.since); r.c.opts.Outage > 0 && out >= r.c.opts.Outage {
 		return fmt.Errorf("consumer: the source has been failing for %v: %w", out.Round(time.Second), err)
 	}
-	delay := r.c.opts.Trouble.wait(bad.n, rand.Float64())
+	delay := r.c.opts.Trouble.Wait(bad.n)
 	worry(r.log, "the source failed; it will be called again", err, "delay", delay, "since", bad.since)
 	_, err = t.SleepOrStop(delay)
 	return err

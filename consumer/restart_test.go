@@ -21,7 +21,7 @@ import (
 )
 
 // supervise starts a consumer as a supervisor's child.
-func supervise(t *testing.T, sys *actor.ActorSystem, c *consumer.Consumer, b supervisor.Backoff) *supervisor.Supervisor {
+func supervise(t *testing.T, sys *actor.ActorSystem, c *consumer.Consumer, b actors.Backoff) *supervisor.Supervisor {
 	t.Helper()
 	s, err := supervisor.Start(context.Background(), sys, supervisor.Spec{Name: "app", MaxRestarts: 1000, Children: []supervisor.Child{
 		{Name: "items", Props: c.Props(), Backoff: b},
@@ -37,14 +37,14 @@ func TestRestartReopensTheSource(t *testing.T) {
 		q := memory.New(memory.Options{})
 		q.SendBody(bodies(3)...)
 		var got seen[string]
-		c := consumer.New(q.Open, func(t *actors.Task, m consumer.Message) error {
+		c := newConsumer(q.Open, func(t *actors.Task, m consumer.Message) error {
 			got.add(string(m.Body))
 			if string(m.Body) == "body 1" && m.Deliveries == 1 {
 				return t.Sleep(time.Hour) // cut off by the restart
 			}
 			return nil
 		}, consumer.Options{})
-		s := supervise(t, sys, c, supervisor.Backoff{Initial: time.Second})
+		s := supervise(t, sys, c, actors.Backoff{Initial: time.Second})
 		synctest.Wait()
 		q.Break()
 		pass(500 * time.Millisecond)
@@ -80,8 +80,8 @@ func TestOutageIsWaitedOut(t *testing.T) {
 			return errors.New("down")
 		}, Wait: time.Second})
 		q.Send(takes("30s"))
-		c := consumer.New(q.Open, sleeper, consumer.Options{Trouble: consumer.Backoff{Initial: time.Second, Max: 8 * time.Second, Jitter: -1}})
-		s := supervise(t, sys, c, supervisor.Backoff{})
+		c := newConsumer(q.Open, sleeper, consumer.Options{Trouble: actors.Backoff{Initial: time.Second, Max: 8 * time.Second}})
+		s := supervise(t, sys, c, actors.Backoff{})
 		pass(40 * time.Second)
 		if st := c.Stats(); st.Acked != 1 || st.Incarnations != 1 {
 			t.Errorf("account in the outage: %v", st)
@@ -119,8 +119,8 @@ func TestLongOutageRestarts(t *testing.T) {
 			}
 			return nil
 		}})
-		c := consumer.New(q.Open, sleeper, consumer.Options{Outage: 10 * time.Second})
-		s := supervise(t, sys, c, supervisor.Backoff{Initial: time.Second, Max: 5 * time.Second})
+		c := newConsumer(q.Open, sleeper, consumer.Options{Outage: 10 * time.Second})
+		s := supervise(t, sys, c, actors.Backoff{Initial: time.Second, Max: 5 * time.Second})
 		synctest.Wait()
 		down.Store(true)
 		pass(9 * time.Second)
@@ -146,7 +146,7 @@ func TestLongOutageRestarts(t *testing.T) {
 func TestOpenErrorFailsTheStart(t *testing.T) {
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
 		why := errors.New("no such queue")
-		c := consumer.New(func(context.Context) (consumer.Source, error) { return nil, why }, sleeper, consumer.Options{})
+		c := newConsumer(func(context.Context) (consumer.Source, error) { return nil, why }, sleeper, consumer.Options{})
 		_, err := supervisor.Start(context.Background(), sys, supervisor.Spec{Name: "app", Children: []supervisor.Child{{Name: "items", Props: c.Props()}}})
 		var open *consumer.OpenError
 		if !errors.Is(err, why) || !errors.As(err, &open) {
@@ -159,7 +159,7 @@ func TestOpenErrorFailsTheStart(t *testing.T) {
 func TestSourceThatNeverWaits(t *testing.T) {
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
 		q := memory.New(memory.Options{Wait: time.Nanosecond})
-		c := consumer.New(q.Open, sleeper, consumer.Options{})
+		c := newConsumer(q.Open, sleeper, consumer.Options{})
 		pid := spawn(t, sys, c, actors.Options{})
 		pass(10 * time.Second)
 		if n := c.Stats().Polls; n > 110 {
@@ -191,7 +191,7 @@ func TestAcksAreToldAgain(t *testing.T) {
 		}})
 		q.SendBody(bodies(4)...)
 		runs := 0
-		c := consumer.New(q.Open, func(*actors.Task, consumer.Message) error { runs++; return nil }, consumer.Options{})
+		c := newConsumer(q.Open, func(*actors.Task, consumer.Message) error { runs++; return nil }, consumer.Options{})
 		pid := spawn(t, sys, c, actors.Options{})
 		pass(time.Second)
 		if all := told.list(); len(all) != 3 || !slices.Equal(all[1], []string{"1", "2", "3", "4"}) || !slices.Equal(all[2], []string{"2"}) {

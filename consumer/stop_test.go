@@ -38,7 +38,7 @@ func TestStopDrainsAndReturns(t *testing.T) {
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
 		q := memory.New(memory.Options{})
 		q.Send(takes("2s"), takes("3s"), takes("1h"), takes("0s"), takes("0s"))
-		c := consumer.New(q.Open, sleeper, consumer.Options{Concurrency: 3, Prefetch: 2})
+		c := newConsumer(q.Open, sleeper, consumer.Options{Concurrency: 3, Prefetch: 2})
 		pid := spawn(t, sys, c, actors.Options{})
 		synctest.Wait()
 		began := time.Now()
@@ -68,7 +68,7 @@ func TestStopDrainsAndReturns(t *testing.T) {
 func TestStopEndsTheLongPollAtOnce(t *testing.T) {
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
 		q := memory.New(memory.Options{})
-		c := consumer.New(q.Open, sleeper, consumer.Options{Pollers: 3})
+		c := newConsumer(q.Open, sleeper, consumer.Options{Pollers: 3})
 		pid := spawn(t, sys, c, actors.Options{})
 		synctest.Wait()
 		began := time.Now()
@@ -86,7 +86,7 @@ func TestStopWithMessagesOnTheirWay(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
 				q := memory.New(memory.Options{})
-				c := consumer.New(func(ctx context.Context) (consumer.Source, error) {
+				c := newConsumer(func(ctx context.Context) (consumer.Source, error) {
 					s, err := q.Open(ctx)
 					return stubborn{s}, err
 				}, sleeper, consumer.Options{})
@@ -114,7 +114,7 @@ func TestStopWithMessagesOnTheirWay(t *testing.T) {
 func TestStopWithAHungReceive(t *testing.T) {
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
 		q := memory.New(memory.Options{Wait: time.Hour})
-		c := consumer.New(func(ctx context.Context) (consumer.Source, error) {
+		c := newConsumer(func(ctx context.Context) (consumer.Source, error) {
 			s, err := q.Open(ctx)
 			return stubborn{s}, err
 		}, sleeper, consumer.Options{})
@@ -153,7 +153,7 @@ func TestStopDrainsTheStream(t *testing.T) {
 				q := memory.New(memory.Options{})
 				q.Send(takes("2s"), takes("0s"), takes("0s"))
 				var src *stream
-				c := consumer.New(func(ctx context.Context) (consumer.Source, error) {
+				c := newConsumer(func(ctx context.Context) (consumer.Source, error) {
 					s, err := q.Open(ctx)
 					src = &stream{Source: s}
 					return src, err
@@ -208,7 +208,7 @@ func TestStopLetsACallEnd(t *testing.T) {
 				q := memory.New(memory.Options{})
 				q.Send(takes("1h"), takes("0s"))
 				src := &slowNack{takes: c.takes}
-				con := consumer.New(func(ctx context.Context) (_ consumer.Source, err error) {
+				con := newConsumer(func(ctx context.Context) (_ consumer.Source, err error) {
 					src.Source, err = q.Open(ctx)
 					return src, err
 				}, sleeper, consumer.Options{Concurrency: 1, Prefetch: 1})
@@ -252,7 +252,7 @@ func TestHardStopReturnsAll(t *testing.T) {
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
 		q := memory.New(memory.Options{})
 		q.Send(takes("1h"), takes("1h"), takes("0s"))
-		c := consumer.New(q.Open, sleeper, consumer.Options{Concurrency: 2, Prefetch: 1})
+		c := newConsumer(q.Open, sleeper, consumer.Options{Concurrency: 2, Prefetch: 1})
 		pid := spawn(t, sys, c, actors.Options{})
 		synctest.Wait()
 		s := stop(t, sys, pid, c, q, -1)
@@ -269,7 +269,7 @@ func TestAbandonedHandler(t *testing.T) {
 		q := memory.New(memory.Options{Lease: time.Hour})
 		q.SendBody("stuck")
 		free := make(chan struct{})
-		c := consumer.New(q.Open, func(*actors.Task, consumer.Message) error { <-free; return nil }, consumer.Options{})
+		c := newConsumer(q.Open, func(*actors.Task, consumer.Message) error { <-free; return nil }, consumer.Options{})
 		pid := spawn(t, sys, c, actors.Options{StopGrace: time.Second, BlockedTurn: -1})
 		synctest.Wait()
 		if n := actortest.Stop(t, sys.Root, pid, time.Second); n.Pending != 0 {
@@ -299,7 +299,7 @@ func TestPendingAcksAreToldAtTheEnd(t *testing.T) {
 			return nil
 		}})
 		q.Send(takes("0s"), takes("0s"))
-		c := consumer.New(q.Open, sleeper, consumer.Options{Trouble: consumer.Backoff{Initial: time.Minute}})
+		c := newConsumer(q.Open, sleeper, consumer.Options{Trouble: actors.Backoff{Initial: time.Minute}})
 		pid := spawn(t, sys, c, actors.Options{})
 		synctest.Wait()
 		down = false
@@ -319,7 +319,7 @@ func TestSourceThatCannotBeTold(t *testing.T) {
 			return nil
 		}})
 		q.Send(takes("0s"), takes("1h"))
-		c := consumer.New(q.Open, sleeper, consumer.Options{})
+		c := newConsumer(q.Open, sleeper, consumer.Options{})
 		pid := spawn(t, sys, c, actors.Options{})
 		pass(time.Second)
 		if s := stop(t, sys, pid, c, q, time.Second); s.Lost != 2 || s.Acked+s.Returned != 0 || q.InFlight() != 2 {
@@ -335,7 +335,7 @@ func TestSourceThatCannotBeTold(t *testing.T) {
 func TestStopWhileItOpens(t *testing.T) {
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
 		q := memory.New(memory.Options{})
-		c := consumer.New(func(ctx context.Context) (consumer.Source, error) {
+		c := newConsumer(func(ctx context.Context) (consumer.Source, error) {
 			time.Sleep(3 * time.Second) // without a look at ctx
 			return q.Open(context.Background())
 		}, sleeper, consumer.Options{})
@@ -355,7 +355,7 @@ func TestStartAndStopAtAnyTime(t *testing.T) {
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
 		q := memory.New(memory.Options{})
 		q.Send(takes("1ms"), takes("1h"), takes("0s"), takes("1s"), takes("x"))
-		c := consumer.New(q.Open, sleeper, consumer.Options{Concurrency: 2, MaxTries: -1, Pollers: 2})
+		c := newConsumer(q.Open, sleeper, consumer.Options{Concurrency: 2, MaxTries: -1, Pollers: 2})
 		var n atomic.Int64
 		actortest.Stress(t, func() func() {
 			pid, err := actors.Spawn(context.Background(), sys.Root, fmt.Sprint("consumer-", n.Add(1)), c.Setup, actors.Options{})

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
@@ -60,7 +59,7 @@ func (r *run) tell(t *actors.Task, i int) error {
 		if failures++; out.again < len(ds) {
 			failures = 1 // the next ones need not wait for these
 		}
-		delay := r.c.opts.Trouble.wait(failures, rand.Float64())
+		delay := r.c.opts.Trouble.Wait(failures)
 		worry(r.log, "the source could not be told; it will be again", failed, "messages", out.again, "delay", delay)
 		if err := t.Sleep(delay); err != nil {
 			return err

@@ -17,51 +17,49 @@ import (
 	"github.com/protoloop/protoloop/actors"
 )
 
-func TestBackoff(t *testing.T) {
-	b := Backoff{Initial: time.Second, Max: 10 * time.Second, Jitter: 0.5}.resolved("Retry", time.Minute, time.Hour)
-	for n, want := range []time.Duration{1: time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 10 * time.Second} {
-		if n == 0 {
-			continue
-		}
-		if got := b.wait(n, 0); got != want {
-			t.Errorf("wait %d without its random part: %v, want %v", n, got, want)
-		}
-		if got := b.wait(n, 1); got != want/2 {
-			t.Errorf("wait %d with all of it: %v, want %v", n, got, want/2)
-		}
-	}
-	if got := b.wait(1<<30, 0); got != 10*time.Second {
-		t.Errorf("a late wait: %v", got)
-	}
-	if got := (Backoff{Initial: time.Hour}).resolved("Retry", time.Second, time.Minute); got.Max != time.Hour || got.Factor != 2 || got.Jitter != 0.5 {
-		t.Errorf("defaults: %+v", got)
+// A Backoff that is zero is the option's default; of any other all fields count.
+func TestDefaultBackoffs(t *testing.T) {
+	o := Options{Retry: actors.Backoff{Initial: time.Hour}}.resolved()
+	if o.Retry != (actors.Backoff{Initial: time.Hour, Max: time.Hour}) || o.Breaker.Probe != defaultProbe || o.Trouble != defaultTrouble {
+		t.Errorf("%+v, %+v, %+v", o.Retry, o.Breaker.Probe, o.Trouble)
 	}
 }
 
-func TestMisusePanics(t *testing.T) {
+// New says all mistakes at once.
+func TestBadOptions(t *testing.T) {
 	open := Open(func(context.Context) (Source, error) { return nil, nil })
 	handle := Handler(func(*actors.Task, Message) error { return nil })
-	for what, f := range map[string]func(){
-		"New called with a nil Open":    func() { New(nil, handle, Options{}) },
-		"New called with a nil Handler": func() { New(open, nil, Options{}) },
-		"JSON called with a nil":        func() { JSON[int](nil) },
-		"Options.Concurrency is neg":    func() { New(open, handle, Options{Concurrency: -1}) },
-		"Options.Prefetch is negative":  func() { New(open, handle, Options{Prefetch: -1}) },
-		"Options.Pollers is negative":   func() { New(open, handle, Options{Pollers: -1}) },
-		"Options.Order is set with 2":   func() { New(open, handle, Options{Order: ByGroup, Pollers: 2}) },
-		"Options.Timeout is negative":   func() { New(open, handle, Options{Timeout: -1}) },
-		"Options.Retry is no backoff":   func() { New(open, handle, Options{Retry: Backoff{Factor: 0.5}}) },
-		"Options.Trouble is no backoff": func() { New(open, handle, Options{Trouble: Backoff{Jitter: 2}}) },
+	for want, f := range map[string]func() (*Consumer, error){
+		"open is missing":                     func() (*Consumer, error) { return New(nil, handle, Options{}) },
+		"handle is missing":                   func() (*Consumer, error) { return New(open, nil, Options{}) },
+		"Options.Concurrency is negative: -1": func() (*Consumer, error) { return New(open, handle, Options{Concurrency: -1}) },
+		"Options.Prefetch is negative: -1":    func() (*Consumer, error) { return New(open, handle, Options{Prefetch: -1}) },
+		"Options.Pollers is negative: -1":     func() (*Consumer, error) { return New(open, handle, Options{Pollers: -1}) },
+		"Options.Order is set with 2 Pollers": func() (*Consumer, error) { return New(open, handle, Options{Order: ByGroup, Pollers: 2}) },
+		"Options.Timeout is negative: -1ns":   func() (*Consumer, error) { return New(open, handle, Options{Timeout: -1}) },
+		"Options.Retry.Factor is less than 1": func() (*Consumer, error) {
+			return New(open, handle, Options{Retry: actors.Backoff{Initial: 1, Factor: 0.5}})
+		},
+		"Options.Trouble.Initial is missing": func() (*Consumer, error) { return New(open, handle, Options{Trouble: actors.Backoff{Jitter: 1}}) },
+		"Options.Breaker.Probe.Jitter is not be": func() (*Consumer, error) {
+			return New(open, handle, Options{Breaker: Breaker{Probe: actors.Backoff{Initial: 1, Jitter: 2}}})
+		},
 	} {
-		func() {
-			defer func() {
-				if p := fmt.Sprint(recover()); !strings.HasPrefix(p, "consumer: "+what) {
-					t.Errorf("panic: %s, want: %s", p, what)
-				}
-			}()
-			f()
-		}()
+		c, err := f()
+		var e *actors.OptionError
+		if c != nil || !errors.As(err, &e) || !strings.HasPrefix(err.Error(), "consumer: New: "+want) {
+			t.Errorf("%v, want: %s", err, want)
+		}
 	}
+	if _, err := New(nil, nil, Options{Pollers: -1, Timeout: -1}); strings.Count(err.Error(), "\n") != 3 {
+		t.Errorf("not all mistakes: %v", err)
+	}
+	defer func() {
+		if p := recover(); p != "consumer: JSON called with a nil function" {
+			t.Errorf("panic: %v", p)
+		}
+	}()
+	JSON[int](nil)
 }
 
 func TestBatchError(t *testing.T) {

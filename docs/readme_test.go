@@ -45,7 +45,7 @@ func runApp(ctx context.Context, system *actor.ActorSystem, store, poller func(w
 		Children: []supervisor.Child{ // started in this order, stopped in reverse
 			{Name: "store", Props: actors.Props(store)},
 			{Name: "poller", Props: actors.Props(poller), Shutdown: 10 * time.Second,
-				Backoff: supervisor.Backoff{Initial: time.Second, Max: time.Minute, Jitter: 0.5}},
+				Backoff: actors.Backoff{Initial: time.Second, Max: time.Minute, Jitter: 0.5}},
 		},
 	}, nil)
 	fmt.Println(report) // child by child: finished, failed, canceled, abandoned with its stack, …

@@ -4,7 +4,7 @@
 // handler may await other actors and futures, while its session stays
 // single-threaded and ordered.
 //
-//	io := socketio.NewServer(system, socketio.Options{})
+//	io, err := socketio.NewServer(system, socketio.Options{})
 //	socketio.On(io, "say", func(t *actors.Task, s *socketio.Socket, text string) error {
 //		return io.To("room").Emit("said", s.ID(), text)
 //	})

@@ -387,18 +387,16 @@ func TestMisuse(t *testing.T) {
 		socketio.On(w.io, "twice", nothing)
 		w.io.OnConnect(func(*actors.Task, *socketio.Socket) error { return nil })
 		for name, f := range map[string]func(){
-			"second handler":    func() { socketio.On(w.io, "twice", nothing) },
-			"reserved":          func() { socketio.On(w.io, "disconnect", nothing) },
-			"nil handler":       func() { socketio.On[int](w.io, "x", nil) },
-			"second OnConnect":  func() { w.io.OnConnect(func(*actors.Task, *socketio.Socket) error { return nil }) },
-			"reserved emit":     func() { _ = w.io.Emit("connect") },
-			"namespace":         func() { w.io.Of("admin") },
-			"with a comma":      func() { w.io.Of("/a,b") },
-			"with a query":      func() { w.io.Of("/a?b") },
-			"too long":          func() { w.io.Of("/" + strings.Repeat("n", 256)) },
-			"no UTF-8":          func() { w.io.Of("/\xff") },
-			"negative duration": func() { socketio.NewServer(w.sys, socketio.Options{PingTimeout: -1}) },
-			"transport":         func() { socketio.NewServer(w.sys, socketio.Options{Transports: []string{"webtransport"}}) },
+			"second handler":   func() { socketio.On(w.io, "twice", nothing) },
+			"reserved":         func() { socketio.On(w.io, "disconnect", nothing) },
+			"nil handler":      func() { socketio.On[int](w.io, "x", nil) },
+			"second OnConnect": func() { w.io.OnConnect(func(*actors.Task, *socketio.Socket) error { return nil }) },
+			"reserved emit":    func() { _ = w.io.Emit("connect") },
+			"namespace":        func() { w.io.Of("admin") },
+			"with a comma":     func() { w.io.Of("/a,b") },
+			"with a query":     func() { w.io.Of("/a?b") },
+			"too long":         func() { w.io.Of("/" + strings.Repeat("n", 256)) },
+			"no UTF-8":         func() { w.io.Of("/\xff") },
 		} {
 			func() {
 				defer func() {
@@ -410,20 +408,23 @@ func TestMisuse(t *testing.T) {
 			}()
 		}
 		for text, o := range map[string]socketio.Options{
-			"socketio: NewServer: Options.AckTimeout is negative: -1s":    {AckTimeout: -time.Second},
-			"socketio: NewServer: Options.MaxPayload is negative: -1":     {MaxPayload: -1},
-			"socketio: NewServer: Options.MaxPendingAcks is negative: -2": {MaxPendingAcks: -2},
+			"socketio: NewServer: Options.AckTimeout is negative: -1s": {AckTimeout: -time.Second},
+			"socketio: NewServer: Options.MaxPayload is negative: -1":  {MaxPayload: -1},
+			`socketio: NewServer: Options.Transports has one that is neither polling nor websocket: "webtransport"`: {
+				Transports: []string{"webtransport"}},
+			`socketio: NewServer: Options.AllowedOrigins has one that matches no origin (it is empty): ""`: {AllowedOrigins: []string{""}},
+			"socketio: NewServer: Options.MaxPendingAcks is negative: -2":                                  {MaxPendingAcks: -2},
 			"socketio: NewServer: Options.Recovery.MaxEvents is negative: -1": {
 				Recovery: &socketio.Recovery{MaxEvents: -1}},
 		} {
-			func() {
-				defer func() {
-					if p := recover(); p != text {
-						w.Errorf("the panic is %v, want %s", p, text)
-					}
-				}()
-				socketio.NewServer(w.sys, o)
-			}()
+			io, err := socketio.NewServer(w.sys, o)
+			var e *actors.OptionError
+			if io != nil || !errors.As(err, &e) || err.Error() != text {
+				w.Errorf("%v, want %s", err, text)
+			}
+		}
+		if _, err := socketio.NewServer(nil, socketio.Options{PingTimeout: -1, MaxRooms: -1}); strings.Count(err.Error(), "socketio: NewServer: ") != 3 {
+			w.Errorf("not all mistakes: %v", err)
 		}
 		if err := w.io.Emit("x", make(chan int)); err == nil {
 			w.Error("a channel was encoded")

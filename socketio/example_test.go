@@ -50,7 +50,10 @@ func begin(server *httptest.Server, auth string) (url string) {
 // The packets are shown as they travel: 40 connects, 42 is an event, 43 an
 // acknowledgement, 44 a refusal.
 func Example() {
-	sio := socketio.NewServer(newSystem(), socketio.Options{})
+	sio, err := socketio.NewServer(newSystem(), socketio.Options{})
+	if err != nil {
+		panic(err)
+	}
 	sio.OnConnect(func(_ *actors.Task, s *socketio.Socket) error {
 		fmt.Printf("connected with %s\n", s.Handshake().Auth)
 		return s.Join("everybody")
@@ -82,7 +85,10 @@ func Example() {
 }
 
 func ExampleNamespace_Use() {
-	sio := socketio.NewServer(newSystem(), socketio.Options{})
+	sio, err := socketio.NewServer(newSystem(), socketio.Options{})
+	if err != nil {
+		panic(err)
+	}
 	sio.Use(func(_ *actors.Task, s *socketio.Socket) error {
 		if !strings.Contains(string(s.Handshake().Auth), "secret") {
 			return &socketio.Error{Message: "not authorized", Data: map[string]string{"login": "/login"}}
@@ -105,7 +111,10 @@ func ExampleNamespace_Use() {
 }
 
 func ExampleEmitAck() {
-	sio := socketio.NewServer(newSystem(), socketio.Options{})
+	sio, err := socketio.NewServer(newSystem(), socketio.Options{})
+	if err != nil {
+		panic(err)
+	}
 	answered := make(chan string)
 	socketio.On(sio, "start", func(t *actors.Task, s *socketio.Socket, _ any) error {
 		name, err := actors.Await(t, socketio.EmitAck[string](s, "your name?"))
@@ -131,7 +140,10 @@ func ExampleEmitAck() {
 
 func ExampleServer_Props() {
 	system := newSystem()
-	sio := socketio.NewServer(system, socketio.Options{})
+	sio, err := socketio.NewServer(system, socketio.Options{})
+	if err != nil {
+		panic(err)
+	}
 	server := httptest.NewServer(sio)
 	defer server.Close()
 
@@ -141,7 +153,7 @@ func ExampleServer_Props() {
 	for packets := ""; packets != "1"; { // the client's polls: the last has a close
 		packets = call("GET", url, "")
 	}
-	_, err := stopped.Wait(context.Background())
+	_, err = stopped.Wait(context.Background())
 	fmt.Println(err)
 	fmt.Println(call("GET", server.URL+"/socket.io/?EIO=4&transport=polling", ""))
 	// Output:

@@ -51,7 +51,11 @@ func bubble(t *testing.T, o socketio.Options, f func(w *world)) {
 }
 
 func newWorld(t *testing.T, sys *actor.ActorSystem, o socketio.Options) *world {
-	w := &world{T: t, sys: sys, io: socketio.NewServer(sys, o), ln: newPipeListener()}
+	io, err := socketio.NewServer(sys, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{T: t, sys: sys, io: io, ln: newPipeListener()}
 	w.server = &http.Server{Handler: w.io}
 	go func() { _ = w.server.Serve(w.ln) }()
 	w.http = &http.Client{Transport: &http.Transport{

@@ -165,12 +165,15 @@ func (o Options) resolved() Options {
 	return o
 }
 
-// check panics for values that cannot be meant.
-func (o Options) check() {
+// listMistakes are the values that cannot be meant, each an *actors.OptionError.
+func (o Options) listMistakes() (errs []error) {
+	bad := func(field string, value any, why string) {
+		errs = append(errs, &actors.OptionError{Of: "socketio: NewServer", Field: "Options." + field, Value: value, Why: why})
+	}
 	type option struct {
-		name string
-		v    int64
-		text any
+		name  string
+		v     int64
+		value any
 	}
 	duration := func(name string, d time.Duration) option { return option{name, int64(d), d} }
 	bound := func(name string, n int) option { return option{name, int64(n), n} }
@@ -189,23 +192,24 @@ func (o Options) check() {
 	}
 	for _, opt := range options {
 		if opt.v < 0 {
-			panic(fmt.Sprintf("socketio: NewServer: Options.%s is negative: %v", opt.name, opt.text))
+			bad(opt.name, opt.value, "is negative")
 		}
 	}
 	for _, text := range o.AllowedOrigins {
 		p, err := engineio.ParseOrigin(text)
-		if err != nil {
-			panic(fmt.Sprintf("socketio: NewServer: AllowedOrigins: %q matches no origin: %v", text, err))
-		}
-		if o.AllowCredentials && p.Everybody() {
-			panic(fmt.Sprintf("socketio: NewServer: AllowCredentials together with the origin %q lets every page act for its visitors: name the origins", text))
+		switch {
+		case err != nil:
+			bad("AllowedOrigins", text, fmt.Sprintf("has one that matches no origin (%v)", err))
+		case o.AllowCredentials && p.Everybody():
+			bad("AllowCredentials", text, "together with this origin lets every page act for its visitors: name the origins")
 		}
 	}
 	for _, t := range o.Transports {
 		if t != "polling" && t != "websocket" {
-			panic("socketio: NewServer: unknown transport " + t + ": there are polling and websocket")
+			bad("Transports", t, "has one that is neither polling nor websocket")
 		}
 	}
+	return errs
 }
 
 // engine is what the layer below needs of the options.

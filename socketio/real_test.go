@@ -21,7 +21,11 @@ type real struct {
 
 func realServer(t *testing.T, o socketio.Options) *real {
 	t.Helper()
-	r := &real{io: socketio.NewServer(actortest.NewSystem(t), o)}
+	io, err := socketio.NewServer(actortest.NewSystem(t), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &real{io: io}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

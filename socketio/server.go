@@ -3,6 +3,7 @@
 package socketio
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -45,12 +46,16 @@ type Server struct {
 
 // NewServer returns a server whose sessions are workers of the actor system. It
 // serves at once; [Server.Stop] ends it, and so does the worker of
-// [Server.Props].
-func NewServer(system *actor.ActorSystem, o Options) *Server {
+// [Server.Props]. Options that cannot be meant are all in one error, each an
+// [*actors.OptionError].
+func NewServer(system *actor.ActorSystem, o Options) (*Server, error) {
+	errs := o.listMistakes()
 	if system == nil {
-		panic("socketio: NewServer called with a nil actor system")
+		errs = append(errs, &actors.OptionError{Of: "socketio: NewServer", Field: "system", Why: "is missing"})
 	}
-	o.check()
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
 	srv := &Server{
 		opts: o.resolved(), system: system, root: system.Root,
 		namespaces: map[string]*Namespace{}, sessions: map[*session]struct{}{}, starting: map[string]*session{},
@@ -62,7 +67,7 @@ func NewServer(system *actor.ActorSystem, o Options) *Server {
 	srv.eio = engineio.NewServer(e)
 	srv.props = actors.Props(srv.setup, actors.EventLoop(actors.Options{StopGrace: unwindGrace, Logger: o.Logger}))
 	srv.main = srv.Of("/")
-	return srv
+	return srv, nil
 }
 
 // ServeHTTP serves the requests of Socket.IO clients.

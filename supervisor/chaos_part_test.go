@@ -174,10 +174,10 @@ func (c *chaos) group(path string) (kids []supervisor.Child) {
 	for i, name := range []string{"a", "b", "plain", "c"} {
 		kids = append(kids, supervisor.Child{
 			Name: name, Props: c.part(path+name, name == "plain"), Shutdown: 30 * time.Millisecond, StartTimeout: 20 * time.Millisecond,
-			Backoff: supervisor.Backoff{Initial: time.Duration(i) * time.Millisecond, Max: 5 * time.Millisecond, Jitter: 1},
+			Backoff: actors.Backoff{Initial: time.Duration(i) * time.Millisecond, Max: 5 * time.Millisecond, Jitter: 1},
 		})
 		if i == 0 {
-			kids[0].Backoff = supervisor.Backoff{}
+			kids[0].Backoff = actors.Backoff{}
 		}
 	}
 	return kids

@@ -349,7 +349,7 @@ func TestOrderAcrossRestarts(t *testing.T) {
 				var a, b []handled
 				policy := supervisor.CrashPolicy{Retries: 1}
 				kids := []supervisor.Child{
-					{Name: "a", Props: w.part("a", recording(w, &a)), OnCrash: policy, Backoff: supervisor.Backoff{Initial: backoff}},
+					{Name: "a", Props: w.part("a", recording(w, &a)), OnCrash: policy, Backoff: actors.Backoff{Initial: backoff}},
 					{Name: "b", Props: w.part("b", recording(w, &b)), OnCrash: policy},
 				}
 				s := w.start(supervisor.Spec{Strategy: strategy, MaxRestarts: 1000, Children: kids})

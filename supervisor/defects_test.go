@@ -52,7 +52,7 @@ func TestEngineGroupAtTheRoot(t *testing.T) {
 func TestEngineBackoff(t *testing.T) {
 	bubble(t, func(w *world) {
 		a := w.plainly("a", nil)
-		a.Backoff = supervisor.Backoff{Initial: 50 * time.Millisecond, Max: time.Second}
+		a.Backoff = actors.Backoff{Initial: 50 * time.Millisecond, Max: time.Second}
 		s := w.start(supervisor.Spec{MaxRestarts: 100, Children: []supervisor.Child{a}})
 		var waits []time.Duration
 		for range 7 {

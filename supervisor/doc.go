@@ -89,16 +89,18 @@
 //   - set MaxRestarts to the number of failures that can still be chance,
 //   - have handlers return an error where they can: that is an answer, and no
 //     failure,
-//   - give the children a [Backoff].
+//   - give the children a Backoff.
 //
-// A Backoff alone does not carry a child through an outage of what it needs, such
-// as the server that it polls. The first waits are short, and each of them uses
-// up a restart. With Initial 1 s and Jitter 0.5 the first minute takes seven
-// restarts at most, and later minutes take fewer. So a limit of
-// {MaxRestarts: 10, Within: time.Minute} has room for one such child, while
-// {MaxRestarts: 5, Within: time.Minute} ends after half a minute. A child whose
-// waits are Within / MaxRestarts or longer cannot exceed the intensity by itself.
-// A child under a [Dynamic] of its own has no limit.
+// A child with a Backoff uses up one restart for a row of failures, however long
+// the row is. The row is over when the child has been up for its ResetAfter. So an
+// outage of what it needs, such as the server that it polls, is one failure and
+// not one for each try, and the child is there again when the outage is over. A
+// limit that counted each try would have to be higher than the number of short
+// waits at the beginning, for all children that the outage concerns. It would then
+// be of no use against what it is for, a tight loop of failures, which a Backoff
+// does not let come about. A child that should give up all the same returns
+// actors.ErrEscalate. A child whose ResetAfter is Within / MaxRestarts or longer
+// cannot exceed the intensity by itself.
 //
 // All tries of a message ([CrashPolicy]) count as one restart. A Dynamic has no
 // limit unless you set one. Without a limit its children have a Backoff.
@@ -139,7 +141,8 @@
 //   - A Dynamic without MaxRestarts has no limit. In OTP simple_one_for_one has
 //     the limit of all supervisors.
 //   - A restart that failed takes the child's backoff. OTP has no backoff, and
-//     tries again at once.
+//     tries again at once. A row of failures of a child with a Backoff is one
+//     restart; without one each restart counts, as in OTP.
 //   - Remove is terminate_child and delete_child in one, because Restart does all
 //     that a Spec that is down could be used for. Restart also restarts a child
 //     that runs; in OTP that is an error.

@@ -44,7 +44,7 @@ type DynamicSpec struct {
 // ErrTooMany says that a Dynamic has MaxChildren children.
 var ErrTooMany = errors.New("supervisor: MaxChildren reached")
 
-// Validate reports all mistakes at once, each a [*SpecError].
+// Validate reports all mistakes at once, each an [*actors.OptionError].
 func (s DynamicSpec) Validate() error {
 	errs := s.asSpec().listMistakes()
 	template := s.Child
@@ -54,19 +54,23 @@ func (s DynamicSpec) Validate() error {
 	}
 	errs = append(errs, template.listMistakes(s.Name, "template", Never)...)
 	if s.MaxChildren < 0 {
-		errs = append(errs, &SpecError{s.Name, "", "MaxChildren", fmt.Sprintf("%d is negative", s.MaxChildren)})
+		errs = append(errs, mistake(s.Name, "", "MaxChildren", s.MaxChildren, "is negative"))
 	}
 	return errors.Join(errs...)
 }
 
-// unlimitedBackoff is the default where no number of restarts is too many.
-var unlimitedBackoff = Backoff{Initial: 10 * time.Millisecond, Max: 30 * time.Second, Jitter: 0.2, ResetAfter: 5 * time.Second}
+// unlimitedBackoff and unlimitedReset are the defaults where no number of restarts is
+// too many.
+var (
+	unlimitedBackoff = actors.Backoff{Initial: 10 * time.Millisecond, Max: 30 * time.Second, Jitter: 0.2}
+	unlimitedReset   = 5 * time.Second
+)
 
 func (s DynamicSpec) asSpec() Spec {
 	if s.MaxRestarts == 0 {
 		s.MaxRestarts = unlimited
-		if s.Child.Backoff == (Backoff{}) {
-			s.Child.Backoff = unlimitedBackoff
+		if !s.Child.hasBackoff() {
+			s.Child.Backoff, s.Child.ResetAfter = unlimitedBackoff, unlimitedReset
 		}
 	}
 	return Spec{Name: s.Name, MaxRestarts: s.MaxRestarts, Within: s.Within, Logger: s.Logger, OnEvent: s.OnEvent, dynamic: &s}

@@ -242,7 +242,7 @@ func TestGoexitInSpawn(t *testing.T) {
 			bubble(t, func(w *world) { // later: the second try succeeds
 				var exits atomic.Bool
 				s := w.start(supervisor.Spec{Strategy: strategy, MaxRestarts: 3, Children: []supervisor.Child{w.child("a"),
-					{Name: "b", Props: props(&exits), Backoff: supervisor.Backoff{Initial: time.Second}}}})
+					{Name: "b", Props: props(&exits), Backoff: actors.Backoff{Initial: time.Second}}}})
 				exits.Store(true)
 				w.root.Stop(s.Child("b"))
 				time.Sleep(1500 * time.Millisecond)

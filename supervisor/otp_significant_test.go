@@ -106,7 +106,7 @@ func TestOTPSignificant(t *testing.T) {
 		}},
 		{"never", "With auto_shutdown set to never, child specs with the significant flag set to true are considered invalid and will be rejected.", func(w *world) {
 			c := with(w.child("a"), func(c *supervisor.Child) { c.Restart, c.Significant = supervisor.Transient, true })
-			var e *supervisor.SpecError
+			var e *actors.OptionError
 			if _, err := w.tryStart(supervisor.Spec{Children: []supervisor.Child{c}}); !errors.As(err, &e) || e.Field != "Significant" {
 				w.Errorf("%v", err)
 			}
@@ -116,11 +116,11 @@ func TestOTPSignificant(t *testing.T) {
 			}
 		}},
 		{"permanent", "Setting this option to true when the restart type is permanent is invalid.", func(w *world) {
-			var e *supervisor.SpecError
+			var e *actors.OptionError
 			_, err := w.tryStart(supervisor.Spec{AutoShutdown: supervisor.AllSignificant, Children: []supervisor.Child{
 				with(w.child("a"), func(c *supervisor.Child) { c.Significant = true }),
 			}})
-			if !errors.As(err, &e) || e.Field != "Significant" || e.Child != "a" {
+			if !errors.As(err, &e) || e.Field != "Significant" || e.Of != `supervisor: spec "app", child "a"` {
 				w.Errorf("%v", err)
 			}
 		}},

@@ -217,7 +217,7 @@ func TestPlainHangsInStarted(t *testing.T) {
 	})
 	bubble(t, func(w *world) {
 		b := w.plainly("b", w.in(&actor.Started{}, 2, true))
-		b.StartTimeout, b.Backoff.Initial = time.Second, time.Second
+		b.StartTimeout = time.Second
 		s := w.start(supervisor.Spec{MaxRestarts: 2, Within: time.Hour, Children: []supervisor.Child{w.child("a"), b}})
 		w.tell(s.Child("b"), "crash").Wait(w.Context())
 		err := ended(s) // its name is taken: nothing can be done

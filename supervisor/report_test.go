@@ -74,7 +74,7 @@ func TestReportPhases(t *testing.T) {
 func TestReportPhasesAtRest(t *testing.T) {
 	bubble(t, func(w *world) {
 		c := w.child("waits")
-		c.Backoff = supervisor.Backoff{Initial: time.Minute}
+		c.Backoff = actors.Backoff{Initial: time.Minute}
 		s := w.start(supervisor.Spec{MaxRestarts: 5, Children: []supervisor.Child{c}})
 		w.crash(s.Child("waits"))
 		time.Sleep(10 * time.Second)

@@ -74,8 +74,9 @@ func (c *core) handleExit(t *actors.Task, h *lockHolder, k *child, e exitReason)
 				return err
 			}
 		case decideRestart:
+			k.delay.noteFailure(k.spec, time.Now())
 			// The tries of one message are one failure: the last of them counts.
-			if !e.retried && !c.spendRestart(t, k, e.err) {
+			if !e.retried && k.delay.takesRestart(k.spec) && !c.spendRestart(t, k, e.err) {
 				return nil
 			}
 			group = c.affectedBy(k)
@@ -130,7 +131,7 @@ var errTakenOver = errors.New("supervisor: restarted together with others")
 // prepareRestart quiesces a group and waits as long as the backoff of the
 // child that has failed says.
 func (c *core) prepareRestart(t *actors.Task, h *lockHolder, k *child, group []*child, why error) error {
-	delay := k.delay.nextDelay(k.spec.Backoff, time.Now())
+	delay := k.spec.Backoff.Wait(k.delay.attempts)
 	emitEvent(c.events, ChildRestarting{k.eventPlace(), delay, k.delay.attempts, siblingNames(group, k)})
 	h.lock.restartRound++
 	for _, o := range group {

@@ -4,112 +4,66 @@ package supervisor
 
 import (
 	"errors"
-	"math"
 	"slices"
 	"testing"
-	"testing/quick"
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
 )
 
-func TestBackoffWaits(t *testing.T) {
-	for _, test := range []struct {
-		b    Backoff
-		n    int
-		want time.Duration
-	}{
-		{Backoff{}, 1, 0},
-		{Backoff{}, 1000, 0},
-		{Backoff{Initial: time.Second}, 1, time.Second},
-		{Backoff{Initial: time.Second}, 2, 2 * time.Second}, // the default factor
-		{Backoff{Initial: time.Second}, 6, 32 * time.Second},
-		{Backoff{Initial: time.Second}, 7, time.Minute}, // the default cap
-		{Backoff{Initial: time.Second}, math.MaxInt, time.Minute},
-		{Backoff{Initial: 2 * time.Minute}, 5, 2 * time.Minute}, // which is no less than Initial
-		{Backoff{Initial: time.Second, Factor: 1}, 50, time.Second},
-		{Backoff{Initial: time.Second, Factor: 1.5}, 3, 2250 * time.Millisecond},
-		{Backoff{Initial: time.Second, Factor: 10, Max: time.Hour}, 4, 1000 * time.Second},
-		{Backoff{Initial: time.Second, Factor: 10, Max: time.Hour}, 5, time.Hour},
-		{Backoff{Initial: time.Second, Factor: math.Inf(1), Max: time.Hour}, 2, time.Hour},
-		{Backoff{Initial: 1, Max: math.MaxInt64, Factor: 1e300}, 3, math.MaxInt64},
-	} {
-		if got := test.b.waitBefore(test.n, 0); got != test.want {
-			t.Errorf("%+v, restart %d: %v, want %v", test.b, test.n, got, test.want)
-		}
-	}
-}
-
-// The jitter is what it says: evenly distributed over its part of the wait.
-// The engine's was less than 500 ns.
-func TestBackoffJitter(t *testing.T) {
-	const n, bins = 20_000, 10
-	for _, jitter := range []float64{0.2, 0.5, 1} {
-		b := Backoff{Initial: time.Minute, Max: time.Minute, Jitter: jitter}
-		var r restartDelay
-		var counts [bins]int
-		sum := 0.0
-		for range n {
-			d := r.nextDelay(b, time.Time{})
-			part := float64(time.Minute-d) / (jitter * float64(time.Minute)) // 0 to 1
-			if part < 0 || part > 1 {
-				t.Fatalf("jitter %v: a wait of %v", jitter, d)
-			}
-			counts[min(int(part*bins), bins-1)]++
-			sum += part
-		}
-		// Each bin has 2,000 of them, with a deviation of 42; ten of those are
-		// exceeded in one of 10^22 runs. The mean's deviation is 0.002.
-		for i, c := range counts {
-			if math.Abs(float64(c)-n/bins) > 420 {
-				t.Errorf("jitter %v: %d of %d in bin %d", jitter, c, n, i)
-			}
-		}
-		if mean := sum / n; math.Abs(mean-0.5) > 0.02 {
-			t.Errorf("jitter %v: the mean is %v", jitter, mean)
-		}
-	}
-}
-
-// Waits never shrink with the number, never exceed the cap, never are
-// negative.
-func TestBackoffBounds(t *testing.T) {
-	check := func(initial, longest uint32, factor, jitter, random float64, n uint8) bool {
-		unit := func(f float64) float64 { return math.Abs(math.Mod(f, 1)) }
-		b := Backoff{Initial: time.Duration(initial), Max: time.Duration(max(longest, initial)), Factor: 1 + 10*unit(factor), Jitter: unit(jitter)}
-		one, next := b.waitBefore(int(n)+1, unit(random)), b.waitBefore(int(n)+2, unit(random))
-		return 0 <= one && one <= next && next <= b.maxWait()
-	}
-	if err := quick.Check(check, &quick.Config{MaxCount: 5000}); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestBackoffReset(t *testing.T) {
-	b := Backoff{Initial: time.Second, Max: 10 * time.Second, ResetAfter: time.Minute}
+// A row of failures ends when the child has been up for ResetAfter, and not before.
+func TestRestartDelay(t *testing.T) {
+	spec := Child{Backoff: actors.Backoff{Initial: time.Second, Max: 10 * time.Second}, ResetAfter: time.Minute}
 	now := time.Now()
 	var r restartDelay
+	fails := func() time.Duration {
+		r.noteFailure(&spec, now)
+		return spec.Backoff.Wait(r.attempts)
+	}
 	upFor := func(d time.Duration) time.Duration {
 		r.upSince = now
 		now = now.Add(d)
-		return r.nextDelay(b, now)
+		return fails()
 	}
-	got := []time.Duration{r.nextDelay(b, now), r.nextDelay(b, now), upFor(time.Second), upFor(time.Minute - 1), upFor(time.Minute), upFor(0)}
+	got := []time.Duration{fails(), fails(), upFor(time.Second), upFor(time.Minute - 1), upFor(time.Minute), upFor(0)}
 	want := []time.Duration{1e9, 2e9, 4e9, 8e9, 1e9, 2e9}
 	if !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 	// It was not up since it failed last: a long wait is no healthy period.
 	now = now.Add(time.Hour)
-	if d := r.nextDelay(b, now); d != 4*time.Second {
+	if d := fails(); d != 4*time.Second {
 		t.Errorf("%v", d)
 	}
 	// By default as long as Max, whose default is a minute.
-	if d := (Backoff{Initial: 1}).resetAfter(); d != time.Minute {
+	if d := (&Child{Backoff: actors.Backoff{Initial: 1}}).resetAfter(); d != time.Minute {
 		t.Errorf("%v", d)
 	}
-	if d := (Backoff{Initial: 1, Max: time.Hour}).resetAfter(); d != time.Hour {
+	if d := (&Child{Backoff: actors.Backoff{Initial: 1, Max: time.Hour}}).resetAfter(); d != time.Hour {
 		t.Errorf("%v", d)
+	}
+}
+
+// With a Backoff the first of a row counts that is no try of a message that will be
+// handled anew; without one all do.
+func TestRestartsThatCount(t *testing.T) {
+	for _, spec := range []Child{{}, {Backoff: actors.Backoff{Initial: time.Second}, ResetAfter: time.Minute}} {
+		now := time.Now()
+		var r restartDelay
+		fails := func(up time.Duration, retried bool) bool {
+			r.upSince = now
+			now = now.Add(up)
+			r.noteFailure(&spec, now)
+			return !retried && r.takesRestart(&spec)
+		}
+		got := []bool{fails(0, true), fails(0, false), fails(0, false), fails(time.Minute-1, false), fails(time.Minute, false), fails(0, true), fails(0, false)}
+		want := []bool{false, true, true, true, true, false, true}
+		if spec.hasBackoff() {
+			want = []bool{false, true, false, false, true, false, false}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%+v: %v, want %v", spec.Backoff, got, want)
+		}
 	}
 }
 

@@ -60,10 +60,10 @@ func TestFailureEvent(t *testing.T) {
 // Exponential, capped, per child, and reset after a healthy period.
 func TestBackoffInTime(t *testing.T) {
 	bubble(t, func(w *world) {
-		b := supervisor.Backoff{Initial: time.Second, Factor: 3, Max: 20 * time.Second, ResetAfter: time.Minute}
+		b := actors.Backoff{Initial: time.Second, Factor: 3, Max: 20 * time.Second}
 		s := w.start(supervisor.Spec{MaxRestarts: 100, Children: []supervisor.Child{
-			with(w.child("a"), func(c *supervisor.Child) { c.Backoff = b }),
-			with(w.child("b"), func(c *supervisor.Child) { c.Backoff = b }),
+			with(w.child("a"), func(c *supervisor.Child) { c.Backoff, c.ResetAfter = b, time.Minute }),
+			with(w.child("b"), func(c *supervisor.Child) { c.Backoff, c.ResetAfter = b, time.Minute }),
 		}})
 		for i, want := range []time.Duration{1, 3, 9, 20, 20} {
 			begin := time.Now()
@@ -88,6 +88,60 @@ func TestBackoffInTime(t *testing.T) {
 	})
 }
 
+// Any number of children with a Backoff outlives an outage of a day under an intensity
+// that has room for one failure of each, and each of them is there soon after its end.
+// Without a Backoff the same ends the supervisor.
+func TestBackoffOutlivesOutage(t *testing.T) {
+	down := errors.New("the server is down")
+	bubble(t, func(w *world) {
+		end := time.Now().Add(24 * time.Hour)
+		poller := func(aw *actors.Worker) error {
+			aw.Background("poll", func(t *actors.Task) error {
+				for {
+					if stop, err := t.SleepOrStop(time.Second); stop || err != nil {
+						return err
+					}
+					if time.Now().Before(end) {
+						return down
+					}
+				}
+			})
+			return nil
+		}
+		spec := supervisor.Spec{MaxRestarts: 3, Within: time.Minute}
+		for _, name := range []string{"a", "b", "c"} {
+			spec.Children = append(spec.Children, supervisor.Child{Name: name, Props: actors.Props(poller),
+				Backoff: actors.Backoff{Initial: time.Second, Max: time.Minute, Jitter: 0.5}})
+		}
+		s := w.start(spec)
+		time.Sleep(24*time.Hour + 2*time.Minute)
+		for _, k := range s.Children() {
+			if k.State != "up" || k.Restarts < 1400 {
+				w.Errorf("%v", k)
+			}
+		}
+		// What has been up for ResetAfter begins a new row: these are four.
+		for range 4 {
+			actors.SubmitErr(w.root, s.Child("b"), func(t *actors.Task) error { t.Exit(down); return nil })
+			time.Sleep(10 * time.Second)
+		}
+		if err := s.Err(); err != nil {
+			w.Errorf("a row of four ended it: %v", err)
+		}
+		w.stop(s)
+
+		for i := range spec.Children {
+			spec.Children[i].Backoff = actors.Backoff{}
+		}
+		end = time.Now().Add(time.Hour)
+		s = w.start(spec)
+		var e *supervisor.IntensityError
+		if err := ended(s); !errors.As(err, &e) || !errors.Is(err, down) {
+			w.Errorf("without a Backoff: %v", err)
+		}
+	})
+}
+
 // The Spec in the README outlives an hour in which its poller fails at each try.
 func TestReadmeOutlivesOutage(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")
@@ -96,7 +150,7 @@ func TestReadmeOutlivesOutage(t *testing.T) {
 	}
 	for _, part := range []string{
 		`MaxRestarts: 10, Within: time.Minute,`,
-		`Backoff: supervisor.Backoff{Initial: time.Second, Max: time.Minute, Jitter: 0.5}`,
+		`Backoff: actors.Backoff{Initial: time.Second, Max: time.Minute, Jitter: 0.5}`,
 	} {
 		if !strings.Contains(string(readme), part) {
 			t.Errorf("the README has no %s any more", part)
@@ -110,7 +164,7 @@ func TestReadmeOutlivesOutage(t *testing.T) {
 				aw.Background("poll", func(*actors.Task) error { return down })
 				return nil
 			}),
-			Backoff: supervisor.Backoff{Initial: time.Second, Max: time.Minute, Jitter: 0.5},
+			Backoff: actors.Backoff{Initial: time.Second, Max: time.Minute, Jitter: 0.5},
 		}}})
 		time.Sleep(time.Hour)
 		if err := s.Err(); err != nil {
@@ -175,7 +229,7 @@ func TestStartTimeoutAtRestart(t *testing.T) {
 			}
 			s := w.start(supervisor.Spec{MaxRestarts: 3, Within: time.Hour, Children: []supervisor.Child{{
 				Name: "a", Props: w.part("a", hangs, actors.Options{StopGrace: 3 * time.Second}), StartTimeout: 10 * time.Second,
-				Backoff: supervisor.Backoff{Initial: backoff},
+				Backoff: actors.Backoff{Initial: backoff},
 			}}})
 			w.crash(s.Child("a"))
 			if n, err := w.ask(s.Child("a"), life{}); n != 4 || err != nil {

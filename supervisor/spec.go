@@ -13,6 +13,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/backoff"
 )
 
 // Strategy says who restarts when a child fails (OTP: strategy).
@@ -81,8 +82,9 @@ type Spec struct {
 	Strategy Strategy
 	// MaxRestarts within Within, of all children together, are allowed; with one
 	// more the supervisor stops its children and fails itself (OTP: intensity and
-	// period). 0 is 1 restart, as in OTP, which is little: see Restart intensity
-	// in the package doc. Negative is none at all. A Within of 0 is 5 s.
+	// period). A row of failures of a child with a Backoff is one restart. 0 is 1
+	// restart, as in OTP, which is little: see Restart intensity in the package doc.
+	// Negative is none at all. A Within of 0 is 5 s.
 	MaxRestarts  int
 	Within       time.Duration
 	AutoShutdown AutoShutdown
@@ -122,8 +124,13 @@ type Child struct {
 	// restarts at once the tasks in flight have their StopGrace besides. A
 	// supervisor has no limit: its children have theirs.
 	StartTimeout time.Duration
-	// Backoff is the wait before a restart; zero: at once.
-	Backoff Backoff
+	// Backoff is the wait before a restart; zero: at once. With a Backoff a row of
+	// failures is one of MaxRestarts: see Restart intensity in the package doc.
+	Backoff actors.Backoff
+	// ResetAfter is how long a child with a Backoff has to be up for a row of failures
+	// to be over: its next wait is Initial again, and its next failure counts again.
+	// 0: as long as its longest wait.
+	ResetAfter time.Duration
 	// OnCrash says what becomes of a message whose handler panicked.
 	OnCrash CrashPolicy
 	// Significant children can end the supervisor, see AutoShutdown. A
@@ -159,60 +166,52 @@ type Crash struct {
 	Err        error      // *actors.PanicError, of the last try that has panicked; or what the handler has called Exit with
 }
 
-// SpecError is a mistake in a Spec. Those of one Spec are joined
-// ([errors.Join]).
-type SpecError struct {
-	Supervisor, Child string // Child may be empty
-	Field             string
-	Problem           string
-}
-
-// Error names child, field and what is wrong.
-func (e *SpecError) Error() string {
-	where := fmt.Sprintf("spec %q", e.Supervisor)
-	if e.Child != "" {
-		where += fmt.Sprintf(", child %q", e.Child)
+// mistake is one of a Spec; child is empty if it is not that of a child.
+func mistake(supervisor, child, field string, value any, why string) error {
+	of := fmt.Sprintf("supervisor: spec %q", supervisor)
+	if child != "" {
+		of += fmt.Sprintf(", child %q", child)
 	}
-	return fmt.Sprintf("supervisor: %s: %s: %s", where, e.Field, e.Problem)
+	return &actors.OptionError{Of: of, Field: field, Value: value, Why: why}
 }
 
-// Validate reports all mistakes of a Spec at once, each a [*SpecError]. It
+// Validate reports all mistakes of a Spec at once, each an [*actors.OptionError]. It
 // looks at the Spec alone and starts nothing.
 func (s Spec) Validate() error { return errors.Join(s.listMistakes()...) }
 
 func (s Spec) listMistakes() []error {
 	var errs []error
-	bad := func(child, field, problem string, args ...any) {
-		errs = append(errs, &SpecError{s.Name, child, field, fmt.Sprintf(problem, args...)})
+	bad := func(child, field string, value any, why string) {
+		errs = append(errs, mistake(s.Name, child, field, value, why))
 	}
-	checkName(s.Name, true, func(p string) { bad("", "Name", "%s", p) })
+	checkName(s.Name, true, func(value any, why string) { bad("", "Name", value, why) })
 	if s.Strategy < OneForOne || s.Strategy > RestForOne {
-		bad("", "Strategy", "%d is none", s.Strategy)
+		bad("", "Strategy", int(s.Strategy), "is none")
 	}
 	if s.AutoShutdown < Never || s.AutoShutdown > AllSignificant {
-		bad("", "AutoShutdown", "%d is none", s.AutoShutdown)
+		bad("", "AutoShutdown", int(s.AutoShutdown), "is none")
 	}
 	if s.Within < 0 {
-		bad("", "Within", "%v is negative", s.Within)
+		bad("", "Within", s.Within, "is negative")
 	}
 	seen := map[string]bool{}
 	for i, c := range s.Children {
 		id := cmp.Or(c.Name, fmt.Sprintf("#%d", i))
 		errs = append(errs, c.listMistakes(s.Name, id, s.AutoShutdown)...)
 		if c.Name != "" && seen[c.Name] {
-			bad(id, "Name", "another child has it")
+			bad(id, "Name", nil, "is that of another child")
 		}
 		seen[c.Name] = true
 	}
 	return errs
 }
 
-func checkName(name string, mayBeEmpty bool, bad func(string)) {
+func checkName(name string, mayBeEmpty bool, bad func(value any, why string)) {
 	switch {
 	case name == "" && !mayBeEmpty:
-		bad("missing")
+		bad(nil, "is missing")
 	case strings.Contains(name, "/"):
-		bad("contains a slash, which separates the names of a path")
+		bad(name, "contains a slash, which separates the names of a path")
 	}
 }
 
@@ -223,35 +222,41 @@ func (c *Child) listMistakes(supervisor, id string, auto AutoShutdown) []error {
 // listMistakesAs are those of a child that is called name.
 func (c *Child) listMistakesAs(name, supervisor, id string, auto AutoShutdown) []error {
 	var errs []error
-	bad := func(field, problem string, args ...any) {
-		errs = append(errs, &SpecError{supervisor, id, field, fmt.Sprintf(problem, args...)})
+	bad := func(field string, value any, why string) {
+		errs = append(errs, mistake(supervisor, id, field, value, why))
 	}
-	checkName(name, false, func(p string) { bad("Name", "%s", p) })
+	checkName(name, false, func(value any, why string) { bad("Name", value, why) })
 	if c.Props == nil {
-		bad("Props", "missing")
+		bad("Props", nil, "is missing")
 	}
 	if c.Restart < Permanent || c.Restart > Temporary {
-		bad("Restart", "%d is none", c.Restart)
+		bad("Restart", int(c.Restart), "is none")
 	}
 	if c.Shutdown < actors.NoGrace {
-		bad("Shutdown", "%v is negative: none at all is actors.NoGrace", c.Shutdown)
+		bad("Shutdown", c.Shutdown, "is negative, and not actors.NoGrace, which is none at all")
 	}
 	if c.Abandon && c.Shutdown != 0 {
-		bad("Abandon", "the child has a Shutdown of %v, for which nobody would wait", c.Shutdown)
+		bad("Abandon", nil, fmt.Sprintf("is set with a Shutdown of %v, for which nobody would wait", c.Shutdown))
 	}
 	if c.StartTimeout < 0 {
-		bad("StartTimeout", "%v is negative", c.StartTimeout)
+		bad("StartTimeout", c.StartTimeout, "is negative")
 	}
 	if c.OnCrash.Retries < 0 {
-		bad("OnCrash.Retries", "%d is negative", c.OnCrash.Retries)
+		bad("OnCrash.Retries", c.OnCrash.Retries, "is negative")
 	}
 	if c.Significant && c.Restart == Permanent {
-		bad("Significant", "a permanent child never ends by itself")
+		bad("Significant", nil, "is set, but a permanent child never ends by itself")
 	}
 	if c.Significant && auto == Never {
-		bad("Significant", "the supervisor's AutoShutdown is Never")
+		bad("Significant", nil, "is set, but the supervisor's AutoShutdown is Never")
 	}
-	c.Backoff.listMistakes(func(field, problem string, args ...any) { bad("Backoff."+field, problem, args...) })
+	backoff.Backoff(c.Backoff).EachMistake(func(field string, value any, why string) { bad("Backoff."+field, value, why) })
+	switch {
+	case c.ResetAfter < 0:
+		bad("ResetAfter", c.ResetAfter, "is negative")
+	case c.ResetAfter > 0 && !c.hasBackoff():
+		bad("ResetAfter", c.ResetAfter, "is set without a Backoff")
+	}
 	return errs
 }
 
@@ -264,6 +269,14 @@ func (c *Child) shutdownGrace(isSupervisor bool) actors.Grace {
 		return actors.Forever
 	}
 	return 5 * time.Second
+}
+
+// hasBackoff reports whether it waits before a restart.
+func (c *Child) hasBackoff() bool { return c.Backoff != actors.Backoff{} }
+
+// resetAfter is the child's ResetAfter with its default.
+func (c *Child) resetAfter() time.Duration {
+	return cmp.Or(c.ResetAfter, backoff.Backoff(c.Backoff).Longest())
 }
 
 func (c *Child) startTimeout() time.Duration { return cmp.Or(c.StartTimeout, 30*time.Second) }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,11 +25,12 @@ func mistakes(t *testing.T, err error) (out []string) {
 		return nil
 	}
 	for _, e := range err.(interface{ Unwrap() []error }).Unwrap() {
-		var m *supervisor.SpecError
-		if !errors.As(e, &m) || m.Problem == "" {
-			t.Fatalf("%v is no SpecError", e)
+		var m *actors.OptionError
+		if !errors.As(e, &m) || m.Why == "" {
+			t.Fatalf("%v is no OptionError", e)
 		}
-		out = append(out, m.Child+"."+m.Field)
+		_, child, _ := strings.Cut(m.Of, `, child "`)
+		out = append(out, strings.TrimSuffix(child, `"`)+"."+m.Field)
 	}
 	return out
 }
@@ -37,8 +39,11 @@ func TestSpecMistakes(t *testing.T) {
 	ok := supervisor.Child{Name: "ok", Props: nothing}
 	sig := with(ok, func(c *supervisor.Child) { c.Significant, c.Restart = true, supervisor.Transient })
 	one := func(c supervisor.Child) supervisor.Spec { return supervisor.Spec{Children: []supervisor.Child{c}} }
-	backoff := func(b supervisor.Backoff) supervisor.Spec {
+	backoff := func(b actors.Backoff) supervisor.Spec {
 		return one(with(ok, func(c *supervisor.Child) { c.Backoff = b }))
+	}
+	reset := func(b actors.Backoff, d time.Duration) supervisor.Spec {
+		return one(with(ok, func(c *supervisor.Child) { c.Backoff, c.ResetAfter = b, d }))
 	}
 	second := time.Second
 	for name, test := range map[string]struct {
@@ -67,17 +72,19 @@ func TestSpecMistakes(t *testing.T) {
 		"significant, too": {supervisor.Spec{AutoShutdown: supervisor.AnySignificant, Children: []supervisor.Child{
 			with(sig, func(c *supervisor.Child) { c.Restart = supervisor.Permanent })}}, []string{"ok.Significant"}},
 		"significant, good": {supervisor.Spec{AutoShutdown: supervisor.AllSignificant, Children: []supervisor.Child{sig}}, nil},
-		"backoff":           {backoff(supervisor.Backoff{Initial: second, Max: second, Factor: 1, Jitter: 1, ResetAfter: second}), nil},
-		"initial":           {backoff(supervisor.Backoff{Initial: -1}), []string{"ok.Backoff.Initial"}},
-		"no initial":        {backoff(supervisor.Backoff{Max: second}), []string{"ok.Backoff.Initial"}},
-		"max":               {backoff(supervisor.Backoff{Initial: second, Max: -1}), []string{"ok.Backoff.Max"}},
-		"small max":         {backoff(supervisor.Backoff{Initial: second, Max: second - 1}), []string{"ok.Backoff.Max"}},
-		"factor":            {backoff(supervisor.Backoff{Initial: second, Factor: 0.5}), []string{"ok.Backoff.Factor"}},
-		"factor NaN":        {backoff(supervisor.Backoff{Initial: second, Factor: math.NaN()}), []string{"ok.Backoff.Factor"}},
-		"jitter":            {backoff(supervisor.Backoff{Initial: second, Jitter: 1.1}), []string{"ok.Backoff.Jitter"}},
-		"jitter NaN":        {backoff(supervisor.Backoff{Initial: second, Jitter: math.NaN()}), []string{"ok.Backoff.Jitter"}},
-		"negative jitter":   {backoff(supervisor.Backoff{Initial: second, Jitter: -0.1}), []string{"ok.Backoff.Jitter"}},
-		"reset":             {backoff(supervisor.Backoff{Initial: second, ResetAfter: -1}), []string{"ok.Backoff.ResetAfter"}},
+		"backoff":           {backoff(actors.Backoff{Initial: second, Max: second, Factor: 1, Jitter: 1}), nil},
+		"initial":           {backoff(actors.Backoff{Initial: -1}), []string{"ok.Backoff.Initial"}},
+		"no initial":        {backoff(actors.Backoff{Max: second}), []string{"ok.Backoff.Initial"}},
+		"max":               {backoff(actors.Backoff{Initial: second, Max: -1}), []string{"ok.Backoff.Max"}},
+		"small max":         {backoff(actors.Backoff{Initial: second, Max: second - 1}), []string{"ok.Backoff.Max"}},
+		"factor":            {backoff(actors.Backoff{Initial: second, Factor: 0.5}), []string{"ok.Backoff.Factor"}},
+		"factor NaN":        {backoff(actors.Backoff{Initial: second, Factor: math.NaN()}), []string{"ok.Backoff.Factor"}},
+		"jitter":            {backoff(actors.Backoff{Initial: second, Jitter: 1.1}), []string{"ok.Backoff.Jitter"}},
+		"jitter NaN":        {backoff(actors.Backoff{Initial: second, Jitter: math.NaN()}), []string{"ok.Backoff.Jitter"}},
+		"negative jitter":   {backoff(actors.Backoff{Initial: second, Jitter: -0.1}), []string{"ok.Backoff.Jitter"}},
+		"reset":             {reset(actors.Backoff{Initial: second}, second), nil},
+		"negative reset":    {reset(actors.Backoff{Initial: second}, -1), []string{"ok.ResetAfter"}},
+		"reset of nothing":  {reset(actors.Backoff{}, second), []string{"ok.ResetAfter"}},
 		"all at once": {supervisor.Spec{Name: "/", Strategy: 9, Within: -1, Children: []supervisor.Child{
 			{Restart: 7, Shutdown: -5}, ok, ok, {Name: "x", StartTimeout: -1}}},
 			[]string{".Name", ".Strategy", ".Within", "#0.Name", "#0.Props", "#0.Restart", "#0.Shutdown", "ok.Name", "x.Props", "x.StartTimeout"}},
@@ -92,9 +99,9 @@ func TestSpecMistakes(t *testing.T) {
 }
 
 // The words name supervisor, child, field and problem.
-func TestSpecErrorText(t *testing.T) {
+func TestSpecMistakeText(t *testing.T) {
 	err := supervisor.Spec{Name: "app", Children: []supervisor.Child{{Name: "a", Props: nothing, StartTimeout: -time.Second}}}.Validate()
-	if got, want := err.Error(), `supervisor: spec "app", child "a": StartTimeout: -1s is negative`; got != want {
+	if got, want := err.Error(), `supervisor: spec "app", child "a": StartTimeout is negative: -1s`; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }

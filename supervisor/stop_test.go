@@ -408,7 +408,7 @@ func TestStopDuring(t *testing.T) {
 				bubble(t, func(w *world) {
 					inner := w.props(supervisor.Spec{MaxRestarts: -1, Children: w.children("x")})
 					s := w.start(supervisor.Spec{Strategy: strategy, MaxRestarts: 5, Children: []supervisor.Child{w.child("a"),
-						{Name: "b", Props: inner, Backoff: supervisor.Backoff{Initial: time.Hour, Max: time.Hour}}, w.child("c"),
+						{Name: "b", Props: inner, Backoff: actors.Backoff{Initial: time.Hour, Max: time.Hour}}, w.child("c"),
 						with(w.plainly("p", nil), func(c *supervisor.Child) { c.Backoff.Initial = time.Minute })}})
 					w.crash(s.Child("b/x"))
 					w.tell(s.Child("p"), "crash")

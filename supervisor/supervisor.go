@@ -67,7 +67,7 @@ func startSupervisor(ctx context.Context, sys *actor.ActorSystem, spec Spec) (*n
 func beginSupervisor(sys *actor.ActorSystem, spec Spec) (*node, error) {
 	errs := spec.listMistakes()
 	if spec.Name == "" {
-		errs = append([]error{&SpecError{spec.Name, "", "Name", "missing"}}, errs...)
+		errs = append([]error{mistake(spec.Name, "", "Name", nil, "is missing")}, errs...)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

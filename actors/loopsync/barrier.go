@@ -4,7 +4,6 @@ package loopsync
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 
@@ -41,10 +40,11 @@ type arrival struct {
 	err   error
 }
 
-// NewBarrier returns a Barrier for that many tasks. It panics if there is not even one.
+// NewBarrier returns a Barrier for that many tasks. It panics with an
+// [*actors.OptionError] if there is not even one.
 func NewBarrier(parties int) *Barrier {
 	if parties < 1 {
-		panic(fmt.Sprintf("loopsync: NewBarrier called with %d parties", parties))
+		panic(&actors.OptionError{Of: "loopsync: NewBarrier", Field: "parties", Value: parties, Why: "is less than 1"})
 	}
 	return &Barrier{others: parties - 1}
 }

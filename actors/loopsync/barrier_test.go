@@ -142,6 +142,6 @@ func TestBarrierOfAnEndedTask(t *testing.T) {
 
 func TestBarrierMisuse(t *testing.T) {
 	run(t, func(b *bench) {
-		b.wantPanic(func() { loopsync.NewBarrier(0) }, "loopsync: NewBarrier called with 0 parties")
+		b.wantPanic(func() { loopsync.NewBarrier(0) }, "loopsync: NewBarrier: parties is less than 1: 0")
 	})
 }

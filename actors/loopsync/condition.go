@@ -32,7 +32,7 @@ type Condition struct {
 // NewCondition returns a Condition over m. Several may share a Mutex.
 func NewCondition(m *Mutex) *Condition {
 	if m == nil {
-		panic("loopsync: NewCondition called with a nil Mutex")
+		panic(&actors.OptionError{Of: "loopsync: NewCondition", Field: "m", Why: "is nil"})
 	}
 	return &Condition{mutex: m}
 }

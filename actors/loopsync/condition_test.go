@@ -349,7 +349,7 @@ func TestConditionUnlockOfTheHolder(t *testing.T) {
 
 func TestConditionMisuse(t *testing.T) {
 	run(t, func(b *bench) {
-		b.wantPanic(func() { loopsync.NewCondition(nil) }, "loopsync: NewCondition called with a nil Mutex")
+		b.wantPanic(func() { loopsync.NewCondition(nil) }, "loopsync: NewCondition: m is nil")
 		m := new(loopsync.Mutex)
 		c := loopsync.NewCondition(m)
 		b.do(func(t *actors.Task) error {

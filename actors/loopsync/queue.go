@@ -44,7 +44,7 @@ func NewQueue[T any](size int) *Queue[T] { return &Queue[T]{size: max(size, 0)} 
 // the one that was put first. less must not use the Queue.
 func NewPriorityQueue[T any](size int, less func(a, b T) bool) *Queue[T] {
 	if less == nil {
-		panic("loopsync: NewPriorityQueue called with a nil function")
+		panic(&actors.OptionError{Of: "loopsync: NewPriorityQueue", Field: "less", Why: "is nil"})
 	}
 	q := NewQueue[T](size)
 	q.items.heap = &heap[T]{less: less}

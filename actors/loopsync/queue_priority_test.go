@@ -115,6 +115,6 @@ func TestPriorityQueueLetsGoOfItsItems(t *testing.T) {
 
 func TestPriorityQueueMisuse(t *testing.T) {
 	run(t, func(b *bench) {
-		b.wantPanic(func() { loopsync.NewPriorityQueue[int](0, nil) }, "loopsync: NewPriorityQueue called with a nil function")
+		b.wantPanic(func() { loopsync.NewPriorityQueue[int](0, nil) }, "loopsync: NewPriorityQueue: less is nil")
 	})
 }

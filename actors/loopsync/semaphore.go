@@ -3,7 +3,6 @@
 package loopsync
 
 import (
-	"fmt"
 	"sync"
 
 	"github.com/protoloop/protoloop/actors"
@@ -19,10 +18,11 @@ type Semaphore struct {
 	line line
 }
 
-// NewSemaphore returns a Semaphore with n permits. It panics if n is negative.
+// NewSemaphore returns a Semaphore with n permits. It panics with an
+// [*actors.OptionError] if n is negative.
 func NewSemaphore(n int) *Semaphore {
 	if n < 0 {
-		panic(fmt.Sprintf("loopsync: NewSemaphore called with %d permits", n))
+		panic(&actors.OptionError{Of: "loopsync: NewSemaphore", Field: "n", Value: n, Why: "is negative"})
 	}
 	return &Semaphore{more: n - 1}
 }

@@ -175,7 +175,7 @@ func TestSemaphoreReleaseWithoutAcquireAddsAPermit(t *testing.T) {
 		if s.Free() != 2 {
 			b.Errorf("%d free", s.Free())
 		}
-		b.wantPanic(func() { loopsync.NewSemaphore(-1) }, "loopsync: NewSemaphore called with -1 permits")
+		b.wantPanic(func() { loopsync.NewSemaphore(-1) }, "loopsync: NewSemaphore: n is negative: -1")
 	})
 }
 

@@ -73,7 +73,7 @@ func (p *poller) run(ctx context.Context, stdout, stderr io.Writer) error {
 		Children: []supervisor.Child{
 			{Name: "list", Props: actors.Props(p.list(out), loop), Shutdown: p.grace},
 			{Name: "poller", Props: actors.Props(p.poll(q), loop), Shutdown: p.grace, Restart: supervisor.Transient,
-				Significant: true, Backoff: supervisor.Backoff{Initial: 100 * time.Millisecond, Max: 5 * time.Second, Jitter: 0.5, ResetAfter: time.Second}},
+				Significant: true, Backoff: actors.Backoff{Initial: 100 * time.Millisecond, Max: 5 * time.Second, Jitter: 0.5}, ResetAfter: time.Second},
 		},
 		AutoShutdown: supervisor.AnySignificant,
 		Logger:       slog.New(slog.DiscardHandler), // the events tell it all

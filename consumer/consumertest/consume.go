@@ -71,8 +71,8 @@ func (w *work) distinct() int {
 
 // options are such that no message dies of bad luck, and waits are short.
 func options() consumer.Options {
-	return consumer.Options{Concurrency: 20, MaxTries: -1, Retry: consumer.Backoff{Initial: 20 * time.Millisecond, Max: time.Second},
-		Trouble: consumer.Backoff{Initial: 50 * time.Millisecond, Max: time.Second}, Outage: 5 * time.Second}
+	return consumer.Options{Concurrency: 20, MaxTries: -1, Retry: actors.Backoff{Initial: 20 * time.Millisecond, Max: time.Second},
+		Trouble: actors.Backoff{Initial: 50 * time.Millisecond, Max: time.Second}, Outage: 5 * time.Second}
 }
 
 // supervised runs a consumer as a supervisor's child.
@@ -80,7 +80,7 @@ func (s *suite) supervised(c *consumer.Consumer) (*actor.ActorSystem, *superviso
 	s.Helper()
 	sys := actortest.NewSystem(s.T)
 	sup, err := supervisor.Start(context.Background(), sys, supervisor.Spec{Name: "app", MaxRestarts: 1 << 20, Children: []supervisor.Child{{
-		Name: "items", Props: c.Props(), Backoff: supervisor.Backoff{Initial: 50 * time.Millisecond, Max: time.Second},
+		Name: "items", Props: c.Props(), Backoff: actors.Backoff{Initial: 50 * time.Millisecond, Max: time.Second},
 	}}})
 	if err != nil {
 		s.Fatal(err)
@@ -115,11 +115,20 @@ func (w *work) done(c *consumer.Consumer, sup *supervisor.Supervisor) {
 	s.Logf("%v", c.Stats())
 }
 
+// newConsumer returns a consumer with options that are good.
+func newConsumer(open consumer.Open, handle consumer.Handler, o consumer.Options) *consumer.Consumer {
+	c, err := consumer.New(open, handle, o)
+	if err != nil {
+		panic(err)
+	}
+	return c
+}
+
 // consume: all is handled, once as nothing goes wrong but handlers, and dead
 // is what is poison.
 func consume(s *suite) {
 	w := newWork(s)
-	c := consumer.New(s.q.Open, w.handle, options())
+	c := newConsumer(s.q.Open, w.handle, options())
 	_, sup := s.supervised(c)
 	for range 5 {
 		s.sendWork(w, 100)
@@ -137,7 +146,7 @@ func consume(s *suite) {
 // restarts: the worker is restarted and killed in the middle of it.
 func restarts(s *suite) {
 	w := newWork(s)
-	c := consumer.New(s.q.Open, w.handle, options())
+	c := newConsumer(s.q.Open, w.handle, options())
 	sys, sup := s.supervised(c)
 	for i := range 6 {
 		s.sendWork(w, 100)
@@ -169,7 +178,7 @@ func stopGivesBack(s *suite) {
 	}
 	o := options()
 	o.Concurrency, o.Prefetch = 5, 15 // so that five have begun, five have not, and more are asked for
-	first := consumer.New(s.q.Open, func(t *actors.Task, _ consumer.Message) error { return t.Sleep(time.Hour) }, o)
+	first := newConsumer(s.q.Open, func(t *actors.Task, _ consumer.Message) error { return t.Sleep(time.Hour) }, o)
 	sys := actortest.NewSystem(s.T)
 	pid, err := actors.Spawn(context.Background(), sys.Root, "first", first.Setup, actors.Options{})
 	if err != nil {
@@ -222,8 +231,8 @@ func breaker(s *suite) {
 	}
 	o := options()
 	o.MaxTries, o.Prefetch = 4, 5
-	o.Breaker.Probe = consumer.Backoff{Initial: 50 * time.Millisecond, Max: 200 * time.Millisecond}
-	c := consumer.New(s.q.Open, handle, o)
+	o.Breaker.Probe = actors.Backoff{Initial: 50 * time.Millisecond, Max: 200 * time.Millisecond}
+	c := newConsumer(s.q.Open, handle, o)
 	_, sup := s.supervised(c)
 	s.sendWork(w, 50)
 	if !poll(within, func() bool { return !c.Stats().OpenSince.IsZero() }) {
@@ -250,7 +259,7 @@ func outage(s *suite) {
 		s.Skip("the queue cannot be cut off")
 	}
 	w := newWork(s)
-	c := consumer.New(s.q.Open, w.handle, options())
+	c := newConsumer(s.q.Open, w.handle, options())
 	_, sup := s.supervised(c)
 	for _, d := range []time.Duration{time.Second, 8 * time.Second} { // the second is over Options.Outage
 		begun := w.distinct()

@@ -4,7 +4,7 @@
 // Google Cloud Pub/Sub, Azure Service Bus or a topic in memory, as a source of
 // [github.com/protoloop/protoloop/consumer].
 //
-//	q := gocloud.New(gocloud.Options{
+//	q, err := gocloud.New(gocloud.Options{
 //		Open: func(ctx context.Context) (*pubsub.Subscription, error) {
 //			return gcppubsub.OpenSubscriptionByPath(client, path, &gcppubsub.SubscriptionOptions{
 //				ReceiveBatcherOptions: gocloud.NoPrefetch(),
@@ -12,7 +12,7 @@
 //		},
 //		DeadLetters: topic,
 //	})
-//	c := consumer.New(q.Open, handle, consumer.Options{})
+//	c, err := consumer.New(q.Open, handle, consumer.Options{})
 //
 // # What it can and cannot do
 //

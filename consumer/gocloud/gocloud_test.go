@@ -5,7 +5,6 @@ package gocloud_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"gocloud.dev/pubsub/driver"
 	"gocloud.dev/pubsub/mempubsub"
 
+	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/consumer"
 	"github.com/protoloop/protoloop/consumer/consumertest"
@@ -154,7 +154,7 @@ func under(t *testing.T) (consumertest.Queue, *service) {
 			t.Error(err)
 		}
 	})
-	q := gocloud.New(gocloud.Options{Open: s.open, DeadLetters: deadTopic})
+	q := newQueue(gocloud.Options{Open: s.open, DeadLetters: deadTopic})
 	var letters []consumer.Message
 	return consumertest.Queue{
 		Open: q.Open, Lease: lease, NoExtend: true, AckGone: true, NackAfter: time.Second, // mempubsub looks four times a second
@@ -249,7 +249,7 @@ func TestDeliveriesAreCounted(t *testing.T) {
 func TestLasting(t *testing.T) {
 	s := newService(t)
 	opened := 0
-	q := gocloud.New(gocloud.Options{Lasting: true, Open: func(ctx context.Context) (*pubsub.Subscription, error) {
+	q := newQueue(gocloud.Options{Lasting: true, Open: func(ctx context.Context) (*pubsub.Subscription, error) {
 		opened++
 		return s.open(ctx)
 	}})
@@ -294,18 +294,25 @@ func TestLasting(t *testing.T) {
 
 func TestOpenErrors(t *testing.T) {
 	why := errors.New("why")
-	q := gocloud.New(gocloud.Options{Open: func(context.Context) (*pubsub.Subscription, error) { return nil, why }})
+	q := newQueue(gocloud.Options{Open: func(context.Context) (*pubsub.Subscription, error) { return nil, why }})
 	if _, err := q.Open(t.Context()); !errors.Is(err, why) {
 		t.Error(err)
 	}
-	q = gocloud.New(gocloud.Options{Open: func(context.Context) (*pubsub.Subscription, error) { return nil, nil }})
+	q = newQueue(gocloud.Options{Open: func(context.Context) (*pubsub.Subscription, error) { return nil, nil }})
 	if _, err := q.Open(t.Context()); err == nil {
 		t.Error("no subscription is a subscription")
 	}
-	defer func() {
-		if p := fmt.Sprint(recover()); p != "gocloud: New called without Options.Open" {
-			t.Error(p)
-		}
-	}()
-	gocloud.New(gocloud.Options{})
+	var e *actors.OptionError
+	if _, err := gocloud.New(gocloud.Options{}); !errors.As(err, &e) || e.Error() != "gocloud: New: Options.Open is missing" {
+		t.Error(err)
+	}
+}
+
+// newQueue returns a queue with options that are good.
+func newQueue(o gocloud.Options) *gocloud.Queue {
+	q, err := gocloud.New(o)
+	if err != nil {
+		panic(err)
+	}
+	return q
 }

@@ -11,6 +11,7 @@ import (
 	"gocloud.dev/pubsub"
 	"gocloud.dev/pubsub/batcher"
 
+	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/consumer"
 )
 
@@ -54,12 +55,13 @@ type Queue struct {
 // maxTries is how many messages' deliveries are known.
 const maxTries = 10000
 
-// New returns a queue. Nothing is opened before Open is called.
-func New(o Options) *Queue {
+// New returns a queue. Nothing is opened before Open is called. Options that cannot be
+// meant are an [*actors.OptionError].
+func New(o Options) (*Queue, error) {
 	if o.Open == nil {
-		panic("gocloud: New called without Options.Open")
+		return nil, &actors.OptionError{Of: "gocloud: New", Field: "Options.Open", Why: "is missing"}
 	}
-	return &Queue{o: o, tries: map[string]int{}}
+	return &Queue{o: o, tries: map[string]int{}}, nil
 }
 
 // Open opens a source with a subscription of its own. It is a consumer.Open.

@@ -107,7 +107,10 @@ func runWorker(b *testing.B, nc *nats.Conn, q *jetstream.Queue, n int, o consume
 		src, err := q.Open(ctx)
 		return ackedSource{src, acked}, err
 	}
-	c := consumer.New(open, func(*actors.Task, consumer.Message) error { handled.Add(1); return nil }, o)
+	c, err := consumer.New(open, func(*actors.Task, consumer.Message) error { handled.Add(1); return nil }, o)
+	if err != nil {
+		b.Fatal(err)
+	}
 	pid, err := actors.Spawn(b.Context(), sys.Root, "consumer", c.Setup, actors.Options{})
 	if err != nil {
 		b.Fatal(err)

@@ -174,12 +174,15 @@ func TestFailover(t *testing.T) {
 
 	var mu sync.Mutex
 	handled := map[string]int{}
-	work := consumer.New(q.Open, func(_ *actors.Task, m consumer.Message) error {
+	work, err := consumer.New(q.Open, func(_ *actors.Task, m consumer.Message) error {
 		mu.Lock()
 		defer mu.Unlock()
 		handled[m.Key]++
 		return nil
 	}, consumer.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	sys := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
 	defer sys.Shutdown()
 	s, err := supervisor.Start(ctx, sys, supervisor.Spec{Name: "app", Children: []supervisor.Child{{Name: "items", Props: work.Props(), StartTimeout: time.Minute}}})

@@ -10,7 +10,7 @@
 //	nc, err := srv.Connect()
 //	q, err := jetstream.New(nc, jetstream.Options{Name: "ITEMS"})
 //	err = q.Send(ctx, consumer.Message{Body: body, Key: "item-1"})
-//	c := consumer.New(q.Open, handle, consumer.Options{})
+//	c, err := consumer.New(q.Open, handle, consumer.Options{})
 //
 // What the server finds wrong with its files it tells ServerOptions.Logger, and
 // goes on with what is left; of a block that is cut or changed it may say

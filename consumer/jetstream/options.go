@@ -4,11 +4,13 @@ package jetstream
 
 import (
 	"cmp"
-	"fmt"
+	"errors"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/protoloop/protoloop/actors"
 )
 
 // Options of a queue. Only Name is required.
@@ -64,13 +66,31 @@ const defaultAckWait = 30 * time.Second
 const unlimited = -1
 
 func (o Options) resolved() (Options, error) {
-	for _, name := range []string{o.Name, cmp.Or(o.Durable, "x"), cmp.Or(o.DeadLetters, "x")} {
-		if name == "" || strings.ContainsAny(name, " .*>/\\\t\r\n") {
-			return o, fmt.Errorf("jetstream: %q is no name of a stream or consumer", name)
+	var errs []error
+	bad := func(field string, value any, why string) {
+		errs = append(errs, &actors.OptionError{Of: "jetstream: New", Field: "Options." + field, Value: value, Why: why})
+	}
+	for _, f := range []struct{ field, name string }{{"Name", o.Name}, {"Durable", cmp.Or(o.Durable, "x")}, {"DeadLetters", cmp.Or(o.DeadLetters, "x")}} {
+		switch {
+		case f.name == "":
+			bad(f.field, nil, "is missing")
+		case strings.ContainsAny(f.name, " .*>/\\\t\r\n"):
+			bad(f.field, f.name, "is no name of a stream or consumer")
 		}
 	}
-	if o.AckWait < 0 || o.Wait < 0 || o.Linger < 0 || o.Replicas < 0 {
-		return o, fmt.Errorf("jetstream: negative AckWait, Wait, Linger or Replicas: %v, %v, %v, %d", o.AckWait, o.Wait, o.Linger, o.Replicas)
+	for _, f := range []struct {
+		field string
+		d     time.Duration
+	}{{"AckWait", o.AckWait}, {"Wait", o.Wait}, {"Linger", o.Linger}} {
+		if f.d < 0 {
+			bad(f.field, f.d, "is negative")
+		}
+	}
+	if o.Replicas < 0 {
+		bad("Replicas", o.Replicas, "is negative")
+	}
+	if err := errors.Join(errs...); err != nil {
+		return o, err
 	}
 	o.Subject = cmp.Or(o.Subject, strings.ToLower(o.Name))
 	o.Durable = cmp.Or(o.Durable, "consumer")

@@ -32,7 +32,8 @@ type Queue struct {
 }
 
 // New returns a queue on a connection, which stays the caller's. It asks the
-// server for nothing: Open and Send do.
+// server for nothing: Open and Send do. Options that cannot be meant are all in one
+// error, each an [*actors.OptionError].
 func New(nc *nats.Conn, o Options) (*Queue, error) {
 	o, err := o.resolved()
 	if err != nil {

@@ -4,7 +4,6 @@ package jetstream
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -14,6 +13,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/internal/safelog"
 )
 
@@ -45,7 +45,7 @@ type Server struct{ s *server.Server }
 // refused to others of this process.
 func StartServer(o ServerOptions) (*Server, error) {
 	if o.Dir == "" {
-		return nil, errors.New("jetstream: ServerOptions.Dir is empty")
+		return nil, &actors.OptionError{Of: "jetstream: StartServer", Field: "ServerOptions.Dir", Why: "is missing"}
 	}
 	o.StartWithin = cmp.Or(o.StartWithin, 30*time.Second)
 	o.Logger = cmp.Or(o.Logger, slog.Default())

@@ -5,7 +5,7 @@
 //
 //	cfg, err := config.LoadDefaultConfig(ctx)
 //	q, err := sqs.New(awssqs.NewFromConfig(cfg), sqs.Options{URL: url, DeadLetterURL: dead})
-//	c := consumer.New(q.Open, handle, consumer.Options{Pollers: 4})
+//	c, err := consumer.New(q.Open, handle, consumer.Options{Pollers: 4})
 //
 // # What it is in SQS
 //

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/consumer"
 )
 
@@ -52,20 +53,29 @@ type Queue struct {
 	o      Options
 }
 
-// New returns a queue. It asks the service for nothing.
+// New returns a queue. It asks the service for nothing. Options that cannot be meant are
+// all in one error, each an [*actors.OptionError].
 func New(client *sqs.Client, o Options) (*Queue, error) {
-	if client == nil {
-		panic("sqs: New called with a nil client")
-	}
 	o.Visibility = cmp.Or(o.Visibility, 30*time.Second)
 	o.Wait = cmp.Or(o.Wait, 20*time.Second)
-	switch {
-	case o.URL == "":
-		return nil, errors.New("sqs: Options.URL is empty")
-	case o.Visibility < time.Second || o.Visibility > maxVisibility:
-		return nil, fmt.Errorf("sqs: Options.Visibility %v is not from 1 s to 12 h", o.Visibility)
-	case o.Wait < time.Second || o.Wait > 20*time.Second:
-		return nil, fmt.Errorf("sqs: Options.Wait %v is not from 1 s to 20 s", o.Wait)
+	var errs []error
+	bad := func(field string, value any, why string) {
+		errs = append(errs, &actors.OptionError{Of: "sqs: New", Field: field, Value: value, Why: why})
+	}
+	if client == nil {
+		bad("client", nil, "is missing")
+	}
+	if o.URL == "" {
+		bad("Options.URL", nil, "is missing")
+	}
+	if o.Visibility < time.Second || o.Visibility > maxVisibility {
+		bad("Options.Visibility", o.Visibility, "is not from 1 s to 12 h")
+	}
+	if o.Wait < time.Second || o.Wait > 20*time.Second {
+		bad("Options.Wait", o.Wait, "is not from 1 s to 20 s")
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	o.Visibility, o.Wait = o.Visibility.Truncate(time.Second), o.Wait.Truncate(time.Second)
 	return &Queue{withPlainBodies(client), o}, nil

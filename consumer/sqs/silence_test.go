@@ -74,7 +74,10 @@ func TestSilence(t *testing.T) {
 			t.Fatal(err)
 		}
 		var handled atomic.Int64
-		c := consumer.New(q.Open, func(*actors.Task, consumer.Message) error { handled.Add(1); return nil }, consumer.Options{})
+		c, err := consumer.New(q.Open, func(*actors.Task, consumer.Message) error { handled.Add(1); return nil }, consumer.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
 		pid := actortest.Spawn(t, sys.Root, "consumer", c.Setup, actors.Options{})
 		time.Sleep(31 * time.Second)
 		synctest.Wait()

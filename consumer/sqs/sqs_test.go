@@ -18,6 +18,7 @@ import (
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/consumer"
 	"github.com/protoloop/protoloop/consumer/consumertest"
 	"github.com/protoloop/protoloop/consumer/sqs"
@@ -191,8 +192,9 @@ func TestLargeBatches(t *testing.T) {
 func TestOptionsAndMissingQueue(t *testing.T) {
 	c := client(t, "127.0.0.1:1")
 	for _, o := range []sqs.Options{{}, {URL: "x", Visibility: time.Millisecond}, {URL: "x", Visibility: 13 * time.Hour}, {URL: "x", Wait: time.Minute}} {
-		if _, err := sqs.New(c, o); err == nil {
-			t.Errorf("%+v is accepted", o)
+		_, err := sqs.New(c, o)
+		if e := new(actors.OptionError); !errors.As(err, &e) {
+			t.Errorf("%+v: %v", o, err)
 		}
 	}
 	q, err := sqs.New(client(t, testtools.StartFauxqs(t)), sqs.Options{URL: "http://sqs.us-east-1.localhost/000000000000/nowhere"})

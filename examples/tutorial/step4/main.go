@@ -26,7 +26,7 @@ func main() {
 		Name: "app", MaxRestarts: 10, Within: time.Minute,
 		Children: []supervisor.Child{ // started in this order, stopped in reverse
 			{Name: "prices", Props: actors.Props(prices),
-				Backoff: supervisor.Backoff{Initial: 100 * time.Millisecond, Max: 10 * time.Second}},
+				Backoff: actors.Backoff{Initial: 100 * time.Millisecond, Max: 10 * time.Second}},
 			{Name: "seats", Props: actors.Props(seats)},
 			{Name: "web", Props: actors.Props(serve(*addr, web(system.Root, system.NewLocalPID("app/seats"))))},
 		},

@@ -23,14 +23,18 @@ func main() {
 
 	system := actor.NewActorSystem()
 	queue := memory.New(memory.Options{})
+	items, err := orders(queue)
+	if err != nil {
+		log.Fatal(err)
+	}
 	report, err := supervisor.Run(context.Background(), system, supervisor.Spec{
 		Name: "app", MaxRestarts: 10, Within: time.Minute,
 		Children: []supervisor.Child{ // started in this order, stopped in reverse
 			{Name: "prices", Props: actors.Props(prices),
-				Backoff: supervisor.Backoff{Initial: 100 * time.Millisecond, Max: 10 * time.Second}},
+				Backoff: actors.Backoff{Initial: 100 * time.Millisecond, Max: 10 * time.Second}},
 			{Name: "seats", Props: actors.Props(seats)},
-			{Name: "orders", Props: orders(queue).Props(),
-				Backoff: supervisor.Backoff{Initial: 100 * time.Millisecond, Max: 10 * time.Second}},
+			{Name: "orders", Props: items.Props(),
+				Backoff: actors.Backoff{Initial: 100 * time.Millisecond, Max: 10 * time.Second}},
 			{Name: "web", Props: actors.Props(serve(*addr, web(system.Root, system.NewLocalPID("app/seats"), queue)))},
 		},
 	}, nil)

@@ -12,7 +12,7 @@ import (
 )
 
 // orders consumes the queue of reservations that nobody waits for.
-func orders(queue *memory.Queue) *consumer.Consumer {
+func orders(queue *memory.Queue) (*consumer.Consumer, error) {
 	return consumer.New(queue.Open, consumer.JSON(func(t *actors.Task, r Reserve, _ consumer.Message) error {
 		_, err := Sell.Ask(t, t.Sibling("seats"), r, actors.Timeout(2*time.Second))
 		switch {

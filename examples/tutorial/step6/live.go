@@ -12,8 +12,11 @@ import (
 )
 
 // live returns the server that tells browsers which seats are sold.
-func live(system *actor.ActorSystem) *socketio.Server {
-	io := socketio.NewServer(system, socketio.Options{})
+func live(system *actor.ActorSystem) (*socketio.Server, error) {
+	io, err := socketio.NewServer(system, socketio.Options{})
+	if err != nil {
+		return nil, err
+	}
 	seats := system.NewLocalPID("app/seats")
 	io.OnConnect(func(t *actors.Task, s *socketio.Socket) error {
 		tickets, err := Report.Ask(t, seats, Sold{}, actors.Timeout(time.Second))
@@ -22,5 +25,5 @@ func live(system *actor.ActorSystem) *socketio.Server {
 		}
 		return err // the client is told, and may connect again
 	})
-	return io
+	return io, nil
 }

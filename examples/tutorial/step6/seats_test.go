@@ -16,9 +16,13 @@ import (
 
 // The worker, and what it asks and tells, as main has them.
 func startSeats(t *testing.T, system *actor.ActorSystem) *actor.PID {
+	io, err := live(system)
+	if err != nil {
+		t.Fatal(err)
+	}
 	app, err := supervisor.Start(t.Context(), system, supervisor.Spec{Name: "app", Children: []supervisor.Child{
 		{Name: "prices", Props: actors.Props(prices)},
-		{Name: "seats", Props: actors.Props(seats(live(system)))},
+		{Name: "seats", Props: actors.Props(seats(io))},
 	}})
 	if err != nil {
 		t.Fatal(err)

@@ -33,7 +33,11 @@ func serveOurs(t *testing.T, recovery bool) string {
 	if recovery {
 		o.Recovery = &socketio.Recovery{}
 	}
-	a := &app{io: socketio.NewServer(actortest.NewSystem(t), o)}
+	io, err := socketio.NewServer(actortest.NewSystem(t), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &app{io: io}
 	a.io.Use(func(_ *actors.Task, s *socketio.Socket) error {
 		switch auth(s).Token {
 		case "bad":

@@ -55,7 +55,10 @@ func main() {
 func run(ctx context.Context, addr string) error {
 	quiet := slog.New(slog.DiscardHandler)
 	system := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet }))
-	io := newSocketIO(system)
+	io, err := newSocketIO(system)
+	if err != nil {
+		return err
+	}
 	mux := http.NewServeMux()
 	mux.Handle("/socket.io/", io)
 	mux.Handle("/engine.io/", newEcho())
@@ -80,11 +83,14 @@ func run(ctx context.Context, addr string) error {
 }
 
 // newSocketIO is the app of the Socket.IO suite.
-func newSocketIO(system *actor.ActorSystem) *socketio.Server {
-	io := socketio.NewServer(system, socketio.Options{
+func newSocketIO(system *actor.ActorSystem) (*socketio.Server, error) {
+	io, err := socketio.NewServer(system, socketio.Options{
 		PingInterval: pingInterval, PingTimeout: pingTimeout, ConnectTimeout: connectTimeout,
 		MaxPayload: maxPayload, HandshakesPerIP: -1,
 	})
+	if err != nil {
+		return nil, err
+	}
 	for _, name := range []string{"/", "/custom"} {
 		io.Of(name).OnConnect(func(_ *actors.Task, s *socketio.Socket) error {
 			return s.Emit("auth", s.Handshake().Auth)
@@ -96,7 +102,7 @@ func newSocketIO(system *actor.ActorSystem) *socketio.Server {
 			return args, bins, nil
 		})
 	}
-	return io
+	return io, nil
 }
 
 // echo sends every message back.

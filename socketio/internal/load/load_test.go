@@ -17,7 +17,10 @@ func TestMain(m *testing.M) { actortest.Main(m) }
 // TestGenerator has the generator's client connect, ask for a broadcast and an
 // acknowledgement, and stay.
 func TestGenerator(t *testing.T) {
-	io := app(actortest.NewSystem(t))
+	io, err := app(actortest.NewSystem(t))
+	if err != nil {
+		t.Fatal(err)
+	}
 	server := httptest.NewServer(io)
 	defer server.Close()
 	addr := strings.TrimPrefix(server.URL, "http://")

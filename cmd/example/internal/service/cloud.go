@@ -64,7 +64,9 @@ func openCloud(ctx context.Context, c Config) (_ queue, _ func(), err error) {
 			return nil, nil, err
 		}
 	}
-	q.Queue = gocloud.New(options)
+	if q.Queue, err = gocloud.New(options); err != nil {
+		return nil, nil, err
+	}
 	source, err := q.Open(ctx) // a wrong URL is told now
 	if err != nil {
 		return nil, nil, err

@@ -47,7 +47,10 @@ func TestRemovalsDue(t *testing.T) {
 func TestForgets(t *testing.T) {
 	cfg := Defaults()
 	cfg.Addr, cfg.Data = "127.0.0.1:0", t.TempDir()
-	s := newService(cfg, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	s, err := newService(cfg, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
 	s.list.forgetting = forgetting{keep: 5, every: 10 * time.Millisecond}
 	tree, err := supervisor.Start(t.Context(), s.system, s.tree())
 	if err != nil {

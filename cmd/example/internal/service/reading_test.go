@@ -23,7 +23,11 @@ import (
 // are read or confirmed first; and what cannot be has the log read again.
 func TestWrote(t *testing.T) {
 	system := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
-	l := &list{items: map[string]Item{}, log: &itemLog{}, io: socketio.NewServer(system, socketio.Options{})}
+	io, err := socketio.NewServer(system, socketio.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &list{items: map[string]Item{}, log: &itemLog{}, io: io}
 	l.reading.again = make(chan struct{}, 1)
 	item := func(seq int) entry { return entry{Item: Item{Key: fmt.Sprint("k", seq), Text: "x", Seq: uint64(seq)}} }
 	confirmed := func(seq int) {
@@ -99,7 +103,10 @@ func TestWrote(t *testing.T) {
 func TestReadsAgain(t *testing.T) {
 	cfg := Defaults()
 	cfg.Addr, cfg.Data = "127.0.0.1:0", t.TempDir()
-	s := newService(cfg, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	s, err := newService(cfg, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
 	tree, err := supervisor.Start(t.Context(), s.system, s.tree())
 	if err != nil {
 		t.Fatal(err)

@@ -19,7 +19,10 @@ func running(t *testing.T) *service {
 	t.Helper()
 	cfg := Defaults()
 	cfg.Addr, cfg.Data = "127.0.0.1:0", t.TempDir()
-	s := newService(cfg, slog.New(slog.DiscardHandler))
+	s, err := newService(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
 	tree, err := supervisor.Start(t.Context(), s.system, s.tree())
 	if err != nil {
 		t.Fatal(err)

@@ -37,7 +37,10 @@ func Run(ctx context.Context, cfg Config, logger *slog.Logger) (Result, error) {
 		return Result{}, err
 	}
 	defer profiles.Close()
-	s := newService(cfg, logger)
+	s, err := newService(cfg, logger)
+	if err != nil {
+		return Result{}, err
+	}
 	report, err := supervisor.Run(ctx, s.system, s.tree(), func(tree *supervisor.Supervisor) error {
 		s.health.tree.Store(tree)
 		logger.Info("ready", "queue", redacted(cfg.Queue), "store", redacted(cfg.store()), "data", cfg.Data)
@@ -72,11 +75,14 @@ const (
 	noticeName   = "notice"
 )
 
-func newService(cfg Config, logger *slog.Logger) *service {
+func newService(cfg Config, logger *slog.Logger) (*service, error) {
 	system := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return logger }))
+	io, err := socketio.NewServer(system, socketio.Options{Logger: logger, CloseTimeout: closeWithin})
+	if err != nil {
+		return nil, err
+	}
 	s := &service{
-		cfg: cfg, logger: logger, system: system,
-		io:      socketio.NewServer(system, socketio.Options{Logger: logger, CloseTimeout: closeWithin}),
+		cfg: cfg, logger: logger, system: system, io: io,
 		storage: &storage{cfg: cfg, logger: logger},
 	}
 	s.list = &list{storage: s.storage, io: s.io, max: cfg.MaxItems, forgetting: forgettingOf(cfg)}
@@ -86,10 +92,10 @@ func newService(cfg Config, logger *slog.Logger) *service {
 		pace = newPace(maxOnWay)
 	}
 	gateway{storage: s.storage, list: s.child(listName), full: s.list.full, pace: pace}.register(s.io)
-	s.consumer = consumer.New(s.storage.openSource, faulty(handler(s.child(listName), pace), logger), consumer.Options{
+	s.consumer, err = consumer.New(s.storage.openSource, faulty(handler(s.child(listName), pace), logger), consumer.Options{
 		Concurrency: cfg.Concurrency, Prefetch: 2 * cfg.Concurrency, Pollers: cfg.calls(), MaxTries: cfg.Tries, Logger: logger,
 	})
-	return s
+	return s, err
 }
 
 // child is the PID of a child, which stays the same when it restarts.
@@ -107,9 +113,8 @@ func (s *service) tree() supervisor.Spec {
 	worker := func(setup func(w *actors.Worker) error) *actor.Props {
 		return actors.Props(setup, actors.EventLoop(actors.Options{Logger: s.logger}))
 	}
-	// An outage of the queue may last: the wait between two tries bounds them,
-	// and the budget is for what fails faster than that.
-	again := supervisor.Backoff{Initial: 100 * time.Millisecond, Max: 10 * time.Second, Jitter: 0.5}
+	// An outage of the queue may last, and is one restart.
+	again := actors.Backoff{Initial: 100 * time.Millisecond, Max: 10 * time.Second, Jitter: 0.5}
 	return supervisor.Spec{
 		Name: root, Strategy: supervisor.RestForOne,
 		MaxRestarts: 60, Within: time.Minute,
