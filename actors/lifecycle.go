@@ -95,6 +95,8 @@ func (mb *mailbox) Control(m any) {
 		mb.happens(occurrence{event: life.StopAsked})
 		mb.account()
 		mb.armSoft()
+	case idleQuestion:
+		mb.answerIdle()
 	case settled:
 		mb.happens(mb.lookIfLive())
 		mb.account()
@@ -192,9 +194,7 @@ func (mb *mailbox) carryOut(do life.WorkerEffects, o occurrence) (next occurrenc
 		case life.DoRenew:
 			mb.inc.Store(mb.newIncarnation(l.incarnation))
 		case life.DoTellReady:
-			if mb.super != nil {
-				mb.super.ChildReady(supervised{mb})
-			}
+			mb.tellReady()
 		case life.DoOpen:
 			mb.openQueue()
 		case life.DoReopen:
@@ -311,6 +311,7 @@ func (mb *mailbox) openQueue() {
 	for _, b := range mb.backgroundParts() {
 		b.begin(mb)
 	}
+	mb.sys.idlers.watch(mb)
 }
 
 // reopenQueue goes on after a failure with the state as it is. Backgrounds and the
@@ -366,6 +367,7 @@ func (mb *mailbox) letGo() {
 		s.idle.stop()
 	}
 	mb.budgets.stop(mb)
+	mb.sys.idlers.forget(mb)
 	mb.loop.DropAll(func(lt *loop.Task) {
 		var later callbacks
 		mb.drop(lt.Body.(body).task(), ErrStopping, &later)

@@ -156,9 +156,9 @@ func (mb *mailbox) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispat
 	mb.taps = !mb.isWorker() || mb.hooked || mb.sends
 	mb.view.actorContext = &mb.own
 	mb.inc.Store(&incarnation{actor: raw.Actor()})
+	mb.beAdopted()
 	mb.spawned.Store(isRegistered)
 	mb.sys.add(mb)
-	mb.beAdopted()
 }
 
 // wrap makes own the decorator of the engine's context, once: a WithOnInit may

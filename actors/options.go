@@ -39,6 +39,18 @@ type Options struct {
 	// must not rely on the worker's state: what it has written in its last turn may
 	// not be seen.
 	StopGrace Grace
+	// IdleAfter ends the worker, as Exit(nil) does, when it has had nothing to do for
+	// that long: no message or submission is queued or in flight, nor anything that
+	// these have started or offloaded. So a handler that awaits for an hour is not cut
+	// off, as it would be by an Exit at a ReceiveTimeout. A Background does not count;
+	// what it has started or offloaded does. A worker with a Main is never idle, nor is
+	// a Permanent child of a supervisor, which would be restarted at once; a Transient
+	// or Temporary one ends, and that is no failure. The worker ends at most an eighth
+	// later. A request that comes in that moment fails with ErrStopping: it has not run,
+	// and can be sent to the next worker, see Dynamic.GetOrStart of package supervisor.
+	// A plain Send is a dead letter then. Actors that the worker has spawned end with
+	// it. 0 or less: never.
+	IdleAfter time.Duration
 	// Logger receives what nobody is told otherwise: errors of one-way
 	// messages, blocked turns, abandoned tasks. nil: the actor system's. Of a
 	// handler that panics the record is lost.

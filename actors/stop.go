@@ -95,7 +95,9 @@ func (mb *mailbox) requestStop(grace time.Duration) {
 		mb.requestHardStop()
 		return
 	}
-	mb.closeGate()
+	if mb.closeGate() {
+		mb.tellStopping()
+	}
 	e := mb.ending()
 	e.mu.Lock()
 	// A later call may shorten the grace, never prolong it.
@@ -125,7 +127,9 @@ func (mb *mailbox) armSoft() {
 
 // requestHardStop cuts off what runs. Any goroutine.
 func (mb *mailbox) requestHardStop() {
-	mb.closeGate()
+	if mb.closeGate() {
+		mb.tellStopping()
+	}
 	e := mb.ending()
 	e.mu.Lock()
 	e.graceOver = true
@@ -140,14 +144,16 @@ func (mb *mailbox) requestHardStop() {
 	mb.giveUpAfter(mb.opts.StopGrace)
 }
 
-func (mb *mailbox) closeGate() {
+// closeGate sets the stop event, and reports whether nobody had. Any goroutine.
+func (mb *mailbox) closeGate() bool {
 	if !mb.gate.CompareAndSwap(gateOpen, gateStopping) {
-		return
+		return false
 	}
 	mb.ending().reached(stageEvent)
 	if c := mb.stop.Load(); c != nil {
 		c.complete()
 	}
+	return true
 }
 
 // look is how far apart the looks at a stuck turn are: a turn is taken over

@@ -22,8 +22,13 @@ type quiesce struct{ cause error }
 
 func (s supervised) PID() *actor.PID          { return s.mb.pid }
 func (s supervised) Restart()                 { s.mb.loop.PostControl(&actor.Restart{}) }
-func (s supervised) Stop(grace time.Duration) { s.mb.requestStop(grace) }
 func (s supervised) StopGrace() time.Duration { return s.mb.opts.StopGrace }
+
+// Stop closes the gate itself, so that the supervisor is not told what it says.
+func (s supervised) Stop(grace time.Duration) {
+	s.mb.closeGate()
+	s.mb.requestStop(grace)
+}
 
 // Quiesce also sets the time for a turn in which the loop is stuck: it would
 // not see the message. The incarnation is left to the loop to finish: what
@@ -119,6 +124,26 @@ func (mb *mailbox) returned(t *Task) {
 		t.fails(errReturned)
 	default:
 		mb.requestStop(mb.opts.StopGrace)
+	}
+}
+
+// tellStopping tells the supervisor that the gate is closed. Any goroutine: before the
+// engine has registered the actor nobody knows of a supervisor yet, and one that starts
+// is told again when it has come up.
+func (mb *mailbox) tellStopping() {
+	if mb.registered() && mb.super != nil {
+		mb.super.ChildStopping(supervised{mb})
+	}
+}
+
+// tellReady tells the supervisor that setup has succeeded.
+func (mb *mailbox) tellReady() {
+	if mb.super == nil {
+		return
+	}
+	mb.super.ChildReady(supervised{mb})
+	if mb.gate.Load() != gateOpen {
+		mb.tellStopping()
 	}
 }
 

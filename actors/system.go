@@ -31,6 +31,7 @@ type system struct {
 
 	contexts      contexts
 	cache         pidCache
+	idlers        idlers
 	replies       replies
 	bells         sync.Pool // of nodes; see core.bell
 	unseen        *throttle // of log lines about failures nobody looked at

@@ -244,12 +244,14 @@ type part struct {
 	name string
 	run  func(t *Task) error
 	main bool
-	cut  bool // it was told to end, by the failure of another task
+	// running: it has begun and not ended. On the loop.
+	running bool
+	cut     bool // it was told to end, by the failure of another task
 }
 
 // begin runs it, in a task of its own.
 func (p *part) begin(mb *mailbox) {
-	p.cut = false
+	p.cut, p.running = false, true
 	u := mb.newInternal(p.name, func(t *Task) {
 		err := p.run(t)
 		switch {
@@ -263,7 +265,7 @@ func (p *part) begin(mb *mailbox) {
 		}
 	})
 	u.done = func(t *Task, how loop.How) {
-		p.cut = how == loop.Lost || t.ended() != nil
+		p.cut, p.running = how == loop.Lost || t.ended() != nil, false
 	}
 	mb.loop.Go(&u.lt)
 }

@@ -253,7 +253,9 @@ type ChildInfo struct {
 	PID  *actor.PID // nil while there is no actor
 	Kind Kind
 	// State is "gone", "starting", "up", "failed", "quiesced" or "stopping". Of one
-	// that is quiesced nothing runs until its restart; it keeps its queue.
+	// that is quiesced nothing runs until its restart; it keeps its queue. One that is
+	// stopping, whoever has said so, takes nothing new; a plain actor without an
+	// EventLoop that ends by itself is up until it is gone.
 	State    string
 	Since    time.Time   // it is in that state
 	Restarts int         // so far

@@ -47,6 +47,11 @@ func (n *node) ChildReady(p link.Child) {
 	n.postChildEvent(p, func(t *actors.Task, k *child) { k.handleEvent(t, life.ChildSetUp) })
 }
 
+// ChildStopping is the mailbox's.
+func (n *node) ChildStopping(p link.Child) {
+	n.postChildEvent(p, func(t *actors.Task, k *child) { k.handleEvent(t, life.ChildLeaves) })
+}
+
 // ChildFailed is the mailbox's.
 func (n *node) ChildFailed(p link.Child, f *link.Failure) bool {
 	c := n.core.Load()

@@ -25,9 +25,9 @@
 //	shutdown: timeout, infinity, Shutdown: a grace, actors.Forever,
 //	  brutal_kill                  actors.NoGrace; and Abandon
 //	start_link returns           setup has returned nil; a plain actor has handled Started
-//	normal exit                  Main returns nil, Exit(nil), a stop by somebody else
+//	normal exit                  Main returns nil, Exit(nil), IdleAfter, a stop by somebody else
 //	abnormal exit                a panic in a handler, an error of Main, Background or setup
-//	start_child                  Supervisor.Add, Dynamic.Start
+//	start_child                  Supervisor.Add, Dynamic.Start, Dynamic.GetOrStart
 //	terminate_child, delete_child  Remove
 //	restart_child                Restart
 //	which_children               Children
@@ -49,7 +49,8 @@
 //	                     it does not end, and is abandoned
 //	         → failed    it fails
 //	         → quiesced  nothing of it runs any more, for a restart
-//	         → stopping  its stop
+//	         → stopping  its stop event is set, by itself or somebody else
+//	                     its stop
 //	failed   → gone      it ends
 //	                     it does not end, and is abandoned
 //	         → starting  its restart
@@ -62,13 +63,15 @@
 //	         → stopping  its stop
 //	stopping → gone      it ends
 //	                     it does not end, and is abandoned
+//	         → failed    it fails
+//	         → quiesced  nothing of it runs any more, for a restart
 //
 // A child that fails suspends itself in the same turn, so no message reaches the
 // incarnation that has failed. The tasks in flight fail with ErrRestarted at
 // once, with the cause. What is queued keeps its place and its futures, and the
 // PID stays. A sibling that restarts with the child is quiesced in the same way,
 // the last started first, and keeps its queue. Each child has its own wait
-// before a restart ([Backoff]); a stop, Remove or Restart ends the wait.
+// before a restart ([actors.Backoff]); a stop, Remove or Restart ends the wait.
 //
 // The error of a child can say that it wants no restart (actors.ErrDoNotRestart)
 // or that its supervisor should fail (actors.ErrEscalate). A [CrashPolicy] says

@@ -13,6 +13,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/life"
 )
 
 // DynamicSpec describes a supervisor of many children of one kind, which come
@@ -107,7 +108,40 @@ func DynamicProps(spec DynamicSpec) (*actor.Props, error) {
 // name it gets one; without props those of the template count. If it does not
 // start it is not added. A ctx that ends ends the waiting only.
 func (d *Dynamic) Start(ctx context.Context, name string, props *actor.Props) (*actor.PID, error) {
-	n := d.n
+	child, err := d.n.dynamicChild(cmp.Or(name, "template"), name, props)
+	if err != nil {
+		return nil, err
+	}
+	return runOperation(ctx, d.n, "Start", name, func(t *actors.Task, c *core, by caller) (*actor.PID, error) {
+		if name == "" {
+			name = c.freeName()
+		}
+		return c.addDynamicChild(t, by, name, child)
+	})
+}
+
+// GetOrStart returns the child of that name once it is up, and starts it if there is
+// none: with these props, or without any with those of the template. One that starts or
+// waits for its restart is waited for, and so is the end of one that is stopping, which
+// takes no new work; then the next is started. Any number of callers get one child; if
+// it does not start, all that have waited for that get the same [*StartError]. A ctx that
+// ends ends the waiting only.
+//
+// The child may end between this call and a request to it. Such a request fails with
+// [actors.ErrStopping] or [actors.ErrDeadLetter] and has not run: call GetOrStart again.
+func (d *Dynamic) GetOrStart(ctx context.Context, name string, props *actor.Props) (*actor.PID, error) {
+	child, err := d.n.dynamicChild(name, name, props)
+	if err != nil {
+		return nil, err
+	}
+	return runOperation(ctx, d.n, "GetOrStart", name, func(t *actors.Task, c *core, by caller) (*actor.PID, error) {
+		return c.getOrStartChild(t, by, name, child)
+	})
+}
+
+// dynamicChild is the Child of one with these props, or those of the template. The name
+// that is checked has a word in place of one that is yet to be chosen.
+func (n *node) dynamicChild(checked, name string, props *actor.Props) (*Child, error) {
 	spec := n.core.Load().spec.dynamic
 	child := &spec.Child // which all share that have no props of their own
 	if props != nil {
@@ -115,18 +149,38 @@ func (d *Dynamic) Start(ctx context.Context, name string, props *actor.Props) (*
 		own.Props = props
 		child = &own
 	}
-	if err := errors.Join(child.listMistakesAs(cmp.Or(name, "template"), n.pid.Id, name, Never)...); err != nil {
-		return nil, err
+	return child, errors.Join(child.listMistakesAs(checked, n.pid.Id, name, Never)...)
+}
+
+// addDynamicChild is addChild within MaxChildren.
+func (c *core) addDynamicChild(t *actors.Task, by *child, name string, spec *Child) (*actor.PID, error) {
+	if m := c.spec.dynamic.MaxChildren; m > 0 && len(c.children) >= m {
+		return nil, fmt.Errorf("%w: %d", ErrTooMany, m)
 	}
-	return runOperation(ctx, n, "Start", name, func(t *actors.Task, c *core, by caller) (*actor.PID, error) {
-		if m := spec.MaxChildren; m > 0 && len(c.children) >= m {
-			return nil, fmt.Errorf("%w: %d", ErrTooMany, m)
+	return c.addChild(t, by, name, spec)
+}
+
+// getOrStartChild is GetOrStart.
+func (c *core) getOrStartChild(t *actors.Task, by *child, name string, spec *Child) (*actor.PID, error) {
+	for {
+		k := c.children[name]
+		switch {
+		case c.isStopping():
+			return nil, errStopping
+		case k == nil:
+			return c.addDynamicChild(t, by, name, spec)
+		case k.life.State() == life.ChildUp:
+			return k.pid, nil
+		case k == by && k.life.State() == life.ChildStarting:
+			return nil, fmt.Errorf("%w: %q", ErrInSetup, name)
 		}
-		if name == "" {
-			name = c.freeName()
+		if err := k.changed.wait(t); err != nil {
+			return nil, err
 		}
-		return c.addChild(t, by, name, child)
-	})
+		if k.life.State() == life.ChildRemoved && k.upCount == 0 && k.lastErr != nil {
+			return nil, &StartError{Supervisor: c.node.pid.Id, Child: name, Err: k.lastErr}
+		}
+	}
 }
 
 // freeName is a name that no child has, nor an abandoned actor.

@@ -163,7 +163,7 @@ func (c *core) restartChild(t *actors.Task, by *child, name string) error {
 			stop = func() error { return c.stopAndAwait(t, k) }
 		}
 		k.handleEvent(t, life.ChildDecided)
-		if k.life.State() == life.ChildUp || k.life.State() == life.ChildOverdue {
+		if k.life.State().HasComeUp() || k.life.State() == life.ChildOverdue {
 			if err := stop(); err != nil {
 				return err
 			}

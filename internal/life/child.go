@@ -29,6 +29,7 @@ package life
 //	           → quiesced    nothing of it runs any more, for a restart
 //	           → stopping    its stop
 //	           → killing     its stop
+//	           → leaving     its stop event is set, by itself or somebody else
 //	overdue    → gone        it ends
 //	                         it does not end, and is abandoned
 //	           → starting    its restart
@@ -54,6 +55,12 @@ package life
 //	           → recovering  it fails, and its Restart says so
 //	killing    → gone        it ends
 //	                         it does not end, and is abandoned
+//	leaving    → gone        it ends
+//	                         it does not end, and is abandoned
+//	           → failed      it fails
+//	           → quiesced    nothing of it runs any more, for a restart
+//	           → stopping    its stop
+//	           → killing     its stop
 //	recovering → gone        it ends
 //	                         it does not end, and is abandoned
 //	           → stopping    setup succeeds
@@ -82,6 +89,7 @@ const (
 	ChildSpawning                     // the engine's Spawn runs, and the user's producer in it
 	ChildStarting                     // setup runs
 	ChildUp                           // it works
+	ChildLeaving                      // … and takes nothing new: it ends by itself, or somebody else stops it
 	ChildFailed                       // it has suspended itself
 	ChildOverdue                      // setup has not ended in time, and may still run
 	ChildQuiesced                     // nothing of it runs; it keeps its queue
@@ -93,7 +101,7 @@ const (
 
 // String is the word that tables, logs and diagrams have for it.
 func (s ChildState) String() string {
-	return word(s, "gone", "spawning", "starting", "up", "failed", "overdue", "quiesced", "stopping", "recovering", "killing", "removed")
+	return word(s, "gone", "spawning", "starting", "up", "leaving", "failed", "overdue", "quiesced", "stopping", "recovering", "killing", "removed")
 }
 
 // Shown is the state as users see it, who need not know all of them.
@@ -103,7 +111,7 @@ func (s ChildState) Shown() string {
 		s = ChildGone
 	case ChildOverdue:
 		s = ChildFailed
-	case ChildRecovering, ChildKilling:
+	case ChildLeaving, ChildRecovering, ChildKilling:
 		s = ChildStopping
 	}
 	return s.String()
@@ -114,6 +122,9 @@ func (s ChildState) Shown() string {
 func (s ChildState) HasActor() bool {
 	return s != ChildGone && s != ChildSpawning && s != ChildRemoved
 }
+
+// HasComeUp reports whether it works, be it for the rest of what it has accepted.
+func (s ChildState) HasComeUp() bool { return s == ChildUp || s == ChildLeaving }
 
 // HasFailed reports whether the last that was heard of it is a failure.
 func (s ChildState) HasFailed() bool { return s == ChildFailed || s == ChildOverdue }
@@ -164,6 +175,7 @@ const (
 	ChildSpawned                         // Spawn has returned an actor
 	ChildSpawnFailed                     // Spawn has returned none
 	ChildSetUp                           // setup has succeeded
+	ChildLeaves                          // its stop event is set, and not by its supervisor
 	ChildStartTimedOut                   // setup has not ended in time
 	ChildCrashed                         // it has failed, and suspended itself; not one that drains and goes on
 	ChildEnded                           // the engine has forgotten it, and its account is final
@@ -244,6 +256,10 @@ func (c Child) On(e ChildEvent, f ChildFacts) (Child, ChildEffects) {
 		case ChildRecovering:
 			c.state = ChildStopping
 		}
+	case ChildLeaves:
+		if c.state == ChildUp { // one that starts says so again when it has come up
+			return c.enter(ChildLeaving)
+		}
 	case ChildStartTimedOut:
 		if c.state == ChildStarting {
 			return c.enter(ChildOverdue)
@@ -252,7 +268,7 @@ func (c Child) On(e ChildEvent, f ChildFacts) (Child, ChildEffects) {
 		return c.onCrashed(f)
 	case ChildEnded:
 		if c.state.HasActor() {
-			return c.goneFrom(c.state == ChildUp && !f.Stopping) // nobody had asked
+			return c.goneFrom(c.state.HasComeUp() && !f.Stopping) // nobody had asked
 		}
 	case ChildDecisionDue:
 		if c.state.HasFailed() {
@@ -268,12 +284,12 @@ func (c Child) On(e ChildEvent, f ChildFacts) (Child, ChildEffects) {
 		return Child{c.state, childWant(c.want.Decision(), false)}, 0
 	case ChildQuiesceAsked:
 		switch c.state {
-		case ChildStarting, ChildUp, ChildFailed, ChildOverdue:
+		case ChildStarting, ChildUp, ChildLeaving, ChildFailed, ChildOverdue:
 			return c, ChildQuiesce
 		}
 	case ChildHasQuiesced:
 		switch c.state {
-		case ChildStarting, ChildUp, ChildFailed, ChildOverdue:
+		case ChildStarting, ChildUp, ChildLeaving, ChildFailed, ChildOverdue:
 			return c.enter(ChildQuiesced)
 		}
 	case ChildStopAsked:
@@ -305,7 +321,7 @@ func (c Child) onStartAsked() (Child, ChildEffects) {
 		return Child{ChildSpawning, ChildWantNothing}, ChildEnter | ChildSpawn
 	case ChildSpawning: // it will be answered
 		return c, 0
-	case ChildStopping, ChildRecovering, ChildKilling, ChildRemoved:
+	case ChildLeaving, ChildStopping, ChildRecovering, ChildKilling, ChildRemoved:
 		return c, ChildStartFailed
 	}
 	// Of one that starts nobody waits any more for the start before this one.
@@ -322,7 +338,7 @@ func (c Child) onCrashed(f ChildFacts) (Child, ChildEffects) {
 		return c.kill(ChildStopNow) // suspended, it would not come to its end
 	case ChildRecovering, ChildKilling: // one whose setup fails would do so again and again
 		return c.kill(ChildStopNow)
-	case ChildUp:
+	case ChildUp, ChildLeaving:
 		if !f.Stopping {
 			failed, effects := c.enter(ChildFailed)
 			decide, more := failed.decisionDue()

@@ -15,7 +15,7 @@ func (w ChildWant) String() string {
 
 // String is the word for it in the table.
 func (e ChildEvent) String() string {
-	return word(e, "start asked", "spawned", "spawn failed", "set up", "start timed out", "crashed", "ended",
+	return word(e, "start asked", "spawned", "spawn failed", "set up", "leaves", "start timed out", "crashed", "ended",
 		"decision due", "decided", "restart due", "let go", "quiesce asked", "quiesced", "quiesce over",
 		"stop asked", "grace over", "cut off", "abandoned", "forgotten")
 }
@@ -95,7 +95,7 @@ func (c Child) canHear(e ChildEvent) bool {
 		return c.state == ChildGone || c.state == ChildStarting || c.state == ChildQuiesced || c.state.HasFailed()
 	case ChildStartTimedOut:
 		return c.state == ChildStarting
-	case ChildSetUp, ChildCrashed, ChildEnded, ChildQuiesceAsked, ChildHasQuiesced, ChildAbandoned:
+	case ChildSetUp, ChildLeaves, ChildCrashed, ChildEnded, ChildQuiesceAsked, ChildHasQuiesced, ChildAbandoned:
 		return c.state.HasActor()
 	case ChildGraceOver, ChildCutOff:
 		return c.state.IsEnding()
@@ -119,6 +119,8 @@ func childLabel(r table.Row[Child, ChildMoment]) string {
 		return "Spawn fails"
 	case ChildSetUp:
 		return "setup succeeds"
+	case ChildLeaves:
+		return "its stop event is set, by itself or somebody else"
 	case ChildStartTimedOut:
 		return "setup takes longer than StartTimeout"
 	case ChildCrashed:

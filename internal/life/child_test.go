@@ -43,7 +43,7 @@ func TestChildByItself(t *testing.T) {
 	for _, c := range ChildTable().States() {
 		for _, m := range childMoments() {
 			switch m.Event {
-			case ChildSetUp, ChildCrashed, ChildEnded, ChildHasQuiesced:
+			case ChildSetUp, ChildLeaves, ChildCrashed, ChildEnded, ChildHasQuiesced:
 			default:
 				continue
 			}
@@ -80,6 +80,7 @@ func FuzzChild(f *testing.F) {
 		{"start asked", "spawned", "set up", "crashed", "decided", "restart due", "quiesce asked", "quiesced", "quiesce over", "start asked", "set up", "stop asked{grace}", "ended", "forgotten"},
 		{"start asked", "spawn failed", "start asked", "spawned", "start timed out", "crashed", "restart due", "start asked", "set up", "ended", "decided", "let go", "forgotten"},
 		{"start asked", "spawned", "set up", "restart due", "crashed", "stop asked{grace, drains}", "set up", "crashed{drains}", "crashed", "abandoned"},
+		{"start asked", "spawned", "leaves", "set up", "leaves", "crashed", "start asked", "set up", "leaves", "stop asked{grace}", "ended"},
 		{"start asked", "spawned", "start asked", "set up", "stop asked{abandon}", "abandoned", "start asked", "spawned", "stop asked{kill}", "cut off", "ended"},
 	} {
 		var seed []byte
@@ -188,12 +189,16 @@ func forgetsWhat(from Child, m ChildMoment, to Child, effects ChildEffects) stri
 		if ends && !effects.Has(ChildRestart|ChildStopNow) {
 			return "it has suspended itself, and would never end"
 		}
-		if from.state == ChildUp && !m.Facts.Stopping && !to.want.Decision() {
+		if from.state.HasComeUp() && !m.Facts.Stopping && !to.want.Decision() {
 			return "nobody decides on its failure"
 		}
 	case ChildEnded:
-		if from.state == ChildUp && !m.Facts.Stopping && !to.want.Decision() {
+		if from.state.HasComeUp() && !m.Facts.Stopping && !to.want.Decision() {
 			return "nobody decides on its end"
+		}
+	case ChildLeaves:
+		if from.state == ChildUp && to.state.Shown() != "stopping" {
+			return "it is shown as up, and takes nothing new"
 		}
 	case ChildHasQuiesced:
 		if from.state.HasActor() && !ends && to.state != ChildQuiesced {

@@ -26,6 +26,9 @@ type Supervisor interface {
 	AdoptChild(c Child) Policy
 	// ChildReady: setup of an incarnation has succeeded.
 	ChildReady(c Child)
+	// ChildStopping: the stop event of the child is set, and not by the supervisor. Any
+	// goroutine.
+	ChildStopping(c Child)
 	// ChildFailed: the child has suspended itself and ends what is in flight. It
 	// waits for Restart, Quiesce or Stop; unless f is Draining. It reports
 	// whether the supervisor is still there to hear of it.

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package actors
+
+import (
+	"sync"
+	"time"
+	"unsafe"
+)
+
+// idlers watches the workers of a system that have an IdleAfter, and ends those that
+// have had nothing to do for so long.
+//
+// Nothing is noted for a message: what comes and goes between two looks at a worker
+// shows in its account, which is kept anyway. What does not show there, a task that goes
+// on when its handler has returned, or an offloaded function, only the loop knows. It is
+// asked when a worker is found idle for the first time, and at the end.
+//
+// A worker is an entry in a map, without a timer of its own and without a word in its
+// mailbox: one timer looks at all that have the same IdleAfter. There are some maps, as
+// somebody may have one's lock and no processor.
+type idlers [16]idleShard
+
+type idleShard struct {
+	mu     sync.Mutex
+	rounds map[time.Duration]*idleRound // by IdleAfter
+}
+
+// idleRound is the workers that one timer looks at.
+type idleRound struct {
+	workers map[*mailbox]idleState
+	timer   *time.Timer
+}
+
+// idleState is what the last look at a worker has found.
+type idleState struct {
+	accepted int64 // by its account
+	looks    uint8 // in a row that found it idle; 0: its loop has not said so yet
+	asked    bool  // its loop has been asked, and has not answered
+}
+
+// idleLooks is how many looks there are in an IdleAfter. A worker ends up to two of them
+// late.
+const idleLooks = 16
+
+// idleQuestion is a control message: is there nothing to do?
+type idleQuestion struct{}
+
+func (s *idlers) shardOf(mb *mailbox) *idleShard {
+	return &s[uintptr(unsafe.Pointer(mb))>>9%uintptr(len(s))]
+}
+
+// watch begins to watch a worker whose setup has succeeded, if it has an IdleAfter. It
+// does not end one that lives for its Main, nor one that would be restarted at once.
+func (s *idlers) watch(mb *mailbox) {
+	after := mb.opts.IdleAfter
+	if after <= 0 || mb.policy.Restart {
+		return
+	}
+	for _, p := range mb.backgroundParts() {
+		if p.main {
+			return
+		}
+	}
+	h := s.shardOf(mb)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := h.rounds[after]
+	if r == nil {
+		r = &idleRound{workers: map[*mailbox]idleState{}}
+		r.timer = time.AfterFunc(idlePeriod(after), func() { h.look(after) })
+		if h.rounds == nil {
+			h.rounds = map[time.Duration]*idleRound{}
+		}
+		h.rounds[after] = r
+	}
+	r.workers[mb] = idleState{accepted: mb.accepted.Load()}
+}
+
+// idlePeriod is the time between two looks.
+func idlePeriod(after time.Duration) time.Duration { return max(after/idleLooks, time.Millisecond) }
+
+// forget ends that.
+func (s *idlers) forget(mb *mailbox) {
+	after := mb.opts.IdleAfter
+	if after <= 0 {
+		return
+	}
+	h := s.shardOf(mb)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := h.rounds[after]
+	if r == nil {
+		return
+	}
+	if delete(r.workers, mb); len(r.workers) == 0 {
+		r.timer.Stop()
+		delete(h.rounds, after)
+	}
+}
+
+// look is the timer's.
+func (h *idleShard) look(after time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := h.rounds[after]
+	if r == nil { // the last one has left
+		return
+	}
+	for mb, is := range r.workers {
+		if next := is.next(mb); next != is {
+			r.workers[mb] = next
+		}
+	}
+	r.timer.Reset(idlePeriod(after))
+}
+
+// next is the state after one more look.
+func (is idleState) next(mb *mailbox) idleState {
+	switch accepted := mb.accepted.Load(); {
+	case is.asked, mb.gate.Load() != gateOpen:
+	case accepted != is.accepted, mb.pending() > 0:
+		is.accepted, is.looks = accepted, 0
+	case is.looks == 0, is.looks == idleLooks:
+		is.asked = true
+		mb.loop.PostControl(idleQuestion{})
+	default:
+		is.looks++
+	}
+	return is
+}
+
+// answer is the loop's, and reports whether the worker has been idle for all of its
+// IdleAfter.
+func (s *idlers) answer(mb *mailbox, idle bool) (over bool) {
+	h := s.shardOf(mb)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := h.rounds[mb.opts.IdleAfter]
+	if r == nil {
+		return false
+	}
+	is, watched := r.workers[mb]
+	switch {
+	case !watched:
+		return false
+	case !idle, mb.accepted.Load() != is.accepted:
+		is.looks = 0
+	case is.looks == idleLooks:
+		over = true
+	default:
+		is.looks = 1
+	}
+	is.asked = false
+	r.workers[mb] = is
+	return over
+}
+
+// answerIdle answers an idleQuestion, and ends a worker that has been idle for long
+// enough. A message that comes in this moment either is there before the gate is closed,
+// and is handled, or is refused. On the loop.
+func (mb *mailbox) answerIdle() {
+	if mb.sys.idlers.answer(mb, mb.isIdle()) {
+		mb.requestStop(mb.opts.StopGrace)
+	}
+}
+
+// isIdle reports whether nothing is queued and nothing in flight but Backgrounds. On the
+// loop.
+func (mb *mailbox) isIdle() bool {
+	if !mb.life.Serves() || mb.loop.Queued() > 0 || mb.offloaded.n() > 0 {
+		return false
+	}
+	live := mb.loop.Live()
+	for _, p := range mb.backgroundParts() {
+		if p.running {
+			live--
+		}
+	}
+	return live == 0
+}
