@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -51,6 +52,45 @@ func TestOffloadAbandonedReturnsLater(t *testing.T) {
 		}
 	})
 }
+
+// An abandoned function is named with the stack of where it hangs, also among many
+// goroutines.
+func TestOffloadAbandonedShowsWhereItHangs(t *testing.T) {
+	for _, others := range []int{0, 1000} {
+		bubble(t, func(w *world) {
+			release := make(chan struct{})
+			defer synctest.Wait()
+			defer close(release)
+			for range others {
+				go func() { <-release }()
+			}
+			pid := w.worker("w", actors.Options{StopGrace: time.Second}, none)
+			for range 2 {
+				did(w.root, pid, func(t *actors.Task) error {
+					return t.AwaitOffload(func(context.Context) error { return hangInDriver(release) }, actors.Name("save"))
+				})
+				did(w.root, pid, func(t *actors.Task) error {
+					_, err := actors.AwaitOffload(t, func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, ctx.Err() })
+					return err
+				})
+			}
+			synctest.Wait()
+			w.stopped(pid, time.Second)
+			records := actortest.LogOf(w.sys).Find(slog.LevelError, "an offloaded function did not return")
+			if len(records) != 2 {
+				w.Errorf("%d records, want 2", len(records))
+			}
+			for _, r := range records {
+				if stack, _ := r.Attr("stack").(string); r.Attr("function") != "save" || !strings.Contains(stack, "hangInDriver") {
+					w.Errorf("among %d goroutines: %v, %s", others, r, stack)
+				}
+			}
+		})
+	}
+}
+
+//go:noinline
+func hangInDriver(release chan struct{}) error { <-release; return nil }
 
 // A function that waits for its turn, because others take up all places of its
 // limiter, has not begun: nothing is left of it when its task has ended.

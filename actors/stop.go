@@ -265,23 +265,25 @@ func (mb *mailbox) giveUp(round uint64, seen loop.Turn, pause time.Duration, aga
 	}
 }
 
-// abandonOffloads waits for offloaded functions no longer, and names them. They
-// have no stack: they are on no coroutine of the loop's.
+// abandonOffloads waits for offloaded functions no longer, and names them, with the
+// stacks of where they hang.
 func (mb *mailbox) abandonOffloads() {
 	left := mb.offloaded.abandon()
 	if len(left) == 0 {
 		return
 	}
-	names := make([]string, len(left))
+	stacks := offloadStacks(left)
 	e := mb.ending()
 	e.mu.Lock()
-	p := e.patience()
+	p, since := e.patience(), e.since()
 	for i, t := range left {
-		names[i] = t.name()
-		p.lost = append(p.lost, link.Abandoned{Name: names[i], Since: e.since()})
+		p.lost = append(p.lost, link.Abandoned{Name: t.name(), Since: since, Stack: stacks[i]})
 	}
 	e.mu.Unlock()
-	mb.logger().Error("actors: offloaded functions did not return when their context ended; they are abandoned", "functions", names)
+	for i, t := range left {
+		mb.logger().Error("actors: an offloaded function did not return when its context ended; it is abandoned",
+			"function", t.name(), "since", since, "stack", string(stacks[i]))
+	}
 }
 
 // abandoned is the end of a task whose turn was taken over. Go can end no

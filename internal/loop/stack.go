@@ -60,6 +60,20 @@ func dumpAll(n int) []byte {
 	return nil
 }
 
+// GoroutineText is about all goroutines, in blocks with an empty line between them: that
+// of runtime.Stack, with a block and the arguments of each, or if they are many the
+// profile with debug=1, in which those with the same frames share a block.
+func GoroutineText() (text []byte, whole bool) {
+	if n := runtime.NumGoroutine(); n <= fullDumpMax {
+		if dump := dumpAll(n); dump != nil {
+			return dump, true
+		}
+	}
+	var buf bytes.Buffer
+	_ = pprof.Lookup("goroutine").WriteTo(&buf, 1)
+	return buf.Bytes(), false
+}
+
 // profileAll reads the goroutine profile. In the form with debug=1 each line
 // that begins with a number is of the goroutines that have the same frames.
 func profileAll() *stacks {
