@@ -93,8 +93,9 @@ func (t *Task) suspend(c *core, until time.Duration) error {
 			return t.lostError()
 		}
 		// Here, because whoever takes a turn over writes the same.
-		t.top().joinTree()
-		t.inClock()
+		top := t.top() // of a Cleanup the task that it cleans up for, which may expire meanwhile
+		top.joinTree()
+		top.inClock()
 		var w *node
 		enlisted := true
 		if c != nil {

@@ -19,8 +19,8 @@ import (
 )
 
 // TestBudgetsWhereverTheTaskIs lets budgets end while their tasks wait in the
-// queue, run a turn that blocks, await, have returned and left work behind, or
-// are stashed.
+// queue, run a turn that blocks, await, clean up, or have returned and left work
+// behind.
 func TestBudgetsWhereverTheTaskIs(t *testing.T) {
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
 		pid := actortest.Spawn(t, sys.Root, "worker", inspected, actors.Options{BlockedTurn: -1})
@@ -33,6 +33,9 @@ func TestBudgetsWhereverTheTaskIs(t *testing.T) {
 			}
 		}
 		awaits := actors.RequestFuture[int](sys.Root, pid, nap(time.Hour), actors.Timeout(4*time.Second))
+		cleans := actors.Submit(sys.Root, pid, func(t *actors.Task) (int, error) {
+			return 0, t.Cleanup(time.Hour, func(t *actors.Task) error { return t.Sleep(time.Hour) })
+		}, actors.Timeout(4500*time.Millisecond))
 		var kid *actors.Future[int]
 		leaves := actors.Submit(sys.Root, pid, func(t *actors.Task) (int, error) {
 			kid = actors.Start(t, func(t *actors.Task) (int, error) { return 0, t.Sleep(time.Hour) })
@@ -48,6 +51,7 @@ func TestBudgetsWhereverTheTaskIs(t *testing.T) {
 		check("in a turn that blocks", runs, 2*time.Second)
 		check("queued", late, 3*time.Second)
 		check("awaiting", awaits, 4*time.Second)
+		check("in a Cleanup that awaits", cleans, 4500*time.Millisecond)
 		if v, err := leaves.Wait(t.Context()); v != 7 || err != nil {
 			t.Error(v, err)
 		}

@@ -99,3 +99,15 @@ func (s *scope) endsAtStop() bool {
 	defer m.mu.Unlock()
 	return s.seldom().stop != nil
 }
+
+// stopEventCame reports whether the stop event has come that ends the task.
+func (s *scope) stopEventCame() bool {
+	m := s.more.Load()
+	if m == nil {
+		return false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	stop := s.seldom().stop
+	return stop != nil && stop.event.done.Load()
+}

@@ -220,6 +220,8 @@ func (t *Task) mayBegin(s *scope) bool {
 	case t.lifetime != offered:
 	case err != nil && !t.canceled(): // the stop has come in this moment
 		err = ErrStopping
+	case err == nil && s != nil && s.stopEventCame(): // and is about to cancel it
+		err = errUntilStop
 	case err == nil && s != nil && s.deadline > 0 && t.lt.Past(s.deadline):
 		err = t.expired() // the clock may be late
 		t.mb.budgets.crowd(s.deadline)
