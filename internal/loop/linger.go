@@ -3,7 +3,6 @@
 package loop
 
 import (
-	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -21,7 +20,7 @@ import (
 type linger struct {
 	until atomic.Int64 // no loop lingers before this reading of Pool.Now; 0: all may
 	slow  atomic.Int64 // what it took where that was too long, in a row
-	yield func()       // in place of runtime.Gosched, in tests
+	yield func()       // runtime.Gosched, but in tests
 }
 
 // lingering is what a loop knows of it, in few bytes.
@@ -169,11 +168,7 @@ func (l *Loop) giveWay(r *runner) {
 		return
 	}
 	r.clock.forget()
-	if g := &p.linger; g.yield != nil {
-		g.yield()
-	} else {
-		runtime.Gosched()
-	}
+	p.linger.yield()
 	now := p.Now()
 	took := now - began
 	short := min(took, time.Duration(g.took.Swap(int64(took))), time.Second)

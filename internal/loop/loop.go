@@ -3,7 +3,6 @@
 package loop
 
 import (
-	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -52,7 +51,8 @@ type Loop struct {
 	awaited   *coroutine             // list of those whose live tasks have awaited
 	inFlight  int                    // started from the lane, not ended
 	live      int                    // started, not ended
-	round     int                    // resumptions to come before the next start
+	round     int32                  // how many ready tasks come before the next start
+	due       dueKind                // what takeDue considers next
 	lines     uint64                 // so far, see coroutine.line
 	polls     uint32                 // of the inbox, so far
 	takes     uint32                 // … that took what it had
@@ -177,7 +177,7 @@ func (l *Loop) DropAll(f func(*Task)) {
 func (l *Loop) ReleaseExclusive() {
 	l.exclusive = nil
 	l.ready.prepend(&l.deferred)
-	l.round = l.ready.len() // they have waited long enough: before the next start
+	l.due, l.round = dueReady, int32(l.ready.len()) // they have waited long enough: before the next start
 }
 
 // collect moves what has been posted into the lanes.
@@ -218,98 +218,118 @@ const pollEvery = 8
 // run is the pump: it runs the loop on coroutine c until there is nothing to
 // do or others are to run, or until c is not the pump any more because a task
 // keeps it or the turn was taken away. After it returns the loop may belong to somebody else.
+//
+// Each round has three steps: it collects what has come, it runs the turn that is due,
+// and it decides whether to go on. A turn runs right here, with nothing of this package between
+// but the task's Body: each frame below a task's function costs memory while the task is suspended.
 func (l *Loop) run(c *coroutine) {
-	lingered, startDue := false, false
+	lingered := false
 	for {
-		if l.polls++; l.polls%pollEvery == 0 || l.ready.head == nil && !l.mayStart() || l.urgent.Load() {
-			if l.urgent.Load() {
-				l.urgent.Store(false)
-			}
-			if !l.inbox.empty() {
-				l.collect()
-			}
-		}
-		if l.polls%rotateEvery == 0 && l.pool.rotate(l) {
-			return
+		if l.polls++; l.polls%pollEvery == 0 || l.urgent.Load() || !l.hasDue() {
+			l.poll()
 		}
 		if m := l.control.pop(); m != nil {
 			l.cur = nil // it may serve another loop by now
 			l.host.Control(m.Body.(*control).msg)
 			continue
 		}
-		// Resumptions first, so that few tasks are suspended at a time; but a
-		// start after each round of them, so that they starve nobody.
-		worked := startDue
-		if startDue {
-			startDue = false
-		} else if t := l.ready.pop(); t != nil {
-			worked = true
-			l.round--
-			switch {
-			case l.exclusive != nil && !(t.started && t.co.line == l.exclusiveLine):
-				l.deferred.push(t)
-			case t.started:
-				l.resume(c, t)
-			default:
-				l.start(c, t)
-			}
-			if !c.pump {
-				return
-			}
-			if l.round > 0 {
-				continue
-			}
-			if l.urgent.Load() { // it has come during this turn, and goes before the start
-				startDue = true
-				continue
-			}
-		}
-		if l.mayStart() {
-			worked = true
-			if c.r.starts++; c.r.starts >= giveWayEvery {
-				l.giveWay(c.r)
-				if l.urgent.Load() {
-					continue
-				}
-			}
-			l.start(c, l.lane.pop())
-			if !c.pump {
-				return
-			}
-		}
-		l.round = l.ready.len()
-		// Nobody starves here, too: what has come since waits behind it.
-		if t := l.yielded.head; t != nil && l.passed(t.co) {
-			l.yielded.pop()
-			worked = true
-			if l.exclusive != nil && t.co.line != l.exclusiveLine {
-				l.deferred.push(t)
-				continue
-			}
+
+		t := l.takeDue()
+		switch {
+		case t == nil:
+		case t.started:
 			l.resume(c, t)
-			if !c.pump {
+		default: // as start does
+			c.r.starts++
+			l.begin(c, t)
+			t.Body.Run(t)
+			c.finish(Returned)
+		}
+
+		switch {
+		case !c.pump:
+			return
+		case t != nil:
+			lingered = false
+			if c.r.starts >= giveWayEvery {
+				l.giveWay(c.r)
+			}
+			if l.polls%rotateEvery == 0 && l.pool.rotate(l) {
 				return
 			}
-		}
-		if worked {
-			lingered = false
-			continue
-		}
-		if !lingered && l.wantsLinger() {
+		case !lingered && l.wantsLinger():
 			lingered = true
 			c.r.clock.forget()
-			if yield := l.pool.linger.yield; yield == nil {
-				runtime.Gosched() // here: each return after a switch costs more than others
-			} else {
-				yield()
-			}
+			l.pool.linger.yield() // called here: each return after a switch costs more than others
 			l.lingered()
-			continue
-		}
-		if l.inbox.sleep() {
+		case l.inbox.sleep():
 			return
 		}
 	}
+}
+
+// poll collects what is in the inbox.
+func (l *Loop) poll() {
+	if l.urgent.Load() {
+		l.urgent.Store(false)
+	}
+	if !l.inbox.empty() {
+		l.collect()
+	}
+}
+
+// hasDue reports whether a task is due that has not yielded: those that have are seldom many.
+func (l *Loop) hasDue() bool { return l.ready.head != nil || l.mayStart() }
+
+// dueKind says which tasks a loop considers first for its next turn.
+type dueKind uint8
+
+const (
+	dueReady   dueKind = iota // those that are to be resumed, until their round is over
+	dueLane                   // one that has not started
+	dueYielded                // one that has yielded
+)
+
+// takeDue takes the task that has the next turn; nil: none may have one. Tasks that are
+// ready go first, so that few are suspended at a time; but one starts after each round of
+// them, and one that has yielded goes on after that, so that they starve nobody.
+func (l *Loop) takeDue() *Task {
+	for range 2 { // where the first time begins in the middle, the second one begins anew
+		if l.due == dueReady {
+			for t := l.ready.pop(); t != nil; t = l.ready.pop() {
+				if l.round--; l.round <= 0 {
+					l.due = dueLane
+				}
+				if !l.deferTask(t) {
+					return t
+				}
+			}
+			l.due = dueLane
+		}
+		if l.due == dueLane {
+			l.due = dueYielded
+			if l.mayStart() {
+				return l.lane.pop()
+			}
+		}
+		l.due, l.round = dueReady, int32(l.ready.len())
+		for t := l.yielded.head; t != nil && l.passed(t.co); t = l.yielded.head {
+			l.yielded.pop()
+			if !l.deferTask(t) {
+				return t
+			}
+		}
+	}
+	return nil
+}
+
+// deferTask puts t aside if an exclusive task holds it back, and reports whether it does.
+func (l *Loop) deferTask(t *Task) bool {
+	if l.exclusive == nil || t.started && t.co.line == l.exclusiveLine {
+		return false
+	}
+	l.deferred.push(t)
+	return true
 }
 
 // passed reports whether all that was there when c's task yielded has run.
@@ -352,7 +372,7 @@ func (l *Loop) begin(c *coroutine, t *Task) {
 	t.state.Store(stateRunning)
 }
 
-// start runs the first step of t inline on c.
+// start runs the first step of t, which is nested in its parent, on c.
 func (l *Loop) start(c *coroutine, t *Task) {
 	l.begin(c, t)
 	t.Body.Run(t)

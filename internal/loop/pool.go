@@ -3,6 +3,7 @@
 package loop
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -67,6 +68,7 @@ func NewPool() *Pool {
 	start := time.Now().Add(-1)
 	p := &Pool{start: start, runners: map[*runner]struct{}{}}
 	p.queue.init()
+	p.linger.yield = runtime.Gosched
 	return p
 }
 
