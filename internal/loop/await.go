@@ -21,6 +21,7 @@ func (t *Task) Arm() (seq uint32, ok bool) {
 	if t.Lost() || !t.co.r.leave() {
 		return 0, false
 	}
+	yieldAt(atArm)
 	seq = t.state.Load()>>2 + 1
 	if isOver(seq<<2 | stateMask) {
 		seq = 1
@@ -54,9 +55,11 @@ func (t *Task) Park() {
 // Wake queues the resumption of await seq and reports whether this call did:
 // a stale or second one does nothing. Any goroutine.
 func (t *Task) Wake(seq uint32) bool {
+	yieldAt(atWake)
 	if !t.state.CompareAndSwap(seq<<2|stateParked, seq<<2|stateWoken) {
 		return false
 	}
+	yieldAt(atWakePush)
 	t.co.loop.push(t)
 	return true
 }

@@ -36,12 +36,16 @@ func (b *batch) put(l *Loop) {
 }
 
 // steal takes the last loop, or nil. By anybody.
-func (b *batch) steal() *Loop { return b.loops[batchSize-1].Swap(nil) }
+func (b *batch) steal() *Loop {
+	yieldAt(atBatch)
+	return b.loops[batchSize-1].Swap(nil)
+}
 
 // take returns the next loop, or nil. By the runner.
 func (b *batch) take() *Loop {
 	for b.begin < batchSize {
 		b.begin++
+		yieldAt(atBatch)
 		if l := b.loops[b.begin-1].Swap(nil); l != nil {
 			return l
 		}

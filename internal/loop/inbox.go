@@ -73,6 +73,7 @@ func (q *inbox) push(t *Task) (idle bool) {
 		} else {
 			t.next = old
 		}
+		yieldAt(atPush)
 		if q.head.CompareAndSwap(old, t) {
 			return idle
 		}
@@ -81,6 +82,7 @@ func (q *inbox) push(t *Task) (idle bool) {
 
 // take returns all entries, oldest first.
 func (q *inbox) take() *Task {
+	yieldAt(atTake)
 	var oldest *Task
 	for t := q.head.Swap(nil); t != nil; {
 		next := t.next
@@ -94,4 +96,7 @@ func (q *inbox) empty() bool { return q.head.Load() == nil }
 
 // sleep sets the idle mark, unless something has come. After a true return
 // the loop may be run by somebody else.
-func (q *inbox) sleep() bool { return q.head.CompareAndSwap(nil, idleMark) }
+func (q *inbox) sleep() bool {
+	yieldAt(atSleep)
+	return q.head.CompareAndSwap(nil, idleMark)
+}

@@ -109,6 +109,7 @@ func (l *Loop) PostControl(msg any) (asleep bool) {
 
 func (l *Loop) push(t *Task) (asleep bool) {
 	if asleep = l.inbox.push(t); asleep {
+		yieldAt(atPushWake)
 		l.pool.wake(l)
 	}
 	return asleep

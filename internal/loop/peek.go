@@ -47,6 +47,7 @@ func (l *Loop) Peek(f func(running *Task)) (stood, held bool) {
 // lookAlone calls f if nobody runs the loop, last, which ran it last, included.
 // A runner that comes meanwhile waits: see takeUp.
 func (l *Loop) lookAlone(last *runner, f func(running *Task)) (stood, held bool) {
+	yieldAt(atLookAlone)
 	if !l.runner.CompareAndSwap(last, looker) {
 		return false, false
 	}
@@ -57,6 +58,7 @@ func (l *Loop) lookAlone(last *runner, f func(running *Task)) (stood, held bool)
 		f(nil)
 		l.pinnedMax = max(l.pinnedMax, l.pinned)
 	}
+	yieldAt(atLookedAlone)
 	if held = !l.runner.CompareAndSwap(looker, last); held {
 		l.runner.Load().word.looked <- inLoop // from takeUp
 	}
@@ -70,6 +72,7 @@ func (l *Loop) takeUp(r *runner) {
 		if last == r {
 			return
 		}
+		yieldAt(atTakeUp)
 		if l.runner.CompareAndSwap(last, r) {
 			if last == looker {
 				<-r.word.looked

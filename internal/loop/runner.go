@@ -147,6 +147,7 @@ func (r *runner) next(came bool) bool {
 func (r *runner) serve(l *Loop) {
 	r.loop = l
 	r.serving.Store(l)
+	yieldAt(atServe)
 	l.takeUp(r)
 }
 

@@ -86,6 +86,7 @@ func (l *Loop) Takeover(turn Turn) bool {
 		chain = append(chain, t)
 	}
 	r.word.unpin(w, unpinTakeOver)
+	yieldAt(atTakeover)
 	l.pool.keep(free, n)
 	// The loop is ours now, as if we ran it.
 	for _, t := range chain {
@@ -101,6 +102,7 @@ func (l *Loop) Takeover(turn Turn) bool {
 // he is gone: he may have begun before r came back to the loop. If he did not find
 // himself there he would take whoever he finds for a runner that waits for him.
 func (l *Loop) forgetRunner(r *runner) {
+	yieldAt(atForget)
 	for !l.runner.CompareAndSwap(r, nobody) {
 		runtime.Gosched()
 	}

@@ -90,6 +90,7 @@ func (s *timers) arm() {
 // fire runs on a goroutine of the runtime's.
 func (s *timers) fire() {
 	if s.posted.CompareAndSwap(false, true) {
+		yieldAt(atFire)
 		s.loop.push(&s.fired)
 	}
 }

@@ -103,10 +103,14 @@ func (s *turnWord) try(m move, w word) bool {
 
 // enter begins a turn. Like leave it does without the table: the two cost one atomic
 // operation each, 4 to 6 ns, in every turn. By the runner.
-func (s *turnWord) enter(turn uint64) { s.bits.Store(uint64(wordOf(turn, inUser))) }
+func (s *turnWord) enter(turn uint64) {
+	yieldAt(atEnter)
+	s.bits.Store(uint64(wordOf(turn, inUser)))
+}
 
 // leave ends a turn that nobody has looked at, or reports false. By the runner.
 func (s *turnWord) leave(turn uint64) bool {
+	yieldAt(atLeave)
 	return s.bits.CompareAndSwap(uint64(wordOf(turn, inUser)), uint64(wordOf(turn, inLoop)))
 }
 
@@ -116,11 +120,13 @@ func (s *turnWord) leave(turn uint64) bool {
 func (s *turnWord) leaveSlow() (from place) {
 	for {
 		w := s.load()
+		yieldAt(atLeaveSlow)
 		switch from = w.place(); {
 		case from == inLoop, from == isLost:
 			return from
 		case !s.try(leave, w):
 		case from == isPinned:
+			yieldAt(atWaitLooked)
 			return <-s.looked
 		default:
 			return from
@@ -129,17 +135,23 @@ func (s *turnWord) leaveSlow() (from place) {
 }
 
 // pin keeps a turn that was w when it was looked at last from ending. By anybody.
-func (s *turnWord) pin(w word) bool { return s.try(pin, w) }
+func (s *turnWord) pin(w word) bool {
+	yieldAt(atPin)
+	return s.try(pin, w)
+}
 
 // unpin lets the turn that was pinned as w go on, by one of the moves unpin…, and
 // reports whether it has waited for that. By whoever has pinned it.
 func (s *turnWord) unpin(w word, m move) (waited bool) {
+	yieldAt(atUnpin)
 	if s.try(m, w.at(isPinned)) {
 		return false
 	}
+	yieldAt(atUnpinStore)
 	to, _ := isAwaited.after(m) // nobody but the runner has changed it
 	s.bits.Store(uint64(w.at(to)))
 	place, _ := isPinned.after(m)
+	yieldAt(atUnpinCall)
 	s.looked <- place
 	return true
 }
