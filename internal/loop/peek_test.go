@@ -374,16 +374,7 @@ func TestWalkMeetsTheTurn(t *testing.T) {
 // keeps it from going on for longer than some of them take.
 func TestPinsAreShort(t *testing.T) {
 	const many = 100_000
-	l := &Loop{pool: NewPool()}
-	l.runner.Store(nobody)
-	for i := range many {
-		l.list(&coroutine{task: &Task{Body: fn{}}})
-		l.push(&Task{Body: fn{}})
-		if i == many/2 {
-			l.collect()
-		}
-	}
-	l.inbox.head.CompareAndSwap(nil, idleMark)
+	l := longLoop(many)
 	met := 0
 	look := func(f func(*Task) bool) {
 		for done := false; !done; {
@@ -400,6 +391,80 @@ func TestPinsAreShort(t *testing.T) {
 	if longest := l.LongestPin(); longest > StretchTasks || longest == 0 || met < 2*many {
 		t.Errorf("the longest look met %d tasks of %d, want %d at most", longest, met, StretchTasks)
 	}
+}
+
+// TestPinsEndInTime: however long what is done with each task takes, up to 3 µs, no look keeps a loop
+// from going on for longer than 100 µs. Where a task takes no time of its own, a stretch is bounded
+// by its tasks: BenchmarkStretch has how long that is.
+func TestPinsEndInTime(t *testing.T) {
+	for each := time.Duration(0); each <= 3*time.Microsecond; each += time.Microsecond {
+		synctest.Test(t, func(t *testing.T) {
+			const many = 5 * StretchTasks
+			l := longLoop(many)
+			for i := range many {
+				k := &Task{co: &coroutine{nesting: true}}
+				if k.state.Store(stateRunning); i > 0 {
+					k.co.outer = l.cur.task
+				}
+				k.co.task = k
+				l.cur = k.co
+			}
+			suspended, queued := l.Suspended(), l.Walk()
+			for what, stretch := range map[string]func(f func()) bool{
+				"suspended": func(f func()) bool { return suspended.Next(func(*Task) { f() }) },
+				// The tasks of a turn, too, although none is in user code.
+				"queued and running": func(f func()) bool { return queued.Next(l.cur.task, func(*Task) bool { f(); return true }) },
+			} {
+				met := 0
+				for done := false; !done; {
+					before := l.pool.Now()
+					stood, _ := l.Peek(func(*Task) {
+						done = stretch(func() { met++; time.Sleep(each) })
+					})
+					if took := l.pool.Now() - before; !stood || took > 100*time.Microsecond {
+						t.Errorf("a look at what is %s took %v with %v for each", what, took, each)
+					}
+				}
+				if met < many {
+					t.Errorf("%d tasks are %s, want %d", met, what, many)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkStretch is a whole stretch over tasks that are in no cache: the longest that a look
+// keeps a loop from going on, apart from what is done with each task.
+func BenchmarkStretch(b *testing.B) {
+	l := longLoop(100 * StretchTasks)
+	next := map[string]func() bool{}
+	suspended, queued := l.Suspended(), l.Walk()
+	next["suspended"] = func() bool { return suspended.Next(func(*Task) {}) }
+	next["queued"] = func() bool { return queued.Next(nil, func(*Task) bool { return true }) }
+	for name, next := range next {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if next() {
+					suspended, queued = l.Suspended(), l.Walk()
+				}
+			}
+		})
+	}
+}
+
+// longLoop is a loop that has so many tasks suspended, and as many queued, half of them in its inbox.
+func longLoop(many int) *Loop {
+	l := &Loop{pool: NewPool()}
+	l.runner.Store(nobody)
+	for i := range many {
+		l.list(&coroutine{task: &Task{Body: fn{}}})
+		l.push(&Task{Body: fn{}})
+		if i == many/2 {
+			l.collect()
+		}
+	}
+	l.inbox.head.CompareAndSwap(nil, idleMark)
+	return l
 }
 
 // TestLookWaitsForOthers: Look is for what must know whose turn it is, so it does not
