@@ -2,7 +2,11 @@
 
 package actors
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/protoloop/protoloop/internal/safeerr"
+)
 
 // detachFrom makes t work that from has created, and that does not end with from: it has
 // the values of from's context, and a child of Start has from's message. It returns false
@@ -43,7 +47,7 @@ var errUntilStop = because(ErrCanceled, errStopEvent)
 // endedByStopEvent reports whether err says no more than that a stop event has ended what
 // was to last until then.
 func endedByStopEvent(err error) bool {
-	return err != nil && matches(err, errStopEvent) && saysOnlyEnd(err, errUntilStop)
+	return err != nil && safeerr.Is(err, errStopEvent) && saysOnlyEnd(err, errUntilStop)
 }
 
 // stopCall is work that a stop event ends.

@@ -11,6 +11,8 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"github.com/protoloop/protoloop/internal/panicstack"
+	"github.com/protoloop/protoloop/internal/safeerr"
 	"github.com/protoloop/protoloop/messages"
 )
 
@@ -95,6 +97,17 @@ type PanicError struct {
 	Stack []byte // the task's own, from the panic down, two lines a frame as in [debug.Stack]
 }
 
+// newPanicError is called by the deferred function that has recovered v.
+func newPanicError(v any) *PanicError { return &PanicError{v, panicstack.Take(1)} }
+
+// stackIn returns the stack that comes with an error, if one does.
+func stackIn(err error) string {
+	if p, ok := safeerr.As[*PanicError](err); ok {
+		return string(p.Stack)
+	}
+	return ""
+}
+
 // Error is the panic's value; the stack is kept apart.
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
@@ -172,19 +185,6 @@ func because(sentinel, cause error) error {
 	return &causedError{sentinel, cause}
 }
 
-// matches is errors.Is where the error may be a user's and there is no task
-// around: on the loop, or with a future locked. A method that panics there
-// would end the process, or leave the future locked for ever, and one that
-// does is made easily: a nil pointer in an error, whose Unwrap reads a field.
-func matches(err error, targets ...error) (match bool) {
-	defer func() {
-		if recover() != nil {
-			match = false
-		}
-	}()
-	return isOneOf(err, targets)
-}
-
 // saysOnly reports whether err says no more than ends: whether each leaf of its
 // tree is one of them. errors.Is finds one anywhere, and so what comes along with
 // it, as the error of a clean-up does in an errors.Join, would be lost. A panic
@@ -251,7 +251,7 @@ func saysOnlyEnd(err, cause error) bool {
 
 func saysOnlyEndOf(err, cause error) bool {
 	ends := []error{bare(cause), context.Canceled}
-	if matches(cause, context.DeadlineExceeded) {
+	if safeerr.Is(cause, context.DeadlineExceeded) {
 		ends = append(ends, context.DeadlineExceeded)
 	}
 	return saysOnly(err, ends...)

@@ -3,7 +3,6 @@
 package actors
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
 	"time"
@@ -257,14 +256,4 @@ func typeOf(m any) string {
 		return "<nil>"
 	}
 	return reflect.TypeOf(m).String()
-}
-
-// stackIn returns the stack that comes with an error, if one does.
-func stackIn(err error) string {
-	defer func() { _ = recover() }() // see matches
-	var p *PanicError
-	if errors.As(err, &p) {
-		return string(p.Stack)
-	}
-	return ""
 }

@@ -236,12 +236,14 @@ func (mb *mailbox) carryOut(do life.WorkerEffects, o occurrence) (next occurrenc
 // the actor.
 func (mb *mailbox) runFrame(m any) (said occurrence) {
 	l := &mb.life
-	var panicked any
+	var panicked *PanicError
 	var saw uint32
 	func() {
 		l.frame.Store(frameOpen)
 		defer func() {
-			panicked = recover()
+			if v := recover(); v != nil {
+				panicked = newPanicError(v)
+			}
 			saw = l.frame.Swap(frameNone)
 		}()
 		mb.invoker().InvokeSystemMessage(m)
@@ -253,12 +255,11 @@ func (mb *mailbox) runFrame(m any) (said occurrence) {
 		said.event = life.EngineStopped
 	}
 	if panicked != nil { // a producer or a supervisor strategy of the user's
-		err := newPanicError(panicked)
-		mb.logger().Error("actors: panic while the engine handled a lifecycle message", "message", typeOf(m), "panic", err.Value, "stack", string(err.Stack))
+		mb.logger().Error("actors: panic while the engine handled a lifecycle message", "message", typeOf(m), "panic", panicked.Value, "stack", string(panicked.Stack))
 		switch m.(type) {
 		case *actor.Restart, *actor.Terminated: // of the last child
 			if l.Phase() == life.PhaseRestarting {
-				return occurrence{event: life.EngineFailed, facts: mb.whetherStopping(), err: err}
+				return occurrence{event: life.EngineFailed, facts: mb.whetherStopping(), err: panicked}
 			}
 		}
 	}

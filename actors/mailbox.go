@@ -16,6 +16,7 @@ import (
 	"github.com/protoloop/protoloop/internal/engine"
 	"github.com/protoloop/protoloop/internal/link"
 	"github.com/protoloop/protoloop/internal/loop"
+	"github.com/protoloop/protoloop/internal/restartwindow"
 	"github.com/protoloop/protoloop/internal/safelog"
 	"github.com/protoloop/protoloop/messages"
 )
@@ -93,7 +94,7 @@ type sparse struct {
 	stash    []stashed
 	kept     []kept
 	strays   sync.Map // children that nobody knows, by their ids: see spawn
-	restarts restartBudget
+	restarts restartwindow.Window
 	failed   error // what Spawn will be told, once the name is free again
 }
 

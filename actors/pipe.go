@@ -5,10 +5,10 @@ package actors
 import (
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/protoloop/protoloop/internal/panicstack"
 	"github.com/protoloop/protoloop/internal/safelog"
 	"github.com/protoloop/protoloop/messages"
 )
@@ -40,7 +40,7 @@ func (f *Future[T]) OnDone(fn func(T, error)) {
 	f.call(&node{user: true, f: func() {
 		defer func() {
 			if p := recover(); p != nil {
-				owner.loggerOf().Error("actors: panic in an OnDone callback", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+				owner.loggerOf().Error("actors: panic in an OnDone callback", "panic", fmt.Sprint(p), "stack", string(panicstack.Take(0)))
 			}
 		}()
 		fn(f.val, f.look())

@@ -8,6 +8,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/internal/life"
+	"github.com/protoloop/protoloop/internal/safeerr"
 )
 
 // fail is the failure of the worker by a task that has just ended.
@@ -46,6 +47,12 @@ func (mb *mailbox) reportInDrain(t *Task, err error) {
 	mb.logger().Error("actors: a task failed while the worker drains; it goes on with what it has accepted", "task", t.name(), "error", err, "stack", stackIn(err))
 }
 
+// A worker without a parent restarts itself so often.
+const (
+	maxOwnRestarts    = 10
+	ownRestartsWithin = 10 * time.Second
+)
+
 // escalate asks the supervisor what to do after a failure, of task t or of none, and
 // returns what is decided at once: without a parent the worker decides itself.
 func (mb *mailbox) escalate(t *Task, reason error) (decided occurrence) {
@@ -68,7 +75,7 @@ func (mb *mailbox) escalate(t *Task, reason error) (decided occurrence) {
 	mb.loop.PostControl(&actor.SuspendMailbox{})
 	directive := actor.RestartDirective
 	decided.event = life.RestartAsked
-	if matches(reason, ErrDoNotRestart, ErrEscalate) || mb.supervises.Load() != nil || !mb.sparse().restarts.spend(time.Now()) {
+	if safeerr.Is(reason, ErrDoNotRestart, ErrEscalate) || mb.supervises.Load() != nil || !mb.sparse().restarts.Count(time.Now(), maxOwnRestarts, ownRestartsWithin) {
 		directive = actor.StopDirective
 		decided.event = life.HardStopAsked
 	}
@@ -83,23 +90,4 @@ func (mb *mailbox) escalated(reason error) any {
 		return p.Value
 	}
 	return reason
-}
-
-// restartBudget is a sliding window: at most 10 restarts in 10 s.
-type restartBudget struct{ at []time.Time }
-
-func (b *restartBudget) spend(now time.Time) bool {
-	const most, within = 10, 10 * time.Second
-	kept := b.at[:0]
-	for _, t := range b.at {
-		if now.Sub(t) < within {
-			kept = append(kept, t)
-		}
-	}
-	b.at = kept
-	if len(b.at) >= most {
-		return false
-	}
-	b.at = append(b.at, now)
-	return true
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/internal/link"
+	"github.com/protoloop/protoloop/internal/safeerr"
 )
 
 // scope is what tasks with a budget, and few others, need.
@@ -257,7 +258,7 @@ func (s *scope) context(t *Task) context.Context {
 	}
 	ctx, end := context.WithCancelCause(base)
 	r.end = func(cause error) {
-		if s.deadline > 0 && matches(cause, ErrTimeout) && t.system().pool.Now() >= s.deadline {
+		if s.deadline > 0 && safeerr.Is(cause, ErrTimeout) && t.system().pool.Now() >= s.deadline {
 			<-ctx.Done() // its own deadline, which is due, says so better: by Err, too
 			return
 		}

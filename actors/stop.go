@@ -13,6 +13,7 @@ import (
 
 	"github.com/protoloop/protoloop/internal/link"
 	"github.com/protoloop/protoloop/internal/loop"
+	"github.com/protoloop/protoloop/internal/safeerr"
 	"github.com/protoloop/protoloop/messages"
 )
 
@@ -49,7 +50,7 @@ func RequestStop(s actor.SenderContext, worker *actor.PID, grace Grace) *Future[
 func requestStopOf(s actor.SenderContext, worker *actor.PID, grace Grace, what string) *Future[Counts] {
 	_, sys := caller(s, what)
 	if pid := pidOf(worker, what); sys.local(pid) && !sys.isWorker(pid) {
-		if _, err := sys.locate(pid); matches(err, ErrNotWorker) {
+		if _, err := sys.locate(pid); safeerr.Is(err, ErrNotWorker) {
 			return Failed[Counts](err)
 		}
 	}

@@ -6,12 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/panicstack"
+	"github.com/protoloop/protoloop/internal/safeerr"
 )
 
 // Handler handles one message, as a task of the consumer's worker: at most
@@ -66,23 +67,17 @@ func (e *poisonError) Is(target error) bool { return target == ErrPoison }
 // error does, one that says so, and is poison or Unavailable if err is. Otherwise
 // it would panic where it is told to the source, in each incarnation anew.
 func sound(err error) (safe error) {
-	poison, unavailable := false, false
-	defer func() {
-		if p := recover(); p != nil {
-			safe = &actors.PanicError{Value: fmt.Sprintf("the handler's error, a %T, cannot be read: %v", err, p), Stack: debug.Stack()}
-			if poison {
-				safe = Poison(safe)
-			}
-			if unavailable {
-				safe = Unavailable(safe)
-			}
+	safe = err
+	safeerr.Check(err, func(v any) {
+		safe = &actors.PanicError{Value: fmt.Sprintf("the handler's error, a %T, cannot be read: %v", err, v), Stack: panicstack.Take(1)}
+		if safeerr.Is(err, ErrPoison) {
+			safe = Poison(safe)
 		}
-	}()
-	poison, unavailable = errors.Is(err, ErrPoison), errors.Is(err, ErrUnavailable)
-	var p *actors.PanicError
-	_ = errors.As(err, &p)
-	_ = err.Error()
-	return err
+		if safeerr.Is(err, ErrUnavailable) {
+			safe = Unavailable(safe)
+		}
+	})
+	return safe
 }
 
 // JSON returns a Handler for messages whose body is the JSON of a T, as

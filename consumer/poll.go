@@ -6,10 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/panicstack"
 )
 
 // maxBatch is the most messages that one call of Receive is asked for.
@@ -69,7 +69,7 @@ func (r *run) receive(t *actors.Task, most int) (int, error) {
 		n, err := 0, actors.ErrGoexit
 		defer func() {
 			if v := recover(); v != nil {
-				err = &actors.PanicError{Value: v, Stack: debug.Stack()}
+				err = &actors.PanicError{Value: v, Stack: panicstack.Take(0)}
 			}
 			if err != nil {
 				p.Reject(err)
@@ -133,7 +133,7 @@ func (r *run) deliver(m *Message) (d *delivery) {
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			d.err = Poison(fmt.Errorf("consumer: Options.Order: %w", &actors.PanicError{Value: p, Stack: debug.Stack()}))
+			d.err = Poison(fmt.Errorf("consumer: Options.Order: %w", &actors.PanicError{Value: p, Stack: panicstack.Take(0)}))
 			r.log.Error("consumer: dead letter", "message", m.ID, "error", d.err)
 		}
 	}()

@@ -6,13 +6,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/loopsync"
 	"github.com/protoloop/protoloop/internal/life"
+	"github.com/protoloop/protoloop/internal/panicstack"
 )
 
 // callTimeout bounds each call of the source but Receive.
@@ -213,7 +213,7 @@ func (r *run) handle(t *actors.Task, d *delivery) {
 	err := actors.ErrGoexit
 	defer func() {
 		if p := recover(); p != nil {
-			err = &actors.PanicError{Value: p, Stack: debug.Stack()}
+			err = &actors.PanicError{Value: p, Stack: panicstack.Take(0)}
 		}
 		r.handled(t, d, err)
 	}()

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"unicode/utf8"
+
+	"github.com/protoloop/protoloop/internal/safeerr"
 )
 
 // codeUnknown stands for an error that matches no registered one. It cannot be registered.
@@ -88,19 +90,9 @@ func (r *registry) register(code string, sentinel error) {
 func (r *registry) codes(err error) []string {
 	var codes []string
 	for _, e := range r.list() {
-		if is(err, e.sentinel) {
+		if safeerr.Is(err, e.sentinel) {
 			codes = append(codes, e.code)
 		}
 	}
 	return codes
-}
-
-// is is errors.Is for an error of unknown origin: an Is or Unwrap method that panics matches nothing.
-func is(err, target error) (match bool) {
-	defer func() {
-		if recover() != nil {
-			match = false
-		}
-	}()
-	return errors.Is(err, target)
 }

@@ -4,9 +4,9 @@ package socketio
 
 import (
 	"encoding/json"
-	"runtime/debug"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/panicstack"
 	"github.com/protoloop/protoloop/socketio/internal/engineio"
 	"github.com/protoloop/protoloop/socketio/internal/parser"
 )
@@ -230,7 +230,7 @@ func guard(f func() error) (err error) {
 		}
 		// nil: runtime.Goexit, which goes on; the task's end tells of it.
 		if v := recover(); v != nil {
-			err = &actors.PanicError{Value: v, Stack: debug.Stack()}
+			err = &actors.PanicError{Value: v, Stack: panicstack.Take(0)}
 		}
 	}()
 	err = f()

@@ -3,13 +3,13 @@
 package supervisor
 
 import (
-	"errors"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/link"
+	"github.com/protoloop/protoloop/internal/safeerr"
 )
 
 var _ link.Supervisor = (*node)(nil)
@@ -172,16 +172,8 @@ func (c *core) callDeadLetter(k *child, f *link.Failure) {
 
 // stackOf is the stack that comes with an error, if one does.
 func stackOf(err error) (stack []byte) {
-	defer func() { _ = recover() }() // see errorIs
-	var p *actors.PanicError
-	if errors.As(err, &p) {
-		stack = p.Stack
+	if p, ok := safeerr.As[*actors.PanicError](err); ok {
+		return p.Stack
 	}
-	return stack
-}
-
-// errorIs is errors.Is for errors of users, whose methods may panic.
-func errorIs(err, target error) (yes bool) {
-	defer func() { _ = recover() }()
-	return errors.Is(err, target)
+	return nil
 }

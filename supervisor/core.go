@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"maps"
 	"math"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/link"
+	"github.com/protoloop/protoloop/internal/panicstack"
 )
 
 // core is one incarnation of a supervisor. Its fields, and those of its
@@ -197,7 +197,7 @@ func (c *core) startTask(t *actors.Task, name string, f func(t *actors.Task) err
 // supervise nothing.
 func (c *core) recoverPanic(t *actors.Task) {
 	if v := recover(); v != nil {
-		err := &actors.PanicError{Value: v, Stack: debug.Stack()}
+		err := &actors.PanicError{Value: v, Stack: panicstack.Take(0)}
 		c.events.logError("supervisor: panic in the supervisor", "supervisor", c.node.pid.Id, "panic", v, "stack", string(err.Stack))
 		c.beginStop(t, err)
 	}

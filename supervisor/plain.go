@@ -4,7 +4,6 @@ package supervisor
 
 import (
 	"fmt"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/link"
+	"github.com/protoloop/protoloop/internal/panicstack"
 	"github.com/protoloop/protoloop/messages"
 )
 
@@ -121,7 +121,7 @@ func (p *plainProcess) recoverPanic(c actor.ReceiverContext, env *actor.MessageE
 	if v == nil {
 		return
 	}
-	err := &actors.PanicError{Value: v, Stack: debug.Stack()}
+	err := &actors.PanicError{Value: v, Stack: panicstack.Take(0)}
 	p.failAsker(env.Sender, err)
 	if p.abandoned.Load() {
 		p.child.core.events.logError("supervisor: panic in an abandoned actor; it stops", "actor", p.pid, "panic", v, "stack", string(err.Stack))

@@ -4,11 +4,11 @@ package supervisor
 
 import (
 	"fmt"
-	"runtime/debug"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/panicstack"
 )
 
 // plainEnd is how far a plain actor has come with its end, or with that of one of
@@ -89,7 +89,7 @@ func (i *plainInvoker) goOnEnding() {
 }
 
 func (p *plainProcess) logPanic(in string, v any) {
-	p.child.core.events.logError("supervisor: panic in a lifecycle message", "actor", p.pid, "message", in, "panic", v, "stack", string(debug.Stack()))
+	p.child.core.events.logError("supervisor: panic in a lifecycle message", "actor", p.pid, "message", in, "panic", v, "stack", string(panicstack.Take(1)))
 }
 
 // InvokeUserMessage is the mailbox's. What has come behind a Stop is a dead letter:

@@ -9,6 +9,8 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/internal/link"
+	"github.com/protoloop/protoloop/internal/restartwindow"
+	"github.com/protoloop/protoloop/internal/safeerr"
 )
 
 // exitReason is how a child ended by itself.
@@ -34,9 +36,9 @@ const (
 // its error: ErrEscalate, ErrDoNotRestart.
 func decideOnExit(r Restart, e exitReason) decision {
 	switch {
-	case errorIs(e.err, actors.ErrEscalate):
+	case safeerr.Is(e.err, actors.ErrEscalate):
 		return decideEscalate
-	case errorIs(e.err, actors.ErrDoNotRestart):
+	case safeerr.Is(e.err, actors.ErrDoNotRestart):
 		return decideLetGo
 	case r == Permanent, r == Transient && e.failed:
 		return decideRestart
@@ -62,15 +64,11 @@ func (a AutoShutdown) endsSupervisor(left int) bool {
 	return a == AnySignificant || a == AllSignificant && left == 0
 }
 
-// intensity tracks the restarts of one supervisor in a sliding window.
-//
-// OTP: "If more than MaxR number of restarts occur in the last MaxT seconds,
-// the supervisor terminates all the child processes and then itself." A restart
-// that is exactly that old still counts there, and here.
+// intensity tracks the restarts of one supervisor.
 type intensity struct {
 	maxRestarts int
 	within      time.Duration
-	restartedAt []time.Time
+	window      restartwindow.Window
 }
 
 // unlimited, as the most restarts there may be, is no limit.
@@ -82,15 +80,7 @@ func newIntensity(most int, within time.Duration) intensity {
 
 // countRestart notes a restart; false: it is one too many.
 func (i *intensity) countRestart(now time.Time) bool {
-	if i.maxRestarts == unlimited {
-		return true
-	}
-	first := 0
-	for first < len(i.restartedAt) && now.Sub(i.restartedAt[first]) > i.within {
-		first++
-	}
-	i.restartedAt = append(i.restartedAt[first:], now)
-	return len(i.restartedAt) <= i.maxRestarts
+	return i.maxRestarts == unlimited || i.window.Count(now, i.maxRestarts, i.within)
 }
 
 // restartDelay tracks the failures of one child.

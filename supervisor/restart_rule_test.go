@@ -98,21 +98,6 @@ func TestIntensity(t *testing.T) {
 	}
 }
 
-// The failures of a long life are not kept. The engine keeps all of them.
-func TestIntensityForgets(t *testing.T) {
-	i := newIntensity(10, time.Second)
-	now := time.Now()
-	for range 100_000 {
-		now = now.Add(200 * time.Millisecond)
-		if !i.countRestart(now) {
-			t.Fatal("too many")
-		}
-	}
-	if len(i.restartedAt) > 10 || cap(i.restartedAt) > 100 {
-		t.Errorf("%d are kept, with room for %d", len(i.restartedAt), cap(i.restartedAt))
-	}
-}
-
 // OTP's table: permanent, transient and temporary by normal and abnormal end.
 func TestDecide(t *testing.T) {
 	bad := errors.New("bad")

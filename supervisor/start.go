@@ -4,7 +4,6 @@ package supervisor
 
 import (
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -12,6 +11,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/link"
+	"github.com/protoloop/protoloop/internal/panicstack"
 	"github.com/protoloop/protoloop/internal/park"
 )
 
@@ -241,7 +241,7 @@ func (k *child) spawnNamed(p *plainProcess) (pid *actor.PID, err error) {
 			return
 		}
 		if v := recover(); v != nil { // else it is a Goexit, which the task tells
-			err = fmt.Errorf("supervisor: spawn: %w", &actors.PanicError{Value: v, Stack: debug.Stack()})
+			err = fmt.Errorf("supervisor: spawn: %w", &actors.PanicError{Value: v, Stack: panicstack.Take(0)})
 		}
 		if !taken { // what was registered would answer to nothing
 			who := c.node.sys.NewLocalPID(id)

@@ -5,10 +5,10 @@
 package callqueue
 
 import (
-	"runtime/debug"
 	"sync"
 
 	"github.com/protoloop/protoloop/internal/loop"
+	"github.com/protoloop/protoloop/internal/panicstack"
 )
 
 // Queue calls functions in the order in which they come, one at a time, on a
@@ -83,7 +83,7 @@ func (c call) do() {
 		if v == nil {
 			v = "runtime.Goexit was called"
 		}
-		c.failed(v, debug.Stack())
+		c.failed(v, panicstack.Take(0))
 	}()
 	c.f()
 	returned = true
