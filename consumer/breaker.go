@@ -194,7 +194,7 @@ func (b *breaker) schedule(now time.Time) {
 func (b *breaker) tellAll() {
 	for h := range b.users {
 		h.quiescing = b.isOpen()
-		h.breaks.broadcast()
+		h.breaks.Broadcast()
 	}
 	b.wakeAll()
 }
@@ -202,8 +202,8 @@ func (b *breaker) tellAll() {
 // wakeAll lets all workers look for what to do.
 func (b *breaker) wakeAll() {
 	for h := range b.users {
-		h.room.broadcast()
-		h.work.broadcast()
+		h.room.Broadcast()
+		h.work.Broadcast()
 	}
 }
 
@@ -331,7 +331,7 @@ func (h *inFlight) delayExcused(d *delivery, facts life.DeliveryFacts) time.Dura
 func (h *inFlight) outage() (open, quiesce, ended bool, change waitable, cause error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.breaker.isOpen(), h.quiescing, h.stopping || h.closed, h.breaks.nextChange(), h.breaker.cause
+	return h.breaker.isOpen(), h.quiescing, h.stopping || h.closed, h.breaks.NextChange(), h.breaker.cause
 }
 
 // deferUntried lets all that has not begun be given back, in its order, and ends

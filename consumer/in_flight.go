@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/condition"
 	"github.com/protoloop/protoloop/internal/life"
 )
 
@@ -40,8 +41,8 @@ type inFlight struct {
 	// quiescing: the breaker has opened, and what has not begun is yet to go back.
 	quiescing bool
 
-	room, work, leases, came, breaks condition // for pollers, dispatcher, extender, who drains the source, who sees to the breaker
-	calls                            [settlers]condition
+	room, work, leases, came, breaks condition.Condition // for pollers, dispatcher, extender, who drains the source, who sees to the breaker
+	calls                            [settlers]condition.Condition
 }
 
 // What the source can be told, by a settler each: one that is slow does not
@@ -63,7 +64,8 @@ func settlerOf(s life.DeliveryState) int {
 	return nacks
 }
 
-// fifo is deliveries that wait for something.
+// fifo is deliveries that wait for something. It is a slice because some of them are
+// also gone through, and taken out of the middle.
 type fifo []*delivery
 
 func (f *fifo) push(d *delivery) { *f = append(*f, d) }
@@ -80,25 +82,6 @@ func (f *fifo) pop() *delivery {
 
 // waitable is what a task waits for.
 type waitable = *actors.Future[actors.None]
-
-// condition lets tasks wait for a change. Its methods are called with the lock of inFlight held.
-type condition struct {
-	waiting []*actors.Promise[actors.None]
-}
-
-func (c *condition) nextChange() waitable {
-	p := new(actors.Promise[actors.None])
-	c.waiting = append(c.waiting, p)
-	return p.Future()
-}
-
-func (c *condition) broadcast() {
-	for i, p := range c.waiting {
-		p.Resolve(struct{}{})
-		c.waiting[i] = nil
-	}
-	c.waiting = c.waiting[:0]
-}
 
 // backlog is how many messages the source may yet have to be told about
 // before no more are received, if Concurrency and Prefetch allow no more.
@@ -121,9 +104,9 @@ func (h *inFlight) reserveReceive(most int) (int, waitable) {
 	}
 	switch {
 	case n <= 0, h.all.n-h.unfinished >= max(limit, backlog):
-		return 0, h.room.nextChange()
+		return 0, h.room.NextChange()
 	case !h.streams && !h.breaker.isOpen() && len(h.ready) > 0 && n < min(most, limit)/2: // not one by one as long as there is work
-		return 0, h.room.nextChange()
+		return 0, h.room.NextChange()
 	}
 	h.coming += n
 	return n, nil
@@ -137,7 +120,7 @@ func (h *inFlight) addReceived(ds []*delivery, reserved int) {
 	if reserved > 0 {
 		h.coming -= reserved
 		h.stats.Polls++
-		h.came.broadcast()
+		h.came.Broadcast()
 	}
 	h.stats.Received += int64(len(ds))
 	if h.closed { // its Receive was waited for in vain
@@ -157,8 +140,8 @@ func (h *inFlight) addReceived(ds []*delivery, reserved int) {
 		}
 		h.queueDelivery(d)
 	}
-	h.work.broadcast()
-	h.leases.broadcast()
+	h.work.Broadcast()
+	h.leases.Broadcast()
 }
 
 // receiving returns what to wait for as long as calls of Receive are under way.
@@ -168,7 +151,7 @@ func (h *inFlight) awaitReceives() waitable {
 	if h.coming == 0 {
 		return nil
 	}
-	return h.came.nextChange()
+	return h.came.NextChange()
 }
 
 // enqueue puts a delivery where it waits for its handler.
@@ -202,17 +185,17 @@ func (h *inFlight) beginNext(now time.Time) (run, pause *delivery, at time.Time,
 	case len(h.pauses) > 0:
 		return nil, h.pauses.pop(), at, nil
 	case len(h.ready) == 0 || h.running >= h.opts.Concurrency || h.quiescing:
-		return nil, nil, at, h.work.nextChange()
+		return nil, nil, at, h.work.NextChange()
 	case open:
 		if at = h.breaker.nextProbe(h, h.untried()); now.Before(at) {
-			return nil, nil, at, h.work.nextChange()
+			return nil, nil, at, h.work.NextChange()
 		}
 		run = h.takeProbe()
 	default:
 		run = h.ready.pop()
 	}
 	if len(h.ready) == 0 || open {
-		h.room.broadcast()
+		h.room.Broadcast()
 	}
 	h.handleEvent(run, life.DeliveryHasBegun, life.DeliveryFacts{})
 	h.breaker.began(h, run, now)
@@ -294,8 +277,8 @@ func (h *inFlight) finishRun(d *delivery, err error, cut bool, now time.Time) (v
 		v.delay = h.delayFailed(d, facts, v.try)
 	}
 	d.delay, d.tried = v.delay, v.try
-	h.work.broadcast()
-	h.room.broadcast()
+	h.work.Broadcast()
+	h.room.Broadcast()
 	if v.probe {
 		b.wakeAll()
 	}
@@ -332,7 +315,7 @@ func (h *inFlight) handleEvent(d *delivery, e life.DeliveryEvent, f life.Deliver
 	if effects.Has(life.DeliveryTell) {
 		i := settlerOf(d.life.State())
 		h.settle[i].push(d)
-		h.calls[i].broadcast()
+		h.calls[i].Broadcast()
 	}
 	if effects.Has(life.DeliveryRelease) && d.order != "" {
 		h.releaseOrder(d.order)
@@ -361,7 +344,7 @@ func (h *inFlight) resumePaused(d *delivery) {
 		return
 	}
 	h.handleEvent(d, life.DeliveryPauseOver, life.DeliveryFacts{})
-	h.work.broadcast()
+	h.work.Broadcast()
 }
 
 // stop is the stop event: nothing begins any more.
@@ -392,12 +375,12 @@ func (h *inFlight) returnUnbegun() {
 }
 
 func (h *inFlight) broadcastAll() {
-	h.room.broadcast()
-	h.work.broadcast()
-	h.leases.broadcast()
-	h.breaks.broadcast()
+	h.room.Broadcast()
+	h.work.Broadcast()
+	h.leases.Broadcast()
+	h.breaks.Broadcast()
 	for i := range h.calls {
-		h.calls[i].broadcast()
+		h.calls[i].Broadcast()
 	}
 }
 

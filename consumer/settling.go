@@ -33,7 +33,7 @@ func (h *inFlight) nextBatch(i int) ([]*delivery, waitable) {
 	if h.isDrained() || h.closed {
 		return nil, nil
 	}
-	return nil, h.calls[i].nextChange()
+	return nil, h.calls[i].NextChange()
 }
 
 // outcome is what came of telling the source about a batch.
@@ -84,7 +84,7 @@ func (h *inFlight) noteSettled(ds []*delivery, err error) (out outcome) {
 			h.handleEvent(d, life.SourceHasNotHeard, life.DeliveryFacts{})
 		}
 	}
-	h.room.broadcast()
+	h.room.Broadcast()
 	if h.isDrained() {
 		h.broadcastAll()
 	}
@@ -140,7 +140,7 @@ func (h *inFlight) nextExtensions(now time.Time) (ds []*delivery, at time.Time, 
 	if len(ds) > 0 {
 		return ds, at, nil, false
 	}
-	return nil, at, h.leases.nextChange(), false
+	return nil, at, h.leases.NextChange(), false
 }
 
 // extended notes what came of extending the leases of ds.
@@ -161,7 +161,7 @@ func (h *inFlight) noteExtended(ds []*delivery, now time.Time, err error) {
 			d.extendAt = now.Add(max(d.m.Lease/8, time.Millisecond))
 		}
 		if !d.life.State().NeedsHandler() {
-			h.calls[settlerOf(d.life.State())].broadcast()
+			h.calls[settlerOf(d.life.State())].Broadcast()
 		}
 	}
 }

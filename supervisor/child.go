@@ -9,6 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/condition"
 	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/link"
 	"github.com/protoloop/protoloop/internal/oneline"
@@ -34,13 +35,13 @@ type child struct {
 	lastErr    error
 	upCount    int // how often it has come up
 
-	startResult startResult   // of its last start …
-	spawnErr    error         // … which Spawn has failed with
-	startedAt   time.Duration // its last start
-	killedAt    time.Duration // the end of its grace
-	changed     condition     // its life, or what else a wait depends on
-	operations  operationLock // of what goes on with it, if children are independent
-	failure     *link.Failure // the last
+	startResult startResult         // of its last start …
+	spawnErr    error               // … which Spawn has failed with
+	startedAt   time.Duration       // its last start
+	killedAt    time.Duration       // the end of its grace
+	changed     condition.Condition // its life, or what else a wait depends on
+	operations  operationLock       // of what goes on with it, if children are independent
+	failure     *link.Failure       // the last
 	delay       restartDelay
 	account     *ChildReport // of its actors so far; nil: none has ended
 }
@@ -163,9 +164,9 @@ func (k *child) setLife(is life.Child, effects life.ChildEffects) {
 		c.endingCount--
 	}
 	c.indexChild(k, was)
-	k.changed.broadcast()
+	k.changed.Broadcast()
 	if c.endingCount == 0 {
-		c.allEnded.broadcast()
+		c.allEnded.Broadcast()
 	}
 }
 

@@ -3,7 +3,6 @@
 package supervisor
 
 import (
-
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
@@ -133,7 +132,7 @@ func (c *core) logAbandonedFailure(pid *actor.PID, next string, f *link.Failure)
 // not while it started.
 func (c *core) startRecovery(t *actors.Task, k *child) {
 	if s := c.startingChild; s != nil {
-		s.changed.broadcast()
+		s.changed.Broadcast()
 	}
 	c.startTask(t, "restart "+k.name, func(t *actors.Task) error { return c.recoverChild(t, k) })
 }

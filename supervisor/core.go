@@ -12,6 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/condition"
 	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/link"
 	"github.com/protoloop/protoloop/internal/panicstack"
@@ -51,11 +52,11 @@ type core struct {
 	startTimer   *time.Timer   // see armStartTimer
 	startTimerAt time.Duration // when it fires; 0: it is not set
 
-	operations   operationLock   // of all children, unless they are independent
-	endingCount  int             // children that are stopping
-	allEnded     condition       // endingCount has come to 0
-	life         life.Supervisor // written by handleEvent alone
-	cause        error           // why it ends by itself; nil: it was told to stop
+	operations   operationLock       // of all children, unless they are independent
+	endingCount  int                 // children that are stopping
+	allEnded     condition.Condition // endingCount has come to 0
+	life         life.Supervisor     // written by handleEvent alone
+	cause        error               // why it ends by itself; nil: it was told to stop
 	stopBeganAt  time.Time
 	stopTook     time.Duration
 	finished     *actors.Promise[actors.None]

@@ -87,7 +87,7 @@ func (n *node) learnInnerNode(inner *node) {
 	c.queue.postFunc(func(*actors.Task) {
 		if k := c.children[n.childName(inner.pid)]; k != nil && k.kind == KindSupervisor {
 			k.updateShown(func() { k.node = inner })
-			k.changed.broadcast()
+			k.changed.Broadcast()
 		}
 	})
 }

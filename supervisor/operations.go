@@ -90,7 +90,7 @@ func (c *core) addChild(t *actors.Task, by *child, name string, spec *Child) (*a
 			return c.addLocked(t, name, spec, &h)
 		}
 		h.release()
-		if err := before.changed.wait(t); err != nil {
+		if err := before.changed.Wait(t); err != nil {
 			return nil, err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/condition"
 )
 
 // messageQueue is a FIFO queue of what has to be done on the supervisor's loop.
@@ -15,7 +16,7 @@ type messageQueue struct {
 	mu          sync.Mutex
 	first, last *messagePage // that have something in them
 	spare       *messagePage // that has been read
-	arrived     *actors.Promise[actors.None]
+	arrived     condition.Condition
 }
 
 // loopMessage is one of these, by the field that is set.
@@ -48,11 +49,9 @@ func (b *messageQueue) postMessage(m loopMessage) {
 	p.messages[p.n] = m
 	p.n++
 	arrived := b.arrived
-	b.arrived = nil
+	b.arrived = condition.Condition{}
 	b.mu.Unlock()
-	if arrived != nil {
-		arrived.Resolve(struct{}{})
-	}
+	arrived.Broadcast()
 }
 
 // addPage adds an empty page. With mu held.
@@ -79,8 +78,7 @@ func (b *messageQueue) takeAll() (*messagePage, *actors.Future[actors.None]) {
 		b.first, b.last = nil, nil
 		return p, nil
 	}
-	b.arrived = new(actors.Promise[actors.None])
-	return nil, b.arrived.Future()
+	return nil, b.arrived.NextChange()
 }
 
 // releasePage keeps a page that has been read, and returns the next one.

@@ -153,9 +153,9 @@ func (c *core) awaitBackoff(t *actors.Task, h *lockHolder, k *child, d time.Dura
 	}
 	round, begin := h.lock.restartRound, time.Now()
 	h.release()
-	defer c.afterFunc(d, func() { k.changed.broadcast() }).Stop()
+	defer c.afterFunc(d, func() { k.changed.Broadcast() }).Stop()
 	for !c.isStopping() && h.lock.restartRound == round && (k.life.State() == life.ChildQuiesced || k.life.State() == life.ChildGone) && time.Since(begin) < d {
-		if err := k.changed.wait(t); err != nil {
+		if err := k.changed.Wait(t); err != nil {
 			return err
 		}
 	}
@@ -228,7 +228,7 @@ func (c *core) quiesceChild(t *actors.Task, k *child, why error) error {
 	defer func() { k.handleEvent(t, life.ChildQuiesceOver) }()
 	k.handleEventBecause(t, life.ChildQuiesceAsked, why)
 	begin, limit := c.sinceStart(), k.unwindLimit()
-	alarm := c.afterFunc(limit, func() { k.changed.broadcast() })
+	alarm := c.afterFunc(limit, func() { k.changed.Broadcast() })
 	defer func() { alarm.Stop() }()
 	for stopAsked := false; k.life.State().HasActor() && k.life.State() != life.ChildQuiesced; {
 		switch late := c.isOverdue(begin + limit); {
@@ -240,9 +240,9 @@ func (c *core) quiesceChild(t *actors.Task, k *child, why error) error {
 		case late: // somebody else has told it to end, with a grace of his own
 			stopAsked, begin = true, c.sinceStart()
 			k.process.Stop(actors.NoGrace)
-			alarm = c.afterFunc(limit, func() { k.changed.broadcast() })
+			alarm = c.afterFunc(limit, func() { k.changed.Broadcast() })
 		}
-		if err := k.changed.wait(t); err != nil {
+		if err := k.changed.Wait(t); err != nil {
 			return err
 		}
 	}

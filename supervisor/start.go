@@ -125,7 +125,7 @@ func (c *core) startChild(t *actors.Task, k *child) (*child, error) {
 		case k.kind != KindSupervisor: // whose children have their own
 			c.armStartTimer(k.startedAt + limit)
 		}
-		if err := k.changed.wait(t); err != nil {
+		if err := k.changed.Wait(t); err != nil {
 			return k, err
 		}
 	}
@@ -161,7 +161,7 @@ func (c *core) armStartTimer(at time.Duration) {
 		c.startTimerAt = 0
 		for _, k := range c.children {
 			if k.life.State() == life.ChildStarting {
-				k.changed.broadcast()
+				k.changed.Broadcast()
 			}
 		}
 	})

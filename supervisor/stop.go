@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/condition"
 	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/link"
 )
@@ -32,9 +33,9 @@ func (c *core) handleEvent(t *actors.Task, e life.SupervisorEvent) {
 		emitEvent(c.events, StopPhase{At: At{Supervisor: c.node.pid.Id}, Phase: "stopping", Err: c.cause})
 	}
 	if effects.Has(life.SupervisorWakeAll) {
-		c.allEnded.broadcast()
+		c.allEnded.Broadcast()
 		for _, k := range c.children {
-			k.changed.broadcast()
+			k.changed.Broadcast()
 		}
 	}
 	if effects.Has(life.SupervisorStopAll) {
@@ -160,11 +161,11 @@ func (c *core) stopAndAwait(t *actors.Task, children ...*child) error {
 }
 
 // waitAtMost waits for a change, or until so much time has passed.
-func (c *core) waitAtMost(t *actors.Task, changed *condition, most time.Duration) error {
+func (c *core) waitAtMost(t *actors.Task, changed *condition.Condition, most time.Duration) error {
 	if most != actors.Forever {
-		defer c.afterFunc(most, changed.broadcast).Stop()
+		defer c.afterFunc(most, changed.Broadcast).Stop()
 	}
-	return changed.wait(t)
+	return changed.Wait(t)
 }
 
 // abandonChild gives up on a child that does not end: a plain actor in a handler that

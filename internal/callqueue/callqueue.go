@@ -7,6 +7,7 @@ package callqueue
 import (
 	"sync"
 
+	"github.com/protoloop/protoloop/internal/fifo"
 	"github.com/protoloop/protoloop/internal/loop"
 	"github.com/protoloop/protoloop/internal/panicstack"
 )
@@ -17,7 +18,7 @@ import (
 // goroutine.
 type Queue struct {
 	mu      sync.Mutex
-	calls   []call
+	calls   fifo.Queue[call]
 	running bool
 }
 
@@ -31,7 +32,7 @@ type call struct {
 func (q *Queue) Call(f func(), failed func(v any, stack []byte)) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.calls = append(q.calls, call{f, failed})
+	q.calls.Push(call{f, failed})
 	if !q.running {
 		q.running = true
 		go q.callAll()
@@ -63,14 +64,11 @@ func (q *Queue) callAll() {
 func (q *Queue) take() (next call, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.calls) == 0 {
-		q.calls, q.running = nil, false
+	if q.calls.Len() == 0 {
+		q.running = false
 		return call{}, false
 	}
-	next = q.calls[0]
-	q.calls[0] = call{}
-	q.calls = q.calls[1:]
-	return next, true
+	return q.calls.Pop(), true
 }
 
 func (c call) do() {

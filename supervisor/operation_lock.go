@@ -6,35 +6,15 @@ import (
 	"fmt"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/condition"
 	"github.com/protoloop/protoloop/internal/life"
 )
-
-// condition lets tasks of the supervisor's loop wait for a change. On the loop.
-type condition struct{ waiters *actors.Promise[actors.None] }
-
-// wait returns after the next broadcast. The caller checks again what it waits
-// for.
-func (s *condition) wait(t *actors.Task) error {
-	if s.waiters == nil {
-		s.waiters = new(actors.Promise[actors.None])
-	}
-	_, err := actors.Await(t, s.waiters.Future())
-	return err
-}
-
-// broadcast lets all that wait go on.
-func (s *condition) broadcast() {
-	if p := s.waiters; p != nil {
-		s.waiters = nil
-		p.Resolve(struct{}{})
-	}
-}
 
 // operationLock keeps operations on the same children apart. On the loop.
 type operationLock struct {
 	held         bool
 	restartRound uint32 // grows with each restart of theirs
-	released     condition
+	released     condition.Condition
 }
 
 // lockHolder is a lock as one operation holds it.
@@ -50,7 +30,7 @@ func (h *lockHolder) acquire(t *actors.Task) error {
 		if k := h.asker; k != nil && k.life.State() == life.ChildStarting && k.core.lockFor(k) == h.lock {
 			return fmt.Errorf("%w: %q", ErrInSetup, k.name)
 		}
-		if err := h.lock.released.wait(t); err != nil {
+		if err := h.lock.released.Wait(t); err != nil {
 			return err
 		}
 	}
@@ -62,6 +42,6 @@ func (h *lockHolder) acquire(t *actors.Task) error {
 func (h *lockHolder) release() {
 	if h.held {
 		h.lock.held, h.held = false, false
-		h.lock.released.broadcast()
+		h.lock.released.Broadcast()
 	}
 }
