@@ -4,8 +4,8 @@
 // resumed later, by any goroutine, without a trip through the Go scheduler.
 //
 // It stands on [iter.Pull], whose switch is a direct hand-over from one
-// goroutine to another: about 75 ns there and back on the machine this was
-// written on, where a pair of channel operations takes 290 ns.
+// goroutine to another: about 75 ns there and back (BenchmarkSwitch), where a pair of
+// channel operations takes 290 ns (BenchmarkHandOver).
 package coro
 
 import "iter"

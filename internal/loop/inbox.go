@@ -14,7 +14,7 @@ import "sync/atomic"
 type inbox struct {
 	// Nothing that whoever runs the loop is busy with is on its cache line:
 	// senders write it all the time. Sharing one cost 5 % of a burst of
-	// submissions. It is the first word of a Loop; before that the host has what
+	// submissions (bench: burst/submit). It is the first word of a Loop; before that the host has what
 	// senders write, too, and after it comes what is seldom looked at.
 	head atomic.Pointer[Task]
 }

@@ -19,8 +19,8 @@ import (
 
 // Go has no way to look at one other goroutine. There are two to look at all:
 //
-//   - runtime.Stack stops the world while it writes about all of them, 13 µs for
-//     each: 1.3 s and more with 100,000 suspended tasks. It has the state of
+//   - runtime.Stack stops the world while it writes about all of them, for seconds
+//     with 100,000 suspended tasks (BenchmarkStacks). It has the state of
 //     each, its arguments and its outermost frames, however deep it is.
 //   - The goroutine profile stops the world for a moment only and walks the
 //     goroutines beside those that run. It has the innermost frames of each, 128
@@ -235,7 +235,7 @@ func (s *passes) stacks() *stacks {
 }
 
 // Stack returns the stack of the goroutine that t, a task of l's, has its turn
-// on, or nil. With many goroutines it takes 10 µs for each, beside all else.
+// on, or nil. With many goroutines that takes long, beside all else: see BenchmarkStacks.
 func (l *Loop) Stack(t *Task) []byte {
 	if c := t.co; c != nil {
 		return l.pool.passes.stacks().of(c)

@@ -15,8 +15,8 @@ import (
 //
 // Labels would tell, too, but they are the user's, and show in every profile. More
 // such frames would tell more, but the collector walks the stack of each suspended
-// task: four frames took a tenth of a burst of awaits. And of the few that run user
-// code at a time two seldom have the same number; then both are shown.
+// task: four frames took a tenth of a burst of awaits (bench: burst/await). And of the few
+// that run user code at a time two seldom have the same number; then both are shown.
 
 // tags is how many numbers there are.
 const tags = 64 * 64

@@ -21,7 +21,7 @@ const never time.Duration = 1<<63 - 1
 
 // timers is a loop's timers in a heap, with one runtime timer for all:
 // cheaper to add and to remove than a runtime timer for each. A loop has none
-// until it needs one: an idle worker would keep 112 bytes for it.
+// until it needs one: an idle worker would keep the memory.
 //
 // It is no container/heap, whose calls through an interface cost more than what they do. Nor
 // is it the heap of package actors' clock: a timer is removed at once, by its index, because the loop does that;

@@ -5,7 +5,7 @@ package loop
 import "time"
 
 // turnClock is the pool's clock as a runner reads it between turns. A reading
-// takes 25 to 50 ns, a tenth or more of a short turn, so it serves for as many
+// takes a tenth of a short turn or more (BenchmarkNow), so it serves for as many
 // turns as have lately taken freshFor, and is taken anew where the question is
 // a close one. The runner's own.
 type turnClock struct {

@@ -44,7 +44,7 @@ type sample struct {
 }
 
 // passEvery is how long after one search for stacks the next may begin: it takes
-// the time of a processor, a second of it with 100,000 suspended tasks. What is
+// the time of a processor, a second of it with 100,000 suspended tasks (BenchmarkStacks). What is
 // found meanwhile waits for the next, which serves all.
 const passEvery = time.Second
 
