@@ -79,7 +79,7 @@ func (mb *mailbox) Control(m any) {
 		mb.happens(occurrence{event: life.RestartAsked})
 	case quiesce:
 		if mb.gate.Load() == gateOpen { // else it is about to be gone
-			mb.happens(occurrence{event: life.RestAsked, err: m.cause})
+			mb.happens(occurrence{event: life.QuiesceAsked, err: m.cause})
 		}
 	case *actor.Terminated:
 		mb.terminated(m)

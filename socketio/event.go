@@ -147,7 +147,7 @@ func (s *Socket) disconnected(t *actors.Task) {
 	}
 	defer c.done(s)
 	c.mu.Lock()
-	c.hurry(true) // this has as long as what was before it
+	c.boundRunning(true) // this has as long as what was before it
 	c.mu.Unlock()
 	n := s.ns
 	n.srv.counts.disconnects.Add(1)

@@ -16,7 +16,7 @@ func (c *session) Closed(reason engineio.Reason) {
 	c.ended = true
 	c.timer.Stop()
 	c.wake()
-	c.hurry(false)
+	c.boundRunning(false)
 	sockets := slices.Clone(c.sockets)
 	c.mu.Unlock()
 	for _, s := range sockets {
@@ -31,7 +31,7 @@ func (c *session) shutdown(stop *shutdown) {
 	c.mu.Lock()
 	c.stop = stop
 	c.wake()
-	c.hurry(false)
+	c.boundRunning(false)
 	sockets := slices.Clone(c.sockets)
 	c.mu.Unlock()
 	for _, s := range sockets {
@@ -52,9 +52,9 @@ func (c *session) grace() time.Duration {
 	}
 }
 
-// hurry bounds what is left to run, when the client has gone or the server
+// boundRunning bounds what is left to run, when the client has gone or the server
 // stops. It prolongs an earlier bound only if it begins again. With mu held.
-func (c *session) hurry(again bool) {
+func (c *session) boundRunning(again bool) {
 	if c.pid == nil || c.gone || !c.ended && c.stop == nil {
 		return
 	}

@@ -126,7 +126,7 @@ func (c *session) passInTime(q queued, size int) bool {
 // pass hands q on, or holds it. With mu held.
 func (c *session) pass(q queued, size int) {
 	if len(c.in.held) == 0 && c.in.running < c.srv.opts.MaxEvents {
-		c.hand(q)
+		c.deliverQueued(q)
 		return
 	}
 	c.srv.counts.held.Add(1)
@@ -134,8 +134,8 @@ func (c *session) pass(q queued, size int) {
 	c.in.size += size
 }
 
-// hand gives q to its socket or the worker. With mu held.
-func (c *session) hand(q queued) {
+// deliverQueued gives q to its socket or the worker. With mu held.
+func (c *session) deliverQueued(q queued) {
 	s := q.s
 	switch q.what {
 	case queuedConnect:
@@ -180,7 +180,7 @@ func (c *session) letGo() {
 			c.in.held = nil
 		}
 		c.in.size -= q.size()
-		c.hand(q)
+		c.deliverQueued(q)
 	}
 	c.wake()
 }

@@ -35,7 +35,7 @@ type plainProcess struct {
 
 	restartsBegun atomic.Uint64 // Restarts it has begun
 	abandoned     atomic.Bool   // nobody deals with its failures any more
-	rests         atomic.Bool   // it is to handle nothing until the next Restart
+	quiesced      atomic.Bool   // it is to handle nothing until the next Restart
 	end           plainEnd      // the actor's
 }
 
@@ -196,7 +196,7 @@ func sendSystem(sys *actor.ActorSystem, pid *actor.PID, m any) {
 // Restart is the engine's. It resumes the mailbox, too.
 func (p *plainProcess) Restart() {
 	p.suspended = false
-	p.rests.Store(false)
+	p.quiesced.Store(false)
 	p.restartRound++
 	p.postSystem(&actor.Restart{})
 }
@@ -205,7 +205,7 @@ func (p *plainProcess) Restart() {
 // else can be done about it.
 func (p *plainProcess) Quiesce(error) {
 	p.suspended = true
-	p.rests.Store(true) // before: see PostSystemMessage
+	p.quiesced.Store(true) // before: see PostSystemMessage
 	p.postSystem(&actor.SuspendMailbox{})
 	p.postSystem(&actor.Terminated{Who: p.probe})
 }

@@ -57,7 +57,7 @@ func (e *plainMailbox) PostUserMessage(m any) {
 // PostSystemMessage is the engine's. Started is the first that an actor gets. The engine
 // resumes the mailbox when it handles a Restart, which may be behind a Quiesce.
 func (e *plainMailbox) PostSystemMessage(m any) {
-	if _, resume := m.(*actor.ResumeMailbox); resume && e.plain.rests.Load() {
+	if _, resume := m.(*actor.ResumeMailbox); resume && e.plain.quiesced.Load() {
 		return
 	}
 	if _, first := m.(*actor.Started); first || e.isOpen.Load() || !e.holdBack(heldMessage{m, true}) {

@@ -202,7 +202,7 @@ func forgetsWhat(from Child, m ChildMoment, to Child, effects ChildEffects) stri
 		}
 	case ChildHasQuiesced:
 		if from.state.HasActor() && !ends && to.state != ChildQuiesced {
-			return "who waits for its rest waits for ever"
+			return "who waits for it to be quiesced waits for ever"
 		}
 	case ChildDecided, ChildQuiesceOver:
 		if to.want.Decision() {

@@ -69,7 +69,7 @@ const (
 	PhaseOver                    // … and nothing arrives any more: the account is final
 )
 
-// Want is what is to follow the incarnation that there is. Of WantRest and
+// Want is what is to follow the incarnation that there is. Of WantQuiesce and
 // WantRestart the last that was asked for counts: both are the supervisor's word.
 // WantStop is final.
 type Want uint8
@@ -78,7 +78,7 @@ type Want uint8
 const (
 	WantNothing Want = iota // to go on; in PhaseUnwinding: the supervisor has not decided
 	WantResume              // the supervisor has: to go on with the state as it is
-	WantRest                // to be held, without tasks, with its queue
+	WantQuiesce             // to be held, without tasks, with its queue
 	WantRestart             // another incarnation
 	WantStop                // the end
 )
@@ -107,10 +107,10 @@ type End uint8
 
 // How far an end can have come.
 const (
-	EndNone   End = iota
-	EndHooks      // the OnStop hooks run, or have run
-	EndTold       // the actor is told, or was: Stopping or Restarting
-	EndRested     // the supervisor was told that nothing is left
+	EndNone     End = iota
+	EndHooks        // the OnStop hooks run, or have run
+	EndTold         // the actor is told, or was: Stopping or Restarting
+	EndQuiesced     // the supervisor was told that nothing is left
 )
 
 // WorkerEvent is what happens to a worker.
@@ -137,7 +137,7 @@ const (
 	StopAsked     // the stop event
 	HardStopAsked // the grace is over, or there was none
 	RestartAsked
-	RestAsked
+	QuiesceAsked
 	Resumed // the supervisor's decision about the last failure
 
 	// From the loop.
@@ -269,8 +269,8 @@ func (w *Worker) On(e WorkerEvent, f WorkerFacts) (do WorkerEffects) {
 		w.wants(WantRestart)
 		return w.cut() | w.drop() | DoLookIfLive
 
-	case RestAsked:
-		w.wants(WantRest)
+	case QuiesceAsked:
+		w.wants(WantQuiesce)
 		return w.cut() | w.drop() | DoLookIfLive
 
 	case Resumed:
@@ -353,11 +353,11 @@ func (w *Worker) endNext(f WorkerFacts) (do WorkerEffects) {
 		w.phase, w.end = PhaseHooks, EndTold
 		return do | DoTellActor
 
-	case w.want == WantRest && w.end == EndRested:
+	case w.want == WantQuiesce && w.end == EndQuiesced:
 		return 0
 
-	case w.want == WantRest:
-		w.phase, w.end = PhaseHooks, EndRested
+	case w.want == WantQuiesce:
+		w.phase, w.end = PhaseHooks, EndQuiesced
 		return do | DoCalm | DoTellQuiesced
 
 	case w.want == WantStop:

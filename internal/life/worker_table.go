@@ -26,9 +26,9 @@ func (w Worker) String() string {
 	words := []string{
 		w.phase.String(),
 		word(w.mode, "", "draining"),
-		word(w.want, "", "wants to resume", "wants to rest", "wants to restart", "wants to stop"),
+		word(w.want, "", "wants to resume", "wants to quiesce", "wants to restart", "wants to stop"),
 		word(w.setup, "", "setup failed", "setup done"),
-		word(w.end, "", "hooks called", "actor told", "rested"),
+		word(w.end, "", "hooks called", "actor told", "quiesced"),
 	}
 	return strings.Join(notEmpty(words), ", ")
 }
@@ -45,7 +45,7 @@ func notEmpty(words []string) (some []string) {
 // String is the word for it in the table.
 func (e WorkerEvent) String() string {
 	return word(e, "NoEvent", "EngineStarted", "EngineFailed", "EngineStopped", "SetupSucceeded", "SetupFailed", "SpawnFailed",
-		"TaskFailed", "StopAsked", "HardStopAsked", "RestartAsked", "RestAsked", "Resumed", "LiveZero", "QueueZero", "GraceOver", "PendingZero")
+		"TaskFailed", "StopAsked", "HardStopAsked", "RestartAsked", "QuiesceAsked", "Resumed", "LiveZero", "QueueZero", "GraceOver", "PendingZero")
 }
 
 var factWords = []string{"stopping", "hooks", "listener", "again"}
@@ -105,7 +105,7 @@ func workerLabel(r table.Row[Worker, WorkerMoment]) string {
 		return "a hard stop, or the end of the grace"
 	case RestartAsked:
 		return "a restart"
-	case RestAsked:
+	case QuiesceAsked:
 		return "a restart of its siblings that takes it along"
 	case LiveZero:
 		switch {

@@ -98,7 +98,7 @@ type world struct {
 	over     bool
 	decide   bool // somebody has to decide about a failure
 	resumed  bool // … and has
-	held     bool // the supervisor wants it to rest, and has not let it go on
+	held     bool // the supervisor wants it quiesced, and has not let it go on
 	quiet    bool // … and was told that it does
 	facts    WorkerFacts
 }
@@ -117,7 +117,7 @@ func (x *world) happens(e WorkerEvent, f WorkerFacts) {
 	do := x.w.On(e, f)
 	x.trace = append(x.trace, was.String()+" | "+WorkerMoment{e, f}.String()+" | "+x.w.String()+" | "+do.String())
 	switch e {
-	case RestAsked:
+	case QuiesceAsked:
 		x.held = true
 	case RestartAsked:
 		x.held, x.quiet = false, false
@@ -204,7 +204,7 @@ func (x *world) check(was Worker, e WorkerEvent, f WorkerFacts, do WorkerEffects
 	case has(DoRenew) && !x.resumed:
 		x.fatalf("a worker that has failed goes on, and nobody has said so")
 	case has(DoStartSetup|DoOpen) && x.held:
-		x.fatalf("a worker goes on that is to rest")
+		x.fatalf("a worker goes on that is to be quiesced")
 	case has(DoTellQuiesced) && x.quiet:
 		x.fatalf("the supervisor is told twice that nothing is left")
 	}
@@ -217,8 +217,8 @@ func (x *world) waits() {
 		x.fatalf("a worker has failed, and nobody is asked what to do")
 	case idle && x.w.want == WantStop && !x.stop:
 		x.fatalf("a worker wants to stop, nothing is in the way, and the engine is not told")
-	case idle && x.held && x.w.want == WantRest && !x.restart && !x.quiet:
-		x.fatalf("a worker rests, and the supervisor is not told")
+	case idle && x.held && x.w.want == WantQuiesce && !x.restart && !x.quiet:
+		x.fatalf("a worker is quiesced, and the supervisor is not told")
 	case x.live == 0 && x.queued == 0 && !x.offload && x.w.Drains():
 		x.fatalf("nothing is left to do, and the worker does not end")
 	}
@@ -282,7 +282,7 @@ func (x *world) step(n byte) {
 	case 2: // of a sibling, by a plain parent
 		x.happens(RestartAsked, 0)
 	case 3:
-		x.happens(RestAsked, 0)
+		x.happens(QuiesceAsked, 0)
 	case 4, 5:
 		if x.decide {
 			x.happens(Resumed, 0)
@@ -387,9 +387,9 @@ func (x *world) ends() {
 // can be stopped.
 func FuzzWorker(f *testing.F) {
 	f.Add(byte(3), []byte{9, 14, 11, 12, 17, 4, 14, 9, 0x80 + 13, 14, 9}) // fails, is resumed, and stopped
-	f.Add(byte(0), []byte{9, 14, 3, 6, 9, 14, 2, 9, 14, 0})               // rests and restarts
+	f.Add(byte(0), []byte{9, 14, 3, 6, 9, 14, 2, 9, 14, 0})               // quiesces and restarts
 	f.Add(byte(0), []byte{9, 14, 11, 12, 0x80 + 9})                       // fails at the stop event
-	f.Add(byte(0), []byte{9, 14, 3, 2, 0x80 + 21, 3})                     // rests, cannot be made anew, and rests
+	f.Add(byte(0), []byte{9, 14, 3, 2, 0x80 + 21, 3})                     // quiesces, cannot be made anew, and quiesces
 	f.Add(byte(1), []byte{3, 9, 2, 0x80 + 9, 4, 0x80 + 1, 14})            // … is resumed, and stops in setup
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for range 1000 {
