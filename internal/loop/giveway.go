@@ -30,8 +30,8 @@ const (
 	giveWayEven = 4 * time.Millisecond
 )
 
-// giveWay lets others go first, between two turns, unless at most one message waits for
-// the runner, or that takes long.
+// giveWay lets others go first unless nothing waits for the runner but the message
+// that it is about to start, or that takes long.
 func (l *Loop) giveWay(r *runner) {
 	p := r.pool
 	g := &p.givingWay

@@ -184,6 +184,9 @@ func (l *Loop) ReleaseExclusive() {
 // collect moves what has been posted into the lanes.
 func (l *Loop) collect() {
 	l.takes++
+	if l.urgent.Load() {
+		l.urgent.Store(false) // before: what comes from here on sets it again
+	}
 	for t := l.inbox.take(); t != nil; {
 		next := t.next
 		switch {
@@ -220,18 +223,22 @@ const pollEvery = 8
 // do or others are to run, or until c is not the pump any more because a task
 // keeps it or the turn was taken away. After it returns the loop may belong to somebody else.
 //
-// Each round has three steps: it collects what has come, it runs the turn that is due,
-// and it decides whether to go on. A turn runs right here, with nothing of this package between
+// Each round has three steps: it collects what has come, messages to the host first; it runs
+// the turn that is due; and it decides whether to go on. A turn runs right here, with nothing of this package between
 // but the task's Body: each frame below a task's function costs memory while the task is suspended.
 func (l *Loop) run(c *coroutine) {
 	lingered := false
 	for {
-		if l.polls++; l.polls%pollEvery == 0 || l.urgent.Load() || !l.hasDue() {
-			l.poll()
+		if l.polls++; (l.polls%pollEvery == 0 || l.urgent.Load() || !l.hasDue()) && !l.inbox.empty() {
+			l.collect()
 		}
 		if m := l.control.pop(); m != nil {
 			l.cur = nil // it may serve another loop by now
 			l.host.Control(m.Body.(*control).msg)
+			continue
+		}
+		if c.r.starts >= giveWayEvery && l.mayStart() {
+			l.giveWay(c.r)
 			continue
 		}
 
@@ -252,9 +259,6 @@ func (l *Loop) run(c *coroutine) {
 			return
 		case t != nil:
 			lingered = false
-			if c.r.starts >= giveWayEvery {
-				l.giveWay(c.r)
-			}
 			if l.polls%rotateEvery == 0 && l.pool.rotate(l) {
 				return
 			}
@@ -266,16 +270,6 @@ func (l *Loop) run(c *coroutine) {
 		case l.inbox.sleep():
 			return
 		}
-	}
-}
-
-// poll collects what is in the inbox.
-func (l *Loop) poll() {
-	if l.urgent.Load() {
-		l.urgent.Store(false)
-	}
-	if !l.inbox.empty() {
-		l.collect()
 	}
 }
 

@@ -410,12 +410,12 @@ func (a stressAwait) wake() {
 func (s *stress) operate(rnd *rand.Rand) {
 	for n := range 60 {
 		l := s.loops[rnd.IntN(len(s.loops))]
-		switch rnd.IntN(5) {
-		case 0:
+		switch rnd.IntN(12) {
+		case 0, 1, 2:
 			l.control(func() { l.Hold(true) })
-		case 1:
+		case 3:
 			l.control(func() { l.DropQueued(l.drop) })
-		case 2:
+		case 4, 5, 6:
 			l.control(func() {
 				if l.stopped {
 					return
@@ -426,7 +426,7 @@ func (s *stress) operate(rnd *rand.Rand) {
 					l.PushFront(t)
 				}
 			})
-		case 3:
+		case 7, 8:
 			l.control(l.ReleaseExclusive)
 		default:
 			l.control(func() {
