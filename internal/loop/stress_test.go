@@ -414,7 +414,9 @@ func (s *stress) operate(rnd *rand.Rand) {
 		case 0, 1, 2:
 			l.control(func() { l.Hold(true) })
 		case 3:
-			l.control(func() { l.DropQueued(l.drop) })
+			if rnd.IntN(8) == 0 { // there is much to drop each time
+				l.control(func() { l.DropQueued(l.drop) })
+			}
 		case 4, 5, 6:
 			l.control(func() {
 				if l.stopped {
