@@ -202,6 +202,7 @@ func TestStashedAndNeverHandled(t *testing.T) {
 				if c != test.want {
 					w.Errorf("the account is %+v, want %+v", c, test.want)
 				}
+				synctest.Wait() // dead letters are told on a goroutine of their own
 				_, err := f.TryResult()
 				failure := wantFailure(w, engine, test.told)
 				var p *actors.PanicError
