@@ -174,7 +174,7 @@ func (c *core) getOrStartChild(t *actors.Task, by *child, name string, spec *Chi
 		case k == by && k.life.State() == life.ChildStarting:
 			return nil, fmt.Errorf("%w: %q", ErrInSetup, name)
 		}
-		if err := k.changed.wait(t); err != nil {
+		if err := k.changed.Wait(t); err != nil {
 			return nil, err
 		}
 		if k.life.State() == life.ChildRemoved && k.upCount == 0 && k.lastErr != nil {
