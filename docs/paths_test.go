@@ -71,6 +71,29 @@ func TestPathsThroughTheCode(t *testing.T) {
 	}
 }
 
+// CONTRIBUTING.md says where a change goes: it names files, and functions in them.
+func TestWhereAChangeGoes(t *testing.T) {
+	_, section, found := strings.Cut(read(t, "../CONTRIBUTING.md"), "\n## Where a change goes\n")
+	if !found {
+		t.Fatal("CONTRIBUTING.md does not have the section")
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+	place := regexp.MustCompile("((?:`[A-Za-z.]+`(?:,|\\s+and)?\\s+)+)in\\s+\\[`([^`]*\\.go)`\\]")
+	function := regexp.MustCompile("`([A-Za-z.]+)`")
+	n := 0
+	for _, m := range place.FindAllStringSubmatch(section, -1) {
+		has := functionsOf(t, m[2])
+		for _, f := range function.FindAllStringSubmatch(m[1], -1) {
+			if n++; has[f[1]] == nil {
+				t.Errorf("there is no %s in %s", f[1], m[2])
+			}
+		}
+	}
+	if n < 20 {
+		t.Errorf("only %d functions: is the pattern right?", n)
+	}
+}
+
 // functionsOf has the functions of a file, methods as Type.Name.
 func functionsOf(t *testing.T, file string) map[string]*ast.FuncDecl {
 	t.Helper()
