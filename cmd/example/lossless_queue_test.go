@@ -16,6 +16,7 @@ import (
 
 	"github.com/protoloop/protoloop/consumer"
 	"github.com/protoloop/protoloop/consumer/jetstream"
+	"github.com/protoloop/protoloop/consumer/jetstream/embedded"
 )
 
 // embeddedQueue is the service's own. When the service is down the test opens
@@ -38,7 +39,7 @@ func (q *embeddedQueue) state(t *testing.T, data string) (waiting int, dead []co
 
 func (*embeddedQueue) open(t *testing.T, data string, fn func(nc *nats.Conn)) {
 	t.Helper()
-	srv, err := jetstream.StartServer(jetstream.ServerOptions{Dir: data})
+	srv, err := embedded.Start(embedded.Options{Dir: data})
 	if err != nil {
 		t.Fatal(err)
 	}

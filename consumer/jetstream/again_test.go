@@ -10,6 +10,7 @@ import (
 
 	"github.com/protoloop/protoloop/consumer"
 	"github.com/protoloop/protoloop/consumer/jetstream"
+	"github.com/protoloop/protoloop/consumer/jetstream/embedded"
 )
 
 // TestSurvivesTheServersEnd: what was sent is there when a server is started
@@ -18,7 +19,7 @@ func TestSurvivesTheServersEnd(t *testing.T) {
 	dir := t.TempDir()
 	ctx := t.Context()
 	for i := range 3 {
-		srv, err := jetstream.StartServer(jetstream.ServerOptions{Dir: dir})
+		srv, err := embedded.Start(embedded.Options{Dir: dir})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,7 +63,7 @@ func TestGivenBackBeforeTheServersEnd(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for round := range 3 {
-		srv, err := jetstream.StartServer(jetstream.ServerOptions{Dir: dir})
+		srv, err := embedded.Start(embedded.Options{Dir: dir})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -35,7 +35,7 @@ func BenchmarkConsume(b *testing.B) {
 type consumeFunc func(b *testing.B, nc *nats.Conn, q *jetstream.Queue, n int)
 
 func benchmarkConsume(b *testing.B, consume consumeFunc) {
-	nc := embedded(b, b.TempDir())
+	nc := connectEmbedded(b, b.TempDir())
 	q, err := jetstream.New(nc, jetstream.Options{Name: "ITEMS"})
 	if err != nil {
 		b.Fatal(err)

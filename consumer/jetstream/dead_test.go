@@ -60,7 +60,7 @@ func stored(t *testing.T, nc *nats.Conn, stream string) uint64 {
 // of one that is made anew, each message gets there, and once however often that
 // is tried.
 func TestSharedDeadLetters(t *testing.T) {
-	nc := embedded(t, t.TempDir())
+	nc := connectEmbedded(t, t.TempDir())
 	js, err := natsjs.New(nc)
 	if err != nil {
 		t.Fatal(err)

@@ -2,19 +2,15 @@
 
 // Package jetstream is NATS JetStream as a source of
 // [github.com/protoloop/protoloop/consumer]: durable, with leases, delays and
-// delivery counts. The server runs within the process, with file storage and
-// no port ([StartServer]), or is one or a cluster of them outside ([Connect]);
-// a [Queue] is the same on either.
+// delivery counts. The server is one or a cluster of them outside ([Connect]),
+// or runs within the process, with file storage and no port (package
+// [github.com/protoloop/protoloop/consumer/jetstream/embedded]). A [Queue] is the
+// same on either.
 //
-//	srv, err := jetstream.StartServer(jetstream.ServerOptions{Dir: "data"})
-//	nc, err := srv.Connect()
+//	nc, err := jetstream.Connect("nats://localhost:4222")
 //	q, err := jetstream.New(nc, jetstream.Options{Name: "ITEMS"})
 //	err = q.Send(ctx, consumer.Message{Body: body, Key: "item-1"})
 //	c, err := consumer.New(q.Open, handle, consumer.Options{})
-//
-// What the server finds wrong with its files it tells ServerOptions.Logger, and
-// goes on with what is left; of a block that is cut or changed it may say
-// nothing, or not start.
 //
 // # What it is in JetStream
 //

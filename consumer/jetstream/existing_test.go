@@ -31,7 +31,7 @@ func TestUnfitConsumer(t *testing.T) {
 		"Described":   {func(c *natsjs.ConsumerConfig) { c.Description = "somebody's" }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			nc := embedded(t, t.TempDir())
+			nc := connectEmbedded(t, t.TempDir())
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
 			js, err := natsjs.New(nc)
@@ -79,7 +79,7 @@ func TestUnfitConsumer(t *testing.T) {
 func TestDelayedHoldUpNobody(t *testing.T) {
 	for name, c := range map[string]struct{ n, limit int }{"Many": {20_050, 0}, "WithALimit": {50, 50}} {
 		t.Run(name, func(t *testing.T) {
-			nc := embedded(t, t.TempDir())
+			nc := connectEmbedded(t, t.TempDir())
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			q, err := jetstream.New(nc, jetstream.Options{Name: "ITEMS"})
@@ -143,7 +143,7 @@ func TestDelayedHoldUpNobody(t *testing.T) {
 // subject is refused. What is sent there might be stored in another one, and
 // confirmed.
 func TestSubjectOfAnotherStream(t *testing.T) {
-	nc := embedded(t, t.TempDir())
+	nc := connectEmbedded(t, t.TempDir())
 	ctx := t.Context()
 	js, err := natsjs.New(nc)
 	if err != nil {

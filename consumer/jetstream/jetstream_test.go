@@ -21,7 +21,7 @@ import (
 
 func TestConformanceEmbedded(t *testing.T) {
 	consumertest.Run(t, func(t *testing.T) consumertest.Queue {
-		return under(t, embedded(t, t.TempDir()), 2*time.Second)
+		return under(t, connectEmbedded(t, t.TempDir()), 2*time.Second)
 	})
 }
 
@@ -53,7 +53,7 @@ func TestConformanceProcess(t *testing.T) {
 }
 
 func TestSendDropsDoubles(t *testing.T) {
-	q := under(t, embedded(t, t.TempDir()), time.Second)
+	q := under(t, connectEmbedded(t, t.TempDir()), time.Second)
 	for range 3 {
 		if err := q.Send(t.Context(), consumer.Message{Key: "a"}, consumer.Message{Key: "b"}, consumer.Message{}); err != nil {
 			t.Fatal(err)
@@ -65,7 +65,7 @@ func TestSendDropsDoubles(t *testing.T) {
 }
 
 func TestSendRefusesWhatIsNoHeader(t *testing.T) {
-	q := under(t, embedded(t, t.TempDir()), time.Second)
+	q := under(t, connectEmbedded(t, t.TempDir()), time.Second)
 	for _, m := range []consumer.Message{
 		{Key: "a\nb"}, {Group: "x\r"}, {Attributes: map[string]string{"a b": "c"}},
 		{Attributes: map[string]string{"a": "b\nNats-TTL: 1"}}, {Attributes: map[string]string{"a": " b"}},
@@ -88,7 +88,7 @@ func TestSendRefusesWhatIsNoHeader(t *testing.T) {
 // TestSendTellsWhich: of a batch that is partly refused the rest is stored, and
 // the error says which is which.
 func TestSendTellsWhich(t *testing.T) {
-	q := under(t, embedded(t, t.TempDir()), time.Second)
+	q := under(t, connectEmbedded(t, t.TempDir()), time.Second)
 	err := q.Send(t.Context(), consumer.Message{Body: []byte("a")}, consumer.Message{Key: "b\n"}, consumer.Message{Body: []byte("c")})
 	batch, ok := errors.AsType[*consumer.BatchError](err)
 	if !ok || len(batch.Errs) != 1 || batch.Errs[1] == nil {
@@ -105,7 +105,7 @@ func FuzzSend(f *testing.F) {
 	f.Add("a:b", "c\r\nd", " ", "\x00", []byte{})
 	f.Add("Status", "503", "", "", []byte{})
 	f.Add("x", "", "k", "g", []byte("NATS/1.0 404\r\n\r\n"))
-	nc := embedded(f, f.TempDir())
+	nc := connectEmbedded(f, f.TempDir())
 	q, err := jetstream.New(nc, jetstream.Options{Name: "ITEMS"})
 	if err != nil {
 		f.Fatal(err)
@@ -140,7 +140,7 @@ func FuzzSend(f *testing.F) {
 }
 
 func TestOptions(t *testing.T) {
-	nc := embedded(t, t.TempDir())
+	nc := connectEmbedded(t, t.TempDir())
 	for _, o := range []jetstream.Options{{}, {Name: "a.b"}, {Name: "A", Durable: "a b"}, {Name: "A", AckWait: -1}, {Name: "A", DeadLetters: "*"}} {
 		if _, err := jetstream.New(nc, o); err == nil {
 			t.Errorf("%+v is accepted", o)
@@ -173,7 +173,7 @@ func TestOptions(t *testing.T) {
 // TestDeletedConsumer: a source whose consumer is deleted says that it has to
 // be opened again, and that works.
 func TestDeletedConsumer(t *testing.T) {
-	nc := embedded(t, t.TempDir())
+	nc := connectEmbedded(t, t.TempDir())
 	q := under(t, nc, time.Second)
 	js, err := natsjs.New(nc)
 	if err != nil {
@@ -208,14 +208,5 @@ func TestDeletedConsumer(t *testing.T) {
 		if err := src.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
-	}
-}
-
-func TestServerNeedsAFolder(t *testing.T) {
-	if _, err := jetstream.StartServer(jetstream.ServerOptions{}); err == nil {
-		t.Error("a server without a folder has started")
-	}
-	if _, err := jetstream.StartServer(jetstream.ServerOptions{Dir: "/dev/null/x"}); err == nil {
-		t.Error("a server has started where no folder can be")
 	}
 }

@@ -16,7 +16,7 @@ import (
 // TestLeaseOfAnExistingConsumer: Options.AckWait counts, also for what somebody
 // has in flight who will not be heard of again, and without it the consumer's own.
 func TestLeaseOfAnExistingConsumer(t *testing.T) {
-	nc := embedded(t, t.TempDir())
+	nc := connectEmbedded(t, t.TempDir())
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	open := func(o jetstream.Options) (*jetstream.Queue, consumer.Source) {
@@ -65,7 +65,7 @@ func TestLeaseOfAnExistingConsumer(t *testing.T) {
 // TestLingerWithinTheLease: what is held back is not delivered again meanwhile,
 // though the lease in force is shorter than the usual one.
 func TestLingerWithinTheLease(t *testing.T) {
-	nc := embedded(t, t.TempDir())
+	nc := connectEmbedded(t, t.TempDir())
 	first, err := jetstream.New(nc, jetstream.Options{Name: "ITEMS", AckWait: time.Second})
 	if err != nil {
 		t.Fatal(err)

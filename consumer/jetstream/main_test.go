@@ -20,6 +20,7 @@ import (
 	"github.com/protoloop/protoloop/consumer"
 	"github.com/protoloop/protoloop/consumer/consumertest"
 	"github.com/protoloop/protoloop/consumer/jetstream"
+	"github.com/protoloop/protoloop/consumer/jetstream/embedded"
 )
 
 // The test binary is a NATS server itself when it is started with these.
@@ -129,10 +130,10 @@ func (p *process) kill() {
 	p.cmd = nil
 }
 
-// embedded starts a server within the process and connects to it.
-func embedded(t testing.TB, dir string) *nats.Conn {
+// connectEmbedded starts a server within the process and connects to it.
+func connectEmbedded(t testing.TB, dir string) *nats.Conn {
 	t.Helper()
-	srv, err := jetstream.StartServer(jetstream.ServerOptions{Dir: dir})
+	srv, err := embedded.Start(embedded.Options{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ type confirmation struct {
 // TestPublisher: each message is confirmed once, in the order of the stream, and
 // what is refused is told why.
 func TestPublisher(t *testing.T) {
-	nc := embedded(t, t.TempDir())
+	nc := connectEmbedded(t, t.TempDir())
 	under(t, nc, 0) // makes the stream
 	p, err := jetstream.NewPublisher(nc)
 	if err != nil {
@@ -63,7 +63,7 @@ func TestPublisher(t *testing.T) {
 // TestPublisherCloses: who waits for a confirmation hears of the close, and of an
 // end of the connection.
 func TestPublisherCloses(t *testing.T) {
-	nc := embedded(t, t.TempDir())
+	nc := connectEmbedded(t, t.TempDir())
 	p, err := jetstream.NewPublisher(nc)
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +94,7 @@ func TestPublisherCloses(t *testing.T) {
 
 // TestSendAsync: one by one, with a message that cannot be sent among them.
 func TestSendAsync(t *testing.T) {
-	nc := embedded(t, t.TempDir())
+	nc := connectEmbedded(t, t.TempDir())
 	under(t, nc, 0)
 	q, err := jetstream.New(nc, jetstream.Options{Name: "ITEMS"})
 	if err != nil {

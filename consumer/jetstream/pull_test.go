@@ -17,7 +17,7 @@ import (
 // TestPullStands: what a Receive was asked for comes without being asked for
 // again, no more than that, and what was not received goes back with Close.
 func TestPullStands(t *testing.T) {
-	nc := embedded(t, t.TempDir())
+	nc := connectEmbedded(t, t.TempDir())
 	q := under(t, nc, time.Minute)
 	js, err := natsjs.New(nc)
 	if err != nil {
@@ -84,7 +84,7 @@ func TestPullStands(t *testing.T) {
 // while, or until the end.
 func TestLinger(t *testing.T) {
 	open := func(linger time.Duration) (*jetstream.Queue, consumer.Source, func() int) {
-		nc := embedded(t, t.TempDir())
+		nc := connectEmbedded(t, t.TempDir())
 		q, err := jetstream.New(nc, jetstream.Options{Name: "ITEMS", AckWait: time.Minute, Linger: linger})
 		if err != nil {
 			t.Fatal(err)

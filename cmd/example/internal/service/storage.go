@@ -16,6 +16,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/consumer"
 	"github.com/protoloop/protoloop/consumer/jetstream"
+	"github.com/protoloop/protoloop/consumer/jetstream/embedded"
 )
 
 // storage is the worker that holds the queue and the server of the list's log.
@@ -33,9 +34,9 @@ type opened struct {
 	queue  queue
 	adds   adds
 	log    *nats.Conn
-	server *jetstream.Server // the embedded one, if there is one
-	own    *nats.Conn        // to the embedded server, if the queue is there; the log's, too, if that is
-	close  []func()          // the last one first
+	server *embedded.Server // the embedded one, if there is one
+	own    *nats.Conn       // to the embedded server, if the queue is there; the log's, too, if that is
+	close  []func()         // the last one first
 }
 
 func (o *opened) release() {
@@ -99,7 +100,7 @@ func (s *storage) open(ctx context.Context) (o *opened, err error) {
 			o = nil
 		}
 	}()
-	var server *jetstream.Server
+	var server *embedded.Server
 	if s.cfg.needsServer() {
 		if server, err = s.startServer(o); err != nil {
 			return o, err
@@ -116,7 +117,7 @@ func (s *storage) open(ctx context.Context) (o *opened, err error) {
 	return o, s.openLog(o, server)
 }
 
-func (s *storage) startServer(o *opened) (*jetstream.Server, error) {
+func (s *storage) startServer(o *opened) (*embedded.Server, error) {
 	dir := s.cfg.Data
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("the data folder: %w", err)
@@ -126,7 +127,7 @@ func (s *storage) startServer(o *opened) (*jetstream.Server, error) {
 		return nil, err
 	}
 	o.close = append(o.close, unlock)
-	server, err := jetstream.StartServer(jetstream.ServerOptions{Dir: dir, SyncAlways: s.cfg.Sync, Logger: s.logger})
+	server, err := embedded.Start(embedded.Options{Dir: dir, SyncAlways: s.cfg.Sync, Logger: s.logger})
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +136,7 @@ func (s *storage) startServer(o *opened) (*jetstream.Server, error) {
 	return server, nil
 }
 
-func (s *storage) openQueue(ctx context.Context, o *opened, server *jetstream.Server) error {
+func (s *storage) openQueue(ctx context.Context, o *opened, server *embedded.Server) error {
 	scheme, err := queueScheme(s.cfg.Queue)
 	if err != nil {
 		return err
@@ -191,7 +192,7 @@ func (s *storage) addsTo(q queue) *batches[consumer.Message] {
 	}
 }
 
-func (s *storage) openLog(o *opened, server *jetstream.Server) (err error) {
+func (s *storage) openLog(o *opened, server *embedded.Server) (err error) {
 	if s.cfg.store() == Embedded && o.own != nil {
 		o.log = o.own // what is written and confirmed at a time goes together
 		return nil

@@ -1,6 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package jetstream
+// Package embedded is a NATS server with JetStream within the process, with
+// file storage and no port, for the queues of
+// [github.com/protoloop/protoloop/consumer/jetstream]:
+//
+//	srv, err := embedded.Start(embedded.Options{Dir: "data"})
+//	nc, err := srv.Connect()
+//	q, err := jetstream.New(nc, jetstream.Options{Name: "ITEMS"})
+//
+// It is a package of its own because it links the whole server. A program that
+// only connects to a server outside links the client alone.
+//
+// What the server finds wrong with its files it tells Options.Logger, and goes
+// on with what is left. Of a block that is cut or changed it may say nothing, or
+// not start.
+package embedded
 
 import (
 	"cmp"
@@ -14,11 +28,12 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/consumer/jetstream"
 	"github.com/protoloop/protoloop/internal/safelog"
 )
 
-// ServerOptions are those of a server within the process. Only Dir is required.
-type ServerOptions struct {
+// Options of a server. Only Dir is required.
+type Options struct {
 	// Dir is the folder of the files. It is made if it does not exist.
 	Dir string
 	// SyncAlways has each write reach the disk before it is confirmed. Without
@@ -33,19 +48,18 @@ type ServerOptions struct {
 	Logger *slog.Logger
 }
 
-// Server is a NATS server with JetStream within the process. It listens on no
-// port.
+// Server is a server that runs.
 type Server struct{ s *server.Server }
 
-// StartServer starts a server and waits until it is ready. A Dir can have one
+// Start starts a server and waits until it is ready. A Dir can have one
 // server at a time.
 //
 // A start that takes too long, as one on damaged files may that never ends,
 // cannot be cut off: it is left behind, and as long as it goes on the Dir is
 // refused to others of this process.
-func StartServer(o ServerOptions) (*Server, error) {
+func Start(o Options) (*Server, error) {
 	if o.Dir == "" {
-		return nil, &actors.OptionError{Of: "jetstream: StartServer", Field: "ServerOptions.Dir", Why: "is missing"}
+		return nil, &actors.OptionError{Of: "embedded: Start", Field: "Options.Dir", Why: "is missing"}
 	}
 	o.StartWithin = cmp.Or(o.StartWithin, 30*time.Second)
 	o.Logger = cmp.Or(o.Logger, slog.Default())
@@ -54,7 +68,7 @@ func StartServer(o ServerOptions) (*Server, error) {
 		err = os.MkdirAll(dir, 0o700)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("jetstream: start the server: %w", err)
+		return nil, fmt.Errorf("embedded: start the server: %w", err)
 	}
 	done, err := starting(dir)
 	if err != nil {
@@ -66,7 +80,7 @@ func StartServer(o ServerOptions) (*Server, error) {
 	})
 	if err != nil {
 		done()
-		return nil, fmt.Errorf("jetstream: start the server: %w", err)
+		return nil, fmt.Errorf("embedded: start the server: %w", err)
 	}
 	log := &serverLog{l: safelog.Contain(o.Logger).With("dir", o.Dir)}
 	s.SetLoggerV2(log, false, false, false)
@@ -75,7 +89,7 @@ func StartServer(o ServerOptions) (*Server, error) {
 
 // start starts s and calls done when that has ended, be it long after it has
 // returned.
-func start(s *server.Server, o ServerOptions, log *serverLog, done func()) (*Server, error) {
+func start(s *server.Server, o Options, log *serverLog, done func()) (*Server, error) {
 	ready := make(chan bool)
 	late, ended := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -101,16 +115,16 @@ func start(s *server.Server, o ServerOptions, log *serverLog, done func()) (*Ser
 		if ok {
 			return &Server{s}, nil
 		}
-		return nil, fmt.Errorf("jetstream: the server cannot use %s: %s", o.Dir, cmp.Or(log.lastError(), "it does not say why"))
+		return nil, fmt.Errorf("embedded: the server cannot use %s: %s", o.Dir, cmp.Or(log.lastError(), "it does not say why"))
 	case <-timer.C:
 		close(late)
-		return nil, fmt.Errorf("jetstream: the server on %s is not ready after %v; its files may be damaged", o.Dir, o.StartWithin)
+		return nil, fmt.Errorf("embedded: the server on %s is not ready after %v; its files may be damaged", o.Dir, o.StartWithin)
 	}
 }
 
-// Connect connects to the server. opts are added to those of [Connect].
+// Connect connects to the server. opts are added to those of [jetstream.Connect].
 func (s *Server) Connect(opts ...nats.Option) (*nats.Conn, error) {
-	return Connect("", append([]nats.Option{nats.InProcessServer(s.s)}, opts...)...)
+	return jetstream.Connect("", append([]nats.Option{nats.InProcessServer(s.s)}, opts...)...)
 }
 
 // Health is what is wrong with the server, as its own health check says, or nil.
@@ -121,7 +135,7 @@ func (s *Server) Health() error {
 	if h.Error == "" && h.StatusCode < 300 {
 		return nil
 	}
-	return fmt.Errorf("jetstream: the server is %s: %s", h.Status, h.Error)
+	return fmt.Errorf("embedded: the server is %s: %s", h.Status, h.Error)
 }
 
 // Shutdown stops the server and waits until its files are written. Close

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package jetstream
+package embedded
 
 import (
 	"fmt"
@@ -20,7 +20,7 @@ func starting(dir string) (done func(), err error) {
 	underWay.Lock()
 	defer underWay.Unlock()
 	if underWay.dirs[dir] {
-		return nil, fmt.Errorf("jetstream: a server on %s is starting, or its start has not ended: its files may be damaged", dir)
+		return nil, fmt.Errorf("embedded: a server on %s is starting, or its start has not ended: its files may be damaged", dir)
 	}
 	underWay.dirs[dir] = true
 	return func() {
@@ -41,7 +41,7 @@ type serverLog struct {
 
 func (l *serverLog) failed(fatal bool, format string, args []any) {
 	text := fmt.Sprintf(format, args...)
-	l.l.Error("jetstream: " + text)
+	l.l.Error("embedded: " + text)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.last, l.fatal = text, l.fatal || fatal
@@ -64,7 +64,7 @@ func (l *serverLog) gaveUp() bool {
 func (l *serverLog) Fatalf(format string, args ...any) { l.failed(true, format, args) }
 func (l *serverLog) Errorf(format string, args ...any) { l.failed(false, format, args) }
 func (l *serverLog) Warnf(format string, args ...any) {
-	l.l.Warn("jetstream: " + fmt.Sprintf(format, args...))
+	l.l.Warn("embedded: " + fmt.Sprintf(format, args...))
 }
 func (l *serverLog) Noticef(string, ...any) {}
 func (l *serverLog) Debugf(string, ...any)  {}

@@ -2,7 +2,7 @@
 
 //go:build unix
 
-package jetstream_test
+package embedded_test
 
 import (
 	"os"
@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actortest"
-	"github.com/protoloop/protoloop/consumer/jetstream"
+	"github.com/protoloop/protoloop/consumer/jetstream/embedded"
 )
 
 // TestServerThatDoesNotStart: a start that hangs in a file is left behind in
@@ -29,12 +29,12 @@ func TestServerThatDoesNotStart(t *testing.T) {
 	if err := syscall.Mkfifo(file, 0o600); err != nil { // to read it waits for somebody who writes
 		t.Fatal(err)
 	}
-	_, err := jetstream.StartServer(jetstream.ServerOptions{Dir: dir, StartWithin: 300 * time.Millisecond})
+	_, err := embedded.Start(embedded.Options{Dir: dir, StartWithin: 300 * time.Millisecond})
 	if err == nil || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "may be damaged") {
 		t.Fatalf("start that hangs: %v", err)
 	}
 	began := time.Now()
-	if _, err = jetstream.StartServer(jetstream.ServerOptions{Dir: dir + "/."}); err == nil || !strings.Contains(err.Error(), "has not ended") {
+	if _, err = embedded.Start(embedded.Options{Dir: dir + "/."}); err == nil || !strings.Contains(err.Error(), "has not ended") {
 		t.Errorf("start beside one that hangs: %v", err)
 	}
 	if d := time.Since(began); d > 10*time.Second {
@@ -50,9 +50,9 @@ func TestServerThatDoesNotStart(t *testing.T) {
 	if err := writer.Close(); err != nil { // the one that hangs goes on, finds nothing in it, and ends
 		t.Fatal(err)
 	}
-	var srv *jetstream.Server
+	var srv *embedded.Server
 	actortest.Eventually(t, "the folder to be free", func() bool {
-		srv, err = jetstream.StartServer(jetstream.ServerOptions{Dir: dir})
+		srv, err = embedded.Start(embedded.Options{Dir: dir})
 		return err == nil
 	})
 	srv.Shutdown()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package jetstream_test
+package embedded_test
 
 import (
 	"bytes"
@@ -14,13 +14,14 @@ import (
 
 	"github.com/protoloop/protoloop/consumer"
 	"github.com/protoloop/protoloop/consumer/jetstream"
+	"github.com/protoloop/protoloop/consumer/jetstream/embedded"
 )
 
 // filled is a folder of a queue with n messages, and that of its stream therein.
 func filled(t *testing.T, n int) (dir, stream string) {
 	t.Helper()
 	dir = t.TempDir()
-	srv, err := jetstream.StartServer(jetstream.ServerOptions{Dir: dir})
+	srv, err := embedded.Start(embedded.Options{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,6 +48,16 @@ func filled(t *testing.T, n int) (dir, stream string) {
 	return dir, filepath.Join(dir, "jetstream", "$G", "streams", "ITEMS")
 }
 
+// TestServerNeedsAFolder: a start without one fails.
+func TestServerNeedsAFolder(t *testing.T) {
+	if _, err := embedded.Start(embedded.Options{}); err == nil {
+		t.Error("a server without a folder has started")
+	}
+	if _, err := embedded.Start(embedded.Options{Dir: "/dev/null/x"}); err == nil {
+		t.Error("a server has started where no folder can be")
+	}
+}
+
 // TestServerTellsOfDamage: what the server finds wrong with its files is logged.
 func TestServerTellsOfDamage(t *testing.T) {
 	dir, stream := filled(t, 50)
@@ -59,7 +70,7 @@ func TestServerTellsOfDamage(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	srv, err := jetstream.StartServer(jetstream.ServerOptions{Dir: dir, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	srv, err := embedded.Start(embedded.Options{Dir: dir, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +88,7 @@ func TestServerCannotUseItsFolder(t *testing.T) {
 	}
 	for range 2 { // nothing of the first is in the way of the second
 		began := time.Now()
-		_, err := jetstream.StartServer(jetstream.ServerOptions{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
+		_, err := embedded.Start(embedded.Options{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
 		if err == nil || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "not a directory") {
 			t.Errorf("start where a file is in the way: %v", err)
 		}
