@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -29,6 +30,74 @@ func BenchmarkConsume(b *testing.B) {
 	b.Run("nats.go", func(b *testing.B) { benchmarkConsume(b, bareLoop) })
 	b.Run("consumer", func(b *testing.B) { benchmarkConsume(b, worker(consumer.Options{Prefetch: 500})) })
 	b.Run("consumer-defaults", func(b *testing.B) { benchmarkConsume(b, worker(consumer.Options{})) })
+}
+
+// BenchmarkSend puts messages of 200 bytes into the queue of an embedded server: one
+// at a time, 1,000 in one call, one at a time from 16 goroutines, and without a wait
+// for the one before.
+func BenchmarkSend(b *testing.B) {
+	body := fmt.Appendf(nil, "%0200d", 1)
+	send := func(b *testing.B, q *jetstream.Queue, ms ...consumer.Message) {
+		if err := q.Send(b.Context(), ms...); err != nil {
+			b.Error(err)
+		}
+	}
+	ways := map[string]func(b *testing.B, q *jetstream.Queue){
+		"one": func(b *testing.B, q *jetstream.Queue) {
+			for range b.N {
+				send(b, q, consumer.Message{Body: body})
+			}
+		},
+		"together": func(b *testing.B, q *jetstream.Queue) {
+			ms := make([]consumer.Message, 1000)
+			for i := range ms {
+				ms[i].Body = body
+			}
+			for left := b.N; left > 0; left -= len(ms) {
+				send(b, q, ms[:min(left, len(ms))]...)
+			}
+		},
+		"16": func(b *testing.B, q *jetstream.Queue) {
+			var wg sync.WaitGroup
+			for i := range 16 {
+				wg.Go(func() {
+					for n := i; n < b.N; n += 16 {
+						send(b, q, consumer.Message{Body: body})
+					}
+				})
+			}
+			wg.Wait()
+		},
+		"async": func(b *testing.B, q *jetstream.Queue) {
+			room := make(chan struct{}, 1000)
+			for range b.N {
+				room <- struct{}{}
+				q.SendAsync(consumer.Message{Body: body}, func(err error) {
+					if err != nil {
+						b.Error(err)
+					}
+					<-room
+				})
+			}
+			for range cap(room) {
+				room <- struct{}{}
+			}
+		},
+	}
+	for _, name := range []string{"one", "together", "16", "async"} {
+		b.Run(name, func(b *testing.B) {
+			q, err := jetstream.New(connectEmbedded(b, b.TempDir()), jetstream.Options{Name: "ITEMS"})
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := q.Ensure(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			ways[name](b, q)
+		})
+	}
 }
 
 // consumeFunc handles and acks n messages.

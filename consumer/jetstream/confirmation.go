@@ -4,14 +4,11 @@ package jetstream
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
-
-var errNoStream = errors.New("jetstream: no stream takes the message")
 
 // sequence is what the server says about a message that was published: its
 // place in the stream, or why it has none.
@@ -20,14 +17,17 @@ func sequence(m *nats.Msg) (uint64, error) {
 		return 0, errNoStream
 	}
 	var ack struct {
-		Error *jetstream.APIError `json:"error"`
-		Seq   uint64              `json:"seq"`
+		Error  *jetstream.APIError `json:"error"`
+		Stream string              `json:"stream"`
+		Seq    uint64              `json:"seq"`
 	}
 	switch err := json.Unmarshal(m.Data, &ack); {
 	case err != nil:
-		return 0, fmt.Errorf("jetstream: the server's confirmation: %w", err)
+		return 0, fmt.Errorf("%w: %w", jetstream.ErrInvalidJSAck, err)
 	case ack.Error != nil:
-		return 0, fmt.Errorf("jetstream: %w", ack.Error)
+		return 0, ack.Error
+	case ack.Stream == "": // of somebody else who listens to the subject
+		return 0, jetstream.ErrInvalidJSAck
 	}
 	return ack.Seq, nil
 }

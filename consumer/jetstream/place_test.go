@@ -14,15 +14,14 @@ import (
 // TestPlace: where a message was confirmed the next one may be; where one was
 // given up no other one ever is, so that a late confirmation is nobody's.
 func TestPlace(t *testing.T) {
-	p := &Publisher{inbox: "in.", open: map[uint64]*publication{}, sending: true} // nothing is really sent
+	p := newPublisher(nil, "in.")
+	p.sending = true // nothing is really sent
 	var told []string
 	publish := func(name string) *publication {
 		t.Helper()
-		if err := p.enqueue(&nats.Msg{Subject: "items"}, func(seq uint64, err error) {
+		p.publish(&nats.Msg{Subject: "items"}, func(seq uint64, err error) {
 			told = append(told, fmt.Sprint(name, " ", seq, " ", errors.Is(err, errUnconfirmed)))
-		}); err != nil {
-			t.Fatal(err)
-		}
+		})
 		return p.queue[len(p.queue)-1]
 	}
 	confirm := func(subject string, seq int) {

@@ -3,6 +3,7 @@
 package jetstream
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -11,16 +12,19 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Publisher publishes messages to streams, from anywhere: Publish never blocks,
 // and tells by a call when a message is stored. Messages are on their way while
 // others wait to be confirmed, as with the jetstream package's PublishMsgAsync,
-// but without a timer and two channels for each.
+// but without a timer and two channels for each. A [Queue] sends by one, too.
 type Publisher struct {
 	nc    *nats.Conn
 	inbox string // and a number: where a message is confirmed
 	sub   *nats.Subscription
+	room  chan struct{} // has one for each that is open, or about to be
+	ended chan struct{} // closed by Close
 
 	mu      sync.Mutex
 	last    uint64
@@ -35,9 +39,10 @@ type Publisher struct {
 // publication is a message that is not confirmed.
 type publication struct {
 	place
-	msg   *nats.Msg
-	began time.Time
-	done  func(seq uint64, err error)
+	msg     *nats.Msg
+	began   time.Time
+	retries int // see noStreamRetries
+	done    func(seq uint64, err error)
 }
 
 // place is where a message is confirmed. It is used again, once that has
@@ -52,16 +57,23 @@ type place struct {
 const (
 	publishWithin = 10 * time.Second // then a message is given up
 	maxOpen       = 10_000           // messages at a time
+	maxOpenOfCall = 500              // of one publishAll: others have room beside it, and a slow disk writes so many in time
+
+	// A server that is electing a leader answers as one without a stream.
+	noStreamRetries = 2
+	noStreamWait    = 250 * time.Millisecond
 )
 
+// What ends a publication is also the error that nats.go has for it.
 var (
-	errTooMany     = errors.New("jetstream: too many messages wait to be stored")
-	errUnconfirmed = fmt.Errorf("jetstream: not confirmed within %v", publishWithin)
+	errTooMany     = fmt.Errorf("too many messages wait to be stored: %w", jetstream.ErrTooManyStalledMsgs)
+	errUnconfirmed = fmt.Errorf("not confirmed within %v: %w", publishWithin, jetstream.ErrAsyncPublishTimeout)
+	errNoStream    = fmt.Errorf("no stream takes the message: %w", jetstream.ErrNoStreamResponse)
 )
 
 // NewPublisher returns a publisher on a connection, which stays the caller's.
 func NewPublisher(nc *nats.Conn) (*Publisher, error) {
-	p := &Publisher{nc: nc, inbox: nc.NewInbox() + ".", open: map[uint64]*publication{}}
+	p := newPublisher(nc, nc.NewInbox()+".")
 	var err error
 	if p.sub, err = nc.Subscribe(p.inbox+"*", p.confirmed); err != nil {
 		return nil, fmt.Errorf("jetstream: %w", err)
@@ -69,27 +81,113 @@ func NewPublisher(nc *nats.Conn) (*Publisher, error) {
 	return p, nil
 }
 
-// Publish publishes m, whose Reply is the publisher's. done is told the
-// sequence number in the stream when m is stored, or why it may not be: the
-// server has refused it, with a [*jetstream.APIError], or has not confirmed it
-// within ten seconds. It is called once, in the order in which the server
-// confirms, on a goroutine that it must not hold up.
-func (p *Publisher) Publish(m *nats.Msg, done func(seq uint64, err error)) {
-	if err := p.enqueue(m, done); err != nil {
-		done(0, err)
+func newPublisher(nc *nats.Conn, inbox string) *Publisher {
+	return &Publisher{
+		nc: nc, inbox: inbox, open: map[uint64]*publication{},
+		room: make(chan struct{}, maxOpen), ended: make(chan struct{}),
 	}
 }
 
-func (p *Publisher) enqueue(m *nats.Msg, done func(seq uint64, err error)) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch {
-	case p.closed:
-		return nats.ErrConnectionClosed
-	case len(p.open) >= maxOpen:
-		return errTooMany
+// Publish publishes m, whose Reply is the publisher's. done is told the
+// sequence number in the stream when m is stored, or why it may not be: the
+// server has refused it, with a [*jetstream.APIError], or has not confirmed it
+// within ten seconds ([jetstream.ErrAsyncPublishTimeout]), or 10,000 others wait
+// already ([jetstream.ErrTooManyStalledMsgs]). It is called once, in the order in
+// which the server confirms, on a goroutine that it must not hold up.
+func (p *Publisher) Publish(m *nats.Msg, done func(seq uint64, err error)) {
+	p.publish(m, func(seq uint64, err error) {
+		if err != nil {
+			err = fmt.Errorf("jetstream: %w", err)
+		}
+		done(seq, err)
+	})
+}
+
+// publish is Publish with errors that do not say whose they are.
+func (p *Publisher) publish(m *nats.Msg, done func(seq uint64, err error)) {
+	select {
+	case p.room <- struct{}{}:
+		p.enqueue(m, done)
+	default:
+		done(0, errTooMany)
 	}
-	one := &publication{place: p.place(), msg: m, began: time.Now(), done: done}
+}
+
+// publishAll publishes messages, of which some may be nil, waits until they are
+// stored, and returns the error of each that may not be. Where publish refuses a
+// message for lack of room, it waits for room.
+func (p *Publisher) publishAll(ctx context.Context, msgs []*nats.Msg) map[int]error {
+	type outcome struct {
+		index int
+		err   error
+	}
+	var (
+		errs   = map[int]error{}
+		waits  = make([]bool, len(msgs))                                   // for its outcome
+		told   = make(chan outcome, max(min(len(msgs), maxOpenOfCall), 1)) // has room for all that wait, so that nobody is held up
+		open   = 0                                                         // that wait
+		settle = func(o outcome) {
+			open--
+			waits[o.index] = false
+			if o.err != nil {
+				errs[o.index] = o.err
+			}
+		}
+		fail = func(from int, err error) map[int]error {
+			for i, m := range msgs {
+				if waits[i] || i >= from && m != nil {
+					errs[i] = err
+				}
+			}
+			return errs
+		}
+	)
+	for i, m := range msgs {
+		if m == nil {
+			continue
+		}
+		for full := true; full; {
+			room := p.room
+			if open == cap(told) {
+				room = nil
+			}
+			select {
+			case <-ctx.Done():
+				return fail(i, context.Cause(ctx))
+			case <-p.ended:
+				return fail(i, nats.ErrConnectionClosed)
+			case o := <-told:
+				settle(o)
+			case room <- struct{}{}:
+				full = false
+			}
+		}
+		open++
+		waits[i] = true
+		p.enqueue(m, func(_ uint64, err error) { told <- outcome{i, err} })
+	}
+	for open > 0 {
+		select {
+		case o := <-told:
+			settle(o)
+		case <-ctx.Done():
+			return fail(len(msgs), context.Cause(ctx))
+		}
+	}
+	return errs
+}
+
+// enqueue has a message sent for which there is room.
+func (p *Publisher) enqueue(m *nats.Msg, done func(seq uint64, err error)) {
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		<-p.room
+		done(0, nats.ErrConnectionClosed)
+		return
+	}
+	defer p.mu.Unlock()
+	one := &publication{place: p.placeHeld(), msg: m, began: time.Now(), done: done}
 	if len(p.open) == 0 {
 		if p.timer == nil {
 			p.timer = time.AfterFunc(publishWithin, p.giveUp)
@@ -98,16 +196,26 @@ func (p *Publisher) enqueue(m *nats.Msg, done func(seq uint64, err error)) error
 		}
 	}
 	p.open[one.number] = one
+	p.sendHeld(one)
+}
+
+// sendHeld has an open publication sent. With mu held.
+func (p *Publisher) sendHeld(one *publication) {
 	p.queue = append(p.queue, one)
 	if !p.sending { // not here: a connection that takes nothing blocks
 		p.sending = true
 		go p.send()
 	}
-	return nil
 }
 
-// place returns one that is free. With mu held.
-func (p *Publisher) place() place {
+// closeHeld takes a publication from the open ones. With mu held.
+func (p *Publisher) closeHeld(one *publication) {
+	delete(p.open, one.number)
+	<-p.room
+}
+
+// placeHeld returns a place that is free. With mu held.
+func (p *Publisher) placeHeld() place {
 	if last := len(p.free) - 1; last >= 0 {
 		at := p.free[last]
 		p.free = p.free[:last]
@@ -132,7 +240,7 @@ func (p *Publisher) send() {
 		for _, one := range batch {
 			one.msg.Reply = one.subject
 			if err := p.nc.PublishMsg(one.msg); err != nil && p.failed(one) {
-				one.done(0, fmt.Errorf("jetstream: %w", err))
+				one.done(0, err)
 			}
 		}
 	}
@@ -146,20 +254,8 @@ func (p *Publisher) failed(one *publication) bool {
 	if p.open[one.number] != one {
 		return false
 	}
-	delete(p.open, one.number)
+	p.closeHeld(one)
 	return true
-}
-
-// take returns an open publication that is confirmed, once.
-func (p *Publisher) take(number uint64) *publication {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	one := p.open[number]
-	if one != nil {
-		delete(p.open, number)
-		p.free = append(p.free, one.place)
-	}
-	return one
 }
 
 // confirmed is what the server says about a message.
@@ -168,8 +264,37 @@ func (p *Publisher) confirmed(m *nats.Msg) {
 	if err != nil {
 		return // not from the server
 	}
-	if one := p.take(number); one != nil {
-		one.done(sequence(m))
+	seq, err := sequence(m)
+	if one := p.take(number, errors.Is(err, errNoStream)); one != nil {
+		one.done(seq, err)
+	}
+}
+
+// take returns an open publication that is confirmed, once. One that no stream has
+// taken is tried again before.
+func (p *Publisher) take(number uint64, noStream bool) *publication {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	one := p.open[number]
+	switch {
+	case one == nil:
+		return nil
+	case noStream && one.retries < noStreamRetries:
+		one.retries++
+		time.AfterFunc(noStreamWait, func() { p.sendAgain(one) })
+		return nil
+	}
+	p.closeHeld(one)
+	p.free = append(p.free, one.place)
+	return one
+}
+
+// sendAgain sends a publication once more, unless that is over.
+func (p *Publisher) sendAgain(one *publication) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.open[one.number] == one {
+		p.sendHeld(one)
 	}
 }
 
@@ -177,10 +302,10 @@ func (p *Publisher) confirmed(m *nats.Msg) {
 func (p *Publisher) giveUp() {
 	var late []*publication
 	p.mu.Lock()
-	for number, one := range p.open {
+	for _, one := range p.open {
 		if time.Since(one.began) >= publishWithin {
 			late = append(late, one)
-			delete(p.open, number)
+			p.closeHeld(one)
 		}
 	}
 	if len(p.open) > 0 {
@@ -195,10 +320,16 @@ func (p *Publisher) giveUp() {
 // Close ends the publisher. What is not confirmed may have been stored.
 func (p *Publisher) Close() {
 	_ = p.sub.Unsubscribe() // of a connection that may be closed
+	var open []*publication
 	p.mu.Lock()
-	p.closed = true
-	open := p.open
-	p.open = map[uint64]*publication{}
+	if !p.closed {
+		p.closed = true
+		close(p.ended)
+	}
+	for _, one := range p.open {
+		open = append(open, one)
+		p.closeHeld(one)
+	}
 	p.mu.Unlock()
 	for _, one := range open {
 		one.done(0, nats.ErrConnectionClosed)

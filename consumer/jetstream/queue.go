@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -39,7 +38,7 @@ func New(nc *nats.Conn, o Options) (*Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	js, err := jetstream.New(nc, jetstream.WithPublishAsyncTimeout(confirmWithin))
+	js, err := jetstream.New(nc)
 	if err != nil {
 		return nil, fmt.Errorf("jetstream: %w", err)
 	}
@@ -179,7 +178,9 @@ func (q *Queue) Open(ctx context.Context) (consumer.Source, error) {
 // once. A dead letter that is sent back is none whose Key was sent before.
 //
 // The error is a [*consumer.BatchError]: it says which messages were not
-// confirmed. To send those again, with Keys, is safe.
+// confirmed, and of each what [Publisher.Publish] would say, or the cause of ctx.
+// To send those again, with Keys, is safe. Send waits where [Queue.SendAsync]
+// refuses a message because too many wait to be stored.
 func (q *Queue) Send(ctx context.Context, ms ...consumer.Message) error {
 	var errs consumer.BatchError
 	msgs := make([]*nats.Msg, len(ms))
@@ -189,7 +190,7 @@ func (q *Queue) Send(ctx context.Context, ms ...consumer.Message) error {
 			errs.Fail(i, err)
 		}
 	}
-	for i, err := range q.publish(ctx, msgs) {
+	for i, err := range q.p.publishAll(ctx, msgs) {
 		errs.Fail(i, fmt.Errorf("jetstream: send message %d of %d: %w", i+1, len(ms), err))
 	}
 	return errs.Err()
@@ -205,7 +206,12 @@ func (q *Queue) SendAsync(m consumer.Message, done func(err error)) {
 		done(err)
 		return
 	}
-	q.p.Publish(msg, func(_ uint64, err error) { done(err) })
+	q.p.publish(msg, func(_ uint64, err error) {
+		if err != nil {
+			err = fmt.Errorf("jetstream: send a message: %w", err)
+		}
+		done(err)
+	})
 }
 
 // message is what is sent of m.
@@ -229,58 +235,6 @@ func (q *Queue) message(m consumer.Message) (*nats.Msg, error) {
 		return nil, err
 	}
 	return msg, nil
-}
-
-// publish stores messages, of which some may be nil, and returns the error of
-// each that was not.
-func (q *Queue) publish(ctx context.Context, msgs []*nats.Msg) map[int]error {
-	errs := map[int]error{}
-	if len(msgs) == 1 && msgs[0] != nil {
-		if _, err := q.js.PublishMsg(ctx, msgs[0]); err != nil {
-			errs[0] = err
-		}
-		return errs
-	}
-	for from := 0; from < len(msgs); from += publishAtOnce {
-		q.publishAll(ctx, msgs[from:min(from+publishAtOnce, len(msgs))], from, errs)
-	}
-	return errs
-}
-
-// confirmWithin bounds the wait for a confirmation that is lost, so that it is
-// not waited for for ever. Before that the caller's context counts.
-const confirmWithin = time.Minute
-
-// publishAtOnce is how many messages are sent before the first has to be
-// confirmed. The client library itself refuses more than 4,000.
-const publishAtOnce = 1000
-
-// publishAll publishes messages, the first of which has index from in errs.
-func (q *Queue) publishAll(ctx context.Context, msgs []*nats.Msg, from int, errs map[int]error) {
-	acks := make([]jetstream.PubAckFuture, len(msgs))
-	for i, m := range msgs {
-		if m == nil {
-			continue
-		}
-		ack, err := q.js.PublishMsgAsync(m)
-		if err != nil {
-			errs[from+i] = err
-			continue
-		}
-		acks[i] = ack
-	}
-	for i, ack := range acks {
-		if ack == nil {
-			continue
-		}
-		select {
-		case <-ack.Ok():
-		case err := <-ack.Err():
-			errs[from+i] = err
-		case <-ctx.Done():
-			errs[from+i] = context.Cause(ctx)
-		}
-	}
 }
 
 // message is a NATS message; key is what the server tells doubles by.

@@ -165,7 +165,7 @@ func (s *source) DeadLetter(ctx context.Context, ds []consumer.Dead) error {
 	var batch consumer.BatchError
 	within, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	errs := s.q.publish(within, msgs)
+	errs := s.q.p.publishAll(within, msgs)
 	var stored []*consumer.Message
 	var reasons [][]byte
 	for i, d := range ds {
