@@ -120,7 +120,7 @@ func (t *Task) suspend(c *core, until time.Duration) error {
 		case c == nil:
 			lt.WakeLast(seq)
 		}
-		lt.Park()
+		lt.Suspend()
 		t.mb.enterTask(t)
 		err := t.ended()
 		done := c != nil && c.done.Load()

@@ -23,12 +23,12 @@ type age struct {
 
 const maxAges = 16
 
-// note adds a mark.
-func (a *ages) note(l *Loop) {
+// noteDepth adds a mark.
+func (a *ages) noteDepth(l *Loop) {
 	posted, taken := l.host.Depth()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.trim(taken)
+	a.trimMarks(taken)
 	n := len(a.marks)
 	if posted <= taken || n > 0 && a.marks[n-1].posted >= posted {
 		return
@@ -42,8 +42,8 @@ func (a *ages) note(l *Loop) {
 	a.marks = append(a.marks, age{posted, l.pool.Now()})
 }
 
-// trim drops the marks of what has left the queue.
-func (a *ages) trim(taken int64) {
+// trimMarks drops the marks of what has left the queue.
+func (a *ages) trimMarks(taken int64) {
 	i := 0
 	for i < len(a.marks) && a.marks[i].posted <= taken {
 		i++
@@ -58,7 +58,7 @@ func (l *Loop) OldestWait() time.Duration {
 	a := &l.ages
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.trim(taken)
+	a.trimMarks(taken)
 	if len(a.marks) == 0 {
 		return 0
 	}

@@ -6,11 +6,11 @@ package loop
 //
 //	seq, ok := t.Arm()      // from here on Wake(seq) counts
 //	…                       // tell whoever will wake it
-//	t.Park()                // give the loop back until woken
+//	t.Suspend()             // give the loop back until woken
 //
 // or, if there turns out to be nothing to wait for:
 //
-//	if !t.Disarm(seq) { t.Park() }
+//	if !t.Disarm(seq) { t.Suspend() }
 //
 // Every await of the project goes through here; this is the one place that
 // yields.
@@ -18,37 +18,37 @@ package loop
 // Arm leaves user code and prepares to be woken. It reports false if the turn
 // has been taken away: the task has no loop any more, and must not wait.
 func (t *Task) Arm() (seq uint32, ok bool) {
-	if t.Lost() || !t.co.r.leave() {
+	if t.Lost() || !t.co.r.leaveUser() {
 		return 0, false
 	}
 	yieldAt(atArm)
 	seq = t.state.Load()>>2 + 1
-	if isOver(seq<<2 | stateMask) {
+	if isEndState(seq<<2 | stateMask) {
 		seq = 1
 	}
 	t.co.interrupted = false
-	t.state.Store(seq<<2 | stateParked)
+	t.state.Store(seq<<2 | stateAsleep)
 	return seq, true
 }
 
 // Enter begins the user code of a task. Body.Run calls it, once.
-func (t *Task) Enter() { t.co.r.enter() }
+func (t *Task) Enter() { t.co.r.enterUser() }
 
 // Disarm undoes Arm. It reports false if the task has been woken already:
-// its resumption is on its way, and it has to Park for it.
+// its resumption is on its way, and it has to Suspend for it.
 func (t *Task) Disarm(seq uint32) bool {
-	if !t.state.CompareAndSwap(seq<<2|stateParked, seq<<2|stateRunning) {
+	if !t.state.CompareAndSwap(seq<<2|stateAsleep, seq<<2|stateRunning) {
 		return false
 	}
-	t.co.r.enter()
+	t.co.r.enterUser()
 	return true
 }
 
-// Park gives the loop back until the task is woken.
-func (t *Task) Park() {
+// Suspend gives the loop back until the task is woken.
+func (t *Task) Suspend() {
 	c := t.co
 	c.pump = false // whoever resumed it as the pump goes on with another one
-	c.loop.list(c)
+	c.loop.listAwaited(c)
 	c.co.Yield()
 }
 
@@ -56,11 +56,11 @@ func (t *Task) Park() {
 // a stale or second one does nothing. Any goroutine.
 func (t *Task) Wake(seq uint32) bool {
 	yieldAt(atWake)
-	if !t.state.CompareAndSwap(seq<<2|stateParked, seq<<2|stateWoken) {
+	if !t.state.CompareAndSwap(seq<<2|stateAsleep, seq<<2|stateWoken) {
 		return false
 	}
 	yieldAt(atWakePush)
-	t.co.loop.push(t)
+	t.co.loop.pushEntry(t)
 	return true
 }
 
@@ -75,12 +75,12 @@ func (t *Task) WakeLast(seq uint32) bool {
 func (t *Task) WakeNow() bool {
 	for {
 		s := t.state.Load()
-		if isOver(s) || s&stateMask != stateParked {
+		if isEndState(s) || s&stateMask != stateAsleep {
 			return false
 		}
 		if t.state.CompareAndSwap(s, s&^stateMask|stateWoken) {
 			t.co.interrupted = true
-			t.co.loop.push(t)
+			t.co.loop.pushEntry(t)
 			return true
 		}
 	}
@@ -99,7 +99,7 @@ func (t *Task) Yield() bool {
 		return false
 	}
 	t.WakeLast(seq)
-	t.Park()
+	t.Suspend()
 	return true
 }
 
@@ -109,35 +109,35 @@ func (t *Task) Start(child *Task) bool {
 	c := t.co
 	l := c.loop
 	r := c.r
-	if t.Lost() || !r.leave() {
+	if t.Lost() || !r.leaveUser() {
 		return false
 	}
-	x := r.get()
+	x := r.getCoroutine()
 	x.r, x.loop, x.first, x.outer = r, l, child, t
 	c.nesting = true
 	x.co.Resume()
 	c.nesting = false
-	if r.lost() {
+	if r.hasLostTurn() {
 		if x.dead {
-			x.reap()
+			x.reapDead()
 		}
 		return false
 	}
 	x.outer = nil
-	r.reuse(x)
+	r.reuseCoroutine(x)
 	l.cur = c
-	r.enter()
+	r.enterUser()
 	return true
 }
 
 // OnLoop runs f in the loop's own state, in the middle of t's turn. It
 // reports false, and does not run f, if the turn has been taken away.
 func (t *Task) OnLoop(f func()) bool {
-	if t.Lost() || !t.co.r.leave() {
+	if t.Lost() || !t.co.r.leaveUser() {
 		return false
 	}
 	f()
-	t.co.r.enter()
+	t.co.r.enterUser()
 	return true
 }
 

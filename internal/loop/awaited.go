@@ -19,8 +19,8 @@ func (l *Loop) EachLive(f func(*Task)) {
 	}
 }
 
-// list notes that c's task has awaited: only such tasks outlive their turn.
-func (l *Loop) list(c *coroutine) {
+// listAwaited notes that c's task has awaited: only such tasks outlive their turn.
+func (l *Loop) listAwaited(c *coroutine) {
 	if c.listed {
 		return
 	}
@@ -40,7 +40,7 @@ func (l *Loop) listFirst(c *coroutine) {
 	l.awaited = c
 }
 
-func (l *Loop) unlist(c *coroutine) {
+func (l *Loop) unlistAwaited(c *coroutine) {
 	if !c.listed {
 		return
 	}

@@ -21,17 +21,17 @@ const (
 	batchShare = 4
 )
 
-// fill takes loops from the queue. With Pool.mu held, by the runner.
-func (b *batch) fill(q *runqueue) {
+// fillFrom takes loops from the queue. With Pool.mu held, by the runner.
+func (b *batch) fillFrom(q *runqueue) {
 	n := min(batchSize, int(q.length.Load())/batchShare)
 	b.begin = batchSize - n
 	for i := b.begin; i < batchSize; i++ {
-		b.loops[i].Store(q.take())
+		b.loops[i].Store(q.takeLoop())
 	}
 }
 
-// put has l as the next loop of a runner that is idle or new. With Pool.mu held.
-func (b *batch) put(l *Loop) {
+// putNext has l as the next loop of a runner that is idle or new. With Pool.mu held.
+func (b *batch) putNext(l *Loop) {
 	b.begin = batchSize - 1
 	b.loops[b.begin].Store(l)
 }
@@ -68,7 +68,7 @@ func (b *batch) empty() bool {
 func (b *batch) giveBack(q *runqueue) {
 	for i := range b.loops {
 		if l := b.loops[i].Swap(nil); l != nil {
-			q.add(&q.woken, l)
+			q.addLoop(&q.woken, l)
 		}
 	}
 }

@@ -29,7 +29,7 @@ func TestControlGoesFirst(t *testing.T) {
 			l.do(func(k *Task) {
 				parked[i] = k
 				seqs[i], _ = k.Arm()
-				k.Park()
+				k.Suspend()
 				log = append(log, "resumed")
 				l.PostControl("control")
 			})

@@ -49,7 +49,7 @@ type coroutine struct {
 
 func newCoroutine() *coroutine {
 	c := &coroutine{}
-	c.co.Init(tag(c.tag(), c))
+	c.co.Init(tagFrames(c.tagNumber(), c))
 	return c
 }
 
@@ -58,18 +58,18 @@ func newCoroutine() *coroutine {
 //
 //go:noinline
 func (c *coroutine) main() {
-	defer c.exit()
+	defer c.exitTask()
 	ForgetLabels() // of who has made it
 	for {
 		if t := c.first; t != nil {
 			c.first = nil
-			c.loop.start(c, t)
+			c.loop.startTask(c, t)
 		} else {
 			c.runLoops()
 		}
 		// One whose task was resumed ends right here if there are enough: being
 		// kept and then stopped would be two switches more.
-		if c.r.lost() || !c.pump && c.r.enough() {
+		if c.r.hasLostTurn() || !c.pump && c.r.hasEnoughCoroutines() {
 			break
 		}
 		// It may be idle for ever, and would keep the loop, and so the worker.
@@ -87,36 +87,36 @@ func (c *coroutine) main() {
 // again costs no switch at all.
 func (c *coroutine) runLoops() {
 	for r := c.r; ; {
-		r.loop.run(c)
+		r.loop.runTurns(c)
 		if !c.pump {
 			return
 		}
 		c.task = nil // it may be long until the next one
-		if !r.next(false) {
+		if !r.nextLoop(false) {
 			return
 		}
 	}
 }
 
-// finish is called on the way back from a task's user code.
-func (c *coroutine) finish(how How) {
-	if !c.r.leave() { // taken away: the loop is not ours any more
+// finishTask is called on the way back from a task's user code.
+func (c *coroutine) finishTask(how How) {
+	if !c.r.leaveUser() { // taken away: the loop is not ours any more
 		c.pump = false
 		c.task.Body.CameBack(c.task)
 		return
 	}
 	c.inTask = false
-	c.loop.finish(c.task, how)
+	c.loop.endTask(c.task, how)
 }
 
-// exit is the outermost deferred function. User code that calls
+// exitTask is the outermost deferred function. User code that calls
 // runtime.Goexit (t.FailNow does) gets here; a check beside the recover of a
 // panic would not do, because a deferred panic followed by Goexit is
-// recovered and exits all the same. The coroutine parks here, for good, and
+// recovered and exits all the same. The coroutine stays here, for good, and
 // the loop goes on with another one. So it does where the turn was taken away: the
 // Goexit would go on in whoever resumed it, the user code of the parent that
 // started its task, or the runner, which would end without giving anything back.
-func (c *coroutine) exit() {
+func (c *coroutine) exitTask() {
 	if c.returned {
 		return
 	}
@@ -125,13 +125,13 @@ func (c *coroutine) exit() {
 	}
 	c.dead = true
 	if c.inTask {
-		c.finish(Exited)
+		c.finishTask(Exited)
 	}
 	c.task, c.loop = nil, nil // others know c for longer, the loop until it runs another task
 	c.pump = false
 	c.co.Yield()
 }
 
-// reap ends a coroutine that is dead. Its Goexit goes on in the goroutine that stops
+// reapDead ends a coroutine that is dead. Its Goexit goes on in the goroutine that stops
 // it, so that has to be one to throw away.
-func (c *coroutine) reap() { go c.co.Stop() }
+func (c *coroutine) reapDead() { go c.co.Stop() }

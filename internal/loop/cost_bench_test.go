@@ -28,8 +28,8 @@ func BenchmarkNow(b *testing.B) {
 func BenchmarkTurnWord(b *testing.B) {
 	r := newRunner(NewPool())
 	for b.Loop() {
-		r.enter()
-		r.leave()
+		r.enterUser()
+		r.leaveUser()
 	}
 }
 
@@ -57,7 +57,7 @@ func BenchmarkStacks(b *testing.B) {
 					if len(tasks) == n {
 						close(suspended)
 					}
-					t.Park()
+					t.Suspend()
 				})
 			}
 			<-suspended

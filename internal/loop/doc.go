@@ -27,7 +27,7 @@
 //
 // All fields of a Loop are owned by whoever runs it, unless noted. Ownership
 // passes with the inbox's idle mark, and with the runner's word: user code
-// runs between enter and leave, and a turn that is stuck there can be taken
-// away ([Loop.Takeover]). Whoever comes back from user code calls leave first
+// runs between enterUser and leaveUser, and a turn that is stuck there can be taken
+// away ([Loop.Takeover]). Whoever comes back from user code calls leaveUser first
 // and, if that fails, touches nothing.
 package loop

@@ -36,14 +36,14 @@ func (l *Loop) giveWay(r *runner) {
 	p := r.pool
 	g := &p.givingWay
 	r.starts = 0
-	if l.lane.head == l.lane.tail && p.queue.length.Load() == 0 && r.batch.empty() || p.crowded() {
+	if l.lane.head == l.lane.tail && p.queue.length.Load() == 0 && r.batch.empty() || p.isCrowded() {
 		return
 	}
 	began := p.Now()
 	if int64(began) < g.next.Load() {
 		return
 	}
-	r.clock.forget()
+	r.clock.forgetReading()
 	p.linger.yield()
 	now := p.Now()
 	took := now - began

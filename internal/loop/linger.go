@@ -26,7 +26,7 @@ type linger struct {
 // lingering is what a loop knows of it, in few bytes.
 type lingering struct {
 	read    time.Duration // the last reading of the clock
-	from    uint32        // what had come by then, see collected
+	from    uint32        // what had come by then, see countCollected
 	left    uint8         // how often it lingers until the next one
 	sleeps  uint8         // so far; it wraps
 	pays    bool          // the last time something came
@@ -65,19 +65,19 @@ func (l *Loop) wantsLinger() bool {
 		g.suspect = true
 	}
 	if g.suspect {
-		g.read, g.from = l.pool.Now(), l.collected()
+		g.read, g.from = l.pool.Now(), l.countCollected()
 	}
 	return true
 }
 
-// lingered looks at what has come meanwhile, and now and then at what it has cost.
-func (l *Loop) lingered() {
+// noteLingered looks at what has come meanwhile, and now and then at what it has cost.
+func (l *Loop) noteLingered() {
 	g := &l.lingering
-	before := l.collected()
+	before := l.countCollected()
 	if !l.inbox.empty() {
-		l.collect()
+		l.collectInbox()
 	}
-	g.pays = l.collected() != before
+	g.pays = l.countCollected() != before
 	if g.left == 0 {
 		l.judgeLinger()
 	} else {
@@ -91,8 +91,8 @@ func (l *Loop) lingered() {
 func (l *Loop) judgeLinger() {
 	g, p := &l.lingering, l.pool
 	exact, now := g.suspect, p.Now()
-	took, came := now-g.read, l.collected()-g.from
-	g.read, g.from = now, l.collected()
+	took, came := now-g.read, l.countCollected()-g.from
+	g.read, g.from = now, l.countCollected()
 	g.suspect = took > lingerCost*time.Duration(max(came, 1))
 	switch {
 	case !g.suspect:
@@ -110,7 +110,7 @@ func (l *Loop) judgeLinger() {
 
 // mayLinger looks at the clock only if it is told to, where no loop may.
 func (p *Pool) mayLinger(look bool) bool {
-	if p.crowded() {
+	if p.isCrowded() {
 		return false
 	}
 	until := p.linger.until.Load()
@@ -120,13 +120,13 @@ func (p *Pool) mayLinger(look bool) bool {
 	return look && int64(p.Now()) >= until && p.linger.until.CompareAndSwap(until, 0)
 }
 
-// crowded reports whether more turns last long than there are processors, so that
+// isCrowded reports whether more turns last long than there are processors, so that
 // one need not find out what they cost. Some of them may block instead.
-func (p *Pool) crowded() bool { return int(p.queue.held.Load()) > p.queue.limit }
+func (p *Pool) isCrowded() bool { return int(p.queue.held.Load()) > p.queue.limit }
 
 // othersWait reports whether loops wait for a runner. One that has nothing to do
 // can take them.
 func (p *Pool) othersWait() bool { return p.coming.Load() > 0 || p.queue.length.Load() > 0 }
 
-// collected counts what has come out of the inbox. It wraps.
-func (l *Loop) collected() uint32 { return l.lane.in + l.ready.in + l.yielded.in + l.control.in }
+// countCollected counts what has come out of the inbox. It wraps.
+func (l *Loop) countCollected() uint32 { return l.lane.in + l.ready.in + l.yielded.in + l.control.in }

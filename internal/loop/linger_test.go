@@ -225,7 +225,7 @@ func testRunnerTakesWhatAnotherWasCalledFor(t *testing.T) {
 	if !second.inbox.head.CompareAndSwap(idleMark, nil) {
 		t.Fatal("the loop is not idle")
 	}
-	called, isNew := p.assign(second)
+	called, isNew := p.assignRunner(second)
 	p.mu.Unlock()
 	second.do(func(*Task) { ran = true })
 	synctest.Wait()
@@ -237,7 +237,7 @@ func testRunnerTakesWhatAnotherWasCalledFor(t *testing.T) {
 	if !ran {
 		t.Error("it waits for the runner that was called, beside one that has nothing to do")
 	}
-	called.begin(isNew)
+	called.beginRunning(isNew)
 	synctest.Wait()
 	if n := len(p.queue.moving); n != 0 {
 		t.Errorf("%d runners move on while there is nothing to do", n)

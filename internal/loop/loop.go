@@ -80,21 +80,21 @@ func (l *Loop) Init(host Host, cfg Config) {
 func (l *Loop) Begin(p *Pool) {
 	l.pool = p
 	l.runner.Store(nobody)
-	p.attach()
-	p.wake(l)
+	p.attachLoop()
+	p.wakeLoop(l)
 }
 
 // End detaches the loop from its pool: for the host, when nothing is live.
 // The loop still serves what is posted to it.
 func (l *Loop) End() {
 	if l.timers != nil {
-		l.timers.stop()
+		l.timers.stopTimer()
 	}
-	l.pool.detach()
+	l.pool.detachLoop()
 }
 
 // Post queues a task. Any goroutine.
-func (l *Loop) Post(t *Task) { l.push(t) }
+func (l *Loop) Post(t *Task) { l.pushEntry(t) }
 
 // PostControl queues a message to the host. It goes before all tasks: only the
 // turn that runs comes before it. It reports whether the loop was asleep: then
@@ -102,15 +102,15 @@ func (l *Loop) Post(t *Task) { l.push(t) }
 func (l *Loop) PostControl(msg any) (asleep bool) {
 	c := &control{msg: msg}
 	c.kind, c.Body = kindControl, c
-	asleep = l.push(&c.Task)
+	asleep = l.pushEntry(&c.Task)
 	l.urgent.Store(true)
 	return asleep
 }
 
-func (l *Loop) push(t *Task) (asleep bool) {
+func (l *Loop) pushEntry(t *Task) (asleep bool) {
 	if asleep = l.inbox.push(t); asleep {
 		yieldAt(atPushWake)
-		l.pool.wake(l)
+		l.pool.wakeLoop(l)
 	}
 	return asleep
 }
@@ -119,7 +119,7 @@ func (l *Loop) push(t *Task) (asleep bool) {
 func (l *Loop) Hold(on bool) {
 	l.hold = on
 	if on && l.pool != nil {
-		l.ages.note(l)
+		l.ages.noteDepth(l)
 	}
 }
 
@@ -133,7 +133,7 @@ func (l *Loop) InFlight() int { return l.inFlight }
 // Queued is the number of tasks that have not started. On the loop.
 func (l *Loop) Queued() int {
 	if !l.inbox.empty() {
-		l.collect()
+		l.collectInbox()
 	}
 	return l.lane.len()
 }
@@ -160,7 +160,7 @@ func (l *Loop) PushFront(t *Task) { l.lane.pushFront(t) }
 // DropQueued takes all tasks that have not started from the lane. On the loop.
 func (l *Loop) DropQueued(f func(*Task)) {
 	if !l.inbox.empty() {
-		l.collect()
+		l.collectInbox()
 	}
 	for t := l.lane.pop(); t != nil; t = l.lane.pop() {
 		f(t)
@@ -181,8 +181,8 @@ func (l *Loop) ReleaseExclusive() {
 	l.due, l.round = dueReady, int32(l.ready.len()) // they have waited long enough: before the next start
 }
 
-// collect moves what has been posted into the lanes.
-func (l *Loop) collect() {
+// collectInbox moves what has been posted into the lanes.
+func (l *Loop) collectInbox() {
 	l.takes++
 	if l.urgent.Load() {
 		l.urgent.Store(false) // before: what comes from here on sets it again
@@ -194,7 +194,7 @@ func (l *Loop) collect() {
 			l.control.push(t)
 		case t.kind == kindTimer:
 			t.next = nil // it is posted again and again, and would keep what came behind it
-			l.timers.expire()
+			l.timers.wakeDue()
 		case t.started && t.co.yields:
 			c := t.co
 			c.yields, c.afterR, c.afterL = false, l.ready.in, l.lane.in
@@ -219,18 +219,18 @@ func (l *Loop) collect() {
 // there is other work: each look takes its cache line from the senders.
 const pollEvery = 8
 
-// run is the pump: it runs the loop on coroutine c until there is nothing to
+// runTurns is the pump: it runs the loop on coroutine c until there is nothing to
 // do or others are to run, or until c is not the pump any more because a task
 // keeps it or the turn was taken away. After it returns the loop may belong to somebody else.
 //
 // Each round has three steps: it collects what has come, messages to the host first; it runs
 // the turn that is due; and it decides whether to go on. A turn runs right here, with nothing of this package between
 // but the task's Body: each frame below a task's function costs memory while the task is suspended.
-func (l *Loop) run(c *coroutine) {
+func (l *Loop) runTurns(c *coroutine) {
 	lingered := false
 	for {
 		if l.polls++; (l.polls%pollEvery == 0 || l.urgent.Load() || !l.hasDue()) && !l.inbox.empty() {
-			l.collect()
+			l.collectInbox()
 		}
 		if m := l.control.pop(); m != nil {
 			l.cur = nil // it may serve another loop by now
@@ -246,12 +246,12 @@ func (l *Loop) run(c *coroutine) {
 		switch {
 		case t == nil:
 		case t.started:
-			l.resume(c, t)
-		default: // as start does
+			l.resumeTask(c, t)
+		default: // as startTask does
 			c.r.starts++
-			l.begin(c, t)
+			l.beginTask(c, t)
 			t.Body.Run(t)
-			c.finish(Returned)
+			c.finishTask(Returned)
 		}
 
 		switch {
@@ -259,14 +259,14 @@ func (l *Loop) run(c *coroutine) {
 			return
 		case t != nil:
 			lingered = false
-			if l.polls%rotateEvery == 0 && l.pool.rotate(l) {
+			if l.polls%rotateEvery == 0 && l.pool.rotateLoop(l) {
 				return
 			}
 		case !lingered && l.wantsLinger():
 			lingered = true
-			c.r.clock.forget()
+			c.r.clock.forgetReading()
 			l.pool.linger.yield() // called here: each return after a switch costs more than others
-			l.lingered()
+			l.noteLingered()
 		case l.inbox.sleep():
 			return
 		}
@@ -308,7 +308,7 @@ func (l *Loop) takeDue() *Task {
 			}
 		}
 		l.due, l.round = dueReady, int32(l.ready.len())
-		for t := l.yielded.head; t != nil && l.passed(t.co); t = l.yielded.head {
+		for t := l.yielded.head; t != nil && l.yieldIsDue(t.co); t = l.yielded.head {
 			l.yielded.pop()
 			if !l.deferTask(t) {
 				return t
@@ -327,8 +327,8 @@ func (l *Loop) deferTask(t *Task) bool {
 	return true
 }
 
-// passed reports whether all that was there when c's task yielded has run.
-func (l *Loop) passed(c *coroutine) bool {
+// yieldIsDue reports whether all that was there when c's task yielded has run.
+func (l *Loop) yieldIsDue(c *coroutine) bool {
 	return (l.ready.head == nil || int32(l.ready.out-c.afterR) >= 0) && (!l.mayStart() || int32(l.lane.out-c.afterL) >= 0)
 }
 
@@ -337,8 +337,8 @@ func (l *Loop) mayStart() bool {
 		(l.cfg.MaxInFlight <= 0 || l.inFlight < l.cfg.MaxInFlight)
 }
 
-// begin makes t the task of coroutine c.
-func (l *Loop) begin(c *coroutine, t *Task) {
+// beginTask makes t the task of coroutine c.
+func (l *Loop) beginTask(c *coroutine, t *Task) {
 	t.started = true
 	// Few writes of pointers: while the collector marks, each goes through
 	// its write barrier.
@@ -367,36 +367,36 @@ func (l *Loop) begin(c *coroutine, t *Task) {
 	t.state.Store(stateRunning)
 }
 
-// start runs the first step of t, which is nested in its parent, on c.
-func (l *Loop) start(c *coroutine, t *Task) {
-	l.begin(c, t)
+// startTask runs the first step of t, which is nested in its parent, on c.
+func (l *Loop) startTask(c *coroutine, t *Task) {
+	l.beginTask(c, t)
 	t.Body.Run(t)
-	c.finish(Returned)
+	c.finishTask(Returned)
 }
 
-// resume goes on with t, which has been woken, on its own coroutine.
-func (l *Loop) resume(c *coroutine, t *Task) {
+// resumeTask goes on with t, which has been woken, on its own coroutine.
+func (l *Loop) resumeTask(c *coroutine, t *Task) {
 	x, r := t.co, c.r
 	x.r = r
 	l.cur = x
 	t.state.Store(t.state.Load()&^stateMask | stateRunning)
-	r.enter()
+	r.enterUser()
 	x.co.Resume()
-	if r.lost() {
+	if r.hasLostTurn() {
 		if x.dead {
-			x.reap()
+			x.reapDead()
 		}
 		c.pump = false
 		return
 	}
 	l.cur = nil
-	r.reuse(x)
+	r.reuseCoroutine(x)
 }
 
-// finish ends task t of the loop.
-func (l *Loop) finish(t *Task, how How) {
+// endTask ends task t of the loop.
+func (l *Loop) endTask(t *Task, how How) {
 	awaited := t.co.listed
-	l.unlist(t.co)
+	l.unlistAwaited(t.co)
 	l.live--
 	if t.counted {
 		l.inFlight--

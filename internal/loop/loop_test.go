@@ -74,7 +74,7 @@ func sleep(t *Task, d time.Duration) {
 		return
 	}
 	t.Loop().AddTimer(d, t, seq)
-	t.Park()
+	t.Suspend()
 }
 
 func TestSleepersInterleave(t *testing.T) { synctest.Test(t, testSleepersInterleave) }
@@ -404,12 +404,12 @@ func TestWatchdogWaitsForWhatIsAboutToBegin(t *testing.T) {
 		begin func(p *Pool, l *Loop) (come func())
 	}{
 		{"for a runner that comes", func(p *Pool, l *Loop) func() {
-			r, isNew := p.assign(l)
-			return func() { r.begin(isNew) }
+			r, isNew := p.assignRunner(l)
+			return func() { r.beginRunning(isNew) }
 		}},
 		{"in the queue", func(p *Pool, l *Loop) func() {
-			p.queue.add(&p.queue.woken, l)
-			return func() { p.mu.Lock(); p.call() }
+			p.queue.addLoop(&p.queue.woken, l)
+			return func() { p.mu.Lock(); p.callRunner() }
 		}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -423,7 +423,7 @@ func TestWatchdogWaitsForWhatIsAboutToBegin(t *testing.T) {
 			if !l.inbox.head.CompareAndSwap(idleMark, nil) {
 				t.Fatal("the loop is not idle")
 			}
-			p.watchdog.arm(p, time.Second)
+			p.watchdog.armTimer(p, time.Second)
 			come := wait.begin(p, l)
 			p.mu.Unlock()
 			release := make(chan struct{})
@@ -528,7 +528,7 @@ func BenchmarkAwait(b *testing.B) {
 			x.seq, _ = t.Arm()
 			x.inner = Task{Body: inner}
 			back.Post(&x.inner)
-			t.Park()
+			t.Suspend()
 		}, done: ended}
 	}
 	bodies := make([]Body, n)

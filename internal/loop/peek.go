@@ -28,10 +28,10 @@ func (l *Loop) Peek(f func(running *Task)) (stood, held bool) {
 			return false, false
 		case r == looker:
 		case r.serving.Load() == l:
-			if w := r.word.load(); r.pin(l, w) {
+			if w := r.word.load(); r.pinTurn(l, w) {
 				f(l.cur.task)
 				l.pinnedMax = max(l.pinnedMax, l.pinned)
-				return true, r.word.unpin(w, w.asBefore())
+				return true, r.word.unpin(w, w.undoPin())
 			}
 		default:
 			if stood, held = l.lookAlone(r, f); stood {
@@ -43,7 +43,7 @@ func (l *Loop) Peek(f func(running *Task)) (stood, held bool) {
 }
 
 // lookAlone calls f if nobody runs the loop, last, which ran it last, included.
-// A runner that comes meanwhile waits: see takeUp.
+// A runner that comes meanwhile waits: see setRunner.
 func (l *Loop) lookAlone(last *runner, f func(running *Task)) (stood, held bool) {
 	yieldAt(atLookAlone)
 	if !l.runner.CompareAndSwap(last, looker) {
@@ -58,13 +58,13 @@ func (l *Loop) lookAlone(last *runner, f func(running *Task)) (stood, held bool)
 	}
 	yieldAt(atLookedAlone)
 	if held = !l.runner.CompareAndSwap(looker, last); held {
-		l.runner.Load().word.looked <- inLoop // from takeUp
+		l.runner.Load().word.looked <- inLoop // from setRunner
 	}
 	return stood, held
 }
 
-// takeUp makes r, which serves l, the one that runs it.
-func (l *Loop) takeUp(r *runner) {
+// setRunner makes r, which serves l, the one that runs it.
+func (l *Loop) setRunner(r *runner) {
 	for {
 		last := l.runner.Load()
 		if last == r {

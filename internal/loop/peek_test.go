@@ -87,11 +87,11 @@ func testOldestWait(t *testing.T) {
 	d := &depth{Host: l.host}
 	l.host = d
 	d.posted = 5
-	l.ages.note(l)
+	l.ages.noteDepth(l)
 	time.Sleep(time.Minute)
 	for i := range 100 { // far more marks than are kept
 		d.posted += int64(i)
-		l.ages.note(l)
+		l.ages.noteDepth(l)
 		time.Sleep(time.Second)
 	}
 	if got := l.OldestWait(); got != time.Minute+100*time.Second {
@@ -212,10 +212,10 @@ func TestWalk(t *testing.T) {
 		change := func() {
 			for range rnd.IntN(3 * StretchTasks / 2) {
 				posted = append(posted, &Task{Body: fn{}})
-				l.push(posted[len(posted)-1])
+				l.pushEntry(posted[len(posted)-1])
 			}
 			if rnd.IntN(2) == 0 && !l.inbox.empty() {
-				l.collect()
+				l.collectInbox()
 			}
 			for n := rnd.IntN(2 * StretchTasks); n > 0 && l.lane.head != nil; n-- {
 				gone[l.lane.pop()] = true
@@ -269,12 +269,12 @@ func TestSuspended(t *testing.T) {
 		change := func() {
 			for range rnd.IntN(2 * StretchTasks) {
 				c := &coroutine{task: &Task{}}
-				l.list(c)
+				l.listAwaited(c)
 				listed = append(listed, c)
 			}
 			for range rnd.IntN(1 + len(listed)) {
 				i := rnd.IntN(len(listed))
-				l.unlist(listed[i])
+				l.unlistAwaited(listed[i])
 				listed = slices.Delete(listed, i, i+1)
 			}
 		}
@@ -457,10 +457,10 @@ func longLoop(many int) *Loop {
 	l := &Loop{pool: NewPool()}
 	l.runner.Store(nobody)
 	for i := range many {
-		l.list(&coroutine{task: &Task{Body: fn{}}})
-		l.push(&Task{Body: fn{}})
+		l.listAwaited(&coroutine{task: &Task{Body: fn{}}})
+		l.pushEntry(&Task{Body: fn{}})
 		if i == many/2 {
-			l.collect()
+			l.collectInbox()
 		}
 	}
 	l.inbox.head.CompareAndSwap(nil, idleMark)
@@ -501,7 +501,7 @@ func TestTakeoverLeavesALooker(t *testing.T) {
 	}
 	taken := make(chan bool)
 	go func() { taken <- l.Takeover(turn) }()
-	for !turn.r.lost() {
+	for !turn.r.hasLostTurn() {
 		runtime.Gosched()
 	}
 	time.Sleep(time.Millisecond)                  // so that a takeover that does not wait is through

@@ -10,7 +10,7 @@ import (
 )
 
 // Pool holds what the loops of one actor system share: runners and idle
-// coroutines. It is never shared wider, because a parked goroutine that
+// coroutines. It is never shared wider, because a waiting goroutine that
 // crosses from one synctest bubble to another hangs both. When its last loop
 // ends it lets all of them go.
 type Pool struct {
@@ -30,7 +30,7 @@ type Pool struct {
 	mu      sync.Mutex
 	loops   int
 	runners map[*runner]struct{} // all
-	idle    *runner              // those that have nothing to do, most recently parked first
+	idle    *runner              // those that have nothing to do, the last one first
 	nIdle   int
 
 	// coming is how many runners have been called and are not there yet. While
@@ -79,13 +79,13 @@ func (p *Pool) Now() time.Duration { return time.Since(p.start) }
 // Time turns a reading of Now into a time.
 func (p *Pool) Time(d time.Duration) time.Time { return p.start.Add(d) }
 
-func (p *Pool) attach() {
+func (p *Pool) attachLoop() {
 	p.mu.Lock()
 	p.loops++
 	p.mu.Unlock()
 }
 
-func (p *Pool) detach() {
+func (p *Pool) detachLoop() {
 	p.mu.Lock()
 	p.loops--
 	if p.loops > 0 {
@@ -95,8 +95,8 @@ func (p *Pool) detach() {
 	idle, free := p.idle, p.free
 	p.idle, p.free, p.nIdle = nil, nil, 0
 	p.nFree.Store(0)
-	p.queue.calm()
-	p.spare.calm()
+	p.queue.disarmGuard()
+	p.spare.disarmTimer()
 	p.mu.Unlock()
 	for r := idle; r != nil; {
 		next := r.nextIdle
@@ -104,10 +104,10 @@ func (p *Pool) detach() {
 		r.wake <- false
 		r = next
 	}
-	stopAll(free)
+	stopCoroutines(free)
 }
 
-func stopAll(c *coroutine) {
+func stopCoroutines(c *coroutine) {
 	for c != nil {
 		next := c.next
 		c.next = nil
@@ -116,53 +116,53 @@ func stopAll(c *coroutine) {
 	}
 }
 
-// wake gives l, which has become busy, to a runner.
-func (p *Pool) wake(l *Loop) {
+// wakeLoop gives l, which has become busy, to a runner.
+func (p *Pool) wakeLoop(l *Loop) {
 	p.mu.Lock()
 	if !p.watchdog.armed && l.cfg.BlockedTurn > 0 {
-		p.watchdog.arm(p, l.cfg.BlockedTurn)
+		p.watchdog.armTimer(p, l.cfg.BlockedTurn)
 	}
 	// It is in the queue before coming is looked at: a runner that comes in this
 	// moment sees the one or the other.
-	p.queue.add(&p.queue.woken, l)
-	p.call()
+	p.queue.addLoop(&p.queue.woken, l)
+	p.callRunner()
 }
 
-// call has another runner come for the loop that is next in the queue, if there
+// callRunner has another runner come for the loop that is next in the queue, if there
 // is one and not enough run or come already. With p.mu held, which it gives up.
-func (p *Pool) call() {
+func (p *Pool) callRunner() {
 	q := &p.queue
 	var l *Loop
-	if !q.full() && p.coming.Load() == 0 {
-		l = q.take()
+	if !q.isFull() && p.coming.Load() == 0 {
+		l = q.takeLoop()
 	}
 	var r *runner
 	var isNew bool
 	if l != nil {
-		r, isNew = p.assign(l)
+		r, isNew = p.assignRunner(l)
 	}
 	if q.length.Load() > 0 {
-		q.watch(p)
+		q.armGuard(p)
 	}
 	p.mu.Unlock()
 	if r != nil {
-		r.begin(isNew)
+		r.beginRunning(isNew)
 	}
 }
 
-// arrived is called by a runner that was called when it is there and has a loop:
+// runnerArrived is called by a runner that was called when it is there and has a loop:
 // it calls the next, if loops wait.
-func (p *Pool) arrived() {
+func (p *Pool) runnerArrived() {
 	if p.queue.length.Load() > 0 && p.coming.Load() == 0 {
 		p.mu.Lock()
-		p.call()
+		p.callRunner()
 	}
 }
 
-// assign finds a runner for l, an idle or a new one; begin has it run. The loop
+// assignRunner finds a runner for l, an idle or a new one; begin has it run. The loop
 // is not bound to it: until it is there, one that has nothing else to do may take
 // the loop. With p.mu held.
-func (p *Pool) assign(l *Loop) (r *runner, isNew bool) {
+func (p *Pool) assignRunner(l *Loop) (r *runner, isNew bool) {
 	p.coming.Add(1)
 	if r = p.idle; r != nil {
 		p.idle = r.nextIdle
@@ -172,22 +172,22 @@ func (p *Pool) assign(l *Loop) (r *runner, isNew bool) {
 		r, isNew = newRunner(p), true
 		p.runners[r] = struct{}{}
 	}
-	r.batch.put(l)
-	p.queue.begin(r)
+	r.batch.putNext(l)
+	p.queue.addMoving(r)
 	p.called = r
 	return r, isNew
 }
 
-// next returns another loop for r. Without one, r is idle and waits until it is
+// nextLoop returns another loop for r. Without one, r is idle and waits until it is
 // called, or is not needed: then ok is false.
-func (p *Pool) next(r *runner) (l *Loop, ok bool) {
+func (p *Pool) nextLoop(r *runner) (l *Loop, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	q := &p.queue
-	q.release(r)
+	q.noteMoved(r)
 	if len(q.moving) <= q.limit {
-		if l = q.take(); l != nil {
-			r.batch.fill(q)
+		if l = q.takeLoop(); l != nil {
+			r.batch.fillFrom(q)
 			return l, true
 		}
 		if p.called != nil {
@@ -196,7 +196,7 @@ func (p *Pool) next(r *runner) (l *Loop, ok bool) {
 			}
 		}
 	}
-	q.end(r)
+	q.removeMoving(r)
 	r.starts = 0
 	if p.loops == 0 || p.nIdle >= maxIdle {
 		return nil, false
@@ -205,26 +205,26 @@ func (p *Pool) next(r *runner) (l *Loop, ok bool) {
 	p.idle = r
 	p.nIdle++
 	if r.nFree > minFree {
-		p.spare.watch(p)
+		p.spare.armTimer(p)
 	}
 	return nil, true
 }
 
-// remove forgets r, which is not idle.
-func (p *Pool) remove(r *runner) {
+// removeRunner forgets r, which is not idle.
+func (p *Pool) removeRunner(r *runner) {
 	p.mu.Lock()
-	p.queue.end(r)
+	p.queue.removeMoving(r)
 	delete(p.runners, r)
 	if p.called == r {
 		p.called = nil
 	}
 	r.batch.giveBack(&p.queue) // it has lost its turn
-	p.call()
+	p.callRunner()
 }
 
-// keep takes n idle coroutines, which are linked by next, and ends those that
+// keepCoroutines takes n idle coroutines, which are linked by next, and ends those that
 // are too many.
-func (p *Pool) keep(first *coroutine, n int) {
+func (p *Pool) keepCoroutines(first *coroutine, n int) {
 	p.mu.Lock()
 	room := 0
 	if p.loops > 0 {
@@ -238,20 +238,20 @@ func (p *Pool) keep(first *coroutine, n int) {
 		p.nFree.Add(1)
 	}
 	if p.nFree.Load() > minPooled {
-		p.spare.watch(p)
+		p.spare.armTimer(p)
 	}
 	p.mu.Unlock()
-	stopAll(first)
+	stopCoroutines(first)
 }
 
-// coroutines hands out up to n idle ones, linked by next.
-func (p *Pool) coroutines(n int) (first *coroutine, got int) {
+// takeCoroutines hands out up to n idle ones, linked by next.
+func (p *Pool) takeCoroutines(n int) (first *coroutine, got int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.free == nil {
 		return nil, 0
 	}
 	got = min(n, int(p.nFree.Load()))
-	p.spare.note(int(p.nFree.Add(int32(-got))))
-	return cut(&p.free, got), got
+	p.spare.noteIdle(int(p.nFree.Add(int32(-got))))
+	return cutCoroutines(&p.free, got), got
 }

@@ -39,36 +39,36 @@ func newRunner(p *Pool) *runner {
 	return r
 }
 
-// begin lets r run what it was assigned.
-func (r *runner) begin(isNew bool) {
+// beginRunning lets r run what it was assigned.
+func (r *runner) beginRunning(isNew bool) {
 	if isNew {
-		go r.root()
+		go r.runRoot()
 	} else {
 		r.wake <- true
 	}
 }
 
-// enter begins user code.
-func (r *runner) enter() {
+// enterUser begins user code.
+func (r *runner) enterUser() {
 	r.turn++
 	r.word.enter(r.turn)
 }
 
-// leave ends user code. If it reports false the turn was taken away.
-func (r *runner) leave() bool { return r.word.leave(r.turn) || r.leaveSlow() }
+// leaveUser ends user code. If it reports false the turn was taken away.
+func (r *runner) leaveUser() bool { return r.word.leave(r.turn) || r.leaveUserSlow() }
 
-func (r *runner) leaveSlow() bool {
+func (r *runner) leaveUserSlow() bool {
 	from := r.word.leaveSlow()
 	if from == inReported {
-		r.pool.rearm(r)
+		r.pool.rearmWatchdog(r)
 	}
 	return from != isLost
 }
 
-// pin keeps the runner in turn w of loop l, if it still is there, so that the
+// pinTurn keeps the runner in turn w of loop l, if it still is there, so that the
 // caller may read what the loop owns, until it unpins the word. That has to be soon,
 // see stretch: a turn that ends meanwhile waits for it.
-func (r *runner) pin(l *Loop, w word) bool {
+func (r *runner) pinTurn(l *Loop, w word) bool {
 	// A runner that has changed to another loop since w was read has ended
 	// the turn, so the exchange fails.
 	if r.serving.Load() != l || !r.word.pin(w) {
@@ -78,42 +78,42 @@ func (r *runner) pin(l *Loop, w word) bool {
 	return true
 }
 
-// busy reports whether r is not idle. With Pool.mu held.
-func (r *runner) busy() bool { return r.at > 0 || r.held }
+// isBusy reports whether r is not idle. With Pool.mu held.
+func (r *runner) isBusy() bool { return r.at > 0 || r.held }
 
-func (r *runner) lost() bool { return r.word.lost() }
+func (r *runner) hasLostTurn() bool { return r.word.isTurnLost() }
 
-// root is the runner's goroutine.
-func (r *runner) root() {
+// runRoot is the runner's goroutine.
+func (r *runner) runRoot() {
 	ForgetLabels() // of who has posted
-	if !r.next(true) {
-		r.close()
+	if !r.nextLoop(true) {
+		r.endRunner()
 		return
 	}
 	for {
-		c := r.get()
+		c := r.getCoroutine()
 		c.r, c.pump = r, true
 		c.co.Resume()
 		if c.dead {
-			c.reap()
+			c.reapDead()
 		}
 		switch {
-		case r.lost():
-			r.close()
+		case r.hasLostTurn():
+			r.endRunner()
 			return
 		case c.dead:
 		case c.idle:
-			r.put(c)
-			r.close()
+			r.putCoroutine(c)
+			r.endRunner()
 			return
 		default: // a task keeps it
 		}
 	}
 }
 
-// next waits for another loop to run; false: there will be none. came is whether
+// nextLoop waits for another loop to run; false: there will be none. came is whether
 // the runner has been called and is there now.
-func (r *runner) next(came bool) bool {
+func (r *runner) nextLoop(came bool) bool {
 	if came {
 		r.pool.coming.Add(-1)
 	}
@@ -124,11 +124,11 @@ func (r *runner) next(came bool) bool {
 	}
 	for l == nil { // another runner may have taken what this one was called for
 		var ok bool
-		if l, ok = r.pool.next(r); !ok {
+		if l, ok = r.pool.nextLoop(r); !ok {
 			return false
 		}
 		if l == nil {
-			r.clock.forget()
+			r.clock.forgetReading()
 			if !<-r.wake {
 				return false
 			}
@@ -137,28 +137,28 @@ func (r *runner) next(came bool) bool {
 			l = r.batch.take()
 		}
 	}
-	r.serve(l)
+	r.serveLoop(l)
 	if came {
-		r.pool.arrived()
+		r.pool.runnerArrived()
 	}
 	return true
 }
 
-func (r *runner) serve(l *Loop) {
+func (r *runner) serveLoop(l *Loop) {
 	r.loop = l
 	r.serving.Store(l)
 	yieldAt(atServe)
-	l.takeUp(r)
+	l.setRunner(r)
 }
 
 // maxFree is how many idle coroutines a runner keeps for itself: enough that
 // the pool's lock is rare.
 const maxFree = 64
 
-// get returns an idle coroutine.
-func (r *runner) get() *coroutine {
+// getCoroutine returns an idle coroutine.
+func (r *runner) getCoroutine() *coroutine {
 	if r.free == nil {
-		r.free, r.nFree = r.pool.coroutines(maxFree / 2)
+		r.free, r.nFree = r.pool.takeCoroutines(maxFree / 2)
 	}
 	c := r.free
 	if c == nil {
@@ -170,52 +170,52 @@ func (r *runner) get() *coroutine {
 	return c
 }
 
-// put keeps an idle coroutine for later.
-func (r *runner) put(c *coroutine) {
+// putCoroutine keeps an idle coroutine for later.
+func (r *runner) putCoroutine(c *coroutine) {
 	c.r, c.pump = nil, false
 	c.next = r.free
 	r.free = c
 	r.nFree++
 	if r.nFree > maxFree {
-		r.give(maxFree / 2)
+		r.giveCoroutines(maxFree / 2)
 	}
 }
 
-// give hands all but keep of the idle coroutines to the pool.
-func (r *runner) give(keep int) {
+// giveCoroutines hands all but keep of the idle coroutines to the pool.
+func (r *runner) giveCoroutines(keep int) {
 	if n := r.nFree - keep; n > 0 {
-		first := cut(&r.free, n)
+		first := cutCoroutines(&r.free, n)
 		r.nFree = keep
-		r.pool.keep(first, n)
+		r.pool.keepCoroutines(first, n)
 	}
 }
 
-// leaveBehind takes all idle coroutines of a runner that is pinned: its turn may
+// leaveCoroutines takes all idle coroutines of a runner that is pinned: its turn may
 // last for ever. They are to be given to the pool.
-func (r *runner) leaveBehind() (first *coroutine, n int) {
+func (r *runner) leaveCoroutines() (first *coroutine, n int) {
 	first, n = r.free, r.nFree
 	r.free, r.nFree = nil, 0
 	return first, n
 }
 
-// enough reports whether there are so many idle coroutines that one which has
+// hasEnoughCoroutines reports whether there are so many idle coroutines that one which has
 // nothing to do should end.
-func (r *runner) enough() bool {
+func (r *runner) hasEnoughCoroutines() bool {
 	return r.nFree >= maxFree/2 && r.pool.nFree.Load() >= maxPooled
 }
 
-// reuse looks at a coroutine that has come back from Resume. Neither dead nor
+// reuseCoroutine looks at a coroutine that has come back from Resume. Neither dead nor
 // idle: its task awaits, or it has ended.
-func (r *runner) reuse(x *coroutine) {
+func (r *runner) reuseCoroutine(x *coroutine) {
 	switch {
 	case x.dead:
-		x.reap()
+		x.reapDead()
 	case x.idle:
-		r.put(x)
+		r.putCoroutine(x)
 	}
 }
 
-func (r *runner) close() {
-	r.give(0)
-	r.pool.remove(r)
+func (r *runner) endRunner() {
+	r.giveCoroutines(0)
+	r.pool.removeRunner(r)
 }

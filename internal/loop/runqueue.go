@@ -39,21 +39,21 @@ const stall = 100 * time.Microsecond
 
 func (q *runqueue) init() { q.limit = 2 * runtime.GOMAXPROCS(0) }
 
-// full reports whether a loop has to wait.
-func (q *runqueue) full() bool { return len(q.moving) >= q.limit }
+// isFull reports whether a loop has to wait.
+func (q *runqueue) isFull() bool { return len(q.moving) >= q.limit }
 
-// begin counts r, which has been called or has looked for a loop, among those that
+// addMoving counts r, which has been called or has looked for a loop, among those that
 // move on.
-func (q *runqueue) begin(r *runner) {
-	q.unhold(r)
+func (q *runqueue) addMoving(r *runner) {
+	q.unholdRunner(r)
 	r.moved = true
 	q.moving = append(q.moving, r)
 	r.at = len(q.moving)
 }
 
-// end takes r out of those that move on.
-func (q *runqueue) end(r *runner) {
-	q.unhold(r)
+// removeMoving takes r out of those that move on.
+func (q *runqueue) removeMoving(r *runner) {
+	q.unholdRunner(r)
 	r.served = nil // it would keep all of a worker that ends
 	if r.at == 0 {
 		return
@@ -65,8 +65,8 @@ func (q *runqueue) end(r *runner) {
 	q.moving, r.at = q.moving[:n], 0
 }
 
-// add puts l into one of the two lines.
-func (q *runqueue) add(to *line, l *Loop) {
+// addLoop puts l into one of the two lines.
+func (q *runqueue) addLoop(to *line, l *Loop) {
 	to.push(l)
 	q.length.Add(1)
 }
@@ -75,8 +75,8 @@ func (q *runqueue) add(to *line, l *Loop) {
 // many that have a message or two each take about as long as rotateEvery turns.
 const wokenPerSpent = 64
 
-// take returns the next loop, or nil.
-func (q *runqueue) take() *Loop {
+// takeLoop returns the next loop, or nil.
+func (q *runqueue) takeLoop() *Loop {
 	from := &q.woken
 	if q.since++; q.since > wokenPerSpent && !q.spent.empty() || from.empty() {
 		from, q.since = &q.spent, 0
@@ -116,45 +116,45 @@ func (q *line) pop() *Loop {
 	return l
 }
 
-// hold notes that r, which moved on until now, does not.
-func (q *runqueue) hold(r *runner) {
-	q.end(r)
+// holdRunner notes that r, which moved on until now, does not.
+func (q *runqueue) holdRunner(r *runner) {
+	q.removeMoving(r)
 	r.held = true
 	q.held.Add(1)
 }
 
-func (q *runqueue) unhold(r *runner) {
+func (q *runqueue) unholdRunner(r *runner) {
 	if r.held {
 		r.held = false
 		q.held.Add(-1)
 	}
 }
 
-// release notes that r has moved on.
-func (q *runqueue) release(r *runner) {
+// noteMoved notes that r has moved on.
+func (q *runqueue) noteMoved(r *runner) {
 	if r.held {
-		q.begin(r)
+		q.addMoving(r)
 	} else {
 		r.moved = true
 	}
 }
 
-// watch arms the guard.
-func (q *runqueue) watch(p *Pool) {
+// armGuard arms the guard.
+func (q *runqueue) armGuard(p *Pool) {
 	switch {
 	case q.guarded:
 		return
 	case q.guard == nil:
-		q.guard = time.AfterFunc(stall, p.relieve)
+		q.guard = time.AfterFunc(stall, p.relieveRunners)
 	default:
 		q.guard.Reset(stall)
 	}
 	q.guarded = true
 }
 
-// calm ends the guard when there are no loops any more. One that has ended may
+// disarmGuard ends the guard when there are no loops any more. One that has ended may
 // still have something to refuse.
-func (q *runqueue) calm() {
+func (q *runqueue) disarmGuard() {
 	if q.guarded && q.length.Load() == 0 {
 		q.guarded = false
 		q.guard.Stop()
@@ -166,37 +166,37 @@ func (q *runqueue) calm() {
 // that, too, but not where time stands still because the loop is busy.
 const rotateEvery = 1024
 
-// rotate puts l, which its runner runs, behind some of those that wait for a
+// rotateLoop puts l, which its runner runs, behind some of those that wait for a
 // runner, if there are any. Behind all of them it would be last of thousands: a
 // supervisor that stops 10,000 workers waited for the last of them before it
 // looked after the first. After a true return l may be run by somebody else.
-func (p *Pool) rotate(l *Loop) bool {
+func (p *Pool) rotateLoop(l *Loop) bool {
 	if p.queue.length.Load() == 0 && l.runner.Load().batch.empty() {
 		return false
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.queue.add(&p.queue.spent, l)
-	p.queue.watch(p)
+	p.queue.addLoop(&p.queue.spent, l)
+	p.queue.armGuard(p)
 	return true
 }
 
-// relieve is the guard: it lets others take the place of runners that have not
+// relieveRunners is the guard: it lets others take the place of runners that have not
 // moved on since it looked last, and gives away what these have not come to. When
 // some have nothing to do it gives them what others have taken.
 //
 // A turn that computes for that long is taken for one that blocks. Go does not say
 // which of them a goroutine does, and both keep a runner of their own, as a
 // goroutine each would.
-func (p *Pool) relieve() {
+func (p *Pool) relieveRunners() {
 	q := &p.queue
 	p.mu.Lock()
 	q.guarded = false
-	if !p.waiting() {
+	if !p.hasWaitingLoop() {
 		p.mu.Unlock()
 		return
 	}
-	idle := q.length.Load() == 0 && !q.full()
+	idle := q.length.Load() == 0 && !q.isFull()
 	for i := 0; i < len(q.moving); {
 		r := q.moving[i]
 		serves := r.serving.Load()
@@ -205,23 +205,23 @@ func (p *Pool) relieve() {
 			r.batch.giveBack(q)
 		}
 		if stuck {
-			q.hold(r) // another one is at i now
+			q.holdRunner(r) // another one is at i now
 			continue
 		}
 		r.moved, r.served = false, serves
 		i++
 	}
 	var begin []func()
-	for !q.full() {
-		l := q.take()
+	for !q.isFull() {
+		l := q.takeLoop()
 		if l == nil {
 			break
 		}
-		r, isNew := p.assign(l)
-		begin = append(begin, func() { r.begin(isNew) })
+		r, isNew := p.assignRunner(l)
+		begin = append(begin, func() { r.beginRunning(isNew) })
 	}
-	if p.waiting() {
-		q.watch(p)
+	if p.hasWaitingLoop() {
+		q.armGuard(p)
 	}
 	p.mu.Unlock()
 	for _, f := range begin {
@@ -229,9 +229,9 @@ func (p *Pool) relieve() {
 	}
 }
 
-// waiting reports whether any loop waits for a runner. Those that do not move on
+// hasWaitingLoop reports whether any loop waits for a runner. Those that do not move on
 // have none. With p.mu held.
-func (p *Pool) waiting() bool {
+func (p *Pool) hasWaitingLoop() bool {
 	if p.queue.length.Load() > 0 {
 		return true
 	}

@@ -146,7 +146,7 @@ func TestOrderOfTheQueue(t *testing.T) {
 	add := func(to *line, name string) {
 		l := new(Loop)
 		names[l] = name
-		q.add(to, l)
+		q.addLoop(to, l)
 	}
 	for range 2 {
 		add(&q.spent, "spent")
@@ -155,7 +155,7 @@ func TestOrderOfTheQueue(t *testing.T) {
 		add(&q.woken, "woken")
 	}
 	var got []string
-	for l := q.take(); l != nil; l = q.take() {
+	for l := q.takeLoop(); l != nil; l = q.takeLoop() {
 		got = append(got, names[l])
 	}
 	want := append(slices.Repeat([]string{"woken"}, wokenPerSpent), "spent", "woken", "spent")
@@ -205,7 +205,7 @@ func testOneRunnerComesAtATime(t *testing.T) {
 	}
 	p.mu.Unlock()
 	p.coming.Add(-1)
-	p.arrived()
+	p.runnerArrived()
 	synctest.Wait()
 	p.mu.Lock()
 	if n := p.queue.length.Load(); len(p.queue.moving) != limit || n != 0 || p.coming.Load() != 0 {
@@ -239,7 +239,7 @@ func testBatchOfABlockedRunnerIsGivenBack(t *testing.T) {
 		})
 	}
 	p.coming.Add(-1)
-	p.arrived()
+	p.runnerArrived()
 	synctest.Wait()
 	if kept := len(loops) - int(ran.Load()); kept < 1 || kept > batchSize {
 		t.Errorf("%d of %d loops have not run beside a blocked one", kept, len(loops))
@@ -267,7 +267,7 @@ func testBatchOfARunnerThatEndsIsGivenBack(t *testing.T) {
 	other := newRunner(p)
 	p.mu.Lock()
 	p.runners[other] = struct{}{}
-	p.queue.begin(other)
+	p.queue.addMoving(other)
 	if !l.inbox.head.CompareAndSwap(idleMark, nil) {
 		t.Fatal("the loop is not idle")
 	}
@@ -278,7 +278,7 @@ func testBatchOfARunnerThatEndsIsGivenBack(t *testing.T) {
 	if n := ran.Load(); n != 1 {
 		t.Fatalf("%d turns of a loop that waits in a batch", n)
 	}
-	other.close()
+	other.endRunner()
 	synctest.Wait()
 	if n := ran.Load(); n != 2 {
 		t.Errorf("%d turns after the runner has ended", n)
@@ -306,7 +306,7 @@ func testIdleRunnersShareABatch(t *testing.T) {
 		})
 	}
 	p.coming.Add(-1)
-	p.arrived()
+	p.runnerArrived()
 	time.Sleep(slow*each/2 + 2*stall)
 	synctest.Wait()
 	if n := int(ran.Load()); n != len(loops) {

@@ -25,10 +25,10 @@ const (
 	minFree   = 2
 )
 
-func (s *spare) note(idle int) { s.least = min(s.least, idle) }
+func (s *spare) noteIdle(idle int) { s.least = min(s.least, idle) }
 
-// watch arms the timer. With p.mu held.
-func (s *spare) watch(p *Pool) {
+// armTimer arms the timer. With p.mu held.
+func (s *spare) armTimer(p *Pool) {
 	if s.armed {
 		return
 	}
@@ -38,22 +38,22 @@ func (s *spare) watch(p *Pool) {
 		r.rested = true
 	}
 	if s.timer == nil {
-		s.timer = time.AfterFunc(spareAfter, p.letGo)
+		s.timer = time.AfterFunc(spareAfter, p.endSpare)
 	} else {
 		s.timer.Reset(spareAfter)
 	}
 }
 
-// calm ends the timer when there are no loops any more.
-func (s *spare) calm() {
+// disarmTimer ends the timer when there are no loops any more.
+func (s *spare) disarmTimer() {
 	if s.armed {
 		s.armed = false
 		s.timer.Stop()
 	}
 }
 
-// letGo ends the coroutines that nothing has needed since the last look.
-func (p *Pool) letGo() {
+// endSpare ends the coroutines that nothing has needed since the last look.
+func (p *Pool) endSpare() {
 	s := &p.spare
 	p.mu.Lock()
 	if !s.armed { // the last loop has ended
@@ -61,29 +61,29 @@ func (p *Pool) letGo() {
 		return
 	}
 	s.armed = false
-	unneeded := []*coroutine{cut(&p.free, min(s.least, int(p.nFree.Load()))-minPooled)}
+	unneeded := []*coroutine{cutCoroutines(&p.free, min(s.least, int(p.nFree.Load()))-minPooled)}
 	for c := unneeded[0]; c != nil; c = c.next {
 		p.nFree.Add(-1)
 	}
 	more := p.nFree.Load() > minPooled
 	for r := p.idle; r != nil; r = r.nextIdle {
 		if r.rested && r.nFree > minFree {
-			unneeded = append(unneeded, cut(&r.free, r.nFree-minFree))
+			unneeded = append(unneeded, cutCoroutines(&r.free, r.nFree-minFree))
 			r.nFree = minFree
 		}
 		more = more || r.nFree > minFree
 	}
 	if more {
-		s.watch(p)
+		s.armTimer(p)
 	}
 	p.mu.Unlock()
 	for _, c := range unneeded {
-		stopAll(c)
+		stopCoroutines(c)
 	}
 }
 
-// cut takes the first n of a list of coroutines.
-func cut(list **coroutine, n int) (first *coroutine) {
+// cutCoroutines takes the first n of a list of coroutines.
+func cutCoroutines(list **coroutine, n int) (first *coroutine) {
 	if n <= 0 {
 		return nil
 	}

@@ -91,19 +91,19 @@ func profileAll() *stacks {
 				pcs = append(pcs, uintptr(pc))
 			}
 		}
-		s.add(pcs)
+		s.addGoroutine(pcs)
 	}
 	return s
 }
 
-// add notes a goroutine with these frames, unless it is a coroutine that is
+// addGoroutine notes a goroutine with these frames, unless it is a coroutine that is
 // suspended, or none of ours.
-func (s *stacks) add(pcs []uintptr) {
+func (s *stacks) addGoroutine(pcs []uintptr) {
 	if len(pcs) == 0 {
 		return
 	}
 	n, ok := tagIn(pcs)
-	deep := !ok && !isBase(pcs[len(pcs)-1])
+	deep := !ok && !isBaseFrame(pcs[len(pcs)-1])
 	switch {
 	case !ok && !deep || isSuspended(pcs):
 	case deep:
@@ -113,8 +113,8 @@ func (s *stacks) add(pcs []uintptr) {
 	}
 }
 
-// isBase reports whether a frame is the outermost of a goroutine.
-func isBase(pc uintptr) bool {
+// isBaseFrame reports whether a frame is the outermost of a goroutine.
+func isBaseFrame(pc uintptr) bool {
 	f := runtime.FuncForPC(pc)
 	return f != nil && f.Name() == "runtime.goexit"
 }
@@ -137,12 +137,12 @@ func isSuspended(pcs []uintptr) bool {
 	}
 }
 
-// of returns the stack of the goroutine that c is, which runs user code; nil if
+// stackOf returns the stack of the goroutine that c is, which runs user code; nil if
 // it was not found.
-func (s *stacks) of(c *coroutine) []byte {
+func (s *stacks) stackOf(c *coroutine) []byte {
 	if s.dump != nil {
 		// Its base is main, and the dump shows the receiver's address.
-		mark := fmt.Appendf(nil, "(*coroutine).main(%#x", ptr(c))
+		mark := fmt.Appendf(nil, "(*coroutine).main(%#x", addressOf(c))
 		for block := range bytes.SplitSeq(s.dump, []byte("\n\n")) {
 			if bytes.Contains(block, mark) {
 				return bytes.Clone(block)
@@ -150,7 +150,7 @@ func (s *stacks) of(c *coroutine) []byte {
 		}
 		return nil
 	}
-	found, note := s.byTag[c.tag()], ""
+	found, note := s.byTag[c.tagNumber()], ""
 	if found == nil {
 		found = s.deep
 		if len(found) > 0 {
@@ -238,7 +238,7 @@ func (s *passes) stacks() *stacks {
 // on, or nil. With many goroutines that takes long, beside all else: see BenchmarkStacks.
 func (l *Loop) Stack(t *Task) []byte {
 	if c := t.co; c != nil {
-		return l.pool.passes.stacks().of(c)
+		return l.pool.passes.stacks().stackOf(c)
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ func (r *tagReader) main() {
 func TestTagsTell(t *testing.T) {
 	for n := range uint32(tags) {
 		var r tagReader
-		tag(n, &r)()
+		tagFrames(n, &r)()
 		if got, ok := tagIn(r.pcs); got != n || !ok {
 			t.Errorf("tag %#x reads as %#x, %v", n, got, ok)
 		}

@@ -249,7 +249,7 @@ func (m *stressMessage) act(rnd *rand.Rand) bool {
 		m.l.owned++
 		s.armed <- stressAwait{m, seq, new(atomic.Int32)}
 		if n < 35 || !t.Disarm(seq) {
-			t.Park()
+			t.Suspend()
 		}
 	case n < 55:
 		seq, ok := t.Arm()
@@ -258,7 +258,7 @@ func (m *stressMessage) act(rnd *rand.Rand) bool {
 		}
 		m.l.owned++
 		m.l.AddTimer(time.Duration(rnd.IntN(200))*time.Microsecond, t, seq)
-		t.Park()
+		t.Suspend()
 	case n < 65:
 		if m.generation > 2 {
 			return true

@@ -24,149 +24,149 @@ const tags = 64 * 64
 // tagged is what has such frames.
 type tagged interface{ main() }
 
-// tag returns a function that calls b.main with n in the frames below it. Each call
+// tagFrames returns a function that calls b.main with n in the frames below it. Each call
 // in it, and in low, has a program counter of its own, and must be there once.
 //
 //go:noinline
-func tag(n uint32, b tagged) func() {
+func tagFrames(n uint32, b tagged) func() {
 	return func() {
 		switch n % 64 {
 		case 0:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 1:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 2:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 3:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 4:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 5:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 6:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 7:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 8:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 9:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 10:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 11:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 12:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 13:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 14:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 15:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 16:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 17:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 18:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 19:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 20:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 21:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 22:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 23:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 24:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 25:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 26:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 27:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 28:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 29:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 30:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 31:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 32:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 33:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 34:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 35:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 36:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 37:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 38:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 39:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 40:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 41:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 42:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 43:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 44:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 45:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 46:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 47:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 48:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 49:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 50:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 51:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 52:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 53:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 54:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 55:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 56:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 57:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 58:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 59:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 60:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 61:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		case 62:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		default:
-			low(n/64, b)
+			tagLowFrame(n/64, b)
 		}
 	}
 }
 
-// low is the second frame.
+// tagLowFrame is the second frame.
 //
 //go:noinline
-func low(n uint32, b tagged) {
+func tagLowFrame(n uint32, b tagged) {
 	switch n {
 	case 0:
 		b.main()
@@ -299,11 +299,11 @@ func low(n uint32, b tagged) {
 	}
 }
 
-func ptr(c *coroutine) uintptr { return uintptr(unsafe.Pointer(c)) }
+func addressOf(c *coroutine) uintptr { return uintptr(unsafe.Pointer(c)) }
 
-// tag is the number of the place in c's frame, a hash of its address.
-func (c *coroutine) tag() uint32 {
-	h := uint64(ptr(c)) * 0x9E3779B97F4A7C15
+// tagNumber is the number of the place in c's frame, a hash of its address.
+func (c *coroutine) tagNumber() uint32 {
+	h := uint64(addressOf(c)) * 0x9E3779B97F4A7C15
 	h = (h ^ h>>32) * 0x9E3779B97F4A7C15 // else neighbors have the same
 	return uint32(h>>32) % tags
 }
@@ -314,7 +314,7 @@ var tagCalls = sync.OnceValue(func() (calls [2]map[uintptr]uint32) {
 	calls = [2]map[uintptr]uint32{{}, {}}
 	for n := range uint32(64) {
 		var p tagProbe
-		tag(n*64+n, &p)()
+		tagFrames(n*64+n, &p)()
 		calls[0][p.low], calls[1][p.tag] = n*64, n
 	}
 	return calls

@@ -22,7 +22,7 @@ func (l *Loop) InUser() (Turn, bool) {
 	}
 	switch w.place() {
 	case inUser, inReported, isPinned:
-		return Turn{r, w.at(0)}, true
+		return Turn{r, w.withPlace(0)}, true
 	}
 	return Turn{}, false
 }
@@ -39,7 +39,7 @@ func (l *Loop) lastRunner() *runner {
 	}
 }
 
-// pin is runner.pin, but it waits while somebody else looks. It reports false if the
+// pin is runner.pinTurn, but it waits while somebody else looks. It reports false if the
 // turn of l is over, or lost.
 func (t Turn) pin(l *Loop) (w word, ok bool) {
 	for {
@@ -47,7 +47,7 @@ func (t Turn) pin(l *Loop) (w word, ok bool) {
 		switch {
 		case !w.sameTurn(t.word):
 			return 0, false
-		case t.r.pin(l, w):
+		case t.r.pinTurn(l, w):
 			return w, true
 		case w.place() == isPinned:
 			runtime.Gosched()
@@ -76,7 +76,7 @@ func (l *Loop) Takeover(turn Turn) bool {
 	if !ok {
 		return false
 	}
-	free, n := r.leaveBehind()
+	free, n := r.leaveCoroutines()
 	// All while it is pinned, although the turn may be nested deep: whoever comes back
 	// from it is to find that it is lost, and lets go of what is read here. The wait is
 	// that of a turn which has had all its time.
@@ -87,14 +87,14 @@ func (l *Loop) Takeover(turn Turn) bool {
 	}
 	r.word.unpin(w, unpinTakeOver)
 	yieldAt(atTakeover)
-	l.pool.keep(free, n)
+	l.pool.keepCoroutines(free, n)
 	// The loop is ours now, as if we ran it.
 	for _, t := range chain {
-		l.finish(t, Lost)
+		l.endTask(t, Lost)
 	}
 	l.cur = nil
 	l.forgetRunner(r)
-	l.pool.wake(l)
+	l.pool.wakeLoop(l)
 	return true
 }
 
@@ -121,6 +121,6 @@ func (l *Loop) Look(f func(t *Task)) bool {
 		return false
 	}
 	f(l.cur.task)
-	turn.r.word.unpin(w, w.asBefore())
+	turn.r.word.unpin(w, w.undoPin())
 	return true
 }

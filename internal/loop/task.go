@@ -73,7 +73,7 @@ func (*control) CameBack(*Task) {}
 // states of a task, the low two bits of state
 const (
 	stateNew     uint32 = iota // queued
-	stateParked                // awaits: may be woken
+	stateAsleep                // awaits: may be woken
 	stateWoken                 // awaits, its resumption is queued
 	stateRunning               // runs
 	stateMask    = 3
@@ -85,14 +85,14 @@ const (
 	lostState  = endedState - 1 // its turn was taken away
 )
 
-// isOver reports whether a task in state s has ended.
-func isOver(s uint32) bool { return s >= lostState }
+// isEndState reports whether a task in state s has ended.
+func isEndState(s uint32) bool { return s >= lostState }
 
 // Running reports whether the task is the one that runs now. Called by
 // anybody but the task itself, the answer may be old already.
 func (t *Task) Running() bool {
 	s := t.state.Load()
-	return !isOver(s) && s&stateMask == stateRunning
+	return !isEndState(s) && s&stateMask == stateRunning
 }
 
 // Fresh reports whether the task has not started.
@@ -103,18 +103,18 @@ func (t *Task) Fresh() bool { return t.state.Load() == stateNew }
 func (t *Task) Nesting() bool { return t.co.nesting }
 
 // Ended reports whether the task has ended.
-func (t *Task) Ended() bool { return isOver(t.state.Load()) }
+func (t *Task) Ended() bool { return isEndState(t.state.Load()) }
 
 // Suspended reports whether the task awaits.
 func (t *Task) Suspended() bool {
 	s := t.state.Load()
-	return !isOver(s) && (s&stateMask == stateParked || s&stateMask == stateWoken)
+	return !isEndState(s) && (s&stateMask == stateAsleep || s&stateMask == stateWoken)
 }
 
 // Asleep reports whether the task awaits and nothing has woken it yet.
 func (t *Task) Asleep() bool {
 	s := t.state.Load()
-	return !isOver(s) && s&stateMask == stateParked
+	return !isEndState(s) && s&stateMask == stateAsleep
 }
 
 // Lost reports whether the task's turn was taken away. It then runs outside

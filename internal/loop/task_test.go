@@ -120,7 +120,7 @@ func TestYieldWaitsForWhatIsReady(t *testing.T) {
 				park := func(k *Task) {
 					parked = append(parked, k)
 					if _, ok := k.Arm(); ok {
-						k.Park()
+						k.Suspend()
 					}
 				}
 				for _, posts := range []int{0, 1, 10} {

@@ -51,7 +51,7 @@ func (l *Loop) AddTimer(d time.Duration, t *Task, await uint32) *Timer {
 	}
 	s.heap = append(s.heap, tm)
 	s.up(tm.index)
-	s.arm()
+	s.armFirst()
 	return tm
 }
 
@@ -63,12 +63,12 @@ func (l *Loop) RemoveTimer(tm *Timer) {
 	s := l.timers
 	s.remove(tm.index)
 	if len(s.heap) == 0 {
-		s.stop()
+		s.stopTimer()
 	}
 }
 
-// arm sets the runtime timer for the first timer, unless it fires before.
-func (s *timers) arm() {
+// armFirst sets the runtime timer for the first timer, unless it fires before.
+func (s *timers) armFirst() {
 	if len(s.heap) == 0 || s.posted.Load() {
 		return
 	}
@@ -85,22 +85,22 @@ func (s *timers) arm() {
 	s.armed, s.set = first, true
 	d := max(first-s.loop.pool.Now(), 1) // a timer that is due at once crashes Go 1.26.8 in a bubble under -race
 	if s.rt == nil {
-		s.rt = time.AfterFunc(d, s.fire)
+		s.rt = time.AfterFunc(d, s.postFired)
 	} else {
 		s.rt.Reset(d)
 	}
 }
 
-// fire runs on a goroutine of the runtime's.
-func (s *timers) fire() {
+// postFired runs on a goroutine of the runtime's.
+func (s *timers) postFired() {
 	if s.posted.CompareAndSwap(false, true) {
 		yieldAt(atFire)
-		s.loop.push(&s.fired)
+		s.loop.pushEntry(&s.fired)
 	}
 }
 
-// expire wakes the tasks whose time has come.
-func (s *timers) expire() {
+// wakeDue wakes the tasks whose time has come.
+func (s *timers) wakeDue() {
 	s.posted.Store(false)
 	s.set = false
 	now := s.loop.pool.Now()
@@ -109,10 +109,10 @@ func (s *timers) expire() {
 		s.remove(0)
 		tm.task.Wake(tm.await)
 	}
-	s.arm()
+	s.armFirst()
 }
 
-func (s *timers) stop() {
+func (s *timers) stopTimer() {
 	if s.rt != nil {
 		s.rt.Stop()
 	}

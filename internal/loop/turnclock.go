@@ -31,12 +31,12 @@ func (t *Task) Past(when time.Duration) bool {
 	r := t.co.r
 	c := &r.clock
 	if r.turn-c.turn >= c.turns || when-c.now < closeBy {
-		c.read(r)
+		c.readClock(r)
 	}
 	return when <= c.now
 }
 
-func (c *turnClock) read(r *runner) {
+func (c *turnClock) readClock(r *runner) {
 	now := r.pool.Now()
 	turns, spent := r.turn-c.turn, now-c.now
 	c.now, c.turn = now, r.turn
@@ -47,8 +47,8 @@ func (c *turnClock) read(r *runner) {
 	c.turns = min(turns*uint64(freshFor)/uint64(spent), maxFresh)
 }
 
-// forget is for when the runner gives up its processor.
-func (c *turnClock) forget() { c.turns = 0 }
+// forgetReading is for when the runner gives up its processor.
+func (c *turnClock) forgetReading() { c.turns = 0 }
 
 // tendEvery is how often what is to be done at times is looked at between turns.
 const tendEvery = 500 * time.Microsecond

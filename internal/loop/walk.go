@@ -82,7 +82,7 @@ func (w *Walk) walkLane(s *stretch, f func(*Task) bool) (done bool) {
 			return false
 		}
 		w.lane, w.at = t, at
-		if s.over(w.loop) {
+		if s.isLastTask(w.loop) {
 			return false
 		}
 	}
@@ -99,7 +99,7 @@ func (w *Walk) walkInbox(s *stretch, f func(*Task) bool) (done bool) {
 			w.inbox = t
 			return false
 		}
-		if s.over(w.loop) {
+		if s.isLastTask(w.loop) {
 			w.inbox = t.next
 			return false
 		}
@@ -121,7 +121,7 @@ func (w *Walk) walkTurn(s *stretch, running *Task, f func(*Task) bool) (done boo
 			w.outer = t
 			return false
 		}
-		if s.over(w.loop) {
+		if s.isLastTask(w.loop) {
 			w.outer = t.co.outer
 			return w.outer == nil
 		}
@@ -135,7 +135,8 @@ type stretch struct {
 	begin time.Duration
 }
 
-func (s *stretch) over(l *Loop) bool {
+// isLastTask counts a task, and reports whether it is the last one of the stretch.
+func (s *stretch) isLastTask(l *Loop) bool {
 	l.pinned++
 	s.n++
 	if s.n == 1 {
@@ -173,7 +174,7 @@ func (w *Suspended) Next(f func(*Task)) (done bool) {
 			continue
 		}
 		f(c.task)
-		if s.over(l) {
+		if s.isLastTask(l) {
 			w.place.listed = true
 			w.place.prevC, w.place.next = c, c.next
 			if c.next != nil {
@@ -187,4 +188,4 @@ func (w *Suspended) Next(f func(*Task)) (done bool) {
 }
 
 // Leave is for one that is not gone on with. In Peek or on the loop.
-func (w *Suspended) Leave() { w.loop.unlist(&w.place) }
+func (w *Suspended) Leave() { w.loop.unlistAwaited(&w.place) }

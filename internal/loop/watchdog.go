@@ -48,8 +48,8 @@ type sample struct {
 // found meanwhile waits for the next, which serves all.
 const passEvery = time.Second
 
-// arm makes the watchdog look, soon and then again. With p.mu held.
-func (w *watchdog) arm(p *Pool, limit time.Duration) {
+// armTimer makes the watchdog look, soon and then again. With p.mu held.
+func (w *watchdog) armTimer(p *Pool, limit time.Duration) {
 	if half := max(limit/2, time.Millisecond); w.period == 0 || half < w.period {
 		w.period = half
 	}
@@ -59,23 +59,23 @@ func (w *watchdog) arm(p *Pool, limit time.Duration) {
 	w.armed = true
 	p.looked.Store(int64(p.Now()))
 	if w.timer == nil {
-		w.timer = time.AfterFunc(w.period, p.watch)
+		w.timer = time.AfterFunc(w.period, p.watchTurns)
 	} else {
 		w.timer.Reset(w.period)
 	}
 }
 
-// rearm is for the end of a turn that was reported.
-func (p *Pool) rearm(r *runner) {
+// rearmWatchdog is for the end of a turn that was reported.
+func (p *Pool) rearmWatchdog(r *runner) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if l := r.serving.Load(); l != nil && l.cfg.BlockedTurn > 0 {
-		p.watchdog.arm(p, l.cfg.BlockedTurn)
+		p.watchdog.armTimer(p, l.cfg.BlockedTurn)
 	}
 }
 
-// watch is one look at all runners.
-func (p *Pool) watch() {
+// watchTurns is one look at all runners.
+func (p *Pool) watchTurns() {
 	var found []blocked
 	now := p.Now()
 	p.looked.Store(int64(now))
@@ -89,7 +89,7 @@ func (p *Pool) watch() {
 		word := r.word.load()
 		l := r.serving.Load()
 		if l == nil {
-			again = again || r.busy()
+			again = again || r.isBusy()
 			continue
 		}
 		if l.cfg.BlockedTurn <= 0 {
@@ -97,12 +97,12 @@ func (p *Pool) watch() {
 		}
 		switch word.place() {
 		case inReported, isLost:
-			continue // known; rearm comes when it ends
+			continue // known; rearmWatchdog comes when it ends
 		case isPinned, isAwaited: // somebody looks
-			word = word.at(inUser)
+			word = word.withPlace(inUser)
 		}
 		again = true
-		l.ages.note(l)
+		l.ages.noteDepth(l)
 		if word.place() != inUser || r.seen.turn != word {
 			r.seen = sample{word, now}
 			continue
@@ -123,35 +123,35 @@ func (p *Pool) watch() {
 
 	marked := found[:0]
 	for _, b := range found {
-		if b.mark() {
+		if b.markReported() {
 			marked = append(marked, b)
 		}
 	}
-	p.report(marked)
+	p.reportBlocked(marked)
 }
 
-// mark notes that the turn is known, and learns whose it is. false: it is over, or
+// markReported notes that the turn is known, and learns whose it is. false: it is over, or
 // somebody else looks; then the next look of the watchdog finds it.
-func (b *blocked) mark() bool {
-	if !b.r.pin(b.l, b.word) {
+func (b *blocked) markReported() bool {
+	if !b.r.pinTurn(b.l, b.word) {
 		return false
 	}
 	b.task = b.l.cur.task
 	b.co = b.task.co
-	free, n := b.r.leaveBehind()
+	free, n := b.r.leaveCoroutines()
 	b.r.word.unpin(b.word, unpinReport)
-	b.l.pool.keep(free, n)
+	b.l.pool.keepCoroutines(free, n)
 	return true
 }
 
-// lasts reports whether the turn has not ended. It may have been taken away.
-func (b *blocked) lasts() bool {
+// stillLasts reports whether the turn has not ended. It may have been taken away.
+func (b *blocked) stillLasts() bool {
 	w := b.r.word.load()
 	return w.sameTurn(b.word) && w.place() != inLoop
 }
 
-// report reports these turns and those that wait for it, or lets them wait, too.
-func (p *Pool) report(found []blocked) {
+// reportBlocked reports these turns and those that wait for it, or lets them wait, too.
+func (p *Pool) reportBlocked(found []blocked) {
 	w := &p.watchdog
 	p.mu.Lock()
 	w.waiting = append(w.waiting, found...)
@@ -165,8 +165,8 @@ func (p *Pool) report(found []blocked) {
 	stacks := p.passes.stacks()
 	for _, b := range found {
 		report := BlockedTurn{Task: b.task, Since: p.Time(b.since)}
-		if b.lasts() { // else the coroutine may be in another one
-			report.Stack = stacks.of(b.co)
+		if b.stillLasts() { // else the coroutine may be in another one
+			report.Stack = stacks.stackOf(b.co)
 		}
 		b.l.host.Blocked(report)
 	}

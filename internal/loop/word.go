@@ -68,8 +68,8 @@ func wordOf(turn uint64, p place) word { return word(turn<<placeBits | uint64(p)
 // place is where the runner is.
 func (w word) place() place { return place(w & placeMask) }
 
-// at is w with another place: the same turn.
-func (w word) at(p place) word { return w&^placeMask | word(p) }
+// withPlace is w with another place: the same turn.
+func (w word) withPlace(p place) word { return w&^placeMask | word(p) }
 
 // sameTurn reports whether w and v are of one turn of one runner.
 func (w word) sameTurn(v word) bool { return w&^placeMask == v&^placeMask }
@@ -91,14 +91,14 @@ func (s *turnWord) init() {
 
 func (s *turnWord) load() word { return word(s.bits.Load()) }
 
-// lost reports whether the turn was taken away.
-func (s *turnWord) lost() bool { return s.load().place() == isLost }
+// isTurnLost reports whether the turn was taken away.
+func (s *turnWord) isTurnLost() bool { return s.load().place() == isLost }
 
-// try makes a move from w. It reports false if the word is another by now, or the
+// tryMove makes a move from w. It reports false if the word is another by now, or the
 // move is not allowed.
-func (s *turnWord) try(m move, w word) bool {
+func (s *turnWord) tryMove(m move, w word) bool {
 	to, ok := w.place().after(m)
-	return ok && s.bits.CompareAndSwap(uint64(w), uint64(w.at(to)))
+	return ok && s.bits.CompareAndSwap(uint64(w), uint64(w.withPlace(to)))
 }
 
 // enter begins a turn. Like leave it does without the table: the two cost one atomic
@@ -124,7 +124,7 @@ func (s *turnWord) leaveSlow() (from place) {
 		switch from = w.place(); {
 		case from == inLoop, from == isLost:
 			return from
-		case !s.try(leave, w):
+		case !s.tryMove(leave, w):
 		case from == isPinned:
 			yieldAt(atWaitLooked)
 			return <-s.looked
@@ -137,27 +137,27 @@ func (s *turnWord) leaveSlow() (from place) {
 // pin keeps a turn that was w when it was looked at last from ending. By anybody.
 func (s *turnWord) pin(w word) bool {
 	yieldAt(atPin)
-	return s.try(pin, w)
+	return s.tryMove(pin, w)
 }
 
 // unpin lets the turn that was pinned as w go on, by one of the moves unpin…, and
 // reports whether it has waited for that. By whoever has pinned it.
 func (s *turnWord) unpin(w word, m move) (waited bool) {
 	yieldAt(atUnpin)
-	if s.try(m, w.at(isPinned)) {
+	if s.tryMove(m, w.withPlace(isPinned)) {
 		return false
 	}
 	yieldAt(atUnpinStore)
 	to, _ := isAwaited.after(m) // nobody but the runner has changed it
-	s.bits.Store(uint64(w.at(to)))
+	s.bits.Store(uint64(w.withPlace(to)))
 	place, _ := isPinned.after(m)
 	yieldAt(atUnpinCall)
 	s.looked <- place
 	return true
 }
 
-// asBefore is the move that undoes a pin of w.
-func (w word) asBefore() move {
+// undoPin is the move that undoes a pin of w.
+func (w word) undoPin() move {
 	if w.place() == inReported {
 		return unpinReport
 	}
