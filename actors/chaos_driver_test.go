@@ -175,11 +175,15 @@ func (d *driver) observe(flights, cancels []*flight) {
 		seen[w] = make([]observed, len(flights))
 		wg.Go(func() {
 			if w == 2 {
-				for i, f := range actors.AsCompleted(ctx, fs...) {
-					if seen[w][i].fl != nil || !f.Done() {
+				for i, err := range actors.AsCompleted(ctx, fs...) {
+					if err != nil {
+						d.Errorf("AsCompleted has ended early: %v", err)
+						return
+					}
+					if seen[w][i].fl != nil || !fs[i].Done() {
 						d.Errorf("a future came twice, or was not done")
 					}
-					v, err := f.TryResult()
+					v, err := fs[i].TryResult()
 					seen[w][i] = observed{flights[i], v, err}
 				}
 				return
@@ -195,8 +199,11 @@ func (d *driver) observe(flights, cancels []*flight) {
 		})
 	}
 	arrived := actors.Submit(d.root, d.waiter, func(t *actors.Task) (n int, err error) {
-		for i, f := range actors.AwaitEach(t, fs...) {
-			v, err := actors.Await(t, f)
+		for i, err := range actors.AwaitEach(t, fs...) {
+			if err != nil {
+				return n, err
+			}
+			v, err := actors.Await(t, fs[i])
 			if w, e := fs[i].TryResult(); v != w || err != e {
 				return n, fmt.Errorf("a task saw %v, %w, a look at it %v, %w", v, err, w, e)
 			}

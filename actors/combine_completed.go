@@ -8,40 +8,46 @@ import (
 	"sync"
 )
 
-// AsCompleted yields the fs, each with its index, in the order in which they
-// complete; those that are done already first. It ends after the last one, or
-// when ctx has ended and it would have to wait. It is for plain goroutines,
-// and starts none; in a task use [AwaitEach] (asyncio.as_completed).
-func AsCompleted[T any](ctx context.Context, fs ...*Future[T]) iter.Seq2[int, *Future[T]] {
-	d, fs := membersOf("AsCompleted", fs)
-	return func(yield func(int, *Future[T]) bool) {
-		each(d.cores, fs, yield, func(more *Future[None]) error { return more.block(ctx) })
+// AsCompleted yields the indexes of fs in the order in which these complete, each with
+// a nil error; of those that are done already first. It ends after the last one. If ctx
+// has ended and it would have to wait, it ends early, with -1 and [context.Cause] of ctx:
+//
+//	for i, err := range actors.AsCompleted(ctx, fs...) {
+//		if err != nil {
+//			return err
+//		}
+//		v, err := fs[i].TryResult()
+//		…
+//	}
+//
+// It is for plain goroutines, and starts none; in a task use [AwaitEach]
+// (asyncio.as_completed, whose iterator raises TimeoutError when it has to end early).
+func AsCompleted[T any](ctx context.Context, fs ...*Future[T]) iter.Seq2[int, error] {
+	cores := coresOf("AsCompleted", fs)
+	return func(yield func(int, error) bool) {
+		each(cores, yield, func() error { return nil }, func(more *core) error { return more.block(ctx) })
 	}
 }
 
-// AwaitEach is AsCompleted for tasks: between two futures it gives the loop
-// back. It ends early when the task is ended, and when waiting would close a
-// ring; the next await, or one of a future that is left, says why.
-func AwaitEach[T any](t *Task, fs ...*Future[T]) iter.Seq2[int, *Future[T]] {
-	d, fs := membersOf("AwaitEach", fs)
-	return func(yield func(int, *Future[T]) bool) {
-		each(d.cores, fs, yield, func(more *Future[None]) error { return t.awaitCore(&more.core, "AwaitEach") })
+// AwaitEach is AsCompleted for tasks: between two futures it gives the loop back. As
+// [Await] it ends when the task is ended, also while futures are left that are done, and
+// when waiting would close a ring: then it yields -1 and why, once.
+func AwaitEach[T any](t *Task, fs ...*Future[T]) iter.Seq2[int, error] {
+	cores := coresOf("AwaitEach", fs)
+	return func(yield func(int, error) bool) {
+		each(cores, yield,
+			func() error { t.current("AwaitEach"); return t.ended() },
+			func(more *core) error { return t.awaitCore(more, "AwaitEach") })
 	}
 }
 
-// each yields what has arrived, and waits for more.
-func each[T any](cores []*core, fs []*Future[T], yield func(int, *Future[T]) bool, wait func(*Future[None]) error) {
+// each yields what has arrived while mayGoOn says so, and waits for more.
+func each(cores []*core, yield func(int, error) bool, mayGoOn func() error, wait func(more *core) error) {
 	q := newArrivals(cores)
 	defer q.close()
 	for range cores {
-		i, ok := q.take()
-		for !ok {
-			if wait(q.next()) != nil {
-				return
-			}
-			i, ok = q.take()
-		}
-		if !yield(i, fs[i]) {
+		i, err := q.await(mayGoOn, wait)
+		if !yield(i, err) || err != nil {
 			return
 		}
 	}
@@ -83,6 +89,21 @@ func (q *arrivals) arrive(_ *core, i int) callbacks {
 		return callbacks{}
 	}
 	return more.resolveMember(struct{}{}, nil)
+}
+
+// await returns the next one, or -1 and why there is none.
+func (q *arrivals) await(mayGoOn func() error, wait func(more *core) error) (int, error) {
+	if err := mayGoOn(); err != nil {
+		return -1, err
+	}
+	for {
+		if i, ok := q.take(); ok {
+			return i, nil
+		}
+		if err := wait(&q.next().core); err != nil {
+			return -1, err
+		}
+	}
 }
 
 func (q *arrivals) take() (int, bool) {

@@ -31,13 +31,10 @@ func TestAsCompletedYieldsInOrderOfCompletion(t *testing.T) {
 		start := time.Now()
 		var got []int
 		fs := later(w, 3, 1, 2)
-		for i, f := range actors.AsCompleted(context.Background(), fs...) {
-			if f != fs[i] {
-				w.Errorf("index %d comes with another future", i)
-			}
-			v, err := f.TryResult()
-			if err != nil || time.Since(start) != time.Duration(len(got)+1)*time.Second {
-				w.Errorf("%d, %v after %v", v, err, time.Since(start))
+		for i, early := range actors.AsCompleted(context.Background(), fs...) {
+			v, err := fs[i].TryResult()
+			if early != nil || err != nil || v != i || time.Since(start) != time.Duration(len(got)+1)*time.Second {
+				w.Errorf("%v: %d, %v after %v", early, v, err, time.Since(start))
 			}
 			got = append(got, v)
 		}
@@ -50,7 +47,10 @@ func TestAsCompletedYieldsInOrderOfCompletion(t *testing.T) {
 func TestAwaitEachYieldsInOrderOfCompletion(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
 		var got []int
-		for i := range actors.AwaitEach(t, later(w, 3, 1, 2)...) {
+		for i, err := range actors.AwaitEach(t, later(w, 3, 1, 2)...) {
+			if err != nil {
+				return err
+			}
 			got = append(got, i)
 		}
 		if !slices.Equal(got, []int{1, 2, 0}) {
@@ -76,14 +76,17 @@ func TestAsCompletedOfFuturesThatCompleteTogether(t *testing.T) {
 
 func TestAsCompletedEndsWithItsContext(t *testing.T) {
 	bubble(t, func(w *world) {
-		ctx, cancel := context.WithTimeout(context.Background(), 1500*time.Millisecond)
+		ctx, cancel := context.WithTimeoutCause(context.Background(), 1500*time.Millisecond, errLeft)
 		defer cancel()
 		fs := later(w, 0, 1, 2)
 		var got []int
-		for i := range actors.AsCompleted(ctx, fs...) {
+		for i, err := range actors.AsCompleted(ctx, fs...) {
+			if (i < 0) != (err == errLeft) || (i >= 0) != (err == nil) {
+				w.Errorf("got %d, %v", i, err)
+			}
 			got = append(got, i)
 		}
-		if !slices.Equal(got, []int{0, 1}) {
+		if !slices.Equal(got, []int{0, 1, -1}) {
 			w.Errorf("got %v", got)
 		}
 		if fs[2].Done() || actors.Waiting(fs[2]) != 0 {
@@ -103,16 +106,21 @@ func TestAsCompletedEndsWithItsContext(t *testing.T) {
 func TestAwaitEachEndsWithItsTask(t *testing.T) {
 	bubble(t, func(w *world) {
 		pid := w.worker("worker", actors.Options{Logger: discard()}, none)
-		_, fs := promises(2)
+		ps, fs := promises(2)
 		f := did(w.root, pid, func(t *actors.Task) error {
-			for range actors.AwaitEach(t, fs...) {
-				w.Error("yielded")
+			for range 2 { // an ended task stays ended, whatever is done
+				n := 0
+				for i, err := range actors.AwaitEach(t, fs...) {
+					if n++; i != -1 || !errors.Is(err, actors.ErrCanceled) {
+						w.Errorf("got %d, %v", i, err)
+					}
+				}
+				if n != 1 {
+					w.Errorf("it has yielded %d times", n)
+				}
+				ps[1].Resolve(1)
 			}
-			err := t.Yield()
-			if !errors.Is(err, actors.ErrCanceled) {
-				w.Errorf("the next await says %v", err)
-			}
-			return err
+			return t.Yield()
 		})
 		synctest.Wait()
 		f.Cancel()

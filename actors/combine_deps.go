@@ -142,6 +142,11 @@ func (c *core) failMember(m *core, err error) callbacks {
 // membersOf returns fs as the members of a combination, and a copy of fs: its
 // owner may go on to use the slice.
 func membersOf[T any](what string, fs []*Future[T]) (*deps, []*Future[T]) {
+	return &deps{cores: coresOf(what, fs)}, slices.Clone(fs)
+}
+
+// coresOf is fs without their type.
+func coresOf[T any](what string, fs []*Future[T]) []*core {
 	cores := make([]*core, len(fs))
 	for i, f := range fs {
 		if f == nil {
@@ -149,5 +154,5 @@ func membersOf[T any](what string, fs []*Future[T]) (*deps, []*Future[T]) {
 		}
 		cores[i] = &f.core
 	}
-	return &deps{cores: cores}, slices.Clone(fs)
+	return cores
 }

@@ -62,8 +62,8 @@ func TestCombinationsOfNone(t *testing.T) {
 	wantNow(t, "Settled", actors.Settled[int](), []actors.Outcome[int]{})
 	wantFailed(t, "Any", actors.Any[int](), actors.ErrNoFutures)
 	wantFailed(t, "Race", actors.Race[int](), actors.ErrNoFutures)
-	for range actors.AsCompleted[int](t.Context()) {
-		t.Error("AsCompleted of none yields")
+	for i, err := range actors.AsCompleted[int](t.Context()) {
+		t.Error("AsCompleted of none yields", i, err)
 	}
 }
 
@@ -91,11 +91,10 @@ func TestCombinationsOfTheSameFuture(t *testing.T) {
 	wantNow(t, "Any", anyOf, 7)
 	wantNow(t, "Race", race, 7)
 	var got []int
-	for i, f := range actors.AsCompleted(t.Context(), f, f) {
-		v, _ := f.TryResult()
-		got = append(got, i, v)
+	for i := range actors.AsCompleted(t.Context(), f, f) {
+		got = append(got, i)
 	}
-	if !slices.Equal(got, []int{0, 7, 1, 7}) {
+	if !slices.Equal(got, []int{0, 1}) {
 		t.Errorf("AsCompleted: %v", got)
 	}
 }

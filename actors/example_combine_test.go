@@ -83,8 +83,12 @@ func ExampleRace() {
 func ExampleAsCompleted() {
 	slow, fast := new(actors.Promise[string]), new(actors.Promise[string])
 	fast.Resolve("fast")
-	for i, f := range actors.AsCompleted(context.Background(), slow.Future(), fast.Future()) {
-		v, err := f.TryResult()
+	fs := []*actors.Future[string]{slow.Future(), fast.Future()}
+	for i, err := range actors.AsCompleted(context.Background(), fs...) {
+		if err != nil { // the context has ended
+			break
+		}
+		v, err := fs[i].TryResult()
 		fmt.Println(i, v, err)
 		slow.Resolve("slow")
 	}
@@ -96,12 +100,16 @@ func ExampleAsCompleted() {
 func ExampleAwaitEach() {
 	inTask(func(t *actors.Task) error {
 		later := new(actors.Promise[int])
-		for i, f := range actors.AwaitEach(t, later.Future(), double(t, 21)) {
-			v, err := f.TryResult()
+		fs := []*actors.Future[int]{later.Future(), double(t, 21)}
+		for i, err := range actors.AwaitEach(t, fs...) {
+			if err != nil { // the task was ended
+				return err
+			}
+			v, err := fs[i].TryResult()
 			fmt.Println(i, v, err)
 			later.Resolve(1)
 		}
-		return t.Yield() // says so if the task has been ended meanwhile
+		return nil
 	})
 	// Output:
 	// 1 42 <nil>

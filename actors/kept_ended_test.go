@@ -451,8 +451,12 @@ func calls() map[string]call {
 		}},
 		"AwaitEach": {kind: asks, bare: true, make: func(k *keptWorld, e ending) keptCall {
 			return k.awaited(func(t *actors.Task, f *actors.Future[belonging]) (err error) {
-				for i, f := range actors.AwaitEach(t, f, actors.Resolved(belonging(nil))) {
-					if _, e := f.TryResult(); i == 0 {
+				fs := []*actors.Future[belonging]{f, actors.Resolved(belonging(nil))}
+				for i, e := range actors.AwaitEach(t, fs...) {
+					if e != nil {
+						return e
+					}
+					if _, e := fs[i].TryResult(); i == 0 {
 						err = e
 					}
 				}

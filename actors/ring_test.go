@@ -62,13 +62,15 @@ var lateAwaits = map[string]func(t *actors.Task, f *actors.Future[int]) error{
 	},
 	"AwaitEach": func(t *actors.Task, f *actors.Future[int]) error {
 		n := 0
-		for range actors.AwaitEach(t, f, actors.Resolved(1)) {
-			n++
+		for i, err := range actors.AwaitEach(t, f, actors.Resolved(1)) {
+			if err != nil {
+				return err
+			}
+			if n++; i != 1 || n > 1 {
+				return errors.New("it has yielded what it should not")
+			}
 		}
-		if n != 1 {
-			return errors.New("it has yielded what it should not")
-		}
-		return waitFor(t, f)
+		return nil
 	},
 	"a group": func(t *actors.Task, f *actors.Future[int]) error {
 		g := t.NewGroup()

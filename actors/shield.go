@@ -19,8 +19,7 @@ import (
 // creation, Shield cannot keep: for that begin it [Detached]. If the shield is cancelled and f fails later,
 // that counts as a failure nobody has looked at.
 func Shield[T any](f *Future[T]) *Future[T] {
-	d, _ := membersOf("Shield", []*Future[T]{f})
-	d.kept = true
+	d := &deps{cores: coresOf("Shield", []*Future[T]{f}), kept: true}
 	out := &Future[T]{}
 	combine(&out.core, d, false, func(*core, int) callbacks { return out.as(f) })
 	return out
@@ -35,7 +34,7 @@ func Shield[T any](f *Future[T]) *Future[T] {
 // returned. A [Timeout] at the call that has made f bounds the work itself,
 // and reaches work on other machines: prefer that where you can.
 func WithTimeout[T any](f *Future[T], d time.Duration) *Future[T] {
-	ds, _ := membersOf("WithTimeout", []*Future[T]{f})
+	ds := &deps{cores: coresOf("WithTimeout", []*Future[T]{f})}
 	out := &Future[T]{}
 	var over atomic.Bool // the time is, and expire completes out
 	expire := func() {

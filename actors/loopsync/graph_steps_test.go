@@ -125,7 +125,10 @@ func (g *graph) step(t *actors.Task, worker, script, rank int, s step) error {
 		}
 	case opEach:
 		fs, _ := g.pick(rank, 1+s.a%4, s.b)
-		for range actors.AwaitEach(t, fs...) {
+		for _, err := range actors.AwaitEach(t, fs...) {
+			if err != nil {
+				return err
+			}
 			if s.b%5 == 0 {
 				break
 			}

@@ -67,11 +67,14 @@ func fanOut(ctx context.Context, c *crew, out, stderr io.Writer, requests, worke
 	}
 	primes := 0
 	latencies := make([]time.Duration, 0, requests)
-	for _, f := range actors.AsCompleted(ctx, futures...) {
-		if ctx.Err() != nil { // while answers are there, AsCompleted goes on
-			break
+	for i, err := range actors.AsCompleted(ctx, futures...) {
+		if err != nil {
+			return err
 		}
-		v, err := f.TryResult()
+		if ctx.Err() != nil { // while answers are there, AsCompleted goes on
+			return context.Cause(ctx)
+		}
+		v, err := futures[i].TryResult()
 		if err != nil {
 			return err
 		}
@@ -80,9 +83,6 @@ func fanOut(ctx context.Context, c *crew, out, stderr io.Writer, requests, worke
 		}
 		latencies = append(latencies, v.took)
 		bar.reached(len(latencies))
-	}
-	if len(latencies) < requests {
-		return context.Cause(ctx)
 	}
 	elapsed := time.Since(start)
 
