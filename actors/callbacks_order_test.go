@@ -70,10 +70,12 @@ func (f *modelFuture) follow(kind string, ms []*modelFuture) {
 		m.onDone(func() {
 			left--
 			switch {
-			case kind == "Settled":
+			case kind == "Settled", kind == "FirstException" && !m.failed:
 				if left == 0 {
 					f.complete(false)
 				}
+			case kind == "FirstCompleted", kind == "FirstException":
+				f.complete(false)
 			case kind == "All" && !m.failed && left > 0, kind == "Any" && m.failed && left > 0:
 			default:
 				f.complete(m.failed)
@@ -141,7 +143,7 @@ func (g *callbackGraph) combine() {
 	if len(members) == 0 {
 		return
 	}
-	kind := []string{"All", "Any", "Race", "Settled", "Shield", "WithTimeout"}[g.dice.IntN(6)]
+	kind := []string{"All", "Any", "Race", "Settled", "Shield", "WithTimeout", "FirstCompleted", "FirstException"}[g.dice.IntN(8)]
 	var f *bothFutures
 	var of *actors.Future[int]
 	switch kind {
@@ -149,6 +151,10 @@ func (g *callbackGraph) combine() {
 		f = eraseFuture(actors.All(members...))
 	case "Settled":
 		f = eraseFuture(actors.Settled(members...))
+	case "FirstCompleted":
+		f = eraseFuture(actors.FirstCompleted(members...))
+	case "FirstException":
+		f = eraseFuture(actors.FirstException(members...))
 	case "Any":
 		of = actors.Any(members...)
 	case "Race":

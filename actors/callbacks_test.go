@@ -56,7 +56,22 @@ var links = map[string]func(f *actors.Future[int]) *actors.Future[int]{
 		})
 		return p.Future()
 	},
-	"of all kinds": nil,
+	"FirstCompleted": func(f *actors.Future[int]) *actors.Future[int] { return firstDone(actors.FirstCompleted(f)) },
+	"FirstException": func(f *actors.Future[int]) *actors.Future[int] { return firstDone(actors.FirstException(f)) },
+	"of all kinds":   nil,
+}
+
+// firstDone completes as the first of those that are done.
+func firstDone(f *actors.Future[actors.Sets[int]]) *actors.Future[int] {
+	p := new(actors.Promise[int])
+	f.OnDone(func(s actors.Sets[int], _ error) {
+		if v, err := s.Done[0].TryResult(); err != nil {
+			p.Reject(err)
+		} else {
+			p.Resolve(v)
+		}
+	})
+	return p.Future()
 }
 
 func firstOf[T any](f *actors.Future[T], value func(T) int) *actors.Future[int] {
@@ -72,7 +87,7 @@ func firstOf[T any](f *actors.Future[T], value func(T) int) *actors.Future[int] 
 }
 
 func init() {
-	names := []string{"OnDone", "Shield", "WithTimeout", "Race", "Any", "All", "Settled"}
+	names := []string{"OnDone", "Shield", "WithTimeout", "Race", "Any", "All", "Settled", "FirstCompleted", "FirstException"}
 	links["of all kinds"] = func(f *actors.Future[int]) *actors.Future[int] {
 		return links[names[rand.IntN(len(names))]](f)
 	}

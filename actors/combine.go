@@ -44,8 +44,8 @@ type Outcome[T any] struct {
 
 // Settled completes with how each of fs ended, in their order, when the last
 // one is done; of none, at once. It does not fail. Cancelling it cancels all
-// fs (asyncio.gather with return_exceptions, JavaScript's
-// Promise.allSettled).
+// fs (asyncio.gather with return_exceptions, asyncio.wait with ALL_COMPLETED,
+// JavaScript's Promise.allSettled).
 func Settled[T any](fs ...*Future[T]) *Future[[]Outcome[T]] {
 	settled := &Future[[]Outcome[T]]{}
 	d, fs := membersOf("Settled", fs)

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 )
 
-// ErrNoFutures is the failure of Any and Race of no futures.
+// ErrNoFutures is the failure of Any, Race and FirstCompleted of no futures.
 var ErrNoFutures = newError("no_futures", "there is no future to choose from")
 
 // Any completes with the first value: as soon as one of fs succeeds. When all
@@ -53,7 +53,7 @@ func Any[T any](fs ...*Future[T]) *Future[T] {
 // error; of those that are done already the first one counts. Of none it
 // fails with [ErrNoFutures], at once. It cancels none of the others, and
 // nobody is told of their failures any more; cancelling it cancels all fs
-// (asyncio.wait with FIRST_COMPLETED, JavaScript's Promise.race).
+// (JavaScript's Promise.race; [FirstCompleted] is asyncio.wait's).
 //
 // Each of fs keeps it until it is done, whether or not anybody still waits. Where
 // that may never be, cancel it when it is given up, with [Shield] around those of

@@ -58,6 +58,8 @@ func raceCombinations(t *testing.T, dice *rand.Rand) {
 		watch("WithTimeout", actors.WithTimeout(fs[1], time.Duration(dice.IntN(3))*10*time.Microsecond)),
 		watch("nested", actors.All(actors.Any(fs...), actors.Race(shield, fs[1]))),
 	}
+	sets := []*actors.Future[actors.Sets[int]]{actors.FirstCompleted(fs...), actors.FirstException(fs...)}
+	all = append(all, watch("FirstCompleted", sets[0]), watch("FirstException", sets[1]))
 	var acts []func()
 	for _, p := range ps {
 		switch dice.IntN(4) {
@@ -95,6 +97,11 @@ func raceCombinations(t *testing.T, dice *rand.Rand) {
 			t.Errorf("%s: %v", c.what, err)
 		}
 		actortest.Eventually(t, c.what+" has told that it is done", func() bool { return c.calls.Load() == 1 })
+	}
+	for _, s := range sets {
+		if s, err := s.TryResult(); err == nil {
+			checkSets(t, s, fs)
+		}
 	}
 	for i, f := range fs {
 		if n := actors.Waiting(f); n != 0 {

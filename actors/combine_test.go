@@ -62,6 +62,8 @@ func TestCombinationsOfNone(t *testing.T) {
 	wantNow(t, "Settled", actors.Settled[int](), []actors.Outcome[int]{})
 	wantFailed(t, "Any", actors.Any[int](), actors.ErrNoFutures)
 	wantFailed(t, "Race", actors.Race[int](), actors.ErrNoFutures)
+	wantFailed(t, "FirstCompleted", actors.FirstCompleted[int](), actors.ErrNoFutures)
+	wantSets(t, "FirstException", actors.FirstException[int](), nil, nil)
 	for i, err := range actors.AsCompleted[int](t.Context()) {
 		t.Error("AsCompleted of none yields", i, err)
 	}
@@ -74,6 +76,8 @@ func TestCombinationsOfDoneFuturesAreDone(t *testing.T) {
 	wantNow(t, "Any", actors.Any(bad, two, one), 2)
 	wantNow(t, "Race", actors.Race(two, bad), 2)
 	wantFailed(t, "Race", actors.Race(bad, two), errLeft)
+	wantSets(t, "FirstCompleted", actors.FirstCompleted(two, bad), []*actors.Future[int]{two, bad}, nil)
+	wantSets(t, "FirstException", actors.FirstException(bad, two), []*actors.Future[int]{bad, two}, nil)
 	wantNow(t, "Shield", actors.Shield(one), 1)
 	wantFailed(t, "Shield", actors.Shield(bad), errLeft)
 	wantNow(t, "WithTimeout", actors.WithTimeout(one, 0), 1)
@@ -84,12 +88,15 @@ func TestCombinationsOfDoneFuturesAreDone(t *testing.T) {
 func TestCombinationsOfTheSameFuture(t *testing.T) {
 	ps, fs := promises(1)
 	f := fs[0]
+	first, exception := actors.FirstCompleted(f, f), actors.FirstException(f, f)
 	all, settled, anyOf, race := actors.All(f, f), actors.Settled(f, f), actors.Any(f, f), actors.Race(f, f)
 	ps[0].Resolve(7)
 	wantNow(t, "All", all, []int{7, 7})
 	wantNow(t, "Settled", settled, []actors.Outcome[int]{{Value: 7}, {Value: 7}})
 	wantNow(t, "Any", anyOf, 7)
 	wantNow(t, "Race", race, 7)
+	wantSets(t, "FirstCompleted", first, []*actors.Future[int]{f, f}, nil)
+	wantSets(t, "FirstException", exception, []*actors.Future[int]{f, f}, nil)
 	var got []int
 	for i := range actors.AsCompleted(t.Context(), f, f) {
 		got = append(got, i)
@@ -162,11 +169,13 @@ func TestRaceIsTheFirstToEnd(t *testing.T) {
 
 // cancels are the combinations that pass a cancel on.
 var cancels = map[string]func(fs ...*actors.Future[int]) interface{ Cancel() bool }{
-	"All":     func(fs ...*actors.Future[int]) interface{ Cancel() bool } { return actors.All(fs...) },
-	"Settled": func(fs ...*actors.Future[int]) interface{ Cancel() bool } { return actors.Settled(fs...) },
-	"Any":     func(fs ...*actors.Future[int]) interface{ Cancel() bool } { return actors.Any(fs...) },
-	"Race":    func(fs ...*actors.Future[int]) interface{ Cancel() bool } { return actors.Race(fs...) },
-	"nested":  func(fs ...*actors.Future[int]) interface{ Cancel() bool } { return actors.All(actors.Any(fs...)) },
+	"All":            func(fs ...*actors.Future[int]) interface{ Cancel() bool } { return actors.All(fs...) },
+	"Settled":        func(fs ...*actors.Future[int]) interface{ Cancel() bool } { return actors.Settled(fs...) },
+	"Any":            func(fs ...*actors.Future[int]) interface{ Cancel() bool } { return actors.Any(fs...) },
+	"Race":           func(fs ...*actors.Future[int]) interface{ Cancel() bool } { return actors.Race(fs...) },
+	"FirstCompleted": func(fs ...*actors.Future[int]) interface{ Cancel() bool } { return actors.FirstCompleted(fs...) },
+	"FirstException": func(fs ...*actors.Future[int]) interface{ Cancel() bool } { return actors.FirstException(fs...) },
+	"nested":         func(fs ...*actors.Future[int]) interface{ Cancel() bool } { return actors.All(actors.Any(fs...)) },
 	"WithTimeout": func(fs ...*actors.Future[int]) interface{ Cancel() bool } {
 		return actors.WithTimeout(actors.Race(fs...), time.Hour)
 	},
@@ -220,6 +229,8 @@ func TestCombinationsLetGoOfTheirMembers(t *testing.T) {
 		actors.Race(stop.Future(), actors.Resolved(1))
 		actors.Any(stop.Future(), actors.Resolved(1))
 		actors.All(stop.Future(), actors.Failed[int](errLeft))
+		actors.FirstCompleted(stop.Future(), actors.Resolved(1))
+		actors.FirstException(stop.Future(), actors.Failed[int](errLeft))
 		actors.Shield(stop.Future()).Cancel()
 		_, others := promises(1)
 		actors.Race(actors.Shield(stop.Future()), others[0]).Cancel()
@@ -232,12 +243,13 @@ func TestCombinationsLetGoOfTheirMembers(t *testing.T) {
 func TestCombinationsKeepACopyOfTheirMembers(t *testing.T) {
 	ps, fs := promises(2)
 	given := slices.Clone(fs)
-	all, anyOf := actors.All(given...), actors.Any(given...)
+	all, anyOf, exception := actors.All(given...), actors.Any(given...), actors.FirstException(given...)
 	clear(given)
 	ps[0].Resolve(1)
 	ps[1].Resolve(2)
 	wantNow(t, "All", all, []int{1, 2})
 	wantNow(t, "Any", anyOf, 1)
+	wantSets(t, "FirstException", exception, fs, nil)
 }
 
 func TestCombinationMisuse(t *testing.T) {
@@ -247,6 +259,8 @@ func TestCombinationMisuse(t *testing.T) {
 		"Settled":        func() { actors.Settled(one, nil) },
 		"Any":            func() { actors.Any(one, nil) },
 		"Race":           func() { actors.Race(one, nil) },
+		"FirstCompleted": func() { actors.FirstCompleted(one, nil) },
+		"FirstException": func() { actors.FirstException(one, nil) },
 		"AsCompleted":    func() { actors.AsCompleted(t.Context(), one, nil) },
 		"AwaitEach":      func() { actors.AwaitEach(nil, one, nil) },
 		"Shield":         func() { actors.Shield[int](nil) },

@@ -93,6 +93,21 @@ func future[T any](f *actors.Future[T]) keptCall {
 	return keptCall{f, f.Cancel, func() error { _, err := result(f); return err }, true}
 }
 
+// sets is future for what tells whether f is done, but not how.
+func sets(s *actors.Future[actors.Sets[belonging]], f *actors.Future[belonging]) keptCall {
+	return keptCall{s, f.Cancel, func() error {
+		s, err := result(s)
+		if err == nil && !slices.Contains(s.Done, f) {
+			err = errors.New("it is not among those that are done")
+		}
+		if err == nil {
+			_, err = f.TryResult()
+		}
+		f = nil
+		return err
+	}, true}
+}
+
 // kind is what of work is made by a call.
 type kind int
 
@@ -477,6 +492,10 @@ func calls() map[string]call {
 			a := future(actors.Shield(f))
 			a.cancel = f.Cancel
 			return a
+		},
+		"FirstCompleted": func(f, pending *actors.Future[belonging]) keptCall { return sets(actors.FirstCompleted(pending, f), f) },
+		"FirstException": func(f, _ *actors.Future[belonging]) keptCall {
+			return sets(actors.FirstException(f, actors.Resolved(belonging(nil))), f)
 		},
 		"Settled": func(f, _ *actors.Future[belonging]) keptCall {
 			s := actors.Settled(f)

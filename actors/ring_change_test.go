@@ -86,13 +86,17 @@ func TestRingClosedByAnyFailure(t *testing.T) {
 	}
 }
 
-// Race and AwaitEach go on when a member fails: that closes no ring.
+// Race, FirstCompleted and AwaitEach go on when a member fails: that closes no ring.
 func TestNoRingWhereAnEndWillDo(t *testing.T) {
 	bubble(t, func(w *world) {
 		pid := w.ringer("worker")
 		wantErr(w, actors.RequestFuture[int](w.root, pid, do(func(t *actors.Task) (int, error) {
 			return actors.Await(t, actors.Race(rejected(w), actors.RequestFuture[int](w.root, t.Self(), do(seven))))
 		})), errLeft)
+		want(w, actors.RequestFuture[int](w.root, pid, do(func(t *actors.Task) (int, error) {
+			sets, err := actors.Await(t, actors.FirstCompleted(actors.RequestFuture[int](w.root, t.Self(), do(seven)), rejected(w)))
+			return 10*len(sets.Done) + len(sets.Pending), err
+		})), 11)
 		_, err := result(actors.RequestFuture[int](w.root, pid, do(func(t *actors.Task) (int, error) {
 			back := actors.RequestFuture[int](w.root, t.Self(), do(seven))
 			var got []error

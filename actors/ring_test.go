@@ -52,6 +52,12 @@ var lateAwaits = map[string]func(t *actors.Task, f *actors.Future[int]) error{
 	},
 	"Settled": func(t *actors.Task, f *actors.Future[int]) error { return waitFor(t, actors.Settled(f)) },
 	"Race":    func(t *actors.Task, f *actors.Future[int]) error { return waitFor(t, actors.Race(f, f)) },
+	"FirstCompleted": func(t *actors.Task, f *actors.Future[int]) error {
+		return waitFor(t, actors.FirstCompleted(f, actors.Shield(f)))
+	},
+	"FirstException": func(t *actors.Task, f *actors.Future[int]) error {
+		return waitFor(t, actors.FirstException(actors.Resolved(1), f))
+	},
 	"Shield":  func(t *actors.Task, f *actors.Future[int]) error { return waitFor(t, actors.Shield(f)) },
 	"timeout": func(t *actors.Task, f *actors.Future[int]) error { return waitFor(t, actors.WithTimeout(f, time.Hour)) },
 	"a failure": func(t *actors.Task, f *actors.Future[int]) error {

@@ -215,6 +215,16 @@ func TestCombinationsCloseRings(t *testing.T) {
 				case "nested":
 					_, err := actors.Await(t, actors.All(actors.All(other), actors.All(self)))
 					return "", err
+				case "FirstException":
+					return "", waitFor(t, actors.FirstException(other, self))
+				case "FirstCompleted of it":
+					return "", waitFor(t, actors.FirstCompleted(self))
+				case "FirstCompleted":
+					sets, err := actors.Await(t, actors.FirstCompleted(self, other))
+					if err != nil {
+						return "", err
+					}
+					return sets.Done[0].TryResult()
 				case "AwaitEach":
 					n := 0
 					for i, err := range actors.AwaitEach(t, other, self) {
@@ -239,13 +249,14 @@ func TestCombinationsCloseRings(t *testing.T) {
 			}, actors.Exclusive())
 			return nil
 		})
-		for _, how := range []string{"All", "nested", "AwaitEach", "Shield", "Any of it"} {
+		for _, how := range []string{"All", "nested", "AwaitEach", "Shield", "Any of it", "FirstException", "FirstCompleted of it"} {
 			var ring *actors.DeadlockError
 			if v, err := result(actors.RequestFuture[string](w.root, pid, how)); !errors.As(err, &ring) {
 				w.Errorf("%s: got %q, %v", how, v, err)
 			}
 		}
 		want(w, actors.RequestFuture[string](w.root, pid, "Race"), "other")
+		want(w, actors.RequestFuture[string](w.root, pid, "FirstCompleted"), "other")
 		w.stopped(pid, time.Hour)
 	})
 }

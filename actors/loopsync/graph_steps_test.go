@@ -150,7 +150,7 @@ func (g *graph) combine(t *actors.Task, rank int, s step) error {
 	if len(fs) == 0 {
 		return nil
 	}
-	switch s.a / 3 % 6 {
+	switch s.a / 3 % 8 {
 	case 0:
 		_, _ = actors.Await(t, actors.All(fs...))
 	case 1:
@@ -162,6 +162,10 @@ func (g *graph) combine(t *actors.Task, rank int, s step) error {
 	case 4:
 		g.add(lowest, "Shield", actors.Shield(fs[0]))
 	case 5:
+		_, _ = actors.Await(t, actors.FirstCompleted(fs...))
+	case 6:
+		_, _ = actors.Await(t, actors.FirstException(fs...))
+	case 7:
 		g.add(lowest, "WithTimeout", actors.WithTimeout(fs[0], time.Duration(s.b%4)*time.Millisecond))
 	}
 	return nil
