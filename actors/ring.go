@@ -162,7 +162,7 @@ func (w *waiter) Member(i int) (ring.Node, ring.Answer) {
 			return (*waiter)(h), ring.Follow
 		}
 	case waitsForPlace:
-		if mb.opts.MaxInFlight > 0 && t.lt.Fresh() {
+		if mb.opts.MaxInFlight > 0 && t.lifetime == offered && t.lt.Fresh() {
 			return (*places)(mb), ring.Follow
 		}
 	case waitsForFuture:

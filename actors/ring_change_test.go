@@ -177,3 +177,19 @@ func TestNoRingWhereAllEnds(t *testing.T) {
 		}
 	})
 }
+
+// Members of a limited group that wait for their turn need no place of MaxInFlight: they
+// are in no ring with the task that has the last one and waits for the group.
+func TestNoRingWhereNoPlaceIsNeeded(t *testing.T) {
+	bubble(t, func(w *world) {
+		pid := w.worker("worker", actors.Options{MaxInFlight: 1}, none)
+		want(w, did(w.root, pid, func(t *actors.Task) error {
+			g := t.NewGroup()
+			g.SetLimit(1)
+			for range 3 {
+				g.Go(func(t *actors.Task) error { return t.Sleep(time.Second) })
+			}
+			return g.Wait()
+		}), actors.None{})
+	})
+}
