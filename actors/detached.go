@@ -3,6 +3,7 @@
 package actors
 
 import (
+	"context"
 	"errors"
 
 	"github.com/protoloop/protoloop/internal/safeerr"
@@ -44,10 +45,20 @@ var errStopEvent = errors.New("the worker was told to stop")
 
 var errUntilStop = because(ErrCanceled, errStopEvent)
 
+// errToldToStop is an ErrStopping for work that has begun, and is to end because of the
+// stop event.
+var errToldToStop error = toldToStopError{}
+
+type toldToStopError struct{}
+
+func (toldToStopError) Error() string        { return "actors: the worker was told to stop" }
+func (toldToStopError) Unwrap() error        { return ErrStopping }
+func (toldToStopError) Is(target error) bool { return target == errStopEvent }
+
 // endedByStopEvent reports whether err says no more than that a stop event has ended what
 // was to last until then.
 func endedByStopEvent(err error) bool {
-	return err != nil && safeerr.Is(err, errStopEvent) && saysOnlyEnd(err, errUntilStop)
+	return err != nil && safeerr.Is(err, errStopEvent) && saysOnly(err, ErrCanceled, ErrStopping, context.Canceled)
 }
 
 // stopCall is work that a stop event ends.

@@ -98,8 +98,9 @@
 // started or offloaded through a task ends when that task is ended, and has
 // the smaller of its own [Timeout] and what is left of the task's. It outlives
 // the task's return. Combinators cancel no member by themselves; cancelling
-// the combined future does. [Detached] work ends with neither; [UntilStop] work
-// ends with the stop event, too; [Task.Scope] gives a part of a task an end of its own.
+// the combined future does. [Detached] work ends with neither, nor does what
+// [Task.After] begins; [UntilStop] work ends with the stop event, too; [Task.Scope] gives a
+// part of a task an end of its own.
 //
 // # Errors
 //

@@ -165,10 +165,13 @@ func (mb *mailbox) answerIdle() {
 	}
 }
 
-// isIdle reports whether nothing is queued and nothing in flight but Backgrounds. On the
-// loop.
+// isIdle reports whether nothing is queued, nothing is to begin later, and nothing is in
+// flight but Backgrounds. On the loop.
 func (mb *mailbox) isIdle() bool {
 	if !mb.life.Serves() || mb.loop.Queued() > 0 || mb.offloaded.n() > 0 {
+		return false
+	}
+	if s := mb.rare.Load(); s != nil && !s.delays.empty() {
 		return false
 	}
 	live := mb.loop.Live()

@@ -79,6 +79,10 @@ func TestIdleAfter(t *testing.T) {
 			want(w, did(w.root, pid, func(t *actors.Task) error { t.Go(sleeps(time.Hour), actors.Detached()); return nil }), actors.None{})
 			time.Sleep(time.Hour)
 		}},
+		{"a function that begins later", func(w *world, pid *actor.PID) {
+			want(w, did(w.root, pid, func(t *actors.Task) error { t.After(time.Hour, sleeps(0)); return nil }), actors.None{})
+			time.Sleep(time.Hour)
+		}},
 		{"an offloaded function", func(w *world, pid *actor.PID) {
 			want(w, did(w.root, pid, func(t *actors.Task) error {
 				actors.Offload(t, func(context.Context) (int, error) { time.Sleep(time.Hour); return 0, nil })

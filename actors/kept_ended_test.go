@@ -425,6 +425,14 @@ func calls() map[string]call {
 		"Start": {kind: starts, make: func(k *keptWorld, e ending) keptCall {
 			return by(k, k.pid, func(t *actors.Task) keptCall { return future(actors.Start(t, k.function(e), k.opts...)) })
 		}},
+		"After": {kind: starts, make: func(k *keptWorld, e ending) keptCall {
+			return by(k, k.pid, func(t *actors.Task) keptCall {
+				f := k.function(e)
+				a := future(t.After(0, func(t *actors.Task) error { _, err := f(t); return err }, k.opts...))
+				a.result = false
+				return a
+			})
+		}},
 		"Offload": {kind: runsAside, make: func(k *keptWorld, e ending) keptCall {
 			return by(k, k.pid, func(t *actors.Task) keptCall {
 				captured := k.had.make("function") // here, because this task lives on

@@ -97,6 +97,8 @@ func (mb *mailbox) Control(m any) {
 		mb.armSoft()
 	case idleQuestion:
 		mb.answerIdle()
+	case delaysDue:
+		mb.beginDelayed()
 	case settled:
 		mb.happens(mb.lookIfLive())
 		mb.account()
@@ -339,6 +341,7 @@ func (mb *mailbox) finishIncarnation(err error) {
 	mb.loop.Hold(true)
 	mb.loop.ReleaseExclusive()
 	mb.inc.Load().finish(l.reason)
+	mb.endDelayed(l.reason)
 }
 
 // cutOff fails the futures of tasks in flight.

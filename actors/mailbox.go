@@ -90,6 +90,7 @@ type sparse struct {
 	inFlight inFlight // locked
 	cleanups cleanups // locked
 	statuses statuses // locked
+	delays   delays   // locked
 	idle     idleTimer
 	stash    []stashed
 	kept     []kept

@@ -41,8 +41,9 @@ type Options struct {
 	StopGrace Grace
 	// IdleAfter ends the worker, as Exit(nil) does, when it has had nothing to do for
 	// that long: no message or submission is queued or in flight, nor anything that
-	// these have started or offloaded. So a handler that awaits for an hour is not cut
-	// off, as it would be by an Exit at a ReceiveTimeout. A Background does not count;
+	// these have started or offloaded, or begin later by [Task.After]. So a handler
+	// that awaits for an hour is not cut off, as it would be by an Exit at a
+	// ReceiveTimeout. A Background does not count;
 	// what it has started or offloaded does. A worker with a Main is never idle, nor is
 	// a Permanent child of a supervisor, which would be restarted at once; a Transient
 	// or Temporary one ends, and that is no failure. The worker ends at most an eighth

@@ -25,7 +25,7 @@ func RetrySafe(err error) (safe bool) {
 
 func retrySafe(err error) bool {
 	switch e := bare(err).(type) {
-	case nil, *returnedError, *PanicError:
+	case nil, *returnedError, *PanicError, toldToStopError:
 		return false
 	case *fullError:
 		return true

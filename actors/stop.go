@@ -151,6 +151,7 @@ func (mb *mailbox) closeGate() bool {
 		return false
 	}
 	mb.ending().reached(stageEvent)
+	mb.endDelayed(ErrStopping)
 	if c := mb.stop.Load(); c != nil {
 		c.complete()
 	}
