@@ -79,6 +79,27 @@ func ExampleRace() {
 	// Output: stopped <nil> false
 }
 
+// Who wants to know which are done, and not only the first result.
+func ExampleFirstCompleted() {
+	inTask(func(t *actors.Task) error {
+		slow := new(actors.Promise[int])
+		sets, err := actors.Await(t, actors.FirstCompleted(slow.Future(), double(t, 21)))
+		if err != nil {
+			return err
+		}
+		for _, f := range sets.Done {
+			fmt.Println(f.TryResult())
+		}
+		for _, f := range sets.Pending {
+			fmt.Println("canceled:", f.Cancel())
+		}
+		return nil
+	})
+	// Output:
+	// 42 <nil>
+	// canceled: true
+}
+
 // Results are handled as they come in, here from a plain goroutine.
 func ExampleAsCompleted() {
 	slow, fast := new(actors.Promise[string]), new(actors.Promise[string])
