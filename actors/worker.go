@@ -15,11 +15,11 @@ import (
 )
 
 // Worker is what setup registers handlers and background work with. It
-// embeds the actor's context, for instance to spawn children. Every
+// is the actor's context, too, for instance to spawn children. Every
 // incarnation of the worker has its own, and setup runs for each: that is
 // where the state lives that a restart has to throw away.
 type Worker struct {
-	actor.Context
+	ctx        actor.Context
 	mb         *mailbox
 	task       *Task // setup
 	handlers   handlers
@@ -31,7 +31,7 @@ type Worker struct {
 
 // Sibling is [Task.Sibling].
 func (w *Worker) Sibling(name string) *actor.PID {
-	return siblingOf(w.Context, name)
+	return siblingOf(w.ctx, name)
 }
 
 // Task is the task that setup runs in: setup may await, for instance the
@@ -346,9 +346,9 @@ func (a *workerActor) runSetup(t *Task) (*Worker, error) {
 	if a.setup == nil {
 		return nil, errors.New("actors: a worker without setup")
 	}
-	w := &Worker{Context: t.mb.view.actorContext, mb: t.mb, task: t}
+	w := &Worker{ctx: t.mb.view.actorContext, mb: t.mb, task: t}
 	if !t.mb.decorated() {
-		w.Context = t.mb.contextOf(t.inc)
+		w.ctx = t.mb.contextOf(t.inc)
 	}
 	defer func() { w.sealed, w.task = true, nil }()
 	return w, a.setup(w)

@@ -74,11 +74,11 @@ func newCore(ctx actor.Context, spec Spec) *core {
 
 // setUpSupervisor is the setup of the supervisor's worker.
 func setUpSupervisor(w *actors.Worker, spec Spec, made chan<- *node) error {
-	c := newCore(w.Context, spec)
+	c := newCore(w, spec)
 	link.ActorAt(w.ActorSystem(), w.Self()).Supervise(func(before link.Supervisor) link.Supervisor {
 		n, ok := before.(*node)
 		if !ok {
-			n = newNode(w.Context)
+			n = newNode(w)
 		}
 		n.beginIncarnation(c)
 		return n
