@@ -11,6 +11,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"github.com/protoloop/protoloop/internal/link"
 	"github.com/protoloop/protoloop/internal/panicstack"
 	"github.com/protoloop/protoloop/internal/safeerr"
 	"github.com/protoloop/protoloop/messages"
@@ -35,7 +36,11 @@ func (e *sentinel) Is(target error) bool {
 }
 
 func newError(code, text string, also ...error) error {
-	err := &sentinel{text, also}
+	return registered(code, &sentinel{text, also})
+}
+
+// registered lets err cross to other machines as code.
+func registered(code string, err error) error {
 	messages.RegisterError(code, err)
 	return err
 }
@@ -77,11 +82,12 @@ var (
 	ErrUnsendable = newError("unsendable", "the message cannot be sent to another machine")
 	// ErrGoexit: the task called [runtime.Goexit], as [testing.T.FailNow] does.
 	ErrGoexit = newError("goexit", "the task called runtime.Goexit")
-	// ErrDoNotRestart, returned by a Main, a Background or setup, asks the
-	// supervisor to let the worker end.
-	ErrDoNotRestart = newError("do_not_restart", "do not restart")
-	// ErrEscalate, returned likewise, asks the supervisor to fail upward.
-	ErrEscalate = newError("escalate", "escalate")
+)
+
+// errDoNotRestart and errEscalate are exported by package supervisor.
+var (
+	errDoNotRestart = registered("do_not_restart", link.ErrDoNotRestart)
+	errEscalate     = registered("escalate", link.ErrEscalate)
 )
 
 // errPanic and errDeadlock are the codes of typed errors on the wire.

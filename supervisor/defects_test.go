@@ -39,7 +39,7 @@ func TestEngineGroupAtTheRoot(t *testing.T) {
 		}
 		s := w.start(supervisor.Spec{Children: []supervisor.Child{{Name: "a", Props: actor.PropsFromFunc(func(c actor.Context) {
 			if _, ok := c.Message().(string); ok {
-				panic(errors.Join(errSleep, actors.ErrEscalate))
+				panic(errors.Join(errSleep, supervisor.ErrEscalate))
 			}
 		})}}})
 		w.root.Send(s.Child("a"), "boom")

@@ -73,8 +73,8 @@
 // the last started first, and keeps its queue. Each child has its own wait
 // before a restart ([actors.Backoff]); a stop, Remove or Restart ends the wait.
 //
-// The error of a child can say that it wants no restart (actors.ErrDoNotRestart)
-// or that its supervisor should fail (actors.ErrEscalate). A [CrashPolicy] says
+// The error of a child can say that it wants no restart ([ErrDoNotRestart])
+// or that its supervisor should fail ([ErrEscalate]). A [CrashPolicy] says
 // what happens to the message whose handler panicked.
 //
 // # Restart intensity

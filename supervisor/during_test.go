@@ -86,7 +86,7 @@ func TestDuringBackoff(t *testing.T) {
 			w.noted("")
 		},
 		"an earlier one is let go": func(w *world, s *supervisor.Supervisor) {
-			w.ask(s.Child("a"), exit{actors.ErrDoNotRestart})
+			w.ask(s.Child("a"), exit{supervisor.ErrDoNotRestart})
 			w.noted("-a")
 			time.Sleep(time.Minute)
 			w.noted("+b +c +d")

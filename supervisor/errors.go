@@ -11,6 +11,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/link"
 )
 
 // errStopping: the supervisor is stopping and starts nothing any more. It is an
@@ -25,6 +26,13 @@ func (stoppingError) Unwrap() error { return actors.ErrStopping }
 // Errors of this package. What a supervisor that is stopping refuses fails with
 // [actors.ErrStopping].
 var (
+	// ErrDoNotRestart, returned by a Main, a Background or setup of a child, or given to
+	// [actors.Task.Exit], asks its supervisor to let it end, whatever its [Restart] type is.
+	// A worker without a parent that fails of it does not restart itself.
+	ErrDoNotRestart = link.ErrDoNotRestart
+	// ErrEscalate, returned likewise, asks the supervisor to fail upward, with an
+	// [*EscalateError].
+	ErrEscalate = link.ErrEscalate
 	// ErrUnknownChild: there is no child of that name.
 	ErrUnknownChild = errors.New("supervisor: no such child")
 	// ErrExists: a child of that name is there. As an [*ExistsError] it has its PID.
@@ -102,7 +110,7 @@ func (e *IntensityError) Error() string {
 func (e *IntensityError) Unwrap() error { return e.Err }
 
 // EscalateError ends a supervisor because a child has asked for that, by
-// actors.ErrEscalate.
+// [ErrEscalate].
 type EscalateError struct {
 	Supervisor, Child string
 	Err               error

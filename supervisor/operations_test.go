@@ -85,9 +85,9 @@ func TestOpWithoutCaller(t *testing.T) {
 func TestChildDecides(t *testing.T) {
 	bubble(t, func(w *world) {
 		s := w.start(supervisor.Spec{MaxRestarts: -1, Children: w.children("a", "b")})
-		w.ask(s.Child("a"), exit{errors.Join(errSleep, actors.ErrDoNotRestart)})
+		w.ask(s.Child("a"), exit{errors.Join(errSleep, supervisor.ErrDoNotRestart)})
 		w.noted("+a +b -a")
-		w.ask(s.Child("b"), exit{errors.Join(errSleep, actors.ErrEscalate)})
+		w.ask(s.Child("b"), exit{errors.Join(errSleep, supervisor.ErrEscalate)})
 		err := ended(s)
 		var e *supervisor.EscalateError
 		if !errors.As(err, &e) || e.Child != "b" || !errors.Is(err, errSleep) {
@@ -107,16 +107,16 @@ func TestChildDecides(t *testing.T) {
 					return nil
 				})}
 			}
-			s := w.start(supervisor.Spec{MaxRestarts: -1, Children: []supervisor.Child{ends("a", actors.ErrDoNotRestart)}})
+			s := w.start(supervisor.Spec{MaxRestarts: -1, Children: []supervisor.Child{ends("a", supervisor.ErrDoNotRestart)}})
 			time.Sleep(time.Minute)
 			w.noted("+a -a")
-			_, err := s.Add(w.Context(), ends("b", actors.ErrEscalate))
+			_, err := s.Add(w.Context(), ends("b", supervisor.ErrEscalate))
 			w.wants(err, nil)
-			w.wants(ended(s), actors.ErrEscalate)
+			w.wants(ended(s), supervisor.ErrEscalate)
 			w.noted("+b -b")
 		})
 	}
-	for _, is := range []error{actors.ErrDoNotRestart, actors.ErrEscalate} {
+	for _, is := range []error{supervisor.ErrDoNotRestart, supervisor.ErrEscalate} {
 		bubble(t, func(w *world) {
 			s := w.start(supervisor.Spec{MaxRestarts: 1, Strategy: supervisor.OneForAll, Children: []supervisor.Child{
 				w.child("a"),
@@ -130,7 +130,7 @@ func TestChildDecides(t *testing.T) {
 			}})
 			w.noted("+a +b +c")
 			w.crash(s.Child("a"))
-			if is == actors.ErrEscalate {
+			if is == supervisor.ErrEscalate {
 				w.wants(ended(s), is)
 				w.noted("-c -b -a +a -a")
 				return

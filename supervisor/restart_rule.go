@@ -7,7 +7,6 @@ import (
 	"math"
 	"time"
 
-	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/internal/link"
 	"github.com/protoloop/protoloop/internal/restartwindow"
 	"github.com/protoloop/protoloop/internal/safeerr"
@@ -36,9 +35,9 @@ const (
 // its error: ErrEscalate, ErrDoNotRestart.
 func decideOnExit(r Restart, e exitReason) decision {
 	switch {
-	case safeerr.Is(e.err, actors.ErrEscalate):
+	case safeerr.Is(e.err, ErrEscalate):
 		return decideEscalate
-	case safeerr.Is(e.err, actors.ErrDoNotRestart):
+	case safeerr.Is(e.err, ErrDoNotRestart):
 		return decideLetGo
 	case r == Permanent, r == Transient && e.failed:
 		return decideRestart

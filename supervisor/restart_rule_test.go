@@ -112,10 +112,10 @@ func TestDecide(t *testing.T) {
 		{Transient, exitReason{failed: true, err: bad}, decideRestart},
 		{Temporary, exitReason{}, decideLetGo},
 		{Temporary, exitReason{failed: true, err: bad}, decideLetGo},
-		{Permanent, exitReason{failed: true, err: errors.Join(bad, actors.ErrDoNotRestart)}, decideLetGo},
-		{Transient, exitReason{failed: true, err: actors.ErrDoNotRestart}, decideLetGo},
-		{Permanent, exitReason{failed: true, err: actors.ErrEscalate}, decideEscalate},
-		{Temporary, exitReason{failed: true, err: errors.Join(bad, actors.ErrEscalate)}, decideEscalate},
+		{Permanent, exitReason{failed: true, err: errors.Join(bad, ErrDoNotRestart)}, decideLetGo},
+		{Transient, exitReason{failed: true, err: ErrDoNotRestart}, decideLetGo},
+		{Permanent, exitReason{failed: true, err: ErrEscalate}, decideEscalate},
+		{Temporary, exitReason{failed: true, err: errors.Join(bad, ErrEscalate)}, decideEscalate},
 		{Permanent, exitReason{failed: true, err: panics{}}, decideRestart},
 	} {
 		if got := decideOnExit(test.r, test.e); got != test.want {

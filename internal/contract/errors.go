@@ -18,6 +18,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/messages"
+	"github.com/protoloop/protoloop/supervisor"
 )
 
 var errSoldOut = errors.New("shop: sold out")
@@ -227,7 +228,7 @@ func wire(t *testing.T, f *messages.Failure) *messages.Failure {
 func sentinelsSurvive(t *testing.T, sys *actor.ActorSystem) {
 	pid := actortest.Spawn(t, sys.Root, "w", failing, actors.Options{})
 	all := []error{actors.ErrPending, actors.ErrCanceled, actors.ErrTimeout, actors.ErrStopping, actors.ErrStopped, actors.ErrRestarted,
-		actors.ErrDeadLetter, actors.ErrMailboxFull, actors.ErrNotWorker, actors.ErrUnhandled, actors.ErrDoNotRestart, actors.ErrEscalate}
+		actors.ErrDeadLetter, actors.ErrMailboxFull, actors.ErrNotWorker, actors.ErrUnhandled, supervisor.ErrDoNotRestart, supervisor.ErrEscalate}
 	for i, sentinel := range all {
 		far := wire(t, ask(t, sys, pid, error2{sentinel}))
 		wantErr(t, "far away", far, sentinel)

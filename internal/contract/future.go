@@ -15,6 +15,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/loopsync"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/supervisor"
 )
 
 // finished is the account of a worker all of whose work has finished.
@@ -140,7 +141,7 @@ func nonePendingAfterGrace(t *testing.T, sys *actor.ActorSystem) {
 
 func nonePendingAfterFailure(t *testing.T, sys *actor.ActorSystem) {
 	pid, all := pendingWork(t, sys)
-	failed := do(sys.Root, pid, func(t *actors.Task) error { t.Exit(actors.ErrDoNotRestart); return nil })
+	failed := do(sys.Root, pid, func(t *actors.Task) error { t.Exit(supervisor.ErrDoNotRestart); return nil })
 	for _, name := range []string{"exclusive", "two hops away"} { // so that the one above runs
 		all[name].(*actors.Future[none]).Cancel()
 	}

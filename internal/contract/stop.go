@@ -159,7 +159,7 @@ var failsInDrain = map[string]struct {
 			case 1:
 				t.Exit(errSoldOut)
 			case 2:
-				t.Exit(actors.ErrEscalate)
+				t.Exit(supervisor.ErrEscalate)
 			case 3:
 				t.Exit(nil)
 			}
