@@ -102,7 +102,7 @@
 // waits at the beginning, for all children that the outage concerns. It would then
 // be of no use against what it is for, a tight loop of failures, which a Backoff
 // does not let come about. A child that should give up all the same returns
-// actors.ErrEscalate. A child whose ResetAfter is Within / MaxRestarts or longer
+// [ErrEscalate]. A child whose ResetAfter is Within / MaxRestarts or longer
 // cannot exceed the intensity by itself.
 //
 // All tries of a message ([CrashPolicy]) count as one restart. A Dynamic has no
