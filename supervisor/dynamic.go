@@ -124,8 +124,8 @@ func (d *Dynamic) Start(ctx context.Context, name string, props *actor.Props) (*
 // none: with these props, or without any with those of the template. One that starts or
 // waits for its restart is waited for, and so is the end of one that is stopping, which
 // takes no new work; then the next is started. Any number of callers get one child; if
-// it does not start, all that have waited for that get the same [*StartError]. A ctx that
-// ends ends the waiting only.
+// it does not start, all that have waited for that get a [*StartError] that says why. A
+// ctx that ends ends the waiting only.
 //
 // The child may end between this call and a request to it. Such a request fails with
 // [actors.ErrStopping] or [actors.ErrDeadLetter] and has not run: call GetOrStart again.
