@@ -95,7 +95,7 @@ type Message struct {
 	// ReceivedAt is when the source got it.
 	ReceivedAt time.Time
 	// Lease is for how long the queue hides the message from others unless
-	// that is extended (visibility timeout, ack wait); 0: it need not be.
+	// that is extended; 0: it need not be.
 	Lease time.Duration
 	// Ref is the source's own, such as a receipt handle.
 	Ref any

@@ -95,7 +95,7 @@ func (q *outsideQueue) state(t *testing.T, _ string) (int, []consumer.Message) {
 
 func putAll(t *testing.T, nc *nats.Conn, bodies []string) {
 	t.Helper()
-	q, err := jetstream.New(nc, jetstream.Options{Name: "ITEMS", AckWait: 2 * time.Second})
+	q, err := jetstream.New(nc, jetstream.Options{Name: "ITEMS", Lease: 2 * time.Second})
 	if err == nil {
 		err = q.Ensure(t.Context())
 	}

@@ -85,7 +85,7 @@ func (s *source) Ack(_ context.Context, ms []*consumer.Message) error {
 const maxLate = 1000
 
 // Nack nacks messages, now or when their delay is over. A service that knows
-// no nack delivers them when their ack deadline is over.
+// no nack delivers them when their lease is over.
 func (s *source) Nack(_ context.Context, ns []consumer.Nack) error {
 	ms := make([]*consumer.Message, len(ns))
 	for i, n := range ns {

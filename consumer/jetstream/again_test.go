@@ -71,7 +71,7 @@ func TestGivenBackBeforeTheServersEnd(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		q, err := jetstream.New(nc, jetstream.Options{Name: "ITEMS", AckWait: time.Hour})
+		q, err := jetstream.New(nc, jetstream.Options{Name: "ITEMS", Lease: time.Hour})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -128,7 +128,7 @@ func TestReplicasOfTheStream(t *testing.T) {
 			})
 		}
 		replicas(s.before)
-		q, err := jetstream.New(nc, jetstream.Options{Name: name, DeadLetters: "-"})
+		q, err := jetstream.New(nc, jetstream.Options{Name: name, NoDeadLetters: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -162,7 +162,7 @@ func TestFailover(t *testing.T) {
 	defer cancel()
 	c := startCluster(t)
 	nc := c.connect()
-	q, err := jetstream.New(nc, jetstream.Options{Name: "ITEMS", Replicas: 3, AckWait: 5 * time.Second})
+	q, err := jetstream.New(nc, jetstream.Options{Name: "ITEMS", Replicas: 3, Lease: 5 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@
 //
 // A queue is a stream with work-queue retention and one durable pull
 // consumer. They are made when they are first needed. If they exist they are used as
-// they are, but for the consumer's AckWait and MaxAckPending, which Open changes to
+// they are, but for the consumer's lease and MaxAckPending, which Open changes to
 // what Options say. Open fails with a consumer by which messages would be lost, see
 // Options.Consumer, and with a stream that does not take Options.Subject. Every
 // process that opens the queue shares that consumer. A dead letter goes to a second
@@ -30,7 +30,7 @@
 //     but for those of the server, which nobody may send on.
 //   - Ack is confirmed by the server, with one round trip a batch; see
 //     Options.Linger for a queue that is empty most of the time.
-//   - Lease is the consumer's AckWait, which Options.AckWait changes.
+//   - Lease is the consumer's AckWait, which Options.Lease changes.
 //   - A message as large as one may be, which has no room for the reason in its
 //     headers, is no dead letter: it stays in the queue and comes back after the
 //     longest delay.

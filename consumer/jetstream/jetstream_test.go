@@ -141,12 +141,12 @@ func FuzzSend(f *testing.F) {
 
 func TestOptions(t *testing.T) {
 	nc := connectEmbedded(t, t.TempDir())
-	for _, o := range []jetstream.Options{{}, {Name: "a.b"}, {Name: "A", Durable: "a b"}, {Name: "A", AckWait: -1}, {Name: "A", DeadLetters: "*"}} {
+	for _, o := range []jetstream.Options{{}, {Name: "a.b"}, {Name: "A", Durable: "a b"}, {Name: "A", Lease: -1}, {Name: "A", DeadLetters: "*"}, {Name: "A", DeadLetters: "B", NoDeadLetters: true}} {
 		if _, err := jetstream.New(nc, o); err == nil {
 			t.Errorf("%+v is accepted", o)
 		}
 	}
-	q, err := jetstream.New(nc, jetstream.Options{Name: "SMALL", DeadLetters: "-", Stream: func(c *natsjs.StreamConfig) { c.MaxMsgs, c.Discard = 1, natsjs.DiscardNew }})
+	q, err := jetstream.New(nc, jetstream.Options{Name: "SMALL", NoDeadLetters: true, Stream: func(c *natsjs.StreamConfig) { c.MaxMsgs, c.Discard = 1, natsjs.DiscardNew }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/protoloop/protoloop/consumer/jetstream"
 )
 
-// TestLeaseOfAnExistingConsumer: Options.AckWait counts, also for what somebody
+// TestLeaseOfAnExistingConsumer: Options.Lease counts, also for what somebody
 // has in flight who will not be heard of again, and without it the consumer's own.
 func TestLeaseOfAnExistingConsumer(t *testing.T) {
 	nc := connectEmbedded(t, t.TempDir())
@@ -45,12 +45,12 @@ func TestLeaseOfAnExistingConsumer(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	q, crashed := open(jetstream.Options{AckWait: time.Hour})
+	q, crashed := open(jetstream.Options{Lease: time.Hour})
 	if err := q.Send(ctx, consumer.Message{}); err != nil {
 		t.Fatal(err)
 	}
 	one(crashed, 1, time.Hour)
-	_, src := open(jetstream.Options{AckWait: time.Second})
+	_, src := open(jetstream.Options{Lease: time.Second})
 	one(src, 2, time.Second)
 	end(src)
 	_, src = open(jetstream.Options{})
@@ -66,7 +66,7 @@ func TestLeaseOfAnExistingConsumer(t *testing.T) {
 // though the lease in force is shorter than the usual one.
 func TestLingerWithinTheLease(t *testing.T) {
 	nc := connectEmbedded(t, t.TempDir())
-	first, err := jetstream.New(nc, jetstream.Options{Name: "ITEMS", AckWait: time.Second})
+	first, err := jetstream.New(nc, jetstream.Options{Name: "ITEMS", Lease: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -149,7 +149,7 @@ func connectEmbedded(t testing.TB, dir string) *nats.Conn {
 // under is a queue as the suite wants it.
 func under(t *testing.T, nc *nats.Conn, lease time.Duration) consumertest.Queue {
 	t.Helper()
-	q, err := jetstream.New(nc, jetstream.Options{Name: "ITEMS", AckWait: lease, Wait: 5 * time.Second})
+	q, err := jetstream.New(nc, jetstream.Options{Name: "ITEMS", Lease: lease, Wait: 5 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +178,7 @@ func lenOf(ctx context.Context, nc *nats.Conn) (int, error) {
 
 // deadLetters are what a queue on the stream of them gives, so far.
 func deadLetters(t *testing.T, nc *nats.Conn) func(ctx context.Context) ([]consumer.Message, error) {
-	q, err := jetstream.New(nc, jetstream.Options{Name: "ITEMS_DEAD", DeadLetters: "-", AckWait: time.Hour})
+	q, err := jetstream.New(nc, jetstream.Options{Name: "ITEMS_DEAD", NoDeadLetters: true, Lease: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,11 +22,11 @@ type Options struct {
 	Subject string
 	// Durable is the name of the consumer. Empty: "consumer".
 	Durable string
-	// AckWait is the lease. A consumer that exists with another one is changed,
-	// for all processes: they should agree. What it has delivered or been given
-	// back before that waits by the new one. 0: that of the consumer if it
-	// exists, else 30 s.
-	AckWait time.Duration
+	// Lease is for how long a received message is hidden from others: JetStream's
+	// AckWait. A consumer that exists with another one is changed, for all
+	// processes: they should agree. What it has delivered or been given back before
+	// that waits by the new one. 0: that of the consumer if it exists, else 30 s.
+	Lease time.Duration
 	// Wait is the long poll of Receive, at least a second. 0: 30 s.
 	Wait time.Duration
 	// Linger holds back the ack of the last message of a batch until the next
@@ -37,8 +37,10 @@ type Options struct {
 	// the message comes again, though Ack had returned. 0: nothing is held back.
 	Linger time.Duration
 	// DeadLetters is the name of the stream of dead letters; its subject is
-	// that in lower case. Empty: Name with "_DEAD" behind; "-": there is none.
+	// that in lower case. Empty: Name with "_DEAD" behind.
 	DeadLetters string
+	// NoDeadLetters: there is no place for them.
+	NoDeadLetters bool
 	// Replicas of the streams in a cluster, if they do not exist; the consumer has
 	// as many as its stream. 0: 1. With 3 the queue goes on when a server is lost,
 	// after the seconds that the others take to elect who leads.
@@ -53,11 +55,8 @@ type Options struct {
 	Consumer func(*jetstream.ConsumerConfig)
 }
 
-// noDeadLetters as Options.DeadLetters: there is no place for them.
-const noDeadLetters = "-"
-
-// defaultAckWait is the lease of a consumer that is made without another.
-const defaultAckWait = 30 * time.Second
+// defaultLease is that of a consumer that is made without another.
+const defaultLease = 30 * time.Second
 
 // unlimited is how many messages may be on their way to, or in the hands of, all
 // processes together. What was given back with a delay counts as well, until that is
@@ -81,10 +80,13 @@ func (o Options) resolved() (Options, error) {
 	for _, f := range []struct {
 		field string
 		d     time.Duration
-	}{{"AckWait", o.AckWait}, {"Wait", o.Wait}, {"Linger", o.Linger}} {
+	}{{"Lease", o.Lease}, {"Wait", o.Wait}, {"Linger", o.Linger}} {
 		if f.d < 0 {
 			bad(f.field, f.d, "is negative")
 		}
+	}
+	if o.NoDeadLetters && o.DeadLetters != "" {
+		bad("DeadLetters", o.DeadLetters, "is set with NoDeadLetters")
 	}
 	if o.Replicas < 0 {
 		bad("Replicas", o.Replicas, "is negative")
@@ -124,7 +126,7 @@ func (o Options) deadConfig() jetstream.StreamConfig {
 
 func (o Options) consumerConfig() jetstream.ConsumerConfig {
 	cfg := jetstream.ConsumerConfig{
-		Durable: o.Durable, AckPolicy: jetstream.AckExplicitPolicy, AckWait: cmp.Or(o.AckWait, defaultAckWait),
+		Durable: o.Durable, AckPolicy: jetstream.AckExplicitPolicy, AckWait: cmp.Or(o.Lease, defaultLease),
 		MaxDeliver: -1, MaxAckPending: unlimited, // as many replicas as the stream, which may be somebody else's
 	}
 	if o.Consumer != nil {

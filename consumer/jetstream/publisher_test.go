@@ -130,7 +130,7 @@ func TestSendWays(t *testing.T) {
 	large := consumer.Message{Body: make([]byte, nc.MaxPayload()+1)}
 	for name, send := range ways {
 		t.Run(name, func(t *testing.T) {
-			full, err := jetstream.New(nc, jetstream.Options{Name: "FULL" + strings.ToUpper(name[:1]), DeadLetters: "-", Stream: func(c *natsjs.StreamConfig) { c.MaxMsgs, c.Discard = 1, natsjs.DiscardNew }})
+			full, err := jetstream.New(nc, jetstream.Options{Name: "FULL" + strings.ToUpper(name[:1]), NoDeadLetters: true, Stream: func(c *natsjs.StreamConfig) { c.MaxMsgs, c.Discard = 1, natsjs.DiscardNew }})
 			if err != nil {
 				t.Fatal(err)
 			}

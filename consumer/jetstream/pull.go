@@ -30,7 +30,7 @@ const heartbeat = time.Second
 // been asked for anew. Whoever has the source's turn owns it.
 //
 // It is written out here because the jetstream package's Fetch and Consume drop
-// what arrives while they end: those messages would come back after AckWait
+// what arrives while they end: those messages would come back after their lease
 // only.
 type pull struct {
 	sub   *nats.Subscription

@@ -85,7 +85,7 @@ func TestPullStands(t *testing.T) {
 func TestLinger(t *testing.T) {
 	open := func(linger time.Duration) (*jetstream.Queue, consumer.Source, func() int) {
 		nc := connectEmbedded(t, t.TempDir())
-		q, err := jetstream.New(nc, jetstream.Options{Name: "ITEMS", AckWait: time.Minute, Linger: linger})
+		q, err := jetstream.New(nc, jetstream.Options{Name: "ITEMS", Lease: time.Minute, Linger: linger})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -50,7 +50,7 @@ func New(nc *nats.Conn, o Options) (*Queue, error) {
 }
 
 // Ensure makes the streams and the consumer, as far as they do not exist, and
-// sees to its AckWait and MaxAckPending. Open does so, too; a program that only sends calls it once.
+// sees to its lease and MaxAckPending. Open does so, too; a program that only sends calls it once.
 func (q *Queue) Ensure(ctx context.Context) error {
 	_, err := q.ensure(ctx)
 	return err
@@ -60,7 +60,7 @@ func (q *Queue) ensure(ctx context.Context) (jetstream.Consumer, error) {
 	if err := q.stream(ctx, q.o.streamConfig()); err != nil {
 		return nil, err
 	}
-	if q.o.DeadLetters != noDeadLetters {
+	if !q.o.NoDeadLetters {
 		if err := q.stream(ctx, q.o.deadConfig()); err != nil {
 			return nil, err
 		}
@@ -97,7 +97,7 @@ func unfit(cfg jetstream.ConsumerConfig) error {
 	case cfg.MaxDeliver > 0:
 		return fmt.Errorf("its MaxDeliver is %d and has to be -1: the server gives up a message after that and leaves it in the stream; what ends tries is consumer.Options.MaxTries", cfg.MaxDeliver)
 	case len(cfg.BackOff) > 0:
-		return fmt.Errorf("it has a BackOff (%v), and what it has delivered would come again by that instead of its AckWait; what delays tries is consumer.Options.Retry", cfg.BackOff)
+		return fmt.Errorf("it has a BackOff (%v), and what it has delivered would come again by that instead of its lease (AckWait); what delays tries is consumer.Options.Retry", cfg.BackOff)
 	case cfg.HeadersOnly:
 		return errors.New("it is HeadersOnly: its messages come without a body")
 	}
@@ -109,7 +109,7 @@ func unfit(cfg jetstream.ConsumerConfig) error {
 func (q *Queue) adjust(ctx context.Context, c jetstream.Consumer, want jetstream.ConsumerConfig) (jetstream.Consumer, error) {
 	cfg := c.CachedInfo().Config
 	before := cfg
-	if q.o.AckWait > 0 || want.AckWait != defaultAckWait {
+	if q.o.Lease > 0 || want.AckWait != defaultLease {
 		cfg.AckWait = want.AckWait
 	}
 	cfg.MaxAckPending = want.MaxAckPending
@@ -118,7 +118,7 @@ func (q *Queue) adjust(ctx context.Context, c jetstream.Consumer, want jetstream
 	}
 	c, err := q.js.UpdateConsumer(ctx, q.o.Name, cfg)
 	if err != nil {
-		return nil, fmt.Errorf("change its AckWait from %v to %v, and its MaxAckPending from %d to %d: %w",
+		return nil, fmt.Errorf("change its lease (AckWait) from %v to %v, and its MaxAckPending from %d to %d: %w",
 			before.AckWait, cfg.AckWait, before.MaxAckPending, cfg.MaxAckPending, err)
 	}
 	return c, nil

@@ -154,7 +154,7 @@ func (s *source) Extend(ctx context.Context, ms []*consumer.Message) error {
 // DeadLetter stores messages in the stream of dead letters and removes them. One
 // that is too large, with what says why, has no place there.
 func (s *source) DeadLetter(ctx context.Context, ds []consumer.Dead) error {
-	if s.q.o.DeadLetters == noDeadLetters {
+	if s.q.o.NoDeadLetters {
 		return fmt.Errorf("jetstream: no stream of dead letters: %w", errors.ErrUnsupported)
 	}
 	subject := s.q.o.deadConfig().Subjects[0]

@@ -36,16 +36,17 @@ const (
 type Options struct {
 	// URL of the queue.
 	URL string
-	// DeadLetterURL is that of the queue of dead letters. Empty: there is none.
-	DeadLetterURL string
-	// Visibility is the lease, in whole seconds, from 1 s to 12 h. 0: 30 s.
-	Visibility time.Duration
+	// Lease is for how long a received message is hidden from others, in whole
+	// seconds, from 1 s to 12 h: SQS's visibility timeout. 0: 30 s.
+	Lease time.Duration
+	// DeadLetters is the URL of the queue of dead letters. Empty: there is none.
+	DeadLetters string
 	// Wait is the long poll of Receive, in whole seconds, at most 20 s. 0: 20 s.
 	Wait time.Duration
 }
 
-// maxVisibility is the longest that SQS hides a message.
-const maxVisibility = 12 * time.Hour
+// maxLease is the longest that SQS hides a message.
+const maxLease = 12 * time.Hour
 
 // Queue is a queue in SQS. Its methods may be called on any goroutine.
 type Queue struct {
@@ -56,7 +57,7 @@ type Queue struct {
 // New returns a queue. It asks the service for nothing. Options that cannot be meant are
 // all in one error, each an [*actors.OptionError].
 func New(client *sqs.Client, o Options) (*Queue, error) {
-	o.Visibility = cmp.Or(o.Visibility, 30*time.Second)
+	o.Lease = cmp.Or(o.Lease, 30*time.Second)
 	o.Wait = cmp.Or(o.Wait, 20*time.Second)
 	var errs []error
 	bad := func(field string, value any, why string) {
@@ -68,8 +69,8 @@ func New(client *sqs.Client, o Options) (*Queue, error) {
 	if o.URL == "" {
 		bad("Options.URL", nil, "is missing")
 	}
-	if o.Visibility < time.Second || o.Visibility > maxVisibility {
-		bad("Options.Visibility", o.Visibility, "is not from 1 s to 12 h")
+	if o.Lease < time.Second || o.Lease > maxLease {
+		bad("Options.Lease", o.Lease, "is not from 1 s to 12 h")
 	}
 	if o.Wait < time.Second || o.Wait > 20*time.Second {
 		bad("Options.Wait", o.Wait, "is not from 1 s to 20 s")
@@ -77,14 +78,14 @@ func New(client *sqs.Client, o Options) (*Queue, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	o.Visibility, o.Wait = o.Visibility.Truncate(time.Second), o.Wait.Truncate(time.Second)
+	o.Lease, o.Wait = o.Lease.Truncate(time.Second), o.Wait.Truncate(time.Second)
 	return &Queue{withPlainBodies(client), o}, nil
 }
 
 // Open opens a source. It is a consumer.Open. It asks for the queue's
 // attributes, so that a wrong URL or missing rights are told at once.
 func (q *Queue) Open(ctx context.Context) (consumer.Source, error) {
-	for _, url := range []string{q.o.URL, q.o.DeadLetterURL} {
+	for _, url := range []string{q.o.URL, q.o.DeadLetters} {
 		if url == "" {
 			continue
 		}

@@ -43,7 +43,7 @@ func (s *source) Receive(ctx context.Context, most int) ([]*consumer.Message, er
 	defer cancel()
 	out, err := s.q.client.ReceiveMessage(within, &sqs.ReceiveMessageInput{
 		QueueUrl: &s.q.o.URL, MaxNumberOfMessages: int32(min(most, batchSize)),
-		WaitTimeSeconds: int32(s.q.o.Wait / time.Second), VisibilityTimeout: int32(s.q.o.Visibility / time.Second),
+		WaitTimeSeconds: int32(s.q.o.Wait / time.Second), VisibilityTimeout: int32(s.q.o.Lease / time.Second),
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
 		MessageAttributeNames:       []string{"All"},
 	})
@@ -60,7 +60,7 @@ func (s *source) Receive(ctx context.Context, most int) ([]*consumer.Message, er
 	ms := make([]*consumer.Message, len(out.Messages))
 	for i, m := range out.Messages {
 		ms[i] = convert(m)
-		ms[i].ReceivedAt, ms[i].Lease = now, s.q.o.Visibility
+		ms[i].ReceivedAt, ms[i].Lease = now, s.q.o.Lease
 	}
 	return ms, nil
 }
@@ -253,7 +253,7 @@ func (s *source) hide(ctx context.Context, n int, each func(i int) (*consumer.Me
 		}
 		out, err := s.q.client.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &s.q.o.URL, Entries: entries})
 		if err != nil {
-			return a, fmt.Errorf("sqs: change visibility: %w", err)
+			return a, fmt.Errorf("sqs: change the lease: %w", err)
 		}
 		for _, e := range out.Successful {
 			a.done = append(a.done, e.Id)
@@ -265,7 +265,7 @@ func (s *source) hide(ctx context.Context, n int, each func(i int) (*consumer.Me
 
 // seconds rounds up: a delay is never shorter than asked for.
 func seconds(d time.Duration) int32 {
-	d = min(max(d, 0), maxVisibility)
+	d = min(max(d, 0), maxLease)
 	return int32((d + time.Second - 1) / time.Second)
 }
 
@@ -274,24 +274,24 @@ func (s *source) Nack(ctx context.Context, ns []consumer.Nack) error {
 	return s.hide(ctx, len(ns), func(i int) (*consumer.Message, time.Duration) { return ns[i].Message, ns[i].Delay })
 }
 
-// Extend hides messages for another visibility timeout.
+// Extend begins the leases anew.
 func (s *source) Extend(ctx context.Context, ms []*consumer.Message) error {
-	return s.hide(ctx, len(ms), func(i int) (*consumer.Message, time.Duration) { return ms[i], s.q.o.Visibility })
+	return s.hide(ctx, len(ms), func(i int) (*consumer.Message, time.Duration) { return ms[i], s.q.o.Lease })
 }
 
 // DeadLetter sends messages to the queue of dead letters and deletes them. One
 // that is too large, with what says why, has no place there.
 func (s *source) DeadLetter(ctx context.Context, ds []consumer.Dead) error {
-	if s.q.o.DeadLetterURL == "" {
+	if s.q.o.DeadLetters == "" {
 		return fmt.Errorf("sqs: no queue of dead letters: %w", errors.ErrUnsupported)
 	}
 	entries := make([]types.SendMessageBatchRequestEntry, len(ds))
 	for i, d := range ds {
 		// With its key, for whoever sends it back. That may have died before, so
 		// doubles are told by the ID, which is the same in each delivery.
-		entries[i] = entry(s.q.o.DeadLetterURL, d.Message, deadAttributes(d), d.Message.Key, d.Message.ID)
+		entries[i] = entry(s.q.o.DeadLetters, d.Message, deadAttributes(d), d.Message.Key, d.Message.ID)
 	}
-	errs := s.q.sendAll(ctx, s.q.o.DeadLetterURL, entries)
+	errs := s.q.sendAll(ctx, s.q.o.DeadLetters, entries)
 	var sent []*consumer.Message
 	var index []int
 	for i, d := range ds {

@@ -64,7 +64,7 @@ func under(t *testing.T, server, name string, attrs map[string]string) consumert
 		suffix = ".fifo"
 	}
 	url, deadURL := create(t, direct, name+suffix, attrs), create(t, direct, name+"-dead"+suffix, attrs)
-	q, err := sqs.New(through, sqs.Options{URL: url, DeadLetterURL: deadURL, Visibility: lease, Wait: 5 * time.Second})
+	q, err := sqs.New(through, sqs.Options{URL: url, DeadLetters: deadURL, Lease: lease, Wait: 5 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func under(t *testing.T, server, name string, attrs map[string]string) consumert
 	if err != nil {
 		t.Fatal(err)
 	}
-	dead, err := sqs.New(direct, sqs.Options{URL: deadURL, Wait: time.Second, Visibility: time.Hour})
+	dead, err := sqs.New(direct, sqs.Options{URL: deadURL, Wait: time.Second, Lease: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +191,7 @@ func TestLargeBatches(t *testing.T) {
 
 func TestOptionsAndMissingQueue(t *testing.T) {
 	c := client(t, "127.0.0.1:1")
-	for _, o := range []sqs.Options{{}, {URL: "x", Visibility: time.Millisecond}, {URL: "x", Visibility: 13 * time.Hour}, {URL: "x", Wait: time.Minute}} {
+	for _, o := range []sqs.Options{{}, {URL: "x", Lease: time.Millisecond}, {URL: "x", Lease: 13 * time.Hour}, {URL: "x", Wait: time.Minute}} {
 		_, err := sqs.New(c, o)
 		if e := new(actors.OptionError); !errors.As(err, &e) {
 			t.Errorf("%+v: %v", o, err)
@@ -243,7 +243,7 @@ func TestAttributesOfAllTypes(t *testing.T) {
 	server := testtools.StartFauxqs(t)
 	c := client(t, server)
 	url, deadURL := create(t, c, "typed", nil), create(t, c, "typed-dead", nil)
-	q, err := sqs.New(c, sqs.Options{URL: url, DeadLetterURL: deadURL, Wait: time.Second})
+	q, err := sqs.New(c, sqs.Options{URL: url, DeadLetters: deadURL, Wait: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

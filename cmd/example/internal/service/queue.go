@@ -91,7 +91,7 @@ func (c Config) calls() int {
 }
 
 func (c Config) queueOptions() jetstream.Options {
-	return jetstream.Options{Name: queueName, AckWait: c.Lease, Linger: c.Lease}
+	return jetstream.Options{Name: queueName, Lease: c.Lease, Linger: c.Lease}
 }
 
 func openNATS(ctx context.Context, c Config) (queue, func(), error) {

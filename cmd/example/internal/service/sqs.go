@@ -20,7 +20,7 @@ func openSQS(ctx context.Context, c Config) (queue, func(), error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("the settings for SQS: %w", err)
 	}
-	q, err := sqs.New(awssqs.NewFromConfig(aws), sqs.Options{URL: c.Queue, DeadLetterURL: c.DeadLetters, Visibility: c.Lease})
+	q, err := sqs.New(awssqs.NewFromConfig(aws), sqs.Options{URL: c.Queue, Lease: c.Lease, DeadLetters: c.DeadLetters})
 	if err != nil {
 		return nil, nil, err
 	}
