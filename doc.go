@@ -7,6 +7,8 @@
 //     Begin there: its documentation has the guarantees, by number.
 //   - [github.com/protoloop/protoloop/actors/loopsync]: what the tasks of one worker
 //     wait for each other with, as a mutex and a queue, and for channels.
+//   - [github.com/protoloop/protoloop/actors/inspect]: what workers are doing, and
+//     what goes wrong that nobody is told of.
 //   - [github.com/protoloop/protoloop/supervisor]: restarts, and a stop event
 //     that accounts for everything.
 //   - [github.com/protoloop/protoloop/socketio]: a Socket.IO server whose

@@ -4,12 +4,14 @@ package actors
 
 import (
 	"cmp"
+	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/asynkron/protoactor-go/ctxext"
 
+	"github.com/protoloop/protoloop/internal/failure"
 	"github.com/protoloop/protoloop/internal/park"
 )
 
@@ -223,6 +225,9 @@ const stopTimeout = 10 * time.Second
 // unsent gives what an abandoned task wants to send to the dead letters.
 func (mb *mailbox) unsent(pid *actor.PID, message any) {
 	mb.sys.deadLetterNow(pid, message)
+	if mb.hasFailureHook() {
+		mb.tellFailure(failure.DeadLetter, "", fmt.Errorf("actors: dead letter: %T: sent by a task that was abandoned", message))
+	}
 }
 
 // unanswered is unsent for a request: its future fails with the engine's

@@ -3,10 +3,12 @@
 package actors
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/protoloop/protoloop/internal/failure"
 	"github.com/protoloop/protoloop/internal/life"
 )
 
@@ -79,6 +81,9 @@ func (t *Task) Sender() *actor.PID {
 	return &m.reply.Load().pid
 }
 
+// errNoSender is why a response is a dead letter.
+var errNoSender = errors.New("a response to a message without a sender")
+
 // Respond answers the task's message, at once. The first answer to a request
 // counts; a value that the handler returns afterwards is dropped. Without a
 // sender the response becomes a dead letter, as in Proto.Actor. A [None] goes to a PID
@@ -99,6 +104,7 @@ func (t *Task) Respond(response any) {
 		}
 	default:
 		t.mb.sys.deadLetterNow(nil, response)
+		t.tellDeadLetter(response, errNoSender)
 	}
 }
 
@@ -161,6 +167,7 @@ func (t *Task) neverRuns(err error, later *callbacks) life.How {
 		} else {
 			t.mb.sys.deadLetterNow(t.mb.pid, t.msg)
 		}
+		t.tellDeadLetter(t.msg, err)
 		return life.HowUnhandled
 	}
 	return how
@@ -182,6 +189,7 @@ func (t *Task) reply(v any, err error) {
 		t.concludedOneWay(err)
 		if err != nil && t.failure() == nil && t.how == life.HowFailed {
 			t.mb.logger().Error("actors: a one-way message failed", "task", t.name(), "error", err)
+			t.mb.tellTaskFailure(failure.Unobserved, t, err)
 		}
 		return
 	case err != nil:

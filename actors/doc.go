@@ -47,7 +47,8 @@
 //     10 s, and then stops. After the stop event the failure is that task's
 //     alone: see 8. An error that a handler returns is an answer and no
 //     failure; on a one-way message it is logged and counted. A failed future
-//     that nobody looked at before it was collected is logged.
+//     that nobody looked at before it was collected is logged. What is only
+//     logged is told to the hooks of inspect.OnFailure, too.
 //
 //  7. Restart. The mailbox is suspended in the same turn as the failure. Tasks
 //     in flight are cancelled and unwound within StopGrace, their futures

@@ -107,11 +107,13 @@ type PanicError struct {
 func newPanicError(v any) *PanicError { return &PanicError{v, panicstack.Take(1)} }
 
 // stackIn returns the stack that comes with an error, if one does.
-func stackIn(err error) string {
+func stackIn(err error) string { return string(stackOf(err)) }
+
+func stackOf(err error) []byte {
 	if p, ok := safeerr.As[*PanicError](err); ok {
-		return string(p.Stack)
+		return p.Stack
 	}
-	return ""
+	return nil
 }
 
 // Error is the panic's value; the stack is kept apart.

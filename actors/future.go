@@ -213,7 +213,9 @@ func nilable[T any]() bool {
 // settle publishes the result; the caller holds mu, and settle unlocks it. The
 // caller has to call the callbacks, outside of any lock.
 func (c *core) settle(err error) (calls callbacks) {
-	if c.extra.Load() != nil {
+	var d *deps
+	if x := c.extra.Load(); x != nil {
+		d = x.deps
 		c.forgetDeps()
 	}
 	switch {
@@ -224,7 +226,7 @@ func (c *core) settle(err error) (calls callbacks) {
 		x := c.more()
 		x.err = err
 		if x.note == nil && !c.known {
-			x.note = watchFailure(c, err)
+			x.note = watchFailure(c, d, err)
 		}
 	}
 	if c.apart {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/protoloop/protoloop/internal/failure"
 	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/loop"
 )
@@ -340,6 +341,9 @@ func (mb *mailbox) tellNotHandled(t *Task, how loop.How) {
 		}
 	}
 	mb.logger().Error("actors: a message whose handler had panicked was not handled anew", "task", t.name(), "error", a.crash)
+	if mb.hasFailureHook() {
+		mb.tellFailure(failure.DeadLetter, t.name(), fmt.Errorf("actors: a message whose handler had panicked was not handled anew: %w", a.crash))
+	}
 	if mb.super != nil {
 		mb.super.MessageNotHandled(supervised{mb}, mb.failureOf(t, a.crash))
 	}

@@ -3,12 +3,14 @@
 package actors
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/protoloop/protoloop/internal/failure"
 	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/loop"
 )
@@ -147,6 +149,7 @@ func (mb *mailbox) receiveLast(t *Task) {
 	mb.receive(t)
 	if err := t.failure(); err != nil {
 		mb.logger().Error("actors: panic in a lifecycle message", "message", typeOf(t.msg), "panic", err, "stack", stackIn(err))
+		mb.tellPanic("a lifecycle message", err)
 		t.fails(nil)
 	}
 }
@@ -209,8 +212,10 @@ func (mb *mailbox) runHook(t *Task, f func(t *Task) error, before []func(t *Task
 		case p != nil:
 			err := newPanicError(p)
 			mb.logger().Error("actors: panic in an OnStop hook", "panic", p, "stack", string(err.Stack))
+			mb.tellPanic("an OnStop hook", err)
 		case !returned:
 			mb.logger().Error("actors: an OnStop hook failed", "error", ErrGoexit)
+			mb.tellPanic("an OnStop hook", ErrGoexit)
 			mb.runEach(t, before)
 		}
 	}()
@@ -218,6 +223,7 @@ func (mb *mailbox) runHook(t *Task, f func(t *Task) error, before []func(t *Task
 	returned = true
 	if err != nil {
 		mb.logger().Error("actors: an OnStop hook failed", "error", err)
+		mb.tellFailure(failure.Unobserved, t.name(), fmt.Errorf("actors: an OnStop hook failed: %w", err))
 	}
 }
 
@@ -238,6 +244,7 @@ func (mb *mailbox) deliverStopped(m *actor.Stopped) {
 		u.run(&u.Task)
 		if err := u.failure(); err != nil {
 			mb.logger().Error("actors: panic in Stopped", "panic", err, "stack", stackIn(err))
+			mb.tellPanic("Stopped", err)
 		}
 	}()
 	timer := time.NewTimer(max(mb.opts.StopGrace, look))
@@ -247,6 +254,7 @@ func (mb *mailbox) deliverStopped(m *actor.Stopped) {
 		mb.current.CompareAndSwap(&u.Task, nil)
 	case <-timer.C:
 		mb.logger().Error("actors: the actor did not return from Stopped; it is abandoned")
+		mb.tellFailure(failure.AbandonedTask, typeOf(m), errors.New("actors: the actor did not return from Stopped"))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/protoloop/protoloop/internal/failure"
 	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/loop"
 	"github.com/protoloop/protoloop/messages"
@@ -258,6 +259,7 @@ func (mb *mailbox) runFrame(m any) (said occurrence) {
 	}
 	if panicked != nil { // a producer or a supervisor strategy of the user's
 		mb.logger().Error("actors: panic while the engine handled a lifecycle message", "message", typeOf(m), "panic", panicked.Value, "stack", string(panicked.Stack))
+		mb.tellPanic("what the engine calls for "+typeOf(m), panicked)
 		switch m.(type) {
 		case *actor.Restart, *actor.Terminated: // of the last child
 			if l.Phase() == life.PhaseRestarting {
@@ -295,6 +297,9 @@ func (mb *mailbox) framed(c actor.ReceiverContext, m any) {
 // beginIncarnation begins one. What is queued waits for its setup.
 func (mb *mailbox) beginIncarnation() {
 	l := &mb.life
+	if l.incarnation > 0 && mb.super == nil { // else that tells of it
+		mb.tellFailure(failure.WorkerRestart, "", cmp.Or(l.reason, ErrRestarted))
+	}
 	l.incarnation++
 	l.reason = nil
 	mb.calm()

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/protoloop/protoloop/internal/failure"
 	"github.com/protoloop/protoloop/internal/loop"
 )
 
@@ -244,4 +245,6 @@ func (l *Limiter) reportStall(round uint64) {
 	l.mu.Unlock()
 	mb.logger().Warn("actors: no offloaded function returns, and others wait for a place",
 		"limiter", l.name, "running", running, "waiting", waiting, "for", stalled)
+	mb.tellFailure(failure.StalledWork, l.name,
+		fmt.Errorf("actors: none of %d offloaded functions has returned for %v, and %d wait for a place", running, stalled, waiting))
 }

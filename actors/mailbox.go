@@ -4,6 +4,7 @@ package actors
 
 import (
 	"cmp"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/internal/engine"
+	"github.com/protoloop/protoloop/internal/failure"
 	"github.com/protoloop/protoloop/internal/link"
 	"github.com/protoloop/protoloop/internal/loop"
 	"github.com/protoloop/protoloop/internal/restartwindow"
@@ -345,4 +347,8 @@ func (mb *mailbox) Blocked(b loop.BlockedTurn) {
 	}
 	mb.logger().Warn("actors: blocked turn: the worker does nothing else meanwhile",
 		"task", name, "since", b.Since, "stack", string(b.Stack))
+	if mb.hasFailureHook() {
+		mb.sys.failures.Tell(failure.Failure{Kind: failure.BlockedTurn, Worker: mb.pid, Task: name, Stack: b.Stack,
+			Err: fmt.Errorf("actors: blocked turn: it lasts since %s", b.Since.Format(time.RFC3339Nano))})
+	}
 }

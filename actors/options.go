@@ -54,7 +54,8 @@ type Options struct {
 	IdleAfter time.Duration
 	// Logger receives what nobody is told otherwise: errors of one-way
 	// messages, blocked turns, abandoned tasks. nil: the actor system's. Of a
-	// handler that panics the record is lost.
+	// handler that panics the record is lost. A function of yours may be told of
+	// all that: see inspect.OnFailure.
 	Logger *slog.Logger
 }
 

@@ -8,7 +8,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/protoloop/protoloop/internal/panicstack"
+	"github.com/protoloop/protoloop/internal/failure"
 	"github.com/protoloop/protoloop/internal/safelog"
 	"github.com/protoloop/protoloop/messages"
 )
@@ -40,19 +40,24 @@ func (f *Future[T]) OnDone(fn func(T, error)) {
 	f.call(&node{user: true, f: func() {
 		defer func() {
 			if p := recover(); p != nil {
-				owner.loggerOf().Error("actors: panic in an OnDone callback", "panic", fmt.Sprint(p), "stack", string(panicstack.Take(0)))
+				owner.reportCallback(newPanicError(p))
 			}
 		}()
 		fn(f.val, f.look())
 	}})
 }
 
-// loggerOf is that of the worker of t, which may be nil.
-func (t *Task) loggerOf() *slog.Logger {
+// reportCallback logs the panic of an OnDone callback of the future of t, which may be nil.
+func (t *Task) reportCallback(err *PanicError) {
+	const code = "an OnDone callback"
+	log := safelog.Contain(slog.Default())
 	if t != nil && t.attached != nil {
-		return t.mb.logger()
+		log = t.mb.logger()
+		t.mb.tellPanic(code, err)
+	} else {
+		tellAllFailure(failure.Failure{Kind: failure.CallbackPanic, Task: code, Err: fmt.Errorf("actors: panic in %s: %w", code, err), Stack: err.Stack})
 	}
-	return safelog.Contain(slog.Default())
+	log.Error("actors: panic in "+code, "panic", fmt.Sprint(err.Value), "stack", string(err.Stack))
 }
 
 // PipeTo sends the result to pids when the future is complete: the value, or a

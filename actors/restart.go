@@ -7,6 +7,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/protoloop/protoloop/internal/failure"
 	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/safeerr"
 )
@@ -21,6 +22,7 @@ func (mb *mailbox) fail(t *Task, err error) {
 func (mb *mailbox) reportFailure(t *Task, err error) {
 	if mb.super == nil {
 		mb.logger().Error("actors: the worker failed", "task", t.name(), "error", err, "stack", stackIn(err))
+		mb.tellTaskFailure(failure.WorkerFailure, t, err)
 	}
 }
 
@@ -30,6 +32,7 @@ func (mb *mailbox) reportInEnd(t *Task, err error) {
 		return // a setup that was cut off
 	}
 	mb.logger().Error("actors: a task failed while the worker ended", "task", t.name(), "error", err, "stack", stackIn(err))
+	mb.tellTaskFailure(failure.WorkerFailure, t, err)
 }
 
 // reportInDrain is the failure of a task after the stop event: it is that
@@ -45,6 +48,7 @@ func (mb *mailbox) reportInDrain(t *Task, err error) {
 		}
 	}
 	mb.logger().Error("actors: a task failed while the worker drains; it goes on with what it has accepted", "task", t.name(), "error", err, "stack", stackIn(err))
+	mb.tellTaskFailure(failure.WorkerFailure, t, err)
 }
 
 // A worker without a parent restarts itself so often.
@@ -66,6 +70,7 @@ func (mb *mailbox) escalate(t *Task, reason error) (decided occurrence) {
 		defer func() { // a strategy runs in the caller when the parent is a guardian
 			if p := recover(); p != nil {
 				mb.logger().Error("actors: the parent's strategy panicked; the worker stops", "panic", p)
+				mb.tellPanic("the parent's strategy", newPanicError(p))
 				decided.event = life.HardStopAsked
 			}
 		}()

@@ -32,6 +32,7 @@ func Spawn(ctx context.Context, s actor.SpawnerContext, name string, setup func(
 		return nil, missing("the spawner")
 	}
 	ready := &Future[None]{}
+	ready.known = true // its failure is told here, or nobody waits for it
 	props := Props(setup, eventLoop(o, ready))
 	pid, err := s.SpawnNamed(props, name)
 	if err != nil {
@@ -40,6 +41,7 @@ func Spawn(ctx context.Context, s actor.SpawnerContext, name string, setup func(
 	if t, ok := s.(*Task); ok {
 		// Awaited, not waited for; ctx ends it likewise.
 		either := &Future[None]{}
+		either.known = true
 		ready.call(&node{f: func() { either.resolve(struct{}{}, ready.failed()) }})
 		forget := context.AfterFunc(ctx, func() { either.fail(context.Cause(ctx)) })
 		_, err = Await(t, either)

@@ -4,6 +4,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -285,6 +286,7 @@ func (mb *mailbox) abandonOffloads() {
 	for i, t := range left {
 		mb.logger().Error("actors: an offloaded function did not return when its context ended; it is abandoned",
 			"function", t.name(), "since", since, "stack", string(stacks[i]))
+		mb.tellAbandoned(t.name(), errors.New("actors: an offloaded function did not return when its context ended"), stacks[i])
 	}
 }
 
@@ -314,6 +316,7 @@ func (mb *mailbox) abandoned(t *Task) {
 	e.mu.Unlock()
 	mb.logger().Error("actors: a task did not return when it was told to end; it is abandoned, and goes on without its loop",
 		"task", t.name(), "since", lost.Since, "stack", string(stack))
+	mb.tellAbandoned(lost.Name, fmt.Errorf("actors: a task did not return when it was told to end: %w", cause), stack)
 }
 
 // cleanups are the Cleanups of a worker that run, or have left work behind: that

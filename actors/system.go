@@ -3,13 +3,16 @@
 package actors
 
 import (
+	"fmt"
 	"math"
 	"sync"
 	"time"
+	"weak"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/internal/callqueue"
+	"github.com/protoloop/protoloop/internal/failure"
 	"github.com/protoloop/protoloop/internal/loop"
 	"github.com/protoloop/protoloop/internal/persystem"
 	"github.com/protoloop/protoloop/internal/ring"
@@ -38,6 +41,8 @@ type system struct {
 	remoteLimit   *persystem.RemoteLimit
 	remoteBuffers sync.Pool
 	inspections   sync.Pool // see takeInspection
+	failures      *failure.Hooks
+	failuresWeak  weak.Pointer[failure.Hooks] // for what the hooks may lead to: see failureNote
 	rings         ring.Graph
 	calls         callqueue.Queue // see send
 }
@@ -62,7 +67,8 @@ func systemOfMany(as *actor.ActorSystem) *system {
 		return p.(*replyProcess).sys
 	}
 	s := &system{as: as, pool: loop.NewPool(), token: newToken(), workers: map[string]*mailbox{}, unseen: &throttle{},
-		remoteLimit: persystem.Of[persystem.RemoteLimit](as)}
+		remoteLimit: persystem.Of[persystem.RemoteLimit](as), failures: failure.Of(as)}
+	s.failuresWeak = weak.Make(s.failures)
 	s.clock.init(s.pool)
 	s.replies.init(s)
 	if _, added := as.ProcessRegistry.Add(&replyProcess{sys: s}, replyID); !added {
@@ -206,6 +212,7 @@ func (s *system) survive(code string) {
 
 func (s *system) logPanic(code string, v any, stack []byte) {
 	safelog.Contain(s.as.Logger()).Error("actors: "+code+" panicked", "panic", v, "stack", string(stack))
+	s.failures.Tell(failure.Failure{Kind: failure.CallbackPanic, Err: fmt.Errorf("actors: %s panicked: %w", code, &PanicError{v, stack}), Stack: stack})
 }
 
 // in is the reading of the clock after d; what does not fit is for ever.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/protoloop/protoloop/internal/failure"
 	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/loop"
 )
@@ -273,6 +274,7 @@ func (t *Task) logLate(err error) {
 	if t.failure() != nil || saysOnlyEnd(err, why) {
 		return // its worker tells it; or there is nothing to tell
 	}
+	t.mb.tellTaskFailure(failure.Unobserved, t, err)
 	if p, ok := err.(*PanicError); ok {
 		t.mb.logger().Error("actors: panic in a task whose asker had been told already", "task", t.name(), "panic", p.Value, "stack", string(p.Stack))
 	} else if t.mb.sys.unseen.allow() {

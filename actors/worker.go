@@ -10,6 +10,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"github.com/protoloop/protoloop/internal/failure"
 	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/loop"
 )
@@ -336,6 +337,7 @@ func (a *workerActor) unhandled(t *Task) {
 	}
 	t.how = life.HowUnhandled
 	t.mb.logger().Warn("actors: dead letter: " + err.Error())
+	t.mb.tellTaskFailure(failure.DeadLetter, t, err)
 	t.mb.sys.deadLetterNow(t.mb.pid, t.msg)
 }
 

@@ -53,6 +53,29 @@ func TestSurface(t *testing.T) {
 	}
 }
 
+// TestFailureKinds: the table of errors.md has each kind of failure that a hook is told of,
+// and no other.
+func TestFailureKinds(t *testing.T) {
+	_, section, _ := strings.Cut(read(t, "errors.md"), "\n## What nobody is told")
+	told := map[string]bool{}
+	for line := range strings.Lines(section) {
+		if cells := strings.Split(line, "|"); len(cells) == 5 && strings.Contains(cells[2], "`") {
+			told[strings.Trim(cells[2], " `")] = true
+		}
+	}
+	delete(told, "Kind") // the head of the column
+	for _, line := range surface(t, "actors/inspect") {
+		kind, is := strings.CutPrefix(line, "const ")
+		if is && !told[kind] {
+			t.Errorf("the table of errors.md has no %s", kind)
+		}
+		delete(told, kind)
+	}
+	for kind := range told {
+		t.Errorf("the table of errors.md has %s, which is no kind", kind)
+	}
+}
+
 // surface is what a package exports, a line each: names, and signatures of functions and
 // methods. Of generated files it leaves the messages' own methods out.
 func surface(t *testing.T, pkg string) (lines []string) {

@@ -6,6 +6,8 @@
 // [System] is a snapshot of all workers, their tasks, and what each awaits of whom; printed,
 // it is a table for somebody in an incident (asyncio.all_tasks, Erlang's observer).
 // [Blocked] is the same of those workers that a turn holds up, for health probes.
+// [OnFailure] tells a function of yours what otherwise is only logged, for an alarm or a
+// metric.
 //
 // Nothing here takes a turn of a worker, or waits for one.
 package inspect
