@@ -3,6 +3,8 @@
 package supervisor
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/internal/condition"
+	"github.com/protoloop/protoloop/internal/failure"
 	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/link"
 	"github.com/protoloop/protoloop/internal/oneline"
@@ -35,15 +38,16 @@ type child struct {
 	lastErr    error
 	upCount    int // how often it has come up
 
-	startResult startResult         // of its last start …
-	spawnErr    error               // … which Spawn has failed with
-	startedAt   time.Duration       // its last start
-	killedAt    time.Duration       // the end of its grace
-	changed     condition.Condition // its life, or what else a wait depends on
-	operations  operationLock       // of what goes on with it, if children are independent
-	failure     *link.Failure       // the last
-	delay       restartDelay
-	account     *ChildReport // of its actors so far; nil: none has ended
+	startResult  startResult         // of its last start …
+	spawnErr     error               // … which Spawn has failed with
+	restartCause error               // … and what led to it; nil: no failure
+	startedAt    time.Duration       // its last start
+	killedAt     time.Duration       // the end of its grace
+	changed      condition.Condition // its life, or what else a wait depends on
+	operations   operationLock       // of what goes on with it, if children are independent
+	failure      *link.Failure       // the last
+	delay        restartDelay
+	account      *ChildReport // of its actors so far; nil: none has ended
 }
 
 // startResult is what has become of a start.
@@ -233,6 +237,8 @@ func (k *child) runStopEffects(t *actors.Task, effects life.ChildEffects) {
 	}
 }
 
+var errAbandoned = errors.New("supervisor: an actor did not end when it was told to")
+
 // abandonActor has the engine and the supervisor forget a child that still ends, or
 // never will.
 func (k *child) abandonActor(t *actors.Task, left *link.Abandoned) {
@@ -242,6 +248,7 @@ func (k *child) abandonActor(t *actors.Task, left *link.Abandoned) {
 	e := k.process.Account()
 	if left != nil {
 		e.Abandoned = append(e.Abandoned, *left)
+		k.core.tellFailure(failure.AbandonedTask, k.pid, left.Name, errAbandoned)
 	}
 	k.addAccount(e)
 	k.handleEvent(t, life.ChildAbandoned)
@@ -317,9 +324,11 @@ func (k *child) emitUp() {
 	k.delay.upSince = k.stateSince
 	if took := k.core.sinceStart() - k.startedAt; k.upCount > 1 {
 		emitEvent(k.core.events, ChildRestarted{k.eventPlace(), k.restartCount(), took})
+		k.core.tellFailure(failure.WorkerRestart, k.pid, "", cmp.Or(k.restartCause, actors.ErrRestarted))
 	} else {
 		emitEvent(k.core.events, ChildStarted{k.eventPlace(), k.pid, took})
 	}
+	k.restartCause = nil
 }
 
 // handleTerminated is called when the engine has forgotten the child. If its account is not final yet, its

@@ -6,6 +6,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/failure"
 	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/link"
 	"github.com/protoloop/protoloop/internal/safeerr"
@@ -126,6 +127,7 @@ func (c *core) handleFailure(t *actors.Task, k *child, f *link.Failure) {
 // logAbandonedFailure is emitFailure for an abandoned child.
 func (c *core) logAbandonedFailure(pid *actor.PID, next string, f *link.Failure) {
 	c.events.logError("supervisor: an abandoned child failed; "+next, "actor", pid, "task", f.Task, "error", f.Err, "stack", string(stackOf(f.Err)))
+	c.tellFailure(failure.WorkerFailure, pid, f.Task, f.Err)
 }
 
 // startRecovery has somebody deal with a child that has failed or ended by itself, and
@@ -151,6 +153,7 @@ func (c *core) emitFailure(k *child, f *link.Failure) {
 		}
 		c.events.publishEvent(e)
 	}
+	c.tellFailure(failure.WorkerFailure, k.failurePID(), f.Task, f.Err)
 	if !f.Retried && !f.Stashed {
 		c.callDeadLetter(k, f)
 	}
@@ -163,9 +166,11 @@ func (c *core) callDeadLetter(k *child, f *link.Failure) {
 	if call == nil || f.Message == nil {
 		return
 	}
+	pid := k.failurePID()
 	crash := Crash{c.node.pid.Id, k.name, f.Message, f.Sender, f.Err}
 	c.deadLetterCalls.Call(func() { call(crash) }, func(v any, stack []byte) {
 		c.events.logError("supervisor: OnCrash.DeadLetter panicked", "supervisor", crash.Supervisor, "child", crash.Child, "panic", v, "stack", string(stack))
+		c.events.tellPanic(pid, "OnCrash.DeadLetter", v, stack)
 	})
 }
 

@@ -200,6 +200,7 @@ func (c *core) recoverPanic(t *actors.Task) {
 	if v := recover(); v != nil {
 		err := &actors.PanicError{Value: v, Stack: panicstack.Take(0)}
 		c.events.logError("supervisor: panic in the supervisor", "supervisor", c.node.pid.Id, "panic", v, "stack", string(err.Stack))
+		c.events.tellPanic(c.node.pid, "the supervisor", v, err.Stack)
 		c.beginStop(t, err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/protoloop/protoloop/internal/failure"
 	"github.com/protoloop/protoloop/internal/safelog"
 )
 
@@ -107,6 +108,8 @@ type eventSink struct {
 	hook      func(Event)
 	hookCalls callbackQueue // of the hook
 	parent    *eventSink    // has the hook for one without
+	failures  *failure.Hooks
+	pid       *actor.PID // of the supervisor
 
 	hookPanicked atomic.Bool // it is not called any more
 }
@@ -114,7 +117,7 @@ type eventSink struct {
 // newEventSink is where the events of n go: what its Spec leaves open is the
 // parent's.
 func newEventSink(n *node, spec Spec, parent *node) *eventSink {
-	o := &eventSink{log: spec.Logger, hook: spec.OnEvent}
+	o := &eventSink{log: spec.Logger, hook: spec.OnEvent, failures: failure.Of(n.sys), pid: n.pid}
 	if parent != nil {
 		o.parent = parent.core.Load().events
 		if o.log == nil {
@@ -162,6 +165,7 @@ func (o *eventSink) publishEvent(e Event) {
 	}, func(v any, stack []byte) {
 		o.hookPanicked.Store(true)
 		o.logError("supervisor: OnEvent panicked; it is not called again", "panic", v, "stack", string(stack))
+		o.tellPanic(o.pid, "OnEvent", v, stack)
 	})
 }
 

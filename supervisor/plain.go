@@ -10,6 +10,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/failure"
 	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/link"
 	"github.com/protoloop/protoloop/internal/panicstack"
@@ -125,6 +126,7 @@ func (p *plainProcess) recoverPanic(c actor.ReceiverContext, env *actor.MessageE
 	p.failAsker(env.Sender, err)
 	if p.abandoned.Load() {
 		p.child.core.events.logError("supervisor: panic in an abandoned actor; it stops", "actor", p.pid, "panic", v, "stack", string(err.Stack))
+		p.child.core.tellFailure(failure.WorkerFailure, p.pid, typeName(env.Message), err)
 		p.postSystem(&actor.Stop{})
 		return
 	}

@@ -89,7 +89,9 @@ func (i *plainInvoker) goOnEnding() {
 }
 
 func (p *plainProcess) logPanic(in string, v any) {
-	p.child.core.events.logError("supervisor: panic in a lifecycle message", "actor", p.pid, "message", in, "panic", v, "stack", string(panicstack.Take(1)))
+	o, stack := p.child.core.events, panicstack.Take(1)
+	o.logError("supervisor: panic in a lifecycle message", "actor", p.pid, "message", in, "panic", v, "stack", string(stack))
+	o.tellPanic(p.pid, in, v, stack)
 }
 
 // InvokeUserMessage is the mailbox's. What has come behind a Stop is a dead letter:
@@ -118,6 +120,7 @@ func (p *plainProcess) deadLetterMessage(m any) {
 func (c *core) callEngine(give func()) {
 	c.engineCalls.Call(give, func(v any, stack []byte) {
 		c.events.logError("supervisor: panic in a sender middleware, or in a subscriber to dead letters", "panic", v, "stack", string(stack))
+		c.events.tellPanic(nil, "a sender middleware, or a subscriber to dead letters", v, stack)
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/failure"
 )
 
 // plainDispatcher is between the mailbox and its dispatcher. A plain actor, its
@@ -70,6 +71,7 @@ func (i *plainInvoker) handleGoexit() {
 	}
 	if p.abandoned.Load() {
 		p.child.core.events.logError("supervisor: runtime.Goexit in an abandoned actor; it stops", "actor", p.pid)
+		p.child.core.tellFailure(failure.WorkerFailure, p.pid, typeName(m), actors.ErrGoexit)
 		p.postSystem(&actor.Stop{})
 		return
 	}

@@ -226,6 +226,7 @@ func (c *core) quiesceGroup(t *actors.Task, group []*child, because *child, why 
 func (c *core) quiesceChild(t *actors.Task, k *child, why error) error {
 	// Also if it fails or ends meanwhile: it comes up with the others.
 	defer func() { k.handleEvent(t, life.ChildQuiesceOver) }()
+	k.restartCause = why
 	k.handleEventBecause(t, life.ChildQuiesceAsked, why)
 	begin, limit := c.sinceStart(), k.unwindLimit()
 	alarm := c.afterFunc(limit, func() { k.changed.Broadcast() })

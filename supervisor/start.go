@@ -103,11 +103,17 @@ func (c *core) startChild(t *actors.Task, k *child) (*child, error) {
 	if k.life.State().HasFailed() { // what is in flight unwinds first
 		limit += min(k.process.StopGrace(), actors.Forever/4)
 	}
+	switch {
+	case k.failure != nil:
+		k.restartCause = k.failure.Err
+	case k.spawnErr != nil:
+		k.restartCause = k.spawnErr
+	}
 	k.startedAt, k.startResult, k.spawnErr, k.failure = c.sinceStart(), startPending, nil, nil
 	k.handleEvent(t, life.ChildStartAsked)
 	if err := k.spawnErr; err != nil {
 		k.updateShown(func() { k.lastErr = err })
-		emitEvent(c.events, ChildFailed{At: k.eventPlace(), Err: err, Stack: stackOf(err)})
+		k.emitChildFailed(ChildFailed{Err: err, Stack: stackOf(err)})
 		return k, err
 	}
 	if c.restartsTogether() {
@@ -140,7 +146,7 @@ func (c *core) startChild(t *actors.Task, k *child) (*child, error) {
 		return k, ErrEnded
 	}
 	k.updateShown(func() { k.lastErr = ErrEnded })
-	emitEvent(c.events, ChildFailed{At: k.eventPlace(), Err: ErrEnded})
+	k.emitChildFailed(ChildFailed{Err: ErrEnded})
 	return k, ErrEnded
 }
 
@@ -172,7 +178,7 @@ func (k *child) failStartTimeout(t *actors.Task, limit time.Duration) error {
 	err := fmt.Errorf("%w: %v", ErrStartTimeout, limit)
 	k.failure = &link.Failure{Err: err, Task: "setup"}
 	k.handleEvent(t, life.ChildStartTimedOut)
-	emitEvent(k.core.events, ChildFailed{At: k.eventPlace(), Err: err, Task: "setup"})
+	k.emitChildFailed(ChildFailed{Err: err, Task: "setup"})
 	return err
 }
 
