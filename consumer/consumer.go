@@ -79,7 +79,7 @@ func (c *Consumer) Setup(w *actors.Worker) error {
 	if err != nil {
 		return err
 	}
-	r := newRun(c, src, own, safelog.Contain(logger).With("worker", w.Self().Id))
+	r := newRun(c, src, own, safelog.Contain(logger).With("worker", w.Self().Id), failureHooksOf(w))
 	r.register(w)
 	return nil
 }

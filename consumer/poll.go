@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/failure"
 	"github.com/protoloop/protoloop/internal/panicstack"
 )
 
@@ -135,6 +136,7 @@ func (r *run) deliver(m *Message) (d *delivery) {
 		if p := recover(); p != nil {
 			d.err = Poison(fmt.Errorf("consumer: Options.Order: %w", &actors.PanicError{Value: p, Stack: panicstack.Take(0)}))
 			r.log.Error("consumer: dead letter", "message", m.ID, "error", d.err)
+			r.hooks.tellOf(failure.DeadLetter, m, "dead letter", d.err)
 		}
 	}()
 	d.order = r.c.opts.Order(*m)

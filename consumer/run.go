@@ -11,6 +11,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/loopsync"
+	"github.com/protoloop/protoloop/internal/failure"
 	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/panicstack"
 )
@@ -32,6 +33,7 @@ type run struct {
 	inFlight *inFlight
 	own      *actors.Limiter // of the calls of src
 	log      *slog.Logger
+	hooks    failureHooks
 
 	polling  context.Context // ends with the stop event
 	endPoll  context.CancelFunc
@@ -39,8 +41,8 @@ type run struct {
 	endCalls context.CancelFunc
 }
 
-func newRun(c *Consumer, src Source, own *actors.Limiter, log *slog.Logger) *run {
-	r := &run{c: c, src: src, own: own, log: log}
+func newRun(c *Consumer, src Source, own *actors.Limiter, log *slog.Logger, hooks failureHooks) *run {
+	r := &run{c: c, src: src, own: own, log: log, hooks: hooks}
 	r.inFlight = &inFlight{mu: &c.mu, stats: &c.stats, opts: &c.opts, breaker: c.breaker, takers: c.opts.Pollers + 2} // and watchStop and watchBreaker
 	_, r.inFlight.streams = src.(Streamer)
 	r.polling, r.endPoll = context.WithCancel(context.Background())
@@ -239,11 +241,16 @@ func (r *run) handled(t *actors.Task, d *delivery, err error) {
 	var p *actors.PanicError
 	if errors.As(err, &p) {
 		args = append(args, "stack", string(p.Stack))
+		if v.next != life.DeliveryBurying { // else it is told as that
+			r.hooks.tellOf(failure.CallbackPanic, d.m, "panic in a handler", err)
+		}
 	}
 	switch {
 	case v.next == life.DeliveryBurying:
 		r.log.Error("consumer: dead letter", args...)
+		r.hooks.tellOf(failure.DeadLetter, d.m, "dead letter", err)
 	case v.opens:
+		r.hooks.tellOf(failure.StalledWork, d.m, "the breaker is open", err)
 		r.log.Error("consumer: the breaker is open: handlers fail for a reason that is not their message's; nothing is taken but probes, and no try is counted", args...)
 	case v.excused && v.probe:
 		r.log.Warn("consumer: a probe failed: the breaker stays open", args...)

@@ -3,12 +3,14 @@
 package consumer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/failure"
 )
 
 // tell tells the source what became of messages, as settler i. While one call
@@ -48,6 +50,7 @@ func (r *run) tell(t *actors.Task, i int) error {
 		if out.unplaced > 0 && !told {
 			told = true
 			r.log.Error("consumer: no place for dead letters; they stay in the queue, at the longest delay", "messages", out.unplaced, "error", failed)
+			r.hooks.tell(failure.DeadLetter, "", fmt.Sprintf("no place for %d dead letters; they stay in the queue", out.unplaced), cmp.Or(failed, errors.ErrUnsupported))
 		}
 		if out.again == 0 {
 			failures = 0

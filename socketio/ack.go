@@ -54,7 +54,9 @@ func EmitAck[Reply any](s *Socket, event string, args ...any) *actors.Future[Rep
 	}
 	id, err := s.addAck(ack)
 	if err != nil {
-		p.Reject(err)
+		if p.Reject(err); err == ErrDisconnected {
+			noNews(p.Future())
+		}
 		return p.Future()
 	}
 	p.Future().OnDone(func(Reply, error) { s.takeAck(id) }) // it may have been cancelled

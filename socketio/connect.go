@@ -242,6 +242,7 @@ func guard(f func() error) (err error) {
 // panic.
 func (s *Socket) failed(what string, err error) {
 	srv := s.sess.srv
+	s.tellFailure(what, err)
 	args := []any{"namespace", s.ns.name, "socket", s.id, "error", err}
 	p, panicked := err.(*actors.PanicError)
 	if !panicked {

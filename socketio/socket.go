@@ -183,7 +183,7 @@ func (s *Socket) EmitVolatile(event string, args ...any) error {
 // more at a time than Options.MaxBuffered (asyncio's StreamWriter.drain).
 func (s *Socket) Drain() *actors.Future[actors.None] {
 	if !s.Connected() {
-		return actors.Failed[struct{}](ErrDisconnected)
+		return noNews(actors.Failed[struct{}](ErrDisconnected))
 	}
 	p := new(actors.Promise[actors.None])
 	s.sess.eio.OnWritten(func(written bool) {
@@ -191,6 +191,7 @@ func (s *Socket) Drain() *actors.Future[actors.None] {
 			p.Resolve(struct{}{})
 		} else {
 			p.Reject(ErrDisconnected)
+			noNews(p.Future())
 		}
 	})
 	return p.Future()
