@@ -15,6 +15,7 @@ import (
 // TestBrowserOlder: the page shows older items when it is asked to, keeps them
 // when others come, and has its own add once, wherever it stands.
 func TestBrowserOlder(t *testing.T) {
+	longBrowser(t)
 	t.Parallel()
 	r := newService(t)
 	r.start()

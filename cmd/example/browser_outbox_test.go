@@ -14,6 +14,7 @@ import (
 // TestBrowserRefused: what the server refuses stays on the page, whatever else is
 // typed, until it is tried again or dismissed; by keyboard, too.
 func TestBrowserRefused(t *testing.T) {
+	longBrowser(t)
 	t.Parallel()
 	r := newService(t, "-max-items", "1")
 	r.start()
@@ -55,6 +56,7 @@ func TestBrowserRefused(t *testing.T) {
 // as on its way when the page is back: not if it was acknowledged, and not if the
 // acknowledgement was lost.
 func TestBrowserAway(t *testing.T) {
+	longBrowser(t)
 	t.Parallel()
 	r := newService(t)
 	r.env = []string{"PROTOLOOP_TEST_SLOW=3s"} // so that the page leaves before it hears of its item

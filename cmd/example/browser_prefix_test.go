@@ -16,6 +16,7 @@ import (
 // TestBrowserBehindPrefix has the page behind a proxy that serves it under a
 // path, beside other things.
 func TestBrowserBehindPrefix(t *testing.T) {
+	longBrowser(t)
 	t.Parallel()
 	browser := newBrowser(t)
 	r := newService(t)

@@ -19,6 +19,15 @@ import (
 // screenshotsVariable is a folder for pictures of the page.
 const screenshotsVariable = "PROTOLOOP_TEST_SCREENSHOTS"
 
+// longBrowser leaves the rarer ways of the page to the long tests: each takes a service
+// and a browser of its own.
+func longBrowser(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: TestBrowser has the page's main way")
+	}
+}
+
 // TestBrowser has two pages open: what one does the other shows, and both come
 // back by themselves when the server was stopped or killed.
 func TestBrowser(t *testing.T) {

@@ -94,11 +94,21 @@ func compare(t *testing.T, reference, ours []string) {
 	}
 }
 
+// skipTransport leaves what goes by one transport alone to the long tests: an upgrade
+// uses both.
+func skipTransport(t *testing.T, mode string) {
+	t.Helper()
+	if testing.Short() && (mode == "polling" || mode == "websocket") {
+		t.Skip("-short: the upgrade is tested")
+	}
+}
+
 func TestJavaScriptClients(t *testing.T) {
 	needNode(t)
 	for _, client := range []string{"client3", "client4"} {
 		for _, mode := range []string{"polling", "websocket", "upgrade", "recovery"} {
 			t.Run(client+" "+mode, func(t *testing.T) {
+				skipTransport(t, mode)
 				reference := transcript(t, "node", "scenario.cjs", serveReference(t, mode), client, mode)
 				ours := transcript(t, "node", "scenario.cjs", serveOurs(t, mode == "recovery"), client, mode)
 				compare(t, reference, ours)
@@ -113,6 +123,7 @@ func TestPythonClient(t *testing.T) {
 	python := testtools.Python(t, script, "socketio", "aiohttp")
 	for _, mode := range []string{"polling", "websocket", "upgrade"} {
 		t.Run(mode, func(t *testing.T) {
+			skipTransport(t, mode)
 			reference := transcript(t, python, "scenario.py", serveReference(t, mode), mode)
 			ours := transcript(t, python, "scenario.py", serveOurs(t, false), mode)
 			compare(t, reference, ours)
