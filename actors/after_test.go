@@ -205,7 +205,7 @@ func TestAfterAtTheStop(t *testing.T) {
 		synctest.Wait()
 		told := make(chan error, 1)
 		due.OnDone(func(_ actors.None, err error) { told <- err })
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		stop := actors.RequestStop(w.root, pid, 2*time.Hour)
 		if err := <-told; !errors.Is(err, actors.ErrStopping) || !actors.RetrySafe(err) {
