@@ -41,12 +41,8 @@ for dir in "${dirs[@]}"; do
 		go mod edit -C "$dir" -require="$module@$version"
 	done
 done
-# Each own module at its version is where go.work says.
-for module in $(go work edit -json | sed -n 's|.*"Path": "\('"$own"'[^"]*\)".*|\1|p' | sort -u); do
-	folder=${module#"$own"}
-	old=$(sed -n "s|^.*$module \(v[^ ]*\) => .*|\1|p" go.work)
-	go work edit -dropreplace="$module@$old" -replace="$module@$version=.${folder:-/}"
-done
+# Each own module at its version is where go.work says. Not by go work edit, which drops comments.
+sed -i "s|^\(.*$own[^ ]* \)v[^ ]* => |\1$version => |" go.work
 
 # Its own cache: what is packed here, before the release, may not be taken for the released one later.
 export GOPROXY="file://$scratch/proxy,file://$(go env GOMODCACHE)/cache/download,$(go env GOPROXY)"
