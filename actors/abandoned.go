@@ -20,18 +20,18 @@ import (
 // those of the engine's context, for a Task and for the context that a plain
 // actor or a Worker has; guarantee 11 says what each does then.
 
-// alone runs f, which touches what is the loop's or the engine's, in the task's
+// runOnLoop runs f, which touches what is the loop's or the engine's, in the task's
 // turn. It reports false, without a call, if the turn has been taken away.
-func (t *Task) alone(f func()) bool {
-	if t.top().has(isOffLoop) { // the loop waits for it, or is over
+func (t *Task) runOnLoop(f func()) bool {
+	if t.coroutineTask().has(isOffLoop) { // the loop waits for it, or is over
 		f()
 		return true
 	}
-	return t.coroutine().OnLoop(f)
+	return t.loopTask().OnLoop(f)
 }
 
-// lost reports whether the task has been abandoned.
-func (t *Task) lost() bool { return t.coroutine().Lost() }
+// isAbandoned reports whether the task has been abandoned.
+func (t *Task) isAbandoned() bool { return t.loopTask().Lost() }
 
 // Spawn starts a child of the worker, as SpawnNamed under a name of its own. It
 // panics where that returns an error, as the engine's does.
@@ -49,14 +49,14 @@ func (t *Task) SpawnPrefix(props *actor.Props, prefix string) *actor.PID {
 // is stopped. So it fails in Terminated and Stopped when the children of an actor
 // that ends have been told to stop.
 func (t *Task) SpawnNamed(props *actor.Props, name string) (*actor.PID, error) {
-	t.current("SpawnNamed")
-	if t.top().has(isOffLoop) {
-		return nil, t.mb.refusalLate(cmp.Or(t.top().inc, t.mb.inc.Load()), name)
+	t.checkCurrent("SpawnNamed")
+	if t.coroutineTask().has(isOffLoop) {
+		return nil, t.mb.refusalLate(cmp.Or(t.coroutineTask().inc, t.mb.inc.Load()), name)
 	}
-	if t.mb.decorated() && !t.lost() {
+	if t.mb.decorated() && !t.isAbandoned() {
 		return t.actorContext.SpawnNamed(props, name)
 	}
-	return t.mb.spawn(t.top().inc, t.alone, props, name)
+	return t.mb.spawn(t.coroutineTask().inc, t.runOnLoop, props, name)
 }
 
 func must(pid *actor.PID, err error) *actor.PID {
@@ -80,8 +80,8 @@ func (t *Task) Logger() *slog.Logger { return t.actorContext.Logger() }
 
 // Children are the children of the worker.
 func (t *Task) Children() (all []*actor.PID) {
-	t.current("Children")
-	t.alone(func() { all = t.mb.raw().Children() })
+	t.checkCurrent("Children")
+	t.runOnLoop(func() { all = t.mb.raw().Children() })
 	return all
 }
 
@@ -98,35 +98,35 @@ func (t *Task) Get(id ctxext.ContextExtensionID) (x ctxext.ContextExtension) {
 	if id == park.TaskID {
 		return (*parked)(t)
 	}
-	t.current("Get")
-	t.alone(func() { x = t.mb.raw().Get(id) })
+	t.checkCurrent("Get")
+	t.runOnLoop(func() { x = t.mb.raw().Get(id) })
 	return x
 }
 
 // Set adds an extension to the context.
 func (t *Task) Set(x ctxext.ContextExtension) {
-	t.current("Set")
-	t.alone(func() { t.mb.raw().Set(x) })
+	t.checkCurrent("Set")
+	t.runOnLoop(func() { t.mb.raw().Set(x) })
 }
 
 // Watch lets the worker hear of the end of another actor.
 func (t *Task) Watch(pid *actor.PID) {
-	if !t.lost() {
+	if !t.isAbandoned() {
 		t.actorContext.Watch(pid)
 	}
 }
 
 // Unwatch takes Watch back.
 func (t *Task) Unwatch(pid *actor.PID) {
-	if !t.lost() {
+	if !t.isAbandoned() {
 		t.actorContext.Unwatch(pid)
 	}
 }
 
 // Send sends a message to an actor.
 func (t *Task) Send(pid *actor.PID, message any) {
-	if t.lost() {
-		t.mb.unsent(pid, message)
+	if t.isAbandoned() {
+		t.mb.sendToDeadLetters(pid, message)
 		return
 	}
 	t.actorContext.Send(pid, message)
@@ -134,8 +134,8 @@ func (t *Task) Send(pid *actor.PID, message any) {
 
 // Request is Send with the worker as the sender.
 func (t *Task) Request(pid *actor.PID, message any) {
-	if t.lost() {
-		t.mb.unsent(pid, message)
+	if t.isAbandoned() {
+		t.mb.sendToDeadLetters(pid, message)
 		return
 	}
 	t.actorContext.Request(pid, message)
@@ -143,8 +143,8 @@ func (t *Task) Request(pid *actor.PID, message any) {
 
 // RequestWithCustomSender is Send with another sender.
 func (t *Task) RequestWithCustomSender(pid *actor.PID, message any, sender *actor.PID) {
-	if t.lost() {
-		t.mb.unsent(pid, message)
+	if t.isAbandoned() {
+		t.mb.sendToDeadLetters(pid, message)
 		return
 	}
 	t.actorContext.RequestWithCustomSender(pid, message, sender)
@@ -153,38 +153,38 @@ func (t *Task) RequestWithCustomSender(pid *actor.PID, message any, sender *acto
 // RequestFuture is the engine's, with the engine's future: see the function
 // [RequestFuture] for one that can be awaited.
 func (t *Task) RequestFuture(pid *actor.PID, message any, timeout time.Duration) *actor.Future {
-	if t.lost() {
-		return t.mb.unanswered(pid, message, timeout)
+	if t.isAbandoned() {
+		return t.mb.failUnanswered(pid, message, timeout)
 	}
 	return t.actorContext.RequestFuture(pid, message, timeout)
 }
 
 // Stop stops an actor at once.
 func (t *Task) Stop(pid *actor.PID) {
-	if !t.lost() {
+	if !t.isAbandoned() {
 		t.actorContext.Stop(pid)
 	}
 }
 
 // StopFuture is Stop, with the engine's future of the end.
 func (t *Task) StopFuture(pid *actor.PID) *actor.Future {
-	if t.lost() {
-		return t.mb.unanswered(pid, nil, stopTimeout)
+	if t.isAbandoned() {
+		return t.mb.failUnanswered(pid, nil, stopTimeout)
 	}
 	return t.actorContext.StopFuture(pid)
 }
 
 // Poison stops an actor when it has handled what is in its mailbox.
 func (t *Task) Poison(pid *actor.PID) {
-	if !t.lost() {
+	if !t.isAbandoned() {
 		t.actorContext.Poison(pid)
 	}
 }
 
 // PoisonFuture is Poison, with the engine's future of the end.
 func (t *Task) PoisonFuture(pid *actor.PID) *actor.Future {
-	if t.lost() {
-		return t.mb.unanswered(pid, nil, stopTimeout)
+	if t.isAbandoned() {
+		return t.mb.failUnanswered(pid, nil, stopTimeout)
 	}
 	return t.actorContext.PoisonFuture(pid)
 }
@@ -192,8 +192,8 @@ func (t *Task) PoisonFuture(pid *actor.PID) *actor.Future {
 // Receive is for middleware: it lets the actor handle a message in the task's
 // turn.
 func (t *Task) Receive(env *actor.MessageEnvelope) {
-	if t.lost() {
-		t.mb.unsent(t.mb.pid, env)
+	if t.isAbandoned() {
+		t.mb.sendToDeadLetters(t.mb.pid, env)
 		return
 	}
 	t.actorContext.Receive(env)
@@ -205,8 +205,8 @@ func (t *Task) Receive(env *actor.MessageEnvelope) {
 // refused if the mailbox is full; then the next message that is handled sets
 // the time anew.
 func (t *Task) SetReceiveTimeout(d time.Duration) {
-	t.current("SetReceiveTimeout")
-	t.alone(func() { t.mb.sparse().idle.set(d) })
+	t.checkCurrent("SetReceiveTimeout")
+	t.runOnLoop(func() { t.mb.sparse().idle.set(d) })
 }
 
 // CancelReceiveTimeout turns the receive timeout off.
@@ -214,28 +214,28 @@ func (t *Task) CancelReceiveTimeout() { t.SetReceiveTimeout(0) }
 
 // ReceiveTimeout is what SetReceiveTimeout set.
 func (t *Task) ReceiveTimeout() (d time.Duration) {
-	t.current("ReceiveTimeout")
-	t.alone(func() { d = t.mb.receiveTimeout() })
+	t.checkCurrent("ReceiveTimeout")
+	t.runOnLoop(func() { d = t.mb.receiveTimeout() })
 	return d
 }
 
 // stopTimeout is that of the engine's StopFuture and PoisonFuture.
 const stopTimeout = 10 * time.Second
 
-// unsent gives what an abandoned task wants to send to the dead letters.
-func (mb *mailbox) unsent(pid *actor.PID, message any) {
+// sendToDeadLetters gives what an abandoned task wants to send to the dead letters.
+func (mb *mailbox) sendToDeadLetters(pid *actor.PID, message any) {
 	mb.sys.deadLetterNow(pid, message)
 	if mb.hasFailureHook() {
 		mb.tellFailure(failure.DeadLetter, "", fmt.Errorf("actors: dead letter: %T: sent by a task that was abandoned", message))
 	}
 }
 
-// unanswered is unsent for a request: its future fails with the engine's
+// failUnanswered is unsent for a request: its future fails with the engine's
 // ErrDeadLetter.
-func (mb *mailbox) unanswered(pid *actor.PID, message any, timeout time.Duration) *actor.Future {
+func (mb *mailbox) failUnanswered(pid *actor.PID, message any, timeout time.Duration) *actor.Future {
 	f := actor.NewFuture(mb.sys.as, timeout)
 	if message != nil {
-		mb.unsent(pid, message)
+		mb.sendToDeadLetters(pid, message)
 	}
 	mb.sys.sendNow(f.PID(), &actor.DeadLetterResponse{Target: pid})
 	return f

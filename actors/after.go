@@ -28,19 +28,19 @@ import (
 // the worker is stopping already. A restart fails it with [ErrRestarted]; what is to come
 // again belongs into setup. A [Timeout] begins when fn is due.
 func (t *Task) After(d time.Duration, fn func(t *Task) error, opts ...CallOption) *Future[None] {
-	t.current("After")
+	t.checkCurrent("After")
 	if fn == nil {
 		panic("actors: Task.After called with a nil function")
 	}
 	checkOptions(opts)
 	u := &delayed{when: t.mb.sys.in(d), index: -1, life: t.mb.inc.Load()}
 	u.msg = submittedErr(fn)
-	u.mark(isFunction)
+	u.markEarly(isFunction)
 	u.lt.Body = u
 	u.attached, u.lifetime = t.attached, internal
 	u.fut = new(Future[None])
 	u.fut.ownApart(&u.Task)
-	if u.bind(t, optionsAfter(d, opts), 0) {
+	if u.bindCall(t, optionsAfter(d, opts), 0) {
 		u.delay(t)
 	}
 	return u.fut
@@ -77,14 +77,14 @@ func (u *delayed) delay(from *Task) {
 	u.ended.prompt = true
 	u.ended.f = func() {
 		if d.remove(u) {
-			u.neverBegins(true)
+			u.endUnbegun(true)
 		}
 	}
-	u.fut.call(&u.ended)
+	u.fut.addCallback(&u.ended)
 	// Looked at when it is there: whoever has ended all that is there may have missed it.
 	err := u.refusal()
 	if err == nil && (from.inc == nil || from.inc.n != u.life.n) { // of an incarnation that is over
-		err = cmp.Or(from.ended(), ErrRestarted)
+		err = cmp.Or(from.endCause(), ErrRestarted)
 	}
 	if err != nil {
 		u.cancel(err)
@@ -107,7 +107,7 @@ func (u *delayed) Run(lt *loop.Task) {
 	t := &u.Task
 	err := u.refusal() // since it was due the worker may have been told to end
 	if s := t.ext.Load(); err == nil && s != nil && s.deadline > 0 && lt.Past(s.deadline) {
-		err = t.expired() // the clock may be late
+		err = t.expiredError() // the clock may be late
 	}
 	if err != nil {
 		t.cancel(err)
@@ -239,7 +239,7 @@ func (mb *mailbox) endDelayed(cause error) {
 	}
 	var later callbacks
 	for _, u := range s.delays.all() {
-		u.endAll(cause, true, &later)
+		u.endTree(cause, true, &later)
 	}
 	later.callElsewhere()
 }

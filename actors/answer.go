@@ -41,11 +41,11 @@ func (t *Task) asker() *actor.PID {
 }
 
 // Message is the task's message; nil in a submitted function.
-func (t *Task) Message() any { return t.of().message() }
+func (t *Task) Message() any { return t.messageTask().message() }
 
 // MessageHeader is the header of the task's message.
 func (t *Task) MessageHeader() actor.ReadonlyMessageHeader {
-	if env := t.of().envelope(); env != nil {
+	if env := t.messageTask().envelope(); env != nil {
 		return env.Header
 	}
 	return nil
@@ -55,17 +55,17 @@ func (t *Task) MessageHeader() actor.ReadonlyMessageHeader {
 // none. It may be kept: an answer sent to it later, by anybody, counts, as
 // long as this incarnation of the worker lives.
 func (t *Task) Sender() *actor.PID {
-	o := t.of()
+	o := t.messageTask()
 	if env := o.envelope(); env != nil {
 		if env.Sender != nil {
-			o.first(isPassedOn)
+			o.firstTime(isPassedOn)
 		}
 		return env.Sender
 	}
 	if o.future() == nil || o.message() == nil {
 		return nil
 	}
-	o.first(isPassedOn)
+	o.firstTime(isPassedOn)
 	m := o.scope().with()
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -74,7 +74,7 @@ func (t *Task) Sender() *actor.PID {
 		o.system().replies.assign(to)
 		m.reply.Store(to)
 		to.open(o)
-		if t.coroutine().Lost() { // o's end has come before, and does not close it
+		if t.loopTask().Lost() { // o's end has come before, and does not close it
 			o.closeRequest()
 		}
 	}
@@ -89,10 +89,10 @@ var errNoSender = errors.New("a response to a message without a sender")
 // sender the response becomes a dead letter, as in Proto.Actor. A [None] goes to a PID
 // as an *emptypb.Empty.
 func (t *Task) Respond(response any) {
-	o := t.of()
+	o := t.messageTask()
 	switch {
 	case o.future() != nil && o.message() != nil:
-		o.answer(response, teller{})
+		o.answerRequest(response, teller{})
 	case t.lt.Lost(): // it has no say any more
 	case o.asker() != nil:
 		a := answer{value: response}
@@ -110,11 +110,11 @@ func (t *Task) Respond(response any) {
 
 // Forward sends the task's message on, with its sender, so that pid answers.
 func (t *Task) Forward(pid *actor.PID) {
-	o := t.of()
+	o := t.messageTask()
 	if o.message() == nil {
 		panic("actors: Forward called in task " + t.name() + ", which has no message")
 	}
-	o.first(isPassedOn)
+	o.firstTime(isPassedOn)
 	env := &actor.MessageEnvelope{Message: o.msg, Sender: t.Sender()}
 	if of := o.envelope(); of != nil {
 		env.Header = of.Header
@@ -131,22 +131,22 @@ func (t *Task) Forward(pid *actor.PID) {
 	t.Send(pid, env)
 }
 
-// tell fails the asker, whoever it is, with the reason why the task ends
+// tellCause fails the asker, whoever it is, with the reason why the task ends
 // early: at once, not when its handler returns. Users' callbacks of its future are
 // added to later: whoever ends a task is most often a loop in its own state, the
 // clock, or work that a callback of somebody else's must not hold up.
-func (t *Task) tell(cause error, later *callbacks) {
+func (t *Task) tellCause(cause error, later *callbacks) {
 	t.completeRequest(answer{err: cause, ran: !t.lt.Fresh() || t.isAgain(), ended: true}, teller{later: later})
 }
 
-// neverRuns tells whoever sent t, or the dead letters, that it will not run, and
+// tellNeverRan tells whoever sent t, or the dead letters, that it will not run, and
 // returns how it has ended. ErrStopping is not true of a message that a handler has
 // had before: it tells of the handler's panic, or that the work was cut off.
 //
 // Callbacks of its future are added to later; if that is nil, user code may run here.
-func (t *Task) neverRuns(err error, later *callbacks) life.How {
+func (t *Task) tellNeverRan(err error, later *callbacks) life.How {
 	how, ran := life.HowNeverRan, false
-	if a := t.again(); a != nil {
+	if a := t.earlierHandling(); a != nil {
 		ran = true
 		switch {
 		case err != ErrStopping: // it was ended itself
@@ -173,21 +173,21 @@ func (t *Task) neverRuns(err error, later *callbacks) life.How {
 	return how
 }
 
-// tellElsewhere is tell, and lets the callbacks be called.
-func (t *Task) tellElsewhere(cause error) {
+// tellCauseElsewhere is tell, and lets the callbacks be called.
+func (t *Task) tellCauseElsewhere(cause error) {
 	var later callbacks
-	t.tell(cause, &later)
+	t.tellCause(cause, &later)
 	later.callElsewhere()
 }
 
-// reply is what the end of a handler does: err or v goes to the asker, unless
+// replyAtEnd is what the end of a handler does: err or v goes to the asker, unless
 // it has been answered; an error that nobody asked for is logged.
-func (t *Task) reply(v any, err error) {
+func (t *Task) replyAtEnd(v any, err error) {
 	f := t.future()
 	switch {
 	case f == nil && t.asker() == nil:
-		t.concludedOneWay(err)
-		if err != nil && t.failure() == nil && t.how == life.HowFailed {
+		t.concludeOneWay(err)
+		if err != nil && t.workerFailure() == nil && t.how == life.HowFailed {
 			t.mb.logger().Error("actors: a one-way message failed", "task", t.name(), "error", err)
 			t.mb.tellTaskFailure(failure.Unobserved, t, err)
 		}
@@ -198,7 +198,7 @@ func (t *Task) reply(v any, err error) {
 	default:
 		err = t.mb.sys.unsendable(t.asker(), sentAs(v))
 	}
-	t.concluded(t.completeRequest(answer{value: v, err: err, ran: t.turn&isHandling != 0}, teller{turn: t}), err)
+	t.concludeFuture(t.completeRequest(answer{value: v, err: err, ran: t.turn&isHandling != 0}, teller{turn: t}), err)
 	if f == nil {
 		t.turn &^= isDecided
 	}
@@ -208,31 +208,31 @@ func (t *Task) reply(v any, err error) {
 // code of a user's runs.
 func (t *Task) replyGoexit() {
 	if !t.isAsked() {
-		t.reply(nil, ErrGoexit)
+		t.replyAtEnd(nil, ErrGoexit)
 		return
 	}
-	t.concluded(t.completeRequest(answer{err: ErrGoexit, ran: true}, teller{elsewhere: true}), ErrGoexit)
+	t.concludeFuture(t.completeRequest(answer{err: ErrGoexit, ran: true}, teller{elsewhere: true}), ErrGoexit)
 }
 
-// concludedOneWay is concluded for a task whose return decides no future. What its
+// concludeOneWay is concluded for a task whose return decides no future. What its
 // asker has heard counts, if there is one: a Cancel completes the future before it
 // ends the task.
-func (t *Task) concludedOneWay(err error) {
-	t.concluded(t.ended() == nil && !t.isAnsweredAlready(), err)
+func (t *Task) concludeOneWay(err error) {
+	t.concludeFuture(t.endCause() == nil && !t.isAnsweredAlready(), err)
 	t.turn &^= isDecided
 }
 
-// unanswered is called when a request's handler and all work it has started
+// answerUnanswered is called when a request's handler and all work it has started
 // have ended. If it was not answered by then it is now, with None, if the handler is
 // one of On that has returned nil. But only somebody to whom its sender's PID was given
 // can answer a request that was passed on: it reports whether it is left open for that.
-func (t *Task) unanswered() bool {
+func (t *Task) answerUnanswered() bool {
 	f := t.future()
 	if f != nil && f.base().done.Load() {
 		return false
 	}
-	if err := t.ended(); err != nil { // work it had started was to answer
-		t.tellElsewhere(err)
+	if err := t.endCause(); err != nil { // work it had started was to answer
+		t.tellCauseElsewhere(err)
 		return false
 	}
 	passedOn := t.has(isPassedOn) && t.inc != nil

@@ -21,13 +21,13 @@ func Await[T any](t *Task, f *Future[T]) (T, error) {
 		var zero T
 		return zero, err
 	}
-	return f.val, f.look()
+	return f.val, f.lookAtResult()
 }
 
 // awaitCore returns nil when c is done, and else why the task was ended.
 func (t *Task) awaitCore(c *core, what string) error {
-	t.current(what)
-	if err := t.ended(); err != nil {
+	t.checkCurrent(what)
+	if err := t.endCause(); err != nil {
 		return err
 	}
 	if c.done.Load() {
@@ -38,7 +38,7 @@ func (t *Task) awaitCore(c *core, what string) error {
 	}
 	var late *lateAwait
 	if d := c.deps(); d != nil && d.late {
-		late = t.top().awaitLate(c)
+		late = t.coroutineTask().awaitLate(c)
 		c = &late.core
 	}
 	err := t.noteAwaited(c)
@@ -49,7 +49,7 @@ func (t *Task) awaitCore(c *core, what string) error {
 		t.forgetAwaited()
 	}
 	if late != nil {
-		err = late.over(err)
+		err = late.endAwait(err)
 	}
 	return err
 }
@@ -62,7 +62,7 @@ func (t *Task) panicAwaitsItself(what string) {
 // would close. forgetAwaited, when it is over, ends that: what is found there and is
 // not done is being awaited.
 func (t *Task) noteAwaited(c *core) error {
-	top := t.top()
+	top := t.coroutineTask()
 	top.awaits.Store(c)
 	return top.closesRing(c)
 }
@@ -86,34 +86,34 @@ const behindWoken time.Duration = -1
 // until a time, if that is positive; for neither, it only gives the others a
 // turn. It returns the reason, at once, when the task is ended.
 func (t *Task) suspend(c *core, until time.Duration) error {
-	lt := t.coroutine()
+	lt := t.loopTask()
 	for {
 		seq, ok := lt.Arm()
 		if !ok { // the turn was taken over: there is no loop to give back
-			return t.lostError()
+			return t.abandonedError()
 		}
 		// Here, because whoever takes a turn over writes the same.
-		top := t.top() // of a Cleanup the task that it cleans up for, which may expire meanwhile
+		top := t.coroutineTask() // of a Cleanup the task that it cleans up for, which may expire meanwhile
 		top.joinTree()
-		top.inClock()
+		top.putInClock()
 		var w *node
 		enlisted := true
 		if c != nil {
 			w = waitNode(lt)
 			w.task, w.seq = lt, seq
-			enlisted = c.wait(w)
+			enlisted = c.addWaiter(w)
 		}
 		var timer *loop.Timer
 		switch {
-		case !enlisted && until == behindWoken && t.ended() == nil:
+		case !enlisted && until == behindWoken && t.endCause() == nil:
 			lt.Wake(seq)
-		case !enlisted || t.ended() != nil: // a cancel before Arm woke nobody
+		case !enlisted || t.endCause() != nil: // a cancel before Arm woke nobody
 			if lt.Disarm(seq) {
 				if w != nil {
-					c.forget(w)
+					c.removeWaiter(w)
 					w.task = nil // see below
 				}
-				return t.ended()
+				return t.endCause()
 			}
 		case until > 0:
 			timer = lt.Loop().AddTimer(until-t.mb.sys.pool.Now(), lt, seq)
@@ -122,13 +122,13 @@ func (t *Task) suspend(c *core, until time.Duration) error {
 		}
 		lt.Suspend()
 		t.mb.enterTask(t)
-		err := t.ended()
+		err := t.endCause()
 		done := c != nil && c.done.Load()
 		if w != nil {
 			// Woken by c, w is in no list. Otherwise c may be done and settle still be
 			// on the way to w.
 			if err != nil || !done || until > 0 || lt.Interrupted() {
-				c.forget(w)
+				c.removeWaiter(w)
 			}
 			w.task = nil // the coroutine keeps w, and would keep the task and its future
 		}
@@ -141,9 +141,9 @@ func (t *Task) suspend(c *core, until time.Duration) error {
 	}
 }
 
-// coroutine is the task whose coroutine this one runs on: itself, but for a
+// loopTask is the task whose coroutine this one runs on: itself, but for a
 // Cleanup.
-func (t *Task) coroutine() *loop.Task { return &t.top().lt }
+func (t *Task) loopTask() *loop.Task { return &t.coroutineTask().lt }
 
 // Sleep gives the loop back for d (at once, but still giving others a turn,
 // if d is not positive).
@@ -166,8 +166,8 @@ func (t *Task) SleepOrStop(d time.Duration) (stopping bool, err error) {
 }
 
 func (t *Task) sleep(d time.Duration, orStop bool, what string) (stopping bool, err error) {
-	t.current(what)
-	if err := t.ended(); err != nil {
+	t.checkCurrent(what)
+	if err := t.endCause(); err != nil {
 		return false, err
 	}
 	var stop *core
@@ -187,8 +187,8 @@ func (t *Task) sleep(d time.Duration, orStop bool, what string) (stopping bool, 
 
 // Yield lets all that is ready to run on the worker run first.
 func (t *Task) Yield() error {
-	t.current("Yield")
-	if err := t.ended(); err != nil {
+	t.checkCurrent("Yield")
+	if err := t.endCause(); err != nil {
 		return err
 	}
 	t.forgetAwaited()
@@ -197,7 +197,7 @@ func (t *Task) Yield() error {
 
 // forgetAwaited lets go of what the task has awaited last.
 func (t *Task) forgetAwaited() {
-	if top := t.top(); top.awaits.Load() != nil {
+	if top := t.coroutineTask(); top.awaits.Load() != nil {
 		top.awaits.Store(nil)
 	}
 }

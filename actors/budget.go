@@ -48,29 +48,29 @@ func (b *budgets) crowd(when time.Duration) {
 // peekAgain is how soon to look again at a loop that did not stand still.
 const peekAgain = time.Millisecond
 
-// expire arranges that the task ends at when. One that is about to be posted,
+// expireAt arranges that the task ends at when. One that is about to be posted,
 // or started, is looked after by its worker until it awaits; see expectBy and
-// inClock.
-func (t *Task) expire(when time.Duration) {
+// putInClock.
+func (t *Task) expireAt(when time.Duration) {
 	if t.lifetime == child || t.once.Load()&isPosted != 0 {
-		t.first(isBudgeted)
+		t.firstTime(isBudgeted)
 		return
 	}
 	t.system().clock.add(when, t)
 }
 
-// inClock puts the task into the system's clock if it has a budget of its own
+// putInClock puts the task into the system's clock if it has a budget of its own
 // and is not in there yet. On its loop, in its turn, or before others know the
 // task.
-func (t *Task) inClock() {
+func (t *Task) putInClock() {
 	if t.has(isBudgeted) && t.once.And(^isBudgeted)&isBudgeted != 0 {
 		t.system().clock.add(t.ext.Load().deadline, t)
 	}
 }
 
-// tryInClock is inClock for somebody who has a loop wait that would go on. It reports
+// tryPutInClock is putInClock for somebody who has a loop wait that would go on. It reports
 // false if it would have to wait itself.
-func (t *Task) tryInClock() bool {
+func (t *Task) tryPutInClock() bool {
 	if !t.system().clock.tryAdd(t.ext.Load().deadline, t) {
 		return false
 	}
@@ -82,7 +82,7 @@ func (t *Task) tryInClock() bool {
 func (mb *mailbox) offerBounded(t *Task) {
 	own, when := t.has(isBudgeted), t.ext.Load().deadline
 	if own && int64(when) < mb.budgets.crowded.Load() {
-		t.inClock()
+		t.putInClock()
 		own = false
 	}
 	mb.offer(t)
@@ -116,11 +116,11 @@ func (b *budgets) arm(mb *mailbox, when time.Duration) {
 // what it counts as, must not depend on that.
 func (t *Task) endIfExpired(err error) {
 	s := t.ext.Load()
-	if s == nil || s.deadline <= 0 || t.canceled() || t.system().pool.Now() < s.deadline {
+	if s == nil || s.deadline <= 0 || t.isCanceled() || t.system().pool.Now() < s.deadline {
 		return
 	}
 	if saysOnly(err, ErrTimeout, context.DeadlineExceeded) {
-		t.cancel(t.expired())
+		t.cancel(t.expiredError())
 	}
 }
 
@@ -200,11 +200,11 @@ func (s *search) goOn() {
 // onLoop is walkNext for the loop that was asked to look.
 func (s *search) onLoop() {
 	s.asked.Store(false)
-	s.walkWith(nil, func(t *Task) bool { t.inClock(); return true })
+	s.walkWith(nil, func(t *Task) bool { t.putInClock(); return true })
 }
 
 // walkNext looks at the next stretch of the queue, or at the turn that runs. In Peek.
-func (s *search) walkNext(running *loop.Task) { s.walkWith(running, (*Task).tryInClock) }
+func (s *search) walkNext(running *loop.Task) { s.walkWith(running, (*Task).tryPutInClock) }
 
 // walkWith is walkNext, with how a task goes into the clock, if it can.
 func (s *search) walkWith(running *loop.Task, inClock func(*Task) bool) {
@@ -215,7 +215,7 @@ func (s *search) walkWith(running *loop.Task, inClock func(*Task) bool) {
 	var due []*Task
 	var full *Task
 	done := s.walk.Next(running, func(lt *loop.Task) bool {
-		if t := taskOfLoop(lt); t != nil && t.has(isBudgeted) && !t.canceled() {
+		if t := taskOfLoop(lt); t != nil && t.has(isBudgeted) && !t.isCanceled() {
 			when := t.ext.Load().deadline
 			s.last = max(s.last, when)
 			switch {
@@ -252,7 +252,7 @@ func (s *search) endDue() (noRoom bool) {
 		s.mb.sys.clock.makeRoom(full)
 	}
 	for _, t := range due {
-		t.cancel(t.expired())
+		t.cancel(t.expiredError())
 	}
 	return full != nil
 }

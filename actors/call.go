@@ -46,10 +46,10 @@ func labelOfFunctionHeld(fn *any) string {
 
 func (u *submission[T]) Run(*loop.Task) {
 	t := &u.Task
-	if !t.begin() {
+	if !t.beginTurn() {
 		return
 	}
-	defer t.caught()
+	defer t.recoverPanic()
 	var v T
 	var err error
 	if fn, ok := t.msg.(submitted[T]); ok { // here: another frame would be a part of each task that awaits
@@ -61,7 +61,7 @@ func (u *submission[T]) Run(*loop.Task) {
 		err = returned(err)
 		t.endIfExpired(err)
 	}
-	t.concluded(u.fut.completeFunction(&u.msg, v, err), err)
+	t.concludeFuture(u.fut.completeFunction(&u.msg, v, err), err)
 }
 
 // newSubmission makes one that from, or nobody, has created; scoped says that
@@ -76,14 +76,14 @@ func newSubmission[T any](from *Task, fn any, scoped bool) *submission[T] {
 			scope scope
 		}{}
 		u, x.submission.kin = &x.submission, &x.kin
-		u.bring(&x.scope)
+		u.presetScope(&x.scope)
 	case scoped:
 		x := &struct {
 			submission[T]
 			scope scope
 		}{}
 		u = &x.submission
-		u.bring(&x.scope)
+		u.presetScope(&x.scope)
 	case from != nil:
 		x := &struct {
 			submission[T]
@@ -94,7 +94,7 @@ func newSubmission[T any](from *Task, fn any, scoped bool) *submission[T] {
 		u = &submission[T]{}
 	}
 	u.msg = fn
-	u.mark(isFunction)
+	u.markEarly(isFunction)
 	u.lt.Body = u
 	u.fut.ownWithin(&u.Task)
 	return u
@@ -128,21 +128,21 @@ func submit[T any](s actor.SenderContext, worker *actor.PID, fn any, what string
 		var err error
 		if mb, err = sys.locate(worker); err != nil {
 			u.completeRequest(answer{err: err}, teller{})
-			u.spend()
+			u.spendData()
 			return &u.fut
 		}
 		sys.introduce(mb, sys.as.NewLocalPID(worker.Id))
 	} else if len(opts) > 0 {
-		u.mark(isPosted) // its worker runs, and so can look after its deadline
+		u.markEarly(isPosted) // its worker runs, and so can look after its deadline
 	}
-	u.attach(mb)
+	u.attachTo(mb)
 	u.submit(mb, from, opts)
 	return &u.fut
 }
 
 func (u *submission[T]) submit(mb *mailbox, from *Task, opts []CallOption) {
 	switch {
-	case !u.bind(from, opts, 0):
+	case !u.bindCall(from, opts, 0):
 	case len(opts) == 0:
 		mb.offer(&u.Task)
 	default:
@@ -189,14 +189,14 @@ func newRequest[Resp any](from *Task, msg any, scoped bool) *request[Resp] {
 			scope scope
 		}{}
 		u, x.request.kin = &x.request, &x.kin
-		u.bring(&x.scope)
+		u.presetScope(&x.scope)
 	case scoped:
 		x := &struct {
 			request[Resp]
 			scope scope
 		}{}
 		u = &x.request
-		u.bring(&x.scope)
+		u.presetScope(&x.scope)
 	case from != nil:
 		x := &struct {
 			request[Resp]
@@ -216,10 +216,10 @@ func newCarried[Resp any](s *system, whom *actor.PID, msg any) *carriedRequest[R
 	c := &u.carried
 	c.to.whom = whom
 	s.replies.assign(&c.to)
-	// Plain stores, see bring.
+	// Plain stores, see presetScope.
 	*(**more)(unsafe.Pointer(&c.scope.more)) = &c.more
 	*(**replyTo)(unsafe.Pointer(&c.more.reply)) = &c.to
-	u.bring(&c.scope)
+	u.presetScope(&c.scope)
 	u.msg = msg
 	u.lt.Body = u
 	u.fut.ownApart(&u.Task)
@@ -262,10 +262,10 @@ func requestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, what
 	mb := sys.worker(to)
 	if mb != nil && msg != nil && !forMailbox(msg) && plainSender(s, from) {
 		u := newRequest[Resp](from, msg, len(opts) > 0)
-		u.attach(mb)
-		u.mark(isPosted)
+		u.attachTo(mb)
+		u.markEarly(isPosted)
 		switch {
-		case !u.bind(from, opts, 0):
+		case !u.bindCall(from, opts, 0):
 		case len(opts) == 0:
 			mb.offer(&u.Task)
 		default:
@@ -274,7 +274,7 @@ func requestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, what
 		return &u.fut
 	}
 	u := newCarried[Resp](sys, to, msg)
-	u.attach(mb)
+	u.attachTo(mb)
 	u.to.open(&u.Task)
 	if msg == nil {
 		u.completeRequest(answer{err: fmt.Errorf("%w: %s called with a nil message", ErrUnhandled, what)}, teller{})
@@ -293,8 +293,8 @@ func requestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, what
 		u.lifetime = carrier
 		timeout = defaultTimeout
 	}
-	if u.bind(from, opts, timeout) {
-		u.send(&u.carried, s, to)
+	if u.bindCall(from, opts, timeout) {
+		u.sendRequest(&u.carried, s, to)
 	}
 	return u.fut
 }
@@ -308,15 +308,15 @@ func forMailbox(msg any) bool {
 	return false
 }
 
-// send takes the engine's way: an envelope with a PID for the answer. Sender middleware
+// sendRequest takes the engine's way: an envelope with a PID for the answer. Sender middleware
 // runs then. If that panics nobody gets to know of the request.
-func (t *Task) send(c *carried, s actor.SenderContext, to *actor.PID) {
+func (t *Task) sendRequest(c *carried, s actor.SenderContext, to *actor.PID) {
 	through := false
 	defer func() {
-		t.sent()
-		if !through && t.first(isPosted) { // else its worker has it, who ends it
+		t.noteSent()
+		if !through && t.firstTime(isPosted) { // else its worker has it, who ends it
 			t.cancel(ErrCanceled)
-			t.neverBegins(false)
+			t.endUnbegun(false)
 		}
 	}()
 	c.env.Message, c.env.Sender = t.msg, &c.to.pid
@@ -327,11 +327,11 @@ func (t *Task) send(c *carried, s actor.SenderContext, to *actor.PID) {
 	through = true
 }
 
-// sent is called when a carrier is on its way, or will never be: if it has ended
+// noteSent is called when a carrier is on its way, or will never be: if it has ended
 // meanwhile it leaves the table now. Until here a worker to whom it comes finds
 // it, learns that it has ended, and does not begin.
-func (t *Task) sent() {
-	if t.lifetime == carrier && t.first(isSent) && t.has(hasLeft) {
+func (t *Task) noteSent() {
+	if t.lifetime == carrier && t.firstTime(isSent) && t.has(hasLeftTree) {
 		t.closeRequest()
 	}
 }
@@ -379,18 +379,18 @@ func failedNilPID[T any](what string) *Future[T] {
 	return f
 }
 
-// bind applies the options of a call, and makes it work of the task that
+// bindCall applies the options of a call, and makes it work of the task that
 // makes it. false: it has ended already, and is over.
 //
 // The methods of WithContext's context run here. They may panic, or end their
 // goroutine; whoever has made the call gets to know that, and no future. What
 // counts the call by then, its parent or a group, does so no longer.
-func (t *Task) bind(from *Task, opts []CallOption, timeout time.Duration) (bound bool) {
+func (t *Task) bindCall(from *Task, opts []CallOption, timeout time.Duration) (bound bool) {
 	if len(opts) == 0 && timeout == 0 {
 		if from == nil || t.becomeWorkOf(from) {
 			return true
 		}
-		t.neverBegins(true)
+		t.endUnbegun(true)
 		return false
 	}
 	returned := false
@@ -399,7 +399,7 @@ func (t *Task) bind(from *Task, opts []CallOption, timeout time.Duration) (bound
 			t.cancel(ErrCanceled)
 		}
 		if !bound {
-			t.neverBegins(returned)
+			t.endUnbegun(returned)
 		}
 	}()
 	bound = t.bindOptions(from, opts, timeout)
@@ -409,14 +409,14 @@ func (t *Task) bind(from *Task, opts []CallOption, timeout time.Duration) (bound
 
 func (t *Task) becomeWorkOf(from *Task) bool {
 	if t.lifetime == child {
-		return t.startedBy(from)
+		return t.becomeChildOf(from)
 	}
-	return from.adopt(t)
+	return from.adoptKid(t)
 }
 
 // bindOptions is bind for a call that has options, without what follows from its end.
 func (t *Task) bindOptions(from *Task, opts []CallOption, timeout time.Duration) bool {
-	own, ctx, expired := t.apply(opts, timeout)
+	own, ctx, expired := t.applyOptions(opts, timeout)
 	creator := from
 	if from != nil && hasOption(opts, setDetached) {
 		if !t.detachFrom(from) {
@@ -436,10 +436,10 @@ func (t *Task) bindOptions(from *Task, opts []CallOption, timeout time.Duration)
 	sc := t.scope()
 	if own > 0 && (expired || !from.expiresBy(own)) { // else that reaches it anyway
 		if expired {
-			t.cancel(t.expired())
+			t.cancel(t.expiredError())
 			return false
 		}
-		t.expire(own)
+		t.expireAt(own)
 	}
 	switch {
 	case ctx == nil || ctx.Done() == nil: // which never ends
@@ -452,22 +452,22 @@ func (t *Task) bindOptions(from *Task, opts []CallOption, timeout time.Duration)
 		m.mu.Lock()
 		sc.set().bound = b
 		m.mu.Unlock()
-		if t.has(hasLeft) { // a carrier that has been ended by who has created it
+		if t.has(hasLeftTree) { // a carrier that has been ended by who has created it
 			b.release(t)
 		}
 	}
 	return true
 }
 
-// neverBegins is the end of a task that has been cancelled before anybody could begin
+// endUnbegun is the end of a task that has been cancelled before anybody could begin
 // it. heard says that whoever has made it hears of that by its future.
-func (t *Task) neverBegins(heard bool) {
+func (t *Task) endUnbegun(heard bool) {
 	switch t.lifetime {
 	case carrier: // its cancel has said that it is over
-		t.sent()
+		t.noteSent()
 	case aside: // so has this one's
 	default:
-		t.over()
+		t.noteEnded()
 	}
 	if m, ok := t.lt.Body.(groupMember); ok {
 		g := m.member().group
@@ -478,9 +478,9 @@ func (t *Task) neverBegins(heard bool) {
 	}
 }
 
-// apply sets a call's options. It returns its deadline, or 0, WithContext's
+// applyOptions sets a call's options. It returns its deadline, or 0, WithContext's
 // context, or nil, and whether the deadline is over.
-func (t *Task) apply(opts []CallOption, timeout time.Duration) (deadline time.Duration, ctx context.Context, expired bool) {
+func (t *Task) applyOptions(opts []CallOption, timeout time.Duration) (deadline time.Duration, ctx context.Context, expired bool) {
 	bounded := timeout > 0
 	sc := t.scope()
 	for i := range opts {

@@ -30,7 +30,7 @@ func (mb *mailbox) spawn(inc *incarnation, alone func(f func()) bool, props *act
 			like, children = engine.ChildlessContext(mb.raw(), mb.sys.as, inc.actor)
 		}
 	}) {
-		return nil, mb.refusal(inc, name)
+		return nil, mb.refusalOfAbandoned(inc, name)
 	}
 	if late {
 		return nil, mb.refusalLate(inc, name)
@@ -45,7 +45,7 @@ func (mb *mailbox) spawn(inc *incarnation, alone func(f func()) bool, props *act
 	if !alone(func() { children.Add(pid) }) {
 		mb.sparse().strays.Store(pid.Id, nil) // nobody expects to hear of its end
 		mb.sys.as.Root.Stop(pid)
-		return nil, mb.refusal(inc, name)
+		return nil, mb.refusalOfAbandoned(inc, name)
 	}
 	return pid, nil
 }
@@ -53,10 +53,10 @@ func (mb *mailbox) spawn(inc *incarnation, alone func(f func()) bool, props *act
 // refusalLate is the error of a spawn by an actor whose children have been told to
 // stop: the engine would tell the new one no more, and wait for it for ever.
 func (mb *mailbox) refusalLate(inc *incarnation, name string) error {
-	return fmt.Errorf("actors: spawn %q by an actor that is about to end: %w", name, inc.why())
+	return fmt.Errorf("actors: spawn %q by an actor that is about to end: %w", name, inc.endCause())
 }
 
-// refusal is the error of a spawn by who has been abandoned.
-func (mb *mailbox) refusal(inc *incarnation, name string) error {
-	return fmt.Errorf("actors: spawn %q by a task that was abandoned: %w", name, inc.why())
+// refusalOfAbandoned is the error of a spawn by who has been abandoned.
+func (mb *mailbox) refusalOfAbandoned(inc *incarnation, name string) error {
+	return fmt.Errorf("actors: spawn %q by a task that was abandoned: %w", name, inc.endCause())
 }

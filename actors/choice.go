@@ -41,8 +41,8 @@ func (p *parked) WaitForChoice(what string, s park.Spot, d time.Duration) error 
 func (p *parked) IsDone(future any) bool { return future.(AnyFuture).base().done.Load() }
 
 func (c *choice) await(t *Task, what string, d time.Duration) error {
-	t.current(what)
-	if err := t.ended(); err != nil {
+	t.checkCurrent(what)
+	if err := t.endCause(); err != nil {
 		return err
 	}
 	if !c.anybody {
@@ -56,7 +56,7 @@ func (c *choice) await(t *Task, what string, d time.Duration) error {
 	target := &c.core
 	var late *lateAwait
 	if !c.anybody && c.waits.late {
-		late = t.top().awaitLate(target)
+		late = t.coroutineTask().awaitLate(target)
 		target = &late.core
 	}
 	var until time.Duration
@@ -69,13 +69,13 @@ func (c *choice) await(t *Task, what string, d time.Duration) error {
 	}
 	t.forgetAwaited() // it has the futures, which the task does not wait for any more
 	if late != nil {
-		err = late.over(err)
+		err = late.endAwait(err)
 	}
 	return err
 }
 
 func (c *choice) leaveFutures() {
 	for i, m := range c.waits.cores {
-		m.leave(&c.nodes[i], false)
+		m.stopFollowing(&c.nodes[i], false)
 	}
 }

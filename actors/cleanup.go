@@ -14,11 +14,11 @@ import (
 // fn's awaits fail with ErrTimeout or the worker's reason. It returns fn's
 // error. In Stopped, where nothing can be awaited, they fail at once.
 func (t *Task) Cleanup(grace time.Duration, fn func(t *Task) error) error {
-	t.current("Cleanup")
+	t.checkCurrent("Cleanup")
 	if fn == nil {
 		panic("actors: Cleanup called with a nil function")
 	}
-	if t.top().has(isOffLoop) {
+	if t.coroutineTask().has(isOffLoop) {
 		return fn(t)
 	}
 	u := newCleanup(t, fn)
@@ -27,7 +27,7 @@ func (t *Task) Cleanup(grace time.Duration, fn func(t *Task) error) error {
 	t.system().clock.add(s.deadline, u)
 	t.mb.enterAgain(u)
 	defer func() {
-		u.over()
+		u.noteEnded()
 		t.mb.enterAgain(t)
 	}()
 	return fn(u)
@@ -38,7 +38,7 @@ func (t *Task) Cleanup(grace time.Duration, fn func(t *Task) error) error {
 func newCleanup(t *Task, fn func(t *Task) error) *Task {
 	u := &Task{attached: t.attached, lifetime: cleanup, inc: &incarnation{n: t.inc.n, actor: t.inc.actor}}
 	s := u.scope()
-	s.set().view = t.top()
+	s.set().view = t.coroutineTask()
 	if ps := t.ext.Load(); ps != nil {
 		s.set().base = ps.seldom().base // for its values
 	}

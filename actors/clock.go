@@ -218,7 +218,7 @@ func (h *deadlines) fire() {
 		h.mu.Lock()
 		more = h.take(&d, h.clock.pool.Now())
 		h.mu.Unlock()
-		d.end()
+		d.endTasks()
 	}
 }
 
@@ -241,7 +241,7 @@ func (c *clock) tend(now time.Duration) (more bool) {
 		var d due
 		more = h.take(&d, now) || more
 		h.mu.Unlock()
-		d.end()
+		d.endTasks()
 	}
 	return more
 }
@@ -276,10 +276,10 @@ func (h *deadlines) take(d *due, now time.Duration) (more bool) {
 	return more
 }
 
-// end ends the tasks and searches the queues.
-func (d *due) end() {
+// endTasks ends the tasks and searches the queues.
+func (d *due) endTasks() {
 	for _, t := range d.tasks[:d.nt] {
-		t.cancel(t.expired())
+		t.cancel(t.expiredError())
 	}
 	for _, mb := range d.queues[:d.nq] {
 		mb.searchExpired()

@@ -21,8 +21,8 @@ func All[T any](fs ...*Future[T]) *Future[[]T] {
 	left.Store(int64(len(fs)))
 	combine(&all.core, d, true, func(c *core, _ int) callbacks {
 		switch {
-		case c.failed() != nil:
-			return all.failMember(c, c.failed())
+		case c.failedWith() != nil:
+			return all.failMember(c, c.failedWith())
 		case left.Add(-1) == 0:
 			vals := make([]T, len(fs))
 			for i, f := range fs {
@@ -62,7 +62,7 @@ func Settled[T any](fs ...*Future[T]) *Future[[]Outcome[T]] {
 		}
 		all := make([]Outcome[T], len(fs))
 		for i, f := range fs {
-			all[i] = Outcome[T]{f.val, f.look()}
+			all[i] = Outcome[T]{f.val, f.lookAtResult()}
 		}
 		return settled.resolveMember(all, nil)
 	})

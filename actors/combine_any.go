@@ -27,12 +27,12 @@ func Any[T any](fs ...*Future[T]) *Future[T] {
 	left.Store(int64(len(fs)))
 	combine(&out.core, d, true, func(c *core, i int) callbacks {
 		switch {
-		case c.failed() == nil:
+		case c.failedWith() == nil:
 			return out.resolveMember(fs[i].val, nil)
 		case left.Add(-1) == 0:
 			errs := make([]error, len(fs))
 			for i, f := range fs {
-				errs[i] = f.failed()
+				errs[i] = f.failedWith()
 			}
 			err := errs[0]
 			if len(errs) > 1 {
@@ -41,7 +41,7 @@ func Any[T any](fs ...*Future[T]) *Future[T] {
 			calls, _ := out.failAs(c, err)
 			return calls
 		default:
-			_ = c.look() // heed may race with the last failure
+			_ = c.lookAtResult() // heed may race with the last failure
 			out.memberFailed()
 			return callbacks{}
 		}
@@ -67,10 +67,10 @@ func Race[T any](fs ...*Future[T]) *Future[T] {
 		return out
 	}
 	combine(&out.core, d, true, func(c *core, i int) callbacks {
-		if c.failed() == nil {
+		if c.failedWith() == nil {
 			return out.resolveMember(fs[i].val, nil)
 		}
-		return out.failMember(c, c.failed())
+		return out.failMember(c, c.failedWith())
 	})
 	return out
 }

@@ -25,7 +25,7 @@ import (
 func AsCompleted[T any](ctx context.Context, fs ...*Future[T]) iter.Seq2[int, error] {
 	cores := coresOf("AsCompleted", fs)
 	return func(yield func(int, error) bool) {
-		each(cores, yield, func() error { return nil }, func(more *core) error { return more.block(ctx) })
+		each(cores, yield, func() error { return nil }, func(more *core) error { return more.waitBlocking(ctx) })
 	}
 }
 
@@ -36,7 +36,7 @@ func AwaitEach[T any](t *Task, fs ...*Future[T]) iter.Seq2[int, error] {
 	cores := coresOf("AwaitEach", fs)
 	return func(yield func(int, error) bool) {
 		each(cores, yield,
-			func() error { t.current("AwaitEach"); return t.ended() },
+			func() error { t.checkCurrent("AwaitEach"); return t.endCause() },
 			func(more *core) error { return t.awaitCore(more, "AwaitEach") })
 	}
 }
@@ -74,7 +74,7 @@ func newArrivals(cores []*core) *arrivals {
 
 func (q *arrivals) close() {
 	for i, c := range q.deps.cores {
-		c.leave(&q.nodes[i], false)
+		c.stopFollowing(&q.nodes[i], false)
 	}
 }
 

@@ -48,9 +48,9 @@ const (
 func (d *deps) completedBy(m *core) bool {
 	switch d.by {
 	case allValues:
-		return m.failed() != nil
+		return m.failedWith() != nil
 	case oneValue:
-		return m.failed() == nil
+		return m.failedWith() == nil
 	default:
 		return d.by == oneEnd
 	}
@@ -73,40 +73,40 @@ func combine(out *core, d *deps, heed bool, each memberFunc) {
 	over.prompt = true
 	over.f = func() {
 		for i, c := range d.cores {
-			c.leave(&nodes[i], heed)
+			c.stopFollowing(&nodes[i], heed)
 			if heed {
-				out.heed(c)
+				out.lookAtMember(c)
 			}
 		}
 	}
-	out.call(over)
+	out.addCallback(over)
 }
 
 // follow lets w tell of the end of member i.
 func (d *deps) follow(w *node, i int) {
 	c := d.cores[i]
 	w.seq, w.of = uint32(i), d
-	c.call(w)
+	c.addCallback(w)
 	cd := c.deps()
 	d.late = d.late || cd != nil && cd.late
 }
 
-// leave is forget for good: with heed nobody waits for news of c any more.
-func (c *core) leave(w *node, heed bool) {
+// stopFollowing is forget for good: with heed nobody waits for news of c any more.
+func (c *core) stopFollowing(w *node, heed bool) {
 	if c.done.Load() {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if w.linked {
-		c.unlink(w)
+		c.unlinkWaiter(w)
 	}
 	c.known = c.known || heed
 }
 
-// heed counts the failure of member m as looked at, unless it is shown by c,
+// lookAtMember counts the failure of member m as looked at, unless it is shown by c,
 // which shares its note.
-func (c *core) heed(m *core) {
+func (c *core) lookAtMember(m *core) {
 	if !m.done.Load() {
 		return
 	}
@@ -127,14 +127,14 @@ func (c *core) failAs(m *core, err error) (calls callbacks, ok bool) {
 	if x := m.seldom(); x.note != nil {
 		c.more().note, c.more().noted = x.note, cmp.Or(x.noted, m)
 	}
-	return c.settle(err), true
+	return c.publishResult(err), true
 }
 
 // failMember is failAs for a failure that is no news if c was done before.
 func (c *core) failMember(m *core, err error) callbacks {
 	calls, ok := c.failAs(m, err)
 	if !ok {
-		c.heed(m)
+		c.lookAtMember(m)
 	}
 	return calls
 }

@@ -42,7 +42,7 @@ func FirstException[T any](fs ...*Future[T]) *Future[Sets[T]] {
 	var left atomic.Int64
 	left.Store(int64(len(fs)))
 	combine(&out.core, d, false, func(c *core, _ int) callbacks {
-		if left.Add(-1) > 0 && c.failed() == nil {
+		if left.Add(-1) > 0 && c.failedWith() == nil {
 			return callbacks{}
 		}
 		return out.resolveMember(setsOf(fs), nil)

@@ -27,7 +27,7 @@ type answer struct {
 func (t *Task) answerIn(m any) answer {
 	switch m := m.(type) {
 	case *actor.DeadLetterResponse:
-		return answer{err: t.noAnswer(m.GetTarget())}
+		return answer{err: t.noAnswerError(m.GetTarget())}
 	case *messages.Failure:
 		if _, wanted := t.future().(*Future[*messages.Failure]); !wanted {
 			return answer{err: m}
@@ -94,7 +94,7 @@ func (t *Task) completeRequest(a answer, by teller) (first bool) {
 		if a.err != nil {
 			calls, first = f.failLater(a.err)
 		} else {
-			calls, first = f.deliverLater(a.value)
+			calls, first = f.deliverAnswerLater(a.value)
 		}
 		by.call(calls)
 		return first
@@ -120,7 +120,7 @@ func (f *Future[T]) completeFunction(fn *any, v T, err error) (first bool) {
 		return false
 	}
 	f.val = v
-	f.settle(err).call()
+	f.publishResult(err).call()
 	return true
 }
 

@@ -18,15 +18,15 @@ import (
 // typed forms of that, and no future of a task is completed by hand.
 func TestWhoCompletesRequests(t *testing.T) {
 	door := map[string][]string{ // what may be called, and where
-		"failLater":        {"completion.go"},
-		"deliverLater":     {"completion.go"},
-		"answerFirst":      {"completion.go"},
-		"completeFunction": {"call.go", "group_task.go", "start.go"},
-		"completeHandled":  {"offload.go", "worker.go"},
+		"failLater":          {"completion.go"},
+		"deliverAnswerLater": {"completion.go"},
+		"answerFirst":        {"completion.go"},
+		"completeFunction":   {"call.go", "group_task.go", "start.go"},
+		"completeHandled":    {"offload.go", "worker.go"},
 		// Tasks are counted in one place, as they leave their worker.
 		"settleBucket": {"incoming.go"},
 	}
-	byHand := []string{"fail", "resolve", "resolveLater", "resolveMember", "failMember", "settle"}
+	byHand := []string{"fail", "resolve", "resolveLater", "resolveMember", "failMember", "publishResult"}
 	files, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)

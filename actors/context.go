@@ -32,8 +32,8 @@ type loopContext struct {
 func (c *loopContext) task() *Task {
 	if c.over() {
 		t := &Task{attached: &c.mb.view, inc: c.inc}
-		t.mark(isOffLoop)
-		t.end(c.inc.why())
+		t.markEarly(isOffLoop)
+		t.endKeepingStash(c.inc.endCause())
 		return t
 	}
 	if t := c.mb.current.Load(); t != nil {
@@ -47,9 +47,9 @@ func (c *loopContext) over() bool {
 	return c.inc != nil && (c.mb.inc.Load().n != c.inc.n || c.mb.gate.Load() == gateStopped)
 }
 
-// alone is for what is the loop's or the engine's: see Task.alone. Who calls is
+// runOnLoop is for what is the loop's or the engine's: see Task.alone. Who calls is
 // not known; once a task of the incarnation has been abandoned it may be that.
-func (c *loopContext) alone(f func()) bool {
+func (c *loopContext) runOnLoop(f func()) bool {
 	if c.inc != nil && c.inc.lost.Load() || c.over() {
 		return false
 	}
@@ -91,11 +91,11 @@ func (c *loopContext) SpawnNamed(props *actor.Props, name string) (*actor.PID, e
 	if inc == nil { // a WithOnInit's
 		return c.Context.SpawnNamed(props, name)
 	}
-	return c.mb.spawn(inc, func(f func()) bool { return (t == nil || !t.lost()) && c.alone(f) }, props, name)
+	return c.mb.spawn(inc, func(f func()) bool { return (t == nil || !t.isAbandoned()) && c.runOnLoop(f) }, props, name)
 }
 
 func (c *loopContext) Children() (all []*actor.PID) {
-	c.alone(func() { all = c.Context.Children() })
+	c.runOnLoop(func() { all = c.Context.Children() })
 	return all
 }
 
@@ -107,26 +107,26 @@ func (c *loopContext) Actor() actor.Actor {
 }
 
 func (c *loopContext) Get(id ctxext.ContextExtensionID) (x ctxext.ContextExtension) {
-	c.alone(func() { x = c.Context.Get(id) })
+	c.runOnLoop(func() { x = c.Context.Get(id) })
 	return x
 }
 
-func (c *loopContext) Set(x ctxext.ContextExtension) { c.alone(func() { c.Context.Set(x) }) }
-func (c *loopContext) Watch(pid *actor.PID)          { c.alone(func() { c.Context.Watch(pid) }) }
-func (c *loopContext) Unwatch(pid *actor.PID)        { c.alone(func() { c.Context.Unwatch(pid) }) }
+func (c *loopContext) Set(x ctxext.ContextExtension) { c.runOnLoop(func() { c.Context.Set(x) }) }
+func (c *loopContext) Watch(pid *actor.PID)          { c.runOnLoop(func() { c.Context.Watch(pid) }) }
+func (c *loopContext) Unwatch(pid *actor.PID)        { c.runOnLoop(func() { c.Context.Unwatch(pid) }) }
 func (c *loopContext) SetReceiveTimeout(d time.Duration) {
-	c.alone(func() { c.mb.sparse().idle.set(d) })
+	c.runOnLoop(func() { c.mb.sparse().idle.set(d) })
 }
 func (c *loopContext) CancelReceiveTimeout() { c.SetReceiveTimeout(0) }
 
 func (c *loopContext) ReceiveTimeout() (d time.Duration) {
-	c.alone(func() { d = c.mb.receiveTimeout() })
+	c.runOnLoop(func() { d = c.mb.receiveTimeout() })
 	return d
 }
 
 func (c *loopContext) Send(pid *actor.PID, message any) {
 	if c.over() {
-		c.mb.unsent(pid, message)
+		c.mb.sendToDeadLetters(pid, message)
 		return
 	}
 	c.Context.Send(pid, message)
@@ -134,7 +134,7 @@ func (c *loopContext) Send(pid *actor.PID, message any) {
 
 func (c *loopContext) Request(pid *actor.PID, message any) {
 	if c.over() {
-		c.mb.unsent(pid, message)
+		c.mb.sendToDeadLetters(pid, message)
 		return
 	}
 	c.Context.Request(pid, message)
@@ -142,7 +142,7 @@ func (c *loopContext) Request(pid *actor.PID, message any) {
 
 func (c *loopContext) RequestWithCustomSender(pid *actor.PID, message any, sender *actor.PID) {
 	if c.over() {
-		c.mb.unsent(pid, message)
+		c.mb.sendToDeadLetters(pid, message)
 		return
 	}
 	c.Context.RequestWithCustomSender(pid, message, sender)
@@ -150,7 +150,7 @@ func (c *loopContext) RequestWithCustomSender(pid *actor.PID, message any, sende
 
 func (c *loopContext) RequestFuture(pid *actor.PID, message any, timeout time.Duration) *actor.Future {
 	if c.over() {
-		return c.mb.unanswered(pid, message, timeout)
+		return c.mb.failUnanswered(pid, message, timeout)
 	}
 	return c.Context.RequestFuture(pid, message, timeout)
 }
@@ -163,7 +163,7 @@ func (c *loopContext) Stop(pid *actor.PID) {
 
 func (c *loopContext) StopFuture(pid *actor.PID) *actor.Future {
 	if c.over() {
-		return c.mb.unanswered(pid, nil, stopTimeout)
+		return c.mb.failUnanswered(pid, nil, stopTimeout)
 	}
 	return c.Context.StopFuture(pid)
 }
@@ -176,7 +176,7 @@ func (c *loopContext) Poison(pid *actor.PID) {
 
 func (c *loopContext) PoisonFuture(pid *actor.PID) *actor.Future {
 	if c.over() {
-		return c.mb.unanswered(pid, nil, stopTimeout)
+		return c.mb.failUnanswered(pid, nil, stopTimeout)
 	}
 	return c.Context.PoisonFuture(pid)
 }
@@ -186,7 +186,7 @@ func (c *loopContext) PoisonFuture(pid *actor.PID) *actor.Future {
 // message in a field that a task whose turn was taken away still writes.
 func (c *loopContext) Receive(env *actor.MessageEnvelope) {
 	if c.over() {
-		c.mb.unsent(c.mb.pid, env)
+		c.mb.sendToDeadLetters(c.mb.pid, env)
 		return
 	}
 	t := c.task()
@@ -231,18 +231,18 @@ func TaskOf(ctx actor.Context) *Task {
 // ErrStopped: the handler has run. If it has panicked after Stash, that panic is
 // what the asker gets.
 func (t *Task) Stash() {
-	o := t.of()
+	o := t.messageTask()
 	if o.message() == nil {
 		panic("actors: Stash called in task " + t.name() + ", which has no message")
 	}
-	t.current("Stash")
+	t.checkCurrent("Stash")
 	switch {
 	case o.lifetime != offered, o.has(isStashed), o.lt.Lost():
 		return // the account knows nothing of a message like that, or no more of this one
 	case o.lt.Ended():
 		panic("actors: Stash called in task " + t.name() + " when the handler of its message had returned")
 	}
-	o.handBack(t, o.had()) // a turn that was taken over has nothing to hand back
+	o.handBack(t, o.handlingSoFar()) // a turn that was taken over has nothing to hand back
 }
 
 // ReenterAfter calls cont in a turn of this worker when f is complete, with
@@ -250,15 +250,15 @@ func (t *Task) Stash() {
 // restart or stop cont is not called, and an asker still without an answer
 // hears why.
 func (t *Task) ReenterAfter(f *actor.Future, cont func(res any, err error)) {
-	t.current("ReenterAfter")
+	t.checkCurrent("ReenterAfter")
 	piped := newCarried[any](t.mb.sys, nil, nil)
 	piped.lifetime = carrier
-	piped.mark(isSent)
+	piped.markEarly(isSent)
 	piped.to.open(&piped.Task)
 	f.PipeTo(&piped.to.pid)
 	t.Go(func(t *Task) error {
 		v, err := Await(t, piped.fut)
-		if ended := t.ended(); ended != nil {
+		if ended := t.endCause(); ended != nil {
 			piped.Task.cancel(ended)
 			return ended
 		}

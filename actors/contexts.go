@@ -224,7 +224,7 @@ func (w *contextWatch) endCalls() {
 			if last == nil || !same(last, e.ctx) {
 				last, cause = e.ctx, contextCause(e.ctx)
 			}
-			e.task.endAll(cause, true, &later)
+			e.task.endTree(cause, true, &later)
 		}
 		later.callElsewhere()
 	}

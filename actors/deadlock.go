@@ -20,8 +20,8 @@ func (t *Task) holdLoop() {
 	})
 }
 
-// released is called when a task has ended.
-func (t *Task) released() {
+// releaseHolds is called when a task has ended.
+func (t *Task) releaseHolds() {
 	if t.exclusive {
 		t.exclusive = false
 		t.mb.holder.Store(nil)
@@ -30,7 +30,7 @@ func (t *Task) released() {
 		t.mb.sparse().inFlight.remove(t)
 	}
 	if t.lifetime == child {
-		t.endsInGroups()
+		t.noteEndInGroups()
 	}
 }
 
@@ -52,35 +52,35 @@ func (t *Task) awaitLate(c *core) *lateAwait {
 	a.known = true // its failure is the task's to tell
 	a.more().deps = &a.waits
 	a.waits.cores, a.waits.by, a.waits.await = a.member[:], oneEnd, a
-	a.waits.each = func(*core, int) callbacks { return a.end(nil) }
+	a.waits.each = func(*core, int) callbacks { return a.wakeTask(nil) }
 	a.waits.follow(&a.node, 0)
 	return a
 }
 
-// over is the end of the await, which is err, or what has ended it.
-func (a *lateAwait) over(err error) error {
-	a.member[0].leave(&a.node, false)
+// endAwait is the end of the await, which is err, or what has ended it.
+func (a *lateAwait) endAwait(err error) error {
+	a.member[0].stopFollowing(&a.node, false)
 	if err == nil {
-		err = a.failed()
+		err = a.failedWith()
 	}
 	return err
 }
 
-// end wakes the task. Nobody else knows of the await, so there are no
+// wakeTask wakes the task. Nobody else knows of the await, so there are no
 // callbacks.
-func (a *lateAwait) end(err error) callbacks {
+func (a *lateAwait) wakeTask(err error) callbacks {
 	a.mu.Lock()
 	if a.done.Load() {
 		a.mu.Unlock()
 		return callbacks{}
 	}
-	return a.settle(err)
+	return a.publishResult(err)
 }
 
 // endsInRing ends the await if its task is in a ring. That waits for it already.
 func (a *lateAwait) endsInRing() {
 	if a.task.awaits.Load() == &a.core && ring.Stuck((*waiter)(a.task), &a.waits) {
-		_ = a.task.breakRing(&a.core, &a.waits, func(err error) { a.end(err) })
+		_ = a.task.breakRing(&a.core, &a.waits, func(err error) { a.wakeTask(err) })
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 // the values of from's context, and a child of Start has from's message. It returns false
 // if t has ended, because from was abandoned or its incarnation is over.
 func (t *Task) detachFrom(from *Task) bool {
-	top := from.top()
+	top := from.coroutineTask()
 	if ps := from.ext.Load(); ps != nil && ps.seldom().base != nil && t.scope().seldom().base == nil {
 		t.scope().set().base = ps.seldom().base
 	}
@@ -23,7 +23,7 @@ func (t *Task) detachFrom(from *Task) bool {
 	if t.lifetime == child || t.lifetime == grouping || t.lifetime == aside { // of from's worker
 		t.inc = from.mb.inc.Load() // from may be a Cleanup, which has one of its own
 		if t.lifetime != aside {
-			if o := top.of(); o.message() != nil { // not the group that from is in
+			if o := top.messageTask(); o.message() != nil { // not the group that from is in
 				t.kin.setOrigin(o)
 			}
 		}
@@ -33,7 +33,7 @@ func (t *Task) detachFrom(from *Task) bool {
 		}
 	}
 	if top.lt.Lost() {
-		t.cancel(from.lostError())
+		t.cancel(from.abandonedError())
 		return false
 	}
 	return true
@@ -86,9 +86,9 @@ func (t *Task) endAtStopOf(from *Task) bool {
 	m.mu.Lock()
 	t.scope().set().stop = sc
 	m.mu.Unlock()
-	event.call(&sc.node)
-	if t.has(hasLeft) { // a carrier that has been ended by who has created it
-		event.forget(&sc.node)
+	event.addCallback(&sc.node)
+	if t.has(hasLeftTree) { // a carrier that has been ended by who has created it
+		event.removeWaiter(&sc.node)
 	}
 	return true
 }

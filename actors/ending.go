@@ -93,11 +93,11 @@ const (
 	stageOver                 // the engine has let go
 )
 
-func (e *ending) reached(s stage) { e.stages[s].Store(int64(e.now())) }
+func (e *ending) noteStage(s stage) { e.stages[s].Store(int64(e.now())) }
 
-// account is the final account and how the stop went, as far as it has. With
+// endedAccount is the final account and how the stop went, as far as it has. With
 // mu held.
-func (e *ending) account(mb *mailbox) link.Ended {
+func (e *ending) endedAccount(mb *mailbox) link.Ended {
 	counts := mb.readCounts()
 	if e.over {
 		counts = mb.finalCounts()
@@ -119,8 +119,8 @@ func (e *ending) account(mb *mailbox) link.Ended {
 	}
 }
 
-// tell answers pid when the worker has stopped.
-func (e *ending) tell(mb *mailbox, pid *actor.PID) {
+// answerWhenStopped answers pid when the worker has stopped.
+func (e *ending) answerWhenStopped(mb *mailbox, pid *actor.PID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.over {

@@ -60,34 +60,34 @@ func noSuchActor(pid *actor.PID) error {
 	return &namedError{sentinel: ErrDeadLetter, whom: oneline.PID(pid, "")}
 }
 
-// noAnswer is why a request fails that became a dead letter. The engine does
+// noAnswerError is why a request fails that became a dead letter. The engine does
 // not say whose.
-func (t *Task) noAnswer(pid *actor.PID) error {
-	if whom := t.whom(); pid == nil && whom != "" {
+func (t *Task) noAnswerError(pid *actor.PID) error {
+	if whom := t.nameOfWorker(); pid == nil && whom != "" {
 		return &namedError{sentinel: ErrDeadLetter, whom: whom}
 	}
 	return noSuchActor(pid)
 }
 
-// expired is why the task is ended when its budget is used up.
-func (t *Task) expired() error {
+// expiredError is why the task is ended when its budget is used up.
+func (t *Task) expiredError() error {
 	if t.hookOf() != nil {
-		return t.expiry()
+		return t.expiryCause()
 	}
-	return &namedError{sentinel: ErrTimeout, what: t.name(), whom: t.whom()}
+	return &namedError{sentinel: ErrTimeout, what: t.name(), whom: t.nameOfWorker()}
 }
 
 // timedOut is why a WithTimeout of c fails.
 func (c *core) timedOut(after time.Duration) error {
 	e := &namedError{sentinel: ErrTimeout, after: max(after, 0)}
 	if o := c.owner.Load(); o != nil {
-		e.what, e.whom = o.name(), o.whom()
+		e.what, e.whom = o.name(), o.nameOfWorker()
 	}
 	return e
 }
 
-// whom names the actor that works on the task, if that is known.
-func (t *Task) whom() string {
+// nameOfWorker names the actor that works on the task, if that is known.
+func (t *Task) nameOfWorker() string {
 	if t.attached != nil && t.mb.named() {
 		return oneline.PID(t.mb.pid, "")
 	}

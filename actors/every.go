@@ -48,8 +48,8 @@ func (t *Task) Every(d time.Duration) iter.Seq2[time.Time, error] {
 
 // awaitTick returns when due has come, and gives the others a turn if it had before.
 func (t *Task) awaitTick(due time.Duration) error {
-	t.current("Every")
-	if err := t.ended(); err != nil {
+	t.checkCurrent("Every")
+	if err := t.endCause(); err != nil {
 		return err
 	}
 	stop := t.mb.stopEvent()

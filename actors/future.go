@@ -37,14 +37,14 @@ type core struct {
 	done  atomic.Bool          // set under mu, after the result
 	known bool                 // somebody has seen enough of it: its failure is no news
 	apart bool                 // it is no part of its task: see ownApart; constant
-	fresh bool                 // … which had not begun when it was completed, see ran; constant once done
+	fresh bool                 // … which had not begun when it was completed, see hasRun; constant once done
 	waits *node                // the first of those that wait
 	owner atomic.Pointer[Task] // the work; nil: there is none to cancel or wait for
 	extra atomic.Pointer[extra]
 }
 
 // ownWithin makes c, which nobody else knows yet, the future of the work t, in
-// whose memory it is: see spend. A plain store, see bring.
+// whose memory it is: see spendData. A plain store, see presetScope.
 func (c *core) ownWithin(t *Task) {
 	*(**Task)(unsafe.Pointer(&c.owner)) = t
 }
@@ -92,9 +92,9 @@ func (c *core) more() *extra {
 	return x
 }
 
-// failed is why a completed future has failed, or nil. Unlike look it does not
+// failedWith is why a completed future has failed, or nil. Unlike look it does not
 // count as having seen it.
-func (c *core) failed() error { return c.seldom().err }
+func (c *core) failedWith() error { return c.seldom().err }
 
 // deps is what the future waits for, if that is no work, or nil.
 func (c *core) deps() *deps { return c.seldom().deps }
@@ -119,8 +119,8 @@ type completer interface {
 	// failLater completes the future with err, and leaves the callbacks to the caller;
 	// false: it was complete.
 	failLater(err error) (calls callbacks, ok bool)
-	// deliverLater is the same with an answer of unknown type.
-	deliverLater(v any) (calls callbacks, ok bool)
+	// deliverAnswerLater is the same with an answer of unknown type.
+	deliverAnswerLater(v any) (calls callbacks, ok bool)
 }
 
 func (c *core) base() *core { return c }
@@ -133,7 +133,7 @@ func (f *Future[T]) resolve(v T, err error) bool {
 		return false
 	}
 	f.val = v
-	f.settle(err).call()
+	f.publishResult(err).call()
 	return true
 }
 
@@ -145,7 +145,7 @@ func (f *Future[T]) resolveLater(v T, err error) (calls callbacks, ok bool) {
 		return callbacks{}, false
 	}
 	f.val = v
-	return f.settle(err), true
+	return f.publishResult(err), true
 }
 
 // resolveMember is resolve for a member of a combination that completes it: the
@@ -165,7 +165,7 @@ func (f *Future[T]) failLater(err error) (calls callbacks, ok bool) {
 	return f.resolveLater(zero, err)
 }
 
-func (f *Future[T]) deliverLater(v any) (calls callbacks, ok bool) {
+func (f *Future[T]) deliverAnswerLater(v any) (calls callbacks, ok bool) {
 	return f.resolveLater(answerOf[T](v))
 }
 
@@ -210,9 +210,9 @@ func nilable[T any]() bool {
 	return false
 }
 
-// settle publishes the result; the caller holds mu, and settle unlocks it. The
+// publishResult publishes the result; the caller holds mu, and settle unlocks it. The
 // caller has to call the callbacks, outside of any lock.
-func (c *core) settle(err error) (calls callbacks) {
+func (c *core) publishResult(err error) (calls callbacks) {
 	var d *deps
 	if x := c.extra.Load(); x != nil {
 		d = x.deps
@@ -230,22 +230,22 @@ func (c *core) settle(err error) (calls callbacks) {
 		}
 	}
 	if c.apart {
-		c.letGo(err)
+		c.letGoOfWork(err)
 	}
 	c.done.Store(true)
 	// Tasks are woken under the lock, because waking one never blocks.
 	for w := c.waits; w != nil; {
-		next, task, seq, bell := w.next, w.task, w.seq, w.bell
+		next, task, seq, signal := w.next, w.task, w.seq, w.signal
 		w.prev, w.next = nil, nil
-		if task == nil && bell == nil {
+		if task == nil && signal == nil {
 			calls.append(callbacks{w, w})
 		}
 		w.linked = false // from here on a task may use it again
 		switch {
 		case task != nil:
 			task.Wake(seq)
-		case bell != nil:
-			bell <- struct{}{}
+		case signal != nil:
+			signal <- struct{}{}
 		}
 		w = next
 	}
@@ -260,18 +260,18 @@ func (c *core) settle(err error) (calls callbacks) {
 	return calls
 }
 
-// letGo is for a future that is apart from its work, which is done now. With mu held.
-func (c *core) letGo(err error) {
+// letGoOfWork is for a future that is apart from its work, which is done now. With mu held.
+func (c *core) letGoOfWork(err error) {
 	o := c.owner.Load()
 	if o == nil {
 		return
 	}
-	c.fresh = !c.ran(err)
+	c.fresh = !c.hasRun(err)
 	c.owner.Store(nil)
 }
 
-// look is called when somebody sees the result of a completed future.
-func (c *core) look() error {
+// lookAtResult is called when somebody sees the result of a completed future.
+func (c *core) lookAtResult() error {
 	x := c.extra.Load()
 	if x == nil {
 		return nil
@@ -292,7 +292,7 @@ func (f *Future[T]) TryResult() (T, error) {
 		var zero T
 		return zero, ErrPending
 	}
-	return f.val, f.look()
+	return f.val, f.lookAtResult()
 }
 
 // Ready returns a channel that is closed when the future is complete.
@@ -325,40 +325,40 @@ func (c *core) readyChan() <-chan struct{} {
 // with a task's own context it panics, and says to use [Await].
 func (f *Future[T]) Wait(ctx context.Context) (T, error) {
 	if !f.done.Load() {
-		if err := f.block(ctx); err != nil {
+		if err := f.waitBlocking(ctx); err != nil {
 			var zero T
 			return zero, err
 		}
 	}
-	return f.val, f.look()
+	return f.val, f.lookAtResult()
 }
 
-func (c *core) block(ctx context.Context) error {
+func (c *core) waitBlocking(ctx context.Context) error {
 	notInTask(ctx, "Wait", "use actors.Await")
-	bells := c.bells() // now: once done the future may not know its system
-	w := takeBell(bells)
-	if !c.wait(w) {
-		keepBell(bells, w)
+	nodes := c.signalNodes() // now: once done the future may not know its system
+	w := takeSignalNode(nodes)
+	if !c.addWaiter(w) {
+		keepSignalNode(nodes, w)
 		return nil
 	}
 	done := ctx.Done()
 	if done == nil { // a plain receive is cheaper than a select
-		<-w.bell
-		keepBell(bells, w)
+		<-w.signal
+		keepSignalNode(nodes, w)
 		return nil
 	}
 	select {
-	case <-w.bell:
-		keepBell(bells, w)
+	case <-w.signal:
+		keepSignalNode(nodes, w)
 		return nil
 	case <-done:
 		if o := c.owner.Load(); o != nil && o.isBoundTo(ctx) {
 			o.cancel(contextCause(ctx)) // which has begun already, or would at once
-			<-w.bell
-			keepBell(bells, w)
+			<-w.signal
+			keepSignalNode(nodes, w)
 			return nil
 		}
-		c.forget(w)
+		c.removeWaiter(w)
 		if c.done.Load() {
 			return nil
 		}
@@ -376,31 +376,31 @@ func notInTask(ctx context.Context, what, instead string) {
 	}
 }
 
-// takeBell returns a node with a channel, for one wait. They are used again, to
-// save a channel a wait. One that may still be rung is not.
-func takeBell(bells *sync.Pool) *node {
-	if bells != nil {
-		if w, ok := bells.Get().(*node); ok {
+// takeSignalNode returns a node with a channel, for one wait. They are used again, to
+// save a channel a wait. One that may still be sent to is not.
+func takeSignalNode(nodes *sync.Pool) *node {
+	if nodes != nil {
+		if w, ok := nodes.Get().(*node); ok {
 			return w
 		}
 	}
-	return &node{bell: make(chan struct{}, 1)}
+	return &node{signal: make(chan struct{}, 1)}
 }
 
-func keepBell(bells *sync.Pool, w *node) {
-	if bells != nil {
-		bells.Put(w)
+func keepSignalNode(nodes *sync.Pool, w *node) {
+	if nodes != nil {
+		nodes.Put(w)
 	}
 }
 
-// bells is the pool of the future's actor system, if it has one.
-func (c *core) bells() *sync.Pool {
+// signalNodes is the pool of the future's actor system, if it has one.
+func (c *core) signalNodes() *sync.Pool {
 	o := c.owner.Load()
 	if o == nil {
 		return nil
 	}
 	if s := o.system(); s != nil {
-		return &s.bells
+		return &s.signalNodes
 	}
 	return nil
 }
@@ -417,7 +417,7 @@ func (f *Future[T]) Cancel() bool { return f.cancel(ErrCanceled) }
 // wrap beside [ErrCanceled] (context.WithCancelCause). A nil err is none.
 func (f *Future[T]) CancelCause(err error) bool { return f.cancel(because(ErrCanceled, err)) }
 
-// cancel goes along a list, and not from member to member: see endAll.
+// cancel goes along a list, and not from member to member: see endTree.
 func (c *core) cancel(cause error) bool {
 	members, ok := c.cancelOne(cause)
 	var left []*core // the next one is the last
@@ -442,7 +442,7 @@ func (c *core) cancelOne(cause error) (members []*core, ok bool) {
 		return nil, false
 	}
 	d, o := c.deps(), c.owner.Load() // before they are let go of
-	c.settle(cause).call()
+	c.publishResult(cause).call()
 	if o != nil {
 		o.cancel(cause)
 	}

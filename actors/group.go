@@ -50,7 +50,7 @@ func (t *Task) NewGroup() *Group {
 	if t == nil {
 		panic("actors: NewGroup called with a nil Task")
 	}
-	t.current("NewGroup")
+	t.checkCurrent("NewGroup")
 	return newGroup(t)
 }
 
@@ -119,10 +119,10 @@ func startMember[T any](t *Task, g *Group, fn any, opts []CallOption) *Future[T]
 func (g *Group) start(caller *Task, m groupMember, opts []CallOption) {
 	t := m.task()
 	n := g.enlist(t)
-	switch bound := t.bind(&n.Task, opts, 0); {
+	switch bound := t.bindCall(&n.Task, opts, 0); {
 	case !bound:
 	case g.limit > 0:
-		t.inClock() // it may wait for long
+		t.putInClock() // it may wait for long
 		g.mu.Lock()
 		g.queue = append(g.queue, m)
 		g.mu.Unlock()
@@ -136,10 +136,10 @@ func (g *Group) start(caller *Task, m groupMember, opts []CallOption) {
 // startOne starts a member in the turn of caller.
 func (g *Group) startOne(caller *Task, m groupMember) {
 	t := m.task()
-	if !caller.coroutine().Start(&t.lt) {
-		t.cancel(caller.lostError())
+	if !caller.loopTask().Start(&t.lt) {
+		t.cancel(caller.abandonedError())
 		if t.lt.Fresh() { // else whoever took the turn has ended it with the others
-			t.neverBegins(true)
+			t.endUnbegun(true)
 		}
 	}
 }
@@ -173,7 +173,7 @@ func (g *Group) startQueued(caller *Task) {
 		m := g.queue[0]
 		g.queue[0] = nil
 		g.queue = g.queue[1:]
-		if m.task().ended() == nil { // else it never has one
+		if m.task().endCause() == nil { // else it never has one
 			g.runs++
 		}
 		g.mu.Unlock()
@@ -193,14 +193,14 @@ func (g *Group) dropQueued() {
 	g.mu.Unlock()
 	for _, m := range queue {
 		t := m.task()
-		t.cancel(t.mb.inc.Load().why())
-		t.neverBegins(true)
+		t.cancel(t.mb.inc.Load().endCause())
+		t.endUnbegun(true)
 	}
 }
 
 // caller is the task that calls: the group's own, or the one whose turn it is.
 func (g *Group) caller() *Task {
-	own := g.t.top()
+	own := g.t.coroutineTask()
 	if own.lt.Running() && !own.lt.Nesting() || own.lt.Lost() || own.once.Load()&isOffLoop != 0 {
 		return g.t
 	}
@@ -271,7 +271,7 @@ func (g *Group) cancel(cause error) {
 // Only the task that has made the group may call Wait. A second call returns
 // the same.
 func (g *Group) Wait() error {
-	g.t.current("Group.Wait")
+	g.t.checkCurrent("Group.Wait")
 	g.mu.Lock()
 	over, err := g.over, g.err
 	g.mu.Unlock()
@@ -287,7 +287,7 @@ func (g *Group) Wait() error {
 		errs = append(errs, ended)
 	}
 	for _, m := range g.failed {
-		m.future().base().look()
+		m.future().base().lookAtResult()
 		errs = append(errs, m.member().err)
 	}
 	g.failed, g.node = nil, nil
@@ -303,7 +303,7 @@ func (g *Group) Wait() error {
 // been ended, unless the group is apart from it. All that it waits for is of this loop,
 // and so ends in any case: it returns, or its turn is taken away.
 func (g *Group) drain(what string) (ended error) {
-	for c := g.busy(); c != nil && !g.t.coroutine().Lost(); c = g.busy() {
+	for c := g.busy(); c != nil && !g.t.loopTask().Lost(); c = g.busy() {
 		if ended == nil {
 			if ended = g.t.awaitCore(c, what); ended == nil {
 				continue
@@ -315,7 +315,7 @@ func (g *Group) drain(what string) (ended error) {
 		g.t.awaitEnded(c)
 	}
 	if ended == nil {
-		ended = g.t.ended()
+		ended = g.t.endCause()
 	}
 	if g.apart && !isRing(ended) {
 		return nil
@@ -374,10 +374,10 @@ func (g *Group) settle(member groupMember) (failed bool) {
 	m.settled = true
 	cause := g.cause
 	if cause == nil && !g.apart {
-		cause = g.t.ended()
+		cause = g.t.endCause()
 	}
 	if fut := member.future().base(); m.err == nil && !m.scoped && cause == nil && fut.done.Load() {
-		m.err = fut.failed() // its own Timeout has run out
+		m.err = fut.failedWith() // its own Timeout has run out
 	}
 	if m.err == nil || cause != nil && saysOnlyEnd(m.err, cause) {
 		return false

@@ -35,7 +35,7 @@ func (m *membership) member() *membership { return m }
 func newGroupTask[T any](g *Group, fn any) *groupTask[T] {
 	m := &groupTask[T]{membership: membership{group: g}}
 	m.msg = fn
-	m.mark(isFunction)
+	m.markEarly(isFunction)
 	m.lt.Body = m
 	m.fut.ownWithin(&m.Task)
 	m.attached, m.lifetime = g.t.attached, child
@@ -45,14 +45,14 @@ func newGroupTask[T any](g *Group, fn any) *groupTask[T] {
 // Run is the loop's.
 func (m *groupTask[T]) Run(*loop.Task) {
 	t := &m.Task
-	if !t.begin() {
+	if !t.beginTurn() {
 		return
 	}
 	m.began = true
 	defer func() {
 		if p := recover(); p != nil {
 			m.err = newPanicError(p)
-			t.conclude(t.completeRequest(answer{err: m.err}, teller{turn: t}), m.err)
+			t.noteOutcome(t.completeRequest(answer{err: m.err}, teller{turn: t}), m.err)
 		}
 		if !t.lt.Lost() {
 			m.group.passPlaceOn(m)
@@ -71,7 +71,7 @@ func (m *groupTask[T]) Run(*loop.Task) {
 		t.endIfExpired(err)
 	}
 	m.err = err
-	t.conclude(m.fut.completeFunction(&m.msg, v, err), err)
+	t.noteOutcome(m.fut.completeFunction(&m.msg, v, err), err)
 }
 
 // Done is the loop's: the task has ended.
@@ -106,7 +106,7 @@ func newGroupNode(g *Group) *groupNode {
 	n := &groupNode{group: g}
 	n.attached, n.lifetime, n.inc = g.t.attached, grouping, g.t.inc
 	n.lt.Body = n
-	n.mark(isOver)
+	n.markEarly(isEnded)
 	n.kin = new(kinship)
 	if g.apart {
 		n.detachFrom(g.t)
@@ -115,22 +115,22 @@ func newGroupNode(g *Group) *groupNode {
 	}
 	n.kin.setOrigin(g.t.asOrigin())
 	n.holdOrigin()
-	g.t.adopt(&n.Task)
+	g.t.adoptKid(&n.Task)
 	return n
 }
 
 // take makes kid one of its kids, if it is still there.
 func (n *groupNode) take(kid *Task) bool {
-	mu := n.family()
+	mu := n.familyLock()
 	mu.Lock()
 	defer mu.Unlock()
-	if n.has(hasLeft) {
+	if n.has(hasLeftTree) {
 		return false
 	}
-	kid.related(&n.Task)
+	kid.placeBelow(&n.Task)
 	kid.kin.setOrigin(&n.Task)
-	kid.mark(isJoined)
-	n.lead(kid, kid)
+	kid.markEarly(isJoined)
+	n.linkKidsFirst(kid, kid)
 	return true
 }
 
@@ -172,8 +172,8 @@ func (n *groupNode) includes(t *Task) bool {
 	return false
 }
 
-// endsInGroups tells the groups that a child has ended in.
-func (t *Task) endsInGroups() {
+// noteEndInGroups tells the groups that a child has ended in.
+func (t *Task) noteEndInGroups() {
 	for o := t.kin.origin.Load(); o != nil && o.lifetime == grouping; o = o.kin.origin.Load() {
 		o.lt.Body.(*groupNode).group.taskEnded()
 	}
@@ -182,13 +182,13 @@ func (t *Task) endsInGroups() {
 // awaitEnded is for a task that has been ended and has to wait all the same,
 // until c is done or its turn is taken away.
 func (t *Task) awaitEnded(c *core) {
-	top := t.top()
+	top := t.coroutineTask()
 	top.awaits.Store(c)
 	u := newCleanup(t, nil)
 	t.mb.sparse().cleanups.remove(u) // it is not given up
 	t.mb.enterAgain(u)
 	_ = u.suspend(c, 0)
-	u.over()
+	u.noteEnded()
 	t.mb.enterAgain(t)
 	top.awaits.Store(nil)
 }

@@ -44,16 +44,16 @@ func (mb *mailbox) contextOf(inc *incarnation) *loopContext {
 // decorated reports whether there is a context decorator of the user's.
 func (mb *mailbox) decorated() bool { return mb.view.actorContext != actor.Context(&mb.own) }
 
-// seen is the context that a plain actor is called with.
-func (inc *incarnation) seen(mb *mailbox) actor.Context {
+// contextSeen is the context that a plain actor is called with.
+func (inc *incarnation) contextSeen(mb *mailbox) actor.Context {
 	if inc.own != nil {
 		return inc.own
 	}
 	return mb.view.actorContext
 }
 
-// why is why it has been ended.
-func (inc *incarnation) why() error {
+// endCause is why it has been ended.
+func (inc *incarnation) endCause() error {
 	if p := inc.cause.Load(); p != nil {
 		return *p
 	}
@@ -63,29 +63,29 @@ func (inc *incarnation) why() error {
 // leaveOpen keeps a request whose handler has returned: whoever has its
 // sender's PID may answer it for as long as the incarnation lives.
 func (inc *incarnation) leaveOpen(t *Task) {
-	t.inClock()
+	t.putInClock()
 	inc.mu.Lock()
 	if inc.open == nil {
 		inc.open = map[*Task]struct{}{}
 	}
 	inc.open[t] = struct{}{}
 	inc.mu.Unlock()
-	t.future().base().call(&node{f: func() {
+	t.future().base().addCallback(&node{f: func() {
 		inc.mu.Lock()
 		delete(inc.open, t)
 		inc.mu.Unlock()
 		if s := t.ext.Load(); s != nil {
-			t.forgotten(s)
+			t.releaseScope(s)
 		}
-		t.through()
-		t.unlink().leave()
+		t.noteSpendable()
+		t.leaveParent().leaveTree()
 	}})
 	if p := inc.cause.Load(); p != nil {
-		t.tellElsewhere(*p)
+		t.tellCauseElsewhere(*p)
 	}
 }
 
-func (inc *incarnation) remember(t *Task) {
+func (inc *incarnation) rememberContext(t *Task) {
 	inc.mu.Lock()
 	defer inc.mu.Unlock()
 	if inc.ctxs == nil {
@@ -94,16 +94,16 @@ func (inc *incarnation) remember(t *Task) {
 	inc.ctxs[t] = struct{}{}
 }
 
-func (inc *incarnation) forget(t *Task) {
+func (inc *incarnation) forgetContext(t *Task) {
 	inc.mu.Lock()
 	defer inc.mu.Unlock()
 	delete(inc.ctxs, t)
 }
 
-// finish ends the incarnation: from now on every await of its tasks returns
+// endIncarnation ends the incarnation: from now on every await of its tasks returns
 // cause, their contexts end, and so does what they have offloaded, also if the
 // task has returned. Any goroutine.
-func (inc *incarnation) finish(cause error) {
+func (inc *incarnation) endIncarnation(cause error) {
 	if inc.cause.Load() == nil {
 		if cause == ErrStopped { // by far the most often
 			inc.cause.CompareAndSwap(nil, &ErrStopped)
@@ -129,13 +129,13 @@ func (inc *incarnation) finish(cause error) {
 	// First: a function that fails because its context has ended is not to decide
 	// its future by that, which nobody may look at.
 	for _, t := range asides {
-		t.endAll(cause, true, &later)
+		t.endTree(cause, true, &later)
 	}
 	for _, end := range ends {
 		end(cause)
 	}
 	for _, t := range open {
-		t.tell(cause, &later)
+		t.tellCause(cause, &later)
 	}
 	later.callElsewhere()
 }

@@ -47,7 +47,7 @@ func (mb *mailbox) incoming(m any, env *actor.MessageEnvelope) *Task {
 		return &u.Task
 	}
 	asker := mb.sys.asker(env.Sender)
-	if asker != nil && asker.lifetime == offered && asker.mb == mb && asker.first(isPosted) {
+	if asker != nil && asker.lifetime == offered && asker.mb == mb && asker.firstTime(isPosted) {
 		// A RequestFuture to us that has come the long way, by middleware.
 		asker.msg = m
 		asker.setEnvelope(env)
@@ -68,9 +68,9 @@ func (u *message) init(mb *mailbox, m any, env *actor.MessageEnvelope) {
 func (u *message) know(asker *Task) {
 	if asker != nil {
 		u.fut = asker.future()
-		asker.adopt(&u.Task)
+		asker.adoptKid(&u.Task)
 		if asker.lifetime == carrier { // the answer does not come by its PID, which would end it
-			u.fut.base().call(&node{f: asker.over})
+			u.fut.base().addCallback(&node{f: asker.noteEnded})
 		}
 		return
 	}
@@ -104,10 +104,10 @@ func (u *message) Run(*loop.Task) {
 	if over || u.late {
 		t.mb.counts.taken.Add(1)
 		t.lt.Enter() // a future that fails calls user code
-		t.how = t.neverRuns(ErrStopping, nil)
+		t.how = t.tellNeverRan(ErrStopping, nil)
 		return
 	}
-	if t.begin() {
+	if t.beginTurn() {
 		t.mb.receive(t)
 	}
 }
@@ -120,9 +120,9 @@ func (t *Task) handBack(by *Task, had again) bool {
 	again := &message{again: &had}
 	again.init(t.mb, t.msg, t.envelope())
 	again.fut = t.future()
-	return by.coroutine().OnLoop(func() {
-		t.bequeath(&again.Task)
-		t.first(isStashed) // its answer is left to the next incarnation
+	return by.loopTask().OnLoop(func() {
+		t.bequeathMessage(&again.Task)
+		t.firstTime(isStashed) // its answer is left to the next incarnation
 		t.mb.keepStashed(&again.Task, t)
 		if s := t.ext.Load(); s != nil && s.deadline > 0 {
 			again.scope().deadline = s.deadline
@@ -131,51 +131,51 @@ func (t *Task) handBack(by *Task, had again) bool {
 	})
 }
 
-// again is what is known of the message, if another task has had it before.
-func (t *Task) again() *again {
+// earlierHandling is what is known of the message, if another task has had it before.
+func (t *Task) earlierHandling() *again {
 	if u, ok := t.lt.Body.(*message); ok {
 		return u.again
 	}
 	return nil
 }
 
-// had is what whoever gets the message next has to know of it.
-func (t *Task) had() again {
-	if a := t.again(); a != nil {
+// handlingSoFar is what whoever gets the message next has to know of it.
+func (t *Task) handlingSoFar() again {
+	if a := t.earlierHandling(); a != nil {
 		return *a
 	}
 	return again{}
 }
 
-// retry hands back the message whose handler has panicked if the supervisor
+// retryMessage hands back the message whose handler has panicked if the supervisor
 // wants that. If the handler has stashed it before, the next task is told of the
 // panic.
-func (t *Task) retry(crash error) bool {
+func (t *Task) retryMessage(crash error) bool {
 	if t.has(isStashed) {
-		return t.coroutine().OnLoop(func() {
+		return t.loopTask().OnLoop(func() {
 			for _, k := range t.listKids() {
-				if a := k.again(); a != nil {
+				if a := k.earlierHandling(); a != nil {
 					a.crash = crash
 				}
 			}
 		})
 	}
-	f, had := t.future(), t.had()
+	f, had := t.future(), t.handlingSoFar()
 	if t.lifetime != offered || t.message() == nil || had.tries >= t.mb.policy.Retries || t.mb.gate.Load() != gateOpen ||
-		f != nil && f.base().done.Load() || t.has(isAnswered) || t.ended() != nil {
+		f != nil && f.base().done.Load() || t.has(isAnswered) || t.endCause() != nil {
 		return false
 	}
 	if !t.handBack(t, again{had.tries + 1, crash}) {
 		return false
 	}
-	t.first(isRetried)
+	t.firstTime(isRetried)
 	return true
 }
 
 // receive hands the message to the actor, through the engine if the user has
 // middleware or decorators there. A panic fails the asker and the actor.
 func (mb *mailbox) receive(t *Task) {
-	defer t.caughtHandler()
+	defer t.recoverHandlerPanic()
 	if s := mb.rare.Load(); s != nil && s.idle.on.Load() {
 		s.idle.touch(t.msg)
 	}
@@ -190,7 +190,7 @@ func (mb *mailbox) receive(t *Task) {
 	mb.invoker().InvokeUserMessage(env)
 	if t.turn&isHandling == 0 && t.how == life.HowNone && !t.isAnsweredAlready() {
 		t.turn |= isHandling // for the asker: the middleware may have done the work
-		t.reply(nil, fmt.Errorf("%w: a receiver middleware kept the %T", ErrUnhandled, t.msg))
+		t.replyAtEnd(nil, fmt.Errorf("%w: a receiver middleware kept the %T", ErrUnhandled, t.msg))
 	}
 }
 
@@ -205,20 +205,20 @@ func (mb *mailbox) handle(t *Task) {
 	if a, ok := inc.actor.(*workerActor); ok {
 		a.receive(t)
 	} else {
-		inc.actor.Receive(inc.seen(mb))
+		inc.actor.Receive(inc.contextSeen(mb))
 	}
 	if isAuto {
-		t.Respond(auto.GetAutoResponse(inc.seen(mb)))
+		t.Respond(auto.GetAutoResponse(inc.contextSeen(mb)))
 	}
 }
 
-func (t *Task) caughtHandler() {
+func (t *Task) recoverHandlerPanic() {
 	if p := recover(); p != nil {
 		err := newPanicError(p)
 		t.turn |= isHandling // if it is a middleware's, which comes before the handler
-		t.fails(err)
-		if !t.retry(err) {
-			t.reply(nil, err)
+		t.failWorkerAtEnd(err)
+		if !t.retryMessage(err) {
+			t.replyAtEnd(nil, err)
 		}
 	}
 }
@@ -226,7 +226,7 @@ func (t *Task) caughtHandler() {
 // Run is the loop's: it handles the message of a request in its worker.
 func (w *work) Run(*loop.Task) {
 	t := &w.Task
-	if t.begin() {
+	if t.beginTurn() {
 		t.mb.receive(t)
 	}
 }
@@ -245,7 +245,7 @@ func (w *work) Done(_ *loop.Task, how loop.How) {
 	case loop.Lost:
 		mb.abandoned(t)
 	}
-	t.released()
+	t.releaseHolds()
 	if t.lifetime == offered {
 		if how != loop.Lost && t.how == life.HowNone {
 			t.how = t.howReturned()
@@ -256,16 +256,16 @@ func (w *work) Done(_ *loop.Task, how loop.How) {
 		}
 	}
 	if how == loop.Lost { // what it wrote in its turn is not ours to read
-		t.backFrom(true)
-		t.over()
+		t.noteFunctionBack(true)
+		t.noteEnded()
 		t.forgetAwaited()
 		return
 	}
-	err := t.failure()
+	err := t.workerFailure()
 	if err != nil {
-		t.hold()
+		t.holdData()
 	}
-	t.over()
+	t.noteEnded()
 	if t.awaits.Load() != nil {
 		t.forgetAwaited()
 	}
@@ -273,14 +273,14 @@ func (w *work) Done(_ *loop.Task, how loop.How) {
 		mb.current.CompareAndSwap(t, nil)
 	}
 	if err != nil {
-		mb.fail(t, err)
-		t.unhold()
+		mb.failWorker(t, err)
+		t.unholdData()
 	}
 }
 
 // CameBack is the loop's: the function of a task that was abandoned has come back, on
 // whatever goroutine it runs by now.
-func (w *work) CameBack(*loop.Task) { w.backFrom(false) }
+func (w *work) CameBack(*loop.Task) { w.noteFunctionBack(false) }
 
 // count puts a task that has left the mailbox into its bucket.
 func (mb *mailbox) count(t *Task, how loop.How) {
@@ -313,7 +313,7 @@ func (t *Task) settleBucket(how loop.How) life.Bucket {
 	default:
 		h = t.how
 	}
-	b, _ := life.Settle(h, t.heard(), t.isAsked())
+	b, _ := life.Settle(h, t.askerHeard(), t.isAsked())
 	return b
 }
 
@@ -322,7 +322,7 @@ func (t *Task) isAsked() bool { return t.future() != nil || t.asker() != nil }
 
 // howReturned is how a message ended that a plain actor has handled.
 func (t *Task) howReturned() life.How {
-	if t.ended() != nil {
+	if t.endCause() != nil {
 		return life.HowLate
 	}
 	return life.HowReturned
@@ -331,7 +331,7 @@ func (t *Task) howReturned() life.How {
 // tellNotHandled tells the supervisor of a message whose handler has panicked,
 // which was to handle it anew and has not come to its end. On the loop.
 func (mb *mailbox) tellNotHandled(t *Task, how loop.How) {
-	a := t.again()
+	a := t.earlierHandling()
 	if a == nil || a.crash == nil || t.has(isStashed) {
 		return
 	}
@@ -349,12 +349,12 @@ func (mb *mailbox) tellNotHandled(t *Task, how loop.How) {
 	}
 }
 
-// drop ends a task that was accepted and will not start. On the loop, in its own
+// dropTask ends a task that was accepted and will not start. On the loop, in its own
 // state: the caller lets the callbacks be called elsewhere.
-func (mb *mailbox) drop(t *Task, err error, later *callbacks) {
+func (mb *mailbox) dropTask(t *Task, err error, later *callbacks) {
 	mb.counts.taken.Add(1)
-	t.how = t.neverRuns(err, later)
+	t.how = t.tellNeverRan(err, later)
 	mb.count(t, loop.Returned)
 	mb.tellNotHandled(t, loop.Returned)
-	t.over()
+	t.noteEnded()
 }

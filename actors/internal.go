@@ -36,20 +36,20 @@ func (u *internalTask) future() completer { return nil }
 
 func (u *internalTask) Run(*loop.Task) {
 	t := &u.Task
-	if !t.begin() {
+	if !t.beginTurn() {
 		return
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			t.fails(newPanicError(p))
+			t.failWorkerAtEnd(newPanicError(p))
 		}
 	}()
 	u.run(t)
 }
 
 func (u *internalTask) Done(lt *loop.Task, how loop.How) {
-	if how == loop.Exited && u.failure() == nil {
-		u.fails(fmt.Errorf("actors: %s: %w", u.what, ErrGoexit))
+	if how == loop.Exited && u.workerFailure() == nil {
+		u.failWorkerAtEnd(fmt.Errorf("actors: %s: %w", u.what, ErrGoexit))
 	}
 	if u.done != nil {
 		u.done(&u.Task, how)
@@ -79,12 +79,12 @@ func runSetup(t *Task) {
 		t.holdLoop()
 		t.mb.receive(t)
 	}
-	if u.actor == nil || t.failure() != nil {
+	if u.actor == nil || t.workerFailure() != nil {
 		return
 	}
 	made, err := u.actor.runSetup(t)
 	if u.made = made; err != nil {
-		t.fails(fmt.Errorf("actors: setup: %w", err))
+		t.failWorkerAtEnd(fmt.Errorf("actors: setup: %w", err))
 	}
 }
 
@@ -94,7 +94,7 @@ func setupEnded(t *Task, how loop.How) {
 		return
 	}
 	if how == loop.Lost {
-		t.mb.happens(occurrence{event: life.SetupFailed})
+		t.mb.handleOccurrence(occurrence{event: life.SetupFailed})
 		return
 	}
 	if u.made != nil {
@@ -106,19 +106,19 @@ func setupEnded(t *Task, how loop.How) {
 // setupReturned is the end of setup, however it went.
 func (mb *mailbox) setupReturned(t *Task) {
 	l := &mb.life
-	err := t.failure()
+	err := t.workerFailure()
 	switch {
 	case err == nil:
 		if l.ready != nil {
 			l.ready.resolve(struct{}{}, nil)
 		}
-		mb.happens(occurrence{event: life.SetupSucceeded})
+		mb.handleOccurrence(occurrence{event: life.SetupSucceeded})
 	case l.ready != nil && !l.ready.Done():
 		mb.sparse().failed = err
-		t.fails(nil)
-		mb.happens(occurrence{event: life.SpawnFailed})
+		t.failWorkerAtEnd(nil)
+		mb.handleOccurrence(occurrence{event: life.SpawnFailed})
 	default:
-		mb.happens(occurrence{event: life.SetupFailed})
+		mb.handleOccurrence(occurrence{event: life.SetupFailed})
 	}
 }
 
@@ -147,10 +147,10 @@ func (mb *mailbox) newLifecycle(m any) *internalTask {
 // any more.
 func (mb *mailbox) receiveLast(t *Task) {
 	mb.receive(t)
-	if err := t.failure(); err != nil {
+	if err := t.workerFailure(); err != nil {
 		mb.logger().Error("actors: panic in a lifecycle message", "message", typeOf(t.msg), "panic", err, "stack", stackIn(err))
 		mb.tellPanic("a lifecycle message", err)
-		t.fails(nil)
+		t.failWorkerAtEnd(nil)
 	}
 }
 
@@ -235,14 +235,14 @@ func (mb *mailbox) deliverStopped(m *actor.Stopped) {
 		return // nobody to tell, or nobody who was told of the start
 	}
 	u := mb.newLifecycle(m)
-	u.first(isOffLoop)
+	u.firstTime(isOffLoop)
 	mb.life.frame.Store(frameNone) // what the actor does now is no frame of the engine's
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		mb.enterTask(&u.Task)
 		u.run(&u.Task)
-		if err := u.failure(); err != nil {
+		if err := u.workerFailure(); err != nil {
 			mb.logger().Error("actors: panic in Stopped", "panic", err, "stack", stackIn(err))
 			mb.tellPanic("Stopped", err)
 		}

@@ -74,13 +74,13 @@ func (mb *mailbox) Control(m any) {
 		// That of an earlier restart must not resume a mailbox that has failed
 		// again since.
 		if mb.life.unsuspended <= 0 {
-			mb.happens(occurrence{event: life.Resumed})
+			mb.handleOccurrence(occurrence{event: life.Resumed})
 		}
 	case *actor.Restart:
-		mb.happens(occurrence{event: life.RestartAsked})
+		mb.handleOccurrence(occurrence{event: life.RestartAsked})
 	case quiesce:
 		if mb.gate.Load() == gateOpen { // else it is about to be gone
-			mb.happens(occurrence{event: life.QuiesceAsked, err: m.cause})
+			mb.handleOccurrence(occurrence{event: life.QuiesceAsked, err: m.cause})
 		}
 	case *actor.Terminated:
 		mb.terminated(m)
@@ -89,22 +89,22 @@ func (mb *mailbox) Control(m any) {
 			(*s).PlainFailed(m)
 			return
 		}
-		mb.happens(mb.runFrame(m))
+		mb.handleOccurrence(mb.runFrame(m))
 	case *actor.Started, *actor.Watch, *actor.Unwatch:
-		mb.happens(mb.runFrame(m))
+		mb.handleOccurrence(mb.runFrame(m))
 	case softStop:
-		mb.happens(occurrence{event: life.StopAsked})
-		mb.account()
+		mb.handleOccurrence(occurrence{event: life.StopAsked})
+		mb.tellFinalAccount()
 		mb.armSoft()
 	case idleQuestion:
 		mb.answerIdle()
 	case delaysDue:
 		mb.beginDelayed()
 	case settled:
-		mb.happens(mb.lookIfLive())
-		mb.account()
+		mb.handleOccurrence(mb.lookIfLive())
+		mb.tellFinalAccount()
 	case hardStop:
-		mb.happens(occurrence{event: life.HardStopAsked})
+		mb.handleOccurrence(occurrence{event: life.HardStopAsked})
 	case earlyStop:
 		mb.stopMessage(m.m, m.env)
 	case *search:
@@ -116,7 +116,7 @@ func (mb *mailbox) Control(m any) {
 		if m.again {
 			f = life.FactAgain
 		}
-		mb.happens(occurrence{event: life.GraceOver, facts: f})
+		mb.handleOccurrence(occurrence{event: life.GraceOver, facts: f})
 	default:
 		// The engine's continuation of a ReenterAfter on its raw context, or
 		// something newer: user code, so it gets a turn.
@@ -127,13 +127,13 @@ func (mb *mailbox) Control(m any) {
 // Settled is the loop's: nothing is live.
 func (mb *mailbox) Settled() {
 	if !mb.life.Serves() {
-		mb.happens(mb.lookIfLive())
+		mb.handleOccurrence(mb.lookIfLive())
 	}
 }
 
-// happens tells the table what happens, and does what it says. What comes of that,
+// handleOccurrence tells the table what happens, and does what it says. What comes of that,
 // be it by the engine in a frame of ours, is told afterwards, never meanwhile.
-func (mb *mailbox) happens(o occurrence) {
+func (mb *mailbox) handleOccurrence(o occurrence) {
 	for o.event != life.NoEvent {
 		do := mb.life.On(o.event, o.facts)
 		o = mb.carryOut(do, o)
@@ -184,16 +184,16 @@ func (mb *mailbox) carryOut(do life.WorkerEffects, o occurrence) (next occurrenc
 			mb.dropQueued(ErrStopping)
 		case life.DoEndCleanups:
 			if s := mb.rare.Load(); s != nil {
-				s.cleanups.end(because(l.reason, ErrTimeout), false)
+				s.cleanups.endCleanups(because(l.reason, ErrTimeout), false)
 			}
 		case life.DoAbandonOffloads:
 			mb.abandonOffloads()
 		case life.DoNoteTasksEnded:
-			mb.ending().reached(stageHooks)
+			mb.ending().noteStage(stageHooks)
 		case life.DoNoteHooksEnded:
-			mb.ending().reached(stageRelease)
+			mb.ending().noteStage(stageRelease)
 		case life.DoCalm:
-			mb.calm()
+			mb.disarmGiveUp()
 		case life.DoRenew:
 			mb.inc.Store(mb.newIncarnation(l.incarnation))
 		case life.DoTellReady:
@@ -205,7 +205,7 @@ func (mb *mailbox) carryOut(do life.WorkerEffects, o occurrence) (next occurrenc
 		case life.DoStartSetup:
 			mb.loop.Go(&mb.newSetup().lt)
 		case life.DoHearKept:
-			mb.hearKept()
+			mb.tellKept()
 		case life.DoRunHooks:
 			mb.startHooks()
 		case life.DoTellActor:
@@ -302,7 +302,7 @@ func (mb *mailbox) beginIncarnation() {
 	}
 	l.incarnation++
 	l.reason = nil
-	mb.calm()
+	mb.disarmGiveUp()
 	if s := mb.rare.Load(); s != nil {
 		s.idle.set(0) // the former incarnation's
 	}
@@ -342,33 +342,33 @@ func (mb *mailbox) finishIncarnation(err error) {
 		l.reason = ErrStopped
 	}
 	l.reason = because(l.reason, err)
-	mb.ending().reached(stageCut)
+	mb.ending().noteStage(stageCut)
 	mb.loop.Hold(true)
 	mb.loop.ReleaseExclusive()
-	mb.inc.Load().finish(l.reason)
+	mb.inc.Load().endIncarnation(l.reason)
 	mb.endDelayed(l.reason)
 }
 
-// cutOff fails the futures of tasks in flight.
+// endWithIncarnation fails the futures of tasks in flight.
 func (mb *mailbox) cutOff() {
 	cause := mb.life.reason
 	var later callbacks
 	mb.loop.EachLive(func(lt *loop.Task) {
 		// But not what a Cleanup that runs has started: that ends with the Cleanup.
-		if u, ok := lt.Body.(body); ok && u.task().ended() != nil {
-			u.task().cutOff(cause, &later)
+		if u, ok := lt.Body.(body); ok && u.task().endCause() != nil {
+			u.task().endWithIncarnation(cause, &later)
 		}
 	})
 	later.callElsewhere()
 	if s := mb.rare.Load(); s != nil {
-		s.cleanups.end(cause, true)
+		s.cleanups.endCleanups(cause, true)
 	}
 	if mb.loop.Live() > 0 || mb.offloaded.n() > 0 {
 		mb.giveUpAfter(mb.opts.StopGrace)
 	}
 }
 
-// letGo is the end: the engine has taken the actor out of its registry.
+// letGoOfWork is the end: the engine has taken the actor out of its registry.
 func (mb *mailbox) letGo() {
 	l := &mb.life
 	mb.gate.Store(gateStopped)
@@ -379,7 +379,7 @@ func (mb *mailbox) letGo() {
 	mb.sys.idlers.forget(mb)
 	mb.loop.DropAll(func(lt *loop.Task) {
 		var later callbacks
-		mb.drop(lt.Body.(body).task(), ErrStopping, &later)
+		mb.dropTask(lt.Body.(body).task(), ErrStopping, &later)
 		later.callElsewhere()
 		if mb.pending() == 0 { // it has come late
 			mb.loop.PostControl(settled{})
@@ -387,10 +387,10 @@ func (mb *mailbox) letGo() {
 	})
 	var later callbacks
 	for _, s := range mb.takeStash() {
-		mb.drop(s.again, ErrStopping, &later)
+		mb.dropTask(s.again, ErrStopping, &later)
 	}
 	later.callElsewhere()
-	mb.inc.Load().finish(ErrStopped)
+	mb.inc.Load().endIncarnation(ErrStopped)
 	if l.ready != nil {
 		err := because(ErrStopped, l.reason)
 		if s := mb.rare.Load(); s != nil {
@@ -400,12 +400,12 @@ func (mb *mailbox) letGo() {
 	}
 	mb.sys.remove(mb)
 	mb.loop.End()
-	mb.ending().reached(stageOver)
+	mb.ending().noteStage(stageOver)
 }
 
-// account tells the final account when all that was accepted has ended: a
+// tellFinalAccount tells the final account when all that was accepted has ended: a
 // sender that found the gate open may still be about to post.
-func (mb *mailbox) account() { mb.happens(mb.lookIfPending()) }
+func (mb *mailbox) tellFinalAccount() { mb.handleOccurrence(mb.lookIfPending()) }
 
 // lookIfPending is PendingZero, if it is so.
 func (mb *mailbox) lookIfPending() (o occurrence) {
@@ -420,8 +420,8 @@ func (mb *mailbox) lookIfPending() (o occurrence) {
 func (mb *mailbox) dropQueued(err error) {
 	var later callbacks
 	for _, s := range mb.takeStash() {
-		mb.drop(s.again, err, &later)
+		mb.dropTask(s.again, err, &later)
 	}
-	mb.loop.DropQueued(func(lt *loop.Task) { mb.drop(lt.Body.(body).task(), err, &later) })
+	mb.loop.DropQueued(func(lt *loop.Task) { mb.dropTask(lt.Body.(body).task(), err, &later) })
 	later.callElsewhere()
 }

@@ -21,7 +21,7 @@ func caller(s actor.SenderContext, what string) (*Task, *system) {
 			panic("actors: a Task was used that is not one of a worker")
 		}
 		if s.lt.Ended() {
-			s.current(what)
+			s.checkCurrent(what)
 		}
 		return s, s.mb.sys
 	case *loopContext:

@@ -263,7 +263,7 @@ func (mb *mailbox) offer(t *Task) {
 	if mb.gate.Load() == gateStopped {
 		mb.loop.PostControl(settled{})
 	}
-	t.refuse(err)
+	t.tellRefused(err)
 }
 
 // fromEngine reports whether the task's message came by the engine.
@@ -272,10 +272,10 @@ func (t *Task) fromEngine() bool {
 	return is
 }
 
-// refuse tells whoever sent t that it never ran.
-func (t *Task) refuse(err error) {
-	t.how = t.neverRuns(err, nil)
-	t.over()
+// tellRefused tells whoever sent t that it never ran.
+func (t *Task) tellRefused(err error) {
+	t.how = t.tellNeverRan(err, nil)
+	t.noteEnded()
 }
 
 // stopEvent is the future that completes at the stop event. Any goroutine.
@@ -298,7 +298,7 @@ func (c *core) complete() {
 		c.mu.Unlock()
 		return
 	}
-	c.settle(nil).call()
+	c.publishResult(nil).call()
 }
 
 // enterTask notes, on the way into a task, whose turn it is.
@@ -318,8 +318,8 @@ func (mb *mailbox) enterAgain(t *Task) {
 }
 
 func (mb *mailbox) reenter(t *Task) {
-	if !t.top().has(isOffLoop) {
-		t.coroutine().OnLoop(func() { mb.current.Store(t) })
+	if !t.coroutineTask().has(isOffLoop) {
+		t.loopTask().OnLoop(func() { mb.current.Store(t) })
 	}
 }
 

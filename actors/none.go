@@ -33,7 +33,7 @@ func SubmitErr(s actor.SenderContext, worker *actor.PID, fn func(t *Task) error,
 
 // Go is [Start] of a function that returns nothing but an error.
 func (t *Task) Go(fn func(t *Task) error, opts ...CallOption) *Future[None] {
-	t.current("Go")
+	t.checkCurrent("Go")
 	if fn == nil {
 		panic("actors: Task.Go called with a nil function")
 	}
@@ -50,13 +50,13 @@ func (t *Task) Await(f AnyFuture) error {
 	if err := t.awaitCore(c, "Await"); err != nil {
 		return err
 	}
-	return c.look()
+	return c.lookAtResult()
 }
 
 // AwaitOffload is [Offload] and [Await] in one. If the await ends first, because the
 // task was ended, so does fn's context.
 func AwaitOffload[T any](t *Task, fn func(ctx context.Context) (T, error), opts ...CallOption) (T, error) {
-	t.current("AwaitOffload")
+	t.checkCurrent("AwaitOffload")
 	if fn == nil {
 		panic("actors: AwaitOffload called with a nil function")
 	}
@@ -66,7 +66,7 @@ func AwaitOffload[T any](t *Task, fn func(ctx context.Context) (T, error), opts 
 // AwaitOffload is the function [AwaitOffload] for an fn that returns nothing but an
 // error.
 func (t *Task) AwaitOffload(fn func(ctx context.Context) error, opts ...CallOption) error {
-	t.current("AwaitOffload")
+	t.checkCurrent("AwaitOffload")
 	if fn == nil {
 		panic("actors: Task.AwaitOffload called with a nil function")
 	}

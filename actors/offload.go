@@ -22,7 +22,7 @@ import (
 // has failed; a stopping worker waits for it as long as for a task, and then
 // abandons and names it.
 func Offload[T any](t *Task, fn func(ctx context.Context) (T, error), opts ...CallOption) *Future[T] {
-	t.current("Offload")
+	t.checkCurrent("Offload")
 	if fn == nil {
 		panic("actors: Offload called with a nil function")
 	}
@@ -42,7 +42,7 @@ func offload[T any](t *Task, fn any, opts []CallOption) *Future[T] {
 			l = opts[i].limiter
 		}
 	}
-	if !u.bind(t, opts, 0) {
+	if !u.bindCall(t, opts, 0) {
 		return u.fut
 	}
 	ctx := link.WithCaller(u.Context(), (*callingOffload)(t.mb)) // not a task: Wait is welcome there
@@ -68,7 +68,7 @@ func offload[T any](t *Task, fn any, opts []CallOption) *Future[T] {
 		}
 	}
 	u.limiter = l
-	u.fut.call(&u.ended)
+	u.fut.addCallback(&u.ended)
 	l.startOrQueue(mb, &u.limited)
 	return u.fut
 }
@@ -195,7 +195,7 @@ func (u *offloaded[T]) run(ctx context.Context) {
 		if !u.fut.completeHandled(v, err) && err != nil {
 			u.logLate(err)
 		}
-		u.over()
+		u.noteEnded()
 	}()
 	switch fn := u.fn.(type) {
 	case func(ctx context.Context) (T, error):

@@ -22,8 +22,8 @@ func (p *parked) Enter(what string) park.Visit {
 	if t == nil || t.attached == nil {
 		panic("actors: " + what + " called with a Task that is not one of a worker")
 	}
-	t.current(what)
-	v := park.Visit{Caller: p, Task: (*parked)(t.top()), Loop: t.mb, Worker: t.mb.pid.Id, Ended: t.ended()}
+	t.checkCurrent(what)
+	v := park.Visit{Caller: p, Task: (*parked)(t.coroutineTask()), Loop: t.mb, Worker: t.mb.pid.Id, Ended: t.endCause()}
 	if t.inc != nil {
 		v.Incarnation = t.inc.n
 	}
@@ -68,12 +68,12 @@ type spot struct {
 func (s *spot) Wake() { s.resolve(struct{}{}, nil) }
 
 func (s *spot) wait(t *Task, what string) error {
-	t.current(what)
-	if err := t.ended(); err != nil {
+	t.checkCurrent(what)
+	if err := t.endCause(); err != nil {
 		return err
 	}
 	if s.waits.list != nil { // it may get what others wait for behind it
-		(*waiter)(t.top()).Probe()
+		(*waiter)(t.coroutineTask()).Probe()
 	}
 	err := t.noteAwaited(&s.core)
 	if err == nil {

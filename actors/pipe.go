@@ -37,13 +37,13 @@ func (f *Future[T]) OnDone(fn func(T, error)) {
 		panic("actors: OnDone called with a nil function")
 	}
 	owner := f.owner.Load() // for its logger: a future that is done may have let go of it
-	f.call(&node{user: true, f: func() {
+	f.addCallback(&node{user: true, f: func() {
 		defer func() {
 			if p := recover(); p != nil {
 				owner.reportCallback(newPanicError(p))
 			}
 		}()
-		fn(f.val, f.look())
+		fn(f.val, f.lookAtResult())
 	}})
 }
 
@@ -80,7 +80,7 @@ func (f *Future[T]) PipeTo(s actor.SenderContext, pids ...*actor.PID) {
 	f.OnDone(func(v T, err error) {
 		var m any = v
 		if err != nil {
-			ran := f.ran(err)
+			ran := f.hasRun(err)
 			m = messages.NewFailure(err, ran, !ran)
 		}
 		for _, pid := range to {
@@ -93,9 +93,9 @@ func (f *Future[T]) PipeTo(s actor.SenderContext, pids ...*actor.PID) {
 	})
 }
 
-// ran reports whether the work of a future that has failed with err has begun, as
+// hasRun reports whether the work of a future that has failed with err has begun, as
 // far as it is known here.
-func (c *core) ran(err error) bool {
+func (c *core) hasRun(err error) bool {
 	o := c.owner.Load()
 	if o == nil {
 		return !c.fresh

@@ -143,7 +143,7 @@ func (r *replies) find(key uint64) *Task {
 }
 
 // closeRequest takes t out of the table, but for a carrier that is still being
-// sent: see sent.
+// sent: see noteSent.
 func (t *Task) closeRequest() {
 	s := t.ext.Load()
 	if s == nil || t.lifetime == carrier && !t.has(isSent) {
@@ -196,14 +196,14 @@ func (p *replyProcess) SendUserMessage(pid *actor.PID, message any) {
 	if t == nil {
 		return // answered before, cancelled or expired
 	}
-	t.answer(actor.UnwrapEnvelopeMessage(message), teller{})
+	t.answerRequest(actor.UnwrapEnvelopeMessage(message), teller{})
 }
 
-// answer completes a request by what was sent to its asker's PID.
-func (t *Task) answer(m any, by teller) {
+// answerRequest completes a request by what was sent to its asker's PID.
+func (t *Task) answerRequest(m any, by teller) {
 	t.completeRequest(t.answerIn(m), by)
 	if t.lifetime == carrier {
-		t.over()
+		t.noteEnded()
 	}
 }
 

@@ -12,9 +12,9 @@ import (
 	"github.com/protoloop/protoloop/internal/safeerr"
 )
 
-// fail is the failure of the worker by a task that has just ended.
-func (mb *mailbox) fail(t *Task, err error) {
-	mb.happens(occurrence{event: life.TaskFailed, facts: mb.whetherStopping(), err: err, task: t})
+// failWorker is the failure of the worker by a task that has just ended.
+func (mb *mailbox) failWorker(t *Task, err error) {
+	mb.handleOccurrence(occurrence{event: life.TaskFailed, facts: mb.whetherStopping(), err: err, task: t})
 }
 
 // reportFailure logs a failure that the worker ends because of. A supervisor tells
@@ -28,7 +28,7 @@ func (mb *mailbox) reportFailure(t *Task, err error) {
 
 // reportInEnd is the failure of a task while its incarnation ends anyway.
 func (mb *mailbox) reportInEnd(t *Task, err error) {
-	if why := t.ended(); why != nil && saysOnlyEnd(err, why) {
+	if why := t.endCause(); why != nil && saysOnlyEnd(err, why) {
 		return // a setup that was cut off
 	}
 	mb.logger().Error("actors: a task failed while the worker ended", "task", t.name(), "error", err, "stack", stackIn(err))
@@ -63,7 +63,7 @@ func (mb *mailbox) escalate(t *Task, reason error) (decided occurrence) {
 	mb.life.unsuspended++
 	if mb.super != nil {
 		mb.loop.PostControl(&actor.SuspendMailbox{})
-		mb.report(t, reason)
+		mb.reportToSupervisor(t, reason)
 		return occurrence{}
 	}
 	if mb.raw().Parent() != nil {
@@ -74,7 +74,7 @@ func (mb *mailbox) escalate(t *Task, reason error) (decided occurrence) {
 				decided.event = life.HardStopAsked
 			}
 		}()
-		mb.invoker().EscalateFailure(mb.escalated(reason), nil)
+		mb.invoker().EscalateFailure(mb.escalatedReason(reason), nil)
 		return occurrence{}
 	}
 	mb.loop.PostControl(&actor.SuspendMailbox{})
@@ -88,9 +88,9 @@ func (mb *mailbox) escalate(t *Task, reason error) (decided occurrence) {
 	return decided
 }
 
-// escalated is the reason as the parent's strategy sees it: under a plain
+// escalatedReason is the reason as the parent's strategy sees it: under a plain
 // actor what was passed to panic, as from the engine itself.
-func (mb *mailbox) escalated(reason error) any {
+func (mb *mailbox) escalatedReason(reason error) any {
 	if p, ok := reason.(*PanicError); ok && !mb.isWorker() {
 		return p.Value
 	}

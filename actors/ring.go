@@ -48,7 +48,7 @@ func (t *Task) isInProbedGroup() bool {
 	if o == nil || o.lifetime != grouping {
 		return false
 	}
-	t.join()
+	t.joinTreeInTurn()
 	for ; o != nil && o.lifetime == grouping; o = o.kin.origin.Load() {
 		if o.lt.Body.(*groupNode).group.waits.probed.Load() {
 			return true
@@ -158,7 +158,7 @@ func (w *waiter) Member(i int) (ring.Node, ring.Answer) {
 	t, mb := (*Task)(w), w.mb
 	switch i {
 	case waitsForHolder:
-		if h := mb.holder.Load(); h != nil && h != t.of() && h.canWait() {
+		if h := mb.holder.Load(); h != nil && h != t.messageTask() && h.canWait() {
 			return (*waiter)(h), ring.Follow
 		}
 	case waitsForPlace:
@@ -166,7 +166,7 @@ func (w *waiter) Member(i int) (ring.Node, ring.Answer) {
 			return (*places)(mb), ring.Follow
 		}
 	case waitsForFuture:
-		if c := t.awaits.Load(); c != nil && !c.done.Load() && !t.ending() {
+		if c := t.awaits.Load(); c != nil && !c.done.Load() && !t.awaitsEnd() {
 			if n := c.ringNode(); n != nil {
 				return n, ring.Follow
 			}
@@ -178,14 +178,14 @@ func (w *waiter) Member(i int) (ring.Node, ring.Answer) {
 // Prefer does nothing: a task waits for all of this.
 func (w *waiter) Prefer(int) {}
 
-// ending reports whether the awaits of t, which has begun, end: it has been
+// awaitsEnd reports whether the awaits of t, which has begun, end: it has been
 // ended, or what it is work of.
-func (t *Task) ending() bool {
-	if t.ended() != nil {
+func (t *Task) awaitsEnd() bool {
+	if t.endCause() != nil {
 		return true
 	}
 	for p := t.parent(); p != nil; p = p.parent() {
-		if p.canceled() && !p.has(isStashed) {
+		if p.isCanceled() && !p.has(isStashed) {
 			return true
 		}
 	}

@@ -49,8 +49,8 @@ func (s *scope) replyTo() *replyTo {
 	return nil
 }
 
-// attach makes t a task of mb, which may be nil.
-func (t *Task) attach(mb *mailbox) {
+// attachTo makes t a task of mb, which may be nil.
+func (t *Task) attachTo(mb *mailbox) {
 	if mb != nil {
 		t.attached = &mb.view
 	}
@@ -126,9 +126,9 @@ func (t *Task) isBoundTo(ctx context.Context) bool {
 	return s != nil && same(s.boundTo(), ctx)
 }
 
-// bring gives a task that nobody else knows yet its scope. A plain store: the
+// presetScope gives a task that nobody else knows yet its scope. A plain store: the
 // atomic one is a locked exchange, 20 ns of a request with a Timeout.
-func (t *Task) bring(s *scope) {
+func (t *Task) presetScope(s *scope) {
 	*(**scope)(unsafe.Pointer(&t.ext)) = s
 }
 
@@ -140,9 +140,9 @@ func (t *Task) scope() *scope {
 	return t.ext.Load()
 }
 
-// of is the task whose message t works on. Where that is no message, it need not
+// messageTask is the task whose message t works on. Where that is no message, it need not
 // be the task that began: nothing is known of that when it has ended.
-func (t *Task) of() *Task {
+func (t *Task) messageTask() *Task {
 	for {
 		switch t.lifetime {
 		case child, aside, grouping:
@@ -152,7 +152,7 @@ func (t *Task) of() *Task {
 			}
 			t = o
 		case cleanup:
-			t = t.top()
+			t = t.coroutineTask()
 		default:
 			return t
 		}
@@ -163,7 +163,7 @@ func (t *Task) of() *Task {
 // part of, if it is, or else the task whose message it works on. A function has
 // none.
 func (t *Task) asOrigin() *Task {
-	switch t = t.top(); {
+	switch t = t.coroutineTask(); {
 	case t.lifetime == child:
 		return t.kin.origin.Load()
 	case t.lifetime == grouping, t.message() != nil:
@@ -172,18 +172,18 @@ func (t *Task) asOrigin() *Task {
 	return nil
 }
 
-// top is the task that has the coroutine on which t runs.
-func (t *Task) top() *Task {
+// coroutineTask is the task that has the coroutine on which t runs.
+func (t *Task) coroutineTask() *Task {
 	if s := t.ext.Load(); s != nil && s.seldom().view != nil {
 		return s.seldom().view
 	}
 	return t
 }
 
-// expiry is the cause of the end of a context when the task's budget is used
+// expiryCause is the cause of the end of a context when the task's budget is used
 // up. It is made with the context, long before, and so names nothing; see
 // expired.
-func (t *Task) expiry() error {
+func (t *Task) expiryCause() error {
 	if why := t.hookOf(); why != nil {
 		return because(why, ErrTimeout)
 	}
@@ -198,19 +198,19 @@ func (t *Task) hookOf() error {
 	return nil
 }
 
-// fails lets the worker fail when the task has ended.
-func (t *Task) fails(err error) { t.scope().set().failure = err }
+// failWorkerAtEnd lets the worker fail when the task has ended.
+func (t *Task) failWorkerAtEnd(err error) { t.scope().set().failure = err }
 
-func (t *Task) failure() error {
+func (t *Task) workerFailure() error {
 	if s := t.ext.Load(); s != nil {
 		return s.seldom().failure
 	}
 	return nil
 }
 
-// forgotten is the very end of a task: it and its kids have ended, and its
+// releaseScope is the very end of a task: it and its kids have ended, and its
 // future is done.
-func (t *Task) forgotten(s *scope) {
+func (t *Task) releaseScope(s *scope) {
 	if m := s.gone.Load(); m != nil {
 		t.system().clock.drop(m, t)
 	}
@@ -229,7 +229,7 @@ func (t *Task) forgotten(s *scope) {
 		}
 		m.mu.Unlock()
 		if stop != nil {
-			stop.event.forget(&stop.node)
+			stop.event.removeWaiter(&stop.node)
 		}
 		if b != nil {
 			b.release(t)
@@ -239,7 +239,7 @@ func (t *Task) forgotten(s *scope) {
 }
 
 func (s *scope) context(t *Task) context.Context {
-	t.join()
+	t.joinTreeInTurn()
 	m := s.with()
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -254,7 +254,7 @@ func (s *scope) context(t *Task) context.Context {
 	base = link.WithCaller(base, (*callingTask)(t))
 	stop := func() {}
 	if s.deadline > 0 {
-		base, stop = context.WithDeadlineCause(base, t.system().pool.Time(s.deadline), t.expiry())
+		base, stop = context.WithDeadlineCause(base, t.system().pool.Time(s.deadline), t.expiryCause())
 	}
 	ctx, end := context.WithCancelCause(base)
 	r.end = func(cause error) {
@@ -267,12 +267,12 @@ func (s *scope) context(t *Task) context.Context {
 	}
 	r.ctx = ctx
 	if inc := t.inc; inc != nil {
-		inc.remember(t)
+		inc.rememberContext(t)
 	}
-	if err := t.ended(); err != nil {
+	if err := t.endCause(); err != nil {
 		r.end(err)
-		if t.inc != nil && t.coroutine().Lost() { // its end has come before, and forgets nothing more
-			t.inc.forget(t)
+		if t.inc != nil && t.loopTask().Lost() { // its end has come before, and forgets nothing more
+			t.inc.forgetContext(t)
 		}
 	}
 	return r.ctx

@@ -21,7 +21,7 @@ import (
 func Shield[T any](f *Future[T]) *Future[T] {
 	d := &deps{cores: coresOf("Shield", []*Future[T]{f}), kept: true}
 	out := &Future[T]{}
-	combine(&out.core, d, false, func(*core, int) callbacks { return out.as(f) })
+	combine(&out.core, d, false, func(*core, int) callbacks { return out.completeAs(f) })
 	return out
 }
 
@@ -45,7 +45,7 @@ func WithTimeout[T any](f *Future[T], d time.Duration) *Future[T] {
 		if f.Cancel() {
 			out.fail(err)
 		} else {
-			out.as(f).call()
+			out.completeAs(f).call()
 		}
 	}
 	bounded := d != NoTimeout && !f.Done()
@@ -57,19 +57,19 @@ func WithTimeout[T any](f *Future[T], d time.Duration) *Future[T] {
 		if over.Swap(true) {
 			return callbacks{}
 		}
-		return out.as(f)
+		return out.completeAs(f)
 	})
 	if bounded { // from here on another goroutine may complete it
 		timer := time.AfterFunc(d, expire)
-		out.call(&node{f: func() { timer.Stop() }})
+		out.addCallback(&node{f: func() { timer.Stop() }})
 	}
 	return out
 }
 
-// as completes f as m, a member, which is done.
-func (f *Future[T]) as(m *Future[T]) callbacks {
-	if m.failed() == nil {
+// completeAs completes f as m, a member, which is done.
+func (f *Future[T]) completeAs(m *Future[T]) callbacks {
+	if m.failedWith() == nil {
 		return f.resolveMember(m.val, nil)
 	}
-	return f.failMember(&m.core, m.failed())
+	return f.failMember(&m.core, m.failedWith())
 }

@@ -66,7 +66,7 @@ func TestClockShrinks(t *testing.T) {
 	}
 	task := func() *Task {
 		u := &Task{}
-		u.bring(&scope{})
+		u.presetScope(&scope{})
 		c.add(time.Hour, u)
 		return u
 	}

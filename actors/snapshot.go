@@ -155,7 +155,7 @@ func (in *inspection) worker(mb *mailbox) bool {
 		return false
 	}
 	if running != nil {
-		tasks = append(tasks, snapshot.Task{Name: running.name(), State: "running", Age: age, Budget: running.left()})
+		tasks = append(tasks, snapshot.Task{Name: running.name(), State: "running", Age: age, Budget: running.budgetLeft()})
 		if b := mb.blocked.Load(); b != nil && b.task.Value() == &running.lt && running.lt.Running() {
 			w.Blocked = &snapshot.Turn{Task: running.name(), Since: b.since, Stack: b.stack}
 		}
@@ -197,7 +197,7 @@ func taskOfLoop(lt *loop.Task) *Task {
 
 // shown is a suspended task.
 func (t *Task) shown(age time.Duration) snapshot.Task {
-	i := snapshot.Task{Name: t.name(), State: "awaiting", Age: age, Budget: t.left()}
+	i := snapshot.Task{Name: t.name(), State: "awaiting", Age: age, Budget: t.budgetLeft()}
 	if !t.lt.Asleep() {
 		i.State = "ready"
 	}
@@ -207,8 +207,8 @@ func (t *Task) shown(age time.Duration) snapshot.Task {
 	return i
 }
 
-// left is what is left of the task's budget.
-func (t *Task) left() time.Duration {
+// budgetLeft is what is left of the task's budget.
+func (t *Task) budgetLeft() time.Duration {
 	if s := t.ext.Load(); s != nil && t.system() != nil && s.deadline > 0 {
 		return max(1, s.deadline-t.system().pool.Now())
 	}

@@ -42,7 +42,7 @@ func Spawn(ctx context.Context, s actor.SpawnerContext, name string, setup func(
 		// Awaited, not waited for; ctx ends it likewise.
 		either := &Future[None]{}
 		either.known = true
-		ready.call(&node{f: func() { either.resolve(struct{}{}, ready.failed()) }})
+		ready.addCallback(&node{f: func() { either.resolve(struct{}{}, ready.failedWith()) }})
 		forget := context.AfterFunc(ctx, func() { either.fail(context.Cause(ctx)) })
 		_, err = Await(t, either)
 		forget()
@@ -50,7 +50,7 @@ func Spawn(ctx context.Context, s actor.SpawnerContext, name string, setup func(
 		_, err = ready.Wait(ctx)
 	}
 	if err != nil {
-		if ready.failed() == nil { // it was the waiting that ended, be it as the setup did
+		if ready.failedWith() == nil { // it was the waiting that ended, be it as the setup did
 			s.ActorSystem().Root.Stop(pid)
 		}
 		return nil, fmt.Errorf("actors: spawn %q: %w", name, err)

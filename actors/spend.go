@@ -21,8 +21,8 @@ import (
 // spends the task. Its name is read by anybody at any time, so that stays: of a
 // message the type, of a function where it is.
 
-// hold keeps what the task has. On its loop, before it is through, or by a holder.
-func (t *Task) hold() {
+// holdData keeps what the task has. On its loop, before it is through, or by a holder.
+func (t *Task) holdData() {
 	for {
 		s := t.once.Load()
 		if s >= ^(holder - 1) { // as many as can be counted: it is never spent
@@ -34,16 +34,16 @@ func (t *Task) hold() {
 	}
 }
 
-// unhold takes hold back.
-func (t *Task) unhold() {
+// unholdData takes hold back.
+func (t *Task) unholdData() {
 	for {
 		s := t.once.Load()
 		if s >= ^(holder - 1) {
 			return
 		}
 		if t.once.CompareAndSwap(s, s-holder) {
-			if s-holder < holder && s&isThrough != 0 {
-				t.spend()
+			if s-holder < holder && s&isSpendable != 0 {
+				t.spendData()
 			}
 			return
 		}
@@ -57,14 +57,14 @@ func (t *Task) hasLetGo() bool {
 	return s < holder && (s&isFunction != 0 && t.turn&isDecided != 0 || t.isSpent())
 }
 
-// through is called when the task has left the tree.
-func (t *Task) through() {
+// noteSpendable is called when the task has left the tree.
+func (t *Task) noteSpendable() {
 	s := t.once.Load()
 	switch {
 	case t.lifetime != offered && t.lifetime != child || s&(isFunction|isPosted) == 0: // no future keeps it
 	case s < holder && t.kids.Load() == nil, // nobody else has ever known of it
-		t.once.Or(isThrough) < holder:
-		t.spend()
+		t.once.Or(isSpendable) < holder:
+		t.spendData()
 	}
 }
 
@@ -73,7 +73,7 @@ func (t *Task) through() {
 // request.
 func (t *Task) spendEarly() {
 	s := t.once.Load()
-	if t.lifetime == offered && s&isPosted != 0 && s < holder && !t.mb.hooked && t.kids.Load() == nil && t.failure() == nil {
+	if t.lifetime == offered && s&isPosted != 0 && s < holder && !t.mb.hooked && t.kids.Load() == nil && t.workerFailure() == nil {
 		if _, auto := t.msg.(actor.AutoRespond); !auto { // else its answer is yet to come
 			*dataOf(&t.msg) = unsafe.Pointer(&spent)
 		}
@@ -83,7 +83,7 @@ func (t *Task) spendEarly() {
 // holdOrigin lets t, who joins the tree, hold the task whose message it works on.
 func (t *Task) holdOrigin() {
 	if o := t.kin.origin.Load(); o != nil && o.lifetime != grouping { // a group's node does it for all in it
-		o.hold()
+		o.holdData()
 	}
 }
 
@@ -97,21 +97,21 @@ func (t *Task) unholdOrigin() {
 		return
 	}
 	if t.lifetime == grouping || t.has(isJoined) {
-		o.unhold()
+		o.unholdData()
 	}
 	if t.lifetime == child {
 		t.kin.origin.Store(nil) // or its future would keep that
 	}
 }
 
-// backFrom is called twice if the task is abandoned, in either order: on its loop, and
+// noteFunctionBack is called twice if the task is abandoned, in either order: on its loop, and
 // when its function returns after all. In between the function may look at everything.
-func (t *Task) backFrom(abandoned bool) {
+func (t *Task) noteFunctionBack(abandoned bool) {
 	if abandoned {
-		t.hold()
+		t.holdData()
 	}
-	if !t.first(isBack) {
-		t.unhold()
+	if !t.firstTime(isFunctionBack) {
+		t.unholdData()
 	}
 }
 
@@ -123,8 +123,8 @@ func dataOf(p *any) *unsafe.Pointer { return &(*[2]unsafe.Pointer)(unsafe.Pointe
 
 func (t *Task) isSpent() bool { return *dataOf(&t.msg) == unsafe.Pointer(&spent) }
 
-// spend lets go of all that the task has.
-func (t *Task) spend() {
+// spendData lets go of all that the task has.
+func (t *Task) spendData() {
 	if t.once.Load()&isFunction == 0 {
 		if !t.isSpent() {
 			*dataOf(&t.msg) = unsafe.Pointer(&spent) // see typeIn

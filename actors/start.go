@@ -20,10 +20,10 @@ func (u *started[T]) future() completer { return u.fut }
 
 func (u *started[T]) Run(*loop.Task) {
 	t := &u.Task
-	if !t.begin() {
+	if !t.beginTurn() {
 		return
 	}
-	defer t.caught()
+	defer t.recoverPanic()
 	var v T
 	var err error
 	if fn, ok := t.msg.(submitted[T]); ok { // see submission.Run
@@ -35,7 +35,7 @@ func (u *started[T]) Run(*loop.Task) {
 		err = returned(err)
 		t.endIfExpired(err)
 	}
-	t.concluded(u.fut.completeFunction(&u.msg, v, err), err)
+	t.concludeFuture(u.fut.completeFunction(&u.msg, v, err), err)
 }
 
 // newStarted makes one, with what it needs in the same allocation.
@@ -47,9 +47,9 @@ func newStarted[T any](fn any) *started[T] {
 	}{}
 	u := &x.started
 	u.kin = &x.kin
-	u.bring(&x.scope)
+	u.presetScope(&x.scope)
 	u.msg = fn
-	u.mark(isFunction)
+	u.markEarly(isFunction)
 	u.lt.Body = u
 	u.fut = new(Future[T])
 	u.fut.ownApart(&u.Task)
@@ -66,7 +66,7 @@ func newStarted[T any](fn any) *started[T] {
 // a callback from C: the child would begin there, and the Go runtime ends the
 // process, be it when another task goes on there later.
 func Start[T any](t *Task, fn func(t *Task) (T, error), opts ...CallOption) *Future[T] {
-	t.current("Start")
+	t.checkCurrent("Start")
 	if fn == nil {
 		panic("actors: Start called with a nil function")
 	}
@@ -93,19 +93,19 @@ func start[T any](t *Task, fn any, opts []CallOption) *Future[T] {
 func (w *work) start(from *Task, opts []CallOption) {
 	t := &w.Task
 	t.attached, t.lifetime = from.attached, child
-	if t.bind(from, opts, 0) && !from.coroutine().Start(&t.lt) {
-		t.cancel(from.lostError())
+	if t.bindCall(from, opts, 0) && !from.loopTask().Start(&t.lt) {
+		t.cancel(from.abandonedError())
 		if t.lt.Fresh() { // else whoever took the turn has ended it with the others
-			t.over()
+			t.noteEnded()
 		}
 	}
 	from.mb.enterAgain(from)
 }
 
-// lostError is what a task whose turn was taken over gets for an answer, also
+// abandonedError is what a task whose turn was taken over gets for an answer, also
 // in the moment before it is told.
-func (t *Task) lostError() error {
-	switch err := t.ended(); {
+func (t *Task) abandonedError() error {
+	switch err := t.endCause(); {
 	case err != nil:
 		return err
 	case t.mb.gate.Load() == gateOpen:

@@ -82,7 +82,7 @@ func (mb *mailbox) stopMessage(m *messages.Stop, env *actor.MessageEnvelope) {
 		return
 	}
 	if sender != nil {
-		mb.ending().tell(mb, sender)
+		mb.ending().answerWhenStopped(mb, sender)
 	}
 	grace := mb.opts.StopGrace
 	if m.Grace != nil {
@@ -141,7 +141,7 @@ func (mb *mailbox) requestHardStop() {
 		return // see requestStop
 	}
 	if inc := mb.inc.Load(); inc != nil {
-		inc.finish(ErrStopped)
+		inc.endIncarnation(ErrStopped)
 	}
 	mb.giveUpAfter(mb.opts.StopGrace)
 }
@@ -151,7 +151,7 @@ func (mb *mailbox) closeGate() bool {
 	if !mb.gate.CompareAndSwap(gateOpen, gateStopping) {
 		return false
 	}
-	mb.ending().reached(stageEvent)
+	mb.ending().noteStage(stageEvent)
 	mb.endDelayed(ErrStopping)
 	if c := mb.stop.Load(); c != nil {
 		c.complete()
@@ -221,8 +221,8 @@ func (e *ending) since() time.Time {
 	return e.begun.Add(e.seldom().begun - 1)
 }
 
-// calm ends that: all tasks have ended.
-func (mb *mailbox) calm() {
+// disarmGiveUp ends that: all tasks have ended.
+func (mb *mailbox) disarmGiveUp() {
 	e := mb.ends.Load()
 	if e == nil {
 		return
@@ -253,7 +253,7 @@ func (mb *mailbox) giveUp(round uint64, seen loop.Turn, pause time.Duration, aga
 		return
 	}
 	if hooks != nil { // their own deadline is later if the grace was ended meanwhile
-		hooks.cancel(hooks.expired())
+		hooks.cancel(hooks.expiredError())
 	}
 	turn, stuck := mb.loop.InUser()
 	if stuck && turn == seen {
@@ -302,8 +302,8 @@ func (mb *mailbox) abandoned(t *Task) {
 		cause = ErrStopped
 	}
 	mb.inc.Load().lost.Store(true)
-	t.end(cause)
-	t.tellElsewhere(t.ended()) // a cancel by somebody else may not have got there yet
+	t.endKeepingStash(cause)
+	t.tellCauseElsewhere(t.endCause()) // a cancel by somebody else may not have got there yet
 	stack := mb.loop.Stack(&t.lt)
 	e := mb.ending()
 	e.mu.Lock()
@@ -341,12 +341,12 @@ func (c *cleanups) remove(t *Task) {
 	delete(c.all, t)
 }
 
-// end ends them, or only those that have returned.
-func (c *cleanups) end(cause error, returned bool) {
+// endCleanups ends them, or only those that have returned.
+func (c *cleanups) endCleanups(cause error, returned bool) {
 	c.mu.Lock()
 	var all []*Task
 	for t := range c.all {
-		if !returned || t.has(isOver) {
+		if !returned || t.has(isEnded) {
 			all = append(all, t)
 		}
 	}

@@ -46,7 +46,7 @@ func (s supervised) Account() link.Ended {
 	e := s.mb.ending()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.account(s.mb)
+	return e.endedAccount(s.mb)
 }
 
 // Final is that of the end. Most workers have ended when their supervisor asks,
@@ -59,7 +59,7 @@ func (s supervised) Final() (link.Ended, bool) {
 		e.asked = true
 		return link.Ended{}, false
 	}
-	return e.account(s.mb), true
+	return e.endedAccount(s.mb), true
 }
 
 var _ link.Actor = (*mailbox)(nil)
@@ -121,7 +121,7 @@ func (mb *mailbox) returned(t *Task) {
 	switch {
 	case mb.gate.Load() != gateOpen: // it stops already, within a grace that may be longer
 	case mb.policy.Restart:
-		t.fails(errReturned)
+		t.failWorkerAtEnd(errReturned)
 	default:
 		mb.requestStop(mb.opts.StopGrace)
 	}
@@ -147,9 +147,9 @@ func (mb *mailbox) tellReady() {
 	}
 }
 
-// report tells the supervisor of a failure. It takes the place of the engine's
+// reportToSupervisor tells the supervisor of a failure. It takes the place of the engine's
 // way through the parent's strategy.
-func (mb *mailbox) report(t *Task, reason error) {
+func (mb *mailbox) reportToSupervisor(t *Task, reason error) {
 	mb.super.ChildFailed(supervised{mb}, mb.failureOf(t, reason))
 }
 

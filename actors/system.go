@@ -36,7 +36,7 @@ type system struct {
 	cache         pidCache
 	idlers        idlers
 	replies       replies
-	bells         sync.Pool // of nodes; see core.bell
+	signalNodes   sync.Pool // of nodes; see takeSignalNode
 	unseen        *throttle // of log lines about failures nobody looked at
 	remoteLimit   *persystem.RemoteLimit
 	remoteBuffers sync.Pool
@@ -159,7 +159,7 @@ func (s *system) lookUp(pid *actor.PID) *mailbox {
 func (s *system) sendNow(pid *actor.PID, m any) {
 	if s.isReply(pid) {
 		if t := s.asker(pid); t != nil {
-			t.answer(m, teller{})
+			t.answerRequest(m, teller{})
 		}
 		return
 	}
@@ -179,7 +179,7 @@ func (s *system) deadLetterNow(pid *actor.PID, m any) {
 func (s *system) send(pid *actor.PID, m any) {
 	if s.isReply(pid) {
 		if t := s.asker(pid); t != nil {
-			t.answer(m, teller{elsewhere: true})
+			t.answerRequest(m, teller{elsewhere: true})
 		}
 		return
 	}

@@ -40,10 +40,10 @@ type Task struct {
 	msg any // the message, or the function of a submission; see message
 
 	kin    *kinship             // its place below the task that has created it, if one has
-	kids   atomic.Pointer[Task] // the first of those it has created; see link
+	kids   atomic.Pointer[Task] // the first of those it has created; see linkKid
 	awaits atomic.Pointer[core] // what it awaits, or awaited last
 
-	once      atomic.Uint32 // what can happen once; see first
+	once      atomic.Uint32 // what can happen once; see firstTime
 	lifetime  lifetime
 	how       life.How // its user code has ended
 	exclusive bool     // it holds its worker's other tasks back
@@ -52,39 +52,39 @@ type Task struct {
 
 // what can happen to a task once
 const (
-	isPosted   uint32 = 1 << iota // it was posted to a mailbox
-	isAnswered                    // an answer was sent to its sender's PID
-	isTold                        // … namely that the task was ended
-	isFailed                      // … or the error that its handler has returned
-	isStashed                     // another task will answer
-	isRetried                     // … because its handler has panicked
-	isOffLoop                     // it runs where it cannot await
-	isBudgeted                    // its worker looks after its deadline, and not the clock
-	isOver                        // it has ended; it stays in the tree for its kids' sake
-	hasLeft                       // … and has left the tree
-	isPassedOn                    // somebody else may answer it
-	isFunction                    // its msg is what was submitted
-	isJoined                      // a child of Start is among its parent's kids; see join
-	isSent                        // a carrier that its sender is done with; see closeRequest
-	isSole                        // it was its parent's only kid when it became one, and so is the last of the list
-	isThrough                     // it has ended and left, and its future is done; see through
-	isBack                        // its function has returned, or it was abandoned; see backFrom
-	isProbed                      // a holder waits for it, or it is one; see closesRing
-	holder                        // one that needs its message although it may be through; the rest counts them
+	isPosted       uint32 = 1 << iota // it was posted to a mailbox
+	isAnswered                        // an answer was sent to its sender's PID
+	isTold                            // … namely that the task was ended
+	isFailed                          // … or the error that its handler has returned
+	isStashed                         // another task will answer
+	isRetried                         // … because its handler has panicked
+	isOffLoop                         // it runs where it cannot await
+	isBudgeted                        // its worker looks after its deadline, and not the clock
+	isEnded                           // it has ended; it stays in the tree for its kids' sake
+	hasLeftTree                       // … and has left the tree
+	isPassedOn                        // somebody else may answer it
+	isFunction                        // its msg is what was submitted
+	isJoined                          // a child of Start is among its parent's kids; see joinTreeInTurn
+	isSent                            // a carrier that its sender is done with; see closeRequest
+	isSole                            // it was its parent's only kid when it became one, and so is the last of the list
+	isSpendable                       // it has ended and left, and its future is done; see noteSpendable
+	isFunctionBack                    // its function has returned, or it was abandoned; see noteFunctionBack
+	isProbed                          // a holder waits for it, or it is one; see closesRing
+	holder                            // one that needs its message although it may be through; the rest counts them
 )
 
 // bits that a task's user code sets
 const (
 	isHandling uint8 = 1 << iota // its handler has been called
 	isDecided                    // what it returned has decided its future
-	hasNoValue                   // its handler, one of On, has returned nil: see unanswered
+	hasNoValue                   // its handler, one of On, has returned nil: see answerUnanswered
 )
 
-// first reports whether this is the first call for what.
-func (t *Task) first(what uint32) bool { return t.once.Or(what)&what == 0 }
+// firstTime reports whether this is the first call for what.
+func (t *Task) firstTime(what uint32) bool { return t.once.Or(what)&what == 0 }
 
-// mark is first for a task that nobody else knows yet: a plain store, see bring.
-func (t *Task) mark(what uint32) { *(*uint32)(unsafe.Pointer(&t.once)) |= what }
+// markEarly is first for a task that nobody else knows yet: a plain store, see presetScope.
+func (t *Task) markEarly(what uint32) { *(*uint32)(unsafe.Pointer(&t.once)) |= what }
 
 // attached is what all tasks of a worker share: its mailbox, and the context
 // that user code sees. It is embedded under another name than Context, which
@@ -173,9 +173,9 @@ func codeName(f *runtime.Func) string {
 	return name[strings.LastIndexByte(name, '/')+1:]
 }
 
-// begin is called first in a task's turn, in the loop's own state, and enters
+// beginTurn is called first in a task's turn, in the loop's own state, and enters
 // user code. false: the task must not run.
-func (t *Task) begin() bool {
+func (t *Task) beginTurn() bool {
 	mb := t.mb
 	s := t.ext.Load()
 	if t.lifetime == offered {
@@ -216,15 +216,15 @@ func (t *Task) incarnationOf(s *scope) *incarnation {
 
 // mayBegin looks for what keeps a task from running, and tells its asker.
 func (t *Task) mayBegin(s *scope) bool {
-	err := t.ended()
+	err := t.endCause()
 	switch {
 	case t.lifetime != offered:
-	case err != nil && !t.canceled(): // the stop has come in this moment
+	case err != nil && !t.isCanceled(): // the stop has come in this moment
 		err = ErrStopping
 	case err == nil && s != nil && s.stopEventCame(): // and is about to cancel it
 		err = errUntilStop
 	case err == nil && s != nil && s.deadline > 0 && t.lt.Past(s.deadline):
-		err = t.expired() // the clock may be late
+		err = t.expiredError() // the clock may be late
 		t.mb.budgets.crowd(s.deadline)
 	}
 	if err == nil {
@@ -232,33 +232,33 @@ func (t *Task) mayBegin(s *scope) bool {
 	}
 	t.how = life.HowNeverRan
 	if t.lifetime == offered {
-		t.lt.Enter()                  // a future that fails calls user code
-		t.how = t.neverRuns(err, nil) // first: a cancel would say that it had begun
+		t.lt.Enter()                     // a future that fails calls user code
+		t.how = t.tellNeverRan(err, nil) // first: a cancel would say that it had begun
 		t.cancel(err)
 	}
 	return false
 }
 
-// caught is deferred around the user code of a task whose panic concerns its
+// recoverPanic is deferred around the user code of a task whose panic concerns its
 // future alone.
-func (t *Task) caught() {
+func (t *Task) recoverPanic() {
 	if p := recover(); p != nil {
 		err := newPanicError(p)
-		t.concluded(t.completeRequest(answer{err: err}, teller{turn: t}), err)
+		t.concludeFuture(t.completeRequest(answer{err: err}, teller{turn: t}), err)
 	}
 }
 
-// concluded is conclude for a task whose asker hears of nothing but its future:
+// concludeFuture is conclude for a task whose asker hears of nothing but its future:
 // if that was decided before, err is told to the log. What was asked for and is
 // not wanted any more may fail often: a panic is logged each time, an error like a
 // failure that nobody has looked at.
-func (t *Task) concluded(decided bool, err error) {
+func (t *Task) concludeFuture(decided bool, err error) {
 	if decided && err == nil { // by far the most often
 		t.how = life.HowFinished
 		t.turn |= isDecided
 		return
 	}
-	t.conclude(decided, err)
+	t.noteOutcome(decided, err)
 	if !decided && err != nil {
 		t.logLate(err)
 	}
@@ -267,11 +267,11 @@ func (t *Task) concluded(decided bool, err error) {
 // logLate logs an error of a task that nobody is told, unless it says no more
 // than that the task was ended.
 func (t *Task) logLate(err error) {
-	why := t.ended()
+	why := t.endCause()
 	if why == nil {
 		why = ErrCanceled // of its future
 	}
-	if t.failure() != nil || saysOnlyEnd(err, why) {
+	if t.workerFailure() != nil || saysOnlyEnd(err, why) {
 		return // its worker tells it; or there is nothing to tell
 	}
 	t.mb.tellTaskFailure(failure.Unobserved, t, err)
@@ -282,13 +282,13 @@ func (t *Task) logLate(err error) {
 	}
 }
 
-// conclude notes how a task's user code ended: with err, and whether that
+// noteOutcome notes how a task's user code ended: with err, and whether that
 // decided its future.
-func (t *Task) conclude(decided bool, err error) {
+func (t *Task) noteOutcome(decided bool, err error) {
 	switch {
 	case !decided:
 		t.how = life.HowLate
-	case err != nil && t.ended() != nil && saysOnlyEnd(err, t.ended()): // it was told to end, and says so
+	case err != nil && t.endCause() != nil && saysOnlyEnd(err, t.endCause()): // it was told to end, and says so
 		t.how = life.HowCut
 	case err != nil:
 		t.how = life.HowFailed
@@ -298,9 +298,9 @@ func (t *Task) conclude(decided bool, err error) {
 	}
 }
 
-// heard is what the task's asker has heard. It calls no method of the error, which
+// askerHeard is what the task's asker has heard. It calls no method of the error, which
 // may be the user's: see count.
-func (t *Task) heard() life.Heard {
+func (t *Task) askerHeard() life.Heard {
 	f := t.future()
 	if f == nil {
 		switch t.once.Load() & (isAnswered | isTold | isFailed) {
@@ -317,9 +317,9 @@ func (t *Task) heard() life.Heard {
 	switch {
 	case !c.done.Load():
 		return life.HeardNothing
-	case isCut(c.failed()):
+	case isCut(c.failedWith()):
 		return life.HeardEnd
-	case c.failed() != nil:
+	case c.failedWith() != nil:
 		return life.HeardError
 	}
 	return life.HeardAnswer
@@ -331,8 +331,8 @@ func isCut(err error) bool {
 	return err == ErrCanceled || err == ErrTimeout || err == ErrRestarted || err == ErrStopped || err == ErrStopping
 }
 
-// ended returns why the task was ended, or nil.
-func (t *Task) ended() error {
+// endCause returns why the task was ended, or nil.
+func (t *Task) endCause() error {
 	if s := t.ext.Load(); s != nil {
 		if p := s.cause.Load(); p != nil {
 			return *p
@@ -346,16 +346,16 @@ func (t *Task) ended() error {
 	return nil
 }
 
-// canceled reports whether the task itself was ended, and not only its
+// isCanceled reports whether the task itself was ended, and not only its
 // incarnation.
-func (t *Task) canceled() bool {
+func (t *Task) isCanceled() bool {
 	s := t.ext.Load()
 	return s != nil && s.cause.Load() != nil
 }
 
-// current panics unless the task is the one that runs: it names the misuse.
-func (t *Task) current(what string) {
-	t = t.top()
+// checkCurrent panics unless the task is the one that runs: it names the misuse.
+func (t *Task) checkCurrent(what string) {
+	t = t.coroutineTask()
 	switch {
 	case t.lt.Running():
 		if t.lt.Nesting() {
@@ -386,19 +386,19 @@ func (t *Task) StopRequested() bool { return t.mb.gate.Load() != gateOpen }
 
 // StopReason is, in an OnStop hook, why this incarnation of the worker ends:
 // ErrRestarted or ErrStopped, with what led to it. Elsewhere it is nil.
-func (t *Task) StopReason() error { return t.top().hookOf() }
+func (t *Task) StopReason() error { return t.coroutineTask().hookOf() }
 
 // Exit ends the worker when the task has returned: with a nil reason as a
 // Main that returns nil does, gracefully; with an error as a failure, which
 // the supervisor decides about.
 func (t *Task) Exit(reason error) {
-	t.current("Exit")
-	if t.top().lt.Lost() {
+	t.checkCurrent("Exit")
+	if t.coroutineTask().lt.Lost() {
 		return // abandoned: the worker that is now has nothing to do with it
 	}
 	if reason == nil {
-		t.mb.returned(t.top())
+		t.mb.returned(t.coroutineTask())
 		return
 	}
-	t.top().fails(printable(reason))
+	t.coroutineTask().failWorkerAtEnd(printable(reason))
 }

@@ -48,7 +48,7 @@ func (t *Task) UntilStop(fn func(t *Task) error) error {
 }
 
 func (t *Task) runScope(what string, fn func(t *Task) error, opts []CallOption) error {
-	t.current(what)
+	t.checkCurrent(what)
 	if fn == nil {
 		panic("actors: " + what + " called with a nil function")
 	}
@@ -67,7 +67,7 @@ func (t *Task) runScope(what string, fn func(t *Task) error, opts []CallOption) 
 	m.scoped = true
 	g.start(t, m, opts)
 	ended := g.drain(what)
-	m.fut.look()
+	m.fut.lookAtResult()
 	err := m.scopeError(&m.Task, &m.fut.core, g)
 	switch {
 	case ended == nil:
@@ -82,9 +82,9 @@ func (t *Task) runScope(what string, fn func(t *Task) error, opts []CallOption) 
 func (m *membership) scopeError(t *Task, fut *core, g *Group) error {
 	switch {
 	case t.lt.Lost(), !m.began: // what it returns comes too late
-		return fut.failed()
-	case m.err == nil && g.outlived && t.canceled():
-		return t.ended()
+		return fut.failedWith()
+	case m.err == nil && g.outlived && t.isCanceled():
+		return t.endCause()
 	}
 	return m.err
 }

@@ -21,7 +21,7 @@ type kept struct {
 // the last child may be that the actor is gone.
 func (mb *mailbox) terminated(m *actor.Terminated) {
 	if s := mb.supervises.Load(); s != nil {
-		mb.happens(mb.runFrame(m))
+		mb.handleOccurrence(mb.runFrame(m))
 		(*s).ActorTerminated(m.Who)
 		return
 	}
@@ -32,35 +32,35 @@ func (mb *mailbox) terminated(m *actor.Terminated) {
 	}
 	switch phase := mb.life.Phase(); {
 	case phase == life.PhaseRunning, phase == life.PhaseSetup: // which holds it back
-		mb.happens(mb.runFrame(m))
-		mb.hear(m)
+		mb.handleOccurrence(mb.runFrame(m))
+		mb.tellTerminated(m)
 	case (phase == life.PhaseRestarting || phase == life.PhaseReleased) && !mb.isWorker():
 		mb.giveUpAfter(mb.opts.StopGrace)
 		u := mb.newLifecycle(m)
-		u.done = func(*Task, loop.How) { mb.happens(mb.runFrame(m)) }
+		u.done = func(*Task, loop.How) { mb.handleOccurrence(mb.runFrame(m)) }
 		mb.loop.Go(&u.lt)
 	default:
-		mb.happens(mb.runFrame(m))
-		mb.keep(m)
+		mb.handleOccurrence(mb.runFrame(m))
+		mb.keepTerminated(m)
 	}
 }
 
-// hear gives the end of another actor to the handler, in a task. A failure of
+// tellTerminated gives the end of another actor to the handler, in a task. A failure of
 // this one may come before the task's turn. On the loop, while the actor lives.
-func (mb *mailbox) hear(m *actor.Terminated) {
+func (mb *mailbox) tellTerminated(m *actor.Terminated) {
 	u := mb.newLifecycle(m)
 	u.done = func(t *Task, how loop.How) {
 		if how != loop.Lost && t.how == life.HowNeverRan {
-			mb.keep(m)
+			mb.keepTerminated(m)
 		}
 	}
 	mb.loop.Go(&u.lt)
 }
 
-// keep remembers the end of another actor while a supervisor has yet to decide
+// keepTerminated remembers the end of another actor while a supervisor has yet to decide
 // about a failure of this one: nobody would say it again if it is to go on with
 // the state it has. One that restarts or ends does not hear of it.
-func (mb *mailbox) keep(m *actor.Terminated) {
+func (mb *mailbox) keepTerminated(m *actor.Terminated) {
 	l := &mb.life
 	if l.Phase() != life.PhaseUnwinding || l.Want() > life.WantResume {
 		return
@@ -69,8 +69,8 @@ func (mb *mailbox) keep(m *actor.Terminated) {
 	s.kept = append(s.kept, kept{m, l.incarnation})
 }
 
-// hearKept is the resume.
-func (mb *mailbox) hearKept() {
+// tellKept is the resume.
+func (mb *mailbox) tellKept() {
 	s := mb.rare.Load()
 	if s == nil {
 		return
@@ -79,7 +79,7 @@ func (mb *mailbox) hearKept() {
 	s.kept = nil
 	for _, k := range all {
 		if k.incarnation == mb.life.incarnation { // else it has restarted since
-			mb.hear(k.m)
+			mb.tellTerminated(k.m)
 		}
 	}
 }

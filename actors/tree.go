@@ -19,7 +19,7 @@ import (
 // ancestors. See mustStay for the exceptions.
 type kinship struct {
 	parent     atomic.Pointer[Task] // who created it, or has got it since; nil: nobody
-	origin     atomic.Pointer[Task] // of a child of Start, or what is offloaded, until it leaves: see of
+	origin     atomic.Pointer[Task] // of a child of Start, or what is offloaded, until it leaves: see messageTask
 	prev, next *Task                // its siblings, guarded by the parent's family
 }
 
@@ -44,7 +44,7 @@ func (t *Task) familyIndex() uintptr {
 	return uintptr(unsafe.Pointer(t)) >> 6 % uintptr(len(families))
 }
 
-func (t *Task) family() *sync.Mutex { return &families[t.familyIndex()].Mutex }
+func (t *Task) familyLock() *sync.Mutex { return &families[t.familyIndex()].Mutex }
 
 // lockFamilies locks those of two tasks, of which the second may be nil.
 func lockFamilies(a, b *Task) (unlock func()) {
@@ -66,8 +66,8 @@ func lockFamilies(a, b *Task) (unlock func()) {
 	}
 }
 
-// related gives the task, which nobody else knows yet, its place below parent.
-func (t *Task) related(parent *Task) {
+// placeBelow gives the task, which nobody else knows yet, its place below parent.
+func (t *Task) placeBelow(parent *Task) {
 	if t.kin == nil {
 		t.kin = new(kinship)
 	}
@@ -76,7 +76,7 @@ func (t *Task) related(parent *Task) {
 	}
 }
 
-// setParent is for a task that nobody else knows: a plain store, see bring.
+// setParent is for a task that nobody else knows: a plain store, see presetScope.
 func (k *kinship) setParent(p *Task) { *(**Task)(unsafe.Pointer(&k.parent)) = p }
 
 // setOrigin is likewise.
@@ -92,38 +92,38 @@ func (t *Task) parent() *Task {
 
 func (t *Task) has(bit uint32) bool { return t.once.Load()&bit != 0 }
 
-// adopt makes kid the work of t: t's cancel and its budget are the kid's too.
+// adoptKid makes kid the work of t: t's cancel and its budget are the kid's too.
 // It returns false if t has been ended; the kid then has, too.
-func (t *Task) adopt(kid *Task) bool {
-	t.join()
-	kid.related(t)
+func (t *Task) adoptKid(kid *Task) bool {
+	t.joinTreeInTurn()
+	kid.placeBelow(t)
 	if ps := t.ext.Load(); ps != nil {
-		kid.inherit(ps)
+		kid.inheritBudget(ps)
 	}
-	kid.mark(isSole)
-	return t.link(kid)
+	kid.markEarly(isSole)
+	return t.linkKid(kid)
 }
 
-// link puts kid, which is marked as sole, among the kids of t.
-func (t *Task) link(kid *Task) bool {
+// linkKid puts kid, which is marked as sole, among the kids of t.
+func (t *Task) linkKid(kid *Task) bool {
 	none := t.kids.Load()
 	if none != nil && none != noKids || !t.kids.CompareAndSwap(none, kid) {
 		kid.once.And(^isSole)
-		mu := t.family()
+		mu := t.familyLock()
 		mu.Lock()
-		t.lead(kid, kid)
+		t.linkKidsFirst(kid, kid)
 		mu.Unlock()
 	}
 	// Looked at after the child is in: a cancel that came before it missed it.
-	if err := t.ended(); err != nil {
+	if err := t.endCause(); err != nil {
 		kid.cancel(err)
 		return false
 	}
 	return true
 }
 
-// lead puts those from kid to last before the other kids of t. With family held.
-func (t *Task) lead(kid, last *Task) {
+// linkKidsFirst puts those from kid to last before the other kids of t. With family held.
+func (t *Task) linkKidsFirst(kid, last *Task) {
 	for {
 		first := t.kids.Load()
 		last.kin.next = nil
@@ -140,41 +140,41 @@ func (t *Task) lead(kid, last *Task) {
 	}
 }
 
-// childless reports whether t has no kids now.
-func (t *Task) childless() bool {
+// hasNoKids reports whether t has no kids now.
+func (t *Task) hasNoKids() bool {
 	first := t.kids.Load()
 	return first == nil || first == noKids
 }
 
-// startedBy is adopt for a child of Start. As long as it runs its first step,
+// becomeChildOf is adopt for a child of Start. As long as it runs its first step,
 // which is a part of its parent's turn, it need not be found: it looks for
 // its parent's end when it joins. Most children end before.
-func (t *Task) startedBy(parent *Task) bool {
-	parent.join()
-	t.related(parent)
+func (t *Task) becomeChildOf(parent *Task) bool {
+	parent.joinTreeInTurn()
+	t.placeBelow(parent)
 	if o := parent.asOrigin(); t.kin.origin.Load() != o { // a member of a group has it
 		t.kin.setOrigin(o)
 	}
 	if ps := parent.ext.Load(); ps != nil {
-		t.inherit(ps)
+		t.inheritBudget(ps)
 	}
-	if err := parent.ended(); err != nil {
+	if err := parent.endCause(); err != nil {
 		t.cancel(err)
 		return false
 	}
 	return true
 }
 
-// bequeath makes again, which gets t's message anew, a kid of t: whoever ends
+// bequeathMessage makes again, which gets t's message anew, a kid of t: whoever ends
 // t ends it, and it has what is left of t's budget.
-func (t *Task) bequeath(again *Task) {
-	again.related(t)
+func (t *Task) bequeathMessage(again *Task) {
+	again.placeBelow(t)
 	if s := t.ext.Load(); s != nil {
-		again.inherit(s)
+		again.inheritBudget(s)
 	}
-	mu := t.family()
+	mu := t.familyLock()
 	mu.Lock()
-	t.lead(again, again)
+	t.linkKidsFirst(again, again)
 	mu.Unlock()
 }
 
@@ -182,18 +182,18 @@ func (t *Task) bequeath(again *Task) {
 // somebody has ended it.
 func (t *Task) isCut() bool {
 	f := t.future()
-	return f != nil && f.base().done.Load() && isCut(f.base().failed())
+	return f != nil && f.base().done.Load() && isCut(f.base().failedWith())
 }
 
 // isAgain reports whether another task has had the message of t, who is its kid.
 func (t *Task) isAgain() bool {
-	return t.again() != nil
+	return t.earlierHandling() != nil
 }
 
-// join is joinTree in the middle of t's turn, before it makes a context or
+// joinTreeInTurn is joinTree in the middle of t's turn, before it makes a context or
 // creates work of its own. If the turn has been taken over there is nothing to
 // join: the task has left the tree.
-func (t *Task) join() {
+func (t *Task) joinTreeInTurn() {
 	if t.lifetime == child && !t.has(isJoined) && t.lt.Running() {
 		t.lt.OnLoop(t.joinTree)
 	}
@@ -206,13 +206,13 @@ func (t *Task) joinTree() {
 		t.once.Or(isJoined | isSole)
 		t.holdOrigin()
 		if p := t.parent(); p != nil { // else it is detached
-			p.link(t)
+			p.linkKid(t)
 		}
 	}
 }
 
-// inherit takes over what is left of a parent's budget, and its values.
-func (t *Task) inherit(ps *scope) {
+// inheritBudget takes over what is left of a parent's budget, and its values.
+func (t *Task) inheritBudget(ps *scope) {
 	if d := ps.deadline; d > 0 {
 		if s := t.scope(); s.deadline == 0 || d < s.deadline {
 			s.deadline = d // the parent's expiry reaches it
@@ -239,21 +239,21 @@ func (t *Task) expiresBy(when time.Duration) bool {
 // first cause counts. Users' callbacks are called on a goroutine of their own.
 func (t *Task) cancel(cause error) {
 	var later callbacks
-	t.endAll(cause, true, &later)
+	t.endTree(cause, true, &later)
 	later.callElsewhere()
 }
 
-// end is cancel for a task whose incarnation has ended, or who is abandoned:
+// endKeepingStash is cancel for a task whose incarnation has ended, or who is abandoned:
 // its message, if that was stashed, waits for the next incarnation.
-func (t *Task) end(cause error) {
+func (t *Task) endKeepingStash(cause error) {
 	var later callbacks
-	t.endAll(cause, false, &later)
+	t.endTree(cause, false, &later)
 	later.callElsewhere()
 }
 
-// endAll goes along a list, and not from task to kid: a tree can be deeper than
+// endTree goes along a list, and not from task to kid: a tree can be deeper than
 // a stack. Users' callbacks are added to later, for one goroutine.
-func (t *Task) endAll(cause error, stashed bool, later *callbacks) {
+func (t *Task) endTree(cause error, stashed bool, later *callbacks) {
 	type ending struct {
 		*Task
 		now bool // it had not been ended before
@@ -262,7 +262,7 @@ func (t *Task) endAll(cause error, stashed bool, later *callbacks) {
 	all := append(few[:0], ending{t, false})
 	for i := 0; i < len(all); i++ {
 		t := all[i].Task
-		now := t.endOne(cause, later)
+		now := t.endAlone(cause, later)
 		all[i].now = now
 		// Looked at when its future has failed: handBack marks it last.
 		stashed := (stashed || i > 0) && t.has(isStashed)
@@ -276,21 +276,21 @@ func (t *Task) endAll(cause error, stashed bool, later *callbacks) {
 		switch t := e.Task; {
 		case !e.now:
 		case t.lifetime == carrier || t.lifetime == aside:
-			t.over()
+			t.noteEnded()
 		default:
-			t.coroutine().WakeNow()
+			t.loopTask().WakeNow()
 		}
 	}
 }
 
-// endOne ends the task alone, and does not wake it. It reports false if it had
+// endAlone ends the task alone, and does not wake it. It reports false if it had
 // been ended before.
-func (t *Task) endOne(cause error, later *callbacks) bool {
+func (t *Task) endAlone(cause error, later *callbacks) bool {
 	s := t.scope()
 	if !s.cause.CompareAndSwap(nil, &cause) {
 		return false
 	}
-	t.tell(cause, later)
+	t.tellCause(cause, later)
 	if m := s.more.Load(); m != nil { // whoever makes a context from here on sees the cause
 		m.mu.Lock()
 		end := s.seldom().end
@@ -302,24 +302,24 @@ func (t *Task) endOne(cause error, later *callbacks) bool {
 	return true
 }
 
-// cutOff is end for a task whose incarnation has ended: what has no scope
+// endWithIncarnation is end for a task whose incarnation has ended: what has no scope
 // and no kids need not be told the cause, which it has from there. Stopping
 // many suspended tasks would otherwise begin with making a scope for each.
-func (t *Task) cutOff(cause error, later *callbacks) {
+func (t *Task) endWithIncarnation(cause error, later *callbacks) {
 	if t.ext.Load() != nil || t.kids.Load() != nil {
-		t.endAll(cause, false, later)
+		t.endTree(cause, false, later)
 		return
 	}
-	t.tell(cause, later)
-	t.coroutine().WakeNow()
+	t.tellCause(cause, later)
+	t.loopTask().WakeNow()
 }
 
 // listKids returns the kids that it has now.
 func (t *Task) listKids() (all []*Task) {
-	if t.childless() {
+	if t.hasNoKids() {
 		return nil
 	}
-	mu := t.family()
+	mu := t.familyLock()
 	mu.Lock()
 	defer mu.Unlock()
 	k := t.kids.Load()
@@ -332,9 +332,9 @@ func (t *Task) listKids() (all []*Task) {
 	return all
 }
 
-// over is called when the task has ended: it leaves the tree, at the latest
+// noteEnded is called when the task has ended: it leaves the tree, at the latest
 // when the last of its kids has.
-func (t *Task) over() {
+func (t *Task) noteEnded() {
 	s := t.ext.Load()
 	if s != nil && s.seldom() != &noRare {
 		m := s.more.Load()
@@ -344,26 +344,26 @@ func (t *Task) over() {
 		if end != nil {
 			end(context.Canceled)
 			if t.inc != nil {
-				t.inc.forget(t)
+				t.inc.forgetContext(t)
 			}
 		}
 	}
 	if t.kids.Load() == nil && t.lifetime < carrier {
-		t.leave() // nobody else can know of it any more, nor give it kids
+		t.leaveTree() // nobody else can know of it any more, nor give it kids
 		return
 	}
-	t.inClock() // for its kids' sake
-	// The last kid to go looks for isOver after it has gone: one of the two
+	t.putInClock() // for its kids' sake
+	// The last kid to go looks for isEnded after it has gone: one of the two
 	// finds that both are true.
 	switch {
-	case !t.first(isOver):
-	case t.childless():
-		if t.first(hasLeft) {
-			t.leave()
+	case !t.firstTime(isEnded):
+	case t.hasNoKids():
+		if t.firstTime(hasLeftTree) {
+			t.leaveTree()
 		}
-	case !t.mustStay(s) && t.first(hasLeft):
-		t.leaveKids()
-		t.leave()
+	case !t.mustStay(s) && t.firstTime(hasLeftTree):
+		t.passKidsToParent()
+		t.leaveTree()
 	}
 }
 
@@ -395,8 +395,8 @@ func (t *Task) mustStay(s *scope) bool {
 	return false // they hear of its end themselves
 }
 
-// leaveKids makes the kids of t, which is over, those of its parent.
-func (t *Task) leaveKids() {
+// passKidsToParent makes the kids of t, which is over, those of its parent.
+func (t *Task) passKidsToParent() {
 	for {
 		p := t.parent()
 		unlock := lockFamilies(t, p)
@@ -416,7 +416,7 @@ func (t *Task) leaveKids() {
 			last = k
 		}
 		if p != nil {
-			p.lead(first, last)
+			p.linkKidsFirst(first, last)
 		} else {
 			for k := first; k != nil; {
 				next := k.kin.next
@@ -425,10 +425,10 @@ func (t *Task) leaveKids() {
 			}
 		}
 		unlock()
-		if p != nil && p.canceled() { // which may not have found them
+		if p != nil && p.isCanceled() { // which may not have found them
 			for _, k := range p.listKids() {
 				if !k.isAgain() || k.isCut() {
-					k.cancel(p.ended())
+					k.cancel(p.endCause())
 				}
 			}
 		}
@@ -436,19 +436,19 @@ func (t *Task) leaveKids() {
 	}
 }
 
-// leave takes a task that is over, and has no kids, out of the tree, and those
+// leaveTree takes a task that is over, and has no kids, out of the tree, and those
 // that have only waited for it.
-func (t *Task) leave() {
+func (t *Task) leaveTree() {
 	for t != nil {
 		s := t.ext.Load()
-		if (t.lt.Lost() || t.turn&isDecided == 0) && t.unanswered() {
+		if (t.lt.Lost() || t.turn&isDecided == 0) && t.answerUnanswered() {
 			return // and ends with its creator until it is answered: see leaveOpen
 		}
 		if s != nil {
-			t.forgotten(s)
+			t.releaseScope(s)
 		}
 		if s != nil || !t.hasLetGo() {
-			t.through()
+			t.noteSpendable()
 		}
 		if t.kin == nil { // it was nobody's
 			return
@@ -456,13 +456,13 @@ func (t *Task) leave() {
 		if t.kin.origin.Load() != nil {
 			t.unholdOrigin()
 		}
-		t = t.unlink()
+		t = t.leaveParent()
 	}
 }
 
-// unlink takes a task that was left out of its parent's kids. It returns the
+// leaveParent takes a task that was left out of its parent's kids. It returns the
 // parent if that has to leave now.
-func (t *Task) unlink() *Task {
+func (t *Task) leaveParent() *Task {
 	if t.lifetime == child && !t.has(isJoined) { // nobody else can know of it
 		t.kin.setParent(nil)
 		return nil
@@ -473,26 +473,26 @@ func (t *Task) unlink() *Task {
 			return nil
 		}
 		if !t.has(isSole) || !p.kids.CompareAndSwap(t, noKids) {
-			mu := p.family()
+			mu := p.familyLock()
 			mu.Lock()
 			if t.parent() != p { // which has left it to another meanwhile
 				mu.Unlock()
 				continue
 			}
 			p.removeKid(t)
-			last := p.leavesNext() // before a group's node is given another one
+			last := p.leavesTreeNext() // before a group's node is given another one
 			mu.Unlock()
 			t.kin.parent.Store(nil)
 			return last
 		}
 		t.kin.parent.Store(nil)
-		return p.leavesNext()
+		return p.leavesTreeNext()
 	}
 }
 
-// leavesNext returns the task if it has only waited for its last kid to leave.
-func (t *Task) leavesNext() *Task {
-	if t.has(isOver) && t.childless() && t.first(hasLeft) {
+// leavesTreeNext returns the task if it has only waited for its last kid to leave.
+func (t *Task) leavesTreeNext() *Task {
+	if t.has(isEnded) && t.hasNoKids() && t.firstTime(hasLeftTree) {
 		return t
 	}
 	return nil

@@ -10,7 +10,7 @@ import (
 type node struct {
 	prev, next *node         // the first one's prev is the last
 	task       *loop.Task    // wake it from await seq …
-	bell       chan struct{} // … or ring it: it has room for one
+	signal     chan struct{} // … or send to it: it has room for one
 	f          func()        // … or call this
 	of         *deps         // … or the each of the combination whose member it is
 	seq        uint32        // of the await; or which member's the node is
@@ -19,7 +19,7 @@ type node struct {
 	linked     bool          // it is in a future's list: others may touch it; guarded by its mu
 }
 
-func (c *core) link(w *node) {
+func (c *core) linkWaiter(w *node) {
 	w.linked = true
 	w.next = nil
 	if c.waits == nil {
@@ -31,7 +31,7 @@ func (c *core) link(w *node) {
 	c.waits.prev = w
 }
 
-func (c *core) unlink(w *node) {
+func (c *core) unlinkWaiter(w *node) {
 	first, last := c.waits, c.waits.prev
 	switch {
 	case w == first:
@@ -50,21 +50,21 @@ func (c *core) unlink(w *node) {
 	w.linked = false
 }
 
-// wait adds an await or a callback; false: the future is done.
-func (c *core) wait(w *node) bool {
+// addWaiter adds an await or a callback; false: the future is done.
+func (c *core) addWaiter(w *node) bool {
 	c.mu.Lock()
 	pending := !c.done.Load()
 	if pending {
-		c.link(w)
+		c.linkWaiter(w)
 	}
 	c.mu.Unlock()
 	return pending
 }
 
-// call adds a callback; if the future is done it is called at once.
-func (c *core) call(w *node) {
+// addCallback adds a callback; if the future is done it is called at once.
+func (c *core) addCallback(w *node) {
 	switch {
-	case c.wait(w):
+	case c.addWaiter(w):
 	case w.of != nil: // no code of a user's: whoever combines needs to know at once
 		w.call().call()
 	default:
@@ -72,11 +72,11 @@ func (c *core) call(w *node) {
 	}
 }
 
-// forget takes a node out, if it is in.
-func (c *core) forget(w *node) {
+// removeWaiter takes a node out, if it is in.
+func (c *core) removeWaiter(w *node) {
 	c.mu.Lock()
 	if w.linked {
-		c.unlink(w)
+		c.unlinkWaiter(w)
 	}
 	c.mu.Unlock()
 }

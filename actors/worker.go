@@ -150,10 +150,10 @@ func Handle[Req, Resp any](w *Worker, h func(t *Task, req Req) (Resp, error), op
 			err = returned(err)
 		}
 		if f, same := t.future().(*Future[Resp]); same { // no boxing
-			t.concluded(f.completeHandled(v, err), err)
+			t.concludeFuture(f.completeHandled(v, err), err)
 			return
 		}
-		t.reply(v, err)
+		t.replyAtEnd(v, err)
 	}}, opts)
 }
 
@@ -176,10 +176,10 @@ func On[Req any](w *Worker, h func(t *Task, msg Req) error, opts ...HandlerOptio
 	w.register("On", handler{typ: messageType[Req]("On"), call: func(t *Task) {
 		if err := h(t, t.msg.(Req)); err != nil {
 			t.endIfExpired(err)
-			t.reply(nil, returned(err))
+			t.replyAtEnd(nil, returned(err))
 		} else {
 			t.turn |= hasNoValue
-			t.concludedOneWay(nil)
+			t.concludeOneWay(nil)
 		}
 	}}, opts)
 }
@@ -256,17 +256,17 @@ func (p *part) begin(mb *mailbox) {
 	u := mb.newInternal(p.name, func(t *Task) {
 		err := p.run(t)
 		switch {
-		case err != nil && t.ended() != nil && saysOnlyEnd(err, t.ended()), // told to end, and did
+		case err != nil && t.endCause() != nil && saysOnlyEnd(err, t.endCause()), // told to end, and did
 			endedByStopEvent(err): // … as its UntilStop says
 		case err != nil:
-			t.fails(fmt.Errorf("actors: %s: %w", p.name, err))
-		case t.ended() != nil:
+			t.failWorkerAtEnd(fmt.Errorf("actors: %s: %w", p.name, err))
+		case t.endCause() != nil:
 		case p.main:
 			mb.returned(t)
 		}
 	})
 	u.done = func(t *Task, how loop.How) {
-		p.cut, p.running = how == loop.Lost || t.ended() != nil, false
+		p.cut, p.running = how == loop.Lost || t.endCause() != nil, false
 	}
 	mb.loop.Go(&u.lt)
 }
@@ -332,7 +332,7 @@ func (a *workerActor) unhandled(t *Task) {
 	err := fmt.Errorf("%w: worker %s has no handler for %T%s", ErrUnhandled, t.mb.pid.Id, t.msg, a.handlers.nextTo(reflect.TypeOf(t.msg)))
 	if t.future() != nil || t.asker() != nil {
 		t.turn &^= isHandling // for the asker: it did not run
-		t.reply(nil, err)
+		t.replyAtEnd(nil, err)
 		return
 	}
 	t.how = life.HowUnhandled

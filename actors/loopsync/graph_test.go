@@ -177,7 +177,7 @@ func (g *graph) submit(s actor.SenderContext, worker, script, above int) {
 	}
 }
 
-// letGo ends all waiting that is for something that nobody need do.
+// letGoOfWork ends all waiting that is for something that nobody need do.
 func (g *graph) letGo() {
 	g.mu.Lock()
 	ps := slices.Clone(g.promises)
