@@ -28,8 +28,8 @@ var noKids = new(Task)
 
 // families guard the lists of kids, and who has left them; a task's is found
 // by its address. Few tasks have kids, and a mutex in each would be 8 bytes of
-// all of them: 1.5 % of the time of a burst of submissions. Whoever needs two
-// of them at a time takes them by lockFamilies.
+// all of them: 1.5 % of the time of a burst of submissions (bench: burst/submit). Whoever
+// needs two of them at a time takes them by lockFamilies.
 //
 // A task that has one kid at a time, because it awaits each, goes without: the
 // first kid comes into an empty list, and leaves it if it is alone there, by an
