@@ -15,8 +15,8 @@ import (
 // budgets tracks the deadlines of one worker's tasks that have not awaited
 // anything yet: they wait in the queue, or run their first turn. Most are done
 // long before that, so they are not put into the system's clock one by one,
-// which took half as long as all the rest of a request. There is one entry for
-// the earliest of them. When it is due the queue is searched: what has expired
+// which took half as long as all the rest of a request (bench: burst/request-timeout).
+// There is one entry for the earliest of them. When it is due the queue is searched: what has expired
 // ends, and all the others, which have waited for long already, go into the
 // clock. No task is looked at twice.
 type budgets struct {

@@ -19,7 +19,7 @@ type contexts [16]contextTable
 // contextTable is a part of them.
 type contextTable struct {
 	mu    sync.Mutex
-	one   *contextWatch // most often the only one: a map would be 5 % of a call
+	one   *contextWatch // most often the only one: a map would be 5 % of a call (BenchmarkWithContext)
 	more  map[<-chan struct{}]*contextWatch
 	spare *contextWatch // knows no context; for who makes one call after the other
 	_     [32]byte      // of a cache line

@@ -29,8 +29,7 @@ const (
 //
 // It serializes the message, or what a remote.RootSerializable gives in its place. The
 // remote will do that again; but nothing else finds all that can be wrong with a
-// message, such as text that is not UTF-8. That costs 0.4 µs for 100 bytes, 1.3 µs for
-// 10 kB and 0.3 ms for 1 MB.
+// message, such as text that is not UTF-8.
 //
 // Methods of the user's run then, as those of a struct that embeds a nil
 // proto.Message. One that panics would fail the worker that answers with it; the

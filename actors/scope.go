@@ -127,7 +127,8 @@ func (t *Task) isBoundTo(ctx context.Context) bool {
 }
 
 // presetScope gives a task that nobody else knows yet its scope. A plain store: the
-// atomic one is a locked exchange, 20 ns of a request with a Timeout.
+// atomic one is a locked exchange, 20 ns of a request with a Timeout (bench:
+// burst/request-timeout).
 func (t *Task) presetScope(s *scope) {
 	*(**scope)(unsafe.Pointer(&t.ext)) = s
 }

@@ -42,7 +42,7 @@ type core struct {
 	significant    childSet          // Significant ones that have not ended: see AutoShutdown
 	childCount     uint64            // how many there have been
 	spawning       *child            // whose Spawn is running
-	loopProps      *actor.Props      // gave an event loop: another child of theirs needs no plainProcess, 700 bytes with a copy of the props
+	loopProps      *actor.Props      // gave an event loop: another child of theirs needs no plainProcess (bench: stop/workers has the memory)
 	startingChild  *child            // of a group that starts: it waits for siblings, too, and ends when one fails
 	notStarted     string            // the child at which the first start ended
 	childrenAtStop []*child          // in the order of their starts
@@ -111,8 +111,8 @@ func (c *core) startFailure(err error) error {
 	return &StartError{Supervisor: c.node.pid.Id, Child: c.notStarted, Err: cmp.Or(err, errStopping)}
 }
 
-// sinceStart is for what only the loop sees: half as dear as time.Now, and a third of
-// the size.
+// sinceStart is for what only the loop sees: it costs half of time.Now (BenchmarkNow in
+// internal/loop), and a third of the memory.
 func (c *core) sinceStart() time.Duration { return time.Since(c.startedAt) }
 
 // isDynamic reports whether it is of a Dynamic.

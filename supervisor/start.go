@@ -152,7 +152,7 @@ func (c *core) startChild(t *actors.Task, k *child) (*child, error) {
 
 // armStartTimer wakes those that wait for a start at that time, or before, so that
 // they look at the clock. One timer serves all of them, and is not stopped when a start has come to its
-// end: most do at once, and a timer for each was 3 % of a restart.
+// end: most do at once, and a timer for each was 3 % of a restart (bench: restart/worker).
 func (c *core) armStartTimer(at time.Duration) {
 	if c.startTimerAt != 0 && c.startTimerAt <= at {
 		return

@@ -136,7 +136,7 @@ func (c *core) stopAndAwait(t *actors.Task, children ...*child) error {
 		c.askChildToStop(t, k)
 	}
 	// Of many, which are all there are, only the last that ends wakes the task: a
-	// promise for each was a tenth of the time of a stop.
+	// promise for each was a tenth of the time of a stop (bench: stop/workers).
 	ended := &c.allEnded
 	if len(children) == 1 {
 		ended = &children[0].changed
