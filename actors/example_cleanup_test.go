@@ -50,10 +50,11 @@ func ExampleTask_Cleanup() {
 	stored.Cancel()
 	_, err = stored.Wait(ctx)
 	fmt.Println("the asker is told:", errors.Is(err, actors.ErrCanceled))
-	fmt.Println("written:", <-written)
+	text := <-written
 	actors.Stop(ctx, root, worker, 0)
+	fmt.Println("written:", text)
 	// Output:
 	// the asker is told: true
-	// written: text
 	// the write returned <nil>
+	// written: text
 }
