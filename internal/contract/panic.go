@@ -177,12 +177,12 @@ func restartsItselfTenTimes(t *testing.T, sys *actor.ActorSystem) {
 	pid := actortest.Spawn(t, sys.Root, "w", bomb(&n), actors.Options{})
 	for range 25 { // never more than ten in ten seconds
 		boom(pid)
-		time.Sleep(time.Second)
+		time.Sleep(time.Second + 1) // a restart that is exactly as old as the window counts
 	}
 	if got := incarnation(t, sys, pid); got != 26 {
 		t.Errorf("incarnation %d, want 26", got)
 	}
-	time.Sleep(10 * time.Second)
+	time.Sleep(10*time.Second + 1)
 	for range 10 {
 		boom(pid)
 	}
