@@ -247,7 +247,7 @@ func (s *slot) keep() {
 	for last := false; !last; s.spawn() {
 		pid := s.pid.Load()
 		timer := time.NewTimer(s.c.calm/10 + time.Duration(s.dice.n(int(s.c.calm))))
-		f := s.dead(pid, timer.C, s.c.over)
+		f := s.awaitDeath(pid, timer.C, s.c.over)
 		timer.Stop()
 		select {
 		case <-s.c.over:
@@ -259,7 +259,7 @@ func (s *slot) keep() {
 		}
 		stopped, err := result(f)
 		if errors.Is(err, actors.ErrDeadLetter) { // it was faster
-			stopped, err = result(s.dead(pid, nil, nil))
+			stopped, err = result(s.awaitDeath(pid, nil, nil))
 		}
 		if err != nil {
 			s.c.Errorf("stop of %s: %v", s.name, err)
@@ -275,9 +275,9 @@ func (s *slot) keep() {
 	}
 }
 
-// dead waits for a stop of the worker that the keeper has not begun. A turn that
+// awaitDeath waits for a stop of the worker that the keeper has not begun. A turn that
 // was taken over may still have stopped one from before.
-func (s *slot) dead(pid *actor.PID, timer <-chan time.Time, over <-chan struct{}) *actors.Future[actors.Counts] {
+func (s *slot) awaitDeath(pid *actor.PID, timer <-chan time.Time, over <-chan struct{}) *actors.Future[actors.Counts] {
 	for {
 		select {
 		case d := <-s.dying:

@@ -8,9 +8,10 @@ import (
 	"github.com/protoloop/protoloop/messages"
 )
 
-// A request ends by one door. Whatever ends it, be it what its handler returns, Respond,
-// an answer to its sender's PID, a cancel, a budget, a stop, a restart or an abandonment,
-// goes through completeRequest: it decides once, and tells whoever has asked. What the
+// Whatever ends a request, be it what its handler returns, Respond, an answer to its
+// sender's PID, a budget, a stop, a restart or an abandonment, goes through
+// completeRequest: it decides once, and tells whoever has asked. Only the asker's own
+// Cancel completes the future first, and then ends the task, by which nobody is told. What the
 // end counts as is decided when the task has left its worker, in mailbox.count, by
 // [life.Settle]. That a value is put into a future of its own type, without boxing,
 // has two forms of its own below. TestWhoCompletesRequests keeps it so.
@@ -44,8 +45,8 @@ func (a answer) message() any {
 	return sentAs(a.value)
 }
 
-// bits are those of Task.once that say what a PID has got.
-func (a answer) bits() uint32 {
+// answeredBits are those of Task.once that say what a PID has got.
+func (a answer) answeredBits() uint32 {
 	switch _, failed := a.value.(*messages.Failure); {
 	case a.ended:
 		return isAnswered | isTold
@@ -63,7 +64,7 @@ type teller struct {
 	later     *callbacks // … and callbacks when the caller lets these be called
 }
 
-func (by teller) call(calls callbacks) {
+func (by teller) runCallbacks(calls callbacks) {
 	switch {
 	case by.later != nil:
 		by.later.append(calls.callOwn())
@@ -74,7 +75,7 @@ func (by teller) call(calls callbacks) {
 	}
 }
 
-func (by teller) send(s *system, pid *actor.PID, m any) {
+func (by teller) sendAnswer(s *system, pid *actor.PID, m any) {
 	switch {
 	case by.turn != nil:
 		by.turn.Send(pid, m)
@@ -96,17 +97,17 @@ func (t *Task) completeRequest(a answer, by teller) (first bool) {
 		} else {
 			calls, first = f.deliverAnswerLater(a.value)
 		}
-		by.call(calls)
+		by.runCallbacks(calls)
 		return first
 	}
 	if t.attached == nil {
 		return false
 	}
 	pid := t.asker()
-	if pid == nil || !t.answerFirst(a.bits()) {
+	if pid == nil || !t.answerFirst(a.answeredBits()) {
 		return false
 	}
-	by.send(t.mb.sys, pid, a.message())
+	by.sendAnswer(t.mb.sys, pid, a.message())
 	return true
 }
 

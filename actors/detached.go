@@ -105,24 +105,21 @@ func (t *Task) mailboxOf(from *Task) *mailbox {
 }
 
 // endsAtStop reports whether a stop event ends the task by itself.
-func (s *scope) endsAtStop() bool {
-	m := s.more.Load()
-	if m == nil {
-		return false
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return s.seldom().stop != nil
-}
+func (s *scope) endsAtStop() bool { return s.stopCall() != nil }
 
 // stopEventCame reports whether the stop event has come that ends the task.
 func (s *scope) stopEventCame() bool {
+	sc := s.stopCall()
+	return sc != nil && sc.event.done.Load()
+}
+
+// stopCall is how a stop event ends the task, or nil.
+func (s *scope) stopCall() *stopCall {
 	m := s.more.Load()
 	if m == nil {
-		return false
+		return nil
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	stop := s.seldom().stop
-	return stop != nil && stop.event.done.Load()
+	return s.seldom().stop
 }

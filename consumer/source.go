@@ -65,8 +65,9 @@ type DeadLetterer interface {
 //
 // Drain ends that, and returns what has been taken and not received; a Receive
 // after it begins anew. The consumer calls it at its end and when its breaker
-// opens, when no Receive is under way and before it gives messages back: they are not to come into the stream again, where nobody would
-// handle them, and each time counts as a delivery.
+// opens, when no Receive is under way and before it gives messages back: they are
+// not to come into the stream again, where nobody would handle them, and each time
+// counts as a delivery.
 type Streamer interface {
 	Source
 	Drain(ctx context.Context) ([]*Message, error)
