@@ -55,16 +55,21 @@ type incident struct {
 }
 
 type (
-	failing   struct{ err error }       // a one-way message whose handler fails
-	panicking struct{}                  // one whose handler panics
-	answering struct{ as any }          // … responds
-	lasting   struct{ d time.Duration } // … fails after so long, or when it is ended
+	failing   struct{ err error }           // a one-way message whose handler fails
+	panicking struct{ after time.Duration } // one whose handler panics
+	answering struct{ as any }              // … responds
+	lasting   struct{ d time.Duration }     // … fails after so long, or when it is ended
 )
 
 func setUpIncident(hook func(t *actors.Task) error, hold chan struct{}) func(w *actors.Worker) error {
 	return func(w *actors.Worker) error {
 		actors.On(w, func(_ *actors.Task, m failing) error { return m.err })
-		actors.On(w, func(*actors.Task, panicking) error { panic("a handler") })
+		actors.On(w, func(t *actors.Task, m panicking) error {
+			if m.after > 0 {
+				_ = t.Sleep(m.after)
+			}
+			panic("a handler")
+		})
 		actors.On(w, func(t *actors.Task, m answering) error { t.Respond(m.as); return nil })
 		actors.On(w, func(t *actors.Task, m lasting) error {
 			_ = t.Sleep(m.d)
@@ -147,8 +152,8 @@ func TestOnFailureKinds(t *testing.T) {
 		},
 		"a worker fails in its drain": {
 			func(w incident) {
-				actors.Submit(w.root, w.pid, func(t *actors.Task) (int, error) { return 1, t.Sleep(time.Second) }, actors.Name("drained"))
-				w.root.Send(w.pid, panicking{})
+				w.root.Send(w.pid, panicking{after: time.Second}) // awaited by the stop, which comes while it sleeps
+				synctest.Wait()
 				w.stop()
 			},
 			[]is{{inspect.WorkerFailure, here + "panicking", "a handler", nil, ""}},

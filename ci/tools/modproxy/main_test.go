@@ -108,7 +108,7 @@ func (u *user) get(dir string) error {
 	if _, err := u.run("get", module+"@"+u.version); err != nil {
 		return err
 	}
-	packages, err := u.run("list", "-f", `{{.Name}} {{.ImportPath}}`, module+"/...")
+	packages, err := u.run("list", "-f", `{{if .GoFiles}}{{.Name}} {{.ImportPath}}{{end}}`, module+"/...")
 	if err != nil {
 		return err
 	}
