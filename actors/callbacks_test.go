@@ -505,6 +505,27 @@ var toldByLoops = map[string]func(w *world, gone *actor.PID) (wentOn func() bool
 		time.Sleep(time.Second)
 		return actors.RequestFuture[int](w.root, pid, 1).Done, []string{"sends a *messages.Failure", "dead letter *messages.Failure"}
 	},
+	"watchers that are gone": func(w *world, _ *actor.PID) (func() bool, []string) {
+		pid := w.worker("watched", actors.Options{}, none)
+		var terminated atomic.Bool
+		watcher := func() *actor.PID {
+			return w.plain(func(c actor.Context) {
+				switch c.Message().(type) {
+				case *actor.Started:
+					c.Watch(pid)
+				case *actor.Terminated:
+					terminated.Store(true)
+				}
+			})
+		}
+		for range 2 {
+			_ = w.root.StopFuture(watcher()).Wait()
+		}
+		watcher()
+		time.Sleep(time.Second)
+		stop := actors.RequestStop(w.root, pid, actors.NoGrace)
+		return func() bool { return stop.Done() && terminated.Load() }, []string{"dead letter *actor.Terminated", "dead letter *actor.Terminated"}
+	},
 	"restarts of a worker without a parent": func(w *world, _ *actor.PID) (func() bool, []string) {
 		pid := w.worker("failing", actors.Options{}, func(wk *actors.Worker) error {
 			actors.On(wk, func(_ *actors.Task, s string) error { panic(s) })

@@ -270,6 +270,26 @@ func (mb *mailbox) runFrame(m any) (said occurrence) {
 	return said
 }
 
+// watcher is where the engine sends the end of mb to somebody who watches it. One that
+// is gone makes it a dead letter, whose subscribers would be called within the frame.
+type watcher struct{ mb *mailbox }
+
+// SendSystemMessage is called in a frame.
+func (w watcher) SendSystemMessage(pid *actor.PID, m any) {
+	s := w.mb.sys
+	if p, ok := s.as.ProcessRegistry.Get(pid); ok {
+		p.SendSystemMessage(pid, m)
+		return
+	}
+	s.queueCall(func() { s.as.DeadLetter.SendSystemMessage(pid, m) })
+}
+
+// SendUserMessage is never called: nobody else has this PID.
+func (w watcher) SendUserMessage(pid *actor.PID, m any) { w.mb.sys.send(pid, m) }
+
+// Stop is never called, either.
+func (w watcher) Stop(pid *actor.PID) { w.mb.sys.as.Root.Stop(pid) }
+
 // whetherStopping is looked at once for each failure: it may become so at any
 // moment.
 func (mb *mailbox) whetherStopping() life.WorkerFacts {

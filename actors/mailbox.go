@@ -226,9 +226,12 @@ func (mb *mailbox) PostUserMessage(m any) {
 
 // PostSystemMessage is called by the engine.
 func (mb *mailbox) PostSystemMessage(m any) {
-	if _, ok := m.(*actor.Stop); ok {
+	switch watch := m.(type) {
+	case *actor.Stop:
 		mb.requestHardStop()
 		return
+	case *actor.Watch:
+		m = &actor.Watch{Watcher: engine.PIDOf(watch.Watcher, watcher{mb})}
 	}
 	mb.loop.PostControl(m)
 }

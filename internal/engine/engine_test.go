@@ -32,7 +32,7 @@ func TestEngineLayout(t *testing.T) {
 		"HooksOf, senders":          propsSender.missing,
 		"SendsPlainly":              rootSender.missing,
 		"MailboxOf":                 processMailbox.missing,
-		"CopyPID":                   fieldOf[*actor.Process](reflect.TypeFor[actor.PID](), "p").missing,
+		"CopyPID, PIDOf":            pidProcess.missing,
 	} {
 		if missing != nil {
 			t.Errorf("%s: %v", what, missing)
@@ -48,6 +48,7 @@ func TestEngineLayout(t *testing.T) {
 	t.Run("SendsPlainly", func(t *testing.T) { testSendsPlainly(t, system) })
 	t.Run("MailboxOf", testMailbox)
 	t.Run("CopyPID", func(t *testing.T) { testCopyPID(t, system) })
+	t.Run("PIDOf", func(t *testing.T) { testPIDOf(t, system) })
 	t.Run("IsRemote", testIsRemote)
 	t.Run("SerializedOf", testSerializedOf)
 }
@@ -222,6 +223,23 @@ func testCopyPID(t *testing.T, system *actor.ActorSystem) {
 	if !slices.Equal(got.messages, []any{1, 2}) || copied.Id != pid.Id || copied.Address != pid.Address || pid.RequestId != 0 {
 		t.Errorf("the process has got %v by %v and its copy %v", got.messages, pid, &copied)
 	}
+}
+
+// testPIDOf: what is sent goes to the process it is given, not to the one of the registry.
+func testPIDOf(t *testing.T, system *actor.ActorSystem) {
+	var registered, given sink
+	pid, _ := system.ProcessRegistry.Add(&registered, "registered")
+	defer system.ProcessRegistry.Remove(pid)
+	of := PIDOf(pid, &given)
+	system.Root.Send(of, 1)
+	if !slices.Equal(given.messages, []any{1}) || registered.messages != nil || !of.Equal(pid) {
+		t.Errorf("the process given has got %v, the one of the registry %v", given.messages, registered.messages)
+	}
+	without(t, &pidProcess, func() {
+		if got := PIDOf(pid, &given); got != pid {
+			t.Errorf("without the field it is %v, not the PID itself", got)
+		}
+	})
 }
 
 func testIsRemote(t *testing.T) {

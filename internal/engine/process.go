@@ -30,6 +30,22 @@ func MailboxOf(p actor.Process) actor.Mailbox {
 	return *processMailbox.in(unsafe.Pointer(ap))
 }
 
+var pidProcess = fieldOf[*actor.Process](reflect.TypeFor[actor.PID](), "p")
+
+// PIDOf is a copy of pid whose messages go to p, whatever the registry says.
+//
+// It writes the field p of [actor.PID], which the engine fills from the registry.
+//
+// It returns pid if the field is missing, whose messages go where the registry says.
+func PIDOf(pid *actor.PID, p actor.Process) *actor.PID {
+	if pidProcess.missing != nil {
+		return pid
+	}
+	to := &actor.PID{Address: pid.Address, Id: pid.Id, RequestId: pid.RequestId}
+	*pidProcess.in(unsafe.Pointer(to)) = &p
+	return to
+}
+
 // CopyPID makes to a copy of from, with the process that from has found, so that
 // who sends to it need not look that up. Nobody may send to from meanwhile.
 //
