@@ -76,7 +76,10 @@ func (t *Task) Self() *actor.PID { return t.actorContext.Self() }
 func (t *Task) Parent() *actor.PID { return t.actorContext.Parent() }
 
 // Logger is the actor system's logger, with the worker's name.
-func (t *Task) Logger() *slog.Logger { return t.actorContext.Logger() }
+func (t *Task) Logger() *slog.Logger { return loggerOf(t.actorContext) }
+
+// loggerOf adds to the logger of an actor's context which actor logs.
+func loggerOf(c actor.Context) *slog.Logger { return c.Logger().With("worker", c.Self().GetId()) }
 
 // Children are the children of the worker.
 func (t *Task) Children() (all []*actor.PID) {

@@ -19,6 +19,41 @@ import (
 	"github.com/protoloop/protoloop/messages"
 )
 
+// TestLoggerNamesTheWorker: what handlers, setup and hooks log says whose it is.
+func TestLoggerNamesTheWorker(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		pid := actortest.Spawn(t, sys.Root, "a", func(w *actors.Worker) error {
+			w.Logger().Info("from setup")
+			w.OnStop(func(t *actors.Task) error { t.Logger().Info("from a hook"); return nil })
+			return nil
+		}, actors.Options{})
+		did(sys.Root, pid, func(t *actors.Task) error { t.Logger().Info("from a task"); return nil })
+		actortest.Stop(t, sys.Root, pid, time.Second)
+
+		plain := sys.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+			if c.Message() == "log" {
+				actors.TaskOf(c).Logger().Info("from a plain actor")
+			}
+		}, actors.EventLoop(actors.Options{})))
+		sys.Root.Send(plain, "log")
+		synctest.Wait()
+
+		records := actortest.LogOf(sys).Find(slog.LevelInfo, "from ")
+		if len(records) != 4 {
+			t.Fatalf("got %v", records)
+		}
+		for _, r := range records {
+			want := "a"
+			if r.Message == "from a plain actor" {
+				want = plain.Id
+			}
+			if got := r.Attr("worker"); got != want {
+				t.Errorf("%s: worker is %v, want %s", r.Message, got, want)
+			}
+		}
+	})
+}
+
 // badLog is a handler that panics, from when it is told to.
 type badLog struct {
 	slog.Handler
