@@ -128,7 +128,8 @@ func (d *Dynamic) Start(ctx context.Context, name string, props *actor.Props) (*
 // ctx that ends ends the waiting only.
 //
 // The child may end between this call and a request to it. Such a request fails with
-// [actors.ErrStopping] or [actors.ErrDeadLetter] and has not run: call GetOrStart again.
+// [actors.ErrStopping] or [actors.ErrDeadLetter] and has not run: call GetOrStart again
+// if [actors.RetrySafe] says so of the error, and if it is no [actors.ErrMailboxFull].
 func (d *Dynamic) GetOrStart(ctx context.Context, name string, props *actor.Props) (*actor.PID, error) {
 	child, err := d.n.dynamicChild(name, name, props)
 	if err != nil {

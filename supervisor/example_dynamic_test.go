@@ -21,6 +21,9 @@ func ExampleDynamic_GetOrStart() {
 	account := func(w *actors.Worker) error {
 		sum := 0
 		actors.Handle(w, func(_ *actors.Task, a Add) (int, error) {
+			if a.N < 0 { // as a handler may fail that has asked another worker
+				return 0, fmt.Errorf("the cashier: %w", actors.ErrStopping)
+			}
 			sum += a.N
 			return sum, nil
 		})
@@ -44,8 +47,8 @@ func ExampleDynamic_GetOrStart() {
 				return 0, err
 			}
 			sum, err := actors.Call[int](ctx, sys.Root, pid, Add{n})
-			if !errors.Is(err, actors.ErrStopping) && !errors.Is(err, actors.ErrDeadLetter) {
-				return sum, err
+			if !actors.RetrySafe(err) || errors.Is(err, actors.ErrMailboxFull) {
+				return sum, err // its own answer, whatever errors that has
 			} // it has ended just now, and has not added anything
 		}
 	}
@@ -54,6 +57,7 @@ func ExampleDynamic_GetOrStart() {
 	fmt.Println(add(ctx, "ada", 3))
 	fmt.Println(add(ctx, "ada", 4))
 	fmt.Println(add(ctx, "bob", 5))
+	fmt.Println(add(ctx, "bob", -5))
 	fmt.Println(accounts.Len())
 	accounts.Stop(ctx)
 	_, err = add(ctx, "cid", 6)
@@ -62,6 +66,7 @@ func ExampleDynamic_GetOrStart() {
 	// 3 <nil>
 	// 7 <nil>
 	// 5 <nil>
+	// 0 the cashier: actors: the worker is stopping; the work did not begin
 	// 2
 	// true
 }
