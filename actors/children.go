@@ -18,31 +18,59 @@ import (
 // a child is spawned by a context of its own, which is like the parent's but has
 // no children, and noted with the parent afterwards, if that still stands.
 
-// spawn is the engine's SpawnNamed. alone runs a function that touches the
-// engine's context, and reports false, without a call, if who spawns has been
-// abandoned.
-func (mb *mailbox) spawn(inc *incarnation, alone func(f func()) bool, props *actor.Props, name string) (*actor.PID, error) {
-	var like actor.Context
-	var children *actor.PIDSet
-	late := false
-	if !alone(func() {
-		if late = mb.life.Phase() >= life.PhaseRestarting; !late {
-			like, children = engine.ChildlessContext(mb.raw(), mb.sys.as, inc.actor)
+// childSpawner is what an incarnation spawns its children by, one after the other: a
+// context, its sets and these functions are fifteen allocations.
+type childSpawner struct {
+	mb   *mailbox
+	inc  *incarnation
+	like *engine.Childless // nil: there is none, see ChildlessContext
+	late bool              // the actor is about to end
+	pid  *actor.PID        // of the child
+
+	prepare, noteChild func() // as a value each, for whoever runs them on the loop
+}
+
+// onLoop runs a function that touches the engine's context, and reports false, without a
+// call, if who asks for it has been abandoned.
+type onLoop interface{ runOnLoop(f func()) bool }
+
+// takeSpawner returns the one that waits for the next child, or a new one.
+func (mb *mailbox) takeSpawner(inc *incarnation) *childSpawner {
+	if c := mb.sparse().spawner.Swap(nil); c != nil && c.inc == inc {
+		return c
+	}
+	c := &childSpawner{mb: mb, inc: inc}
+	c.prepare = func() {
+		if c.late = mb.life.Phase() >= life.PhaseRestarting; !c.late && c.like == nil {
+			c.like = engine.ChildlessContext(mb.raw(), mb.sys.as, inc.actor)
 		}
-	}) {
+	}
+	c.noteChild = func() {
+		c.like.Children.Add(c.pid)
+		c.like.Spawned.Remove(c.pid)
+		c.pid = nil
+		mb.sparse().spawner.Store(c)
+	}
+	return c
+}
+
+// spawn is the engine's SpawnNamed, for who has on.
+func (mb *mailbox) spawn(inc *incarnation, on onLoop, props *actor.Props, name string) (*actor.PID, error) {
+	c := mb.takeSpawner(inc)
+	if !on.runOnLoop(c.prepare) {
 		return nil, mb.refusalOfAbandoned(inc, name)
 	}
-	if late {
+	switch {
+	case c.late:
 		return nil, mb.refusalLate(inc, name)
-	}
-	if children == nil {
+	case c.like == nil:
 		return mb.raw().SpawnNamed(props, name)
 	}
-	pid, err := like.SpawnNamed(props, name)
+	pid, err := c.like.SpawnNamed(props, name)
 	if err != nil {
 		return pid, err
 	}
-	if !alone(func() { children.Add(pid) }) {
+	if c.pid = pid; !on.runOnLoop(c.noteChild) {
 		mb.sparse().strays.Store(pid.Id, nil) // nobody expects to hear of its end
 		mb.sys.as.Root.Stop(pid)
 		return nil, mb.refusalOfAbandoned(inc, name)

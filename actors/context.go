@@ -91,7 +91,17 @@ func (c *loopContext) SpawnNamed(props *actor.Props, name string) (*actor.PID, e
 	if inc == nil { // a WithOnInit's
 		return c.Context.SpawnNamed(props, name)
 	}
-	return c.mb.spawn(inc, func(f func()) bool { return (t == nil || !t.isAbandoned()) && c.runOnLoop(f) }, props, name)
+	return c.mb.spawn(inc, spawningContext{c, t}, props, name)
+}
+
+// spawningContext is c for a spawn by t, or by nobody that is known.
+type spawningContext struct {
+	c *loopContext
+	t *Task
+}
+
+func (s spawningContext) runOnLoop(f func()) bool {
+	return (s.t == nil || !s.t.isAbandoned()) && s.c.runOnLoop(f)
 }
 
 func (c *loopContext) Children() (all []*actor.PID) {

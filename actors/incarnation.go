@@ -115,6 +115,10 @@ func (inc *incarnation) endIncarnation(cause error) {
 	cause = *inc.cause.Load()
 	// Also if another call has been first: it may not be through yet.
 	inc.mu.Lock()
+	if len(inc.ctxs)+len(inc.open) == 0 {
+		inc.mu.Unlock()
+		return
+	}
 	var ends []context.CancelCauseFunc
 	var asides []*Task
 	for t := range inc.ctxs {

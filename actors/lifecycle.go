@@ -325,6 +325,7 @@ func (mb *mailbox) beginIncarnation() {
 	mb.disarmGiveUp()
 	if s := mb.rare.Load(); s != nil {
 		s.idle.set(0) // the former incarnation's
+		s.spawner.Store(nil)
 	}
 	mb.inc.Store(mb.newIncarnation(l.incarnation))
 	mb.loop.Hold(true)
@@ -372,14 +373,16 @@ func (mb *mailbox) finishIncarnation(err error) {
 // endWithIncarnation fails the futures of tasks in flight.
 func (mb *mailbox) cutOff() {
 	cause := mb.life.reason
-	var later callbacks
-	mb.loop.EachLive(func(lt *loop.Task) {
-		// But not what a Cleanup that runs has started: that ends with the Cleanup.
-		if u, ok := lt.Body.(body); ok && u.task().endCause() != nil {
-			u.task().endWithIncarnation(cause, &later)
-		}
-	})
-	later.callElsewhere()
+	if mb.loop.Live() > 0 {
+		var later callbacks
+		mb.loop.EachLive(func(lt *loop.Task) {
+			// But not what a Cleanup that runs has started: that ends with the Cleanup.
+			if u, ok := lt.Body.(body); ok && u.task().endCause() != nil {
+				u.task().endWithIncarnation(cause, &later)
+			}
+		})
+		later.callElsewhere()
+	}
 	if s := mb.rare.Load(); s != nil {
 		s.cleanups.endCleanups(cause, true)
 	}
@@ -405,11 +408,7 @@ func (mb *mailbox) letGo() {
 			mb.loop.PostControl(settled{})
 		}
 	})
-	var later callbacks
-	for _, s := range mb.takeStash() {
-		mb.dropTask(s.again, ErrStopping, &later)
-	}
-	later.callElsewhere()
+	mb.dropStash(ErrStopping)
 	mb.inc.Load().endIncarnation(ErrStopped)
 	if l.ready != nil {
 		err := because(ErrStopped, l.reason)
@@ -438,10 +437,24 @@ func (mb *mailbox) lookIfPending() (o occurrence) {
 // dropQueued fails everything that has not started, the stash first: it came
 // before the queue.
 func (mb *mailbox) dropQueued(err error) {
+	mb.dropStash(err)
+	if mb.loop.Queued() == 0 {
+		return
+	}
 	var later callbacks
-	for _, s := range mb.takeStash() {
+	mb.loop.DropQueued(func(lt *loop.Task) { mb.dropTask(lt.Body.(body).task(), err, &later) })
+	later.callElsewhere()
+}
+
+// dropStash fails what is stashed.
+func (mb *mailbox) dropStash(err error) {
+	stash := mb.takeStash()
+	if len(stash) == 0 {
+		return
+	}
+	var later callbacks
+	for _, s := range stash {
 		mb.dropTask(s.again, err, &later)
 	}
-	mb.loop.DropQueued(func(lt *loop.Task) { mb.dropTask(lt.Body.(body).task(), err, &later) })
 	later.callElsewhere()
 }

@@ -87,6 +87,12 @@ type rare struct {
 
 var noRare rare
 
+// hasMoreThanName is called with the mu of more held.
+func (r *rare) hasMoreThanName() bool {
+	return r.view != nil || r.why != nil || r.env != nil || r.failure != nil || r.base != nil ||
+		r.bound != nil || r.stop != nil || r.ctx != nil || r.end != nil
+}
+
 // seldom is for reading.
 func (s *scope) seldom() *rare {
 	if m := s.more.Load(); m != nil {
@@ -104,6 +110,25 @@ func (s *scope) set() *rare {
 		m.rare.CompareAndSwap(nil, new(rare))
 	}
 	return m.rare.Load()
+}
+
+// spendAllButName lets go of the rest.
+func (s *scope) spendAllButName() {
+	m := s.more.Load()
+	if m == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.rare.Load()
+	if r == nil || r.name == "" {
+		s.more.Store(nil)
+		return
+	}
+	if r.hasMoreThanName() { // a new one, because others may read this one
+		m.rare.Store(&rare{name: r.name})
+	}
+	m.reply.Store(nil)
 }
 
 // boundTo is the context whose end ends the task by itself, or nil.

@@ -137,13 +137,8 @@ func (t *Task) spendData() {
 		}
 		mu.Unlock()
 	}
-	if s := t.ext.Load(); s != nil && s.more.Load() != nil {
-		var rest *more
-		if name := s.seldom().name; name != "" {
-			rest = new(more)
-			rest.rare.Store(&rare{name: name})
-		}
-		s.more.Store(rest)
+	if s := t.ext.Load(); s != nil {
+		s.spendAllButName()
 	}
 }
 

@@ -84,28 +84,34 @@ func findContext(in reflect.Type, names contextNames) *contextFields {
 	return l
 }
 
-// ChildlessContext makes a context for an actor that is like ctx, the engine's
-// own, but has no children, and returns it with the set of those that ctx has. A
-// child that is spawned by the one can then be added to the other later, or not
-// at all.
+// Childless is a context for an actor that is like the engine's own, but has no
+// children. A child that it spawns can be added to those of the engine's later, or
+// not at all.
+type Childless struct {
+	actor.Context
+	Spawned  *actor.PIDSet // by it
+	Children *actor.PIDSet // of the engine's own
+}
+
+// ChildlessContext makes one for ctx, the engine's own.
 //
 // It copies the fields actor, actorSystem, props, parent and self of the engine's
 // context, and context and extensions of its extras, whose children is the set.
 // The public API has no way to make a context, and notes a child with its parent
 // only after the child's producer and the user's middleware have run.
 //
-// The context and the set are nil if a field is missing, or if ctx has no extras.
+// It is nil if a field is missing, or if ctx has no extras.
 // The caller then spawns by ctx itself, which is wrong only if ctx is used by
 // somebody else before the spawn is through.
-func ChildlessContext(ctx actor.Context, system *actor.ActorSystem, of actor.Actor) (actor.Context, *actor.PIDSet) {
+func ChildlessContext(ctx actor.Context, system *actor.ActorSystem, of actor.Actor) *Childless {
 	l := fieldsOf(ctx)
 	if l == nil || l.missing != nil {
-		return nil, nil
+		return nil
 	}
 	from := reflect.ValueOf(ctx).UnsafePointer()
 	extras := *l.extras.in(from)
 	if extras == nil {
-		return nil, nil
+		return nil
 	}
 	like := reflect.New(l.context)
 	to := like.UnsafePointer()
@@ -118,7 +124,7 @@ func ChildlessContext(ctx actor.Context, system *actor.ActorSystem, of actor.Act
 	*l.decorated.in(none) = *l.decorated.in(extras)
 	*l.extensions.in(none) = *l.extensions.in(extras)
 	*l.extras.in(to) = none
-	return like.Interface().(actor.Context), l.children.in(extras)
+	return &Childless{like.Interface().(actor.Context), l.children.in(none), l.children.in(extras)}
 }
 
 // propsOf is what the actor of ctx was spawned by, the field props of the

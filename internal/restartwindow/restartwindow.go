@@ -6,18 +6,22 @@ package restartwindow
 import "time"
 
 // Window has the times of the restarts that still count. The zero value has none.
-type Window struct{ restartedAt []time.Time }
+type Window struct {
+	restartedAt []time.Time
+	past        int // how many of them, from the first on, do not count any more
+}
 
 // Count notes a restart now, and reports whether there have been no more than most within that time. One that is
 // exactly that old still counts. OTP: "If more than MaxR number of restarts occur in the last MaxT
 // seconds, the supervisor terminates all the child processes and then itself."
 func (w *Window) Count(now time.Time, most int, within time.Duration) bool {
-	first := 0
-	for first < len(w.restartedAt) && now.Sub(w.restartedAt[first]) > within {
-		first++
+	for w.past < len(w.restartedAt) && now.Sub(w.restartedAt[w.past]) > within {
+		w.past++
 	}
-	// In place: whoever restarts for ever does not allocate for it.
-	n := copy(w.restartedAt, w.restartedAt[first:])
-	w.restartedAt = append(w.restartedAt[:n], now)
-	return len(w.restartedAt) <= most
+	if 2*w.past >= len(w.restartedAt) { // in place: whoever restarts for ever does not allocate for it
+		w.restartedAt = w.restartedAt[:copy(w.restartedAt, w.restartedAt[w.past:])]
+		w.past = 0
+	}
+	w.restartedAt = append(w.restartedAt, now)
+	return len(w.restartedAt)-w.past <= most
 }
