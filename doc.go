@@ -19,7 +19,7 @@
 //   - [github.com/protoloop/protoloop/messages]: the protobuf messages that
 //     cross actors and machines, and the errors that survive the trip.
 //   - internal/loop and internal/coro: the event loop and its coroutines;
-//     internal/link joins a supervisor to the mailboxes of its children, and
+//     internal/supervision joins a supervisor to the mailboxes of its children, and
 //     internal/engine reads what Proto.Actor keeps in private fields.
 //
 // docs/tutorial.md builds a small service step by step; docs/errors.md says what

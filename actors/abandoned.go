@@ -12,7 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/ctxext"
 
 	"github.com/protoloop/protoloop/internal/failure"
-	"github.com/protoloop/protoloop/internal/park"
+	"github.com/protoloop/protoloop/internal/taskwait"
 )
 
 // A task that has been abandoned runs beside its worker, whose next incarnation
@@ -98,8 +98,8 @@ func (t *Task) Actor() actor.Actor {
 
 // Get returns an extension of the context.
 func (t *Task) Get(id ctxext.ContextExtensionID) (x ctxext.ContextExtension) {
-	if id == park.TaskID {
-		return (*parked)(t)
+	if id == taskwait.TaskID {
+		return (*suspendable)(t)
 	}
 	t.checkCurrent("Get")
 	t.runOnLoop(func() { x = t.mb.raw().Get(id) })

@@ -5,7 +5,7 @@ package actors
 import (
 	"time"
 
-	"github.com/protoloop/protoloop/internal/park"
+	"github.com/protoloop/protoloop/internal/taskwait"
 )
 
 // choice is a spot that is woken, too, by the first of some futures that is done:
@@ -17,8 +17,8 @@ type choice struct {
 	nodes   []node
 }
 
-// NewChoice is package park's, and so is what follows.
-func (p *parked) NewChoice(what string, futures []any, anybody bool) park.Spot {
+// NewChoice is package taskwait's, and so is what follows.
+func (p *suspendable) NewChoice(what string, futures []any, anybody bool) taskwait.Spot {
 	t := (*Task)(p)
 	c := &choice{anybody: anybody || len(futures) == 0, nodes: make([]node, len(futures))}
 	c.waits.cores = make([]*core, len(futures))
@@ -34,11 +34,11 @@ func (p *parked) NewChoice(what string, futures []any, anybody bool) park.Spot {
 	return c
 }
 
-func (p *parked) WaitForChoice(what string, s park.Spot, d time.Duration) error {
+func (p *suspendable) WaitForChoice(what string, s taskwait.Spot, d time.Duration) error {
 	return s.(*choice).await((*Task)(p), what, d)
 }
 
-func (p *parked) IsDone(future any) bool { return future.(AnyFuture).base().done.Load() }
+func (p *suspendable) IsDone(future any) bool { return future.(AnyFuture).base().done.Load() }
 
 func (c *choice) await(t *Task, what string, d time.Duration) error {
 	t.checkCurrent(what)

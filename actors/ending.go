@@ -11,7 +11,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/protoloop/protoloop/internal/link"
+	"github.com/protoloop/protoloop/internal/supervision"
 	"github.com/protoloop/protoloop/messages"
 )
 
@@ -38,7 +38,7 @@ type patience struct {
 	deadline time.Duration // … and when it fires
 	hooks    *Task         // the OnStop hooks, while they may have to be ended then
 	told     []*actor.PID
-	lost     []link.Abandoned
+	lost     []supervision.Abandoned
 }
 
 var noPatience patience
@@ -97,7 +97,7 @@ func (e *ending) noteStage(s stage) { e.stages[s].Store(int64(e.now())) }
 
 // endedAccount is the final account and how the stop went, as far as it has. With
 // mu held.
-func (e *ending) endedAccount(mb *mailbox) link.Ended {
+func (e *ending) endedAccount(mb *mailbox) supervision.Ended {
 	counts := mb.readCounts()
 	if e.over {
 		counts = mb.finalCounts()
@@ -112,8 +112,8 @@ func (e *ending) endedAccount(mb *mailbox) link.Ended {
 		}
 		return time.Duration(max(0, end-max(begin, event)))
 	}
-	return link.Ended{
-		Counts: link.Counts(counts), Abandoned: slices.Clone(e.seldom().lost),
+	return supervision.Ended{
+		Counts: supervision.Counts(counts), Abandoned: slices.Clone(e.seldom().lost),
 		Drain: between(stageEvent, stageCut), Unwind: between(stageCut, stageHooks),
 		Hooks: between(stageHooks, stageRelease), Release: between(stageRelease, stageOver),
 	}

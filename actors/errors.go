@@ -11,9 +11,9 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/types/known/emptypb"
 
-	"github.com/protoloop/protoloop/internal/link"
 	"github.com/protoloop/protoloop/internal/panicstack"
 	"github.com/protoloop/protoloop/internal/safeerr"
+	"github.com/protoloop/protoloop/internal/supervision"
 	"github.com/protoloop/protoloop/messages"
 )
 
@@ -86,8 +86,8 @@ var (
 
 // errDoNotRestart and errEscalate are exported by package supervisor.
 var (
-	errDoNotRestart = registered("do_not_restart", link.ErrDoNotRestart)
-	errEscalate     = registered("escalate", link.ErrEscalate)
+	errDoNotRestart = registered("do_not_restart", supervision.ErrDoNotRestart)
+	errEscalate     = registered("escalate", supervision.ErrEscalate)
 )
 
 // errPanic and errDeadlock are the codes of typed errors on the wire.

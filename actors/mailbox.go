@@ -16,10 +16,10 @@ import (
 
 	"github.com/protoloop/protoloop/internal/engine"
 	"github.com/protoloop/protoloop/internal/failure"
-	"github.com/protoloop/protoloop/internal/link"
 	"github.com/protoloop/protoloop/internal/loop"
 	"github.com/protoloop/protoloop/internal/restartwindow"
 	"github.com/protoloop/protoloop/internal/safelog"
+	"github.com/protoloop/protoloop/internal/supervision"
 	"github.com/protoloop/protoloop/messages"
 )
 
@@ -75,9 +75,9 @@ type mailbox struct {
 	blocked      atomic.Pointer[blocked] // the turn that was reported last
 	blockedTurns atomic.Int64            // so many were
 
-	super      link.Supervisor                 // the parent, if it is one; constant once registered
-	policy     link.Policy                     // of super
-	supervises atomic.Pointer[link.Supervisor] // what this actor is to its children, if it is a supervisor
+	super      supervision.Supervisor                 // the parent, if it is one; constant once registered
+	policy     supervision.Policy                     // of super
+	supervises atomic.Pointer[supervision.Supervisor] // what this actor is to its children, if it is a supervisor
 }
 
 // blocked is a turn that lasts, or has lasted, too long.

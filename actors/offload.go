@@ -7,7 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/protoloop/protoloop/internal/link"
+	"github.com/protoloop/protoloop/internal/callerctx"
 	"github.com/protoloop/protoloop/internal/loop"
 )
 
@@ -45,7 +45,7 @@ func offload[T any](t *Task, fn any, opts []CallOption) *Future[T] {
 	if !u.bindCall(t, opts, 0) {
 		return u.fut
 	}
-	ctx := link.WithCaller(u.Context(), (*callingOffload)(t.mb)) // not a task: Wait is welcome there
+	ctx := callerctx.With(u.Context(), (*callingOffload)(t.mb)) // not a task: Wait is welcome there
 	mb := t.mb
 	mb.offloaded.begin(&u.outside, &u.Task)
 	done := func() {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/protoloop/protoloop/internal/link"
+	"github.com/protoloop/protoloop/internal/callerctx"
 	"github.com/protoloop/protoloop/internal/safeerr"
 )
 
@@ -277,7 +277,7 @@ func (s *scope) context(t *Task) context.Context {
 	if r.base != nil {
 		base = context.WithoutCancel(r.base) // its end arrives as a cancel of the task
 	}
-	base = link.WithCaller(base, (*callingTask)(t))
+	base = callerctx.With(base, (*callingTask)(t))
 	stop := func() {}
 	if s.deadline > 0 {
 		base, stop = context.WithDeadlineCause(base, t.system().pool.Time(s.deadline), t.expiryCause())

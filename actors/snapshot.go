@@ -12,9 +12,9 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/internal/life"
-	"github.com/protoloop/protoloop/internal/link"
 	"github.com/protoloop/protoloop/internal/loop"
 	"github.com/protoloop/protoloop/internal/snapshot"
+	"github.com/protoloop/protoloop/internal/supervision"
 )
 
 // inspectPatience is how often, at peekAgain from each other, a snapshot looks
@@ -146,7 +146,7 @@ func (in *inspection) worker(mb *mailbox) bool {
 	}
 	in.seen = seen
 	w.Queued, w.OldestWait = mb.queued(), mb.loop.OldestWait()
-	w.Counts = link.Counts(mb.readCounts())
+	w.Counts = supervision.Counts(mb.readCounts())
 	w.BlockedTurns = mb.blockedTurns.Load()
 	w.OffloadsWaiting = int(mb.offloadsWaiting.Load())
 	w.Offloads = max(0, mb.offloaded.n()-w.OffloadsWaiting)

@@ -12,9 +12,9 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	"github.com/protoloop/protoloop/internal/link"
 	"github.com/protoloop/protoloop/internal/loop"
 	"github.com/protoloop/protoloop/internal/safeerr"
+	"github.com/protoloop/protoloop/internal/supervision"
 	"github.com/protoloop/protoloop/messages"
 )
 
@@ -280,7 +280,7 @@ func (mb *mailbox) abandonOffloads() {
 	e.mu.Lock()
 	p, since := e.patience(), e.since()
 	for i, t := range left {
-		p.lost = append(p.lost, link.Abandoned{Name: t.name(), Since: since, Stack: stacks[i]})
+		p.lost = append(p.lost, supervision.Abandoned{Name: t.name(), Since: since, Stack: stacks[i]})
 	}
 	e.mu.Unlock()
 	for i, t := range left {
@@ -307,7 +307,7 @@ func (mb *mailbox) abandoned(t *Task) {
 	stack := mb.loop.Stack(&t.lt)
 	e := mb.ending()
 	e.mu.Lock()
-	lost := link.Abandoned{Name: t.name(), Since: e.since(), Stack: stack}
+	lost := supervision.Abandoned{Name: t.name(), Since: e.since(), Stack: stack}
 	if b := mb.blocked.Load(); b != nil && b.task.Value() == &t.lt {
 		lost.Since = b.since
 	}

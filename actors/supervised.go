@@ -9,13 +9,14 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/protoloop/protoloop/internal/link"
+	"github.com/protoloop/protoloop/internal/callerctx"
+	"github.com/protoloop/protoloop/internal/supervision"
 )
 
 // supervised is a mailbox as package supervisor sees it.
 type supervised struct{ mb *mailbox }
 
-var _ link.Child = supervised{}
+var _ supervision.Child = supervised{}
 
 // quiesce is a control message: end what is in flight and hold.
 type quiesce struct{ cause error }
@@ -42,7 +43,7 @@ func (s supervised) Quiesce(cause error) {
 
 // Account is the loop's to tell, once it has ended; before that it is the
 // counts alone.
-func (s supervised) Account() link.Ended {
+func (s supervised) Account() supervision.Ended {
 	e := s.mb.ending()
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -51,27 +52,27 @@ func (s supervised) Account() link.Ended {
 
 // Final is that of the end. Most workers have ended when their supervisor asks,
 // and then that is all there is to tell.
-func (s supervised) Final() (link.Ended, bool) {
+func (s supervised) Final() (supervision.Ended, bool) {
 	e := s.mb.ending()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.over {
 		e.asked = true
-		return link.Ended{}, false
+		return supervision.Ended{}, false
 	}
 	return e.endedAccount(s.mb), true
 }
 
-var _ link.Actor = (*mailbox)(nil)
+var _ supervision.Actor = (*mailbox)(nil)
 
-// Supervise is package link's.
-func (mb *mailbox) Supervise(make func(before link.Supervisor) link.Supervisor) {
+// Supervise is package supervision's.
+func (mb *mailbox) Supervise(make func(before supervision.Supervisor) supervision.Supervisor) {
 	after := make(mb.Supervisor())
 	mb.supervises.Store(&after)
 }
 
-// Supervisor is package link's.
-func (mb *mailbox) Supervisor() link.Supervisor {
+// Supervisor is package supervision's.
+func (mb *mailbox) Supervisor() supervision.Supervisor {
 	if s := mb.supervises.Load(); s != nil {
 		return *s
 	}
@@ -92,7 +93,7 @@ func (mb *callingOffload) InTask() bool          { return false }
 
 // taskIn returns the task whose own context ctx is or comes from, or nil.
 func taskIn(ctx context.Context) *Task {
-	t, _ := link.CallerIn(ctx).(*callingTask)
+	t, _ := callerctx.Of(ctx).(*callingTask)
 	return (*Task)(t)
 }
 
@@ -154,8 +155,8 @@ func (mb *mailbox) reportToSupervisor(t *Task, reason error) {
 }
 
 // failureOf is reason, of a task t or of none, as a supervisor is told it.
-func (mb *mailbox) failureOf(t *Task, reason error) *link.Failure {
-	f := &link.Failure{Err: reason, Incarnation: mb.life.incarnation}
+func (mb *mailbox) failureOf(t *Task, reason error) *supervision.Failure {
+	f := &supervision.Failure{Err: reason, Incarnation: mb.life.incarnation}
 	if reason == errReturned {
 		f.Err = nil
 	}

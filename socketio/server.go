@@ -15,8 +15,8 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
-	"github.com/protoloop/protoloop/internal/link"
 	"github.com/protoloop/protoloop/internal/safelog"
+	"github.com/protoloop/protoloop/internal/supervision"
 	"github.com/protoloop/protoloop/socketio/internal/engineio"
 	"github.com/protoloop/protoloop/socketio/internal/parser"
 )
@@ -159,7 +159,7 @@ func (srv *Server) setup(w *actors.Worker) error {
 	c := srv.starting[name]
 	srv.mu.RUnlock()
 	if c == nil {
-		return fmt.Errorf("socketio: worker %s has no session: %w", name, link.ErrDoNotRestart)
+		return fmt.Errorf("socketio: worker %s has no session: %w", name, supervision.ErrDoNotRestart)
 	}
 	actors.On(w, onExclusive, actors.Exclusive())
 	w.OnStop(func(t *actors.Task) error {

@@ -5,7 +5,7 @@ package supervisor
 import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/internal/life"
-	"github.com/protoloop/protoloop/internal/link"
+	"github.com/protoloop/protoloop/internal/supervision"
 )
 
 func newPast() ChildReport { return ChildReport{Name: "(gone before)", Kind: KindPast, Counted: true} }
@@ -21,7 +21,7 @@ func (k *child) accountSoFar() ChildReport {
 }
 
 // addAccount adds what one actor of this child has done.
-func (k *child) addAccount(e link.Ended) {
+func (k *child) addAccount(e supervision.Ended) {
 	if k.account == nil {
 		k.account = &ChildReport{Name: k.name, Counted: true}
 	}

@@ -14,12 +14,12 @@ import (
 	"github.com/protoloop/protoloop/internal/condition"
 	"github.com/protoloop/protoloop/internal/failure"
 	"github.com/protoloop/protoloop/internal/life"
-	"github.com/protoloop/protoloop/internal/link"
 	"github.com/protoloop/protoloop/internal/oneline"
+	"github.com/protoloop/protoloop/internal/supervision"
 )
 
 // childProcess is what a supervisor does with a child's actor.
-type childProcess = link.Child
+type childProcess = supervision.Child
 
 // child is one child. Owned by the loop.
 type child struct {
@@ -38,14 +38,14 @@ type child struct {
 	lastErr    error
 	upCount    int // how often it has come up
 
-	startResult  startResult         // of its last start …
-	spawnErr     error               // … which Spawn has failed with
-	restartCause error               // … and what led to it; nil: no failure
-	startedAt    time.Duration       // its last start
-	killedAt     time.Duration       // the end of its grace
-	changed      condition.Condition // its life, or what else a wait depends on
-	operations   operationLock       // of what goes on with it, if children are independent
-	failure      *link.Failure       // the last
+	startResult  startResult          // of its last start …
+	spawnErr     error                // … which Spawn has failed with
+	restartCause error                // … and what led to it; nil: no failure
+	startedAt    time.Duration        // its last start
+	killedAt     time.Duration        // the end of its grace
+	changed      condition.Condition  // its life, or what else a wait depends on
+	operations   operationLock        // of what goes on with it, if children are independent
+	failure      *supervision.Failure // the last
 	delay        restartDelay
 	account      *ChildReport // of its actors so far; nil: none has ended
 }
@@ -241,7 +241,7 @@ var errAbandoned = errors.New("supervisor: an actor did not end when it was told
 
 // abandonActor has the engine and the supervisor forget a child that still ends, or
 // never will.
-func (k *child) abandonActor(t *actors.Task, left *link.Abandoned) {
+func (k *child) abandonActor(t *actors.Task, left *supervision.Abandoned) {
 	if p, ok := k.process.(*plainProcess); ok {
 		p.abandoned.Store(true)
 	}

@@ -8,23 +8,23 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/internal/failure"
 	"github.com/protoloop/protoloop/internal/life"
-	"github.com/protoloop/protoloop/internal/link"
 	"github.com/protoloop/protoloop/internal/safeerr"
+	"github.com/protoloop/protoloop/internal/supervision"
 )
 
-var _ link.Supervisor = (*node)(nil)
+var _ supervision.Supervisor = (*node)(nil)
 
 // AdoptChild is the mailbox's: the child is being spawned, by us.
-func (n *node) AdoptChild(p link.Child) link.Policy {
+func (n *node) AdoptChild(p supervision.Child) supervision.Policy {
 	k := n.core.Load().spawning
 	if k == nil || k.name != n.childName(p.PID()) {
-		return link.Policy{} // somebody else spawns under our name
+		return supervision.Policy{} // somebody else spawns under our name
 	}
 	k.process = p
 	if k.kind != KindSupervisor {
 		k.updateShown(func() { k.kind = KindWorker })
 	}
-	return link.Policy{Retries: k.spec.OnCrash.Retries, Restart: k.spec.Restart == Permanent}
+	return supervision.Policy{Retries: k.spec.OnCrash.Retries, Restart: k.spec.Restart == Permanent}
 }
 
 // postChildEvent runs f on the loop for the child with this process, unless that was
@@ -43,17 +43,17 @@ func (c *core) childOf(p childProcess) *child {
 }
 
 // ChildReady is the mailbox's.
-func (n *node) ChildReady(p link.Child) {
+func (n *node) ChildReady(p supervision.Child) {
 	n.postChildEvent(p, func(t *actors.Task, k *child) { k.handleEvent(t, life.ChildSetUp) })
 }
 
 // ChildStopping is the mailbox's.
-func (n *node) ChildStopping(p link.Child) {
+func (n *node) ChildStopping(p supervision.Child) {
 	n.postChildEvent(p, func(t *actors.Task, k *child) { k.handleEvent(t, life.ChildLeaves) })
 }
 
 // ChildFailed is the mailbox's.
-func (n *node) ChildFailed(p link.Child, f *link.Failure) bool {
+func (n *node) ChildFailed(p supervision.Child, f *supervision.Failure) bool {
 	c := n.core.Load()
 	c.queue.postFunc(func(t *actors.Task) {
 		switch k := c.childOf(p); {
@@ -72,7 +72,7 @@ func (n *node) ChildFailed(p link.Child, f *link.Failure) bool {
 }
 
 // MessageNotHandled is the mailbox's.
-func (n *node) MessageNotHandled(p link.Child, f *link.Failure) {
+func (n *node) MessageNotHandled(p supervision.Child, f *supervision.Failure) {
 	c := n.core.Load()
 	c.queue.postFunc(func(*actors.Task) {
 		if k := c.children[n.childName(p.PID())]; k != nil && k.process == p { // also one that was abandoned
@@ -82,12 +82,12 @@ func (n *node) MessageNotHandled(p link.Child, f *link.Failure) {
 }
 
 // ChildQuiesced is the mailbox's.
-func (n *node) ChildQuiesced(p link.Child) {
+func (n *node) ChildQuiesced(p supervision.Child) {
 	n.postChildEvent(p, func(t *actors.Task, k *child) { k.handleEvent(t, life.ChildHasQuiesced) })
 }
 
 // ChildStopped is the mailbox's.
-func (n *node) ChildStopped(p link.Child) {
+func (n *node) ChildStopped(p supervision.Child) {
 	n.postChildEvent(p, func(t *actors.Task, k *child) { k.handleTerminated(t) })
 }
 
@@ -116,7 +116,7 @@ func (n *node) ActorTerminated(who *actor.PID) {
 
 // handleFailure handles the failure of a child, which has suspended itself unless it
 // drains.
-func (c *core) handleFailure(t *actors.Task, k *child, f *link.Failure) {
+func (c *core) handleFailure(t *actors.Task, k *child, f *supervision.Failure) {
 	c.emitFailure(k, f)
 	if !f.Draining {
 		k.failure = f
@@ -125,7 +125,7 @@ func (c *core) handleFailure(t *actors.Task, k *child, f *link.Failure) {
 }
 
 // logAbandonedFailure is emitFailure for an abandoned child.
-func (c *core) logAbandonedFailure(pid *actor.PID, next string, f *link.Failure) {
+func (c *core) logAbandonedFailure(pid *actor.PID, next string, f *supervision.Failure) {
 	c.events.logError("supervisor: an abandoned child failed; "+next, "actor", pid, "task", f.Task, "error", f.Err, "stack", string(stackOf(f.Err)))
 	c.tellFailure(failure.WorkerFailure, pid, f.Task, f.Err)
 }
@@ -141,7 +141,7 @@ func (c *core) startRecovery(t *actors.Task, k *child) {
 
 // emitFailure makes an event of a failure, and hands on the message that it
 // is about.
-func (c *core) emitFailure(k *child, f *link.Failure) {
+func (c *core) emitFailure(k *child, f *supervision.Failure) {
 	if f.Err == nil { // its Main has returned: no failure, but it is Permanent
 		emitEvent(c.events, ChildEnded{At: k.eventPlace()})
 		return
@@ -161,7 +161,7 @@ func (c *core) emitFailure(k *child, f *link.Failure) {
 
 // callDeadLetter hands on a message whose handler has panicked and which will not be
 // handled anew.
-func (c *core) callDeadLetter(k *child, f *link.Failure) {
+func (c *core) callDeadLetter(k *child, f *supervision.Failure) {
 	call := k.spec.OnCrash.DeadLetter
 	if call == nil || f.Message == nil {
 		return

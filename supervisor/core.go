@@ -14,8 +14,8 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/internal/condition"
 	"github.com/protoloop/protoloop/internal/life"
-	"github.com/protoloop/protoloop/internal/link"
 	"github.com/protoloop/protoloop/internal/panicstack"
+	"github.com/protoloop/protoloop/internal/supervision"
 )
 
 // core is one incarnation of a supervisor. Its fields, and those of its
@@ -75,7 +75,7 @@ func newCore(ctx actor.Context, spec Spec) *core {
 // setUpSupervisor is the setup of the supervisor's worker.
 func setUpSupervisor(w *actors.Worker, spec Spec, made chan<- *node) error {
 	c := newCore(w, spec)
-	link.ActorAt(w.ActorSystem(), w.Self()).Supervise(func(before link.Supervisor) link.Supervisor {
+	supervision.ActorAt(w.ActorSystem(), w.Self()).Supervise(func(before supervision.Supervisor) supervision.Supervisor {
 		n, ok := before.(*node)
 		if !ok {
 			n = newNode(w)

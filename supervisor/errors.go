@@ -11,7 +11,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
-	"github.com/protoloop/protoloop/internal/link"
+	"github.com/protoloop/protoloop/internal/supervision"
 )
 
 // errStopping: the supervisor is stopping and starts nothing any more. It is an
@@ -29,10 +29,10 @@ var (
 	// ErrDoNotRestart, returned by a Main, a Background or setup of a child, or given to
 	// [actors.Task.Exit], asks its supervisor to let it end, whatever its [Restart] type is.
 	// A worker without a parent that fails of it does not restart itself.
-	ErrDoNotRestart = link.ErrDoNotRestart
+	ErrDoNotRestart = supervision.ErrDoNotRestart
 	// ErrEscalate, returned likewise, asks the supervisor to fail upward, with an
 	// [*EscalateError].
-	ErrEscalate = link.ErrEscalate
+	ErrEscalate = supervision.ErrEscalate
 	// ErrUnknownChild: there is no child of that name.
 	ErrUnknownChild = errors.New("supervisor: no such child")
 	// ErrExists: a child of that name is there. As an [*ExistsError] it has its PID.

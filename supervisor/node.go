@@ -12,8 +12,8 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/internal/life"
-	"github.com/protoloop/protoloop/internal/link"
 	"github.com/protoloop/protoloop/internal/loop"
+	"github.com/protoloop/protoloop/internal/supervision"
 )
 
 // node is one supervisor actor for as long as it lives, through all its
@@ -49,7 +49,7 @@ func parentOf(ctx actor.Context) *node {
 	if up == nil {
 		return nil
 	}
-	if a := link.ActorAt(ctx.ActorSystem(), up); a != nil {
+	if a := supervision.ActorAt(ctx.ActorSystem(), up); a != nil {
 		p, _ := a.Supervisor().(*node)
 		return p
 	}

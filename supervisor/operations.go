@@ -11,8 +11,8 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/callerctx"
 	"github.com/protoloop/protoloop/internal/life"
-	"github.com/protoloop/protoloop/internal/link"
 )
 
 // caller is the child that asks for an operation, or that has who asks below it;
@@ -28,7 +28,7 @@ func runOperation[T any](ctx context.Context, n *node, what, name string, f func
 	}
 	c := n.core.Load()
 	var from *actor.PID
-	if by := link.CallerIn(ctx); by != nil {
+	if by := callerctx.Of(ctx); by != nil {
 		from = by.WorkerPID()
 	}
 	done := make(chan outcome, 1)

@@ -12,8 +12,8 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/internal/failure"
 	"github.com/protoloop/protoloop/internal/life"
-	"github.com/protoloop/protoloop/internal/link"
 	"github.com/protoloop/protoloop/internal/panicstack"
+	"github.com/protoloop/protoloop/internal/supervision"
 	"github.com/protoloop/protoloop/messages"
 )
 
@@ -60,7 +60,7 @@ func (p *plainProcess) observedProps(of *actor.Props) *actor.Props {
 	var own *actor.Props
 	own = of.Clone(actor.WithOnInit(func(ctx actor.Context) {
 		p.pid, p.context = ctx.Self(), ctx
-		if link.ActorAt(ctx.ActorSystem(), p.pid) == nil {
+		if supervision.ActorAt(ctx.ActorSystem(), p.pid) == nil {
 			own.Configure(actor.WithReceiverMiddleware(p.observeMessages), actor.WithSpawnMiddleware(p.refuseLateSpawn))
 			p.observed = true
 		}
@@ -147,7 +147,7 @@ func (p *plainProcess) failAsker(asker *actor.PID, err error) {
 // linkFailure is the engine's failure as a worker would report it; now: it is of the
 // incarnation that counts. What fails late, after the suspension of its mailbox has
 // overtaken it, has been sent a Restart meanwhile.
-func (p *plainProcess) linkFailure(f *actor.Failure) (out link.Failure, now bool) {
+func (p *plainProcess) linkFailure(f *actor.Failure) (out supervision.Failure, now bool) {
 	round := p.restartRound
 	switch v := f.Reason.(type) {
 	case plainPanic:
@@ -177,15 +177,15 @@ func (p *plainProcess) PID() *actor.PID { return p.pid }
 func (p *plainProcess) StopGrace() time.Duration { return plainStopGrace }
 
 // Account is all there is to say of a plain actor's stop.
-func (p *plainProcess) Account() link.Ended {
+func (p *plainProcess) Account() supervision.Ended {
 	if p.stopAskedAt.IsZero() {
-		return link.Ended{}
+		return supervision.Ended{}
 	}
-	return link.Ended{Release: time.Since(p.stopAskedAt)}
+	return supervision.Ended{Release: time.Since(p.stopAskedAt)}
 }
 
 // Final is that: the engine has forgotten it.
-func (p *plainProcess) Final() (link.Ended, bool) { return p.Account(), true }
+func (p *plainProcess) Final() (supervision.Ended, bool) { return p.Account(), true }
 
 func (p *plainProcess) postSystem(m any) { sendSystem(p.child.core.node.sys, p.pid, m) }
 

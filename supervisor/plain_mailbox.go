@@ -9,7 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/internal/engine"
-	"github.com/protoloop/protoloop/internal/link"
+	"github.com/protoloop/protoloop/internal/supervision"
 )
 
 // plainMailbox is a plain actor's mailbox. It keeps back what comes before the actor
@@ -39,7 +39,7 @@ func (p *plainProcess) wrapMailbox(props *actor.Props) {
 	}
 	props.Configure(actor.WithMailbox(func() actor.Mailbox {
 		mb := produce()
-		if _, hasLoop := mb.(link.Actor); hasLoop {
+		if _, hasLoop := mb.(supervision.Actor); hasLoop {
 			return mb
 		}
 		p.mailbox = &plainMailbox{Mailbox: mb, plain: p}

@@ -13,8 +13,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/protoloop/protoloop/actors"
-	"github.com/protoloop/protoloop/internal/link"
 	"github.com/protoloop/protoloop/internal/oneline"
+	"github.com/protoloop/protoloop/internal/supervision"
 )
 
 // Report accounts for everything that a supervisor's children had accepted. In its
@@ -90,7 +90,7 @@ func (p Phase) MarshalJSON() ([]byte, error) {
 	}{p.Name, p.Took.Seconds()})
 }
 
-func abandonedOf(all []link.Abandoned) []Abandoned {
+func abandonedOf(all []supervision.Abandoned) []Abandoned {
 	var out []Abandoned
 	for _, a := range all {
 		out = append(out, Abandoned(a))
@@ -101,7 +101,7 @@ func abandonedOf(all []link.Abandoned) []Abandoned {
 // workerPhases is how many a worker's stop has.
 const workerPhases = 4
 
-func phasesOf(e *link.Ended) [workerPhases]Phase {
+func phasesOf(e *supervision.Ended) [workerPhases]Phase {
 	return [...]Phase{{"drain", e.Drain}, {"unwind", e.Unwind}, {"hooks", e.Hooks}, {"release", e.Release}}
 }
 

@@ -7,9 +7,9 @@ import (
 	"math"
 	"time"
 
-	"github.com/protoloop/protoloop/internal/link"
 	"github.com/protoloop/protoloop/internal/restartwindow"
 	"github.com/protoloop/protoloop/internal/safeerr"
+	"github.com/protoloop/protoloop/internal/supervision"
 )
 
 // exitReason is how a child ended by itself.
@@ -20,7 +20,9 @@ type exitReason struct {
 }
 
 // exitReasonOf is the exit reason of a child whose mailbox has reported f.
-func exitReasonOf(f *link.Failure) exitReason { return exitReason{f.Err != nil, f.Err, f.Retried} }
+func exitReasonOf(f *supervision.Failure) exitReason {
+	return exitReason{f.Err != nil, f.Err, f.Retried}
+}
 
 // decision is what a supervisor does about it.
 type decision int

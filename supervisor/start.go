@@ -10,9 +10,9 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/internal/life"
-	"github.com/protoloop/protoloop/internal/link"
 	"github.com/protoloop/protoloop/internal/panicstack"
-	"github.com/protoloop/protoloop/internal/park"
+	"github.com/protoloop/protoloop/internal/supervision"
+	"github.com/protoloop/protoloop/internal/taskwait"
 )
 
 // startChildren starts the children in order. If one does not start it stops those
@@ -176,7 +176,7 @@ func (c *core) armStartTimer(at time.Duration) {
 // failStartTimeout is the failure of a setup that takes too long.
 func (k *child) failStartTimeout(t *actors.Task, limit time.Duration) error {
 	err := fmt.Errorf("%w: %v", ErrStartTimeout, limit)
-	k.failure = &link.Failure{Err: err, Task: "setup"}
+	k.failure = &supervision.Failure{Err: err, Task: "setup"}
 	k.handleEvent(t, life.ChildStartTimedOut)
 	k.emitChildFailed(ChildFailed{Err: err, Task: "setup"})
 	return err
@@ -274,4 +274,4 @@ func (c *core) isInterrupted(t *actors.Task) bool { return c.isStopping() || tas
 
 // taskEnded is why the task has been ended, or nil. Its context says the same, but
 // has to be made.
-func taskEnded(t *actors.Task) error { return park.TaskOf(t).Enter("supervisor").Ended }
+func taskEnded(t *actors.Task) error { return taskwait.TaskOf(t).Enter("supervisor").Ended }

@@ -9,7 +9,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/internal/condition"
 	"github.com/protoloop/protoloop/internal/life"
-	"github.com/protoloop/protoloop/internal/link"
+	"github.com/protoloop/protoloop/internal/supervision"
 )
 
 // isStopping reports whether nothing is to be started any more.
@@ -172,5 +172,5 @@ func (c *core) waitAtMost(t *actors.Task, changed *condition.Condition, most tim
 // does not return, or a worker whose own children do not.
 func (c *core) abandonChild(t *actors.Task, k *child) {
 	k.process.Stop(actors.NoGrace) // should it return after all
-	k.abandonActor(t, &link.Abandoned{Name: "actor " + k.pid.Id, Since: k.stateSince})
+	k.abandonActor(t, &supervision.Abandoned{Name: "actor " + k.pid.Id, Since: k.stateSince})
 }

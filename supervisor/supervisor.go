@@ -11,7 +11,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
-	"github.com/protoloop/protoloop/internal/link"
+	"github.com/protoloop/protoloop/internal/callerctx"
 )
 
 // Supervisor is a supervisor that runs. Its methods may be called on any
@@ -219,7 +219,7 @@ func notInTask(ctx context.Context, what, instead string) {
 	if ctx == nil {
 		panic(fmt.Sprintf("supervisor: %s called with a nil context", what))
 	}
-	if by := link.CallerIn(ctx); by != nil && by.InTask() {
+	if by := callerctx.Of(ctx); by != nil && by.InTask() {
 		panic(fmt.Sprintf("supervisor: %s called with the context of a task: it would block the worker; %s", what, instead))
 	}
 }

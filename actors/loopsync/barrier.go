@@ -8,7 +8,7 @@ import (
 	"sync"
 
 	"github.com/protoloop/protoloop/actors"
-	"github.com/protoloop/protoloop/internal/park"
+	"github.com/protoloop/protoloop/internal/taskwait"
 	"github.com/protoloop/protoloop/messages"
 )
 
@@ -35,7 +35,7 @@ type Barrier struct {
 
 // arrival is a task that waits. The Barrier says how that ends before it wakes it.
 type arrival struct {
-	spot  park.Spot
+	spot  taskwait.Spot
 	index int
 	err   error
 }

@@ -6,14 +6,14 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/protoloop/protoloop/internal/link"
-	"github.com/protoloop/protoloop/internal/park"
+	"github.com/protoloop/protoloop/internal/callerctx"
+	"github.com/protoloop/protoloop/internal/taskwait"
 )
 
 // caller is who waits: a task, or a plain goroutine.
 type caller struct {
 	what  string
-	visit park.Visit      // of a task
+	visit taskwait.Visit  // of a task
 	ctx   context.Context // of a plain goroutine; nil: it is a task
 }
 
@@ -22,7 +22,7 @@ func plainCaller(ctx context.Context, what, instead string) caller {
 	if ctx == nil {
 		panic("loopsync: " + what + " called with a nil context")
 	}
-	if c := link.CallerIn(ctx); c != nil && c.InTask() {
+	if c := callerctx.Of(ctx); c != nil && c.InTask() {
 		panic(fmt.Sprintf("loopsync: %s called with the context of a task of worker %s: it would block the worker; use %s",
 			what, c.WorkerPID().GetId(), instead))
 	}
@@ -31,7 +31,7 @@ func plainCaller(ctx context.Context, what, instead string) caller {
 
 func (c *caller) isPlain() bool { return c.ctx != nil }
 
-func (c *caller) newSpot() park.Spot {
+func (c *caller) newSpot() taskwait.Spot {
 	if c.isPlain() {
 		return make(goroutineSpot, 1)
 	}
@@ -39,7 +39,7 @@ func (c *caller) newSpot() park.Spot {
 }
 
 // wait waits until the spot is woken, or returns why it waits no longer.
-func (c *caller) wait(s park.Spot) error {
+func (c *caller) wait(s taskwait.Spot) error {
 	if !c.isPlain() {
 		return c.visit.Caller.Wait(c.what, s)
 	}
@@ -55,7 +55,7 @@ func (c *caller) wait(s park.Spot) error {
 // goroutineSpot is where a plain goroutine waits. It has room for one.
 type goroutineSpot chan struct{}
 
-// Wake is package park's.
+// Wake is package taskwait's.
 func (s goroutineSpot) Wake() {
 	select {
 	case s <- struct{}{}:

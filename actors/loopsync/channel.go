@@ -6,7 +6,7 @@ import (
 	"reflect"
 
 	"github.com/protoloop/protoloop/actors"
-	"github.com/protoloop/protoloop/internal/park"
+	"github.com/protoloop/protoloop/internal/taskwait"
 )
 
 // Receive waits for a value from ch, and the worker goes on meanwhile. ok is false
@@ -16,7 +16,7 @@ import (
 // ch: a value that was taken in that moment is returned, without an error.
 func Receive[T any](t *actors.Task, ch <-chan T) (v T, ok bool, err error) {
 	const what = "Receive"
-	me := park.TaskOf(t).Enter(what)
+	me := taskwait.TaskOf(t).Enter(what)
 	if me.Ended != nil {
 		return v, false, me.Ended
 	}
@@ -38,7 +38,7 @@ func Receive[T any](t *actors.Task, ch <-chan T) (v T, ok bool, err error) {
 // closed, as a send statement does.
 func Send[T any](t *actors.Task, ch chan<- T, v T) error {
 	const what = "Send"
-	me := park.TaskOf(t).Enter(what)
+	me := taskwait.TaskOf(t).Enter(what)
 	if me.Ended != nil {
 		return me.Ended
 	}
@@ -51,7 +51,7 @@ func Send[T any](t *actors.Task, ch chan<- T, v T) error {
 }
 
 // waitForChannel is the wait of a task for one operation.
-func waitForChannel(me park.Visit, what string, op channelOp) error {
+func waitForChannel(me taskwait.Visit, what string, op channelOp) error {
 	spot := me.Task.NewSpot(nil)
 	a := beginAttempt(spot, op.block)
 	err := me.Caller.Wait(what, spot)
@@ -165,7 +165,7 @@ type attempt struct {
 
 // beginAttempt calls block on a goroutine of its own, and wakes spot when that has
 // returned.
-func beginAttempt(spot park.Spot, block func(giveUp <-chan struct{}) bool) *attempt {
+func beginAttempt(spot taskwait.Spot, block func(giveUp <-chan struct{}) bool) *attempt {
 	a := &attempt{giveUp: make(chan struct{}), over: make(chan struct{})}
 	go func() {
 		defer func() {

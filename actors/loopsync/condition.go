@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
-	"github.com/protoloop/protoloop/internal/park"
+	"github.com/protoloop/protoloop/internal/taskwait"
 )
 
 // relockGrace is how long a task that was ended in a [Condition.Wait] waits for the
@@ -83,7 +83,7 @@ func (c *Condition) NotifyAll() {
 }
 
 // enter says who t is, and panics if it does not hold the Mutex.
-func (c *Condition) enter(t *actors.Task, what string) park.Visit {
+func (c *Condition) enter(t *actors.Task, what string) taskwait.Visit {
 	me := c.home.enter(t, what)
 	if c.mutex != nil && me.Ended == nil && !c.mutex.isHeldBy(me) {
 		panic("loopsync: " + what + " called by task " + me.Task.TaskName() + ", which does not hold the Mutex")
@@ -120,7 +120,7 @@ func (c *Condition) wait(t *actors.Task, what string) error {
 }
 
 // isHeldBy reports whether a task holds the Mutex.
-func (m *Mutex) isHeldBy(me park.Visit) bool {
+func (m *Mutex) isHeldBy(me taskwait.Visit) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.held && m.by.Task == me.Task
@@ -141,7 +141,7 @@ func (m *Mutex) lockAgain(t *actors.Task, what string, err error) error {
 			return nil
 		}
 	}
-	me := park.TaskOf(t).Enter(what)
+	me := taskwait.TaskOf(t).Enter(what)
 	if me.Ended != nil {
 		failure := t.Cleanup(relockGrace, m.Lock)
 		if failure == nil {

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/protoloop/protoloop/actors"
-	"github.com/protoloop/protoloop/internal/park"
+	"github.com/protoloop/protoloop/internal/taskwait"
 )
 
 // home is the loop that a value belongs to, from its first use on.
@@ -19,8 +19,8 @@ type residence struct {
 }
 
 // enter says who t is, and panics if it is not at home here.
-func (h *home) enter(t *actors.Task, what string) park.Visit {
-	me := park.TaskOf(t).Enter(what)
+func (h *home) enter(t *actors.Task, what string) taskwait.Visit {
+	me := taskwait.TaskOf(t).Enter(what)
 	at := h.at.Load()
 	if at == nil {
 		h.at.CompareAndSwap(nil, &residence{me.Loop, me.Worker})

@@ -3,7 +3,7 @@
 package loopsync
 
 import (
-	"github.com/protoloop/protoloop/internal/park"
+	"github.com/protoloop/protoloop/internal/taskwait"
 )
 
 // line is who waits for the same thing, in order of arrival. A task that is served
@@ -19,8 +19,8 @@ type line struct {
 // waiter is one wait.
 type waiter struct {
 	prev, next *waiter
-	spot       park.Spot
-	who        park.Visit // if it is a task
+	spot       taskwait.Spot
+	who        taskwait.Visit // if it is a task
 	served     bool
 	take       func() // of a plain goroutine: does what it waits for
 	taken      bool   // that was done, and the waiter is not in line any more
@@ -30,7 +30,7 @@ type waiter struct {
 func (l *line) empty() bool { return l.first == nil }
 
 // join puts a task, or a plain goroutine, at the end of the line.
-func (l *line) join(who park.Visit, spot park.Spot) *waiter {
+func (l *line) join(who taskwait.Visit, spot taskwait.Spot) *waiter {
 	w := &waiter{spot: spot, who: who, prev: l.last}
 	if l.last != nil {
 		l.last.next = w

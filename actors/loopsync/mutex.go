@@ -9,7 +9,7 @@ import (
 	"sync"
 
 	"github.com/protoloop/protoloop/actors"
-	"github.com/protoloop/protoloop/internal/park"
+	"github.com/protoloop/protoloop/internal/taskwait"
 	"github.com/protoloop/protoloop/messages"
 )
 
@@ -26,10 +26,10 @@ type Mutex struct {
 	home home
 	mu   sync.Mutex // for what is left of abandoned tasks, and for other workers that look for a ring
 	held bool
-	by   park.Visit
+	by   taskwait.Visit
 	line line
 
-	without []park.Task // they do not hold it, but will unlock it: see Condition.Wait
+	without []taskwait.Task // they do not hold it, but will unlock it: see Condition.Wait
 }
 
 // Lock waits until the Mutex is unlocked and locks it. On an error it has not
@@ -53,7 +53,7 @@ func (m *Mutex) Lock(t *actors.Task) error {
 		return fmt.Errorf("%w: %s, of incarnation %d of worker %s", ErrAbandoned, m.by.Task.TaskName(), m.by.Incarnation, m.by.Worker)
 	}
 	var w *waiter
-	w = m.line.join(me, me.Task.NewSpot(func() (holder, next park.Task) { return m.ahead(w) }))
+	w = m.line.join(me, me.Task.NewSpot(func() (holder, next taskwait.Task) { return m.ahead(w) }))
 	m.mu.Unlock()
 	err := me.Caller.Wait(what, w.spot)
 	m.mu.Lock()
@@ -100,7 +100,7 @@ func (m *Mutex) unlockWithout() bool {
 	if m.held && m.by.Task.IsRunning() {
 		return false
 	}
-	m.without = slices.DeleteFunc(m.without, func(t park.Task) bool { ended, lost := t.HasEnded(); return ended && !lost })
+	m.without = slices.DeleteFunc(m.without, func(t taskwait.Task) bool { ended, lost := t.HasEnded(); return ended && !lost })
 	if len(m.without) == 0 {
 		m.without = nil
 		return false
@@ -121,13 +121,13 @@ func (m *Mutex) pass() {
 	if w := m.line.serve(); w != nil {
 		m.by = w.who
 	} else {
-		m.held, m.by = false, park.Visit{}
+		m.held, m.by = false, taskwait.Visit{}
 	}
 }
 
 // reclaim unlocks the Mutex if it was locked in an earlier incarnation by a
 // task that has ended: all of its time have, and nobody will unlock it.
-func (m *Mutex) reclaim(me park.Visit) {
+func (m *Mutex) reclaim(me taskwait.Visit) {
 	if m.held && m.by.Incarnation < me.Incarnation {
 		if ended, lost := m.by.Task.HasEnded(); ended && !lost {
 			m.pass()
@@ -137,7 +137,7 @@ func (m *Mutex) reclaim(me park.Visit) {
 
 // ahead is who has to go on before w does: the holder, and the one before it in
 // line.
-func (m *Mutex) ahead(w *waiter) (holder, next park.Task) {
+func (m *Mutex) ahead(w *waiter) (holder, next taskwait.Task) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if w.prev != nil {

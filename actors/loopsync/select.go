@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
-	"github.com/protoloop/protoloop/internal/park"
+	"github.com/protoloop/protoloop/internal/taskwait"
 )
 
 // Case is one of the things that a [Select] waits for. [OnFuture], [OnReceive],
@@ -72,7 +72,7 @@ func OnTimer(d time.Duration) Case { return Case{kind: timerCase, after: d} }
 // search for rings; a channel or a timer may become ready whoever else waits.
 func Select(t *actors.Task, cases ...Case) (index int, err error) {
 	const what = "Select"
-	me := park.TaskOf(t).Enter(what)
+	me := taskwait.TaskOf(t).Enter(what)
 	for i := range cases {
 		if cases[i].kind == noCase {
 			panic(fmt.Sprintf("loopsync: %s called with a Case that is zero, at index %d", what, i))
@@ -101,7 +101,7 @@ func Select(t *actors.Task, cases ...Case) (index int, err error) {
 }
 
 // tryCases lets one happen that can at once, and returns its index, or -1.
-func tryCases(me park.Visit, cases []Case, passed time.Duration) int {
+func tryCases(me taskwait.Visit, cases []Case, passed time.Duration) int {
 	for _, i := range rand.Perm(len(cases)) {
 		c := &cases[i]
 		switch {
@@ -118,7 +118,7 @@ func tryCases(me park.Visit, cases []Case, passed time.Duration) int {
 }
 
 // tryDone is tryCases for futures and timers alone.
-func tryDone(me park.Visit, cases []Case, passed time.Duration) int {
+func tryDone(me taskwait.Visit, cases []Case, passed time.Duration) int {
 	for _, i := range rand.Perm(len(cases)) {
 		if cases[i].kind != channelCase && cases[i].isDone(me, passed) {
 			return i
@@ -128,7 +128,7 @@ func tryDone(me park.Visit, cases []Case, passed time.Duration) int {
 }
 
 // isDone reports whether a future is done, or a timer has run out.
-func (c *Case) isDone(me park.Visit, passed time.Duration) bool {
+func (c *Case) isDone(me taskwait.Visit, passed time.Duration) bool {
 	if c.kind == timerCase {
 		return passed >= c.after
 	}
@@ -137,7 +137,7 @@ func (c *Case) isDone(me park.Visit, passed time.Duration) bool {
 
 // selection is the wait of a Select.
 type selection struct {
-	spot     park.Spot
+	spot     taskwait.Spot
 	after    time.Duration // until its first timer runs out; 0: it has none
 	timer    int           // which that is
 	channels []int         // the cases that are channels, not nil
@@ -145,7 +145,7 @@ type selection struct {
 	attempt  *attempt      // of that goroutine; nil: there is none
 }
 
-func newSelection(me park.Visit, what string, cases []Case) *selection {
+func newSelection(me taskwait.Visit, what string, cases []Case) *selection {
 	s := &selection{timer: -1}
 	var futures []any
 	for i := range cases {

@@ -11,8 +11,8 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/protoloop/protoloop/internal/link"
 	"github.com/protoloop/protoloop/internal/persystem"
+	"github.com/protoloop/protoloop/internal/supervision"
 )
 
 // Source looks at the workers of an actor system.
@@ -35,7 +35,7 @@ type Worker struct {
 	BlockedTurns              int64
 	Offloads, OffloadsWaiting int
 	Blocked                   *Turn
-	Counts                    link.Counts
+	Counts                    supervision.Counts
 }
 
 // Task is an inspect.Task.

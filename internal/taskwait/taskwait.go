@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package park is what package loopsync gets of the tasks of package actors, and
-// what nobody else gets: it suspends them, and says for whom they wait. It stands
-// apart so that neither package has to show the other more than it shows everybody.
+// Package taskwait is how package loopsync suspends the tasks of package actors, and says for
+// whom they wait. It stands apart so that neither package has to show the other more than it
+// shows everybody.
 //
 // A task hands its [Task] over by Get, which is how Proto.Actor's contexts pass on
 // what one package puts there for another.
-package park
+package taskwait
 
 import (
 	"time"

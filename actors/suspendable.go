@@ -5,42 +5,42 @@ package actors
 import (
 	"github.com/asynkron/protoactor-go/ctxext"
 
-	"github.com/protoloop/protoloop/internal/park"
+	"github.com/protoloop/protoloop/internal/taskwait"
 )
 
-// parked is a Task as package loopsync suspends it.
-type parked Task
+// suspendable is a Task as package loopsync suspends it.
+type suspendable Task
 
-var _ park.Task = (*parked)(nil)
+var _ taskwait.Task = (*suspendable)(nil)
 
 // ExtensionID is the engine's.
-func (p *parked) ExtensionID() ctxext.ContextExtensionID { return park.TaskID }
+func (p *suspendable) ExtensionID() ctxext.ContextExtensionID { return taskwait.TaskID }
 
-// Enter is package park's, and so are the others here.
-func (p *parked) Enter(what string) park.Visit {
+// Enter is package taskwait's, and so are the others here.
+func (p *suspendable) Enter(what string) taskwait.Visit {
 	t := (*Task)(p)
 	if t == nil || t.attached == nil {
 		panic("actors: " + what + " called with a Task that is not one of a worker")
 	}
 	t.checkCurrent(what)
-	v := park.Visit{Caller: p, Task: (*parked)(t.coroutineTask()), Loop: t.mb, Worker: t.mb.pid.Id, Ended: t.endCause()}
+	v := taskwait.Visit{Caller: p, Task: (*suspendable)(t.coroutineTask()), Loop: t.mb, Worker: t.mb.pid.Id, Ended: t.endCause()}
 	if t.inc != nil {
 		v.Incarnation = t.inc.n
 	}
 	return v
 }
 
-func (p *parked) NewSpot(ahead func() (holder, next park.Task)) park.Spot {
+func (p *suspendable) NewSpot(ahead func() (holder, next taskwait.Task)) taskwait.Spot {
 	s := &spot{}
 	if ahead != nil {
 		s.waits.list = func() (all []*Task) {
 			holder, next := ahead()
-			if t, ok := holder.(*parked); ok {
+			if t, ok := holder.(*suspendable); ok {
 				all = append(all, (*Task)(t))
 			}
 			// What the next one waits for is waited for by this one, too. It
 			// adds something only if an exclusive task keeps it from going on.
-			if t, ok := next.(*parked); ok && t.mb.holder.Load() != nil {
+			if t, ok := next.(*suspendable); ok && t.mb.holder.Load() != nil {
 				all = append(all, (*Task)(t))
 			}
 			return all
@@ -50,13 +50,15 @@ func (p *parked) NewSpot(ahead func() (holder, next park.Task)) park.Spot {
 	return s
 }
 
-func (p *parked) Wait(what string, s park.Spot) error { return s.(*spot).wait((*Task)(p), what) }
+func (p *suspendable) Wait(what string, s taskwait.Spot) error {
+	return s.(*spot).wait((*Task)(p), what)
+}
 
-func (p *parked) IsRunning() bool { return p.lt.Running() }
+func (p *suspendable) IsRunning() bool { return p.lt.Running() }
 
-func (p *parked) HasEnded() (ended, lost bool) { return p.lt.Ended(), p.lt.Lost() }
+func (p *suspendable) HasEnded() (ended, lost bool) { return p.lt.Ended(), p.lt.Lost() }
 
-func (p *parked) TaskName() string { return (*Task)(p).name() }
+func (p *suspendable) TaskName() string { return (*Task)(p).name() }
 
 // spot is a future that completes when it is woken.
 type spot struct {
@@ -64,7 +66,7 @@ type spot struct {
 	waits deps
 }
 
-// Wake is package park's.
+// Wake is package taskwait's.
 func (s *spot) Wake() { s.resolve(struct{}{}, nil) }
 
 func (s *spot) wait(t *Task, what string) error {

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package link joins a supervisor to the mailboxes of its children. It is
+// Package supervision joins a supervisor to the mailboxes of its children. It is
 // apart so that neither package actors nor package supervisor has to show the
 // other more than it shows everybody.
 //
 // A supervisor hands itself over to the mailbox of its own actor, see [ActorAt], and
-// what that spawns finds it there. What is known of a caller comes with its context.
-package link
+// what that spawns finds it there.
+package supervision
 
 import (
-	"context"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -132,27 +131,4 @@ func ActorAt(sys *actor.ActorSystem, pid *actor.PID) Actor {
 	}
 	a, _ := engine.MailboxOf(process).(Actor)
 	return a
-}
-
-// Caller is who is behind a context.
-type Caller interface {
-	// WorkerPID is the worker that the context comes from.
-	WorkerPID() *actor.PID
-	// InTask reports whether it is that of a task: who waits with it blocks the
-	// worker. That of an Offload is not.
-	InTask() bool
-}
-
-// callerKey finds the Caller in a context.
-type callerKey struct{}
-
-// WithCaller returns a context that comes from c.
-func WithCaller(ctx context.Context, c Caller) context.Context {
-	return context.WithValue(ctx, callerKey{}, c)
-}
-
-// CallerIn is who is behind ctx, or nil.
-func CallerIn(ctx context.Context) Caller {
-	c, _ := ctx.Value(callerKey{}).(Caller)
-	return c
 }
