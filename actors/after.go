@@ -41,7 +41,7 @@ func (t *Task) After(d time.Duration, fn func(t *Task) error, opts ...CallOption
 	u.fut = new(Future[None])
 	u.fut.ownApart(&u.Task)
 	if u.bindCall(t, optionsAfter(d, opts), 0) {
-		u.delay(t)
+		u.beginWhenDue(t)
 	}
 	return u.fut
 }
@@ -70,8 +70,8 @@ type delayed struct {
 	life  *incarnation  // whose work it is
 }
 
-// delay lets u, which from has created and nobody else knows, begin when it is due.
-func (u *delayed) delay(from *Task) {
+// beginWhenDue lets u, which from has created and nobody else knows, begin when it is due.
+func (u *delayed) beginWhenDue(from *Task) {
 	d := &u.mb.sparse().delays
 	d.add(u)
 	u.ended.prompt = true
@@ -82,7 +82,7 @@ func (u *delayed) delay(from *Task) {
 	}
 	u.fut.addCallback(&u.ended)
 	// Looked at when it is there: whoever has ended all that is there may have missed it.
-	err := u.refusal()
+	err := u.refusalCause()
 	if err == nil && (from.inc == nil || from.inc.n != u.life.n) { // of an incarnation that is over
 		err = cmp.Or(from.endCause(), ErrRestarted)
 	}
@@ -91,8 +91,8 @@ func (u *delayed) delay(from *Task) {
 	}
 }
 
-// refusal is why u does not begin any more, or nil.
-func (u *delayed) refusal() error {
+// refusalCause is why u does not begin any more, or nil.
+func (u *delayed) refusalCause() error {
 	if u.mb.gate.Load() != gateOpen {
 		return ErrStopping
 	}
@@ -105,7 +105,7 @@ func (u *delayed) refusal() error {
 // Run is the loop's.
 func (u *delayed) Run(lt *loop.Task) {
 	t := &u.Task
-	err := u.refusal() // since it was due the worker may have been told to end
+	err := u.refusalCause() // since it was due the worker may have been told to end
 	if s := t.ext.Load(); err == nil && s != nil && s.deadline > 0 && lt.Past(s.deadline) {
 		err = t.expiredError() // the clock may be late
 	}
@@ -137,7 +137,7 @@ func (d *delays) add(u *delayed) {
 	d.seq++
 	u.seq = d.seq
 	heap.Push(&d.heap, u)
-	d.arm(u.mb)
+	d.armTimer(u.mb)
 }
 
 // remove reports whether u was there.
@@ -148,7 +148,7 @@ func (d *delays) remove(u *delayed) bool {
 		return false
 	}
 	heap.Remove(&d.heap, u.index)
-	d.arm(u.mb)
+	d.armTimer(u.mb)
 	return true
 }
 
@@ -163,28 +163,28 @@ func (d *delays) takeDue(mb *mailbox, ends bool) (due []*delayed) {
 	for now := mb.sys.pool.Now(); len(d.heap) > 0 && d.heap[0].when <= now; {
 		due = append(due, heap.Pop(&d.heap).(*delayed))
 	}
-	d.arm(mb)
+	d.armTimer(mb)
 	return due
 }
 
-func (d *delays) empty() bool {
+func (d *delays) isEmpty() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return len(d.heap) == 0
 }
 
-// all is what is there, in order.
-func (d *delays) all() []*delayed {
+// listDelayed is what is there, in order.
+func (d *delays) listDelayed() []*delayed {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	all := slices.Clone(d.heap)
-	slices.SortFunc(all, (*delayed).compare)
+	slices.SortFunc(all, (*delayed).compareDue)
 	return all
 }
 
-// arm sets the timer for the first one, unless it fires before, or asks the loop to look.
+// armTimer sets the timer for the first one, unless it fires before, or asks the loop to look.
 // With mu held.
-func (d *delays) arm(mb *mailbox) {
+func (d *delays) armTimer(mb *mailbox) {
 	if len(d.heap) == 0 {
 		if d.timer != nil {
 			d.timer.Stop()
@@ -193,7 +193,7 @@ func (d *delays) arm(mb *mailbox) {
 		return
 	}
 	first := d.heap[0].when
-	if d.posted || d.armed != 0 && d.armed <= first || first == math.MaxInt64 { // for ever: see deadlines.arm
+	if d.posted || d.armed != 0 && d.armed <= first || first == math.MaxInt64 { // for ever: see deadlines.armTimer
 		return
 	}
 	wait := first - mb.sys.pool.Now()
@@ -204,14 +204,14 @@ func (d *delays) arm(mb *mailbox) {
 	}
 	d.armed = first
 	if d.timer == nil {
-		d.timer = time.AfterFunc(wait, func() { d.fire(mb) })
+		d.timer = time.AfterFunc(wait, func() { d.timerFired(mb) })
 	} else {
 		d.timer.Reset(wait)
 	}
 }
 
-// fire is the timer's.
-func (d *delays) fire(mb *mailbox) {
+// timerFired is the timer's.
+func (d *delays) timerFired(mb *mailbox) {
 	d.mu.Lock()
 	d.armed = 0
 	post := !d.posted && len(d.heap) > 0
@@ -238,7 +238,7 @@ func (mb *mailbox) endDelayed(cause error) {
 		return
 	}
 	var later callbacks
-	for _, u := range s.delays.all() {
+	for _, u := range s.delays.listDelayed() {
 		u.endTree(cause, true, &later)
 	}
 	later.callElsewhere()
@@ -247,12 +247,12 @@ func (mb *mailbox) endDelayed(cause error) {
 // delayedHeap is container/heap's.
 type delayedHeap []*delayed
 
-func (u *delayed) compare(v *delayed) int {
+func (u *delayed) compareDue(v *delayed) int {
 	return cmp.Or(cmp.Compare(u.when, v.when), cmp.Compare(u.seq, v.seq))
 }
 
 func (h delayedHeap) Len() int           { return len(h) }
-func (h delayedHeap) Less(i, j int) bool { return h[i].compare(h[j]) < 0 }
+func (h delayedHeap) Less(i, j int) bool { return h[i].compareDue(h[j]) < 0 }
 
 func (h delayedHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]

@@ -8,7 +8,7 @@ import "github.com/asynkron/protoactor-go/actor"
 func Delayed(s actor.SenderContext, pid *actor.PID) int {
 	_, sys := caller(s, "Delayed")
 	if mb := sys.worker(pid); mb != nil {
-		return len(mb.sparse().delays.all())
+		return len(mb.sparse().delays.listDelayed())
 	}
 	return 0
 }

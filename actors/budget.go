@@ -56,7 +56,7 @@ func (t *Task) expireAt(when time.Duration) {
 		t.firstTime(isBudgeted)
 		return
 	}
-	t.system().clock.add(when, t)
+	t.system().clock.addDeadline(when, t)
 }
 
 // putInClock puts the task into the system's clock if it has a budget of its own
@@ -64,14 +64,14 @@ func (t *Task) expireAt(when time.Duration) {
 // task.
 func (t *Task) putInClock() {
 	if t.has(isBudgeted) && t.once.And(^isBudgeted)&isBudgeted != 0 {
-		t.system().clock.add(t.ext.Load().deadline, t)
+		t.system().clock.addDeadline(t.ext.Load().deadline, t)
 	}
 }
 
 // tryPutInClock is putInClock for somebody who has a loop wait that would go on. It reports
 // false if it would have to wait itself.
 func (t *Task) tryPutInClock() bool {
-	if !t.system().clock.tryAdd(t.ext.Load().deadline, t) {
+	if !t.system().clock.tryAddDeadline(t.ext.Load().deadline, t) {
 		return false
 	}
 	t.once.And(^isBudgeted)

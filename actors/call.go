@@ -474,7 +474,7 @@ func (t *Task) endUnbegun(heard bool) {
 		if !heard { // no failure of the group's
 			m = &groupTask[None]{}
 		}
-		g.end(m)
+		g.memberEnded(m)
 	}
 }
 
@@ -530,6 +530,6 @@ func contextCause(ctx context.Context) (why error) {
 // none: that is read by anybody, and constant.
 func (t *Task) expireIn(d time.Duration) {
 	if s := t.scope(); s.deadline == 0 && s.gone.Load() == nil {
-		t.system().clock.add(t.system().in(d), t)
+		t.system().clock.addDeadline(t.system().in(d), t)
 	}
 }

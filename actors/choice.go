@@ -35,12 +35,12 @@ func (p *suspendable) NewChoice(what string, futures []any, anybody bool) taskwa
 }
 
 func (p *suspendable) WaitForChoice(what string, s taskwait.Spot, d time.Duration) error {
-	return s.(*choice).await((*Task)(p), what, d)
+	return s.(*choice).awaitChoice((*Task)(p), what, d)
 }
 
 func (p *suspendable) IsDone(future any) bool { return future.(AnyFuture).base().done.Load() }
 
-func (c *choice) await(t *Task, what string, d time.Duration) error {
+func (c *choice) awaitChoice(t *Task, what string, d time.Duration) error {
 	t.checkCurrent(what)
 	if err := t.endCause(); err != nil {
 		return err

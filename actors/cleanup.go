@@ -24,7 +24,7 @@ func (t *Task) Cleanup(grace time.Duration, fn func(t *Task) error) error {
 	u := newCleanup(t, fn)
 	s := u.scope()
 	s.deadline = t.mb.sys.in(grace)
-	t.system().clock.add(s.deadline, u)
+	t.system().clock.addDeadline(s.deadline, u)
 	t.mb.enterAgain(u)
 	defer func() {
 		u.noteEnded()

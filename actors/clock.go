@@ -54,18 +54,18 @@ type mark struct {
 	queue atomic.Pointer[mailbox]
 }
 
-func (m *mark) cleared() bool { return m.task.Load() == nil && m.queue.Load() == nil }
+func (m *mark) isCleared() bool { return m.task.Load() == nil && m.queue.Load() == nil }
 
 // marksBlock is how many marks are made at a time, and how many are cleared
 // before a heap is looked at for a sweep.
 const marksBlock = 64
 
-func (c *clock) init(p *loop.Pool) {
+func (c *clock) initHeaps(p *loop.Pool) {
 	c.pool = p
 	for i := range c.heap {
 		c.heap[i].clock = c
 	}
-	p.Tend = c.tend
+	p.BetweenTurns = c.endOverdue
 }
 
 // heapOf is where the deadline of t, or of what is at p, goes.
@@ -73,8 +73,8 @@ func (c *clock) heapOf(p unsafe.Pointer) *deadlines {
 	return &c.heap[uintptr(p)>>9%uintptr(len(c.heap))]
 }
 
-// add expires t at when, unless it has ended.
-func (c *clock) add(when time.Duration, t *Task) {
+// addDeadline expires t at when, unless it has ended.
+func (c *clock) addDeadline(when time.Duration, t *Task) {
 	h := c.heapOf(unsafe.Pointer(t))
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -84,9 +84,9 @@ func (c *clock) add(when time.Duration, t *Task) {
 // quickCopy is how many deadlines are copied in a few microseconds. Constant but in tests.
 var quickCopy = 1024
 
-// tryAdd is add for somebody who must be quick. It reports false if it would have to
+// tryAddDeadline is addDeadline for somebody who must be quick. It reports false if it would have to
 // wait, or to copy a heap that is long: see makeRoom.
-func (c *clock) tryAdd(when time.Duration, t *Task) bool {
+func (c *clock) tryAddDeadline(when time.Duration, t *Task) bool {
 	h := c.heapOf(unsafe.Pointer(t))
 	if !h.mu.TryLock() {
 		return false
@@ -99,7 +99,7 @@ func (c *clock) tryAdd(when time.Duration, t *Task) bool {
 	return true
 }
 
-// makeRoom does what tryAdd would have had to wait for.
+// makeRoom does what tryAddDeadline would have had to wait for.
 func (c *clock) makeRoom(t *Task) {
 	h := c.heapOf(unsafe.Pointer(t))
 	h.mu.Lock()
@@ -107,19 +107,19 @@ func (c *clock) makeRoom(t *Task) {
 	h.heap = slices.Grow(h.heap, marksBlock)
 }
 
-// addTask is add. With mu held.
+// addTask is addDeadline. With mu held.
 func (h *deadlines) addTask(when time.Duration, t *Task) {
-	m := h.mark()
+	m := h.newMark()
 	m.task.Store(t)
 	t.ext.Load().gone.Store(m)
 	h.push(deadline{when, m})
-	h.arm()
+	h.armTimer()
 }
 
-// drop is called when the task of m has ended.
-func (c *clock) drop(m *mark, t *Task) {
+// dropDeadline is called when the task of m has ended.
+func (c *clock) dropDeadline(m *mark, t *Task) {
 	if m.task.Swap(nil) != nil {
-		c.heapOf(unsafe.Pointer(t)).drop()
+		c.heapOf(unsafe.Pointer(t)).noteDropped()
 	}
 }
 
@@ -128,22 +128,22 @@ func (c *clock) addSearch(when time.Duration, mb *mailbox) *mark {
 	h := c.heapOf(unsafe.Pointer(mb))
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	m := h.mark()
+	m := h.newMark()
 	m.queue.Store(mb)
 	h.push(deadline{when, m})
-	h.arm()
+	h.armTimer()
 	return m
 }
 
 // dropSearch takes back addSearch.
 func (c *clock) dropSearch(m *mark, mb *mailbox) {
 	if m.queue.Swap(nil) != nil {
-		c.heapOf(unsafe.Pointer(mb)).drop()
+		c.heapOf(unsafe.Pointer(mb)).noteDropped()
 	}
 }
 
-// mark returns a new one. With mu held.
-func (h *deadlines) mark() *mark {
+// newMark returns a new one. With mu held.
+func (h *deadlines) newMark() *mark {
 	if len(h.marks) == 0 {
 		h.marks = make([]mark, marksBlock)
 	}
@@ -152,35 +152,35 @@ func (h *deadlines) mark() *mark {
 	return m
 }
 
-// drop counts a mark that has been cleared.
-func (h *deadlines) drop() {
+// noteDropped counts a mark that has been cleared.
+func (h *deadlines) noteDropped() {
 	if n := h.dropped.Add(1); n%marksBlock != 0 {
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if int(h.dropped.Load()) > len(h.heap)/2 {
-		h.clean()
+		h.sweepHeap()
 	}
 }
 
-// clean drops what has ended from all heaps.
-func (c *clock) clean() {
+// sweepHeaps drops what has ended from all heaps.
+func (c *clock) sweepHeaps() {
 	for i := range c.heap {
 		h := &c.heap[i]
 		h.mu.Lock()
-		h.clean()
+		h.sweepHeap()
 		h.mu.Unlock()
 	}
 }
 
-// arm sets the timer for the first deadline that is still needed. With mu held.
+// armTimer sets the timer for the first deadline that is still needed. With mu held.
 //
 // What has ended is taken from the top each time, although a sweep would find it: by
 // then its mark is out of the cache. That is a twentieth of a request to a plain
 // actor (bench: burst/plain).
-func (h *deadlines) arm() {
-	for len(h.heap) > 0 && h.heap[0].mark.cleared() {
+func (h *deadlines) armTimer() {
+	for len(h.heap) > 0 && h.heap[0].mark.isCleared() {
 		h.pop()
 		h.dropped.Add(-1)
 	}
@@ -203,44 +203,44 @@ func (h *deadlines) arm() {
 	h.armed = first
 	d := max(first-h.clock.pool.Now(), 1) // see giveUpAfter
 	if h.timer == nil {
-		h.timer = time.AfterFunc(d, h.fire)
+		h.timer = time.AfterFunc(d, h.timerFired)
 	} else {
 		h.timer.Reset(d)
 	}
 }
 
-// fire is the timer's.
-func (h *deadlines) fire() {
+// timerFired is the timer's.
+func (h *deadlines) timerFired() {
 	h.mu.Lock()
 	h.armed = 0
 	h.mu.Unlock()
 	for more := true; more; {
 		var d due
 		h.mu.Lock()
-		more = h.take(&d, h.clock.pool.Now())
+		more = h.takeDue(&d, h.clock.pool.Now())
 		h.mu.Unlock()
 		d.endTasks()
 	}
 }
 
-// tendLate is how late the timers have to be for the runners to do their work.
-const tendLate = time.Millisecond
+// overdueAfter is how late the timers have to be for the runners to do their work.
+const overdueAfter = time.Millisecond
 
-// tend is called by runners between turns, now and then. Where there is more to
+// endOverdue is called by runners between turns, now and then. Where there is more to
 // do than the processors can, the runtime looks at its timers when it takes a
 // processor from somebody, so each 10 to 20 ms, and what they begin waits for its
 // turn among all others. It reports whether there is more to do.
-func (c *clock) tend(now time.Duration) (more bool) {
+func (c *clock) endOverdue(now time.Duration) (more bool) {
 	for i := range c.heap {
 		h := &c.heap[i]
-		if first := h.first.Load(); first == 0 || time.Duration(first) > now-tendLate {
+		if first := h.first.Load(); first == 0 || time.Duration(first) > now-overdueAfter {
 			continue
 		}
 		if !h.mu.TryLock() {
 			continue // somebody does it
 		}
 		var d due
-		more = h.take(&d, now) || more
+		more = h.takeDue(&d, now) || more
 		h.mu.Unlock()
 		d.endTasks()
 	}
@@ -254,9 +254,9 @@ type due struct {
 	nt, nq int
 }
 
-// take moves the first of those that are due at now into d, which is empty, and
+// takeDue moves the first of those that are due at now into d, which is empty, and
 // reports whether there may be more. With mu held.
-func (h *deadlines) take(d *due, now time.Duration) (more bool) {
+func (h *deadlines) takeDue(d *due, now time.Duration) (more bool) {
 	for len(h.heap) > 0 && h.heap[0].when <= now {
 		if d.nt == len(d.tasks) || d.nq == len(d.queues) {
 			more = true
@@ -273,7 +273,7 @@ func (h *deadlines) take(d *due, now time.Duration) (more bool) {
 			h.dropped.Add(-1)
 		}
 	}
-	h.arm()
+	h.armTimer()
 	return more
 }
 
@@ -287,10 +287,10 @@ func (d *due) endTasks() {
 	}
 }
 
-func (h *deadlines) clean() {
+func (h *deadlines) sweepHeap() {
 	kept := h.heap[:0]
 	for _, d := range h.heap {
-		if d.mark.cleared() {
+		if d.mark.isCleared() {
 			h.dropped.Add(-1)
 		} else {
 			kept = append(kept, d)
@@ -303,13 +303,13 @@ func (h *deadlines) clean() {
 	}
 	h.heap = kept
 	for i := len(kept)/2 - 1; i >= 0; i-- {
-		h.down(i)
+		h.siftDown(i)
 	}
 	if len(kept) == 0 && h.timer != nil {
 		h.timer.Stop()
 		h.armed = 0
 	}
-	h.arm()
+	h.armTimer()
 }
 
 func (h *deadlines) push(d deadline) {
@@ -329,11 +329,11 @@ func (h *deadlines) pop() deadline {
 	h.heap[0] = h.heap[last]
 	h.heap[last] = deadline{}
 	h.heap = h.heap[:last]
-	h.down(0)
+	h.siftDown(0)
 	return first
 }
 
-func (h *deadlines) down(i int) {
+func (h *deadlines) siftDown(i int) {
 	for {
 		c := 2*i + 1
 		if c >= len(h.heap) {

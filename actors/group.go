@@ -28,21 +28,21 @@ type Group struct {
 	t  *Task
 	mu sync.Mutex // for what is left of abandoned tasks
 
-	node     *groupNode    // the parent of the members that are there
-	live     int           // members
-	limit    int           // how many of them run at a time; 0: all
-	runs     int           // of a limited group: those that have a place
-	queue    []groupMember // those that wait for one, in order
-	passes   bool          // somebody gives free places to them
-	apart    bool          // of a Scope that is Detached
-	outlived bool          // what members have started was waited for when they had ended
-	rest     int           // or fewer: tasks that members have left behind
-	idle     *Future[None] // completes when one of the two has come to zero
-	waits    deps          // of idle
-	cause    error         // why the members were cancelled
-	failed   []groupMember // in order
-	over     bool
-	err      error // then: Wait's
+	node       *groupNode    // the parent of the members that are there
+	live       int           // members
+	limit      int           // how many of them run at a time; 0: all
+	runs       int           // of a limited group: those that have a place
+	queue      []groupMember // those that wait for one, in order
+	passes     bool          // somebody gives free places to them
+	apart      bool          // of a Scope that is Detached
+	outlived   bool          // what members have started was waited for when they had ended
+	stragglers int           // or fewer: tasks that members have started, and that have not returned
+	idle       *Future[None] // completes when one of the two has come to zero
+	waits      deps          // of idle
+	cause      error         // why the members were cancelled
+	failed     []groupMember // in order
+	over       bool
+	err        error // then: Wait's
 }
 
 // NewGroup returns an empty group of the task.
@@ -59,7 +59,7 @@ func newGroup(t *Task) *Group {
 	g.waits.list = func() []*Task {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		return g.unfinished()
+		return g.listUnfinished()
 	}
 	return g
 }
@@ -94,7 +94,7 @@ func (g *Group) Go(fn func(t *Task) error, opts ...CallOption) *Future[None] {
 	}
 	checkMemberOptions(opts)
 	m := newGroupTask[None](g, submittedErr(fn))
-	g.start(g.caller(), m, opts)
+	g.addMember(g.findCaller(), m, opts)
 	return &m.fut
 }
 
@@ -103,22 +103,22 @@ func (g *Group) Go(fn func(t *Task) error, opts ...CallOption) *Future[None] {
 // group's, a member, or another one of the same worker.
 func (g *Group) Member() CallOption { return CallOption{set: setMember, group: g} }
 
-// startMember is start with the option Member.
-func startMember[T any](t *Task, g *Group, fn any, opts []CallOption) *Future[T] {
+// startInGroup is start with the option Member.
+func startInGroup[T any](t *Task, g *Group, fn any, opts []CallOption) *Future[T] {
 	if t.mb != g.t.mb {
 		panic(misplaced("Group.Member", "is of a group of another worker"))
 	}
 	checkMemberOptions(opts)
 	m := newGroupTask[T](g, fn)
-	g.start(t, m, opts)
+	g.addMember(t, m, opts)
 	return &m.fut
 }
 
-// start makes m, which nobody else knows yet, a member, and starts it, now or when
+// addMember makes m, which nobody else knows yet, a member, and starts it, now or when
 // there is a place.
-func (g *Group) start(caller *Task, m groupMember, opts []CallOption) {
+func (g *Group) addMember(caller *Task, m groupMember, opts []CallOption) {
 	t := m.task()
-	n := g.enlist(t)
+	n := g.enlistMember(t)
 	switch bound := t.bindCall(&n.Task, opts, 0); {
 	case !bound:
 	case g.limit > 0:
@@ -128,13 +128,13 @@ func (g *Group) start(caller *Task, m groupMember, opts []CallOption) {
 		g.mu.Unlock()
 		g.startQueued(caller)
 	default:
-		g.startOne(caller, m)
+		g.startMember(caller, m)
 	}
 	caller.mb.enterAgain(caller)
 }
 
-// startOne starts a member in the turn of caller.
-func (g *Group) startOne(caller *Task, m groupMember) {
+// startMember starts a member in the turn of caller.
+func (g *Group) startMember(caller *Task, m groupMember) {
 	t := m.task()
 	if !caller.loopTask().Start(&t.lt) {
 		t.cancel(caller.abandonedError())
@@ -150,11 +150,11 @@ func (g *Group) passPlaceOn(member groupMember) {
 		return
 	}
 	g.mu.Lock()
-	failed := g.settle(member)
+	failed := g.noteMemberEnd(member)
 	g.runs--
 	g.mu.Unlock()
 	if failed { // first: the next one does not begin then
-		g.cancel(because(ErrCanceled, member.member().err))
+		g.cancelMembers(because(ErrCanceled, member.member().err))
 	}
 	g.startQueued(member.task())
 }
@@ -177,7 +177,7 @@ func (g *Group) startQueued(caller *Task) {
 			g.runs++
 		}
 		g.mu.Unlock()
-		g.startOne(caller, m)
+		g.startMember(caller, m)
 		g.mu.Lock()
 	}
 	g.passes = false
@@ -198,8 +198,8 @@ func (g *Group) dropQueued() {
 	}
 }
 
-// caller is the task that calls: the group's own, or the one whose turn it is.
-func (g *Group) caller() *Task {
+// findCaller is the task that calls: the group's own, or the one whose turn it is.
+func (g *Group) findCaller() *Task {
 	own := g.t.coroutineTask()
 	if own.lt.Running() && !own.lt.Nesting() || own.lt.Lost() || own.once.Load()&isOffLoop != 0 {
 		return g.t
@@ -216,19 +216,19 @@ func (g *Group) caller() *Task {
 	return cur
 }
 
-// enlist makes t a member.
-func (g *Group) enlist(t *Task) *groupNode {
+// enlistMember makes t a member.
+func (g *Group) enlistMember(t *Task) *groupNode {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.over {
 		panic("actors: Group.Go called after Wait has returned")
 	}
 	g.live++
-	if g.node != nil && g.node.take(t) {
+	if g.node != nil && g.node.takeKid(t) {
 		return g.node
 	}
 	g.node = newGroupNode(g)
-	g.node.take(t)
+	g.node.takeKid(t)
 	if g.cause != nil {
 		g.node.scope().cause.Store(&g.cause)
 	}
@@ -238,13 +238,13 @@ func (g *Group) enlist(t *Task) *groupNode {
 // Cancel cancels the members: their awaits and contexts end with
 // [ErrCanceled]. It does not wait for them; Wait still does, and then returns
 // nil unless one has failed. Any goroutine.
-func (g *Group) Cancel() { g.cancel(ErrCanceled) }
+func (g *Group) Cancel() { g.cancelMembers(ErrCanceled) }
 
 // CancelCause is Cancel with a reason, which the members' errors wrap beside
 // [ErrCanceled] (context.WithCancelCause). A nil err is none.
-func (g *Group) CancelCause(err error) { g.cancel(because(ErrCanceled, err)) }
+func (g *Group) CancelCause(err error) { g.cancelMembers(because(ErrCanceled, err)) }
 
-func (g *Group) cancel(cause error) {
+func (g *Group) cancelMembers(cause error) {
 	g.mu.Lock()
 	if g.cause == nil {
 		g.cause = cause
@@ -278,7 +278,7 @@ func (g *Group) Wait() error {
 	if over {
 		return err
 	}
-	ended := g.drain("Group.Wait")
+	ended := g.waitForAll("Group.Wait")
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.over = true
@@ -299,17 +299,17 @@ func (g *Group) Wait() error {
 	return g.err
 }
 
-// drain waits until nothing is left. It returns the reason if the task has
+// waitForAll waits until nothing is left. It returns the reason if the task has
 // been ended, unless the group is apart from it. All that it waits for is of this loop,
 // and so ends in any case: it returns, or its turn is taken away.
-func (g *Group) drain(what string) (ended error) {
-	for c := g.busy(); c != nil && !g.t.loopTask().Lost(); c = g.busy() {
+func (g *Group) waitForAll(what string) (ended error) {
+	for c := g.futureIfBusy(); c != nil && !g.t.loopTask().Lost(); c = g.futureIfBusy() {
 		if ended == nil {
 			if ended = g.t.awaitCore(c, what); ended == nil {
 				continue
 			}
 			if !g.apart || isRing(ended) {
-				g.cancel(because(ErrCanceled, ended)) // for a ring; else they have been told
+				g.cancelMembers(because(ErrCanceled, ended)) // for a ring; else they have been told
 			}
 		}
 		g.t.awaitEnded(c)
@@ -329,13 +329,13 @@ func isRing(err error) bool {
 	return ring
 }
 
-// busy returns what completes when it may be that nobody is left; nil: nobody
+// futureIfBusy returns what completes when it may be that nobody is left; nil: nobody
 // is.
-func (g *Group) busy() *core {
+func (g *Group) futureIfBusy() *core {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.live == 0 {
-		if g.rest = len(g.unfinished()); g.rest == 0 {
+		if g.stragglers = len(g.listUnfinished()); g.stragglers == 0 {
 			return nil
 		}
 		g.outlived = true
@@ -345,33 +345,33 @@ func (g *Group) busy() *core {
 	return &g.idle.core
 }
 
-// unfinished are the tasks that have to return before Wait does. With mu held.
-func (g *Group) unfinished() []*Task {
+// listUnfinished are the tasks that have to return before Wait does. With mu held.
+func (g *Group) listUnfinished() []*Task {
 	if g.node == nil {
 		return nil
 	}
-	return g.node.unfinished()
+	return g.node.listUnfinished()
 }
 
-// end counts a member that has ended, and cancels the others if it has failed.
-func (g *Group) end(member groupMember) {
+// memberEnded counts a member that has ended, and cancels the others if it has failed.
+func (g *Group) memberEnded(member groupMember) {
 	g.mu.Lock()
-	failed := g.settle(member)
+	failed := g.noteMemberEnd(member)
 	g.live--
 	g.wakeAt(g.live)
 	if failed {
-		g.cancel(because(ErrCanceled, member.member().err))
+		g.cancelMembers(because(ErrCanceled, member.member().err))
 	}
 }
 
-// settle notes how a member has ended, once, and reports whether it has failed. With mu
+// noteMemberEnd notes how a member has ended, once, and reports whether it has failed. With mu
 // held.
-func (g *Group) settle(member groupMember) (failed bool) {
+func (g *Group) noteMemberEnd(member groupMember) (failed bool) {
 	m := member.member()
-	if m.settled {
+	if m.noted {
 		return false
 	}
-	m.settled = true
+	m.noted = true
 	cause := g.cause
 	if cause == nil && !g.apart {
 		cause = g.t.endCause()
@@ -393,8 +393,8 @@ func (g *Group) taskEnded() {
 		g.mu.Unlock()
 		return
 	}
-	g.rest--
-	g.wakeAt(g.rest)
+	g.stragglers--
+	g.wakeAt(g.stragglers)
 }
 
 // wakeAt wakes Wait if left is zero, to look again. It unlocks mu.

@@ -16,11 +16,11 @@ type groupTask[T any] struct {
 
 // membership is what a group knows of a member. Whoever has the turn writes it.
 type membership struct {
-	group   *Group
-	err     error // why it has failed
-	began   bool  // its function was called
-	settled bool  // the group has noted how it has ended
-	scoped  bool  // it is that of a Scope: the end of its time is its own affair
+	group  *Group
+	err    error // why it has failed
+	began  bool  // its function was called
+	noted  bool  // the group has noted how it has ended
+	scoped bool  // it is that of a Scope: the end of its time is its own affair
 }
 
 // groupMember is a groupTask without its T.
@@ -79,11 +79,11 @@ func (m *groupTask[T]) Done(lt *loop.Task, how loop.How) {
 	m.work.Done(lt, how)
 	g := m.group
 	if how == loop.Lost { // fn goes on, and may write to m
-		g.end(&groupTask[T]{})
+		g.memberEnded(&groupTask[T]{})
 		g.dropQueued()
 		return
 	}
-	g.end(m)
+	g.memberEnded(m)
 	m.group = nil // whoever keeps the future does not keep the group
 }
 
@@ -119,8 +119,8 @@ func newGroupNode(g *Group) *groupNode {
 	return n
 }
 
-// take makes kid one of its kids, if it is still there.
-func (n *groupNode) take(kid *Task) bool {
+// takeKid makes kid one of its kids, if it is still there.
+func (n *groupNode) takeKid(kid *Task) bool {
 	mu := n.familyLock()
 	mu.Lock()
 	defer mu.Unlock()
@@ -134,16 +134,16 @@ func (n *groupNode) take(kid *Task) bool {
 	return true
 }
 
-// unfinished are the tasks that have been started in the group, or in groups
+// listUnfinished are the tasks that have been started in the group, or in groups
 // within it, and have not returned. Any goroutine.
-func (n *groupNode) unfinished() []*Task {
+func (n *groupNode) listUnfinished() []*Task {
 	type place struct{ task, parent *Task }
 	for {
 		var tasks []*Task
 		seen := []place{{&n.Task, n.parent()}}
 		for i := 0; i < len(seen); i++ {
 			for _, k := range seen[i].task.listKids() {
-				if k.lifetime != child && k.lifetime != grouping || !n.includes(k) {
+				if k.lifetime != child && k.lifetime != grouping || !n.includesTask(k) {
 					continue
 				}
 				seen = append(seen, place{k, seen[i].task})
@@ -160,10 +160,10 @@ func (n *groupNode) unfinished() []*Task {
 	}
 }
 
-// includes reports whether t, a child of Start, is a member, or work that a
+// includesTask reports whether t, a child of Start, is a member, or work that a
 // member has started. Work that somebody has started whom a member has sent
 // something is not.
-func (n *groupNode) includes(t *Task) bool {
+func (n *groupNode) includesTask(t *Task) bool {
 	for o := t.kin.origin.Load(); o != nil && o.lifetime == grouping; o = o.kin.origin.Load() {
 		if o == &n.Task {
 			return true

@@ -171,7 +171,7 @@ func (mb *mailbox) isIdle() bool {
 	if !mb.life.Serves() || mb.loop.Queued() > 0 || mb.offloaded.n() > 0 {
 		return false
 	}
-	if s := mb.rare.Load(); s != nil && !s.delays.empty() {
+	if s := mb.rare.Load(); s != nil && !s.delays.isEmpty() {
 		return false
 	}
 	live := mb.loop.Live()

@@ -84,7 +84,7 @@ func (u *message) know(asker *Task) {
 	}
 	s := u.scope()
 	s.deadline = u.mb.sys.in(time.Duration(left))
-	u.mb.sys.clock.add(s.deadline, &u.Task)
+	u.mb.sys.clock.addDeadline(s.deadline, &u.Task)
 }
 
 func (u *message) label() string { return typeOf(u.msg) }
@@ -126,7 +126,7 @@ func (t *Task) handBack(by *Task, had again) bool {
 		t.mb.keepStashed(&again.Task, t)
 		if s := t.ext.Load(); s != nil && s.deadline > 0 {
 			again.scope().deadline = s.deadline
-			t.system().clock.add(s.deadline, &again.Task)
+			t.system().clock.addDeadline(s.deadline, &again.Task)
 		}
 	})
 }

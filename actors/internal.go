@@ -181,7 +181,7 @@ func (mb *mailbox) startHooks() {
 	s := u.scope()
 	s.set().why = mb.life.reason
 	s.deadline = mb.sys.in(mb.giveUpHooks(&u.Task))
-	mb.sys.clock.add(s.deadline, &u.Task)
+	mb.sys.clock.addDeadline(s.deadline, &u.Task)
 	mb.loop.Go(&u.lt)
 }
 

@@ -35,29 +35,29 @@ type Limiter struct {
 	mu      sync.Mutex
 	running int
 	waiting int
-	// The workers whose functions wait are linked, and the one whose turn it is
-	// comes first; of has the same.
-	first, last *line
-	of          map[*mailbox]*line
-	ended       uint64 // how many have returned
-	watch       *time.Timer
+	// The queues of the workers whose functions wait are linked, and the one whose turn it is
+	// comes first; queueOf has the same.
+	first, last *workerQueue
+	queueOf     map[*mailbox]*workerQueue
+	returned    uint64 // how many have returned
+	stallTimer  *time.Timer
 	round       uint64 // of watch: grows when it is set or stopped
 	seen        uint64 // ended, when watch was set
 
 	armed, stalled time.Duration // what watch was set to, and for how long nothing has returned before
 }
 
-// line is what of one worker waits, linked.
-type line struct {
+// workerQueue is the functions of one worker that wait, linked.
+type workerQueue struct {
 	mb          *mailbox
-	prev, next  *line
+	prev, next  *workerQueue
 	first, last *limited
 }
 
 // limited is one function of a limiter.
 type limited struct {
 	prev, next *limited
-	line       *line // that it waits in
+	queue      *workerQueue // that it waits in
 	run        func()
 }
 
@@ -86,7 +86,7 @@ func Through(l *Limiter) CallOption {
 func (l *Limiter) startOrQueue(mb *mailbox, c *limited) {
 	l.mu.Lock()
 	if l.size > 0 && l.running >= l.size {
-		l.queueUp(mb, c)
+		l.queueFunction(mb, c)
 		l.mu.Unlock()
 		return
 	}
@@ -107,65 +107,65 @@ func (l *Limiter) runLimited(c *limited) {
 func (l *Limiter) passPlaceOn() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.ended++
-	ln := l.first
-	if ln == nil {
+	l.returned++
+	q := l.first
+	if q == nil {
 		l.running--
 		return
 	}
-	c := ln.first
-	l.unlink(c)
-	if ln.first != nil {
-		l.leave(ln)
-		l.goLast(ln)
+	c := q.first
+	l.unlinkFunction(c)
+	if q.first != nil {
+		l.removeQueue(q)
+		l.appendQueue(q)
 	}
 	go l.runLimited(c)
 }
 
-// goLast puts a worker's line behind those of the others. With mu held.
-func (l *Limiter) goLast(ln *line) {
-	ln.prev = l.last
+// appendQueue puts a worker's queue behind those of the others. With mu held.
+func (l *Limiter) appendQueue(q *workerQueue) {
+	q.prev = l.last
 	if l.last == nil {
-		l.first = ln
+		l.first = q
 	} else {
-		l.last.next = ln
+		l.last.next = q
 	}
-	l.last = ln
+	l.last = q
 }
 
-// leave takes a worker's line from among those of the others. With mu held.
-func (l *Limiter) leave(ln *line) {
-	if ln.prev == nil {
-		l.first = ln.next
+// removeQueue takes a worker's queue from among those of the others. With mu held.
+func (l *Limiter) removeQueue(q *workerQueue) {
+	if q.prev == nil {
+		l.first = q.next
 	} else {
-		ln.prev.next = ln.next
+		q.prev.next = q.next
 	}
-	if ln.next == nil {
-		l.last = ln.prev
+	if q.next == nil {
+		l.last = q.prev
 	} else {
-		ln.next.prev = ln.prev
+		q.next.prev = q.prev
 	}
-	ln.prev, ln.next = nil, nil
+	q.prev, q.next = nil, nil
 }
 
-// queueUp puts c at the end of its worker's line. With mu held.
-func (l *Limiter) queueUp(mb *mailbox, c *limited) {
-	ln := l.of[mb]
-	if ln == nil {
-		ln = &line{mb: mb}
-		if l.of == nil {
-			l.of = map[*mailbox]*line{}
+// queueFunction puts c at the end of its worker's queue. With mu held.
+func (l *Limiter) queueFunction(mb *mailbox, c *limited) {
+	q := l.queueOf[mb]
+	if q == nil {
+		q = &workerQueue{mb: mb}
+		if l.queueOf == nil {
+			l.queueOf = map[*mailbox]*workerQueue{}
 		}
-		l.of[mb] = ln
-		l.goLast(ln)
+		l.queueOf[mb] = q
+		l.appendQueue(q)
 	}
-	c.line, c.prev = ln, ln.last
-	if ln.last == nil {
-		ln.first = c
+	c.queue, c.prev = q, q.last
+	if q.last == nil {
+		q.first = c
 	} else {
-		ln.last.next = c
+		q.last.next = c
 	}
-	ln.last = c
+	q.last = c
 	mb.offloadsWaiting.Add(1)
 	if l.waiting++; l.waiting == 1 {
 		l.stalled = 0
@@ -173,38 +173,38 @@ func (l *Limiter) queueUp(mb *mailbox, c *limited) {
 	}
 }
 
-// unlink takes c out of its line, which ends with the last. With mu held.
-func (l *Limiter) unlink(c *limited) {
-	ln := c.line
+// unlinkFunction takes c out of its queue, which ends with the last. With mu held.
+func (l *Limiter) unlinkFunction(c *limited) {
+	q := c.queue
 	if c.prev == nil {
-		ln.first = c.next
+		q.first = c.next
 	} else {
 		c.prev.next = c.next
 	}
 	if c.next == nil {
-		ln.last = c.prev
+		q.last = c.prev
 	} else {
 		c.next.prev = c.prev
 	}
-	c.prev, c.next, c.line = nil, nil, nil
-	if ln.first == nil {
-		l.leave(ln)
-		delete(l.of, ln.mb)
+	c.prev, c.next, c.queue = nil, nil, nil
+	if q.first == nil {
+		l.removeQueue(q)
+		delete(l.queueOf, q.mb)
 	}
-	ln.mb.offloadsWaiting.Add(-1)
+	q.mb.offloadsWaiting.Add(-1)
 	if l.waiting--; l.waiting == 0 {
-		l.watch.Stop()
-		l.watch = nil
+		l.stallTimer.Stop()
+		l.stallTimer = nil
 		l.round++
 	}
 }
 
-// dropQueued takes c out of its line if it still waits there: it will not run.
+// dropQueued takes c out of its queue if it still waits there: it will not run.
 func (l *Limiter) dropQueued(c *limited) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c.line != nil {
-		l.unlink(c)
+	if c.queue != nil {
+		l.unlinkFunction(c)
 		c.run = nil
 	}
 }
@@ -213,7 +213,7 @@ func (l *Limiter) dropQueued(c *limited) {
 func (l *Limiter) isQueued(c *limited) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return c.line != nil
+	return c.queue != nil
 }
 
 // watchProgress looks after d whether anything has returned. There is no timer
@@ -221,10 +221,10 @@ func (l *Limiter) isQueued(c *limited) bool {
 // package, and a timer of one synctest bubble must not turn up in another. With
 // mu held.
 func (l *Limiter) watchProgress(d time.Duration) {
-	l.seen, l.armed = l.ended, d
+	l.seen, l.armed = l.returned, d
 	l.round++
 	round := l.round
-	l.watch = time.AfterFunc(d, func() { l.reportStall(round) })
+	l.stallTimer = time.AfterFunc(d, func() { l.reportStall(round) })
 }
 
 func (l *Limiter) reportStall(round uint64) {
@@ -233,7 +233,7 @@ func (l *Limiter) reportStall(round uint64) {
 		l.mu.Unlock()
 		return
 	}
-	if l.ended != l.seen {
+	if l.returned != l.seen {
 		l.stalled = 0
 		l.watchProgress(stalledAfter)
 		l.mu.Unlock()

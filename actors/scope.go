@@ -238,7 +238,7 @@ func (t *Task) workerFailure() error {
 // future is done.
 func (t *Task) releaseScope(s *scope) {
 	if m := s.gone.Load(); m != nil {
-		t.system().clock.drop(m, t)
+		t.system().clock.dropDeadline(m, t)
 	}
 	if s.seldom() != &noRare {
 		if t.lifetime == cleanup {

@@ -56,7 +56,7 @@ func TestSizes(t *testing.T) {
 // all at once.
 func TestClockShrinks(t *testing.T) {
 	c := new(clock)
-	c.init(loop.NewPool())
+	c.initHeaps(loop.NewPool())
 	entries := func() (n, room int) {
 		for i := range c.heap {
 			n += len(c.heap[i].heap)
@@ -67,12 +67,12 @@ func TestClockShrinks(t *testing.T) {
 	task := func() *Task {
 		u := &Task{}
 		u.presetScope(&scope{})
-		c.add(time.Hour, u)
+		c.addDeadline(time.Hour, u)
 		return u
 	}
 	for range 200_000 {
 		u := task()
-		c.drop(u.ext.Load().gone.Load(), u)
+		c.dropDeadline(u.ext.Load().gone.Load(), u)
 	}
 	if n, _ := entries(); n > len(c.heap) {
 		t.Errorf("%d deadlines are kept of tasks that have ended, one after the other", n)
@@ -83,7 +83,7 @@ func TestClockShrinks(t *testing.T) {
 	}
 	live := all[:10]
 	for _, u := range all[10:] {
-		c.drop(u.ext.Load().gone.Load(), u)
+		c.dropDeadline(u.ext.Load().gone.Load(), u)
 	}
 	if n, room := entries(); n > 10+2*marksBlock*len(c.heap) || room > 4*2*marksBlock*len(c.heap) {
 		t.Errorf("%d deadlines of %d are kept for 10 tasks, with room for %d", n, len(all), room)
@@ -93,7 +93,7 @@ func TestClockShrinks(t *testing.T) {
 			t.Error("a deadline that is needed has been dropped")
 		}
 	}
-	c.clean()
+	c.sweepHeaps()
 	if n, _ := entries(); n != len(live) {
 		t.Errorf("%d deadlines after a sweep, of %d tasks", n, len(live))
 	}

@@ -76,7 +76,7 @@ func Start[T any](t *Task, fn func(t *Task) (T, error), opts ...CallOption) *Fut
 // start runs fn, a submitted[T] or a submittedErr.
 func start[T any](t *Task, fn any, opts []CallOption) *Future[T] {
 	if g := groupIn(opts); g != nil {
-		return startMember[T](t, g, fn, opts)
+		return startInGroup[T](t, g, fn, opts)
 	}
 	checkOptions(opts)
 	if len(opts) > 0 || t.ext.Load() != nil {

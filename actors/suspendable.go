@@ -51,7 +51,7 @@ func (p *suspendable) NewSpot(ahead func() (holder, next taskwait.Task)) taskwai
 }
 
 func (p *suspendable) Wait(what string, s taskwait.Spot) error {
-	return s.(*spot).wait((*Task)(p), what)
+	return s.(*spot).awaitSpot((*Task)(p), what)
 }
 
 func (p *suspendable) IsRunning() bool { return p.lt.Running() }
@@ -69,7 +69,7 @@ type spot struct {
 // Wake is package taskwait's.
 func (s *spot) Wake() { s.resolve(struct{}{}, nil) }
 
-func (s *spot) wait(t *Task, what string) error {
+func (s *spot) awaitSpot(t *Task, what string) error {
 	t.checkCurrent(what)
 	if err := t.endCause(); err != nil {
 		return err

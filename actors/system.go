@@ -69,7 +69,7 @@ func systemOfMany(as *actor.ActorSystem) *system {
 	s := &system{as: as, pool: loop.NewPool(), token: newToken(), workers: map[string]*mailbox{}, unseen: &throttle{},
 		remoteLimit: persystem.Of[persystem.RemoteLimit](as), failures: failure.Of(as)}
 	s.failuresWeak = weak.Make(s.failures)
-	s.clock.init(s.pool)
+	s.clock.initHeaps(s.pool)
 	s.replies.init(s)
 	if _, added := as.ProcessRegistry.Add(&replyProcess{sys: s}, replyID); !added {
 		p, _ := as.ProcessRegistry.GetLocal(replyID)
@@ -112,7 +112,7 @@ func (s *system) remove(mb *mailbox) {
 	s.mu.Unlock()
 	s.cache.forget(mb)
 	if last {
-		s.clock.clean()
+		s.clock.sweepHeaps()
 		s.listIfWorking()
 	}
 }

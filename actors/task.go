@@ -193,7 +193,7 @@ func (t *Task) beginTurn() bool {
 	mb.enterTask(t)
 	t.lt.Enter()
 	if s != nil && s.deadline > 0 && t.lifetime == offered {
-		t.lt.Tend()
+		t.lt.CallBetweenTurns()
 	}
 	return true
 }

@@ -65,8 +65,8 @@ func (t *Task) runScope(what string, fn func(t *Task) error, opts []CallOption) 
 	}
 	m := newGroupTask[None](g, submittedErr(fn))
 	m.scoped = true
-	g.start(t, m, opts)
-	ended := g.drain(what)
+	g.addMember(t, m, opts)
+	ended := g.waitForAll(what)
 	m.fut.lookAtResult()
 	err := m.scopeError(&m.Task, &m.fut.core, g)
 	switch {

@@ -26,7 +26,7 @@ func init() { messages.RegisterError("loopsync.barrier_broken", ErrBroken) }
 // place. Only Abort and Reset break a Barrier. So whoever knows that a task will not
 // come has to call Abort, or end the others, as a Group does when a member fails.
 type Barrier struct {
-	home    home
+	owner   ownerLoop
 	mu      sync.Mutex
 	others  int // that one task waits for
 	waiting []*arrival
@@ -56,7 +56,7 @@ func NewBarrier(parties int) *Barrier {
 // The error is the reason why the task was ended, or [ErrBroken]; the index is -1 then.
 func (b *Barrier) Wait(t *actors.Task) (index int, err error) {
 	const what = "Barrier.Wait"
-	me := b.home.enter(t, what)
+	me := b.owner.checkCaller(t, what)
 	if me.Ended != nil {
 		return -1, me.Ended
 	}
@@ -66,7 +66,7 @@ func (b *Barrier) Wait(t *actors.Task) (index int, err error) {
 	case b.broken:
 		return -1, ErrBroken
 	case len(b.waiting) == b.others:
-		b.release(nil)
+		b.releaseAll(nil)
 		return b.others, nil
 	}
 	a := &arrival{spot: me.Task.NewSpot(nil)}
@@ -91,7 +91,7 @@ func (b *Barrier) Abort() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.broken = true
-	b.release(ErrBroken)
+	b.releaseAll(ErrBroken)
 }
 
 // Reset makes the Barrier as it was made. The tasks that wait fail with [ErrBroken].
@@ -99,7 +99,7 @@ func (b *Barrier) Reset() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.broken = false
-	b.release(ErrBroken)
+	b.releaseAll(ErrBroken)
 }
 
 // Waiting is the number of tasks that wait.
@@ -116,8 +116,8 @@ func (b *Barrier) Broken() bool {
 	return b.broken
 }
 
-// release lets all go on that wait, with err or an index. With mu held.
-func (b *Barrier) release(err error) {
+// releaseAll lets all go on that wait, with err or an index. With mu held.
+func (b *Barrier) releaseAll(err error) {
 	for i, a := range b.waiting {
 		a.index, a.err = i, err
 		a.spot.Wake()

@@ -38,8 +38,8 @@ func (c *caller) newSpot() taskwait.Spot {
 	return c.visit.Task.NewSpot(nil)
 }
 
-// wait waits until the spot is woken, or returns why it waits no longer.
-func (c *caller) wait(s taskwait.Spot) error {
+// waitAt waits until the spot is woken, or returns why it waits no longer.
+func (c *caller) waitAt(s taskwait.Spot) error {
 	if !c.isPlain() {
 		return c.visit.Caller.Wait(c.what, s)
 	}

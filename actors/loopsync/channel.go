@@ -55,7 +55,7 @@ func waitForChannel(me taskwait.Visit, what string, op channelOp) error {
 	spot := me.Task.NewSpot(nil)
 	a := beginAttempt(spot, op.block)
 	err := me.Caller.Wait(what, spot)
-	if a.end(err) {
+	if a.endAttempt(err) {
 		return nil
 	}
 	return err
@@ -178,10 +178,10 @@ func beginAttempt(spot taskwait.Spot, block func(giveUp <-chan struct{}) bool) *
 	return a
 }
 
-// end ends the attempt when the wait of the task is over, and reports whether
+// endAttempt ends the attempt when the wait of the task is over, and reports whether
 // something was done. The goroutine decides that: only it knows. So end waits for it,
 // which is no time to speak of, because it is told to give up.
-func (a *attempt) end(wait error) (done bool) {
+func (a *attempt) endAttempt(wait error) (done bool) {
 	close(a.giveUp)
 	<-a.over
 	if a.panicked != nil && wait == nil {

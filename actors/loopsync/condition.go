@@ -23,7 +23,7 @@ const relockGrace = 10 * time.Second
 // changes it within one turn. [NewCondition] makes one for state that a [Mutex] guards
 // over awaits. It must not be copied after its first use.
 type Condition struct {
-	home  home
+	owner ownerLoop
 	mutex *Mutex // constant; nil: it has none
 	mu    sync.Mutex
 	line  line
@@ -47,7 +47,7 @@ func NewCondition(m *Mutex) *Condition {
 // back, too, so that its deferred code has it (asyncio, trio). This is the one wait that
 // does not end at once then: it lasts until the Mutex is free, ten seconds at most. If
 // the Mutex could not be locked, the error says so, and the task's Unlock does nothing.
-func (c *Condition) Wait(t *actors.Task) error { return c.wait(t, "Condition.Wait") }
+func (c *Condition) Wait(t *actors.Task) error { return c.waitNotified(t, "Condition.Wait") }
 
 // WaitFor is Wait until ready returns true. It calls ready in the task's turn, with the
 // Mutex locked, first at once.
@@ -56,9 +56,9 @@ func (c *Condition) WaitFor(t *actors.Task, ready func() bool) error {
 	if ready == nil {
 		panic("loopsync: " + what + " called with a nil function")
 	}
-	me := c.enter(t, what)
+	me := c.checkCaller(t, what)
 	for me.Ended == nil && !ready() {
-		if err := c.wait(t, what); err != nil {
+		if err := c.waitNotified(t, what); err != nil {
 			return err
 		}
 	}
@@ -70,7 +70,7 @@ func (c *Condition) WaitFor(t *actors.Task, ready func() bool) error {
 func (c *Condition) Notify(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for ; n > 0 && c.line.serve() != nil; n-- {
+	for ; n > 0 && c.line.serveNext() != nil; n-- {
 	}
 }
 
@@ -78,33 +78,33 @@ func (c *Condition) Notify(n int) {
 func (c *Condition) NotifyAll() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for c.line.serve() != nil {
+	for c.line.serveNext() != nil {
 	}
 }
 
-// enter says who t is, and panics if it does not hold the Mutex.
-func (c *Condition) enter(t *actors.Task, what string) taskwait.Visit {
-	me := c.home.enter(t, what)
+// checkCaller says who t is, and panics if it does not hold the Mutex.
+func (c *Condition) checkCaller(t *actors.Task, what string) taskwait.Visit {
+	me := c.owner.checkCaller(t, what)
 	if c.mutex != nil && me.Ended == nil && !c.mutex.isHeldBy(me) {
 		panic("loopsync: " + what + " called by task " + me.Task.TaskName() + ", which does not hold the Mutex")
 	}
 	return me
 }
 
-func (c *Condition) wait(t *actors.Task, what string) error {
-	me := c.enter(t, what)
+func (c *Condition) waitNotified(t *actors.Task, what string) error {
+	me := c.checkCaller(t, what)
 	if me.Ended != nil {
 		return me.Ended
 	}
 	c.mu.Lock()
-	w := c.line.join(me, me.Task.NewSpot(nil))
+	w := c.line.joinLine(me, me.Task.NewSpot(nil))
 	c.mu.Unlock()
 	if c.mutex != nil {
-		c.mutex.release()
+		c.mutex.releaseHeld()
 	}
 	err := me.Caller.Wait(what, w.spot)
 	c.mu.Lock()
-	notified := c.line.leave(w)
+	notified := c.line.leaveLine(w)
 	c.mu.Unlock()
 	if notified && err != nil {
 		c.Notify(1) // the next one, in its place
@@ -126,11 +126,11 @@ func (m *Mutex) isHeldBy(me taskwait.Visit) bool {
 	return m.held && m.by.Task == me.Task
 }
 
-// release unlocks the Mutex for a task that holds it.
-func (m *Mutex) release() {
+// releaseHeld unlocks the Mutex for a task that holds it.
+func (m *Mutex) releaseHeld() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.pass()
+	m.passOn()
 }
 
 // lockAgain locks the Mutex for a task whose wait has ended with err, and returns that

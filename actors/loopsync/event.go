@@ -11,10 +11,10 @@ import (
 // Event is a flag that tasks wait for (asyncio.Event). The zero value is not
 // set. It must not be copied after its first use.
 type Event struct {
-	home home
-	mu   sync.Mutex
-	set  bool
-	line line
+	owner ownerLoop
+	mu    sync.Mutex
+	set   bool
+	line  line
 }
 
 // Set sets the flag and lets all go on that wait for it. If it is set already,
@@ -23,7 +23,7 @@ func (e *Event) Set() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.set = true
-	e.line.dismiss()
+	e.line.dismissUnserved()
 }
 
 // Clear takes the flag back: who waits from now on waits for the next Set.
@@ -45,7 +45,7 @@ func (e *Event) IsSet() bool {
 // ended.
 func (e *Event) Wait(t *actors.Task) error {
 	const what = "Event.Wait"
-	me := e.home.enter(t, what)
+	me := e.owner.checkCaller(t, what)
 	if me.Ended != nil {
 		return me.Ended
 	}
@@ -54,11 +54,11 @@ func (e *Event) Wait(t *actors.Task) error {
 		e.mu.Unlock()
 		return nil
 	}
-	w := e.line.join(me, me.Task.NewSpot(nil))
+	w := e.line.joinLine(me, me.Task.NewSpot(nil))
 	e.mu.Unlock()
 	err := me.Caller.Wait(what, w.spot)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.line.leave(w)
+	e.line.leaveLine(w)
 	return err
 }

@@ -2,10 +2,13 @@
 
 package loopsync
 
+import "reflect"
+
 // Held is how many places of the Queue's storage are not empty.
 func (q *Queue[T]) Held() (n int) {
-	for _, v := range q.items.fifo.ring {
-		if any(v) != any(*new(T)) {
+	ring := reflect.ValueOf(&q.items.fifo).Elem().FieldByName("ring")
+	for i := range ring.Len() {
+		if !ring.Index(i).IsZero() {
 			n++
 		}
 	}

@@ -27,10 +27,10 @@ type waiter struct {
 	panicked   any    // what take panicked with
 }
 
-func (l *line) empty() bool { return l.first == nil }
+func (l *line) isEmpty() bool { return l.first == nil }
 
-// join puts a task, or a plain goroutine, at the end of the line.
-func (l *line) join(who taskwait.Visit, spot taskwait.Spot) *waiter {
+// joinLine puts a task, or a plain goroutine, at the end of the line.
+func (l *line) joinLine(who taskwait.Visit, spot taskwait.Spot) *waiter {
 	w := &waiter{spot: spot, who: who, prev: l.last}
 	if l.last != nil {
 		l.last.next = w
@@ -44,8 +44,8 @@ func (l *line) join(who taskwait.Visit, spot taskwait.Spot) *waiter {
 	return w
 }
 
-// serve lets the next one go on, and returns it; nil: there is none.
-func (l *line) serve() *waiter {
+// serveNext lets the next one go on, and returns it; nil: there is none.
+func (l *line) serveNext() *waiter {
 	w := l.next
 	if w == nil {
 		return nil
@@ -66,7 +66,7 @@ func (l *line) takeFirst() (did bool) {
 	if w == nil || !w.served || w.take == nil {
 		return false
 	}
-	l.leave(w)
+	l.leaveLine(w)
 	did, w.taken = true, true
 	defer func() {
 		w.panicked = recover() // code of a user's, who is not the one that goes on here
@@ -85,8 +85,8 @@ func (w *waiter) isTaken() bool {
 	return w.taken
 }
 
-// dismiss lets all go on that have not been served.
-func (l *line) dismiss() {
+// dismissUnserved lets all go on that have not been served.
+func (l *line) dismissUnserved() {
 	for ; l.next != nil; l.next = l.next.next {
 		l.next.spot.Wake()
 	}
@@ -101,8 +101,8 @@ func (l *line) dismissAll() {
 	l.next = nil
 }
 
-// leave takes w out of the line and reports whether it was served.
-func (l *line) leave(w *waiter) bool {
+// leaveLine takes w out of the line and reports whether it was served.
+func (l *line) leaveLine(w *waiter) bool {
 	if l.next == w {
 		l.next = w.next
 	}

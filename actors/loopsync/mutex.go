@@ -23,11 +23,11 @@ func init() { messages.RegisterError("loopsync.abandoned", ErrAbandoned) }
 // Mutex lets one task at a time pass (asyncio.Lock). It is not reentrant. The
 // zero value is an unlocked Mutex. It must not be copied after its first use.
 type Mutex struct {
-	home home
-	mu   sync.Mutex // for what is left of abandoned tasks, and for other workers that look for a ring
-	held bool
-	by   taskwait.Visit
-	line line
+	owner ownerLoop
+	mu    sync.Mutex // for what is left of abandoned tasks, and for other workers that look for a ring
+	held  bool
+	by    taskwait.Visit
+	line  line
 
 	without []taskwait.Task // they do not hold it, but will unlock it: see Condition.Wait
 }
@@ -37,12 +37,12 @@ type Mutex struct {
 // its holder waits for this task (or is it), or [ErrAbandoned].
 func (m *Mutex) Lock(t *actors.Task) error {
 	const what = "Mutex.Lock"
-	me := m.home.enter(t, what)
+	me := m.owner.checkCaller(t, what)
 	if me.Ended != nil {
 		return me.Ended
 	}
 	m.mu.Lock()
-	m.reclaim(me)
+	m.reclaimStale(me)
 	if !m.held {
 		m.held, m.by = true, me
 		m.mu.Unlock()
@@ -53,13 +53,13 @@ func (m *Mutex) Lock(t *actors.Task) error {
 		return fmt.Errorf("%w: %s, of incarnation %d of worker %s", ErrAbandoned, m.by.Task.TaskName(), m.by.Incarnation, m.by.Worker)
 	}
 	var w *waiter
-	w = m.line.join(me, me.Task.NewSpot(func() (holder, next taskwait.Task) { return m.ahead(w) }))
+	w = m.line.joinLine(me, me.Task.NewSpot(func() (holder, next taskwait.Task) { return m.tasksAhead(w) }))
 	m.mu.Unlock()
 	err := me.Caller.Wait(what, w.spot)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if served := m.line.leave(w); served && err != nil {
-		m.pass()
+	if served := m.line.leaveLine(w); served && err != nil {
+		m.passOn()
 	}
 	return err
 }
@@ -67,10 +67,10 @@ func (m *Mutex) Lock(t *actors.Task) error {
 // TryLock locks the Mutex if it is unlocked, and reports whether it did. It
 // does nothing for a task that has been ended.
 func (m *Mutex) TryLock(t *actors.Task) bool {
-	me := m.home.enter(t, "Mutex.TryLock")
+	me := m.owner.checkCaller(t, "Mutex.TryLock")
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.reclaim(me)
+	m.reclaimStale(me)
 	if m.held || me.Ended != nil {
 		return false
 	}
@@ -90,7 +90,7 @@ func (m *Mutex) Unlock() {
 	if !m.held {
 		panic("loopsync: Unlock of a Mutex that is not locked")
 	}
-	m.pass()
+	m.passOn()
 }
 
 // unlockWithout reports whether an Unlock is one of a task that does not hold the Mutex,
@@ -116,28 +116,28 @@ func (m *Mutex) Locked() bool {
 	return m.held
 }
 
-// pass gives the Mutex to the next in line.
-func (m *Mutex) pass() {
-	if w := m.line.serve(); w != nil {
+// passOn gives the Mutex to the next in line.
+func (m *Mutex) passOn() {
+	if w := m.line.serveNext(); w != nil {
 		m.by = w.who
 	} else {
 		m.held, m.by = false, taskwait.Visit{}
 	}
 }
 
-// reclaim unlocks the Mutex if it was locked in an earlier incarnation by a
+// reclaimStale unlocks the Mutex if it was locked in an earlier incarnation by a
 // task that has ended: all of its time have, and nobody will unlock it.
-func (m *Mutex) reclaim(me taskwait.Visit) {
+func (m *Mutex) reclaimStale(me taskwait.Visit) {
 	if m.held && m.by.Incarnation < me.Incarnation {
 		if ended, lost := m.by.Task.HasEnded(); ended && !lost {
-			m.pass()
+			m.passOn()
 		}
 	}
 }
 
-// ahead is who has to go on before w does: the holder, and the one before it in
+// tasksAhead is who has to go on before w does: the holder, and the one before it in
 // line.
-func (m *Mutex) ahead(w *waiter) (holder, next taskwait.Task) {
+func (m *Mutex) tasksAhead(w *waiter) (holder, next taskwait.Task) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if w.prev != nil {

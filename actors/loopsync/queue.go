@@ -24,7 +24,7 @@ func init() { messages.RegisterError("loopsync.queue_closed", ErrClosed) }
 // Plain goroutines put and get by [Queue.PutContext] and [Queue.GetContext], and stand
 // in the same lines.
 type Queue[T any] struct {
-	home       home
+	owner      ownerLoop
 	mu         sync.Mutex
 	size       int // most items; 0: no bound
 	items      storage[T]
@@ -55,28 +55,28 @@ func NewPriorityQueue[T any](size int, less func(a, b T) bool) *Queue[T] {
 // has not added it: the reason why the task was ended, or [ErrClosed].
 func (q *Queue[T]) Put(t *actors.Task, v T) error {
 	const what = "Queue.Put"
-	me := q.home.enter(t, what)
+	me := q.owner.checkCaller(t, what)
 	if me.Ended != nil {
 		return me.Ended
 	}
-	return q.put(caller{what: what, visit: me}, v)
+	return q.putOrWait(caller{what: what, visit: me}, v)
 }
 
 // PutContext is Put for plain goroutines. It waits until ctx ends, and returns the reason
 // then, [context.Cause] of ctx; but if there is a place at once, it takes that even if ctx
 // has ended. In a task it would block the worker: called with a task's context, it panics.
 func (q *Queue[T]) PutContext(ctx context.Context, v T) error {
-	return q.put(plainCaller(ctx, "Queue.PutContext", "Put"), v)
+	return q.putOrWait(plainCaller(ctx, "Queue.PutContext", "Put"), v)
 }
 
-func (q *Queue[T]) put(who caller, v T) error {
+func (q *Queue[T]) putOrWait(who caller, v T) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
 	case q.closed:
 		return ErrClosed
-	case q.putters.empty() && q.room():
-		q.push(v)
+	case q.putters.isEmpty() && q.hasRoom():
+		q.addAndServe(v)
 		return nil
 	}
 	return q.putInLine(who, v)
@@ -84,26 +84,26 @@ func (q *Queue[T]) put(who caller, v T) error {
 
 // putInLine is apart, because only here v outlives the call. With mu held.
 func (q *Queue[T]) putInLine(who caller, v T) error {
-	w := q.putters.join(who.visit, who.newSpot())
+	w := q.putters.joinLine(who.visit, who.newSpot())
 	if who.isPlain() {
-		w.take = func() { q.add(v) }
+		w.take = func() { q.addItem(v) }
 	}
-	q.hand()
+	q.serveLines()
 	q.mu.Unlock()
-	err := who.wait(w.spot)
+	err := who.waitAt(w.spot)
 	q.mu.Lock()
 	if w.isTaken() {
 		return nil
 	}
-	defer q.hand() // its place, if it has not taken it
-	q.putters.leave(w)
+	defer q.serveLines() // its place, if it has not taken it
+	q.putters.leaveLine(w)
 	switch {
 	case err != nil:
 		return err
 	case q.closed:
 		return ErrClosed
 	}
-	q.add(v)
+	q.addItem(v)
 	return nil
 }
 
@@ -111,26 +111,26 @@ func (q *Queue[T]) putInLine(who caller, v T) error {
 // error it has taken none: the reason why the task was ended, or [ErrClosed].
 func (q *Queue[T]) Get(t *actors.Task) (v T, err error) {
 	const what = "Queue.Get"
-	me := q.home.enter(t, what)
+	me := q.owner.checkCaller(t, what)
 	if me.Ended != nil {
 		return v, me.Ended
 	}
-	return q.get(caller{what: what, visit: me})
+	return q.getOrWait(caller{what: what, visit: me})
 }
 
 // GetContext is Get for plain goroutines. It waits until ctx ends, and returns the reason
 // then, [context.Cause] of ctx; but if there is an item at once, it takes that even if ctx
 // has ended. In a task it would block the worker: called with a task's context, it panics.
 func (q *Queue[T]) GetContext(ctx context.Context) (T, error) {
-	return q.get(plainCaller(ctx, "Queue.GetContext", "Get"))
+	return q.getOrWait(plainCaller(ctx, "Queue.GetContext", "Get"))
 }
 
-func (q *Queue[T]) get(who caller) (v T, err error) {
+func (q *Queue[T]) getOrWait(who caller) (v T, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
-	case q.getters.empty() && q.items.n() > 0:
-		return q.pop(), nil
+	case q.getters.isEmpty() && q.items.n() > 0:
+		return q.takeAndServe(), nil
 	case q.closed && q.items.n() == q.getters.served:
 		return v, ErrClosed
 	}
@@ -139,19 +139,19 @@ func (q *Queue[T]) get(who caller) (v T, err error) {
 
 // getInLine is apart as putInLine is.
 func (q *Queue[T]) getInLine(who caller) (v T, err error) {
-	w := q.getters.join(who.visit, who.newSpot())
+	w := q.getters.joinLine(who.visit, who.newSpot())
 	if who.isPlain() {
 		w.take = func() { v = q.items.pop() }
 	}
-	q.hand()
+	q.serveLines()
 	q.mu.Unlock()
-	err = who.wait(w.spot)
+	err = who.waitAt(w.spot)
 	q.mu.Lock()
 	if w.isTaken() {
 		return v, nil
 	}
-	defer q.hand() // its item, if it was sure of one
-	served := q.getters.leave(w)
+	defer q.serveLines() // its item, if it was sure of one
+	served := q.getters.leaveLine(w)
 	switch {
 	case err != nil:
 		return v, err
@@ -166,10 +166,10 @@ func (q *Queue[T]) getInLine(who caller) (v T, err error) {
 func (q *Queue[T]) TryPut(v T) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed || !q.putters.empty() || !q.room() {
+	if q.closed || !q.putters.isEmpty() || !q.hasRoom() {
 		return false
 	}
-	q.push(v)
+	q.addAndServe(v)
 	return true
 }
 
@@ -178,10 +178,10 @@ func (q *Queue[T]) TryPut(v T) bool {
 func (q *Queue[T]) TryGet() (v T, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if !q.getters.empty() || q.items.n() == 0 {
+	if !q.getters.isEmpty() || q.items.n() == 0 {
 		return v, false
 	}
-	return q.pop(), true
+	return q.takeAndServe(), true
 }
 
 // Len is the number of items in the Queue.
@@ -198,7 +198,7 @@ func (q *Queue[T]) Close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
-	q.hand()
+	q.serveLines()
 }
 
 // CloseNow is Close, and returns what was still in the Queue: a Get fails at
@@ -211,8 +211,8 @@ func (q *Queue[T]) CloseNow() []T {
 		left = append(left, q.items.pop())
 	}
 	q.closed = true
-	q.hand()
-	q.finish(len(left))
+	q.serveLines()
+	q.noteItemsDone(len(left))
 	return left
 }
 
@@ -224,14 +224,14 @@ func (q *Queue[T]) TaskDone() {
 	if q.unfinished == 0 {
 		panic("loopsync: Queue.TaskDone called more often than items were put")
 	}
-	q.finish(1)
+	q.noteItemsDone(1)
 }
 
 // Join waits until TaskDone has been called for each item that was put. The
 // error is the reason why the task was ended.
 func (q *Queue[T]) Join(t *actors.Task) error {
 	const what = "Queue.Join"
-	me := q.home.enter(t, what)
+	me := q.owner.checkCaller(t, what)
 	if me.Ended != nil {
 		return me.Ended
 	}
@@ -240,40 +240,40 @@ func (q *Queue[T]) Join(t *actors.Task) error {
 	if q.unfinished == 0 {
 		return nil
 	}
-	w := q.joiners.join(me, me.Task.NewSpot(nil))
+	w := q.joiners.joinLine(me, me.Task.NewSpot(nil))
 	q.mu.Unlock()
 	err := me.Caller.Wait(what, w.spot)
 	q.mu.Lock()
-	q.joiners.leave(w)
+	q.joiners.leaveLine(w)
 	return err
 }
 
-func (q *Queue[T]) room() bool { return q.size == 0 || q.items.n()+q.putters.served < q.size }
+func (q *Queue[T]) hasRoom() bool { return q.size == 0 || q.items.n()+q.putters.served < q.size }
 
-func (q *Queue[T]) push(v T) {
-	q.add(v)
-	q.hand()
+func (q *Queue[T]) addAndServe(v T) {
+	q.addItem(v)
+	q.serveLines()
 }
 
-func (q *Queue[T]) add(v T) {
+func (q *Queue[T]) addItem(v T) {
 	q.items.push(v)
 	q.unfinished++
 }
 
-func (q *Queue[T]) pop() T {
-	defer q.hand() // also if the user's less panics: then somebody else may get the item
+func (q *Queue[T]) takeAndServe() T {
+	defer q.serveLines() // also if the user's less panics: then somebody else may get the item
 	return q.items.pop()
 }
 
-// hand serves those in line with what there is, and sends those away who wait
+// serveLines serves those in line with what there is, and sends those away who wait
 // for nothing.
-func (q *Queue[T]) hand() {
+func (q *Queue[T]) serveLines() {
 	for more := true; more; {
-		for q.items.n() > q.getters.served && q.getters.serve() != nil {
+		for q.items.n() > q.getters.served && q.getters.serveNext() != nil {
 		}
 		more = q.items.n() > 0 && q.getters.takeFirst()
 		if !q.closed {
-			for q.room() && q.putters.serve() != nil {
+			for q.hasRoom() && q.putters.serveNext() != nil {
 			}
 			more = q.putters.takeFirst() || more
 		}
@@ -285,12 +285,12 @@ func (q *Queue[T]) hand() {
 	if q.items.n() == 0 {
 		q.getters.dismissAll()
 	} else {
-		q.getters.dismiss()
+		q.getters.dismissUnserved()
 	}
 }
 
-func (q *Queue[T]) finish(n int) {
+func (q *Queue[T]) noteItemsDone(n int) {
 	if q.unfinished -= n; q.unfinished == 0 {
-		q.joiners.dismiss()
+		q.joiners.dismissUnserved()
 	}
 }

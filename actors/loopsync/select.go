@@ -190,7 +190,7 @@ func (s *selection) block(cases []Case, giveUp <-chan struct{}) bool {
 
 // endAttempt ends the goroutine, and returns the case that it has let happen, or -1.
 func (s *selection) endAttempt(wait error) int {
-	if s.attempt == nil || !s.attempt.end(wait) {
+	if s.attempt == nil || !s.attempt.endAttempt(wait) {
 		return -1
 	}
 	return s.chosen

@@ -12,10 +12,10 @@ import (
 // (asyncio.Semaphore). The zero value has one; [NewSemaphore] makes others. It
 // must not be copied after its first use.
 type Semaphore struct {
-	home home
-	mu   sync.Mutex
-	more int // permits that are free, less one
-	line line
+	owner ownerLoop
+	mu    sync.Mutex
+	more  int // permits that are free, less one
+	line  line
 }
 
 // NewSemaphore returns a Semaphore with n permits. It panics with an
@@ -31,25 +31,25 @@ func NewSemaphore(n int) *Semaphore {
 // task was ended, it has taken none.
 func (s *Semaphore) Acquire(t *actors.Task) error {
 	const what = "Semaphore.Acquire"
-	me := s.home.enter(t, what)
+	me := s.owner.checkCaller(t, what)
 	if me.Ended != nil {
 		return me.Ended
 	}
 	s.mu.Lock()
-	if s.line.empty() && s.more >= 0 {
+	if s.line.isEmpty() && s.more >= 0 {
 		s.more--
 		s.mu.Unlock()
 		return nil
 	}
-	w := s.line.join(me, me.Task.NewSpot(nil))
-	s.hand() // those before it may all have been served
+	w := s.line.joinLine(me, me.Task.NewSpot(nil))
+	s.serveLine() // those before it may all have been served
 	s.mu.Unlock()
 	err := me.Caller.Wait(what, w.spot)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if served := s.line.leave(w); served && err != nil {
+	if served := s.line.leaveLine(w); served && err != nil {
 		s.more++
-		s.hand()
+		s.serveLine()
 	}
 	return err
 }
@@ -57,10 +57,10 @@ func (s *Semaphore) Acquire(t *actors.Task) error {
 // TryAcquire takes a permit if one is free and nobody is in line for it, and
 // reports whether it did. It does nothing for a task that has been ended.
 func (s *Semaphore) TryAcquire(t *actors.Task) bool {
-	me := s.home.enter(t, "Semaphore.TryAcquire")
+	me := s.owner.checkCaller(t, "Semaphore.TryAcquire")
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if me.Ended != nil || !s.line.empty() || s.more < 0 {
+	if me.Ended != nil || !s.line.isEmpty() || s.more < 0 {
 		return false
 	}
 	s.more--
@@ -73,7 +73,7 @@ func (s *Semaphore) Release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.more++
-	s.hand()
+	s.serveLine()
 }
 
 // Free is the number of permits that nobody has.
@@ -83,9 +83,9 @@ func (s *Semaphore) Free() int {
 	return s.more + 1
 }
 
-// hand gives free permits to those in line.
-func (s *Semaphore) hand() {
-	for s.more >= 0 && s.line.serve() != nil {
+// serveLine gives free permits to those in line.
+func (s *Semaphore) serveLine() {
+	for s.more >= 0 && s.line.serveNext() != nil {
 		s.more--
 	}
 }

@@ -2,9 +2,11 @@
 
 package loopsync
 
+import "github.com/protoloop/protoloop/internal/fifo"
+
 // storage is the items of a Queue: first in, first out, or by priority.
 type storage[T any] struct {
-	fifo fifo[T]
+	fifo fifo.Queue[T]
 	heap *heap[T] // nil: first in, first out
 }
 
@@ -12,14 +14,14 @@ func (s *storage[T]) n() int {
 	if s.heap != nil {
 		return len(s.heap.items)
 	}
-	return s.fifo.n
+	return s.fifo.Len()
 }
 
 func (s *storage[T]) push(v T) {
 	if s.heap != nil {
 		s.heap.push(v)
 	} else {
-		s.fifo.push(v)
+		s.fifo.Push(v)
 	}
 }
 
@@ -28,8 +30,11 @@ func (s *storage[T]) pop() T {
 	if s.heap != nil {
 		return s.heap.pop()
 	}
-	return s.fifo.pop()
+	return s.fifo.Pop()
 }
+
+// smallHeap is how much space a heap keeps that is empty.
+const smallHeap = 8
 
 // heap is a binary heap. Of items that are equal, the one that came first is the first
 // out. It calls less before it moves anything, so that a less that panics does no harm.
@@ -105,7 +110,7 @@ func (h *heap[T]) pop() T {
 	h.items[at] = x
 	h.items[last] = ranked[T]{}
 	h.items = h.items[:last]
-	if last == 0 && cap(h.items) > smallRing {
+	if last == 0 && cap(h.items) > smallHeap {
 		h.items = nil
 	}
 	return v

@@ -20,12 +20,12 @@ type Pool struct {
 	// that is watched.
 	looked atomic.Int64
 
-	// Tend, if not nil, is called in turns of tasks that have a deadline, at most each
-	// tendEvery, with the time: for what is to be done at times and cannot wait
+	// BetweenTurns, if not nil, is called in turns of tasks that have a deadline, at most each
+	// betweenTurnsEvery, with the time: for what is to be done at times and cannot wait
 	// for the runtime's timers, which come late where there is too much to do. It
 	// reports whether there is more to do. Constant.
-	Tend   func(now time.Duration) (more bool)
-	tended atomic.Int64 // when it was called last
+	BetweenTurns  func(now time.Duration) (more bool)
+	calledBetween atomic.Int64 // when it was called last
 
 	mu      sync.Mutex
 	loops   int

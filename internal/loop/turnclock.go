@@ -50,19 +50,19 @@ func (c *turnClock) readClock(r *runner) {
 // forgetReading is for when the runner gives up its processor.
 func (c *turnClock) forgetReading() { c.turns = 0 }
 
-// tendEvery is how often what is to be done at times is looked at between turns.
-const tendEvery = 500 * time.Microsecond
+// betweenTurnsEvery is how often what is to be done at times is looked at between turns.
+const betweenTurnsEvery = 500 * time.Microsecond
 
-// Tend calls Pool.Tend if it is time to. For a task that has called Past, when it
+// CallBetweenTurns calls Pool.BetweenTurns if it is time to. For a task that has called Past, when it
 // has entered user code.
-func (t *Task) Tend() {
+func (t *Task) CallBetweenTurns() {
 	r := t.co.r
 	if r.clock.turn+1 != r.turn {
 		return // nobody has looked at the clock
 	}
 	p, now := r.pool, r.clock.now
-	last := p.tended.Load()
-	if now-time.Duration(last) >= tendEvery && p.Tend != nil && p.tended.CompareAndSwap(last, int64(now)) && p.Tend(now) {
-		p.tended.Store(0)
+	last := p.calledBetween.Load()
+	if now-time.Duration(last) >= betweenTurnsEvery && p.BetweenTurns != nil && p.calledBetween.CompareAndSwap(last, int64(now)) && p.BetweenTurns(now) {
+		p.calledBetween.Store(0)
 	}
 }

@@ -143,7 +143,7 @@ func (g *Graph) Break(self, n Node, holds func() bool, cut func(path []Node)) bo
 		if !holds() {
 			return false
 		}
-		if s.holds() {
+		if s.stillHolds() {
 			cut(s.path)
 			return true
 		} // else something has moved, but there may be another ring
@@ -201,22 +201,22 @@ func newSearch(self Node) *search {
 // isStuck looks at all that n waits for, not only until something is found: self
 // may be behind the rest.
 func (s *search) isStuck(n Node) bool {
-	stuck, known := s.enter(n)
+	stuck, known := s.beginVisit(n)
 	for len(s.way) > 0 {
 		v := &s.way[len(s.way)-1]
-		over := known && s.hear(v, stuck)
+		over := known && s.takeAnswer(v, stuck)
 		if !over {
-			stuck, known, over = s.ask(v)
+			stuck, known, over = s.askNext(v)
 		}
 		if over {
-			stuck, known = s.leave(), true
+			stuck, known = s.endVisit(), true
 		}
 	}
 	return stuck
 }
 
-// enter begins the visit of n, unless the answer is known.
-func (s *search) enter(n Node) (stuck, known bool) {
+// beginVisit begins the visit of n, unless the answer is known.
+func (s *search) beginVisit(n Node) (stuck, known bool) {
 	switch {
 	case n == s.self:
 		if s.path == nil {
@@ -239,15 +239,15 @@ func (s *search) enter(n Node) (stuck, known bool) {
 	return false, false
 }
 
-// ask asks the next member, and returns the answer if that is known at once.
-func (s *search) ask(v *visit) (stuck, known, over bool) {
+// askNext asks the next member, and returns the answer if that is known at once.
+func (s *search) askNext(v *visit) (stuck, known, over bool) {
 	for v.asked < v.wait.size() {
 		i, m, a := v.wait.member(v.node, v.asked)
 		v.asked++
 		switch a {
 		case Follow:
 			v.last = member{i, m}
-			stuck, known = s.enter(m)
+			stuck, known = s.beginVisit(m)
 			return stuck, known, false
 		case Free:
 			v.node.Prefer(i)
@@ -262,9 +262,9 @@ func (s *search) ask(v *visit) (stuck, known, over bool) {
 	return false, false, true
 }
 
-// hear takes the answer of the member that was asked last. It reports whether
+// takeAnswer takes the answer of the member that was asked last. It reports whether
 // that settles it.
-func (s *search) hear(v *visit, stuck bool) (over bool) {
+func (s *search) takeAnswer(v *visit, stuck bool) (over bool) {
 	switch {
 	case stuck:
 		v.stuck = true
@@ -279,8 +279,8 @@ func (s *search) hear(v *visit, stuck bool) (over bool) {
 	return false
 }
 
-// leave ends the last visit, and returns its answer.
-func (s *search) leave() (stuck bool) {
+// endVisit ends the last visit, and returns its answer.
+func (s *search) endVisit() (stuck bool) {
 	v := s.way[len(s.way)-1]
 	s.way[len(s.way)-1] = visit{}
 	s.way = s.way[:len(s.way)-1]
@@ -296,20 +296,20 @@ func (s *search) leave() (stuck bool) {
 	return false
 }
 
-// holds reports whether all that was found still is so. Then it all was at the
+// stillHolds reports whether all that was found still is so. Then it all was at the
 // moment when this began, and what is stuck at one moment is so for ever; unless a
 // node waits for all of its members, and one that is not stuck lets it go later:
 // what might let it go is not taken into account.
-func (s *search) holds() bool {
+func (s *search) stillHolds() bool {
 	return !slices.ContainsFunc(s.found, func(e evidence) bool {
 		w := e.node.Wait()
-		return w.ID != e.wait.ID || w.Any != e.wait.Any || w.Any && !s.allStuck(e.node, &w) || !w.Any && !e.holds(&w)
+		return w.ID != e.wait.ID || w.Any != e.wait.Any || w.Any && !s.allStuck(e.node, &w) || !w.Any && !e.stillHolds(&w)
 	})
 }
 
-// holds reports whether the node waits for what it was found to wait for, and
+// stillHolds reports whether the node waits for what it was found to wait for, and
 // nothing else has let it go.
-func (e *evidence) holds(w *Wait) bool {
+func (e *evidence) stillHolds(w *Wait) bool {
 	left := e.members
 	for k := range w.size() {
 		switch i, m, a := w.member(e.node, k); {

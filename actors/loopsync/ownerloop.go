@@ -10,20 +10,20 @@ import (
 	"github.com/protoloop/protoloop/internal/taskwait"
 )
 
-// home is the loop that a value belongs to, from its first use on.
-type home struct{ at atomic.Pointer[residence] }
+// ownerLoop is the loop that a value belongs to, from its first use on.
+type ownerLoop struct{ at atomic.Pointer[loopIdentity] }
 
-type residence struct {
+type loopIdentity struct {
 	loop   any
 	worker string
 }
 
-// enter says who t is, and panics if it is not at home here.
-func (h *home) enter(t *actors.Task, what string) taskwait.Visit {
+// checkCaller says who t is, and panics if it is a task of another loop.
+func (h *ownerLoop) checkCaller(t *actors.Task, what string) taskwait.Visit {
 	me := taskwait.TaskOf(t).Enter(what)
 	at := h.at.Load()
 	if at == nil {
-		h.at.CompareAndSwap(nil, &residence{me.Loop, me.Worker})
+		h.at.CompareAndSwap(nil, &loopIdentity{me.Loop, me.Worker})
 		at = h.at.Load()
 	}
 	if at.loop != me.Loop {
