@@ -125,8 +125,8 @@ func (t *Task) suspend(c *core, until time.Duration) error {
 		err := t.endCause()
 		done := c != nil && c.done.Load()
 		if w != nil {
-			// Woken by c, w is in no list. Otherwise c may be done and settle still be
-			// on the way to w.
+			// Woken by c, w is in no list. Otherwise c may be done, and what
+			// has completed it still be on the way to w.
 			if err != nil || !done || until > 0 || lt.Interrupted() {
 				c.removeWaiter(w)
 			}

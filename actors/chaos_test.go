@@ -296,7 +296,7 @@ func (s *slot) awaitDeath(pid *actor.PID, timer <-chan time.Time, over <-chan st
 func (s *slot) stop(pid *actor.PID) *actors.Future[actors.Counts] {
 	root := s.c.root
 	switch s.dice.n(6) {
-	case 0: // the hard phase at once
+	case 0: // a forced stop at once
 		return actors.RequestStop(root, pid, actors.NoGrace)
 	case 1: // within a grace that some tasks do not keep
 		return actors.RequestStop(root, pid, time.Millisecond)

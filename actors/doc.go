@@ -67,11 +67,11 @@
 //     not return is abandoned and named with its stack. At every moment
 //     offered = accepted + refused, and accepted = finished + failed +
 //     canceled + abandoned + dead-lettered + pending; pending is 0 at the end.
-//     The engine's Stop is the hard phase at once, its Poison the soft phase
-//     with StopGrace; [Stop] names the grace and returns the account, as the future of
-//     [RequestStop] does.
+//     The engine's Stop is a forced stop: it has no grace. The engine's Poison
+//     has StopGrace. [Stop] names the grace and returns the account, as the
+//     future of [RequestStop] does.
 //
-//  9. An ended task stays ended. After a cancel, restart or hard stop each
+//  9. An ended task stays ended. After a cancel, restart or forced stop each
 //     await of that task returns the reason at once, every time, even when
 //     what it awaits is ready. Only a value that package loopsync has received
 //     from a channel in that moment is returned all the same, and one that it has

@@ -21,41 +21,41 @@ type ending struct {
 	begun     time.Time                   // all other times are readings of now
 	stages    [stageOver + 1]atomic.Int64 // when each was reached, last; any goroutine
 	mu        sync.Mutex                  // guards what follows
-	softEnd   time.Duration               // when the grace of the graceful phase ends
+	graceEnd  time.Duration               // when the grace ends
 	graceOver bool                        // … it has, or there was none
 	over      bool
 	asked     bool // the supervisor wants to hear of that
-	more      atomic.Pointer[patience]
+	more      atomic.Pointer[endingDetails]
 }
 
-// patience is what there is to wait for in an ending, and what there is to tell
+// endingDetails is what there is to wait for in an ending, and what there is to tell
 // of it that most have not. Guarded by the ending's mu.
-type patience struct {
-	soft     *time.Timer   // fires at softEnd
-	last     *time.Timer   // gives up on tasks that do not return
-	round    uint64        // of last: grows when it is set or stopped
-	begun    time.Duration // when last was set …
-	deadline time.Duration // … and when it fires
-	hooks    *Task         // the OnStop hooks, while they may have to be ended then
-	told     []*actor.PID
-	lost     []supervision.Abandoned
+type endingDetails struct {
+	graceTimer  *time.Timer   // fires at graceEnd
+	giveUpTimer *time.Timer   // gives up on tasks that do not return
+	round       uint64        // of giveUpTimer: grows when it is set or stopped
+	begun       time.Duration // when giveUpTimer was set …
+	deadline    time.Duration // … and when it fires
+	hooks       *Task         // the OnStop hooks, while they may have to be ended then
+	told        []*actor.PID
+	lost        []supervision.Abandoned
 }
 
-var noPatience patience
+var noDetails endingDetails
 
-// seldom is for reading. With mu held.
-func (e *ending) seldom() *patience {
+// details is for reading. With mu held.
+func (e *ending) details() *endingDetails {
 	if p := e.more.Load(); p != nil {
 		return p
 	}
-	return &noPatience
+	return &noDetails
 }
 
-// patience is for writing. With mu held.
-func (e *ending) patience() *patience {
+// changeDetails is for writing. With mu held.
+func (e *ending) changeDetails() *endingDetails {
 	p := e.more.Load()
 	if p == nil {
-		p = new(patience)
+		p = new(endingDetails)
 		e.more.Store(p)
 	}
 	return p
@@ -113,7 +113,7 @@ func (e *ending) endedAccount(mb *mailbox) supervision.Ended {
 		return time.Duration(max(0, end-max(begin, event)))
 	}
 	return supervision.Ended{
-		Counts: supervision.Counts(counts), Abandoned: slices.Clone(e.seldom().lost),
+		Counts: supervision.Counts(counts), Abandoned: slices.Clone(e.details().lost),
 		Drain: between(stageEvent, stageCut), Unwind: between(stageCut, stageHooks),
 		Hooks: between(stageHooks, stageRelease), Release: between(stageRelease, stageOver),
 	}
@@ -127,7 +127,7 @@ func (e *ending) answerWhenStopped(mb *mailbox, pid *actor.PID) {
 		mb.sys.send(pid, &messages.Stopped{Counts: mb.finalCounts().message()})
 		return
 	}
-	p := e.patience()
+	p := e.changeDetails()
 	p.told = append(p.told, pid)
 }
 
@@ -142,11 +142,11 @@ func (mb *mailbox) tellStopped() {
 	var told []*actor.PID
 	if p := e.more.Load(); p != nil {
 		p.round++
-		if p.soft != nil {
-			p.soft.Stop()
+		if p.graceTimer != nil {
+			p.graceTimer.Stop()
 		}
-		if p.last != nil {
-			p.last.Stop()
+		if p.giveUpTimer != nil {
+			p.giveUpTimer.Stop()
 		}
 		told, p.told = p.told, nil
 	}

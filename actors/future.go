@@ -210,7 +210,7 @@ func nilable[T any]() bool {
 	return false
 }
 
-// publishResult publishes the result; the caller holds mu, and settle unlocks it. The
+// publishResult publishes the result. It is called with mu held, and unlocks it. The
 // caller has to call the callbacks, outside of any lock.
 func (c *core) publishResult(err error) (calls callbacks) {
 	var d *deps

@@ -46,9 +46,9 @@ type occurrence struct {
 
 // control messages of our own
 type (
-	softStop struct{} // the stop event has been set
-	hardStop struct{} // the grace is over, or there was none
-	force    struct { // the time to unwind is over
+	stopEventSet struct{} // the stop event has been set
+	forcedStop   struct{} // the grace is over, or there was none
+	force        struct { // the time to unwind is over
 		again bool // … and was before
 	}
 	earlyStop struct {
@@ -92,10 +92,10 @@ func (mb *mailbox) Control(m any) {
 		mb.handleOccurrence(mb.runFrame(m))
 	case *actor.Started, *actor.Watch, *actor.Unwatch:
 		mb.handleOccurrence(mb.runFrame(m))
-	case softStop:
+	case stopEventSet:
 		mb.handleOccurrence(occurrence{event: life.StopAsked})
 		mb.tellFinalAccount()
-		mb.armSoft()
+		mb.armGrace()
 	case idleQuestion:
 		mb.answerIdle()
 	case delaysDue:
@@ -103,8 +103,8 @@ func (mb *mailbox) Control(m any) {
 	case settled:
 		mb.handleOccurrence(mb.lookIfLive())
 		mb.tellFinalAccount()
-	case hardStop:
-		mb.handleOccurrence(occurrence{event: life.HardStopAsked})
+	case forcedStop:
+		mb.handleOccurrence(occurrence{event: life.ForcedStopAsked})
 	case earlyStop:
 		mb.stopMessage(m.m, m.env)
 	case *search:
@@ -219,7 +219,7 @@ func (mb *mailbox) carryOut(do life.WorkerEffects, o occurrence) (next occurrenc
 		case life.DoReportInEnd:
 			mb.reportInEnd(o.task, o.err)
 		case life.DoStopItself:
-			mb.requestHardStop()
+			mb.requestForcedStop()
 		case life.DoEngineRestart:
 			next = mb.runFrame(engineRestart)
 		case life.DoEngineStop:

@@ -229,7 +229,7 @@ func (mb *mailbox) PostUserMessage(m any) {
 func (mb *mailbox) PostSystemMessage(m any) {
 	switch watch := m.(type) {
 	case *actor.Stop:
-		mb.requestHardStop()
+		mb.requestForcedStop()
 		return
 	case *actor.Watch:
 		m = &actor.Watch{Watcher: engine.PIDOf(watch.Watcher, watcher{mb})}
@@ -295,7 +295,7 @@ func (mb *mailbox) stopEvent() *core {
 	return c
 }
 
-// complete settles a future without a value, unless it is.
+// complete completes a future without a value, unless it is complete.
 func (c *core) complete() {
 	c.mu.Lock()
 	if c.done.Load() {

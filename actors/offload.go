@@ -74,7 +74,7 @@ func offload[T any](t *Task, fn any, opts []CallOption) *Future[T] {
 }
 
 // offloadLimiter is for what is offloaded without a Limiter. Each incarnation
-// has its own: functions that an earlier one has left behind, which may hang
+// has its own: functions of an earlier one that were abandoned, which may hang
 // for good, take no places from it.
 func (inc *incarnation) offloadLimiter(mb *mailbox) *Limiter {
 	inc.mu.Lock()

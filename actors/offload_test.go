@@ -196,7 +196,7 @@ func TestOffloadThatWaitsHoldsUpNoStop(t *testing.T) {
 		start := time.Now()
 		w.stopped(pid, -1)
 		if took := time.Since(start); took != 0 {
-			w.Errorf("the hard stop took %v", took)
+			w.Errorf("the forced stop took %v", took)
 		}
 	})
 }

@@ -71,7 +71,7 @@ func (mb *mailbox) escalate(t *Task, reason error) (decided occurrence) {
 			if p := recover(); p != nil {
 				mb.logger().Error("actors: the parent's strategy panicked; the worker stops", "panic", p)
 				mb.tellPanic("the parent's strategy", newPanicError(p))
-				decided.event = life.HardStopAsked
+				decided.event = life.ForcedStopAsked
 			}
 		}()
 		mb.invoker().EscalateFailure(mb.escalatedReason(reason), nil)
@@ -82,7 +82,7 @@ func (mb *mailbox) escalate(t *Task, reason error) (decided occurrence) {
 	decided.event = life.RestartAsked
 	if safeerr.Is(reason, errDoNotRestart, errEscalate) || mb.supervises.Load() != nil || !mb.sparse().restarts.Count(time.Now(), maxOwnRestarts, ownRestartsWithin) {
 		directive = actor.StopDirective
-		decided.event = life.HardStopAsked
+		decided.event = life.ForcedStopAsked
 	}
 	mb.sys.publish(&actor.SupervisorEvent{Child: mb.pid, Reason: reason, Directive: directive})
 	return decided

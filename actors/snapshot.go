@@ -17,9 +17,9 @@ import (
 	"github.com/protoloop/protoloop/internal/supervision"
 )
 
-// inspectPatience is how often, at peekAgain from each other, a snapshot looks
+// inspectLooks is how often, at peekAgain from each other, a snapshot looks
 // again at loops that were between two turns: in all, not for each.
-const inspectPatience = 5
+const inspectLooks = 5
 
 var _ snapshot.Source = (*system)(nil)
 
@@ -49,7 +49,7 @@ func (s *system) Look(blocked bool, show func(i, n int, w *snapshot.Worker)) {
 			show(i, len(all), &in.shown)
 			clear(in.shown.Tasks)
 		}
-		if missed = again; len(missed) == 0 || in.waits >= inspectPatience {
+		if missed = again; len(missed) == 0 || in.waits >= inspectLooks {
 			return
 		}
 		in.wait()
@@ -135,7 +135,7 @@ func (in *inspection) worker(mb *mailbox) bool {
 		case held:
 			runtime.Gosched() // a turn has waited for us
 		case stood:
-		case begun && in.waits < inspectPatience:
+		case begun && in.waits < inspectLooks:
 			in.wait()
 		case begun: // it has to do without the rest
 			mb.leaveWalk(walk)

@@ -20,10 +20,10 @@ type statuses struct {
 	looks  int          // … and has looked so often
 }
 
-// statusPatience is how often, at peekAgain from each other, the status of a worker is
+// statusLooks is how often, at peekAgain from each other, the status of a worker is
 // put off because the task whose turn it is has been answered: most often it is about
 // to end, and to be counted.
-const statusPatience = 200
+const statusLooks = 200
 
 // askStatus answers a messages.StatusRequest. Any goroutine: whoever asks looks
 // himself, so that the loop has no work with it, however many ask, and a worker
@@ -53,7 +53,7 @@ func (mb *mailbox) tellStatus() {
 	s := &mb.sparse().statuses
 	s.mu.Lock()
 	s.looks++
-	patient := s.looks < statusPatience
+	patient := s.looks < statusLooks
 	s.mu.Unlock()
 	status, _ := mb.status(patient)
 	if status == nil {

@@ -94,7 +94,7 @@ func (mb *mailbox) stopMessage(m *messages.Stop, env *actor.MessageEnvelope) {
 // requestStop sets the stop event. Any goroutine.
 func (mb *mailbox) requestStop(grace time.Duration) {
 	if grace <= 0 {
-		mb.requestHardStop()
+		mb.requestForcedStop()
 		return
 	}
 	if mb.closeGate() {
@@ -103,32 +103,32 @@ func (mb *mailbox) requestStop(grace time.Duration) {
 	e := mb.ending()
 	e.mu.Lock()
 	// A later call may shorten the grace, never prolong it.
-	if end := e.in(grace); !e.over && (e.softEnd == 0 || end < e.softEnd) {
-		e.softEnd = end
-		if p := e.more.Load(); p != nil && p.soft != nil {
-			p.soft.Stop()
-			p.soft = nil
+	if end := e.in(grace); !e.over && (e.graceEnd == 0 || end < e.graceEnd) {
+		e.graceEnd = end
+		if p := e.more.Load(); p != nil && p.graceTimer != nil {
+			p.graceTimer.Stop()
+			p.graceTimer = nil
 		}
 	}
 	e.mu.Unlock()
 	// A loop that sleeps sees to it itself: most have nothing left to do.
-	if !mb.loop.PostControl(softStop{}) {
-		mb.armSoft()
+	if !mb.loop.PostControl(stopEventSet{}) {
+		mb.armGrace()
 	}
 }
 
-// armSoft lets the grace end, if it is not over yet.
-func (mb *mailbox) armSoft() {
+// armGrace lets the grace end, if it is not over yet.
+func (mb *mailbox) armGrace() {
 	e := mb.ending()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.over && e.seldom().soft == nil && e.softEnd != 0 {
-		e.patience().soft = time.AfterFunc(max(e.softEnd-e.now(), 1), mb.requestHardStop)
+	if !e.over && e.details().graceTimer == nil && e.graceEnd != 0 {
+		e.changeDetails().graceTimer = time.AfterFunc(max(e.graceEnd-e.now(), 1), mb.requestForcedStop)
 	}
 }
 
-// requestHardStop cuts off what runs. Any goroutine.
-func (mb *mailbox) requestHardStop() {
+// requestForcedStop cuts off what runs. Any goroutine.
+func (mb *mailbox) requestForcedStop() {
 	if mb.closeGate() {
 		mb.tellStopping()
 	}
@@ -137,7 +137,7 @@ func (mb *mailbox) requestHardStop() {
 	e.graceOver = true
 	e.mu.Unlock()
 	// Posted first, so that nothing begins that would be ended at once.
-	if mb.loop.PostControl(hardStop{}) {
+	if mb.loop.PostControl(forcedStop{}) {
 		return // see requestStop
 	}
 	if inc := mb.inc.Load(); inc != nil {
@@ -169,7 +169,7 @@ func (mb *mailbox) giveUpAfter(d time.Duration) {
 	e := mb.ending()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if p := e.seldom(); p.last == nil || e.in(d) < p.deadline {
+	if p := e.details(); p.giveUpTimer == nil || e.in(d) < p.deadline {
 		e.armLast(mb, d)
 	}
 }
@@ -181,19 +181,19 @@ func (mb *mailbox) giveUpHooks(t *Task) time.Duration {
 	e := mb.ending()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	p, now := e.seldom(), e.now()
+	p, now := e.details(), e.now()
 	end := e.in(mb.opts.StopGrace)
-	if p.last != nil { // they share it with the tasks that have ended
+	if p.giveUpTimer != nil { // they share it with the tasks that have ended
 		end = p.deadline
 	}
 	if !e.graceOver {
-		end = max(end, e.softEnd)
+		end = max(end, e.graceEnd)
 	}
-	if p.last == nil || end > p.deadline {
+	if p.giveUpTimer == nil || end > p.deadline {
 		e.armLast(mb, end-now)
 	}
 	if t != nil {
-		e.patience().hooks = t
+		e.changeDetails().hooks = t
 	}
 	return max(0, end-now)
 }
@@ -203,22 +203,22 @@ func (e *ending) armLast(mb *mailbox, d time.Duration) {
 	if e.over {
 		return
 	}
-	p := e.patience()
-	if p.last != nil {
-		p.last.Stop()
+	p := e.changeDetails()
+	if p.giveUpTimer != nil {
+		p.giveUpTimer.Stop()
 	}
 	p.round++
 	round := p.round
 	p.begun, p.deadline = e.now(), e.in(d)
 	// At least a nanosecond: timers that are due at once crash Go 1.26.8 in a
 	// synctest bubble under -race.
-	p.last = time.AfterFunc(max(d, 1), func() { mb.giveUp(round, loop.Turn{}, look, false) })
+	p.giveUpTimer = time.AfterFunc(max(d, 1), func() { mb.giveUp(round, loop.Turn{}, look, false) })
 }
 
 // since is when the tasks that are given up were told to end. The stage may
 // not tell: a loop that is stuck in a turn has not come to it. With mu held.
 func (e *ending) since() time.Time {
-	return e.begun.Add(e.seldom().begun - 1)
+	return e.begun.Add(e.details().begun - 1)
 }
 
 // disarmGiveUp ends that: all tasks have ended.
@@ -234,9 +234,9 @@ func (mb *mailbox) disarmGiveUp() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	p.round++
-	if p.last != nil {
-		p.last.Stop()
-		p.last = nil
+	if p.giveUpTimer != nil {
+		p.giveUpTimer.Stop()
+		p.giveUpTimer = nil
 	}
 	p.hooks = nil
 }
@@ -247,7 +247,7 @@ func (mb *mailbox) disarmGiveUp() {
 func (mb *mailbox) giveUp(round uint64, seen loop.Turn, pause time.Duration, again bool) {
 	e := mb.ending()
 	e.mu.Lock()
-	stale, hooks := e.seldom().round != round, e.seldom().hooks
+	stale, hooks := e.details().round != round, e.details().hooks
 	e.mu.Unlock()
 	if stale {
 		return
@@ -263,8 +263,8 @@ func (mb *mailbox) giveUp(round uint64, seen loop.Turn, pause time.Duration, aga
 	mb.loop.PostControl(force{again})
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if p := e.patience(); p.round == round {
-		p.last = time.AfterFunc(pause, func() { mb.giveUp(round, turn, min(2*pause, time.Second), true) })
+	if p := e.changeDetails(); p.round == round {
+		p.giveUpTimer = time.AfterFunc(pause, func() { mb.giveUp(round, turn, min(2*pause, time.Second), true) })
 	}
 }
 
@@ -278,7 +278,7 @@ func (mb *mailbox) abandonOffloads() {
 	stacks := offloadStacks(left)
 	e := mb.ending()
 	e.mu.Lock()
-	p, since := e.patience(), e.since()
+	p, since := e.changeDetails(), e.since()
 	for i, t := range left {
 		p.lost = append(p.lost, supervision.Abandoned{Name: t.name(), Since: since, Stack: stacks[i]})
 	}
@@ -311,7 +311,7 @@ func (mb *mailbox) abandoned(t *Task) {
 	if b := mb.blocked.Load(); b != nil && b.task.Value() == &t.lt {
 		lost.Since = b.since
 	}
-	p := e.patience()
+	p := e.changeDetails()
 	p.lost = append(p.lost, lost)
 	e.mu.Unlock()
 	mb.logger().Error("actors: a task did not return when it was told to end; it is abandoned, and goes on without its loop",

@@ -101,7 +101,7 @@ func liveHeap() float64 {
 	return float64(m.HeapAlloc)
 }
 
-// parked waits until n goroutines have come to rest beside those there were.
+// parked waits until there are n goroutines more than there were before.
 func parked(before, n int) error {
 	for deadline := time.Now().Add(time.Minute); runtime.NumGoroutine() < before+n; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {

@@ -247,8 +247,8 @@ func (s *slowNack) Nack(ctx context.Context, ns []consumer.Nack) error {
 	}
 }
 
-// TestHardStopReturnsAll: a kill gives everything back.
-func TestHardStopReturnsAll(t *testing.T) {
+// TestForcedStopReturnsAll: a kill gives everything back.
+func TestForcedStopReturnsAll(t *testing.T) {
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
 		q := memory.New(memory.Options{})
 		q.Send(takes("1h"), takes("1h"), takes("0s"))

@@ -119,7 +119,7 @@ func TestErrorsPage(t *testing.T) {
 // what a handler does, how its target ends, what the target is, who asks
 var (
 	doings  = []string{"value", "error", "panic", "panic once", "await", "stash", "offload", "goexit"}
-	endings = []string{"none", "stop", "short grace", "hard stop", "poison", "engine stop", "restart"}
+	endings = []string{"none", "stop", "short grace", "forced stop", "poison", "engine stop", "restart"}
 	targets = []string{"worker", "event loop", "supervised worker", "supervised event loop"}
 	askers  = []string{"goroutine", "task", "plain actor"}
 	wishes  = []string{"", "cancel", "timeout"} // of who asks
@@ -361,7 +361,7 @@ func (c *endingCase) ask(w *world, client *actor.PID) {
 func (x *endingTarget) endBy(w *world) {
 	if x.sup != nil {
 		switch x.end {
-		case "hard stop":
+		case "forced stop":
 			x.sup.EndGrace()
 			x.sup.RequestStop()
 		case "stop", "short grace":
@@ -387,7 +387,7 @@ func (x *endingTarget) endBy(w *world) {
 		final(time.Second)
 	case "short grace":
 		final(time.Millisecond)
-	case "hard stop":
+	case "forced stop":
 		final(actors.NoGrace)
 	case "poison":
 		final(time.Hour)

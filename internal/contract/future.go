@@ -120,7 +120,7 @@ func wantNonePending(t *testing.T, all map[string]interface{ Done() bool }) {
 	}
 }
 
-func nonePendingAfterHardStop(t *testing.T, sys *actor.ActorSystem) {
+func nonePendingAfterForcedStop(t *testing.T, sys *actor.ActorSystem) {
 	pid, all := pendingWork(t, sys)
 	actortest.Stop(t, sys.Root, pid, actors.NoGrace)
 	wantNonePending(t, all)

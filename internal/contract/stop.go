@@ -426,7 +426,7 @@ func accountHolds(t *testing.T, sys *actor.ActorSystem) {
 	}
 }
 
-func engineStopIsHard(t *testing.T, sys *actor.ActorSystem) {
+func engineStopIsForced(t *testing.T, sys *actor.ActorSystem) {
 	pid := actortest.Spawn(t, sys.Root, "w", bare, actors.Options{MaxInFlight: 1})
 	running := do(sys.Root, pid, func(t *actors.Task) error { return t.Sleep(time.Second) })
 	queued := do(sys.Root, pid, func(*actors.Task) error { return nil })
@@ -440,7 +440,7 @@ func engineStopIsHard(t *testing.T, sys *actor.ActorSystem) {
 	wantDone(t, "queued", queued, actors.ErrStopping)
 }
 
-func enginePoisonIsSoft(t *testing.T, sys *actor.ActorSystem) {
+func enginePoisonDrains(t *testing.T, sys *actor.ActorSystem) {
 	pid := actortest.Spawn(t, sys.Root, "w", bare, actors.Options{MaxInFlight: 2, StopGrace: 3 * time.Second})
 	running := do(sys.Root, pid, func(t *actors.Task) error { return t.Sleep(time.Hour) })
 	quick := do(sys.Root, pid, func(t *actors.Task) error { return t.Sleep(time.Second) })

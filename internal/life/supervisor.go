@@ -28,7 +28,7 @@ type SupervisorState uint8
 
 const (
 	SupervisorRunning  SupervisorState = iota // it starts and restarts its children
-	SupervisorHurried                         // it runs, and whoever stops from now on has no grace
+	SupervisorNoGrace                         // it runs, and whoever stops from now on has no grace
 	SupervisorStopping                        // its children stop
 	SupervisorForced                          // … without any grace
 	SupervisorOver                            // all are gone or abandoned
@@ -39,7 +39,7 @@ const (
 func (s SupervisorState) IsStopping() bool { return s >= SupervisorStopping }
 
 // HasNoGrace reports whether all grace is over.
-func (s SupervisorState) HasNoGrace() bool { return s == SupervisorHurried || s == SupervisorForced }
+func (s SupervisorState) HasNoGrace() bool { return s == SupervisorNoGrace || s == SupervisorForced }
 
 // SupervisorEvent is what happens to a supervisor.
 type SupervisorEvent uint8
@@ -75,13 +75,13 @@ func (s Supervisor) On(e SupervisorEvent) (Supervisor, SupervisorEffects) {
 		switch s.state {
 		case SupervisorRunning:
 			return Supervisor{SupervisorStopping}, SupervisorTellStopping | SupervisorWakeAll | SupervisorStopAll
-		case SupervisorHurried:
+		case SupervisorNoGrace:
 			return Supervisor{SupervisorForced}, SupervisorTellStopping | SupervisorWakeAll | SupervisorStopAll
 		}
 	case SupervisorGraceOver:
 		switch s.state {
 		case SupervisorRunning:
-			return Supervisor{SupervisorHurried}, SupervisorWakeAll
+			return Supervisor{SupervisorNoGrace}, SupervisorWakeAll
 		case SupervisorStopping:
 			return Supervisor{SupervisorForced}, SupervisorWakeAll
 		}

@@ -37,11 +37,11 @@ func (w *Worker) Drains() bool { return w.phase == PhaseRunning && w.mode == Dra
 //	           → unwinding   an end that was asked for before
 //	setup      → running     setup has succeeded
 //	           → unwinding   a failure
-//	                         a hard stop, or the end of the grace
+//	                         a forced stop, or the end of the grace
 //	                         a restart
 //	                         a restart of its siblings that takes it along
 //	running    → unwinding   a failure
-//	                         a hard stop, or the end of the grace
+//	                         a forced stop, or the end of the grace
 //	                         a restart
 //	                         a restart of its siblings that takes it along
 //	                         after the stop event all work is done
@@ -134,8 +134,8 @@ const (
 	TaskFailed // one whose failure is the worker's
 
 	// From outside: the engine, the supervisor, the user.
-	StopAsked     // the stop event
-	HardStopAsked // the grace is over, or there was none
+	StopAsked       // the stop event
+	ForcedStopAsked // the grace is over, or there was none
 	RestartAsked
 	QuiesceAsked
 	Resumed // the supervisor's decision about the last failure
@@ -186,7 +186,7 @@ const (
 	DoEscalate                                  // ask who decides about a failure
 	DoReportInDrain                             // tell of a failure that nobody has to decide about
 	DoReportInEnd                               // … and that comes when the worker ends anyway
-	DoStopItself                                // ask for a hard stop
+	DoStopItself                                // ask for a forced stop
 	DoEngineRestart                             // let the engine restart the actor
 	DoEngineStop                                // let the engine stop the actor
 	DoLetGo                                     // fail what is left and comes, and leave the system's tables
@@ -254,7 +254,7 @@ func (w *Worker) On(e WorkerEvent, f WorkerFacts) (do WorkerEffects) {
 		w.mode = Draining
 		return DoLookIfLive
 
-	case HardStopAsked:
+	case ForcedStopAsked:
 		w.wants(WantStop)
 		if w.phase == PhaseHooks {
 			do = DoBoundHooks

@@ -45,7 +45,7 @@ func notEmpty(words []string) (some []string) {
 // String is the word for it in the table.
 func (e WorkerEvent) String() string {
 	return word(e, "NoEvent", "EngineStarted", "EngineFailed", "EngineStopped", "SetupSucceeded", "SetupFailed", "SpawnFailed",
-		"TaskFailed", "StopAsked", "HardStopAsked", "RestartAsked", "QuiesceAsked", "Resumed", "LiveZero", "QueueZero", "GraceOver", "PendingZero")
+		"TaskFailed", "StopAsked", "ForcedStopAsked", "RestartAsked", "QuiesceAsked", "Resumed", "LiveZero", "QueueZero", "GraceOver", "PendingZero")
 }
 
 var factWords = []string{"stopping", "hooks", "listener", "again"}
@@ -101,8 +101,8 @@ func workerLabel(r table.Row[Worker, WorkerMoment]) string {
 		return "the engine says Stopped"
 	case SetupSucceeded:
 		return "setup has succeeded"
-	case HardStopAsked:
-		return "a hard stop, or the end of the grace"
+	case ForcedStopAsked:
+		return "a forced stop, or the end of the grace"
 	case RestartAsked:
 		return "a restart"
 	case QuiesceAsked:

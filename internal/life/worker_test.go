@@ -68,7 +68,7 @@ func TestWorkerAllocs(t *testing.T) {
 		w = Worker{}
 		w.On(EngineStarted, 0)
 		w.On(SetupSucceeded, 0)
-		w.On(HardStopAsked, 0)
+		w.On(ForcedStopAsked, 0)
 		w.On(LiveZero, FactHooks)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
@@ -277,7 +277,7 @@ func (x *world) step(n byte) {
 		x.happens(StopAsked, 0)
 	case 1:
 		if stopping != 0 { // not too often
-			x.happens(HardStopAsked, 0)
+			x.happens(ForcedStopAsked, 0)
 		}
 	case 2: // of a sibling, by a plain parent
 		x.happens(RestartAsked, 0)
@@ -332,7 +332,7 @@ func (x *world) end(stopping WorkerFacts, fails bool) {
 	case x.setup && fails && stopping != 0:
 		x.setup = false
 		x.happens(SpawnFailed, 0)
-		x.happens(HardStopAsked, 0)
+		x.happens(ForcedStopAsked, 0)
 		fails = false
 	case x.setup && fails:
 		x.setup = false
@@ -367,7 +367,7 @@ func (x *world) engine(stopping WorkerFacts) {
 
 // ends lets the worker be stopped, and the rest of the world do what it is asked to.
 func (x *world) ends() {
-	x.happens(HardStopAsked, 0)
+	x.happens(ForcedStopAsked, 0)
 	for range 20 {
 		x.engine(0)
 		for x.live > 0 {

@@ -55,7 +55,7 @@ type Server struct{ s *server.Server }
 // server at a time.
 //
 // A start that takes too long, as one on damaged files may that never ends,
-// cannot be cut off: it is left behind, and as long as it goes on the Dir is
+// cannot be cut off: it is abandoned, and as long as it goes on the Dir is
 // refused to others of this process.
 func Start(o Options) (*Server, error) {
 	if o.Dir == "" {
