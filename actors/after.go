@@ -173,6 +173,16 @@ func (d *delays) isEmpty() bool {
 	return len(d.heap) == 0
 }
 
+// countDelayed is how many are there, and when the first is due. Any goroutine.
+func (d *delays) countDelayed(mb *mailbox) (n int, next time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if n = len(d.heap); n > 0 {
+		next = mb.sys.pool.Time(d.heap[0].when)
+	}
+	return n, next
+}
+
 // listDelayed is what is there, in order.
 func (d *delays) listDelayed() []*delayed {
 	d.mu.Lock()

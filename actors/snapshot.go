@@ -150,6 +150,9 @@ func (in *inspection) worker(mb *mailbox) bool {
 	w.BlockedTurns = mb.blockedTurns.Load()
 	w.OffloadsWaiting = int(mb.offloadsWaiting.Load())
 	w.Offloads = max(0, mb.offloaded.n()-w.OffloadsWaiting)
+	if s := mb.rare.Load(); s != nil {
+		w.Delayed, w.NextDelayed = s.delays.countDelayed(mb)
+	}
 	w.Tasks = tasks
 	if !begun {
 		return false

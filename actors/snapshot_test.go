@@ -133,6 +133,49 @@ func TestInspectBlockedTurn(t *testing.T) {
 	})
 }
 
+// TestInspectShowsWhatIsDelayed: how much of After waits, and until when; at the restart and at
+// the stop event nothing does any more.
+func TestInspectShowsWhatIsDelayed(t *testing.T) {
+	bubble(t, func(w *world) {
+		pid := w.worker("worker", actors.Options{Logger: discard()}, func(w *actors.Worker) error {
+			actors.On(w, func(*actors.Task, string) error { panic("restart") })
+			return nil
+		})
+		began := time.Now()
+		shows := func(when string, n int, next time.Time) {
+			w.Helper()
+			if got := workerOf(w.T, inspect.System(w.sys), pid); got.Delayed != n || !got.NextDelayed.Equal(next) {
+				w.Errorf("%s: %d delayed, the next until %v; want %d, %v", when, got.Delayed, got.NextDelayed, n, next)
+			}
+		}
+		delay := func(d time.Duration) (f *actors.Future[actors.None]) {
+			want(w, did(w.root, pid, func(t *actors.Task) error { f = t.After(d, nothing); return nil }), actors.None{})
+			return f
+		}
+		shows("at first", 0, time.Time{})
+		delay(2 * time.Hour)
+		second := delay(time.Minute)
+		delay(time.Hour)
+		shows("three", 3, began.Add(time.Minute))
+		second.Cancel()
+		shows("one was cancelled", 2, began.Add(time.Hour))
+		time.Sleep(90 * time.Minute)
+		shows("one was due", 1, began.Add(2*time.Hour))
+		w.root.Send(pid, "restart")
+		synctest.Wait()
+		if got := workerOf(w.T, inspect.System(w.sys), pid); got.Incarnation != 2 {
+			w.Fatalf("incarnation %d", got.Incarnation)
+		}
+		shows("restarted", 0, time.Time{})
+		delay(time.Hour)
+		busy := did(w.root, pid, func(t *actors.Task) error { return t.Sleep(time.Second) })
+		stopped := actors.RequestStop(w.root, pid, actors.Forever)
+		shows("told to stop", 0, time.Time{})
+		want(w, busy, actors.None{})
+		_, _ = stopped.Wait(w.Context())
+	})
+}
+
 // TestInspectWhileWorking looks all the time, from several goroutines, while
 // workers start, work, restart and stop.
 func TestInspectWhileWorking(t *testing.T) {

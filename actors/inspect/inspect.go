@@ -47,8 +47,12 @@ type Worker struct {
 	// OffloadsWaiting how many have no place yet: of its MaxOffloads, or of a
 	// Limiter.
 	Offloads, OffloadsWaiting int
-	Blocked                   *Turn // that holds the worker up now; nil: none does
-	Counts                    actors.Counts
+	// Delayed is how many functions of Task.After wait until they are due, and
+	// NextDelayed when the next of them is; zero: none waits.
+	Delayed     int
+	NextDelayed time.Time
+	Blocked     *Turn // that holds the worker up now; nil: none does
+	Counts      actors.Counts
 }
 
 // Task is a task that has started and not ended.
@@ -109,13 +113,14 @@ func systemOf(sys *actor.ActorSystem, what string) *actor.ActorSystem {
 	return sys
 }
 
-// workerOf is a copy of what the source lends.
+// workerOf is a copy of what the source lends. TestWorkerHasAllFields keeps it whole.
 func workerOf(w *snapshot.Worker) Worker {
 	out := Worker{
 		PID: w.PID, State: w.State, Incarnation: w.Incarnation,
 		Queued: w.Queued, OldestWait: w.OldestWait,
 		Exclusive: w.Exclusive, BlockedTurns: w.BlockedTurns,
 		Offloads: w.Offloads, OffloadsWaiting: w.OffloadsWaiting,
+		Delayed: w.Delayed, NextDelayed: w.NextDelayed,
 		Counts: actors.Counts(w.Counts),
 	}
 	if b := w.Blocked; b != nil {

@@ -152,6 +152,9 @@ func (w *Worker) details(b *strings.Builder, at time.Time, home string) {
 	if w.Exclusive != "" {
 		fmt.Fprintf(b, "    all others wait for %s, which is exclusive\n", shortName(w.Exclusive))
 	}
+	if w.Delayed > 0 {
+		fmt.Fprintf(b, "    %d delayed by After, the next until %s\n", w.Delayed, w.NextDelayed.Format("2006-01-02T15:04:05.000"))
+	}
 	more := max(0, len(w.Tasks)-maxShownTasks)
 	var rows [][]string
 	for i := range w.Tasks[:len(w.Tasks)-more] {

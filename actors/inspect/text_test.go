@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -39,6 +40,10 @@ func TestSnapshotTextIsBounded(t *testing.T) {
 	}
 	s.Workers = []inspect.Worker{{PID: actor.NewPID("nonhost", "made\n\x1b[31mby a client"), State: "stopping"}}
 	if text := s.String(); !strings.Contains(text, "\nmade  [31mby a client  stopping") {
+		t.Errorf("%q", text)
+	}
+	s.Workers = []inspect.Worker{{PID: actor.NewPID("nonhost", "w"), State: "stopping", Delayed: 2, NextDelayed: time.Unix(60, 0).UTC()}}
+	if text := s.String(); !strings.Contains(text, "\n    2 delayed by After, the next until 1970-01-01T00:01:00.000\n") {
 		t.Errorf("%q", text)
 	}
 	if text := (inspect.Snapshot{}).String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "0 workers") {

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package snapshot is what package inspect gets of the workers of package actors: plain
-// values. It stands apart because inspect shows accounts, which are a type of package
-// actors, and so imports that. The documentation of the fields is in inspect.
+// values. The documentation of the fields is in inspect.
+//
+// Inspect declares the same fields again. It imports package actors, whose Counts it shows, so
+// actors cannot fill in inspect's types; and if inspect's were aliases of these, its documentation
+// would show no field. A test of inspect fails where the two differ.
 package snapshot
 
 import (
@@ -34,6 +37,8 @@ type Worker struct {
 	Exclusive                 string
 	BlockedTurns              int64
 	Offloads, OffloadsWaiting int
+	Delayed                   int
+	NextDelayed               time.Time
 	Blocked                   *Turn
 	Counts                    supervision.Counts
 }
