@@ -49,7 +49,7 @@ func Eager(t *testing.T) {
 func ExactlyOnce(t *testing.T) {
 	verify(t, checks{
 		"every future completes once, and all waiters see the same":  oneResultForAll,
-		"none is pending after a forced stop":                          nonePendingAfterForcedStop,
+		"none is pending after a forced stop":                        nonePendingAfterForcedStop,
 		"none is pending after the grace":                            nonePendingAfterGrace,
 		"none is pending after the worker gave up":                   nonePendingAfterFailure,
 		"a cancelled future completes at once":                       cancelledAtOnce,
@@ -119,8 +119,8 @@ func Stop(t *testing.T) {
 		"at the end of the grace the rest is cut off":          graceCutsOff,
 		"what does not return is abandoned and named":          stopAbandons,
 		"the account holds at every moment":                    accountHolds,
-		"engine Stop is a forced stop":                        engineStopIsForced,
-		"engine Poison drains within StopGrace":       enginePoisonDrains,
+		"engine Stop is a forced stop":                         engineStopIsForced,
+		"engine Poison drains within StopGrace":                enginePoisonDrains,
 	})
 }
 
@@ -129,7 +129,7 @@ func EndedStaysEnded(t *testing.T) {
 	verify(t, checks{
 		"after a cancel":                         endedByCancel,
 		"after a restart":                        endedByRestart,
-		"after a forced stop":                      endedByStop,
+		"after a forced stop":                    endedByStop,
 		"a value taken by Receive is returned":   receiveReturnsTaken,
 		"unwinding is by error":                  unwindsByError,
 		"Cleanup has a live context for a while": cleanupLives,
@@ -209,7 +209,7 @@ func Hooks(t *testing.T) {
 		"its context lives, and StopReason says why":              hooksContext,
 		"its context ends with the remaining grace, and says why": hooksGrace,
 		"at a graceful stop it has what is left of the grace":     hooksHaveTheGrace,
-		"a forced stop leaves it StopGrace":                         hooksAreCutShort,
+		"a forced stop leaves it StopGrace":                       hooksAreCutShort,
 		"a hook that fails does not keep the others from running": hooksFail,
 		"none runs if setup failed":                               hooksNeedSetup,
 		"a plain actor may await but at its end":                  plainActorAwaits,
