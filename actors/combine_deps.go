@@ -124,7 +124,8 @@ func (c *core) failAs(m *core, err error) (calls callbacks, ok bool) {
 		c.mu.Unlock()
 		return callbacks{}, false
 	}
-	if x := m.seldom(); x.note != nil {
+	// The comparison is of one of our errors: see toldToCreator.
+	if x := m.seldom(); x.note != nil && (x.note != toldToCreator || err == x.err) {
 		c.more().note, c.more().noted = x.note, cmp.Or(x.noted, m)
 	}
 	return c.publishResult(err), true

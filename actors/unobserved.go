@@ -35,21 +35,33 @@ type failureNote struct {
 	hooks  weak.Pointer[failure.Hooks] // zero: of all actor systems
 }
 
+// toldToCreator is the note of all failures that are only the end of the budget of whoever
+// has created the work: that one's asker is told. A combination shares it as any other.
+var toldToCreator = func() *failureNote {
+	n := &failureNote{}
+	n.seen.Store(true)
+	return n
+}()
+
 // unseenOfNobody is for futures that belong to no actor system.
 var unseenOfNobody throttle
 
 // watchFailure arranges that a failure nobody looks at is logged when its
 // future is collected, as asyncio does with an exception that was never
 // retrieved, and that the failure hooks are told. Ends that came from outside (cancel,
-// restart, stop) are no news.
+// restart, stop, the creator's budget) are no news.
 // The price is on failures only. d is what the future has waited for, or nil.
 func watchFailure(c *core, d *deps, err error) *failureNote {
 	if saysOnly(err, ErrCanceled, ErrStopped, ErrStopping, ErrRestarted, context.Canceled) {
 		return nil
 	}
 	o := c.owner.Load()
-	if o != nil && o.isStopOfNobody(err) {
+	switch {
+	case o == nil:
+	case o.isStopOfNobody(err):
 		return nil
+	case o.isExpiryOfCreator(err):
+		return toldToCreator
 	}
 	n := &failureNote{}
 	switch {
@@ -88,6 +100,20 @@ func (t *Task) isStopOfNobody(err error) bool {
 	}
 	_, stop := t.msg.(*messages.Stop)
 	return stop && safeerr.Is(err, ErrDeadLetter)
+}
+
+// isExpiryOfCreator reports whether t fails of err because the budget of whoever has
+// created it is used up, and not one of its own.
+func (t *Task) isExpiryOfCreator(err error) bool {
+	p := t.parent()
+	if p == nil || !saysOnly(err, ErrTimeout) {
+		return false
+	}
+	if p.endCause() == err { // both are ours: see saysOnlyEnd
+		return true
+	}
+	s, sys := t.ext.Load(), t.system() // the clock may be about to end the creator
+	return s != nil && s.deadline > 0 && sys != nil && sys.pool.Now() >= s.deadline && p.expiresBy(s.deadline)
 }
 
 // worker is whose failure it is, as in logs.

@@ -406,6 +406,32 @@ func TestOnFailureUnobserved(t *testing.T) {
 		ready(actors.Submit(root, gone, func(*actors.Task) (int, error) { return 1, nil }))
 		ready(actors.Shield(rejected("a shielded promise")))
 		ready(actors.All(rejected("a member of All"), actors.Resolved(1)))
+		ready(actors.SubmitErr(root, pid, func(t *actors.Task) error { // of all that it makes nobody is told
+			sleep := func(t *actors.Task) error { return t.Sleep(time.Hour) }
+			await := func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, context.Cause(ctx) }
+			t.Go(sleep)
+			actors.All(t.Go(sleep), actors.Shield(t.Go(sleep)))
+			one := actors.NewLimiter("one", 1)
+			actors.Offload(t, await, actors.Through(one))
+			actors.Offload(t, await, actors.Through(one))
+			actors.RequestFuture[int](t, plain, "hello")
+			actors.SubmitErr(t, pid, sleep)
+			g := t.NewGroup()
+			g.SetLimit(1)
+			g.Go(sleep)
+			g.Go(func(t *actors.Task) error { return t.Await(t.Go(sleep)) })
+			return g.Wait()
+		}, actors.Timeout(5*time.Millisecond), actors.Name("a creator")))
+		actors.Any(rejected("a member of Any beside it"), func() *actors.Future[int] {
+			f := new(actors.Promise[*actors.Future[int]])
+			ready(actors.SubmitErr(root, pid, func(t *actors.Task) error {
+				f.Resolve(actors.Start(t, func(t *actors.Task) (int, error) { return 0, t.Sleep(time.Hour) }))
+				return t.Sleep(time.Hour)
+			}, actors.Timeout(5*time.Millisecond), actors.Name("another creator")))
+			kid, _ := f.Future().TryResult()
+			ready(kid)
+			return kid
+		}())
 		slow := new(actors.Promise[int])
 		actors.Shield(slow.Future()).Cancel()
 		slow.Reject(errors.New("behind a shield"))
@@ -437,6 +463,9 @@ func TestOnFailureUnobserved(t *testing.T) {
 		": promise: another promise",
 		": promise: actors: there is no future to choose from",
 		": combination: actors: timeout after 1ms",
+		"w: a creator: actors: timeout: a creator of w",
+		"w: another creator: actors: timeout: another creator of w",
+		": combination: no: a member of Any beside it\nactors: timeout: another creator of w (timeout)",
 		plain.Id + ": string: actors: timeout: string of " + plain.Id,
 		": promise: no: a shielded promise",
 		": promise: no: a member of All",
