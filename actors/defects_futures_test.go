@@ -13,6 +13,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/testtools"
 	"github.com/protoloop/protoloop/messages"
 )
 
@@ -201,7 +202,7 @@ func TestEngineEntriesForEver(t *testing.T) {
 			}
 		})
 		plain := w.plain(func(actor.Context) {})
-		before := w.registered()
+		before := len(testtools.RegisteredIDs(w.sys, ""))
 		var fs, cancelled []*actors.Future[int]
 		for range 1000 {
 			fs = append(fs,
@@ -211,7 +212,7 @@ func TestEngineEntriesForEver(t *testing.T) {
 			cancelled = append(cancelled, actors.RequestFuture[int](w.root, plain, "x", actors.Timeout(actors.NoTimeout)))
 		}
 		synctest.Wait()
-		if n := w.registered(); n != before {
+		if n := len(testtools.RegisteredIDs(w.sys, "")); n != before {
 			w.Errorf("%d registry entries for 4000 requests", n-before)
 		}
 		w.stopped(worker, -1)
@@ -226,7 +227,7 @@ func TestEngineEntriesForEver(t *testing.T) {
 				w.Fatal("Cancel decided nothing")
 			}
 		}
-		if n := w.registered(); n != before-2 {
+		if n := len(testtools.RegisteredIDs(w.sys, "")); n != before-2 {
 			w.Errorf("%d registry entries more than before", n-before+2)
 		}
 	})
@@ -278,11 +279,11 @@ func TestEngineProcessPerFuture(t *testing.T) {
 	bubble(t, func(w *world) {
 		plain := w.plain(func(actor.Context) {})
 		actors.RequestFuture[int](w.root, plain, "x").Cancel() // the system's own process
-		before, goroutines := w.registered(), len(loopGoroutines())
+		before, goroutines := len(testtools.RegisteredIDs(w.sys, "")), len(loopGoroutines())
 		for range 1000 {
 			actors.RequestFuture[int](w.root, plain, "x", actors.Timeout(time.Second))
 		}
-		if n := w.registered(); n != before {
+		if n := len(testtools.RegisteredIDs(w.sys, "")); n != before {
 			w.Errorf("%d registry entries for 1000 requests", n-before)
 		}
 		if n := len(loopGoroutines()); n != goroutines {

@@ -139,14 +139,6 @@ func did(s actor.SenderContext, pid *actor.PID, f func(t *actors.Task) error, op
 	return actors.SubmitErr(s, pid, f, opts...)
 }
 
-// registered is the number of processes of the system.
-func (w *world) registered() (n int) {
-	for _, m := range w.sys.ProcessRegistry.LocalPIDs.LocalPIDs {
-		n += m.Count()
-	}
-	return n
-}
-
 // trace is a list of lines that goroutines add to.
 type trace struct {
 	mu    sync.Mutex

@@ -5,7 +5,6 @@ package actors_test
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // TestWatchEndsDuringADecision: what a worker watches ends while its parent
@@ -155,12 +155,8 @@ func TestSpawnAtTheEnd(t *testing.T) {
 							want(w, actors.RequestFuture[int](w.root, pid, 1), 2)
 							w.stopped(pid, time.Minute)
 						}
-						for _, bucket := range w.sys.ProcessRegistry.LocalPIDs.LocalPIDs {
-							for id := range bucket.Items() {
-								if strings.HasPrefix(id, pid.Id) {
-									w.Errorf("%s is left", id)
-								}
-							}
+						if left := testtools.RegisteredIDs(w.sys, pid.Id); len(left) > 0 {
+							w.Errorf("%q are left", left)
 						}
 					})
 				})

@@ -17,6 +17,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 func TestMain(m *testing.M) { Main(m) }
@@ -52,7 +53,7 @@ func TestRunStopsWhatIsLeft(t *testing.T) {
 		sys.Root.Send(sys.NewLocalPID("nobody"), "a dead letter")
 		synctest.Wait()
 	})
-	if left := registered(sys); !slices.Equal(left, []string{"deadletter", "eventstream", "protoloop-reply"}) {
+	if left := testtools.RegisteredIDs(sys, ""); !slices.Equal(left, []string{"deadletter", "eventstream", "protoloop-reply"}) {
 		t.Errorf("left in the registry: %q", left)
 	}
 	if n := children.Load(); n != 1 {
@@ -70,6 +71,23 @@ func TestRunIsVirtual(t *testing.T) {
 	})
 	if d := time.Since(start); d > time.Minute {
 		t.Errorf("an hour of virtual time took %v", d)
+	}
+}
+
+// TestOwnProcesses: no process of a new system is left out when its registry gets
+// smaller.
+func TestOwnProcesses(t *testing.T) {
+	plain := actor.NewActorSystem()
+	defer plain.Shutdown()
+	for name, sys := range map[string]*actor.ActorSystem{"of the engine": plain, "of NewSystem": NewSystem(t)} {
+		if ids := testtools.RegisteredIDs(sys, ""); !slices.Equal(ids, ownProcesses) {
+			t.Errorf("a new system %s has %q, want %q", name, ids, ownProcesses)
+		}
+		for _, id := range ownProcesses {
+			if p, ok := sys.ProcessRegistry.GetLocal(id); !ok || p == nil {
+				t.Errorf("a new system %s has no process %s", name, id)
+			}
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/inspect"
+	"github.com/protoloop/protoloop/internal/testtools"
 	"github.com/protoloop/protoloop/messages"
 	"github.com/protoloop/protoloop/supervisor"
 )
@@ -175,20 +176,11 @@ func (c *chaos) account(r supervisor.Report, n int) {
 func (c *chaos) gone() {
 	var left []string
 	for range 600 {
-		left = nil
-		for _, bucket := range c.sys.ProcessRegistry.LocalPIDs.LocalPIDs {
-			for id := range bucket.Items() {
-				if strings.HasPrefix(id, "chaos") {
-					left = append(left, id)
-				}
-			}
-		}
-		if len(left) == 0 {
+		if left = testtools.RegisteredIDs(c.sys, "chaos"); len(left) == 0 {
 			return
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	slices.Sort(left)
 	c.Errorf("left: %q\n%v", left, inspect.System(c.sys))
 	c.told.mu.Lock()
 	defer c.told.mu.Unlock()

@@ -17,6 +17,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/testtools"
 	"github.com/protoloop/protoloop/supervisor"
 )
 
@@ -149,12 +150,8 @@ func TestEngineGuardiansTable(t *testing.T) {
 		for range 50 {
 			w.stop(w.start(supervisor.Spec{Strategy: supervisor.OneForAll, Children: []supervisor.Child{w.child("a"), w.plainly("p", nil)}}))
 		}
-		for _, bucket := range w.sys.ProcessRegistry.LocalPIDs.LocalPIDs {
-			for _, id := range bucket.Keys() {
-				if len(id) > 8 && id[:8] == "guardian" {
-					t.Errorf("%s is there", id)
-				}
-			}
+		if ids := testtools.RegisteredIDs(w.sys, "guardian"); len(ids) > 0 {
+			t.Errorf("%q are there", ids)
 		}
 	})
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"runtime"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/testtools"
 	"github.com/protoloop/protoloop/messages"
 	"github.com/protoloop/protoloop/supervisor"
 )
@@ -417,12 +417,8 @@ func TestPlainEndsWithChildren(t *testing.T) {
 						t.Error(r.Err())
 					}
 					synctest.Wait() // a child that Stopped has started ends afterwards
-					for _, bucket := range w.sys.ProcessRegistry.LocalPIDs.LocalPIDs {
-						for id := range bucket.Items() {
-							if strings.HasPrefix(id, "app") {
-								t.Errorf("%s is left", id)
-							}
-						}
+					if left := testtools.RegisteredIDs(w.sys, "app"); len(left) > 0 {
+						t.Errorf("%q are left", left)
 					}
 				})
 			})

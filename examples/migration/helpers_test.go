@@ -5,7 +5,6 @@ package migration_test
 import (
 	"errors"
 	"reflect"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"github.com/protoloop/protoloop/examples/migration"
 	"github.com/protoloop/protoloop/examples/migration/after"
 	"github.com/protoloop/protoloop/examples/migration/before"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // step is a step of the migration: a way to make the shop.
@@ -154,15 +154,7 @@ func (w *world) ordered(id string) {
 // wantParts fails the test unless the shop has n descendants.
 func (w *world) wantParts(n int) {
 	w.Helper()
-	var parts []string
-	for _, bucket := range w.sys.ProcessRegistry.LocalPIDs.LocalPIDs {
-		for _, id := range bucket.Keys() {
-			if strings.HasPrefix(id, w.shop.Id+"/") {
-				parts = append(parts, id)
-			}
-		}
-	}
-	if len(parts) != n {
+	if parts := testtools.RegisteredIDs(w.sys, w.shop.Id+"/"); len(parts) != n {
 		w.Errorf("the shop's parts are %q; want %d", parts, n)
 	}
 }

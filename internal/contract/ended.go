@@ -19,6 +19,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/loopsync"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // wantEnded has end end a task, and fails the test unless all its awaits
@@ -223,15 +224,7 @@ func busyWorker(t testing.TB, sys *actor.ActorSystem, name string, setup func(w 
 }
 
 func registryClean(t *testing.T, sys *actor.ActorSystem) {
-	ids := func() (all []string) {
-		for _, bucket := range sys.ProcessRegistry.LocalPIDs.LocalPIDs {
-			if bucket.Count() > 0 {
-				all = append(all, bucket.Keys()...)
-			}
-		}
-		slices.Sort(all)
-		return all
-	}
+	ids := func() []string { return testtools.RegisteredIDs(sys, "") }
 	actortest.Stop(t, sys.Root, busyWorker(t, sys, "first", bare), actors.NoGrace) // the system's own processes come with it
 	synctest.Wait()                                                                // the plain actor stops on a goroutine of its own
 	before := ids()
