@@ -6,6 +6,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export GOWORK=$PWD/go.work
+# The race detector lets a process wait for a second before it ends, in case goroutines are still at work that race. Tests
+# leave none, and there are many processes.
+export GORACE=${GORACE:-atexit_sleep_ms=0}
 
 # go_files prints each Go file, tracked or new, ended by a NUL.
 go_files() {
@@ -55,3 +58,30 @@ if [ -z "$list" ]; then
 	exit 1
 fi
 mapfile -t modules <<<"$list"
+
+# test_modules runs go test once, for every module. So packages of one module are tested while a test of another one waits,
+# which they would not be by one go test a module. It prints how long the tests of each module have run.
+#
+# Vet is ci/lint.sh's.
+test_modules() {
+	go test -vet=off -shuffle=on "$@" "${longest[@]}" "${modules[@]/%//...}" | sum_by_module
+}
+
+# longest has the packages that take longest, or wait most. They go first, so that none of them is left over at the end and
+# holds everything up while the other processors are idle.
+longest=(./cmd/example ./actors ./supervisor ./socketio/internal/clients ./bench)
+
+# sum_by_module prints what go test prints, and then the sums.
+sum_by_module() {
+	awk -v own=github.com/protoloop/protoloop -v dirs="${modules[*]#"$PWD"}" '
+		BEGIN { split(dirs, modules) } # without the root module, which has no folder of its own
+		{ print; fflush() }
+		($1 == "ok" || $1 == "FAIL") && $3 ~ /^[0-9.]+s$/ {
+			module = own
+			for (i in modules)
+				if (index($2 "/", own modules[i] "/") == 1) module = own modules[i]
+			packages[module]++
+			seconds[module] += $3
+		}
+		END { for (m in packages) printf "== module %s: the tests of %d packages ran for %.0f s\n", m, packages[m], seconds[m] }'
+}

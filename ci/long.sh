@@ -1,12 +1,22 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The tests of every module at their full size, under the race detector and in random order: CI's second stage. Arguments go
-# to go test: ci/long.sh -run Chaos
+# The tests at their full size, under the race detector and in random order: CI's second stage. It leaves out packages whose
+# tests have but one size: ci/test.sh has run them. Arguments go to go test: ci/long.sh -run Chaos
 source "$(dirname "$0")/lib.sh"
 
+# folders prints each folder with a file that matches.
+folders() { git grep --untracked -lE "$1" -- "${@:2}" | xargs -r dirname | sort -u; }
+
+# Tests have two sizes if they look at -short, or import helpers that do.
+short='testing\.Short\(\)'
+helpers=$(folders "$short" '*.go' ':!*_test.go' | paste -sd '|')
+list=$(folders "$short|\"github.com/protoloop/protoloop/($helpers)\"" '*_test.go' "${apart[@]/#/:!}")
+mapfile -t sized <<<"$list"
+
 status=0
-in_modules go test -race -shuffle=on -timeout 25m "$@" ./... || status=1
-in_apart go test -timeout 25m "$@" ./... || status=1
+go test -vet=off -race -shuffle=on -timeout 25m "$@" "${sized[@]/#/./}" | sum_by_module || status=1
+in_apart go test -vet=off -timeout 25m "$@" ./... || status=1
 # The service under many more kills, which go at the machine's own speed.
-PROTOLOOP_TEST_FULL=1 go test -C cmd/example -run TestNothingLost -timeout 25m . || status=1
+PROTOLOOP_TEST_FULL=1 go test -vet=off -C cmd/example -run TestNothingLost -timeout 25m . || status=1
+echo "== ci/long.sh took $SECONDS s"
 exit "$status"

@@ -5,6 +5,7 @@
 source "$(dirname "$0")/lib.sh"
 
 status=0
-in_modules go test -race -short -shuffle=on "$@" ./... || status=1
-in_apart go test -short "$@" ./... || status=1
+test_modules -race -short "$@" || status=1
+in_apart go test -vet=off -short "$@" ./... || status=1
+echo "== ci/test.sh took $SECONDS s"
 exit "$status"
