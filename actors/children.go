@@ -18,8 +18,8 @@ import (
 // a child is spawned by a context of its own, which is like the parent's but has
 // no children, and noted with the parent afterwards, if that still stands.
 
-// childSpawner is what an incarnation spawns its children by, one after the other: a
-// context, its sets and these functions are fifteen allocations.
+// childSpawner is what an incarnation spawns its children by, one after the other: so a
+// child needs no context, sets and functions of its own.
 type childSpawner struct {
 	mb   *mailbox
 	inc  *incarnation

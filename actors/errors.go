@@ -252,7 +252,7 @@ func isOneOf(err error, targets []error) bool {
 // saysOnlyEnd reports whether err says no more than that a task was ended by cause: by
 // the errors of its awaits and of its context, wherever they have been passed on. That
 // it is the very error of an await is looked at first: a stop of 100,000 suspended tasks
-// would grow the stack of each for the rest, and take 2.8 times as long (stop/suspended).
+// would grow the stack of each for the rest, and take 2.8 times as long (bench: stop/suspended).
 func saysOnlyEnd(err, cause error) bool {
 	// cause is one of ours, a pointer: to compare an error of a user's with it cannot panic.
 	return err == cause || saysOnlyEndOf(err, cause)

@@ -50,7 +50,9 @@ var unseenOfNobody throttle
 // future is collected, as asyncio does with an exception that was never
 // retrieved, and that the failure hooks are told. Ends that came from outside (cancel,
 // restart, stop, the creator's budget) are no news.
-// The price is on failures only. d is what the future has waited for, or nil.
+// Only a failure pays for that: about a microsecond and seven allocations, and half a
+// microsecond more if nobody looks at it (BenchmarkFailedFuture). d is what the future has
+// waited for, or nil.
 func watchFailure(c *core, d *deps, err error) *failureNote {
 	if saysOnly(err, ErrCanceled, ErrStopped, ErrStopping, ErrRestarted, context.Canceled) {
 		return nil

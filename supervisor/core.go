@@ -112,7 +112,7 @@ func (c *core) startFailure(err error) error {
 }
 
 // sinceStart is for what only the loop sees: it costs half of time.Now (BenchmarkNow in
-// internal/loop), and a third of the memory.
+// internal/loop), and 8 bytes in place of a time.Time's 24.
 func (c *core) sinceStart() time.Duration { return time.Since(c.startedAt) }
 
 // isDynamic reports whether it is of a Dynamic.

@@ -28,8 +28,7 @@ type loopMessage struct {
 }
 
 // messagePage is a part of the queue. There can be one of each of 10,000 children at a time:
-// a slice that grows copies them again and again, and leaves three times as
-// much behind.
+// a slice that grows copies them again and again, and leaves the smaller ones as garbage.
 type messagePage struct {
 	messages [32]loopMessage
 	n        int

@@ -81,7 +81,8 @@ type Turn struct {
 
 // System shows what the workers of an actor system are doing. It waits for
 // none of them, also not for one that is blocked for good, and takes no turn
-// of theirs: one that ends while its worker is looked at waits for 50 µs at most.
+// of theirs. A turn that ends while its worker is looked at waits until that look has met
+// a thousand tasks at most (BenchmarkStretch in internal/loop).
 // Print the snapshot to read it: see [Snapshot.String].
 func System(sys *actor.ActorSystem) Snapshot { return look(sys, "System", false) }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/loopsync"
@@ -332,4 +333,47 @@ func TestSelectMisuse(t *testing.T) {
 		self <- f
 		b.ended(f, nil)
 	})
+}
+
+// A Select that is over keeps none of its futures: the task that goes on for long in the same turn
+// does not hold what it has selected among.
+func TestSelectKeepsNoFuture(t *testing.T) {
+	for name, more := range map[string][]loopsync.Case{
+		"futures alone": nil,
+		"a timer, too":  {loopsync.OnTimer(time.Minute)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(b *bench) {
+				b.ended(b.task(func(t *actors.Task) error {
+					kept, err := selectAmongOwn(t, more)
+					runtime.GC()
+					for i, p := range kept {
+						if p.Value() != nil {
+							b.Errorf("future %d is held", i)
+						}
+					}
+					return err
+				}), nil)
+			})
+		})
+	}
+}
+
+// selectAmongOwn selects among two futures that nobody else has, one of which completes meanwhile.
+func selectAmongOwn(t *actors.Task, more []loopsync.Case) (kept []weak.Pointer[actors.Promise[int]], err error) {
+	var cases []loopsync.Case
+	for i := range 2 {
+		p := new(actors.Promise[int])
+		kept = append(kept, weak.Make(p))
+		cases = append(cases, loopsync.OnFuture(p.Future()))
+		if i == 0 {
+			t.Go(func(t *actors.Task) error {
+				err := t.Yield()
+				p.Resolve(1)
+				return err
+			})
+		}
+	}
+	_, err = loopsync.Select(t, append(cases, more...)...)
+	return kept, err
 }

@@ -13,23 +13,21 @@ import (
 const (
 	// gcPercent is how much may be allocated between two collections, to what
 	// lives after one. What an item allocates is gone when all have heard of it,
-	// and little else is there: with Go's default the collector takes a fifth of
-	// the time.
+	// and little else is there: with Go's default there are many collections that
+	// find little.
 	gcPercent = 200
 	// defaultHeap is the size in MB that the heap has at least when garbage is
-	// collected: under a full load about every one and a half seconds.
+	// collected.
 	defaultHeap = 256
-	// lookEvery is how often the heap is looked at. Under a full load it grows by
-	// 20 MB meanwhile.
+	// lookEvery is how often the heap is looked at: before it has grown by much.
 	lookEvery = 100 * time.Millisecond
 )
 
 // tuneCollector has garbage collected seldom, and memory at hand when a load
 // comes. A process that has just started has a small heap, which would be
-// collected ten times a second under load, and items wait meanwhile. And memory
-// that is touched for the first time is a trap into the kernel for each 4 kB,
-// which takes 15 microseconds in a virtual machine: a third of the time of a load
-// that has the heap grow.
+// collected again and again under load, and items wait meanwhile. And memory
+// that is touched for the first time is a trap into the kernel for each page of
+// 4 KiB, which is slow in a virtual machine.
 //
 // Whoever sets GOGC or GOMEMLIMIT knows better.
 func tuneCollector(heap int) (stop func()) {

@@ -38,8 +38,7 @@ const (
 	// is saved, because those who ask have other things to do, too.
 	lingerCost = 5 * time.Microsecond
 	// lingerMost is what those may take together, in a row, that are too long. The
-	// collector makes a few of them last up to 100 µs, and a rest would cost more
-	// than these.
+	// collector makes a few of them last longer, and a rest would cost more than these.
 	lingerMost = time.Millisecond
 	// lingerRest is how many times as long as it took no loop lingers then: that
 	// part of the time is lost at most.

@@ -6,7 +6,7 @@ import "time"
 
 // A stretch is what a walk does at a time: so many tasks, or for so long. What is
 // between two looks at the clock is a few of them. It keeps a pin short, 100 µs at
-// most, whatever the loop has: all that goes over what may be long does it by
+// most (TestPinsEndInTime, BenchmarkStretch), whatever the loop has: all that goes over what may be long does it by
 // stretches, and allocates for a whole one before.
 const (
 	StretchTasks = 1000

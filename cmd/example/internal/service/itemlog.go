@@ -44,8 +44,8 @@ type entry struct {
 
 // openLog makes the stream if there is none. It has no limits, and the list has
 // them instead, see list.room: a stream with limits has files of 8 MB, one without
-// of 4. The server keeps the newest file in memory, in a buffer that doubles; the
-// step from 4 MB to 8 takes 20 to 40 ms, and all that is to be written waits.
+// of 4. The server keeps the newest file in memory, in a buffer that doubles: while it
+// copies 4 MB into one of 8, all that is to be written waits.
 func openLog(ctx context.Context, nc *nats.Conn, shared bool) (*itemLog, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -72,8 +72,7 @@ func subject(key string) string {
 }
 
 // ofNew is the header of an entry that is to be the first of its key: one for
-// all, since nobody writes to it, and a map for each item is 400 bytes of
-// garbage.
+// all, since nobody writes to it, and a map for each item would be garbage.
 var ofNew = nats.Header{jetstream.ExpectedLastSubjSeqHeader: {"0"}}
 
 // header tells the server that e is to be written in the place of the entry
