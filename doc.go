@@ -5,6 +5,7 @@
 //
 //   - [github.com/protoloop/protoloop/actors]: workers, tasks, futures, calls.
 //     Begin there: its documentation has the guarantees, by number.
+//   - [github.com/protoloop/protoloop/actors/futures]: one future of several.
 //   - [github.com/protoloop/protoloop/actors/loopsync]: what the tasks of one worker
 //     wait for each other with, as a mutex and a queue, and for channels.
 //   - [github.com/protoloop/protoloop/actors/inspect]: what workers are doing, and
@@ -52,7 +53,7 @@
 //	sum := actors.Submit(sys.Root, pid, func(t *actors.Task) (int, error) {
 //		a := actors.Start(t, brew) // runs at once, up to its first await
 //		b := actors.Offload(t, crunch) // blocks, elsewhere
-//		vs, err := actors.Await(t, actors.All(a, b))
+//		vs, err := actors.Await(t, futures.All(a, b))
 //		return len(vs), err
 //	})
 //	price, err := quote.Wait(ctx) // errors, panics and restarts arrive here

@@ -49,7 +49,7 @@ func (w *node) call() callbacks {
 		w.f()
 		return callbacks{}
 	}
-	return w.of.each(w.of.cores[w.seq], int(w.seq))
+	return w.of.follower.memberEnded(w.of.cores[w.seq], int(w.seq))
 }
 
 // deepStack is how many bytes of the stack may be used where callbacks are called

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/internal/seeded"
 )
 
@@ -148,23 +149,23 @@ func (g *callbackGraph) combine() {
 	var of *actors.Future[int]
 	switch kind {
 	case "All":
-		f = eraseFuture(actors.All(members...))
+		f = eraseFuture(futures.All(members...))
 	case "Settled":
-		f = eraseFuture(actors.Settled(members...))
+		f = eraseFuture(futures.Settled(members...))
 	case "FirstCompleted":
-		f = eraseFuture(actors.FirstCompleted(members...))
+		f = eraseFuture(futures.FirstCompleted(members...))
 	case "FirstException":
-		f = eraseFuture(actors.FirstException(members...))
+		f = eraseFuture(futures.FirstException(members...))
 	case "Any":
-		of = actors.Any(members...)
+		of = futures.Any(members...)
 	case "Race":
-		of = actors.Race(members...)
+		of = futures.Race(members...)
 	case "Shield":
 		members, models = members[:1], models[:1]
-		of = actors.Shield(members[0])
+		of = futures.Shield(members[0])
 	case "WithTimeout":
 		members, models = members[:1], models[:1]
-		of = actors.WithTimeout(members[0], actors.NoTimeout)
+		of = futures.WithTimeout(members[0], actors.NoTimeout)
 	}
 	if of != nil {
 		f = eraseFuture(of)

@@ -16,6 +16,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/messages"
 )
 
@@ -34,20 +35,20 @@ var links = map[string]func(f *actors.Future[int]) *actors.Future[int]{
 		})
 		return p.Future()
 	},
-	"Shield": actors.Shield[int],
+	"Shield": futures.Shield[int],
 	"WithTimeout": func(f *actors.Future[int]) *actors.Future[int] {
-		return actors.WithTimeout(f, time.Hour)
+		return futures.WithTimeout(f, time.Hour)
 	},
 	"Race": func(f *actors.Future[int]) *actors.Future[int] {
-		return actors.Race(f, new(actors.Promise[int]).Future())
+		return futures.Race(f, new(actors.Promise[int]).Future())
 	},
-	"Any": func(f *actors.Future[int]) *actors.Future[int] { return actors.Any(f) },
+	"Any": func(f *actors.Future[int]) *actors.Future[int] { return futures.Any(f) },
 	"All": func(f *actors.Future[int]) *actors.Future[int] {
-		return firstOf(actors.All(f), func(vs []int) int { return vs[0] })
+		return firstOf(futures.All(f), func(vs []int) int { return vs[0] })
 	},
 	"Settled": func(f *actors.Future[int]) *actors.Future[int] {
 		p := new(actors.Promise[int])
-		actors.Settled(f).OnDone(func(all []actors.Outcome[int], _ error) {
+		futures.Settled(f).OnDone(func(all []futures.Outcome[int], _ error) {
 			if all[0].Err != nil {
 				p.Reject(all[0].Err)
 				return
@@ -56,15 +57,15 @@ var links = map[string]func(f *actors.Future[int]) *actors.Future[int]{
 		})
 		return p.Future()
 	},
-	"FirstCompleted": func(f *actors.Future[int]) *actors.Future[int] { return firstDone(actors.FirstCompleted(f)) },
-	"FirstException": func(f *actors.Future[int]) *actors.Future[int] { return firstDone(actors.FirstException(f)) },
+	"FirstCompleted": func(f *actors.Future[int]) *actors.Future[int] { return firstDone(futures.FirstCompleted(f)) },
+	"FirstException": func(f *actors.Future[int]) *actors.Future[int] { return firstDone(futures.FirstException(f)) },
 	"of all kinds":   nil,
 }
 
 // firstDone completes as the first of those that are done.
-func firstDone(f *actors.Future[actors.Sets[int]]) *actors.Future[int] {
+func firstDone(f *actors.Future[futures.Sets[int]]) *actors.Future[int] {
 	p := new(actors.Promise[int])
-	f.OnDone(func(s actors.Sets[int], _ error) {
+	f.OnDone(func(s futures.Sets[int], _ error) {
 		if v, err := s.Done[0].TryResult(); err != nil {
 			p.Reject(err)
 		} else {
@@ -148,11 +149,11 @@ func TestEndlessCallbacks(t *testing.T) {
 			p.Future().OnDone(then)
 			p.Resolve(v)
 		},
-		"that is added after": func(v int, then func(int, error)) { actors.Resolved(v).OnDone(then) },
+		"that is added after": func(v int, then func(int, error)) { futures.Resolved(v).OnDone(then) },
 		"that cancels": func(v int, then func(int, error)) {
 			p := new(actors.Promise[int])
 			p.Future().OnDone(func(int, error) { then(v, nil) })
-			actors.Race(p.Future()).Cancel()
+			futures.Race(p.Future()).Cancel()
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -213,13 +214,13 @@ func TestCallbacksWhereTheStackIsDeep(t *testing.T) {
 			ps[1].Resolve(1)
 			fs[1].OnDone(note("late", nil))
 			ps[2].Reject(errLeft)
-			wantNow(t, "Race", actors.Race(fs[1], fs[3]), 1) // a combination is done at once if it can be
+			wantNow(t, "Race", futures.Race(fs[1], fs[3]), 1) // a combination is done at once if it can be
 		}))
 		fs[0].OnDone(note("last", nil))
 		fs[1].OnDone(note("second", func() { ps[3].Resolve(3) }))
 		fs[1].OnDone(note("fourth", nil))
 		fs[2].OnDone(note("fifth", nil))
-		actors.Shield(fs[2]).OnDone(note("sixth", nil))
+		futures.Shield(fs[2]).OnDone(note("sixth", nil))
 		fs[3].OnDone(note("third", nil))
 		ps[0].Resolve(0)
 		return tr.all()
@@ -314,7 +315,7 @@ func TestCallbacksOfWhatAStopDrops(t *testing.T) {
 				<-release
 				tr.add("%d: %v", i, errors.Is(err, actors.ErrStopping))
 			})
-			shields = append(shields, actors.Shield(f))
+			shields = append(shields, futures.Shield(f))
 		}
 		time.Sleep(time.Second)
 		stop := actors.RequestStop(w.root, pid, actors.NoGrace)
@@ -428,7 +429,7 @@ var blockedCallbacks = map[string]func(w *world, pid *actor.PID, block func()) (
 				others = append(others, f)
 			}
 		}
-		all := actors.Settled(others...)
+		all := futures.Settled(others...)
 		return all.Done
 	},
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/messages"
 )
 
@@ -175,7 +176,7 @@ func (d *driver) observe(flights, cancels []*flight) {
 		seen[w] = make([]observed, len(flights))
 		wg.Go(func() {
 			if w == 2 {
-				for i, err := range actors.AsCompleted(ctx, fs...) {
+				for i, err := range futures.AsCompleted(ctx, fs...) {
 					if err != nil {
 						d.Errorf("AsCompleted has ended early: %v", err)
 						return
@@ -199,7 +200,7 @@ func (d *driver) observe(flights, cancels []*flight) {
 		})
 	}
 	arrived := actors.Submit(d.root, d.waiter, func(t *actors.Task) (n int, err error) {
-		for i, err := range actors.AwaitEach(t, fs...) {
+		for i, err := range futures.AwaitEach(t, fs...) {
 			if err != nil {
 				return n, err
 			}
@@ -211,7 +212,7 @@ func (d *driver) observe(flights, cancels []*flight) {
 		}
 		return n, nil
 	})
-	all := actors.All(fs...)
+	all := futures.All(fs...)
 	for _, fl := range cancels {
 		fl.f.Cancel()
 	}

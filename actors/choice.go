@@ -5,6 +5,7 @@ package actors
 import (
 	"time"
 
+	"github.com/protoloop/protoloop/internal/combine"
 	"github.com/protoloop/protoloop/internal/taskwait"
 )
 
@@ -29,8 +30,7 @@ func (p *suspendable) NewChoice(what string, futures []any, anybody bool) taskwa
 		}
 		c.waits.cores[i] = m
 	}
-	c.waits.by = oneEnd
-	c.waits.each = func(*core, int) callbacks { return c.resolveMember(None{}, nil) }
+	c.waits.by, c.waits.follower = combine.OneEnd, c
 	return c
 }
 
@@ -73,6 +73,8 @@ func (c *choice) awaitChoice(t *Task, what string, d time.Duration) error {
 	}
 	return err
 }
+
+func (c *choice) memberEnded(*core, int) callbacks { return c.completeLater() }
 
 func (c *choice) leaveFutures() {
 	for i, m := range c.waits.cores {

@@ -3,68 +3,102 @@
 package actors
 
 import (
-	"sync/atomic"
+	"time"
+
+	"github.com/protoloop/protoloop/internal/combine"
 )
 
-// All completes with the values of all fs, in their order, when the last one
-// is done, or with the first error as soon as one fails; of none, at once.
-// Cancelling it cancels all fs; a failure cancels none of them
-// (asyncio.gather).
-func All[T any](fs ...*Future[T]) *Future[[]T] {
-	all := &Future[[]T]{}
-	d, fs := membersOf("All", fs)
-	if len(fs) == 0 {
-		all.resolve([]T{}, nil)
-		return all
+// Inside hands the future over to package futures.
+func (f *typedCore[T]) Inside(combine.Key) combine.Future[T] { return (*inside[T])(f) }
+
+// inside is a future as package futures completes it.
+type inside[T any] typedCore[T]
+
+// Peek is package combine's, and so are the other exported methods here.
+func (f *inside[T]) Peek() (T, error) { return f.val, f.failedWith() }
+
+func (f *inside[T]) TimeoutError(after time.Duration) error { return f.timedOut(after) }
+
+func (f *inside[T]) Waiting() (n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for w := f.waits; w != nil; w = w.next {
+		n++
 	}
-	var left atomic.Int64
-	left.Store(int64(len(fs)))
-	combine(&all.core, d, true, func(c *core, _ int) callbacks {
-		switch {
-		case c.failedWith() != nil:
-			return all.failMember(c, c.failedWith())
-		case left.Add(-1) == 0:
-			vals := make([]T, len(fs))
-			for i, f := range fs {
-				vals[i] = f.val
-			}
-			return all.resolveMember(vals, nil)
+	return n
+}
+
+func (f *inside[T]) CallWhenDone(call func()) { f.addCallback(&node{f: call}) }
+
+func (f *inside[T]) Combine(r combine.Rule, n int, member func(i int) any, value func(i int) (T, error)) {
+	c := &combination[T]{out: (*typedCore[T])(f), value: value, heed: r.Heed}
+	c.cores, c.by, c.kept, c.late = coresOf(n, member), r.By, r.Kept, r.By == combine.OneValue
+	c.begin()
+}
+
+// coresOf are the members without their types.
+func coresOf(n int, member func(i int) any) []*core {
+	cores := make([]*core, n)
+	for i := range cores {
+		cores[i] = member(i).(AnyFuture).base()
+	}
+	return cores
+}
+
+// combination is what completes a future by the ends of others.
+type combination[T any] struct {
+	deps
+	extra extra // the future's, while it is pending
+	out   *typedCore[T]
+	value func(i int) (T, error) // see [combine.Future]
+	nodes []node
+	heed  bool // failures that come when it is done are no news
+}
+
+// begin follows the members until the future is done. Then it takes its nodes back, or
+// else a member that lives long would keep all that it was ever combined with.
+func (c *combination[T]) begin() {
+	out := &c.out.core
+	c.extra.deps, c.follower = &c.deps, c
+	out.extra.Store(&c.extra)
+	c.deps.out.Store(out)
+	c.left.Store(int32(len(c.cores)))
+	c.nodes = make([]node, len(c.cores)+1) // one allocation for all, and one callback
+	for i := range c.cores {
+		if c.follow(&c.nodes[i], i); out.done.Load() {
+			break
+		}
+	}
+	over := &c.nodes[len(c.cores)]
+	over.prompt = true
+	over.f = c.end
+	out.addCallback(over)
+}
+
+// end is called when the future is done.
+func (c *combination[T]) end() {
+	for i, m := range c.cores {
+		m.stopFollowing(&c.nodes[i], c.heed)
+		if c.heed {
+			c.out.lookAtMember(m)
+		}
+	}
+}
+
+func (c *combination[T]) memberEnded(m *core, i int) callbacks {
+	if !c.completedBy(m) && c.left.Add(-1) > 0 {
+		if c.by == combine.OneValue {
+			_ = m.lookAtResult() // end may race with the last failure
+			c.out.memberFailed()
 		}
 		return callbacks{}
-	})
-	return all
-}
-
-// Outcome is how a member of [Settled] ended: with Value, or with Err if that
-// is not nil.
-type Outcome[T any] struct {
-	Value T
-	Err   error
-}
-
-// Settled completes with how each of fs ended, in their order, when the last
-// one is done; of none, at once. It does not fail. Cancelling it cancels all
-// fs (asyncio.gather with return_exceptions, asyncio.wait with ALL_COMPLETED,
-// JavaScript's Promise.allSettled).
-func Settled[T any](fs ...*Future[T]) *Future[[]Outcome[T]] {
-	settled := &Future[[]Outcome[T]]{}
-	d, fs := membersOf("Settled", fs)
-	d.by = allEnds
-	if len(fs) == 0 {
-		settled.resolve([]Outcome[T]{}, nil)
-		return settled
 	}
-	var left atomic.Int64
-	left.Store(int64(len(fs)))
-	combine(&settled.core, d, true, func(*core, int) callbacks {
-		if left.Add(-1) > 0 {
-			return callbacks{}
-		}
-		all := make([]Outcome[T], len(fs))
-		for i, f := range fs {
-			all[i] = Outcome[T]{f.val, f.lookAtResult()}
-		}
-		return settled.resolveMember(all, nil)
-	})
-	return settled
+	switch v, err := c.value(i); err {
+	case nil:
+		return c.out.resolveMember(v, nil)
+	case combine.ErrLater:
+		return callbacks{}
+	default:
+		return c.out.failMember(m, err)
+	}
 }

@@ -4,82 +4,49 @@ package actors
 
 import (
 	"cmp"
-	"slices"
 	"sync/atomic"
+
+	"github.com/protoloop/protoloop/internal/combine"
 )
 
 // deps is what a future waits for that is not the result of one task's work.
 type deps struct {
-	cores []*core // members; constant
-	by    by      // which ends of members complete it
-	kept  bool    // a cancel does not reach them
-	late  bool    // an Any is part of it: see lateAwait
+	cores []*core    // members; constant
+	by    combine.By // which ends of members complete it
+	kept  bool       // a cancel does not reach them
+	late  bool       // an Any is part of it: see lateAwait
 	// list returns tasks that all have to go on first; any goroutine. It is
 	// set instead of cores.
 	list func() []*Task
 
-	each  memberFunc           // called with a member that is done
-	out   atomic.Pointer[core] // the future
-	await *lateAwait           // whose deps these are, if they are one's
-	past  atomic.Int32         // ends that are past: see nextEnd
-	first atomic.Int32         // the member that a search for a ring asks first
+	follower follower             // whose deps these are
+	out      atomic.Pointer[core] // the future
+	past     atomic.Int32         // ends that are past: see combine.NextEnd
+	left     atomic.Int32         // members that a combination still waits for
+	first    atomic.Int32         // the member that a search for a ring asks first
 
 	probed atomic.Bool // a holder waits for it: see closesRing
 }
 
-// memberFunc is called with a member of a combination that is done, and its
-// index. It returns the callbacks that are to be called if that completes the
-// combination, and calls none itself: a chain of combinations is deeper than a
-// stack.
-type memberFunc func(c *core, i int) callbacks
-
-// by says what completes a combination.
-type by uint8
-
-const (
-	allValues by = iota // a value of each member, or the first failure
-	allEnds             // the end of each member
-	oneValue            // the first value, or the failure of each member
-	oneEnd              // the first end
-	nextEnd             // the first end after those that are past
-)
+// follower is told of the ends of members.
+type follower interface {
+	// memberEnded is called with a member that is done, and its index, on the goroutine
+	// that has completed it. It returns the callbacks that are to be called if that
+	// completes the future whose member it is, and calls none itself: a chain of
+	// combinations is deeper than a stack.
+	memberEnded(m *core, i int) callbacks
+}
 
 // completedBy reports whether member m, which is done, is enough.
 func (d *deps) completedBy(m *core) bool {
 	switch d.by {
-	case allValues:
+	case combine.AllValues:
 		return m.failedWith() != nil
-	case oneValue:
+	case combine.OneValue:
 		return m.failedWith() == nil
 	default:
-		return d.by == oneEnd
+		return d.by == combine.OneEnd
 	}
-}
-
-// combine lets each be called with each member of d that is done, on the
-// goroutine that has completed it, until out is done. Then it takes its nodes
-// back, or else a future that lives long would keep all that it was ever
-// combined with. heed says that failures which come after that are no news.
-func combine(out *core, d *deps, heed bool, each memberFunc) {
-	out.more().deps, d.each = d, each
-	d.out.Store(out)
-	nodes := make([]node, len(d.cores)+1) // one allocation for all, and one callback
-	for i := range d.cores {
-		if d.follow(&nodes[i], i); out.done.Load() {
-			break
-		}
-	}
-	over := &nodes[len(d.cores)]
-	over.prompt = true
-	over.f = func() {
-		for i, c := range d.cores {
-			c.stopFollowing(&nodes[i], heed)
-			if heed {
-				out.lookAtMember(c)
-			}
-		}
-	}
-	out.addCallback(over)
 }
 
 // follow lets w tell of the end of member i.
@@ -138,22 +105,4 @@ func (c *core) failMember(m *core, err error) callbacks {
 		c.lookAtMember(m)
 	}
 	return calls
-}
-
-// membersOf returns fs as the members of a combination, and a copy of fs: its
-// owner may go on to use the slice.
-func membersOf[T any](what string, fs []*Future[T]) (*deps, []*Future[T]) {
-	return &deps{cores: coresOf(what, fs)}, slices.Clone(fs)
-}
-
-// coresOf is fs without their type.
-func coresOf[T any](what string, fs []*Future[T]) []*core {
-	cores := make([]*core, len(fs))
-	for i, f := range fs {
-		if f == nil {
-			panic("actors: " + what + " called with a nil future")
-		}
-		cores[i] = &f.core
-	}
-	return cores
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/actortest"
 )
 
@@ -39,7 +40,7 @@ func BenchmarkWithContext(b *testing.B) {
 			for i := range fs {
 				fs[i] = actors.Submit(sys.Root, pid, func(t *actors.Task) (int, error) { return 0, t.Sleep(time.Hour) }, actors.WithContext(ctx))
 			}
-			all := actors.Settled(fs...)
+			all := futures.Settled(fs...)
 			time.Sleep(100 * time.Millisecond)
 			b.StartTimer()
 			cancel()

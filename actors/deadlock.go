@@ -5,6 +5,7 @@ package actors
 import (
 	"slices"
 
+	"github.com/protoloop/protoloop/internal/combine"
 	"github.com/protoloop/protoloop/internal/ring"
 )
 
@@ -51,11 +52,12 @@ func (t *Task) awaitLate(c *core) *lateAwait {
 	a := &lateAwait{task: t, member: [1]*core{c}}
 	a.known = true // its failure is the task's to tell
 	a.more().deps = &a.waits
-	a.waits.cores, a.waits.by, a.waits.await = a.member[:], oneEnd, a
-	a.waits.each = func(*core, int) callbacks { return a.wakeTask(nil) }
+	a.waits.cores, a.waits.by, a.waits.follower = a.member[:], combine.OneEnd, a
 	a.waits.follow(&a.node, 0)
 	return a
 }
+
+func (a *lateAwait) memberEnded(*core, int) callbacks { return a.wakeTask(nil) }
 
 // endAwait is the end of the await, which is err, or what has ended it.
 func (a *lateAwait) endAwait(err error) error {
@@ -104,8 +106,8 @@ func (c *core) lateAwaits() (all []*lateAwait) {
 		}
 		for c = nil; c == nil && len(left) > 0; left = left[:len(left)-1] {
 			d := left[len(left)-1]
-			if d.await != nil {
-				all = append(all, d.await)
+			if a, ok := d.follower.(*lateAwait); ok {
+				all = append(all, a)
 			} else {
 				c = d.out.Load()
 			}

@@ -13,6 +13,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/internal/testtools"
 	"github.com/protoloop/protoloop/messages"
 )
@@ -139,7 +140,7 @@ func TestEngineCallbacksUnderALock(t *testing.T) {
 	bubble(t, func(w *world) {
 		p := new(actors.Promise[string])
 		f := p.Future()
-		all := actors.All(f, f) // its callbacks look at f while f completes
+		all := futures.All(f, f) // its callbacks look at f while f completes
 		seen := make(chan string, 1)
 		// A synchronous dispatcher handles the message within Send.
 		sync := w.plain(func(c actor.Context) {

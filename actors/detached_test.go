@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 )
 
 // Each way to create work, with Detached: the creator's cancel and budget do not reach
@@ -153,7 +154,7 @@ func TestCancelCause(t *testing.T) {
 			why    error
 		}{
 			{"of the future", func(f *actors.Future[int]) { f.CancelCause(errWhy) }, errWhy},
-			{"of a combination", func(f *actors.Future[int]) { actors.All(f).CancelCause(errWhy) }, errWhy},
+			{"of a combination", func(f *actors.Future[int]) { futures.All(f).CancelCause(errWhy) }, errWhy},
 			{"without a reason", func(f *actors.Future[int]) { f.CancelCause(nil) }, actors.ErrCanceled},
 		} {
 			f := actors.Start(t, wait)

@@ -7,7 +7,9 @@
 // What a worker works on, a message or a submitted function, is a [Task]: a
 // coroutine that starts eagerly and gives the loop back while it awaits.
 // [Submit] and [RequestFuture] return a [Future] at once; [Future.Wait] waits
-// for it from a plain goroutine, [Await] from inside a task.
+// for it from a plain goroutine, [Await] from inside a task. Package
+// [github.com/protoloop/protoloop/actors/futures] makes one future of several: All, Any,
+// Race, WithTimeout and others.
 //
 // # Guarantees
 //
@@ -98,7 +100,7 @@
 // They follow creation, not waiting: work that is submitted, requested,
 // started or offloaded through a task ends when that task is ended, and has
 // the smaller of its own [Timeout] and what is left of the task's. It outlives
-// the task's return. Combinators cancel no member by themselves; cancelling
+// the task's return. The combinators of package futures cancel no member by themselves; cancelling
 // the combined future does. [Detached] work ends with neither, nor does what
 // [Task.After] begins; [UntilStop] work ends with the stop event, too; [Task.Scope] gives a
 // part of a task an end of its own.

@@ -130,7 +130,7 @@ func (e *PanicError) Is(target error) bool { return target == errPanic }
 
 // DeadlockError ends an await in a ring of workers that all wait for each
 // other: at once the one that would have closed it; or, if what closes it is
-// the failure of a member of an [Any], one that waits for that Any. Its Path
+// the failure of a member of an Any, one that waits for that Any. Its Path
 // names them in order, the waiting worker first; the last one waits for the
 // first.
 //

@@ -12,6 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 )
 
 // TestErrorsName: an error says whose it is, and still is what it was.
@@ -37,8 +38,8 @@ func TestErrorsName(t *testing.T) {
 			"a submission":             {waits[1], []error{actors.ErrTimeout}, "actors: timeout: audit of bank"},
 			"a request to a plain one": {actors.RequestFuture[int](w.root, deaf, nap(1)), []error{actors.ErrTimeout}, "actors: timeout: actors_test.nap of " + deaf.Id},
 			"a budget of nothing":      {actors.RequestFuture[int](w.root, deaf, nap(1), actors.Timeout(0)), []error{actors.ErrTimeout}, "actors: timeout: actors_test.nap of " + deaf.Id},
-			"WithTimeout":              {actors.WithTimeout(actors.Shield(held), time.Second), []error{actors.ErrTimeout}, "actors: timeout after 1s"},
-			"WithTimeout of a request": {actors.WithTimeout(actors.RequestFuture[int](w.root, deaf, nap(1)), 2*time.Second), []error{actors.ErrTimeout}, "actors: timeout: actors_test.nap of " + deaf.Id + " after 2s"},
+			"WithTimeout":              {futures.WithTimeout(futures.Shield(held), time.Second), []error{actors.ErrTimeout}, "actors: timeout after 1s"},
+			"WithTimeout of a request": {futures.WithTimeout(actors.RequestFuture[int](w.root, deaf, nap(1)), 2*time.Second), []error{actors.ErrTimeout}, "actors: timeout: actors_test.nap of " + deaf.Id + " after 2s"},
 			"a dead letter":            {actors.RequestFuture[int](w.root, nobody, nap(1)), []error{actors.ErrDeadLetter, actor.ErrDeadLetter}, "actors: no such actor: nobody"},
 			"a function to nobody":     {actors.Submit(w.root, nobody, func(*actors.Task) (int, error) { return 1, nil }), []error{actors.ErrDeadLetter}, "actors: no such actor: nobody"},
 		} {

@@ -15,7 +15,8 @@ import (
 )
 
 // Future is the result of work that has begun, or soon will: of Submit,
-// RequestFuture, Start, Offload, a Promise or a combinator. It completes
+// RequestFuture, Start, Offload, a Promise or a combinator of package
+// [github.com/protoloop/protoloop/actors/futures]. It completes
 // exactly once, with a value or an error, and shows all that look the same.
 //
 // A future that is done keeps its result, and nothing else of the work. That of a
@@ -25,7 +26,14 @@ import (
 //
 // A Future is used by pointer, from any goroutine. In a task, wait for it
 // with [Await]; elsewhere with [Future.Wait].
-type Future[T any] struct {
+type Future[T any] struct{ unlisted[T] }
+
+// unlisted is typedCore by another name. What a struct embeds by an alias is no part of
+// its documentation: [typedCore.Inside] is for package futures alone.
+type unlisted[T any] = typedCore[T]
+
+// typedCore is all that there is of a future.
+type typedCore[T any] struct {
 	core
 	val T
 }
@@ -138,7 +146,7 @@ func (f *Future[T]) resolve(v T, err error) bool {
 }
 
 // resolveLater is resolve, but leaves the callbacks to the caller.
-func (f *Future[T]) resolveLater(v T, err error) (calls callbacks, ok bool) {
+func (f *typedCore[T]) resolveLater(v T, err error) (calls callbacks, ok bool) {
 	f.mu.Lock()
 	if f.done.Load() {
 		f.mu.Unlock()
@@ -150,7 +158,7 @@ func (f *Future[T]) resolveLater(v T, err error) (calls callbacks, ok bool) {
 
 // resolveMember is resolve for a member of a combination that completes it: the
 // callbacks are called by whoever has completed the member.
-func (f *Future[T]) resolveMember(v T, err error) callbacks {
+func (f *typedCore[T]) resolveMember(v T, err error) callbacks {
 	calls, _ := f.resolveLater(v, err)
 	return calls
 }

@@ -195,3 +195,36 @@ func loopGoroutines() (stacks []string) {
 	}
 	return stacks
 }
+
+// promises makes n promises, and their futures.
+func promises(n int) (ps []*actors.Promise[int], fs []*actors.Future[int]) {
+	for range n {
+		p := new(actors.Promise[int])
+		ps, fs = append(ps, p), append(fs, p.Future())
+	}
+	return ps, fs
+}
+
+// wantPending fails the test if f is done.
+func wantPending[T any](t testing.TB, what string, f *actors.Future[T]) {
+	t.Helper()
+	if v, err := f.TryResult(); !errors.Is(err, actors.ErrPending) {
+		t.Errorf("%s: got %v, %v; want it to be pending", what, v, err)
+	}
+}
+
+// wantNow fails the test unless f is done, with v.
+func wantNow[T any](t testing.TB, what string, f *actors.Future[T], v T) {
+	t.Helper()
+	if got, err := f.TryResult(); err != nil || fmt.Sprint(got) != fmt.Sprint(v) {
+		t.Errorf("%s: got %v, %v; want %v", what, got, err, v)
+	}
+}
+
+// wantFailed fails the test unless f has failed with target.
+func wantFailed[T any](t testing.TB, what string, f *actors.Future[T], target error) {
+	t.Helper()
+	if v, err := f.TryResult(); !errors.Is(err, target) {
+		t.Errorf("%s: got %v, %v; want the error %q", what, v, err, target)
+	}
+}

@@ -19,6 +19,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/supervisor"
 )
@@ -94,7 +95,7 @@ func future[T any](f *actors.Future[T]) keptCall {
 }
 
 // sets is future for what tells whether f is done, but not how.
-func sets(s *actors.Future[actors.Sets[belonging]], f *actors.Future[belonging]) keptCall {
+func sets(s *actors.Future[futures.Sets[belonging]], f *actors.Future[belonging]) keptCall {
 	return keptCall{s, f.Cancel, func() error {
 		s, err := result(s)
 		if err == nil && !slices.Contains(s.Done, f) {
@@ -468,14 +469,14 @@ func calls() map[string]call {
 		}},
 		"All, awaited by a task": {kind: asks, bare: true, make: func(k *keptWorld, e ending) keptCall {
 			return k.awaited(func(t *actors.Task, f *actors.Future[belonging]) error {
-				_, err := actors.Await(t, actors.All(f, actors.Resolved(belonging(nil))))
+				_, err := actors.Await(t, futures.All(f, futures.Resolved(belonging(nil))))
 				return err
 			})
 		}},
 		"AwaitEach": {kind: asks, bare: true, make: func(k *keptWorld, e ending) keptCall {
 			return k.awaited(func(t *actors.Task, f *actors.Future[belonging]) (err error) {
-				fs := []*actors.Future[belonging]{f, actors.Resolved(belonging(nil))}
-				for i, e := range actors.AwaitEach(t, fs...) {
+				fs := []*actors.Future[belonging]{f, futures.Resolved(belonging(nil))}
+				for i, e := range futures.AwaitEach(t, fs...) {
 					if e != nil {
 						return e
 					}
@@ -489,24 +490,26 @@ func calls() map[string]call {
 	}
 	for name, combine := range map[string]func(f, pending *actors.Future[belonging]) keptCall{
 		"Any": func(f, _ *actors.Future[belonging]) keptCall {
-			return future(actors.Any(f, actors.Failed[belonging](errEnding)))
+			return future(futures.Any(f, futures.Failed[belonging](errEnding)))
 		},
-		"Race": func(f, pending *actors.Future[belonging]) keptCall { return future(actors.Race(pending, f)) },
+		"Race": func(f, pending *actors.Future[belonging]) keptCall { return future(futures.Race(pending, f)) },
 		"All": func(f, _ *actors.Future[belonging]) keptCall {
-			return future(actors.All(f, actors.Resolved(belonging(nil))))
+			return future(futures.All(f, futures.Resolved(belonging(nil))))
 		},
-		"WithTimeout": func(f, _ *actors.Future[belonging]) keptCall { return future(actors.WithTimeout(f, time.Hour)) },
+		"WithTimeout": func(f, _ *actors.Future[belonging]) keptCall { return future(futures.WithTimeout(f, time.Hour)) },
 		"Shield": func(f, _ *actors.Future[belonging]) keptCall {
-			a := future(actors.Shield(f))
+			a := future(futures.Shield(f))
 			a.cancel = f.Cancel
 			return a
 		},
-		"FirstCompleted": func(f, pending *actors.Future[belonging]) keptCall { return sets(actors.FirstCompleted(pending, f), f) },
+		"FirstCompleted": func(f, pending *actors.Future[belonging]) keptCall {
+			return sets(futures.FirstCompleted(pending, f), f)
+		},
 		"FirstException": func(f, _ *actors.Future[belonging]) keptCall {
-			return sets(actors.FirstException(f, actors.Resolved(belonging(nil))), f)
+			return sets(futures.FirstException(f, futures.Resolved(belonging(nil))), f)
 		},
 		"Settled": func(f, _ *actors.Future[belonging]) keptCall {
-			s := actors.Settled(f)
+			s := futures.Settled(f)
 			return keptCall{s, f.Cancel, func() error { how, err := result(s); return cmp.Or(err, how[0].Err) }, true}
 		},
 	} {

@@ -11,6 +11,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 )
 
 // TestNothingIsKeptByTheWorker: nothing of what a worker is through with is
@@ -52,7 +53,7 @@ func TestNothingIsKeptByTheWorker(t *testing.T) {
 		"a task whose future was done when it was about to wait": func(w *world, values *tracked) any {
 			pid := w.worker("worker", actors.Options{}, none)
 			actors.Submit(w.root, pid, func(t *actors.Task) (*[64]byte, error) {
-				return values.value(), actors.AwaitDone(t, actors.Resolved(1))
+				return values.value(), actors.AwaitDone(t, futures.Resolved(1))
 			})
 			return pid
 		},

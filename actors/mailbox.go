@@ -295,14 +295,17 @@ func (mb *mailbox) stopEvent() *core {
 	return c
 }
 
-// complete completes a future without a value, unless it is complete.
-func (c *core) complete() {
+// complete completes a future without a value, unless it is.
+func (c *core) complete() { c.completeLater().call() }
+
+// completeLater is complete, but leaves the callbacks to the caller.
+func (c *core) completeLater() callbacks {
 	c.mu.Lock()
 	if c.done.Load() {
 		c.mu.Unlock()
-		return
+		return callbacks{}
 	}
-	c.publishResult(nil).call()
+	return c.publishResult(nil)
 }
 
 // enterTask notes, on the way into a task, whose turn it is.

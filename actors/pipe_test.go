@@ -13,6 +13,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/messages"
 )
@@ -45,7 +46,7 @@ func TestOnDoneRunsOutsideOfLocks(t *testing.T) {
 		<-f.Ready()
 		f.OnDone(func(int, error) { called++ })
 		ps[0].Resolve(8)
-		actors.All(f, f)
+		futures.All(f, f)
 	})
 	ps[0].Resolve(7)
 	wantNow(t, "the future", f, 7)
@@ -112,7 +113,7 @@ func TestPipeToSendsAFailure(t *testing.T) {
 		begun.Cancel()
 		w.stopped(worker, time.Hour)
 		did(w.root, worker, func(*actors.Task) error { return nil }).PipeTo(w.root, pid)
-		actors.Failed[int](errLeft).PipeTo(w.root, pid)
+		futures.Failed[int](errLeft).PipeTo(w.root, pid)
 		all := got()
 		if len(all) != 3 {
 			w.Fatalf("got %v", all)
@@ -148,7 +149,11 @@ func TestPipeToFromATask(t *testing.T) {
 // The answer to a request can be piped to whoever has asked.
 func TestPipeToAnswersARequest(t *testing.T) {
 	bubble(t, func(w *world) {
-		fs := later(w, 30, 1)
+		sleeper := w.worker("sleeper", actors.Options{}, none)
+		var fs []*actors.Future[int]
+		for i, d := range []time.Duration{30 * time.Second, time.Second} {
+			fs = append(fs, actors.Submit(w.root, sleeper, func(t *actors.Task) (int, error) { return i, t.Sleep(d) }))
+		}
 		pid := w.dropIn(actors.Options{Logger: discard()}, func(c actor.Context) {
 			switch m := c.Message().(type) {
 			case int:
@@ -191,4 +196,14 @@ func TestPipeToPassesAFailureOn(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestFutureMisuse(t *testing.T) {
+	one := futures.Resolved(1)
+	for what, f := range map[string]func(){
+		"a nil function": func() { one.OnDone(nil) },
+		"a nil sender":   func() { one.PipeTo(nil) },
+	} {
+		wantText(t, panicOf(f), "actors: ", what)
+	}
 }

@@ -20,20 +20,3 @@ func (p *Promise[T]) Reject(err error) bool {
 	}
 	return p.f.fail(err)
 }
-
-// Resolved returns a future that is complete, with v.
-func Resolved[T any](v T) *Future[T] {
-	f := &Future[T]{}
-	f.resolve(v, nil)
-	return f
-}
-
-// Failed returns a future that has failed with err. A nil err panics.
-func Failed[T any](err error) *Future[T] {
-	if err == nil {
-		panic("actors: Failed called with a nil error: use Resolved")
-	}
-	f := &Future[T]{}
-	f.fail(err)
-	return f
-}

@@ -22,6 +22,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/messages"
 )
@@ -445,7 +446,7 @@ func TestRemote(t *testing.T) {
 			}
 		}))
 		for _, v := range []any{struct{}{}, nil, embedsNil{}} {
-			actors.Resolved(v).PipeTo(here.Root, actor.NewPID(there.Address(), listener.Id))
+			futures.Resolved(v).PipeTo(here.Root, actor.NewPID(there.Address(), listener.Id))
 			select {
 			case f := <-heard:
 				if !errors.Is(f, actors.ErrUnsendable) || !f.GetRan() || f.GetRetrySafe() {

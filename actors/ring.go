@@ -9,6 +9,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/protoloop/protoloop/internal/combine"
 	"github.com/protoloop/protoloop/internal/ring"
 )
 
@@ -289,11 +290,11 @@ func (d *deps) Wait() ring.Wait {
 		}
 		return ring.Wait{List: all}
 	}
-	w := ring.Wait{N: len(d.cores), Any: d.by >= oneValue}
+	w := ring.Wait{N: len(d.cores), Any: d.by >= combine.OneValue}
 	if w.Any {
 		w.From = int(d.first.Load())
 	}
-	if d.by == nextEnd {
+	if d.by == combine.NextEnd {
 		w.Skips = int(d.past.Load()) + 1
 	}
 	return w
@@ -312,7 +313,7 @@ func (d *deps) Member(i int) (ring.Node, ring.Answer) {
 	switch {
 	case n != nil:
 		return n, ring.Follow
-	case d.by >= oneValue:
+	case d.by >= combine.OneValue:
 		return nil, ring.Free
 	}
 	return nil, ring.Skip
@@ -321,7 +322,7 @@ func (d *deps) Member(i int) (ring.Node, ring.Answer) {
 // Prefer makes the next search begin with member i: while that is free the
 // others do not matter.
 func (d *deps) Prefer(i int) {
-	if d.by >= oneValue && d.first.Load() != int32(i) {
+	if d.by >= combine.OneValue && d.first.Load() != int32(i) {
 		d.first.Store(int32(i))
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 )
 
 // failures are ways in which a member of an Any fails, after a second.
@@ -21,14 +22,14 @@ var failures = map[string]func(t *actors.Task, w *world) *actors.Future[int]{
 		return p.Future()
 	},
 	"WithTimeout": func(*actors.Task, *world) *actors.Future[int] {
-		return actors.WithTimeout(new(actors.Promise[int]).Future(), time.Second)
+		return futures.WithTimeout(new(actors.Promise[int]).Future(), time.Second)
 	},
-	"Shield": func(_ *actors.Task, w *world) *actors.Future[int] { return actors.Shield(rejected(w)) },
+	"Shield": func(_ *actors.Task, w *world) *actors.Future[int] { return futures.Shield(rejected(w)) },
 	"Race": func(_ *actors.Task, w *world) *actors.Future[int] {
-		return actors.Race(new(actors.Promise[int]).Future(), rejected(w))
+		return futures.Race(new(actors.Promise[int]).Future(), rejected(w))
 	},
 	"Any": func(_ *actors.Task, w *world) *actors.Future[int] {
-		return actors.Any(rejected(w), actors.Failed[int](errLeft))
+		return futures.Any(rejected(w), futures.Failed[int](errLeft))
 	},
 	"a child": func(t *actors.Task, _ *world) *actors.Future[int] {
 		return actors.Start(t, func(t *actors.Task) (int, error) { _ = t.Sleep(time.Second); panic("boom") })
@@ -75,7 +76,7 @@ func TestRingClosedByAnyFailure(t *testing.T) {
 				start := time.Now()
 				_, err := result(actors.RequestFuture[int](w.root, pid, do(func(t *actors.Task) (int, error) {
 					back := actors.RequestFuture[int](w.root, t.Self(), do(seven))
-					return actors.Await(t, actors.Any(fails(t, w), back))
+					return actors.Await(t, futures.Any(fails(t, w), back))
 				})))
 				wantRing(w, "the handler", err, "worker")
 				if d := time.Since(start); d != time.Second {
@@ -91,17 +92,17 @@ func TestNoRingWhereAnEndWillDo(t *testing.T) {
 	bubble(t, func(w *world) {
 		pid := w.ringer("worker")
 		wantErr(w, actors.RequestFuture[int](w.root, pid, do(func(t *actors.Task) (int, error) {
-			return actors.Await(t, actors.Race(rejected(w), actors.RequestFuture[int](w.root, t.Self(), do(seven))))
+			return actors.Await(t, futures.Race(rejected(w), actors.RequestFuture[int](w.root, t.Self(), do(seven))))
 		})), errLeft)
 		want(w, actors.RequestFuture[int](w.root, pid, do(func(t *actors.Task) (int, error) {
-			sets, err := actors.Await(t, actors.FirstCompleted(actors.RequestFuture[int](w.root, t.Self(), do(seven)), rejected(w)))
+			sets, err := actors.Await(t, futures.FirstCompleted(actors.RequestFuture[int](w.root, t.Self(), do(seven)), rejected(w)))
 			return 10*len(sets.Done) + len(sets.Pending), err
 		})), 11)
 		_, err := result(actors.RequestFuture[int](w.root, pid, do(func(t *actors.Task) (int, error) {
 			back := actors.RequestFuture[int](w.root, t.Self(), do(seven))
 			var got []error
 			fs := []*actors.Future[int]{rejected(w), back, rejected(w)}
-			for i, err := range actors.AwaitEach(t, fs...) {
+			for i, err := range futures.AwaitEach(t, fs...) {
 				if err == nil {
 					_, err = fs[i].TryResult()
 				}
@@ -170,7 +171,7 @@ func TestNoRingWhereAllEnds(t *testing.T) {
 				work = actors.Submit(t, other, func(t *actors.Task) (int, error) { return actors.Ask[int](t, pid, do(seven)) })
 				return 0, t.Sleep(time.Hour)
 			}, actors.Timeout(time.Second))
-			return actors.Await(t, actors.Any(parent, work))
+			return actors.Await(t, futures.Any(parent, work))
 		})))
 		if errors.As(err, new(*actors.DeadlockError)) || !errors.Is(err, actors.ErrTimeout) {
 			w.Errorf("got %v, want the timeout", err)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 )
 
 // TestRingThroughSharedMembers: a combination that is a member of many is
@@ -17,9 +18,9 @@ func TestRingThroughSharedMembers(t *testing.T) {
 	bubble(t, func(w *world) {
 		deep := func(f *actors.Future[[]int]) *actors.Future[[]int] {
 			for range 60 {
-				f = actors.Race(f, f)
-				one := actors.All(f, f)
-				f = actors.Race(f, actors.Submit(w.root, w.sys.NewLocalPID("other"), func(t *actors.Task) ([]int, error) {
+				f = futures.Race(f, f)
+				one := futures.All(f, f)
+				f = futures.Race(f, actors.Submit(w.root, w.sys.NewLocalPID("other"), func(t *actors.Task) ([]int, error) {
 					v, err := actors.Await(t, one)
 					if err != nil {
 						return nil, err
@@ -42,7 +43,7 @@ func TestRingThroughSharedMembers(t *testing.T) {
 				return v[0], nil
 			}, actors.Exclusive())
 			actors.Handle(wk, func(t *actors.Task, _ int) (int, error) {
-				_, err := actors.Await(t, deep(actors.All(actors.RequestFuture[int](t, t.Self(), ""))))
+				_, err := actors.Await(t, deep(futures.All(actors.RequestFuture[int](t, t.Self(), ""))))
 				return 0, err
 			}, actors.Exclusive())
 			return nil
@@ -60,10 +61,10 @@ func TestRingThroughSharedMembers(t *testing.T) {
 func TestRingThroughALongChain(t *testing.T) {
 	shallow(t, 256<<10)
 	for name, link := range map[string]func(w *world, f *actors.Future[int]) *actors.Future[int]{
-		"Shield":      func(_ *world, f *actors.Future[int]) *actors.Future[int] { return actors.Shield(f) },
-		"WithTimeout": func(_ *world, f *actors.Future[int]) *actors.Future[int] { return actors.WithTimeout(f, time.Hour) },
-		"Race":        func(_ *world, f *actors.Future[int]) *actors.Future[int] { return actors.Race(f, f) },
-		"Any":         func(_ *world, f *actors.Future[int]) *actors.Future[int] { return actors.Any(f) },
+		"Shield":      func(_ *world, f *actors.Future[int]) *actors.Future[int] { return futures.Shield(f) },
+		"WithTimeout": func(_ *world, f *actors.Future[int]) *actors.Future[int] { return futures.WithTimeout(f, time.Hour) },
+		"Race":        func(_ *world, f *actors.Future[int]) *actors.Future[int] { return futures.Race(f, f) },
+		"Any":         func(_ *world, f *actors.Future[int]) *actors.Future[int] { return futures.Any(f) },
 		"a task": func(w *world, f *actors.Future[int]) *actors.Future[int] {
 			return actors.Submit(w.root, w.sys.NewLocalPID("other"), func(t *actors.Task) (int, error) { return actors.Await(t, f) })
 		},
@@ -91,7 +92,7 @@ func TestRingThroughALongChain(t *testing.T) {
 					}, actors.Exclusive())
 					actors.Handle(wk, func(t *actors.Task, p *actors.Promise[int]) (int, error) {
 						// All but the promise is behind the task itself.
-						f := deep(actors.Any(p.Future(), actors.RequestFuture[int](t, t.Self(), "answer")))
+						f := deep(futures.Any(p.Future(), actors.RequestFuture[int](t, t.Self(), "answer")))
 						if err := t.Sleep(time.Second); err != nil {
 							return 0, err
 						}

@@ -12,6 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/internal/seeded"
 )
 
@@ -78,13 +79,13 @@ func (r *ringRace) members(begin <-chan struct{}, valued bool) (fs []*actors.Fut
 func (r *ringRace) wrap(f *actors.Future[int]) *actors.Future[int] {
 	switch r.dice.IntN(5) {
 	case 0:
-		return actors.Shield(f)
+		return futures.Shield(f)
 	case 1:
-		return actors.WithTimeout(f, 2*hang)
+		return futures.WithTimeout(f, 2*hang)
 	case 2:
-		return actors.Race(f, f)
+		return futures.Race(f, f)
 	case 3:
-		return actors.Any(r.wrap(f))
+		return futures.Any(r.wrap(f))
 	}
 	return f
 }
@@ -141,7 +142,7 @@ func (r *ringRace) round() {
 		members = append(members, actors.RequestFuture[int](r.root, r.b, do(seven)))
 	}
 	r.dice.Shuffle(len(members), func(i, k int) { members[i], members[k] = members[k], members[i] })
-	hold.Resolve(r.wrap(actors.Any(members...)))
+	hold.Resolve(r.wrap(futures.Any(members...)))
 	ready.Resolve(struct{}{})
 	defer r.wg.Wait()
 	rings := 0

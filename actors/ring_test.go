@@ -12,6 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 )
 
 // do is what the handler of a ringer does.
@@ -48,27 +49,29 @@ func wantRing(t testing.TB, what string, err error, path ...string) {
 var lateAwaits = map[string]func(t *actors.Task, f *actors.Future[int]) error{
 	"Any": waitFor[int],
 	"All": func(t *actors.Task, f *actors.Future[int]) error {
-		return waitFor(t, actors.All(actors.Resolved(1), f))
+		return waitFor(t, futures.All(futures.Resolved(1), f))
 	},
-	"Settled": func(t *actors.Task, f *actors.Future[int]) error { return waitFor(t, actors.Settled(f)) },
-	"Race":    func(t *actors.Task, f *actors.Future[int]) error { return waitFor(t, actors.Race(f, f)) },
+	"Settled": func(t *actors.Task, f *actors.Future[int]) error { return waitFor(t, futures.Settled(f)) },
+	"Race":    func(t *actors.Task, f *actors.Future[int]) error { return waitFor(t, futures.Race(f, f)) },
 	"FirstCompleted": func(t *actors.Task, f *actors.Future[int]) error {
-		return waitFor(t, actors.FirstCompleted(f, actors.Shield(f)))
+		return waitFor(t, futures.FirstCompleted(f, futures.Shield(f)))
 	},
 	"FirstException": func(t *actors.Task, f *actors.Future[int]) error {
-		return waitFor(t, actors.FirstException(actors.Resolved(1), f))
+		return waitFor(t, futures.FirstException(futures.Resolved(1), f))
 	},
-	"Shield":  func(t *actors.Task, f *actors.Future[int]) error { return waitFor(t, actors.Shield(f)) },
-	"timeout": func(t *actors.Task, f *actors.Future[int]) error { return waitFor(t, actors.WithTimeout(f, time.Hour)) },
+	"Shield": func(t *actors.Task, f *actors.Future[int]) error { return waitFor(t, futures.Shield(f)) },
+	"timeout": func(t *actors.Task, f *actors.Future[int]) error {
+		return waitFor(t, futures.WithTimeout(f, time.Hour))
+	},
 	"a failure": func(t *actors.Task, f *actors.Future[int]) error {
-		return waitFor(t, actors.Any(actors.Failed[int](errLeft), f))
+		return waitFor(t, futures.Any(futures.Failed[int](errLeft), f))
 	},
 	"nested": func(t *actors.Task, f *actors.Future[int]) error {
-		return waitFor(t, actors.Any(actors.All(actors.Any(f), actors.Shield(f))))
+		return waitFor(t, futures.Any(futures.All(futures.Any(f), futures.Shield(f))))
 	},
 	"AwaitEach": func(t *actors.Task, f *actors.Future[int]) error {
 		n := 0
-		for i, err := range actors.AwaitEach(t, f, actors.Resolved(1)) {
+		for i, err := range futures.AwaitEach(t, f, futures.Resolved(1)) {
 			if err != nil {
 				return err
 			}
@@ -107,7 +110,7 @@ func TestRingClosedByTheMembersOfAny(t *testing.T) {
 				pid := w.ringer("worker")
 				f := actors.RequestFuture[int](w.root, pid, do(func(t *actors.Task) (int, error) {
 					back := actors.RequestFuture[int](w.root, t.Self(), do(seven))
-					anyOf = actors.Any(fs[0], back, fs[1])
+					anyOf = futures.Any(fs[0], back, fs[1])
 					return 0, wait(t, anyOf)
 				}))
 				synctest.Wait()
@@ -139,8 +142,8 @@ func TestRingThroughOthersClosedByAMember(t *testing.T) {
 		f := actors.RequestFuture[int](w.root, a, do(func(t *actors.Task) (int, error) {
 			return actors.Ask[int](t, b, do(func(t *actors.Task) (int, error) {
 				back := actors.Submit(t, c, func(t *actors.Task) (int, error) { return actors.Ask[int](t, a, do(seven)) })
-				anyOf := actors.Any(fs[0], back)
-				outside = did(w.root, c, func(t *actors.Task) error { return waitFor(t, actors.All(anyOf, back)) })
+				anyOf := futures.Any(fs[0], back)
+				outside = did(w.root, c, func(t *actors.Task) error { return waitFor(t, futures.All(anyOf, back)) })
 				if err := t.Sleep(time.Second); err != nil {
 					return 0, err
 				}
@@ -171,8 +174,8 @@ func TestTwoRingsClosedByOneMember(t *testing.T) {
 		a, b := w.ringer("a"), w.ringer("b")
 		one, two := actors.RequestFuture[int](w.root, a, wait), actors.RequestFuture[int](w.root, b, wait)
 		synctest.Wait()
-		all := actors.All(actors.RequestFuture[int](w.root, a, do(seven)), actors.RequestFuture[int](w.root, b, do(seven)))
-		ready.Resolve(actors.Any(first.Future(), all))
+		all := futures.All(actors.RequestFuture[int](w.root, a, do(seven)), actors.RequestFuture[int](w.root, b, do(seven)))
+		ready.Resolve(futures.Any(first.Future(), all))
 		synctest.Wait()
 		wantPending(w, "the first", one)
 		first.Reject(errLeft)
@@ -201,7 +204,7 @@ func TestRingOfTwoEndsOneAwait(t *testing.T) {
 		a, b := w.ringer("a"), w.ringer("b")
 		one, two := actors.RequestFuture[int](w.root, a, wait), actors.RequestFuture[int](w.root, b, wait)
 		synctest.Wait()
-		ready.Resolve(actors.Any(actors.RequestFuture[int](w.root, a, do(seven)), actors.RequestFuture[int](w.root, b, do(seven)), fs[0]))
+		ready.Resolve(futures.Any(actors.RequestFuture[int](w.root, a, do(seven)), actors.RequestFuture[int](w.root, b, do(seven)), fs[0]))
 		synctest.Wait()
 		ps[0].Reject(errLeft)
 		synctest.Wait()
@@ -227,7 +230,7 @@ func TestRingThroughAFullWorkerClosedByAMember(t *testing.T) {
 		})
 		wait := do(func(t *actors.Task) (int, error) {
 			self := t.Self()
-			return actors.Await(t, actors.Any(fs[0], actors.Submit(w.root, self, func(t *actors.Task) (int, error) {
+			return actors.Await(t, futures.Any(fs[0], actors.Submit(w.root, self, func(t *actors.Task) (int, error) {
 				return actors.Ask[int](t, self, do(seven))
 			})))
 		})
@@ -259,14 +262,14 @@ func TestNoRingWhereAMemberOfAnyWillDo(t *testing.T) {
 			f := actors.RequestFuture[int](w.root, pid, do(func(t *actors.Task) (int, error) {
 				back := actors.RequestFuture[int](w.root, t.Self(), do(seven))
 				slow := actors.Start(t, func(t *actors.Task) (int, error) { return 9, t.Sleep(70 * time.Second) })
-				anyOf := actors.Any(fs[0], fs[1], back)
+				anyOf := futures.Any(fs[0], fs[1], back)
 				switch how {
 				case "an answer later":
-					anyOf = actors.Any(anyOf, slow)
+					anyOf = futures.Any(anyOf, slow)
 				case "a timeout":
-					anyOf = actors.Any(actors.WithTimeout(actors.Shield(anyOf), time.Second), slow)
+					anyOf = futures.Any(futures.WithTimeout(futures.Shield(anyOf), time.Second), slow)
 				case "a race":
-					anyOf = actors.Race(anyOf, slow)
+					anyOf = futures.Race(anyOf, slow)
 				}
 				return actors.Await(t, anyOf)
 			}))

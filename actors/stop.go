@@ -52,7 +52,9 @@ func requestStopOf(s actor.SenderContext, worker *actor.PID, grace Grace, what s
 	_, sys := caller(s, what)
 	if pid := pidOf(worker, what); sys.local(pid) && !sys.isWorker(pid) {
 		if _, err := sys.locate(pid); safeerr.Is(err, ErrNotWorker) {
-			return Failed[Counts](err)
+			f := new(Future[Counts])
+			f.fail(err)
+			return f
 		}
 	}
 	m := &messages.Stop{Token: sys.token}

@@ -12,6 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/messages"
 )
 
@@ -68,7 +69,7 @@ func TestToldAndTakenOver(t *testing.T) {
 					}
 					return test.err
 				}}
-				f := actors.Resolved(0)
+				f := futures.Resolved(0)
 				if test.plain {
 					w.root.RequestWithCustomSender(pid, m, w.plain(func(actor.Context) {}))
 				} else {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/actors/inspect"
 )
 
@@ -108,11 +109,11 @@ func TestUserErrorPanics(t *testing.T) {
 		"of a member of a combination": func(w *world) *actors.Future[int] {
 			pid := w.worker("w", actors.Options{}, none)
 			bad := func(*actors.Task) (int, error) { return 0, newBadError() }
-			all := actors.All(actors.Submit(w.root, pid, bad), actors.Submit(w.root, pid, bad))
+			all := futures.All(actors.Submit(w.root, pid, bad), actors.Submit(w.root, pid, bad))
 			if _, err := result(all); err == nil {
 				w.Error("All has succeeded")
 			}
-			return actors.Any(actors.Submit(w.root, pid, bad), actors.Submit(w.root, pid, bad))
+			return futures.Any(actors.Submit(w.root, pid, bad), actors.Submit(w.root, pid, bad))
 		},
 		"of a Promise": func(*world) *actors.Future[int] {
 			p := new(actors.Promise[int])

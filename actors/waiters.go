@@ -12,7 +12,7 @@ type node struct {
 	task       *loop.Task    // wake it from await seq …
 	signal     chan struct{} // … or send to it: it has room for one
 	f          func()        // … or call this
-	of         *deps         // … or the each of the combination whose member it is
+	of         *deps         // … or tell the follower of these, whose member it is
 	seq        uint32        // of the await; or which member's the node is
 	prompt     bool          // f calls nothing of a user's, and what has to wait longer stays in memory
 	user       bool          // f is a user's: it may block

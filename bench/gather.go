@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 )
 
 // gatherCases gather the results of many.
@@ -41,13 +42,13 @@ func allBurst(size int) func(*env) (run, error) {
 		if err != nil {
 			return nil, err
 		}
-		futures := make([]*actors.Future[int], size)
+		fs := make([]*actors.Future[int], size)
 		return func(n int) (sum int, err error) {
 			for range n / size {
-				for i := range futures {
-					futures[i] = actors.Submit(e.sys.Root, pid, func(*actors.Task) (int, error) { return i, nil })
+				for i := range fs {
+					fs[i] = actors.Submit(e.sys.Root, pid, func(*actors.Task) (int, error) { return i, nil })
 				}
-				vs, err := actors.All(futures...).Wait(e.ctx)
+				vs, err := futures.All(fs...).Wait(e.ctx)
 				if err != nil {
 					return 0, err
 				}

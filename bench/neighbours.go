@@ -14,6 +14,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 )
 
 // neighbourCase is somebody who asks an idle one again and again, beside others
@@ -158,9 +159,9 @@ func (n neighbours) begin(e *env) (end func() error, err error) {
 	}
 	var begun sync.WaitGroup
 	begun.Add(len(pids))
-	futures := make([]*actors.Future[int], len(pids))
+	fs := make([]*actors.Future[int], len(pids))
 	for i, pid := range pids {
-		futures[i] = actors.Submit(e.sys.Root, pid, func(t *actors.Task) (int, error) {
+		fs[i] = actors.Submit(e.sys.Root, pid, func(t *actors.Task) (int, error) {
 			begun.Done()
 			for !over.Load() {
 				compute(perTurn)
@@ -175,7 +176,7 @@ func (n neighbours) begin(e *env) (end func() error, err error) {
 	return func() error {
 		over.Store(true)
 		wg.Wait()
-		_, err := actors.All(futures...).Wait(e.ctx)
+		_, err := futures.All(fs...).Wait(e.ctx)
 		return err
 	}, nil
 }

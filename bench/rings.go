@@ -8,6 +8,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 )
 
 // ringWorkers is how many pairs of workers await each other's answers.
@@ -164,7 +165,7 @@ func (e *env) awaitHeldChain(size int) (run, error) {
 				defer begin.Resolve(0)
 				return 0, t.Yield()
 			})
-			vs, err := actors.Await(t, actors.All(fs...))
+			vs, err := actors.Await(t, futures.All(fs...))
 			sum := 0
 			for _, v := range vs {
 				sum += v

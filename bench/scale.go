@@ -9,6 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 )
 
 // The sizes at both ends; the rules compare them.
@@ -141,16 +142,16 @@ func overGoroutines(n int) func(*env) (run, error) {
 // suspendTasks submits n tasks that each await gate, and returns their
 // futures when all of them do.
 func (e *env) suspendTasks(pid *actor.PID, n int, gate *actors.Future[int]) ([]*actors.Future[int], error) {
-	futures := make([]*actors.Future[int], n)
-	for i := range futures {
-		futures[i] = actors.Submit(e.sys.Root, pid, func(t *actors.Task) (int, error) {
+	fs := make([]*actors.Future[int], n)
+	for i := range fs {
+		fs[i] = actors.Submit(e.sys.Root, pid, func(t *actors.Task) (int, error) {
 			v, err := actors.Await(t, gate)
 			return v + i, err
 		})
 	}
 	// Tasks start in order: when this one runs, those before it are suspended.
 	_, err := actors.Submit(e.sys.Root, pid, func(*actors.Task) (int, error) { return 0, nil }).Wait(e.ctx)
-	return futures, err
+	return fs, err
 }
 
 // besideSuspended is the Submit burst on a worker that has suspended tasks.
@@ -161,13 +162,13 @@ func besideSuspended(suspended int) func(*env) (run, error) {
 			return nil, err
 		}
 		gate := new(actors.Promise[int])
-		futures, err := e.suspendTasks(pid, suspended, gate.Future())
+		fs, err := e.suspendTasks(pid, suspended, gate.Future())
 		if err != nil {
 			return nil, err
 		}
 		e.onClose(func() error {
 			gate.Resolve(0)
-			_, err := actors.All(futures...).Wait(e.ctx)
+			_, err := futures.All(fs...).Wait(e.ctx)
 			return err
 		})
 		return e.submits(burst, func(int) *actor.PID { return pid }), nil
@@ -185,12 +186,12 @@ func resume(size int) func(*env) (run, error) {
 		return func(n int) (sum int, err error) {
 			for range n / size {
 				gate := new(actors.Promise[int])
-				futures, err := e.suspendTasks(pid, size, gate.Future())
+				fs, err := e.suspendTasks(pid, size, gate.Future())
 				if err != nil {
 					return 0, err
 				}
 				gate.Resolve(0)
-				for _, f := range futures {
+				for _, f := range fs {
 					v, err := f.Wait(e.ctx)
 					if err != nil {
 						return 0, err

@@ -25,7 +25,7 @@ type pendingAck struct {
 // future fails with [ErrDisconnected] when the client has gone, with
 // [ErrAckTimeout] after Options.AckTimeout, and at once with [ErrTooManyAcks].
 // An event that cannot be encoded fails it, too. When the future is cancelled,
-// by itself or by an [actors.WithTimeout], the acknowledgement is dropped if it
+// by itself or by an [futures.WithTimeout], the acknowledgement is dropped if it
 // comes.
 //
 // Await it in a task; in plain goroutines use Wait. The acknowledgement is read

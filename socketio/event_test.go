@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/socketio"
 )
@@ -348,7 +349,7 @@ func TestPendingAcks(t *testing.T) {
 		if n := s.PendingAcks(); n != 2 {
 			w.Error("a cancelled one is kept:", n)
 		}
-		if _, err := actors.WithTimeout(list[1], time.Second).Wait(w.Context()); !errors.Is(err, actors.ErrTimeout) || s.PendingAcks() != 1 {
+		if _, err := futures.WithTimeout(list[1], time.Second).Wait(w.Context()); !errors.Is(err, actors.ErrTimeout) || s.PendingAcks() != 1 {
 			w.Error(err, s.PendingAcks())
 		}
 		p.send(`43`+ids[0]+`[1]`, `43`+ids[2]+`[3]`)

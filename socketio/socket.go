@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/socketio/internal/engineio"
 	"github.com/protoloop/protoloop/socketio/internal/parser"
 )
@@ -183,7 +184,7 @@ func (s *Socket) EmitVolatile(event string, args ...any) error {
 // more at a time than Options.MaxBuffered (asyncio's StreamWriter.drain).
 func (s *Socket) Drain() *actors.Future[actors.None] {
 	if !s.Connected() {
-		return noNews(actors.Failed[struct{}](ErrDisconnected))
+		return noNews(futures.Failed[struct{}](ErrDisconnected))
 	}
 	p := new(actors.Promise[actors.None])
 	s.sess.eio.OnWritten(func(written bool) {

@@ -4,6 +4,7 @@ package supervisor
 
 import (
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/internal/callqueue"
 )
 
@@ -13,7 +14,7 @@ type callbackQueue struct{ callqueue.Queue }
 // whenIdle is done when everything so far has been called.
 func (s *callbackQueue) whenIdle() *actors.Future[actors.None] {
 	if s.Idle() {
-		return actors.Resolved(actors.None{})
+		return futures.Resolved(actors.None{})
 	}
 	idle := new(actors.Promise[actors.None])
 	s.Call(func() { idle.Resolve(actors.None{}) }, nil)

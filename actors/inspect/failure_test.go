@@ -18,6 +18,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/actors/inspect"
 	"github.com/protoloop/protoloop/actortest"
 )
@@ -393,24 +394,24 @@ func TestOnFailureUnobserved(t *testing.T) {
 	fail := func(name string) *actors.Future[int] {
 		return actors.Submit(root, pid, func(*actors.Task) (int, error) { return 0, fmt.Errorf("%w: %s", errNo, name) }, actors.Name(name))
 	}
-	rejected := func(text string) *actors.Future[int] { return actors.Failed[int](fmt.Errorf("%w: %s", errNo, text)) }
+	rejected := func(text string) *actors.Future[int] { return futures.Failed[int](fmt.Errorf("%w: %s", errNo, text)) }
 	ready := func(f interface{ Ready() <-chan struct{} }) { <-f.Ready() }
 	func() {
 		ready(fail("a task"))
 		ready(rejected("a promise"))
 		p := new(actors.Promise[int])
 		p.Reject(errors.New("another promise"))
-		ready(actors.Race[int]())
-		ready(actors.WithTimeout(new(actors.Promise[int]).Future(), time.Millisecond))
+		ready(futures.Race[int]())
+		ready(futures.WithTimeout(new(actors.Promise[int]).Future(), time.Millisecond))
 		ready(actors.RequestFuture[int](root, plain, "hello", actors.Timeout(time.Millisecond)))
 		ready(actors.Submit(root, gone, func(*actors.Task) (int, error) { return 1, nil }))
-		ready(actors.Shield(rejected("a shielded promise")))
-		ready(actors.All(rejected("a member of All"), actors.Resolved(1)))
+		ready(futures.Shield(rejected("a shielded promise")))
+		ready(futures.All(rejected("a member of All"), futures.Resolved(1)))
 		ready(actors.SubmitErr(root, pid, func(t *actors.Task) error { // of all that it makes nobody is told
 			sleep := func(t *actors.Task) error { return t.Sleep(time.Hour) }
 			await := func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, context.Cause(ctx) }
 			t.Go(sleep)
-			actors.All(t.Go(sleep), actors.Shield(t.Go(sleep)))
+			futures.All(t.Go(sleep), futures.Shield(t.Go(sleep)))
 			one := actors.NewLimiter("one", 1)
 			actors.Offload(t, await, actors.Through(one))
 			actors.Offload(t, await, actors.Through(one))
@@ -422,7 +423,7 @@ func TestOnFailureUnobserved(t *testing.T) {
 			g.Go(func(t *actors.Task) error { return t.Await(t.Go(sleep)) })
 			return g.Wait()
 		}, actors.Timeout(5*time.Millisecond), actors.Name("a creator")))
-		actors.Any(rejected("a member of Any beside it"), func() *actors.Future[int] {
+		futures.Any(rejected("a member of Any beside it"), func() *actors.Future[int] {
 			f := new(actors.Promise[*actors.Future[int]])
 			ready(actors.SubmitErr(root, pid, func(t *actors.Task) error {
 				f.Resolve(actors.Start(t, func(t *actors.Task) (int, error) { return 0, t.Sleep(time.Hour) }))
@@ -433,23 +434,23 @@ func TestOnFailureUnobserved(t *testing.T) {
 			return kid
 		}())
 		slow := new(actors.Promise[int])
-		actors.Shield(slow.Future()).Cancel()
+		futures.Shield(slow.Future()).Cancel()
 		slow.Reject(errors.New("behind a shield"))
 
 		look := func(f *actors.Future[int]) { _, _ = f.TryResult() }
 		look(rejected("seen: a promise"))
-		all := actors.All(rejected("seen: a member of All"), rejected("seen: another member"))
+		all := futures.All(rejected("seen: a member of All"), rejected("seen: another member"))
 		_, _ = all.TryResult()
-		look(actors.Any(rejected("seen: a member of Any"), rejected("seen: another of Any")))
-		_, _ = actors.Settled(rejected("seen: a member of Settled")).TryResult()
+		look(futures.Any(rejected("seen: a member of Any"), rejected("seen: another of Any")))
+		_, _ = futures.Settled(rejected("seen: a member of Settled")).TryResult()
 		loser := new(actors.Promise[int])
-		look(actors.Race(actors.Resolved(1), loser.Future()))
+		look(futures.Race(futures.Resolved(1), loser.Future()))
 		loser.Reject(errors.New("seen: a loser"))
-		look(actors.WithTimeout(rejected("seen: WithTimeout"), time.Hour))
+		look(futures.WithTimeout(rejected("seen: WithTimeout"), time.Hour))
 		rejected("seen: OnDone").OnDone(func(int, error) {})
 
 		for _, end := range []error{actors.ErrCanceled, actors.ErrStopped, actors.ErrStopping, actors.ErrRestarted, context.Canceled} {
-			actors.Failed[int](fmt.Errorf("the end: %w", end))
+			futures.Failed[int](fmt.Errorf("the end: %w", end))
 		}
 		new(actors.Promise[int]).Future().Cancel()
 		ready(actors.RequestStop(root, gone, actors.NoGrace))

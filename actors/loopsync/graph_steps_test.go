@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/actors/loopsync"
 )
 
@@ -125,7 +126,7 @@ func (g *graph) step(t *actors.Task, worker, script, rank int, s step) error {
 		}
 	case opEach:
 		fs, _ := g.pick(rank, 1+s.a%4, s.b)
-		for _, err := range actors.AwaitEach(t, fs...) {
+		for _, err := range futures.AwaitEach(t, fs...) {
 			if err != nil {
 				return err
 			}
@@ -152,21 +153,21 @@ func (g *graph) combine(t *actors.Task, rank int, s step) error {
 	}
 	switch s.a / 3 % 8 {
 	case 0:
-		_, _ = actors.Await(t, actors.All(fs...))
+		_, _ = actors.Await(t, futures.All(fs...))
 	case 1:
-		_, _ = actors.Await(t, actors.Settled(fs...))
+		_, _ = actors.Await(t, futures.Settled(fs...))
 	case 2:
-		g.add(lowest, "Any", actors.Any(fs...))
+		g.add(lowest, "Any", futures.Any(fs...))
 	case 3:
-		g.add(lowest, "Race", actors.Race(fs...))
+		g.add(lowest, "Race", futures.Race(fs...))
 	case 4:
-		g.add(lowest, "Shield", actors.Shield(fs[0]))
+		g.add(lowest, "Shield", futures.Shield(fs[0]))
 	case 5:
-		_, _ = actors.Await(t, actors.FirstCompleted(fs...))
+		_, _ = actors.Await(t, futures.FirstCompleted(fs...))
 	case 6:
-		_, _ = actors.Await(t, actors.FirstException(fs...))
+		_, _ = actors.Await(t, futures.FirstException(fs...))
 	case 7:
-		g.add(lowest, "WithTimeout", actors.WithTimeout(fs[0], time.Duration(s.b%4)*time.Millisecond))
+		g.add(lowest, "WithTimeout", futures.WithTimeout(fs[0], time.Duration(s.b%4)*time.Millisecond))
 	}
 	return nil
 }

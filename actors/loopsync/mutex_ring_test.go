@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/actors/loopsync"
 	"github.com/protoloop/protoloop/actortest"
 )
@@ -74,7 +75,7 @@ func TestMutexHolderAwaitsAWaiter(t *testing.T) {
 				}
 				defer m.Unlock()
 				waiter := actors.Start(t, func(t *actors.Task) (int, error) { return 0, m.Lock(t) })
-				if _, err := actors.Await(t, actors.All(waiter, waiter)); !errors.As(err, &ring) {
+				if _, err := actors.Await(t, futures.All(waiter, waiter)); !errors.As(err, &ring) {
 					b.Errorf("got %v", err)
 				}
 				waiter.Cancel()
@@ -240,7 +241,7 @@ func TestMutexRingClosedByAMemberOfAny(t *testing.T) {
 				m.Unlock()
 				return struct{}{}, nil
 			})
-			_, err := actors.Await(t, actors.Any(waiter, p.Future()))
+			_, err := actors.Await(t, futures.Any(waiter, p.Future()))
 			return err
 		})
 		b.pending(holder)

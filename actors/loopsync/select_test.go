@@ -13,6 +13,7 @@ import (
 	"weak"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/actors/loopsync"
 	"github.com/protoloop/protoloop/actortest"
 )
@@ -253,7 +254,7 @@ func TestSelectInARing(t *testing.T) {
 			return []loopsync.Case{loopsync.OnFuture(f), loopsync.OnFuture(f)}
 		},
 		"Any, and a member that fails": func(f, other *actors.Future[actors.None]) []loopsync.Case {
-			return []loopsync.Case{loopsync.OnFuture(actors.Any(f, other))}
+			return []loopsync.Case{loopsync.OnFuture(futures.Any(f, other))}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/actors/loopsync"
 )
 
@@ -41,7 +42,7 @@ func TestSemaphoreLetsAsManyPassAsItHasPermits(t *testing.T) {
 				return t.Sleep(time.Second)
 			}))
 		}
-		if _, err := result(actors.All(fs...)); err != nil || most != 2 || time.Since(start) != 3*time.Second || s.Free() != 2 {
+		if _, err := result(futures.All(fs...)); err != nil || most != 2 || time.Since(start) != 3*time.Second || s.Free() != 2 {
 			b.Errorf("%v; %d at a time, %v, %d free", err, most, time.Since(start), s.Free())
 		}
 	})

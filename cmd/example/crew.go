@@ -12,6 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 )
 
 // crew is the actor system of a run, by its root context, and the workers
@@ -52,7 +53,7 @@ func (c *crew) stop(grace actors.Grace) (actors.Counts, error) {
 	// Not the run's context: that has ended when Ctrl-C is why we are here.
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 	defer cancel()
-	stopped, err := actors.All(stopping...).Wait(ctx)
+	stopped, err := futures.All(stopping...).Wait(ctx)
 	if err != nil {
 		return actors.Counts{}, fmt.Errorf("stop the workers: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 )
 
 // candidate asks whether n is a prime number.
@@ -58,23 +59,23 @@ func fanOut(ctx context.Context, c *crew, out, stderr io.Writer, requests, worke
 	bar := newProgress(stderr, requests)
 	defer bar.end()
 	start := time.Now()
-	futures := make([]*actors.Future[verdict], requests)
-	for i := range futures {
+	asked := make([]*actors.Future[verdict], requests)
+	for i := range asked {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		futures[i] = actors.RequestFuture[verdict](c.root, pids[i%workers], candidate{i + 1, time.Now()})
+		asked[i] = actors.RequestFuture[verdict](c.root, pids[i%workers], candidate{i + 1, time.Now()})
 	}
 	primes := 0
 	latencies := make([]time.Duration, 0, requests)
-	for i, err := range actors.AsCompleted(ctx, futures...) {
+	for i, err := range futures.AsCompleted(ctx, asked...) {
 		if err != nil {
 			return err
 		}
 		if ctx.Err() != nil { // while answers are there, AsCompleted goes on
 			return context.Cause(ctx)
 		}
-		v, err := futures[i].TryResult()
+		v, err := asked[i].TryResult()
 		if err != nil {
 			return err
 		}

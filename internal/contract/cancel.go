@@ -12,6 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/actortest"
 )
 
@@ -182,13 +183,13 @@ func allCancels(t *testing.T, sys *actor.ActorSystem) {
 		return do(sys.Root, pid, func(t *actors.Task) error { return t.Sleep(time.Hour) })
 	}
 	a, b := hour(), hour()
-	failed := actors.All(a, b, do(sys.Root, pid, func(*actors.Task) error { return errSoldOut }))
+	failed := futures.All(a, b, do(sys.Root, pid, func(*actors.Task) error { return errSoldOut }))
 	synctest.Wait()
 	wantDone(t, "All with one that failed", failed, errSoldOut)
 	if a.Done() || b.Done() {
 		t.Error("a failed All has cancelled a member")
 	}
-	all := actors.All(a, b)
+	all := futures.All(a, b)
 	all.Cancel()
 	wantDone(t, "All", all, actors.ErrCanceled)
 	wantDone(t, "a member", a, actors.ErrCanceled)

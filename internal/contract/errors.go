@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/messages"
 	"github.com/protoloop/protoloop/supervisor"
@@ -73,7 +74,7 @@ func everyWay(t *testing.T, sys *actor.ActorSystem, m any) map[string]*actors.Fu
 			return actors.Await(t, actors.Offload(t, func(context.Context) (none, error) { return fail(nil) }))
 		}),
 		"All": actors.Submit(sys.Root, pid, func(t *actors.Task) (none, error) {
-			_, err := actors.Await(t, actors.All(new(actors.Promise[none]).Future(), actors.Start(t, fail)))
+			_, err := actors.Await(t, futures.All(new(actors.Promise[none]).Future(), actors.Start(t, fail)))
 			return none{}, err
 		}),
 	}

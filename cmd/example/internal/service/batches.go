@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/consumer"
 )
 
@@ -50,7 +51,7 @@ func (b *batches[T]) do(what T) *actors.Future[actors.None] {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.waiting) >= maxWaiting {
-		return actors.Failed[struct{}](errBusy)
+		return futures.Failed[struct{}](errBusy)
 	}
 	one := wanted[T]{what, new(actors.Promise[actors.None]), time.Now().Add(b.within)}
 	b.waiting = append(b.waiting, one)

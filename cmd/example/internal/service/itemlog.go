@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 	queues "github.com/protoloop/protoloop/consumer/jetstream"
 )
 
@@ -94,7 +95,7 @@ func (e entry) header(old uint64) nats.Header {
 func (l *itemLog) write(e entry, old uint64) *actors.Future[uint64] {
 	body, err := json.Marshal(e)
 	if err != nil {
-		return actors.Failed[uint64](err)
+		return futures.Failed[uint64](err)
 	}
 	m := &nats.Msg{Subject: subject(e.Key), Data: body, Header: e.header(old)}
 	p := new(actors.Promise[uint64])

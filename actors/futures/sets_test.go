@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package actors_test
+package futures_test
 
 import (
 	"runtime"
@@ -8,11 +8,12 @@ import (
 	"testing"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/actortest"
 )
 
 // wantSets fails the test unless f is done, with these.
-func wantSets(t testing.TB, what string, f *actors.Future[actors.Sets[int]], done, pending []*actors.Future[int]) {
+func wantSets(t testing.TB, what string, f *actors.Future[futures.Sets[int]], done, pending []*actors.Future[int]) {
 	t.Helper()
 	s, err := f.TryResult()
 	if err != nil || !slices.Equal(s.Done, done) || !slices.Equal(s.Pending, pending) {
@@ -21,7 +22,7 @@ func wantSets(t testing.TB, what string, f *actors.Future[actors.Sets[int]], don
 }
 
 // checkSets checks what holds for all sets of fs.
-func checkSets(t testing.TB, s actors.Sets[int], fs []*actors.Future[int]) {
+func checkSets(t testing.TB, s futures.Sets[int], fs []*actors.Future[int]) {
 	t.Helper()
 	done, pending := s.Done, s.Pending
 	for _, f := range fs {
@@ -44,20 +45,20 @@ func checkSets(t testing.TB, s actors.Sets[int], fs []*actors.Future[int]) {
 // asyncio.wait: what is told is what is done at that moment.
 func TestFirstCompleted(t *testing.T) {
 	ps, fs := promises(4)
-	first := actors.FirstCompleted(fs...)
+	first := futures.FirstCompleted(fs...)
 	wantPending(t, "FirstCompleted", first)
 	ps[2].Reject(errLeft)
 	wantSets(t, "after a failure", first, fs[2:3], []*actors.Future[int]{fs[0], fs[1], fs[3]})
 	ps[1].Resolve(1)
 	ps[3].Resolve(3)
 	wantSets(t, "a moment later", first, fs[2:3], []*actors.Future[int]{fs[0], fs[1], fs[3]})
-	wantSets(t, "anew", actors.FirstCompleted(fs...), fs[1:], fs[:1])
+	wantSets(t, "anew", futures.FirstCompleted(fs...), fs[1:], fs[:1])
 	wantPending(t, "the one that is left", fs[0])
 }
 
 func TestFirstException(t *testing.T) {
 	ps, fs := promises(4)
-	first, all := actors.FirstException(fs...), actors.FirstException(fs[0], fs[3])
+	first, all := futures.FirstException(fs...), futures.FirstException(fs[0], fs[3])
 	ps[3].Resolve(3)
 	wantPending(t, "FirstException", first)
 	ps[1].Reject(errLeft)
@@ -66,7 +67,7 @@ func TestFirstException(t *testing.T) {
 	ps[0].Resolve(0)
 	wantSets(t, "when all are done", all, []*actors.Future[int]{fs[0], fs[3]}, nil)
 	_, others := promises(1)
-	canceled := actors.FirstException(fs[2], others[0])
+	canceled := futures.FirstException(fs[2], others[0])
 	fs[2].Cancel()
 	wantSets(t, "after a cancel", canceled, fs[2:3], others)
 }
@@ -80,7 +81,7 @@ func TestSetsAndFailuresNobodyHasLookedAt(t *testing.T) {
 		return actors.Submit(sys.Root, pid, func(*actors.Task) (int, error) { return 0, errLeft }, actors.Name(name))
 	}
 	func() {
-		for _, f := range []*actors.Future[actors.Sets[int]]{actors.FirstCompleted(fail("unseen 1")), actors.FirstException(fail("unseen 2"))} {
+		for _, f := range []*actors.Future[futures.Sets[int]]{futures.FirstCompleted(fail("unseen 1")), futures.FirstException(fail("unseen 2"))} {
 			if _, err := result(f); err != nil {
 				t.Error(err)
 			}

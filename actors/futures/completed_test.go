@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package actors_test
+package futures_test
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/actortest"
 )
 
@@ -31,7 +32,7 @@ func TestAsCompletedYieldsInOrderOfCompletion(t *testing.T) {
 		start := time.Now()
 		var got []int
 		fs := later(w, 3, 1, 2)
-		for i, early := range actors.AsCompleted(context.Background(), fs...) {
+		for i, early := range futures.AsCompleted(context.Background(), fs...) {
 			v, err := fs[i].TryResult()
 			if early != nil || err != nil || v != i || time.Since(start) != time.Duration(len(got)+1)*time.Second {
 				w.Errorf("%v: %d, %v after %v", early, v, err, time.Since(start))
@@ -47,7 +48,7 @@ func TestAsCompletedYieldsInOrderOfCompletion(t *testing.T) {
 func TestAwaitEachYieldsInOrderOfCompletion(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
 		var got []int
-		for i, err := range actors.AwaitEach(t, later(w, 3, 1, 2)...) {
+		for i, err := range futures.AwaitEach(t, later(w, 3, 1, 2)...) {
 			if err != nil {
 				return err
 			}
@@ -64,7 +65,7 @@ func TestAwaitEachYieldsInOrderOfCompletion(t *testing.T) {
 func TestAsCompletedOfFuturesThatCompleteTogether(t *testing.T) {
 	bubble(t, func(w *world) {
 		seen := map[int]int{}
-		for i := range actors.AsCompleted(context.Background(), later(w, 1, 1, 1, 0, 0)...) {
+		for i := range futures.AsCompleted(context.Background(), later(w, 1, 1, 1, 0, 0)...) {
 			seen[i]++
 			time.Sleep(time.Second)
 		}
@@ -80,7 +81,7 @@ func TestAsCompletedEndsWithItsContext(t *testing.T) {
 		defer cancel()
 		fs := later(w, 0, 1, 2)
 		var got []int
-		for i, err := range actors.AsCompleted(ctx, fs...) {
+		for i, err := range futures.AsCompleted(ctx, fs...) {
 			if (i < 0) != (err == errLeft) || (i >= 0) != (err == nil) {
 				w.Errorf("got %d, %v", i, err)
 			}
@@ -89,12 +90,12 @@ func TestAsCompletedEndsWithItsContext(t *testing.T) {
 		if !slices.Equal(got, []int{0, 1, -1}) {
 			w.Errorf("got %v", got)
 		}
-		if fs[2].Done() || actors.Waiting(fs[2]) != 0 {
+		if fs[2].Done() || waiting(fs[2]) != 0 {
 			w.Error("the last one has been ended, or is waited for")
 		}
 		want(w, fs[2], 2)
 		got = nil
-		for i := range actors.AsCompleted(ctx, fs...) { // what is done needs no waiting
+		for i := range futures.AsCompleted(ctx, fs...) { // what is done needs no waiting
 			got = append(got, i)
 		}
 		if !slices.Equal(got, []int{0, 1, 2}) {
@@ -110,7 +111,7 @@ func TestAwaitEachEndsWithItsTask(t *testing.T) {
 		f := did(w.root, pid, func(t *actors.Task) error {
 			for range 2 { // an ended task stays ended, whatever is done
 				n := 0
-				for i, err := range actors.AwaitEach(t, fs...) {
+				for i, err := range futures.AwaitEach(t, fs...) {
 					if n++; i != -1 || !errors.Is(err, actors.ErrCanceled) {
 						w.Errorf("got %d, %v", i, err)
 					}
@@ -125,7 +126,7 @@ func TestAwaitEachEndsWithItsTask(t *testing.T) {
 		synctest.Wait()
 		f.Cancel()
 		w.stopped(pid, time.Hour)
-		if actors.Waiting(fs[0]) != 0 {
+		if waiting(fs[0]) != 0 {
 			w.Error("it is still waited for")
 		}
 	})
@@ -134,7 +135,7 @@ func TestAwaitEachEndsWithItsTask(t *testing.T) {
 func TestAsCompletedCanBeLeftAndBegunAnew(t *testing.T) {
 	bubble(t, func(w *world) {
 		fs := later(w, 0, 1, 2)
-		seq := actors.AsCompleted(context.Background(), fs...)
+		seq := futures.AsCompleted(context.Background(), fs...)
 		for i := range seq {
 			if i != 0 {
 				w.Errorf("first came %d", i)
@@ -155,7 +156,7 @@ func TestAsCompletedInATaskPanics(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
 		_, fs := promises(1)
 		wantText(w, panicOf(func() {
-			for range actors.AsCompleted(t.Context(), fs...) {
+			for range futures.AsCompleted(t.Context(), fs...) {
 				w.Error("yielded")
 			}
 		}), "actors: ", "it would block the worker")
@@ -169,7 +170,7 @@ func TestAsCompletedTwiceAtATime(t *testing.T) {
 		fs := later(w, 2, 1, 3)
 		collect := func() ([]int, error) {
 			var got []int
-			for i := range actors.AsCompleted(context.Background(), fs...) {
+			for i := range futures.AsCompleted(context.Background(), fs...) {
 				got = append(got, i)
 			}
 			return got, nil

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package actors_test
+package futures_test
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/internal/seeded"
 )
@@ -48,17 +49,17 @@ func watch[T any](what string, f *actors.Future[T]) *combined {
 
 func raceCombinations(t *testing.T, dice *rand.Rand) {
 	ps, fs := promises(2 + dice.IntN(4))
-	shield := actors.Shield(fs[0])
+	shield := futures.Shield(fs[0])
 	all := []*combined{
-		watch("All", actors.All(fs...)),
-		watch("Any", actors.Any(fs...)),
-		watch("Race", actors.Race(fs...)),
-		watch("Settled", actors.Settled(fs...)),
+		watch("All", futures.All(fs...)),
+		watch("Any", futures.Any(fs...)),
+		watch("Race", futures.Race(fs...)),
+		watch("Settled", futures.Settled(fs...)),
 		watch("Shield", shield),
-		watch("WithTimeout", actors.WithTimeout(fs[1], time.Duration(dice.IntN(3))*10*time.Microsecond)),
-		watch("nested", actors.All(actors.Any(fs...), actors.Race(shield, fs[1]))),
+		watch("WithTimeout", futures.WithTimeout(fs[1], time.Duration(dice.IntN(3))*10*time.Microsecond)),
+		watch("nested", futures.All(futures.Any(fs...), futures.Race(shield, fs[1]))),
 	}
-	sets := []*actors.Future[actors.Sets[int]]{actors.FirstCompleted(fs...), actors.FirstException(fs...)}
+	sets := []*actors.Future[futures.Sets[int]]{futures.FirstCompleted(fs...), futures.FirstException(fs...)}
 	all = append(all, watch("FirstCompleted", sets[0]), watch("FirstException", sets[1]))
 	var acts []func()
 	for _, p := range ps {
@@ -78,7 +79,7 @@ func raceCombinations(t *testing.T, dice *rand.Rand) {
 	}
 	seen := 0
 	acts = append(acts, func() {
-		for _, err := range actors.AsCompleted(context.Background(), fs...) {
+		for _, err := range futures.AsCompleted(context.Background(), fs...) {
 			if err == nil {
 				seen++
 			}
@@ -104,7 +105,7 @@ func raceCombinations(t *testing.T, dice *rand.Rand) {
 		}
 	}
 	for i, f := range fs {
-		if n := actors.Waiting(f); n != 0 {
+		if n := waiting(f); n != 0 {
 			t.Errorf("%d wait for member %d, which is done: %v", n, i, f.Done())
 		}
 	}
@@ -126,7 +127,7 @@ func TestAnyOfWorkThatFailsAtOnce(t *testing.T) {
 					return 0, errors.Join(err, errLeft)
 				}))
 			}
-			f := actors.Any(fs...)
+			f := futures.Any(fs...)
 			begin.Resolve(0)
 			wantErr(w, f, errLeft)
 		}

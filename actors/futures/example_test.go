@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package actors_test
+package futures_test
 
 import (
 	"context"
@@ -12,14 +12,12 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 )
-
-// silent is the logger of systems that say nothing.
-func silent(*actor.ActorSystem) *slog.Logger { return discard() }
 
 // inTask runs f as a task of a worker of its own.
 func inTask(f func(t *actors.Task) error) {
-	sys := actor.NewActorSystem(actor.WithLoggerFactory(silent))
+	sys := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard() }))
 	defer sys.Shutdown()
 	pid, err := actors.Spawn(context.Background(), sys.Root, "worker", none, actors.Options{})
 	if err != nil {
@@ -40,7 +38,7 @@ func double(t *actors.Task, n int) *actors.Future[int] {
 
 func ExampleAll() {
 	inTask(func(t *actors.Task) error {
-		v, err := actors.Await(t, actors.All(double(t, 1), double(t, 2), double(t, 3)))
+		v, err := actors.Await(t, futures.All(double(t, 1), double(t, 2), double(t, 3)))
 		fmt.Println(v, err)
 		return nil
 	})
@@ -49,7 +47,7 @@ func ExampleAll() {
 
 func ExampleSettled() {
 	inTask(func(t *actors.Task) error {
-		all, err := actors.Await(t, actors.Settled(double(t, 1), actors.Failed[int](errors.New("sold out"))))
+		all, err := actors.Await(t, futures.Settled(double(t, 1), futures.Failed[int](errors.New("sold out"))))
 		for _, one := range all {
 			fmt.Println(one.Value, one.Err)
 		}
@@ -62,8 +60,8 @@ func ExampleSettled() {
 
 // The first mirror that has it will do.
 func ExampleAny() {
-	down := actors.Failed[string](errors.New("mirror 1 is down"))
-	v, err := actors.Any(down, actors.Resolved("from mirror 2")).Wait(context.Background())
+	down := futures.Failed[string](errors.New("mirror 1 is down"))
+	v, err := futures.Any(down, futures.Resolved("from mirror 2")).Wait(context.Background())
 	fmt.Println(v, err)
 	// Output: from mirror 2 <nil>
 }
@@ -72,7 +70,7 @@ func ExampleAny() {
 func ExampleRace() {
 	stop := new(actors.Promise[string])
 	work := new(actors.Promise[string])
-	first := actors.Race(work.Future(), stop.Future())
+	first := futures.Race(work.Future(), stop.Future())
 	stop.Resolve("stopped")
 	v, err := first.Wait(context.Background())
 	fmt.Println(v, err, work.Future().Done())
@@ -83,7 +81,7 @@ func ExampleRace() {
 func ExampleFirstCompleted() {
 	inTask(func(t *actors.Task) error {
 		slow := new(actors.Promise[int])
-		sets, err := actors.Await(t, actors.FirstCompleted(slow.Future(), double(t, 21)))
+		sets, err := actors.Await(t, futures.FirstCompleted(slow.Future(), double(t, 21)))
 		if err != nil {
 			return err
 		}
@@ -105,7 +103,7 @@ func ExampleAsCompleted() {
 	slow, fast := new(actors.Promise[string]), new(actors.Promise[string])
 	fast.Resolve("fast")
 	fs := []*actors.Future[string]{slow.Future(), fast.Future()}
-	for i, err := range actors.AsCompleted(context.Background(), fs...) {
+	for i, err := range futures.AsCompleted(context.Background(), fs...) {
 		if err != nil { // the context has ended
 			break
 		}
@@ -122,7 +120,7 @@ func ExampleAwaitEach() {
 	inTask(func(t *actors.Task) error {
 		later := new(actors.Promise[int])
 		fs := []*actors.Future[int]{later.Future(), double(t, 21)}
-		for i, err := range actors.AwaitEach(t, fs...) {
+		for i, err := range futures.AwaitEach(t, fs...) {
 			if err != nil { // the task was ended
 				return err
 			}
@@ -140,7 +138,7 @@ func ExampleAwaitEach() {
 // Whoever gives up waiting for the shield does not end the work.
 func ExampleShield() {
 	work := new(actors.Promise[string])
-	shield := actors.Shield(work.Future())
+	shield := futures.Shield(work.Future())
 	shield.Cancel()
 	work.Resolve("saved")
 	_, err := shield.TryResult()
@@ -154,7 +152,7 @@ func ExampleShield() {
 
 func ExampleWithTimeout() {
 	work := new(actors.Promise[string])
-	_, err := actors.WithTimeout(work.Future(), time.Millisecond).Wait(context.Background())
+	_, err := futures.WithTimeout(work.Future(), time.Millisecond).Wait(context.Background())
 	fmt.Println(err, errors.Is(err, context.DeadlineExceeded))
 	_, err = work.Future().Wait(context.Background())
 	fmt.Println(err)
@@ -168,75 +166,13 @@ func ExampleResolved() {
 	cached := map[string]int{"pi": 3}
 	lookup := func(key string) *actors.Future[int] {
 		if v, ok := cached[key]; ok {
-			return actors.Resolved(v)
+			return futures.Resolved(v)
 		}
-		return actors.Failed[int](errors.New("no " + key))
+		return futures.Failed[int](errors.New("no " + key))
 	}
 	fmt.Println(lookup("pi").TryResult())
 	fmt.Println(lookup("e").TryResult())
 	// Output:
 	// 3 <nil>
 	// 0 no e
-}
-
-func ExampleFuture_OnDone() {
-	p := new(actors.Promise[int])
-	p.Future().OnDone(func(v int, err error) { fmt.Println("done:", v, err) })
-	p.Resolve(7)
-	// Output: done: 7 <nil>
-}
-
-// An actor gets the result as a message, like any other.
-func ExampleFuture_PipeTo() {
-	sys := actor.NewActorSystem(actor.WithLoggerFactory(silent))
-	defer sys.Shutdown()
-	got := make(chan any)
-	pid := sys.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
-		switch m := c.Message().(type) {
-		case string, error: // an error comes as a *messages.Failure
-			got <- m
-		}
-	}))
-	defer sys.Root.Poison(pid)
-	actors.Resolved("the result").PipeTo(sys.Root, pid)
-	fmt.Println(<-got)
-	actors.Failed[string](actors.ErrTimeout).PipeTo(sys.Root, pid)
-	fmt.Println(errors.Is((<-got).(error), actors.ErrTimeout))
-	// Output:
-	// the result
-	// true
-}
-
-func ExampleGroup() {
-	inTask(func(t *actors.Task) error {
-		g := t.NewGroup()
-		g.Go(func(t *actors.Task) error {
-			err := t.Sleep(time.Hour)
-			fmt.Println("the long one:", err)
-			return err
-		})
-		g.Go(func(t *actors.Task) error {
-			if err := t.Yield(); err != nil {
-				return err
-			}
-			return errors.New("sold out")
-		})
-		fmt.Println("the group:", g.Wait())
-		return nil
-	})
-	// Output:
-	// the long one: actors: canceled: sold out
-	// the group: sold out
-}
-
-func ExampleGroup_Cancel() {
-	inTask(func(t *actors.Task) error {
-		g := t.NewGroup()
-		defer func() { g.Cancel(); fmt.Println("the rest has ended:", g.Wait()) }()
-		g.Go(func(t *actors.Task) error { return t.Sleep(time.Hour) })
-		return errors.New("the order is invalid")
-	})
-	// Output:
-	// the rest has ended: <nil>
-	// the order is invalid
 }

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package actors
+package futures
 
-import "sync/atomic"
+import (
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/combine"
+)
 
 // Sets are the futures that are done and those that are not, both in the order in which
 // [FirstCompleted] or [FirstException] was given them.
 type Sets[T any] struct {
-	Done, Pending []*Future[T]
+	Done, Pending []*actors.Future[T]
 }
 
 // FirstCompleted completes as soon as one of fs is done, be it with an error, and tells
@@ -17,41 +20,27 @@ type Sets[T any] struct {
 // with FIRST_COMPLETED). Where only the first result counts, that is [Race].
 //
 // As those of Race, fs keep it until they are done.
-func FirstCompleted[T any](fs ...*Future[T]) *Future[Sets[T]] {
-	out := &Future[Sets[T]]{}
-	d, fs := membersOf("FirstCompleted", fs)
-	d.by = oneEnd
+func FirstCompleted[T any](fs ...*actors.Future[T]) *actors.Future[Sets[T]] {
+	fs = membersOf("FirstCompleted", fs)
 	if len(fs) == 0 {
-		out.fail(ErrNoFutures)
-		return out
+		return Failed[Sets[T]](ErrNoFutures)
 	}
-	combine(&out.core, d, false, func(*core, int) callbacks { return out.resolveMember(setsOf(fs), nil) })
-	return out
+	return combined(combine.Rule{By: combine.OneEnd}, fs, func(int) (Sets[T], error) { return setsOf(fs), nil })
 }
 
 // FirstException is FirstCompleted that waits until one of fs has failed, or until all of
 // them are done; of none, at once. One that was cancelled has failed, too; asyncio.wait
 // with FIRST_EXCEPTION goes on then. To wait for all, however they end, is [Settled].
-func FirstException[T any](fs ...*Future[T]) *Future[Sets[T]] {
-	out := &Future[Sets[T]]{}
-	d, fs := membersOf("FirstException", fs)
+func FirstException[T any](fs ...*actors.Future[T]) *actors.Future[Sets[T]] {
+	fs = membersOf("FirstException", fs)
 	if len(fs) == 0 {
-		out.resolve(Sets[T]{}, nil)
-		return out
+		return Resolved(Sets[T]{})
 	}
-	var left atomic.Int64
-	left.Store(int64(len(fs)))
-	combine(&out.core, d, false, func(c *core, _ int) callbacks {
-		if left.Add(-1) > 0 && c.failedWith() == nil {
-			return callbacks{}
-		}
-		return out.resolveMember(setsOf(fs), nil)
-	})
-	return out
+	return combined(combine.Rule{By: combine.AllValues}, fs, func(int) (Sets[T], error) { return setsOf(fs), nil })
 }
 
 // setsOf sorts fs by whether they are done now.
-func setsOf[T any](fs []*Future[T]) (s Sets[T]) {
+func setsOf[T any](fs []*actors.Future[T]) (s Sets[T]) {
 	for _, f := range fs {
 		if f.Done() {
 			s.Done = append(s.Done, f)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package actors_test
+package futures_test
 
 import (
 	"errors"
@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/actortest"
 )
 
 func TestShieldCompletesAsItsFuture(t *testing.T) {
 	ps, fs := promises(2)
-	a, b := actors.Shield(fs[0]), actors.Shield(fs[1])
+	a, b := futures.Shield(fs[0]), futures.Shield(fs[1])
 	wantPending(t, "Shield", a)
 	ps[0].Resolve(1)
 	ps[1].Reject(errLeft)
@@ -24,7 +25,7 @@ func TestShieldCompletesAsItsFuture(t *testing.T) {
 
 func TestShieldKeepsACancelAway(t *testing.T) {
 	ps, fs := promises(1)
-	outer := actors.Shield(fs[0])
+	outer := futures.Shield(fs[0])
 	if !outer.Cancel() {
 		t.Error("the shield could not be cancelled")
 	}
@@ -37,15 +38,15 @@ func TestShieldKeepsACancelAway(t *testing.T) {
 
 func TestShieldPassesACancelOfItsFutureOn(t *testing.T) {
 	_, fs := promises(1)
-	outer := actors.Shield(fs[0])
+	outer := futures.Shield(fs[0])
 	fs[0].Cancel()
 	wantFailed(t, "the shield", outer, actors.ErrCanceled)
 }
 
 func TestShieldOfACombinationKeepsItsMembers(t *testing.T) {
 	ps, fs := promises(2)
-	all := actors.All(fs...)
-	actors.All(actors.Shield(all)).Cancel()
+	all := futures.All(fs...)
+	futures.All(futures.Shield(all)).Cancel()
 	ps[0].Resolve(0)
 	ps[1].Resolve(1)
 	wantNow(t, "what was shielded", all, []int{0, 1})
@@ -54,7 +55,7 @@ func TestShieldOfACombinationKeepsItsMembers(t *testing.T) {
 func TestWithTimeoutInTime(t *testing.T) {
 	bubble(t, func(w *world) {
 		fs := later(w, 1)
-		f := actors.WithTimeout(fs[0], 2*time.Second)
+		f := futures.WithTimeout(fs[0], 2*time.Second)
 		want(w, f, 0)
 		time.Sleep(time.Minute)
 		wantNow(w, "afterwards", f, 0)
@@ -65,7 +66,7 @@ func TestWithTimeoutCancelsItsFuture(t *testing.T) {
 	bubble(t, func(w *world) {
 		start := time.Now()
 		fs := later(w, 10)
-		wantErr(w, actors.WithTimeout(fs[0], 2*time.Second), actors.ErrTimeout)
+		wantErr(w, futures.WithTimeout(fs[0], 2*time.Second), actors.ErrTimeout)
 		if d := time.Since(start); d != 2*time.Second {
 			w.Errorf("after %v", d)
 		}
@@ -78,8 +79,8 @@ func TestWithTimeoutCancelsBeforeItTells(t *testing.T) {
 	bubble(t, func(w *world) {
 		for range 200 {
 			var ps [3]actors.Promise[int]
-			f := actors.All(actors.Race(ps[0].Future(), ps[1].Future()), ps[2].Future())
-			wantErr(w, actors.WithTimeout(f, time.Second), actors.ErrTimeout)
+			f := futures.All(futures.Race(ps[0].Future(), ps[1].Future()), ps[2].Future())
+			wantErr(w, futures.WithTimeout(f, time.Second), actors.ErrTimeout)
 			for i := range ps {
 				if !ps[i].Future().Done() {
 					w.Fatal("not cancelled: the future of promise", i)
@@ -92,7 +93,7 @@ func TestWithTimeoutCancelsBeforeItTells(t *testing.T) {
 func TestWithTimeoutOfAShield(t *testing.T) {
 	bubble(t, func(w *world) {
 		fs := later(w, 10)
-		wantErr(w, actors.WithTimeout(actors.Shield(fs[0]), 2*time.Second), actors.ErrTimeout)
+		wantErr(w, futures.WithTimeout(futures.Shield(fs[0]), 2*time.Second), actors.ErrTimeout)
 		want(w, fs[0], 0)
 	})
 }
@@ -108,7 +109,7 @@ func TestWithTimeoutDoesNotWaitForTheWork(t *testing.T) {
 			tr.add("cleaned up")
 			return err
 		})
-		wantErr(w, actors.WithTimeout(f, time.Second), actors.ErrTimeout)
+		wantErr(w, futures.WithTimeout(f, time.Second), actors.ErrTimeout)
 		tr.want(w)
 		w.stopped(pid, 30*time.Second)
 		tr.want(w, "cleaned up")
@@ -118,23 +119,23 @@ func TestWithTimeoutDoesNotWaitForTheWork(t *testing.T) {
 func TestWithTimeoutOfNoTime(t *testing.T) {
 	for _, d := range []time.Duration{0, -time.Second} {
 		_, fs := promises(1)
-		wantFailed(t, "WithTimeout", actors.WithTimeout(fs[0], d), actors.ErrTimeout)
+		wantFailed(t, "WithTimeout", futures.WithTimeout(fs[0], d), actors.ErrTimeout)
 		wantFailed(t, "its member", fs[0], actors.ErrCanceled)
-		wantNow(t, "of one that is done", actors.WithTimeout(actors.Resolved(1), d), 1)
+		wantNow(t, "of one that is done", futures.WithTimeout(futures.Resolved(1), d), 1)
 	}
 }
 
 func TestWithTimeoutWithoutATimeout(t *testing.T) {
 	bubble(t, func(w *world) {
 		fs := later(w, 50)
-		want(w, actors.WithTimeout(fs[0], actors.NoTimeout), 0)
+		want(w, futures.WithTimeout(fs[0], actors.NoTimeout), 0)
 	})
 }
 
 func TestWithTimeoutCancelledEarly(t *testing.T) {
 	bubble(t, func(w *world) {
 		_, fs := promises(1)
-		f := actors.WithTimeout(fs[0], time.Minute)
+		f := futures.WithTimeout(fs[0], time.Minute)
 		f.Cancel()
 		wantFailed(w, "its member", fs[0], actors.ErrCanceled)
 		time.Sleep(2 * time.Minute)
@@ -159,24 +160,24 @@ func TestCombinationsAndFailuresNobodyHasLookedAt(t *testing.T) {
 	}
 	look := func(f interface{ Ready() <-chan struct{} }) { <-f.Ready() }
 	func() {
-		all := actors.All(fail("seen 1"))
+		all := futures.All(fail("seen 1"))
 		_, _ = result(all)
-		_, _ = result(actors.Any(fail("seen 2"), fail("seen 3")))
-		_, _ = result(actors.Settled(fail("seen 4"), fail("seen 5")))
-		_, _ = result(actors.WithTimeout(fail("seen 6"), time.Hour))
+		_, _ = result(futures.Any(fail("seen 2"), fail("seen 3")))
+		_, _ = result(futures.Settled(fail("seen 4"), fail("seen 5")))
+		_, _ = result(futures.WithTimeout(fail("seen 6"), time.Hour))
 
 		late := new(actors.Promise[int])
 		loser := slow("seen 7", late)
-		_, _ = result(actors.Race(actors.Resolved(1), loser))
+		_, _ = result(futures.Race(futures.Resolved(1), loser))
 		late.Resolve(1)
 		look(loser)
 
-		look(actors.All(fail("unseen 1"), actors.Resolved(1)))
-		look(actors.Shield(fail("unseen 2")))
+		look(futures.All(fail("unseen 1"), futures.Resolved(1)))
+		look(futures.Shield(fail("unseen 2")))
 
 		late = new(actors.Promise[int])
 		inner := slow("unseen 3", late)
-		actors.Shield(inner).Cancel()
+		futures.Shield(inner).Cancel()
 		late.Resolve(1)
 		look(inner)
 	}()
@@ -210,24 +211,24 @@ func TestCombinationsCloseRings(t *testing.T) {
 				var f *actors.Future[string]
 				switch how {
 				case "All":
-					_, err := actors.Await(t, actors.All(other, self))
+					_, err := actors.Await(t, futures.All(other, self))
 					return "", err
 				case "nested":
-					_, err := actors.Await(t, actors.All(actors.All(other), actors.All(self)))
+					_, err := actors.Await(t, futures.All(futures.All(other), futures.All(self)))
 					return "", err
 				case "FirstException":
-					return "", waitFor(t, actors.FirstException(other, self))
+					return "", t.Await(futures.FirstException(other, self))
 				case "FirstCompleted of it":
-					return "", waitFor(t, actors.FirstCompleted(self))
+					return "", t.Await(futures.FirstCompleted(self))
 				case "FirstCompleted":
-					sets, err := actors.Await(t, actors.FirstCompleted(self, other))
+					sets, err := actors.Await(t, futures.FirstCompleted(self, other))
 					if err != nil {
 						return "", err
 					}
 					return sets.Done[0].TryResult()
 				case "AwaitEach":
 					n := 0
-					for i, err := range actors.AwaitEach(t, other, self) {
+					for i, err := range futures.AwaitEach(t, other, self) {
 						if err != nil {
 							return "", err
 						}
@@ -237,11 +238,11 @@ func TestCombinationsCloseRings(t *testing.T) {
 					}
 					return "", nil
 				case "Shield":
-					f = actors.Shield(self)
+					f = futures.Shield(self)
 				case "Race":
-					f = actors.Race(self, other)
+					f = futures.Race(self, other)
 				case "Any of it":
-					f = actors.Any(self, actors.Shield(self))
+					f = futures.Any(self, futures.Shield(self))
 				default:
 					return "", nil
 				}

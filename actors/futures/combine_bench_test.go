@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package actors_test
+package futures_test
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 )
 
 // BenchmarkAll combines n futures that complete afterwards, and waits. Beside
@@ -27,7 +28,7 @@ func BenchmarkAll(b *testing.B) {
 					fs[i] = ps[i].Future()
 				}
 				b.StartTimer()
-				all := actors.All(fs...)
+				all := futures.All(fs...)
 				for i, p := range ps {
 					p.Resolve(i)
 				}
@@ -67,7 +68,7 @@ func BenchmarkAll(b *testing.B) {
 func TestAllAllocatesLessThanOnceAMember(t *testing.T) {
 	const n = 10_000
 	_, fs := promises(n) // pending all the while
-	if allocs := testing.AllocsPerRun(5, func() { actors.All(fs...) }); allocs > 0.01*n {
+	if allocs := testing.AllocsPerRun(5, func() { futures.All(fs...) }); allocs > 0.01*n {
 		t.Errorf("%v allocations for %d members", allocs, n)
 	}
 }

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package futures
+
+import (
+	"slices"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/combine"
+)
+
+// inside is f as package actors shows it to this package alone.
+func inside[T any](f *actors.Future[T]) combine.Future[T] { return f.Inside(combine.Key{}) }
+
+// peek is the result of f, which is done. It does not count as looked at: for whoever
+// passes a failure on, and has not seen it.
+func peek[T any](f *actors.Future[T]) (T, error) { return inside(f).Peek() }
+
+// combined returns a future that completes by the ends of fs, of which there is at least
+// one, with what value returns.
+func combined[T, V any](r combine.Rule, fs []*actors.Future[T], value func(i int) (V, error)) *actors.Future[V] {
+	out := new(actors.Future[V])
+	inside(out).Combine(r, len(fs), func(i int) any { return fs[i] }, value)
+	return out
+}
+
+// membersOf is a copy of fs: its owner may go on to use the slice.
+func membersOf[T any](what string, fs []*actors.Future[T]) []*actors.Future[T] {
+	for _, f := range fs {
+		notNil(what, f)
+	}
+	return slices.Clone(fs)
+}
+
+func notNil[T any](what string, f *actors.Future[T]) {
+	if f == nil {
+		panic("futures: " + what + " called with a nil future")
+	}
+}
