@@ -462,7 +462,7 @@ func TestOnFailureUnobserved(t *testing.T) {
 		"w: a task: no: a task",
 		": promise: no: a promise",
 		": promise: another promise",
-		": promise: actors: there is no future to choose from",
+		": promise: futures: there is no future to choose from (no_futures)",
 		": combination: actors: timeout after 1ms",
 		"w: a creator: actors: timeout: a creator of w",
 		"w: another creator: actors: timeout: another creator of w",
