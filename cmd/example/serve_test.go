@@ -198,7 +198,7 @@ func TestServeStarts(t *testing.T) {
 	if err := second.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if err := second.Wait(); err == nil || !strings.Contains(second.err.String(), "in use by another process") {
+	if err := second.Wait(); err == nil || !strings.Contains(second.err.String(), "in use by another server") {
 		t.Errorf("a second process on the folder: %v, %s", err, second.err.String())
 	}
 	third := newProcess(t, "-addr", r.addr, "-data", t.TempDir())

@@ -49,14 +49,19 @@ type Options struct {
 }
 
 // Server is a server that runs.
-type Server struct{ s *server.Server }
+type Server struct {
+	s      *server.Server
+	unlock func()
+}
 
 // Start starts a server and waits until it is ready. A Dir can have one
-// server at a time.
+// server at a time, of all processes: until that has shut down, or its process has
+// ended, another start fails at once. For that there is a file named lock in the Dir.
+// Where the system is no Unix, other processes are not kept off.
 //
 // A start that takes too long, as one on damaged files may that never ends,
 // cannot be cut off: it is abandoned, and as long as it goes on the Dir is
-// refused to others of this process.
+// refused to others.
 func Start(o Options) (*Server, error) {
 	if o.Dir == "" {
 		return nil, &actors.OptionError{Of: "embedded: Start", Field: "Options.Dir", Why: "is missing"}
@@ -70,7 +75,7 @@ func Start(o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("embedded: start the server: %w", err)
 	}
-	done, err := starting(dir)
+	unlock, err := lock(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -79,22 +84,26 @@ func Start(o Options) (*Server, error) {
 		SyncAlways: o.SyncAlways, NoSigs: true, NoLog: true,
 	})
 	if err != nil {
-		done()
+		unlock()
 		return nil, fmt.Errorf("embedded: start the server: %w", err)
 	}
 	log := &serverLog{l: safelog.Contain(o.Logger).With("dir", o.Dir)}
 	s.SetLoggerV2(log, false, false, false)
-	return start(s, o, log, done)
+	return start(s, o, log, unlock)
 }
 
-// start starts s and calls done when that has ended, be it long after it has
-// returned.
-func start(s *server.Server, o Options, log *serverLog, done func()) (*Server, error) {
+// inUse is why a folder that is locked is refused.
+func inUse(dir string) error {
+	return fmt.Errorf("embedded: %s is in use by another server, or by one whose start has not ended; then its files may be damaged", dir)
+}
+
+// start starts s. If it does not come up its folder is unlocked when it has ended, be it
+// long after start has returned.
+func start(s *server.Server, o Options, log *serverLog, unlock func()) (*Server, error) {
 	ready := make(chan bool)
 	late, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		defer done()
 		s.Start()
 		ok := !log.gaveUp() && s.ReadyForConnections(o.StartWithin) && s.JetStreamEnabled()
 		select {
@@ -103,8 +112,7 @@ func start(s *server.Server, o Options, log *serverLog, done func()) (*Server, e
 			ok = false
 		}
 		if !ok {
-			s.Shutdown()
-			s.WaitForShutdown()
+			(&Server{s, unlock}).Shutdown()
 		}
 	}()
 	timer := time.NewTimer(o.StartWithin)
@@ -113,7 +121,7 @@ func start(s *server.Server, o Options, log *serverLog, done func()) (*Server, e
 	case ok := <-ready:
 		<-ended
 		if ok {
-			return &Server{s}, nil
+			return &Server{s, unlock}, nil
 		}
 		return nil, fmt.Errorf("embedded: the server cannot use %s: %s", o.Dir, cmp.Or(log.lastError(), "it does not say why"))
 	case <-timer.C:
@@ -143,4 +151,5 @@ func (s *Server) Health() error {
 func (s *Server) Shutdown() {
 	s.s.Shutdown()
 	s.s.WaitForShutdown()
+	s.unlock()
 }

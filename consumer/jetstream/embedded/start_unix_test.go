@@ -16,6 +16,44 @@ import (
 	"github.com/protoloop/protoloop/consumer/jetstream/embedded"
 )
 
+// TestOneServerOnAFolder: two on the same files would destroy them, so a folder is refused
+// from the start of a server until it has shut down, under whatever name.
+func TestOneServerOnAFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(dir, link); err != nil {
+		t.Fatal(err)
+	}
+	first, err := embedded.Start(embedded.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := func(beside string) {
+		t.Helper()
+		for _, d := range []string{dir, dir + "/.", link} {
+			srv, err := embedded.Start(embedded.Options{Dir: d})
+			if err == nil {
+				srv.Shutdown()
+			}
+			if err == nil || !strings.Contains(err.Error(), "in use by another server") {
+				t.Errorf("start on %s beside %s: %v", d, beside, err)
+			}
+		}
+	}
+	refused("the first")
+	if err := first.Health(); err != nil {
+		t.Error(err)
+	}
+	first.Shutdown()
+	second, err := embedded.Start(embedded.Options{Dir: link})
+	if err != nil {
+		t.Fatalf("start after the first has shut down: %v", err)
+	}
+	first.Shutdown() // again: it has the folder no more
+	refused("the second")
+	second.Shutdown()
+}
+
 // TestServerThatDoesNotStart: a start that hangs in a file is left behind in
 // time, with an error that names the folder. Until it has ended, no other server
 // of this process gets the folder, and that is told at once.

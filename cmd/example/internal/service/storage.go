@@ -5,9 +5,7 @@ package service
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -118,16 +116,7 @@ func (s *storage) open(ctx context.Context) (o *opened, err error) {
 }
 
 func (s *storage) startServer(o *opened) (*embedded.Server, error) {
-	dir := s.cfg.Data
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("the data folder: %w", err)
-	}
-	unlock, err := lock(dir)
-	if err != nil {
-		return nil, err
-	}
-	o.close = append(o.close, unlock)
-	server, err := embedded.Start(embedded.Options{Dir: dir, SyncAlways: s.cfg.Sync, Logger: s.logger})
+	server, err := embedded.Start(embedded.Options{Dir: s.cfg.Data, SyncAlways: s.cfg.Sync, Logger: s.logger})
 	if err != nil {
 		return nil, err
 	}

@@ -8,28 +8,6 @@ import (
 	"sync"
 )
 
-// underWay are the folders that a server of this process is starting on. Two on
-// the same files would destroy them.
-var underWay = struct {
-	sync.Mutex
-	dirs map[string]bool
-}{dirs: map[string]bool{}}
-
-// starting notes that a server starts on a folder, until done is called.
-func starting(dir string) (done func(), err error) {
-	underWay.Lock()
-	defer underWay.Unlock()
-	if underWay.dirs[dir] {
-		return nil, fmt.Errorf("embedded: a server on %s is starting, or its start has not ended: its files may be damaged", dir)
-	}
-	underWay.dirs[dir] = true
-	return func() {
-		underWay.Lock()
-		defer underWay.Unlock()
-		delete(underWay.dirs, dir)
-	}, nil
-}
-
 // serverLog is the server's logger: it hands on warnings and errors.
 type serverLog struct {
 	l *slog.Logger
