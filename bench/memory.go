@@ -22,7 +22,8 @@ type memoryCase struct {
 	n           int
 	group       string
 	once        bool // it takes seconds
-	stop        bool // the time told is that of end
+	start       bool // the time told is that of begin
+	stop        bool // … of end
 	heap        bool // the memory told is what lives on the heap, without stacks
 	// begin begins n, and returns when all of them are suspended. end lets
 	// them go on, waits until they have ended and returns their sum, of 0 to
@@ -40,7 +41,7 @@ func memoryCases() []*memoryCase {
 		{name: "memory/task", label: "suspended task with its future", n: many, group: title, begin: suspend},
 		{name: "million/goroutine-chan", label: "1,000,000 goroutines park, go on and end", n: million, group: title, once: true, begin: parkWithResult},
 		{name: "million/task", label: "1,000,000 tasks suspend, resume and end", n: million, group: title, once: true, begin: suspend},
-	}, slices.Concat(stopCases(), orderMemoryCases())...)
+	}, slices.Concat(startCases(), stopCases(), orderMemoryCases())...)
 }
 
 func (c *memoryCase) measure(n int) (s sample, err error) {
@@ -70,8 +71,11 @@ func (c *memoryCase) measure(n int) (s sample, err error) {
 		}
 		return n, err
 	})
-	if c.stop {
-		second.Memory = memory / float64(n)
+	first.Memory, second.Memory = memory/float64(n), memory/float64(n)
+	switch {
+	case c.start:
+		return first, err
+	case c.stop:
 		return second, err
 	}
 	return sample{

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"strconv"
+	"sync"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+)
+
+// startCases are about the time that it takes to start one after the other, until each
+// can be asked.
+func startCases() []*memoryCase {
+	const title = "starting many, one after the other (memory while idle)"
+	return []*memoryCase{
+		{name: "start/actor", label: "Proto.Actor: Root.SpawnNamed, until it has Started", n: manyWorkers, group: title, start: true, begin: startActors},
+		{name: "start/worker", label: "Spawn, until its setup has succeeded", n: manyWorkers, group: title, start: true, begin: startWorkers},
+		{name: "start/dynamic", label: "Dynamic.Start, until its setup has succeeded", n: manyWorkers, group: title, start: true, begin: dynamicWorkers(0)},
+	}
+}
+
+func startRules() []rule {
+	return []rule{
+		{of: "start/worker", against: "start/actor", as: "Proto.Actor", figure: wall, limit: 2},
+		{of: "start/dynamic", against: "start/worker", as: "Spawn", figure: wall, limit: 1.3},
+	}
+}
+
+// stopAll tells all to stop at once, and then waits.
+func stopAll(e *env, pids []*actor.PID) func() (int, error) {
+	return func() (int, error) {
+		ends := make([]*actor.Future, len(pids))
+		for i, pid := range pids {
+			ends[i] = e.sys.Root.StopFuture(pid)
+		}
+		for _, end := range ends {
+			if err := end.Wait(); err != nil {
+				return 0, err
+			}
+		}
+		return len(pids) * (len(pids) - 1) / 2, nil
+	}
+}
+
+func startActors(e *env, n int) (func() (int, error), error) {
+	pids := make([]*actor.PID, n)
+	for i := range pids {
+		var started sync.Mutex
+		started.Lock()
+		props := actor.PropsFromFunc(func(c actor.Context) {
+			switch m := c.Message().(type) {
+			case *actor.Started:
+				started.Unlock()
+			case question:
+				c.Respond(answer(m))
+			}
+		})
+		var err error
+		if pids[i], err = e.sys.Root.SpawnNamed(props, "actor"+strconv.Itoa(i)); err != nil {
+			return nil, err
+		}
+		started.Lock()
+	}
+	return stopAll(e, pids), nil
+}
+
+func startWorkers(e *env, n int) (func() (int, error), error) {
+	pids := make([]*actor.PID, n)
+	for i := range pids {
+		var err error
+		pids[i], err = actors.Spawn(e.ctx, e.sys.Root, "worker"+strconv.Itoa(i), func(w *actors.Worker) error {
+			actors.Handle(w, func(_ *actors.Task, q question) (answer, error) { return answer(q), nil })
+			return nil
+		}, actors.Options{})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return stopAll(e, pids), nil
+}
