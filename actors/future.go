@@ -342,8 +342,12 @@ func (f *Future[T]) Wait(ctx context.Context) (T, error) {
 }
 
 func (c *core) waitBlocking(ctx context.Context) error {
+	return c.waitBlockingBy(ctx, c.signalNodes()) // now: once done the future may not know its system
+}
+
+// waitBlockingBy is waitBlocking by one of some nodes; nil: there are none.
+func (c *core) waitBlockingBy(ctx context.Context, nodes *sync.Pool) error {
 	notInTask(ctx, "Wait", "use actors.Await")
-	nodes := c.signalNodes() // now: once done the future may not know its system
 	w := takeSignalNode(nodes)
 	if !c.addWaiter(w) {
 		keepSignalNode(nodes, w)
