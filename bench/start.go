@@ -25,7 +25,7 @@ func startCases() []*memoryCase {
 func startRules() []rule {
 	return []rule{
 		{of: "start/worker", against: "start/actor", as: "Proto.Actor", figure: wall, limit: 2},
-		{of: "start/dynamic", against: "start/worker", as: "Spawn", figure: wall, limit: 1.3},
+		{of: "start/dynamic", against: "start/worker", as: "Spawn", figure: wall, aim: 1.3},
 	}
 }
 
