@@ -4,6 +4,7 @@ package main
 
 import (
 	"flag"
+	"fmt"
 	"io"
 	"math"
 	"os"
@@ -37,7 +38,7 @@ func allCases() (cases []*benchCase) {
 func TestCases(t *testing.T) {
 	for _, c := range allCases() {
 		t.Run(c.name, func(t *testing.T) {
-			if testing.Short() && c.batch > manyWorkers {
+			if testing.Short() && large(c) {
 				t.Skip("large")
 			}
 			e := newEnv()
@@ -64,6 +65,12 @@ func TestCases(t *testing.T) {
 	}
 }
 
+// large reports whether a case makes so much that a test of it takes seconds.
+func large(c *benchCase) bool {
+	set := []string{"inspect/all", fmt.Sprintf("beside/%d", many), fmt.Sprintf("blocked/%d", manyBlocked)}
+	return c.batch > manyWorkers || slices.Contains(set, c.name)
+}
+
 // TestDoNoticesWrongResults keeps TestCases honest.
 func TestDoNoticesWrongResults(t *testing.T) {
 	c := &benchCase{name: "wrong", batch: 10}
@@ -76,14 +83,18 @@ func TestDoNoticesWrongResults(t *testing.T) {
 }
 
 // TestMemoryCases does not look at the memory: in a process that has run other
-// cases, what those give back may be more than 500 of these take.
+// cases, what those give back may be more than some hundred of these take.
 // TestProcess does.
 func TestMemoryCases(t *testing.T) {
+	n := 500
+	if testing.Short() {
+		n = 100
+	}
 	for _, c := range memoryCases() {
 		t.Run(c.name, func(t *testing.T) {
-			s, err := c.measure(500)
+			s, err := c.measure(n)
 			if err != nil || s.Wall <= 0 {
-				t.Errorf("measure(500) = %+v, %v", s, err)
+				t.Errorf("measure(%d) = %+v, %v", n, s, err)
 			}
 		})
 	}

@@ -131,7 +131,7 @@ func TestOutageLeavesNoDeadLetter(t *testing.T) {
 		minutes int // after the first five; 0: 15
 	}{
 		"PlainErrors": {minutes: 55},
-		"Unavailable": {minutes: 55, mark: consumer.Unavailable},
+		"Unavailable": {mark: consumer.Unavailable},
 		"Panics":      {mark: func(err error) error { panic(err) }},
 		"SlowErrors":  {slow: 3 * time.Second, mark: consumer.Unavailable},
 		"Timeouts":    {slow: time.Minute, o: consumer.Options{Timeout: 10 * time.Second}},

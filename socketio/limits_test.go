@@ -290,7 +290,7 @@ func TestMaxHeld(t *testing.T) {
 // TestHeldBehind has a handler wait for its client, behind whose many events
 // comes what it waits for.
 func TestHeldBehind(t *testing.T) {
-	const events, bound = 5000, 1000
+	const events, bound = 1000, 200
 	for place, set := range map[string]func(w *world, wait func(t *actors.Task, s *socketio.Socket) error){
 		"Exclusive": func(w *world, wait func(t *actors.Task, s *socketio.Socket) error) {
 			socketio.On(w.io, "begin", func(t *actors.Task, s *socketio.Socket, _ any) error { return wait(t, s) }, socketio.Exclusive())

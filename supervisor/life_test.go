@@ -263,7 +263,11 @@ func TestManyChildren(t *testing.T) {
 // A group that starts and restarts together costs so much per child, whatever
 // their number.
 func TestGroupsAreLinear(t *testing.T) {
-	const few, times = 500, 16
+	const times = 16
+	few := 500
+	if testing.Short() {
+		few = 250
+	}
 	for _, strategy := range []supervisor.Strategy{supervisor.OneForAll, supervisor.RestForOne} {
 		cost := func(n int) time.Duration {
 			var up atomic.Int64
