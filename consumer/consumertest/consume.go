@@ -72,7 +72,7 @@ func (w *work) distinct() int {
 // options are such that no message dies of bad luck, and waits are short.
 func options() consumer.Options {
 	return consumer.Options{Concurrency: 20, MaxTries: -1, Retry: actors.Backoff{Initial: 20 * time.Millisecond, Max: time.Second},
-		Trouble: actors.Backoff{Initial: 50 * time.Millisecond, Max: time.Second}, Outage: 5 * time.Second}
+		Trouble: actors.Backoff{Initial: 50 * time.Millisecond, Max: time.Second}, Outage: 3 * time.Second}
 }
 
 // supervised runs a consumer as a supervisor's child.
@@ -261,7 +261,7 @@ func outage(s *suite) {
 	w := newWork(s)
 	c := newConsumer(s.q.Open, w.handle, options())
 	_, sup := s.supervised(c)
-	for _, d := range []time.Duration{time.Second, 8 * time.Second} { // the second is over Options.Outage
+	for _, d := range []time.Duration{time.Second, 5 * time.Second} { // the second is over Options.Outage
 		begun := w.distinct()
 		s.sendWork(w, 200)
 		poll(within, func() bool { return w.distinct() > begun })

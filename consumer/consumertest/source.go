@@ -293,7 +293,7 @@ func leaseIsExtended(s *suite) {
 	src := s.openTill()
 	s.send(body("a"))
 	m := s.one(src)
-	for end := time.Now().Add(2*s.q.Lease + s.q.Lease/2); time.Now().Before(end); {
+	for end := time.Now().Add(s.q.Lease + s.q.Lease/2); time.Now().Before(end); {
 		s.none(src, s.q.Lease/3)
 		s.call("extend", func(ctx context.Context) error { return src.Extend(ctx, []*consumer.Message{m}) })
 	}

@@ -77,6 +77,7 @@ func TestUnfitConsumer(t *testing.T) {
 // TestDelayedHoldUpNobody: however many messages wait for their next try, the
 // others come; also with a consumer that was made with a limit.
 func TestDelayedHoldUpNobody(t *testing.T) {
+	t.Parallel() // it waits for delays to end
 	for name, c := range map[string]struct{ n, limit int }{"Many": {20_050, 0}, "WithALimit": {50, 50}} {
 		t.Run(name, func(t *testing.T) {
 			nc := connectEmbedded(t, t.TempDir())

@@ -20,6 +20,7 @@ import (
 )
 
 func TestConformanceEmbedded(t *testing.T) {
+	t.Parallel() // it waits for leases to end
 	consumertest.Run(t, func(t *testing.T) consumertest.Queue {
 		return under(t, connectEmbedded(t, t.TempDir()), 2*time.Second)
 	})
@@ -28,6 +29,7 @@ func TestConformanceEmbedded(t *testing.T) {
 // TestConformanceProcess is with a server in a process of its own, which is
 // killed and comes back.
 func TestConformanceProcess(t *testing.T) {
+	t.Parallel()
 	consumertest.Run(t, func(t *testing.T) consumertest.Queue {
 		p := startProcess(t)
 		nc, err := jetstream.Connect("nats://"+p.addr, nats.ReconnectWait(50*time.Millisecond))

@@ -16,6 +16,7 @@ import (
 // TestLeaseOfAnExistingConsumer: Options.Lease counts, also for what somebody
 // has in flight who will not be heard of again, and without it the consumer's own.
 func TestLeaseOfAnExistingConsumer(t *testing.T) {
+	t.Parallel() // it waits for leases to end
 	nc := connectEmbedded(t, t.TempDir())
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()

@@ -104,11 +104,13 @@ func skipTransport(t *testing.T, mode string) {
 }
 
 func TestJavaScriptClients(t *testing.T) {
+	t.Parallel() // with the other one
 	needNode(t)
 	for _, client := range []string{"client3", "client4"} {
 		for _, mode := range []string{"polling", "websocket", "upgrade", "recovery"} {
 			t.Run(client+" "+mode, func(t *testing.T) {
 				skipTransport(t, mode)
+				t.Parallel() // clients mostly wait
 				reference := transcript(t, "node", "scenario.cjs", serveReference(t, mode), client, mode)
 				ours := transcript(t, "node", "scenario.cjs", serveOurs(t, mode == "recovery"), client, mode)
 				compare(t, reference, ours)
@@ -119,11 +121,13 @@ func TestJavaScriptClients(t *testing.T) {
 }
 
 func TestPythonClient(t *testing.T) {
+	t.Parallel()
 	needNode(t) // for the reference server
 	python := testtools.Python(t, script, "socketio", "aiohttp")
 	for _, mode := range []string{"polling", "websocket", "upgrade"} {
 		t.Run(mode, func(t *testing.T) {
 			skipTransport(t, mode)
+			t.Parallel()
 			reference := transcript(t, python, "scenario.py", serveReference(t, mode), mode)
 			ours := transcript(t, python, "scenario.py", serveOurs(t, false), mode)
 			compare(t, reference, ours)
