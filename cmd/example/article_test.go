@@ -29,6 +29,9 @@ func TestArticle(t *testing.T) {
 	endpoint, client := startSQS(t)
 	for _, transports := range []string{"polling", "websocket", "polling,websocket"} {
 		t.Run(transports, func(t *testing.T) {
+			if testing.Short() && transports == "polling" {
+				t.Skip("-short: the upgrade begins with it")
+			}
 			t.Parallel()
 			queue := func(name string) string {
 				return createQueue(t, client, name+strings.ReplaceAll(transports, ",", "-"))
