@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -16,7 +17,9 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/actors/inspect"
+	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/supervisor"
 )
 
@@ -112,6 +115,42 @@ func TestFailureHookStart(t *testing.T) {
 			"worker failure of app/a in setup: actors: setup: no database, stack false",
 			"worker failure of app in main: actors: main: supervisor: app: more than 1 restarts within 1m0s; the last to end was \"a\": actors: setup: no database, stack false")
 	})
+}
+
+// TestFailureHookFailedStart: what Start returns is told to nobody else. It runs in real time
+// and waits for the garbage collector.
+func TestFailureHookFailedStart(t *testing.T) {
+	sys := actortest.NewSystem(t)
+	actortest.Spawn(t, sys.Root, "other", func(*actors.Worker) error { return nil }, actors.Options{}) // while it is there the hooks are told
+	told := make(chan string, 100)
+	defer inspect.OnFailure(sys, func(f inspect.Failure) {
+		if f.Kind == inspect.UnobservedFailure {
+			told <- fmt.Sprintf("%s: %v", f.Task, f.Err)
+		}
+	})()
+	errNo := errors.New("no database")
+	for range 300 { // some have failed before Start looks
+		_, err := supervisor.Start(t.Context(), sys, supervisor.Spec{Name: "app", Children: []supervisor.Child{
+			{Name: "a", Props: actors.Props(func(*actors.Worker) error { return errNo })}}})
+		if !errors.Is(err, errNo) {
+			t.Fatal(err)
+		}
+	}
+	for range 3 { // what the start had lost would be found before the last of these
+		futures.Failed[int](errors.New("lost"))
+		actortest.Eventually(t, "a lost failure to be told", func() bool {
+			runtime.GC()
+			select {
+			case what := <-told:
+				if what != "promise: lost" {
+					t.Errorf("told of %s", what)
+				}
+				return what == "promise: lost"
+			default:
+				return false
+			}
+		})
+	}
 }
 
 // TestFailureHookCallbacks: hooks of users' that panic.

@@ -79,6 +79,7 @@ func beginSupervisor(sys *actor.ActorSystem, spec Spec) (*node, error) {
 	}
 	// It queues behind setup, and fails if somebody stops the actor before.
 	setUp := actors.Submit(sys.Root, pid, func(*actors.Task) (struct{}, error) { return struct{}{}, nil })
+	setUp.OnDone(func(struct{}, error) {}) // that it has failed is no news: the start tells why
 	select {
 	case n := <-made:
 		return n, nil
