@@ -5,6 +5,7 @@ package main
 import (
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -18,6 +19,7 @@ func startCases() []*memoryCase {
 	return []*memoryCase{
 		{name: "start/actor", label: "Proto.Actor: Root.SpawnNamed, until it has Started", n: manyWorkers, group: title, start: true, begin: startActors},
 		{name: "start/worker", label: "Spawn, until its setup has succeeded", n: manyWorkers, group: title, start: true, begin: startWorkers},
+		{name: "start/asked", label: "Proto.Actor: a parent that is asked to, and answers when it has Started", n: manyWorkers, group: title, start: true, begin: startAsked},
 		{name: "start/dynamic", label: "Dynamic.Start, until its setup has succeeded", n: manyWorkers, group: title, start: true, begin: dynamicWorkers(0)},
 	}
 }
@@ -25,7 +27,10 @@ func startCases() []*memoryCase {
 func startRules() []rule {
 	return []rule{
 		{of: "start/worker", against: "start/actor", as: "Proto.Actor", figure: wall, limit: 2},
+		// Who starts it is another actor: two more have to be woken than for Spawn.
+		{of: "start/dynamic", against: "start/asked", as: "Proto.Actor", figure: wall, limit: 1.5},
 		{of: "start/dynamic", against: "start/worker", as: "Spawn", figure: wall, aim: 1.3},
+		{of: "start/asked", against: "start/actor", as: "not asked", figure: wall},
 	}
 }
 
@@ -65,6 +70,46 @@ func startActors(e *env, n int) (func() (int, error), error) {
 		started.Lock()
 	}
 	return stopAll(e, pids), nil
+}
+
+// startChild asks startAsked's parent for a child, and started tells it that this has.
+type (
+	startChild struct{ name string }
+	started    struct{ asker, pid *actor.PID }
+)
+
+// startAsked is the least that Dynamic.Start can do on actors: the child is a child of another
+// one, which is asked for it and answers when it is there.
+func startAsked(e *env, n int) (func() (int, error), error) {
+	parent := e.sys.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+		switch m := c.Message().(type) {
+		case startChild:
+			asker, parent := c.Sender(), c.Self()
+			_, err := c.SpawnNamed(actor.PropsFromFunc(func(c actor.Context) {
+				switch m := c.Message().(type) {
+				case *actor.Started:
+					c.Send(parent, started{asker, c.Self()})
+				case question:
+					c.Respond(answer(m))
+				}
+			}), m.name)
+			if err != nil {
+				c.Respond(err)
+			}
+		case started:
+			c.Send(m.asker, m.pid)
+		}
+	}))
+	for i := range n {
+		pid, err := e.sys.Root.RequestFuture(parent, startChild{"actor" + strconv.Itoa(i)}, time.Minute).Result()
+		if err != nil {
+			return nil, err
+		}
+		if err, failed := pid.(error); failed {
+			return nil, err
+		}
+	}
+	return func() (int, error) { return n * (n - 1) / 2, e.sys.Root.StopFuture(parent).Wait() }, nil
 }
 
 func startWorkers(e *env, n int) (func() (int, error), error) {
