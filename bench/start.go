@@ -28,7 +28,7 @@ func startRules() []rule {
 	return []rule{
 		{of: "start/worker", against: "start/actor", as: "Proto.Actor", figure: wall, limit: 2},
 		// Who starts it is another actor: two more have to be woken than for Spawn.
-		{of: "start/dynamic", against: "start/asked", as: "Proto.Actor", figure: wall, limit: 1.5},
+		{of: "start/dynamic", against: "start/asked", as: "Proto.Actor", figure: wall, aim: 1.5},
 		{of: "start/dynamic", against: "start/worker", as: "Spawn", figure: wall, aim: 1.3},
 		{of: "start/asked", against: "start/actor", as: "not asked", figure: wall},
 	}
