@@ -273,3 +273,13 @@ func anchors(page string) (all []string) {
 	}
 	return all
 }
+
+// README is read in three minutes, at 300 words a minute: so many words it has at most, apart from
+// its code and the targets of its links.
+func TestReadmeIsShort(t *testing.T) {
+	text := regexp.MustCompile("(?s)```.*?```").ReplaceAllString(read(t, "../README.md"), "")
+	text = regexp.MustCompile(`\]\([^)]*\)`).ReplaceAllString(text, "]")
+	if n := len(strings.Fields(text)); n > 900 {
+		t.Errorf("README has %d words, want 900 at most", n)
+	}
+}

@@ -12,7 +12,9 @@ import (
 	"go/printer"
 	"go/token"
 	"os"
+	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -22,6 +24,9 @@ var update = flag.Bool("update", false, "write what is public to testdata/api.tx
 
 // public are the packages of the root module that others import.
 var public = []string{"actors", "actors/futures", "actors/loopsync", "actors/inspect", "supervisor", "socketio", "consumer", "actortest", "messages"}
+
+// surfaceFile has all that is public, a line each.
+const surfaceFile = "testdata/api.txt"
 
 // TestSurface compares what is public with testdata/api.txt: nothing becomes public, goes,
 // or has another signature without a line there that somebody has read. After a change
@@ -33,7 +38,7 @@ func TestSurface(t *testing.T) {
 			fmt.Fprintf(&got, "%s: %s\n", pkg, line)
 		}
 	}
-	const file = "testdata/api.txt"
+	const file = surfaceFile
 	if *update {
 		if err := os.WriteFile(file, []byte(got.String()), 0o644); err != nil {
 			t.Fatal(err)
@@ -73,6 +78,32 @@ func TestFailureKinds(t *testing.T) {
 	}
 	for kind := range told {
 		t.Errorf("the table of errors.md has %s, which is no kind", kind)
+	}
+}
+
+// TestEachErrorHasARow: the first table of errors.md has each error that a package exports, by its
+// name, and no other.
+func TestEachErrorHasARow(t *testing.T) {
+	_, section, _ := strings.Cut(read(t, "errors.md"), "\n## Each error")
+	section, _, _ = strings.Cut(section, "\n## ")
+	rows := map[string]bool{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `\\*?([a-z]+\\.[A-Za-z]+)` \\|").FindAllStringSubmatch(section, -1) {
+		rows[m[1]] = true
+	}
+	n := 0
+	for _, m := range regexp.MustCompile(`(?m)^(\S+): (?:var (Err\w+)|type (\w*Error))\b`).FindAllStringSubmatch(read(t, surfaceFile), -1) {
+		n++
+		name := path.Base(m[1]) + "." + m[2] + m[3]
+		if !rows[name] {
+			t.Errorf("the table of errors.md has no %s", name)
+		}
+		delete(rows, name)
+	}
+	for name := range rows {
+		t.Errorf("the table of errors.md has %s, which no package exports", name)
+	}
+	if n < 40 {
+		t.Errorf("only %d errors: is the pattern right?", n)
 	}
 }
 

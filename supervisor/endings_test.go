@@ -101,7 +101,8 @@ func TestErrorsPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	var rows []string
-	table, _, _ := strings.Cut(string(page), "\n## ")
+	_, table, _ := strings.Cut(string(page), "\n## How a request ends")
+	table, _, _ = strings.Cut(table, "\n## ")
 	for line := range strings.Lines(table) {
 		if strings.HasPrefix(line, "| ") {
 			rows = append(rows, strings.TrimSpace(line))
