@@ -156,7 +156,7 @@ func (t *Task) tellNeverRan(err error, later *callbacks) life.How {
 			err = ErrStopped
 		}
 	}
-	switch _, notify := life.Settle(how, life.HeardNothing, t.isAsked()); notify {
+	switch _, notify := life.ClassifyEnd(how, life.HeardNothing, t.isAsked()); notify {
 	case life.NotifyAsker:
 		if !t.completeRequest(answer{err: err, ran: ran, ended: true}, teller{later: later}) {
 			return life.HowLate

@@ -13,7 +13,7 @@ import (
 // completeRequest: it decides once, and tells whoever has asked. Only the asker's own
 // Cancel completes the future first, and then ends the task, by which nobody is told. What the
 // end counts as is decided when the task has left its worker, in mailbox.count, by
-// [life.Settle]. That a value is put into a future of its own type, without boxing,
+// [life.ClassifyEnd]. That a value is put into a future of its own type, without boxing,
 // has two forms of its own below. TestWhoCompletesRequests keeps it so.
 
 // answer is what whoever has asked for a task hears of its end.

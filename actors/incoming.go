@@ -313,7 +313,7 @@ func (t *Task) settleBucket(how loop.How) life.Bucket {
 	default:
 		h = t.how
 	}
-	b, _ := life.Settle(h, t.askerHeard(), t.isAsked())
+	b, _ := life.ClassifyEnd(h, t.askerHeard(), t.isAsked())
 	return b
 }
 

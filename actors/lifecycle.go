@@ -55,8 +55,8 @@ type (
 		m   *messages.Stop
 		env *actor.MessageEnvelope
 	}
-	settled   struct{}                       // the last offloaded function has returned
-	leaveWalk struct{ walk *loop.Suspended } // a snapshot does without the rest of the tasks
+	pendingMayBeZero struct{}                       // something has ended outside of the loop
+	leaveWalk        struct{ walk *loop.Suspended } // a snapshot does without the rest of the tasks
 )
 
 // What the engine is told; constant.
@@ -100,7 +100,7 @@ func (mb *mailbox) Control(m any) {
 		mb.answerIdle()
 	case delaysDue:
 		mb.beginDelayed()
-	case settled:
+	case pendingMayBeZero:
 		mb.handleOccurrence(mb.lookIfLive())
 		mb.tellFinalAccount()
 	case forcedStop:
@@ -124,8 +124,8 @@ func (mb *mailbox) Control(m any) {
 	}
 }
 
-// Settled is the loop's: nothing is live.
-func (mb *mailbox) Settled() {
+// AllEnded is the loop's: nothing is live.
+func (mb *mailbox) AllEnded() {
 	if !mb.life.Serves() {
 		mb.handleOccurrence(mb.lookIfLive())
 	}
@@ -405,7 +405,7 @@ func (mb *mailbox) letGo() {
 		mb.dropTask(lt.Body.(body).task(), ErrStopping, &later)
 		later.callElsewhere()
 		if mb.pending() == 0 { // it has come late
-			mb.loop.PostControl(settled{})
+			mb.loop.PostControl(pendingMayBeZero{})
 		}
 	})
 	mb.dropStash(ErrStopping)

@@ -265,7 +265,7 @@ func (mb *mailbox) offer(t *Task) {
 	mb.counts.refused.Add(1)
 	mb.accepted.Add(-1)
 	if mb.gate.Load() == gateStopped {
-		mb.loop.PostControl(settled{})
+		mb.loop.PostControl(pendingMayBeZero{})
 	}
 	t.tellRefused(err)
 }

@@ -50,7 +50,7 @@ func offload[T any](t *Task, fn any, opts []CallOption) *Future[T] {
 	mb.offloaded.begin(&u.outside, &u.Task)
 	done := func() {
 		if mb.offloaded.end(&u.outside) {
-			mb.loop.PostControl(settled{})
+			mb.loop.PostControl(pendingMayBeZero{})
 		}
 	}
 	// The others may be long in letting it begin: if it is ended before,

@@ -30,7 +30,7 @@ type Options struct {
 	// for less than 10 ms (BenchmarkBlockedTurn). Turns that are found within a
 	// second of the last search share the next. 0: one second; negative: never.
 	BlockedTurn time.Duration
-	// StopGrace bounds each of: the graceful phase of a stop that names no
+	// StopGrace bounds each of: the drain of a stop that names no
 	// grace; the unwinding of tasks in flight at a restart or forced stop, and the
 	// OnStop hooks then, together. Hooks at a graceful stop have what is left of
 	// its grace, if that is more. 0: five seconds; NoGrace: none, what does not

@@ -88,7 +88,7 @@ func spawnProps(setup func(w *Worker) error, o Options, ready *Future[None]) *ac
 // and Restarting. Name it before other options, so that your middleware
 // sees each lifecycle message once.
 //
-// The loop runs on its own scheduler; a WithDispatcher beside it has no
+// The loop has runners of its own; a WithDispatcher beside it has no
 // effect.
 func EventLoop(o Options) actor.PropsOption { return eventLoop(o, nil) }
 

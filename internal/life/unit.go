@@ -2,7 +2,7 @@
 
 package life
 
-// A unit of work is one message or submission that a worker has accepted. Settle
+// A unit of work is one message or submission that a worker has accepted. ClassifyEnd
 // says what its end counts as, and who is to be told: it is the only place that
 // does.
 
@@ -58,9 +58,9 @@ const (
 	NotifyDeadLetters
 )
 
-// Settle says what the end of a unit counts as, and who is to be told. asked is
+// ClassifyEnd says what the end of a unit counts as, and who is to be told. asked is
 // whether there is somebody who has asked for it.
-func Settle(how How, heard Heard, asked bool) (Bucket, Notify) {
+func ClassifyEnd(how How, heard Heard, asked bool) (Bucket, Notify) {
 	switch how {
 	case HowFinished:
 		return BucketFinished, NotifyNobody

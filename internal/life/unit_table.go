@@ -23,7 +23,7 @@ func (b Bucket) String() string {
 // String is the word for it in the table.
 func (n Notify) String() string { return word(n, "nobody", "the asker", "the dead letters") }
 
-// UnitTable is all of [Settle], for tests.
+// UnitTable is all of [ClassifyEnd], for tests.
 func UnitTable() string {
 	var b strings.Builder
 	for how := HowNone; how <= HowLost; how++ {
@@ -37,7 +37,7 @@ func UnitTable() string {
 				if asked {
 					who = fmt.Sprintf("its asker has heard %v", heard)
 				}
-				bucket, notify := Settle(how, heard, asked)
+				bucket, notify := ClassifyEnd(how, heard, asked)
 				fmt.Fprintf(&b, "\t%s -> %v; tell %v\n", who, bucket, notify)
 			}
 		}

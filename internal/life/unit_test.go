@@ -13,7 +13,7 @@ func TestUnitSettles(t *testing.T) {
 	for how := HowNone; how <= HowLost; how++ {
 		for heard := HeardNothing; heard <= HeardEnd; heard++ {
 			for _, asked := range []bool{false, true} {
-				bucket, notify := Settle(how, heard, asked)
+				bucket, notify := ClassifyEnd(how, heard, asked)
 				if ended := how != HowNone && how != HowStashed; ended != (bucket != BucketPending) {
 					t.Errorf("%v, heard %v: %v", how, heard, bucket)
 				}
@@ -30,10 +30,10 @@ func TestUnitSettles(t *testing.T) {
 	}
 }
 
-// BenchmarkSettle is what the end of each message pays that has not just finished.
-func BenchmarkSettle(b *testing.B) {
+// BenchmarkClassifyEnd is what the end of each message pays that has not just finished.
+func BenchmarkClassifyEnd(b *testing.B) {
 	for b.Loop() {
-		if bucket, _ := Settle(HowReturned, HeardAnswer, true); bucket != BucketFinished {
+		if bucket, _ := ClassifyEnd(HowReturned, HeardAnswer, true); bucket != BucketFinished {
 			b.Fatal(bucket)
 		}
 	}

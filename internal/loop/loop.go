@@ -14,7 +14,7 @@ type Host interface {
 	// that may block, panic or exit.
 	Control(msg any)
 	// Settled is called when the last live task has ended.
-	Settled()
+	AllEnded()
 	// Blocked is called on a goroutine of its own while a turn lasts longer
 	// than Config.BlockedTurn, once a turn.
 	Blocked(b BlockedTurn)
@@ -414,6 +414,6 @@ func (l *Loop) endTask(t *Task, how How) {
 		t.co = nil // it may be let go of, and whoever keeps the task is not to keep it
 	}
 	if l.live == 0 {
-		l.host.Settled()
+		l.host.AllEnded()
 	}
 }

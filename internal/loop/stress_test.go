@@ -153,7 +153,7 @@ func (l *stressLoop) Control(msg any) {
 	l.s.messages.Done()
 }
 
-func (l *stressLoop) Settled() {
+func (l *stressLoop) AllEnded() {
 	l.owned++
 	l.endIfStopped()
 }
