@@ -51,7 +51,7 @@ func (t *Task) After(d time.Duration, fn func(t *Task) error, opts ...CallOption
 func optionsAfter(d time.Duration, opts []CallOption) []CallOption {
 	all := append(slices.Clone(opts), Detached())
 	for i := range all {
-		if o := &all[i]; o.set == setTimeout && o.timeout != NoTimeout {
+		if o := &all[i]; o.set == setTimeout && o.timeout != Forever {
 			if o.timeout = max(o.timeout, 0) + max(d, 0); o.timeout < 0 { // overflow
 				o.timeout = math.MaxInt64
 			}

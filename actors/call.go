@@ -486,7 +486,7 @@ func (t *Task) applyOptions(opts []CallOption, timeout time.Duration) (deadline 
 	for i := range opts {
 		switch o := &opts[i]; o.set {
 		case setTimeout:
-			bounded, timeout = o.timeout != NoTimeout, max(o.timeout, 0)
+			bounded, timeout = o.timeout != Forever, max(o.timeout, 0)
 		case setContext:
 			ctx = o.ctx
 			sc.set().base = ctx

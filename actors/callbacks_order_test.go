@@ -165,7 +165,7 @@ func (g *callbackGraph) combine() {
 		of = futures.Shield(members[0])
 	case "WithTimeout":
 		members, models = members[:1], models[:1]
-		of = futures.WithTimeout(members[0], actors.NoTimeout)
+		of = futures.WithTimeout(members[0], actors.Forever)
 	}
 	if of != nil {
 		f = eraseFuture(of)

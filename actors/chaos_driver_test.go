@@ -156,7 +156,7 @@ func (d *driver) options() (opts []actors.CallOption, ended bool, cleanup func()
 		timer := time.AfterFunc(time.Duration(d.dice.n(5000))*time.Microsecond, cancel)
 		return []actors.CallOption{actors.WithContext(ctx), actors.Name("bounded")}, false, func() { timer.Stop(); cancel() }
 	case 4:
-		opts = append(opts, actors.Timeout(actors.NoTimeout))
+		opts = append(opts, actors.Timeout(actors.Forever))
 	}
 	return opts, false, cleanup
 }

@@ -209,8 +209,8 @@ func TestEngineEntriesForEver(t *testing.T) {
 			fs = append(fs,
 				actors.RequestFuture[int](w.root, worker, "x"),
 				actors.RequestFuture[int](w.root, worker, 1),
-				actors.RequestFuture[int](w.root, mute, "x", actors.Timeout(actors.NoTimeout)))
-			cancelled = append(cancelled, actors.RequestFuture[int](w.root, plain, "x", actors.Timeout(actors.NoTimeout)))
+				actors.RequestFuture[int](w.root, mute, "x", actors.Timeout(actors.Forever)))
+			cancelled = append(cancelled, actors.RequestFuture[int](w.root, plain, "x", actors.Timeout(actors.Forever)))
 		}
 		synctest.Wait()
 		if n := len(testtools.RegisteredIDs(w.sys, "")); n != before {

@@ -17,6 +17,7 @@ const (
 	// NoGrace cuts off at once (OTP: brutal_kill). Go can kill nothing: what does not
 	// return when its context ends is abandoned, after the worker's StopGrace.
 	NoGrace Grace = -1
-	// Forever sets no limit (OTP: infinity).
+	// Forever sets no limit (OTP: infinity). As the [Timeout] of a request to an actor
+	// that is no local worker it lets it wait for ever.
 	Forever Grace = math.MaxInt64
 )

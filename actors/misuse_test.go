@@ -381,7 +381,7 @@ func TestCallThatPanicsLeavesNothingBehind(t *testing.T) {
 		},
 		"RequestFuture": func(m *made) { actors.RequestFuture[int](m.t, m.pid, m, m.opt) },
 		"RequestFuture to a plain actor": func(m *made) {
-			actors.RequestFuture[int](m.t, m.plain(func(actor.Context) {}), 1, m.opt, actors.Timeout(actors.NoTimeout))
+			actors.RequestFuture[int](m.t, m.plain(func(actor.Context) {}), 1, m.opt, actors.Timeout(actors.Forever))
 		},
 		"Start": func(m *made) {
 			actors.Start(m.t, func(*actors.Task) (int, error) { return begins(m) }, m.opt)
@@ -462,7 +462,7 @@ func TestCallThatPanicsLeavesNothingBehind(t *testing.T) {
 					return func(actor.SenderContext, *actor.PID, *actor.MessageEnvelope) { panic("broken") }
 				})
 				to := pid(w)
-				err := panicOf(func() { actors.RequestFuture[int](root, to, 1, actors.Timeout(actors.NoTimeout)) })
+				err := panicOf(func() { actors.RequestFuture[int](root, to, 1, actors.Timeout(actors.Forever)) })
 				wantText(w, err, "broken")
 				if n := actors.Requests(w.sys); n > 0 {
 					w.Errorf("%d requests wait for an answer", n)

@@ -161,10 +161,6 @@ func hasOption(opts []CallOption, what callSet) bool {
 	return false
 }
 
-// NoTimeout is no bound: as the Timeout of a request to an actor that is no local
-// worker it lets it wait for ever.
-const NoTimeout time.Duration = -1
-
 // defaultTimeout is for requests to actors that are no local workers: from
 // those an answer cannot be relied on.
 const defaultTimeout = 30 * time.Second
@@ -172,8 +168,8 @@ const defaultTimeout = 30 * time.Second
 // Timeout bounds the work, not only the waiting for it: when d is over the
 // future fails with ErrTimeout and the task's context ends. What has not
 // started by then never starts. The bound is the smaller of d and what is
-// left of the budget of the task that makes the call. A d of zero, or
-// less that is not NoTimeout, has run out.
+// left of the budget of the task that makes the call. A d of zero or less has
+// run out; [Forever] is no bound.
 func Timeout(d time.Duration) CallOption { return CallOption{set: setTimeout, timeout: d} }
 
 // WithContext ends the work when ctx ends, for instance with the HTTP request

@@ -126,8 +126,8 @@ func TestForwardedRequestCloses(t *testing.T) {
 				c.Forward(worker)
 			}
 		})
-		want(w, actors.RequestFuture[int](w.root, plain, 1, actors.Timeout(actors.NoTimeout)), 2)
-		wantErr(w, actors.RequestFuture[int](w.root, plain, 0, actors.Timeout(actors.NoTimeout)), errTold)
+		want(w, actors.RequestFuture[int](w.root, plain, 1, actors.Timeout(actors.Forever)), 2)
+		wantErr(w, actors.RequestFuture[int](w.root, plain, 0, actors.Timeout(actors.Forever)), errTold)
 		synctest.Wait()
 		if n := actors.Requests(w.sys); n != 0 {
 			t.Errorf("%d requests wait for an answer", n)

@@ -61,7 +61,7 @@ func requestStopOf(s actor.SenderContext, worker *actor.PID, grace Grace, what s
 	if grace != 0 {
 		m.Grace = durationpb.New(grace)
 	}
-	return requestFuture[Counts](s, worker, m, what, []CallOption{Timeout(NoTimeout)})
+	return requestFuture[Counts](s, worker, m, what, []CallOption{Timeout(Forever)})
 }
 
 // stopMessage is a messages.Stop that has arrived. Only this process knows

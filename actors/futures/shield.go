@@ -31,7 +31,7 @@ func Shield[T any](f *actors.Future[T]) *actors.Future[T] {
 // WithTimeout returns a future that completes as f does, or fails with
 // [actors.ErrTimeout] when d is over, and whoever is told so finds f cancelled with all
 // that it is made of, but for what is behind a [Shield]. Cancelling it cancels f. An f
-// that is done wins, also with a d of zero. [actors.NoTimeout] is no bound
+// that is done wins, also with a d of zero. [actors.Forever] is no bound
 // (asyncio.wait_for).
 //
 // It completes when the time is over, not when f's work has noticed and
@@ -53,7 +53,7 @@ func WithTimeout[T any](f *actors.Future[T], d time.Duration) *actors.Future[T] 
 		}
 		p.Reject(err)
 	}
-	bounded := d != actors.NoTimeout && !f.Done()
+	bounded := d != actors.Forever && !f.Done()
 	inside(p.Future()).Combine(combine.Rule{Heed: true}, 1, func(int) any { return f }, func(int) (v T, err error) {
 		if over.Load() {
 			return v, combine.ErrLater

@@ -128,7 +128,7 @@ func TestWithTimeoutOfNoTime(t *testing.T) {
 func TestWithTimeoutWithoutATimeout(t *testing.T) {
 	bubble(t, func(w *world) {
 		fs := later(w, 50)
-		want(w, futures.WithTimeout(fs[0], actors.NoTimeout), 0)
+		want(w, futures.WithTimeout(fs[0], actors.Forever), 0)
 	})
 }
 

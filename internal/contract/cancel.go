@@ -102,7 +102,7 @@ func smallerBudget(t *testing.T, sys *actor.ActorSystem) {
 	}
 	_, err := do(sys.Root, pid, func(k *actors.Task) error {
 		k.Sleep(4 * time.Second)
-		for _, c := range []struct{ own, want time.Duration }{{time.Second, time.Second}, {time.Minute, 6 * time.Second}, {actors.NoTimeout, 6 * time.Second}} {
+		for _, c := range []struct{ own, want time.Duration }{{time.Second, time.Second}, {time.Minute, 6 * time.Second}, {actors.Forever, 6 * time.Second}} {
 			for name, f := range map[string]*actors.Future[time.Duration]{
 				"Submit": actors.Submit(k, other, left, actors.Timeout(c.own)),
 				"Start":  actors.Start(k, left, actors.Timeout(c.own)),
@@ -241,7 +241,7 @@ func workerAnswers(t *testing.T, sys *actor.ActorSystem) {
 
 func plainActorTimesOut(t *testing.T, sys *actor.ActorSystem) {
 	plain := sys.Root.Spawn(actor.PropsFromFunc(func(actor.Context) {}))
-	never := actors.RequestFuture[string](sys.Root, plain, 1, actors.Timeout(actors.NoTimeout))
+	never := actors.RequestFuture[string](sys.Root, plain, 1, actors.Timeout(actors.Forever))
 	watch := newStopwatch()
 	_, err := actors.RequestFuture[string](sys.Root, plain, 1).Wait(t.Context())
 	wantErr(t, "by default", err, actors.ErrTimeout)
@@ -252,7 +252,7 @@ func plainActorTimesOut(t *testing.T, sys *actor.ActorSystem) {
 	time.Sleep(1000 * time.Hour)
 	if never.Done() {
 		_, err := never.TryResult()
-		t.Errorf("NoTimeout: %v", err)
+		t.Errorf("Forever: %v", err)
 	}
 	never.Cancel()
 }

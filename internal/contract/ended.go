@@ -214,7 +214,7 @@ func busyWorker(t testing.TB, sys *actor.ActorSystem, name string, setup func(w 
 				return none{}, err
 			})
 			t.SetReceiveTimeout(time.Hour)
-			actors.Ask[none](t, plain, 1, actors.Timeout(actors.NoTimeout))
+			actors.Ask[none](t, plain, 1, actors.Timeout(actors.Forever))
 			return nil
 		}, actors.Timeout(24*time.Hour))
 	}
