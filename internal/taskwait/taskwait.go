@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package taskwait is how package loopsync suspends the tasks of package actors, and says for
-// whom they wait. It stands apart so that neither package has to show the other more than it
-// shows everybody.
+// whom they wait. Others ask by it whether a task has ended. It stands apart so that package
+// actors need not show everybody what these packages use.
 //
 // A task hands its [Task] over by Get, which is how Proto.Actor's contexts pass on
 // what one package puts there for another.
