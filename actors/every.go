@@ -25,9 +25,9 @@ import (
 //
 // A Background or Main may return that error: it is how it is to end, and no failure.
 //
-// A tick is the time at which it was due. As from a Ticker, the last one that is due while
-// the body of the loop runs comes late, and others are lost: they are not made up. Every
-// panics if d is not positive.
+// A tick is the time at which it was due. Of those that are due while the body of the loop
+// runs the last one comes late, where a Ticker keeps the first, and the others are lost:
+// they are not made up. Every panics if d is not positive.
 func (t *Task) Every(d time.Duration) iter.Seq2[time.Time, error] {
 	if d <= 0 {
 		panic(fmt.Sprintf("actors: Every called with an interval of %v: it has to be positive", d))
