@@ -35,7 +35,7 @@ func (c *session) connectTo(p *parser.Packet) error {
 		s.auth = p.Args[0]
 	}
 	n.identify(s)
-	known, err := c.admit(s)
+	known, full, err := c.admit(s)
 	taken := false
 	if known {
 		taken, err = c.take(queued{s: s, what: queuedConnect})
@@ -44,25 +44,29 @@ func (c *session) connectTo(p *parser.Packet) error {
 		s.leave(ForcedClose, nil)
 		c.done(s)
 	}
+	if full { // told last: a client that then comes back finds its state, which the socket has had until it left
+		return c.refuse(n.name, &Error{Message: "Too many namespaces"})
+	}
 	return err
 }
 
-// admit makes the socket one of the session's, which has a worker then.
-func (c *session) admit(s *Socket) (ok bool, err error) {
+// admit makes the socket one of the session's, which has a worker then, unless the
+// session is full.
+func (c *session) admit(s *Socket) (ok, full bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.ended || c.stop != nil:
-		return false, nil
+		return false, false, nil
 	case len(c.sockets) >= c.srv.opts.MaxNamespaces:
-		return false, c.refuse(s.ns.name, &Error{Message: "Too many namespaces"})
+		return false, true, nil
 	}
 	if err := c.startWorker(); err != nil {
-		return false, err
+		return false, false, err
 	}
 	c.sockets = append(c.sockets, s)
 	c.live = append(c.live, s)
-	return true, nil
+	return true, false, nil
 }
 
 // identify gives the socket its ids and, if the client may have them back, its
