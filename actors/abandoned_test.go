@@ -14,6 +14,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/testtools"
 	"github.com/protoloop/protoloop/supervisor"
 )
 
@@ -198,10 +199,10 @@ func TestAbandonedTaskDoesNotAct(t *testing.T) {
 			}
 		},
 		"Spawn": func(w *world, c call) {
-			wantText(w, panicOf(func() { c.c.Spawn(child) }), "abandoned", "the work was cut off")
+			testtools.WantPanic(w, func() { c.c.Spawn(child) }, "abandoned", "the work was cut off")
 		},
 		"SpawnPrefix": func(w *world, c call) {
-			wantText(w, panicOf(func() { c.c.SpawnPrefix(child, "late") }), "abandoned", "the work was cut off")
+			testtools.WantPanic(w, func() { c.c.SpawnPrefix(child, "late") }, "abandoned", "the work was cut off")
 		},
 		"actors.Spawn": func(w *world, c call) {
 			if _, err := actors.Spawn(context.Background(), c.t, "late", none, actors.Options{}); !errors.Is(err, actors.ErrRestarted) {
@@ -235,7 +236,7 @@ func TestAbandonedTaskDoesNotAct(t *testing.T) {
 			wantErr(w, did(c.t, c.t.Self(), func(*actors.Task) error { w.Error("it runs"); return nil }), actors.ErrRestarted)
 		},
 		"Respond":       func(_ *world, c call) { c.c.Respond("late") },
-		"Forward":       func(_ *world, c call) { _ = panicOf(func() { c.c.Forward(c.other) }) },
+		"Forward":       func(_ *world, c call) { _ = testtools.PanicOf(func() { c.c.Forward(c.other) }) },
 		"Stash":         func(_ *world, c call) { c.c.Stash() },
 		"Stop":          func(_ *world, c call) { c.c.Stop(c.other) },
 		"Poison":        func(_ *world, c call) { c.c.Poison(c.other) },
@@ -253,7 +254,7 @@ func TestAbandonedTaskDoesNotAct(t *testing.T) {
 		},
 		"ReenterAfter": func(w *world, c call) {
 			f := actor.NewFuture(w.sys, time.Minute)
-			_ = panicOf(func() { c.c.ReenterAfter(f, func(any, error) { w.Error("it goes on") }) })
+			_ = testtools.PanicOf(func() { c.c.ReenterAfter(f, func(any, error) { w.Error("it goes on") }) })
 			w.root.Send(f.PID(), 1)
 		},
 		"Receive": func(_ *world, c call) { c.c.Receive(actor.WrapEnvelope("late")) },
@@ -267,10 +268,10 @@ func TestAbandonedTaskDoesNotAct(t *testing.T) {
 			t.Run(name+" of "+who.name, func(t *testing.T) {
 				bubble(t, func(w *world) {
 					goOn, gone := make(chan struct{}), make(chan struct{})
-					var heard trace
+					var heard testtools.Trace
 					told := func(c actor.Context) {
 						if s, ok := c.Message().(string); ok {
-							heard.add("other: %s", s)
+							heard.Add("other: %s", s)
 						}
 					}
 					other := w.plain(told)
@@ -283,19 +284,19 @@ func TestAbandonedTaskDoesNotAct(t *testing.T) {
 						func(t *actors.Task) {
 							switch m := t.Message().(type) {
 							case string:
-								heard.add("second: %s", m)
+								heard.Add("second: %s", m)
 								if m == "begin" {
 									t.SetReceiveTimeout(time.Hour)
 									t.Watch(t.Spawn(child))
 									close(goOn)
 									<-gone
-									heard.add("%d children, receive timeout %v", len(t.Children()), t.ReceiveTimeout())
+									heard.Add("%d children, receive timeout %v", len(t.Children()), t.ReceiveTimeout())
 									if x := t.Get(noteID); x != nil {
-										heard.add("extension %v", x)
+										heard.Add("extension %v", x)
 									}
 								}
 							default:
-								heard.add("second: %T", m)
+								heard.Add("second: %T", m)
 							}
 						},
 					)})
@@ -312,7 +313,7 @@ func TestAbandonedTaskDoesNotAct(t *testing.T) {
 					w.root.Stop(other)
 					time.Sleep(time.Second)
 					want := []string{"second: begin", "1 children, receive timeout 1h0m0s", "second: end", "other: end"}
-					got := heard.all()
+					got := heard.Take()
 					slices.Sort(got)
 					slices.Sort(want)
 					if !slices.Equal(got, want) {
@@ -339,7 +340,7 @@ func TestAbandonedWhileItSpawns(t *testing.T) {
 		t.Run(who.name, func(t *testing.T) {
 			bubble(t, func(w *world) {
 				goOn, gone := make(chan struct{}), make(chan error, 1)
-				var heard trace
+				var heard testtools.Trace
 				slow := actor.PropsFromProducer(func() actor.Actor {
 					<-goOn
 					return actor.ReceiveFunc(func(actor.Context) {})
@@ -349,7 +350,7 @@ func TestAbandonedWhileItSpawns(t *testing.T) {
 						_, err := c.SpawnNamed(slow, "slow")
 						gone <- err
 					},
-					func(t *actors.Task) { heard.add("%T, %d children", t.Message(), len(t.Children())) },
+					func(t *actors.Task) { heard.Add("%T, %d children", t.Message(), len(t.Children())) },
 				)})
 				w.root.Send(pid, "hang")
 				synctest.Wait()
@@ -366,7 +367,7 @@ func TestAbandonedWhileItSpawns(t *testing.T) {
 				}
 				w.root.Send(pid, "x")
 				synctest.Wait()
-				heard.want(w, "string, 0 children")
+				heard.Want(w, "string, 0 children")
 				_, _ = sup.Stop(context.Background())
 			})
 		})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 func TestCountsString(t *testing.T) {
@@ -62,12 +63,12 @@ func TestStopInTask(t *testing.T) {
 			_, err := actors.Stop(t.Context(), t, other, 0)
 			return err
 		}))
-		wantText(w, err, "actors: Stop called with the context of task", "await actors.RequestStop")
+		testtools.WantText(w, err, "actors: Stop called with the context of task", "await actors.RequestStop")
 		want(w, actors.Submit(w.root, pid, func(t *actors.Task) (actors.Counts, error) {
 			return actors.Await(t, actors.RequestStop(t, other, 0))
 		}), actors.Counts{})
 		var none context.Context
-		wantText(w, panicOf(func() { _, _ = actors.Stop(none, w.root, pid, 0) }), "actors: Stop called with a nil context")
+		testtools.WantPanic(w, func() { _, _ = actors.Stop(none, w.root, pid, 0) }, "actors: Stop called with a nil context")
 	})
 }
 

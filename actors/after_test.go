@@ -16,6 +16,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/internal/seeded"
+	"github.com/protoloop/protoloop/internal/testtools"
 	"github.com/protoloop/protoloop/supervisor"
 )
 
@@ -27,19 +28,19 @@ func TestAfterBeginsInOrder(t *testing.T) {
 	bubble(t, func(w *world) {
 		pid := w.worker("worker", actors.Options{MaxInFlight: 1}, none)
 		start := time.Now()
-		var tr trace
+		var tr testtools.Trace
 		did(w.root, pid, func(t *actors.Task) error {
 			for i, d := range []time.Duration{3 * time.Second, time.Second, time.Second, 0, -1, 2 * time.Second} {
 				t.After(d, func(t *actors.Task) error {
-					tr.add("%d after %v", i, time.Since(start))
+					tr.Add("%d after %v", i, time.Since(start))
 					return t.Yield()
 				})
 			}
-			tr.add("the caller goes on")
+			tr.Add("the caller goes on")
 			return t.Sleep(time.Minute)
 		})
 		time.Sleep(10 * time.Second)
-		tr.want(w, "the caller goes on", "3 after 0s", "4 after 0s", "1 after 1s", "2 after 1s", "5 after 2s", "0 after 3s")
+		tr.Want(w, "the caller goes on", "3 after 0s", "4 after 0s", "1 after 1s", "2 after 1s", "5 after 2s", "0 after 3s")
 		time.Sleep(time.Hour)
 		if c := w.stopped(pid, 0); c.Accepted != 1 || c.Finished != 1 {
 			w.Error(c)
@@ -51,16 +52,16 @@ func TestAfterBeginsInOrder(t *testing.T) {
 func TestAfterOfABlockedWorker(t *testing.T) {
 	bubble(t, func(w *world) {
 		pid := w.worker("worker", actors.Options{Logger: discard()}, none)
-		var tr trace
+		var tr testtools.Trace
 		want(w, did(w.root, pid, func(t *actors.Task) error {
 			for i := range 4 {
-				t.After(time.Duration(4-i)*time.Second, func(*actors.Task) error { tr.add("%d", i); return nil })
+				t.After(time.Duration(4-i)*time.Second, func(*actors.Task) error { tr.Add("%d", i); return nil })
 			}
 			time.Sleep(10 * time.Second)
 			return nil
 		}), actors.None{})
 		synctest.Wait()
-		tr.want(w, "3", "2", "1", "0")
+		tr.Want(w, "3", "2", "1", "0")
 	})
 }
 
@@ -342,7 +343,7 @@ func TestAfterMisuse(t *testing.T) {
 			"an option of Start only":   func() { t.After(0, nothing, g.Member()) },
 			"an option of Offload only": func() { t.After(0, nothing, actors.Through(actors.NewLimiter("l", 1))) },
 		} {
-			wantText(w, panicOf(f), "actors: ", what)
+			testtools.WantPanic(w, f, "actors: ", what)
 		}
 		return g.Wait()
 	})

@@ -12,6 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/testtools"
 	"github.com/protoloop/protoloop/messages"
 )
 
@@ -85,12 +86,12 @@ func TestCallInTask(t *testing.T) {
 			_, err := actors.Call[int](t.Context(), w.root, pid, 1)
 			return err
 		})
-		wantText(w, err, "actors: Call called in task", "it would block the worker; use actors.Ask")
+		testtools.WantText(w, err, "actors: Call called in task", "it would block the worker; use actors.Ask")
 		err = w.inTask(func(t *actors.Task) error {
 			_, err := actors.Call[int](context.Background(), t, pid, 1)
 			return err
 		})
-		wantText(w, err, "actors: Call called in task", "use actors.Ask")
+		testtools.WantText(w, err, "actors: Call called in task", "use actors.Ask")
 		// What is offloaded may.
 		if err := w.inTask(func(t *actors.Task) error {
 			v, err := actors.AwaitOffload(t, func(ctx context.Context) (int, error) { return actors.Call[int](ctx, w.root, pid, 1) })
@@ -102,7 +103,7 @@ func TestCallInTask(t *testing.T) {
 			w.Error(err)
 		}
 		var noContext context.Context
-		wantText(w, panicOf(func() { _, _ = actors.Call[int](noContext, w.root, pid, 1) }), "actors: Call called with a nil context")
+		testtools.WantPanic(w, func() { _, _ = actors.Call[int](noContext, w.root, pid, 1) }, "actors: Call called with a nil context")
 	})
 }
 

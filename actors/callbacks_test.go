@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,10 +18,11 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/futures"
+	"github.com/protoloop/protoloop/internal/testtools"
 	"github.com/protoloop/protoloop/messages"
 )
 
-var chainLength = flag.Int("chains.length", 20_000, "how long the chains of TestLongChains are")
+var chainLength = flag.Int("chains.length", 10_000, "how long the chains of TestLongChains are")
 
 // links are ways to make a future that completes when its predecessor does.
 var links = map[string]func(f *actors.Future[int]) *actors.Future[int]{
@@ -200,11 +202,11 @@ func collectUntil(alive *atomic.Int64, most int64) int64 {
 // the same there.
 func TestCallbacksWhereTheStackIsDeep(t *testing.T) {
 	scenario := func() []string {
-		var tr trace
+		var tr testtools.Trace
 		ps, fs := promises(4)
 		note := func(name string, then func()) func(int, error) {
 			return func(int, error) {
-				tr.add("%s", name)
+				tr.Add("%s", name)
 				if then != nil {
 					then()
 				}
@@ -223,13 +225,17 @@ func TestCallbacksWhereTheStackIsDeep(t *testing.T) {
 		futures.Shield(fs[2]).OnDone(note("sixth", nil))
 		fs[3].OnDone(note("third", nil))
 		ps[0].Resolve(0)
-		return tr.all()
+		return tr.Take()
 	}
 	want := []string{"first", "second", "third", "fourth", "late", "fifth", "sixth", "last"}
-	(&trace{lines: scenario()}).want(t, want...)
-	var deep []string
-	descend(400, func() { deep = scenario() })
-	(&trace{lines: deep}).want(t, want...)
+	if got := scenario(); !slices.Equal(got, want) {
+		t.Errorf("where it is not: got %q, want %q", got, want)
+	}
+	descend(400, func() {
+		if got := scenario(); !slices.Equal(got, want) {
+			t.Errorf("where it is: got %q, want %q", got, want)
+		}
+	})
 }
 
 // descend calls f with n frames of at least 1,024 bytes on the stack.
@@ -251,18 +257,18 @@ func descend(n int, f func()) (sum byte) {
 func TestGoexitInCallback(t *testing.T) {
 	for name, frames := range map[string]int{"shallow": 0, "deep": 400} {
 		t.Run(name, func(t *testing.T) {
-			var tr trace
+			var tr testtools.Trace
 			ps, fs := promises(2)
 			fs[0].OnDone(func(int, error) { ps[1].Resolve(1); runtime.Goexit() })
-			fs[0].OnDone(func(int, error) { tr.add("after") })
-			fs[1].OnDone(func(int, error) { tr.add("within") })
+			fs[0].OnDone(func(int, error) { tr.Add("after") })
+			fs[1].OnDone(func(int, error) { tr.Add("within") })
 			done := make(chan struct{})
 			go func() {
 				defer close(done)
 				descend(frames, func() { ps[0].Resolve(0) })
 			}()
 			<-done
-			tr.want(t, "within", "after")
+			tr.Want(t, "within", "after")
 		})
 	}
 }
@@ -307,13 +313,13 @@ func TestCallbacksOfWhatAStopDrops(t *testing.T) {
 		pid := w.worker("worker", actors.Options{MaxInFlight: 1}, none)
 		actors.Submit(w.root, pid, func(t *actors.Task) (int, error) { return 0, t.Sleep(time.Hour) })
 		release := make(chan struct{})
-		var tr trace
+		var tr testtools.Trace
 		var shields []*actors.Future[int]
 		for i := range 3 {
 			f := actors.Submit(w.root, pid, func(*actors.Task) (int, error) { return 0, nil })
 			f.OnDone(func(_ int, err error) {
 				<-release
-				tr.add("%d: %v", i, errors.Is(err, actors.ErrStopping))
+				tr.Add("%d: %v", i, errors.Is(err, actors.ErrStopping))
 			})
 			shields = append(shields, futures.Shield(f))
 		}
@@ -328,7 +334,7 @@ func TestCallbacksOfWhatAStopDrops(t *testing.T) {
 		}
 		close(release)
 		time.Sleep(time.Second)
-		tr.want(w, "0: true", "1: true", "2: true")
+		tr.Want(w, "0: true", "1: true", "2: true")
 		if _, err := stop.TryResult(); err != nil {
 			w.Errorf("the stop: %v", err)
 		}
@@ -555,12 +561,12 @@ func TestSubscribersThatBlock(t *testing.T) {
 					w.stopped(gone, 0)
 					release := make(chan struct{})
 					var armed, called atomic.Bool
-					var heard trace
+					var heard testtools.Trace
 					hear := func(format string, args ...any) {
 						if !armed.Load() {
 							return
 						}
-						heard.add(format, args...)
+						heard.Add(format, args...)
 						if called.CompareAndSwap(false, true) {
 							misbehave(release)
 						}
@@ -599,7 +605,7 @@ func TestSubscribersThatBlock(t *testing.T) {
 					if how != "blocks" && len(want) > 1 && want[0] == "sends a *messages.Failure" {
 						want = append(want[:1:1], want[2:]...) // it has kept the first from being sent
 					}
-					heard.want(w, want...)
+					heard.Want(w, want...)
 				})
 			})
 		}

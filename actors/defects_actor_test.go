@@ -13,6 +13,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/testtools"
 	"github.com/protoloop/protoloop/messages"
 )
 
@@ -67,7 +68,7 @@ func TestEngineQueueAtStop(t *testing.T) {
 		}
 	}
 	both(t, actors.Options{MaxInFlight: 1}, receive, func(w *world, pid *actor.PID) {
-		dead := w.deadLetters()
+		dead := testtools.DeadLetters(w.sys)
 		w.root.Send(pid, "busy")
 		synctest.Wait()
 		ours := actors.RequestFuture[string](w.root, pid, 1)
@@ -82,7 +83,7 @@ func TestEngineQueueAtStop(t *testing.T) {
 			w.Errorf("the Failure says that it ran: %v", f)
 		}
 		synctest.Wait()
-		dead.want(w, "3")
+		dead.Want(w, "3 to "+pid.Id)
 		wantErr(w, actors.RequestFuture[string](w.root, pid, 4), actors.ErrDeadLetter)
 		if took := time.Since(start); took != 0 {
 			w.Errorf("the askers waited %v", took)
@@ -123,12 +124,12 @@ func TestEnginePanicTellsNobody(t *testing.T) {
 // In the engine a panic in Stopping turns the stop into a restart.
 func TestEnginePanicInStopping(t *testing.T) {
 	bubble(t, func(w *world) {
-		var log trace
+		var log testtools.Trace
 		n := 0
 		dropIn := w.root.Spawn(actor.PropsFromProducer(func() actor.Actor {
 			n++
 			return actor.ReceiveFunc(func(c actor.Context) {
-				log.add("%d:%T", n, c.Message())
+				log.Add("%d:%T", n, c.Message())
 				if _, ok := c.Message().(*actor.Stopping); ok {
 					panic("in stopping")
 				}
@@ -137,7 +138,7 @@ func TestEnginePanicInStopping(t *testing.T) {
 		synctest.Wait()
 		w.root.Stop(dropIn)
 		time.Sleep(time.Second)
-		log.want(w, "1:*actor.Started", "1:*actor.Stopping", "1:*actor.Stopped")
+		log.Want(w, "1:*actor.Started", "1:*actor.Stopping", "1:*actor.Stopped")
 		wantErr(w, actors.RequestFuture[string](w.root, dropIn, 1), actors.ErrDeadLetter)
 
 		starts, hooks := 0, 0
@@ -158,33 +159,32 @@ func TestEnginePanicInStopping(t *testing.T) {
 func TestEnginePanicInStoppingAtOnce(t *testing.T) {
 	bubble(t, func(w *world) {
 		for range 50 {
-			var log trace
-			dropIn := w.dropIn(actors.Options{}, func(c actor.Context) { log.add("%T", c.Message()) })
+			var log testtools.Trace
+			dropIn := w.dropIn(actors.Options{}, func(c actor.Context) { log.Add("%T", c.Message()) })
 			w.root.Stop(dropIn)
 			synctest.Wait()
-			switch got := strings.Join(log.all(), " "); got {
+			switch got := strings.Join(log.Take(), " "); got {
 			case "", "*actor.Stopped", "*actor.Started *actor.Stopping *actor.Stopped":
 			default:
 				w.Fatalf("the actor was told %s", got)
 			}
 
 			// The stop finds a background task that has not begun.
-			log = trace{}
 			w.plain(func(c actor.Context) {
 				switch c.Message().(type) {
 				case *actor.Started:
 					c.Spawn(actors.Props(func(w *actors.Worker) error {
 						w.Background("background", func(*actors.Task) error { return nil })
-						w.OnStop(func(*actors.Task) error { log.add("hook"); return nil })
+						w.OnStop(func(*actors.Task) error { log.Add("hook"); return nil })
 						w.Stop(w.Self())
 						return nil
 					}))
 				case *actor.Terminated:
-					log.add("terminated")
+					log.Add("terminated")
 				}
 			})
 			synctest.Wait()
-			log.want(w, "hook", "terminated")
+			log.Want(w, "hook", "terminated")
 		}
 	})
 }
@@ -225,7 +225,7 @@ func TestEnginePanicInStopped(t *testing.T) {
 // The engine handles user messages between Stopping and Stopped.
 func TestEngineMessagesAfterStopping(t *testing.T) {
 	bubble(t, func(w *world) {
-		var log trace
+		var log testtools.Trace
 		slowChild := actor.PropsFromFunc(func(c actor.Context) {
 			if _, ok := c.Message().(*actor.Stopping); ok {
 				time.Sleep(300 * time.Millisecond)
@@ -236,15 +236,15 @@ func TestEngineMessagesAfterStopping(t *testing.T) {
 			case *actor.Terminated: // the child's
 			case *actor.Started:
 				c.Spawn(slowChild)
-				log.add("%T", c.Message())
+				log.Add("%T", c.Message())
 			default:
-				log.add("%T", c.Message())
+				log.Add("%T", c.Message())
 			}
 		})
 		worker := w.worker("worker", actors.Options{}, func(w *actors.Worker) error {
 			w.Spawn(slowChild)
-			w.OnStop(func(*actors.Task) error { log.add("hook"); return nil })
-			actors.On(w, func(*actors.Task, string) error { log.add("late"); return nil })
+			w.OnStop(func(*actors.Task) error { log.Add("hook"); return nil })
+			actors.On(w, func(*actors.Task, string) error { log.Add("late"); return nil })
 			return nil
 		})
 		synctest.Wait()
@@ -255,7 +255,7 @@ func TestEngineMessagesAfterStopping(t *testing.T) {
 			wantErr(w, actors.RequestFuture[int](w.root, pid, "after Stopping"), actors.ErrStopping)
 			time.Sleep(time.Second)
 		}
-		log.want(w, "*actor.Started", "*actor.Stopping", "*actor.Stopped", "hook")
+		log.Want(w, "*actor.Started", "*actor.Stopping", "*actor.Stopped", "hook")
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // What comes after a stop that came that early is refused, as by any worker
@@ -21,7 +22,7 @@ func TestEngineSendWhileSpawningRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(w *world) {
-				dead := w.deadLetters()
+				dead := testtools.DeadLetters(w.sys)
 				var fs []*actors.Future[actors.None]
 				var engine *actor.Future
 				_, err := w.root.SpawnNamed(actors.Props(func(w *actors.Worker) error {
@@ -41,7 +42,7 @@ func TestEngineSendWhileSpawningRefused(t *testing.T) {
 				}
 				wantFailure(w, engine, actors.ErrStopping)
 				synctest.Wait()
-				dead.want(w, "m")
+				dead.Want(w, "m to known")
 			})
 		})
 	}

@@ -109,26 +109,26 @@ func TestEngineOneWaiterOfMany(t *testing.T) {
 		for _, pid := range []*actor.PID{w.plain(slow), w.dropIn(actors.Options{}, slow)} {
 			f := actors.RequestFuture[string](w.root, pid, "ping")
 			start := time.Now()
-			var woke trace
+			var woke testtools.Trace
 			for range 5 {
 				go func() {
 					v, _ := f.Wait(context.Background())
-					woke.add("%s", v)
+					woke.Add("%s", v)
 				}()
 				go func() {
 					<-f.Ready()
-					woke.add("pong")
+					woke.Add("pong")
 				}()
 				did(w.root, waiter, func(t *actors.Task) error {
 					v, err := actors.Await(t, f)
-					woke.add("%s", v)
+					woke.Add("%s", v)
 					return err
 				})
 			}
 			want(w, f, "pong")
 			synctest.Wait()
-			if n := len(woke.all()); n != 15 || time.Since(start) != 100*time.Millisecond {
-				w.Errorf("%d of 15 waiters woke, after %v: %q", n, time.Since(start), woke.all())
+			if got := woke.Take(); len(got) != 15 || time.Since(start) != 100*time.Millisecond {
+				w.Errorf("%d of 15 waiters woke, after %v: %q", len(got), time.Since(start), got)
 			}
 		}
 	})
@@ -308,7 +308,7 @@ func TestEngineReenterAfterRestart(t *testing.T) {
 	} {
 		t.Run(end.name, func(t *testing.T) {
 			bubble(t, func(w *world) {
-				var ran trace
+				var ran testtools.Trace
 				slow := w.plain(func(c actor.Context) {
 					if _, ok := c.Message().(string); ok {
 						sender := c.Sender()
@@ -320,7 +320,7 @@ func TestEngineReenterAfterRestart(t *testing.T) {
 					case int:
 						f := c.RequestFuture(slow, "q", 5*time.Second)
 						c.ReenterAfter(f, func(res any, err error) {
-							ran.add("%v %v", res, err)
+							ran.Add("%v %v", res, err)
 							c.Respond(res)
 						})
 					case string:
@@ -354,7 +354,7 @@ func TestEngineReenterAfterRestart(t *testing.T) {
 				}
 				time.Sleep(10 * time.Second)
 				if end.want != nil {
-					ran.want(w)
+					ran.Want(w)
 				}
 			})
 		})

@@ -4,7 +4,6 @@ package actors_test
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // The engine's stash is LIFO and loses the sender.
@@ -36,14 +36,14 @@ func TestEngineStashOrder(t *testing.T) {
 	}
 	both(t, actors.Options{}, receive, func(w *world, pid *actor.PID) {
 		first = true // for the next subtest
-		var order trace
+		var order testtools.Trace
 		var fs []*actors.Future[string]
 		for i := range 3 {
 			f := actors.RequestFuture[string](w.root, pid, i)
 			fs = append(fs, f)
 			go func() {
 				v, _ := result(f)
-				order.add("%s", v)
+				order.Add("%s", v)
 			}()
 			synctest.Wait()
 		}
@@ -67,7 +67,7 @@ func TestEngineStashOrder(t *testing.T) {
 func TestEngineStashOrderStop(t *testing.T) {
 	receive := func() actor.ReceiveFunc { return func(c actor.Context) { stashUser(c) } }
 	both(t, actors.Options{}, receive, func(w *world, pid *actor.PID) {
-		dead := w.deadLetters()
+		dead := testtools.DeadLetters(w.sys)
 		f := actors.RequestFuture[string](w.root, pid, 1)
 		engine := w.root.RequestFuture(pid, 2, time.Minute)
 		w.root.Send(pid, 3)
@@ -78,7 +78,7 @@ func TestEngineStashOrderStop(t *testing.T) {
 			w.Errorf("the failure says ran %v, retry safe %v", f.GetRan(), f.GetRetrySafe())
 		}
 		synctest.Wait()
-		dead.want(w, "3")
+		dead.Want(w, "3 to "+pid.Id)
 	})
 }
 
@@ -104,10 +104,10 @@ func TestEngineFullMailbox(t *testing.T) {
 		}
 	}
 	both(t, actors.Options{MailboxSize: 5, MaxInFlight: 1}, receive, func(w *world, pid *actor.PID) {
-		dead := w.deadLetters()
+		dead := testtools.DeadLetters(w.sys)
 		f := actors.RequestFuture[string](w.root, pid, "busy")
 		synctest.Wait()
-		if n := len(dead.all()); n != 15 { // 5 of its 20 messages fit
+		if n := len(dead.Take()); n != 15 { // 5 of its 20 messages fit
 			w.Errorf("%d dead letters, want 15", n)
 		}
 		start := time.Now()
@@ -163,21 +163,21 @@ func (b batch) GetMessages() []any { return b }
 
 // The engine delivers a batch and its elements.
 func TestEngineBatches(t *testing.T) {
-	var got trace
+	var got testtools.Trace
 	receive := func() actor.ReceiveFunc {
 		return func(c actor.Context) {
 			switch m := c.Message().(type) {
 			case int, string, batch:
-				got.add("%T %v", m, m)
+				got.Add("%T %v", m, m)
 			}
 		}
 	}
 	both(t, actors.Options{}, receive, func(w *world, pid *actor.PID) {
-		got = trace{}
+		got.Take()
 		w.root.Send(pid, batch{1, "two", batch{3}, 4})
 		w.root.Request(pid, batch{5})
 		c := w.stopped(pid, time.Minute)
-		got.want(w, "int 1", "string two", "int 3", "int 4", "int 5")
+		got.Want(w, "int 1", "string two", "int 3", "int 4", "int 5")
 		if c.Accepted != 5 || c.Finished != 5 {
 			w.Errorf("the account: %v", c)
 		}
@@ -187,14 +187,14 @@ func TestEngineBatches(t *testing.T) {
 // The engine's receive timeout races with its actor.
 func TestEngineReceiveTimeout(t *testing.T) {
 	bubble(t, func(w *world) {
-		var idle trace
+		var idle testtools.Trace
 		start := time.Now()
 		arm := func(c actor.Context) {
 			switch c.Message().(type) {
 			case *actor.Started:
 				c.SetReceiveTimeout(time.Second)
 			case *actor.ReceiveTimeout:
-				idle.add("%v", time.Since(start))
+				idle.Add("%v", time.Since(start))
 				c.SetReceiveTimeout(2 * time.Second)
 			case string:
 				c.CancelReceiveTimeout()
@@ -208,7 +208,7 @@ func TestEngineReceiveTimeout(t *testing.T) {
 		time.Sleep(4 * time.Second) // idle at 5.5 s and at 7.5 s
 		w.root.Send(dropIn, "cancel")
 		time.Sleep(10 * time.Second)
-		idle.want(w, "5.5s", "7.5s")
+		idle.Want(w, "5.5s", "7.5s")
 
 		fired := make(chan time.Duration, 1)
 		start = time.Now()
@@ -245,14 +245,14 @@ func TestEngineReceiveTimeoutRace(t *testing.T) {
 // leave it alone, and requests go through what middleware it has.
 func TestEngineRootMiddleware(t *testing.T) {
 	bubble(t, func(w *world) {
-		var seen trace
+		var seen testtools.Trace
 		echo := w.worker("echo", actors.Options{}, func(w *actors.Worker) error {
 			actors.Handle(w, func(t *actors.Task, s string) (string, error) { return s, nil })
 			return nil
 		})
 		own := w.root.Copy().WithSenderMiddleware(func(next actor.SenderFunc) actor.SenderFunc {
 			return func(c actor.SenderContext, to *actor.PID, env *actor.MessageEnvelope) {
-				seen.add("%s", env.Message)
+				seen.Add("%s", env.Message)
 				env.SetHeader("k", "v")
 				next(c, to, env)
 			}
@@ -260,15 +260,15 @@ func TestEngineRootMiddleware(t *testing.T) {
 		want(w, actors.RequestFuture[string](own, echo, "a", actors.Timeout(time.Second)), "a")
 		want(w, actors.RequestFuture[string](w.root, echo, "b", actors.Timeout(time.Second)), "b")
 		want(w, actors.Submit(own, echo, func(*actors.Task) (string, error) { return "c", nil }), "c")
-		seen.want(w, "a")
+		seen.Want(w, "a")
 		if n := len(w.root.MessageHeader().Keys()); n != 0 {
 			w.Errorf("the shared root has %d headers", n)
 		}
 		// An error, and a panic with its stack, come through middleware whole.
 		_, err := result(actors.RequestFuture[int](own, echo, "d"))
-		wantText(w, err, "the reply is a string, the future wants a int")
-		if !strings.HasPrefix(strings.Join(seen.all(), ""), "ad") {
-			w.Errorf("the middleware saw %q", seen.all())
+		testtools.WantText(w, err, "the reply is a string, the future wants a int")
+		if got := seen.Take(); len(got) == 0 || got[0] != "d" {
+			w.Errorf("the middleware saw %q", got)
 		}
 	})
 }

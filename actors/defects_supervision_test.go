@@ -13,6 +13,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/loopsync"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // strategy is a supervisor strategy that is a function.
@@ -85,7 +86,7 @@ func TestEngineGroupAtTheRootParent(t *testing.T) {
 		boom := actors.RequestFuture[string](w.root, pid, "boom")
 		queued := actors.RequestFuture[string](w.root, pid, time.Hour)
 		_, err := result(boom)
-		wantText(w, err, "panic: boom")
+		testtools.WantText(w, err, "panic: boom")
 		wantErr(w, inFlight, actors.ErrRestarted)
 		if _, err := result(queued); !errors.Is(err, actors.ErrStopping) && !errors.Is(err, actors.ErrDeadLetter) {
 			w.Errorf("what was queued: %v", err)
@@ -105,7 +106,7 @@ func TestEngineIntensity(t *testing.T) {
 		})
 		boom := func() {
 			_, err := result(actors.RequestFuture[int](w.root, pid, "boom"))
-			wantText(w, err, "panic: boom")
+			testtools.WantText(w, err, "panic: boom")
 			synctest.Wait()
 		}
 		for range 30 { // one in 1.1 s: never 10 in 10 s
@@ -148,7 +149,7 @@ func TestEngineIntensitySetup(t *testing.T) {
 			return nil
 		}), struct{}{})
 		_, err := result(f)
-		wantText(w, err, "panic: boom")
+		testtools.WantText(w, err, "panic: boom")
 		wantErr(w, queued, actors.ErrStopping)
 		synctest.Wait()
 		wantErr(w, actors.RequestFuture[int](w.root, pid, "late"), actors.ErrDeadLetter)
@@ -185,7 +186,7 @@ func TestEngineEscalateResume(t *testing.T) {
 		inFlight := actors.RequestFuture[string](w.root, pid, time.Hour)
 		synctest.Wait()
 		_, err := result(actors.RequestFuture[int](w.root, pid, "boom"))
-		wantText(w, err, "panic: boom")
+		testtools.WantText(w, err, "panic: boom")
 		wantErr(w, inFlight, actors.ErrRestarted)
 		bounded := actors.RequestFuture[string](w.root, pid, time.Second, actors.Timeout(time.Second))
 		wantErr(w, bounded, actors.ErrTimeout)
@@ -217,7 +218,7 @@ func TestEngineEscalateResumeResume(t *testing.T) {
 			boom := actors.RequestFuture[string](w.root, pid, "boom")
 			queued := actors.RequestFuture[string](w.root, pid, time.Millisecond)
 			_, err := result(boom)
-			wantText(w, err, "panic: boom")
+			testtools.WantText(w, err, "panic: boom")
 			wantErr(w, inFlight, actors.ErrRestarted)
 			start := time.Now()
 			want(w, queued, "slept")
@@ -256,7 +257,7 @@ func TestEngineChildrenThatStay(t *testing.T) {
 		})
 		synctest.Wait()
 		_, err := result(actors.RequestFuture[int](w.root, pid, "boom"))
-		wantText(w, err, "panic: boom")
+		testtools.WantText(w, err, "panic: boom")
 		start := time.Now()
 		want(w, actors.RequestFuture[int](w.root, pid, 1), 2)
 		wantErr(w, inChild, actors.ErrStopped)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/futures"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // Each way to create work, with Detached: the creator's cancel and budget do not reach
@@ -131,8 +132,8 @@ func TestDetachedMisuse(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
 		g := t.NewGroup()
 		fn := func(*actors.Task) error { return nil }
-		wantText(w, panicOf(func() { g.Go(fn, actors.Detached()) }), "Detached is no option of a member of a group")
-		wantText(w, panicOf(func() { did(t, t.Self(), fn, g.Member()) }), "Group.Member is an option of Start only")
+		testtools.WantPanic(w, func() { g.Go(fn, actors.Detached()) }, "Detached is no option of a member of a group")
+		testtools.WantPanic(w, func() { did(t, t.Self(), fn, g.Member()) }, "Group.Member is an option of Start only")
 		return g.Wait()
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // Ticks come each d from the call on, whatever the body does. One that is due while it
@@ -174,7 +175,7 @@ func TestEveryAfterTheStopEvent(t *testing.T) {
 			return nil
 		})
 		w.stopped(pid, time.Hour)
-		wantText(w, errors.New(log.text()), "left")
+		testtools.WantText(w, errors.New(log.text()), "left")
 	})
 }
 
@@ -217,11 +218,11 @@ func TestEveryLeavesNothing(t *testing.T) {
 func TestEveryMisuse(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
 		for _, d := range []time.Duration{0, -1} {
-			wantText(w, panicOf(func() { t.Every(d) }), "actors: ", "Every", d.String(), "positive")
+			testtools.WantPanic(w, func() { t.Every(d) }, "actors: ", "Every", d.String(), "positive")
 		}
 		ticks := t.Every(time.Second)
 		f := t.Go(func(*actors.Task) error {
-			wantText(w, panicOf(func() {
+			testtools.WantText(w, testtools.PanicOf(func() {
 				for range ticks {
 					w.Error("a tick")
 				}

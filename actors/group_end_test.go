@@ -9,17 +9,18 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 func TestGroupNothingOutlivesWait(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
-		var tr trace
+		var tr testtools.Trace
 		other := w.worker("other", actors.Options{}, none)
 		g := t.NewGroup()
 		g.Go(func(t *actors.Task) error {
 			defer func() {
 				_ = t.Cleanup(time.Minute, func(t *actors.Task) error { return t.Sleep(time.Second) })
-				tr.add("cleaned up")
+				tr.Add("cleaned up")
 			}()
 			return t.Sleep(time.Hour)
 		})
@@ -27,15 +28,15 @@ func TestGroupNothingOutlivesWait(t *testing.T) {
 			actors.Start(t, func(t *actors.Task) (int, error) {
 				return 0, t.Cleanup(time.Minute, func(t *actors.Task) error {
 					err := t.Sleep(3 * time.Second)
-					tr.add("child")
+					tr.Add("child")
 					return err
 				})
 			})
 			did(t, other, func(t *actors.Task) error {
 				err := t.Sleep(time.Hour)
-				tr.add("elsewhere: %v", err)
+				tr.Add("elsewhere: %v", err)
 				_ = t.Cleanup(time.Hour, func(t *actors.Task) error { return t.Sleep(time.Minute) })
-				tr.add("late")
+				tr.Add("late")
 				return err
 			})
 			return nil
@@ -44,40 +45,40 @@ func TestGroupNothingOutlivesWait(t *testing.T) {
 		if err := g.Wait(); err != errLeft {
 			w.Errorf("Wait: %v", err)
 		}
-		tr.want(w, "elsewhere: actors: canceled: left", "cleaned up", "child")
+		tr.Want(w, "elsewhere: actors: canceled: left", "cleaned up", "child")
 		return nil
 	})
 }
 
 func TestGroupWaitsForWhatMembersHaveLeftBehind(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
-		var tr trace
+		var tr testtools.Trace
 		g := t.NewGroup()
 		g.Go(func(t *actors.Task) error {
 			actors.Start(t, func(t *actors.Task) (int, error) { return 0, sleeper(&tr, "child", time.Second)(t) })
 			return nil
 		})
 		err := g.Wait()
-		tr.want(w, "child: <nil>")
+		tr.Want(w, "child: <nil>")
 		return err
 	})
 }
 
 func TestGroupParentIsCancelled(t *testing.T) {
 	bubble(t, func(w *world) {
-		var tr trace
+		var tr testtools.Trace
 		pid := w.worker("worker", actors.Options{Logger: discard()}, none)
 		f := did(w.root, pid, func(t *actors.Task) error {
 			g := t.NewGroup()
 			g.Go(func(t *actors.Task) error {
 				err := t.Sleep(time.Hour)
 				_ = t.Cleanup(time.Minute, func(t *actors.Task) error { return t.Sleep(5 * time.Second) })
-				tr.add("member: %v", err)
+				tr.Add("member: %v", err)
 				return err
 			})
 			g.Go(func(t *actors.Task) error { _ = t.Sleep(time.Hour); return errRight })
 			err := g.Wait()
-			tr.add("Wait: %v", err)
+			tr.Add("Wait: %v", err)
 			if !errors.Is(err, actors.ErrCanceled) || !errors.Is(err, errRight) {
 				w.Errorf("Wait: %v", err)
 			}
@@ -86,10 +87,10 @@ func TestGroupParentIsCancelled(t *testing.T) {
 		time.Sleep(time.Second)
 		f.Cancel()
 		time.Sleep(4 * time.Second)
-		tr.want(w)
+		tr.Want(w)
 		time.Sleep(time.Second)
 		synctest.Wait()
-		tr.want(w, "member: actors: canceled", "Wait: actors: canceled\nright")
+		tr.Want(w, "member: actors: canceled", "Wait: actors: canceled\nright")
 		if c := w.stopped(pid, time.Hour); c.Canceled != 1 {
 			w.Errorf("account: %v", c)
 		}
@@ -117,9 +118,9 @@ func TestGroupEndsWithItsWorker(t *testing.T) {
 	for _, how := range []string{"stop", "restart"} {
 		t.Run(how, func(t *testing.T) {
 			bubble(t, func(w *world) {
-				var tr trace
+				var tr testtools.Trace
 				pid := w.worker("worker", actors.Options{Logger: discard(), StopGrace: 10 * time.Second}, func(w *actors.Worker) error {
-					tr.add("setup")
+					tr.Add("setup")
 					actors.On(w, func(*actors.Task, string) error { panic("fail") })
 					return nil
 				})
@@ -128,11 +129,11 @@ func TestGroupEndsWithItsWorker(t *testing.T) {
 					g.Go(func(t *actors.Task) error {
 						err := t.Sleep(time.Hour)
 						_ = t.Cleanup(time.Hour, func(t *actors.Task) error { return t.Sleep(time.Hour) })
-						tr.add("member")
+						tr.Add("member")
 						return err
 					})
 					err := g.Wait()
-					tr.add("Wait")
+					tr.Add("Wait")
 					return err
 				})
 				time.Sleep(time.Second)
@@ -140,13 +141,13 @@ func TestGroupEndsWithItsWorker(t *testing.T) {
 					actors.RequestStop(w.root, pid, actors.NoGrace)
 					wantErr(w, f, actors.ErrStopped)
 					time.Sleep(time.Minute)
-					tr.want(w, "setup", "member", "Wait")
+					tr.Want(w, "setup", "member", "Wait")
 					return
 				}
 				w.root.Send(pid, "fail")
 				wantErr(w, f, actors.ErrRestarted)
 				time.Sleep(time.Minute)
-				tr.want(w, "setup", "member", "Wait", "setup")
+				tr.Want(w, "setup", "member", "Wait", "setup")
 				w.stopped(pid, time.Hour)
 			})
 		})
@@ -157,12 +158,12 @@ func TestGroupAbandonsAStuckMember(t *testing.T) {
 	bubble(t, func(w *world) {
 		pid := w.worker("worker", actors.Options{Logger: discard(), StopGrace: time.Second}, none)
 		release := make(chan struct{})
-		var tr trace
+		var tr testtools.Trace
 		f := did(w.root, pid, func(t *actors.Task) error {
 			g := t.NewGroup()
 			g.Go(func(t *actors.Task) error { _ = t.Yield(); <-release; return errLeft })
 			err := g.Wait()
-			tr.add("Wait: %v", err)
+			tr.Add("Wait: %v", err)
 			return err
 		})
 		time.Sleep(time.Second)
@@ -171,14 +172,14 @@ func TestGroupAbandonsAStuckMember(t *testing.T) {
 			w.Errorf("stop: %v, %v", end, err)
 		}
 		wantErr(w, f, actors.ErrStopped)
-		tr.want(w, "Wait: actors: the worker stopped; the work was cut off")
+		tr.Want(w, "Wait: actors: the worker stopped; the work was cut off")
 		close(release)
 	})
 }
 
 func TestGroupCancel(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
-		var tr trace
+		var tr testtools.Trace
 		g := t.NewGroup()
 		g.Go(sleeper(&tr, "a", time.Hour))
 		g.Go(sleeper(&tr, "b", time.Hour))
@@ -186,8 +187,8 @@ func TestGroupCancel(t *testing.T) {
 		g.Cancel()
 		g.Go(sleeper(&tr, "late", time.Hour))
 		err := g.Wait()
-		if got := len(tr.all()); got != 2 {
-			w.Errorf("%d members said something: %q", got, tr.all())
+		if got := tr.Take(); len(got) != 2 {
+			w.Errorf("%d members said something: %q", len(got), got)
 		}
 		return err
 	})
@@ -195,7 +196,7 @@ func TestGroupCancel(t *testing.T) {
 
 func TestGroupWithoutWait(t *testing.T) {
 	bubble(t, func(w *world) {
-		var tr trace
+		var tr testtools.Trace
 		pid := w.worker("worker", actors.Options{Logger: discard()}, func(w *actors.Worker) error {
 			actors.Handle(w, func(t *actors.Task, s string) (string, error) {
 				g := t.NewGroup()
@@ -211,7 +212,7 @@ func TestGroupWithoutWait(t *testing.T) {
 		})
 		want(w, actors.RequestFuture[string](w.root, pid, "x"), "x")
 		time.Sleep(3 * time.Second)
-		tr.want(w, "member: <nil>", "inner: <nil>")
+		tr.Want(w, "member: <nil>", "inner: <nil>")
 		w.stopped(pid, time.Hour)
 	})
 }

@@ -13,12 +13,13 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/testtools"
 	"github.com/protoloop/protoloop/messages"
 )
 
 func TestGroupFailureCancelsTheRest(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
-		var tr trace
+		var tr testtools.Trace
 		start := time.Now()
 		g := t.NewGroup()
 		g.Go(sleeper(&tr, "long", time.Hour))
@@ -26,7 +27,7 @@ func TestGroupFailureCancelsTheRest(t *testing.T) {
 		if err := g.Wait(); err != errLeft {
 			w.Errorf("Wait: %v", err)
 		}
-		tr.want(w, "long: actors: canceled: left")
+		tr.Want(w, "long: actors: canceled: left")
 		if d := time.Since(start); d != time.Second {
 			w.Errorf("Wait took %v", d)
 		}
@@ -158,7 +159,7 @@ func TestGroupFailureBesideTheEnd(t *testing.T) {
 
 func TestGroupMemberPanicIsAFailureOfTheGroup(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
-		var tr trace
+		var tr testtools.Trace
 		g := t.NewGroup()
 		g.Go(sleeper(&tr, "other", time.Hour))
 		g.Go(panics)
@@ -167,7 +168,7 @@ func TestGroupMemberPanicIsAFailureOfTheGroup(t *testing.T) {
 		if !errors.As(err, &p) || p.Value != "oops" || !strings.Contains(string(p.Stack), "panics") {
 			w.Errorf("Wait: %v", err)
 		}
-		tr.want(w, "other: actors: canceled: panic: oops")
+		tr.Want(w, "other: actors: canceled: panic: oops")
 		return nil
 	})
 }
@@ -215,14 +216,14 @@ func TestGroupErrorsAfterCancelCount(t *testing.T) {
 
 func TestGroupMembersTimeoutIsItsFailure(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
-		var tr trace
+		var tr testtools.Trace
 		g := t.NewGroup()
 		g.Go(func(t *actors.Task) error { _ = t.Sleep(time.Hour); return nil }, actors.Timeout(time.Second), actors.Name("late"))
 		g.Go(sleeper(&tr, "other", time.Hour))
 		if err := g.Wait(); !errors.Is(err, actors.ErrTimeout) {
 			w.Errorf("Wait: %v", err)
 		}
-		tr.want(w, "other: actors: canceled: actors: timeout: late of worker")
+		tr.Want(w, "other: actors: canceled: actors: timeout: late of worker")
 		return nil
 	})
 }

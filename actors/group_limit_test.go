@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // Members have futures of their own, typed if Start makes them.
@@ -59,7 +60,7 @@ func TestGroupLimit(t *testing.T) {
 		if time.Since(start) != 0 || running != limit {
 			w.Errorf("%d run after %v", running, time.Since(start))
 		}
-		wantText(w, panicOf(func() { g.SetLimit(1) }), "Group.SetLimit called while the group has 100 members")
+		testtools.WantPanic(w, func() { g.SetLimit(1) }, "Group.SetLimit called while the group has 100 members")
 		err := g.Wait()
 		if took := time.Since(start); took != 34*time.Second || most != limit || len(began) != n {
 			w.Errorf("%d ran, %d at a time, in %v", len(began), most, took)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 var (
@@ -32,23 +33,23 @@ func in(t *testing.T, f func(w *world, t *actors.Task) error) {
 
 // sleeper sleeps for d, and says how it went.
 
-func sleeper(tr *trace, name string, d time.Duration) func(t *actors.Task) error {
+func sleeper(tr *testtools.Trace, name string, d time.Duration) func(t *actors.Task) error {
 	return func(t *actors.Task) error {
 		err := t.Sleep(d)
-		tr.add("%s: %v", name, err)
+		tr.Add("%s: %v", name, err)
 		return err
 	}
 }
 
 func TestGroupWaitsForAllMembers(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
-		var tr trace
+		var tr testtools.Trace
 		start := time.Now()
 		g := t.NewGroup()
 		g.Go(sleeper(&tr, "a", 2*time.Second))
 		g.Go(sleeper(&tr, "b", time.Second))
 		err := g.Wait()
-		tr.want(w, "b: <nil>", "a: <nil>")
+		tr.Want(w, "b: <nil>", "a: <nil>")
 		if d := time.Since(start); d != 2*time.Second {
 			w.Errorf("Wait took %v", d)
 		}
@@ -58,12 +59,12 @@ func TestGroupWaitsForAllMembers(t *testing.T) {
 
 func TestGroupStartsMembersAtOnceInOrder(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
-		var tr trace
+		var tr testtools.Trace
 		g := t.NewGroup()
 		for i := range 3 {
-			g.Go(func(*actors.Task) error { tr.add("%d", i); return nil })
+			g.Go(func(*actors.Task) error { tr.Add("%d", i); return nil })
 		}
-		tr.want(w, "0", "1", "2")
+		tr.Want(w, "0", "1", "2")
 		return g.Wait()
 	})
 }
@@ -92,7 +93,7 @@ func TestGroupOfNobody(t *testing.T) {
 
 func TestGroupMembersStartMembers(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
-		var tr trace
+		var tr testtools.Trace
 		g := t.NewGroup()
 		g.Go(func(t *actors.Task) error {
 			g.Go(sleeper(&tr, "eager", time.Second)) // the group's task is in Go
@@ -101,14 +102,14 @@ func TestGroupMembersStartMembers(t *testing.T) {
 			return nil
 		})
 		err := g.Wait()
-		tr.want(w, "eager: <nil>", "late: <nil>")
+		tr.Want(w, "eager: <nil>", "late: <nil>")
 		return err
 	})
 }
 
 func TestGroupTakesMembersFromOtherTasksOfTheWorker(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
-		var tr trace
+		var tr testtools.Trace
 		g := t.NewGroup()
 		g.Go(sleeper(&tr, "member", 2*time.Second))
 		stranger := did(t, t.Self(), func(t *actors.Task) error {
@@ -118,7 +119,7 @@ func TestGroupTakesMembersFromOtherTasksOfTheWorker(t *testing.T) {
 		if err := g.Wait(); err != nil {
 			return err
 		}
-		tr.want(w, "member: <nil>", "other: <nil>")
+		tr.Want(w, "member: <nil>", "other: <nil>")
 		_, err := actors.Await(t, stranger)
 		return err
 	})
@@ -126,39 +127,39 @@ func TestGroupTakesMembersFromOtherTasksOfTheWorker(t *testing.T) {
 
 func TestGroupIsReusableUntilWait(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
-		var tr trace
+		var tr testtools.Trace
 		g := t.NewGroup()
-		g.Go(func(*actors.Task) error { tr.add("first"); return nil })
+		g.Go(func(*actors.Task) error { tr.Add("first"); return nil })
 		if err := t.Sleep(time.Second); err != nil { // it has been empty meanwhile
 			return err
 		}
 		g.Go(sleeper(&tr, "second", time.Second))
 		err := g.Wait()
-		tr.want(w, "first", "second: <nil>")
+		tr.Want(w, "first", "second: <nil>")
 		if again := g.Wait(); again != err {
 			w.Errorf("Wait, again: %v", again)
 		}
-		wantText(w, panicOf(func() { g.Go(panics) }), "actors: Group.Go called after Wait has returned")
+		testtools.WantPanic(w, func() { g.Go(panics) }, "actors: Group.Go called after Wait has returned")
 		return err
 	})
 }
 
 func TestGroupsNest(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
-		var tr trace
+		var tr testtools.Trace
 		outer := t.NewGroup()
 		outer.Go(func(t *actors.Task) error {
 			inner := t.NewGroup()
 			inner.Go(sleeper(&tr, "inner", time.Hour))
 			err := inner.Wait()
-			tr.add("inner group: %v", errors.Is(err, actors.ErrCanceled))
+			tr.Add("inner group: %v", errors.Is(err, actors.ErrCanceled))
 			return err
 		})
 		outer.Go(func(t *actors.Task) error { _ = t.Sleep(time.Second); return errLeft })
 		if err := outer.Wait(); err != errLeft {
 			w.Errorf("Wait: %v", err)
 		}
-		tr.want(w, "inner: actors: canceled: left", "inner group: true")
+		tr.Want(w, "inner: actors: canceled: left", "inner group: true")
 		return nil
 	})
 }
@@ -171,7 +172,7 @@ func TestGroupsNest(t *testing.T) {
 
 func TestGroupInExclusiveHandler(t *testing.T) {
 	bubble(t, func(w *world) {
-		var tr trace
+		var tr testtools.Trace
 		pid := w.worker("worker", actors.Options{Logger: discard()}, func(w *actors.Worker) error {
 			actors.Handle(w, func(t *actors.Task, s string) (string, error) {
 				g := t.NewGroup()
@@ -186,7 +187,7 @@ func TestGroupInExclusiveHandler(t *testing.T) {
 		two := actors.RequestFuture[string](w.root, pid, "2")
 		want(w, one, "1")
 		want(w, two, "2")
-		tr.want(w, "1a: <nil>", "1b: <nil>", "2a: <nil>", "2b: <nil>")
+		tr.Want(w, "1a: <nil>", "1b: <nil>", "2a: <nil>", "2b: <nil>")
 		w.stopped(pid, time.Hour)
 	})
 }
@@ -233,10 +234,10 @@ func TestGroupMemberClosesARing(t *testing.T) {
 func TestGroupMisuse(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
 		g := t.NewGroup()
-		wantText(w, panicOf(func() { g.Go(nil) }), "actors: Group.Go called with a nil function")
+		testtools.WantPanic(w, func() { g.Go(nil) }, "actors: Group.Go called with a nil function")
 		other := actors.Start(t, func(*actors.Task) (int, error) {
-			wantText(w, panicOf(func() { _ = g.Wait() }), "Group.Wait called with the Task of", "by a function that it has started")
-			wantText(w, panicOf(func() { t.NewGroup() }), "NewGroup called with the Task of")
+			testtools.WantPanic(w, func() { _ = g.Wait() }, "Group.Wait called with the Task of", "by a function that it has started")
+			testtools.WantPanic(w, func() { t.NewGroup() }, "NewGroup called with the Task of")
 			return 0, nil
 		})
 		if _, err := actors.Await(t, other); err != nil {
@@ -244,14 +245,14 @@ func TestGroupMisuse(t *testing.T) {
 		}
 		g.Go(func(mt *actors.Task) error {
 			_ = mt.Yield()
-			wantText(w, panicOf(func() { _ = g.Wait() }), "Group.Wait called with the Task of", "which is suspended")
+			testtools.WantPanic(w, func() { _ = g.Wait() }, "Group.Wait called with the Task of", "which is suspended")
 			return nil
 		})
 		return g.Wait()
 	})
 	var g *actors.Group
 	in(t, func(w *world, t *actors.Task) error { g = t.NewGroup(); return nil })
-	wantText(t, panicOf(func() { g.Go(panics) }), "actors: Group.Go called outside of a task of the group's worker")
+	testtools.WantPanic(t, func() { g.Go(panics) }, "actors: Group.Go called outside of a task of the group's worker")
 }
 
 // What a group has told its task is no failure that nobody has looked at.

@@ -9,9 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"runtime"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -109,71 +107,9 @@ func wantErr[T any](t testing.TB, f *actors.Future[T], target error) {
 	}
 }
 
-// wantText fails the test unless err's text contains all parts.
-func wantText(t testing.TB, err error, parts ...string) {
-	t.Helper()
-	if err == nil {
-		t.Errorf("no error; want one that says %q", parts)
-		return
-	}
-	for _, p := range parts {
-		if !strings.Contains(err.Error(), p) {
-			t.Errorf("the error is %q; want it to say %q", err, p)
-		}
-	}
-}
-
-// panicOf runs f and returns what it panics with, as an error.
-func panicOf(f func()) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%v", p)
-		}
-	}()
-	f()
-	return nil
-}
-
 // did is a Submit for its effect.
 func did(s actor.SenderContext, pid *actor.PID, f func(t *actors.Task) error, opts ...actors.CallOption) *actors.Future[actors.None] {
 	return actors.SubmitErr(s, pid, f, opts...)
-}
-
-// trace is a list of lines that goroutines add to.
-type trace struct {
-	mu    sync.Mutex
-	lines []string
-}
-
-func (tr *trace) add(format string, args ...any) {
-	tr.mu.Lock()
-	defer tr.mu.Unlock()
-	tr.lines = append(tr.lines, fmt.Sprintf(format, args...))
-}
-
-func (tr *trace) all() []string {
-	tr.mu.Lock()
-	defer tr.mu.Unlock()
-	return slices.Clone(tr.lines)
-}
-
-func (tr *trace) want(t testing.TB, lines ...string) {
-	t.Helper()
-	if got := tr.all(); !slices.Equal(got, lines) {
-		t.Errorf("got %q, want %q", got, lines)
-	}
-}
-
-// deadLetters collects the messages of the system's dead letters.
-func (w *world) deadLetters() *trace {
-	tr := &trace{}
-	sub := w.sys.EventStream.Subscribe(func(e any) {
-		if d, ok := e.(*actor.DeadLetterEvent); ok {
-			tr.add("%v", d.Message)
-		}
-	})
-	w.Cleanup(func() { w.sys.EventStream.Unsubscribe(sub) })
-	return tr
 }
 
 // loopGoroutines returns the stacks of all goroutines that are of an event

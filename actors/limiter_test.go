@@ -20,6 +20,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/inspect"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // hanging offloads n functions of a worker that return when free is closed.
@@ -199,13 +200,11 @@ func TestOffloadTakesOptions(t *testing.T) {
 		if took, v := time.Since(begin), <-seen; took != time.Second || v != 5 {
 			w.Errorf("it ended after %v, and saw the value %v", took, v)
 		}
-		if err := panicOf(func() {
+		testtools.WantPanic(w, func() {
 			actors.Submit(w.root, pid, func(*actors.Task) (int, error) { return 0, nil }, actors.Through(actors.NewLimiter("x", 1)))
-		}); err == nil || !strings.Contains(err.Error(), "Through is an option of Offload only") {
-			w.Errorf("Submit with Through: %v", err)
-		}
-		wantText(w, panicOf(func() { actors.Through(nil) }), "actors: Through: limiter is nil")
-		wantText(w, panicOf(func() { actors.Through(new(actors.Limiter)) }), "actors: Through: limiter is one that NewLimiter has not made")
+		}, "Through is an option of Offload only")
+		testtools.WantPanic(w, func() { actors.Through(nil) }, "actors: Through: limiter is nil")
+		testtools.WantPanic(w, func() { actors.Through(new(actors.Limiter)) }, "actors: Through: limiter is one that NewLimiter has not made")
 	})
 }
 

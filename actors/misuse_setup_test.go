@@ -12,6 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 func TestMisuseRegistration(t *testing.T) {
@@ -50,7 +51,7 @@ func TestMisuseRegistration(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(w *world) {
 				_, err := actors.Spawn(w.Context(), w.root, "worker", func(w *actors.Worker) error { c.setup(w); return nil }, actors.Options{})
-				wantText(w, err, `actors: spawn "worker": panic: `+c.want)
+				testtools.WantText(w, err, `actors: spawn "worker": panic: `+c.want)
 				var p *actors.PanicError
 				if !errors.As(err, &p) {
 					w.Errorf("%v is no PanicError", err)
@@ -76,7 +77,7 @@ func TestMisuseRegistrationAfterSetup(t *testing.T) {
 			"OnStop":     func() { late.OnStop(func(*actors.Task) error { return nil }) },
 		} {
 			_, err := result(did(w.root, pid, func(*actors.Task) error { f(); return nil }))
-			wantText(w, err, "actors: "+what+" called after setup has returned: register everything in setup")
+			testtools.WantText(w, err, "actors: "+what+" called after setup has returned: register everything in setup")
 		}
 	})
 }
@@ -91,13 +92,13 @@ func TestMisuseSpawn(t *testing.T) {
 			return err
 		}
 		ctx := context.Background()
-		wantText(w, spawn(ctx, "", none), `actors: Spawn "": name is missing`)
-		wantText(w, spawn(ctx, "x", nil), `actors: Spawn "x": setup is missing`)
+		testtools.WantText(w, spawn(ctx, "", none), `actors: Spawn "": name is missing`)
+		testtools.WantText(w, spawn(ctx, "x", nil), `actors: Spawn "x": setup is missing`)
 		if err := spawn(ctx, "x", none); err != nil {
 			w.Fatal(err)
 		}
 		err := spawn(ctx, "x", none)
-		wantText(w, err, `actors: spawn "x"`, "name exists")
+		testtools.WantText(w, err, `actors: spawn "x"`, "name exists")
 		if !errors.Is(err, actor.ErrNameExists) {
 			w.Errorf("%v is not ErrNameExists", err)
 		}
@@ -105,10 +106,10 @@ func TestMisuseSpawn(t *testing.T) {
 		if err := spawn(ctx, "failing", func(*actors.Worker) error { return broken }); !errors.Is(err, broken) {
 			w.Errorf("failing setup: %v", err)
 		} else {
-			wantText(w, err, `actors: spawn "failing": actors: setup: broken`)
+			testtools.WantText(w, err, `actors: spawn "failing": actors: setup: broken`)
 		}
 		err = spawn(ctx, "panicking", func(*actors.Worker) error { panic(broken) })
-		wantText(w, err, `actors: spawn "panicking": panic: broken`)
+		testtools.WantText(w, err, `actors: spawn "panicking": panic: broken`)
 		if !errors.Is(err, broken) {
 			w.Errorf("panicking setup: %v", err)
 		}
@@ -123,7 +124,7 @@ func TestMisuseSpawn(t *testing.T) {
 		cancel(errors.New("no time"))
 		release := make(chan struct{})
 		defer close(release)
-		wantText(w, spawn(ended, "ended", func(*actors.Worker) error { <-release; return nil }), `actors: spawn "ended": no time`)
+		testtools.WantText(w, spawn(ended, "ended", func(*actors.Worker) error { <-release; return nil }), `actors: spawn "ended": no time`)
 	})
 }
 
@@ -141,7 +142,7 @@ func TestMisuseSpawnHangs(t *testing.T) {
 			<-release
 			return nil
 		}, actors.Options{StopGrace: time.Second, BlockedTurn: -1})
-		wantText(w, err, `actors: spawn "hangs"`)
+		testtools.WantText(w, err, `actors: spawn "hangs"`)
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
 			w.Errorf("%v after %v", err, time.Since(start))
 		}
@@ -184,7 +185,7 @@ func TestMisuseSpawnInTaskContext(t *testing.T) {
 				<-release
 				return nil
 			}, actors.Options{StopGrace: time.Second, BlockedTurn: -1})
-			wantText(w, err, `actors: spawn "child": no time`)
+			testtools.WantText(w, err, `actors: spawn "child": no time`)
 			return t.Sleep(time.Second)
 		})
 		want(w, f, struct{}{})

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -18,6 +17,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/inspect"
 	"github.com/protoloop/protoloop/actors/loopsync"
+	"github.com/protoloop/protoloop/internal/testtools"
 	"github.com/protoloop/protoloop/messages"
 )
 
@@ -52,7 +52,7 @@ func TestMisuseOtherTask(t *testing.T) {
 			_, err := actors.Await(other, p.Future())
 			return err
 		})
-		wantText(w, err, "actors: Await called with the Task of the other, which is suspended", "another task's", "another goroutine")
+		testtools.WantText(w, err, "actors: Await called with the Task of the other, which is suspended", "another task's", "another goroutine")
 		for what, f := range map[string]func(){
 			"Sleep":   func() { _ = other.Sleep(1) },
 			"Yield":   func() { _ = other.Yield() },
@@ -67,7 +67,7 @@ func TestMisuseOtherTask(t *testing.T) {
 				_, _ = actors.Ask[int](other, w.plain(func(actor.Context) {}), 1)
 			},
 		} {
-			wantText(w, panicOf(f), "actors: "+what+" called with the Task of the other, which has returned: a Task must not outlive its function")
+			testtools.WantPanic(w, f, "actors: "+what+" called with the Task of the other, which has returned: a Task must not outlive its function")
 		}
 	})
 }
@@ -83,7 +83,7 @@ func TestMisuseParentsTask(t *testing.T) {
 			_, err := actors.Await(outer, child)
 			return err
 		}, actors.Name("outer"))
-		wantText(w, err, "actors: Sleep called with the Task of outer by a function that it has started: use the function's own Task")
+		testtools.WantText(w, err, "actors: Sleep called with the Task of outer by a function that it has started: use the function's own Task")
 	})
 }
 
@@ -99,7 +99,7 @@ func TestMisuseAfterEnd(t *testing.T) {
 			"Submit":        func() { actors.Submit(ended, ended.Self(), func(*actors.Task) (int, error) { return 0, nil }) },
 			"Ask":           func() { _, _ = actors.Ask[int](ended, ended.Self(), 1) },
 		} {
-			wantText(w, panicOf(f), "actors: "+what+" called with the Task of", "which has returned: a Task must not outlive its function")
+			testtools.WantPanic(w, f, "actors: "+what+" called with the Task of", "which has returned: a Task must not outlive its function")
 		}
 	})
 }
@@ -117,7 +117,7 @@ func TestMisuseAwaitSelf(t *testing.T) {
 		}, actors.Name("self"))
 		self <- own
 		_, err := result(own)
-		wantText(w, err, "actors: Await: task self awaits its own future, which completes when it returns")
+		testtools.WantText(w, err, "actors: Await: task self awaits its own future, which completes when it returns")
 	})
 }
 
@@ -129,7 +129,7 @@ func TestMisuseWaitInTask(t *testing.T) {
 			_, err := new(actors.Promise[int]).Future().Wait(ctx)
 			return err
 		})
-		wantText(w, err, "actors: Wait called with the context of task", "it would block the worker; use actors.Await")
+		testtools.WantText(w, err, "actors: Wait called with the context of task", "it would block the worker; use actors.Await")
 		// Ready wins, and an offloaded function may wait.
 		err = w.inTask(func(t *actors.Task) error {
 			if v, err := resolved(1).Wait(t.Context()); v != 1 || err != nil {
@@ -155,36 +155,36 @@ func TestMisuseNoWorker(t *testing.T) {
 		}
 		plain := w.plain(func(actor.Context) {})
 		err := submit(plain)
-		wantText(w, err, "not a local worker", plain.Id, "is a plain actor: spawn it with actors.Spawn, actors.Props or actors.EventLoop")
+		testtools.WantText(w, err, "not a local worker", plain.Id, "is a plain actor: spawn it with actors.Spawn, actors.Props or actors.EventLoop")
 		if !errors.Is(err, actors.ErrNotWorker) {
 			w.Errorf("%v is not ErrNotWorker", err)
 		}
 		err = submit(actor.NewPID("elsewhere:1", "x"))
-		wantText(w, err, "not a local worker", "elsewhere:1", "is on another machine, where a function cannot be sent")
+		testtools.WantText(w, err, "not a local worker", "elsewhere:1", "is on another machine, where a function cannot be sent")
 		if !errors.Is(err, actors.ErrNotWorker) {
 			w.Errorf("%v is not ErrNotWorker", err)
 		}
 		dead := w.worker("dead", actors.Options{}, none)
 		w.stopped(dead, 0)
 		err = submit(dead)
-		wantText(w, err, "no such actor", "dead")
+		testtools.WantText(w, err, "no such actor", "dead")
 		if !errors.Is(err, actors.ErrDeadLetter) || !errors.Is(err, actor.ErrDeadLetter) {
 			w.Errorf("%v is not ErrDeadLetter", err)
 		}
 		wantErr(w, actors.RequestFuture[int](w.root, dead, 1), actors.ErrDeadLetter)
 		wantErr(w, actors.RequestStop(w.root, dead, 0), actors.ErrDeadLetter)
 		_, err = result(actors.RequestStop(w.root, w.plain(func(actor.Context) {}), 0))
-		wantText(w, err, "actors: not a local worker: ", "is a plain actor: spawn it with")
+		testtools.WantText(w, err, "actors: not a local worker: ", "is a plain actor: spawn it with")
 		err = submit(nil)
-		wantText(w, err, "actors: no such actor: SubmitErr called with a nil PID")
+		testtools.WantText(w, err, "actors: no such actor: SubmitErr called with a nil PID")
 		if !errors.Is(err, actors.ErrDeadLetter) {
 			w.Errorf("%v is not ErrDeadLetter", err)
 		}
 		_, err = result(actors.RequestFuture[int](w.root, nil, 1))
-		wantText(w, err, "actors: no such actor: RequestFuture called with a nil PID")
+		testtools.WantText(w, err, "actors: no such actor: RequestFuture called with a nil PID")
 		_, err = actors.Call[int](context.Background(), w.root, nil, 1)
-		wantText(w, err, "actors: no such actor: Call called with a nil PID")
-		wantText(w, panicOf(func() { actors.RequestStop(w.root, nil, 0) }), "actors: RequestStop called with a nil PID")
+		testtools.WantText(w, err, "actors: no such actor: Call called with a nil PID")
+		testtools.WantPanic(w, func() { actors.RequestStop(w.root, nil, 0) }, "actors: RequestStop called with a nil PID")
 	})
 }
 
@@ -192,16 +192,16 @@ type near struct{}
 
 func TestMisuseUnhandled(t *testing.T) {
 	bubble(t, func(w *world) {
-		dead := w.deadLetters()
+		dead := testtools.DeadLetters(w.sys)
 		pid := w.worker("worker", actors.Options{}, func(w *actors.Worker) error {
 			actors.On(w, func(*actors.Task, string) error { return nil })
 			return nil
 		})
 		_, err := result(actors.RequestFuture[int](w.root, pid, 1.5))
-		wantText(w, err, "unhandled message", "worker worker has no handler for float64")
+		testtools.WantText(w, err, "unhandled message", "worker worker has no handler for float64")
 		wantErr(w, actors.RequestFuture[int](w.root, pid, 1.5), actors.ErrUnhandled)
 		fail := wantFailure(w, w.root.RequestFuture(pid, 1.5, time.Minute), actors.ErrUnhandled)
-		wantText(w, fail, "worker worker has no handler for float64")
+		testtools.WantText(w, fail, "worker worker has no handler for float64")
 		// There is one of a type that is easily taken for it.
 		pointed := w.worker("near", actors.Options{}, func(w *actors.Worker) error {
 			actors.On(w, func(*actors.Task, *near) error { return nil })
@@ -209,13 +209,13 @@ func TestMisuseUnhandled(t *testing.T) {
 			return nil
 		})
 		_, err = result(actors.RequestFuture[int](w.root, pointed, near{}))
-		wantText(w, err, "worker near has no handler for actors_test.near (it has one for *actors_test.near)")
+		testtools.WantText(w, err, "worker near has no handler for actors_test.near (it has one for *actors_test.near)")
 		_, err = result(actors.RequestFuture[int](w.root, pointed, new(int)))
-		wantText(w, err, "worker near has no handler for *int (it has one for int)")
+		testtools.WantText(w, err, "worker near has no handler for *int (it has one for int)")
 		// A plain actor that answers nothing.
 		silent := w.dropIn(actors.Options{}, func(actor.Context) {})
 		_, err = result(actors.RequestFuture[int](w.root, silent, "text"))
-		wantText(w, err, "unhandled message", "the handler of string returned without an answer")
+		testtools.WantText(w, err, "unhandled message", "the handler of string returned without an answer")
 		if !errors.Is(err, actors.ErrUnhandled) {
 			w.Errorf("%v is not ErrUnhandled", err)
 		}
@@ -223,7 +223,7 @@ func TestMisuseUnhandled(t *testing.T) {
 		if c := w.stopped(pid, 0); c.DeadLettered != 1 {
 			w.Errorf("the account: %v", c)
 		}
-		dead.want(w, "2.5")
+		dead.Want(w, "2.5 to worker")
 	})
 }
 
@@ -256,9 +256,9 @@ func TestMisuseReplyType(t *testing.T) {
 			if !errors.As(err, &wrong) || *wrong != (actors.ReplyTypeError{Want: "*time.Time", Got: "string"}) {
 				w.Errorf("%s: %#v", name, err)
 			}
-			wantText(w, err, "actors: the reply is a string, the future wants a *time.Time")
+			testtools.WantText(w, err, "actors: the reply is a string, the future wants a *time.Time")
 			_, err = result(actors.RequestFuture[int](w.root, pid, "nil"))
-			wantText(w, err, "actors: the reply is a nil, the future wants a int")
+			testtools.WantText(w, err, "actors: the reply is a nil, the future wants a int")
 			if v, err := result(actors.RequestFuture[error](w.root, pid, "nil")); v != nil || err != nil {
 				w.Errorf("%s: nil as an interface: %v, %v", name, v, err)
 			}
@@ -270,15 +270,15 @@ func TestMisuseReplyType(t *testing.T) {
 func TestMisuseNil(t *testing.T) {
 	bubble(t, func(w *world) {
 		pid := w.worker("worker", actors.Options{}, none)
-		wantText(w, panicOf(func() { actors.Submit[int](w.root, pid, nil) }), "actors: Submit called with a nil function")
+		testtools.WantPanic(w, func() { actors.Submit[int](w.root, pid, nil) }, "actors: Submit called with a nil function")
 		var noContext context.Context
-		wantText(w, panicOf(func() { actors.WithContext(noContext) }), "actors: WithContext: ctx is nil")
-		wantText(w, panicOf(func() { _, _ = new(actors.Promise[int]).Future().Wait(noContext) }), "actors: Wait called with a nil context")
+		testtools.WantPanic(w, func() { actors.WithContext(noContext) }, "actors: WithContext: ctx is nil")
+		testtools.WantPanic(w, func() { _, _ = new(actors.Promise[int]).Future().Wait(noContext) }, "actors: Wait called with a nil context")
 		_, err := actors.Spawn(noContext, w.root, "none", none, actors.Options{})
-		wantText(w, err, `actors: Spawn "none": ctx is missing`)
+		testtools.WantText(w, err, `actors: Spawn "none": ctx is missing`)
 		_, err = actors.Spawn(context.Background(), nil, "none", none, actors.Options{})
-		wantText(w, err, `actors: Spawn "none": the spawner is missing`)
-		wantText(w, panicOf(func() { (*actors.Task)(nil).NewGroup() }), "actors: NewGroup called with a nil Task")
+		testtools.WantText(w, err, `actors: Spawn "none": the spawner is missing`)
+		testtools.WantPanic(w, func() { (*actors.Task)(nil).NewGroup() }, "actors: NewGroup called with a nil Task")
 		if len(inspect.System(w.sys).Workers) != 1 {
 			w.Error("there is a worker that nobody knows")
 		}
@@ -287,27 +287,24 @@ func TestMisuseNil(t *testing.T) {
 			"inspect: Blocked called with a nil actor system":   func() { inspect.Blocked(nil) },
 			"messages: SetLimit called with a nil actor system": func() { messages.SetLimit(nil, 0) },
 		} {
-			wantText(w, panicOf(f), want)
+			testtools.WantPanic(w, f, want)
 		}
-		wantText(w, panicOf(func() { new(actors.Promise[int]).Reject(nil) }), "actors: Promise.Reject called with a nil error: use Resolve")
+		testtools.WantPanic(w, func() { new(actors.Promise[int]).Reject(nil) }, "actors: Promise.Reject called with a nil error: use Resolve")
 		_, err = result(actors.RequestFuture[int](w.root, pid, nil))
-		wantText(w, err, "RequestFuture called with a nil message")
+		testtools.WantText(w, err, "RequestFuture called with a nil message")
 		for name, f := range map[string]func(t *actors.Task){
 			"Start":   func(t *actors.Task) { actors.Start[int](t, nil) },
 			"Offload": func(t *actors.Task) { actors.Offload[int](t, nil) },
 			"Cleanup": func(t *actors.Task) { _ = t.Cleanup(time.Second, nil) },
 		} {
 			_, err := result(did(w.root, pid, func(t *actors.Task) error { f(t); return nil }))
-			wantText(w, err, "actors: "+name+" called with a nil function")
+			testtools.WantText(w, err, "actors: "+name+" called with a nil function")
 		}
 		for what, f := range map[string]func(){
 			"Submit":        func() { actors.Submit(nil, pid, func(*actors.Task) (int, error) { return 0, nil }) },
 			"RequestFuture": func() { actors.RequestFuture[int](nil, pid, 1) },
 		} {
-			err := panicOf(f)
-			if err == nil || !strings.HasPrefix(err.Error(), "actors: "+what) {
-				w.Errorf("a nil sender: %v", err)
-			}
+			testtools.WantPanic(w, f, "actors: "+what)
 		}
 		synctest.Wait()
 	})
@@ -328,7 +325,7 @@ func TestMisuseOfAnOptionLeavesNothingBehind(t *testing.T) {
 				g.Go(func(*actors.Task) error { return nil }, option())
 				return nil
 			})
-			wantText(w, err, what)
+			testtools.WantText(w, err, what)
 		})
 	}
 }
@@ -462,8 +459,7 @@ func TestCallThatPanicsLeavesNothingBehind(t *testing.T) {
 					return func(actor.SenderContext, *actor.PID, *actor.MessageEnvelope) { panic("broken") }
 				})
 				to := pid(w)
-				err := panicOf(func() { actors.RequestFuture[int](root, to, 1, actors.Timeout(actors.Forever)) })
-				wantText(w, err, "broken")
+				testtools.WantPanic(w, func() { actors.RequestFuture[int](root, to, 1, actors.Timeout(actors.Forever)) }, "broken")
 				if n := actors.Requests(w.sys); n > 0 {
 					w.Errorf("%d requests wait for an answer", n)
 				}

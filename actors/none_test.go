@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 var errNone = errors.New("no")
@@ -55,19 +56,19 @@ func TestNone(t *testing.T) {
 		// Its end is as that of any.
 		expires := func(t *actors.Task) error { return t.Sleep(time.Hour) }
 		_, err := result(actors.SubmitErr(w.root, pid, expires, actors.Timeout(time.Second)))
-		wantText(w, err, "timeout", "TestNone.func1.", "of worker")
+		testtools.WantText(w, err, "timeout", "TestNone.func1.", "of worker")
 		_, err = result(actors.SubmitErr(w.root, pid, func(t *actors.Task) error {
 			return t.Await(t.Go(expires, actors.Timeout(time.Second)))
 		}))
-		wantText(w, err, "timeout", "TestNone.func1.", "of worker")
+		testtools.WantText(w, err, "timeout", "TestNone.func1.", "of worker")
 		_, err = result(actors.SubmitErr(w.root, pid, func(t *actors.Task) error {
 			return t.AwaitOffload(func(ctx context.Context) error { <-ctx.Done(); time.Sleep(time.Second); return nil }, actors.Timeout(time.Second))
 		}))
-		wantText(w, err, "timeout", "offload actors_test.TestNone.func1.", "of worker")
+		testtools.WantText(w, err, "timeout", "offload actors_test.TestNone.func1.", "of worker")
 		_, err = result(actors.SubmitErr(w.root, pid, func(t *actors.Task) error {
 			return t.Await(t.Go(func(*actors.Task) error { panic("boom") }))
 		}))
-		wantText(w, err, "panic: boom")
+		testtools.WantText(w, err, "panic: boom")
 	})
 }
 
@@ -184,7 +185,7 @@ func TestNoneForms(t *testing.T) {
 		}
 		want(w, actors.RequestFuture[actors.None](w.root, plain, 1), actors.None{})
 		_, err := result(actors.RequestFuture[int](w.root, pid, "on"))
-		wantText(w, err, "the reply has no value, the future wants a int")
+		testtools.WantText(w, err, "the reply has no value, the future wants a int")
 	})
 }
 
@@ -192,7 +193,7 @@ func TestNoneForms(t *testing.T) {
 // the answer.
 func TestOnAnswersRequest(t *testing.T) {
 	bubble(t, func(w *world) {
-		dead := w.deadLetters()
+		dead := testtools.DeadLetters(w.sys)
 		pid := w.worker("asked", actors.Options{}, func(w *actors.Worker) error {
 			actors.On(w, func(*actors.Task, string) error { return nil })
 			return nil
@@ -214,7 +215,7 @@ func TestOnAnswersRequest(t *testing.T) {
 		time.Sleep(time.Second)
 		w.stopped(asks, time.Second)
 		synctest.Wait()
-		dead.want(w)
+		dead.Want(w)
 		if !slices.Equal(seen, []string{"empty"}) {
 			w.Errorf("a plain actor has seen %v", seen)
 		}

@@ -16,19 +16,20 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/loopsync"
 	"github.com/protoloop/protoloop/internal/seeded"
+	"github.com/protoloop/protoloop/internal/testtools"
 	"github.com/protoloop/protoloop/supervisor"
 )
 
 // TestStashKeepsTheOrderOfArrival: whichever of them is stashed first.
 func TestStashKeepsTheOrderOfArrival(t *testing.T) {
 	bubble(t, func(w *world) {
-		var got trace
+		var got testtools.Trace
 		lives := 0
 		pid := w.worker("worker", actors.Options{StopGrace: time.Minute}, func(wk *actors.Worker) error {
 			lives++
 			first := lives == 1
 			actors.On(wk, func(t *actors.Task, d time.Duration) error {
-				got.add("%v", d)
+				got.Add("%v", d)
 				if !first {
 					return nil
 				}
@@ -48,7 +49,7 @@ func TestStashKeepsTheOrderOfArrival(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		got.want(w, "3s", "0s", "4s", "1s", "5s", "2s", "3s", "0s", "4s", "1s", "5s", "2s")
+		got.Want(w, "3s", "0s", "4s", "1s", "5s", "2s", "3s", "0s", "4s", "1s", "5s", "2s")
 	})
 }
 
@@ -56,13 +57,13 @@ func TestStashKeepsTheOrderOfArrival(t *testing.T) {
 // one line with what is sent to it afterwards, of whatever kind it is.
 func TestOrderAroundASpawn(t *testing.T) {
 	bubble(t, func(w *world) {
-		var got trace
+		var got testtools.Trace
 		send := func(pid *actor.PID, text string) { w.root.Send(pid, text) }
 		submit := func(pid *actor.PID, text string) {
-			did(w.root, pid, func(*actors.Task) error { got.add("%s", text); return nil })
+			did(w.root, pid, func(*actors.Task) error { got.Add("%s", text); return nil })
 		}
 		within := func(pid *actor.PID, text string) {
-			did(w.root, pid, func(*actors.Task) error { got.add("%s", text); return nil }, actors.Timeout(time.Hour))
+			did(w.root, pid, func(*actors.Task) error { got.Add("%s", text); return nil }, actors.Timeout(time.Hour))
 		}
 		ask := func(pid *actor.PID, text string) { actors.RequestFuture[actors.None](w.root, pid, text) }
 		all := func(pid *actor.PID, when string) {
@@ -71,7 +72,7 @@ func TestOrderAroundASpawn(t *testing.T) {
 			}
 		}
 		pid, err := w.root.SpawnNamed(actors.Props(func(wk *actors.Worker) error {
-			actors.On(wk, func(t *actors.Task, text string) error { got.add("%s", text); t.Respond(struct{}{}); return nil })
+			actors.On(wk, func(t *actors.Task, text string) error { got.Add("%s", text); t.Respond(struct{}{}); return nil })
 			return nil
 		}, actor.WithOnInit(func(c actor.Context) { all(c.Self(), "early ") })), "w")
 		if err != nil {
@@ -85,7 +86,7 @@ func TestOrderAroundASpawn(t *testing.T) {
 				want = append(want, fmt.Sprint(when, i))
 			}
 		}
-		got.want(w, want...)
+		got.Want(w, want...)
 	})
 }
 

@@ -15,23 +15,24 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/testtools"
 	"github.com/protoloop/protoloop/messages"
 )
 
 func TestOnDoneIsToldTheResult(t *testing.T) {
 	ps, fs := promises(2)
-	var tr trace
+	var tr testtools.Trace
 	note := func(name string) func(int, error) {
-		return func(v int, err error) { tr.add("%s: %d, %v", name, v, err) }
+		return func(v int, err error) { tr.Add("%s: %d, %v", name, v, err) }
 	}
 	fs[0].OnDone(note("a"))
 	fs[0].OnDone(note("b"))
 	fs[1].OnDone(note("c"))
-	tr.want(t)
+	tr.Want(t)
 	ps[1].Reject(errLeft)
 	ps[0].Resolve(7)
 	fs[0].OnDone(note("late"))
-	tr.want(t, "c: 0, left", "a: 7, <nil>", "b: 7, <nil>", "late: 7, <nil>")
+	tr.Want(t, "c: 0, left", "a: 7, <nil>", "b: 7, <nil>", "late: 7, <nil>")
 }
 
 // In a callback no lock is held: all that may be done to the future may be
@@ -59,12 +60,12 @@ func TestOnDonePanicIsLogged(t *testing.T) {
 	bubble(t, func(w *world) {
 		pid := w.worker("worker", actors.Options{}, none)
 		f := actors.Submit(w.root, pid, func(t *actors.Task) (int, error) { return 1, t.Sleep(time.Second) })
-		var tr trace
+		var tr testtools.Trace
 		f.OnDone(func(int, error) { panic("oops") })
-		f.OnDone(func(int, error) { tr.add("next") })
+		f.OnDone(func(int, error) { tr.Add("next") })
 		want(w, f, 1)
 		synctest.Wait()
-		tr.want(w, "next")
+		tr.Want(w, "next")
 		found := actortest.LogOf(w.sys).Find(slog.LevelError, "panic in an OnDone callback")
 		if len(found) != 1 || found[0].Attr("panic") != "oops" || found[0].Attr("stack") == nil {
 			w.Errorf("logged: %v", found)
@@ -204,6 +205,6 @@ func TestFutureMisuse(t *testing.T) {
 		"a nil function": func() { one.OnDone(nil) },
 		"a nil sender":   func() { one.PipeTo(nil) },
 	} {
-		wantText(t, panicOf(f), "actors: ", what)
+		testtools.WantPanic(t, f, "actors: ", what)
 	}
 }

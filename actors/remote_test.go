@@ -24,6 +24,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/testtools"
 	"github.com/protoloop/protoloop/messages"
 )
 
@@ -263,7 +264,7 @@ func TestRemote(t *testing.T) {
 		f := actors.RequestFuture[*wrapperspb.Int32Value](here.Root, pid, wrapperspb.Int32(1))
 		wantErr(t, f, actors.ErrUnhandled)
 		_, err := result(f)
-		wantText(t, err, "has no handler for *wrapperspb.Int32Value")
+		testtools.WantText(t, err, "has no handler for *wrapperspb.Int32Value")
 	})
 	t.Run("ErrDeadLetter", func(t *testing.T) {
 		wantErr(t, do(actor.NewPID(there.Address(), "nobody"), "x"), actors.ErrDeadLetter)
@@ -331,7 +332,7 @@ func TestRemote(t *testing.T) {
 		f := actors.RequestStop(here.Root, pid, actors.NoGrace) // with a token, of its own system
 		wantErr(t, f, actors.ErrUnhandled)
 		_, err := result(f)
-		wantText(t, err, "messages.Stop is honoured from its own actor system only")
+		testtools.WantText(t, err, "messages.Stop is honoured from its own actor system only")
 		if v, err := result(do(pid, "still")); err != nil || v.GetValue() != "did still" {
 			t.Errorf("%v, %v", v, err)
 		}
@@ -358,7 +359,7 @@ func TestRemote(t *testing.T) {
 	t.Run("reply of another type", func(t *testing.T) {
 		pid, _ := worker(t)
 		_, err := result(actors.RequestFuture[*emptypb.Empty](here.Root, pid, wrapperspb.String("x")))
-		wantText(t, err, "the reply is a *wrapperspb.StringValue, the future wants a *emptypb.Empty")
+		testtools.WantText(t, err, "the reply is a *wrapperspb.StringValue, the future wants a *emptypb.Empty")
 	})
 	t.Run("ErrUnsendable", func(t *testing.T) {
 		pid, local := worker(t)
@@ -376,13 +377,13 @@ func TestRemote(t *testing.T) {
 			}
 		}
 		_, err := result(do(pid, long))
-		wantText(t, err, fmt.Sprintf("a *wrapperspb.StringValue of 5242885 bytes to %s/%s, which with what goes with it is more than the limit of 4194304", pid.Address, pid.Id))
+		testtools.WantText(t, err, fmt.Sprintf("a *wrapperspb.StringValue of 5242885 bytes to %s/%s, which with what goes with it is more than the limit of 4194304", pid.Address, pid.Id))
 		_, err = result(do(pid, "\xff"))
-		wantText(t, err, "a *wrapperspb.StringValue to", "invalid UTF-8")
+		testtools.WantText(t, err, "a *wrapperspb.StringValue to", "invalid UTF-8")
 		if f := failure(t, do(pid, "long")); !f.GetRan() || f.GetRetrySafe() {
 			t.Errorf("%v", f)
 		}
-		wantText(t, failure(t, do(pid, "long")), "a *wrapperspb.StringValue of 5242885 bytes to")
+		testtools.WantText(t, failure(t, do(pid, "long")), "a *wrapperspb.StringValue of 5242885 bytes to")
 
 		// What cannot even be looked at fails its asker, and nothing else.
 		for _, f := range []*actors.Future[any]{
@@ -395,9 +396,9 @@ func TestRemote(t *testing.T) {
 			wantErr(t, f, actors.ErrUnsendable)
 		}
 		_, err = result(actors.RequestFuture[any](here.Root, pid, wrapperspb.Bool(false)))
-		wantText(t, err, "a nil to "+here.Address(), "is no proto.Message")
+		testtools.WantText(t, err, "a nil to "+here.Address(), "is no proto.Message")
 		_, err = result(actors.RequestFuture[any](here.Root, pid, wrapperspb.Bool(true)))
-		wantText(t, err, "a actors_test.embedsNil to", "a panic as it was serialized", "nil pointer")
+		testtools.WantText(t, err, "a actors_test.embedsNil to", "a panic as it was serialized", "nil pointer")
 		if st := actortest.Status(t, there.Root, local); st.Incarnation != 1 {
 			t.Errorf("the worker is in its incarnation %d", st.Incarnation)
 		}
@@ -423,7 +424,7 @@ func TestRemote(t *testing.T) {
 				t.Errorf("%s: %v", part, err)
 				continue
 			}
-			wantText(t, err, part)
+			testtools.WantText(t, err, part)
 		}
 
 		// A task that forwards, and PipeTo.

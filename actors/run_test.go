@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // Run returns what main does, and leaves nothing behind: the bubble would not end.
@@ -45,7 +46,7 @@ func TestRun(t *testing.T) {
 			t.Error(err)
 		}
 		_, err = actors.Run(ctx, func(*actors.Task) (int, error) { panic("boom") })
-		wantText(t, err, "panic: boom")
+		testtools.WantText(t, err, "panic: boom")
 		short, cancel := context.WithTimeoutCause(ctx, time.Second, errClient)
 		defer cancel()
 		_, err = actors.Run(short, func(t *actors.Task) (int, error) { return 0, t.Sleep(time.Hour) })
@@ -55,7 +56,7 @@ func TestRun(t *testing.T) {
 		_, err = actors.Run(ctx, func(t *actors.Task) (int, error) {
 			return actors.Run(t.Context(), func(*actors.Task) (int, error) { return 0, nil })
 		})
-		wantText(t, err, "actors: Run called in task", "use actors.Start")
+		testtools.WantText(t, err, "actors: Run called in task", "use actors.Start")
 	})
 	if log.Len() > 0 {
 		t.Errorf("logged: %s", &log)

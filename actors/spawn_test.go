@@ -17,6 +17,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/testtools"
 	"github.com/protoloop/protoloop/messages"
 )
 
@@ -136,12 +137,12 @@ func TestOnInitKeepsTheContext(t *testing.T) {
 		},
 		"a worker": func(opts ...actor.PropsOption) *actor.Props { return actors.Props(worker, opts...) },
 	} {
-		seen := &trace{}
+		seen := &testtools.Trace{}
 		for with, more := range map[string]actor.PropsOption{
 			"nothing else": actor.WithOnInit(),
 			"a receiver middleware": actor.WithReceiverMiddleware(func(next actor.ReceiverFunc) actor.ReceiverFunc {
 				return func(c actor.ReceiverContext, e *actor.MessageEnvelope) {
-					seen.add("%v", noteOf(c))
+					seen.Add("%v", noteOf(c))
 					next(c, e)
 				}
 			}),

@@ -12,13 +12,14 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/testtools"
 	"github.com/protoloop/protoloop/supervisor"
 )
 
 // TestStashKeepsTheAccount: of whatever is stashed, and when. A stop ends when
 // all that was accepted is accounted for.
 func TestStashKeepsTheAccount(t *testing.T) {
-	later := make(chan error, 1)
+	later := make(chan any, 1)
 	for name, receive := range map[string]actor.ReceiveFunc{
 		"twice": func(c actor.Context) {
 			if _, ok := c.Message().(string); ok {
@@ -35,7 +36,7 @@ func TestStashKeepsTheAccount(t *testing.T) {
 			if _, ok := c.Message().(string); ok {
 				actors.Start(actors.TaskOf(c), func(t *actors.Task) (struct{}, error) {
 					err := t.Sleep(time.Second)
-					later <- panicOf(t.Stash)
+					later <- testtools.PanicOf(t.Stash)
 					return struct{}{}, err
 				})
 			}
@@ -50,7 +51,7 @@ func TestStashKeepsTheAccount(t *testing.T) {
 			})
 		})
 	}
-	wantText(t, <-later, "Stash", "returned")
+	testtools.WantText(t, <-later, "Stash", "returned")
 }
 
 // TestStashOfAnAbandonedHandler: a child that goes on has nothing to stash.
@@ -182,7 +183,7 @@ func TestStashedAndNeverHandled(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(w *world) {
-				dead := w.deadLetters()
+				dead := testtools.DeadLetters(w.sys)
 				runs := map[string]int{}
 				pid := w.worker("worker", actors.Options{Logger: discard()}, func(wk *actors.Worker) error {
 					actors.On(wk, func(t *actors.Task, m string) error {
@@ -212,7 +213,7 @@ func TestStashedAndNeverHandled(t *testing.T) {
 				if !failure.GetRan() || failure.GetRetrySafe() || errors.Is(failure, actors.ErrStopping) {
 					w.Errorf("the plain asker was told %v", failure)
 				}
-				if n := len(dead.all()); n != int(c.DeadLettered) {
+				if n := len(dead.Take()); n != int(c.DeadLettered) {
 					w.Errorf("%d dead letters", n)
 				}
 			})

@@ -29,7 +29,7 @@ func TestWatchEndsDuringADecision(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			bubble(t, func(w *world) {
-				var tr trace
+				var tr testtools.Trace
 				x := w.worker("x", actors.Options{}, none)
 				watched := false
 				pid := w.under(&strategy{func(s actor.Supervisor, child *actor.PID) {
@@ -37,19 +37,19 @@ func TestWatchEndsDuringADecision(t *testing.T) {
 					time.Sleep(time.Second)
 					c.decide(s, child)
 				}}, false, func(wk *actors.Worker) error {
-					tr.add("setup")
+					tr.Add("setup")
 					if !watched {
 						wk.Watch(x)
 					}
 					watched = true
-					actors.On(wk, func(_ *actors.Task, m *actor.Terminated) error { tr.add("%s has ended", m.Who.Id); return nil })
-					actors.On(wk, func(*actors.Task, int) error { tr.add("message"); return nil })
+					actors.On(wk, func(_ *actors.Task, m *actor.Terminated) error { tr.Add("%s has ended", m.Who.Id); return nil })
+					actors.On(wk, func(*actors.Task, int) error { tr.Add("message"); return nil })
 					return nil
 				})
 				w.root.Send(pid, "a panic")
 				w.root.Send(pid, 1)
 				time.Sleep(time.Minute)
-				tr.want(t, c.want...)
+				tr.Want(t, c.want...)
 			})
 		})
 	}
@@ -59,11 +59,11 @@ func TestWatchEndsDuringADecision(t *testing.T) {
 // task fails.
 func TestWatchEndsBeforeAFailure(t *testing.T) {
 	bubble(t, func(w *world) {
-		var tr trace
+		var tr testtools.Trace
 		x := w.worker("x", actors.Options{}, none)
 		pid := w.under(&strategy{func(s actor.Supervisor, child *actor.PID) { s.ResumeChildren(child) }}, false, func(wk *actors.Worker) error {
 			wk.Watch(x)
-			actors.On(wk, func(_ *actors.Task, m *actor.Terminated) error { tr.add("%s has ended", m.Who.Id); return nil })
+			actors.On(wk, func(_ *actors.Task, m *actor.Terminated) error { tr.Add("%s has ended", m.Who.Id); return nil })
 			actors.On(wk, func(t *actors.Task, _ int) error {
 				_ = t.Sleep(time.Minute) // while x ends
 				panic("failed")
@@ -74,9 +74,9 @@ func TestWatchEndsBeforeAFailure(t *testing.T) {
 		time.Sleep(time.Second)
 		w.root.Stop(x)
 		time.Sleep(time.Second)
-		tr.want(t)
+		tr.Want(t)
 		time.Sleep(time.Hour)
-		tr.want(t, "x has ended")
+		tr.Want(t, "x has ended")
 	})
 }
 
@@ -84,13 +84,13 @@ func TestWatchEndsBeforeAFailure(t *testing.T) {
 // watches it, and the first may end the parent.
 func TestNothingComesAfterStopped(t *testing.T) {
 	bubble(t, func(w *world) {
-		var tr trace
+		var tr testtools.Trace
 		pid := w.dropIn(actors.Options{}, func(c actor.Context) {
 			switch c.Message().(type) {
 			case *actor.Started:
 				c.Watch(c.Spawn(actors.Props(none)))
 			case *actor.Terminated, *actor.Stopped:
-				tr.add("%T", c.Message())
+				tr.Add("%T", c.Message())
 				if actors.TaskOf(c) == nil {
 					w.Error("no task")
 				}
@@ -99,7 +99,7 @@ func TestNothingComesAfterStopped(t *testing.T) {
 		synctest.Wait()
 		w.root.Stop(pid)
 		synctest.Wait()
-		tr.want(w, "*actor.Terminated", "*actor.Stopped")
+		tr.Want(w, "*actor.Terminated", "*actor.Stopped")
 	})
 }
 

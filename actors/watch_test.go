@@ -10,6 +10,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // What a worker watches may end while its setup awaits: it hears of that as
@@ -18,7 +19,7 @@ func TestWatchEndsDuringSetup(t *testing.T) {
 	for _, kind := range []string{"worker", "drop-in"} {
 		t.Run(kind, func(t *testing.T) {
 			bubble(t, func(w *world) {
-				var tr trace
+				var tr testtools.Trace
 				x := w.worker("x", actors.Options{}, none)
 				setup := func(c actor.Context, t *actors.Task) error {
 					c.Watch(x)
@@ -26,23 +27,23 @@ func TestWatchEndsDuringSetup(t *testing.T) {
 						w.Main(func(t *actors.Task) error { return t.Sleep(time.Second) })
 						return nil
 					}))
-					tr.add("child %v", child != nil)
+					tr.Add("child %v", child != nil)
 					err := t.Sleep(time.Minute)
-					tr.add("setup ends")
+					tr.Add("setup ends")
 					return err
 				}
 				ended := func(m *actor.Terminated) {
 					if m.Who.Id == "x" {
-						tr.add("x has ended")
+						tr.Add("x has ended")
 					} else {
-						tr.add("the child has ended")
+						tr.Add("the child has ended")
 					}
 				}
 				var pid *actor.PID
 				if kind == "worker" {
 					pid = w.root.Spawn(actors.Props(func(w *actors.Worker) error {
 						actors.On(w, func(_ *actors.Task, m *actor.Terminated) error { ended(m); return nil })
-						actors.On(w, func(_ *actors.Task, m string) error { tr.add("%s", m); return nil })
+						actors.On(w, func(_ *actors.Task, m string) error { tr.Add("%s", m); return nil })
 						return setup(w, w.Task())
 					}))
 				} else {
@@ -53,7 +54,7 @@ func TestWatchEndsDuringSetup(t *testing.T) {
 						case *actor.Terminated:
 							ended(m)
 						case string:
-							tr.add("%s", m)
+							tr.Add("%s", m)
 						}
 					})
 				}
@@ -61,7 +62,7 @@ func TestWatchEndsDuringSetup(t *testing.T) {
 				synctest.Wait()
 				w.root.Stop(x)
 				time.Sleep(2 * time.Minute)
-				tr.want(w, "child true", "setup ends", "x has ended", "the child has ended", "message")
+				tr.Want(w, "child true", "setup ends", "x has ended", "the child has ended", "message")
 			})
 		})
 	}

@@ -101,22 +101,22 @@ func TestRunPassesOptions(t *testing.T) {
 
 func TestNewSystemFindsLeaks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := fake(func(f *fakeTB) {
+		f := testtools.RunFake(func(f *testtools.FakeTB) {
 			sys := NewSystem(f)
 			sys.Logger().Info("a word about it")
 			sys.ProcessRegistry.Add(actor.NewActorProcess(nopMailbox{}), "immortal")
 		})
-		f.wants(t, "immortal")
-		if len(f.logs) != 1 || !strings.Contains(f.logs[0], "a word about it") {
-			t.Errorf("the log of a failed test: %q", f.logs)
+		f.WantFailure(t, "immortal")
+		if len(f.Logs) != 1 || !strings.Contains(f.Logs[0], "a word about it") {
+			t.Errorf("the log of a failed test: %q", f.Logs)
 		}
 		var sys *actor.ActorSystem
-		f = fake(func(f *fakeTB) {
+		f = testtools.RunFake(func(f *testtools.FakeTB) {
 			sys = NewSystem(f)
 			sys.Logger().Info("unheard")
 		})
-		if f.Failed() || len(f.logs) > 0 || !sys.IsStopped() {
-			t.Errorf("a clean test: %q, log %q, shut down: %v", f.errors, f.logs, sys.IsStopped())
+		if f.Failed() || len(f.Logs) > 0 || !sys.IsStopped() {
+			t.Errorf("a clean test: %q, log %q, shut down: %v", f.Errors, f.Logs, sys.IsStopped())
 		}
 	})
 }
@@ -136,14 +136,14 @@ func TestSpawnStatusStop(t *testing.T) {
 		if c := Stop(t, sys.Root, pid, 0); c.Finished != 1 {
 			t.Errorf("stop: %v", c)
 		}
-		f := fake(func(f *fakeTB) {
+		f := testtools.RunFake(func(f *testtools.FakeTB) {
 			Spawn(f, sys.Root, "x", func(*actors.Worker) error { return errors.New("no") }, actors.Options{})
 		})
-		f.wants(t, "no")
-		f = fake(func(f *fakeTB) { Status(f, sys.Root, pid) })
-		f.wants(t, "status of w")
-		f = fake(func(f *fakeTB) { Stop(f, sys.Root, pid, 0) })
-		f.wants(t, "stop of w")
+		f.WantFailure(t, "no")
+		f = testtools.RunFake(func(f *testtools.FakeTB) { Status(f, sys.Root, pid) })
+		f.WantFailure(t, "status of w")
+		f = testtools.RunFake(func(f *testtools.FakeTB) { Stop(f, sys.Root, pid, 0) })
+		f.WantFailure(t, "stop of w")
 	})
 }
 
@@ -154,13 +154,13 @@ func TestCheckBalance(t *testing.T) {
 		{Offered: 1, Accepted: 1},
 		{Offered: 1, Accepted: 1, Finished: 1, Pending: 1},
 	} {
-		if f := fake(func(f *fakeTB) { checkBalance(f, pid, c) }); !f.Failed() {
+		if f := testtools.RunFake(func(f *testtools.FakeTB) { checkBalance(f, pid, c) }); !f.Failed() {
 			t.Errorf("%+v balances", c)
 		}
 	}
 	ok := actors.Counts{Offered: 8, Accepted: 6, Refused: 2, Finished: 1, Failed: 1, Canceled: 1, Abandoned: 1, DeadLettered: 1, Pending: 1}
-	if f := fake(func(f *fakeTB) { checkBalance(f, pid, ok) }); f.Failed() {
-		t.Error(f.errors)
+	if f := testtools.RunFake(func(f *testtools.FakeTB) { checkBalance(f, pid, ok) }); f.Failed() {
+		t.Error(f.Errors)
 	}
 }
 
@@ -171,11 +171,11 @@ func TestOp(t *testing.T) {
 		if !op.Blocked() {
 			t.Error("not blocked")
 		}
-		f := fake(func(f *fakeTB) {
+		f := testtools.RunFake(func(f *testtools.FakeTB) {
 			op.t = f
 			op.Result()
 		})
-		f.wants(t, "actortest_test.go:")
+		f.WantFailure(t, "actortest_test.go:")
 		ch <- 7
 		if v, err := op.Result(); v != 7 || err != nil {
 			t.Error(v, err)
@@ -198,8 +198,8 @@ func TestEventually(t *testing.T) {
 		if d := time.Since(start); d == 0 || d > time.Second {
 			t.Errorf("three calls took %v", d)
 		}
-		f := fake(func(f *fakeTB) { Eventually(f, "the impossible", func() bool { return false }) })
-		f.wants(t, "the impossible")
+		f := testtools.RunFake(func(f *testtools.FakeTB) { Eventually(f, "the impossible", func() bool { return false }) })
+		f.WantFailure(t, "the impossible")
 	})
 }
 
@@ -225,7 +225,7 @@ func TestStress(t *testing.T) {
 		}
 	})
 	var n atomic.Int64
-	fake(func(f *fakeTB) {
+	testtools.RunFake(func(f *testtools.FakeTB) {
 		Stress(f, func() func() {
 			n.Add(1)
 			f.Errorf("no")

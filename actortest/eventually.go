@@ -5,6 +5,8 @@ package actortest
 import (
 	"testing"
 	"time"
+
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // eventuallyGiveUp is generous: it is only ever waited for when a test fails.
@@ -16,21 +18,7 @@ const eventuallyGiveUp = 20 * time.Second
 // [testing/synctest.Wait] says when there is nothing left to wait for.
 func Eventually(t testing.TB, what string, cond func() bool) {
 	t.Helper()
-	if !poll(eventuallyGiveUp, cond) {
+	if !testtools.Poll(eventuallyGiveUp, cond) {
 		t.Fatalf("actortest: not within %v: %s", eventuallyGiveUp, what)
-	}
-}
-
-// poll calls cond, in growing intervals, until it holds or limit is over.
-func poll(limit time.Duration, cond func() bool) bool {
-	start := time.Now()
-	for pause := time.Millisecond; ; pause = min(2*pause, max(limit/100, time.Millisecond)) {
-		if cond() {
-			return true
-		}
-		if time.Since(start) >= limit {
-			return false
-		}
-		time.Sleep(pause)
 	}
 }

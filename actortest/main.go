@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // leakGiveUp is how long goroutines may take to end after the last test. It
@@ -36,7 +38,7 @@ func gate(run func() int, giveUp time.Duration, w io.Writer) int {
 		return code // a test that has failed may well have left something
 	}
 	var left []string
-	poll(giveUp, func() bool {
+	testtools.Poll(giveUp, func() bool {
 		left = left[:0]
 		for id, stack := range goroutines() {
 			if _, old := before[id]; !old && !background(stack) {

@@ -91,7 +91,7 @@ const stopGiveUp = time.Minute
 func stopAll(sys *actor.ActorSystem, before []string) []string {
 	told := map[string]bool{}
 	var left []string
-	poll(stopGiveUp, func() bool {
+	testtools.Poll(stopGiveUp, func() bool {
 		left = slices.DeleteFunc(testtools.RegisteredIDs(sys, ""), func(id string) bool {
 			return slices.Contains(before, id) || infrastructure(id)
 		})

@@ -13,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
+
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 var (
@@ -175,7 +177,7 @@ func TestFailureNil(t *testing.T) {
 	if f.Error() != "<nil>" || f.Is(errFull) {
 		t.Errorf("Error, Is of nil = %q, %t", f.Error(), f.Is(errFull))
 	}
-	wantPanic(t, "messages: NewFailure(nil)", func() { NewFailure(nil, false, false) })
+	testtools.WantPanic(t, func() { NewFailure(nil, false, false) }, "messages: NewFailure(nil)")
 }
 
 func TestFailureText(t *testing.T) {

@@ -6,22 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
-)
 
-// wantPanic runs f, which must panic with a string that holds text.
-func wantPanic(t *testing.T, text string, f func()) {
-	t.Helper()
-	defer func() {
-		t.Helper()
-		if s, ok := recover().(string); !ok || !strings.Contains(s, text) {
-			t.Errorf("panic %q, want one with %q", s, text)
-		}
-	}()
-	f()
-}
+	"github.com/protoloop/protoloop/internal/testtools"
+)
 
 // sliceError is not comparable.
 type sliceError []string
@@ -46,13 +35,13 @@ func TestRegisterErrorMisuse(t *testing.T) {
 		{"a", two, `messages: RegisterError("a", "two"): the code belongs to "one"`},
 		{"b", one, `messages: RegisterError("b", "one"): the error has the code "a"`},
 	} {
-		wantPanic(t, test.want, func() { r.register(test.code, test.sentinel) })
+		testtools.WantPanic(t, func() { r.register(test.code, test.sentinel) }, test.want)
 	}
 	r.register("a", one)
 	if got := r.list(); !slices.Equal(got, []entry{{"a", one}}) {
 		t.Errorf("the registry has %v, want one entry", got)
 	}
-	wantPanic(t, "messages: RegisterError(", func() { RegisterError("test.full", errTimeout) })
+	testtools.WantPanic(t, func() { RegisterError("test.full", errTimeout) }, "messages: RegisterError(")
 }
 
 func TestRegisterErrorConcurrently(t *testing.T) {

@@ -20,13 +20,13 @@ func TestConnect(t *testing.T) {
 		var ev events
 		w.io.OnConnect(func(_ *actors.Task, s *socketio.Socket) error {
 			h := s.Handshake()
-			ev.add("connect %s %s %s %s %v", h.Auth, h.Query.Get("x"), h.Headers.Get("X-Test"), h.Address, s.Rooms()[0] == s.ID())
+			ev.Add("connect %s %s %s %s %v", h.Auth, h.Query.Get("x"), h.Headers.Get("X-Test"), h.Address, s.Rooms()[0] == s.ID())
 			_ = s.Join("a", "b")
 			return s.Emit("hello")
 		})
 		w.io.OnDisconnect(func(_ *actors.Task, s *socketio.Socket, reason socketio.Reason) {
 			rooms := s.Rooms()
-			ev.add("disconnect %s %v %v %v", reason, s.Connected(), slices.Contains(rooms, s.ID()), len(rooms))
+			ev.Add("disconnect %s %v %v %v", reason, s.Connected(), slices.Contains(rooms, s.ID()), len(rooms))
 		})
 		p := w.dialURL(base+"websocket&x=1", "X-Test", "yes")
 		p.next()
@@ -138,12 +138,12 @@ func TestOnConnectHoldsEvents(t *testing.T) {
 		var ev events
 		w.io.OnConnect(func(t *actors.Task, s *socketio.Socket) error {
 			answer, err := actors.Await(t, socketio.EmitAck[string](s, "who"))
-			ev.add("connect %s %v", answer, err)
+			ev.Add("connect %s %v", answer, err)
 			return err
 		})
-		w.io.OnDisconnect(func(_ *actors.Task, _ *socketio.Socket, reason socketio.Reason) { ev.add("%s", reason) })
+		w.io.OnDisconnect(func(_ *actors.Task, _ *socketio.Socket, reason socketio.Reason) { ev.Add("%s", reason) })
 		socketio.On(w.io, "n", func(_ *actors.Task, _ *socketio.Socket, n int) error {
-			ev.add("event %d", n)
+			ev.Add("event %d", n)
 			return nil
 		})
 		p := w.client()
@@ -165,7 +165,7 @@ func TestOnConnectFails(t *testing.T) {
 	bubble(t, socketio.Options{}, func(w *world) {
 		var ev events
 		w.io.OnConnect(func(*actors.Task, *socketio.Socket) error { return errTest })
-		w.io.OnDisconnect(func(_ *actors.Task, _ *socketio.Socket, reason socketio.Reason) { ev.add("%s", reason) })
+		w.io.OnDisconnect(func(_ *actors.Task, _ *socketio.Socket, reason socketio.Reason) { ev.Add("%s", reason) })
 		p := w.client()
 		p.expect("41")
 		ev.want(w, "server namespace disconnect")
@@ -177,7 +177,7 @@ func TestServerDisconnect(t *testing.T) {
 		var ev events
 		for _, name := range []string{"/", "/b"} {
 			n := w.io.Of(name)
-			n.OnDisconnect(func(_ *actors.Task, _ *socketio.Socket, reason socketio.Reason) { ev.add("%s %s", name, reason) })
+			n.OnDisconnect(func(_ *actors.Task, _ *socketio.Socket, reason socketio.Reason) { ev.Add("%s %s", name, reason) })
 			socketio.On(n, "leave", func(_ *actors.Task, s *socketio.Socket, _ any) error { s.Disconnect(); return nil })
 			socketio.On(n, "close", func(_ *actors.Task, s *socketio.Socket, _ any) error { s.Close(); return nil })
 		}
@@ -204,7 +204,7 @@ func TestLateForANamespace(t *testing.T) {
 			bubble(t, socketio.Options{}, func(w *world) {
 				ev := watched(w)
 				admin := w.io.Of("/admin")
-				socketio.On(admin, "x", func(*actors.Task, *socketio.Socket, any) error { ev.add("event"); return nil })
+				socketio.On(admin, "x", func(*actors.Task, *socketio.Socket, any) error { ev.Add("event"); return nil })
 				p := w.client().connect("/admin")
 				f := socketio.EmitAck[any](admin.Socket(p.id), "ask")
 				id := p.asked(`42/admin,["ask"]`)

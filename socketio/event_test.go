@@ -26,7 +26,7 @@ func TestOn(t *testing.T) {
 	bubble(t, socketio.Options{}, func(w *world) {
 		var ev events
 		socketio.On(w.io, "item", func(_ *actors.Task, s *socketio.Socket, v item) error {
-			ev.add("%s %q", v.Name, v.Data)
+			ev.Add("%s %q", v.Name, v.Data)
 			if v.Name == "bad" {
 				return errTest
 			}
@@ -162,9 +162,9 @@ func TestOrderAndAwait(t *testing.T) {
 		var ev events
 		sleep := func(name string) func(t *actors.Task, s *socketio.Socket, n int) error {
 			return func(t *actors.Task, _ *socketio.Socket, n int) error {
-				ev.add("%s %d begins", name, n)
+				ev.Add("%s %d begins", name, n)
 				err := t.Sleep(time.Second)
-				ev.add("%s %d ends", name, n)
+				ev.Add("%s %d ends", name, n)
 				return err
 			}
 		}
@@ -176,19 +176,20 @@ func TestOrderAndAwait(t *testing.T) {
 		p.expect("436[]")
 		time.Sleep(10 * time.Second)
 		var begun []string
-		for i, line := range ev.list {
+		all := ev.Take()
+		for i, line := range all {
 			if strings.HasSuffix(line, "begins") {
 				begun = append(begun, line)
 			}
-			if line == "alone 3 begins" && ev.list[i+1] != "alone 3 ends" || line == "alone 5 begins" && ev.list[i+1] != "alone 5 ends" {
-				w.Errorf("something ran beside an exclusive handler: %q", ev.list)
+			if line == "alone 3 begins" && all[i+1] != "alone 3 ends" || line == "alone 5 begins" && all[i+1] != "alone 5 ends" {
+				w.Errorf("something ran beside an exclusive handler: %q", all)
 			}
 		}
 		if got := strings.Join(begun, ", "); got != "slow 1 begins, slow 2 begins, alone 3 begins, slow 4 begins, alone 5 begins, last 0 begins" {
 			w.Error(got)
 		}
-		if len(ev.list) != 12 {
-			w.Error(ev.list)
+		if len(all) != 12 {
+			w.Error(all)
 		}
 	})
 }
@@ -306,7 +307,7 @@ func TestLateAck(t *testing.T) {
 		var ev events
 		socketio.On(w.io, "ask", func(t *actors.Task, s *socketio.Socket, question string) error {
 			answer, err := actors.Await(t, socketio.EmitAck[string](s, question))
-			ev.add("%s: %s %v", question, answer, err)
+			ev.Add("%s: %s %v", question, answer, err)
 			return nil
 		})
 		p := w.client()

@@ -58,7 +58,7 @@ var stuckIn = map[string]stuck{
 func (s stuck) begin(w *world) (*peer, *events) {
 	ev := watched(w)
 	s.set(w, func(t *actors.Task) error {
-		ev.add("cut off: %v", forEver(t) == actors.ErrStopped)
+		ev.Add("cut off: %v", forEver(t) == actors.ErrStopped)
 		return nil // who has been cut off need not say so
 	})
 	p := w.dial()
@@ -125,8 +125,8 @@ func TestGraceOfDisconnect(t *testing.T) {
 		var ev events
 		w.io.OnConnect(func(t *actors.Task, _ *socketio.Socket) error { return t.Sleep(9 * time.Second) })
 		w.io.OnDisconnect(func(t *actors.Task, _ *socketio.Socket, _ socketio.Reason) {
-			ev.add("begins")
-			ev.add("%v", forEver(t))
+			ev.Add("begins")
+			ev.Add("%v", forEver(t))
 		})
 		p := w.client()
 		_ = p.c.CloseNow()
@@ -156,9 +156,9 @@ func TestDisconnectAfterTheWorker(t *testing.T) {
 				var ev events
 				w.io.OnConnect(func(t *actors.Task, _ *socketio.Socket) error { return forEver(t) })
 				w.io.OnDisconnect(func(t *actors.Task, _ *socketio.Socket, _ socketio.Reason) {
-					ev.add("begins")
+					ev.Add("begins")
 					c.wait(t)
-					ev.add("ends")
+					ev.Add("ends")
 				})
 				p := w.client()
 				_ = p.c.CloseNow()

@@ -5,7 +5,6 @@ package socketio_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -20,6 +19,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/testtools"
 	"github.com/protoloop/protoloop/socketio"
 )
 
@@ -332,27 +332,14 @@ func (w *world) request(r *http.Request) (int, string) {
 }
 
 // events collects what a test's handlers tell it.
-type events struct {
-	mu   sync.Mutex
-	list []string
-}
+type events struct{ testtools.Trace }
 
-func (e *events) add(format string, args ...any) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.list = append(e.list, fmt.Sprintf(format, args...))
-}
-
-// want checks what has been told since the last call.
+// want lets everything come to rest, and checks what has been told since the last
+// call.
 func (e *events) want(t testing.TB, want ...string) {
 	t.Helper()
 	synctest.Wait()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if strings.Join(e.list, "\n") != strings.Join(want, "\n") {
-		t.Fatalf("got %q, want %q", e.list, want)
-	}
-	e.list = nil
+	e.Want(t, want...)
 }
 
 var errTest = errors.New("it is broken")

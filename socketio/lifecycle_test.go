@@ -21,7 +21,7 @@ import (
 // watched tells how sockets end.
 func watched(w *world) *events {
 	ev := &events{}
-	w.io.OnDisconnect(func(_ *actors.Task, _ *socketio.Socket, reason socketio.Reason) { ev.add("%s", reason) })
+	w.io.OnDisconnect(func(_ *actors.Task, _ *socketio.Socket, reason socketio.Reason) { ev.Add("%s", reason) })
 	socketio.On(w.io, "echo", func(_ *actors.Task, s *socketio.Socket, v any) error { return s.Emit("echo", v) })
 	return ev
 }

@@ -18,7 +18,7 @@ import (
 func TestMaxPayload(t *testing.T) {
 	bubble(t, socketio.Options{MaxPayload: 1000}, func(w *world) {
 		var ev events
-		w.io.OnDisconnect(func(_ *actors.Task, _ *socketio.Socket, reason socketio.Reason) { ev.add("%s", reason) })
+		w.io.OnDisconnect(func(_ *actors.Task, _ *socketio.Socket, reason socketio.Reason) { ev.Add("%s", reason) })
 		socketio.On(w.io, "x", func(*actors.Task, *socketio.Socket, any) error { return nil })
 		fits := `421["x","` + strings.Repeat("a", 1000-11) + `"]`
 		p := w.client()
@@ -210,7 +210,7 @@ func TestMaxEvents(t *testing.T) {
 	bubble(t, socketio.Options{MaxEvents: 3}, func(w *world) {
 		ev := watched(w)
 		socketio.On(w.io, "sleep", func(t *actors.Task, _ *socketio.Socket, s int) error {
-			ev.add("%d", s)
+			ev.Add("%d", s)
 			return t.Sleep(time.Duration(s) * time.Second)
 		})
 		p := w.client()
@@ -239,7 +239,7 @@ func TestMaxHeld(t *testing.T) {
 	bubble(t, socketio.Options{MaxEvents: 1, MaxPayload: 1000}, func(w *world) {
 		ev := watched(w)
 		socketio.On(w.io, "sleep", func(t *actors.Task, _ *socketio.Socket, s string) error {
-			ev.add("%d", len(s))
+			ev.Add("%d", len(s))
 			if len(s) > 801 {
 				return forEver(t)
 			}
@@ -312,19 +312,19 @@ func TestHeldBehind(t *testing.T) {
 			t.Run(place+" "+end, func(t *testing.T) {
 				bubble(t, socketio.Options{MaxEvents: bound}, func(w *world) {
 					ev := watched(w)
-					w.io.Of("/other").OnConnect(func(*actors.Task, *socketio.Socket) error { ev.add("other"); return nil })
+					w.io.Of("/other").OnConnect(func(*actors.Task, *socketio.Socket) error { ev.Add("other"); return nil })
 					set(w, func(t *actors.Task, s *socketio.Socket) error {
 						v, err := actors.Await(t, socketio.EmitAck[string](s, "ask"))
-						ev.add("answer %q %v", v, err)
+						ev.Add("answer %q %v", v, err)
 						return nil
 					})
 					next := 0
 					socketio.On(w.io, "n", func(t *actors.Task, s *socketio.Socket, n int) error {
 						if n != next {
-							ev.add("event %d as number %d", n, next)
+							ev.Add("event %d as number %d", n, next)
 						}
 						if next++; next == events {
-							ev.add("last event")
+							ev.Add("last event")
 						}
 						return nil
 					})
@@ -370,7 +370,7 @@ func TestHeldBehind(t *testing.T) {
 func TestSlowClient(t *testing.T) {
 	bubble(t, socketio.Options{MaxBuffered: 100_000}, func(w *world) {
 		var ev events
-		w.io.OnDisconnect(func(_ *actors.Task, s *socketio.Socket, reason socketio.Reason) { ev.add("%s", reason) })
+		w.io.OnDisconnect(func(_ *actors.Task, s *socketio.Socket, reason socketio.Reason) { ev.Add("%s", reason) })
 		good := w.client()
 		slow := w.client()
 		polling := w.poller()

@@ -63,11 +63,11 @@ func TestRecovery(t *testing.T) {
 	bubble(t, socketio.Options{Recovery: &socketio.Recovery{}}, func(w *world) {
 		var ev events
 		w.io.Use(func(_ *actors.Task, s *socketio.Socket) error {
-			ev.add("middleware %v", s.Recovered())
+			ev.Add("middleware %v", s.Recovered())
 			return nil
 		})
 		w.io.OnConnect(func(_ *actors.Task, s *socketio.Socket) error {
-			ev.add("connect %v %v %d", s.Recovered(), s.Data(), len(s.Rooms()))
+			ev.Add("connect %v %v %d", s.Recovered(), s.Data(), len(s.Rooms()))
 			s.SetData("mine")
 			return s.Join("room")
 		})

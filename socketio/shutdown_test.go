@@ -141,7 +141,7 @@ func TestShutdownCutsOff(t *testing.T) {
 		ev := watched(w)
 		socketio.On(w.io, "for ever", func(t *actors.Task, s *socketio.Socket, _ any) error {
 			err := t.Sleep(1000 * time.Hour)
-			ev.add("handler: %v", err)
+			ev.Add("handler: %v", err)
 			return err
 		})
 		p := w.client()
@@ -226,7 +226,7 @@ func TestHandlersOutliveTheClient(t *testing.T) {
 		ev := watched(w)
 		socketio.On(w.io, "sleep", func(t *actors.Task, s *socketio.Socket, n int) error {
 			err := t.Sleep(time.Duration(n) * time.Second)
-			ev.add("%d %v", n, err)
+			ev.Add("%d %v", n, err)
 			return err
 		})
 		p := w.client()

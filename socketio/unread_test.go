@@ -133,7 +133,7 @@ func (c slowConn) Read(p []byte) (int, error) {
 func TestSlowClientThatPings(t *testing.T) {
 	bubble(t, socketio.Options{}, func(w *world) {
 		ev := watched(w)
-		socketio.On(w.io, "x", func(*actors.Task, *socketio.Socket, any) error { ev.add("event"); return nil })
+		socketio.On(w.io, "x", func(*actors.Task, *socketio.Socket, any) error { ev.Add("event"); return nil })
 		slow := *w
 		slow.http = &http.Client{Transport: &http.Transport{
 			DialContext: func(context.Context, string, string) (net.Conn, error) {
@@ -193,7 +193,7 @@ func TestDrain(t *testing.T) {
 							return "", err
 						}
 						if _, err := actors.Await(t, s.Drain()); err != nil {
-							ev.add("%v", err)
+							ev.Add("%v", err)
 							return "", err
 						}
 					}

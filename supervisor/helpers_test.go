@@ -21,6 +21,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/testtools"
 	"github.com/protoloop/protoloop/supervisor"
 )
 
@@ -38,7 +39,7 @@ type world struct {
 	root *actor.RootContext
 
 	mu     sync.Mutex
-	lives  []string // "+a": a's setup has run; "-a": it ended; see noted
+	lives  testtools.Trace // "+a": a's setup has run; "-a": it ended; see noted
 	events []supervisor.Event
 	hold   chan struct{} // what blocks turns; closed at the end
 }
@@ -143,23 +144,14 @@ func row(all []supervisor.ChildReport, path string) supervisor.ChildReport {
 }
 
 // note adds to lives.
-func (w *world) note(s string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.lives = append(w.lives, s)
-}
+func (w *world) note(s string) { w.lives.Add("%s", s) }
 
 // noted lets everything come to rest and compares what has happened since the
 // last call.
 func (w *world) noted(want string) {
 	w.Helper()
 	synctest.Wait()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if got := strings.Join(w.lives, " "); got != want {
-		w.Errorf("lives: %q, want %q", got, want)
-	}
-	w.lives = nil
+	w.lives.Want(w, strings.Fields(want)...)
 }
 
 func (w *world) event(e supervisor.Event) {

@@ -9,13 +9,13 @@ import (
 	"log/slog"
 	"runtime"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/testtools"
 	"github.com/protoloop/protoloop/supervisor"
 )
 
@@ -285,14 +285,14 @@ func TestGroupsAreLinear(t *testing.T) {
 			}
 			sys := actortest.NewSystem(t)
 			runtime.GC()
-			begin := processorTime(t)
+			begin := testtools.ProcessorTime(t)
 			s, err := supervisor.Start(t.Context(), sys, spec)
 			if err != nil {
 				t.Fatal(err)
 			}
 			sys.Root.Send(s.Child("0"), boom{})
 			<-restarted
-			spent := processorTime(t) - begin
+			spent := testtools.ProcessorTime(t) - begin
 			if _, err := s.Stop(t.Context()); err != nil {
 				t.Error(err)
 			}
@@ -305,14 +305,4 @@ func TestGroupsAreLinear(t *testing.T) {
 			t.Errorf("%v: %d times as many children cost %.0f times as much", strategy, times, float64(large)/float64(small))
 		}
 	}
-}
-
-// processorTime is what this process has used: the time by the clock depends
-// on what else the machine does.
-func processorTime(t *testing.T) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

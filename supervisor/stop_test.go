@@ -188,9 +188,7 @@ func TestAbandon(t *testing.T) {
 		}
 		w.noted("+a +b +x -b")
 		time.Sleep(time.Minute)
-		w.mu.Lock()
-		slices.Sort(w.lives) // at the same moment
-		w.mu.Unlock()
+		w.lives.Sort() // at the same moment
 		w.noted("-a -x")
 	})
 }
@@ -268,9 +266,7 @@ func TestCutOff(t *testing.T) {
 			if r.Total.Accepted != 1 || r.Total.Pending != 0 || r.Err() != nil {
 				t.Errorf("%s: %v", name, r)
 			}
-			w.mu.Lock()
-			slices.Sort(w.lives)
-			w.mu.Unlock()
+			w.lives.Sort()
 			w.noted("-a -p -s -x")
 		}
 	})

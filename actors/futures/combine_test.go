@@ -10,6 +10,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/futures"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 func TestAllKeepsTheOrderOfItsMembers(t *testing.T) {
@@ -153,10 +154,10 @@ func TestCancelOfACombinationReachesItsMembers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(w *world) {
 				pid := w.worker("worker", actors.Options{Logger: discard()}, none)
-				var tr trace
+				var tr testtools.Trace
 				work := actors.Submit(w.root, pid, func(t *actors.Task) (int, error) {
 					err := t.Sleep(time.Hour)
-					tr.add("%v", err)
+					tr.Add("%v", err)
 					return 0, err
 				})
 				_, fs := promises(2)
@@ -169,7 +170,7 @@ func TestCancelOfACombinationReachesItsMembers(t *testing.T) {
 				wantFailed(w, "a promise", fs[0], actors.ErrCanceled)
 				wantPending(w, "what is shielded", fs[1])
 				w.stopped(pid, time.Hour)
-				tr.want(w, "actors: canceled")
+				tr.Want(w, "actors: canceled")
 			})
 		})
 	}
@@ -234,7 +235,7 @@ func TestCombinationMisuse(t *testing.T) {
 		"WithTimeout":    func() { futures.WithTimeout[int](nil, time.Second) },
 		"a nil error":    func() { futures.Failed[int](nil) },
 	} {
-		wantText(t, panicOf(f), "futures: ", what)
+		testtools.WantPanic(t, f, "futures: ", what)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // later returns futures that complete with their index after so many seconds
@@ -155,7 +156,7 @@ func TestAsCompletedCanBeLeftAndBegunAnew(t *testing.T) {
 func TestAsCompletedInATaskPanics(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
 		_, fs := promises(1)
-		wantText(w, panicOf(func() {
+		testtools.WantText(w, testtools.PanicOf(func() {
 			for range futures.AsCompleted(t.Context(), fs...) {
 				w.Error("yielded")
 			}

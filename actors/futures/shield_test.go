@@ -11,6 +11,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 func TestShieldCompletesAsItsFuture(t *testing.T) {
@@ -101,18 +102,18 @@ func TestWithTimeoutOfAShield(t *testing.T) {
 // It completes when the time is over, however long the work takes to notice.
 func TestWithTimeoutDoesNotWaitForTheWork(t *testing.T) {
 	bubble(t, func(w *world) {
-		var tr trace
+		var tr testtools.Trace
 		pid := w.worker("worker", actors.Options{Logger: discard()}, none)
 		f := did(w.root, pid, func(t *actors.Task) error {
 			err := t.Sleep(time.Hour)
 			_ = t.Cleanup(time.Hour, func(t *actors.Task) error { return t.Sleep(10 * time.Second) })
-			tr.add("cleaned up")
+			tr.Add("cleaned up")
 			return err
 		})
 		wantErr(w, futures.WithTimeout(f, time.Second), actors.ErrTimeout)
-		tr.want(w)
+		tr.Want(w)
 		w.stopped(pid, 30*time.Second)
-		tr.want(w, "cleaned up")
+		tr.Want(w, "cleaned up")
 	})
 }
 

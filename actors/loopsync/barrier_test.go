@@ -9,6 +9,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/loopsync"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // arriver waits at a and says as which.
@@ -142,6 +143,6 @@ func TestBarrierOfAnEndedTask(t *testing.T) {
 
 func TestBarrierMisuse(t *testing.T) {
 	run(t, func(b *bench) {
-		b.wantPanic(func() { loopsync.NewBarrier(0) }, "loopsync: NewBarrier: parties is less than 1: 0")
+		testtools.WantPanic(b, func() { loopsync.NewBarrier(0) }, "loopsync: NewBarrier: parties is less than 1: 0")
 	})
 }

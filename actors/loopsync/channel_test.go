@@ -11,6 +11,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/loopsync"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // What need not wait keeps its turn.
@@ -184,7 +185,7 @@ func TestSendToAClosedChannel(t *testing.T) {
 					b.Errorf("got %v", err)
 				}
 				b.do(func(t *actors.Task) error {
-					b.wantPanic(func() { _ = send(t, ch) }, "send on closed channel")
+					testtools.WantPanic(b, func() { _ = send(t, ch) }, "send on closed channel")
 					return nil
 				})
 			})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/loopsync"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // conditioned waits for c with m, if that is not nil, locked, and says what came of it.
@@ -349,20 +350,20 @@ func TestConditionUnlockOfTheHolder(t *testing.T) {
 
 func TestConditionMisuse(t *testing.T) {
 	run(t, func(b *bench) {
-		b.wantPanic(func() { loopsync.NewCondition(nil) }, "loopsync: NewCondition: m is nil")
+		testtools.WantPanic(b, func() { loopsync.NewCondition(nil) }, "loopsync: NewCondition: m is nil")
 		m := new(loopsync.Mutex)
 		c := loopsync.NewCondition(m)
 		b.do(func(t *actors.Task) error {
-			b.wantPanic(func() { _ = c.Wait(t) }, "loopsync: Condition.Wait called by task", "which does not hold the Mutex")
-			b.wantPanic(func() { _ = c.WaitFor(t, nil) }, "loopsync: Condition.WaitFor called with a nil function")
+			testtools.WantPanic(b, func() { _ = c.Wait(t) }, "loopsync: Condition.Wait called by task", "which does not hold the Mutex")
+			testtools.WantPanic(b, func() { _ = c.WaitFor(t, nil) }, "loopsync: Condition.WaitFor called with a nil function")
 			return nil
 		})
 		b.do(m.Lock)
 		b.do(func(t *actors.Task) error { // another task
-			b.wantPanic(func() { _ = c.WaitFor(t, func() bool { return true }) }, "loopsync: Condition.WaitFor", "does not hold the Mutex")
+			testtools.WantPanic(b, func() { _ = c.WaitFor(t, func() bool { return true }) }, "loopsync: Condition.WaitFor", "does not hold the Mutex")
 			return nil
 		})
 		m.Unlock()
-		b.wantPanic(m.Unlock, "loopsync: Unlock of a Mutex that is not locked")
+		testtools.WantPanic(b, m.Unlock, "loopsync: Unlock of a Mutex that is not locked")
 	})
 }

@@ -5,12 +5,8 @@ package loopsync_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
-	"slices"
-	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,6 +15,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 func TestMain(m *testing.M) { actortest.Main(m) }
@@ -31,8 +28,7 @@ type bench struct {
 	sys *actor.ActorSystem
 	pid *actor.PID
 
-	mu   sync.Mutex
-	said []string
+	said testtools.Trace
 }
 
 // run runs f in a bubble, with a worker that has to stop gracefully in the end:
@@ -65,23 +61,14 @@ func (b *bench) do(f func(t *actors.Task) error) {
 	b.ended(b.task(f), nil)
 }
 
-func (b *bench) say(format string, args ...any) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.said = append(b.said, fmt.Sprintf(format, args...))
-}
+func (b *bench) say(format string, args ...any) { b.said.Add(format, args...) }
 
 // heard lets everything come to rest, fails the test unless this is what was
 // said, and forgets it.
 func (b *bench) heard(want ...string) {
 	b.Helper()
 	synctest.Wait()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !slices.Equal(b.said, want) {
-		b.Errorf("heard %q, want %q", b.said, want)
-	}
-	b.said = nil
+	b.said.Want(b, want...)
 }
 
 // ended fails the test unless f is done, with an error that is target.
@@ -101,23 +88,6 @@ func (b *bench) pending(fs ...*actors.Future[actors.None]) {
 		if f.Done() {
 			_, err := f.TryResult()
 			b.Errorf("number %d is done: %v", i, err)
-		}
-	}
-}
-
-// panicOf runs f and returns what it panics with.
-func panicOf(f func()) (v any) {
-	defer func() { v = recover() }()
-	f()
-	return nil
-}
-
-func (b *bench) wantPanic(f func(), parts ...string) {
-	b.Helper()
-	text := fmt.Sprint(panicOf(f))
-	for _, p := range parts {
-		if !strings.Contains(text, p) {
-			b.Errorf("the panic is %q; want it to say %q", text, p)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/loopsync"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // locker locks m, says so, and keeps it for a second.
@@ -201,7 +202,7 @@ func TestMutexTryLock(t *testing.T) {
 func TestMutexUnlockOfAnUnlockedOne(t *testing.T) {
 	run(t, func(b *bench) {
 		var m loopsync.Mutex
-		b.wantPanic(m.Unlock, "loopsync: Unlock of a Mutex that is not locked")
+		testtools.WantPanic(b, m.Unlock, "loopsync: Unlock of a Mutex that is not locked")
 	})
 }
 
@@ -230,7 +231,7 @@ func TestPrimitivesBelongToOneLoop(t *testing.T) {
 		other := actortest.Spawn(b, b.sys.Root, "other", none, quiet)
 		for name, use := range uses {
 			v, err := result(actors.Submit(b.sys.Root, other, func(t *actors.Task) (any, error) {
-				return panicOf(func() { _ = use(t) }), nil
+				return testtools.PanicOf(func() { _ = use(t) }), nil
 			}))
 			want := "loopsync: " + name + " called by a task of worker other: it belongs to the loop of worker worker, which has used it first"
 			if v != want || err != nil {
@@ -243,10 +244,10 @@ func TestPrimitivesBelongToOneLoop(t *testing.T) {
 func TestPrimitivesWantTheTaskThatRuns(t *testing.T) {
 	run(t, func(b *bench) {
 		var m loopsync.Mutex
-		b.wantPanic(func() { _ = m.Lock(nil) }, "actors: Mutex.Lock called with a Task that is not one of a worker")
+		testtools.WantPanic(b, func() { _ = m.Lock(nil) }, "actors: Mutex.Lock called with a Task that is not one of a worker")
 		b.do(func(t *actors.Task) error {
 			f := actors.Start(t, func(*actors.Task) (int, error) {
-				b.wantPanic(func() { _ = m.Lock(t) }, "actors: Mutex.Lock called with the Task of", "by a function that it has started")
+				testtools.WantPanic(b, func() { _ = m.Lock(t) }, "actors: Mutex.Lock called with the Task of", "by a function that it has started")
 				return 0, nil
 			})
 			_, err := actors.Await(t, f)

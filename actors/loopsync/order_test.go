@@ -5,6 +5,7 @@ package loopsync_test
 import (
 	"context"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -121,10 +122,11 @@ func (o *order) waits(t *actors.Task, call func(t *actors.Task, n int) error) {
 
 func orderOfQueue(o *order) {
 	q := loopsync.NewQueue[int](o.dice.IntN(4))
+	var mu sync.Mutex
 	got := map[int]int{} // by the number of the call
 	gets := func(n, v int, err error) error {
-		o.mu.Lock()
-		defer o.mu.Unlock()
+		mu.Lock()
+		defer mu.Unlock()
 		if err == nil {
 			got[n] = v
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/loopsync"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 func TestQueueCloseOfAnEmptyOne(t *testing.T) {
@@ -40,7 +41,7 @@ func TestQueueCloseLetsWhatIsInItOut(t *testing.T) {
 		b.pending(join)
 		q.TaskDone()
 		b.ended(join, nil)
-		b.wantPanic(q.TaskDone, "loopsync: Queue.TaskDone called more often than items were put")
+		testtools.WantPanic(b, q.TaskDone, "loopsync: Queue.TaskDone called more often than items were put")
 	})
 }
 

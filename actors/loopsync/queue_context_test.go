@@ -14,6 +14,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/loopsync"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // plain runs f on a plain goroutine and lets everything come to rest.
@@ -113,9 +114,7 @@ func TestQueueContextBehindATaskThatWasServed(t *testing.T) {
 func (b *bench) heardInAnyOrder(want ...string) {
 	b.Helper()
 	synctest.Wait()
-	b.mu.Lock()
-	slices.Sort(b.said)
-	b.mu.Unlock()
+	b.said.Sort()
 	slices.Sort(want)
 	b.heard(want...)
 }
@@ -215,7 +214,7 @@ func TestQueueContextLessPanics(t *testing.T) {
 		q.TryPut(1)
 		q.TryPut(2)
 		plain(func() {
-			b.say("%v", panicOf(func() { _ = q.PutContext(context.Background(), 13) }))
+			b.say("%v", testtools.PanicOf(func() { _ = q.PutContext(context.Background(), 13) }))
 		})
 		b.plainPutter(context.Background(), q, 3)
 		b.getter(q, "a")
@@ -233,12 +232,12 @@ func TestQueueContextMisuse(t *testing.T) {
 		b.do(func(t *actors.Task) error {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			b.wantPanic(func() { _, _ = q.GetContext(ctx) }, "loopsync: Queue.GetContext called with the context of a task of worker worker", "use Get")
-			b.wantPanic(func() { _ = q.PutContext(ctx, 1) }, "loopsync: Queue.PutContext called with the context of a task of worker worker", "use Put")
+			testtools.WantPanic(b, func() { _, _ = q.GetContext(ctx) }, "loopsync: Queue.GetContext called with the context of a task of worker worker", "use Get")
+			testtools.WantPanic(b, func() { _ = q.PutContext(ctx, 1) }, "loopsync: Queue.PutContext called with the context of a task of worker worker", "use Put")
 			return nil
 		})
 		var noContext context.Context
-		b.wantPanic(func() { _, _ = q.GetContext(noContext) }, "loopsync: Queue.GetContext called with a nil context")
+		testtools.WantPanic(b, func() { _, _ = q.GetContext(noContext) }, "loopsync: Queue.GetContext called with a nil context")
 		// In an Offload it is welcome.
 		b.do(func(t *actors.Task) error {
 			q.TryPut(7)

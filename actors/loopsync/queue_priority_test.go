@@ -11,6 +11,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/loopsync"
 	"github.com/protoloop/protoloop/internal/seeded"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 func less(a, b int) bool { return a < b }
@@ -83,8 +84,8 @@ func TestPriorityQueueLessPanics(t *testing.T) {
 		}
 		bad = true
 		for range 10 {
-			b.wantPanic(func() { q.TryPut(1) }, "less")
-			b.wantPanic(func() { q.TryGet() }, "less")
+			testtools.WantPanic(b, func() { q.TryPut(1) }, "less")
+			testtools.WantPanic(b, func() { q.TryGet() }, "less")
 		}
 		bad = false
 		if q.Len() != 20 {
@@ -115,6 +116,6 @@ func TestPriorityQueueLetsGoOfItsItems(t *testing.T) {
 
 func TestPriorityQueueMisuse(t *testing.T) {
 	run(t, func(b *bench) {
-		b.wantPanic(func() { loopsync.NewPriorityQueue[int](0, nil) }, "loopsync: NewPriorityQueue: less is nil")
+		testtools.WantPanic(b, func() { loopsync.NewPriorityQueue[int](0, nil) }, "loopsync: NewPriorityQueue: less is nil")
 	})
 }

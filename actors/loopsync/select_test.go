@@ -16,6 +16,7 @@ import (
 	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/actors/loopsync"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // selected runs a Select in a task and says which case has happened, and when.
@@ -317,9 +318,9 @@ func TestSelectInNoRing(t *testing.T) {
 
 func TestSelectMisuse(t *testing.T) {
 	run(t, func(b *bench) {
-		b.wantPanic(func() { loopsync.OnFuture(nil) }, "loopsync: OnFuture called with a nil future")
+		testtools.WantPanic(b, func() { loopsync.OnFuture(nil) }, "loopsync: OnFuture called with a nil future")
 		b.do(func(t *actors.Task) error {
-			b.wantPanic(func() { _, _ = loopsync.Select(t, loopsync.OnTimer(0), loopsync.Case{}) }, "loopsync: Select", "a Case that is zero, at index 1")
+			testtools.WantPanic(b, func() { _, _ = loopsync.Select(t, loopsync.OnTimer(0), loopsync.Case{}) }, "loopsync: Select", "a Case that is zero, at index 1")
 			return nil
 		})
 		self := make(chan *actors.Future[actors.None], 1)
@@ -328,7 +329,7 @@ func TestSelectMisuse(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			b.wantPanic(func() { _, _ = loopsync.Select(t, loopsync.OnFuture(own)) }, "actors: Select: task", "awaits its own future")
+			testtools.WantPanic(b, func() { _, _ = loopsync.Select(t, loopsync.OnFuture(own)) }, "actors: Select: task", "awaits its own future")
 			return nil
 		})
 		self <- f

@@ -11,6 +11,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/actors/loopsync"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // acquirer takes a permit and says so.
@@ -176,7 +177,7 @@ func TestSemaphoreReleaseWithoutAcquireAddsAPermit(t *testing.T) {
 		if s.Free() != 2 {
 			b.Errorf("%d free", s.Free())
 		}
-		b.wantPanic(func() { loopsync.NewSemaphore(-1) }, "loopsync: NewSemaphore: n is negative: -1")
+		testtools.WantPanic(b, func() { loopsync.NewSemaphore(-1) }, "loopsync: NewSemaphore: n is negative: -1")
 	})
 }
 

@@ -4,9 +4,6 @@ package main
 
 import (
 	"context"
-	"io"
-	"net"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,6 +14,7 @@ import (
 	"github.com/protoloop/protoloop/consumer"
 	"github.com/protoloop/protoloop/consumer/jetstream"
 	"github.com/protoloop/protoloop/consumer/jetstream/embedded"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // embeddedQueue is the service's own. When the service is down the test opens
@@ -57,7 +55,7 @@ func (*embeddedQueue) open(t *testing.T, data string, fn func(nc *nats.Conn)) {
 type outsideQueue struct {
 	t     *testing.T
 	nc    *nats.Conn
-	proxy *proxy
+	proxy *testtools.Proxy
 }
 
 func newOutsideQueue(t *testing.T) *outsideQueue {
@@ -75,16 +73,16 @@ func newOutsideQueue(t *testing.T) *outsideQueue {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	return &outsideQueue{t: t, nc: nc, proxy: newProxy(t, s.Addr().String())}
+	return &outsideQueue{t: t, nc: nc, proxy: testtools.StartProxy(t, s.Addr().String())}
 }
 
 func (q *outsideQueue) flags() []string {
-	return []string{"-queue", "nats://" + q.proxy.addr, "-store", "embedded"}
+	return []string{"-queue", "nats://" + q.proxy.Addr, "-store", "embedded"}
 }
 
 func (q *outsideQueue) cut() (mend func()) {
-	q.proxy.cut()
-	return func() { q.proxy.mend(q.t) }
+	q.proxy.Cut()
+	return func() { q.proxy.Mend() }
 }
 
 func (q *outsideQueue) put(t *testing.T, _ string, bodies ...string) { putAll(t, q.nc, bodies) }
@@ -138,72 +136,4 @@ func stateOf(t *testing.T, nc *nats.Conn) (waiting int, dead []consumer.Message)
 		dead = append(dead, m)
 	}
 	return int(items.CachedInfo().State.Msgs), dead
-}
-
-// proxy passes TCP connections on, until it is cut.
-type proxy struct {
-	addr, to string
-
-	mu       sync.Mutex
-	listener net.Listener
-	conns    map[net.Conn]bool
-}
-
-func newProxy(t *testing.T, to string) *proxy {
-	p := &proxy{addr: "127.0.0.1:0", to: to, conns: map[net.Conn]bool{}}
-	p.mend(t)
-	t.Cleanup(p.cut)
-	return p
-}
-
-// mend lets connections through.
-func (p *proxy) mend(t *testing.T) {
-	l, err := net.Listen("tcp", p.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.mu.Lock()
-	p.addr, p.listener = l.Addr().String(), l
-	p.mu.Unlock()
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go p.pass(c)
-		}
-	}()
-}
-
-func (p *proxy) pass(c net.Conn) {
-	s, err := net.Dial("tcp", p.to)
-	if err != nil {
-		c.Close()
-		return
-	}
-	p.mu.Lock()
-	p.conns[c], p.conns[s] = true, true
-	p.mu.Unlock()
-	for _, pair := range [][2]net.Conn{{c, s}, {s, c}} {
-		go func() {
-			_, _ = io.Copy(pair[0], pair[1]) // until one of them is closed
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			for _, one := range pair {
-				one.Close()
-				delete(p.conns, one)
-			}
-		}()
-	}
-}
-
-// cut closes all connections and takes no new ones.
-func (p *proxy) cut() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.listener.Close()
-	for c := range p.conns {
-		c.Close()
-	}
 }

@@ -11,11 +11,11 @@ import (
 	"os/exec"
 	"slices"
 	"strconv"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // speedVariable has the service measured beside the same in Python, in as many
@@ -142,23 +142,14 @@ func measure(t *testing.T, addr string, clients int, rate float64) speed {
 	l := newLoad(t, addr, clients, warm+burst+brisk+steady)
 	defer l.close()
 	l.burst(warm, 32)
-	before := processorTime()
+	before := testtools.ProcessorTime(t)
 	took, busy := l.burst(burst, 32)
-	used := processorTime() - before
+	used := testtools.ProcessorTime(t) - before
 	s := speed{rate: float64(burst) / took.Seconds(), load: used / time.Duration(burst), busy: latencyOf(busy)}
 	every := time.Duration(1.5 / cmp.Or(rate, s.rate) * float64(time.Second))
 	s.brisk = latencyOf(l.steady(brisk, every))
 	s.quiet = latencyOf(l.steady(steady, 10*time.Millisecond))
 	return s
-}
-
-// processorTime is what this process has used.
-func processorTime() time.Duration {
-	var u syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // median is that of each figure.

@@ -16,6 +16,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/consumer"
+	"github.com/protoloop/protoloop/internal/testtools"
 	"github.com/protoloop/protoloop/supervisor"
 )
 
@@ -92,7 +93,7 @@ func (s *suite) supervised(c *consumer.Consumer) (*actor.ActorSystem, *superviso
 func (w *work) done(c *consumer.Consumer, sup *supervisor.Supervisor) {
 	s := w.s
 	s.Helper()
-	poll(4*within+4*s.q.Lease, func() bool { return w.distinct() >= w.good })
+	testtools.Poll(4*within+4*s.q.Lease, func() bool { return w.distinct() >= w.good })
 	if n := w.distinct(); n != w.good {
 		s.Errorf("%d of %d messages were handled; %v", n, w.good, c.Stats())
 	}
@@ -151,7 +152,7 @@ func restarts(s *suite) {
 	for i := range 6 {
 		s.sendWork(w, 100)
 		moment := min(w.distinct()+rand.N(100), w.good)
-		poll(within, func() bool { return w.distinct() >= moment })
+		testtools.Poll(within, func() bool { return w.distinct() >= moment })
 		if i%2 == 0 {
 			ctx, cancel := context.WithTimeout(context.Background(), within)
 			if err := sup.Restart(ctx, "items"); err != nil {
@@ -235,7 +236,7 @@ func breaker(s *suite) {
 	c := newConsumer(s.q.Open, handle, o)
 	_, sup := s.supervised(c)
 	s.sendWork(w, 50)
-	if !poll(within, func() bool { return !c.Stats().OpenSince.IsZero() }) {
+	if !testtools.Poll(within, func() bool { return !c.Stats().OpenSince.IsZero() }) {
 		s.Errorf("the breaker has not opened: %v", c.Stats())
 	}
 	<-time.After(s.q.Lease + 2*time.Second) // how long it lasts is what is tested
@@ -264,7 +265,7 @@ func outage(s *suite) {
 	for _, d := range []time.Duration{time.Second, 5 * time.Second} { // the second is over Options.Outage
 		begun := w.distinct()
 		s.sendWork(w, 200)
-		poll(within, func() bool { return w.distinct() > begun })
+		testtools.Poll(within, func() bool { return w.distinct() > begun })
 		restore := s.q.Outage(s.T)
 		<-time.After(d) // how long it lasts is what is tested
 		restore()

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/consumer"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 func deadLetter(s *suite) {
@@ -145,7 +146,7 @@ func deadLetterTooLarge(s *suite) {
 func (s *suite) dead(n int) []consumer.Message {
 	s.Helper()
 	var all map[string]consumer.Message
-	poll(within, func() bool {
+	testtools.Poll(within, func() bool {
 		ctx, cancel := context.WithTimeout(context.Background(), within)
 		dead, err := s.q.Dead(ctx)
 		cancel()

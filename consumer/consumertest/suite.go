@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/consumer"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // Queue is an empty queue under test.
@@ -211,7 +212,7 @@ func (s *suite) empty() {
 		return
 	}
 	n, err := -1, error(nil)
-	if !poll(within, func() bool {
+	if !testtools.Poll(within, func() bool {
 		ctx, cancel := context.WithTimeout(context.Background(), within)
 		defer cancel()
 		n, err = s.q.Len(ctx)
@@ -219,16 +220,4 @@ func (s *suite) empty() {
 	}) {
 		s.Errorf("%d messages are left in the queue, %v", n, err)
 	}
-}
-
-// poll waits until cond holds, for at most limit; it looks 50 times a second.
-func poll(limit time.Duration, cond func() bool) bool {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(limit); !cond(); <-tick.C {
-		if time.Now().After(end) {
-			return false
-		}
-	}
-	return true
 }

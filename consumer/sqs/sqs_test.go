@@ -57,8 +57,8 @@ func length(ctx context.Context, c *awssqs.Client, url string) (int, error) {
 // under is a queue of its own as the suite wants it.
 func under(t *testing.T, server, name string, attrs map[string]string) consumertest.Queue {
 	t.Helper()
-	p := startProxy(t, server)
-	direct, through := client(t, server), client(t, p.addr)
+	p := testtools.StartProxy(t, server)
+	direct, through := client(t, server), client(t, p.Addr)
 	suffix := ""
 	if attrs["FifoQueue"] != "" {
 		suffix = ".fifo"
@@ -99,8 +99,8 @@ func under(t *testing.T, server, name string, attrs map[string]string) consumert
 			}
 		},
 		Outage: func(*testing.T) func() {
-			p.cut()
-			return p.listen
+			p.Cut()
+			return p.Mend
 		},
 	}
 }

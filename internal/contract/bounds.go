@@ -17,6 +17,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/loopsync"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 func blockedTurnLogged(t *testing.T, sys *actor.ActorSystem) {
@@ -231,7 +232,7 @@ func filled(t *testing.T, sys *actor.ActorSystem, setup func(w *actors.Worker) e
 }
 
 func fullMailboxRefuses(t *testing.T, sys *actor.ActorSystem) {
-	pid, release, queued := filled(t, sys, echo(new(trail)))
+	pid, release, queued := filled(t, sys, echo(new(testtools.Trace)))
 	wantDone(t, "a submission", do(sys.Root, pid, func(*actors.Task) error { return nil }), actors.ErrMailboxFull)
 	wantDone(t, "a request", actors.RequestFuture[string](sys.Root, pid, "x"), actors.ErrMailboxFull)
 	if f := ask(t, sys, pid, "x"); !errors.Is(f, actors.ErrMailboxFull) || f.Ran || !f.RetrySafe {
@@ -249,16 +250,16 @@ func fullMailboxRefuses(t *testing.T, sys *actor.ActorSystem) {
 }
 
 func fullMailboxDeadLetters(t *testing.T, sys *actor.ActorSystem) {
-	var tr trail
-	dead := deadLetters(sys)
+	var tr testtools.Trace
+	dead := testtools.DeadLetters(sys)
 	pid, release, _ := filled(t, sys, echo(&tr))
 	for i := range 3 { // on this goroutine: it is not blocked
 		sys.Root.Send(pid, fmt.Sprint("message ", i))
 	}
-	dead.want(t, "message 0 to w", "message 1 to w", "message 2 to w")
+	dead.Want(t, "message 0 to w", "message 1 to w", "message 2 to w")
 	close(release)
 	synctest.Wait()
-	tr.want(t)
+	tr.Want(t)
 	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), actors.Counts{Finished: 4, Refused: 3})
 }
 
@@ -277,7 +278,7 @@ func startedDoesNotCount(t *testing.T, sys *actor.ActorSystem) {
 
 func internalsNeverCount(t *testing.T, sys *actor.ActorSystem) {
 	pid := actortest.Spawn(t, sys.Root, "w", bare, actors.Options{MailboxSize: 2, BlockedTurn: -1})
-	other := actortest.Spawn(t, sys.Root, "other", echo(new(trail)), actors.Options{})
+	other := actortest.Spawn(t, sys.Root, "other", echo(new(testtools.Trace)), actors.Options{})
 	plain := sys.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
 		if s, ok := c.Message().(string); ok {
 			c.Respond(s)
@@ -335,10 +336,10 @@ func internalsNeverCount(t *testing.T, sys *actor.ActorSystem) {
 
 func maxInFlightWaits(t *testing.T, sys *actor.ActorSystem) {
 	pid := actortest.Spawn(t, sys.Root, "w", bare, actors.Options{MaxInFlight: 2, MailboxSize: 2})
-	var tr trail
+	var tr testtools.Trace
 	work := func(name string) *actors.Future[none] {
 		return do(sys.Root, pid, func(t *actors.Task) error {
-			tr.add("%s", name)
+			tr.Add("%s", name)
 			_, err := actors.Await(t, actors.Start(t, func(t *actors.Task) (none, error) { return none{}, t.Sleep(time.Second) }))
 			return err
 		})
@@ -349,10 +350,10 @@ func maxInFlightWaits(t *testing.T, sys *actor.ActorSystem) {
 	work("c")
 	work("d")
 	synctest.Wait()
-	tr.want(t, "a", "b")
+	tr.Want(t, "a", "b")
 	wantDone(t, "a third that waits", work("e"), actors.ErrMailboxFull)
 	time.Sleep(time.Second)
 	synctest.Wait()
-	tr.want(t, "c", "d")
+	tr.Want(t, "c", "d")
 	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), actors.Counts{Finished: 4, Refused: 1})
 }

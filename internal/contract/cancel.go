@@ -14,16 +14,17 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // chain is a row of workers that ask the next one; the last works for an hour.
-func chain(t *testing.T, sys *actor.ActorSystem, tr *trail) (first *actor.PID) {
+func chain(t *testing.T, sys *actor.ActorSystem, tr *testtools.Trace) (first *actor.PID) {
 	var next *actor.PID
 	for _, name := range []string{"c", "b", "a"} {
 		to := next
 		next = actortest.Spawn(t, sys.Root, name, func(w *actors.Worker) error {
 			actors.Handle(w, func(t *actors.Task, d time.Duration) (none, error) {
-				defer func() { tr.add("%s ends: %v", name, context.Cause(t.Context())) }()
+				defer func() { tr.Add("%s ends: %v", name, context.Cause(t.Context())) }()
 				if to == nil {
 					return none{}, t.Sleep(d)
 				}
@@ -43,33 +44,31 @@ func wantChainEnded(t *testing.T, sys *actor.ActorSystem) {
 }
 
 func cancelReachesWork(t *testing.T, sys *actor.ActorSystem) {
-	var tr trail
+	var tr testtools.Trace
 	f := actors.RequestFuture[none](sys.Root, chain(t, sys, &tr), time.Hour)
 	synctest.Wait()
-	tr.want(t)
+	tr.Want(t)
 	watch := newStopwatch()
 	if !f.Cancel() {
 		t.Error("Cancel did not decide it")
 	}
 	synctest.Wait()
 	watch.want(t, "ended", 0)
-	tr.mu.Lock()
-	events := len(tr.events)
-	for _, e := range tr.events {
+	events := tr.Take()
+	for _, e := range events {
 		if e[1:] != " ends: actors: canceled" {
 			t.Error(e)
 		}
 	}
-	tr.mu.Unlock()
-	if events != 3 {
-		t.Errorf("%d of 3 workers' work has ended", events)
+	if len(events) != 3 {
+		t.Errorf("%d of 3 workers' work has ended", len(events))
 	}
 	wantDone(t, "the future", f, actors.ErrCanceled)
 	wantChainEnded(t, sys)
 }
 
 func contextReachesWork(t *testing.T, sys *actor.ActorSystem) {
-	var tr trail
+	var tr testtools.Trace
 	ctx, cancel := context.WithCancelCause(t.Context())
 	f := actors.RequestFuture[none](sys.Root, chain(t, sys, &tr), time.Hour, actors.WithContext(ctx))
 	synctest.Wait()
@@ -82,7 +81,7 @@ func contextReachesWork(t *testing.T, sys *actor.ActorSystem) {
 }
 
 func timeoutEndsWork(t *testing.T, sys *actor.ActorSystem) {
-	var tr trail
+	var tr testtools.Trace
 	f := actors.RequestFuture[none](sys.Root, chain(t, sys, &tr), time.Hour, actors.Timeout(2*time.Second))
 	watch := newStopwatch()
 	_, err := f.Wait(t.Context())

@@ -11,10 +11,6 @@ package contract
 
 import (
 	"errors"
-	"fmt"
-	"slices"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -225,29 +221,6 @@ func verify(t *testing.T, cs checks) {
 	for sentence, check := range cs {
 		t.Run(sentence, func(t *testing.T) { actortest.Run(t, check) })
 	}
-}
-
-// trail is what happened, in order. Any goroutine may add to it.
-type trail struct {
-	mu     sync.Mutex
-	events []string
-}
-
-func (tr *trail) add(format string, args ...any) {
-	tr.mu.Lock()
-	defer tr.mu.Unlock()
-	tr.events = append(tr.events, fmt.Sprintf(format, args...))
-}
-
-// want fails the test if anything else happened since the last time.
-func (tr *trail) want(t *testing.T, events ...string) {
-	t.Helper()
-	tr.mu.Lock()
-	defer tr.mu.Unlock()
-	if !slices.Equal(tr.events, events) {
-		t.Errorf("happened: %s\n    want: %s", strings.Join(tr.events, ", "), strings.Join(events, ", "))
-	}
-	tr.events = nil
 }
 
 // none is the result of work that has none.

@@ -28,7 +28,7 @@ func wantEnded(t *testing.T, sys *actor.ActorSystem, why error, end func(pid *ac
 	t.Helper()
 	var n int
 	pid := actortest.Spawn(t, sys.Root, "w", bomb(&n), actors.Options{})
-	other := actortest.Spawn(t, sys.Root, "other", echo(new(trail)), actors.Options{})
+	other := actortest.Spawn(t, sys.Root, "other", echo(new(testtools.Trace)), actors.Options{})
 	ready := new(actors.Promise[none])
 	ready.Resolve(none{})
 	ch, out := make(chan int, 1), make(chan int, 1)
@@ -137,26 +137,26 @@ func unwindsByError(t *testing.T, sys *actor.ActorSystem) {
 		"restart": func(pid *actor.PID, _ *actors.Future[none]) { sys.Root.Send(pid, 1) },
 		"stop":    func(pid *actor.PID, _ *actors.Future[none]) { sys.Root.Stop(pid) },
 	} {
-		var tr trail
+		var tr testtools.Trace
 		var n int
 		pid := actortest.Spawn(t, sys.Root, name, bomb(&n), actors.Options{})
 		f := do(sys.Root, pid, func(t *actors.Task) error {
 			normal := false
-			defer func() { tr.add("recovered %v, normal return %v", recover(), normal) }()
-			tr.add("error %v", t.Sleep(time.Hour) != nil)
+			defer func() { tr.Add("recovered %v, normal return %v", recover(), normal) }()
+			tr.Add("error %v", t.Sleep(time.Hour) != nil)
 			normal = true
 			return nil
 		})
 		synctest.Wait()
 		end(pid, f)
 		synctest.Wait()
-		tr.want(t, "error true", "recovered <nil>, normal return true")
+		tr.Want(t, "error true", "recovered <nil>, normal return true")
 	}
 }
 
 func cleanupLives(t *testing.T, sys *actor.ActorSystem) {
 	pid := actortest.Spawn(t, sys.Root, "w", bare, actors.Options{StopGrace: time.Minute})
-	other := actortest.Spawn(t, sys.Root, "other", echo(new(trail)), actors.Options{})
+	other := actortest.Spawn(t, sys.Root, "other", echo(new(testtools.Trace)), actors.Options{})
 	mine := errors.New("what Cleanup's function returned")
 	var errs []error
 	var after error

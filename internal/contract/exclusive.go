@@ -12,16 +12,17 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 type hold struct{ d time.Duration }
 
 // holder is a worker with an exclusive handler and an ordinary one.
-func holder(tr *trail) func(w *actors.Worker) error {
+func holder(tr *testtools.Trace) func(w *actors.Worker) error {
 	return func(w *actors.Worker) error {
 		actors.Handle(w, func(t *actors.Task, h hold) (none, error) {
-			tr.add("hold")
-			defer tr.add("let go")
+			tr.Add("hold")
+			defer tr.Add("let go")
 			if h.d < 0 {
 				t.Sleep(-h.d)
 				panic("boom")
@@ -33,34 +34,31 @@ func holder(tr *trail) func(w *actors.Worker) error {
 }
 
 func exclusiveHolds(t *testing.T, sys *actor.ActorSystem) {
-	var tr trail
+	var tr testtools.Trace
 	pid := actortest.Spawn(t, sys.Root, "w", holder(&tr), actors.Options{})
 	promise := new(actors.Promise[none])
-	do(sys.Root, pid, func(t *actors.Task) error { t.Sleep(time.Second); tr.add("sleeper"); return nil })
-	do(sys.Root, pid, func(t *actors.Task) error { actors.Await(t, promise.Future()); tr.add("waiter"); return nil })
+	do(sys.Root, pid, func(t *actors.Task) error { t.Sleep(time.Second); tr.Add("sleeper"); return nil })
+	do(sys.Root, pid, func(t *actors.Task) error { actors.Await(t, promise.Future()); tr.Add("waiter"); return nil })
 	synctest.Wait()
 	f := actors.RequestFuture[none](sys.Root, pid, hold{time.Minute})
-	do(sys.Root, pid, func(*actors.Task) error { tr.add("submission"); return nil })
+	do(sys.Root, pid, func(*actors.Task) error { tr.Add("submission"); return nil })
 	sys.Root.Send(pid, "message")
 	synctest.Wait()
 	promise.Resolve(none{})
 	time.Sleep(time.Minute - 1)
 	synctest.Wait()
-	tr.want(t, "hold")
+	tr.Want(t, "hold")
 	if _, err := f.Wait(t.Context()); err != nil {
 		t.Error(err)
 	}
 	synctest.Wait()
-	tr.mu.Lock()
-	first, all := tr.events[0], len(tr.events)
-	tr.mu.Unlock()
-	if first != "let go" || all != 5 {
-		t.Errorf("happened: %v", tr.events)
+	if all := tr.Take(); len(all) != 5 || all[0] != "let go" {
+		t.Errorf("happened: %v", all)
 	}
 }
 
 func exclusiveHoldsTerminated(t *testing.T, sys *actor.ActorSystem) {
-	var tr trail
+	var tr testtools.Trace
 	watched := []*actor.PID{
 		actortest.Spawn(t, sys.Root, "x", bare, actors.Options{}),
 		actortest.Spawn(t, sys.Root, "y", bare, actors.Options{}),
@@ -70,8 +68,8 @@ func exclusiveHoldsTerminated(t *testing.T, sys *actor.ActorSystem) {
 			w.Watch(pid)
 		}
 		actors.On(w, func(t *actors.Task, _ *actor.Terminated) error {
-			tr.add("terminated")
-			defer tr.add("handled")
+			tr.Add("terminated")
+			defer tr.Add("handled")
 			return t.Sleep(time.Second)
 		}, actors.Exclusive())
 		return holder(&tr)(w)
@@ -85,41 +83,41 @@ func exclusiveHoldsTerminated(t *testing.T, sys *actor.ActorSystem) {
 		t.Error(err)
 	}
 	time.Sleep(3 * time.Second)
-	tr.want(t, "hold", "let go", "terminated", "handled", "terminated", "handled")
+	tr.Want(t, "hold", "let go", "terminated", "handled", "terminated", "handled")
 }
 
 func exclusiveStarts(t *testing.T, sys *actor.ActorSystem) {
-	var tr trail
+	var tr testtools.Trace
 	pid := actortest.Spawn(t, sys.Root, "w", func(w *actors.Worker) error {
 		actors.Handle(w, func(t *actors.Task, _ int) (none, error) {
 			child := actors.Start(t, func(t *actors.Task) (none, error) {
-				tr.add("child")
+				tr.Add("child")
 				g := actors.Start(t, func(t *actors.Task) (none, error) {
 					err := t.Sleep(time.Second)
-					tr.add("grandchild goes on")
+					tr.Add("grandchild goes on")
 					return none{}, err
 				})
 				_, err := actors.Await(t, g)
-				tr.add("child goes on")
+				tr.Add("child goes on")
 				return none{}, err
 			})
 			_, err := actors.Await(t, child)
-			tr.add("let go")
+			tr.Add("let go")
 			return none{}, err
 		}, actors.Exclusive())
 		return nil
 	}, actors.Options{})
 	f := actors.RequestFuture[none](sys.Root, pid, 1)
-	do(sys.Root, pid, func(*actors.Task) error { tr.add("other"); return nil })
+	do(sys.Root, pid, func(*actors.Task) error { tr.Add("other"); return nil })
 	if _, err := f.Wait(t.Context()); err != nil {
 		t.Error(err)
 	}
 	synctest.Wait()
-	tr.want(t, "child", "grandchild goes on", "child goes on", "let go", "other")
+	tr.Want(t, "child", "grandchild goes on", "child goes on", "let go", "other")
 }
 
 func exclusiveOrder(t *testing.T, sys *actor.ActorSystem) {
-	var tr trail
+	var tr testtools.Trace
 	pid := actortest.Spawn(t, sys.Root, "w", holder(&tr), actors.Options{})
 	block := make(chan none)
 	do(sys.Root, pid, func(*actors.Task) error { <-block; return nil })
@@ -130,22 +128,22 @@ func exclusiveOrder(t *testing.T, sys *actor.ActorSystem) {
 	sys.Root.Send(pid, "3")
 	close(block)
 	time.Sleep(3 * time.Second)
-	tr.want(t, "1", "hold", "let go", "2", "hold", "let go", "3")
+	tr.Want(t, "1", "hold", "let go", "2", "hold", "let go", "3")
 }
 
 func exclusiveLetsGo(t *testing.T, sys *actor.ActorSystem) {
-	var tr trail
+	var tr testtools.Trace
 	pid := actortest.Spawn(t, sys.Root, "w", holder(&tr), actors.Options{})
 	f := actors.RequestFuture[none](sys.Root, pid, hold{time.Hour})
 	sys.Root.Send(pid, "after a cancel")
 	synctest.Wait()
 	f.Cancel()
 	synctest.Wait()
-	tr.want(t, "hold", "let go", "after a cancel")
+	tr.Want(t, "hold", "let go", "after a cancel")
 	actors.RequestFuture[none](sys.Root, pid, hold{-time.Second})
 	sys.Root.Send(pid, "after a panic")
 	time.Sleep(2 * time.Second)
-	tr.want(t, "hold", "let go", "after a panic")
+	tr.Want(t, "hold", "let go", "after a panic")
 }
 
 // wantDeadlock fails the test unless err names the ring of workers, from any
@@ -226,12 +224,12 @@ func ringOfTwo(t *testing.T, sys *actor.ActorSystem) {
 }
 
 func ringRequestNeverRuns(t *testing.T, sys *actor.ActorSystem) {
-	var tr trail
+	var tr testtools.Trace
 	pid := actortest.Spawn(t, sys.Root, "a", func(w *actors.Worker) error {
 		actors.Handle(w, func(t *actors.Task, _ int) (string, error) {
 			_, err := actors.Ask[string](t, t.Self(), "pay")
 			if errors.As(err, new(*actors.DeadlockError)) {
-				tr.add("deadlock")
+				tr.Add("deadlock")
 			}
 			return "told", nil
 		}, actors.Exclusive())
@@ -241,7 +239,7 @@ func ringRequestNeverRuns(t *testing.T, sys *actor.ActorSystem) {
 		t.Error(err)
 	}
 	synctest.Wait()
-	tr.want(t, "deadlock") // whoever heard of that may try again: it must not be paid behind his back
+	tr.Want(t, "deadlock") // whoever heard of that may try again: it must not be paid behind his back
 	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), actors.Counts{Finished: 1, Canceled: 1})
 }
 

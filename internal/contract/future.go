@@ -15,6 +15,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/loopsync"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/testtools"
 	"github.com/protoloop/protoloop/supervisor"
 )
 
@@ -153,12 +154,12 @@ func nonePendingAfterFailure(t *testing.T, sys *actor.ActorSystem) {
 
 func cancelledAtOnce(t *testing.T, sys *actor.ActorSystem) {
 	pid := actortest.Spawn(t, sys.Root, "w", bare, actors.Options{})
-	var tr trail
+	var tr testtools.Trace
 	f := actors.Submit(sys.Root, pid, func(t *actors.Task) (int, error) {
 		t.Sleep(time.Hour)
-		tr.add("unwinds")
+		tr.Add("unwinds")
 		t.Cleanup(time.Minute, func(t *actors.Task) error { return t.Sleep(3 * time.Second) })
-		tr.add("returns")
+		tr.Add("returns")
 		return 5, nil
 	})
 	synctest.Wait()
@@ -171,10 +172,10 @@ func cancelledAtOnce(t *testing.T, sys *actor.ActorSystem) {
 		t.Error("a second Cancel decided it, too")
 	}
 	synctest.Wait()
-	tr.want(t, "unwinds")
+	tr.Want(t, "unwinds")
 	time.Sleep(3 * time.Second)
 	synctest.Wait()
-	tr.want(t, "returns")
+	tr.Want(t, "returns")
 	if v, err := f.TryResult(); v != 0 || !errors.Is(err, actors.ErrCanceled) {
 		t.Errorf("what it returned late was not dropped: %v, %v", v, err)
 	}
@@ -226,7 +227,7 @@ func restartedAtOnce(t *testing.T, sys *actor.ActorSystem) {
 }
 
 func expiredNeverStarts(t *testing.T, sys *actor.ActorSystem) {
-	var tr trail
+	var tr testtools.Trace
 	pid := actortest.Spawn(t, sys.Root, "w", echo(&tr), actors.Options{MaxInFlight: 1})
 	do(sys.Root, pid, func(t *actors.Task) error { return t.Sleep(10 * time.Second) })
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -239,7 +240,7 @@ func expiredNeverStarts(t *testing.T, sys *actor.ActorSystem) {
 	canceled := actors.RequestFuture[string](sys.Root, pid, "canceled")
 	withCtx := actors.RequestFuture[string](sys.Root, pid, "context", actors.WithContext(ctx))
 	deadline := actors.RequestFuture[string](sys.Root, pid, "deadline", actors.WithContext(short))
-	submitted := do(sys.Root, pid, func(*actors.Task) error { tr.add("submitted"); return nil }, actors.Timeout(time.Second))
+	submitted := do(sys.Root, pid, func(*actors.Task) error { tr.Add("submitted"); return nil }, actors.Timeout(time.Second))
 	alive := actors.RequestFuture[string](sys.Root, pid, "alive", actors.Timeout(time.Minute))
 
 	wantDone(t, "no time", zero, actors.ErrTimeout)
@@ -258,7 +259,7 @@ func expiredNeverStarts(t *testing.T, sys *actor.ActorSystem) {
 	if v, err := alive.Wait(t.Context()); v != "alive" || err != nil {
 		t.Error(v, err)
 	}
-	tr.want(t, "alive")
+	tr.Want(t, "alive")
 	// The one without any time was never sent.
 	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), actors.Counts{Finished: 2, Canceled: 5})
 }

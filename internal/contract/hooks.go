@@ -15,15 +15,16 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // sees is a receiver middleware that notes what the engine tells an actor.
-func sees(tr *trail) actor.PropsOption {
+func sees(tr *testtools.Trace) actor.PropsOption {
 	return actor.WithReceiverMiddleware(func(next actor.ReceiverFunc) actor.ReceiverFunc {
 		return func(c actor.ReceiverContext, env *actor.MessageEnvelope) {
 			switch env.Message.(type) {
 			case *actor.Stopping, *actor.Stopped, *actor.Restarting:
-				tr.add("%T", env.Message)
+				tr.Add("%T", env.Message)
 			}
 			next(c, env)
 		}
@@ -31,13 +32,13 @@ func sees(tr *trail) actor.PropsOption {
 }
 
 func hooksOrder(t *testing.T, sys *actor.ActorSystem) {
-	var tr trail
+	var tr testtools.Trace
 	var n int
 	pid, err := sys.Root.SpawnNamed(actors.Props(func(w *actors.Worker) error {
 		for _, name := range []string{"first", "second", "third"} {
 			w.OnStop(func(t *actors.Task) error {
 				err := t.Sleep(time.Second)
-				tr.add("%s hook, %v", name, err)
+				tr.Add("%s hook, %v", name, err)
 				return nil
 			})
 		}
@@ -46,15 +47,15 @@ func hooksOrder(t *testing.T, sys *actor.ActorSystem) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	do(sys.Root, pid, func(t *actors.Task) error { t.Sleep(time.Hour); tr.add("task"); return nil })
+	do(sys.Root, pid, func(t *actors.Task) error { t.Sleep(time.Hour); tr.Add("task"); return nil })
 	synctest.Wait()
 	sys.Root.Send(pid, 1)
 	time.Sleep(4 * time.Second)
-	tr.want(t, "task", "third hook, <nil>", "second hook, <nil>", "first hook, <nil>", "*actor.Restarting")
+	tr.Want(t, "task", "third hook, <nil>", "second hook, <nil>", "first hook, <nil>", "*actor.Restarting")
 	sys.Root.Stop(pid)
 	time.Sleep(4 * time.Second)
 	synctest.Wait()
-	tr.want(t, "third hook, <nil>", "second hook, <nil>", "first hook, <nil>", "*actor.Stopping", "*actor.Stopped")
+	tr.Want(t, "third hook, <nil>", "second hook, <nil>", "first hook, <nil>", "*actor.Stopping", "*actor.Stopped")
 	if n != 2 {
 		t.Errorf("incarnation %d, want 2", n)
 	}
@@ -204,45 +205,45 @@ func hooksAreCutShort(t *testing.T, sys *actor.ActorSystem) {
 }
 
 func hooksFail(t *testing.T, sys *actor.ActorSystem) {
-	var tr trail
+	var tr testtools.Trace
 	pid := actortest.Spawn(t, sys.Root, "w", func(w *actors.Worker) error {
-		w.OnStop(func(*actors.Task) error { tr.add("first"); return nil })
-		w.OnStop(func(*actors.Task) error { tr.add("panics"); explode("boom"); return nil })
-		w.OnStop(func(*actors.Task) error { tr.add("exits, too"); runtime.Goexit(); return nil })
-		w.OnStop(func(t *actors.Task) error { tr.add("awaits"); return t.Sleep(time.Second) })
-		w.OnStop(func(*actors.Task) error { tr.add("exits"); runtime.Goexit(); return nil })
-		w.OnStop(func(*actors.Task) error { tr.add("fails"); return errSoldOut })
+		w.OnStop(func(*actors.Task) error { tr.Add("first"); return nil })
+		w.OnStop(func(*actors.Task) error { tr.Add("panics"); explode("boom"); return nil })
+		w.OnStop(func(*actors.Task) error { tr.Add("exits, too"); runtime.Goexit(); return nil })
+		w.OnStop(func(t *actors.Task) error { tr.Add("awaits"); return t.Sleep(time.Second) })
+		w.OnStop(func(*actors.Task) error { tr.Add("exits"); runtime.Goexit(); return nil })
+		w.OnStop(func(*actors.Task) error { tr.Add("fails"); return errSoldOut })
 		return nil
 	}, actors.Options{})
 	actortest.Stop(t, sys.Root, pid, 0)
-	tr.want(t, "fails", "exits", "awaits", "exits, too", "panics", "first")
+	tr.Want(t, "fails", "exits", "awaits", "exits, too", "panics", "first")
 	if log := actortest.LogOf(sys).Find(0, "OnStop"); len(log) != 4 {
 		t.Errorf("logged: %v", log)
 	}
 }
 
 func hooksNeedSetup(t *testing.T, sys *actor.ActorSystem) {
-	var tr trail
+	var tr testtools.Trace
 	_, err := actors.Spawn(t.Context(), sys.Root, "w", func(w *actors.Worker) error {
-		w.OnStop(func(*actors.Task) error { tr.add("hook"); return nil })
+		w.OnStop(func(*actors.Task) error { tr.Add("hook"); return nil })
 		return errSoldOut
 	}, actors.Options{})
 	wantErr(t, "Spawn", err, errSoldOut)
 	synctest.Wait()
-	tr.want(t)
+	tr.Want(t)
 	if _, ok := sys.ProcessRegistry.GetLocal("w"); ok {
 		t.Error("a worker whose setup failed is still there")
 	}
 }
 
 func plainActorAwaits(t *testing.T, sys *actor.ActorSystem) {
-	other := actortest.Spawn(t, sys.Root, "other", echo(new(trail)), actors.Options{})
-	var tr trail
+	other := actortest.Spawn(t, sys.Root, "other", echo(new(testtools.Trace)), actors.Options{})
+	var tr testtools.Trace
 	pid, err := sys.Root.SpawnNamed(actor.PropsFromFunc(func(c actor.Context) {
 		switch m := c.Message().(type) {
 		case *actor.Started, string, *actor.Stopping, *actor.Stopped, *actor.Restarting:
 			v, err := actors.Ask[string](actors.TaskOf(c), other, "x")
-			tr.add("%T: %q, error %v", m, v, err != nil)
+			tr.Add("%T: %q, error %v", m, v, err != nil)
 			if m == "boom" {
 				panic(m)
 			}
@@ -253,11 +254,11 @@ func plainActorAwaits(t *testing.T, sys *actor.ActorSystem) {
 	}
 	sys.Root.Send(pid, "x")
 	synctest.Wait()
-	tr.want(t, `*actor.Started: "x", error false`, `string: "x", error false`)
+	tr.Want(t, `*actor.Started: "x", error false`, `string: "x", error false`)
 	sys.Root.Send(pid, "boom")
 	synctest.Wait()
-	tr.want(t, `string: "x", error false`, `*actor.Restarting: "", error true`, `*actor.Started: "x", error false`)
+	tr.Want(t, `string: "x", error false`, `*actor.Restarting: "", error true`, `*actor.Started: "x", error false`)
 	sys.Root.Stop(pid)
 	synctest.Wait()
-	tr.want(t, `*actor.Stopping: "", error true`, `*actor.Stopped: "", error true`)
+	tr.Want(t, `*actor.Stopping: "", error true`, `*actor.Stopped: "", error true`)
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 func suspendedAtOnce(t *testing.T, sys *actor.ActorSystem) {
@@ -43,7 +44,7 @@ func inFlightRestarted(t *testing.T, sys *actor.ActorSystem) {
 	var n int
 	pid := actortest.Spawn(t, sys.Root, "w", bomb(&n), actors.Options{StopGrace: 2 * time.Second})
 	other := actortest.Spawn(t, sys.Root, "other", bare, actors.Options{})
-	var tr trail
+	var tr testtools.Trace
 	var ctx context.Context
 	var child, remote *actors.Future[none]
 	f := do(sys.Root, pid, func(t *actors.Task) error {
@@ -51,11 +52,11 @@ func inFlightRestarted(t *testing.T, sys *actor.ActorSystem) {
 		child = actors.Start(t, func(t *actors.Task) (none, error) { return none{}, t.Sleep(time.Hour) })
 		remote = do(t, other, func(t *actors.Task) error {
 			err := t.Sleep(time.Hour)
-			tr.add("the other's work ends: %v", errors.Is(err, actors.ErrRestarted))
+			tr.Add("the other's work ends: %v", errors.Is(err, actors.ErrRestarted))
 			return err
 		})
 		t.Sleep(time.Hour)
-		tr.add("unwound")
+		tr.Add("unwound")
 		return nil
 	})
 	synctest.Wait()
@@ -76,18 +77,16 @@ func inFlightRestarted(t *testing.T, sys *actor.ActorSystem) {
 	if got := incarnation(t, sys, pid); got != 2 {
 		t.Errorf("incarnation %d", got)
 	}
-	tr.mu.Lock()
-	events := strings.Join(tr.events, ", ")
-	tr.mu.Unlock()
+	events := strings.Join(tr.Take(), ", ")
 	if !strings.Contains(events, "unwound") || !strings.Contains(events, "the other's work ends: true") {
 		t.Errorf("happened: %s", events)
 	}
 }
 
 func queueSurvivesRestart(t *testing.T, sys *actor.ActorSystem) {
-	var tr trail
+	var tr testtools.Trace
 	pid := actortest.Spawn(t, sys.Root, "w", func(w *actors.Worker) error {
-		tr.add("setup")
+		tr.Add("setup")
 		actors.Handle(w, func(*actors.Task, int) (none, error) { panic("boom") })
 		return echo(&tr)(w)
 	}, actors.Options{})
@@ -97,30 +96,30 @@ func queueSurvivesRestart(t *testing.T, sys *actor.ActorSystem) {
 	want := sendAll(sys.Root, pid, &tr)
 	close(hold)
 	synctest.Wait()
-	tr.want(t, append([]string{"setup", "setup"}, want...)...)
+	tr.Want(t, append([]string{"setup", "setup"}, want...)...)
 	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), actors.Counts{Finished: int64(len(want)) + 1, Failed: 1})
 }
 
 func restartWaitsForTasks(t *testing.T, sys *actor.ActorSystem) {
-	var tr trail
+	var tr testtools.Trace
 	pid := actortest.Spawn(t, sys.Root, "w", func(w *actors.Worker) error {
-		tr.add("setup")
+		tr.Add("setup")
 		actors.Handle(w, func(*actors.Task, int) (none, error) { panic("boom") })
 		return nil
 	}, actors.Options{StopGrace: 10 * time.Second})
 	do(sys.Root, pid, func(t *actors.Task) error {
 		t.Sleep(time.Hour)
 		t.Cleanup(time.Minute, func(t *actors.Task) error { return t.Sleep(3 * time.Second) })
-		tr.add("old task ends")
+		tr.Add("old task ends")
 		return nil
 	})
 	synctest.Wait()
-	tr.want(t, "setup")
+	tr.Want(t, "setup")
 	watch := newStopwatch()
 	actors.RequestFuture[none](sys.Root, pid, 1)
-	do(sys.Root, pid, func(*actors.Task) error { tr.add("queued"); return nil }).Wait(t.Context())
+	do(sys.Root, pid, func(*actors.Task) error { tr.Add("queued"); return nil }).Wait(t.Context())
 	watch.want(t, "the next incarnation ran", 3*time.Second)
-	tr.want(t, "old task ends", "setup", "queued")
+	tr.Want(t, "old task ends", "setup", "queued")
 }
 
 // stuck blocks without awaiting until release is closed.
@@ -205,10 +204,10 @@ func pidStays(t *testing.T, sys *actor.ActorSystem) {
 }
 
 func lateResultsTouchNothing(t *testing.T, sys *actor.ActorSystem) {
-	var tr trail
+	var tr testtools.Trace
 	var n int
 	pid := actortest.Spawn(t, sys.Root, "w", func(w *actors.Worker) error {
-		actors.On(w, func(_ *actors.Task, late float64) error { tr.add("a late reply became a message"); return nil })
+		actors.On(w, func(_ *actors.Task, late float64) error { tr.Add("a late reply became a message"); return nil })
 		return bomb(&n)(w)
 	}, actors.Options{StopGrace: time.Second})
 	slow := sys.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
@@ -230,14 +229,14 @@ func lateResultsTouchNothing(t *testing.T, sys *actor.ActorSystem) {
 			return err
 		},
 		"ReenterAfter": func(t *actors.Task) error {
-			t.ReenterAfter(sys.Root.RequestFuture(slow, 1, time.Minute), func(any, error) { tr.add("an old continuation ran") })
+			t.ReenterAfter(sys.Root.RequestFuture(slow, 1, time.Minute), func(any, error) { tr.Add("an old continuation ran") })
 			return t.Sleep(5 * time.Second)
 		},
 	}
 	for name, f := range old {
 		do(sys.Root, pid, func(t *actors.Task) error {
 			if err := f(t); !errors.Is(err, actors.ErrRestarted) {
-				tr.add("%s: %v", name, err)
+				tr.Add("%s: %v", name, err)
 			}
 			return nil
 		})
@@ -253,28 +252,28 @@ func lateResultsTouchNothing(t *testing.T, sys *actor.ActorSystem) {
 	if _, err := beside.Wait(t.Context()); err != nil {
 		t.Errorf("a task of the new incarnation: %v", err)
 	}
-	tr.want(t)
+	tr.Want(t)
 	wantCounts(t, actortest.Stop(t, sys.Root, pid, 0), actors.Counts{Finished: 2, Failed: 1, Canceled: int64(len(old))})
 }
 
 func lateReceiveTimeout(t *testing.T, sys *actor.ActorSystem) {
-	var tr trail
+	var tr testtools.Trace
 	var n int
 	pid := actortest.Spawn(t, sys.Root, "w", func(w *actors.Worker) error {
 		actors.On(w, func(t *actors.Task, d time.Duration) error { t.SetReceiveTimeout(d); return nil })
-		actors.On(w, func(*actors.Task, *actor.ReceiveTimeout) error { tr.add("timeout in incarnation %d", n); return nil })
+		actors.On(w, func(*actors.Task, *actor.ReceiveTimeout) error { tr.Add("timeout in incarnation %d", n); return nil })
 		return bomb(&n)(w)
 	}, actors.Options{BlockedTurn: -1})
 	sys.Root.Send(pid, time.Minute)
 	time.Sleep(time.Hour)
 	synctest.Wait()
-	tr.want(t, "timeout in incarnation 1")
+	tr.Want(t, "timeout in incarnation 1")
 	// One that has not fired when the worker fails …
 	sys.Root.Send(pid, time.Minute)
 	actors.RequestFuture[none](sys.Root, pid, 1)
 	time.Sleep(time.Hour)
 	synctest.Wait()
-	tr.want(t)
+	tr.Want(t)
 	// … and one that is in the queue then.
 	sys.Root.Send(pid, time.Minute)
 	release := make(chan none)
@@ -285,7 +284,7 @@ func lateReceiveTimeout(t *testing.T, sys *actor.ActorSystem) {
 	close(release)
 	time.Sleep(time.Hour)
 	synctest.Wait()
-	tr.want(t)
+	tr.Want(t)
 	if n != 3 {
 		t.Errorf("%d incarnations, want 3", n)
 	}

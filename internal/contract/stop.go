@@ -16,36 +16,26 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/loopsync"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/testtools"
 	"github.com/protoloop/protoloop/messages"
 	"github.com/protoloop/protoloop/supervisor"
 )
 
-// deadLetters collects the dead letters of a system.
-func deadLetters(sys *actor.ActorSystem) *trail {
-	var tr trail
-	sys.EventStream.Subscribe(func(e any) {
-		if d, ok := e.(*actor.DeadLetterEvent); ok && d.PID != nil {
-			tr.add("%v to %s", d.Message, d.PID.Id)
-		}
-	})
-	return &tr
-}
-
 func stoppingRefuses(t *testing.T, sys *actor.ActorSystem) {
-	var tr trail
-	dead := deadLetters(sys)
+	var tr testtools.Trace
+	dead := testtools.DeadLetters(sys)
 	pid := actortest.Spawn(t, sys.Root, "w", echo(&tr), actors.Options{})
 	other := actortest.Spawn(t, sys.Root, "other", bare, actors.Options{})
 	do(sys.Root, pid, func(t *actors.Task) error { return t.Sleep(5 * time.Second) })
 	synctest.Wait()
 	end := actors.RequestStop(sys.Root, pid, time.Minute)
 
-	wantDone(t, "a submission", do(sys.Root, pid, func(*actors.Task) error { tr.add("ran"); return nil }), actors.ErrStopping)
+	wantDone(t, "a submission", do(sys.Root, pid, func(*actors.Task) error { tr.Add("ran"); return nil }), actors.ErrStopping)
 	wantDone(t, "a request", actors.RequestFuture[string](sys.Root, pid, "request"), actors.ErrStopping)
 	run(t, sys.Root, other, func(k *actors.Task) error {
 		_, err := actors.Ask[string](k, pid, "task's")
 		wantErr(t, "a task's request", err, actors.ErrStopping)
-		_, err = actors.Await(k, do(k, pid, func(*actors.Task) error { tr.add("ran"); return nil }))
+		_, err = actors.Await(k, do(k, pid, func(*actors.Task) error { tr.Add("ran"); return nil }))
 		wantErr(t, "a task's submission", err, actors.ErrStopping)
 		return nil
 	})
@@ -54,18 +44,18 @@ func stoppingRefuses(t *testing.T, sys *actor.ActorSystem) {
 	}
 	sys.Root.Send(pid, "plain message")
 	synctest.Wait()
-	dead.want(t, "plain message to w")
+	dead.Want(t, "plain message to w")
 	v, err := end.Wait(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr.want(t)
+	tr.Want(t)
 	wantCounts(t, v, actors.Counts{Finished: 1, Refused: 6})
 }
 
 func stoppingKeepsPrimitives(t *testing.T, sys *actor.ActorSystem) {
 	pid := actortest.Spawn(t, sys.Root, "w", bare, actors.Options{})
-	var tr trail
+	var tr testtools.Trace
 	other := actortest.Spawn(t, sys.Root, "other", echo(&tr), actors.Options{})
 	f := do(sys.Root, pid, func(t *actors.Task) error {
 		before := t.StopRequested()
@@ -99,12 +89,12 @@ func stoppingKeepsPrimitives(t *testing.T, sys *actor.ActorSystem) {
 }
 
 func acceptedRunsOn(t *testing.T, sys *actor.ActorSystem) {
-	var tr trail
+	var tr testtools.Trace
 	pid := actortest.Spawn(t, sys.Root, "w", func(w *actors.Worker) error {
 		actors.Handle(w, func(t *actors.Task, n int) (int, error) {
-			tr.add("begin %d", n)
+			tr.Add("begin %d", n)
 			err := t.Sleep(time.Second)
-			tr.add("end %d", n)
+			tr.Add("end %d", n)
 			return n, err
 		}, actors.Exclusive())
 		return nil
@@ -116,7 +106,7 @@ func acceptedRunsOn(t *testing.T, sys *actor.ActorSystem) {
 	watch := newStopwatch()
 	wantCounts(t, actortest.Stop(t, sys.Root, pid, time.Minute), finished(3))
 	watch.want(t, "stopped", 3*time.Second)
-	tr.want(t, "begin 0", "end 0", "begin 1", "end 1", "begin 2", "end 2")
+	tr.Want(t, "begin 0", "end 0", "begin 1", "end 1", "begin 2", "end 2")
 	for i, f := range fs {
 		if v, err := f.TryResult(); v != i || err != nil {
 			t.Error(v, err)

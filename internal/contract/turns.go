@@ -15,6 +15,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/loopsync"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 func oneTaskAtATime(t *testing.T, sys *actor.ActorSystem) {
@@ -77,25 +78,25 @@ func oneTaskAtATime(t *testing.T, sys *actor.ActorSystem) {
 }
 
 func othersWaitForTheTurn(t *testing.T, sys *actor.ActorSystem) {
-	var tr trail
+	var tr testtools.Trace
 	pid := actortest.Spawn(t, sys.Root, "w", func(w *actors.Worker) error {
-		actors.On(w, func(*actors.Task, string) error { tr.add("message"); return nil })
+		actors.On(w, func(*actors.Task, string) error { tr.Add("message"); return nil })
 		return nil
 	}, actors.Options{BlockedTurn: -1})
 	release := make(chan none)
 	do(sys.Root, pid, func(*actors.Task) error {
-		tr.add("begin")
+		tr.Add("begin")
 		<-release // no await: the turn lasts
-		tr.add("end")
+		tr.Add("end")
 		return nil
 	})
-	do(sys.Root, pid, func(*actors.Task) error { tr.add("submission"); return nil })
+	do(sys.Root, pid, func(*actors.Task) error { tr.Add("submission"); return nil })
 	sys.Root.Send(pid, "message")
 	time.Sleep(time.Hour)
-	tr.want(t, "begin")
+	tr.Want(t, "begin")
 	close(release)
 	synctest.Wait()
-	tr.want(t, "end", "submission", "message")
+	tr.Want(t, "end", "submission", "message")
 }
 
 func othersRunWhileItAwaits(t *testing.T, sys *actor.ActorSystem) {
@@ -123,16 +124,16 @@ func othersRunWhileItAwaits(t *testing.T, sys *actor.ActorSystem) {
 		},
 	}
 	for name, await := range ways {
-		var tr trail
-		tr.add("%s:", name)
+		var tr testtools.Trace
+		tr.Add("%s:", name)
 		hold := make(chan none)
 		do(sys.Root, pid, func(*actors.Task) error { <-hold; return nil }) // so that both are queued
 		f := do(sys.Root, pid, func(t *actors.Task) error {
-			tr.add("await")
-			defer tr.add("goes on")
+			tr.Add("await")
+			defer tr.Add("goes on")
 			return await(t)
 		})
-		do(sys.Root, pid, func(*actors.Task) error { tr.add("other"); return nil })
+		do(sys.Root, pid, func(*actors.Task) error { tr.Add("other"); return nil })
 		close(hold)
 		synctest.Wait()
 		switch name {
@@ -147,37 +148,37 @@ func othersRunWhileItAwaits(t *testing.T, sys *actor.ActorSystem) {
 			t.Errorf("%s: %v", name, err)
 		}
 		synctest.Wait()
-		tr.want(t, name+":", "await", "other", "goes on")
+		tr.Want(t, name+":", "await", "other", "goes on")
 	}
 }
 
 func startsUnawaited(t *testing.T, sys *actor.ActorSystem) {
-	var tr trail
+	var tr testtools.Trace
 	pid := actortest.Spawn(t, sys.Root, "w", func(w *actors.Worker) error {
-		actors.Handle(w, func(t *actors.Task, n int) (int, error) { tr.add("request %d", n); return n, nil })
+		actors.Handle(w, func(t *actors.Task, n int) (int, error) { tr.Add("request %d", n); return n, nil })
 		return nil
 	}, actors.Options{})
 	do(sys.Root, pid, func(t *actors.Task) error {
-		tr.add("submission")
+		tr.Add("submission")
 		actors.Start(t, func(t *actors.Task) (none, error) {
 			t.Sleep(2 * time.Second)
-			tr.add("child's end")
+			tr.Add("child's end")
 			return none{}, nil
 		})
 		t.Sleep(time.Second)
-		tr.add("end")
+		tr.Add("end")
 		return nil
 	})
 	actors.RequestFuture[int](sys.Root, pid, 1)
 	synctest.Wait()
-	tr.want(t, "submission", "request 1")
+	tr.Want(t, "submission", "request 1")
 	time.Sleep(2 * time.Second)
 	synctest.Wait()
-	tr.want(t, "end", "child's end")
+	tr.Want(t, "end", "child's end")
 }
 
 // sendAll sends in every way there is, and returns the order.
-func sendAll(s actor.SenderContext, pid *actor.PID, tr *trail) (want []string) {
+func sendAll(s actor.SenderContext, pid *actor.PID, tr *testtools.Trace) (want []string) {
 	for i := 0; i < 60; i++ {
 		name := fmt.Sprint(i)
 		want = append(want, name)
@@ -191,29 +192,29 @@ func sendAll(s actor.SenderContext, pid *actor.PID, tr *trail) (want []string) {
 		case 3:
 			actors.RequestFuture[string](s, pid, name)
 		case 4:
-			actors.Submit(s, pid, func(*actors.Task) (none, error) { tr.add("%s", name); return none{}, nil })
+			actors.Submit(s, pid, func(*actors.Task) (none, error) { tr.Add("%s", name); return none{}, nil })
 		}
 	}
 	return want
 }
 
-func echo(tr *trail) func(w *actors.Worker) error {
+func echo(tr *testtools.Trace) func(w *actors.Worker) error {
 	return func(w *actors.Worker) error {
-		actors.Handle(w, func(_ *actors.Task, s string) (string, error) { tr.add("%s", s); return s, nil })
+		actors.Handle(w, func(_ *actors.Task, s string) (string, error) { tr.Add("%s", s); return s, nil })
 		return nil
 	}
 }
 
 func fifoOfRoot(t *testing.T, sys *actor.ActorSystem) {
-	var tr trail
+	var tr testtools.Trace
 	pid := actortest.Spawn(t, sys.Root, "w", echo(&tr), actors.Options{})
 	want := sendAll(sys.Root, pid, &tr)
 	synctest.Wait()
-	tr.want(t, want...)
+	tr.Want(t, want...)
 }
 
 func fifoOfActor(t *testing.T, sys *actor.ActorSystem) {
-	var tr trail
+	var tr testtools.Trace
 	var want []string
 	pid := actortest.Spawn(t, sys.Root, "w", echo(&tr), actors.Options{})
 	sys.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
@@ -222,59 +223,59 @@ func fifoOfActor(t *testing.T, sys *actor.ActorSystem) {
 		}
 	}))
 	synctest.Wait()
-	tr.want(t, want...)
+	tr.Want(t, want...)
 }
 
 func fifoOfTask(t *testing.T, sys *actor.ActorSystem) {
-	var tr trail
+	var tr testtools.Trace
 	var want []string
 	pid := actortest.Spawn(t, sys.Root, "w", echo(&tr), actors.Options{})
 	sender := actortest.Spawn(t, sys.Root, "sender", bare, actors.Options{})
 	do(sys.Root, sender, func(t *actors.Task) error { want = sendAll(t, pid, &tr); return t.Sleep(time.Second) })
 	synctest.Wait()
-	tr.want(t, want...)
+	tr.Want(t, want...)
 }
 
 func startRunsAtOnce(t *testing.T, sys *actor.ActorSystem) {
-	var tr trail
+	var tr testtools.Trace
 	pid := actortest.Spawn(t, sys.Root, "w", bare, actors.Options{})
 	hold := make(chan none)
 	do(sys.Root, pid, func(*actors.Task) error { <-hold; return nil })
 	do(sys.Root, pid, func(t *actors.Task) error {
-		tr.add("parent")
+		tr.Add("parent")
 		f := actors.Start(t, func(t *actors.Task) (int, error) {
-			tr.add("child")
-			g := actors.Start(t, func(*actors.Task) (int, error) { tr.add("grandchild"); return 3, nil })
+			tr.Add("child")
+			g := actors.Start(t, func(*actors.Task) (int, error) { tr.Add("grandchild"); return 3, nil })
 			if v, err := g.TryResult(); v != 3 || err != nil { // it did not await
-				tr.add("grandchild: %v", err)
+				tr.Add("grandchild: %v", err)
 			}
-			tr.add("child awaits")
+			tr.Add("child awaits")
 			if err := t.Sleep(time.Second); err != nil {
 				return 0, err
 			}
-			tr.add("child ends")
+			tr.Add("child ends")
 			return 7, nil
 		})
-		tr.add("parent goes on, child done: %v", f.Done())
+		tr.Add("parent goes on, child done: %v", f.Done())
 		v, err := actors.Await(t, f)
-		tr.add("parent got %d, %v", v, err)
+		tr.Add("parent got %d, %v", v, err)
 		return nil
 	})
-	do(sys.Root, pid, func(*actors.Task) error { tr.add("queued before"); return nil })
+	do(sys.Root, pid, func(*actors.Task) error { tr.Add("queued before"); return nil })
 	close(hold)
 	time.Sleep(time.Second)
 	synctest.Wait()
-	tr.want(t, "parent", "child", "grandchild", "child awaits", "parent goes on, child done: false", "queued before",
+	tr.Want(t, "parent", "child", "grandchild", "child awaits", "parent goes on, child done: false", "queued before",
 		"child ends", "parent got 7, <nil>")
 }
 
 func setupComesFirst(t *testing.T, sys *actor.ActorSystem) {
-	var tr trail
+	var tr testtools.Trace
 	hold := make(chan none)
 	pid, err := sys.Root.SpawnNamed(actors.Props(func(w *actors.Worker) error {
-		tr.add("setup begins")
+		tr.Add("setup begins")
 		<-hold
-		tr.add("setup ends")
+		tr.Add("setup ends")
 		return echo(&tr)(w)
 	}), "w")
 	if err != nil {
@@ -282,8 +283,8 @@ func setupComesFirst(t *testing.T, sys *actor.ActorSystem) {
 	}
 	want := sendAll(sys.Root, pid, &tr)
 	synctest.Wait()
-	tr.want(t, "setup begins")
+	tr.Want(t, "setup begins")
 	close(hold)
 	synctest.Wait()
-	tr.want(t, append([]string{"setup ends"}, want...)...)
+	tr.Want(t, append([]string{"setup ends"}, want...)...)
 }

@@ -4,38 +4,26 @@ package seeded
 
 import (
 	"flag"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 var testDice = Flag("dice.seed", "package seeded")
 
-// recorder is a test that fails in one of its rounds.
-type recorder struct {
-	testing.TB
-	failed bool
-	said   []string
-}
-
-func (r *recorder) Helper()                        {}
-func (r *recorder) Failed() bool                   { return r.failed }
-func (r *recorder) Logf(format string, a ...any)   { r.said = append(r.said, fmt.Sprintf(format, a...)) }
-func (r *recorder) Fatalf(format string, a ...any) { r.Logf(format, a...); panic(r) }
-
 // roll runs rounds of a test that fails in round bad.
-func roll(r *recorder, n, bad int) (got []uint64) {
-	defer func() {
-		if p := recover(); p != nil && p != any(r) {
-			panic(p)
+func roll(n, bad int) (got []uint64, f *testtools.FakeTB) {
+	f = testtools.RunFake(func(f *testtools.FakeTB) {
+		for i, dice := range testDice.Rounds(f, n) {
+			got = append(got, dice.Uint64())
+			if i == bad {
+				f.Errorf("bad")
+			}
 		}
-	}()
-	for i, dice := range testDice.Rounds(r, n) {
-		got = append(got, dice.Uint64())
-		r.failed = i == bad
-	}
-	return got
+	})
+	return got, f
 }
 
 func TestRounds(t *testing.T) {
@@ -43,8 +31,7 @@ func TestRounds(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer flag.Set("dice.seed", "0")
-	r := &recorder{}
-	all := roll(r, 10, -1)
+	all, f := roll(10, -1)
 	if want := map[bool]int{true: 1, false: 10}[testing.Short()]; len(all) != want {
 		t.Errorf("%d rounds, want %d", len(all), want)
 	}
@@ -53,18 +40,17 @@ func TestRounds(t *testing.T) {
 			t.Errorf("round %d: got %d, want %d", i, got, want)
 		}
 	}
-	if !slices.Equal(r.said, []string{"-dice.seed=7"}) {
-		t.Errorf("it said %q", r.said)
+	if !slices.Equal(f.Logs, []string{"-dice.seed=7"}) || f.Failed() {
+		t.Errorf("it said %q, and failed with %q", f.Logs, f.Errors)
 	}
-	r = &recorder{}
-	roll(r, 100, 3)
-	if !slices.Equal(r.said, []string{"-dice.seed=7", "round 3 of -dice.seed=7"}) {
-		t.Errorf("a failure said %q", r.said)
+	if _, f = roll(100, 3); !slices.Equal(f.Errors, []string{"bad", "round 3 of -dice.seed=7"}) {
+		t.Errorf("a failure said %q", f.Errors)
 	}
 }
 
 func TestRoundsOfANewSeed(t *testing.T) {
-	one, two := roll(&recorder{}, 1, -1), roll(&recorder{}, 1, -1)
+	one, _ := roll(1, -1)
+	two, _ := roll(1, -1)
 	if slices.Equal(one, two) {
 		t.Errorf("the same choices twice: %d", one)
 	}

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package testtools finds what some tests need beside Go: programs of other
-// projects, which the scripts in ci install.
+// Package testtools has what tests of several packages share and nobody else needs;
+// package actortest has the rest. It also finds what some tests need beside Go:
+// programs of other projects, which the scripts in ci install.
 package testtools
 
 import (

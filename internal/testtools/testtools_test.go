@@ -7,36 +7,20 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 )
 
-// fakeTB tells how a test would have ended.
-type fakeTB struct {
-	testing.TB
-	end string
-}
-
-func (f *fakeTB) Helper() {}
-
-func (f *fakeTB) Skipf(format string, args ...any) {
-	f.end = "skip: " + fmt.Sprintf(format, args...)
-	runtime.Goexit()
-}
-
-func (f *fakeTB) Fatalf(format string, args ...any) {
-	f.end = "fail: " + fmt.Sprintf(format, args...)
-	runtime.Goexit()
-}
-
 // end runs a test and returns how it ended.
-func end(t *testing.T, body func(t testing.TB)) string {
-	f := &fakeTB{TB: t, end: "pass"}
-	done := make(chan struct{})
-	go func() { defer close(done); body(f) }()
-	<-done
-	return f.end
+func end(body func(t testing.TB)) string {
+	f := RunFake(func(f *FakeTB) { body(f) })
+	switch {
+	case len(f.Skips) > 0:
+		return "skip: " + f.Skips[0]
+	case len(f.Errors) > 0:
+		return "fail: " + f.Errors[0]
+	}
+	return "pass"
 }
 
 func TestLacking(t *testing.T) {
@@ -48,7 +32,7 @@ func TestLacking(t *testing.T) {
 		check := func(what, script string, body func(t testing.TB)) {
 			t.Helper()
 			want := fmt.Sprintf("%s: %s is missing; install it with: ./ci/%s.sh", verb, what, script)
-			if got := end(t, body); got != want {
+			if got := end(body); got != want {
 				t.Errorf("CI_REQUIRE=%q: %q, want %q", required, got, want)
 			}
 		}
@@ -60,7 +44,7 @@ func TestLacking(t *testing.T) {
 		if err := os.WriteFile(node, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if got := end(t, func(t testing.TB) { Node(t) }); got != "pass" {
+		if got := end(func(t testing.TB) { Node(t) }); got != "pass" {
 			t.Error(got)
 		}
 		check("the npm package fauxqs", "consumer-tools", func(t testing.TB) { StartFauxqs(t) })
