@@ -17,6 +17,6 @@ status=0
 go test -vet=off -race -shuffle=on -timeout 25m "$@" "${sized[@]/#/./}" | sum_by_module || status=1
 in_apart go test -vet=off -timeout 25m "$@" ./... || status=1
 # The service under many more kills, which go at the machine's own speed.
-PROTOLOOP_TEST_FULL=1 go test -vet=off -C cmd/example -run TestNothingLost -timeout 25m . || status=1
+PROTOLOOP_TEST_FULL=1 go test -vet=off -run TestNothingLost -timeout 25m ./cmd/example || status=1
 echo "== ci/long.sh took $SECONDS s"
 exit "$status"
