@@ -141,26 +141,29 @@ func TestInspectShowsWhatIsDelayed(t *testing.T) {
 			actors.On(w, func(*actors.Task, string) error { panic("restart") })
 			return nil
 		})
-		began := time.Now()
 		shows := func(when string, n int, next time.Time) {
 			w.Helper()
 			if got := workerOf(w.T, inspect.System(w.sys), pid); got.Delayed != n || !got.NextDelayed.Equal(next) {
 				w.Errorf("%s: %d delayed, the next until %v; want %d, %v", when, got.Delayed, got.NextDelayed, n, next)
 			}
 		}
-		delay := func(d time.Duration) (f *actors.Future[actors.None]) {
-			want(w, did(w.root, pid, func(t *actors.Task) error { f = t.After(d, nothing); return nil }), actors.None{})
-			return f
+		// A look may wait for a millisecond, so it is not known from the test when the task runs.
+		delay := func(d time.Duration) (f *actors.Future[actors.None], due time.Time) {
+			want(w, did(w.root, pid, func(t *actors.Task) error {
+				f, due = t.After(d, nothing), time.Now().Add(d)
+				return nil
+			}), actors.None{})
+			return f, due
 		}
 		shows("at first", 0, time.Time{})
-		delay(2 * time.Hour)
-		second := delay(time.Minute)
-		delay(time.Hour)
-		shows("three", 3, began.Add(time.Minute))
-		second.Cancel()
-		shows("one was cancelled", 2, began.Add(time.Hour))
+		_, last := delay(2 * time.Hour)
+		first, soon := delay(time.Minute)
+		_, later := delay(time.Hour)
+		shows("three", 3, soon)
+		first.Cancel()
+		shows("one was cancelled", 2, later)
 		time.Sleep(90 * time.Minute)
-		shows("one was due", 1, began.Add(2*time.Hour))
+		shows("one was due", 1, last)
 		w.root.Send(pid, "restart")
 		synctest.Wait()
 		if got := workerOf(w.T, inspect.System(w.sys), pid); got.Incarnation != 2 {
