@@ -46,21 +46,31 @@ func (f *FakeTB) add(to *[]string, format string, args []any) {
 	*to = append(*to, fmt.Sprintf(format, args...))
 }
 
-func (f *FakeTB) Helper()                           {}
-func (f *FakeTB) Errorf(format string, args ...any) { f.add(&f.Errors, format, args) }
-func (f *FakeTB) Logf(format string, args ...any)   { f.add(&f.Logs, format, args) }
-func (f *FakeTB) Cleanup(c func())                  { f.cleanups = append(f.cleanups, c) }
+// Helper does nothing.
+func (f *FakeTB) Helper() {}
 
+// Errorf notes an error.
+func (f *FakeTB) Errorf(format string, args ...any) { f.add(&f.Errors, format, args) }
+
+// Logf notes what is logged.
+func (f *FakeTB) Logf(format string, args ...any) { f.add(&f.Logs, format, args) }
+
+// Cleanup has c called when the body of RunFake is over, the last one first.
+func (f *FakeTB) Cleanup(c func()) { f.cleanups = append(f.cleanups, c) }
+
+// Fatalf notes an error and ends the test.
 func (f *FakeTB) Fatalf(format string, args ...any) {
 	f.Errorf(format, args...)
 	runtime.Goexit()
 }
 
+// Skipf notes why, and ends the test.
 func (f *FakeTB) Skipf(format string, args ...any) {
 	f.add(&f.Skips, format, args)
 	runtime.Goexit()
 }
 
+// Failed reports whether an error was noted.
 func (f *FakeTB) Failed() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
