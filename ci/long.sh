@@ -16,7 +16,6 @@ mapfile -t sized <<<"$list"
 status=0
 go test -vet=off -race -shuffle=on -timeout 25m "$@" "${sized[@]/#/./}" | sum_by_module || status=1
 in_apart go test -vet=off -timeout 25m "$@" ./... || status=1
-# The service under many more kills, which go at the machine's own speed.
+echo "== ci/long.sh took $SECONDS s, but for the service under many more kills, which go at the machine's own speed"
 PROTOLOOP_TEST_FULL=1 go test -vet=off -run TestNothingLost -timeout 25m ./cmd/example || status=1
-echo "== ci/long.sh took $SECONDS s"
 exit "$status"
