@@ -56,7 +56,7 @@ func (t *Task) SpawnNamed(props *actor.Props, name string) (*actor.PID, error) {
 	if t.mb.decorated() && !t.isAbandoned() {
 		return t.actorContext.SpawnNamed(props, name)
 	}
-	return t.mb.spawn(t.coroutineTask().inc, t, props, name)
+	return t.mb.spawnChild(t.coroutineTask().inc, t, props, name)
 }
 
 func must(pid *actor.PID, err error) *actor.PID {

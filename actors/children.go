@@ -27,12 +27,13 @@ type childSpawner struct {
 	late bool              // the actor is about to end
 	pid  *actor.PID        // of the child
 
-	prepare, noteChild func() // as a value each, for whoever runs them on the loop
+	prepare, noteChild func() // run on the loop; made once, not for each child
 }
 
-// onLoop runs a function that touches the engine's context, and reports false, without a
-// call, if who asks for it has been abandoned.
-type onLoop interface{ runOnLoop(f func()) bool }
+// spawningTask is who spawns: a Task, or a context that acts for one. Its runOnLoop runs a
+// function that touches the engine's context, and reports false, without a call, if the
+// task has been abandoned.
+type spawningTask interface{ runOnLoop(f func()) bool }
 
 // takeSpawner returns the one that waits for the next child, or a new one.
 func (mb *mailbox) takeSpawner(inc *incarnation) *childSpawner {
@@ -54,10 +55,10 @@ func (mb *mailbox) takeSpawner(inc *incarnation) *childSpawner {
 	return c
 }
 
-// spawn is the engine's SpawnNamed, for who has on.
-func (mb *mailbox) spawn(inc *incarnation, on onLoop, props *actor.Props, name string) (*actor.PID, error) {
+// spawnChild is the engine's SpawnNamed, for who.
+func (mb *mailbox) spawnChild(inc *incarnation, who spawningTask, props *actor.Props, name string) (*actor.PID, error) {
 	c := mb.takeSpawner(inc)
-	if !on.runOnLoop(c.prepare) {
+	if !who.runOnLoop(c.prepare) {
 		return nil, mb.refusalOfAbandoned(inc, name)
 	}
 	switch {
@@ -70,7 +71,7 @@ func (mb *mailbox) spawn(inc *incarnation, on onLoop, props *actor.Props, name s
 	if err != nil {
 		return pid, err
 	}
-	if c.pid = pid; !on.runOnLoop(c.noteChild) {
+	if c.pid = pid; !who.runOnLoop(c.noteChild) {
 		mb.sparse().strays.Store(pid.Id, nil) // nobody expects to hear of its end
 		mb.sys.as.Root.Stop(pid)
 		return nil, mb.refusalOfAbandoned(inc, name)

@@ -33,7 +33,7 @@ func (f *inside[T]) CallWhenDone(call func()) { f.addCallback(&node{f: call}) }
 func (f *inside[T]) Combine(r combine.Rule, n int, member func(i int) any, value func(i int) (T, error)) {
 	c := &combination[T]{out: (*typedCore[T])(f), value: value, heed: r.Heed}
 	c.cores, c.by, c.kept, c.late = coresOf(n, member), r.By, r.Kept, r.By == combine.OneValue
-	c.begin()
+	c.followMembers()
 }
 
 // coresOf are the members without their types.
@@ -55,9 +55,9 @@ type combination[T any] struct {
 	heed  bool // failures that come when it is done are no news
 }
 
-// begin follows the members until the future is done. Then it takes its nodes back, or
+// followMembers follows them until the future is done. Then it takes its nodes back, or
 // else a member that lives long would keep all that it was ever combined with.
-func (c *combination[T]) begin() {
+func (c *combination[T]) followMembers() {
 	out := &c.out.core
 	c.extra.deps, c.follower = &c.deps, c
 	out.extra.Store(&c.extra)
@@ -71,12 +71,12 @@ func (c *combination[T]) begin() {
 	}
 	over := &c.nodes[len(c.cores)]
 	over.prompt = true
-	over.f = c.end
+	over.f = c.leaveMembers
 	out.addCallback(over)
 }
 
-// end is called when the future is done.
-func (c *combination[T]) end() {
+// leaveMembers is called when the future is done.
+func (c *combination[T]) leaveMembers() {
 	for i, m := range c.cores {
 		m.stopFollowing(&c.nodes[i], c.heed)
 		if c.heed {

@@ -16,17 +16,17 @@ func (f *inside[T]) Watch(n int, q combine.Queue) combine.Watch {
 	w := &watch{queue: q, nodes: make([]node, n)}
 	w.cores, w.by, w.follower = coresOf(n, q.Member), combine.NextEnd, w
 	w.extra.deps = &w.deps
-	w.expect(&f.core, 0)
+	w.completeNext(&f.core, 0)
 	for i := range w.nodes {
 		w.follow(&w.nodes[i], i)
 	}
 	return w
 }
 
-func (w *watch) CompleteNext(f any, past int) { w.expect(f.(AnyFuture).base(), past) }
+func (w *watch) CompleteNext(f any, past int) { w.completeNext(f.(AnyFuture).base(), past) }
 
-// expect makes c the future that completes by the next end.
-func (w *watch) expect(c *core, past int) {
+// completeNext makes c the future that completes by the next end.
+func (w *watch) completeNext(c *core, past int) {
 	c.extra.Store(&w.extra)
 	w.past.Store(int32(past))
 	w.deps.out.Store(c)

@@ -91,7 +91,7 @@ func (c *loopContext) SpawnNamed(props *actor.Props, name string) (*actor.PID, e
 	if inc == nil { // a WithOnInit's
 		return c.Context.SpawnNamed(props, name)
 	}
-	return c.mb.spawn(inc, spawningContext{c, t}, props, name)
+	return c.mb.spawnChild(inc, spawningContext{c, t}, props, name)
 }
 
 // spawningContext is c for a spawn by t, or by nobody that is known.

@@ -96,7 +96,7 @@ type sparse struct {
 	idle     idleTimer
 	stash    []stashed
 	kept     []kept
-	strays   sync.Map                     // children that nobody knows, by their ids: see spawn
+	strays   sync.Map                     // children that nobody knows, by their ids: see spawnChild
 	spawner  atomic.Pointer[childSpawner] // for the next child
 	restarts restartwindow.Window
 	failed   error // what Spawn will be told, once the name is free again

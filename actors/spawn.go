@@ -74,7 +74,7 @@ func Props(setup func(w *Worker) error, opts ...actor.PropsOption) *actor.Props 
 var workerProps = actor.PropsFromProducer(nil, actor.WithContextDecorator(decorate), actor.WithReceiverMiddleware(shield))
 
 // spawnProps are those of one worker, to which nobody adds anything. They share the
-// chains of workerProps: Props makes them anew, twenty allocations (bench: start/worker).
+// chains of workerProps: Props makes them anew, and a Spawn would allocate 43 times, not 25 (bench: start/worker).
 func spawnProps(setup func(w *Worker) error, o Options, ready *Future[None]) *actor.Props {
 	p := *workerProps
 	actor.WithProducer(func() actor.Actor { return &workerActor{setup: setup} })(&p)

@@ -4,7 +4,6 @@ package main
 
 import (
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -53,12 +52,11 @@ func stopAll(e *env, pids []*actor.PID) func() (int, error) {
 func startActors(e *env, n int) (func() (int, error), error) {
 	pids := make([]*actor.PID, n)
 	for i := range pids {
-		var started sync.Mutex
-		started.Lock()
+		started := make(chan struct{}, 1)
 		props := actor.PropsFromFunc(func(c actor.Context) {
 			switch m := c.Message().(type) {
 			case *actor.Started:
-				started.Unlock()
+				started <- struct{}{}
 			case question:
 				c.Respond(answer(m))
 			}
@@ -67,7 +65,7 @@ func startActors(e *env, n int) (func() (int, error), error) {
 		if pids[i], err = e.sys.Root.SpawnNamed(props, "actor"+strconv.Itoa(i)); err != nil {
 			return nil, err
 		}
-		started.Lock()
+		<-started
 	}
 	return stopAll(e, pids), nil
 }

@@ -139,7 +139,7 @@ func timed(s sample) []string {
 // cells has those of a case that is about memory. Of the cases that are
 // measured once the time is told too; it includes a collection half-way.
 func (c *memoryCase) cells(s sample) []string {
-	if c.once || c.stop {
+	if c.once || c.start || c.stop {
 		return []string{whole(s.Wall), whole(s.CPU), whole(s.Memory), fmt.Sprintf("%.2f", s.Allocs)}
 	}
 	return []string{"", "", whole(s.Memory)}

@@ -37,7 +37,7 @@ type messagePage struct {
 }
 
 // maxSpare is how many pages are kept: one is read while the other one is filled. With one
-// less, half a page was allocated for each start of a child (bench: start/dynamic).
+// less a page was allocated for most starts of a child (bench: start/dynamic).
 const maxSpare = 2
 
 // postFunc queues f. Any goroutine.

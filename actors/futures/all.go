@@ -16,13 +16,13 @@ func All[T any](fs ...*actors.Future[T]) *actors.Future[[]T] {
 	if len(fs) == 0 {
 		return Resolved([]T{})
 	}
-	return combined(combine.Rule{By: combine.AllValues, Heed: true}, fs, func(i int) ([]T, error) {
-		if _, err := peek(fs[i]); err != nil {
+	return newCombined(combine.Rule{By: combine.AllValues, Heed: true}, fs, func(i int) ([]T, error) {
+		if _, err := peekResult(fs[i]); err != nil {
 			return nil, err
 		}
 		vals := make([]T, len(fs))
 		for i, f := range fs {
-			vals[i], _ = peek(f)
+			vals[i], _ = peekResult(f)
 		}
 		return vals, nil
 	})
@@ -44,7 +44,7 @@ func Settled[T any](fs ...*actors.Future[T]) *actors.Future[[]Outcome[T]] {
 	if len(fs) == 0 {
 		return Resolved([]Outcome[T]{})
 	}
-	return combined(combine.Rule{By: combine.AllEnds, Heed: true}, fs, func(int) ([]Outcome[T], error) {
+	return newCombined(combine.Rule{By: combine.AllEnds, Heed: true}, fs, func(int) ([]Outcome[T], error) {
 		all := make([]Outcome[T], len(fs))
 		for i, f := range fs {
 			all[i].Value, all[i].Err = f.TryResult()

@@ -25,14 +25,14 @@ func Any[T any](fs ...*actors.Future[T]) *actors.Future[T] {
 	if len(fs) == 0 {
 		return Failed[T](ErrNoFutures)
 	}
-	return combined(combine.Rule{By: combine.OneValue, Heed: true}, fs, func(i int) (T, error) {
-		v, err := peek(fs[i])
+	return newCombined(combine.Rule{By: combine.OneValue, Heed: true}, fs, func(i int) (T, error) {
+		v, err := peekResult(fs[i])
 		if err == nil || len(fs) == 1 { // else a chain of them would wrap it as often
 			return v, err
 		}
 		errs := make([]error, len(fs))
 		for i, f := range fs {
-			_, errs[i] = peek(f)
+			_, errs[i] = peekResult(f)
 		}
 		return v, errors.Join(errs...)
 	})
@@ -52,5 +52,5 @@ func Race[T any](fs ...*actors.Future[T]) *actors.Future[T] {
 	if len(fs) == 0 {
 		return Failed[T](ErrNoFutures)
 	}
-	return combined(combine.Rule{By: combine.OneEnd, Heed: true}, fs, func(i int) (T, error) { return peek(fs[i]) })
+	return newCombined(combine.Rule{By: combine.OneEnd, Heed: true}, fs, func(i int) (T, error) { return peekResult(fs[i]) })
 }

@@ -12,13 +12,13 @@ import (
 // inside is f as package actors shows it to this package alone.
 func inside[T any](f *actors.Future[T]) combine.Future[T] { return f.Inside(combine.Key{}) }
 
-// peek is the result of f, which is done. It does not count as looked at: for whoever
+// peekResult is the result of f, which is done. It does not count as looked at: for whoever
 // passes a failure on, and has not seen it.
-func peek[T any](f *actors.Future[T]) (T, error) { return inside(f).Peek() }
+func peekResult[T any](f *actors.Future[T]) (T, error) { return inside(f).Peek() }
 
-// combined returns a future that completes by the ends of fs, of which there is at least
+// newCombined returns a future that completes by the ends of fs, of which there is at least
 // one, with what value returns.
-func combined[T, V any](r combine.Rule, fs []*actors.Future[T], value func(i int) (V, error)) *actors.Future[V] {
+func newCombined[T, V any](r combine.Rule, fs []*actors.Future[T], value func(i int) (V, error)) *actors.Future[V] {
 	out := new(actors.Future[V])
 	inside(out).Combine(r, len(fs), func(i int) any { return fs[i] }, value)
 	return out

@@ -29,7 +29,7 @@ import (
 func AsCompleted[T any](ctx context.Context, fs ...*actors.Future[T]) iter.Seq2[int, error] {
 	fs = membersOf("AsCompleted", fs)
 	return func(yield func(int, error) bool) {
-		each(fs, yield,
+		yieldEach(fs, yield,
 			func() error { return nil },
 			func(more *actors.Future[actors.None]) error { _, err := more.Wait(ctx); return err })
 	}
@@ -41,14 +41,14 @@ func AsCompleted[T any](ctx context.Context, fs ...*actors.Future[T]) iter.Seq2[
 func AwaitEach[T any](t *actors.Task, fs ...*actors.Future[T]) iter.Seq2[int, error] {
 	fs = membersOf("AwaitEach", fs)
 	return func(yield func(int, error) bool) {
-		each(fs, yield,
+		yieldEach(fs, yield,
 			func() error { return taskwait.TaskOf(t).Enter("AwaitEach").Ended },
 			func(more *actors.Future[actors.None]) error { return t.Await(more) })
 	}
 }
 
-// each yields what has arrived while mayGoOn says so, and waits for more.
-func each[T any](fs []*actors.Future[T], yield func(int, error) bool, mayGoOn func() error,
+// yieldEach yields what has arrived while mayGoOn says so, and waits for more.
+func yieldEach[T any](fs []*actors.Future[T], yield func(int, error) bool, mayGoOn func() error,
 	wait func(more *actors.Future[actors.None]) error) {
 	if len(fs) == 0 {
 		return
@@ -56,7 +56,7 @@ func each[T any](fs []*actors.Future[T], yield func(int, error) bool, mayGoOn fu
 	q := newArrivals(fs)
 	defer q.watch.Stop()
 	for range fs {
-		i, err := q.await(mayGoOn, wait)
+		i, err := q.awaitNext(mayGoOn, wait)
 		if !yield(i, err) || err != nil {
 			return
 		}
@@ -95,13 +95,13 @@ func (q *arrivals[T]) Arrive(i int) (completes any) {
 	return completes
 }
 
-// await returns the next one, or -1 and why there is none.
-func (q *arrivals[T]) await(mayGoOn func() error, wait func(more *actors.Future[actors.None]) error) (int, error) {
+// awaitNext returns the next one, or -1 and why there is none.
+func (q *arrivals[T]) awaitNext(mayGoOn func() error, wait func(more *actors.Future[actors.None]) error) (int, error) {
 	if err := mayGoOn(); err != nil {
 		return -1, err
 	}
 	for {
-		i, more := q.take()
+		i, more := q.takeNext()
 		if more == nil {
 			return i, nil
 		}
@@ -111,8 +111,8 @@ func (q *arrivals[T]) await(mayGoOn func() error, wait func(more *actors.Future[
 	}
 }
 
-// take takes the next one out, or returns a future that is done when there may be one.
-func (q *arrivals[T]) take() (i int, more *actors.Future[actors.None]) {
+// takeNext takes the next one out, or returns a future that is done when there may be one.
+func (q *arrivals[T]) takeNext() (i int, more *actors.Future[actors.None]) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.queue) > 0 {

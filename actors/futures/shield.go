@@ -24,7 +24,7 @@ import (
 func Shield[T any](f *actors.Future[T]) *actors.Future[T] {
 	notNil("Shield", f)
 	out := new(actors.Future[T])
-	inside(out).Combine(combine.Rule{Kept: true}, 1, func(int) any { return f }, func(int) (T, error) { return peek(f) })
+	inside(out).Combine(combine.Rule{Kept: true}, 1, func(int) any { return f }, func(int) (T, error) { return peekResult(f) })
 	return out
 }
 
@@ -46,7 +46,7 @@ func WithTimeout[T any](f *actors.Future[T], d time.Duration) *actors.Future[T] 
 		err := inside(f).TimeoutError(d) // f forgets what it was for when it is cancelled
 		if !f.Cancel() {
 			var v T
-			if v, err = peek(f); err == nil {
+			if v, err = peekResult(f); err == nil {
 				p.Resolve(v)
 				return
 			}
@@ -58,7 +58,7 @@ func WithTimeout[T any](f *actors.Future[T], d time.Duration) *actors.Future[T] 
 		if over.Load() {
 			return v, combine.ErrLater
 		}
-		return peek(f)
+		return peekResult(f)
 	})
 	switch {
 	case !bounded:
