@@ -135,8 +135,8 @@ func (e *PanicError) Is(target error) bool { return target == errPanic }
 // first.
 //
 // Rings are looked for where tasks are held back: by an [Exclusive] handler,
-// by MaxInFlight, by setup, or by the lock of a loopsync.Mutex. A Timeout in
-// the ring makes no difference. Of a [Promise], a channel, an Event, a Condition, a
+// by MaxInFlight, by the limit of a [Group], by setup, or by the lock of a
+// loopsync.Mutex. A Timeout in the ring makes no difference. Of a [Promise], a channel, an Event, a Condition, a
 // Barrier, a Semaphore or a Queue nobody knows who will resolve, set, release or
 // fill it; nor who will answer a request that its handler has passed on, or whose
 // Sender it has asked for. That a task which it has started answers in its place is

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/protoloop/protoloop/internal/loop"
 )
@@ -28,19 +29,18 @@ type Group struct {
 	t  *Task
 	mu sync.Mutex // for what is left of abandoned tasks
 
-	node       *groupNode    // the parent of the members that are there
-	live       int           // members
-	limit      int           // how many of them run at a time; 0: all
-	runs       int           // of a limited group: those that have a place
-	queue      []groupMember // those that wait for one, in order
-	passes     bool          // somebody gives free places to them
-	apart      bool          // of a Scope that is Detached
-	outlived   bool          // what members have started was waited for when they had ended
-	stragglers int           // or fewer: tasks that members have started, and that have not returned
-	idle       *Future[None] // completes when one of the two has come to zero
-	waits      deps          // of idle
-	cause      error         // why the members were cancelled
-	failed     []groupMember // in order
+	node       *groupNode             // the parent of the members that are there
+	live       int                    // members
+	places     atomic.Pointer[places] // of a limited group
+	queue      []groupMember          // those that wait for one, in order
+	passes     bool                   // somebody gives free places to them
+	apart      bool                   // of a Scope that is Detached
+	outlived   bool                   // what members have started was waited for when they had ended
+	stragglers int                    // or fewer: tasks that members have started, and that have not returned
+	idle       *Future[None]          // completes when one of the two has come to zero
+	waits      deps                   // of idle
+	cause      error                  // why the members were cancelled
+	failed     []groupMember          // in order
 	over       bool
 	err        error // then: Wait's
 }
@@ -67,15 +67,19 @@ func newGroup(t *Task) *Group {
 // SetLimit lets at most n members run at a time. Further ones wait for their turn, in
 // the order in which they were added: [Group.Go] does not wait for them, as that of
 // errgroup does. A member has its place until its function returns. One whose future is
-// cancelled while it waits never starts, and its [Timeout] begins when it is added. An n
-// of 0 or less is no limit. SetLimit panics when the group has members.
+// cancelled while it waits never starts, and its [Timeout] begins when it is added. If all
+// that have a place await members that have none, the last of these awaits returns a
+// [*DeadlockError]. An n of 0 or less is no limit. SetLimit panics when the group has members.
 func (g *Group) SetLimit(n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.live > 0 {
 		panic(fmt.Sprintf("actors: Group.SetLimit called while the group has %d members", g.live))
 	}
-	g.limit = max(n, 0)
+	g.places.Store(nil)
+	if n > 0 {
+		g.places.Store(&places{most: n})
+	}
 }
 
 // Go starts fn as a member: at once, in the caller's turn, up to its first
@@ -121,7 +125,7 @@ func (g *Group) addMember(caller *Task, m groupMember, opts []CallOption) {
 	n := g.enlistMember(t)
 	switch bound := t.bindCall(&n.Task, opts, 0); {
 	case !bound:
-	case g.limit > 0:
+	case g.places.Load() != nil:
 		t.putInClock() // it may wait for long
 		g.mu.Lock()
 		g.queue = append(g.queue, m)
@@ -146,12 +150,13 @@ func (g *Group) startMember(caller *Task, m groupMember) {
 
 // passPlaceOn is called by a member whose function has returned, in its turn.
 func (g *Group) passPlaceOn(member groupMember) {
-	if g.limit == 0 {
+	p := g.places.Load()
+	if p == nil {
 		return
 	}
 	g.mu.Lock()
 	failed := g.noteMemberEnd(member)
-	g.runs--
+	p.remove(member.task())
 	g.mu.Unlock()
 	if failed { // first: the next one does not begin then
 		g.cancelMembers(because(ErrCanceled, member.member().err))
@@ -169,12 +174,12 @@ func (g *Group) startQueued(caller *Task) {
 		return
 	}
 	g.passes = true
-	for len(g.queue) > 0 && g.runs < g.limit {
+	for p := g.places.Load(); len(g.queue) > 0 && !p.full(); {
 		m := g.queue[0]
 		g.queue[0] = nil
 		g.queue = g.queue[1:]
-		if m.task().endCause() == nil { // else it never has one
-			g.runs++
+		if t := m.task(); t.endCause() == nil { // else it never has one
+			p.add(t)
 		}
 		g.mu.Unlock()
 		g.startMember(caller, m)
@@ -357,6 +362,9 @@ func (g *Group) listUnfinished() []*Task {
 func (g *Group) memberEnded(member groupMember) {
 	g.mu.Lock()
 	failed := g.noteMemberEnd(member)
+	if p := g.places.Load(); p != nil {
+		p.remove(member.task()) // one that was ended before it could begin; startQueued goes on
+	}
 	g.live--
 	g.wakeAt(g.live)
 	if failed {

@@ -4,6 +4,8 @@ package actors_test
 
 import (
 	"errors"
+	"fmt"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -195,5 +197,37 @@ func TestGroupLimitInAnExclusiveHandler(t *testing.T) {
 		if n, err := result(f); n != 3 || err != nil {
 			w.Error(err)
 		}
+	})
+}
+
+// A member that is cancelled in the moment in which it gets a place does not keep it.
+func TestGroupLimitOfMembersThatAreCanceledAsTheyBegin(t *testing.T) {
+	rounds := 20_000
+	if testing.Short() {
+		rounds = 2_000
+	}
+	bubble(t, func(w *world) {
+		pid := w.worker("worker", actors.Options{}, none)
+		want(w, did(w.root, pid, func(t *actors.Task) error {
+			for i := range rounds {
+				first := new(actors.Promise[int])
+				g := t.NewGroup()
+				g.SetLimit(1)
+				g.Go(func(t *actors.Task) error { return waitFor(t, first.Future()) })
+				f := actors.Start(t, func(*actors.Task) (int, error) { return 0, nil }, g.Member())
+				last := g.Go(func(*actors.Task) error { return nil })
+				go func() {
+					first.Resolve(i)
+					for range i % 100 {
+						runtime.Gosched()
+					}
+					f.Cancel()
+				}()
+				if err := g.Wait(); err != nil && !errors.Is(err, actors.ErrCanceled) || !last.Done() {
+					return fmt.Errorf("round %d: %w, %v", i, err, last.Done())
+				}
+			}
+			return nil
+		}), actors.None{})
 	})
 }

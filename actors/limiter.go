@@ -28,6 +28,10 @@ const (
 // It is fair between workers: when one function returns, the turn goes to the
 // next worker that has some waiting, and among a worker's own to the first. If
 // none returns for ten seconds while others wait, the log says so.
+//
+// A function that waits, by whatever way, for one that needs a place of the same limiter
+// may wait for ever: that is no [*DeadlockError], because what a goroutine waits for is
+// not known. Give the inner calls a limiter of their own.
 type Limiter struct {
 	name string
 	size int // 0: no bound

@@ -259,6 +259,38 @@ func TestOffloadThatDoesNotMoveIsTold(t *testing.T) {
 	})
 }
 
+// A function that waits for one behind it in the same limiter: nobody can know, as what
+// a goroutine waits for cannot be seen. It is told as any other that does not move, and a
+// Timeout ends it.
+func TestOffloadThatWaitsForItsOwnPlace(t *testing.T) {
+	bubble(t, func(w *world) {
+		one := actors.NewLimiter("one", 1)
+		inner := w.worker("inner", actors.Options{}, func(w *actors.Worker) error {
+			actors.Handle(w, func(t *actors.Task, _ string) (int, error) {
+				return actors.AwaitOffload(t, func(context.Context) (int, error) { return 7, nil }, actors.Through(one))
+			})
+			return nil
+		})
+		outer := w.worker("outer", actors.Options{}, none)
+		ask := func(opts ...actors.CallOption) *actors.Future[actors.None] {
+			return did(w.root, outer, func(t *actors.Task) error {
+				return t.AwaitOffload(func(ctx context.Context) error {
+					_, err := actors.Call[int](ctx, w.root, inner, "", opts...)
+					return err
+				}, actors.Through(one))
+			})
+		}
+		wantErr(w, ask(actors.Timeout(5*time.Second)), actors.ErrTimeout)
+		stuck := ask()
+		time.Sleep(15 * time.Second)
+		wantPending(w, "without a Timeout", stuck)
+		if told := actortest.LogOf(w.sys).Find(slog.LevelWarn, "no offloaded function returns"); len(told) != 1 {
+			w.Errorf("told %d times", len(told))
+		}
+		stuck.Cancel()
+	})
+}
+
 // TestOffloadThatEndsFirstLeavesTheLine: what it would have run is not kept by
 // those before it.
 func TestOffloadThatEndsFirstLeavesTheLine(t *testing.T) {

@@ -89,7 +89,7 @@ type blocked struct {
 
 // sparse is what few workers need; see mailbox.sparse.
 type sparse struct {
-	inFlight inFlight // locked
+	inFlight places   // locked; of MaxInFlight
 	cleanups cleanups // locked
 	statuses statuses // locked
 	delays   delays   // locked
@@ -107,7 +107,7 @@ func (mb *mailbox) sparse() *sparse {
 	if s := mb.rare.Load(); s != nil {
 		return s
 	}
-	mb.rare.CompareAndSwap(nil, &sparse{idle: idleTimer{mb: mb}})
+	mb.rare.CompareAndSwap(nil, &sparse{idle: idleTimer{mb: mb}, inFlight: places{most: mb.opts.MaxInFlight}})
 	return mb.rare.Load()
 }
 

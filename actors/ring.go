@@ -14,10 +14,10 @@ import (
 )
 
 // What package ring knows as nodes: a task that has not ended (waiter), a future
-// that waits for others (deps), and the places of a worker with MaxInFlight
-// (places), of which any that becomes free will do. A holder is an Exclusive
-// task, setup, a task that has one of the places while none is free, and a task
-// that waits for a Mutex: it may get it, and others are behind it.
+// that waits for others (deps), and the places of a worker with MaxInFlight or of
+// a limited group (places), of which any that becomes free will do. A holder is an
+// Exclusive task, setup, a task that has one of the places while none is free, and
+// a task that waits for a Mutex: it may get it, and others are behind it.
 
 // closesRing looks whether an await of c by t, which others can see by now,
 // would never end because what it waits for waits, in the end, for t. Unless t
@@ -32,11 +32,26 @@ func (t *Task) closesRing(c *core) error {
 	return nil
 }
 
-// hasLastPlace reports whether the task counts against its worker's MaxInFlight,
-// which is reached.
+// hasLastPlace reports whether the task has one of some places, of which none is free.
 func (t *Task) hasLastPlace() bool {
-	most := t.mb.opts.MaxInFlight
-	return most > 0 && t.lifetime == offered && t.mb.sparse().inFlight.n() >= most
+	p := t.placesOf()
+	return p != nil && p.full()
+}
+
+// placesOf are those that the task has one of, or waits for; nil: it needs none.
+func (t *Task) placesOf() *places {
+	switch t.lifetime {
+	case offered:
+		if t.mb.opts.MaxInFlight > 0 {
+			return &t.mb.sparse().inFlight
+		}
+	case child:
+		if o := t.kin.origin.Load(); o == nil || o.lifetime != grouping {
+		} else if _, ok := t.lt.Body.(groupMember); ok { // and not started by one
+			return o.lt.Body.(*groupNode).group.places.Load()
+		}
+	}
+	return nil
 }
 
 // isInProbedGroup reports whether a holder waits for a group that t is in. The
@@ -133,7 +148,7 @@ type waiter Task
 
 const (
 	waitsForHolder = iota // who holds its worker's other tasks back
-	waitsForPlace         // all that are in flight, if no more may be
+	waitsForPlace         // any of those that have one, if it needs one
 	waitsForFuture        // what it awaits
 	waiterMembers
 )
@@ -163,8 +178,8 @@ func (w *waiter) Member(i int) (ring.Node, ring.Answer) {
 			return (*waiter)(h), ring.Follow
 		}
 	case waitsForPlace:
-		if mb.opts.MaxInFlight > 0 && t.lifetime == offered && t.lt.Fresh() {
-			return (*places)(mb), ring.Follow
+		if p := t.placesOf(); p != nil && t.lt.Fresh() && !p.has(t) { // else it is about to begin
+			return p, ring.Follow
 		}
 	case waitsForFuture:
 		if c := t.awaits.Load(); c != nil && !c.done.Load() && !t.awaitsEnd() {
@@ -193,24 +208,82 @@ func (t *Task) awaitsEnd() bool {
 	return false
 }
 
-// places is a worker with MaxInFlight as a node: who comes next waits for the end
-// of any task that is in flight.
-type places mailbox
+// places are those of a worker with MaxInFlight, or of a limited group, with the tasks
+// that have one. As a node they are who comes next: it waits for the end of any of these.
+type places struct {
+	most  int // constant once there are tasks
+	mu    sync.Mutex
+	tasks []*Task
+	index map[*Task]int // of them
+	count atomic.Int64  // of them
+}
+
+func (p *places) n() int { return int(p.count.Load()) }
+
+// full reports whether the next one has to wait.
+func (p *places) full() bool { return p.n() >= p.most }
+
+func (p *places) add(t *Task) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.index == nil {
+		p.index = map[*Task]int{}
+	}
+	p.index[t] = len(p.tasks)
+	p.tasks = append(p.tasks, t)
+	p.count.Store(int64(len(p.tasks)))
+}
+
+// remove lets the last one have its place in the list. A search that goes on beside it
+// may miss that; but then it finds that t has gone.
+func (p *places) remove(t *Task) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i, ok := p.index[t]
+	if !ok {
+		return
+	}
+	delete(p.index, t)
+	end := len(p.tasks) - 1
+	last := p.tasks[end]
+	p.tasks[end] = nil
+	if p.tasks = p.tasks[:end]; i < end {
+		p.tasks[i], p.index[last] = last, i
+	}
+	p.count.Store(int64(end))
+}
+
+func (p *places) has(t *Task) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, ok := p.index[t]
+	return ok
+}
+
+// at returns one of them; nil: there are fewer than there are places.
+func (p *places) at(i int) *Task {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.tasks) < p.most || i >= len(p.tasks) {
+		return nil
+	}
+	return p.tasks[i]
+}
 
 // Probe does nothing: what becomes a part of it is a holder.
 func (p *places) Probe() {}
 
-// Wait is that of the next task in the queue.
+// Wait is that of who comes next.
 func (p *places) Wait() ring.Wait {
-	if n := (*mailbox)(p).sparse().inFlight.n(); n >= p.opts.MaxInFlight {
+	if n := p.n(); n >= p.most {
 		return ring.Wait{Any: true, N: n}
 	}
 	return ring.Wait{}
 }
 
-// Member is one that is in flight.
+// Member is one that has a place.
 func (p *places) Member(i int) (ring.Node, ring.Answer) {
-	t := (*mailbox)(p).sparse().inFlight.at(i, p.opts.MaxInFlight)
+	t := p.at(i)
 	if t == nil || !t.canWait() {
 		return nil, ring.Free
 	}
@@ -219,57 +292,6 @@ func (p *places) Member(i int) (ring.Node, ring.Answer) {
 
 // Prefer does nothing: they come and go.
 func (p *places) Prefer(int) {}
-
-// inFlight is the set of a worker's tasks that count against MaxInFlight. It
-// is kept only where that is set.
-type inFlight struct {
-	mu    sync.Mutex
-	tasks []*Task
-	index map[*Task]int // of them
-	count atomic.Int64  // of them
-}
-
-func (s *inFlight) n() int { return int(s.count.Load()) }
-
-func (s *inFlight) add(t *Task) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.index == nil {
-		s.index = map[*Task]int{}
-	}
-	s.index[t] = len(s.tasks)
-	s.tasks = append(s.tasks, t)
-	s.count.Store(int64(len(s.tasks)))
-}
-
-// remove lets the last one have its place. A search that goes on beside it may
-// miss that; but then it finds that t has gone.
-func (s *inFlight) remove(t *Task) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	i, ok := s.index[t]
-	if !ok {
-		return
-	}
-	delete(s.index, t)
-	end := len(s.tasks) - 1
-	last := s.tasks[end]
-	s.tasks[end] = nil
-	if s.tasks = s.tasks[:end]; i < end {
-		s.tasks[i], s.index[last] = last, i
-	}
-	s.count.Store(int64(end))
-}
-
-// at returns one of them; nil: there are fewer than most.
-func (s *inFlight) at(i, most int) *Task {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.tasks) < most || i >= len(s.tasks) {
-		return nil
-	}
-	return s.tasks[i]
-}
 
 // Probe is package ring's. The failure of a member looks for it, and so does who
 // becomes part of a group.
