@@ -10,6 +10,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/protoloop/protoloop/internal/fifo"
 	"github.com/protoloop/protoloop/internal/loop"
 )
 
@@ -17,29 +18,32 @@ type atomicError = atomic.Pointer[error]
 
 // clock ends tasks whose budget is used up, and has workers search their queues
 // for such; see budgets. A timer of the runtime for each would cost far more, and
-// most are never needed: this one keeps them in some heaps, each with one
+// most are never needed: this one keeps them in some parts, each with one
 // runtime timer. There are so many of them because somebody may have one's lock
 // and no processor.
 //
-// What is not needed any more is not taken out of its heap, which would touch
+// What is not needed any more is not taken out, which would touch
 // entries that are out of the cache by then. Only its mark is cleared, so that
-// nothing of a task stays that has ended; and when half of a heap is such, it is
+// nothing of a task stays that has ended; and when half of a part is such, it is
 // swept.
 type clock struct {
 	pool *loop.Pool
-	heap [64]deadlines
+	part [64]deadlines
 }
 
+// deadlines are some of them. Those of calls that have all the same timeout come in the order
+// in which they are due, and so need no heap (bench: burst/plain).
 type deadlines struct {
-	mu    sync.Mutex
-	clock *clock
-	heap  []deadline // a binary heap by when
-	marks []mark     // the unused rest of a block of them
-	timer *time.Timer
-	armed time.Duration // when timer fires; 0: it is not set
+	mu      sync.Mutex
+	clock   *clock
+	inOrder fifo.Queue[deadline] // each came after those that are due before it
+	heap    []deadline           // the others: a binary heap by when
+	marks   []mark               // the unused rest of a block of them
+	timer   *time.Timer
+	armed   time.Duration // when timer fires; 0: it is not set
 
 	first   atomic.Int64 // when the first one is due, for those without mu; 0: there is none
-	dropped atomic.Int32 // marks in the heap that have been cleared
+	dropped atomic.Int32 // marks here that have been cleared
 }
 
 type deadline struct {
@@ -57,25 +61,25 @@ type mark struct {
 func (m *mark) isCleared() bool { return m.task.Load() == nil && m.queue.Load() == nil }
 
 // marksBlock is how many marks are made at a time, and how many are cleared
-// before a heap is looked at for a sweep.
+// before a part is looked at for a sweep.
 const marksBlock = 64
 
-func (c *clock) initHeaps(p *loop.Pool) {
+func (c *clock) initDeadlines(p *loop.Pool) {
 	c.pool = p
-	for i := range c.heap {
-		c.heap[i].clock = c
+	for i := range c.part {
+		c.part[i].clock = c
 	}
 	p.BetweenTurns = c.endOverdue
 }
 
-// heapOf is where the deadline of t, or of what is at p, goes.
-func (c *clock) heapOf(p unsafe.Pointer) *deadlines {
-	return &c.heap[uintptr(p)>>9%uintptr(len(c.heap))]
+// deadlinesOf is where the deadline of t, or of what is at p, goes.
+func (c *clock) deadlinesOf(p unsafe.Pointer) *deadlines {
+	return &c.part[uintptr(p)>>9%uintptr(len(c.part))]
 }
 
 // addDeadline expires t at when, unless it has ended.
 func (c *clock) addDeadline(when time.Duration, t *Task) {
-	h := c.heapOf(unsafe.Pointer(t))
+	h := c.deadlinesOf(unsafe.Pointer(t))
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.addTask(when, t)
@@ -87,12 +91,16 @@ var quickCopy = 1024
 // tryAddDeadline is addDeadline for somebody who must be quick. It reports false if it would have to
 // wait, or to copy a heap that is long: see makeRoom.
 func (c *clock) tryAddDeadline(when time.Duration, t *Task) bool {
-	h := c.heapOf(unsafe.Pointer(t))
+	h := c.deadlinesOf(unsafe.Pointer(t))
 	if !h.mu.TryLock() {
 		return false
 	}
 	defer h.mu.Unlock()
-	if n := len(h.heap); n == cap(h.heap) && n > quickCopy {
+	if h.fitsInOrder(when) {
+		if h.inOrder.Room() == 0 && h.inOrder.Len() > quickCopy {
+			return false
+		}
+	} else if n := len(h.heap); n == cap(h.heap) && n > quickCopy {
 		return false
 	}
 	h.addTask(when, t)
@@ -101,9 +109,12 @@ func (c *clock) tryAddDeadline(when time.Duration, t *Task) bool {
 
 // makeRoom does what tryAddDeadline would have had to wait for.
 func (c *clock) makeRoom(t *Task) {
-	h := c.heapOf(unsafe.Pointer(t))
+	h := c.deadlinesOf(unsafe.Pointer(t))
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.inOrder.Room() == 0 {
+		h.inOrder.Reserve()
+	}
 	h.heap = slices.Grow(h.heap, marksBlock)
 }
 
@@ -119,13 +130,13 @@ func (h *deadlines) addTask(when time.Duration, t *Task) {
 // dropDeadline is called when the task of m has ended.
 func (c *clock) dropDeadline(m *mark, t *Task) {
 	if m.task.Swap(nil) != nil {
-		c.heapOf(unsafe.Pointer(t)).noteDropped()
+		c.deadlinesOf(unsafe.Pointer(t)).noteDropped()
 	}
 }
 
 // addSearch has the queue of mb searched at when.
 func (c *clock) addSearch(when time.Duration, mb *mailbox) *mark {
-	h := c.heapOf(unsafe.Pointer(mb))
+	h := c.deadlinesOf(unsafe.Pointer(mb))
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	m := h.newMark()
@@ -138,7 +149,7 @@ func (c *clock) addSearch(when time.Duration, mb *mailbox) *mark {
 // dropSearch takes back addSearch.
 func (c *clock) dropSearch(m *mark, mb *mailbox) {
 	if m.queue.Swap(nil) != nil {
-		c.heapOf(unsafe.Pointer(mb)).noteDropped()
+		c.deadlinesOf(unsafe.Pointer(mb)).noteDropped()
 	}
 }
 
@@ -159,38 +170,41 @@ func (h *deadlines) noteDropped() {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if int(h.dropped.Load()) > len(h.heap)/2 {
-		h.sweepHeap()
+	if int(h.dropped.Load()) > (h.inOrder.Len()+len(h.heap))/2 {
+		h.sweep()
 	}
 }
 
-// sweepHeaps drops what has ended from all heaps.
-func (c *clock) sweepHeaps() {
-	for i := range c.heap {
-		h := &c.heap[i]
+// sweepAll drops what has ended from all heaps.
+func (c *clock) sweepAll() {
+	for i := range c.part {
+		h := &c.part[i]
 		h.mu.Lock()
-		h.sweepHeap()
+		h.sweep()
 		h.mu.Unlock()
 	}
 }
 
 // armTimer sets the timer for the first deadline that is still needed. With mu held.
 //
-// What has ended is taken from the top each time, although a sweep would find it: by
+// What has ended is taken from the front each time, although a sweep would find it: by
 // then its mark is out of the cache. That is a twentieth of a request to a plain
 // actor (bench: burst/plain).
 func (h *deadlines) armTimer() {
-	for len(h.heap) > 0 && h.heap[0].mark.isCleared() {
-		h.pop()
+	for h.inOrder.Len() > 0 && h.inOrder.First().mark.isCleared() {
+		h.inOrder.Pop()
 		h.dropped.Add(-1)
 	}
-	if len(h.heap) == 0 {
-		h.first.Store(0)
-		return
+	for len(h.heap) > 0 && h.heap[0].mark.isCleared() {
+		h.popHeap()
+		h.dropped.Add(-1)
 	}
-	first := h.heap[0].when
+	first := h.firstDue()
 	if int64(first) != h.first.Load() {
 		h.first.Store(int64(first))
+	}
+	if first == 0 {
+		return
 	}
 	if first == math.MaxInt64 {
 		// For ever. Where nothing else can happen, in a bubble, the time would jump to
@@ -231,8 +245,8 @@ const overdueAfter = time.Millisecond
 // processor from somebody, so each 10 to 20 ms, and what they begin waits for its
 // turn among all others. It reports whether there is more to do.
 func (c *clock) endOverdue(now time.Duration) (more bool) {
-	for i := range c.heap {
-		h := &c.heap[i]
+	for i := range c.part {
+		h := &c.part[i]
 		if first := h.first.Load(); first == 0 || time.Duration(first) > now-overdueAfter {
 			continue
 		}
@@ -257,12 +271,16 @@ type due struct {
 // takeDue moves the first of those that are due at now into d, which is empty, and
 // reports whether there may be more. With mu held.
 func (h *deadlines) takeDue(d *due, now time.Duration) (more bool) {
-	for len(h.heap) > 0 && h.heap[0].when <= now {
+	for {
+		first := h.firstDue()
+		if first == 0 || first > now {
+			break
+		}
 		if d.nt == len(d.tasks) || d.nq == len(d.queues) {
 			more = true
 			break
 		}
-		m := h.pop().mark
+		m := h.pop(first).mark
 		if t := m.task.Swap(nil); t != nil {
 			d.tasks[d.nt] = t
 			d.nt++
@@ -287,7 +305,17 @@ func (d *due) endTasks() {
 	}
 }
 
-func (h *deadlines) sweepHeap() {
+// sweep drops what has ended. With mu held.
+func (h *deadlines) sweep() {
+	var inOrder fifo.Queue[deadline] // the ring may have been far longer
+	for h.inOrder.Len() > 0 {
+		if d := h.inOrder.Pop(); d.mark.isCleared() {
+			h.dropped.Add(-1)
+		} else {
+			inOrder.Push(d)
+		}
+	}
+	h.inOrder = inOrder
 	kept := h.heap[:0]
 	for _, d := range h.heap {
 		if d.mark.isCleared() {
@@ -305,14 +333,42 @@ func (h *deadlines) sweepHeap() {
 	for i := len(kept)/2 - 1; i >= 0; i-- {
 		h.siftDown(i)
 	}
-	if len(kept) == 0 && h.timer != nil {
+	if h.firstDue() == 0 && h.timer != nil {
 		h.timer.Stop()
 		h.armed = 0
 	}
 	h.armTimer()
 }
 
+// firstDue is when the first one is due; 0: there is none. With mu held, as the next ones.
+func (h *deadlines) firstDue() (first time.Duration) {
+	if h.inOrder.Len() > 0 {
+		first = h.inOrder.First().when
+	}
+	if len(h.heap) > 0 && (first == 0 || h.heap[0].when < first) {
+		first = h.heap[0].when
+	}
+	return first
+}
+
+// pop takes the one that is due first, at first.
+func (h *deadlines) pop(first time.Duration) deadline {
+	if h.inOrder.Len() > 0 && h.inOrder.First().when == first {
+		return h.inOrder.Pop()
+	}
+	return h.popHeap()
+}
+
+// fitsInOrder reports whether what is due at when is due after all that have come in order.
+func (h *deadlines) fitsInOrder(when time.Duration) bool {
+	return h.inOrder.Len() == 0 || h.inOrder.Last().when <= when
+}
+
 func (h *deadlines) push(d deadline) {
+	if h.fitsInOrder(d.when) {
+		h.inOrder.Push(d)
+		return
+	}
 	h.heap = append(h.heap, d)
 	for i := len(h.heap) - 1; i > 0; {
 		p := (i - 1) / 2
@@ -324,7 +380,7 @@ func (h *deadlines) push(d deadline) {
 	}
 }
 
-func (h *deadlines) pop() deadline {
+func (h *deadlines) popHeap() deadline {
 	first, last := h.heap[0], len(h.heap)-1
 	h.heap[0] = h.heap[last]
 	h.heap[last] = deadline{}

@@ -4,6 +4,8 @@ package actors
 
 import (
 	"sync/atomic"
+
+	"github.com/asynkron/protoactor-go/actor"
 )
 
 // counts is a worker's account of the work that was offered to it, but for what
@@ -24,7 +26,8 @@ type counts struct {
 // thousands of workers gets a message, the time goes into fetching lines. Nothing
 // that the loop is busy with is to be there.
 type entrance struct {
-	called   cached // by which PID first, see pidCache
+	process  actor.Process // its own; see keepProcess
+	sys      *system
 	gate     atomic.Int32
 	spawned  atomic.Int32 // how far its spawn has come; messages may come before
 	limit    int64        // Options.MailboxSize

@@ -50,6 +50,52 @@ func pidOf(pid *actor.PID, what string) *actor.PID {
 	return pid
 }
 
+// worker returns the mailbox of a local worker, or nil.
+//
+// A PID that somebody has used keeps its process, as it does for the engine, which leads
+// to the mailbox: the system's lock and a hash of the id would be a sixth of a
+// Submit (bench: burst/submit).
+func (s *system) worker(pid *actor.PID) *mailbox {
+	if m, known := engine.MailboxKept(pid); known {
+		mb, ok := m.(*mailbox)
+		if !ok {
+			return nil
+		}
+		if mb.registered() && mb.gate.Load() != gateStopped && mb.sys == s {
+			return mb
+		}
+	}
+	mb := s.lookUp(pid)
+	if mb != nil {
+		s.keepProcess(pid, mb)
+	}
+	return mb
+}
+
+// keepProcess lets a PID of mb keep its process.
+func (s *system) keepProcess(pid *actor.PID, mb *mailbox) {
+	p, _ := s.as.ProcessRegistry.GetLocal(pid.Id)
+	if engine.MailboxOf(p) != actor.Mailbox(mb) {
+		return // it has ended meanwhile
+	}
+	s.mu.Lock()
+	if mb.process == nil {
+		mb.process = p
+	}
+	s.mu.Unlock()
+	engine.KeepProcess(pid, &mb.process)
+}
+
+// lookUp is worker for somebody who will not ask again.
+func (s *system) lookUp(pid *actor.PID) *mailbox {
+	if !s.local(pid) {
+		return nil
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.workers[pid.Id]
+}
+
 // locate looks in the process registry for a worker that the system does not
 // know: it may be on the way there, and have nothing but its name yet. If it
 // is none it says what it is.

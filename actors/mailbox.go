@@ -47,7 +47,6 @@ type mailbox struct {
 
 	// What each message needs.
 	opts      *Options // shared by all of the same Props
-	sys       *system
 	inc       atomic.Pointer[incarnation]
 	holder    atomic.Pointer[Task] // the task that holds all others back, Exclusive or setup; read by anybody
 	offloaded elsewhere            // functions that run outside of it; any goroutine
@@ -55,7 +54,6 @@ type mailbox struct {
 	sends     bool                 // … sender middleware
 	ours      bool                 // see isWorker
 	taps      bool                 // somebody may ask own for the current task
-	known     atomic.Bool          // to pidCache
 	life      lifecycle
 
 	// Set when the engine has spawned the actor, and constant from then on.

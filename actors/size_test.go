@@ -3,10 +3,12 @@
 package actors
 
 import (
-	"github.com/protoloop/protoloop/internal/loop"
+	"math/rand/v2"
 	"testing"
 	"time"
 	"unsafe"
+
+	"github.com/protoloop/protoloop/internal/loop"
 )
 
 // TestSendersLine: what senders need of a worker is one cache line, from the
@@ -55,26 +57,35 @@ func TestSizes(t *testing.T) {
 // TestClockShrinks lets many deadlines be needed no more, one after the other and
 // all at once.
 func TestClockShrinks(t *testing.T) {
+	t.Run("in order", func(t *testing.T) { testClockShrinks(t, 0) })
+	t.Run("out of order", func(t *testing.T) { testClockShrinks(t, -1) })
+}
+
+// testClockShrinks makes deadlines of which each is due by step after the one before.
+func testClockShrinks(t *testing.T, step time.Duration) {
 	c := new(clock)
-	c.initHeaps(loop.NewPool())
+	c.initDeadlines(loop.NewPool())
 	entries := func() (n, room int) {
-		for i := range c.heap {
-			n += len(c.heap[i].heap)
-			room += cap(c.heap[i].heap)
+		for i := range c.part {
+			h := &c.part[i]
+			n += h.inOrder.Len() + len(h.heap)
+			room += h.inOrder.Len() + h.inOrder.Room() + cap(h.heap)
 		}
 		return n, room
 	}
+	when := time.Hour
 	task := func() *Task {
 		u := &Task{}
 		u.presetScope(&scope{})
-		c.addDeadline(time.Hour, u)
+		when += step
+		c.addDeadline(when, u)
 		return u
 	}
 	for range 200_000 {
 		u := task()
 		c.dropDeadline(u.ext.Load().gone.Load(), u)
 	}
-	if n, _ := entries(); n > len(c.heap) {
+	if n, _ := entries(); n > 2*len(c.part) {
 		t.Errorf("%d deadlines are kept of tasks that have ended, one after the other", n)
 	}
 	all := make([]*Task, 200_000)
@@ -85,7 +96,7 @@ func TestClockShrinks(t *testing.T) {
 	for _, u := range all[10:] {
 		c.dropDeadline(u.ext.Load().gone.Load(), u)
 	}
-	if n, room := entries(); n > 10+2*marksBlock*len(c.heap) || room > 4*2*marksBlock*len(c.heap) {
+	if n, room := entries(); n > 10+2*marksBlock*len(c.part) || room > 4*2*marksBlock*len(c.part) {
 		t.Errorf("%d deadlines of %d are kept for 10 tasks, with room for %d", n, len(all), room)
 	}
 	for _, u := range live {
@@ -93,13 +104,73 @@ func TestClockShrinks(t *testing.T) {
 			t.Error("a deadline that is needed has been dropped")
 		}
 	}
-	c.sweepHeaps()
+	c.sweepAll()
 	if n, _ := entries(); n != len(live) {
 		t.Errorf("%d deadlines after a sweep, of %d tasks", n, len(live))
 	}
-	for i := range c.heap {
-		if h := &c.heap[i]; h.timer != nil {
+	for i := range c.part {
+		if h := &c.part[i]; h.timer != nil {
 			h.timer.Stop()
 		}
+	}
+}
+
+// TestDeadlinesInTheirOrder adds deadlines at random times, some in order, drops some, and
+// looks at when which ones are due.
+func TestDeadlinesInTheirOrder(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	h := &deadlines{clock: &clock{pool: loop.NewPool()}, armed: 1}
+	live := map[*Task]time.Duration{}
+	var now time.Duration
+	for step := range 50_000 {
+		switch n := rnd.IntN(10); {
+		case n < 5:
+			u := &Task{}
+			u.presetScope(&scope{})
+			after := time.Duration(1000)
+			if n < 2 {
+				after = time.Duration(1 + rnd.IntN(5000))
+			}
+			h.addTask(now+after, u)
+			live[u] = now + after
+		case n < 7:
+			for u := range live {
+				if u.ext.Load().gone.Load().task.Swap(nil) != nil {
+					h.noteDropped()
+				}
+				delete(live, u)
+				break
+			}
+		default:
+			now += time.Duration(rnd.IntN(300))
+			var last time.Duration
+			for more := true; more; {
+				var d due
+				more = h.takeDue(&d, now)
+				for _, u := range d.tasks[:d.nt] {
+					when, ok := live[u]
+					if !ok || when > now || when < last {
+						t.Fatalf("step %d: what is due at %d comes at %d, after %d (live: %v)", step, when, now, last, ok)
+					}
+					last = when
+					delete(live, u)
+				}
+			}
+			next := time.Duration(0)
+			for _, when := range live {
+				if when <= now {
+					t.Fatalf("step %d: what is due at %d has not come at %d", step, when, now)
+				}
+				if next == 0 || when < next {
+					next = when
+				}
+			}
+			if got := time.Duration(h.first.Load()); got != next {
+				t.Fatalf("step %d: the first is due at %d, want %d", step, got, next)
+			}
+		}
+	}
+	if len(h.heap) == 0 || h.inOrder.Len() == 0 {
+		t.Errorf("%d in order, %d others: both should be in use", h.inOrder.Len(), len(h.heap))
 	}
 }

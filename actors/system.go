@@ -33,7 +33,6 @@ type system struct {
 	workers map[string]*mailbox // by PID id
 
 	contexts      contexts
-	cache         pidCache
 	idlers        idlers
 	replies       replies
 	signalNodes   sync.Pool // of nodes; see takeSignalNode
@@ -69,7 +68,7 @@ func systemOfMany(as *actor.ActorSystem) *system {
 	s := &system{as: as, pool: loop.NewPool(), token: newToken(), workers: map[string]*mailbox{}, unseen: &throttle{},
 		remoteLimit: persystem.Of[persystem.RemoteLimit](as), failures: failure.Of(as)}
 	s.failuresWeak = weak.Make(s.failures)
-	s.clock.initHeaps(s.pool)
+	s.clock.initDeadlines(s.pool)
 	s.replies.init(s)
 	if _, added := as.ProcessRegistry.Add(&replyProcess{sys: s}, replyID); !added {
 		p, _ := as.ProcessRegistry.GetLocal(replyID)
@@ -94,7 +93,6 @@ func (s *system) introduce(mb *mailbox, pid *actor.PID) {
 func (s *system) add(mb *mailbox) {
 	s.mu.Lock()
 	s.workers[mb.pid.Id] = mb
-	s.cache.fit(len(s.workers))
 	first := len(s.workers) == 1
 	s.mu.Unlock()
 	if first {
@@ -110,9 +108,8 @@ func (s *system) remove(mb *mailbox) {
 	}
 	last := len(s.workers) == 0
 	s.mu.Unlock()
-	s.cache.forget(mb)
 	if last {
-		s.clock.sweepHeaps()
+		s.clock.sweepAll()
 		s.listIfWorking()
 	}
 }
@@ -126,28 +123,6 @@ func (s *system) listIfWorking() {
 	n := len(s.workers)
 	s.mu.RUnlock()
 	withWorkers.put(s, n > 0)
-}
-
-// worker returns the mailbox of a local worker, or nil.
-func (s *system) worker(pid *actor.PID) *mailbox {
-	if mb := s.cache.find(pid); mb != nil {
-		return mb
-	}
-	mb := s.lookUp(pid)
-	if mb != nil {
-		s.cache.remember(pid, mb)
-	}
-	return mb
-}
-
-// lookUp is worker for somebody who will not ask again.
-func (s *system) lookUp(pid *actor.PID) *mailbox {
-	if !s.local(pid) {
-		return nil
-	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.workers[pid.Id]
 }
 
 // sendNow and deadLetterNow are the engine's, for a turn, and for whoever gives a worker

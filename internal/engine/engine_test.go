@@ -25,14 +25,15 @@ func TestEngineLayout(t *testing.T) {
 	ctx := newContext(t, system, shielded())
 
 	for what, missing := range map[string]error{
-		"ChildlessContext, HooksOf": fieldsOf(ctx).missing,
-		"MailboxProducerOf":         mailboxProducer.missing,
-		"HooksOf, receivers":        receiverMiddleware.missing,
-		"HooksOf, decorators":       contextDecorator.missing,
-		"HooksOf, senders":          propsSender.missing,
-		"SendsPlainly":              rootSender.missing,
-		"MailboxOf":                 processMailbox.missing,
-		"CopyPID, PIDOf":            pidProcess.missing,
+		"ChildlessContext, HooksOf":   fieldsOf(ctx).missing,
+		"MailboxProducerOf":           mailboxProducer.missing,
+		"HooksOf, receivers":          receiverMiddleware.missing,
+		"HooksOf, decorators":         contextDecorator.missing,
+		"HooksOf, senders":            propsSender.missing,
+		"SendsPlainly":                rootSender.missing,
+		"MailboxOf":                   processMailbox.missing,
+		"CopyPID, PIDOf, MailboxKept": pidProcess.missing,
+		"MailboxKept":                 processDead.missing,
 	} {
 		if missing != nil {
 			t.Errorf("%s: %v", what, missing)
@@ -49,6 +50,7 @@ func TestEngineLayout(t *testing.T) {
 	t.Run("MailboxOf", testMailbox)
 	t.Run("CopyPID", func(t *testing.T) { testCopyPID(t, system) })
 	t.Run("PIDOf", func(t *testing.T) { testPIDOf(t, system) })
+	t.Run("MailboxKept", func(t *testing.T) { testMailboxKept(t, system) })
 	t.Run("IsRemote", testIsRemote)
 	t.Run("SerializedOf", testSerializedOf)
 }
@@ -240,6 +242,44 @@ func testPIDOf(t *testing.T, system *actor.ActorSystem) {
 			t.Errorf("without the field it is %v, not the PID itself", got)
 		}
 	})
+}
+
+// testMailboxKept: what a PID keeps is what the engine sends to, for as long as that lives.
+func testMailboxKept(t *testing.T, system *actor.ActorSystem) {
+	expect := func(when string, pid *actor.PID, want actor.Mailbox, known bool) {
+		t.Helper()
+		if mb, ok := MailboxKept(pid); mb != want || ok != known {
+			t.Errorf("%s: %v, %t", when, mb, ok)
+		}
+	}
+	mb := actor.Unbounded()()
+	var p actor.Process = actor.NewActorProcess(mb)
+	pid, _ := system.ProcessRegistry.Add(p, "kept")
+	other := actor.NewPID(pid.Address, pid.Id)
+	expect("before the first message", pid, nil, false)
+	KeepProcess(pid, &p)
+	expect("told", pid, mb, true)
+	without(t, &pidProcess, func() {
+		expect("without the field p", pid, nil, false)
+		KeepProcess(other, &p)
+	})
+	expect("told without the field p", other, nil, false)
+	without(t, &processMailbox, func() { expect("without the field mailbox", pid, nil, false) })
+	without(t, &processDead, func() { expect("without the field dead", pid, nil, false) })
+	system.ProcessRegistry.Remove(pid)
+	expect("ended", pid, nil, false)
+
+	var got sink
+	plain, _ := system.ProcessRegistry.Add(&got, "no actor")
+	defer system.ProcessRegistry.Remove(plain)
+	system.Root.Send(plain, 1)
+	expect("no actor", plain, nil, true)
+	live := system.Root.Spawn(actor.PropsFromFunc(func(actor.Context) {}))
+	defer system.Root.Stop(live)
+	system.Root.Send(live, 1)
+	if mb, known := MailboxKept(live); mb == nil || !known {
+		t.Errorf("a PID that was sent to: %v, %t", mb, known)
+	}
 }
 
 func testIsRemote(t *testing.T) {

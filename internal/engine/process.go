@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -30,7 +31,48 @@ func MailboxOf(p actor.Process) actor.Mailbox {
 	return *processMailbox.in(unsafe.Pointer(ap))
 }
 
-var pidProcess = fieldOf[*actor.Process](reflect.TypeFor[actor.PID](), "p")
+var (
+	pidProcess  = fieldOf[*actor.Process](reflect.TypeFor[actor.PID](), "p")
+	processDead = fieldOf[int32](reflect.TypeFor[actor.ActorProcess](), "dead")
+)
+
+// MailboxKept returns the mailbox that the engine would give a message to pid, if pid
+// keeps the process: the engine, or KeepProcess, has put it there. It is nil for a process
+// that is no actor's. known is false if the PID keeps none, or one that has ended.
+//
+// It reads the field p of [actor.PID], and mailbox and dead of [actor.ActorProcess]. The
+// public way is the registry: a lock and a hash for each message.
+//
+// It knows nothing if a field is missing.
+func MailboxKept(pid *actor.PID) (mb actor.Mailbox, known bool) {
+	if pidProcess.missing != nil || processDead.missing != nil || processMailbox.missing != nil {
+		return nil, false
+	}
+	p := (*actor.Process)(atomic.LoadPointer(pointerOf(pidProcess.in(unsafe.Pointer(pid)))))
+	if p == nil {
+		return nil, false
+	}
+	ap, ok := (*p).(*actor.ActorProcess)
+	if !ok {
+		return nil, true
+	}
+	if atomic.LoadInt32(processDead.in(unsafe.Pointer(ap))) != 0 {
+		return nil, false
+	}
+	return *processMailbox.in(unsafe.Pointer(ap)), true
+}
+
+// KeepProcess lets pid keep *p, which must be the process that the registry has for it,
+// as the engine does with the first message to it. *p is constant.
+//
+// It writes the field p of [actor.PID], and does nothing if that is missing.
+func KeepProcess(pid *actor.PID, p *actor.Process) {
+	if pidProcess.missing == nil {
+		atomic.StorePointer(pointerOf(pidProcess.in(unsafe.Pointer(pid))), unsafe.Pointer(p))
+	}
+}
+
+func pointerOf[T any](p **T) *unsafe.Pointer { return (*unsafe.Pointer)(unsafe.Pointer(p)) }
 
 // PIDOf is a copy of pid whose messages go to p, whatever the registry says.
 //

@@ -22,6 +22,18 @@ const small = 8
 // Len is how many items there are.
 func (q *Queue[T]) Len() int { return q.n }
 
+// Room is how many items can be added before all are copied.
+func (q *Queue[T]) Room() int { return len(q.ring) - q.n }
+
+// Reserve copies all items to where there is room for as many again.
+func (q *Queue[T]) Reserve() { q.grow() }
+
+// First is the item that Pop would take. There must be one.
+func (q *Queue[T]) First() *T { return &q.ring[q.head] }
+
+// Last is the item that was added last. There must be one.
+func (q *Queue[T]) Last() *T { return &q.ring[(q.head+q.n-1)&(len(q.ring)-1)] }
+
 // Push adds an item.
 func (q *Queue[T]) Push(v T) {
 	if q.n == len(q.ring) {
