@@ -17,12 +17,17 @@ import (
 // complete. An await that would close a ring of workers waiting for each
 // other returns a [*DeadlockError].
 func Await[T any](t *Task, f *Future[T]) (T, error) {
+	if f == nil {
+		panicNilFuture("Await")
+	}
 	if err := t.awaitCore(&f.core, "Await"); err != nil {
 		var zero T
 		return zero, err
 	}
 	return f.val, f.lookAtResult()
 }
+
+func panicNilFuture(what string) { panic("actors: " + what + " called with a nil future") }
 
 // awaitCore returns nil when c is done, and else why the task was ended.
 func (t *Task) awaitCore(c *core, what string) error {

@@ -133,6 +133,14 @@ type completer interface {
 
 func (c *core) base() *core { return c }
 
+// base is that of core, but nil of a nil future, which an [AnyFuture] may be.
+func (f *Future[T]) base() *core {
+	if f == nil {
+		return nil
+	}
+	return &f.core
+}
+
 // resolve completes the future.
 func (f *Future[T]) resolve(v T, err error) bool {
 	f.mu.Lock()
@@ -332,6 +340,9 @@ func (c *core) readyChan() <-chan struct{} {
 // Wait is for plain goroutines. In a task it would block the worker; called
 // with a task's own context it panics, and says to use [Await].
 func (f *Future[T]) Wait(ctx context.Context) (T, error) {
+	if f == nil {
+		panicNilFuture("Wait")
+	}
 	if !f.done.Load() {
 		if err := f.waitBlocking(ctx); err != nil {
 			var zero T

@@ -272,9 +272,24 @@ func TestMisuseNil(t *testing.T) {
 		pid := w.worker("worker", actors.Options{}, none)
 		testtools.WantPanic(w, func() { actors.Submit[int](w.root, pid, nil) }, "actors: Submit called with a nil function")
 		var noContext context.Context
+		var noFuture *actors.Future[int]
+		testtools.WantPanic(w, func() { _, _ = noFuture.Wait(context.Background()) }, "actors: Wait called with a nil future")
+		testtools.WantPanic(w, func() { noFuture.OnDone(func(int, error) {}) }, "actors: OnDone called with a nil future")
+		testtools.WantPanic(w, func() { noFuture.PipeTo(w.root, pid) }, "actors: PipeTo called with a nil future")
+		testtools.WantPanic(w, func() { loopsync.OnFuture(noFuture) }, "loopsync: OnFuture called with a nil future")
+		testtools.WantPanic(w, func() { loopsync.OnFuture(nil) }, "loopsync: OnFuture called with a nil future")
+		for want, f := range map[string]func(t *actors.Task){
+			"actors: Await called with a nil future":      func(t *actors.Task) { _, _ = actors.Await(t, noFuture) },
+			"actors: Task.Await called with a nil future": func(t *actors.Task) { _ = t.Await(nil) },
+		} {
+			_, err := result(did(w.root, pid, func(t *actors.Task) error { f(t); return nil }))
+			testtools.WantText(w, err, want)
+		}
+		_, err := result(did(w.root, pid, func(t *actors.Task) error { return t.Await(noFuture) }))
+		testtools.WantText(w, err, "actors: Task.Await called with a nil future")
 		testtools.WantPanic(w, func() { actors.WithContext(noContext) }, "actors: WithContext: ctx is nil")
 		testtools.WantPanic(w, func() { _, _ = new(actors.Promise[int]).Future().Wait(noContext) }, "actors: Wait called with a nil context")
-		_, err := actors.Spawn(noContext, w.root, "none", none, actors.Options{})
+		_, err = actors.Spawn(noContext, w.root, "none", none, actors.Options{})
 		testtools.WantText(w, err, `actors: Spawn "none": ctx is missing`)
 		_, err = actors.Spawn(context.Background(), nil, "none", none, actors.Options{})
 		testtools.WantText(w, err, `actors: Spawn "none": the spawner is missing`)

@@ -43,10 +43,13 @@ func (t *Task) Go(fn func(t *Task) error, opts ...CallOption) *Future[None] {
 // Await is the function [Await] of a future whose value is not needed: it returns how f
 // has failed, nil if it has not, or why the task was ended.
 func (t *Task) Await(f AnyFuture) error {
-	if f == nil {
-		panic("actors: Await called with a nil future")
+	var c *core
+	if f != nil {
+		c = f.base()
 	}
-	c := f.base()
+	if c == nil {
+		panicNilFuture("Task.Await")
+	}
 	if err := t.awaitCore(c, "Await"); err != nil {
 		return err
 	}

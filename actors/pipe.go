@@ -33,7 +33,10 @@ import (
 // not touch a worker's state. A panic is logged. To go on in a turn, use
 // [Start] and [Await] (asyncio.Future.add_done_callback, but for the loop).
 func (f *Future[T]) OnDone(fn func(T, error)) {
-	if fn == nil {
+	switch {
+	case f == nil:
+		panicNilFuture("OnDone")
+	case fn == nil:
 		panic("actors: OnDone called with a nil function")
 	}
 	owner := f.owner.Load() // for its logger: a future that is done may have let go of it
@@ -66,7 +69,10 @@ func (t *Task) reportCallback(err *PanicError) {
 // in a turn or gone by then, from the actor system's root, past the sender
 // middleware of s (Akka's pipe pattern).
 func (f *Future[T]) PipeTo(s actor.SenderContext, pids ...*actor.PID) {
-	if s == nil {
+	switch {
+	case f == nil:
+		panicNilFuture("PipeTo")
+	case s == nil:
 		panic("actors: PipeTo called with a nil sender: use a root context, an actor's context or a Task")
 	}
 	root, ok := s.(*actor.RootContext)

@@ -34,7 +34,7 @@ const (
 // OnFuture is the case that f is done, however it ended. Its result is f's to tell,
 // by TryResult.
 func OnFuture(f actors.AnyFuture) Case {
-	if f == nil {
+	if f == nil || reflect.ValueOf(f).IsNil() { // a nil *Future[T] is an AnyFuture that is not
 		panic("loopsync: OnFuture called with a nil future")
 	}
 	return Case{kind: futureCase, future: f}
