@@ -63,17 +63,29 @@ func (q queued) post() {
 	c := q.s.sess
 	switch {
 	case q.what == queuedEnd:
-		actors.SubmitErr(c.srv.root, c.pid, func(t *actors.Task) error {
-			q.s.disconnected(t)
-			return nil
-		}, actors.Name("socketio disconnect "+q.s.ns.name))
+		c.runOnWorker("socketio disconnect "+q.s.ns.name, q.s.disconnected)
 	case q.h.exclusive:
-		c.srv.root.Send(c.pid, exclusive{q})
+		c.noteRefusal(actors.RequestFuture[actors.None](c.srv.root, c.pid, exclusive{q}))
 	default:
-		actors.SubmitErr(c.srv.root, c.pid, func(t *actors.Task) error {
-			q.run(t)
-			return nil
-		}, actors.Name(q.h.label))
+		c.runOnWorker(q.h.label, q.run)
+	}
+}
+
+// runOnWorker has the worker run f behind what it was handed before.
+func (c *session) runOnWorker(name string, f func(t *actors.Task)) {
+	c.noteRefusal(actors.SubmitErr(c.srv.root, c.pid, func(t *actors.Task) error {
+		f(t)
+		return nil
+	}, actors.Name(name)))
+}
+
+// noteRefusal notes that a worker which ends, or has ended, does not take what the client
+// has sent. Then the session ends next, which tells the client, and the server's report
+// counts it as cut off. An OnDisconnect is not lost by it: see disconnectLeft. What the
+// worker has taken and drops at its end is noted there.
+func (c *session) noteRefusal(f *actors.Future[actors.None]) {
+	if _, err := f.TryResult(); err != nil && !errors.Is(err, actors.ErrPending) {
+		c.cut.Store(true)
 	}
 }
 

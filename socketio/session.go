@@ -26,7 +26,7 @@ type session struct {
 	began   time.Time
 	decoder parser.Decoder // owned by whoever receives: one at a time
 
-	cut atomic.Bool // a handler was cut off
+	cut atomic.Bool // a handler was cut off, or the worker has refused what the client has sent
 
 	mu      sync.Mutex
 	pid     *actor.PID // nil until a namespace is connected to

@@ -5,7 +5,6 @@ package socketio
 import (
 	"time"
 
-	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/socketio/internal/parser"
 )
 
@@ -143,10 +142,7 @@ func (c *session) deliverQueued(q queued) {
 		if s.leftEarly {
 			c.count(s)
 		}
-		actors.SubmitErr(c.srv.root, c.pid, func(t *actors.Task) error {
-			s.connect(t)
-			return nil
-		}, actors.Name("socketio connect "+s.ns.name))
+		c.runOnWorker("socketio connect "+s.ns.name, s.connect)
 	case queuedEnd:
 		c.count(s)
 		s.enqueue(q)

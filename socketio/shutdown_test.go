@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/inspect"
 	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/socketio"
 	"github.com/protoloop/protoloop/supervisor"
@@ -134,6 +136,47 @@ func TestShutdownOfAnothersEnd(t *testing.T) {
 		}
 		p.gone()
 	})
+}
+
+// TestWorkerThatEndsRefuses: where somebody else stops a session's worker, the session ends
+// with it. What comes until then, and is not taken, is no failure that nobody has looked
+// at, nor a dead letter; the report says that something was cut off.
+func TestWorkerThatEndsRefuses(t *testing.T) {
+	for name, packet := range map[string]string{
+		"a connect":    "40/other,",
+		"an event":     `42["echo",1]`,
+		"an exclusive": `42["alone",1]`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, socketio.Options{}, func(w *world) {
+				ev := watched(w)
+				defer inspect.OnFailure(w.sys, func(f inspect.Failure) {
+					w.Errorf("told: %v in %s: %v", f.Kind, f.Task, f.Err)
+				})()
+				w.io.Of("/other")
+				socketio.On(w.io, "alone", func(*actors.Task, *socketio.Socket, int) error { w.Error("it ran"); return nil }, socketio.Exclusive())
+				socketio.On(w.io, "slow", func(t *actors.Task, _ *socketio.Socket, _ any) error {
+					actors.RequestStop(w.sys.Root, t.Self(), time.Minute)
+					return t.Sleep(10 * time.Second)
+				})
+				p := w.client()
+				p.send(`42["slow"]`)
+				synctest.Wait()
+				p.send(packet)
+				synctest.Wait()
+				op := w.shutdownIn(time.Minute)
+				time.Sleep(11 * time.Second)
+				report, err := op.Result()
+				if err != nil || report.CutOff != 1 || report.Flushed != 0 || report.Elapsed != 10*time.Second {
+					w.Error(report, err)
+				}
+				p.gone()
+				runtime.GC() // where what nobody has looked at shows
+				time.Sleep(time.Second)
+				ev.want(w, "server shutting down")
+			})
+		})
+	}
 }
 
 func TestShutdownCutsOff(t *testing.T) {
