@@ -24,8 +24,10 @@ type childSpawner struct {
 	mb   *mailbox
 	inc  *incarnation
 	like *engine.Childless // nil: there is none, see ChildlessContext
+	own  bool              // no spawn middleware of users is in the way
 	late bool              // the actor is about to end
 	pid  *actor.PID        // of the child
+	told bool              // the engine has noted it with like
 
 	prepare, noteChild func() // run on the loop; made once, not for each child
 }
@@ -44,11 +46,14 @@ func (mb *mailbox) takeSpawner(inc *incarnation) *childSpawner {
 	c.prepare = func() {
 		if c.late = mb.life.Phase() >= life.PhaseRestarting; !c.late && c.like == nil {
 			c.like = engine.ChildlessContext(mb.raw(), mb.sys.as, inc.actor)
+			c.own = !engine.HasSpawnMiddleware(mb.raw())
 		}
 	}
 	c.noteChild = func() {
 		c.like.Children.Add(c.pid)
-		c.like.Spawned.Remove(c.pid)
+		if c.told {
+			c.like.Spawned.Remove(c.pid)
+		}
 		c.pid = nil
 		mb.sparse().spawner.Store(c)
 	}
@@ -67,7 +72,7 @@ func (mb *mailbox) spawnChild(inc *incarnation, who spawningTask, props *actor.P
 	case c.like == nil:
 		return mb.raw().SpawnNamed(props, name)
 	}
-	pid, err := c.like.SpawnNamed(props, name)
+	pid, err := c.spawnNamed(props, name)
 	if err != nil {
 		return pid, err
 	}
@@ -77,6 +82,16 @@ func (mb *mailbox) spawnChild(inc *incarnation, who spawningTask, props *actor.P
 		return nil, mb.refusalOfAbandoned(inc, name)
 	}
 	return pid, nil
+}
+
+// spawnNamed is the engine's SpawnNamed. Where only that function itself is between the
+// parent and the spawn, what it calls is called here: it would note the child with like, from
+// where it had to be taken again.
+func (c *childSpawner) spawnNamed(props *actor.Props, name string) (*actor.PID, error) {
+	if c.told = !c.own || !engine.SpawnsByDefault(props); c.told {
+		return c.like.SpawnNamed(props, name)
+	}
+	return actor.DefaultSpawner(c.mb.sys.as, c.mb.pid.Id+"/"+name, props, c.like)
 }
 
 // refusalLate is the error of a spawn by an actor whose children have been told to

@@ -10,6 +10,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/internal/callerctx"
+	"github.com/protoloop/protoloop/internal/engine"
 	"github.com/protoloop/protoloop/internal/supervision"
 )
 
@@ -21,8 +22,14 @@ var _ supervision.Child = supervised{}
 // quiesce is a control message: end what is in flight and hold.
 type quiesce struct{ cause error }
 
-func (s supervised) PID() *actor.PID          { return s.mb.pid }
-func (s supervised) Restart()                 { s.mb.loop.PostControl(&actor.Restart{}) }
+func (s supervised) PID() *actor.PID { return s.mb.pid }
+func (s supervised) Restart()        { s.mb.loop.PostControl(&actor.Restart{}) }
+
+// SpawnCallsUsers is so for all but plain workers: their producer and mailbox are ours.
+func (s supervised) SpawnCallsUsers() bool {
+	return !s.mb.isWorker() || engine.SpawnCalls(s.mb.raw(), decorate)
+}
+
 func (s supervised) StopGrace() time.Duration { return s.mb.opts.StopGrace }
 
 // Stop closes the gate itself, so that the supervisor is not told what it says.

@@ -44,6 +44,7 @@ type child struct {
 	startedAt    time.Duration        // its last start
 	killedAt     time.Duration        // the end of its grace
 	changed      condition.Condition  // its life, or what else a wait depends on
+	starter      *startCall           // waits for the end of its start, without a task
 	operations   operationLock        // of what goes on with it, if children are independent
 	failure      *supervision.Failure // the last
 	delay        restartDelay
@@ -118,6 +119,7 @@ func (k *child) handleEventBecause(t *actors.Task, e life.ChildEvent, why error)
 		emitEvent(k.core.events, StopPhase{At: k.eventPlace(), Phase: "stopped", Took: k.stateSince.Sub(since)})
 	}
 	k.runEffects(t, effects, why)
+	k.lookAtStarter(t)
 }
 
 // eventFacts are those that an event is judged by.
@@ -179,11 +181,13 @@ var notAdded life.Child
 
 // indexChild puts a child into the sets that it belongs to.
 func (c *core) indexChild(k *child, was life.Child) {
-	if is := k.life.Want().Decision(); is != was.Want().Decision() {
-		c.undecided.setMember(k, is)
-	}
-	if is := k.life.Want().Start(); is != was.Want().Start() {
-		c.toStart.setMember(k, is)
+	if c.restartsTogether() {
+		if is := k.life.Want().Decision(); is != was.Want().Decision() {
+			c.undecided.setMember(k, is)
+		}
+		if is := k.life.Want().Start(); is != was.Want().Start() {
+			c.toStart.setMember(k, is)
+		}
 	}
 	if k.spec.Significant { // one that is to start has not ended
 		c.significant.setMember(k, k.life.Want().Start() || k.life.State() != life.ChildGone && k.life.State() != life.ChildRemoved)

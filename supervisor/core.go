@@ -37,12 +37,13 @@ type core struct {
 	intensity       intensity
 
 	children       map[string]*child // by name; written with the node's mu held, for everybody
-	undecided      childSet          // whom the restart table has not been asked about
-	toStart        childSet          // those that are down, or about to be, and come up again
+	undecided      childSet          // of those that restart together: whom the restart table has not been asked about …
+	toStart        childSet          // … and those that are down, or about to be, and come up again
 	significant    childSet          // Significant ones that have not ended: see AutoShutdown
 	childCount     uint64            // how many there have been
 	spawning       *child            // whose Spawn is running
 	loopProps      *actor.Props      // gave an event loop: another child of theirs needs no plainProcess (bench: stop/workers has the memory)
+	loopPropsOwn   bool              // … and call no code of users at a spawn; not known before the second one
 	startingChild  *child            // of a group that starts: it waits for siblings, too, and ends when one fails
 	notStarted     string            // the child at which the first start ended
 	childrenAtStop []*child          // in the order of their starts

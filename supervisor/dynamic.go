@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -112,12 +113,7 @@ func (d *Dynamic) Start(ctx context.Context, name string, props *actor.Props) (*
 	if err != nil {
 		return nil, err
 	}
-	return runOperation(ctx, d.n, "Start", name, func(t *actors.Task, c *core, by caller) (*actor.PID, error) {
-		if name == "" {
-			name = c.freeName()
-		}
-		return c.addDynamicChild(t, by, name, child)
-	})
+	return d.n.runStartCall(ctx, "Start", name, child, false)
 }
 
 // GetOrStart returns the child of that name once it is up, and starts it if there is
@@ -135,9 +131,7 @@ func (d *Dynamic) GetOrStart(ctx context.Context, name string, props *actor.Prop
 	if err != nil {
 		return nil, err
 	}
-	return runOperation(ctx, d.n, "GetOrStart", name, func(t *actors.Task, c *core, by caller) (*actor.PID, error) {
-		return c.getOrStartChild(t, by, name, child)
-	})
+	return d.n.runStartCall(ctx, "GetOrStart", name, child, true)
 }
 
 // dynamicChild is the Child of one with these props, or those of the template. The name
@@ -153,15 +147,15 @@ func (n *node) dynamicChild(checked, name string, props *actor.Props) (*Child, e
 	return child, errors.Join(child.listMistakesAs(checked, n.pid.Id, name, Never)...)
 }
 
-// addDynamicChild is addChild within MaxChildren.
-func (c *core) addDynamicChild(t *actors.Task, by *child, name string, spec *Child) (*actor.PID, error) {
+// refuseDynamicChild is refuseChild within MaxChildren.
+func (c *core) refuseDynamicChild(name string) error {
 	if m := c.spec.dynamic.MaxChildren; m > 0 && len(c.children) >= m {
-		return nil, fmt.Errorf("%w: %d", ErrTooMany, m)
+		return fmt.Errorf("%w: %d", ErrTooMany, m)
 	}
-	return c.addChild(t, by, name, spec)
+	return c.refuseChild(name)
 }
 
-// getOrStartChild is GetOrStart.
+// getOrStartChild is GetOrStart where there is a child of that name which is not up.
 func (c *core) getOrStartChild(t *actors.Task, by *child, name string, spec *Child) (*actor.PID, error) {
 	for {
 		k := c.children[name]
@@ -169,7 +163,10 @@ func (c *core) getOrStartChild(t *actors.Task, by *child, name string, spec *Chi
 		case c.isStopping():
 			return nil, errStopping
 		case k == nil:
-			return c.addDynamicChild(t, by, name, spec)
+			if err := c.refuseDynamicChild(name); err != nil {
+				return nil, err
+			}
+			return c.addLocked(t, name, spec, nil) // they restart each by itself: its own lock is free
 		case k.life.State() == life.ChildUp:
 			return k.pid, nil
 		case k == by && k.life.State() == life.ChildStarting:
@@ -187,8 +184,8 @@ func (c *core) getOrStartChild(t *actors.Task, by *child, name string, spec *Chi
 // freeName is a name that no child has, nor an abandoned actor.
 func (c *core) freeName() string {
 	for {
-		name := fmt.Sprintf("$%d", c.node.unnamed.Add(1))
-		if _, taken := c.node.sys.ProcessRegistry.GetLocal(c.node.pid.Id + "/" + name); !taken && c.children[name] == nil {
+		name := "$" + strconv.FormatUint(c.node.unnamed.Add(1), 10)
+		if _, taken := c.node.sys.ProcessRegistry.GetLocal(c.node.childID(name)); !taken && c.children[name] == nil {
 			return name
 		}
 	}

@@ -19,9 +19,11 @@ import (
 // node is one supervisor actor for as long as it lives, through all its
 // incarnations: what handles refer to, and what the children's mailboxes call.
 type node struct {
-	sys  *actor.ActorSystem
-	pid  *actor.PID
-	core atomic.Pointer[core] // of the incarnation that runs, or ran last
+	sys *actor.ActorSystem
+	pid *actor.PID
+	// prefix is what the ids of its children's PIDs begin with: the id of its own, and a slash.
+	prefix string
+	core   atomic.Pointer[core] // of the incarnation that runs, or ran last
 
 	started      chan struct{} // closed when the first setup has ended …
 	startFailure error         // … with this
@@ -33,12 +35,13 @@ type node struct {
 	hasStarted  bool // started is closed
 	stopWaiters []*actors.Promise[Report]
 
-	unnamed atomic.Uint64 // children that were started without a name
+	unnamed    atomic.Uint64 // children that were started without a name
+	startCalls sync.Pool     // of startCalls that nobody uses
 }
 
 func newNode(ctx actor.Context) *node {
 	return &node{
-		sys: ctx.ActorSystem(), pid: ctx.Self(),
+		sys: ctx.ActorSystem(), pid: ctx.Self(), prefix: ctx.Self().Id + "/",
 		started: make(chan struct{}), done: make(chan struct{}),
 	}
 }
@@ -62,6 +65,7 @@ func (n *node) beginIncarnation(c *core) {
 	c.node = n
 	c.events = newEventSink(n, c.spec, parent)
 	if old := n.core.Load(); old != nil {
+		old.handleEvent(nil, life.SupervisorHasStopped) // whoever still waits for it would wait for ever
 		for _, r := range old.finalReport().Children {
 			c.formerChildren.addReport(r)
 		}
@@ -93,7 +97,10 @@ func (n *node) learnInnerNode(inner *node) {
 }
 
 // childName is the name of a child by the id of its PID.
-func (n *node) childName(pid *actor.PID) string { return strings.TrimPrefix(pid.GetId(), n.pid.Id+"/") }
+func (n *node) childName(pid *actor.PID) string { return strings.TrimPrefix(pid.GetId(), n.prefix) }
+
+// childID is the id of the PID of a child by its name.
+func (n *node) childID(name string) string { return n.prefix + name }
 
 // SupervisorEnded is the mailbox's: this actor has ended.
 func (n *node) SupervisorEnded() {

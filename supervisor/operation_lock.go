@@ -34,9 +34,12 @@ func (h *lockHolder) acquire(t *actors.Task) error {
 			return err
 		}
 	}
-	h.lock.held, h.held = true, true
+	h.takeFree()
 	return nil
 }
+
+// takeFree takes a lock that is free.
+func (h *lockHolder) takeFree() { h.lock.held, h.held = true, true }
 
 // release does nothing the second time.
 func (h *lockHolder) release() {

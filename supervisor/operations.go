@@ -22,42 +22,51 @@ type caller = *child
 // runOperation runs an operation as a task of the supervisor and waits for it.
 func runOperation[T any](ctx context.Context, n *node, what, name string, f func(t *actors.Task, c *core, by caller) (T, error)) (T, error) {
 	notInTask(ctx, what, offload)
-	type outcome struct {
-		v   T
-		err error
-	}
-	c := n.core.Load()
-	var from *actor.PID
-	if by := callerctx.Of(ctx); by != nil {
-		from = by.WorkerPID()
-	}
-	done := make(chan outcome, 1)
+	c, from := n.core.Load(), askingWorker(ctx)
+	done := make(chan outcome[T], 1)
 	c.queue.postFunc(func(t *actors.Task) {
 		c.startTask(t, what+" "+name, func(t *actors.Task) error {
-			o := outcome{err: errStopping} // of a panic
+			o := outcome[T]{err: errStopping} // of a panic
 			defer func() { done <- o }()
 			o.v, o.err = f(t, c, c.callerChild(from))
 			return nil
 		})
 	})
-	var none T
-	var ended error
+	o, _ := awaitOutcome(ctx, c, done)
+	return o.v, o.err
+}
+
+// outcome is what an operation returns.
+type outcome[T any] struct {
+	v   T
+	err error
+}
+
+// awaitOutcome waits for the outcome of an operation, and reports whether there has been one:
+// else the supervisor has ended before, or ctx.
+func awaitOutcome[T any](ctx context.Context, c *core, done <-chan outcome[T]) (o outcome[T], came bool) {
 	select {
-	case o := <-done:
-		return o.v, o.err
+	case o = <-done:
+		return o, true
 	case <-c.finishedChan:
-		ended = errStopping
-	case <-n.done:
-		ended = errStopping
+		o.err = errStopping
 	case <-ctx.Done():
-		ended = context.Cause(ctx)
+		o.err = context.Cause(ctx)
 	}
 	select {
-	case o := <-done: // it was faster
-		return o.v, o.err
+	case o = <-done: // it was faster
+		return o, true
 	default:
-		return none, ended
+		return o, false
 	}
+}
+
+// askingWorker is the worker that ctx comes from, or nil.
+func askingWorker(ctx context.Context) *actor.PID {
+	if by := callerctx.Of(ctx); by != nil {
+		return by.WorkerPID()
+	}
+	return nil
 }
 
 // callerChild is the child that pid is, or is below of; nil: there is none.
@@ -65,7 +74,7 @@ func (c *core) callerChild(pid *actor.PID) *child {
 	if pid == nil {
 		return nil
 	}
-	path, below := strings.CutPrefix(pid.Id, c.node.pid.Id+"/")
+	path, below := strings.CutPrefix(pid.Id, c.node.prefix)
 	if !below {
 		return nil
 	}
@@ -103,11 +112,8 @@ func (c *core) addLocked(t *actors.Task, name string, spec *Child, h *lockHolder
 		}
 	}
 	defer func() { release() }()
-	switch {
-	case c.isStopping():
-		return nil, errStopping
-	case c.children[name] != nil:
-		return nil, &ExistsError{Supervisor: c.node.pid.Id, Child: name, PID: c.node.childPID(name)}
+	if err := c.refuseChild(name); err != nil {
+		return nil, err
 	}
 	k := c.registerChild(name, spec)
 	if h == nil {
@@ -117,6 +123,23 @@ func (c *core) addLocked(t *actors.Task, name string, spec *Child, h *lockHolder
 		}
 	}
 	bad, e := c.startGroup(t, []*child{k})
+	return c.finishAdd(t, h, k, bad, e)
+}
+
+// refuseChild is why a child of that name cannot be added now, or nil.
+func (c *core) refuseChild(name string) error {
+	switch {
+	case c.isStopping():
+		return errStopping
+	case c.children[name] != nil:
+		return &ExistsError{Supervisor: c.node.pid.Id, Child: name, PID: c.node.childPID(name)}
+	}
+	return nil
+}
+
+// finishAdd is the end of an Add whose child k has been told to start: bad is who of its group
+// has failed meanwhile, and how, or nil.
+func (c *core) finishAdd(t *actors.Task, h *lockHolder, k, bad *child, e exitReason) (*actor.PID, error) {
 	switch {
 	case c.isInterrupted(t): // it is in the list: the stop sees to it
 		return nil, errStopping
@@ -135,7 +158,7 @@ func (c *core) addLocked(t *actors.Task, name string, spec *Child, h *lockHolder
 		return nil, err
 	}
 	c.forgetChild(t, k)
-	return nil, &StartError{Supervisor: c.node.pid.Id, Child: name, Err: e.err}
+	return nil, &StartError{Supervisor: c.node.pid.Id, Child: k.name, Err: e.err}
 }
 
 // removeChild is Remove.

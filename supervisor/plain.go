@@ -173,6 +173,9 @@ func (p *plainProcess) linkFailure(f *actor.Failure) (out supervision.Failure, n
 // PID is the actor's.
 func (p *plainProcess) PID() *actor.PID { return p.pid }
 
+// SpawnCallsUsers is so: its producer is theirs.
+func (p *plainProcess) SpawnCallsUsers() bool { return true }
+
 // StopGrace is how long it may take after the grace.
 func (p *plainProcess) StopGrace() time.Duration { return plainStopGrace }
 

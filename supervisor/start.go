@@ -96,10 +96,20 @@ func (c *core) startGroup(t *actors.Task, group []*child) (*child, exitReason) {
 // has succeeded. On an error the child that it returns is down or failed, or
 // the supervisor is stopping.
 func (c *core) startChild(t *actors.Task, k *child) (*child, error) {
-	if c.isStopping() {
-		return k, errStopping
+	limit, err := c.beginChildStart(t, k)
+	if err != nil {
+		return k, err
 	}
-	limit := k.spec.startTimeout()
+	return c.awaitChildStart(t, k, limit)
+}
+
+// beginChildStart is startChild up to where there is to wait for the child's setup, and for
+// how long.
+func (c *core) beginChildStart(t *actors.Task, k *child) (limit time.Duration, err error) {
+	if c.isStopping() {
+		return 0, errStopping
+	}
+	limit = k.spec.startTimeout()
 	if k.life.State().HasFailed() { // what is in flight unwinds first
 		limit += min(k.process.StopGrace(), actors.Forever/4)
 	}
@@ -114,8 +124,13 @@ func (c *core) startChild(t *actors.Task, k *child) (*child, error) {
 	if err := k.spawnErr; err != nil {
 		k.updateShown(func() { k.lastErr = err })
 		k.emitChildFailed(ChildFailed{Err: err, Stack: stackOf(err)})
-		return k, err
+		return limit, err
 	}
+	return limit, nil
+}
+
+// awaitChildStart is the rest of startChild.
+func (c *core) awaitChildStart(t *actors.Task, k *child, limit time.Duration) (*child, error) {
 	if c.restartsTogether() {
 		c.startingChild = k
 		defer func() { c.startingChild = nil }()
@@ -163,14 +178,21 @@ func (c *core) armStartTimer(at time.Duration) {
 		c.startTimer.Reset(max(d, 1))
 		return
 	}
-	c.startTimer = c.afterFunc(d, func() {
-		c.startTimerAt = 0
-		for _, k := range c.children {
-			if k.life.State() == life.ChildStarting {
-				k.changed.Broadcast()
-			}
+	c.startTimer = time.AfterFunc(max(d, 1), func() { c.queue.postFunc(c.lookAtStarts) })
+}
+
+// lookAtStarts has all that wait for a start look at the clock.
+func (c *core) lookAtStarts(t *actors.Task) {
+	c.startTimerAt = 0
+	for _, k := range c.children {
+		if k.life.State() != life.ChildStarting {
+			continue
 		}
-	})
+		k.changed.Broadcast()
+		if k.lookAtStarter(t); k.starter != nil && k.kind != KindSupervisor {
+			c.armStartTimer(k.startedAt + k.starter.limit)
+		}
+	}
 }
 
 // failStartTimeout is the failure of a setup that takes too long.
@@ -201,22 +223,28 @@ func (c *core) failedSibling(k *child) *child {
 func (k *child) spawnActor(t *actors.Task) {
 	c := k.core
 	k.process = nil
-	k.updateShown(func() { k.kind, k.node = KindPlain, nil })
-	var p *plainProcess
-	if c.loopProps != k.spec.Props {
-		p = newPlainProcess(k)
+	if k.kind != KindPlain || k.node != nil {
+		k.updateShown(func() { k.kind, k.node = KindPlain, nil })
 	}
-	// A task of its own: a Goexit in a function of users ends that one. It does not
-	// wait, and so has ended. Await would only say that t has been cut off meanwhile,
-	// also if the actor is there, which then nobody would stop and account for.
-	pid, err := actors.Start(t, func(*actors.Task) (*actor.PID, error) { return k.spawnNamed(p) }, actors.Name("spawn")).TryResult()
+	var p *plainProcess
+	var pid *actor.PID
+	var err error
+	if c.loopProps == k.spec.Props && c.loopPropsOwn {
+		pid, err = k.spawnOwn(t)
+	} else {
+		if c.loopProps != k.spec.Props {
+			p = newPlainProcess(k)
+		}
+		pid, err = k.spawnInTask(t, p)
+	}
 	if err != nil {
 		k.spawnErr = err
 		k.handleEvent(t, life.ChildSpawnFailed)
 		return
 	}
-	k.updateShown(func() { k.pid = pid })
+	k.showPID(pid)
 	if k.process != nil {
+		c.loopPropsOwn = c.loopProps == k.spec.Props && (c.loopPropsOwn || !k.process.SpawnCallsUsers())
 		c.loopProps = k.spec.Props
 	} else {
 		if p == nil {
@@ -232,12 +260,40 @@ func (k *child) spawnActor(t *actors.Task) {
 	}
 }
 
+// showPID shows who the child's actor is.
+func (k *child) showPID(pid *actor.PID) { k.updateShown(func() { k.pid = pid }) }
+
+// spawnOwn is spawnNamed where the props are known to call no code of users: there is
+// nothing to contain.
+func (k *child) spawnOwn(t *actors.Task) (*actor.PID, error) {
+	c := k.core
+	c.spawning = k
+	pid, err := t.SpawnNamed(k.spec.Props, k.name)
+	c.spawning = nil
+	return pid, spawnError(err)
+}
+
+// spawnError is an error of the engine's Spawn, or nil.
+func spawnError(err error) error {
+	if err != nil {
+		err = fmt.Errorf("supervisor: spawn: %w", err)
+	}
+	return err
+}
+
+// spawnInTask is spawnNamed in a task of its own: a Goexit in a function of users ends that
+// one. It does not wait, and so has ended. Await would only say that t has been cut off
+// meanwhile, also if the actor is there, which then nobody would stop and account for.
+func (k *child) spawnInTask(t *actors.Task, p *plainProcess) (*actor.PID, error) {
+	return actors.Start(t, func(*actors.Task) (*actor.PID, error) { return k.spawnNamed(p) }, actors.Name("spawn")).TryResult()
+}
+
 // spawnNamed is the engine's Spawn, through p unless that is nil: the props are
 // known to give an event loop. It calls code of users on our loop: the
 // producer, and what is called on init.
 func (k *child) spawnNamed(p *plainProcess) (pid *actor.PID, err error) {
 	c := k.core
-	id := c.node.pid.Id + "/" + k.name
+	id := c.node.childID(k.name)
 	_, taken := c.node.sys.ProcessRegistry.GetLocal(id)
 	c.spawning = k
 	returned := false
@@ -263,10 +319,7 @@ func (k *child) spawnNamed(p *plainProcess) (pid *actor.PID, err error) {
 	}
 	pid, err = c.ctx.SpawnNamed(props, k.name)
 	returned = true
-	if err != nil {
-		err = fmt.Errorf("supervisor: spawn: %w", err)
-	}
-	return pid, err
+	return pid, spawnError(err)
 }
 
 // isInterrupted reports whether an operation must end without doing anything more.

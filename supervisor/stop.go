@@ -36,6 +36,7 @@ func (c *core) handleEvent(t *actors.Task, e life.SupervisorEvent) {
 		c.allEnded.Broadcast()
 		for _, k := range c.children {
 			k.changed.Broadcast()
+			k.lookAtStarter(t)
 		}
 	}
 	if effects.Has(life.SupervisorStopAll) {

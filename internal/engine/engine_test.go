@@ -34,6 +34,9 @@ func TestEngineLayout(t *testing.T) {
 		"MailboxOf":                   processMailbox.missing,
 		"CopyPID, PIDOf, MailboxKept": pidProcess.missing,
 		"MailboxKept":                 processDead.missing,
+		"SpawnCalls, on init":         propsOnInit.missing,
+		"SpawnsByDefault":             errors.Join(propsSpawner.missing, propsGuardian.missing),
+		"HasSpawnMiddleware":          propsSpawnChain.missing,
 	} {
 		if missing != nil {
 			t.Errorf("%s: %v", what, missing)
@@ -45,6 +48,9 @@ func TestEngineLayout(t *testing.T) {
 	t.Run("field", testField)
 	t.Run("ChildlessContext", func(t *testing.T) { testChildlessContext(t, system, ctx) })
 	t.Run("HooksOf", func(t *testing.T) { testHooks(t, system) })
+	t.Run("SpawnCalls", func(t *testing.T) { testSpawnCalls(t, system) })
+	t.Run("SpawnsByDefault", testSpawnsByDefault)
+	t.Run("HasSpawnMiddleware", func(t *testing.T) { testSpawnMiddleware(t, system) })
 	t.Run("MailboxProducerOf", testMailboxProducer)
 	t.Run("SendsPlainly", func(t *testing.T) { testSendsPlainly(t, system) })
 	t.Run("MailboxOf", testMailbox)
@@ -127,6 +133,59 @@ func testChildlessContext(t *testing.T, system *actor.ActorSystem, ctx actor.Con
 	if ChildlessContext(nil, system, &of) != nil {
 		t.Error("there is one of no context")
 	}
+}
+
+func testSpawnCalls(t *testing.T, system *actor.ActorSystem) {
+	init := actor.WithOnInit(func(actor.Context) {})
+	spawn := actor.WithSpawnFunc(actor.DefaultSpawner)
+	decorator := actor.WithContextDecorator(func(next actor.ContextDecoratorFunc) actor.ContextDecoratorFunc { return next })
+	for what, test := range map[string]struct {
+		opts  []actor.PropsOption
+		calls bool
+	}{
+		"nobody":     {nil, false},
+		"middleware": {[]actor.PropsOption{actor.WithReceiverMiddleware(func(next actor.ReceiverFunc) actor.ReceiverFunc { return next })}, false},
+		"on init":    {[]actor.PropsOption{init}, true},
+		"spawn func": {[]actor.PropsOption{spawn}, true},
+		"decorator":  {[]actor.PropsOption{decorator}, true},
+	} {
+		ctx := newPlainContext(t, system, shielded(test.opts...))
+		if got := SpawnCalls(ctx, decorate); got != test.calls {
+			t.Errorf("%s: %t", what, got)
+		}
+		without(t, &propsSpawner, func() {
+			if !SpawnCalls(ctx, decorate) {
+				t.Errorf("%s: without the field it is false", what)
+			}
+		})
+	}
+}
+
+func testSpawnsByDefault(t *testing.T) {
+	guarded := plain(actor.WithGuardian(actor.DefaultSupervisorStrategy()))
+	if !SpawnsByDefault(plain()) || SpawnsByDefault(nil) || SpawnsByDefault(guarded) || SpawnsByDefault(plain(actor.WithSpawnFunc(actor.DefaultSpawner))) {
+		t.Error(SpawnsByDefault(plain()), SpawnsByDefault(nil), SpawnsByDefault(guarded), SpawnsByDefault(plain(actor.WithSpawnFunc(actor.DefaultSpawner))))
+	}
+	gone := func() {
+		if SpawnsByDefault(plain()) {
+			t.Error("without the field it is true")
+		}
+	}
+	without(t, &propsSpawner, gone)
+	without(t, &propsGuardian, gone)
+}
+
+func testSpawnMiddleware(t *testing.T, system *actor.ActorSystem) {
+	none := newContext(t, system, plain())
+	one := newContext(t, system, plain(actor.WithSpawnMiddleware(func(next actor.SpawnFunc) actor.SpawnFunc { return next })))
+	if HasSpawnMiddleware(none) || !HasSpawnMiddleware(one) || !HasSpawnMiddleware(nil) {
+		t.Error(HasSpawnMiddleware(none), HasSpawnMiddleware(one), HasSpawnMiddleware(nil))
+	}
+	without(t, &propsSpawnChain, func() {
+		if !HasSpawnMiddleware(none) {
+			t.Error("without the field it is false")
+		}
+	})
 }
 
 func testHooks(t *testing.T, system *actor.ActorSystem) {
@@ -331,11 +390,14 @@ func newSystem() *actor.ActorSystem {
 // yet, and never is: it has a mailbox that keeps what comes.
 func newContext(t *testing.T, system *actor.ActorSystem, props *actor.Props) actor.Context {
 	t.Helper()
+	return newPlainContext(t, system, props.Configure(actor.WithOnInit(func(ctx actor.Context) { ctx.Set(extension{}) })))
+}
+
+// newPlainContext is newContext of props as they are, but for the mailbox.
+func newPlainContext(t *testing.T, system *actor.ActorSystem, props *actor.Props) actor.Context {
+	t.Helper()
 	var mb still
-	pid := system.Root.Spawn(props.Configure(
-		actor.WithMailbox(func() actor.Mailbox { return &mb }),
-		actor.WithOnInit(func(ctx actor.Context) { ctx.Set(extension{}) }),
-	))
+	pid := system.Root.Spawn(props.Configure(actor.WithMailbox(func() actor.Mailbox { return &mb })))
 	t.Cleanup(func() { system.ProcessRegistry.Remove(pid) })
 	return mb.ctx
 }

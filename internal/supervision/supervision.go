@@ -62,6 +62,9 @@ type Child interface {
 	Quiesce(cause error)
 	// Stop is actors.Stop: a grace that is not positive cuts off at once.
 	Stop(grace time.Duration)
+	// SpawnCallsUsers reports whether another actor of the same props may call code of
+	// users while it is spawned.
+	SpawnCallsUsers() bool
 	// StopGrace is how long the child lets its tasks unwind.
 	StopGrace() time.Duration
 	// Account is what there is to tell, so far.
