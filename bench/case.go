@@ -53,6 +53,7 @@ func groups() []group {
 		{"one at a time", sequentialCases()},
 		{"64 concurrent askers", askerCases()},
 		{"cost per operation as numbers grow", scaleCases()},
+		{fmt.Sprintf("%d busy workers, by the number of processors", coreWorkers), coreCases()},
 		{"many futures", gatherCases()},
 		{"awaits beside a bounded worker", ringCases()},
 		{"an order: accounts, inventory, payment, gateway; 1,000 in flight", orderCases()},
