@@ -121,7 +121,7 @@ func (p *Pool) mayLinger(look bool) bool {
 
 // isCrowded reports whether more turns last long than there are processors, so that
 // one need not find out what they cost. Some of them may block instead.
-func (p *Pool) isCrowded() bool { return int(p.queue.held.Load()) > p.queue.limit }
+func (p *Pool) isCrowded() bool { return p.queue.held.Load() > p.queue.limit.Load() }
 
 // othersWait reports whether loops wait for a runner. One that has nothing to do
 // can take them.

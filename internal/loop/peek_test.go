@@ -122,18 +122,18 @@ func testPeekWhileALoopWaits(t *testing.T) {
 	p := NewPool()
 	release := make(chan struct{})
 	var loops []*Loop
-	for range p.queue.limit + 1 {
+	for range int(p.queue.limit.Load()) + 1 {
 		l, _ := newLoop(p, Config{})
 		loops = append(loops, l)
 	}
 	synctest.Wait()
 	for i, l := range loops {
 		l.do(func(*Task) { <-release })
-		if i < p.queue.limit {
+		if i < int(p.queue.limit.Load()) {
 			synctest.Wait()
 		}
 	}
-	last := loops[p.queue.limit]
+	last := loops[int(p.queue.limit.Load())]
 	if p.queue.length.Load() != 1 {
 		t.Fatal("the last loop does not wait for a runner")
 	}

@@ -55,8 +55,8 @@ type Pool struct {
 }
 
 const (
-	// maxIdle runners wait for work; beyond that a goroutine is cheap to make.
-	maxIdle = 16
+	// fewIdle runners wait for work where there are few processors; see maxIdle.
+	fewIdle = 16
 	// maxPooled coroutines are kept, 3 kB each (bench: memory/task): a burst of as
 	// many suspended tasks costs no new ones, which take 6 allocations each
 	// (BenchmarkNewCoroutine). Those that nothing has needed for a while are let go, see spare.
@@ -68,13 +68,17 @@ func NewPool() *Pool {
 	// So that Now is never zero, not even where time stands still.
 	start := time.Now().Add(-1)
 	p := &Pool{start: start, runners: map[*runner]struct{}{}}
-	p.queue.init()
+	p.followProcessors()
 	p.linger.yield = runtime.Gosched
 	return p
 }
 
 // Now is the time since the pool was made. It takes half as long as time.Now (BenchmarkNow).
 func (p *Pool) Now() time.Duration { return time.Since(p.start) }
+
+// maxIdle runners wait for work: as many as may be active at a time, or else each lull
+// would end some that are made anew after it. Beyond that a goroutine is cheap to make.
+func (p *Pool) maxIdle() int { return max(fewIdle, int(p.queue.limit.Load())) }
 
 // Time turns a reading of Now into a time.
 func (p *Pool) Time(d time.Duration) time.Time { return p.start.Add(d) }
@@ -169,6 +173,7 @@ func (p *Pool) assignRunner(l *Loop) (r *runner, isNew bool) {
 		p.nIdle--
 		r.nextIdle, r.rested = nil, false
 	} else {
+		p.followProcessors()
 		r, isNew = newRunner(p), true
 		p.runners[r] = struct{}{}
 	}
@@ -185,7 +190,7 @@ func (p *Pool) nextLoop(r *runner) (l *Loop, ok bool) {
 	defer p.mu.Unlock()
 	q := &p.queue
 	q.noteMoved(r)
-	if len(q.moving) <= q.limit {
+	if len(q.moving) <= int(q.limit.Load()) {
 		if l = q.takeLoop(); l != nil {
 			r.batch.fillFrom(q)
 			return l, true
@@ -198,7 +203,7 @@ func (p *Pool) nextLoop(r *runner) (l *Loop, ok bool) {
 	}
 	q.removeMoving(r)
 	r.starts = 0
-	if p.loops == 0 || p.nIdle >= maxIdle {
+	if p.loops == 0 || p.nIdle >= p.maxIdle() {
 		return nil, false
 	}
 	r.nextIdle = p.idle

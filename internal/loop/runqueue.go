@@ -27,7 +27,7 @@ type runqueue struct {
 	// is known; limit is how many there should be. Those that do not move on are
 	// nowhere: thousands of blocked turns must not cost the guard anything.
 	moving  []*runner
-	limit   int
+	limit   atomic.Int32 // see followProcessors; read by anybody
 	held    atomic.Int32 // how many do not move on; read by anybody
 	guard   *time.Timer
 	guarded bool
@@ -37,10 +37,32 @@ type runqueue struct {
 // on is counted no more: that is at the second look.
 const stall = 100 * time.Microsecond
 
-func (q *runqueue) init() { q.limit = 2 * runtime.GOMAXPROCS(0) }
+// runnersPerProcessor are active at a time: while one is on its way, or in the kernel,
+// another one runs.
+const runnersPerProcessor = 2
+
+// followProcessors has the limits follow GOMAXPROCS, which the runtime changes itself when
+// a container is given more or less of the machine. To ask for it takes a lock of Go's
+// scheduler, so no message does. The guard does, which ticks where a limit holds up a
+// loop. So do the watchdog, which ticks while anything runs, and whoever makes a runner.
+// With p.mu held.
+func (p *Pool) followProcessors() {
+	limit := int32(runnersPerProcessor * runtime.GOMAXPROCS(0))
+	if limit == p.queue.limit.Load() {
+		return
+	}
+	p.queue.limit.Store(limit)
+	for p.nIdle > p.maxIdle() {
+		r := p.idle
+		p.idle = r.nextIdle
+		p.nIdle--
+		r.nextIdle, r.rested = nil, false
+		r.wake <- false
+	}
+}
 
 // isFull reports whether a loop has to wait.
-func (q *runqueue) isFull() bool { return len(q.moving) >= q.limit }
+func (q *runqueue) isFull() bool { return len(q.moving) >= int(q.limit.Load()) }
 
 // addMoving counts r, which has been called or has looked for a loop, among those that
 // move on.
@@ -192,6 +214,7 @@ func (p *Pool) relieveRunners() {
 	q := &p.queue
 	p.mu.Lock()
 	q.guarded = false
+	p.followProcessors()
 	if !p.hasWaitingLoop() {
 		p.mu.Unlock()
 		return

@@ -61,12 +61,65 @@ func testBlockedTurnsHoldUpNoOther(t *testing.T) {
 	endAll(loops)
 }
 
+// The limits are those of the processors that there are now, not of those that there
+// were when the pool was made.
+func TestLimitsFollowGOMAXPROCS(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	synctest.Test(t, testLimitsFollowGOMAXPROCS)
+}
+func testLimitsFollowGOMAXPROCS(t *testing.T) {
+	const many = 16
+	p := NewPool()
+	var loops []*Loop
+	for range 20 * many {
+		l, _ := newLoop(p, Config{BlockedTurn: time.Second})
+		loops = append(loops, l)
+	}
+	synctest.Wait()
+	// runAtATime is how many turns run at a time, of many short ones, and how many of their
+	// runners stay idle.
+	runAtATime := func() (most, idle int) {
+		var running, highest atomic.Int32
+		for _, l := range loops {
+			for range 10 {
+				l.do(func(*Task) {
+					highest.Store(max(highest.Load(), running.Add(1)))
+					time.Sleep(stall / 20)
+					running.Add(-1)
+				})
+			}
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return int(highest.Load()), p.nIdle
+	}
+	few := func(when string) {
+		if most, idle := runAtATime(); most > 2*runnersPerProcessor || idle > fewIdle {
+			t.Errorf("%s %d loops run at a time, and then %d runners are idle; want %d and %d at most", when, most, idle, 2*runnersPerProcessor, fewIdle)
+		}
+	}
+	few("with one processor")
+
+	runtime.GOMAXPROCS(many)
+	if most, idle := runAtATime(); most < many || idle < many {
+		t.Errorf("with %d processors %d loops run at a time, and then %d runners are idle; want more", many, most, idle)
+	}
+
+	runtime.GOMAXPROCS(1)
+	loops[0].do(func(*Task) { time.Sleep(time.Second / 2) })
+	time.Sleep(time.Second)
+	few("with one processor again")
+	endAll(loops)
+}
+
 // Turns that have blocked, however many, cost the guard nothing, and when all of them
 // go on at once no more runners than before take other loops.
 func TestBlockedTurnsAreNotLookedAt(t *testing.T) { synctest.Test(t, testBlockedTurnsAreNotLookedAt) }
 func testBlockedTurnsAreNotLookedAt(t *testing.T) {
 	p := NewPool()
-	limit := p.queue.limit
+	limit := int(p.queue.limit.Load())
 	release := make(chan struct{})
 	var loops, others []*Loop
 	for range 50 * limit {
@@ -190,7 +243,7 @@ func TestBusyQueueStaysSmall(t *testing.T) {
 func TestOneRunnerComesAtATime(t *testing.T) { synctest.Test(t, testOneRunnerComesAtATime) }
 func testOneRunnerComesAtATime(t *testing.T) {
 	p := NewPool()
-	limit := p.queue.limit
+	limit := int(p.queue.limit.Load())
 	release := make(chan struct{})
 	var loops []*Loop
 	p.coming.Add(1) // one that does not get there
@@ -233,7 +286,7 @@ func testBatchOfABlockedRunnerIsGivenBack(t *testing.T) {
 		loops = append(loops, l)
 		l.do(func(*Task) {
 			ran.Add(1)
-			if i == p.queue.limit { // others are in a batch by then
+			if i == int(p.queue.limit.Load()) { // others are in a batch by then
 				<-release
 			}
 		})
@@ -295,11 +348,11 @@ func testIdleRunnersShareABatch(t *testing.T) {
 	var loops []*Loop
 	var ran atomic.Int32
 	p.coming.Add(1) // nobody runs them before all wait
-	for i := range batchSize*batchShare + 2*p.queue.limit {
+	for i := range batchSize*batchShare + 2*int(p.queue.limit.Load()) {
 		l, _ := newLoop(p, Config{})
 		loops = append(loops, l)
 		l.do(func(*Task) {
-			if i >= p.queue.limit && i < p.queue.limit+slow {
+			if i >= int(p.queue.limit.Load()) && i < int(p.queue.limit.Load())+slow {
 				time.Sleep(each)
 			}
 			ran.Add(1)

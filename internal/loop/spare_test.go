@@ -34,7 +34,7 @@ func testSpareCoroutinesEnd(t *testing.T) {
 	}
 	time.Sleep(2 * spareAfter) // and nothing happens
 	synctest.Wait()
-	if n := p.idleCoroutines(); n > minPooled+maxIdle*minFree {
+	if n := p.idleCoroutines(); n > minPooled+p.maxIdle()*minFree {
 		t.Errorf("%d coroutines are idle long after the last peak", n)
 	}
 	p.mu.Lock()
@@ -64,7 +64,7 @@ func testIdleRunnersGiveBackCoroutines(t *testing.T) {
 	p := NewPool()
 	release := make(chan struct{})
 	var loops []*Loop
-	for range maxIdle {
+	for range p.maxIdle() {
 		l, _ := newLoop(p, Config{})
 		loops = append(loops, l)
 		for range maxFree {
@@ -77,12 +77,12 @@ func testIdleRunnersGiveBackCoroutines(t *testing.T) {
 	close(release)
 	synctest.Wait()
 	before := p.idleCoroutines()
-	if before < maxIdle*maxFree/4 {
+	if before < p.maxIdle()*maxFree/4 {
 		t.Fatalf("%d coroutines are idle in %d runners: the test is no good", before, p.nIdle)
 	}
 	time.Sleep(2 * spareAfter)
 	synctest.Wait()
-	if n := p.idleCoroutines(); n > minPooled+maxIdle*minFree {
+	if n := p.idleCoroutines(); n > minPooled+p.maxIdle()*minFree {
 		t.Errorf("%d of %d coroutines are idle long after that", n, before)
 	}
 	endAll(loops)

@@ -81,6 +81,7 @@ func (p *Pool) watchTurns() {
 	p.looked.Store(int64(now))
 
 	p.mu.Lock()
+	p.followProcessors()
 	w := &p.watchdog
 	// A loop that waits for a runner, or a runner that is on its way to one, is
 	// about to begin a turn.
