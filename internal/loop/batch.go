@@ -4,12 +4,11 @@ package loop
 
 import "sync/atomic"
 
-// batch is loops that a runner is to run next: the one it was called for, or those
-// it has taken from the queue beyond the one it runs. With 10,000 in the queue its
-// lock, once for each, was a fifth of the time (bench: workers/burst-10000). They are
-// still anybody's: the
-// guard takes them from a runner that does not move on, and a runner that has
-// nothing to do takes the one for which another has been called.
+// batch is loops that a runner is to run next: the one it was called for, or those it has taken
+// from the lines of the queue beyond the one it runs. With 10,000 in the queue its lock, once for
+// each, was a fifth of the time (bench: workers/burst-10000). They are still anybody's: the guard
+// takes them from a runner that does not move on, and a runner that has nothing to do takes
+// the one for which another has been called.
 type batch struct {
 	loops [batchSize]atomic.Pointer[Loop]
 	begin int // where the runner looks first; the runner's own
@@ -17,16 +16,16 @@ type batch struct {
 
 const (
 	batchSize = 31
-	// batchShare is which part of the queue a runner takes at most.
+	// batchShare is which part of the lines a runner takes at most.
 	batchShare = 4
 )
 
-// fillFrom takes loops from the queue. With Pool.mu held, by the runner.
-func (b *batch) fillFrom(q *runqueue) {
-	n := min(batchSize, int(q.length.Load())/batchShare)
+// fillFrom takes loops from the lines of the queue. With Pool.mu held, by r, whose batch it is.
+func (b *batch) fillFrom(q *runqueue, r *runner) {
+	n := min(batchSize, int(q.nWoken.Load()+q.nSpent.Load())/batchShare)
 	b.begin = batchSize - n
 	for i := b.begin; i < batchSize; i++ {
-		b.loops[i].Store(q.takeLoop())
+		b.loops[i].Store(q.takeFromLine(r))
 	}
 }
 
@@ -68,7 +67,7 @@ func (b *batch) empty() bool {
 func (b *batch) giveBack(q *runqueue) {
 	for i := range b.loops {
 		if l := b.loops[i].Swap(nil); l != nil {
-			q.addLoop(&q.woken, l)
+			q.addWoken(l)
 		}
 	}
 }

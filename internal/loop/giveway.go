@@ -36,7 +36,7 @@ func (l *Loop) giveWay(r *runner) {
 	p := r.pool
 	g := &p.givingWay
 	r.starts = 0
-	if l.lane.head == l.lane.tail && p.queue.length.Load() == 0 && r.batch.empty() || p.isCrowded() {
+	if l.lane.head == l.lane.tail && p.queue.empty() && r.batch.empty() || p.isCrowded() {
 		return
 	}
 	began := p.Now()

@@ -125,7 +125,7 @@ func (p *Pool) isCrowded() bool { return p.queue.held.Load() > p.queue.limit.Loa
 
 // othersWait reports whether loops wait for a runner. One that has nothing to do
 // can take them.
-func (p *Pool) othersWait() bool { return p.coming.Load() > 0 || p.queue.length.Load() > 0 }
+func (p *Pool) othersWait() bool { return p.coming.Load() > 0 || p.queue.mayHaveLoops() }
 
 // countCollected counts what has come out of the inbox. It wraps.
 func (l *Loop) countCollected() uint32 { return l.lane.in + l.ready.in + l.yielded.in + l.control.in }

@@ -44,6 +44,7 @@ type Loop struct {
 	drop      func(*Task) // nothing starts from the lane: what is posted goes here
 	exclusive *Task
 	hold      bool   // nothing starts from the lane
+	home      uint8  // the part of the arrivals that it is put into; constant
 	pinned    uint32 // how many tasks this look, or the last one, has met; see Peek
 
 	runner    atomic.Pointer[runner] // who runs it, or ran it last; see Peek
@@ -80,7 +81,7 @@ func (l *Loop) Init(host Host, cfg Config) {
 func (l *Loop) Begin(p *Pool) {
 	l.pool = p
 	l.runner.Store(nobody)
-	p.attachLoop()
+	p.attachLoop(l)
 	p.wakeLoop(l)
 }
 

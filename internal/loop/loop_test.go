@@ -408,7 +408,7 @@ func TestWatchdogWaitsForWhatIsAboutToBegin(t *testing.T) {
 			return func() { r.beginRunning(isNew) }
 		}},
 		{"in the queue", func(p *Pool, l *Loop) func() {
-			p.queue.addLoop(&p.queue.woken, l)
+			p.queue.addWoken(l)
 			return func() { p.mu.Lock(); p.callRunner() }
 		}},
 	} {
@@ -439,7 +439,7 @@ func TestWatchdogWaitsForWhatIsAboutToBegin(t *testing.T) {
 			synctest.Wait()
 			time.Sleep(time.Minute)
 			p.mu.Lock()
-			if p.watchdog.armed {
+			if p.watchdog.armed.Load() {
 				t.Error("an idle system has a timer")
 			}
 			p.mu.Unlock()

@@ -134,7 +134,7 @@ func testPeekWhileALoopWaits(t *testing.T) {
 		}
 	}
 	last := loops[int(p.queue.limit.Load())]
-	if p.queue.length.Load() != 1 {
+	if p.queue.len() != 1 {
 		t.Fatal("the last loop does not wait for a runner")
 	}
 	found := 0

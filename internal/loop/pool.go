@@ -29,6 +29,7 @@ type Pool struct {
 
 	mu      sync.Mutex
 	loops   int
+	homes   uint8                // given out
 	runners map[*runner]struct{} // all
 	idle    *runner              // those that have nothing to do, the last one first
 	nIdle   int
@@ -40,7 +41,7 @@ type Pool struct {
 	// which costs more than the message: a tenth of a burst to 10,000 workers (bench:
 	// workers/burst-10000).
 	coming atomic.Int32
-	called *runner // the one that was called last; it may be there by now
+	called *runner // the one that was called for a loop last; it may be there by now
 
 	queue     runqueue
 	linger    linger
@@ -83,9 +84,11 @@ func (p *Pool) maxIdle() int { return max(fewIdle, int(p.queue.limit.Load())) }
 // Time turns a reading of Now into a time.
 func (p *Pool) Time(d time.Duration) time.Time { return p.start.Add(d) }
 
-func (p *Pool) attachLoop() {
+func (p *Pool) attachLoop(l *Loop) {
 	p.mu.Lock()
 	p.loops++
+	p.homes++
+	l.home = p.homes
 	p.mu.Unlock()
 }
 
@@ -121,31 +124,49 @@ func stopCoroutines(c *coroutine) {
 }
 
 // wakeLoop gives l, which has become busy, to a runner.
+//
+// Where enough runners run, or one comes, that takes no lock. The loop is in the queue before
+// anything is looked at, and each of the others changes what is looked at before it looks at
+// the queue for the last time: a runner before it is idle, the guard and the watchdog before they
+// end. So one of the two sees the other. And whenever a loop is in the queue, and whoever has put
+// it there has left, the guard is armed: where it is not, nobody need look.
 func (p *Pool) wakeLoop(l *Loop) {
-	p.mu.Lock()
-	if !p.watchdog.armed && l.cfg.BlockedTurn > 0 {
-		p.watchdog.armTimer(p, l.cfg.BlockedTurn)
+	q := &p.queue
+	limit := l.cfg.BlockedTurn
+	added := p.needsNoRunner() && q.nWoken.Load() == 0 && q.arrivals.add(l)
+	if added && p.needsNoRunner() && q.guarded.Load() && (limit <= 0 || p.watchdog.armed.Load()) {
+		return
 	}
-	// It is in the queue before coming is looked at: a runner that comes in this
-	// moment sees the one or the other.
-	p.queue.addLoop(&p.queue.woken, l)
+	p.mu.Lock()
+	if limit > 0 && !p.watchdog.armed.Load() {
+		p.watchdog.armTimer(p, limit)
+	}
+	switch {
+	case added:
+	case !q.guarded.Load() && !p.needsNoRunner(): // nothing else waits
+		r, isNew := p.assignRunner(l)
+		p.mu.Unlock()
+		r.beginRunning(isNew)
+		return
+	default:
+		q.addWoken(l)
+	}
 	p.callRunner()
 }
+
+// needsNoRunner reports whether enough runners run already, or one comes.
+func (p *Pool) needsNoRunner() bool { return p.coming.Load() > 0 || p.queue.isFull() }
 
 // callRunner has another runner come for the loop that is next in the queue, if there
 // is one and not enough run or come already. With p.mu held, which it gives up.
 func (p *Pool) callRunner() {
 	q := &p.queue
-	var l *Loop
-	if !q.isFull() && p.coming.Load() == 0 {
-		l = q.takeLoop()
-	}
 	var r *runner
 	var isNew bool
-	if l != nil {
-		r, isNew = p.assignRunner(l)
-	}
-	if q.length.Load() > 0 {
+	if !q.empty() {
+		if !p.needsNoRunner() {
+			r, isNew = p.assignRunner(nil)
+		}
 		q.armGuard(p)
 	}
 	p.mu.Unlock()
@@ -157,15 +178,15 @@ func (p *Pool) callRunner() {
 // runnerArrived is called by a runner that was called when it is there and has a loop:
 // it calls the next, if loops wait.
 func (p *Pool) runnerArrived() {
-	if p.queue.length.Load() > 0 && p.coming.Load() == 0 {
+	if p.coming.Load() == 0 && p.queue.mayHaveLoops() {
 		p.mu.Lock()
 		p.callRunner()
 	}
 }
 
-// assignRunner finds a runner for l, an idle or a new one; begin has it run. The loop
-// is not bound to it: until it is there, one that has nothing else to do may take
-// the loop. With p.mu held.
+// assignRunner finds a runner for l, or for whatever waits in the queue if that is nil: an idle
+// or a new one; beginRunning has it run. The loop is not bound to it: until it is there, one that
+// has nothing else to do may take the loop. With p.mu held.
 func (p *Pool) assignRunner(l *Loop) (r *runner, isNew bool) {
 	p.coming.Add(1)
 	if r = p.idle; r != nil {
@@ -177,23 +198,38 @@ func (p *Pool) assignRunner(l *Loop) (r *runner, isNew bool) {
 		r, isNew = newRunner(p), true
 		p.runners[r] = struct{}{}
 	}
-	r.batch.putNext(l)
+	if l != nil {
+		r.batch.putNext(l)
+		p.called = r
+	}
 	p.queue.addMoving(r)
-	p.called = r
 	return r, isNew
 }
 
 // nextLoop returns another loop for r. Without one, r is idle and waits until it is
 // called, or is not needed: then ok is false.
 func (p *Pool) nextLoop(r *runner) (l *Loop, ok bool) {
+	q := &p.queue
+	if !r.held.Load() {
+		r.noteMoved()
+		if q.guarded.Load() && !q.isOverfull() {
+			if l = q.takeArrival(r); l != nil {
+				return l, true
+			}
+		}
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	q := &p.queue
-	q.noteMoved(r)
-	if len(q.moving) <= int(q.limit.Load()) {
-		if l = q.takeLoop(); l != nil {
-			r.batch.fillFrom(q)
-			return l, true
+	if r.held.Load() {
+		q.addMoving(r)
+	}
+	waits := q.guarded.Load()
+	if !q.isOverfull() {
+		if waits {
+			if l = q.takeFromLine(r); l != nil {
+				r.batch.fillFrom(q, r)
+				return l, true
+			}
 		}
 		if p.called != nil {
 			if l = p.called.batch.steal(); l != nil {
@@ -202,6 +238,13 @@ func (p *Pool) nextLoop(r *runner) (l *Loop, ok bool) {
 		}
 	}
 	q.removeMoving(r)
+	// Whoever has added a loop meanwhile, and found enough runners, leaves it to this one.
+	if waits && !q.isFull() {
+		if l = q.takeLoop(r); l != nil {
+			q.addMoving(r)
+			return l, true
+		}
+	}
 	r.starts = 0
 	if p.loops == 0 || p.nIdle >= p.maxIdle() {
 		return nil, false

@@ -19,6 +19,8 @@ type runner struct {
 	batch  batch // loops to run next
 	clock  turnClock
 	starts uint32 // of messages, since it was idle or thought of giving way
+	looks  uint32 // so often has it looked at what has arrived; it wraps
+	since  uint32 // how many loops that were idle it has taken since one that had its share
 
 	free  *coroutine // idle coroutines, for this root only
 	nFree int
@@ -28,14 +30,17 @@ type runner struct {
 	rested   bool    // it has been idle since the last look at what is spare
 	seen     sample  // the watchdog's
 	at       int     // its place in runqueue.moving, from 1 on; 0: it is not there
-	moved    bool    // it has looked for a loop since the queue's guard has looked
-	served   *Loop   // what it ran then
-	held     bool    // … it has not, for long
+	served   *Loop   // what it ran when the queue's guard looked last
+
+	// Written with Pool.mu, but that anybody notes that it has moved on.
+	moved atomic.Bool // it has looked for a loop since then
+	held  atomic.Bool // … it has not, for long
 }
 
 func newRunner(p *Pool) *runner {
 	r := &runner{pool: p, wake: make(chan bool, 1)}
 	r.word.init()
+	r.batch.begin = batchSize
 	return r
 }
 
@@ -79,7 +84,14 @@ func (r *runner) pinTurn(l *Loop, w word) bool {
 }
 
 // isBusy reports whether r is not idle. With Pool.mu held.
-func (r *runner) isBusy() bool { return r.at > 0 || r.held }
+func (r *runner) isBusy() bool { return r.at > 0 || r.held.Load() }
+
+// noteMoved notes that r, which is not held, moves on. Most often it is known.
+func (r *runner) noteMoved() {
+	if !r.moved.Load() {
+		r.moved.Store(true)
+	}
+}
 
 func (r *runner) hasLostTurn() bool { return r.word.isTurnLost() }
 

@@ -50,7 +50,7 @@ func testBlockedTurnsHoldUpNoOther(t *testing.T) {
 	synctest.Wait()
 	p.mu.Lock()
 	for r := range p.runners {
-		if r.held {
+		if r.held.Load() {
 			t.Error("a runner is not counted although all have gone on")
 		}
 	}
@@ -196,26 +196,29 @@ func TestOrderOfTheQueue(t *testing.T) {
 	p := NewPool()
 	q := &p.queue
 	names := map[*Loop]string{}
-	add := func(to *line, name string) {
+	loop := func(name string) *Loop {
 		l := new(Loop)
 		names[l] = name
-		q.addLoop(to, l)
+		return l
 	}
 	for range 2 {
-		add(&q.spent, "spent")
+		q.addSpent(loop("spent"))
 	}
-	for range wokenPerSpent + 1 {
-		add(&q.woken, "woken")
+	for i := range wokenPerSpent + 1 {
+		if l := loop("woken"); i >= wokenPerSpent/2 || !q.arrivals.add(l) {
+			q.addWoken(l)
+		}
 	}
 	var got []string
-	for l := q.takeLoop(); l != nil; l = q.takeLoop() {
+	r := newRunner(p)
+	for l := q.takeLoop(r); l != nil; l = q.takeLoop(r) {
 		got = append(got, names[l])
 	}
 	want := append(slices.Repeat([]string{"woken"}, wokenPerSpent), "spent", "woken", "spent")
 	if !slices.Equal(got, want) {
 		t.Errorf("taken: %v", got)
 	}
-	if n := q.length.Load(); n != 0 {
+	if n := q.len(); n != 0 {
 		t.Errorf("the empty queue has a length of %d", n)
 	}
 }
@@ -253,7 +256,7 @@ func testOneRunnerComesAtATime(t *testing.T) {
 		l.do(func(*Task) { <-release })
 	}
 	p.mu.Lock()
-	if n := p.queue.length.Load(); len(p.queue.moving) != 0 || int(n) != limit {
+	if n := p.queue.len(); len(p.queue.moving) != 0 || n != limit {
 		t.Errorf("%d runners were called for %d loops, %d wait, while one was coming", len(p.queue.moving), limit, n)
 	}
 	p.mu.Unlock()
@@ -261,7 +264,7 @@ func testOneRunnerComesAtATime(t *testing.T) {
 	p.runnerArrived()
 	synctest.Wait()
 	p.mu.Lock()
-	if n := p.queue.length.Load(); len(p.queue.moving) != limit || n != 0 || p.coming.Load() != 0 {
+	if n := p.queue.len(); len(p.queue.moving) != limit || n != 0 || p.coming.Load() != 0 {
 		t.Errorf("%d of %d runners are active, %d loops wait, %d runners come", len(p.queue.moving), limit, n, p.coming.Load())
 	}
 	p.mu.Unlock()
@@ -281,12 +284,13 @@ func testBatchOfABlockedRunnerIsGivenBack(t *testing.T) {
 	var loops []*Loop
 	var ran atomic.Int32
 	p.coming.Add(1) // nobody runs them before all wait
-	for i := range 20 * batchSize * batchShare {
+	blocking := len(*p.queue.arrivals.parts.Load())*arrivalSlots + int(p.queue.limit.Load())
+	for i := range blocking + 20*batchSize*batchShare {
 		l, _ := newLoop(p, Config{})
 		loops = append(loops, l)
 		l.do(func(*Task) {
 			ran.Add(1)
-			if i == int(p.queue.limit.Load()) { // others are in a batch by then
+			if i == blocking { // others are in a batch by then
 				<-release
 			}
 		})
@@ -324,6 +328,7 @@ func testBatchOfARunnerThatEndsIsGivenBack(t *testing.T) {
 	if !l.inbox.head.CompareAndSwap(idleMark, nil) {
 		t.Fatal("the loop is not idle")
 	}
+	other.batch.begin = 0
 	other.batch.loops[0].Store(l)
 	p.mu.Unlock()
 	l.do(func(*Task) { ran.Add(1) })

@@ -3,6 +3,7 @@
 package loop
 
 import (
+	"sync/atomic"
 	"time"
 )
 
@@ -19,7 +20,7 @@ type BlockedTurn struct {
 type watchdog struct {
 	period time.Duration // between two looks: half of the smallest BlockedTurn
 	timer  *time.Timer
-	armed  bool
+	armed  atomic.Bool
 
 	waiting []blocked     // to be reported, with their stacks
 	passing bool          // that is being done
@@ -53,10 +54,10 @@ func (w *watchdog) armTimer(p *Pool, limit time.Duration) {
 	if half := max(limit/2, time.Millisecond); w.period == 0 || half < w.period {
 		w.period = half
 	}
-	if w.armed {
+	if w.armed.Load() {
 		return
 	}
-	w.armed = true
+	w.armed.Store(true)
 	p.looked.Store(int64(p.Now()))
 	if w.timer == nil {
 		w.timer = time.AfterFunc(w.period, p.watchTurns)
@@ -83,9 +84,10 @@ func (p *Pool) watchTurns() {
 	p.mu.Lock()
 	p.followProcessors()
 	w := &p.watchdog
+	w.armed.Store(false) // before: whoever adds a loop from here on arms it again
 	// A loop that waits for a runner, or a runner that is on its way to one, is
 	// about to begin a turn.
-	again := p.queue.length.Load() > 0 || len(w.waiting) > 0
+	again := !p.queue.empty() || len(w.waiting) > 0
 	for r := range p.runners {
 		word := r.word.load()
 		l := r.serving.Load()
@@ -112,8 +114,8 @@ func (p *Pool) watchTurns() {
 			found = append(found, blocked{r: r, l: l, word: word, since: r.seen.since})
 		}
 	}
-	w.armed = again
 	if again {
+		w.armed.Store(true)
 		period := w.period
 		if len(found)+len(w.waiting) > 0 {
 			period = min(period, passEvery)

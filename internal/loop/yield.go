@@ -30,5 +30,8 @@ const (
 	atWakePush                      // between waking and queueing it
 	atFire                          // between the mark that a timer has fired and queueing that
 	atBatch                         // before a loop is taken out of a batch
+	atArrive                        // between finding a place for a loop that was idle and taking it
+	atArrived                       // before others see that the loop is there
+	atTakeArrival                   // between finding a loop that was idle and taking it
 	yieldPoints
 )
