@@ -69,6 +69,7 @@ type selection struct {
 	cases  []*benchCase
 	memory []*memoryCase
 	beside []*neighbourCase
+	fair   []*fairCase
 	rules  []rule
 }
 
@@ -107,7 +108,12 @@ func choose(match *regexp.Regexp) (selection, error) {
 			s.beside = append(s.beside, c)
 		}
 	}
-	if len(s.cases)+len(s.memory)+len(s.beside) == 0 {
+	for _, c := range fairCases() {
+		if keep(c.name) {
+			s.fair = append(s.fair, c)
+		}
+	}
+	if len(s.cases)+len(s.memory)+len(s.beside)+len(s.fair) == 0 {
 		return s, errNothing
 	}
 	return s, nil

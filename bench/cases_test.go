@@ -112,6 +112,9 @@ func TestRulesNameCases(t *testing.T) {
 	for _, c := range neighbourCases() {
 		known[c.name]++
 	}
+	for _, c := range fairCases() {
+		known[c.name]++
+	}
 	for name, n := range known {
 		if n != 1 {
 			t.Errorf("%d cases are called %s", n, name)
@@ -142,6 +145,18 @@ func TestNeighbourCases(t *testing.T) {
 	c := &neighbourCase{name: "busy", procs: 2, neighbours: neighbours{busy: 4}, open: workerAsks}
 	if s, err := c.measure(time.Millisecond); err != nil || s.Wall <= 0 {
 		t.Errorf("beside busy workers: %+v, %v", s, err)
+	}
+}
+
+func TestFairCases(t *testing.T) {
+	for _, c := range fairCases() {
+		c.busy.queued = min(c.busy.queued, 1000)
+		t.Run(c.name, func(t *testing.T) {
+			s, err := c.measure(3)
+			if err != nil || s.Wall <= 0 || s.P99 <= 0 {
+				t.Errorf("%+v, %v", s, err)
+			}
+		})
 	}
 }
 

@@ -113,6 +113,9 @@ func (o options) run(w io.Writer) (missed int, err error) {
 		for _, c := range s.beside {
 			fmt.Fprintln(w, c.name)
 		}
+		for _, c := range s.fair {
+			fmt.Fprintln(w, c.name)
+		}
 		return 0, nil
 	}
 	progress := progressWriter()
@@ -124,6 +127,9 @@ func (o options) run(w io.Writer) (missed int, err error) {
 	}
 	if err == nil {
 		err = res.beside(s.beside, measure, progress)
+	}
+	if err == nil {
+		err = res.fair(s.fair, measure, progress)
 	}
 	fmt.Fprint(progress, "\r\x1b[K")
 	if err != nil {

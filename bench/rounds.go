@@ -95,3 +95,18 @@ func (r results) beside(cases []*neighbourCase, measure measuring, progress io.W
 	}
 	return nil
 }
+
+// fair is the same for those that are asked now and then.
+func (r results) fair(cases []*fairCase, measure measuring, progress io.Writer) error {
+	for round := range fairRounds {
+		for _, c := range cases {
+			fmt.Fprintf(progress, "\r\x1b[Kfairness, round %d of %d: %s", round+1, fairRounds, c.name)
+			s, err := measure(c.name)
+			if err != nil {
+				return err
+			}
+			r[c.name] = append(r[c.name], s)
+		}
+	}
+	return nil
+}

@@ -60,6 +60,12 @@ func printTable(w io.Writer, s selection, res results, rounds int) (missed int) 
 		}
 		t.row(c.name, c.label, c.cells(res.figures(c.name)))
 	}
+	for i, c := range s.fair {
+		if i == 0 || c.title() != s.fair[i-1].title() {
+			t.title(c.title())
+		}
+		t.row(c.name, c.label, c.cells(res.figures(c.name)))
+	}
 	if err := t.Flush(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 	}
