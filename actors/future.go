@@ -229,6 +229,24 @@ func nilable[T any]() bool {
 // publishResult publishes the result. It is called with mu held, and unlocks it. The
 // caller has to call the callbacks, outside of any lock.
 func (c *core) publishResult(err error) (calls callbacks) {
+	var ready chan struct{}
+	if err != nil || c.apart || c.extra.Load() != nil {
+		ready = c.keepResult(err)
+	}
+	c.done.Store(true)
+	if c.waits != nil {
+		calls = c.wakeWaiters()
+	}
+	c.mu.Unlock()
+	if ready != nil {
+		close(ready)
+	}
+	return calls
+}
+
+// keepResult is the part of publishResult for what most futures have not. It returns the
+// channel that is to be closed, if there is one.
+func (c *core) keepResult(err error) (ready chan struct{}) {
 	var d *deps
 	if x := c.extra.Load(); x != nil {
 		d = x.deps
@@ -248,8 +266,12 @@ func (c *core) publishResult(err error) (calls callbacks) {
 	if c.apart {
 		c.letGoOfWork(err)
 	}
-	c.done.Store(true)
-	// Tasks are woken under the lock, because waking one never blocks.
+	return c.seldom().ready
+}
+
+// wakeWaiters tells who waits, and returns the callbacks. With mu held: to wake a task
+// never blocks.
+func (c *core) wakeWaiters() (calls callbacks) {
 	for w := c.waits; w != nil; {
 		next, task, seq, signal := w.next, w.task, w.seq, w.signal
 		w.prev, w.next = nil, nil
@@ -265,14 +287,7 @@ func (c *core) publishResult(err error) (calls callbacks) {
 		}
 		w = next
 	}
-	if c.waits != nil {
-		c.waits = nil
-	}
-	ready := c.seldom().ready
-	c.mu.Unlock()
-	if ready != nil {
-		close(ready)
-	}
+	c.waits = nil
 	return calls
 }
 

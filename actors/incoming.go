@@ -285,6 +285,10 @@ func (w *work) CameBack(*loop.Task) { w.noteFunctionBack(false) }
 // count puts a task that has left the mailbox into its bucket.
 func (mb *mailbox) count(t *Task, how loop.How) {
 	c := &mb.counts
+	if how == loop.Returned && t.how == life.HowFinished && t.once.Load()&isStashed == 0 { // by far the most often
+		c.finished.Add(1)
+		return
+	}
 	switch t.settleBucket(how) {
 	case life.BucketFinished:
 		c.finished.Add(1)
@@ -308,8 +312,6 @@ func (t *Task) settleBucket(how loop.How) life.Bucket {
 	case t.once.Load()&isStashed != 0:
 	case how == loop.Lost: // what it wrote in its turn is not ours to read
 		h = life.HowLost
-	case t.how == life.HowFinished: // by far the most often
-		return life.BucketFinished
 	default:
 		h = t.how
 	}

@@ -200,8 +200,15 @@ func (t *Task) asOrigin() *Task {
 
 // coroutineTask is the task that has the coroutine on which t runs.
 func (t *Task) coroutineTask() *Task {
-	if s := t.ext.Load(); s != nil && s.seldom().view != nil {
-		return s.seldom().view
+	if s := t.ext.Load(); s != nil {
+		return s.coroutineTask(t)
+	}
+	return t // inlined: most tasks have no scope
+}
+
+func (s *scope) coroutineTask(t *Task) *Task {
+	if of := s.seldom().view; of != nil {
+		return of
 	}
 	return t
 }

@@ -355,7 +355,13 @@ func (t *Task) isCanceled() bool {
 
 // checkCurrent panics unless the task is the one that runs: it names the misuse.
 func (t *Task) checkCurrent(what string) {
-	t = t.coroutineTask()
+	if c := t.coroutineTask(); !c.lt.Running() || c.lt.Nesting() {
+		c.panicNotCurrent(what)
+	}
+}
+
+// panicNotCurrent is for the task of a coroutine.
+func (t *Task) panicNotCurrent(what string) {
 	switch {
 	case t.lt.Running():
 		if t.lt.Nesting() {
