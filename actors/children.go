@@ -45,6 +45,7 @@ func (mb *mailbox) takeSpawner(inc *incarnation) *childSpawner {
 	c := &childSpawner{mb: mb, inc: inc}
 	c.prepare = func() {
 		if c.late = mb.life.Phase() >= life.PhaseRestarting; !c.late && c.like == nil {
+			mb.raw().Get(0) // makes the engine's part of the context that ChildlessContext copies
 			c.like = engine.ChildlessContext(mb.raw(), mb.sys.as, inc.actor)
 			c.own = !engine.HasSpawnMiddleware(mb.raw())
 		}

@@ -111,9 +111,10 @@ func (mb *mailbox) setupReturned(t *Task) {
 	case err == nil:
 		if l.ready != nil {
 			l.ready.resolve(struct{}{}, nil)
+			l.ready = nil
 		}
 		mb.handleOccurrence(occurrence{event: life.SetupSucceeded})
-	case l.ready != nil && !l.ready.Done():
+	case l.ready != nil:
 		mb.sparse().failed = err
 		t.failWorkerAtEnd(nil)
 		mb.handleOccurrence(occurrence{event: life.SpawnFailed})

@@ -23,7 +23,7 @@ type lifecycle struct {
 	life.Worker
 	frame       atomic.Uint32 // what the engine is doing; see frameOpen
 	unsuspended int32         // failures whose SuspendMailbox has not come yet; see Control
-	ready       *Future[None] // of Spawn; see sparse.failed
+	ready       *Future[None] // of Spawn, until the first setup has succeeded; see sparse.failed
 	incarnation uint64
 	reason      error // why the incarnation ends
 }
@@ -90,7 +90,13 @@ func (mb *mailbox) Control(m any) {
 			return
 		}
 		mb.handleOccurrence(mb.runFrame(m))
-	case *actor.Started, *actor.Watch, *actor.Unwatch:
+	case *actor.Started:
+		if !mb.hearsLifecycle() {
+			mb.handleOccurrence(occurrence{event: life.EngineStarted})
+			return
+		}
+		mb.handleOccurrence(mb.runFrame(m))
+	case *actor.Watch, *actor.Unwatch:
 		mb.handleOccurrence(mb.runFrame(m))
 	case stopEventSet:
 		mb.handleOccurrence(occurrence{event: life.StopAsked})
@@ -221,6 +227,7 @@ func (mb *mailbox) carryOut(do life.WorkerEffects, o occurrence) (next occurrenc
 		case life.DoStopItself:
 			mb.requestForcedStop()
 		case life.DoEngineRestart:
+			mb.restoreProps()
 			next = mb.runFrame(engineRestart)
 		case life.DoEngineStop:
 			next = mb.runFrame(engineStop)

@@ -155,7 +155,11 @@ func (mb *mailbox) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispat
 	mb.wrap(raw)
 	systemOf(raw.ActorSystem()).introduce(mb, raw.Self())
 	_, mb.ours = raw.Actor().(*workerActor)
-	mb.hooked, mb.sends = engine.HooksOf(raw, shield, decorate)
+	if mb.life.ready != nil { // spawned by Spawn: it has nobody's hooks
+		engine.SetProps(raw, workerProps)
+	} else {
+		mb.hooked, mb.sends = engine.HooksOf(raw, shield, decorate)
+	}
 	mb.taps = !mb.isWorker() || mb.hooked || mb.sends
 	mb.view.actorContext = &mb.own
 	mb.inc.Store(&incarnation{actor: raw.Actor()})

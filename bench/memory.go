@@ -25,6 +25,7 @@ type memoryCase struct {
 	start       bool // the time told is that of begin
 	stop        bool // … of end
 	heap        bool // the memory told is what lives on the heap, without stacks
+	resident    bool // … what of the process is in RAM
 	// begin begins n, and returns when all of them are suspended. end lets
 	// them go on, waits until they have ended and returns their sum, of 0 to
 	// n-1.
@@ -41,15 +42,18 @@ func memoryCases() []*memoryCase {
 		{name: "memory/task", label: "suspended task with its future", n: many, group: title, begin: suspend},
 		{name: "million/goroutine-chan", label: "1,000,000 goroutines park, go on and end", n: million, group: title, once: true, begin: parkWithResult},
 		{name: "million/task", label: "1,000,000 tasks suspend, resume and end", n: million, group: title, once: true, begin: suspend},
-	}, slices.Concat(startCases(), stopCases(), orderMemoryCases())...)
+	}, slices.Concat(startCases(), idleCases(), stopCases(), orderMemoryCases())...)
 }
 
 func (c *memoryCase) measure(n int) (s sample, err error) {
 	e := newEnv()
 	defer func() { err = errors.Join(err, e.close()) }()
 	inUse := inUse
-	if c.heap {
+	switch {
+	case c.heap:
 		inUse = liveHeap
+	case c.resident:
+		inUse = residentSet
 	}
 	before := inUse()
 	// The memory is taken between two samples: the time until all are

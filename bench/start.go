@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-
-	"github.com/protoloop/protoloop/actors"
 )
 
 // startCases are about the time that it takes to start one after the other, until each
@@ -111,16 +109,6 @@ func startAsked(e *env, n int) (func() (int, error), error) {
 }
 
 func startWorkers(e *env, n int) (func() (int, error), error) {
-	pids := make([]*actor.PID, n)
-	for i := range pids {
-		var err error
-		pids[i], err = actors.Spawn(e.ctx, e.sys.Root, "worker"+strconv.Itoa(i), func(w *actors.Worker) error {
-			actors.Handle(w, func(_ *actors.Task, q question) (answer, error) { return answer(q), nil })
-			return nil
-		}, actors.Options{})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return stopAll(e, pids), nil
+	pids, err := spawnAnswering(e, n)
+	return stopAll(e, pids), err
 }

@@ -127,12 +127,29 @@ func ChildlessContext(ctx actor.Context, system *actor.ActorSystem, of actor.Act
 	return &Childless{like.Interface().(actor.Context), l.children.in(none), l.children.in(extras)}
 }
 
-// propsOf is what the actor of ctx was spawned by, the field props of the
-// engine's context; nil if that is missing.
-func propsOf(ctx actor.Context) *actor.Props {
+// PropsOf is what the actor of ctx, the engine's own context, was spawned by, or what SetProps
+// has put in its place.
+//
+// It reads the field props of the engine's context, for which there is no public API.
+//
+// It is nil if the field is missing.
+func PropsOf(ctx actor.Context) *actor.Props {
 	l := fieldsOf(ctx)
 	if l == nil || l.props.missing != nil {
 		return nil
 	}
 	return *l.props.in(reflect.ValueOf(ctx).UnsafePointer())
+}
+
+// SetProps has the engine forget by what the actor of ctx, its own context, was spawned, and
+// remember props. Whoever uses the context is to be held off meanwhile.
+//
+// It writes the field props of the engine's context. The public API has an actor keep for
+// life what it is started by.
+//
+// It does nothing if the field is missing.
+func SetProps(ctx actor.Context, props *actor.Props) {
+	if l := fieldsOf(ctx); l != nil && l.props.missing == nil {
+		*l.props.in(reflect.ValueOf(ctx).UnsafePointer()) = props
+	}
 }

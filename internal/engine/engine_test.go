@@ -48,6 +48,7 @@ func TestEngineLayout(t *testing.T) {
 	t.Run("field", testField)
 	t.Run("ChildlessContext", func(t *testing.T) { testChildlessContext(t, system, ctx) })
 	t.Run("HooksOf", func(t *testing.T) { testHooks(t, system) })
+	t.Run("SetProps", func(t *testing.T) { testSetProps(t, system) })
 	t.Run("SpawnCalls", func(t *testing.T) { testSpawnCalls(t, system) })
 	t.Run("SpawnsByDefault", testSpawnsByDefault)
 	t.Run("HasSpawnMiddleware", func(t *testing.T) { testSpawnMiddleware(t, system) })
@@ -96,7 +97,7 @@ func testChildlessContext(t *testing.T, system *actor.ActorSystem, ctx actor.Con
 	switch {
 	case like.Self() != ctx.Self(), like.Parent() != ctx.Parent(), like.Actor() != actor.Actor(&of), like.ActorSystem() != system:
 		t.Error("it is not like the engine's")
-	case propsOf(like.Context) != propsOf(ctx):
+	case PropsOf(like.Context) != PropsOf(ctx):
 		t.Error("it has other props")
 	case like.Get(extensionID) != ctx.Get(extensionID) || like.Get(extensionID) == nil:
 		t.Error("it has other extensions")
@@ -126,12 +127,25 @@ func testChildlessContext(t *testing.T, system *actor.ActorSystem, ctx actor.Con
 			t.Errorf("without %s there is one", was)
 		}
 		receives, sends := HooksOf(ctx, shield, decorate)
-		if all := was == "props"; receives != all || sends != all {
+		all := was == "props"
+		if receives != all || sends != all {
 			t.Errorf("without %s: HooksOf is %t, %t", was, receives, sends)
+		}
+		before := PropsOf(ctx)
+		if SetProps(ctx, before); (before == nil) != all {
+			t.Errorf("without %s: the props are %v", was, before)
 		}
 	}
 	if ChildlessContext(nil, system, &of) != nil {
 		t.Error("there is one of no context")
+	}
+}
+
+func testSetProps(t *testing.T, system *actor.ActorSystem) {
+	ctx, other := newContext(t, system, plain()), plain()
+	SetProps(ctx, other)
+	if PropsOf(ctx) != other {
+		t.Error("it has the props that it had")
 	}
 }
 

@@ -52,7 +52,7 @@ func MailboxProducerOf(props *actor.Props) actor.MailboxProducer {
 // Both are true as far as a field is missing. The caller then takes the engine's
 // way for each message, which calls whatever hooks there are.
 func HooksOf(ctx actor.Context, shield actor.ReceiverMiddleware, decorate actor.ContextDecorator) (receives, sends bool) {
-	props := propsOf(ctx)
+	props := PropsOf(ctx)
 	if props == nil {
 		return true, true
 	}
@@ -70,7 +70,7 @@ func HooksOf(ctx actor.Context, shield actor.ReceiverMiddleware, decorate actor.
 // It is true if a field is missing, and where the actor system has metrics, for which each spawn registers
 // something. The caller then expects anything of a spawn.
 func SpawnCalls(ctx actor.Context, decorate actor.ContextDecorator) bool {
-	props := propsOf(ctx)
+	props := PropsOf(ctx)
 	if props == nil || propsSpawner.missing != nil || ctx.ActorSystem().Config.MetricsProvider != nil {
 		return true
 	}
@@ -99,7 +99,7 @@ func SpawnsByDefault(props *actor.Props) bool {
 //
 // It is true if one is missing. The caller then calls SpawnNamed.
 func HasSpawnMiddleware(ctx actor.Context) bool {
-	props := propsOf(ctx)
+	props := PropsOf(ctx)
 	return props == nil || propsSpawnChain.missing != nil || *propsSpawnChain.in(unsafe.Pointer(props)) != nil
 }
 
