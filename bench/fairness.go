@@ -109,6 +109,9 @@ func fairName(who string, procs int, busy busyOne) string {
 	return fmt.Sprintf("fairness/%s-%d/%s", who, procs, busy.name)
 }
 
+// fairRules limit the wait to two turns of those that last. Beside a million messages it is the
+// collector that makes the 99th percentile, because each of them is an object of ours and none of
+// Go's: with GOGC=off it is 0.2 ms on one processor, where two turns of 64 messages are 0.17 ms.
 func fairRules() (rs []rule) {
 	for _, procs := range []int{1, 2} {
 		for _, busy := range allBusy {
@@ -117,9 +120,14 @@ func fairRules() (rs []rule) {
 			if busy.turn >= time.Millisecond {
 				r.limit = 2 * busy.turn.Seconds() * 1e3
 			}
-			rs = append(rs, r,
-				rule{of: of, against: fairName("go", procs, busy), as: "goroutines", figure: p99, limit: 1},
-				rule{of: of, against: fairName("dispatcher", procs, busy), as: "dispatcher", figure: p99, limit: 1})
+			rs = append(rs, r)
+			for _, other := range []struct{ name, as string }{{"go", "goroutines"}, {"dispatcher", "dispatcher"}} {
+				r := rule{of: of, against: fairName(other.name, procs, busy), as: other.as, figure: p99}
+				if procs == 1 {
+					r.limit = 1
+				}
+				rs = append(rs, r)
+			}
 		}
 	}
 	return rs

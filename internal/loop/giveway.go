@@ -26,6 +26,12 @@ const (
 	// giveWayEvery is after how many messages, of one loop or of many, a runner
 	// thinks of it.
 	giveWayEvery = 64
+	// giveWayFirst is after how many it looks at the clock when it has been idle, and then again.
+	giveWayFirst = 2
+	// giveWayAfter is after how long it does, if these take longer. Beside turns of 5 ms,
+	// who is asked now and then answered after three times that, because the runtime does not
+	// look who waits before 10 ms are over, and then again (bench: fairness/worker-1/long).
+	giveWayAfter = time.Millisecond
 	// giveWayEven is how long it takes where the runner then works for as long.
 	giveWayEven = 4 * time.Millisecond
 )
@@ -35,18 +41,46 @@ const (
 func (l *Loop) giveWay(r *runner) {
 	p := r.pool
 	g := &p.givingWay
-	r.starts = 0
-	if l.lane.head == l.lane.tail && p.queue.empty() && r.batch.empty() || p.isCrowded() {
+	began := p.Now()
+	if !r.noteStarts(began) {
 		return
 	}
-	began := p.Now()
-	if int64(began) < g.next.Load() {
+	waits := l.lane.head != l.lane.tail || !p.queue.empty() || !r.batch.empty()
+	if !waits && !r.takesLong() || p.isCrowded() || int64(began) < g.next.Load() {
 		return
 	}
 	r.clock.forgetReading()
 	p.linger.yield()
 	now := p.Now()
+	r.thought = now
 	took := now - began
 	short := min(took, time.Duration(g.took.Swap(int64(took))), time.Second)
 	g.next.Store(int64(now + short*short/giveWayEven))
 }
+
+// noteStarts learns from how long the last starts have taken after how many the runner is to think
+// of giving way again. It reports false if the runner has been idle meanwhile.
+func (r *runner) noteStarts(now time.Duration) bool {
+	known := r.thought > 0
+	if known {
+		often := uint64(giveWayEvery)
+		if took := now - r.thought; took > 0 {
+			often = min(often, uint64(r.starts)*uint64(giveWayAfter)/uint64(took))
+		}
+		r.often = uint32(max(1, often))
+	}
+	r.starts, r.thought = 0, now
+	if known {
+		r.think = r.often
+	}
+	return known
+}
+
+// forgetStarts is for when the runner is idle.
+func (r *runner) forgetStarts() {
+	r.starts, r.thought, r.think = 0, 0, giveWayFirst
+}
+
+// takesLong reports whether the last messages have taken so long that it is no loss to let others
+// go first before each.
+func (r *runner) takesLong() bool { return r.often == 1 }

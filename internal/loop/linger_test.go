@@ -182,6 +182,43 @@ func TestBusyRunnerGivesWay(t *testing.T) {
 	}
 }
 
+// A runner whose turns last long gives way between two of them, also where nothing else waits for
+// it, and again after some messages when they are short.
+func TestRunnerGivesWayBetweenLongTurns(t *testing.T) {
+	synctest.Test(t, testRunnerGivesWayBetweenLongTurns)
+}
+func testRunnerGivesWayBetweenLongTurns(t *testing.T) {
+	p := NewPool()
+	p.linger.until.Store(math.MaxInt64)
+	ways := 0
+	p.linger.yield = func() { ways++ }
+	l, _ := newLoop(p, Config{})
+	turns := func(n int, each time.Duration) (waysBetween int) {
+		ways = 0
+		var turn func(*Task)
+		turn = func(*Task) {
+			if n--; n > 0 {
+				l.do(turn)
+			}
+			time.Sleep(each)
+		}
+		l.do(turn)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		return ways
+	}
+	if n := turns(100, 5*time.Millisecond); n < 90 {
+		t.Errorf("it gives way %d times between 100 turns of 5 ms", n)
+	}
+	if n := turns(1000, time.Microsecond); n > 10 {
+		t.Errorf("it gives way %d times between 1000 short turns of a loop beside which nothing waits", n)
+	}
+	if n := turns(100, 5*time.Millisecond); n < 90 {
+		t.Errorf("it gives way %d times between 100 turns that are long again", n)
+	}
+	l.PostControl(stopLoop{})
+}
+
 // A message that may not start does not keep the loop from looking into its inbox.
 func TestNoTurnInVainAtMaxInFlight(t *testing.T) { synctest.Test(t, testNoTurnInVainAtMaxInFlight) }
 func testNoTurnInVainAtMaxInFlight(t *testing.T) {

@@ -238,7 +238,7 @@ func (l *Loop) runTurns(c *coroutine) {
 			l.host.Control(m.Body.(*control).msg)
 			continue
 		}
-		if c.r.starts >= giveWayEvery && l.mayStart() {
+		if c.r.starts >= c.r.think && l.mayStart() {
 			l.giveWay(c.r)
 			continue
 		}

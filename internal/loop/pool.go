@@ -245,7 +245,7 @@ func (p *Pool) nextLoop(r *runner) (l *Loop, ok bool) {
 			return l, true
 		}
 	}
-	r.starts = 0
+	r.forgetStarts()
 	if p.loops == 0 || p.nIdle >= p.maxIdle() {
 		return nil, false
 	}

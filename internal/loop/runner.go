@@ -2,7 +2,10 @@
 
 package loop
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // runner is what runs a loop: a goroutine, the root, and the coroutines that
 // are nested in it.
@@ -19,11 +22,15 @@ type runner struct {
 	batch  batch // loops to run next
 	clock  turnClock
 	starts uint32 // of messages, since it was idle or thought of giving way
+	think  uint32 // after so many it does
+	often  uint32 // … as the last ones have taught it
 	looks  uint32 // so often has it looked at what has arrived; it wraps
 	since  uint32 // how many loops that were idle it has taken since one that had its share
 
 	free  *coroutine // idle coroutines, for this root only
 	nFree int
+
+	thought time.Duration // when it thought of giving way, a reading of Pool.Now; 0: it has been idle since
 
 	// Guarded by Pool.mu.
 	nextIdle *runner // in Pool.idle
@@ -38,7 +45,7 @@ type runner struct {
 }
 
 func newRunner(p *Pool) *runner {
-	r := &runner{pool: p, wake: make(chan bool, 1)}
+	r := &runner{pool: p, wake: make(chan bool, 1), often: giveWayEvery, think: giveWayFirst}
 	r.word.init()
 	r.batch.begin = batchSize
 	return r
