@@ -75,11 +75,25 @@ func (t *Task) Self() *actor.PID { return t.actorContext.Self() }
 // Parent is the PID of whoever has spawned the worker, if that was an actor; else nil.
 func (t *Task) Parent() *actor.PID { return t.actorContext.Parent() }
 
-// Logger is the actor system's logger, with the worker's name.
-func (t *Task) Logger() *slog.Logger { return loggerOf(t.actorContext) }
+// Logger is the actor system's logger, with the worker's name. It is made once for each
+// worker.
+func (t *Task) Logger() *slog.Logger { return t.mb.userLogger(t.actorContext) }
 
-// loggerOf adds to the logger of an actor's context which actor logs.
-func loggerOf(c actor.Context) *slog.Logger { return c.Logger().With("worker", c.Self().GetId()) }
+// namedLogger is a logger to which the name of its worker was added.
+type namedLogger struct{ plain, named *slog.Logger }
+
+// userLogger adds to the logger of the actor's context c which actor logs. That is kept,
+// as it is five allocations (BenchmarkTaskLogger); a context decorator may have another
+// logger each time.
+func (mb *mailbox) userLogger(c actor.Context) *slog.Logger {
+	plain, kept := c.Logger(), &mb.sparse().userLogger
+	if l := kept.Load(); l != nil && l.plain == plain {
+		return l.named
+	}
+	l := &namedLogger{plain, plain.With("worker", c.Self().GetId())}
+	kept.Store(l)
+	return l.named
+}
 
 // Children are the children of the worker.
 func (t *Task) Children() (all []*actor.PID) {

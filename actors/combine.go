@@ -3,6 +3,7 @@
 package actors
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/protoloop/protoloop/internal/combine"
@@ -31,7 +32,7 @@ func (f *inside[T]) Waiting() (n int) {
 func (f *inside[T]) CallWhenDone(call func()) { f.addCallback(&node{f: call}) }
 
 func (f *inside[T]) Combine(r combine.Rule, n int, member func(i int) any, value func(i int) (T, error)) {
-	c := &combination[T]{out: (*typedCore[T])(f), value: value, heed: r.Heed}
+	c := &combination[T]{out: (*typedCore[T])(f), value: value, heed: r.Heed, name: r.Name}
 	c.cores, c.by, c.kept, c.late = coresOf(n, member), r.By, r.Kept, r.By == combine.OneValue
 	c.followMembers()
 }
@@ -52,8 +53,12 @@ type combination[T any] struct {
 	out   *typedCore[T]
 	value func(i int) (T, error) // see [combine.Future]
 	nodes []node
-	heed  bool // failures that come when it is done are no news
+	name  string
+	heed  bool        // failures that come when it is done are no news
+	news  atomic.Bool // of a OneValue: a member has failed, and nobody has looked at that
 }
+
+func (c *combination[T]) label() string { return c.name }
 
 // followMembers follows them until the future is done. Then it takes its nodes back, or
 // else a member that lives long would keep all that it was ever combined with.
@@ -88,7 +93,7 @@ func (c *combination[T]) leaveMembers() {
 func (c *combination[T]) memberEnded(m *core, i int) callbacks {
 	if !c.completedBy(m) && c.left.Add(-1) > 0 {
 		if c.by == combine.OneValue {
-			_ = m.lookAtResult() // end may race with the last failure
+			c.noteFailure(m) // the end may race with the last failure
 			c.out.memberFailed()
 		}
 		return callbacks{}
@@ -99,6 +104,18 @@ func (c *combination[T]) memberEnded(m *core, i int) callbacks {
 	case combine.ErrLater:
 		return callbacks{}
 	default:
+		if c.by == combine.OneValue && len(c.cores) > 1 {
+			c.noteFailure(m)
+			return c.out.failOfAll(err, c.news.Load())
+		}
 		return c.out.failMember(m, err)
+	}
+}
+
+// noteFailure is for a member of a OneValue that has failed: the failures of all are
+// told as that of the combination, if they are.
+func (c *combination[T]) noteFailure(m *core) {
+	if n := m.seldom().note; n != nil && n != toldToCreator && !n.seen.Swap(true) {
+		c.news.Store(true)
 	}
 }

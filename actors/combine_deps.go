@@ -49,6 +49,17 @@ func (d *deps) completedBy(m *core) bool {
 	}
 }
 
+// name says what kind of future it is, for logs.
+func (d *deps) name() string {
+	if d.list != nil {
+		return "group"
+	}
+	if f, ok := d.follower.(interface{ label() string }); ok {
+		return f.label()
+	}
+	return "combination"
+}
+
 // follow lets w tell of the end of member i.
 func (d *deps) follow(w *node, i int) {
 	c := d.cores[i]
@@ -96,6 +107,18 @@ func (c *core) failAs(m *core, err error) (calls callbacks, ok bool) {
 		c.more().note, c.more().noted = x.note, cmp.Or(x.noted, m)
 	}
 	return c.publishResult(err), true
+}
+
+// failOfAll completes the future with err, which has the failures of all members. news
+// says that somebody has to look at it.
+func (c *core) failOfAll(err error, news bool) (calls callbacks) {
+	c.mu.Lock()
+	if c.done.Load() {
+		c.mu.Unlock()
+		return callbacks{}
+	}
+	c.known = c.known || !news
+	return c.publishResult(err)
 }
 
 // failMember is failAs for a failure that is no news if c was done before.

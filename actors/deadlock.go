@@ -57,6 +57,13 @@ func (t *Task) awaitLate(c *core) *lateAwait {
 	return a
 }
 
+func (a *lateAwait) label() string {
+	if d := a.member[0].deps(); d != nil {
+		return d.name()
+	}
+	return "combination" // it is done
+}
+
 func (a *lateAwait) memberEnded(*core, int) callbacks { return a.wakeTask(nil) }
 
 // endAwait is the end of the await, which is err, or what has ended it.

@@ -6,12 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/inspect"
 	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/internal/testtools"
 	"github.com/protoloop/protoloop/messages"
@@ -182,6 +184,27 @@ func TestGroupMemberGoexitIsAFailureOfTheGroup(t *testing.T) {
 		g.Go(func(t *actors.Task) error { w.Error("started after the failure"); return nil })
 		if err := g.Wait(); !errors.Is(err, actors.ErrGoexit) {
 			w.Errorf("Wait: %v", err)
+		}
+		return nil
+	})
+}
+
+// The group tells of each: none is told to the failure hooks, nor logged, beside that.
+func TestGroupMembersThatGoexitAreToldByTheGroup(t *testing.T) {
+	in(t, func(w *world, t *actors.Task) error {
+		defer inspect.OnFailure(w.sys, func(f inspect.Failure) { w.Errorf("told: %v in %s: %v", f.Kind, f.Task, f.Err) })()
+		g := t.NewGroup()
+		for range 2 {
+			g.Go(func(t *actors.Task) error { _ = t.Sleep(time.Second); runtime.Goexit(); return nil })
+		}
+		if err := g.Wait(); !errors.Is(err, actors.ErrGoexit) {
+			w.Errorf("Wait: %v", err)
+		}
+		if err := t.Sleep(time.Second); err != nil {
+			return err
+		}
+		if log := actortest.LogOf(w.sys).Find(slog.LevelWarn, ""); len(log) > 0 {
+			w.Errorf("logged: %v", log)
 		}
 		return nil
 	})

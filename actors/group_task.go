@@ -5,6 +5,7 @@ package actors
 import (
 	"slices"
 
+	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/loop"
 )
 
@@ -76,6 +77,10 @@ func (m *groupTask[T]) Run(*loop.Task) {
 
 // Done is the loop's: the task has ended.
 func (m *groupTask[T]) Done(lt *loop.Task, how loop.How) {
+	if how == loop.Exited && m.how == life.HowNone { // as Run does at a panic: the group tells of it
+		t := &m.Task
+		t.noteOutcome(t.completeRequest(answer{err: ErrGoexit, ran: true}, teller{elsewhere: true}), ErrGoexit)
+	}
 	m.work.Done(lt, how)
 	g := m.group
 	if how == loop.Lost { // fn goes on, and may write to m

@@ -163,3 +163,13 @@ func TestLogHandlerThatPanics(t *testing.T) {
 		})
 	}
 }
+
+// A handler that asks for its logger each time pays for it once.
+func TestLoggerOfATaskIsKept(t *testing.T) {
+	in(t, func(w *world, t *actors.Task) error {
+		if n := testing.AllocsPerRun(100, func() { _ = t.Logger() }); n != 0 {
+			w.Errorf("%v allocations", n)
+		}
+		return nil
+	})
+}

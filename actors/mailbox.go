@@ -98,6 +98,8 @@ type sparse struct {
 	spawner  atomic.Pointer[childSpawner] // for the next child
 	restarts restartwindow.Window
 	failed   error // what Spawn will be told, once the name is free again
+
+	userLogger atomic.Pointer[namedLogger]
 }
 
 // sparse is for writing. Any goroutine.

@@ -232,8 +232,9 @@ func (c *core) describe() (name string, on *actor.PID) {
 		return o.name(), o.mb.pid
 	case o != nil:
 		return o.name(), nil
-	case c.deps() != nil:
-		return "combination", nil
+	}
+	if d := c.deps(); d != nil {
+		return d.name(), nil
 	}
 	return "promise", nil
 }

@@ -77,7 +77,7 @@ func watchFailure(c *core, d *deps, err error) *failureNote {
 			n.of(s, s.as.Logger(), o.ext.Load().replyTo().whom)
 		}
 	case d != nil:
-		n.err, n.what = heldApart(err), "combination"
+		n.err, n.what = heldApart(err), d.name()
 	default:
 		n.err, n.what = heldApart(err), "promise"
 	}

@@ -27,7 +27,7 @@ func (w *Worker) Parent() *actor.PID { return w.ctx.Parent() }
 func (w *Worker) Actor() actor.Actor { return w.ctx.Actor() }
 
 // Logger is the actor system's logger, with the worker's name.
-func (w *Worker) Logger() *slog.Logger { return loggerOf(w.ctx) }
+func (w *Worker) Logger() *slog.Logger { return w.mb.userLogger(w.ctx) }
 
 // Spawn starts a child of the worker, as SpawnNamed under a name of its own. It
 // panics where that returns an error, as the engine's does.

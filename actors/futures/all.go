@@ -16,7 +16,7 @@ func All[T any](fs ...*actors.Future[T]) *actors.Future[[]T] {
 	if len(fs) == 0 {
 		return Resolved([]T{})
 	}
-	return newCombined(combine.Rule{By: combine.AllValues, Heed: true}, fs, func(i int) ([]T, error) {
+	return newCombined(combine.Rule{Name: "futures.All", By: combine.AllValues, Heed: true}, fs, func(i int) ([]T, error) {
 		if _, err := peekResult(fs[i]); err != nil {
 			return nil, err
 		}
@@ -44,7 +44,7 @@ func Settled[T any](fs ...*actors.Future[T]) *actors.Future[[]Outcome[T]] {
 	if len(fs) == 0 {
 		return Resolved([]Outcome[T]{})
 	}
-	return newCombined(combine.Rule{By: combine.AllEnds, Heed: true}, fs, func(int) ([]Outcome[T], error) {
+	return newCombined(combine.Rule{Name: "futures.Settled", By: combine.AllEnds, Heed: true}, fs, func(int) ([]Outcome[T], error) {
 		all := make([]Outcome[T], len(fs))
 		for i, f := range fs {
 			all[i].Value, all[i].Err = f.TryResult()

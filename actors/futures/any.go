@@ -25,7 +25,7 @@ func Any[T any](fs ...*actors.Future[T]) *actors.Future[T] {
 	if len(fs) == 0 {
 		return Failed[T](ErrNoFutures)
 	}
-	return newCombined(combine.Rule{By: combine.OneValue, Heed: true}, fs, func(i int) (T, error) {
+	return newCombined(combine.Rule{Name: "futures.Any", By: combine.OneValue, Heed: true}, fs, func(i int) (T, error) {
 		v, err := peekResult(fs[i])
 		if err == nil || len(fs) == 1 { // else a chain of them would wrap it as often
 			return v, err
@@ -52,5 +52,5 @@ func Race[T any](fs ...*actors.Future[T]) *actors.Future[T] {
 	if len(fs) == 0 {
 		return Failed[T](ErrNoFutures)
 	}
-	return newCombined(combine.Rule{By: combine.OneEnd, Heed: true}, fs, func(i int) (T, error) { return peekResult(fs[i]) })
+	return newCombined(combine.Rule{Name: "futures.Race", By: combine.OneEnd, Heed: true}, fs, func(i int) (T, error) { return peekResult(fs[i]) })
 }

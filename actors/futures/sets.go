@@ -25,7 +25,7 @@ func FirstCompleted[T any](fs ...*actors.Future[T]) *actors.Future[Sets[T]] {
 	if len(fs) == 0 {
 		return Failed[Sets[T]](ErrNoFutures)
 	}
-	return newCombined(combine.Rule{By: combine.OneEnd}, fs, func(int) (Sets[T], error) { return setsOf(fs), nil })
+	return newCombined(combine.Rule{Name: "futures.FirstCompleted", By: combine.OneEnd}, fs, func(int) (Sets[T], error) { return setsOf(fs), nil })
 }
 
 // FirstException is FirstCompleted that waits until one of fs has failed, or until all of
@@ -36,7 +36,7 @@ func FirstException[T any](fs ...*actors.Future[T]) *actors.Future[Sets[T]] {
 	if len(fs) == 0 {
 		return Resolved(Sets[T]{})
 	}
-	return newCombined(combine.Rule{By: combine.AllValues}, fs, func(int) (Sets[T], error) { return setsOf(fs), nil })
+	return newCombined(combine.Rule{Name: "futures.FirstException", By: combine.AllValues}, fs, func(int) (Sets[T], error) { return setsOf(fs), nil })
 }
 
 // setsOf sorts fs by whether they are done now.

@@ -62,7 +62,7 @@ type Task struct {
 	// its turn will come.
 	State string
 	// Awaits is the name of the future that it awaits: of its task, or
-	// "promise", "combination"; empty if it sleeps, or awaits nothing.
+	// "promise", "futures.All"; empty if it sleeps, or awaits nothing.
 	Awaits string
 	// On is the worker that owes the awaited future; nil if none does.
 	On *actor.PID

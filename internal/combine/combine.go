@@ -52,9 +52,10 @@ type Future[T any] interface {
 
 // Rule says what completes a combination.
 type Rule struct {
-	By   By   // which ends of its members
-	Kept bool // a cancel does not reach them
-	Heed bool // failures of members that come when it is done are no news to anybody
+	Name string // of the combinator, for logs
+	By   By     // which ends of its members
+	Kept bool   // a cancel does not reach them
+	Heed bool   // failures of members that come when it is done are no news to anybody
 }
 
 // By is a kind of ends.
