@@ -12,6 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/futuretest"
 	"github.com/protoloop/protoloop/internal/testtools"
 	"github.com/protoloop/protoloop/messages"
 )
@@ -200,14 +201,14 @@ func TestRetrySafe(t *testing.T) {
 						g.Go(handle)
 						err := g.Wait()
 						if actors.RetrySafe(err) {
-							err = errHang
+							err = futuretest.ErrHang
 						}
 						return nil, err
 					}),
 					"Offload": actors.Submit(w.root, pid, func(t *actors.Task) (any, error) {
 						err := t.AwaitOffload(func(context.Context) error { return pass(refusal) })
 						if actors.RetrySafe(err) {
-							err = errHang
+							err = futuretest.ErrHang
 						}
 						return nil, err
 					}),

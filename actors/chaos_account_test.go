@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/futuretest"
 	"github.com/protoloop/protoloop/messages"
 )
 
@@ -27,7 +28,7 @@ func (c *chaos) judge(fl *flight, v uint64, err error) {
 		count = &fl.to.tally
 	}
 	switch {
-	case errors.Is(err, errHang):
+	case errors.Is(err, futuretest.ErrHang):
 		c.Errorf("job %d, end %d, never ended", fl.job.id, fl.job.end)
 	case err == nil:
 		count.values.Add(1)

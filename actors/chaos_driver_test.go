@@ -14,6 +14,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/futures"
+	"github.com/protoloop/protoloop/internal/futuretest"
 	"github.com/protoloop/protoloop/messages"
 )
 
@@ -168,7 +169,7 @@ func (d *driver) observe(flights, cancels []*flight) {
 	for i, fl := range flights {
 		fs[i] = fl.f
 	}
-	ctx, cancel := context.WithTimeoutCause(context.Background(), hang, errHang)
+	ctx, cancel := context.WithTimeoutCause(context.Background(), hang, futuretest.ErrHang)
 	defer cancel()
 	var seen [3][]observed
 	var wg sync.WaitGroup

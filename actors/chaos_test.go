@@ -5,11 +5,7 @@ package actors_test
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"math/rand/v2"
-	"os"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -19,23 +15,10 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/seeded"
 )
 
-var chaosSeed = flag.Uint64("chaos.seed", 0, "seed of TestChaos; 0: $CHAOS_SEED, or a new one")
-
-func seed(t *testing.T) uint64 {
-	if *chaosSeed != 0 {
-		return *chaosSeed
-	}
-	if s := os.Getenv("CHAOS_SEED"); s != "" {
-		n, err := strconv.ParseUint(s, 10, 64)
-		if err != nil {
-			t.Fatalf("CHAOS_SEED: %v", err)
-		}
-		return n
-	}
-	return rand.Uint64()
-}
+var chaosDice = seeded.Flag("chaos.seed", "TestChaos")
 
 // TestChaos drives 200,000 requests, and what these make in turn, over
 // workers to which everything happens that can: see job for what the tasks
@@ -44,15 +27,15 @@ func seed(t *testing.T) uint64 {
 //
 // What is chosen follows from the seed; what happens also from the scheduler.
 func TestChaos(t *testing.T) {
-	before := len(loopGoroutines())
+	before := loopGoroutines()
 	n := 200_000
 	if testing.Short() {
 		n /= 10
 	}
-	c := newChaos(t, actortest.NewSystem(t), seed(t))
+	c := newChaos(t, actortest.NewSystem(t), chaosDice.Seed())
 	c.run(8, n)
 	actortest.Eventually(t, "all goroutines and coroutines of the loops are gone", func() bool {
-		return len(loopGoroutines()) <= before
+		return loopGoroutines() <= before
 	})
 }
 
@@ -64,7 +47,7 @@ func TestChaosInBubble(t *testing.T) {
 		if testing.Short() {
 			n /= 10
 		}
-		c := newChaos(t, sys, seed(t))
+		c := newChaos(t, sys, chaosDice.Seed())
 		c.calm = 5 * time.Millisecond
 		c.run(4, n)
 	})

@@ -280,14 +280,14 @@ func TestEngineProcessPerFuture(t *testing.T) {
 	bubble(t, func(w *world) {
 		plain := w.plain(func(actor.Context) {})
 		actors.RequestFuture[int](w.root, plain, "x").Cancel() // the system's own process
-		before, goroutines := len(testtools.RegisteredIDs(w.sys, "")), len(loopGoroutines())
+		before, goroutines := len(testtools.RegisteredIDs(w.sys, "")), loopGoroutines()
 		for range 1000 {
 			actors.RequestFuture[int](w.root, plain, "x", actors.Timeout(time.Second))
 		}
 		if n := len(testtools.RegisteredIDs(w.sys, "")); n != before {
 			w.Errorf("%d registry entries for 1000 requests", n-before)
 		}
-		if n := len(loopGoroutines()); n != goroutines {
+		if n := loopGoroutines(); n != goroutines {
 			w.Errorf("%d goroutines for 1000 requests", n-goroutines)
 		}
 		time.Sleep(2 * time.Second)

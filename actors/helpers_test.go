@@ -3,13 +3,6 @@
 package actors_test
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"io"
-	"log/slog"
-	"runtime"
-	"strings"
 	"testing"
 	"time"
 
@@ -17,6 +10,8 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/futuretest"
+	"github.com/protoloop/protoloop/internal/goroutines"
 )
 
 // world is an actor system in a synctest bubble. What it spawns is stopped at
@@ -36,10 +31,42 @@ func bubble(t *testing.T, f func(w *world)) {
 	})
 }
 
-func discard() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+// The short names of what package futuretest has.
+var (
+	discard     = futuretest.Discard
+	none        = futuretest.None // for setups that can do without
+	promises    = futuretest.Promises
+	checkCounts = futuretest.CheckCounts
+)
 
-// none is for setups that can do without.
-func none(*actors.Worker) error { return nil }
+const hang = futuretest.Hang
+
+func result[T any](f *actors.Future[T]) (T, error) { return futuretest.Result(f) }
+
+func want[T comparable](t testing.TB, f *actors.Future[T], v T) {
+	t.Helper()
+	futuretest.Want(t, f, v)
+}
+
+func wantErr[T any](t testing.TB, f *actors.Future[T], target error) {
+	t.Helper()
+	futuretest.WantErr(t, f, target)
+}
+
+func wantPending[T any](t testing.TB, what string, f *actors.Future[T]) {
+	t.Helper()
+	futuretest.WantPending(t, what, f)
+}
+
+func wantNow[T any](t testing.TB, what string, f *actors.Future[T], v T) {
+	t.Helper()
+	futuretest.WantNow(t, what, f, v)
+}
+
+func wantFailed[T any](t testing.TB, what string, f *actors.Future[T], target error) {
+	t.Helper()
+	futuretest.WantFailed(t, what, f, target)
+}
 
 // worker spawns a worker under the root.
 func (w *world) worker(name string, o actors.Options, setup func(w *actors.Worker) error) *actor.PID {
@@ -60,51 +87,7 @@ func (w *world) plain(receive actor.ReceiveFunc, opts ...actor.PropsOption) *act
 // stopped stops pid gracefully and returns its final account, which it checks.
 func (w *world) stopped(pid *actor.PID, grace time.Duration) actors.Counts {
 	w.Helper()
-	s, err := result(actors.RequestStop(w.root, pid, grace))
-	if err != nil {
-		w.Fatalf("stop of %s: %v", pid.Id, err)
-	}
-	checkCounts(w, s)
-	return s
-}
-
-// checkCounts checks what holds for the account of a worker that has ended.
-func checkCounts(t testing.TB, c actors.Counts) {
-	t.Helper()
-	if !c.Agree() {
-		t.Errorf("the account contradicts itself: %+v", c)
-	}
-	if c.Pending != 0 {
-		t.Errorf("%d pending after the end: %v", c.Pending, c)
-	}
-}
-
-// hang is longer than anything takes, in virtual time and in real time.
-const hang = time.Minute
-
-// result waits for a future that has to complete.
-func result[T any](f *actors.Future[T]) (T, error) {
-	ctx, cancel := context.WithTimeoutCause(context.Background(), hang, errHang)
-	defer cancel()
-	return f.Wait(ctx)
-}
-
-var errHang = errors.New("the future never completed")
-
-// want fails the test unless f ends with v.
-func want[T comparable](t testing.TB, f *actors.Future[T], v T) {
-	t.Helper()
-	if got, err := result(f); err != nil || got != v {
-		t.Errorf("got %v, %v; want %v", got, err, v)
-	}
-}
-
-// wantErr fails the test unless f ends with an error that is target.
-func wantErr[T any](t testing.TB, f *actors.Future[T], target error) {
-	t.Helper()
-	if v, err := result(f); !errors.Is(err, target) {
-		t.Errorf("got %v, %v; want the error %q", v, err, target)
-	}
+	return (&futuretest.World{T: w.T, Sys: w.sys, Root: w.root}).Stopped(pid, grace)
 }
 
 // did is a Submit for its effect.
@@ -112,55 +95,5 @@ func did(s actor.SenderContext, pid *actor.PID, f func(t *actors.Task) error, op
 	return actors.SubmitErr(s, pid, f, opts...)
 }
 
-// loopGoroutines returns the stacks of all goroutines that are of an event
-// loop: runners and coroutines.
-func loopGoroutines() (stacks []string) {
-	buf := make([]byte, 1<<20)
-	for {
-		n := runtime.Stack(buf, true)
-		if n < len(buf) {
-			buf = buf[:n]
-			break
-		}
-		buf = make([]byte, 2*len(buf))
-	}
-	for s := range strings.SplitSeq(string(buf), "\n\n") {
-		if strings.Contains(s, "internal/loop.") || strings.Contains(s, "internal/coro.") {
-			stacks = append(stacks, s)
-		}
-	}
-	return stacks
-}
-
-// promises makes n promises, and their futures.
-func promises(n int) (ps []*actors.Promise[int], fs []*actors.Future[int]) {
-	for range n {
-		p := new(actors.Promise[int])
-		ps, fs = append(ps, p), append(fs, p.Future())
-	}
-	return ps, fs
-}
-
-// wantPending fails the test if f is done.
-func wantPending[T any](t testing.TB, what string, f *actors.Future[T]) {
-	t.Helper()
-	if v, err := f.TryResult(); !errors.Is(err, actors.ErrPending) {
-		t.Errorf("%s: got %v, %v; want it to be pending", what, v, err)
-	}
-}
-
-// wantNow fails the test unless f is done, with v.
-func wantNow[T any](t testing.TB, what string, f *actors.Future[T], v T) {
-	t.Helper()
-	if got, err := f.TryResult(); err != nil || fmt.Sprint(got) != fmt.Sprint(v) {
-		t.Errorf("%s: got %v, %v; want %v", what, got, err, v)
-	}
-}
-
-// wantFailed fails the test unless f has failed with target.
-func wantFailed[T any](t testing.TB, what string, f *actors.Future[T], target error) {
-	t.Helper()
-	if v, err := f.TryResult(); !errors.Is(err, target) {
-		t.Errorf("%s: got %v, %v; want the error %q", what, v, err, target)
-	}
-}
+// loopGoroutines counts the goroutines that are of an event loop: runners and coroutines.
+func loopGoroutines() int { return goroutines.Count("internal/loop.", "internal/coro.") }

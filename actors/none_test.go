@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/futuretest"
 	"github.com/protoloop/protoloop/internal/testtools"
 )
 
@@ -41,7 +42,7 @@ func TestNone(t *testing.T) {
 			"AwaitOffload with a value": func(t *actors.Task, err error) error {
 				v, err := actors.AwaitOffload(t, func(context.Context) (int, error) { return 1, err })
 				if err == nil && v != 1 {
-					return errHang
+					return futuretest.ErrHang
 				}
 				return err
 			},

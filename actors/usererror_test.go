@@ -13,6 +13,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/actors/inspect"
+	"github.com/protoloop/protoloop/internal/futuretest"
 )
 
 // badError is an error as it is made by mistake: a function whose result is a
@@ -124,7 +125,7 @@ func TestUserErrorPanics(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(w *world) {
 				f := do(w)
-				if _, err := result(f); err == nil || err == errHang {
+				if _, err := result(f); err == nil || err == futuretest.ErrHang {
 					w.Errorf("it ended with %v", err)
 				}
 				synctest.Wait()

@@ -3,15 +3,14 @@
 package actortest
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/protoloop/protoloop/internal/goroutines"
 	"github.com/protoloop/protoloop/internal/testtools"
 )
 
@@ -32,7 +31,7 @@ func Main(m *testing.M) { os.Exit(gate(m.Run, leakGiveUp, os.Stderr)) }
 // to maintain; goroutines that were there before the tests are exception
 // enough.
 func gate(run func() int, giveUp time.Duration, w io.Writer) int {
-	before := goroutines()
+	before := othersStacks()
 	code := run()
 	if code != 0 {
 		return code // a test that has failed may well have left something
@@ -40,7 +39,7 @@ func gate(run func() int, giveUp time.Duration, w io.Writer) int {
 	var left []string
 	testtools.Poll(giveUp, func() bool {
 		left = left[:0]
-		for id, stack := range goroutines() {
+		for id, stack := range othersStacks() {
 			if _, old := before[id]; !old && !background(stack) {
 				left = append(left, stack)
 			}
@@ -65,22 +64,13 @@ func background(stack string) bool {
 	return false
 }
 
-// goroutines returns the stacks of all goroutines but the caller's, by their
+// othersStacks returns the stacks of all goroutines but the caller's, by their
 // number.
-func goroutines() map[string]string {
-	buf := make([]byte, 1<<20)
-	n := runtime.Stack(buf, true)
-	for n == len(buf) {
-		buf = make([]byte, 2*len(buf))
-		n = runtime.Stack(buf, true)
-	}
+func othersStacks() map[string]string {
 	all := map[string]string{}
-	for i, stack := range bytes.Split(bytes.TrimSpace(buf[:n]), []byte("\n\n")) {
-		if i == 0 { // the caller's
-			continue
-		}
-		id, _, _ := strings.Cut(strings.TrimPrefix(string(stack), "goroutine "), " ")
-		all[id] = string(stack)
+	for _, stack := range goroutines.Stacks()[1:] {
+		id, _, _ := strings.Cut(strings.TrimPrefix(stack, "goroutine "), " ")
+		all[id] = stack
 	}
 	return all
 }

@@ -16,11 +16,12 @@ import (
 
 	"github.com/protoloop/protoloop/actors/inspect"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/seeded"
 	"github.com/protoloop/protoloop/supervisor"
 )
 
 var (
-	chaosSeed  = flag.Uint64("chaos.seed", 0, "seed of the TestChaos tests; 0: a new one")
+	chaosDice  = seeded.Flag("chaos.seed", "the TestChaos tests")
 	chaosCrowd = flag.Int("chaos.crowd", 100_000, "requests that TestChaosInBubble has in flight at one moment, at least; a tenth with -short")
 )
 
@@ -40,7 +41,7 @@ func TestChaosInBubble(t *testing.T) {
 		crowd /= 10
 	}
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
-		c := newChaos(t, sys, seed())
+		c := newChaos(t, sys, chaosDice.Seed())
 		c.run(4, 3*crowd, crowd+crowd/5+5000) // some end while the others are sent
 		if c.peak.Load() < int64(crowd) {
 			t.Errorf("at most %d requests were in flight, want %d", c.peak.Load(), crowd)
@@ -56,7 +57,7 @@ func TestChaos(t *testing.T) {
 	if testing.Short() {
 		n /= 10
 	}
-	c := newChaos(t, actortest.NewSystem(t), seed())
+	c := newChaos(t, actortest.NewSystem(t), chaosDice.Seed())
 	c.real, c.wild, c.calm = true, 20, 3*time.Millisecond
 	c.run(8, n, 400)
 	c.sawAll()
@@ -75,13 +76,6 @@ func TestChaosSeed(t *testing.T) {
 	if a, b, other := choices(1), choices(1), choices(2); a != b || a == other {
 		t.Errorf("choices of seed 1: %x, again: %x; of seed 2: %x", a, b, other)
 	}
-}
-
-func seed() uint64 {
-	if *chaosSeed != 0 {
-		return *chaosSeed
-	}
-	return rand.Uint64()
 }
 
 // chaos is one run.

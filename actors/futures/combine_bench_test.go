@@ -63,12 +63,3 @@ func BenchmarkAll(b *testing.B) {
 		})
 	}
 }
-
-// TestAllAllocatesLessThanOnceAMember holds All to its promise.
-func TestAllAllocatesLessThanOnceAMember(t *testing.T) {
-	const n = 10_000
-	_, fs := promises(n) // pending all the while
-	if allocs := testing.AllocsPerRun(5, func() { futures.All(fs...) }); allocs > 0.01*n {
-		t.Errorf("%v allocations for %d members", allocs, n)
-	}
-}

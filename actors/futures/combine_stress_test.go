@@ -11,11 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/asynkron/protoactor-go/actor"
-
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/futuretest"
 	"github.com/protoloop/protoloop/internal/seeded"
 )
 
@@ -48,7 +47,7 @@ func watch[T any](what string, f *actors.Future[T]) *combined {
 }
 
 func raceCombinations(t *testing.T, dice *rand.Rand) {
-	ps, fs := promises(2 + dice.IntN(4))
+	ps, fs := futuretest.Promises(2 + dice.IntN(4))
 	shield := futures.Shield(fs[0])
 	all := []*combined{
 		watch("All", futures.All(fs...)),
@@ -112,24 +111,4 @@ func raceCombinations(t *testing.T, dice *rand.Rand) {
 	if seen != len(fs) {
 		t.Errorf("AsCompleted has yielded %d of %d", seen, len(fs))
 	}
-}
-
-// Work of several workers that fails at the same time.
-func TestAnyOfWorkThatFailsAtOnce(t *testing.T) {
-	bubble(t, func(w *world) {
-		pids := []*actor.PID{w.worker("a", actors.Options{}, none), w.worker("b", actors.Options{}, none), w.worker("c", actors.Options{}, none)}
-		for range 200 {
-			begin := new(actors.Promise[int])
-			var fs []*actors.Future[int]
-			for _, pid := range pids {
-				fs = append(fs, actors.Submit(w.root, pid, func(t *actors.Task) (int, error) {
-					_, err := actors.Await(t, begin.Future())
-					return 0, errors.Join(err, errLeft)
-				}))
-			}
-			f := futures.Any(fs...)
-			begin.Resolve(0)
-			wantErr(w, f, errLeft)
-		}
-	})
 }

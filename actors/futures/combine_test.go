@@ -3,6 +3,7 @@
 package futures_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -10,27 +11,16 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/futures"
+	"github.com/protoloop/protoloop/internal/futuretest"
 	"github.com/protoloop/protoloop/internal/testtools"
 )
 
-func TestAllKeepsTheOrderOfItsMembers(t *testing.T) {
-	ps, fs := promises(3)
-	all := futures.All(fs...)
-	for i, at := range []int{1, 0, 2} {
-		wantPending(t, "All", all)
-		ps[at].Resolve(10 * at)
-		if i == 2 {
-			wantNow(t, "All", all, []int{0, 10, 20})
-		}
-	}
-}
-
 func TestCombinationsOfNone(t *testing.T) {
-	wantNow(t, "All", futures.All[int](), []int{})
-	wantNow(t, "Settled", futures.Settled[int](), []futures.Outcome[int]{})
-	wantFailed(t, "Any", futures.Any[int](), futures.ErrNoFutures)
-	wantFailed(t, "Race", futures.Race[int](), futures.ErrNoFutures)
-	wantFailed(t, "FirstCompleted", futures.FirstCompleted[int](), futures.ErrNoFutures)
+	futuretest.WantNow(t, "All", futures.All[int](), []int{})
+	futuretest.WantNow(t, "Settled", futures.Settled[int](), []futures.Outcome[int]{})
+	futuretest.WantFailed(t, "Any", futures.Any[int](), futures.ErrNoFutures)
+	futuretest.WantFailed(t, "Race", futures.Race[int](), futures.ErrNoFutures)
+	futuretest.WantFailed(t, "FirstCompleted", futures.FirstCompleted[int](), futures.ErrNoFutures)
 	wantSets(t, "FirstException", futures.FirstException[int](), nil, nil)
 	for i, err := range futures.AsCompleted[int](t.Context()) {
 		t.Error("AsCompleted of none yields", i, err)
@@ -39,30 +29,30 @@ func TestCombinationsOfNone(t *testing.T) {
 
 func TestCombinationsOfDoneFuturesAreDone(t *testing.T) {
 	one, two, bad := futures.Resolved(1), futures.Resolved(2), futures.Failed[int](errLeft)
-	wantNow(t, "All", futures.All(one, two), []int{1, 2})
-	wantFailed(t, "All", futures.All(one, bad), errLeft)
-	wantNow(t, "Any", futures.Any(bad, two, one), 2)
-	wantNow(t, "Race", futures.Race(two, bad), 2)
-	wantFailed(t, "Race", futures.Race(bad, two), errLeft)
+	futuretest.WantNow(t, "All", futures.All(one, two), []int{1, 2})
+	futuretest.WantFailed(t, "All", futures.All(one, bad), errLeft)
+	futuretest.WantNow(t, "Any", futures.Any(bad, two, one), 2)
+	futuretest.WantNow(t, "Race", futures.Race(two, bad), 2)
+	futuretest.WantFailed(t, "Race", futures.Race(bad, two), errLeft)
 	wantSets(t, "FirstCompleted", futures.FirstCompleted(two, bad), []*actors.Future[int]{two, bad}, nil)
 	wantSets(t, "FirstException", futures.FirstException(bad, two), []*actors.Future[int]{bad, two}, nil)
-	wantNow(t, "Shield", futures.Shield(one), 1)
-	wantFailed(t, "Shield", futures.Shield(bad), errLeft)
-	wantNow(t, "WithTimeout", futures.WithTimeout(one, 0), 1)
-	wantNow(t, "Settled", futures.Settled(one, bad), []futures.Outcome[int]{{Value: 1}, {Err: errLeft}})
+	futuretest.WantNow(t, "Shield", futures.Shield(one), 1)
+	futuretest.WantFailed(t, "Shield", futures.Shield(bad), errLeft)
+	futuretest.WantNow(t, "WithTimeout", futures.WithTimeout(one, 0), 1)
+	futuretest.WantNow(t, "Settled", futures.Settled(one, bad), []futures.Outcome[int]{{Value: 1}, {Err: errLeft}})
 }
 
 // The same future may be a member twice.
 func TestCombinationsOfTheSameFuture(t *testing.T) {
-	ps, fs := promises(1)
+	ps, fs := futuretest.Promises(1)
 	f := fs[0]
 	first, exception := futures.FirstCompleted(f, f), futures.FirstException(f, f)
 	all, settled, anyOf, race := futures.All(f, f), futures.Settled(f, f), futures.Any(f, f), futures.Race(f, f)
 	ps[0].Resolve(7)
-	wantNow(t, "All", all, []int{7, 7})
-	wantNow(t, "Settled", settled, []futures.Outcome[int]{{Value: 7}, {Value: 7}})
-	wantNow(t, "Any", anyOf, 7)
-	wantNow(t, "Race", race, 7)
+	futuretest.WantNow(t, "All", all, []int{7, 7})
+	futuretest.WantNow(t, "Settled", settled, []futures.Outcome[int]{{Value: 7}, {Value: 7}})
+	futuretest.WantNow(t, "Any", anyOf, 7)
+	futuretest.WantNow(t, "Race", race, 7)
 	wantSets(t, "FirstCompleted", first, []*actors.Future[int]{f, f}, nil)
 	wantSets(t, "FirstException", exception, []*actors.Future[int]{f, f}, nil)
 	var got []int
@@ -72,67 +62,6 @@ func TestCombinationsOfTheSameFuture(t *testing.T) {
 	if !slices.Equal(got, []int{0, 1}) {
 		t.Errorf("AsCompleted: %v", got)
 	}
-}
-
-func TestAllFailsWithTheFirstFailure(t *testing.T) {
-	ps, fs := promises(3)
-	all := futures.All(fs...)
-	ps[2].Reject(errRight)
-	wantFailed(t, "All", all, errRight)
-	ps[0].Reject(errLeft)
-	wantFailed(t, "All", all, errRight)
-	wantPending(t, "a member", fs[1])
-}
-
-func TestAllFailsWhenAMemberIsCancelled(t *testing.T) {
-	_, fs := promises(2)
-	all := futures.All(fs...)
-	fs[0].Cancel()
-	wantFailed(t, "All", all, actors.ErrCanceled)
-	wantPending(t, "the other member", fs[1])
-}
-
-func TestSettledTellsHowEachEnded(t *testing.T) {
-	ps, fs := promises(3)
-	settled := futures.Settled(fs...)
-	ps[2].Reject(errRight)
-	ps[0].Resolve(1)
-	wantPending(t, "Settled", settled)
-	fs[1].Cancel()
-	wantNow(t, "Settled", settled, []futures.Outcome[int]{{Value: 1}, {Err: actors.ErrCanceled}, {Err: errRight}})
-}
-
-func TestAnyIsTheFirstSuccess(t *testing.T) {
-	ps, fs := promises(3)
-	f := futures.Any(fs...)
-	ps[1].Reject(errLeft)
-	wantPending(t, "Any", f)
-	ps[2].Resolve(2)
-	ps[0].Resolve(0)
-	wantNow(t, "Any", f, 2)
-}
-
-func TestAnyFailsWhenAllHaveFailed(t *testing.T) {
-	ps, fs := promises(2)
-	f := futures.Any(fs...)
-	ps[1].Reject(errRight)
-	ps[0].Reject(errLeft)
-	wantFailed(t, "Any", f, errLeft)
-	wantFailed(t, "Any", f, errRight)
-	if _, err := f.TryResult(); err.Error() != "left\nright" {
-		t.Errorf("got %q", err)
-	}
-}
-
-func TestRaceIsTheFirstToEnd(t *testing.T) {
-	ps, fs := promises(3)
-	f, other := futures.Race(fs...), futures.Race(fs[0], fs[2])
-	ps[1].Reject(errLeft)
-	wantFailed(t, "Race", f, errLeft)
-	wantPending(t, "a race of others", other)
-	ps[2].Resolve(2)
-	wantNow(t, "a race of others", other, 2)
-	wantPending(t, "a loser", fs[0])
 }
 
 // cancels are the combinations that pass a cancel on.
@@ -152,24 +81,24 @@ var cancels = map[string]func(fs ...*actors.Future[int]) interface{ Cancel() boo
 func TestCancelOfACombinationReachesItsMembers(t *testing.T) {
 	for name, combine := range cancels {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(w *world) {
-				pid := w.worker("worker", actors.Options{Logger: discard()}, none)
+			futuretest.Bubble(t, func(w *futuretest.World) {
+				pid := w.Worker("worker", actors.Options{Logger: futuretest.Discard()}, futuretest.None)
 				var tr testtools.Trace
-				work := actors.Submit(w.root, pid, func(t *actors.Task) (int, error) {
+				work := actors.Submit(w.Root, pid, func(t *actors.Task) (int, error) {
 					err := t.Sleep(time.Hour)
 					tr.Add("%v", err)
 					return 0, err
 				})
-				_, fs := promises(2)
+				_, fs := futuretest.Promises(2)
 				f := combine(work, fs[0], futures.Shield(fs[1]))
 				time.Sleep(time.Second)
 				if !f.Cancel() || f.Cancel() {
 					w.Error("Cancel does not say that it has decided it")
 				}
-				wantFailed(w, "work", work, actors.ErrCanceled)
-				wantFailed(w, "a promise", fs[0], actors.ErrCanceled)
-				wantPending(w, "what is shielded", fs[1])
-				w.stopped(pid, time.Hour)
+				futuretest.WantFailed(w, "work", work, actors.ErrCanceled)
+				futuretest.WantFailed(w, "a promise", fs[0], actors.ErrCanceled)
+				futuretest.WantPending(w, "what is shielded", fs[1])
+				w.Stopped(pid, time.Hour)
 				tr.Want(w, "actors: canceled")
 			})
 		})
@@ -182,11 +111,11 @@ func TestCombinationsCancelNoMemberByThemselves(t *testing.T) {
 		if name == "Settled" {
 			continue
 		}
-		_, fs := promises(2)
+		_, fs := futuretest.Promises(2)
 		combine(futures.Failed[int](errLeft), fs[0])
 		combine(futures.Resolved(1), fs[1])
-		wantPending(t, name+": a member beside a failure", fs[0])
-		wantPending(t, name+": a member beside a success", fs[1])
+		futuretest.WantPending(t, name+": a member beside a failure", fs[0])
+		futuretest.WantPending(t, name+": a member beside a success", fs[1])
 	}
 }
 
@@ -200,7 +129,7 @@ func TestCombinationsLetGoOfTheirMembers(t *testing.T) {
 		futures.FirstCompleted(stop.Future(), futures.Resolved(1))
 		futures.FirstException(stop.Future(), futures.Failed[int](errLeft))
 		futures.Shield(stop.Future()).Cancel()
-		_, others := promises(1)
+		_, others := futuretest.Promises(1)
 		futures.Race(futures.Shield(stop.Future()), others[0]).Cancel()
 	}
 	if n := waiting(stop.Future()); n != 0 {
@@ -209,14 +138,14 @@ func TestCombinationsLetGoOfTheirMembers(t *testing.T) {
 }
 
 func TestCombinationsKeepACopyOfTheirMembers(t *testing.T) {
-	ps, fs := promises(2)
+	ps, fs := futuretest.Promises(2)
 	given := slices.Clone(fs)
 	all, anyOf, exception := futures.All(given...), futures.Any(given...), futures.FirstException(given...)
 	clear(given)
 	ps[0].Resolve(1)
 	ps[1].Resolve(2)
-	wantNow(t, "All", all, []int{1, 2})
-	wantNow(t, "Any", anyOf, 1)
+	futuretest.WantNow(t, "All", all, []int{1, 2})
+	futuretest.WantNow(t, "Any", anyOf, 1)
 	wantSets(t, "FirstException", exception, fs, nil)
 }
 
@@ -241,7 +170,7 @@ func TestCombinationMisuse(t *testing.T) {
 
 // All of them work in a task, and hold up nobody.
 func TestCombinationsInATask(t *testing.T) {
-	in(t, func(w *world, t *actors.Task) error {
+	futuretest.InTask(t, func(w *futuretest.World, t *actors.Task) error {
 		after := func(d time.Duration, v int, err error) *actors.Future[int] {
 			return actors.Start(t, func(t *actors.Task) (int, error) {
 				if err := t.Sleep(d); err != nil {
@@ -271,5 +200,67 @@ func TestCombinationsInATask(t *testing.T) {
 			w.Errorf("it took %v", d)
 		}
 		return nil
+	})
+}
+
+// A group of exclusive workers that wait for each other is found through any
+// combination, but not where one of several members will do.
+func TestCombinationsCloseRings(t *testing.T) {
+	futuretest.Bubble(t, func(w *futuretest.World) {
+		pid := w.Worker("worker", actors.Options{Logger: futuretest.Discard()}, func(w *actors.Worker) error {
+			actors.Handle(w, func(t *actors.Task, how string) (string, error) {
+				self := actors.RequestFuture[string](t, t.Self(), "")
+				other := actors.Start(t, func(t *actors.Task) (string, error) { return "other", t.Sleep(time.Second) })
+				var f *actors.Future[string]
+				switch how {
+				case "All":
+					_, err := actors.Await(t, futures.All(other, self))
+					return "", err
+				case "nested":
+					_, err := actors.Await(t, futures.All(futures.All(other), futures.All(self)))
+					return "", err
+				case "FirstException":
+					return "", t.Await(futures.FirstException(other, self))
+				case "FirstCompleted of it":
+					return "", t.Await(futures.FirstCompleted(self))
+				case "FirstCompleted":
+					sets, err := actors.Await(t, futures.FirstCompleted(self, other))
+					if err != nil {
+						return "", err
+					}
+					return sets.Done[0].TryResult()
+				case "AwaitEach":
+					n := 0
+					for i, err := range futures.AwaitEach(t, other, self) {
+						if err != nil {
+							return "", err
+						}
+						if n++; i != 0 || n > 1 {
+							return "", errors.New("more than one in " + t.Self().Id)
+						}
+					}
+					return "", nil
+				case "Shield":
+					f = futures.Shield(self)
+				case "Race":
+					f = futures.Race(self, other)
+				case "Any of it":
+					f = futures.Any(self, futures.Shield(self))
+				default:
+					return "", nil
+				}
+				return actors.Await(t, f)
+			}, actors.Exclusive())
+			return nil
+		})
+		for _, how := range []string{"All", "nested", "AwaitEach", "Shield", "Any of it", "FirstException", "FirstCompleted of it"} {
+			var ring *actors.DeadlockError
+			if v, err := futuretest.Result(actors.RequestFuture[string](w.Root, pid, how)); !errors.As(err, &ring) {
+				w.Errorf("%s: got %q, %v", how, v, err)
+			}
+		}
+		futuretest.Want(w, actors.RequestFuture[string](w.Root, pid, "Race"), "other")
+		futuretest.Want(w, actors.RequestFuture[string](w.Root, pid, "FirstCompleted"), "other")
+		w.Stopped(pid, time.Hour)
 	})
 }

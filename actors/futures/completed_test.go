@@ -13,15 +13,16 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/futuretest"
 	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // later returns futures that complete with their index after so many seconds
 // each.
-func later(w *world, seconds ...int) (fs []*actors.Future[int]) {
-	pid := w.worker("later", actors.Options{Logger: discard()}, none)
+func later(w *futuretest.World, seconds ...int) (fs []*actors.Future[int]) {
+	pid := w.Worker("later", actors.Options{Logger: futuretest.Discard()}, futuretest.None)
 	for i, s := range seconds {
-		fs = append(fs, actors.Submit(w.root, pid, func(t *actors.Task) (int, error) {
+		fs = append(fs, actors.Submit(w.Root, pid, func(t *actors.Task) (int, error) {
 			return i, t.Sleep(time.Duration(s) * time.Second)
 		}))
 	}
@@ -29,7 +30,7 @@ func later(w *world, seconds ...int) (fs []*actors.Future[int]) {
 }
 
 func TestAsCompletedYieldsInOrderOfCompletion(t *testing.T) {
-	bubble(t, func(w *world) {
+	futuretest.Bubble(t, func(w *futuretest.World) {
 		start := time.Now()
 		var got []int
 		fs := later(w, 3, 1, 2)
@@ -47,7 +48,7 @@ func TestAsCompletedYieldsInOrderOfCompletion(t *testing.T) {
 }
 
 func TestAwaitEachYieldsInOrderOfCompletion(t *testing.T) {
-	in(t, func(w *world, t *actors.Task) error {
+	futuretest.InTask(t, func(w *futuretest.World, t *actors.Task) error {
 		var got []int
 		for i, err := range futures.AwaitEach(t, later(w, 3, 1, 2)...) {
 			if err != nil {
@@ -64,7 +65,7 @@ func TestAwaitEachYieldsInOrderOfCompletion(t *testing.T) {
 
 // Those that complete together come one by one, none is lost.
 func TestAsCompletedOfFuturesThatCompleteTogether(t *testing.T) {
-	bubble(t, func(w *world) {
+	futuretest.Bubble(t, func(w *futuretest.World) {
 		seen := map[int]int{}
 		for i := range futures.AsCompleted(context.Background(), later(w, 1, 1, 1, 0, 0)...) {
 			seen[i]++
@@ -77,7 +78,7 @@ func TestAsCompletedOfFuturesThatCompleteTogether(t *testing.T) {
 }
 
 func TestAsCompletedEndsWithItsContext(t *testing.T) {
-	bubble(t, func(w *world) {
+	futuretest.Bubble(t, func(w *futuretest.World) {
 		ctx, cancel := context.WithTimeoutCause(context.Background(), 1500*time.Millisecond, errLeft)
 		defer cancel()
 		fs := later(w, 0, 1, 2)
@@ -94,7 +95,7 @@ func TestAsCompletedEndsWithItsContext(t *testing.T) {
 		if fs[2].Done() || waiting(fs[2]) != 0 {
 			w.Error("the last one has been ended, or is waited for")
 		}
-		want(w, fs[2], 2)
+		futuretest.Want(w, fs[2], 2)
 		got = nil
 		for i := range futures.AsCompleted(ctx, fs...) { // what is done needs no waiting
 			got = append(got, i)
@@ -106,10 +107,10 @@ func TestAsCompletedEndsWithItsContext(t *testing.T) {
 }
 
 func TestAwaitEachEndsWithItsTask(t *testing.T) {
-	bubble(t, func(w *world) {
-		pid := w.worker("worker", actors.Options{Logger: discard()}, none)
-		ps, fs := promises(2)
-		f := did(w.root, pid, func(t *actors.Task) error {
+	futuretest.Bubble(t, func(w *futuretest.World) {
+		pid := w.Worker("worker", actors.Options{Logger: futuretest.Discard()}, futuretest.None)
+		ps, fs := futuretest.Promises(2)
+		f := actors.SubmitErr(w.Root, pid, func(t *actors.Task) error {
 			for range 2 { // an ended task stays ended, whatever is done
 				n := 0
 				for i, err := range futures.AwaitEach(t, fs...) {
@@ -126,7 +127,7 @@ func TestAwaitEachEndsWithItsTask(t *testing.T) {
 		})
 		synctest.Wait()
 		f.Cancel()
-		w.stopped(pid, time.Hour)
+		w.Stopped(pid, time.Hour)
 		if waiting(fs[0]) != 0 {
 			w.Error("it is still waited for")
 		}
@@ -134,7 +135,7 @@ func TestAwaitEachEndsWithItsTask(t *testing.T) {
 }
 
 func TestAsCompletedCanBeLeftAndBegunAnew(t *testing.T) {
-	bubble(t, func(w *world) {
+	futuretest.Bubble(t, func(w *futuretest.World) {
 		fs := later(w, 0, 1, 2)
 		seq := futures.AsCompleted(context.Background(), fs...)
 		for i := range seq {
@@ -154,8 +155,8 @@ func TestAsCompletedCanBeLeftAndBegunAnew(t *testing.T) {
 }
 
 func TestAsCompletedInATaskPanics(t *testing.T) {
-	in(t, func(w *world, t *actors.Task) error {
-		_, fs := promises(1)
+	futuretest.InTask(t, func(w *futuretest.World, t *actors.Task) error {
+		_, fs := futuretest.Promises(1)
 		testtools.WantText(w, testtools.PanicOf(func() {
 			for range futures.AsCompleted(t.Context(), fs...) {
 				w.Error("yielded")
@@ -167,7 +168,7 @@ func TestAsCompletedInATaskPanics(t *testing.T) {
 
 // Two groups that iterate over the same futures do not disturb each other.
 func TestAsCompletedTwiceAtATime(t *testing.T) {
-	bubble(t, func(w *world) {
+	futuretest.Bubble(t, func(w *futuretest.World) {
 		fs := later(w, 2, 1, 3)
 		collect := func() ([]int, error) {
 			var got []int

@@ -3,142 +3,27 @@
 package futures_test
 
 import (
-	"context"
 	"errors"
-	"fmt"
-	"io"
-	"log/slog"
 	"testing"
-	"time"
-
-	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/internal/combine"
+	"github.com/protoloop/protoloop/internal/futuretest"
 )
 
 func TestMain(m *testing.M) { actortest.Main(m) }
 
+// For the examples.
+var (
+	discard = futuretest.Discard
+	none    = futuretest.None
+)
+
 var (
 	errLeft  = errors.New("left")
 	errRight = errors.New("right")
-	errHang  = errors.New("the future never completed")
 )
-
-// world is an actor system in a synctest bubble. What it spawns is stopped at
-// the end of the bubble.
-type world struct {
-	*testing.T
-	sys  *actor.ActorSystem
-	root *actor.RootContext
-}
-
-// bubble runs f in a bubble of its own: time is virtual there, and what is
-// left behind at its end fails the test.
-func bubble(t *testing.T, f func(w *world)) {
-	t.Helper()
-	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
-		f(&world{T: t, sys: sys, root: sys.Root})
-	})
-}
-
-func discard() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
-
-// none is for setups that can do without.
-func none(*actors.Worker) error { return nil }
-
-// worker spawns a worker under the root.
-func (w *world) worker(name string, o actors.Options, setup func(w *actors.Worker) error) *actor.PID {
-	w.Helper()
-	return actortest.Spawn(w, w.root, name, setup, o)
-}
-
-// stopped stops pid gracefully and returns its final account.
-func (w *world) stopped(pid *actor.PID, grace time.Duration) actors.Counts {
-	w.Helper()
-	s, err := result(actors.RequestStop(w.root, pid, grace))
-	if err != nil {
-		w.Fatalf("stop of %s: %v", pid.Id, err)
-	}
-	return s
-}
-
-// in runs f as a task of a worker in a bubble.
-func in(t *testing.T, f func(w *world, t *actors.Task) error) {
-	t.Helper()
-	bubble(t, func(w *world) {
-		pid := w.worker("worker", actors.Options{Logger: discard()}, none)
-		if _, err := result(did(w.root, pid, func(t *actors.Task) error { return f(w, t) })); err != nil {
-			w.Errorf("the task failed: %v", err)
-		}
-		w.stopped(pid, time.Hour)
-	})
-}
-
-// hang is longer than anything takes, in virtual time and in real time.
-const hang = time.Minute
-
-// result waits for a future that has to complete.
-func result[T any](f *actors.Future[T]) (T, error) {
-	ctx, cancel := context.WithTimeoutCause(context.Background(), hang, errHang)
-	defer cancel()
-	return f.Wait(ctx)
-}
-
-// want fails the test unless f ends with v.
-func want[T comparable](t testing.TB, f *actors.Future[T], v T) {
-	t.Helper()
-	if got, err := result(f); err != nil || got != v {
-		t.Errorf("got %v, %v; want %v", got, err, v)
-	}
-}
-
-// wantErr fails the test unless f ends with an error that is target.
-func wantErr[T any](t testing.TB, f *actors.Future[T], target error) {
-	t.Helper()
-	if v, err := result(f); !errors.Is(err, target) {
-		t.Errorf("got %v, %v; want the error %q", v, err, target)
-	}
-}
-
-// did is a Submit for its effect.
-func did(s actor.SenderContext, pid *actor.PID, f func(t *actors.Task) error, opts ...actors.CallOption) *actors.Future[actors.None] {
-	return actors.SubmitErr(s, pid, f, opts...)
-}
-
-// promises makes n promises, and their futures.
-func promises(n int) (ps []*actors.Promise[int], fs []*actors.Future[int]) {
-	for range n {
-		p := new(actors.Promise[int])
-		ps, fs = append(ps, p), append(fs, p.Future())
-	}
-	return ps, fs
-}
-
-// wantPending fails the test if f is done.
-func wantPending[T any](t testing.TB, what string, f *actors.Future[T]) {
-	t.Helper()
-	if v, err := f.TryResult(); !errors.Is(err, actors.ErrPending) {
-		t.Errorf("%s: got %v, %v; want it to be pending", what, v, err)
-	}
-}
-
-// wantNow fails the test unless f is done, with v.
-func wantNow[T any](t testing.TB, what string, f *actors.Future[T], v T) {
-	t.Helper()
-	if got, err := f.TryResult(); err != nil || fmt.Sprint(got) != fmt.Sprint(v) {
-		t.Errorf("%s: got %v, %v; want %v", what, got, err, v)
-	}
-}
-
-// wantFailed fails the test unless f has failed with target.
-func wantFailed[T any](t testing.TB, what string, f *actors.Future[T], target error) {
-	t.Helper()
-	if v, err := f.TryResult(); !errors.Is(err, target) {
-		t.Errorf("%s: got %v, %v; want the error %q", what, v, err, target)
-	}
-}
 
 // waiting is how many wait for f, by a callback or in an await.
 func waiting[T any](f *actors.Future[T]) int { return f.Inside(combine.Key{}).Waiting() }

@@ -10,6 +10,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/futuretest"
 )
 
 // wantSets fails the test unless f is done, with these.
@@ -44,29 +45,29 @@ func checkSets(t testing.TB, s futures.Sets[int], fs []*actors.Future[int]) {
 
 // asyncio.wait: what is told is what is done at that moment.
 func TestFirstCompleted(t *testing.T) {
-	ps, fs := promises(4)
+	ps, fs := futuretest.Promises(4)
 	first := futures.FirstCompleted(fs...)
-	wantPending(t, "FirstCompleted", first)
+	futuretest.WantPending(t, "FirstCompleted", first)
 	ps[2].Reject(errLeft)
 	wantSets(t, "after a failure", first, fs[2:3], []*actors.Future[int]{fs[0], fs[1], fs[3]})
 	ps[1].Resolve(1)
 	ps[3].Resolve(3)
 	wantSets(t, "a moment later", first, fs[2:3], []*actors.Future[int]{fs[0], fs[1], fs[3]})
 	wantSets(t, "anew", futures.FirstCompleted(fs...), fs[1:], fs[:1])
-	wantPending(t, "the one that is left", fs[0])
+	futuretest.WantPending(t, "the one that is left", fs[0])
 }
 
 func TestFirstException(t *testing.T) {
-	ps, fs := promises(4)
+	ps, fs := futuretest.Promises(4)
 	first, all := futures.FirstException(fs...), futures.FirstException(fs[0], fs[3])
 	ps[3].Resolve(3)
-	wantPending(t, "FirstException", first)
+	futuretest.WantPending(t, "FirstException", first)
 	ps[1].Reject(errLeft)
 	wantSets(t, "after a failure", first, []*actors.Future[int]{fs[1], fs[3]}, []*actors.Future[int]{fs[0], fs[2]})
-	wantPending(t, "without one", all)
+	futuretest.WantPending(t, "without one", all)
 	ps[0].Resolve(0)
 	wantSets(t, "when all are done", all, []*actors.Future[int]{fs[0], fs[3]}, nil)
-	_, others := promises(1)
+	_, others := futuretest.Promises(1)
 	canceled := futures.FirstException(fs[2], others[0])
 	fs[2].Cancel()
 	wantSets(t, "after a cancel", canceled, fs[2:3], others)
@@ -76,13 +77,13 @@ func TestFirstException(t *testing.T) {
 func TestSetsAndFailuresNobodyHasLookedAt(t *testing.T) {
 	sys := actortest.NewSystem(t)
 	log := actortest.LogOf(sys)
-	pid := actortest.Spawn(t, sys.Root, "worker", none, actors.Options{})
+	pid := actortest.Spawn(t, sys.Root, "worker", futuretest.None, actors.Options{})
 	fail := func(name string) *actors.Future[int] {
 		return actors.Submit(sys.Root, pid, func(*actors.Task) (int, error) { return 0, errLeft }, actors.Name(name))
 	}
 	func() {
 		for _, f := range []*actors.Future[futures.Sets[int]]{futures.FirstCompleted(fail("unseen 1")), futures.FirstException(fail("unseen 2"))} {
-			if _, err := result(f); err != nil {
+			if _, err := futuretest.Result(f); err != nil {
 				t.Error(err)
 			}
 		}
@@ -91,5 +92,5 @@ func TestSetsAndFailuresNobodyHasLookedAt(t *testing.T) {
 		runtime.GC()
 		return len(log.Find(0, "never looked at")) == 2
 	})
-	actortest.Stop(t, sys.Root, pid, hang)
+	actortest.Stop(t, sys.Root, pid, futuretest.Hang)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/actors/inspect"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/futuretest"
 )
 
 // What nobody has looked at is told once, with all that there is to know: of an Any the
@@ -55,7 +56,7 @@ func TestFailuresOfCombinationsThatNobodyHasLookedAt(t *testing.T) {
 				defer mu.Unlock()
 				told = append(told, fmt.Sprintf("%s: %v", f.Task, f.Err))
 			})()
-			pid := actortest.Spawn(t, sys.Root, "worker", none, actors.Options{})
+			pid := actortest.Spawn(t, sys.Root, "worker", futuretest.None, actors.Options{})
 			func() {
 				slow := actors.Submit(sys.Root, pid, func(t *actors.Task) (int, error) { return 0, t.Sleep(time.Hour) }, actors.Name("slow"))
 				<-test.combine(slow).Ready()
@@ -88,4 +89,61 @@ func TestFailuresOfCombinationsThatNobodyHasLookedAt(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A failure that somebody sees through a combination is no news; one that
+// nobody sees is, once.
+func TestCombinationsAndFailuresNobodyHasLookedAt(t *testing.T) {
+	sys := actortest.NewSystem(t)
+	log := actortest.LogOf(sys)
+	pid := actortest.Spawn(t, sys.Root, "worker", futuretest.None, actors.Options{})
+	fail := func(name string) *actors.Future[int] {
+		return actors.Submit(sys.Root, pid, func(*actors.Task) (int, error) { return 0, errLeft }, actors.Name(name))
+	}
+	slow := func(name string, until *actors.Promise[int]) *actors.Future[int] {
+		return actors.Submit(sys.Root, pid, func(t *actors.Task) (int, error) {
+			_, _ = actors.Await(t, until.Future())
+			return 0, errLeft
+		}, actors.Name(name))
+	}
+	look := func(f interface{ Ready() <-chan struct{} }) { <-f.Ready() }
+	func() {
+		all := futures.All(fail("seen 1"))
+		_, _ = futuretest.Result(all)
+		_, _ = futuretest.Result(futures.Any(fail("seen 2"), fail("seen 3")))
+		_, _ = futuretest.Result(futures.Settled(fail("seen 4"), fail("seen 5")))
+		_, _ = futuretest.Result(futures.WithTimeout(fail("seen 6"), time.Hour))
+
+		late := new(actors.Promise[int])
+		loser := slow("seen 7", late)
+		_, _ = futuretest.Result(futures.Race(futures.Resolved(1), loser))
+		late.Resolve(1)
+		look(loser)
+
+		look(futures.All(fail("unseen 1"), futures.Resolved(1)))
+		look(futures.Shield(fail("unseen 2")))
+
+		late = new(actors.Promise[int])
+		inner := slow("unseen 3", late)
+		futures.Shield(inner).Cancel()
+		late.Resolve(1)
+		look(inner)
+	}()
+	unseen := func() map[string]int {
+		names := map[string]int{}
+		for _, r := range log.Find(0, "never looked at") {
+			names[r.Attr("task").(string)]++
+		}
+		return names
+	}
+	actortest.Eventually(t, "those that nobody has looked at are logged", func() bool {
+		runtime.GC()
+		n := unseen()
+		return n["unseen 1"] > 0 && n["unseen 2"] > 0 && n["unseen 3"] > 0
+	})
+	runtime.GC()
+	if n := unseen(); len(n) != 3 || n["unseen 1"]+n["unseen 2"]+n["unseen 3"] != 3 {
+		t.Errorf("logged: %v", n)
+	}
+	actortest.Stop(t, sys.Root, pid, time.Minute)
 }

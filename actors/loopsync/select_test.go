@@ -5,7 +5,6 @@ package loopsync_test
 import (
 	"errors"
 	"runtime"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -16,6 +15,7 @@ import (
 	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/actors/loopsync"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/goroutines"
 	"github.com/protoloop/protoloop/internal/testtools"
 )
 
@@ -117,11 +117,9 @@ func TestSelectIsFair(t *testing.T) {
 	})
 }
 
-// goroutines is how many wait for channels in place of tasks.
-func goroutines() int {
-	stacks := make([]byte, 1<<20)
-	stacks = stacks[:runtime.Stack(stacks, true)]
-	return strings.Count(string(stacks), "created by github.com/protoloop/protoloop/actors/loopsync.beginAttempt")
+// waitingGoroutines is how many wait for channels in place of tasks.
+func waitingGoroutines() int {
+	return goroutines.Count("created by github.com/protoloop/protoloop/actors/loopsync.beginAttempt")
 }
 
 // One goroutine waits for all channels, none for futures and timers, and none is left.
@@ -132,7 +130,7 @@ func TestSelectGoroutines(t *testing.T) {
 		b.selected(func() []loopsync.Case {
 			return []loopsync.Case{loopsync.OnFuture(p.Future()), loopsync.OnTimer(time.Hour)}
 		})
-		if n := goroutines(); n != 0 {
+		if n := waitingGoroutines(); n != 0 {
 			b.Errorf("%d for a future and a timer", n)
 		}
 		for range 20 {
@@ -140,13 +138,13 @@ func TestSelectGoroutines(t *testing.T) {
 			cases = append(cases, loopsync.OnReceive(ch, nil, nil), loopsync.OnSend(ch, 1))
 		}
 		f := b.selected(func() []loopsync.Case { return append(cases, loopsync.OnFuture(p.Future())) })
-		if n := goroutines(); n != 1 {
+		if n := waitingGoroutines(); n != 1 {
 			b.Errorf("%d for 40 channels", n)
 		}
 		p.Resolve(1)
 		b.ended(f, nil)
 		b.heard("0 after 0s", "40 after 0s")
-		if n := goroutines(); n != 0 {
+		if n := waitingGoroutines(); n != 0 {
 			b.Errorf("%d are left", n)
 		}
 	})

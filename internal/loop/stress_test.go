@@ -5,11 +5,13 @@ package loop
 import (
 	"math/rand/v2"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/protoloop/protoloop/internal/goroutines"
 	"github.com/protoloop/protoloop/internal/seeded"
 )
 
@@ -373,8 +375,7 @@ func (s *stress) wait(what string) {
 	select {
 	case <-done:
 	case <-time.After(time.Minute):
-		buf := make([]byte, 1<<20)
-		s.t.Fatalf("%s did not come to an end\n%s", what, buf[:runtime.Stack(buf, true)])
+		s.t.Fatalf("%s did not come to an end\n%s", what, strings.Join(goroutines.Stacks(), "\n\n"))
 	}
 }
 

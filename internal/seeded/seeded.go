@@ -22,16 +22,21 @@ func Flag(name, test string) Dice {
 	return Dice{name, flag.Uint64(name, 0, "seed of "+test+"; 0: a new one")}
 }
 
+// Seed is that of the flag, or a new one.
+func (d Dice) Seed() uint64 {
+	if *d.seed != 0 {
+		return *d.seed
+	}
+	return rand.Uint64()
+}
+
 // Rounds yields the numbers of n rounds, or of a tenth of them under -short,
 // and what each is to take its choices from. After a round in which t has
 // failed it names that, and ends the test.
 func (d Dice) Rounds(t testing.TB, n int) iter.Seq2[int, *rand.Rand] {
 	return func(yield func(int, *rand.Rand) bool) {
 		t.Helper()
-		seed := *d.seed
-		if seed == 0 {
-			seed = rand.Uint64()
-		}
+		seed := d.Seed()
 		t.Logf("-%s=%d", d.name, seed)
 		if testing.Short() {
 			n = (n + 9) / 10
