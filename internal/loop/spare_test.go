@@ -45,6 +45,33 @@ func testSpareCoroutinesEnd(t *testing.T) {
 	l.PostControl(stopLoop{})
 }
 
+// Of very many those that nothing needs go at once, and the rest as otherwise.
+func TestManySpareCoroutinesEndSoon(t *testing.T) { synctest.Test(t, testManySpareCoroutinesEndSoon) }
+func testManySpareCoroutinesEndSoon(t *testing.T) {
+	p := NewPool()
+	l, _ := newLoop(p, Config{})
+	const n = 4 * manyPooled
+	for range n {
+		l.do(func(k *Task) { sleep(k, time.Second) })
+	}
+	time.Sleep(time.Second)
+	synctest.Wait()
+	if idle := p.idleCoroutines(); idle < n*9/10 {
+		t.Errorf("%d coroutines are idle after %d tasks at a time", idle, n)
+	}
+	time.Sleep(2 * spareManyAfter)
+	synctest.Wait()
+	if idle := p.idleCoroutines(); idle < manyPooled || idle > manyPooled+p.maxIdle()*maxFree {
+		t.Errorf("%d coroutines are idle %v later", idle, 2*spareManyAfter)
+	}
+	time.Sleep(2 * spareAfter)
+	synctest.Wait()
+	if idle := p.idleCoroutines(); idle > minPooled+p.maxIdle()*minFree {
+		t.Errorf("%d coroutines are idle long after the last peak", idle)
+	}
+	l.PostControl(stopLoop{})
+}
+
 // idleCoroutines counts those of the pool and of the idle runners.
 func (p *Pool) idleCoroutines() int {
 	p.mu.Lock()
