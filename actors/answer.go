@@ -115,6 +115,10 @@ func (t *Task) Forward(pid *actor.PID) {
 		panic("actors: Forward called in task " + t.name() + ", which has no message")
 	}
 	o.firstTime(isPassedOn)
+	if u := t.forwardedTo(pid); u != nil {
+		u.mb.offer(&u.Task)
+		return
+	}
 	env := &actor.MessageEnvelope{Message: o.msg, Sender: t.Sender()}
 	if of := o.envelope(); of != nil {
 		env.Header = of.Header

@@ -40,7 +40,7 @@ func newCleanup(t *Task, fn func(t *Task) error) *Task {
 	s := u.scope()
 	s.set().view = t.coroutineTask()
 	if ps := t.ext.Load(); ps != nil {
-		s.set().base = ps.seldom().base // for its values
+		s.inheritValues(ps)
 	}
 	u.lt.Body = &cleanupBody{u, fn}
 	t.mb.sparse().cleanups.add(u)

@@ -14,20 +14,34 @@ import (
 //
 // They are spread by their channel, because whoever has a context for each call would
 // otherwise meet all others at one lock.
-type contexts [16]contextTable
+//
+// A call that has a context to itself pays for what package context makes of the first
+// AfterFunc of a context, 4 allocations and the channel (bench: burst/request-own-context). To
+// register later, once the call has lasted, would spare most calls that; but whoever
+// cancels a context and looks at the future would find it pending.
+type contexts struct {
+	tables [16]contextTable
+	spare  sync.Pool // of watches that know no context
+}
 
 // contextTable is a part of them.
 type contextTable struct {
-	mu    sync.Mutex
-	one   *contextWatch // most often the only one: a map would be 5 % of a call (BenchmarkWithContext)
-	more  map[<-chan struct{}]*contextWatch
-	spare *contextWatch // knows no context; for who makes one call after the other
-	_     [32]byte      // of a cache line
+	of   *contexts
+	mu   sync.Mutex
+	one  *contextWatch // most often the only one: a map would be 5 % of a call (BenchmarkWithContext)
+	more map[<-chan struct{}]*contextWatch
+	_    [32]byte // of a cache line
+}
+
+func (cs *contexts) initTables() {
+	for i := range cs.tables {
+		cs.tables[i].of = cs
+	}
 }
 
 // tableOf is the table for that channel.
 func (cs *contexts) tableOf(done <-chan struct{}) *contextTable {
-	return &cs[*(*uintptr)(unsafe.Pointer(&done))>>6%uintptr(len(cs))]
+	return &cs.tables[*(*uintptr)(unsafe.Pointer(&done))>>6%uintptr(len(cs.tables))]
 }
 
 // find returns the watch for done, or nil. With mu held, as the next two.
@@ -63,60 +77,59 @@ func (c *contextTable) remove(w *contextWatch) {
 // others may carry other values. It is in the table while it has calls. Guarded by
 // the mu of its table.
 type contextWatch struct {
-	of          *contextTable
-	end         func() // its own endCalls
+	of          *contextTable // constant while others know it
+	end         func()        // its own endCalls
 	done        <-chan struct{}
 	stop        func() bool // constant while it is in the table
 	ended       bool        // endCalls has been called
 	first, last *boundCall
-	alone       boundCall // the first one, most often the only one: an allocation less
-	used        bool      // alone is, or was
 }
 
-// boundCall is a call that ends when its context does.
+// boundCall is a call that ends when its context does, which is the base of its task. It is a
+// part of what the call has made: see contextRoom.
 type boundCall struct {
 	table      *contextTable // constant
 	watch      *contextWatch
 	task       *Task // nil: it is bound no more; guarded by the mu of its table, as the others are
-	ctx        context.Context
 	prev, next *boundCall
+	inUse      bool // it has been bound; guarded by the mu of more
 }
 
-// bind lets t end with ctx, whose Done is not nil. What it returns is to be released
-// when t has ended.
+// bind lets t, whose more is m, end with ctx, whose Done is not nil. What it returns is to be
+// released when t has ended.
 //
 // Of what it calls of ctx's methods nothing is in the table yet: where one panics, no
 // other call waits for a watch that nobody keeps.
-func (cs *contexts) bind(t *Task, ctx context.Context) *boundCall {
+func (cs *contexts) bind(t *Task, ctx context.Context, m *more) *boundCall {
 	done := ctx.Done()
 	c := cs.tableOf(done)
+	b := m.bound
+	if b == nil {
+		b = new(boundCall)
+	}
+	b.table = c
 	c.mu.Lock()
 	w := c.find(done)
-	var superfluous func() bool
+	var superfluous *contextWatch
 	if w == nil {
-		made := c.takeSpare()
 		c.mu.Unlock()
+		made := cs.takeSpare(c)
 		stop := context.AfterFunc(ctx, made.end)
 		c.mu.Lock()
 		switch w = c.find(done); {
 		case w != nil: // another call's has come meanwhile
-			superfluous = stop
+			superfluous, made.stop = made, stop
 		case made.ended: // of this one nobody will hear again
 			c.mu.Unlock()
 			t.cancel(contextCause(ctx))
-			return &boundCall{table: c}
+			return b
 		default:
 			w = made
 			w.done, w.stop = done, stop
 			c.add(w)
 		}
 	}
-	b := &w.alone
-	if w.used {
-		b = &boundCall{table: c}
-	}
-	w.used = true
-	b.watch, b.task, b.ctx = w, t, ctx
+	b.watch, b.task = w, t
 	if b.prev = w.last; b.prev != nil {
 		b.prev.next = b
 	} else {
@@ -124,35 +137,35 @@ func (cs *contexts) bind(t *Task, ctx context.Context) *boundCall {
 	}
 	w.last = b
 	c.mu.Unlock()
+	m.mu.Lock()
+	m.bound, b.inUse = b, true
+	m.mu.Unlock()
 	if superfluous != nil {
-		superfluous()
+		superfluous.stopWatch(t.system())
 	}
 	return b
 }
 
-// takeSpare returns a watch that is not in the table. With mu held.
-func (c *contextTable) takeSpare() *contextWatch {
-	w := c.spare
-	if w != nil {
-		c.spare = nil
-		return w
+// takeSpare returns a watch for c that is not in the table.
+func (cs *contexts) takeSpare(c *contextTable) *contextWatch {
+	w, _ := cs.spare.Get().(*contextWatch)
+	if w == nil {
+		w = new(contextWatch)
+		w.end = w.endCalls
 	}
-	w = &contextWatch{of: c, alone: boundCall{table: c}}
-	w.end = w.endCalls
+	w.of = c
 	return w
 }
 
 // stopWatch is for a watch that is in the table no more. To stop it calls methods of the
 // context's, on a loop in its own state.
-func (w *contextWatch) stopWatch(stop func() bool, s *system) {
+func (w *contextWatch) stopWatch(s *system) {
 	defer s.survive("a context of WithContext")
-	if !stop() {
+	if !w.stop() {
 		return // endCalls has been called, or will be
 	}
-	w.of.mu.Lock()
-	w.done, w.stop, w.used = nil, nil, false
-	w.of.spare = w
-	w.of.mu.Unlock()
+	w.done, w.stop = nil, nil
+	w.of.of.spare.Put(w)
 }
 
 // release takes t's call out, if it is in. Any goroutine.
@@ -165,14 +178,13 @@ func (b *boundCall) release(t *Task) {
 	}
 	w := b.watch
 	w.take(b)
-	var stop func() bool
-	if w.first == nil {
+	empty := w.first == nil
+	if empty {
 		c.remove(w)
-		stop = w.stop
 	}
 	c.mu.Unlock()
-	if stop != nil {
-		w.stopWatch(stop, t.system())
+	if empty {
+		w.stopWatch(t.system())
 	}
 }
 
@@ -188,7 +200,7 @@ func (w *contextWatch) take(b *boundCall) {
 	} else {
 		w.last = b.prev
 	}
-	b.watch, b.task, b.ctx, b.prev, b.next = nil, nil, nil, nil, nil
+	b.watch, b.task, b.prev, b.next = nil, nil, nil, nil // whoever keeps the future keeps b
 }
 
 // endBatch is how many calls are taken from a watch at a time: others can begin and
@@ -208,7 +220,8 @@ func (w *contextWatch) endCalls() {
 		batch = batch[:0]
 		w.of.mu.Lock()
 		for len(batch) < endBatch && w.first != nil {
-			batch = append(batch, ended{w.first.task, w.first.ctx})
+			t := w.first.task
+			batch = append(batch, ended{t, t.ext.Load().base()}) // here: it is not through as long as it is bound
 			w.take(w.first)
 		}
 		w.ended = true

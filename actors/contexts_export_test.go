@@ -6,8 +6,8 @@ import "github.com/asynkron/protoactor-go/actor"
 
 // BoundCalls is how many contexts are watched for calls in flight.
 func BoundCalls(sys *actor.ActorSystem) (n int) {
-	for i := range systemOf(sys).contexts {
-		c := &systemOf(sys).contexts[i]
+	for i := range systemOf(sys).contexts.tables {
+		c := &systemOf(sys).contexts.tables[i]
 		c.mu.Lock()
 		if c.one != nil {
 			n++

@@ -14,8 +14,8 @@ import (
 // if t has ended, because from was abandoned or its incarnation is over.
 func (t *Task) detachFrom(from *Task) bool {
 	top := from.coroutineTask()
-	if ps := from.ext.Load(); ps != nil && ps.seldom().base != nil && t.scope().seldom().base == nil {
-		t.scope().set().base = ps.seldom().base
+	if ps := from.ext.Load(); ps != nil && ps.base() != nil {
+		t.scope().inheritValues(ps)
 	}
 	if t.kin == nil {
 		t.kin = new(kinship)
@@ -115,6 +115,9 @@ func (s *scope) stopEventCame() bool {
 
 // stopCall is how a stop event ends the task, or nil.
 func (s *scope) stopCall() *stopCall {
+	if s.seldom() == &noRare {
+		return nil
+	}
 	m := s.more.Load()
 	if m == nil {
 		return nil

@@ -91,7 +91,7 @@ func TestEndlessLoops(t *testing.T) {
 		"Start":                      start(nil, plain),
 		"Start with a Timeout":       start(nil, timeout),
 		"Start with a context":       start(nil, bound),
-		"Start that makes a context": start(func(t *actors.Task) { t.Context() }, plain),
+		"Start that makes a context": start(func(t *actors.Task) { t.Context().Done() }, plain),
 		"Start that asks": start(func(t *actors.Task) {
 			_, _ = actors.Ask[*stepMessage](t, t.Self(), "echo", actors.Timeout(time.Minute))
 		}, plain),

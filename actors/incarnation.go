@@ -3,7 +3,6 @@
 package actors
 
 import (
-	"context"
 	"maps"
 	"slices"
 	"sync"
@@ -21,7 +20,7 @@ type incarnation struct {
 	own   *loopContext // what its plain actor sees; nil: middleware's
 
 	mu   sync.Mutex
-	ctxs map[*Task]struct{} // tasks that have made a context
+	ctxs map[*Task]struct{} // tasks whose context somebody may wait for
 	open map[*Task]struct{} // requests to be answered by somebody who has their sender's PID
 
 	offloads *Limiter // of its own functions; nil: it has offloaded none
@@ -119,13 +118,12 @@ func (inc *incarnation) endIncarnation(cause error) {
 		inc.mu.Unlock()
 		return
 	}
-	var ends []context.CancelCauseFunc
 	var asides []*Task
-	for t := range inc.ctxs {
+	withContext := slices.Collect(maps.Keys(inc.ctxs))
+	for _, t := range withContext {
 		if t.lifetime == aside {
 			asides = append(asides, t)
 		}
-		ends = append(ends, t.ext.Load().seldom().end)
 	}
 	open := slices.Collect(maps.Keys(inc.open))
 	inc.mu.Unlock()
@@ -135,8 +133,8 @@ func (inc *incarnation) endIncarnation(cause error) {
 	for _, t := range asides {
 		t.endTree(cause, true, &later)
 	}
-	for _, end := range ends {
-		end(cause)
+	for _, t := range withContext {
+		t.ext.Load().endContext(cause)
 	}
 	for _, t := range open {
 		t.tellCause(cause, &later)

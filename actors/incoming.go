@@ -41,9 +41,10 @@ func (u *message) future() completer { return u.fut }
 // incoming makes a task of a message that the engine has posted. Any
 // goroutine; the engine may not have registered the actor yet.
 func (mb *mailbox) incoming(m any, env *actor.MessageEnvelope) *Task {
-	u := &message{early: !mb.registered()}
-	u.init(mb, m, env)
-	if env == nil || u.early {
+	early := !mb.registered()
+	if env == nil || early {
+		u := &message{early: early}
+		u.init(mb, m, env)
 		return &u.Task
 	}
 	asker := mb.sys.asker(env.Sender)
@@ -53,8 +54,42 @@ func (mb *mailbox) incoming(m any, env *actor.MessageEnvelope) *Task {
 		asker.setEnvelope(env)
 		return asker
 	}
+	u := newMessageOf(asker)
+	u.init(mb, m, env)
 	u.know(asker)
 	return &u.Task
+}
+
+// newMessageOf makes one, with what it needs below its asker, if it has one, in the same
+// allocation.
+func newMessageOf(asker *Task) *message {
+	if asker == nil {
+		return &message{}
+	}
+	x := &struct {
+		message
+		room room
+	}{}
+	x.useRoom(&x.room)
+	return &x.message
+}
+
+// forwardedTo is Forward of a request of this process to one of its workers, past the
+// engine: then it needs neither an envelope nor a PID for the answer. It returns nil if it
+// is none of these.
+func (t *Task) forwardedTo(pid *actor.PID) *message {
+	o := t.messageTask()
+	if o.future() == nil || o.envelope() != nil || t.mb.sends || forMailbox(o.msg) || t.isAbandoned() {
+		return nil
+	}
+	mb := t.mb.sys.worker(pid)
+	if mb == nil || !mb.registered() {
+		return nil
+	}
+	u := newMessageOf(o)
+	u.init(mb, o.msg, nil)
+	u.know(o)
+	return u
 }
 
 func (u *message) init(mb *mailbox, m any, env *actor.MessageEnvelope) {

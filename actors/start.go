@@ -39,15 +39,23 @@ func (u *started[T]) Run(*loop.Task) {
 }
 
 // newStarted makes one, with what it needs in the same allocation.
-func newStarted[T any](fn any) *started[T] {
-	x := &struct {
-		started[T]
-		kin   kinship
-		scope scope
-	}{}
-	u := &x.started
-	u.kin = &x.kin
-	u.presetScope(&x.scope)
+func newStarted[T any](fn any, needs need) *started[T] {
+	var u *started[T]
+	if needs == needContext {
+		x := &struct {
+			started[T]
+			room contextRoom
+		}{}
+		u = &x.started
+		u.useContextRoom(&x.room)
+	} else {
+		x := &struct {
+			started[T]
+			room room
+		}{}
+		u = &x.started
+		u.useRoom(&x.room)
+	}
 	u.msg = fn
 	u.markEarly(isFunction)
 	u.lt.Body = u
@@ -79,12 +87,12 @@ func start[T any](t *Task, fn any, opts []CallOption) *Future[T] {
 		return startInGroup[T](t, g, fn, opts)
 	}
 	checkOptions(opts)
-	if len(opts) > 0 || t.ext.Load() != nil {
-		u := newStarted[T](fn)
+	if needs := needOf(t, opts); needs != needNothing {
+		u := newStarted[T](fn, needs)
 		u.start(t, opts)
 		return u.fut
 	}
-	u := newSubmission[T](t, fn, false)
+	u := newSubmission[T](t, fn, needNothing)
 	u.start(t, nil)
 	return &u.fut
 }

@@ -69,6 +69,7 @@ func systemOfMany(as *actor.ActorSystem) *system {
 		remoteLimit: persystem.Of[persystem.RemoteLimit](as), failures: failure.Of(as)}
 	s.failuresWeak = weak.Make(s.failures)
 	s.clock.initDeadlines(s.pool)
+	s.contexts.initTables()
 	s.replies.init(s)
 	if _, added := as.ProcessRegistry.Add(&replyProcess{sys: s}, replyID); !added {
 		p, _ := as.ProcessRegistry.GetLocal(replyID)

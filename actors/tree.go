@@ -218,10 +218,8 @@ func (t *Task) inheritBudget(ps *scope) {
 			s.deadline = d // the parent's expiry reaches it
 		}
 	}
-	if base := ps.seldom().base; base != nil {
-		if s := t.scope(); s.seldom().base == nil {
-			s.set().base = base
-		}
+	if ps.base() != nil {
+		t.scope().inheritValues(ps)
 	}
 }
 
@@ -291,14 +289,7 @@ func (t *Task) endAlone(cause error, later *callbacks) bool {
 		return false
 	}
 	t.tellCause(cause, later)
-	if m := s.more.Load(); m != nil { // whoever makes a context from here on sees the cause
-		m.mu.Lock()
-		end := s.seldom().end
-		m.mu.Unlock()
-		if end != nil {
-			end(cause)
-		}
-	}
+	s.endContext(cause)
 	return true
 }
 
@@ -336,17 +327,8 @@ func (t *Task) listKids() (all []*Task) {
 // when the last of its kids has.
 func (t *Task) noteEnded() {
 	s := t.ext.Load()
-	if s != nil && s.seldom() != &noRare {
-		m := s.more.Load()
-		m.mu.Lock()
-		end := s.seldom().end
-		m.mu.Unlock()
-		if end != nil {
-			end(context.Canceled)
-			if t.inc != nil {
-				t.inc.forgetContext(t)
-			}
-		}
+	if s != nil && s.endContext(context.Canceled) && t.inc != nil {
+		t.inc.forgetContext(t)
 	}
 	if t.kids.Load() == nil && t.lifetime < carrier {
 		t.leaveTree() // nobody else can know of it any more, nor give it kids

@@ -78,7 +78,7 @@ func TestUserErrorPanics(t *testing.T) {
 				return nil
 			})
 			return actors.Submit(w.root, pid, func(t *actors.Task) (int, error) {
-				_ = t.Context() // made, so that it ends with that cause
+				_ = t.Context().Done() // made, so that it ends with that cause
 				return 0, t.Sleep(time.Hour)
 			}, actors.Timeout(time.Hour))
 		},

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"context"
+
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
@@ -17,8 +19,12 @@ func burstCases() []*benchCase {
 		{"burst/engine", "Proto.Actor RequestFuture", burst, engineBurst},
 		{"burst/submit", "Submit", burst, submitBurst(burst)},
 		{"burst/start", "Start of a child that does not await", burst, startBurst},
+		{"burst/start-budget", "the same in a task with Timeout(5 s) and WithContext", burst, startInBudget},
 		{"burst/request", "RequestFuture to a worker", burst, requestBurst(toWorker)},
 		{"burst/request-timeout", "the same with Timeout(5 s)", burst, requestBurst(toWorker, actors.Timeout(requestTimeout))},
+		{"burst/request-context", "… and WithContext of one that all share", burst, requestsInContext(false)},
+		{"burst/request-own-context", "… and WithContext of one for each", burst, requestsInContext(true)},
+		{"burst/go-own-context", "goroutine + channel with a context for each", burst, goInContext},
 		{"burst/plain", "RequestFuture to a plain actor", burst, requestBurst(toPlain, actors.Timeout(requestTimeout))},
 		{"burst/await", "handler awaits another worker", burst, awaitBurst},
 		{"burst/go-two", "goroutine awaits another goroutine", burst, goTwoBurst},
@@ -120,6 +126,71 @@ func (e *env) submits(size int, worker func(i int) *actor.PID) run {
 	}
 }
 
+// requestsInContext is a burst of requests with a Timeout and a context that can end: one
+// that all share, or one that is made for each, and ended, as for a call of net/http.
+func requestsInContext(own bool) func(*env) (run, error) {
+	return func(e *env) (run, error) {
+		pid, err := e.worker("worker")
+		if err != nil {
+			return nil, err
+		}
+		shared, cancel := context.WithCancel(e.ctx)
+		e.onClose(func() error { cancel(); return nil })
+		futures := make([]*actors.Future[answer], burst)
+		cancels := make([]context.CancelFunc, burst)
+		return func(n int) (sum int, err error) {
+			for range n / burst {
+				for i := range futures {
+					ctx := shared
+					if own {
+						ctx, cancels[i] = context.WithCancel(e.ctx)
+					}
+					futures[i] = actors.RequestFuture[answer](e.sys.Root, pid, question{i}, actors.Timeout(requestTimeout), actors.WithContext(ctx))
+				}
+				for i, f := range futures {
+					v, err := f.Wait(e.ctx)
+					if err != nil {
+						return 0, err
+					}
+					sum += v.n
+					if own {
+						cancels[i]()
+					}
+				}
+			}
+			return sum, nil
+		}, nil
+	}
+}
+
+// goInContext is what a context and a timeout cost plain Go: nobody looks at their end here.
+func goInContext(e *env) (run, error) {
+	results := make([]chan int, burst)
+	cancels := make([]context.CancelFunc, burst)
+	return func(n int) (sum int, err error) {
+		for range n / burst {
+			for i := range results {
+				var ctx context.Context
+				ctx, cancels[i] = context.WithCancel(e.ctx)
+				c := make(chan int, 1)
+				results[i] = c
+				go func() {
+					ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+					defer cancel()
+					if ctx.Err() == nil {
+						c <- i
+					}
+				}()
+			}
+			for i, c := range results {
+				sum += <-c
+				cancels[i]()
+			}
+		}
+		return sum, nil
+	}, nil
+}
+
 // target is whom requests go to.
 type target func(*env) (*actor.PID, error)
 
@@ -159,7 +230,16 @@ func (e *env) requests(worker func(i int) *actor.PID, opts ...actors.CallOption)
 
 // startBurst is one task that starts children, each of which ends in the
 // same turn, and then awaits them.
-func startBurst(e *env) (run, error) {
+func startBurst(e *env) (run, error) { return e.starts() }
+
+// startInBudget is the same with what all children inherit.
+func startInBudget(e *env) (run, error) {
+	ctx, cancel := context.WithCancel(e.ctx)
+	e.onClose(func() error { cancel(); return nil })
+	return e.starts(actors.Timeout(requestTimeout), actors.WithContext(ctx))
+}
+
+func (e *env) starts(opts ...actors.CallOption) (run, error) {
 	pid, err := e.worker("worker")
 	if err != nil {
 		return nil, err
@@ -183,7 +263,7 @@ func startBurst(e *env) (run, error) {
 				}
 			}
 			return sum, nil
-		}).Wait(e.ctx)
+		}, opts...).Wait(e.ctx)
 	}, nil
 }
 

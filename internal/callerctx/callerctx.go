@@ -33,3 +33,6 @@ func Of(ctx context.Context) Caller {
 	c, _ := ctx.Value(key{}).(Caller)
 	return c
 }
+
+// IsKey reports whether Of looks for key, for contexts that are not made by With.
+func IsKey(k any) bool { return k == any(key{}) }
