@@ -3,6 +3,8 @@
 package main
 
 import (
+	"sync/atomic"
+
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
@@ -11,6 +13,7 @@ import (
 func sequentialCases() []*benchCase {
 	return append([]*benchCase{
 		{"seq/chan", "unbuffered channel round trip", burst, chanRoundTrip},
+		{"seq/bare", "… with a function, in an object of the size of a task", burst, bareSequential},
 		{"seq/go", "goroutine + buffered channel", burst, goSequential},
 		{"seq/engine", "Proto.Actor RequestFuture", burst, engineSequential},
 		{"seq/submit", "Submit + Wait", burst, submitSequential},
@@ -51,6 +54,44 @@ func chanRoundTrip(e *env) (run, error) {
 	return oneByOne(func(i int) (int, error) {
 		questions <- i
 		return <-answers, nil
+	}), nil
+}
+
+// bareCall is the least that a call needs whose result can be kept, waited for by many and
+// cancelled: an object of its own, which the collector has to look at. It has the size of a
+// task of ours with its future, and as many pointers.
+type bareCall struct {
+	fn    func() (int, error)
+	v     int
+	err   error
+	done  atomic.Bool
+	waits chan struct{}
+	links [12]*bareCall
+}
+
+// bareSequential is chanRoundTrip with a bareCall in place of a number: what is left of Submit
+// if a queue, its worker's state, its account and the waiting cost nothing.
+func bareSequential(e *env) (run, error) {
+	calls, done := make(chan *bareCall), make(chan struct{})
+	go func() {
+		defer close(done)
+		for c := range calls {
+			c.v, c.err = c.fn()
+			c.done.Store(true)
+			c.waits <- struct{}{}
+		}
+	}()
+	e.onClose(func() error {
+		close(calls)
+		<-done
+		return nil
+	})
+	waits := make(chan struct{})
+	return oneByOne(func(i int) (int, error) {
+		c := &bareCall{fn: func() (int, error) { return i, nil }, waits: waits}
+		calls <- c
+		<-c.waits
+		return c.v, c.err
 	}), nil
 }
 
