@@ -172,6 +172,9 @@ func (l *list) write(e entry, old uint64) *actors.Future[uint64] {
 
 // wrote is told of each write, those of an earlier life included.
 func (l *list) wrote(_ *actors.Task, w wrote) error {
+	if !w.Removed {
+		delete(l.writing, w.Key)
+	}
 	_, here := l.items[w.Key]
 	_, refused := errors.AsType[*jetstream.APIError](w.err)
 	switch {
