@@ -134,6 +134,33 @@ func TestMethod(t *testing.T) {
 	})
 }
 
+type reset int
+
+// A method without a value has a handler without one.
+func TestMethodOn(t *testing.T) {
+	var resetting actors.Method[reset, actors.None]
+	bubble(t, func(w *world) {
+		pid := w.worker("worker", actors.Options{}, func(w *actors.Worker) error {
+			resetting.On(w, func(_ *actors.Task, n reset) error {
+				if n < 0 {
+					return errLeft
+				}
+				return nil
+			})
+			return nil
+		})
+		want(w, resetting.Request(w.root, pid, 1), actors.None{})
+		if _, err := resetting.Call(context.Background(), w.root, pid, -1); !errors.Is(err, errLeft) {
+			w.Error(err)
+		}
+		_, err := actors.Spawn(context.Background(), w.root, "wrong", func(w *actors.Worker) error {
+			doubling.On(w, func(*actors.Task, twice) error { return nil })
+			return nil
+		}, actors.Options{})
+		testtools.WantText(w, err, "actors: Method.On called for actors.Method[github.com/protoloop/protoloop/actors_test.twice,int], whose answer has a value: use Handle")
+	})
+}
+
 // A sibling is found by its name alone, under a parent and under none.
 func TestSibling(t *testing.T) {
 	bubble(t, func(w *world) {

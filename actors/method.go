@@ -4,6 +4,8 @@ package actors
 
 import (
 	"context"
+	"fmt"
+	"reflect"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
@@ -19,12 +21,21 @@ import (
 //
 // It has no state and no name of its own: a worker finds the handler by the type of the
 // message, so two methods of a worker need two types of requests. The handler of one
-// without a value, a Method[Req, None], is registered by [On].
+// without a value, a Method[Req, None], is registered by [Method.On].
 type Method[Req, Resp any] struct{}
 
 // Handle is the function [Handle].
 func (Method[Req, Resp]) Handle(w *Worker, h func(t *Task, req Req) (Resp, error), opts ...HandlerOption) {
 	Handle(w, h, opts...)
+}
+
+// On is the function [On], for a Method[Req, None]: its handler has no value to return. It
+// panics if the method has another Resp, which the handler could not return.
+func (Method[Req, Resp]) On(w *Worker, h func(t *Task, req Req) error, opts ...HandlerOption) {
+	if reflect.TypeFor[Resp]() != reflect.TypeFor[None]() {
+		panic(fmt.Sprintf("actors: Method.On called for %T, whose answer has a value: use Handle", Method[Req, Resp]{}))
+	}
+	On(w, h, opts...)
 }
 
 // Ask is the function [Ask].
