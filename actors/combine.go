@@ -10,17 +10,17 @@ import (
 )
 
 // Inside hands the future over to package futures.
-func (f *typedCore[T]) Inside(combine.Key) combine.Future[T] { return (*inside[T])(f) }
+func (f *typedCore[T]) Inside(combine.Key) combine.Future[T] { return (*innerFuture[T])(f) }
 
-// inside is a future as package futures completes it.
-type inside[T any] typedCore[T]
+// innerFuture is a future as package futures completes it.
+type innerFuture[T any] typedCore[T]
 
 // Peek is package combine's, and so are the other exported methods here.
-func (f *inside[T]) Peek() (T, error) { return f.val, f.failedWith() }
+func (f *innerFuture[T]) Peek() (T, error) { return f.val, f.failedWith() }
 
-func (f *inside[T]) TimeoutError(after time.Duration) error { return f.timedOut(after) }
+func (f *innerFuture[T]) TimeoutError(after time.Duration) error { return f.timedOut(after) }
 
-func (f *inside[T]) Waiting() (n int) {
+func (f *innerFuture[T]) Waiting() (n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for w := f.waits; w != nil; w = w.next {
@@ -29,9 +29,9 @@ func (f *inside[T]) Waiting() (n int) {
 	return n
 }
 
-func (f *inside[T]) CallWhenDone(call func()) { f.addCallback(&node{f: call}) }
+func (f *innerFuture[T]) CallWhenDone(call func()) { f.addCallback(&node{f: call}) }
 
-func (f *inside[T]) Combine(r combine.Rule, n int, member func(i int) any, value func(i int) (T, error)) {
+func (f *innerFuture[T]) Combine(r combine.Rule, n int, member func(i int) any, value func(i int) (T, error)) {
 	c := &combination[T]{out: (*typedCore[T])(f), value: value, heed: r.Heed, name: r.Name}
 	c.cores, c.by, c.kept, c.late = coresOf(n, member), r.By, r.Kept, r.By == combine.OneValue
 	c.followMembers()

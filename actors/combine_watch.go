@@ -12,7 +12,7 @@ type watch struct {
 	queue combine.Queue
 }
 
-func (f *inside[T]) Watch(n int, q combine.Queue) combine.Watch {
+func (f *innerFuture[T]) Watch(n int, q combine.Queue) combine.Watch {
 	w := &watch{queue: q, nodes: make([]node, n)}
 	w.cores, w.by, w.follower = coresOf(n, q.Member), combine.NextEnd, w
 	w.extra.deps = &w.deps

@@ -41,7 +41,8 @@ func BenchmarkWithContext(b *testing.B) {
 				fs[i] = actors.Submit(sys.Root, pid, func(t *actors.Task) (int, error) { return 0, t.Sleep(time.Hour) }, actors.WithContext(ctx))
 			}
 			all := futures.Settled(fs...)
-			time.Sleep(100 * time.Millisecond)
+			begun := actors.SubmitErr(sys.Root, pid, func(*actors.Task) error { return nil }) // behind all of them
+			_, _ = begun.Wait(context.Background())
 			b.StartTimer()
 			cancel()
 			_, _ = all.Wait(context.Background())

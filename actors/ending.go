@@ -43,8 +43,8 @@ type endingDetails struct {
 
 var noDetails endingDetails
 
-// details is for reading. With mu held.
-func (e *ending) details() *endingDetails {
+// readDetails is for reading. With mu held.
+func (e *ending) readDetails() *endingDetails {
 	if p := e.more.Load(); p != nil {
 		return p
 	}
@@ -113,7 +113,7 @@ func (e *ending) endedAccount(mb *mailbox) supervision.Ended {
 		return time.Duration(max(0, end-max(begin, event)))
 	}
 	return supervision.Ended{
-		Counts: supervision.Counts(counts), Abandoned: slices.Clone(e.details().lost),
+		Counts: supervision.Counts(counts), Abandoned: slices.Clone(e.readDetails().lost),
 		Drain: between(stageEvent, stageCut), Unwind: between(stageCut, stageHooks),
 		Hooks: between(stageHooks, stageRelease), Release: between(stageRelease, stageOver),
 	}

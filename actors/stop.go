@@ -124,7 +124,7 @@ func (mb *mailbox) armGrace() {
 	e := mb.ending()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.over && e.details().graceTimer == nil && e.graceEnd != 0 {
+	if !e.over && e.readDetails().graceTimer == nil && e.graceEnd != 0 {
 		e.changeDetails().graceTimer = time.AfterFunc(max(e.graceEnd-e.now(), 1), mb.requestForcedStop)
 	}
 }
@@ -171,7 +171,7 @@ func (mb *mailbox) giveUpAfter(d time.Duration) {
 	e := mb.ending()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if p := e.details(); p.giveUpTimer == nil || e.in(d) < p.deadline {
+	if p := e.readDetails(); p.giveUpTimer == nil || e.in(d) < p.deadline {
 		e.armLast(mb, d)
 	}
 }
@@ -183,7 +183,7 @@ func (mb *mailbox) giveUpHooks(t *Task) time.Duration {
 	e := mb.ending()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	p, now := e.details(), e.now()
+	p, now := e.readDetails(), e.now()
 	end := e.in(mb.opts.StopGrace)
 	if p.giveUpTimer != nil { // they share it with the tasks that have ended
 		end = p.deadline
@@ -220,7 +220,7 @@ func (e *ending) armLast(mb *mailbox, d time.Duration) {
 // since is when the tasks that are given up were told to end. The stage may
 // not tell: a loop that is stuck in a turn has not come to it. With mu held.
 func (e *ending) since() time.Time {
-	return e.begun.Add(e.details().begun - 1)
+	return e.begun.Add(e.readDetails().begun - 1)
 }
 
 // disarmGiveUp ends that: all tasks have ended.
@@ -249,7 +249,7 @@ func (mb *mailbox) disarmGiveUp() {
 func (mb *mailbox) giveUp(round uint64, seen loop.Turn, pause time.Duration, again bool) {
 	e := mb.ending()
 	e.mu.Lock()
-	stale, hooks := e.details().round != round, e.details().hooks
+	stale, hooks := e.readDetails().round != round, e.readDetails().hooks
 	e.mu.Unlock()
 	if stale {
 		return

@@ -9,18 +9,18 @@ import (
 	"github.com/protoloop/protoloop/internal/combine"
 )
 
-// inside is f as package actors shows it to this package alone.
-func inside[T any](f *actors.Future[T]) combine.Future[T] { return f.Inside(combine.Key{}) }
+// insideOf is f as package actors shows it to this package alone.
+func insideOf[T any](f *actors.Future[T]) combine.Future[T] { return f.Inside(combine.Key{}) }
 
 // peekResult is the result of f, which is done. It does not count as looked at: for whoever
 // passes a failure on, and has not seen it.
-func peekResult[T any](f *actors.Future[T]) (T, error) { return inside(f).Peek() }
+func peekResult[T any](f *actors.Future[T]) (T, error) { return insideOf(f).Peek() }
 
 // newCombined returns a future that completes by the ends of fs, of which there is at least
 // one, with what value returns.
 func newCombined[T, V any](r combine.Rule, fs []*actors.Future[T], value func(i int) (V, error)) *actors.Future[V] {
 	out := new(actors.Future[V])
-	inside(out).Combine(r, len(fs), func(i int) any { return fs[i] }, value)
+	insideOf(out).Combine(r, len(fs), func(i int) any { return fs[i] }, value)
 	return out
 }
 

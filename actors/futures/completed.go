@@ -77,7 +77,7 @@ type arrivals[T any] struct {
 func newArrivals[T any](fs []*actors.Future[T]) *arrivals[T] {
 	q := &arrivals[T]{fs: fs, queue: make([]int, 0, len(fs))}
 	q.more = &q.first
-	q.watch = inside(q.more).Watch(len(fs), q)
+	q.watch = insideOf(q.more).Watch(len(fs), q)
 	return q
 }
 

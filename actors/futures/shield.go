@@ -24,7 +24,7 @@ import (
 func Shield[T any](f *actors.Future[T]) *actors.Future[T] {
 	notNil("Shield", f)
 	out := new(actors.Future[T])
-	inside(out).Combine(combine.Rule{Name: "futures.Shield", Kept: true}, 1, func(int) any { return f }, func(int) (T, error) { return peekResult(f) })
+	insideOf(out).Combine(combine.Rule{Name: "futures.Shield", Kept: true}, 1, func(int) any { return f }, func(int) (T, error) { return peekResult(f) })
 	return out
 }
 
@@ -43,7 +43,7 @@ func WithTimeout[T any](f *actors.Future[T], d time.Duration) *actors.Future[T] 
 	var over atomic.Bool // the time is, and expire completes p
 	expire := func() {
 		over.Store(true)
-		err := inside(f).TimeoutError(d) // f forgets what it was for when it is cancelled
+		err := insideOf(f).TimeoutError(d) // f forgets what it was for when it is cancelled
 		if !f.Cancel() {
 			var v T
 			if v, err = peekResult(f); err == nil {
@@ -54,7 +54,7 @@ func WithTimeout[T any](f *actors.Future[T], d time.Duration) *actors.Future[T] 
 		p.Reject(err)
 	}
 	bounded := d != actors.Forever && !f.Done()
-	inside(p.Future()).Combine(combine.Rule{Name: "futures.WithTimeout", Heed: true}, 1, func(int) any { return f }, func(int) (v T, err error) {
+	insideOf(p.Future()).Combine(combine.Rule{Name: "futures.WithTimeout", Heed: true}, 1, func(int) any { return f }, func(int) (v T, err error) {
 		if over.Load() {
 			return v, combine.ErrLater
 		}
@@ -66,7 +66,7 @@ func WithTimeout[T any](f *actors.Future[T], d time.Duration) *actors.Future[T] 
 		expire()
 	default: // from here on another goroutine may complete it
 		timer := time.AfterFunc(d, expire)
-		inside(p.Future()).CallWhenDone(func() { timer.Stop() })
+		insideOf(p.Future()).CallWhenDone(func() { timer.Stop() })
 	}
 	return p.Future()
 }
