@@ -62,7 +62,7 @@ func read(t *testing.T, file string) string {
 func TestSnippetsAreQuoted(t *testing.T) {
 	var examples []string
 	for _, pattern := range []string{
-		"../actors/example_*_test.go", "../actors/loopsync/example_*test.go", "../actors/inspect/example_*test.go",
+		"../actors/example_*_test.go", "../actors/loopsync/example_*test.go", "../actors/futures/example_*test.go", "../actors/inspect/example_*test.go",
 		"../supervisor/example_*_test.go", "../consumer/example_*test.go",
 		"../socketio/example_*test.go", "../examples/tutorial/step*/*.go", "readme_test.go",
 	} {
