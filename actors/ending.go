@@ -133,8 +133,8 @@ func (e *ending) answerWhenStopped(mb *mailbox, pid *actor.PID) {
 
 // tellStopped is the last act of a worker.
 func (mb *mailbox) tellStopped() {
-	if s := mb.supervises.Load(); s != nil {
-		(*s).SupervisorEnded() // before anybody can find that it is over
+	if s := mb.Supervisor(); s != nil {
+		s.SupervisorEnded() // before anybody can find that it is over
 	}
 	e := mb.ending()
 	e.mu.Lock()

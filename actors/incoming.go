@@ -196,7 +196,7 @@ func (t *Task) retryMessage(crash error) bool {
 		})
 	}
 	f, had := t.future(), t.handlingSoFar()
-	if t.lifetime != offered || t.message() == nil || had.tries >= t.mb.policy.Retries || t.mb.gate.Load() != gateOpen ||
+	if t.lifetime != offered || t.message() == nil || had.tries >= int(t.mb.policy.Retries) || t.mb.gate.Load() != gateOpen ||
 		f != nil && f.base().done.Load() || t.has(isAnswered) || t.endCause() != nil {
 		return false
 	}

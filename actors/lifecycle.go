@@ -85,8 +85,8 @@ func (mb *mailbox) Control(m any) {
 	case *actor.Terminated:
 		mb.terminated(m)
 	case *actor.Failure:
-		if s := mb.supervises.Load(); s != nil {
-			(*s).PlainFailed(m)
+		if s := mb.Supervisor(); s != nil {
+			s.PlainFailed(m)
 			return
 		}
 		mb.handleOccurrence(mb.runFrame(m))

@@ -70,12 +70,8 @@ type mailbox struct {
 	ends            atomic.Pointer[ending]
 	rare            atomic.Pointer[sparse]
 
-	blocked      atomic.Pointer[blocked] // the turn that was reported last
-	blockedTurns atomic.Int64            // so many were
-
-	super      supervision.Supervisor                 // the parent, if it is one; constant once registered
-	policy     supervision.Policy                     // of super
-	supervises atomic.Pointer[supervision.Supervisor] // what this actor is to its children, if it is a supervisor
+	super  supervision.Supervisor // the parent, if it is one; constant once registered
+	policy supervision.Policy     // of super
 }
 
 // blocked is a turn that lasts, or has lasted, too long.
@@ -100,6 +96,10 @@ type sparse struct {
 	failed   error // what Spawn will be told, once the name is free again
 
 	userLogger atomic.Pointer[namedLogger]
+
+	blocked      atomic.Pointer[blocked]                // the turn that was reported last
+	blockedTurns atomic.Int64                           // so many were
+	supervises   atomic.Pointer[supervision.Supervisor] // what this actor is to its children, if it is a supervisor
 }
 
 // sparse is for writing. Any goroutine.
@@ -109,6 +109,32 @@ func (mb *mailbox) sparse() *sparse {
 	}
 	mb.rare.CompareAndSwap(nil, &sparse{idle: idleTimer{mb: mb}, inFlight: places{most: mb.opts.MaxInFlight}})
 	return mb.rare.Load()
+}
+
+// lastBlocked is the turn that was reported last, or nil. Any goroutine, and so are the others here.
+func (mb *mailbox) lastBlocked() *blocked {
+	if s := mb.rare.Load(); s != nil {
+		return s.blocked.Load()
+	}
+	return nil
+}
+
+// blockedTurns is how many turns were reported.
+func (mb *mailbox) blockedTurns() int64 {
+	if s := mb.rare.Load(); s != nil {
+		return s.blockedTurns.Load()
+	}
+	return 0
+}
+
+// Supervisor is package supervision's.
+func (mb *mailbox) Supervisor() supervision.Supervisor {
+	if s := mb.rare.Load(); s != nil {
+		if up := s.supervises.Load(); up != nil {
+			return *up
+		}
+	}
+	return nil
 }
 
 // stashed is a message for the next incarnation. It keeps the place in the order
@@ -350,8 +376,9 @@ func (mb *mailbox) Depth() (posted, taken int64) {
 
 // Blocked is the loop's: a turn lasts too long.
 func (mb *mailbox) Blocked(b loop.BlockedTurn) {
-	mb.blockedTurns.Add(1)
-	mb.blocked.Store(&blocked{weak.Make(b.Task), b.Since, b.Stack})
+	s := mb.sparse()
+	s.blockedTurns.Add(1)
+	s.blocked.Store(&blocked{weak.Make(b.Task), b.Since, b.Stack})
 	name := "task"
 	if u, ok := b.Task.Body.(body); ok {
 		name = u.task().name()

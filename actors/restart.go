@@ -80,7 +80,7 @@ func (mb *mailbox) escalate(t *Task, reason error) (decided occurrence) {
 	mb.loop.PostControl(&actor.SuspendMailbox{})
 	directive := actor.RestartDirective
 	decided.event = life.RestartAsked
-	if safeerr.Is(reason, errDoNotRestart, errEscalate) || mb.supervises.Load() != nil || !mb.sparse().restarts.Count(time.Now(), maxOwnRestarts, ownRestartsWithin) {
+	if safeerr.Is(reason, errDoNotRestart, errEscalate) || mb.Supervisor() != nil || !mb.sparse().restarts.Count(time.Now(), maxOwnRestarts, ownRestartsWithin) {
 		directive = actor.StopDirective
 		decided.event = life.ForcedStopAsked
 	}

@@ -58,7 +58,7 @@ func (s *system) Look(blocked bool, show func(i, n int, w *snapshot.Worker)) {
 
 // isHeldUp reports whether a turn lasts longer than BlockedTurn now.
 func (mb *mailbox) isHeldUp() bool {
-	b := mb.blocked.Load()
+	b := mb.lastBlocked()
 	if b == nil {
 		return false
 	}
@@ -147,7 +147,7 @@ func (in *inspection) worker(mb *mailbox) bool {
 	in.seen = seen
 	w.Queued, w.OldestWait = mb.queued(), mb.loop.OldestWait()
 	w.Counts = supervision.Counts(mb.readCounts())
-	w.BlockedTurns = mb.blockedTurns.Load()
+	w.BlockedTurns = mb.blockedTurns()
 	w.OffloadsWaiting = int(mb.offloadsWaiting.Load())
 	w.Offloads = max(0, mb.offloaded.n()-w.OffloadsWaiting)
 	if s := mb.rare.Load(); s != nil {
@@ -159,7 +159,7 @@ func (in *inspection) worker(mb *mailbox) bool {
 	}
 	if running != nil {
 		tasks = append(tasks, snapshot.Task{Name: running.name(), State: "running", Age: age, Budget: running.budgetLeft()})
-		if b := mb.blocked.Load(); b != nil && b.task.Value() == &running.lt && running.lt.Running() {
+		if b := mb.lastBlocked(); b != nil && b.task.Value() == &running.lt && running.lt.Running() {
 			w.Blocked = &snapshot.Turn{Task: running.name(), Since: b.since, Stack: b.stack}
 		}
 	}

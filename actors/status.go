@@ -82,7 +82,7 @@ func (mb *mailbox) status(patient bool) (status *messages.Status, held bool) {
 	if !stood || ends {
 		return nil, false
 	}
-	s.Worker, s.Queued, s.BlockedTurns = mb.pid.String(), mb.queued(), mb.blockedTurns.Load()
+	s.Worker, s.Queued, s.BlockedTurns = mb.pid.String(), mb.queued(), mb.blockedTurns()
 	s.Counts = mb.readCounts().message()
 	return &s, held
 }

@@ -310,7 +310,7 @@ func (mb *mailbox) abandoned(t *Task) {
 	e := mb.ending()
 	e.mu.Lock()
 	lost := supervision.Abandoned{Name: t.name(), Since: e.since(), Stack: stack}
-	if b := mb.blocked.Load(); b != nil && b.task.Value() == &t.lt {
+	if b := mb.lastBlocked(); b != nil && b.task.Value() == &t.lt {
 		lost.Since = b.since
 	}
 	p := e.changeDetails()

@@ -75,15 +75,7 @@ var _ supervision.Actor = (*mailbox)(nil)
 // Supervise is package supervision's.
 func (mb *mailbox) Supervise(make func(before supervision.Supervisor) supervision.Supervisor) {
 	after := make(mb.Supervisor())
-	mb.supervises.Store(&after)
-}
-
-// Supervisor is package supervision's.
-func (mb *mailbox) Supervisor() supervision.Supervisor {
-	if s := mb.supervises.Load(); s != nil {
-		return *s
-	}
-	return nil
+	mb.sparse().supervises.Store(&after)
 }
 
 // callingTask is a task that a context is of.

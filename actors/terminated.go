@@ -20,9 +20,9 @@ type kept struct {
 // in a task. While it ends it is the other way round: the engine's answer to
 // the last child may be that the actor is gone.
 func (mb *mailbox) terminated(m *actor.Terminated) {
-	if s := mb.supervises.Load(); s != nil {
+	if s := mb.Supervisor(); s != nil {
 		mb.handleOccurrence(mb.runFrame(m))
-		(*s).ActorTerminated(m.Who)
+		s.ActorTerminated(m.Who)
 		return
 	}
 	if s := mb.rare.Load(); s != nil {

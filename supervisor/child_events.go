@@ -3,6 +3,8 @@
 package supervisor
 
 import (
+	"math"
+
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
@@ -24,7 +26,7 @@ func (n *node) AdoptChild(p supervision.Child) supervision.Policy {
 	if k.kind != KindSupervisor {
 		k.updateShown(func() { k.kind = KindWorker })
 	}
-	return supervision.Policy{Retries: k.spec.OnCrash.Retries, Restart: k.spec.Restart == Permanent}
+	return supervision.Policy{Retries: int32(min(k.spec.OnCrash.Retries, math.MaxInt32)), Restart: k.spec.Restart == Permanent}
 }
 
 // postChildEvent runs f on the loop for the child with this process, unless that was

@@ -4,6 +4,7 @@ package loop
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -11,7 +12,12 @@ import (
 // reading for each: it notes now and then how many have been posted by when.
 // That is at each look of the watchdog, so while anything runs, and when the
 // lane is held.
-type ages struct {
+//
+// A loop that has had no queue when somebody looked has none: most that are idle.
+type ages struct{ made atomic.Pointer[ageMarks] }
+
+// ageMarks are the marks of one loop.
+type ageMarks struct {
 	mu    sync.Mutex
 	marks []age // of tasks that are still queued, oldest first; at most maxAges
 }
@@ -24,8 +30,16 @@ type age struct {
 const maxAges = 16
 
 // noteDepth adds a mark.
-func (a *ages) noteDepth(l *Loop) {
+func (s *ages) noteDepth(l *Loop) {
 	posted, taken := l.host.Depth()
+	a := s.made.Load()
+	if a == nil {
+		if posted <= taken {
+			return
+		}
+		s.made.CompareAndSwap(nil, new(ageMarks))
+		a = s.made.Load()
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.trimMarks(taken)
@@ -43,7 +57,7 @@ func (a *ages) noteDepth(l *Loop) {
 }
 
 // trimMarks drops the marks of what has left the queue.
-func (a *ages) trimMarks(taken int64) {
+func (a *ageMarks) trimMarks(taken int64) {
 	i := 0
 	for i < len(a.marks) && a.marks[i].posted <= taken {
 		i++
@@ -55,7 +69,10 @@ func (a *ages) trimMarks(taken int64) {
 // the first look that found it. Any goroutine.
 func (l *Loop) OldestWait() time.Duration {
 	_, taken := l.host.Depth()
-	a := &l.ages
+	a := l.ages.made.Load()
+	if a == nil {
+		return 0
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.trimMarks(taken)

@@ -77,7 +77,7 @@ type Child interface {
 // Policy is what a child does by itself.
 type Policy struct {
 	// Retries is how often a message whose handler panics is handled anew.
-	Retries int
+	Retries int32
 	// Restart says that a Main that returns nil is a reason to restart.
 	Restart bool
 }
