@@ -230,6 +230,7 @@ func (mb *mailbox) carryOut(do life.WorkerEffects, o occurrence) (next occurrenc
 			mb.restoreProps()
 			next = mb.runFrame(engineRestart)
 		case life.DoEngineStop:
+			mb.dropProps()
 			next = mb.runFrame(engineStop)
 		case life.DoLetGo:
 			mb.letGo()
@@ -398,7 +399,7 @@ func (mb *mailbox) cutOff() {
 	}
 }
 
-// letGoOfWork is the end: the engine has taken the actor out of its registry.
+// letGo is the end: the engine has taken the actor out of its registry.
 func (mb *mailbox) letGo() {
 	l := &mb.life
 	mb.gate.Store(gateStopped)

@@ -184,7 +184,7 @@ func (mb *mailbox) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispat
 	systemOf(raw.ActorSystem()).introduce(mb, raw.Self())
 	_, mb.ours = raw.Actor().(*workerActor)
 	if mb.life.ready != nil { // spawned by Spawn: it has nobody's hooks
-		engine.SetProps(raw, workerProps)
+		engine.SetProps(raw, idleProps)
 	} else {
 		mb.hooked, mb.sends = engine.HooksOf(raw, shield, decorate)
 	}

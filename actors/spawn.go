@@ -78,12 +78,17 @@ var workerProps = actor.PropsFromProducer(nil, actor.WithContextDecorator(decora
 // spawnProps are those of one worker, to which nobody adds anything. They share the
 // chains of workerProps: Props makes them anew, and a Spawn would allocate 43 times, not 25 (bench: start/worker).
 // The engine needs them for the spawn, and again for a restart. Between the two, which is
-// for ever for most, it has workerProps in their place: they are 0.3 kB of each idle worker.
+// for ever for most, it has idleProps in their place: they are 0.3 kB of each idle worker.
 func spawnProps(setup func(w *Worker) error, o Options, ready *Future[None]) *actor.Props {
 	p := setupProps(setup)
 	actor.WithMailbox(mailboxProducer(o, ready))(p)
 	return p
 }
+
+// idleProps have no chains. So what the engine tells a worker that stops comes without an
+// envelope, and without the context that it would decorate: see workerActor.Receive. These were
+// six allocations of a stop (bench: stop/workers).
+var idleProps = actor.PropsFromProducer(nil)
 
 // setupProps are workerProps with a producer.
 func setupProps(setup func(w *Worker) error) *actor.Props {
@@ -92,10 +97,18 @@ func setupProps(setup func(w *Worker) error) *actor.Props {
 	return &p
 }
 
+// dropProps gives the engine idleProps for the stop of a worker, unless there are hooks of the
+// user's, or children, whose strategy the props may have.
+func (mb *mailbox) dropProps() {
+	if mb.isWorker() && !mb.hooked && !mb.sends && len(mb.raw().Children()) == 0 {
+		engine.SetProps(mb.raw(), idleProps)
+	}
+}
+
 // restoreProps gives the engine the props that it needs for a restart, if it has not got
 // them.
 func (mb *mailbox) restoreProps() {
-	if engine.PropsOf(mb.raw()) == workerProps {
+	if engine.PropsOf(mb.raw()) == idleProps {
 		engine.SetProps(mb.raw(), setupProps(mb.inc.Load().actor.(*workerActor).setup))
 	}
 }

@@ -294,10 +294,17 @@ func (a *workerActor) keep(w *Worker) {
 	}
 }
 
-// Receive is never called by the loop; only an engine without our mailbox
-// would.
+// Receive is the engine's. Where it has idleProps, it tells the worker here that it stops, and
+// else the shield; only an engine without our mailbox calls it with anything more.
 func (a *workerActor) Receive(c actor.Context) {
-	if _, ok := c.Message().(*actor.Started); ok {
+	m := c.Message()
+	if mb := systemOf(c.ActorSystem()).lookUp(c.Self()); mb != nil { // its props are idleProps
+		if mb.life.frame.Load() != frameNone && isLifecycle(m) {
+			mb.framed(c, m)
+		}
+		return
+	}
+	if _, ok := m.(*actor.Started); ok {
 		panic(&OptionError{"actors: Props", "WithMailbox", nil, "replaces the event loop of the worker: leave it out"})
 	}
 }

@@ -91,6 +91,7 @@ func TestOnlyTestsImportTesting(t *testing.T) {
 		module + "consumer/consumertest",
 		module + "examples/tutorial/internal/program",
 		module + "internal/contract",
+		module + "internal/futuretest",
 		module + "internal/seeded",
 		module + "internal/testtools",
 	}
