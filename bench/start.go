@@ -27,7 +27,7 @@ func startRules() []rule {
 		// Who starts it is another actor: two more have to be woken than for Spawn.
 		{of: "start/dynamic", against: "start/asked", as: "Proto.Actor", figure: wall, aim: 1.5},
 		// Spawn wakes one loop, Dynamic.Start three: the supervisor's, the child's, and again the
-		// supervisor's, which keeps books of it. start/asked is the least of that on the engine.
+		// supervisor's, which keeps an account of it. start/asked is the least of that on the engine.
 		{of: "start/dynamic", against: "start/worker", as: "Spawn", figure: wall, aim: 1.3},
 		{of: "start/asked", against: "start/worker", as: "Spawn", figure: wall},
 		{of: "start/asked", against: "start/actor", as: "not asked", figure: wall},
