@@ -71,9 +71,9 @@ func (t *Task) Sender() *actor.PID {
 	defer m.mu.Unlock()
 	if m.reply.Load() == nil {
 		to := new(replyTo)
-		o.system().replies.assign(to)
+		o.system().replies.assignPID(to)
 		m.reply.Store(to)
-		to.open(o)
+		to.openSlot(o)
 		if t.loopTask().Lost() { // o's end has come before, and does not close it
 			o.closeRequest()
 		}

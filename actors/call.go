@@ -273,7 +273,7 @@ func newCarried[Resp any](s *system, whom *actor.PID, msg any) *carriedRequest[R
 	u := &carriedRequest[Resp]{fut: new(Future[Resp])}
 	c := &u.carried
 	c.to.whom = whom
-	s.replies.assign(&c.to)
+	s.replies.assignPID(&c.to)
 	c.scope.presetMore(&c.more)
 	*(**replyTo)(unsafe.Pointer(&c.more.reply)) = &c.to // a plain store, see presetScope
 	u.presetScope(&c.scope)
@@ -332,7 +332,7 @@ func requestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, what
 	}
 	u := newCarried[Resp](sys, to, msg)
 	u.attachTo(mb)
-	u.to.open(&u.Task)
+	u.to.openSlot(&u.Task)
 	if msg == nil {
 		u.completeRequest(answer{err: fmt.Errorf("%w: %s called with a nil message", ErrUnhandled, what)}, teller{})
 		u.closeRequest()
@@ -504,9 +504,9 @@ func (t *Task) bindOptions(from *Task, opts []CallOption, timeout time.Duration)
 		t.cancel(contextCause(ctx))
 		return false
 	default:
-		b := t.system().contexts.bind(t, ctx, sc.with())
+		b := t.system().contexts.bindCall(t, ctx, sc.with())
 		if t.has(hasLeftTree) { // a carrier that has been ended by who has created it
-			b.release(t)
+			b.releaseCall(t)
 		}
 	}
 	return true

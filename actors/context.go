@@ -264,7 +264,7 @@ func (t *Task) ReenterAfter(f *actor.Future, cont func(res any, err error)) {
 	piped := newCarried[any](t.mb.sys, nil, nil)
 	piped.lifetime = carrier
 	piped.markEarly(isSent)
-	piped.to.open(&piped.Task)
+	piped.to.openSlot(&piped.Task)
 	f.PipeTo(&piped.to.pid)
 	t.Go(func(t *Task) error {
 		v, err := Await(t, piped.fut)

@@ -44,15 +44,15 @@ func (cs *contexts) tableOf(done <-chan struct{}) *contextTable {
 	return &cs.tables[*(*uintptr)(unsafe.Pointer(&done))>>6%uintptr(len(cs.tables))]
 }
 
-// find returns the watch for done, or nil. With mu held, as the next two.
-func (c *contextTable) find(done <-chan struct{}) *contextWatch {
+// findWatch returns the watch for done, or nil. With mu held, as the next two.
+func (c *contextTable) findWatch(done <-chan struct{}) *contextWatch {
 	if c.one != nil && c.one.done == done {
 		return c.one
 	}
 	return c.more[done]
 }
 
-func (c *contextTable) add(w *contextWatch) {
+func (c *contextTable) addWatch(w *contextWatch) {
 	switch {
 	case c.one == nil:
 		c.one = w
@@ -63,8 +63,8 @@ func (c *contextTable) add(w *contextWatch) {
 	}
 }
 
-// remove is for a watch that may have been removed.
-func (c *contextTable) remove(w *contextWatch) {
+// removeWatch is for a watch that may have been removed.
+func (c *contextTable) removeWatch(w *contextWatch) {
 	switch {
 	case c.one == w:
 		c.one = nil
@@ -95,12 +95,12 @@ type boundCall struct {
 	inUse      bool // it has been bound; guarded by the mu of more
 }
 
-// bind lets t, whose more is m, end with ctx, whose Done is not nil. What it returns is to be
+// bindCall lets t, whose more is m, end with ctx, whose Done is not nil. What it returns is to be
 // released when t has ended.
 //
 // Of what it calls of ctx's methods nothing is in the table yet: where one panics, no
 // other call waits for a watch that nobody keeps.
-func (cs *contexts) bind(t *Task, ctx context.Context, m *more) *boundCall {
+func (cs *contexts) bindCall(t *Task, ctx context.Context, m *more) *boundCall {
 	done := ctx.Done()
 	c := cs.tableOf(done)
 	b := m.bound
@@ -109,14 +109,14 @@ func (cs *contexts) bind(t *Task, ctx context.Context, m *more) *boundCall {
 	}
 	b.table = c
 	c.mu.Lock()
-	w := c.find(done)
+	w := c.findWatch(done)
 	var superfluous *contextWatch
 	if w == nil {
 		c.mu.Unlock()
 		made := cs.takeSpare(c)
 		stop := context.AfterFunc(ctx, made.end)
 		c.mu.Lock()
-		switch w = c.find(done); {
+		switch w = c.findWatch(done); {
 		case w != nil: // another call's has come meanwhile
 			superfluous, made.stop = made, stop
 		case made.ended: // of this one nobody will hear again
@@ -126,7 +126,7 @@ func (cs *contexts) bind(t *Task, ctx context.Context, m *more) *boundCall {
 		default:
 			w = made
 			w.done, w.stop = done, stop
-			c.add(w)
+			c.addWatch(w)
 		}
 	}
 	b.watch, b.task = w, t
@@ -168,8 +168,8 @@ func (w *contextWatch) stopWatch(s *system) {
 	w.of.of.spare.Put(w)
 }
 
-// release takes t's call out, if it is in. Any goroutine.
-func (b *boundCall) release(t *Task) {
+// releaseCall takes t's call out, if it is in. Any goroutine.
+func (b *boundCall) releaseCall(t *Task) {
 	c := b.table
 	c.mu.Lock()
 	if b.task != t {
@@ -177,10 +177,10 @@ func (b *boundCall) release(t *Task) {
 		return
 	}
 	w := b.watch
-	w.take(b)
+	w.takeCall(b)
 	empty := w.first == nil
 	if empty {
-		c.remove(w)
+		c.removeWatch(w)
 	}
 	c.mu.Unlock()
 	if empty {
@@ -188,8 +188,8 @@ func (b *boundCall) release(t *Task) {
 	}
 }
 
-// take takes a call out of the list. With the table's mu held.
-func (w *contextWatch) take(b *boundCall) {
+// takeCall takes a call out of the list. With the table's mu held.
+func (w *contextWatch) takeCall(b *boundCall) {
 	if b.prev != nil {
 		b.prev.next = b.next
 	} else {
@@ -222,11 +222,11 @@ func (w *contextWatch) endCalls() {
 		for len(batch) < endBatch && w.first != nil {
 			t := w.first.task
 			batch = append(batch, ended{t, t.ext.Load().base()}) // here: it is not through as long as it is bound
-			w.take(w.first)
+			w.takeCall(w.first)
 		}
 		w.ended = true
 		if w.first == nil {
-			w.of.remove(w)
+			w.of.removeWatch(w)
 		}
 		w.of.mu.Unlock()
 		if len(batch) == 0 {

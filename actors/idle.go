@@ -50,9 +50,9 @@ func (s *idlers) shardOf(mb *mailbox) *idleShard {
 	return &s[uintptr(unsafe.Pointer(mb))>>9%uintptr(len(s))]
 }
 
-// watch begins to watch a worker whose setup has succeeded, if it has an IdleAfter. It
+// watchIdle begins to watch a worker whose setup has succeeded, if it has an IdleAfter. It
 // does not end one that lives for its Main, nor one that would be restarted at once.
-func (s *idlers) watch(mb *mailbox) {
+func (s *idlers) watchIdle(mb *mailbox) {
 	after := mb.opts.IdleAfter
 	if after <= 0 || mb.policy.Restart {
 		return
@@ -68,7 +68,7 @@ func (s *idlers) watch(mb *mailbox) {
 	r := h.rounds[after]
 	if r == nil {
 		r = &idleRound{workers: map[*mailbox]idleState{}}
-		r.timer = time.AfterFunc(idlePeriod(after), func() { h.look(after) })
+		r.timer = time.AfterFunc(idlePeriod(after), func() { h.lookForIdle(after) })
 		if h.rounds == nil {
 			h.rounds = map[time.Duration]*idleRound{}
 		}
@@ -80,8 +80,8 @@ func (s *idlers) watch(mb *mailbox) {
 // idlePeriod is the time between two looks.
 func idlePeriod(after time.Duration) time.Duration { return max(after/idleLooks, time.Millisecond) }
 
-// forget ends that.
-func (s *idlers) forget(mb *mailbox) {
+// forgetIdle ends that.
+func (s *idlers) forgetIdle(mb *mailbox) {
 	after := mb.opts.IdleAfter
 	if after <= 0 {
 		return
@@ -99,8 +99,8 @@ func (s *idlers) forget(mb *mailbox) {
 	}
 }
 
-// look is the timer's.
-func (h *idleShard) look(after time.Duration) {
+// lookForIdle is the timer's.
+func (h *idleShard) lookForIdle(after time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	r := h.rounds[after]
@@ -108,15 +108,15 @@ func (h *idleShard) look(after time.Duration) {
 		return
 	}
 	for mb, is := range r.workers {
-		if next := is.next(mb); next != is {
+		if next := is.nextState(mb); next != is {
 			r.workers[mb] = next
 		}
 	}
 	r.timer.Reset(idlePeriod(after))
 }
 
-// next is the state after one more look.
-func (is idleState) next(mb *mailbox) idleState {
+// nextState is the state after one more look.
+func (is idleState) nextState(mb *mailbox) idleState {
 	switch accepted := mb.accepted.Load(); {
 	case is.asked, mb.gate.Load() != gateOpen:
 	case accepted != is.accepted, mb.pending() > 0:
@@ -130,9 +130,9 @@ func (is idleState) next(mb *mailbox) idleState {
 	return is
 }
 
-// answer is the loop's, and reports whether the worker has been idle for all of its
+// answerIdle is the loop's, and reports whether the worker has been idle for all of its
 // IdleAfter.
-func (s *idlers) answer(mb *mailbox, idle bool) (over bool) {
+func (s *idlers) answerIdle(mb *mailbox, idle bool) (over bool) {
 	h := s.shardOf(mb)
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -160,7 +160,7 @@ func (s *idlers) answer(mb *mailbox, idle bool) (over bool) {
 // enough. A message that comes in this moment either is there before the gate is closed,
 // and is handled, or is refused. On the loop.
 func (mb *mailbox) answerIdle() {
-	if mb.sys.idlers.answer(mb, mb.isIdle()) {
+	if mb.sys.idlers.answerIdle(mb, mb.isIdle()) {
 		mb.requestStop(mb.opts.StopGrace)
 	}
 }

@@ -28,7 +28,7 @@ func TestIdleAfterCostsNoMemory(t *testing.T) {
 	var s idlers
 	before := inUse()
 	for _, mb := range all {
-		s.watch(mb)
+		s.watchIdle(mb)
 	}
 	if each := (int64(inUse()) - int64(before)) / n; each > most {
 		t.Errorf("each takes %d bytes, want at most %d", each, most)
@@ -36,7 +36,7 @@ func TestIdleAfterCostsNoMemory(t *testing.T) {
 		t.Logf("each takes %d bytes", each)
 	}
 	for _, mb := range all {
-		s.forget(mb)
+		s.forgetIdle(mb)
 	}
 	for i := range s {
 		if len(s[i].rounds) != 0 {

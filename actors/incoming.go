@@ -47,7 +47,7 @@ func (mb *mailbox) incoming(m any, env *actor.MessageEnvelope) *Task {
 		u.init(mb, m, env)
 		return &u.Task
 	}
-	asker := mb.sys.asker(env.Sender)
+	asker := mb.sys.askerOf(env.Sender)
 	if asker != nil && asker.lifetime == offered && asker.mb == mb && asker.firstTime(isPosted) {
 		// A RequestFuture to us that has come the long way, by middleware.
 		asker.msg = m
@@ -128,7 +128,7 @@ func (u *message) Run(*loop.Task) {
 	t := &u.Task
 	over := u.again != nil && u.fut != nil && u.fut.base().done.Load()
 	if u.early && u.env != nil {
-		asker := u.mb.sys.asker(u.env.Sender)
+		asker := u.mb.sys.askerOf(u.env.Sender)
 		if asker == nil && u.mb.sys.isReply(u.env.Sender) { // it was cancelled, or has expired
 			t.how = life.HowLate
 			t.mb.counts.taken.Add(1)

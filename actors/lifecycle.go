@@ -348,7 +348,7 @@ func (mb *mailbox) openQueue() {
 	for _, b := range mb.backgroundParts() {
 		b.begin(mb)
 	}
-	mb.sys.idlers.watch(mb)
+	mb.sys.idlers.watchIdle(mb)
 }
 
 // reopenQueue goes on after a failure with the state as it is. Backgrounds and the
@@ -407,7 +407,7 @@ func (mb *mailbox) letGo() {
 		s.idle.stop()
 	}
 	mb.budgets.stop(mb)
-	mb.sys.idlers.forget(mb)
+	mb.sys.idlers.forgetIdle(mb)
 	mb.loop.DropAll(func(lt *loop.Task) {
 		var later callbacks
 		mb.dropTask(lt.Body.(body).task(), ErrStopping, &later)

@@ -50,7 +50,7 @@ type segment struct {
 	slots  [1 << segmentBits]atomic.Pointer[Task]
 }
 
-func (g *segment) slot(key uint64) *atomic.Pointer[Task] { return &g.slots[key%(1<<segmentBits)] }
+func (g *segment) slotOf(key uint64) *atomic.Pointer[Task] { return &g.slots[key%(1<<segmentBits)] }
 
 // epoch is what the PIDs of one epoch have in common.
 type epoch struct {
@@ -69,28 +69,28 @@ type replyTo struct {
 	whom *actor.PID // who was asked, where the task does not tell; nil: it does
 }
 
-func (r *replies) init(s *system) { r.sys, r.segments = s, map[uint64]*segment{} }
+func (r *replies) initTable(s *system) { r.sys, r.segments = s, map[uint64]*segment{} }
 
-// assign gives to, which is empty but for whom, a PID.
-func (r *replies) assign(to *replyTo) {
+// assignPID gives to, which is empty but for whom, a PID.
+func (r *replies) assignPID(to *replyTo) {
 	key := r.last.Add(1)
 	if uint32(key) == 0 { // means none
 		key = r.last.Add(1)
 	}
 	e := r.epoch.Load()
 	if e == nil || e.no != uint32(key>>32) || e.pid.Address != r.sys.as.ProcessRegistry.Address {
-		e = r.begin(uint32(key >> 32))
+		e = r.beginEpoch(uint32(key >> 32))
 	}
 	engine.CopyPID(&to.pid, e.pid)
 	to.pid.RequestId = uint32(key)
-	to.sys, to.seg = r.sys, r.segment(key>>segmentBits, true)
+	to.sys, to.seg = r.sys, r.segmentOf(key>>segmentBits, true)
 }
 
-// open lets answers to the PID reach t, whose scope knows of to.
-func (to *replyTo) open(t *Task) { to.seg.slot(uint64(to.pid.RequestId)).Store(t) }
+// openSlot lets answers to the PID reach t, whose scope knows of to.
+func (to *replyTo) openSlot(t *Task) { to.seg.slotOf(uint64(to.pid.RequestId)).Store(t) }
 
-// begin makes the PID of an epoch.
-func (r *replies) begin(no uint32) *epoch {
+// beginEpoch makes the PID of an epoch.
+func (r *replies) beginEpoch(no uint32) *epoch {
 	r.beginning.Lock()
 	defer r.beginning.Unlock()
 	id := replyID
@@ -107,9 +107,9 @@ func (r *replies) begin(no uint32) *epoch {
 // nothing answers no request: its PID has no RequestId.
 type nothing struct{}
 
-// segment returns the one with a number; if there is none it makes it, or
+// segmentOf returns the one with a number; if there is none it makes it, or
 // returns nil.
-func (r *replies) segment(no uint64, make bool) *segment {
+func (r *replies) segmentOf(no uint64, make bool) *segment {
 	if g := r.current.Load(); g != nil && g.no == no {
 		return g
 	}
@@ -134,10 +134,10 @@ func (r *replies) segment(no uint64, make bool) *segment {
 	return g
 }
 
-// find returns the task that waits for answers to key, or nil.
-func (r *replies) find(key uint64) *Task {
-	if g := r.segment(key>>segmentBits, false); g != nil {
-		return g.slot(key).Load()
+// findAsker returns the task that waits for answers to key, or nil.
+func (r *replies) findAsker(key uint64) *Task {
+	if g := r.segmentOf(key>>segmentBits, false); g != nil {
+		return g.slotOf(key).Load()
 	}
 	return nil
 }
@@ -150,7 +150,7 @@ func (t *Task) closeRequest() {
 		return
 	}
 	to := s.replyTo()
-	if to == nil || to.seg.slot(uint64(to.pid.RequestId)).Swap(nil) == nil {
+	if to == nil || to.seg.slotOf(uint64(to.pid.RequestId)).Swap(nil) == nil {
 		return
 	}
 	if to.seg.closed.Add(1) == 1<<segmentBits {
@@ -161,8 +161,8 @@ func (t *Task) closeRequest() {
 	}
 }
 
-// asker returns the task that an answer to pid would reach, or nil.
-func (s *system) asker(pid *actor.PID) *Task {
+// askerOf returns the task that an answer to pid would reach, or nil.
+func (s *system) askerOf(pid *actor.PID) *Task {
 	if !s.isReply(pid) {
 		return nil
 	}
@@ -174,7 +174,7 @@ func (s *system) asker(pid *actor.PID) *Task {
 	if !ok {
 		return nil
 	}
-	return s.replies.find(uint64(rp.epoch)<<32 | uint64(pid.RequestId))
+	return s.replies.findAsker(uint64(rp.epoch)<<32 | uint64(pid.RequestId))
 }
 
 // isReply reports whether pid is that of one of our requests, of now or once.
@@ -192,7 +192,7 @@ var _ actor.Process = (*replyProcess)(nil)
 
 // SendUserMessage is the engine's: an answer has come.
 func (p *replyProcess) SendUserMessage(pid *actor.PID, message any) {
-	t := p.sys.replies.find(uint64(p.epoch)<<32 | uint64(pid.RequestId))
+	t := p.sys.replies.findAsker(uint64(p.epoch)<<32 | uint64(pid.RequestId))
 	if t == nil {
 		return // answered before, cancelled or expired
 	}

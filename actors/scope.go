@@ -319,7 +319,7 @@ func (t *Task) releaseScope(s *scope) {
 			stop.event.removeWaiter(&stop.node)
 		}
 		if b != nil {
-			b.release(t)
+			b.releaseCall(t)
 		}
 	}
 	t.closeRequest()

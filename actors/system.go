@@ -70,7 +70,7 @@ func systemOfMany(as *actor.ActorSystem) *system {
 	s.failuresWeak = weak.Make(s.failures)
 	s.clock.initDeadlines(s.pool)
 	s.contexts.initTables()
-	s.replies.init(s)
+	s.replies.initTable(s)
 	if _, added := as.ProcessRegistry.Add(&replyProcess{sys: s}, replyID); !added {
 		p, _ := as.ProcessRegistry.GetLocal(replyID)
 		return p.(*replyProcess).sys
@@ -134,7 +134,7 @@ func (s *system) listIfWorking() {
 // An answer to a request of our own goes there straight, past all of that.
 func (s *system) sendNow(pid *actor.PID, m any) {
 	if s.isReply(pid) {
-		if t := s.asker(pid); t != nil {
+		if t := s.askerOf(pid); t != nil {
 			t.answerRequest(m, teller{})
 		}
 		return
@@ -154,7 +154,7 @@ func (s *system) deadLetterNow(pid *actor.PID, m any) {
 // callqueue. What blocks there holds up what comes behind it, but no loop.
 func (s *system) send(pid *actor.PID, m any) {
 	if s.isReply(pid) {
-		if t := s.asker(pid); t != nil {
+		if t := s.askerOf(pid); t != nil {
 			t.answerRequest(m, teller{elsewhere: true})
 		}
 		return

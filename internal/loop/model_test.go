@@ -110,11 +110,11 @@ func (m *model) runStep(i int) bool {
 		}
 		m.lane--
 		r.turn++
-		r.place, _ = r.place.after(enter)
+		r.place, _ = r.place.afterMove(enter)
 		r.at = runLeave
 	case runLeave:
 		from := r.place
-		to, ok := from.after(leave)
+		to, ok := from.afterMove(leave)
 		if ok {
 			r.place = to
 		}
@@ -184,19 +184,19 @@ func (m *model) lookStep(i int) bool {
 	switch k.at {
 	case lookPin:
 		k.at = lookRead
-		if to, ok := k.place.after(pin); ok && r.turn == k.turn && r.place == k.place {
+		if to, ok := k.place.afterMove(pin); ok && r.turn == k.turn && r.place == k.place {
 			r.place, k.at = to, lookUnpin
 		}
 	case lookUnpin:
 		if k.at = lookStore; r.place == isPinned {
-			r.place, _ = isPinned.after(k.move())
+			r.place, _ = isPinned.afterMove(k.move())
 			k.done(m, lookRead)
 		}
 	case lookStore:
-		r.place, _ = isAwaited.after(k.move())
+		r.place, _ = isAwaited.afterMove(k.move())
 		k.at = lookSend
 	case lookSend:
-		r.token, _ = isPinned.after(k.move())
+		r.token, _ = isPinned.afterMove(k.move())
 		k.done(m, lookRead)
 	case lookWake: // the loop is the taker's
 		m.runs++

@@ -28,10 +28,10 @@ func (l *Loop) Peek(f func(running *Task)) (stood, held bool) {
 			return false, false
 		case r == looker:
 		case r.serving.Load() == l:
-			if w := r.word.load(); r.pinTurn(l, w) {
+			if w := r.word.loadWord(); r.pinTurn(l, w) {
 				f(l.cur.task)
 				l.pinnedMax = max(l.pinnedMax, l.pinned)
-				return true, r.word.unpin(w, w.undoPin())
+				return true, r.word.unpinWord(w, w.undoPin())
 			}
 		default:
 			if stood, held = l.lookAlone(r, f); stood {

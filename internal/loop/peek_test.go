@@ -181,7 +181,7 @@ func testPeekHoldsWhatComes(t *testing.T) {
 		}
 		synctest.Wait()
 		r := l.runner.Load()
-		word := r.word.load()
+		word := r.word.loadWord()
 		if stood, held := l.Peek(func(running *Task) {
 			close(release)
 			synctest.Wait()
@@ -191,7 +191,7 @@ func testPeekHoldsWhatComes(t *testing.T) {
 		}); !stood || !held {
 			t.Errorf("in a turn: stood %v, held %v", stood, held)
 		}
-		if r.word.load() == word {
+		if r.word.loadWord() == word {
 			t.Error("somebody could look at the turn that is over")
 		}
 		synctest.Wait()

@@ -46,7 +46,7 @@ type runner struct {
 
 func newRunner(p *Pool) *runner {
 	r := &runner{pool: p, wake: make(chan bool, 1), often: giveWayEvery, think: giveWayFirst}
-	r.word.init()
+	r.word.initWord()
 	r.batch.begin = batchSize
 	return r
 }
@@ -63,11 +63,11 @@ func (r *runner) beginRunning(isNew bool) {
 // enterUser begins user code.
 func (r *runner) enterUser() {
 	r.turn++
-	r.word.enter(r.turn)
+	r.word.enterTurn(r.turn)
 }
 
 // leaveUser ends user code. If it reports false the turn was taken away.
-func (r *runner) leaveUser() bool { return r.word.leave(r.turn) || r.leaveUserSlow() }
+func (r *runner) leaveUser() bool { return r.word.leaveTurn(r.turn) || r.leaveUserSlow() }
 
 func (r *runner) leaveUserSlow() bool {
 	from := r.word.leaveSlow()
@@ -83,7 +83,7 @@ func (r *runner) leaveUserSlow() bool {
 func (r *runner) pinTurn(l *Loop, w word) bool {
 	// A runner that has changed to another loop since w was read has ended
 	// the turn, so the exchange fails.
-	if r.serving.Load() != l || !r.word.pin(w) {
+	if r.serving.Load() != l || !r.word.pinWord(w) {
 		return false
 	}
 	l.pinned = 0

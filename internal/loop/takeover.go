@@ -16,11 +16,11 @@ func (l *Loop) InUser() (Turn, bool) {
 	if r == nil {
 		return Turn{}, false
 	}
-	w := r.word.load()
+	w := r.word.loadWord()
 	if r.serving.Load() != l {
 		return Turn{}, false
 	}
-	switch w.place() {
+	switch w.placeOf() {
 	case inUser, inReported, isPinned:
 		return Turn{r, w.withPlace(0)}, true
 	}
@@ -43,15 +43,15 @@ func (l *Loop) lastRunner() *runner {
 // turn of l is over, or lost.
 func (t Turn) pin(l *Loop) (w word, ok bool) {
 	for {
-		w = t.r.word.load()
+		w = t.r.word.loadWord()
 		switch {
 		case !w.sameTurn(t.word):
 			return 0, false
 		case t.r.pinTurn(l, w):
 			return w, true
-		case w.place() == isPinned:
+		case w.placeOf() == isPinned:
 			runtime.Gosched()
-		case w.place() == inUser, w.place() == inReported:
+		case w.placeOf() == inUser, w.placeOf() == inReported:
 			if t.r.serving.Load() != l {
 				return 0, false
 			}
@@ -85,7 +85,7 @@ func (l *Loop) Takeover(turn Turn) bool {
 		t.state.Store(lostState)
 		chain = append(chain, t)
 	}
-	r.word.unpin(w, unpinTakeOver)
+	r.word.unpinWord(w, unpinTakeOver)
 	yieldAt(atTakeover)
 	l.pool.keepCoroutines(free, n)
 	// The loop is ours now, as if we ran it.
@@ -121,6 +121,6 @@ func (l *Loop) Look(f func(t *Task)) bool {
 		return false
 	}
 	f(l.cur.task)
-	turn.r.word.unpin(w, w.undoPin())
+	turn.r.word.unpinWord(w, w.undoPin())
 	return true
 }

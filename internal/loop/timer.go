@@ -50,7 +50,7 @@ func (l *Loop) AddTimer(d time.Duration, t *Task, await uint32) *Timer {
 		tm.when = never
 	}
 	s.heap = append(s.heap, tm)
-	s.up(tm.index)
+	s.siftUp(tm.index)
 	s.armFirst()
 	return tm
 }
@@ -61,7 +61,7 @@ func (l *Loop) RemoveTimer(tm *Timer) {
 		return
 	}
 	s := l.timers
-	s.remove(tm.index)
+	s.removeAt(tm.index)
 	if len(s.heap) == 0 {
 		s.stopTimer()
 	}
@@ -106,7 +106,7 @@ func (s *timers) wakeDue() {
 	now := s.loop.pool.Now()
 	for len(s.heap) > 0 && s.heap[0].when <= now {
 		tm := s.heap[0]
-		s.remove(0)
+		s.removeAt(0)
 		tm.task.Wake(tm.await)
 	}
 	s.armFirst()
@@ -119,56 +119,56 @@ func (s *timers) stopTimer() {
 	s.set = false
 }
 
-func (s *timers) less(i, j int) bool {
+func (s *timers) lessDue(i, j int) bool {
 	a, b := s.heap[i], s.heap[j]
 	return a.when < b.when || a.when == b.when && a.seq < b.seq
 }
 
-func (s *timers) swap(i, j int) {
+func (s *timers) swapAt(i, j int) {
 	h := s.heap
 	h[i], h[j] = h[j], h[i]
 	h[i].index, h[j].index = i, j
 }
 
-func (s *timers) up(i int) {
+func (s *timers) siftUp(i int) {
 	for i > 0 {
 		parent := (i - 1) / 2
-		if !s.less(i, parent) {
+		if !s.lessDue(i, parent) {
 			return
 		}
-		s.swap(i, parent)
+		s.swapAt(i, parent)
 		i = parent
 	}
 }
 
-func (s *timers) down(i int) {
+func (s *timers) siftDown(i int) {
 	for {
 		child := 2*i + 1
 		if child >= len(s.heap) {
 			return
 		}
-		if child+1 < len(s.heap) && s.less(child+1, child) {
+		if child+1 < len(s.heap) && s.lessDue(child+1, child) {
 			child++
 		}
-		if !s.less(child, i) {
+		if !s.lessDue(child, i) {
 			return
 		}
-		s.swap(i, child)
+		s.swapAt(i, child)
 		i = child
 	}
 }
 
-func (s *timers) remove(i int) {
+func (s *timers) removeAt(i int) {
 	last := len(s.heap) - 1
 	tm := s.heap[i]
 	if i != last {
-		s.swap(i, last)
+		s.swapAt(i, last)
 	}
 	s.heap[last] = nil
 	s.heap = s.heap[:last]
 	if i != last {
-		s.down(i)
-		s.up(i)
+		s.siftDown(i)
+		s.siftUp(i)
 	}
 	tm.index = -1
 }

@@ -89,7 +89,7 @@ func (p *Pool) watchTurns() {
 	// about to begin a turn.
 	again := !p.queue.empty() || len(w.waiting) > 0
 	for r := range p.runners {
-		word := r.word.load()
+		word := r.word.loadWord()
 		l := r.serving.Load()
 		if l == nil {
 			again = again || r.isBusy()
@@ -98,7 +98,7 @@ func (p *Pool) watchTurns() {
 		if l.cfg.BlockedTurn <= 0 {
 			continue
 		}
-		switch word.place() {
+		switch word.placeOf() {
 		case inReported, isLost:
 			continue // known; rearmWatchdog comes when it ends
 		case isPinned, isAwaited: // somebody looks
@@ -106,7 +106,7 @@ func (p *Pool) watchTurns() {
 		}
 		again = true
 		l.ages.noteDepth(l)
-		if word.place() != inUser || r.seen.turn != word {
+		if word.placeOf() != inUser || r.seen.turn != word {
 			r.seen = sample{word, now}
 			continue
 		}
@@ -142,15 +142,15 @@ func (b *blocked) markReported() bool {
 	b.task = b.l.cur.task
 	b.co = b.task.co
 	free, n := b.r.leaveCoroutines()
-	b.r.word.unpin(b.word, unpinReport)
+	b.r.word.unpinWord(b.word, unpinReport)
 	b.l.pool.keepCoroutines(free, n)
 	return true
 }
 
 // stillLasts reports whether the turn has not ended. It may have been taken away.
 func (b *blocked) stillLasts() bool {
-	w := b.r.word.load()
-	return w.sameTurn(b.word) && w.place() != inLoop
+	w := b.r.word.loadWord()
+	return w.sameTurn(b.word) && w.placeOf() != inLoop
 }
 
 // reportBlocked reports these turns and those that wait for it, or lets them wait, too.

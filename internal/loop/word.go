@@ -57,16 +57,16 @@ var moveTable = [moves][places]place{
 	unpinTakeOver: {isPinned: isLost, isAwaited: isLost},
 }
 
-// after is where a move leads from p; ok is false if it is not allowed there.
-func (p place) after(m move) (to place, ok bool) {
+// afterMove is where a move leads from p; ok is false if it is not allowed there.
+func (p place) afterMove(m move) (to place, ok bool) {
 	to = moveTable[m][p]
 	return to, to != 0
 }
 
 func wordOf(turn uint64, p place) word { return word(turn<<placeBits | uint64(p)) }
 
-// place is where the runner is.
-func (w word) place() place { return place(w & placeMask) }
+// placeOf is where the runner is.
+func (w word) placeOf() place { return place(w & placeMask) }
 
 // withPlace is w with another place: the same turn.
 func (w word) withPlace(p place) word { return w&^placeMask | word(p) }
@@ -84,32 +84,32 @@ type turnWord struct {
 	looked chan place
 }
 
-func (s *turnWord) init() {
+func (s *turnWord) initWord() {
 	s.looked = make(chan place, 1)
 	s.bits.Store(uint64(wordOf(0, inLoop)))
 }
 
-func (s *turnWord) load() word { return word(s.bits.Load()) }
+func (s *turnWord) loadWord() word { return word(s.bits.Load()) }
 
 // isTurnLost reports whether the turn was taken away.
-func (s *turnWord) isTurnLost() bool { return s.load().place() == isLost }
+func (s *turnWord) isTurnLost() bool { return s.loadWord().placeOf() == isLost }
 
 // tryMove makes a move from w. It reports false if the word is another by now, or the
 // move is not allowed.
 func (s *turnWord) tryMove(m move, w word) bool {
-	to, ok := w.place().after(m)
+	to, ok := w.placeOf().afterMove(m)
 	return ok && s.bits.CompareAndSwap(uint64(w), uint64(w.withPlace(to)))
 }
 
-// enter begins a turn. Like leave it does without the table: the two cost one atomic
+// enterTurn begins a turn. Like leaveTurn it does without the table: the two cost one atomic
 // operation each in every turn (BenchmarkTurnWord). By the runner.
-func (s *turnWord) enter(turn uint64) {
+func (s *turnWord) enterTurn(turn uint64) {
 	yieldAt(atEnter)
 	s.bits.Store(uint64(wordOf(turn, inUser)))
 }
 
-// leave ends a turn that nobody has looked at, or reports false. By the runner.
-func (s *turnWord) leave(turn uint64) bool {
+// leaveTurn ends a turn that nobody has looked at, or reports false. By the runner.
+func (s *turnWord) leaveTurn(turn uint64) bool {
 	yieldAt(atLeave)
 	return s.bits.CompareAndSwap(uint64(wordOf(turn, inUser)), uint64(wordOf(turn, inLoop)))
 }
@@ -119,9 +119,9 @@ func (s *turnWord) leave(turn uint64) bool {
 // runner.
 func (s *turnWord) leaveSlow() (from place) {
 	for {
-		w := s.load()
+		w := s.loadWord()
 		yieldAt(atLeaveSlow)
-		switch from = w.place(); {
+		switch from = w.placeOf(); {
 		case from == inLoop, from == isLost:
 			return from
 		case !s.tryMove(leave, w):
@@ -134,23 +134,23 @@ func (s *turnWord) leaveSlow() (from place) {
 	}
 }
 
-// pin keeps a turn that was w when it was looked at last from ending. By anybody.
-func (s *turnWord) pin(w word) bool {
+// pinWord keeps a turn that was w when it was looked at last from ending. By anybody.
+func (s *turnWord) pinWord(w word) bool {
 	yieldAt(atPin)
 	return s.tryMove(pin, w)
 }
 
-// unpin lets the turn that was pinned as w go on, by one of the moves unpin…, and
+// unpinWord lets the turn that was pinned as w go on, by one of the moves unpin…, and
 // reports whether it has waited for that. By whoever has pinned it.
-func (s *turnWord) unpin(w word, m move) (waited bool) {
+func (s *turnWord) unpinWord(w word, m move) (waited bool) {
 	yieldAt(atUnpin)
 	if s.tryMove(m, w.withPlace(isPinned)) {
 		return false
 	}
 	yieldAt(atUnpinStore)
-	to, _ := isAwaited.after(m) // nobody but the runner has changed it
+	to, _ := isAwaited.afterMove(m) // nobody but the runner has changed it
 	s.bits.Store(uint64(w.withPlace(to)))
-	place, _ := isPinned.after(m)
+	place, _ := isPinned.afterMove(m)
 	yieldAt(atUnpinCall)
 	s.looked <- place
 	return true
@@ -158,7 +158,7 @@ func (s *turnWord) unpin(w word, m move) (waited bool) {
 
 // undoPin is the move that undoes a pin of w.
 func (w word) undoPin() move {
-	if w.place() == inReported {
+	if w.placeOf() == inReported {
 		return unpinReport
 	}
 	return unpin

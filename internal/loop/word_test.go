@@ -15,14 +15,14 @@ func TestMoveTable(t *testing.T) {
 	const turn = 7
 	at := func(p place) *turnWord {
 		s := &turnWord{}
-		s.init()
+		s.initWord()
 		s.bits.Store(uint64(wordOf(turn, p)))
 		return s
 	}
 	for p := inLoop; p < places; p++ {
 		for m := range moves {
 			s := at(p)
-			want, ok := p.after(m)
+			want, ok := p.afterMove(m)
 			if !ok {
 				want = p
 			}
@@ -31,7 +31,7 @@ func TestMoveTable(t *testing.T) {
 				if !ok {
 					continue
 				}
-				s.enter(turn)
+				s.enterTurn(turn)
 			case leave:
 				if p == isAwaited { // the runner waits there
 					continue
@@ -41,26 +41,26 @@ func TestMoveTable(t *testing.T) {
 					from = inReported
 					s.looked <- from
 				}
-				quick := s.leave(turn)
+				quick := s.leaveTurn(turn)
 				if got := s.leaveSlow(); quick != (p == inUser) || !quick && got != from {
 					t.Errorf("leave from %d: %v, and slowly from %d", p, quick, got)
 				}
 			case pin:
-				if s.pin(wordOf(turn-1, p)) || s.pin(wordOf(turn, p)) != ok {
+				if s.pinWord(wordOf(turn-1, p)) || s.pinWord(wordOf(turn, p)) != ok {
 					t.Errorf("pin from %d, allowed: %v, or from another turn", p, ok)
 				}
 			default:
 				if !ok {
 					continue // whoever unpins has pinned
 				}
-				if waited := s.unpin(wordOf(turn, inUser), m); waited != (p == isAwaited) {
+				if waited := s.unpinWord(wordOf(turn, inUser), m); waited != (p == isAwaited) {
 					t.Errorf("unpin from %d: waited %v", p, waited)
-				} else if called, _ := isPinned.after(m); waited && <-s.looked != called {
+				} else if called, _ := isPinned.afterMove(m); waited && <-s.looked != called {
 					t.Errorf("it was not called from %d", called)
 				}
 			}
-			if got := s.load(); got != wordOf(turn, want) {
-				t.Errorf("move %d from %d leads to %d, want %d", m, p, got.place(), want)
+			if got := s.loadWord(); got != wordOf(turn, want) {
+				t.Errorf("move %d from %d leads to %d, want %d", m, p, got.placeOf(), want)
 			}
 		}
 	}
