@@ -28,7 +28,7 @@ func (mb *mailbox) reportFailure(t *Task, err error) {
 
 // reportInEnd is the failure of a task while its incarnation ends anyway.
 func (mb *mailbox) reportInEnd(t *Task, err error) {
-	if why := t.endCause(); why != nil && saysOnlyEnd(err, why) {
+	if t.saysItsEnd(err) {
 		return // a setup that was cut off
 	}
 	mb.logger().Error("actors: a task failed while the worker ended", "task", t.name(), "error", err, "stack", stackIn(err))

@@ -267,11 +267,7 @@ func (t *Task) concludeFuture(decided bool, err error) {
 // logLate logs an error of a task that nobody is told, unless it says no more
 // than that the task was ended.
 func (t *Task) logLate(err error) {
-	why := t.endCause()
-	if why == nil {
-		why = ErrCanceled // of its future
-	}
-	if t.workerFailure() != nil || saysOnlyEnd(err, why) {
+	if t.workerFailure() != nil || t.saysItsEnd(err) || t.endCause() == nil && saysOnlyEnd(err, ErrCanceled) { // of its future
 		return // its worker tells it; or there is nothing to tell
 	}
 	t.mb.tellTaskFailure(failure.Unobserved, t, err)
@@ -288,7 +284,7 @@ func (t *Task) noteOutcome(decided bool, err error) {
 	switch {
 	case !decided:
 		t.how = life.HowLate
-	case err != nil && t.endCause() != nil && saysOnlyEnd(err, t.endCause()): // it was told to end, and says so
+	case err != nil && t.saysItsEnd(err): // it was told to end, and says so
 		t.how = life.HowCut
 	case err != nil:
 		t.how = life.HowFailed
@@ -344,6 +340,22 @@ func (t *Task) endCause() error {
 		}
 	}
 	return nil
+}
+
+// saysItsEnd reports whether err says no more than that the task was ended. Two can have ended
+// it: one that its restart has ended may expire while it says so.
+func (t *Task) saysItsEnd(err error) bool {
+	if s := t.ext.Load(); s != nil {
+		if p := s.cause.Load(); p != nil && saysOnlyEnd(err, *p) {
+			return true
+		}
+	}
+	if t.inc != nil {
+		if p := t.inc.cause.Load(); p != nil {
+			return saysOnlyEnd(err, *p)
+		}
+	}
+	return false
 }
 
 // isCanceled reports whether the task itself was ended, and not only its

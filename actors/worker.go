@@ -256,7 +256,7 @@ func (p *part) begin(mb *mailbox) {
 	u := mb.newInternal(p.name, func(t *Task) {
 		err := p.run(t)
 		switch {
-		case err != nil && t.endCause() != nil && saysOnlyEnd(err, t.endCause()), // told to end, and did
+		case err != nil && t.saysItsEnd(err), // told to end, and did
 			endedByStopEvent(err): // … as its UntilStop says
 		case err != nil:
 			t.failWorkerAtEnd(fmt.Errorf("actors: %s: %w", p.name, err))
