@@ -66,7 +66,7 @@ type bareCall struct {
 	err   error
 	done  atomic.Bool
 	waits chan struct{}
-	links [12]*bareCall
+	_     [12]*bareCall
 }
 
 // bareSequential is chanRoundTrip with a bareCall in place of a number: what is left of Submit

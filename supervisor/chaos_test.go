@@ -127,7 +127,7 @@ func (c *chaos) run(drivers, n, crowd int) {
 	if err != nil || c.s.Err() != nil {
 		c.Errorf("stop: %v, %v", err, c.s.Err())
 	}
-	c.drain(left)
+	c.drain(left, leftBehind(r))
 	close(c.hold)
 	c.account(r, n)
 	c.gone()
