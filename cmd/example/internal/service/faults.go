@@ -19,13 +19,20 @@ import (
 // the service and in no help.
 const faultsVariable = "PROTOLOOP_TEST_FAULTS"
 
-// slowVariable has each of their runs wait for that long first.
+// slowVariable has each of their runs wait for that long first. No item is written early then,
+// which would not wait.
 const slowVariable = "PROTOLOOP_TEST_SLOW"
+
+// slowness is what slowVariable says, 0 but in tests.
+func slowness() time.Duration {
+	d, _ := time.ParseDuration(os.Getenv(slowVariable))
+	return d
+}
 
 var errFault = errors.New("a fault that a test has asked for")
 
 func faulty(h consumer.Handler, logger *slog.Logger) consumer.Handler {
-	if d, err := time.ParseDuration(os.Getenv(slowVariable)); err == nil {
+	if d := slowness(); d > 0 {
 		quick := h
 		h = func(t *actors.Task, m consumer.Message) error {
 			logger.Info("a handler waits, as a test has asked", "key", m.Key)
