@@ -171,16 +171,16 @@ func (h *deadlines) noteDropped() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if int(h.dropped.Load()) > (h.inOrder.Len()+len(h.heap))/2 {
-		h.sweep()
+		h.sweepEnded()
 	}
 }
 
-// sweepAll drops what has ended from all heaps.
+// sweepAll drops what has ended from all parts.
 func (c *clock) sweepAll() {
 	for i := range c.part {
 		h := &c.part[i]
 		h.mu.Lock()
-		h.sweep()
+		h.sweepEnded()
 		h.mu.Unlock()
 	}
 }
@@ -280,7 +280,7 @@ func (h *deadlines) takeDue(d *due, now time.Duration) (more bool) {
 			more = true
 			break
 		}
-		m := h.pop(first).mark
+		m := h.popFirst(first).mark
 		if t := m.task.Swap(nil); t != nil {
 			d.tasks[d.nt] = t
 			d.nt++
@@ -305,8 +305,8 @@ func (d *due) endTasks() {
 	}
 }
 
-// sweep drops what has ended. With mu held.
-func (h *deadlines) sweep() {
+// sweepEnded drops what has ended. With mu held.
+func (h *deadlines) sweepEnded() {
 	var inOrder fifo.Queue[deadline] // the ring may have been far longer
 	for h.inOrder.Len() > 0 {
 		if d := h.inOrder.Pop(); d.mark.isCleared() {
@@ -351,8 +351,8 @@ func (h *deadlines) firstDue() (first time.Duration) {
 	return first
 }
 
-// pop takes the one that is due first, at first.
-func (h *deadlines) pop(first time.Duration) deadline {
+// popFirst takes the one that is due first, at first.
+func (h *deadlines) popFirst(first time.Duration) deadline {
 	if h.inOrder.Len() > 0 && h.inOrder.First().when == first {
 		return h.inOrder.Pop()
 	}
