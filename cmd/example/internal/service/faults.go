@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
@@ -23,11 +24,11 @@ const faultsVariable = "PROTOLOOP_TEST_FAULTS"
 // which would not wait.
 const slowVariable = "PROTOLOOP_TEST_SLOW"
 
-// slowness is what slowVariable says, 0 but in tests.
-func slowness() time.Duration {
+// slowness is what slowVariable says, 0 but in tests. It is read once.
+var slowness = sync.OnceValue(func() time.Duration {
 	d, _ := time.ParseDuration(os.Getenv(slowVariable))
 	return d
-}
+})
 
 var errFault = errors.New("a fault that a test has asked for")
 
