@@ -3,8 +3,10 @@
 package futures_test
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,69 +19,74 @@ import (
 )
 
 // What nobody has looked at is told once, with all that there is to know: of an Any the
-// failure of each member, of a WithTimeout the work that took too long.
+// failure of each member, of a WithTimeout the work that took too long. Hooks hear of the
+// promises of the whole process, so each case knows its own by their name.
 func TestFailuresOfCombinationsThatNobodyHasLookedAt(t *testing.T) {
-	failing := func(errs ...error) (fs []*actors.Future[int]) {
-		for _, err := range errs {
-			p := new(actors.Promise[int])
-			p.Reject(err)
-			fs = append(fs, p.Future())
-		}
-		return fs
-	}
+	type futureOfInt = *actors.Future[int]
 	for name, test := range map[string]struct {
-		combine func(slow *actors.Future[int]) *actors.Future[int]
+		combine func(slow futureOfInt, failing func(...error) []futureOfInt) futureOfInt
 		want    string
 	}{
-		"Any":        {func(*actors.Future[int]) *actors.Future[int] { return futures.Any(failing(errLeft, errRight)...) }, "futures.Any: left\nright"},
-		"Any of one": {func(*actors.Future[int]) *actors.Future[int] { return futures.Any(failing(errLeft)...) }, "promise: left"},
-		"an Any in one": {func(*actors.Future[int]) *actors.Future[int] {
+		"Any": {func(_ futureOfInt, failing func(...error) []futureOfInt) futureOfInt {
+			return futures.Any(failing(errLeft, errRight)...)
+		}, "futures.Any: left\nright"},
+		"Any of one": {func(_ futureOfInt, failing func(...error) []futureOfInt) futureOfInt {
+			return futures.Any(failing(errLeft)...)
+		}, "promise: left"},
+		"an Any in one": {func(_ futureOfInt, failing func(...error) []futureOfInt) futureOfInt {
 			return futures.Any(futures.Any(failing(errLeft, errRight)...), failing(errLeft)[0])
 		}, "futures.Any: left\nright\nleft"},
-		"an Any whose last member is canceled": {func(*actors.Future[int]) *actors.Future[int] {
+		"an Any whose last member is canceled": {func(_ futureOfInt, failing func(...error) []futureOfInt) futureOfInt {
 			return futures.Any(failing(errLeft, actors.ErrCanceled)...)
 		}, "futures.Any: left\nactors: canceled (canceled)"},
-		"an Any of members that were canceled": {func(*actors.Future[int]) *actors.Future[int] {
+		"an Any of members that were canceled": {func(_ futureOfInt, failing func(...error) []futureOfInt) futureOfInt {
 			return futures.Any(failing(actors.ErrCanceled, actors.ErrCanceled)...)
 		}, ""},
-		"Race": {func(slow *actors.Future[int]) *actors.Future[int] { return futures.Race(slow, failing(errLeft)[0]) }, "promise: left"},
-		"a Race with a WithTimeout": {func(slow *actors.Future[int]) *actors.Future[int] {
+		"Race": {func(slow futureOfInt, failing func(...error) []futureOfInt) futureOfInt {
+			return futures.Race(slow, failing(errLeft)[0])
+		}, "promise: left"},
+		"a Race with a WithTimeout": {func(slow futureOfInt, _ func(...error) []futureOfInt) futureOfInt {
 			return futures.Race(new(actors.Promise[int]).Future(), futures.WithTimeout(slow, time.Millisecond))
 		}, "futures.WithTimeout: actors: timeout: slow of worker after 1ms"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			sys := actortest.NewSystem(t)
+			mark := fmt.Sprintf(" <%s>", name)
+			failing := func(errs ...error) (fs []futureOfInt) {
+				for _, err := range errs {
+					p := new(actors.Promise[int])
+					p.Reject(fmt.Errorf("%w%s", err, mark))
+					fs = append(fs, p.Future())
+				}
+				return fs
+			}
+			const last = "the last one"
 			var mu sync.Mutex
 			var told []string
+			lastIsTold := false
 			defer inspect.OnFailure(sys, func(f inspect.Failure) {
 				mu.Lock()
 				defer mu.Unlock()
-				told = append(told, fmt.Sprintf("%s: %v", f.Task, f.Err))
+				s := fmt.Sprintf("%s: %v", f.Task, f.Err)
+				switch {
+				case !strings.Contains(s, mark): // of another test
+				case strings.Contains(s, last):
+					lastIsTold = true
+				default:
+					told = append(told, strings.ReplaceAll(s, mark, ""))
+				}
 			})()
 			pid := actortest.Spawn(t, sys.Root, "worker", futuretest.None, actors.Options{})
 			func() {
-				slow := actors.Submit(sys.Root, pid, func(t *actors.Task) (int, error) { return 0, t.Sleep(time.Hour) }, actors.Name("slow"))
-				<-test.combine(slow).Ready()
+				slow := actors.Submit(sys.Root, pid, func(t *actors.Task) (int, error) { return 0, t.Sleep(time.Hour) }, actors.Name("slow"+mark))
+				<-test.combine(slow, failing).Ready()
 			}()
-			marker := fmt.Errorf("the marker of %s", name)
-			func() { failing(marker) }()
-			actortest.Eventually(t, "the marker is told, which nobody has looked at either", func() bool {
+			func() { failing(errors.New(last)) }()
+			actortest.Eventually(t, "what is to be told is, and a promise that nobody has looked at either", func() bool {
 				runtime.GC()
 				mu.Lock()
 				defer mu.Unlock()
-				for i, s := range told {
-					if s == "promise: "+marker.Error() {
-						told = append(told[:i], told[i+1:]...)
-						return true
-					}
-				}
-				return false
-			})
-			actortest.Eventually(t, "what is to be told is", func() bool {
-				runtime.GC()
-				mu.Lock()
-				defer mu.Unlock()
-				return len(told) > 0 || test.want == ""
+				return lastIsTold && (len(told) > 0 || test.want == "")
 			})
 			actortest.Stop(t, sys.Root, pid, actors.NoGrace)
 			mu.Lock()
