@@ -23,17 +23,19 @@ type childProcess = supervision.Child
 
 // child is one child. Owned by the loop.
 type child struct {
-	core    *core
-	spec    *Child // constant, and for those of a Dynamic the same; its Name does not count
-	name    string
-	seq     uint64       // its place among its siblings
-	process childProcess // nil: it was never spawned
+	core *core
+	spec *Child // constant, and for those of a Dynamic the same; its Name does not count
+	name string
+	seq  uint64 // its place among its siblings
 
 	// What is shown to everybody: written with the node's mu held.
-	life       life.Child // written by setLife alone
+	process    childProcess // nil: it was never spawned
+	life       life.Child   // written by setLife alone
 	pid        *actor.PID
 	kind       Kind
-	node       *node // of a supervisor, once its setup has begun
+	node       *node     // of a supervisor, once its setup has begun
+	startID    uint64    // see Ref.Start
+	waitsUntil time.Time // its backoff ends; zero: it has none
 	stateSince time.Time
 	lastErr    error
 	upCount    int // how often it has come up
@@ -163,6 +165,9 @@ func (k *child) setLife(is life.Child, effects life.ChildEffects) {
 	if effects.Has(life.ChildStartUp) {
 		k.upCount++
 	}
+	if effects.Has(life.ChildSpawn) || effects.Has(life.ChildRestart) {
+		k.startID = c.node.registry.lastStart.Add(1)
+	}
 	mu.Unlock()
 	if is.State().IsEnding() && !was.State().IsEnding() {
 		c.endingCount++
@@ -273,6 +278,19 @@ type ChildInfo struct {
 	Restarts int         // so far
 	Err      error       // what it failed of last; nil: it never has
 	Children []ChildInfo // of a supervisor
+
+	// Ref names it as it is now, for [RestartChild], [StopChild] and [EndGrace].
+	Ref Ref
+	// What its Child says.
+	Restart     Restart
+	Shutdown    actors.Grace // with its default
+	Significant bool
+	Abandon     bool
+	// BackoffLeft is for how long it still waits for its restart; 0: it does not.
+	BackoffLeft time.Duration
+	// GraceLeft is what is left of the grace of one that its supervisor stops:
+	// actors.Forever if that has no end. 0: it is over, or nobody stops it.
+	GraceLeft time.Duration
 }
 
 // String is the child on one line: "store: up, worker, 2 restarts, last of: no disk".
@@ -299,10 +317,16 @@ func (i ChildInfo) String() string {
 }
 
 // childInfo returns the child as it is. With the node's mu held.
-func (k *child) childInfo() ChildInfo {
+func (k *child) childInfo(now time.Time) ChildInfo {
 	i := ChildInfo{
 		Name: k.name, PID: k.pid, Kind: k.kind, State: k.life.State().Shown(),
 		Since: k.stateSince, Restarts: k.restartCount(), Err: k.lastErr,
+		Ref:     Ref{k.core.node.pid.Id, k.name, k.startID},
+		Restart: k.spec.Restart, Shutdown: k.shutdownGrace(), Significant: k.spec.Significant, Abandon: k.spec.Abandon,
+		GraceLeft: k.graceLeft(now),
+	}
+	if !k.waitsUntil.IsZero() {
+		i.BackoffLeft = max(k.waitsUntil.Sub(now), 0)
 	}
 	if i.State == life.ChildGone.Shown() {
 		i.PID = nil

@@ -22,10 +22,12 @@ func (n *node) AdoptChild(p supervision.Child) supervision.Policy {
 	if k == nil || k.name != n.childName(p.PID()) {
 		return supervision.Policy{} // somebody else spawns under our name
 	}
-	k.process = p
-	if k.kind != KindSupervisor {
-		k.updateShown(func() { k.kind = KindWorker })
-	}
+	k.updateShown(func() {
+		k.process = p
+		if k.kind != KindSupervisor {
+			k.kind = KindWorker
+		}
+	})
 	return supervision.Policy{Retries: int32(min(k.spec.OnCrash.Retries, math.MaxInt32)), Restart: k.spec.Restart == Permanent}
 }
 

@@ -26,6 +26,7 @@ import (
 // stop, is a task of its own.
 type core struct {
 	node            *node
+	startID         uint64    // see Ref.Start
 	startedAt       time.Time // sinceStart counts from here
 	spec            Spec
 	ctx             actor.Context
@@ -34,7 +35,7 @@ type core struct {
 	events          *eventSink
 	deadLetterCalls callbackQueue // calls OnCrash.DeadLetter
 	engineCalls     callbackQueue // what the engine calls of users' code when it is given a message: see callEngine
-	intensity       intensity
+	intensity       intensity     // written with the node's mu held, for everybody
 
 	children       map[string]*child // by name; written with the node's mu held, for everybody
 	undecided      childSet          // of those that restart together: whom the restart table has not been asked about …
@@ -57,6 +58,7 @@ type core struct {
 	endingCount  int                 // children that are stopping
 	allEnded     condition.Condition // endingCount has come to 0
 	life         life.Supervisor     // written by handleEvent alone
+	shown        shownLife           // what everybody may see of that
 	cause        error               // why it ends by itself; nil: it was told to stop
 	stopBeganAt  time.Time
 	stopTook     time.Duration

@@ -35,6 +35,10 @@ var (
 	ErrEscalate = supervision.ErrEscalate
 	// ErrUnknownChild: there is no child of that name.
 	ErrUnknownChild = errors.New("supervisor: no such child")
+	// ErrChanged: what a [Ref] names has been started anew since somebody looked.
+	ErrChanged = errors.New("supervisor: it has been started anew since")
+	// ErrNotStopping: nobody stops the child.
+	ErrNotStopping = errors.New("supervisor: nobody stops the child")
 	// ErrExists: a child of that name is there. As an [*ExistsError] it has its PID.
 	ErrExists = errors.New("supervisor: a child of that name exists")
 	// ErrInSetup: the call came from a child's setup and would wait for the end

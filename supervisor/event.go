@@ -13,6 +13,7 @@ import (
 
 	"github.com/protoloop/protoloop/internal/failure"
 	"github.com/protoloop/protoloop/internal/safelog"
+	"github.com/protoloop/protoloop/internal/subscribers"
 )
 
 // Event is something that has happened in a supervisor: one of the types
@@ -106,6 +107,7 @@ type TaskAbandoned struct {
 type eventSink struct {
 	log       *slog.Logger
 	hook      func(Event)
+	told      *subscribers.List[timedEvent]
 	hookCalls callbackQueue // of the hook
 	parent    *eventSink    // has the hook for one without
 	failures  *failure.Hooks
@@ -117,7 +119,7 @@ type eventSink struct {
 // newEventSink is where the events of n go: what its Spec leaves open is the
 // parent's.
 func newEventSink(n *node, spec Spec, parent *node) *eventSink {
-	o := &eventSink{log: spec.Logger, hook: spec.OnEvent, failures: failure.Of(n.sys), pid: n.pid}
+	o := &eventSink{log: spec.Logger, hook: spec.OnEvent, told: &n.registry.events, failures: failure.Of(n.sys), pid: n.pid}
 	if parent != nil {
 		o.parent = parent.core.Load().events
 		if o.log == nil {
@@ -138,6 +140,9 @@ func emitEvent[E Event](o *eventSink, e E) {
 
 // wantsEvent reports whether an event is logged, or a hook wants it.
 func (o *eventSink) wantsEvent(e Event) bool {
+	if o.told.Wanted() {
+		return true
+	}
 	for at := o; at != nil; at = at.parent {
 		if at.hook != nil {
 			return true
@@ -152,6 +157,9 @@ func (o *eventSink) logsLevel(level slog.Level) (yes bool) {
 
 func (o *eventSink) publishEvent(e Event) {
 	o.logEvent(e)
+	if o.told.Wanted() {
+		o.told.Tell(timedEvent{e, time.Now()})
+	}
 	for o.hook == nil && o.parent != nil { // the nearest hook there is
 		o = o.parent
 	}

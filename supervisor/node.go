@@ -3,10 +3,13 @@
 package supervisor
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -19,8 +22,12 @@ import (
 // node is one supervisor actor for as long as it lives, through all its
 // incarnations: what handles refer to, and what the children's mailboxes call.
 type node struct {
-	sys *actor.ActorSystem
-	pid *actor.PID
+	sys      *actor.ActorSystem
+	registry *registry // of the system
+	pid      *actor.PID
+	parent   *node // the supervisor that it is a child of, or nil; set before anybody else knows of it
+	// firstStart is the startID of the first incarnation: see Ref.Start. As parent.
+	firstStart uint64
 	// prefix is what the ids of its children's PIDs begin with: the id of its own, and a slash.
 	prefix string
 	core   atomic.Pointer[core] // of the incarnation that runs, or ran last
@@ -32,6 +39,7 @@ type node struct {
 	err          error         // … for this reason
 
 	mu          sync.Mutex
+	restarts    restartRing
 	hasStarted  bool // started is closed
 	stopWaiters []*actors.Promise[Report]
 
@@ -41,7 +49,7 @@ type node struct {
 
 func newNode(ctx actor.Context) *node {
 	return &node{
-		sys: ctx.ActorSystem(), pid: ctx.Self(), prefix: ctx.Self().Id + "/",
+		sys: ctx.ActorSystem(), registry: registryOf(ctx.ActorSystem()), pid: ctx.Self(), prefix: ctx.Self().Id + "/",
 		started: make(chan struct{}), done: make(chan struct{}),
 	}
 }
@@ -62,7 +70,7 @@ func parentOf(ctx actor.Context) *node {
 // beginIncarnation makes c the node's incarnation.
 func (n *node) beginIncarnation(c *core) {
 	parent := parentOf(c.ctx)
-	c.node = n
+	c.node, c.startID = n, n.registry.lastStart.Add(1)
 	c.events = newEventSink(n, c.spec, parent)
 	if old := n.core.Load(); old != nil {
 		old.handleEvent(nil, life.SupervisorHasStopped) // whoever still waits for it would wait for ever
@@ -70,7 +78,11 @@ func (n *node) beginIncarnation(c *core) {
 			c.formerChildren.addReport(r)
 		}
 	}
-	n.core.Store(c)
+	first := n.core.Swap(c) == nil
+	if first {
+		n.parent, n.firstStart = parent, c.startID
+		n.registry.addNode(n)
+	}
 	if parent != nil {
 		parent.learnInnerNode(n)
 	}
@@ -114,6 +126,7 @@ func (n *node) SupervisorEnded() {
 	n.mu.Lock()
 	n.report, n.err = c.finalReport(), c.failureCause()
 	n.mu.Unlock()
+	n.registry.removeNode(n)
 	n.setupEnded(errStopping)
 	close(n.done)
 	n.mu.Lock()
@@ -205,7 +218,7 @@ func (n *node) endGrace() {
 func (n *node) findChild(path []string) (info ChildInfo, inner *node) {
 	n.mu.Lock()
 	if k := n.core.Load().children[path[0]]; k != nil {
-		info, inner = k.childInfo(), k.node
+		info, inner = k.childInfo(time.Now()), k.node
 	}
 	n.mu.Unlock()
 	switch {
@@ -234,16 +247,24 @@ func (n *node) innerNode(path string, many bool) *node {
 
 // childInfos is the tree as it is.
 func (n *node) childInfos() []ChildInfo {
-	n.mu.Lock()
-	all := n.core.Load().orderedChildren()
-	out, inner := make([]ChildInfo, len(all)), make([]*node, len(all))
-	for i, k := range all {
-		out[i], inner[i] = k.childInfo(), k.node
+	type shownChild struct {
+		k     *child
+		inner *node
+		info  ChildInfo
 	}
-	n.mu.Unlock()
-	for i := range out {
-		if inner[i] != nil {
-			out[i].Children = inner[i].childInfos()
+	var all []shownChild
+	now := time.Now()
+	n.eachChild(n.core.Load(), func(k *child) {
+		if k.life.State() != life.ChildRemoved {
+			all = append(all, shownChild{k, k.node, k.childInfo(now)})
+		}
+	})
+	slices.SortFunc(all, func(a, b shownChild) int { return cmp.Compare(a.k.seq, b.k.seq) })
+	out := make([]ChildInfo, len(all))
+	for i, s := range all {
+		out[i] = s.info
+		if s.inner != nil {
+			out[i].Children = s.inner.childInfos()
 		}
 	}
 	return out

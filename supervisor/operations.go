@@ -180,28 +180,32 @@ var errRestartAsked = errors.New("supervisor: Restart was called")
 
 // restartChild is Restart.
 func (c *core) restartChild(t *actors.Task, by *child, name string) error {
-	return c.withChild(t, by, name, func(k *child) error {
-		stop := func() error { return c.quiesceChild(t, k, errRestartAsked) }
-		if k.kind == KindSupervisor {
-			stop = func() error { return c.stopAndAwait(t, k) }
+	return c.withChild(t, by, name, func(k *child) error { return c.restartLocked(t, k) })
+}
+
+// restartLocked is restartChild while nothing else goes on with the child.
+func (c *core) restartLocked(t *actors.Task, k *child) error {
+	stop := func() error { return c.quiesceChild(t, k, errRestartAsked) }
+	if k.kind == KindSupervisor {
+		stop = func() error { return c.stopAndAwait(t, k) }
+	}
+	k.handleEvent(t, life.ChildDecided)
+	k.recordRestart(RestartRecord{Err: errRestartAsked})
+	if k.life.State().HasComeUp() || k.life.State() == life.ChildOverdue {
+		if err := stop(); err != nil {
+			return err
 		}
-		k.handleEvent(t, life.ChildDecided)
-		if k.life.State().HasComeUp() || k.life.State() == life.ChildOverdue {
-			if err := stop(); err != nil {
-				return err
-			}
-		}
-		bad, err := c.startChild(t, k)
-		switch {
-		case err == nil:
-			return nil
-		case c.isInterrupted(t):
-			return errStopping
-		case bad == k:
-			k.handleEvent(t, life.ChildDecisionDue) // as after any failure
-		}
-		return &StartError{Supervisor: c.node.pid.Id, Child: name, Err: err}
-	})
+	}
+	bad, err := c.startChild(t, k)
+	switch {
+	case err == nil:
+		return nil
+	case c.isInterrupted(t):
+		return errStopping
+	case bad == k:
+		k.handleEvent(t, life.ChildDecisionDue) // as after any failure
+	}
+	return &StartError{Supervisor: c.node.pid.Id, Child: k.name, Err: err}
 }
 
 // withChild runs f for a child while nothing else goes on with it.

@@ -76,11 +76,12 @@ func (c *core) handleExit(t *actors.Task, h *lockHolder, k *child, e exitReason)
 		case decideRestart:
 			k.delay.noteFailure(k.spec, time.Now())
 			// The tries of one message are one failure: the last of them counts.
-			if !e.retried && k.delay.takesRestart(k.spec) && !c.spendRestart(t, k, e.err) {
+			counted := !e.retried && k.delay.takesRestart(k.spec)
+			if counted && !c.spendRestart(t, k, e.err) {
 				return nil
 			}
 			group = c.affectedBy(k)
-			if err := c.prepareRestart(t, h, k, group, e.err); err != nil {
+			if err := c.prepareRestart(t, h, k, group, e.err, counted); err != nil {
 				if err == errTakenOver {
 					return nil
 				}
@@ -101,7 +102,10 @@ func (c *core) handleExit(t *actors.Task, h *lockHolder, k *child, e exitReason)
 // spendRestart takes a restart from the budget; false: there was none left, and the
 // supervisor ends.
 func (c *core) spendRestart(t *actors.Task, k *child, why error) bool {
-	if c.intensity.countRestart(time.Now()) {
+	c.node.mu.Lock()
+	within := c.intensity.countRestart(time.Now())
+	c.node.mu.Unlock()
+	if within {
 		return true
 	}
 	emitEvent(c.events, BudgetExceeded{k.eventPlace(), c.intensity.maxRestarts, c.intensity.within, why})
@@ -130,9 +134,10 @@ var errTakenOver = errors.New("supervisor: restarted together with others")
 
 // prepareRestart quiesces a group and waits as long as the backoff of the
 // child that has failed says.
-func (c *core) prepareRestart(t *actors.Task, h *lockHolder, k *child, group []*child, why error) error {
-	delay := k.spec.Backoff.Wait(k.delay.attempts)
-	emitEvent(c.events, ChildRestarting{k.eventPlace(), delay, k.delay.attempts, siblingNames(group, k)})
+func (c *core) prepareRestart(t *actors.Task, h *lockHolder, k *child, group []*child, why error, counted bool) error {
+	delay, with := k.spec.Backoff.Wait(k.delay.attempts), siblingNames(group, k)
+	emitEvent(c.events, ChildRestarting{k.eventPlace(), delay, k.delay.attempts, with})
+	k.recordRestart(RestartRecord{Err: why, Delay: delay, With: with, Counted: counted})
 	h.lock.restartRound++
 	for _, o := range group {
 		o.handleEvent(t, life.ChildRestartDue)
@@ -153,6 +158,8 @@ func (c *core) awaitBackoff(t *actors.Task, h *lockHolder, k *child, d time.Dura
 	}
 	round, begin := h.lock.restartRound, time.Now()
 	h.release()
+	k.updateShown(func() { k.waitsUntil = begin.Add(d) })
+	defer k.updateShown(func() { k.waitsUntil = time.Time{} })
 	defer c.afterFunc(d, func() { k.changed.Broadcast() }).Stop()
 	for !c.isStopping() && h.lock.restartRound == round && (k.life.State() == life.ChildQuiesced || k.life.State() == life.ChildGone) && time.Since(begin) < d {
 		if err := k.changed.Wait(t); err != nil {

@@ -84,6 +84,14 @@ func (i *intensity) countRestart(now time.Time) bool {
 	return i.maxRestarts == unlimited || i.window.Count(now, i.maxRestarts, i.within)
 }
 
+// usedAt is what may be shown of it. With the node's mu held.
+func (i *intensity) usedAt(now time.Time) (maxRestarts int, within time.Duration, used int) {
+	if i.maxRestarts == unlimited {
+		return -1, i.within, 0
+	}
+	return i.maxRestarts, i.within, i.window.Len(now, i.within)
+}
+
 // restartDelay tracks the failures of one child.
 type restartDelay struct {
 	attempts int       // restarts in the row of failures that lasts

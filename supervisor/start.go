@@ -222,9 +222,8 @@ func (c *core) failedSibling(k *child) *child {
 // spawnActor starts the child's actor.
 func (k *child) spawnActor(t *actors.Task) {
 	c := k.core
-	k.process = nil
-	if k.kind != KindPlain || k.node != nil {
-		k.updateShown(func() { k.kind, k.node = KindPlain, nil })
+	if k.process != nil || k.kind != KindPlain || k.node != nil {
+		k.updateShown(func() { k.process, k.kind, k.node = nil, KindPlain, nil })
 	}
 	var p *plainProcess
 	var pid *actor.PID
@@ -251,7 +250,7 @@ func (k *child) spawnActor(t *actors.Task) {
 			p = newPlainProcess(k)
 		}
 		p.pid = pid
-		k.process = p
+		k.updateShown(func() { k.process = p })
 	}
 	k.handleEvent(t, life.ChildSpawned)
 	if k.process == childProcess(p) && !p.observed {

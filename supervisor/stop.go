@@ -30,6 +30,13 @@ func (c *core) handleEvent(t *actors.Task, e life.SupervisorEvent) {
 	c.life = is
 	if effects.Has(life.SupervisorTellStopping) {
 		c.stopBeganAt = time.Now()
+	}
+	if is.State() != c.shown.state {
+		c.node.mu.Lock()
+		c.shown = shownLife{is.State(), c.stopBeganAt, c.cause}
+		c.node.mu.Unlock()
+	}
+	if effects.Has(life.SupervisorTellStopping) {
 		emitEvent(c.events, StopPhase{At: At{Supervisor: c.node.pid.Id}, Phase: "stopping", Err: c.cause})
 	}
 	if effects.Has(life.SupervisorWakeAll) {

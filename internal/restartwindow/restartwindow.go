@@ -25,3 +25,12 @@ func (w *Window) Count(now time.Time, most int, within time.Duration) bool {
 	w.restartedAt = append(w.restartedAt, now)
 	return len(w.restartedAt)-w.past <= most
 }
+
+// Len is how many of those noted count at that time.
+func (w *Window) Len(now time.Time, within time.Duration) int {
+	n := 0
+	for i := len(w.restartedAt) - 1; i >= w.past && now.Sub(w.restartedAt[i]) <= within; i-- {
+		n++
+	}
+	return n
+}
