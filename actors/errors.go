@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -100,11 +101,27 @@ var (
 // PanicError is a panic of a task, as whoever awaits it sees it.
 type PanicError struct {
 	Value any    // what was passed to panic
-	Stack []byte // the task's own, from the panic down, two lines a frame as in [debug.Stack]
+	Stack []byte // from the panic down to the handler or function of the task, two lines a frame as in [debug.Stack]
 }
 
 // newPanicError is called by the deferred function that has recovered v.
 func newPanicError(v any) *PanicError { return &PanicError{v, panicstack.Take(1)} }
+
+// handlerBases are the functions of ours that call a handler. What is below them is the same for
+// all.
+var handlerBases = func() []string {
+	receiver := reflect.TypeFor[mailbox]().PkgPath() + "."
+	return []string{receiver + "(*workerActor).receive", receiver + "(*mailbox).handle"}
+}()
+
+// newHandlerPanic is newPanicError for the panic of a handler, or of a middleware of the user's,
+// which is below the handler in the stack.
+func newHandlerPanic(v any, middleware bool) *PanicError {
+	if middleware {
+		return &PanicError{v, panicstack.Take(1)}
+	}
+	return &PanicError{v, panicstack.Take(1, handlerBases...)}
+}
 
 // stackIn returns the stack that comes with an error, if one does.
 func stackIn(err error) string { return string(stackOf(err)) }

@@ -249,7 +249,7 @@ func (mb *mailbox) handle(t *Task) {
 
 func (t *Task) recoverHandlerPanic() {
 	if p := recover(); p != nil {
-		err := newPanicError(p)
+		err := newHandlerPanic(p, t.mb.hooked)
 		t.turn |= isHandling // if it is a middleware's, which comes before the handler
 		t.failWorkerAtEnd(err)
 		if !t.retryMessage(err) {

@@ -169,7 +169,7 @@ func (s *stacks) stackOf(c *coroutine) []byte {
 		if i > 0 {
 			text = append(text, '\n')
 		}
-		text, _ = AppendFrames(text, pcs)
+		text, _ = AppendFrames(text, pcs, nil)
 	}
 	return slices.Clip(text)
 }
@@ -181,13 +181,13 @@ const maxAlike = 5
 // them in a stack is not the task's.
 var loopPackage = reflect.TypeFor[Loop]().PkgPath() + "."
 
-// AppendFrames appends the text of a stack down to the first frame of the loop.
-// It returns how many frames that were.
-func AppendFrames(buf []byte, pcs []uintptr) (text []byte, n int) {
+// AppendFrames appends the text of a stack down to the first frame of the loop, or of one of the
+// functions that are named. It returns how many frames that were.
+func AppendFrames(buf []byte, pcs []uintptr, bases []string) (text []byte, n int) {
 	frames := runtime.CallersFrames(pcs)
 	for n = 0; ; n++ {
 		f, more := frames.Next()
-		if strings.HasPrefix(f.Function, loopPackage) {
+		if strings.HasPrefix(f.Function, loopPackage) || slices.Contains(bases, f.Function) {
 			break
 		}
 		name := f.Function

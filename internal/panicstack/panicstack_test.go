@@ -49,6 +49,28 @@ func TestTake(t *testing.T) {
 	}
 }
 
+// TestTakeDownToBase takes it in one place with a base and without one in turn: the one that was
+// printed last is that of another call.
+func TestTakeDownToBase(t *testing.T) {
+	whole := func() []byte { return panicstack.Take(1) }
+	above := func() []byte {
+		return panicstack.Take(1, "no function", "github.com/protoloop/protoloop/internal/panicstack_test.base")
+	}
+	takes := map[bool]func() []byte{false: whole, true: above}
+	for range 3 {
+		for _, cut := range []bool{false, true, true, false} {
+			stack := string(base(takes[cut]))
+			if !strings.Contains(stack, "panicstack_test.doFail(...)\n\t") || strings.Contains(stack, "testing.tRunner") == cut ||
+				strings.Contains(stack, "panicstack_test.base(...)") == cut {
+				t.Fatalf("with a base: %v:\n%s", cut, stack)
+			}
+		}
+	}
+}
+
+// base calls what fails. What it calls is not inlined: it has a defer.
+func base(take func() []byte) []byte { return fail(take) }
+
 // BenchmarkTake is a stack taken in one place, in two in turn, and by debug.Stack.
 func BenchmarkTake(b *testing.B) {
 	same := func() []byte { return panicstack.Take(0) }
