@@ -28,7 +28,7 @@ func (t *Task) setEnvelope(env *actor.MessageEnvelope) {
 		u.env = env
 		return
 	}
-	t.scope().set().env = env
+	t.rareScope().env = env
 }
 
 // asker is the sender that the envelope names, or nil; another task answers it

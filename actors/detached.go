@@ -84,7 +84,7 @@ func (t *Task) endAtStopOf(from *Task) bool {
 	sc.f = func() { t.cancel(errUntilStop) }
 	m := t.scope().with()
 	m.mu.Lock()
-	t.scope().set().stop = sc
+	t.rareScope().stop = sc
 	m.mu.Unlock()
 	event.addCallback(&sc.node)
 	if t.has(hasLeftTree) { // a carrier that has been ended by who has created it

@@ -132,7 +132,7 @@ func (mb *mailbox) newLifecycle(m any) *internalTask {
 		if _, ok := m.(*actor.Terminated); ok && mb.life.Phase() <= life.PhaseRunning {
 			break
 		}
-		u.scope().set().why = because(ErrStopped, mb.life.reason) // it runs after the end of the incarnation
+		u.rareScope().why = because(ErrStopped, mb.life.reason) // it runs after the end of the incarnation
 		u.run = func(t *Task) {
 			if mb.gate.Load() == gateStopped { // the same, heard as a watcher and as the parent, has ended it
 				return

@@ -156,12 +156,28 @@ func (s *scope) seldom() *rare {
 
 // set is for writing.
 func (s *scope) set() *rare {
+	if s.more.Load() == nil {
+		s.more.CompareAndSwap(nil, newMoreWithRare())
+	}
 	m := s.with()
 	if m.rare.Load() == nil {
 		m.rare.CompareAndSwap(nil, new(rare))
 	}
 	return m.rare.Load()
 }
+
+// newMoreWithRare makes both in one allocation.
+func newMoreWithRare() *more {
+	x := &struct {
+		more more
+		rare rare
+	}{}
+	x.more.presetRare(&x.rare)
+	return &x.more
+}
+
+// presetRare is for one that nobody else knows yet: a plain store, see presetScope.
+func (m *more) presetRare(r *rare) { *(**rare)(unsafe.Pointer(&m.rare)) = r }
 
 // spendAllButName lets go of the rest.
 func (s *scope) spendAllButName() {
@@ -172,8 +188,8 @@ func (s *scope) spendAllButName() {
 	var named *more // a new one, because others may read this one
 	r := m.rare.Load()
 	if r != nil && r.name != "" {
-		named = new(more)
-		named.rare.Store(&rare{name: r.name})
+		named = newMoreWithRare()
+		named.rare.Load().name = r.name
 	}
 	s.more.Store(named)
 	if !m.isInherited() { // it may be a part of the task, and would keep these
@@ -217,6 +233,22 @@ func (t *Task) scope() *scope {
 	}
 	t.ext.CompareAndSwap(nil, &scope{})
 	return t.ext.Load()
+}
+
+// rareScope is the rare part of its scope, for writing. Most tasks have none of it, and then
+// it takes one allocation.
+func (t *Task) rareScope() *rare {
+	if t.ext.Load() == nil {
+		x := &struct {
+			scope scope
+			more  more
+			rare  rare
+		}{}
+		x.more.presetRare(&x.rare)
+		x.scope.presetMore(&x.more)
+		t.ext.CompareAndSwap(nil, &x.scope)
+	}
+	return t.scope().set()
 }
 
 // messageTask is the task whose message t works on. Where that is no message, it need not
@@ -285,7 +317,7 @@ func (t *Task) hookOf() error {
 }
 
 // failWorkerAtEnd lets the worker fail when the task has ended.
-func (t *Task) failWorkerAtEnd(err error) { t.scope().set().failure = err }
+func (t *Task) failWorkerAtEnd(err error) { t.rareScope().failure = err }
 
 func (t *Task) workerFailure() error {
 	if s := t.ext.Load(); s != nil {
