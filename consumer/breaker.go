@@ -297,12 +297,13 @@ func (h *inFlight) takeProbe() *delivery {
 	return h.ready.pop()
 }
 
-// joinBreaker has the worker take part in outages until it closes.
+// joinBreaker has the worker take part in outages, and be found, until it closes.
 func (h *inFlight) joinBreaker() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.closed {
 		h.breaker.users[h] = struct{}{}
+		h.run.registry.addRun(h.run.c)
 	}
 }
 

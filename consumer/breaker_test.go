@@ -538,8 +538,11 @@ func TestOutageIsTold(t *testing.T) {
 		c := newConsumer(q.Open, d.handle, consumer.Options{Prefetch: 8})
 		pid := spawn(t, sys, c, actors.Options{})
 		pass(10 * time.Minute)
-		if text := fmt.Sprint(inspect.System(sys)); !strings.Contains(text, "consumer: the breaker is open: connection refused") {
+		if text := fmt.Sprint(inspect.System(sys)); !strings.Contains(text, "consumer: the breaker is open ") {
 			t.Errorf("inspect.System shows\n%s", text)
+		}
+		if cause := c.Info().OpenCause; cause == nil || cause.Error() != "connection refused" {
+			t.Errorf("the cause is %v", cause)
 		}
 		if text := c.Stats().String(); !strings.Contains(text, "outages 1 ") || !strings.Contains(text, "the breaker is open since") {
 			t.Errorf("account: %s", text)

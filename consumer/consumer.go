@@ -21,10 +21,12 @@ type Consumer struct {
 	open   Open
 	handle Handler
 	opts   Options
+	names  *taskNames
 
-	mu      sync.Mutex // guards stats, the breaker and the users of all incarnations
+	mu      sync.Mutex // guards stats, the breaker and the users of all incarnations, and what has happened last
 	stats   Stats
 	breaker *breaker
+	recent  recent
 }
 
 // New returns a consumer that gives the messages of the source that open opens
@@ -43,6 +45,7 @@ func New(open Open, handle Handler, o Options) (*Consumer, error) {
 	}
 	c := &Consumer{open: open, handle: handle, opts: o.resolved()}
 	c.breaker = newBreaker(c.opts.Breaker, &c.stats)
+	c.names = newTaskNames(&c.opts)
 	return c, nil
 }
 
@@ -79,7 +82,11 @@ func (c *Consumer) Setup(w *actors.Worker) error {
 	if err != nil {
 		return err
 	}
-	r := newRun(c, src, own, safelog.Contain(logger).With("worker", w.Self().Id), failureHooksOf(w))
+	args := []any{"worker", w.Self().Id}
+	if c.opts.Name != defaultName {
+		args = append(args, "consumer", c.opts.Name)
+	}
+	r := newRun(c, src, own, w, safelog.Contain(logger).With(args...))
 	r.register(w)
 	return nil
 }
@@ -88,6 +95,11 @@ func (c *Consumer) Setup(w *actors.Worker) error {
 func (c *Consumer) Stats() Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.statsHeld()
+}
+
+// statsHeld is Stats with mu held.
+func (c *Consumer) statsHeld() Stats {
 	s := c.stats
 	s.OpenSince = c.breaker.since
 	return s
@@ -140,7 +152,7 @@ func (e *OpenError) Error() string { return "consumer: open the source: " + e.Er
 // Unwrap is the error of Open.
 func (e *OpenError) Unwrap() error { return e.Err }
 
-// worry logs trouble with the source.
-func worry(l *slog.Logger, what string, err error, args ...any) {
-	l.Warn("consumer: "+what, append([]any{"error", err}, args...)...)
+// worry logs trouble with the source. ctx is that of the task that has called it.
+func worry(ctx context.Context, l *slog.Logger, what string, err error, args ...any) {
+	l.WarnContext(ctx, "consumer: "+what, append([]any{"error", err}, args...)...)
 }

@@ -16,16 +16,17 @@ import (
 type failureHooks struct {
 	*failure.Hooks
 	worker *actor.PID
+	names  *taskNames
 }
 
-func failureHooksOf(w *actors.Worker) failureHooks {
-	return failureHooks{failure.Of(w.ActorSystem()), w.Self()}
+func failureHooksOf(w *actors.Worker, names *taskNames) failureHooks {
+	return failureHooks{failure.Of(w.ActorSystem()), w.Self(), names}
 }
 
 // tellOf tells them what has become of a message because of err.
 func (h failureHooks) tellOf(kind string, m *Message, what string, err error) {
 	if h.Wanted() {
-		h.tell(kind, "message "+m.ID, what, err)
+		h.tell(kind, h.names.forMessage(m).task, "message "+Printable(m.ID, 200)+": "+what, err)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/internal/condition"
 	"github.com/protoloop/protoloop/internal/life"
@@ -19,6 +21,10 @@ import (
 // write to it, because what they return is dropped when their task has been
 // ended, and a handler that was abandoned may return at any time.
 type inFlight struct {
+	run     *run
+	worker  *actor.PID
+	names   *taskNames
+	recent  *recent     // the Consumer's
 	mu      *sync.Mutex // the Consumer's: one lock, so that its account is exact
 	stats   *Stats
 	opts    *Options
@@ -113,10 +119,14 @@ func (h *inFlight) reserveReceive(most int) (int, waitable) {
 }
 
 // take adds what a call of Receive has returned, for which reserved was
-// reserved, or of Drain, for which nothing was.
-func (h *inFlight) addReceived(ds []*delivery, reserved int) {
+// reserved, or of Drain, for which nothing was. failed: with an error.
+func (h *inFlight) addReceived(ds []*delivery, reserved int, failed bool) {
+	now := time.Now()
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if !failed || len(ds) > 0 {
+		h.recent.noteReceived(ds, now)
+	}
 	if reserved > 0 {
 		h.coming -= reserved
 		h.stats.Polls++

@@ -15,6 +15,13 @@ import (
 
 // Options of a consumer. The zero value is usable.
 type Options struct {
+	// Name is what the consumer is called in logs, in the names of its tasks and by whoever
+	// looks inside, such as the name of its queue. Empty: "consumer".
+	Name string
+	// Kind says of what kind a message is, such as what its producer calls its type: the task of its handler has
+	// the kind in its name, by which a table, a profile or a metric tells work apart.
+	// The first 64 kinds have names, further ones are "(other)". It is called on the worker's loop, and must not block. nil: there is one kind.
+	Kind func(m Message) string
 	// Concurrency is how many handlers may have begun and not returned. They
 	// share one event loop: it bounds what they await, not processors. 0: 16.
 	Concurrency int
@@ -71,6 +78,7 @@ type Options struct {
 func ByGroup(m Message) string { return m.Group }
 
 const (
+	defaultName        = "consumer"
 	defaultConcurrency = 16
 	defaultMaxTries    = 5
 	defaultOutage      = time.Minute
@@ -114,6 +122,7 @@ func (o Options) listMistakes() (errs []error) {
 
 // resolved returns o with the defaults in place.
 func (o Options) resolved() Options {
+	o.Name = cmp.Or(o.Name, defaultName)
 	o.Concurrency = cmp.Or(o.Concurrency, defaultConcurrency)
 	o.Prefetch = min(o.Prefetch, math.MaxInt-o.Concurrency) // they are added
 	o.Pollers = cmp.Or(o.Pollers, 1)

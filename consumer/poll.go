@@ -89,7 +89,7 @@ func (r *run) receive(t *actors.Task, most int) (int, error) {
 		return err
 	})
 	if !p.Future().Done() {
-		worry(r.log, "a call of Receive has not returned at the end of its context; it is abandoned", late)
+		worry(t.Context(), r.log, "a call of Receive has not returned at the end of its context; it is abandoned", late)
 	}
 	return n, err
 }
@@ -105,26 +105,29 @@ func (r *run) receiveNow(task context.Context, most int) (int, error) {
 	defer cancel()
 	defer context.AfterFunc(task, cancel)()
 	var ds []*delivery
-	defer func() { r.inFlight.addReceived(ds, most) }()
+	failed := true // until it has returned
+	defer func() { r.inFlight.addReceived(ds, most, failed) }()
 	ms, err := r.src.Receive(ctx, most)
-	ds = r.deliveries(ms)
+	failed = err != nil
+	ds = r.deliveries(task, ms)
 	if calls.Err() != nil && r.polling.Err() == nil && task.Err() == nil {
 		err = nil // the breaker has ended it
 	}
 	return len(ms), err
 }
 
-func (r *run) deliveries(ms []*Message) []*delivery {
+// deliveries are those of messages that a call of the task with that context has brought.
+func (r *run) deliveries(task context.Context, ms []*Message) []*delivery {
 	ds := make([]*delivery, len(ms))
 	for i, m := range ms {
-		ds[i] = r.deliver(m)
+		ds[i] = r.deliver(task, m)
 	}
 	return ds
 }
 
 // deliver makes the delivery of a message. A message whose order cannot be
 // told is poison.
-func (r *run) deliver(m *Message) (d *delivery) {
+func (r *run) deliver(task context.Context, m *Message) (d *delivery) {
 	d = &delivery{m: m}
 	if m.Lease > 0 {
 		d.extendAt = m.ReceivedAt.Add(m.Lease / 2)
@@ -135,7 +138,8 @@ func (r *run) deliver(m *Message) (d *delivery) {
 	defer func() {
 		if p := recover(); p != nil {
 			d.err = Poison(fmt.Errorf("consumer: Options.Order: %w", &actors.PanicError{Value: p, Stack: panicstack.Take(0)}))
-			r.log.Error("consumer: dead letter", "message", m.ID, "error", d.err)
+			r.c.noteError(m, 1, d.err)
+			r.log.ErrorContext(task, "consumer: dead letter", "message", m.ID, "error", d.err)
 			r.hooks.tellOf(failure.DeadLetter, m, "dead letter", d.err)
 		}
 	}()
@@ -158,6 +162,7 @@ func (r *run) troubled(t *actors.Task, bad *trouble, err error) error {
 	r.c.mu.Lock()
 	r.c.stats.Trouble++
 	r.c.mu.Unlock()
+	r.c.noteError(nil, 0, err)
 	if errors.Is(err, ErrClosed) {
 		return fmt.Errorf("consumer: receive: %w", err)
 	}
@@ -168,7 +173,7 @@ func (r *run) troubled(t *actors.Task, bad *trouble, err error) error {
 		return fmt.Errorf("consumer: the source has been failing for %v: %w", out.Round(time.Second), err)
 	}
 	delay := r.c.opts.Trouble.Wait(bad.n)
-	worry(r.log, "the source failed; it will be called again", err, "delay", delay, "since", bad.since)
+	worry(t.Context(), r.log, "the source failed; it will be called again", err, "delay", delay, "since", bad.since)
 	_, err = t.SleepOrStop(delay)
 	return err
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/protoloop/protoloop/internal/failure"
 	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/panicstack"
+	"github.com/protoloop/protoloop/internal/persystem"
 )
 
 // callTimeout bounds each call of the source but Receive.
@@ -34,6 +35,9 @@ type run struct {
 	own      *actors.Limiter // of the calls of src
 	log      *slog.Logger
 	hooks    failureHooks
+	registry *registry // of the actor system
+	lags     *lagCalls
+	names    *taskNames
 
 	polling  context.Context // ends with the stop event
 	endPoll  context.CancelFunc
@@ -41,9 +45,9 @@ type run struct {
 	endCalls context.CancelFunc
 }
 
-func newRun(c *Consumer, src Source, own *actors.Limiter, log *slog.Logger, hooks failureHooks) *run {
-	r := &run{c: c, src: src, own: own, log: log, hooks: hooks}
-	r.inFlight = &inFlight{mu: &c.mu, stats: &c.stats, opts: &c.opts, breaker: c.breaker, takers: c.opts.Pollers + 2} // and watchStop and watchBreaker
+func newRun(c *Consumer, src Source, own *actors.Limiter, w *actors.Worker, log *slog.Logger) *run {
+	r := &run{c: c, src: src, own: own, log: log, hooks: failureHooksOf(w, c.names), registry: persystem.Of[registry](w.ActorSystem()), lags: newLagCalls(), names: c.names}
+	r.inFlight = &inFlight{run: r, worker: w.Self(), names: c.names, recent: &c.recent, mu: &c.mu, stats: &c.stats, opts: &c.opts, breaker: c.breaker, takers: c.opts.Pollers + 2} // and watchStop and watchBreaker
 	_, r.inFlight.streams = src.(Streamer)
 	r.polling, r.endPoll = context.WithCancel(context.Background())
 	r.calls, r.endCalls = context.WithCancel(r.polling)
@@ -55,15 +59,15 @@ func newRun(c *Consumer, src Source, own *actors.Limiter, log *slog.Logger, hook
 
 func (r *run) register(w *actors.Worker) {
 	w.OnStop(r.end)
-	w.Background("consumer: stop", r.watchStop)
-	w.Background("consumer: breaker", r.watchBreaker)
-	w.Background("consumer: dispatch", r.dispatch)
-	w.Background("consumer: extend", r.extend)
+	w.Background(r.names.of("stop"), r.watchStop)
+	w.Background(r.names.of("breaker"), r.watchBreaker)
+	w.Background(r.names.of("dispatch"), r.dispatch)
+	w.Background(r.names.of("extend"), r.extend)
 	for i, what := range [settlers]string{acks: "ack", nacks: "nack", burials: "dead letters"} {
-		w.Background("consumer: "+what, func(t *actors.Task) error { return r.tell(t, i) })
+		w.Background(r.names.of(what), func(t *actors.Task) error { return r.tell(t, i) })
 	}
 	for range r.c.opts.Pollers {
-		w.Background("consumer: poll", r.poll)
+		w.Background(r.names.of("poll"), r.poll)
 	}
 }
 
@@ -100,14 +104,13 @@ func (r *run) watchBreaker(t *actors.Task) error {
 	defer r.inFlight.takerEnded()
 	r.inFlight.joinBreaker() // not before: a worker whose setup fails is never closed
 	for {
-		open, _, ended, change, cause := r.inFlight.outage()
+		open, _, ended, change, _ := r.inFlight.outage()
 		switch {
 		case ended:
 			return nil
 		case open:
-			// A task of its own, so that package inspect shows it.
-			name := actors.Name("consumer: the breaker is open: " + Printable(cause.Error(), 200))
-			change = t.Go(r.sitOut, name)
+			// A task of its own, so that package inspect shows it. Info has the cause.
+			change = t.Go(r.sitOut, actors.Name(r.names.of("the breaker is open")))
 		}
 		if err := t.Await(change); err != nil {
 			return err
@@ -131,7 +134,7 @@ func (r *run) sitOut(t *actors.Task) error {
 			r.calls, r.endCalls = context.WithCancel(r.polling)
 			r.c.mu.Unlock()
 			if n := r.inFlight.deferUntried(); n > 0 {
-				r.log.Info("consumer: messages go back until the breaker closes", "messages", n)
+				r.log.InfoContext(t.Context(), "consumer: messages go back until the breaker closes", "messages", n)
 			}
 			continue
 		}
@@ -149,11 +152,11 @@ func (r *run) drain(t *actors.Task) error {
 	}
 	return r.offload(t, func(ctx context.Context) error {
 		ms, err := src.Drain(ctx)
-		r.inFlight.addReceived(r.deliveries(ms), 0)
+		r.inFlight.addReceived(r.deliveries(ctx, ms), 0, err != nil)
 		return err
-	}, func(err error) {
+	}, func(ctx context.Context, err error) {
 		if err != nil {
-			worry(r.log, "the source's stream could not be ended in order", err)
+			worry(ctx, r.log, "the source's stream could not be ended in order", err)
 		}
 	})
 }
@@ -194,9 +197,10 @@ func (r *run) start(t *actors.Task, d *delivery) {
 		r.handle(t, d)
 		return nil
 	}
-	name := actors.Name("message " + d.m.ID)
+	names := r.names.forMessage(d.m)
+	name := names.named
 	if d.probe {
-		name = actors.Name("probe: message " + d.m.ID)
+		name = names.probe
 	}
 	if r.c.opts.Timeout > 0 {
 		t.Go(fn, name, actors.Timeout(r.c.opts.Timeout))
@@ -232,11 +236,13 @@ func (r *run) handled(t *actors.Task, d *delivery, err error) {
 	}
 	v := r.inFlight.finishRun(d, err, cut, time.Now())
 	if v.closes {
-		r.log.Info("consumer: a handler succeeded: the breaker is closed", "message", d.m.ID, "account", r.c.Stats().String())
+		r.log.InfoContext(t.Context(), "consumer: a handler succeeded: the breaker is closed", "message", d.m.ID, "account", r.c.Stats().String())
 	}
 	if v.over || v.next == life.DeliveryAcking || v.next == life.DeliveryReturning {
 		return
 	}
+	r.c.noteError(d.m, v.try, err)
+	ctx := t.Context() // of the handler, and so with what traces it
 	args := []any{"message", d.m.ID, "try", v.try, "error", err}
 	var p *actors.PanicError
 	if errors.As(err, &p) {
@@ -247,17 +253,17 @@ func (r *run) handled(t *actors.Task, d *delivery, err error) {
 	}
 	switch {
 	case v.next == life.DeliveryBurying:
-		r.log.Error("consumer: dead letter", args...)
+		r.log.ErrorContext(ctx, "consumer: dead letter", args...)
 		r.hooks.tellOf(failure.DeadLetter, d.m, "dead letter", err)
 	case v.opens:
 		r.hooks.tellOf(failure.StalledWork, d.m, "the breaker is open", err)
-		r.log.Error("consumer: the breaker is open: handlers fail for a reason that is not their message's; nothing is taken but probes, and no try is counted", args...)
+		r.log.ErrorContext(ctx, "consumer: the breaker is open: handlers fail for a reason that is not their message's; nothing is taken but probes, and no try is counted", args...)
 	case v.excused && v.probe:
-		r.log.Warn("consumer: a probe failed: the breaker stays open", args...)
+		r.log.WarnContext(ctx, "consumer: a probe failed: the breaker stays open", args...)
 	case v.excused:
-		r.log.Warn("consumer: a handler failed, not for its message; that counts as no try", args...)
+		r.log.WarnContext(ctx, "consumer: a handler failed, not for its message; that counts as no try", args...)
 	default:
-		r.log.Warn("consumer: a handler failed; the message will be tried again", append(args, "delay", v.delay)...)
+		r.log.WarnContext(ctx, "consumer: a handler failed; the message will be tried again", append(args, "delay", v.delay)...)
 	}
 }
 
@@ -271,14 +277,14 @@ func (r *run) pause(t *actors.Task, d *delivery) error {
 }
 
 // offload calls the source outside of the loop, for at most callTimeout.
-// then is called there, too, with the call's error: what an Offload returns
-// is dropped once its task has been ended.
-func (r *run) offload(t *actors.Task, call func(ctx context.Context) error, then func(err error)) error {
-	return t.AwaitOffload(func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, callTimeout)
+// then is called there, too, with the call's error and the task's context: what an Offload
+// returns is dropped once its task has been ended.
+func (r *run) offload(t *actors.Task, call func(ctx context.Context) error, then func(ctx context.Context, err error)) error {
+	return t.AwaitOffload(func(task context.Context) error {
+		ctx, cancel := context.WithTimeout(task, callTimeout)
 		defer cancel()
 		err := errors.New("consumer: the source has panicked")
-		defer func() { then(err) }()
+		defer func() { then(task, err) }()
 		err = call(ctx)
 		return nil
 	}, actors.Through(r.own))
@@ -292,7 +298,7 @@ func (r *run) end(t *actors.Task) error {
 	r.settleRest(t, life.DeliveryAcking, r.ack)
 	r.settleRest(t, life.DeliveryBurying, r.bury)
 	if err := r.drain(t); err != nil {
-		worry(r.log, "the source's stream could not be ended in time", err)
+		worry(t.Context(), r.log, "the source's stream could not be ended in time", err)
 	}
 	given := r.settleRest(t, life.DeliveryReturning, r.nack) // with those that have no place as dead letters
 	lost := r.inFlight.closeIncarnation()
@@ -301,7 +307,7 @@ func (r *run) end(t *actors.Task) error {
 	if why := t.StopReason(); !errors.Is(why, actors.ErrStopped) {
 		reason = why.Error()
 	}
-	r.log.Info("consumer: ended", "reason", reason, "given back", given, "lost", lost,
+	r.log.InfoContext(t.Context(), "consumer: ended", "reason", reason, "given back", given, "lost", lost,
 		"took", time.Since(began), "account", r.c.Stats().String())
 	return nil
 }
@@ -314,11 +320,12 @@ func (r *run) closeSource(t *actors.Task) {
 		if !begun.CompareAndSwap(false, true) {
 			return nil
 		}
+		r.lags.end()
 		return r.src.Close(ctx)
 	}
-	if err := r.offload(t, end, func(err error) {
+	if err := r.offload(t, end, func(ctx context.Context, err error) {
 		if err != nil {
-			worry(r.log, "the source could not be closed", err)
+			worry(ctx, r.log, "the source could not be closed", err)
 		}
 	}); err == nil {
 		return
@@ -327,7 +334,7 @@ func (r *run) closeSource(t *actors.Task) {
 		ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 		defer cancel()
 		if err := end(ctx); err != nil {
-			worry(r.log, "the source could not be closed", err)
+			worry(ctx, r.log, "the source could not be closed", err)
 		}
 	}()
 }
@@ -339,14 +346,15 @@ func (r *run) settleRest(t *actors.Task, kind life.DeliveryState, call func(cont
 	if len(ds) == 0 {
 		return 0
 	}
-	err := r.offload(t, func(ctx context.Context) error { return call(ctx, ds) }, func(err error) {
+	err := r.offload(t, func(ctx context.Context) error { return call(ctx, ds) }, func(ctx context.Context, err error) {
 		r.inFlight.noteSettled(ds, err)
 		if err != nil && !errors.Is(err, errors.ErrUnsupported) {
-			worry(r.log, "the source could not be told at the end", err, "messages", len(ds))
+			r.c.noteError(nil, 0, err)
+			worry(ctx, r.log, "the source could not be told at the end", err, "messages", len(ds))
 		}
 	})
 	if err != nil {
-		worry(r.log, "the source could not be told in time at the end", err, "messages", len(ds))
+		worry(t.Context(), r.log, "the source could not be told in time at the end", err, "messages", len(ds))
 	}
 	return len(ds)
 }

@@ -191,7 +191,10 @@ func (h *inFlight) closeIncarnation() (lost int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closed = true
-	delete(h.breaker.users, h)
+	if _, joined := h.breaker.users[h]; joined {
+		delete(h.breaker.users, h)
+		h.run.registry.removeRun(h.run.c)
+	}
 	lost = h.all.n
 	for d := h.all.first; d != nil; d = d.next {
 		h.handleEvent(d, life.ConsumerHasEnded, life.DeliveryFacts{})

@@ -37,19 +37,19 @@ func (r *run) tell(t *actors.Task, i int) error {
 			defer cancel()
 			defer context.AfterFunc(task, func() { time.AfterFunc(lastCall, cancel) })()
 			return call(ctx, ds)
-		}, func(err error) {
+		}, func(_ context.Context, err error) {
 			failed, out = err, r.inFlight.noteSettled(ds, err)
 		})
 		if err != nil {
 			return err
 		}
 		for _, lost := range out.lost {
-			r.log.Warn("consumer: a delivery is lost; the queue will deliver again",
+			r.log.WarnContext(t.Context(), "consumer: a delivery is lost; the queue will deliver again",
 				"message", lost.d.m.ID, "was to be", outcomeOf(lost.was), "error", failed)
 		}
 		if out.unplaced > 0 && !told {
 			told = true
-			r.log.Error("consumer: no place for dead letters; they stay in the queue, at the longest delay", "messages", out.unplaced, "error", failed)
+			r.log.ErrorContext(t.Context(), "consumer: no place for dead letters; they stay in the queue, at the longest delay", "messages", out.unplaced, "error", failed)
 			r.hooks.tell(failure.DeadLetter, "", fmt.Sprintf("no place for %d dead letters; they stay in the queue", out.unplaced), cmp.Or(failed, errors.ErrUnsupported))
 		}
 		if out.again == 0 {
@@ -63,7 +63,8 @@ func (r *run) tell(t *actors.Task, i int) error {
 			failures = 1 // the next ones need not wait for these
 		}
 		delay := r.c.opts.Trouble.Wait(failures)
-		worry(r.log, "the source could not be told; it will be again", failed, "messages", out.again, "delay", delay)
+		r.c.noteError(nil, 0, failed)
+		worry(t.Context(), r.log, "the source could not be told; it will be again", failed, "messages", out.again, "delay", delay)
 		if err := t.Sleep(delay); err != nil {
 			return err
 		}
@@ -110,9 +111,10 @@ func (r *run) extend(t *actors.Task) error {
 		case none:
 			return nil
 		case len(ds) > 0:
-			err := r.offload(t, func(ctx context.Context) error { return r.src.Extend(ctx, messages(ds)) }, func(err error) {
+			err := r.offload(t, func(ctx context.Context) error { return r.src.Extend(ctx, messages(ds)) }, func(ctx context.Context, err error) {
 				if err != nil {
-					worry(r.log, "leases could not be extended", err, "messages", len(ds))
+					r.c.noteError(nil, 0, err)
+					worry(ctx, r.log, "leases could not be extended", err, "messages", len(ds))
 				}
 				r.inFlight.noteExtended(ds, time.Now(), err)
 			})

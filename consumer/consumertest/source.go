@@ -40,6 +40,41 @@ func receiveWaits(s *suite) {
 	}
 }
 
+// lag counts what nobody has received.
+func lag(s *suite) {
+	src := s.openTill()
+	l, ok := src.(consumer.Lagger)
+	if !ok {
+		s.Skip("the source does not tell how many messages wait")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	until := func(want int64) { // a queue may be late in telling
+		s.Helper()
+		for {
+			n, err := l.Lag(ctx)
+			switch {
+			case err != nil:
+				s.Fatalf("lag: %v", err)
+			case n == want:
+				return
+			}
+			select {
+			case <-ctx.Done():
+				s.Fatalf("%d messages wait, want %d", n, want)
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	}
+	until(0)
+	s.send(body("a"), body("b"), body("c"))
+	until(3)
+	m := s.one(src)
+	until(2)
+	s.ack(src, m)
+	until(2)
+}
+
 func receiveEnds(s *suite) {
 	src := s.openTill()
 	for range 5 {

@@ -73,6 +73,7 @@ func Run(t *testing.T, new func(t *testing.T) Queue) {
 		{"DeadLetter", deadLetter},
 		{"DeadLetterSentBack", deadLetterSentBack},
 		{"DeadLetterTooLarge", deadLetterTooLarge},
+		{"Lag", lag},
 		{"CloseKeepsNothing", closeKeepsNothing},
 		{"Closed", closed},
 		{"Consume", consume},

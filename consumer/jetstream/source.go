@@ -34,7 +34,18 @@ type source struct {
 var (
 	_ consumer.DeadLetterer = (*source)(nil)
 	_ consumer.Streamer     = (*source)(nil)
+	_ consumer.Lagger       = (*source)(nil)
 )
+
+// Lag is how many messages the server has not delivered to anybody yet. Those that it will deliver again
+// are not among them.
+func (s *source) Lag(ctx context.Context) (int64, error) {
+	info, err := s.c.Info(ctx)
+	if err != nil {
+		return 0, s.failed(err)
+	}
+	return int64(info.NumPending), nil
+}
 
 func newSource(q *Queue, c jetstream.Consumer) *source {
 	info := c.CachedInfo()

@@ -17,7 +17,24 @@ type source struct {
 	closed bool
 }
 
-var _ consumer.DeadLetterer = (*source)(nil)
+var (
+	_ consumer.DeadLetterer = (*source)(nil)
+	_ consumer.Lagger       = (*source)(nil)
+)
+
+// Lag counts the messages that nobody has received, or that have come back.
+func (s *source) Lag(context.Context) (int64, error) {
+	q := s.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n, now := int64(0), time.Now()
+	for _, it := range q.byID {
+		if !it.inFlight || !it.visibleAt.After(now) { // else it is hidden by a lease
+			n++
+		}
+	}
+	return n, nil
+}
 
 // Open opens a source of the queue. It is a consumer.Open.
 func (q *Queue) Open(ctx context.Context) (consumer.Source, error) {

@@ -3,6 +3,7 @@
 package sqs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,7 +28,29 @@ type source struct {
 	closed atomic.Bool
 }
 
-var _ consumer.DeadLetterer = (*source)(nil)
+var (
+	_ consumer.DeadLetterer = (*source)(nil)
+	_ consumer.Lagger       = (*source)(nil)
+)
+
+// Lag is about how many messages are in the queue, delayed ones included, that nobody has received, or
+// that have come back.
+func (s *source) Lag(ctx context.Context) (int64, error) {
+	names := []types.QueueAttributeName{types.QueueAttributeNameApproximateNumberOfMessages, types.QueueAttributeNameApproximateNumberOfMessagesDelayed}
+	out, err := s.q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &s.q.o.URL, AttributeNames: names})
+	if err != nil {
+		return 0, fmt.Errorf("sqs: queue %s: %w", s.q.o.URL, err)
+	}
+	sum := int64(0)
+	for _, name := range names {
+		n, err := strconv.ParseInt(out.Attributes[string(name)], 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("sqs: queue %s: its %s: %w", s.q.o.URL, name, err)
+		}
+		sum += n
+	}
+	return sum, nil
+}
 
 // answerWithin is how much longer than its long poll a call of Receive may take. One
 // whose answer is lost on its way would otherwise never end: neither the SDK nor
@@ -315,7 +338,8 @@ func (s *source) DeadLetter(ctx context.Context, ds []consumer.Dead) error {
 const maxAttributes = 10
 
 // deadAttributes are those of a dead letter, at most as many as SQS allows,
-// with room for a key and a group: those that say why come first.
+// with room for a key and a group: those that say what trace it belongs to come first, then those
+// that say why.
 func deadAttributes(d consumer.Dead) map[string]string {
 	all := consumer.DeadAttributes(d)
 	var names []string
@@ -325,13 +349,7 @@ func deadAttributes(d consumer.Dead) map[string]string {
 		}
 	}
 	slices.SortFunc(names, func(a, b string) int {
-		if dead := strings.HasPrefix(a, "Dead-Letter-"); dead != strings.HasPrefix(b, "Dead-Letter-") {
-			if dead {
-				return -1
-			}
-			return 1
-		}
-		return strings.Compare(a, b)
+		return cmp.Or(cmp.Compare(deadRank(a), deadRank(b)), strings.Compare(a, b))
 	})
 	kept := map[string]string{}
 	for _, k := range names[:min(len(names), maxAttributes-2)] {
@@ -341,6 +359,18 @@ func deadAttributes(d consumer.Dead) map[string]string {
 		kept[traceAttribute] = trace
 	}
 	return kept
+}
+
+// deadRank is when an attribute of a dead letter has its turn for a place. There is one for each of the first two
+// ranks.
+func deadRank(name string) int {
+	switch {
+	case name == "traceparent", name == "tracestate": // W3C Trace Context
+		return 0
+	case strings.HasPrefix(name, "Dead-Letter-"):
+		return 1
+	}
+	return 2
 }
 
 // Close ends the source.

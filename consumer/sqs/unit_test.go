@@ -26,6 +26,11 @@ func TestDeadAttributes(t *testing.T) {
 	if len(got) != maxAttributes-2 || got[consumer.AttrReason] != "why" || got[consumer.AttrSentAt] == "" || got["own0"] != "x" || got["own9"] != "" {
 		t.Errorf("%v", got)
 	}
+	m.Attributes["traceparent"], m.Attributes["tracestate"] = "00-1-2-01", "v=1"
+	got = deadAttributes(consumer.Dead{Message: m, Reason: errors.New("why"), Tries: 2})
+	if len(got) != maxAttributes-2 || got["traceparent"] != "00-1-2-01" || got["tracestate"] != "v=1" || got[consumer.AttrSentAt] == "" || got[consumer.AttrGroup] != "g" {
+		t.Errorf("of a message with a trace: %v", got)
+	}
 }
 
 func TestSeconds(t *testing.T) {
