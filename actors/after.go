@@ -97,7 +97,7 @@ func (u *delayed) refusalCause() error {
 		return ErrStopping
 	}
 	if p := u.life.cause.Load(); p != nil {
-		return *p
+		return p.why
 	}
 	return nil
 }

@@ -14,7 +14,17 @@ import (
 	"github.com/protoloop/protoloop/internal/loop"
 )
 
-type atomicError = atomic.Pointer[error]
+// endNote is why something has been ended, and when it was told: a reading of the system's clock,
+// or 0 where that is not known.
+type endNote struct {
+	why error
+	at  time.Duration
+}
+
+type atomicEnd = atomic.Pointer[endNote]
+
+// stoppedNote is that of all which a stop cuts off: there may be a hundred thousand at a time.
+var stoppedNote = endNote{why: ErrStopped}
 
 // clock ends tasks whose budget is used up, and has workers search their queues
 // for such; see budgets. A timer of the runtime for each would cost far more, and

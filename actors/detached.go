@@ -28,7 +28,7 @@ func (t *Task) detachFrom(from *Task) bool {
 			}
 		}
 		if p := t.inc.cause.Load(); p != nil {
-			t.cancel(*p)
+			t.cancel(p.why)
 			return false
 		}
 	}

@@ -14,6 +14,9 @@ import (
 
 // tellFailure tells them of err in a task of the worker, which what names.
 func (mb *mailbox) tellFailure(kind, what string, err error) {
+	if kind != failure.WorkerFailure && kind != failure.WorkerRestart { // see failWorker
+		mb.keepFailure(kind, what, err, stackOf(err))
+	}
 	if !mb.hasFailureHook() {
 		return
 	}
@@ -22,7 +25,7 @@ func (mb *mailbox) tellFailure(kind, what string, err error) {
 
 // tellTaskFailure is tellFailure for a task that is there.
 func (mb *mailbox) tellTaskFailure(kind string, t *Task, err error) {
-	if mb.hasFailureHook() {
+	if kind != failure.DeadLetter || mb.hasFailureHook() { // there may be a hundred thousand at a time
 		mb.tellFailure(kind, t.name(), err)
 	}
 }
@@ -32,13 +35,12 @@ func (mb *mailbox) hasFailureHook() bool { return mb.named() && mb.sys.failures.
 // tellPanic tells the hooks of a panic in code of a user's that has nobody to fail; code
 // names it.
 func (mb *mailbox) tellPanic(code string, err error) {
-	if mb.hasFailureHook() {
-		mb.tellFailure(failure.CallbackPanic, code, fmt.Errorf("actors: panic in %s: %w", code, err))
-	}
+	mb.tellFailure(failure.CallbackPanic, code, fmt.Errorf("actors: panic in %s: %w", code, err))
 }
 
 // tellAbandoned tells the hooks of what did not return and is waited for no longer.
 func (mb *mailbox) tellAbandoned(what string, err error, stack []byte) {
+	mb.keepFailure(failure.AbandonedTask, what, err, stack)
 	if mb.hasFailureHook() {
 		mb.sys.failures.Tell(failure.Failure{Kind: failure.AbandonedTask, Worker: mb.pid, Task: what, Err: err, Stack: stack})
 	}

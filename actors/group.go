@@ -235,7 +235,7 @@ func (g *Group) enlistMember(t *Task) *groupNode {
 	g.node = newGroupNode(g)
 	g.node.takeKid(t)
 	if g.cause != nil {
-		g.node.scope().cause.Store(&g.cause)
+		g.node.scope().cause.Store(&endNote{why: g.cause})
 	}
 	return g.node
 }

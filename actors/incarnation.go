@@ -15,7 +15,7 @@ import (
 type incarnation struct {
 	n     uint64
 	actor actor.Actor  // the engine's, which is not to be asked for it while an abandoned turn may run
-	cause atomicError  // why it has been ended
+	cause atomicEnd    // why it has been ended
 	lost  atomic.Bool  // a task of it has been abandoned
 	own   *loopContext // what its plain actor sees; nil: middleware's
 
@@ -54,7 +54,7 @@ func (inc *incarnation) contextSeen(mb *mailbox) actor.Context {
 // endCause is why it has been ended.
 func (inc *incarnation) endCause() error {
 	if p := inc.cause.Load(); p != nil {
-		return *p
+		return p.why
 	}
 	return ErrStopped
 }
@@ -80,7 +80,7 @@ func (inc *incarnation) leaveOpen(t *Task) {
 		t.leaveParent().leaveTree()
 	}})
 	if p := inc.cause.Load(); p != nil {
-		t.tellCauseElsewhere(*p)
+		t.tellCauseElsewhere(p.why)
 	}
 }
 
@@ -105,13 +105,12 @@ func (inc *incarnation) forgetContext(t *Task) {
 func (inc *incarnation) endIncarnation(cause error) {
 	if inc.cause.Load() == nil {
 		if cause == ErrStopped { // by far the most often
-			inc.cause.CompareAndSwap(nil, &ErrStopped)
+			inc.cause.CompareAndSwap(nil, &stoppedNote)
 		} else {
-			first := cause
-			inc.cause.CompareAndSwap(nil, &first)
+			inc.cause.CompareAndSwap(nil, &endNote{why: cause})
 		}
 	}
-	cause = *inc.cause.Load()
+	cause = inc.cause.Load().why
 	// Also if another call has been first: it may not be through yet.
 	inc.mu.Lock()
 	if len(inc.ctxs)+len(inc.open) == 0 {

@@ -325,6 +325,9 @@ func (mb *mailbox) framed(c actor.ReceiverContext, m any) {
 // beginIncarnation begins one. What is queued waits for its setup.
 func (mb *mailbox) beginIncarnation() {
 	l := &mb.life
+	if l.incarnation > 0 {
+		mb.kind.restarts.Add(1)
+	}
 	if l.incarnation > 0 && mb.super == nil { // else that tells of it
 		mb.tellFailure(failure.WorkerRestart, "", cmp.Or(l.reason, ErrRestarted))
 	}

@@ -72,6 +72,7 @@ type mailbox struct {
 
 	super  supervision.Supervisor // the parent, if it is one; constant once registered
 	policy supervision.Policy     // of super
+	kind   *kind                  // constant once registered
 }
 
 // blocked is a turn that lasts, or has lasted, too long.
@@ -191,6 +192,7 @@ func (mb *mailbox) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispat
 	mb.taps = !mb.isWorker() || mb.hooked || mb.sends
 	mb.view.actorContext = &mb.own
 	mb.inc.Store(&incarnation{actor: raw.Actor()})
+	mb.kind = mb.sys.kindOf(mb)
 	mb.beAdopted()
 	mb.spawned.Store(isRegistered)
 	mb.sys.add(mb)
@@ -385,8 +387,9 @@ func (mb *mailbox) Blocked(b loop.BlockedTurn) {
 	}
 	mb.logger().Warn("actors: blocked turn: the worker does nothing else meanwhile",
 		"task", name, "since", b.Since, "stack", string(b.Stack))
+	err := fmt.Errorf("actors: blocked turn: it lasts since %s", b.Since.Format(time.RFC3339Nano))
+	mb.keepFailure(failure.BlockedTurn, name, err, b.Stack)
 	if mb.hasFailureHook() {
-		mb.sys.failures.Tell(failure.Failure{Kind: failure.BlockedTurn, Worker: mb.pid, Task: name, Stack: b.Stack,
-			Err: fmt.Errorf("actors: blocked turn: it lasts since %s", b.Since.Format(time.RFC3339Nano))})
+		mb.sys.failures.Tell(failure.Failure{Kind: failure.BlockedTurn, Worker: mb.pid, Task: name, Stack: b.Stack, Err: err})
 	}
 }

@@ -52,6 +52,10 @@ type Options struct {
 	// A plain Send is a dead letter then. Actors that the worker has spawned end with
 	// it. 0 or less: never.
 	IdleAfter time.Duration
+	// Kind is what workers of this kind are called together, where they are counted, grouped or
+	// labelled: see package inspect. It should be one of few names. "": that of the setup
+	// function, or of the type of a plain actor.
+	Kind string
 	// Logger receives what nobody is told otherwise: errors of one-way
 	// messages, blocked turns, abandoned tasks. nil: the actor system's. Of a
 	// handler that panics the record is lost. A function of yours may be told of

@@ -14,6 +14,7 @@ import (
 
 // failWorker is the failure of the worker by a task that has just ended.
 func (mb *mailbox) failWorker(t *Task, err error) {
+	mb.keepFailure(failure.WorkerFailure, t.name(), err, stackOf(err))
 	mb.handleOccurrence(occurrence{event: life.TaskFailed, facts: mb.whetherStopping(), err: err, task: t})
 }
 

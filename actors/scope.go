@@ -14,7 +14,7 @@ import (
 
 // scope is what tasks with a budget, and few others, need.
 type scope struct {
-	cause    atomicError          // why the task has been ended, once it has
+	cause    atomicEnd            // why the task has been ended, once it has
 	gone     atomic.Pointer[mark] // to be cleared when the task has ended, and its kids; nil: no deadline of its own
 	deadline time.Duration        // reading of the system's clock; 0: none
 	more     atomic.Pointer[more]

@@ -40,6 +40,7 @@ type system struct {
 	remoteLimit   *persystem.RemoteLimit
 	remoteBuffers sync.Pool
 	inspections   sync.Pool // see takeInspection
+	kinds         kinds
 	failures      *failure.Hooks
 	failuresWeak  weak.Pointer[failure.Hooks] // for what the hooks may lead to: see failureNote
 	rings         ring.Graph
@@ -106,6 +107,7 @@ func (s *system) remove(mb *mailbox) {
 	s.mu.Lock()
 	if s.workers[mb.pid.Id] == mb {
 		delete(s.workers, mb.pid.Id)
+		mb.kind.noteGone(mb)
 	}
 	last := len(s.workers) == 0
 	s.mu.Unlock()

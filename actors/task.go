@@ -331,12 +331,12 @@ func isCut(err error) bool {
 func (t *Task) endCause() error {
 	if s := t.ext.Load(); s != nil {
 		if p := s.cause.Load(); p != nil {
-			return *p
+			return p.why
 		}
 	}
 	if t.inc != nil {
 		if p := t.inc.cause.Load(); p != nil {
-			return *p
+			return p.why
 		}
 	}
 	return nil
@@ -346,13 +346,13 @@ func (t *Task) endCause() error {
 // it: one that its restart has ended may expire while it says so.
 func (t *Task) saysItsEnd(err error) bool {
 	if s := t.ext.Load(); s != nil {
-		if p := s.cause.Load(); p != nil && saysOnlyEnd(err, *p) {
+		if p := s.cause.Load(); p != nil && saysOnlyEnd(err, p.why) {
 			return true
 		}
 	}
 	if t.inc != nil {
 		if p := t.inc.cause.Load(); p != nil {
-			return saysOnlyEnd(err, *p)
+			return saysOnlyEnd(err, p.why)
 		}
 	}
 	return false

@@ -24,7 +24,7 @@ func TestOutcomeOfATaskThatWasEndedTwice(t *testing.T) {
 		inc.endIncarnation(restarted)
 		u := &Task{inc: inc}
 		expired := ErrTimeout
-		u.scope().cause.Store(&expired)
+		u.scope().cause.Store(&endNote{why: expired})
 		if u.noteOutcome(true, test.says); u.how != test.want {
 			t.Errorf("what says %v has ended as %v, want %v", test.says, u.how, test.want)
 		}

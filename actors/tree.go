@@ -285,7 +285,11 @@ func (t *Task) endTree(cause error, stashed bool, later *callbacks) {
 // been ended before.
 func (t *Task) endAlone(cause error, later *callbacks) bool {
 	s := t.scope()
-	if !s.cause.CompareAndSwap(nil, &cause) {
+	note := &endNote{why: cause}
+	if sys := t.system(); sys != nil {
+		note.at = sys.pool.Now()
+	}
+	if !s.cause.CompareAndSwap(nil, note) {
 		return false
 	}
 	t.tellCause(cause, later)

@@ -13,8 +13,8 @@ import (
 )
 
 // TestWorkerHasAllFields: the fields of internal/snapshot's Worker are those of this package's, in
-// this order, and each is copied. Those of Task and Turn are the same, or their conversion would
-// not compile.
+// this order, and each is copied. So are those of what is in it, and of the others that a look
+// shows.
 func TestWorkerHasAllFields(t *testing.T) {
 	var lent snapshot.Worker
 	from, to := reflect.TypeFor[snapshot.Worker](), reflect.TypeFor[Worker]()
@@ -32,6 +32,24 @@ func TestWorkerHasAllFields(t *testing.T) {
 		want := reflect.ValueOf(lent).Field(i)
 		if !sameValue(shown.Field(i), want) {
 			t.Errorf("%s is %v, want %v", f.Name, shown.Field(i), want)
+		}
+	}
+}
+
+// TestShownHasAllFields is that of the others.
+func TestShownHasAllFields(t *testing.T) {
+	var group snapshot.Group
+	var root snapshot.Root
+	for _, v := range []any{&group, &root} {
+		fillIn(t, reflect.ValueOf(v).Elem())
+	}
+	for _, c := range []struct{ got, want any }{
+		{groupOf(group), group},
+		{groupIn(groupOf(group)), group},
+		{rootOf(root), root},
+	} {
+		if !sameValue(reflect.ValueOf(c.got), reflect.ValueOf(c.want)) {
+			t.Errorf("%+v, want %+v", c.got, c.want)
 		}
 	}
 }
@@ -62,6 +80,10 @@ func fillIn(t *testing.T, v reflect.Value) {
 		}
 	case reflect.String:
 		v.SetString("text")
+	case reflect.Array:
+		for i := range v.Len() {
+			fillIn(t, v.Index(i))
+		}
 	case reflect.Int, reflect.Int64:
 		v.SetInt(7)
 	case reflect.Uint8, reflect.Uint64:
@@ -92,9 +114,16 @@ func sameValue(got, want reflect.Value) bool {
 		}
 		return true
 	case reflect.Struct:
-		if got.Type() != want.Type() && got.Type().ConvertibleTo(want.Type()) {
-			got = got.Convert(want.Type())
+		if got.Type() == want.Type() {
+			break
 		}
+		for i := range want.NumField() {
+			f := got.FieldByName(want.Type().Field(i).Name)
+			if !f.IsValid() || !sameValue(f, want.Field(i)) {
+				return false
+			}
+		}
+		return got.NumField() == want.NumField()
 	}
 	return reflect.DeepEqual(got.Interface(), want.Interface())
 }

@@ -25,6 +25,11 @@ func (l *Loop) listAwaited(c *coroutine) {
 		return
 	}
 	c.listed = true
+	c.id = c.line // most are the only ones of it
+	if c.outer != nil {
+		l.lines++
+		c.id = l.lines
+	}
 	c.since = 0
 	if l.cfg.BlockedTurn > 0 { // else nobody looks while it alone runs
 		c.since = time.Duration(l.pool.looked.Load())

@@ -29,6 +29,7 @@ type coroutine struct {
 	slot any // see Task.Slot
 
 	nth uint32 // see Task.Nth
+	id  uint64 // see Loop.ID; known while listed
 
 	// Of a task that yields: go on when ready and lane have got that far.
 	afterR, afterL uint32

@@ -91,7 +91,7 @@ func (l *Loop) End() {
 	if l.timers != nil {
 		l.timers.stopTimer()
 	}
-	l.pool.detachLoop()
+	l.pool.detachLoop(l)
 }
 
 // Post queues a task. Any goroutine.

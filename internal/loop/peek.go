@@ -89,6 +89,42 @@ func (l *Loop) Age(t *Task) time.Duration {
 	return 0
 }
 
+// ID is a number that t, whose turn it is or which has awaited, has to itself among all tasks that a
+// loop of this name has had. A task that began later has a larger one. In Peek.
+//
+// It costs a task nothing before its first await: until then the number of its line will do,
+// and one that shares it with whoever has started it is listed here.
+func (l *Loop) ID(t *Task) uint64 {
+	c := t.co
+	if !c.listed {
+		if c.outer == nil {
+			return c.line
+		}
+		l.listAwaited(c)
+	}
+	return c.id
+}
+
+// HasID reports whether ID of t is id. In Peek.
+func (l *Loop) HasID(t *Task, id uint64) bool {
+	c := t.co
+	if c.listed {
+		return c.id == id
+	}
+	return c.outer == nil && c.line == id
+}
+
+// Outer is the task that waits for the first step of t, whose turn it is; nil: none does. In Peek.
+func (t *Task) Outer() *Task { return t.co.outer }
+
+// Timers is how many timers the loop has set. In Peek.
+func (l *Loop) Timers() int {
+	if l.timers == nil {
+		return 0
+	}
+	return len(l.timers.heap)
+}
+
 // Exclusive is the task that keeps all others from running, or nil. In Peek or
 // on the loop.
 func (l *Loop) Exclusive() *Task { return l.exclusive }

@@ -29,6 +29,7 @@ type Pool struct {
 
 	mu      sync.Mutex
 	loops   int
+	lines   uint64               // the most that a loop has had which has ended: see Loop.ID
 	homes   uint8                // given out
 	runners map[*runner]struct{} // all
 	idle    *runner              // those that have nothing to do, the last one first
@@ -91,12 +92,14 @@ func (p *Pool) attachLoop(l *Loop) {
 	p.loops++
 	p.homes++
 	l.home = p.homes
+	l.lines = p.lines // a worker may get the name of one that has ended, and its tasks other numbers
 	p.mu.Unlock()
 }
 
-func (p *Pool) detachLoop() {
+func (p *Pool) detachLoop(l *Loop) {
 	p.mu.Lock()
 	p.loops--
+	p.lines = max(p.lines, l.lines)
 	if p.loops > 0 {
 		p.mu.Unlock()
 		return

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package actors
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/protoloop/protoloop/internal/snapshot"
+)
+
+// maxGroups is how many groups a look shows at most, those with the most tasks.
+const maxGroups = 1000
+
+// groupKey is what the tasks of a group have in common.
+type groupKey struct{ kind, task, state, awaits, of string }
+
+// tally counts the tasks of a group.
+type tally struct {
+	snapshot.Group
+	last int // the worker that it has counted last, plus 1
+	some []*Task
+}
+
+// groups puts all tasks that were seen into groups.
+func (in *inspection) groups() []snapshot.Group {
+	all := map[groupKey]*tally{}
+	for i := range in.seenOf {
+		w := &in.seenOf[i]
+		if w.mb == nil || !in.wanted(w.mb) {
+			continue
+		}
+		ref := func(id uint64) snapshot.TaskRef {
+			return snapshot.TaskRef{Worker: w.mb.pid, Incarnation: w.incarnation, ID: id}
+		}
+		add := func(key groupKey, t seenTask) {
+			g := all[key]
+			if g == nil {
+				g = &tally{Group: snapshot.Group{Kind: key.kind, Task: key.task, State: key.state, Awaits: key.awaits, Of: key.of}}
+				g.Example = ref(t.id)
+				all[key] = g
+			}
+			g.Tasks++
+			if g.last != i+1 {
+				g.last = i + 1
+				g.Workers++
+			}
+			if t.age > g.Oldest {
+				g.Oldest = t.age
+				g.Example = ref(t.id)
+			}
+			if len(g.some) < maxTraced {
+				g.some = append(g.some, t.Task)
+			}
+		}
+		if w.running != nil {
+			add(groupKey{kind: w.mb.kindName(), task: w.running.name(), state: "running"}, seenTask{Task: w.running, id: w.id})
+		}
+		for _, t := range w.tasks {
+			add(keyOf(w.mb, t.Task), t)
+		}
+	}
+	out := make([]snapshot.Group, 0, len(all))
+	if in.options.Lines {
+		traceGroups(all)
+	}
+	for _, g := range all {
+		out = append(out, g.Group)
+	}
+	slices.SortFunc(out, func(a, b snapshot.Group) int {
+		return cmp.Or(-cmp.Compare(a.Tasks, b.Tasks), strings.Compare(a.Kind, b.Kind), strings.Compare(a.Task, b.Task),
+			strings.Compare(a.State, b.State), strings.Compare(a.Awaits, b.Awaits), strings.Compare(a.Of, b.Of))
+	})
+	return out[:min(len(out), maxGroups)]
+}
+
+// maxTraced is of how many tasks of a group the lines are looked at.
+const maxTraced = 16
+
+// keyOf is the group of a task that has awaited.
+func keyOf(mb *mailbox, t *Task) groupKey {
+	k := groupKey{kind: mb.kindName(), task: t.name(), state: t.waitState()}
+	if c := t.awaits.Load(); c != nil && !c.done.Load() {
+		name, on := c.describe()
+		k.awaits, k.of = name, mb.sys.ownerKind(on)
+	}
+	return k
+}
+
+// isLike reports whether a task is one of a group.
+func isLike(t *snapshot.Task, mb *mailbox, s *system, g *snapshot.Group) bool {
+	return g.Kind == mb.kindName() && g.Task == t.Name && g.State == t.State && g.Awaits == t.Awaits && g.Of == s.ownerKind(t.On)
+}
