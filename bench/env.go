@@ -57,11 +57,12 @@ func (e *env) close() error {
 }
 
 // worker spawns a worker that answers questions.
-func (e *env) worker(name string) (*actor.PID, error) {
-	return e.spawn(name, func(w *actors.Worker) error {
-		actors.Handle(w, func(_ *actors.Task, q question) (answer, error) { return answer(q), nil })
-		return nil
-	})
+func (e *env) worker(name string) (*actor.PID, error) { return e.spawn(name, answering) }
+
+// answering is the setup of a worker that answers questions.
+func answering(w *actors.Worker) error {
+	actors.Handle(w, func(_ *actors.Task, q question) (answer, error) { return answer(q), nil })
+	return nil
 }
 
 func (e *env) spawn(name string, setup func(w *actors.Worker) error) (*actor.PID, error) {

@@ -18,6 +18,10 @@ import (
 // idleCases are about a million workers that do nothing most of the time: what they take, that a
 // message finds each of them, and that they stop. A message to one of ten thousand is what one to
 // one of a million is compared to: most of both is memory that is in no cache.
+//
+// One of ten thousand takes 0.15 kB more (start/worker). The engine's registry consists of 1,024 maps,
+// which have room for 16 each before they grow: by a heap profile that is 248 bytes for each of
+// ten thousand, and 90 for each of a hundred thousand.
 func idleCases() []*memoryCase {
 	const title = "many idle workers (memory each)"
 	return []*memoryCase{
@@ -51,10 +55,7 @@ func spawnAnswering(e *env, n int) ([]*actor.PID, error) {
 	pids := make([]*actor.PID, n)
 	for i := range pids {
 		var err error
-		pids[i], err = actors.Spawn(e.ctx, e.sys.Root, "worker"+strconv.Itoa(i), func(w *actors.Worker) error {
-			actors.Handle(w, func(_ *actors.Task, q question) (answer, error) { return answer(q), nil })
-			return nil
-		}, actors.Options{})
+		pids[i], err = actors.Spawn(e.ctx, e.sys.Root, "worker"+strconv.Itoa(i), answering, actors.Options{})
 		if err != nil {
 			return nil, err
 		}

@@ -3,10 +3,13 @@
 package main
 
 import (
+	"context"
 	"strconv"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
 )
 
 // startCases are about the time that it takes to start one after the other, until each
@@ -17,6 +20,7 @@ func startCases() []*memoryCase {
 		{name: "start/actor", label: "Proto.Actor: Root.SpawnNamed, until it has Started", n: manyWorkers, group: title, start: true, begin: startActors},
 		{name: "start/worker", label: "Spawn, until its setup has succeeded", n: manyWorkers, group: title, start: true, begin: startWorkers},
 		{name: "start/asked", label: "Proto.Actor: a parent that is asked to, and answers when it has Started", n: manyWorkers, group: title, start: true, begin: startAsked},
+		{name: "start/bare", label: "a worker is asked to Spawn one under it, and answers when its setup has succeeded", n: manyWorkers, group: title, start: true, begin: startBare},
 		{name: "start/dynamic", label: "Dynamic.Start, until its setup has succeeded", n: manyWorkers, group: title, start: true, begin: dynamicWorkers(0)},
 	}
 }
@@ -27,8 +31,11 @@ func startRules() []rule {
 		// Who starts it is another actor: two more have to be woken than for Spawn.
 		{of: "start/dynamic", against: "start/asked", as: "Proto.Actor", figure: wall, aim: 1.5},
 		// Spawn wakes one loop, Dynamic.Start three: the supervisor's, the child's, and again the
-		// supervisor's, which keeps an account of it. start/asked is the least of that on the engine.
+		// supervisor's, which keeps an account of it. start/bare is the least of that on workers, and
+		// start/asked on the engine.
+		{of: "start/dynamic", against: "start/bare", as: "bare", figure: wall},
 		{of: "start/dynamic", against: "start/worker", as: "Spawn", figure: wall, aim: 1.3},
+		{of: "start/bare", against: "start/worker", as: "Spawn", figure: wall},
 		{of: "start/asked", against: "start/worker", as: "Spawn", figure: wall},
 		{of: "start/asked", against: "start/actor", as: "not asked", figure: wall},
 	}
@@ -109,6 +116,26 @@ func startAsked(e *env, n int) (func() (int, error), error) {
 		}
 	}
 	return func() (int, error) { return n * (n - 1) / 2, e.sys.Root.StopFuture(parent).Wait() }, nil
+}
+
+// startBare is the least that Dynamic.Start can do on workers: the child is a child of another
+// worker, which is asked for it, waits for its setup, and keeps no account of it.
+func startBare(e *env, n int) (func() (int, error), error) {
+	parent, err := actors.Spawn(e.ctx, e.sys.Root, "parent", func(w *actors.Worker) error {
+		actors.Handle(w, func(t *actors.Task, m startChild) (*actor.PID, error) {
+			return actors.Spawn(context.Background(), t, m.name, answering, actors.Options{})
+		})
+		return nil
+	}, actors.Options{})
+	if err != nil {
+		return nil, err
+	}
+	for i := range n {
+		if _, err := actors.RequestFuture[*actor.PID](e.sys.Root, parent, startChild{"worker" + strconv.Itoa(i)}).Wait(e.ctx); err != nil {
+			return nil, err
+		}
+	}
+	return func() (int, error) { return n * (n - 1) / 2, e.stop([]*actor.PID{parent}) }, nil
 }
 
 func startWorkers(e *env, n int) (func() (int, error), error) {

@@ -227,11 +227,7 @@ func dynamicWorkers(suspended int) func(e *env, n int) (func() (int, error), err
 	return func(e *env, n int) (func() (int, error), error) {
 		d, err := supervisor.StartDynamic(e.ctx, e.sys, supervisor.DynamicSpec{
 			Name: "workers", Logger: quiet(),
-			Child: supervisor.Child{Restart: supervisor.Temporary, Shutdown: actors.NoGrace,
-				Props: actors.Props(func(w *actors.Worker) error {
-					actors.Handle(w, func(_ *actors.Task, q question) (answer, error) { return answer(q), nil })
-					return nil
-				})},
+			Child: supervisor.Child{Restart: supervisor.Temporary, Shutdown: actors.NoGrace, Props: actors.Props(answering)},
 		})
 		if err != nil {
 			return nil, err
