@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package view is what the console shows, as values: package console serves them as JSON, and
+// its pages and the command line read that.
+//
+// A [State] is what was seen of a process at one moment. Everything else here is made of it by
+// functions that look at nothing else, and keep nothing: so a test needs no actor system, and a
+// page shows what a command prints.
+//
+// In JSON a duration is a number of seconds, in a field whose name ends in _s. A field that
+// has nothing to say is left out. Names of workers, tasks, children, rooms and sockets, and the texts of
+// errors, have passed the console's Redact. Bodies and attributes of messages are not here.
+package view
+
+import (
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// Answer is one page, as each endpoint gives it and each "view" event of a stream.
+type Answer struct {
+	Page    string    `json:"page"` // "overview"
+	At      time.Time `json:"at"`   // of what is shown
+	Seq     uint64    `json:"seq"`  // grows with each look; what has the same number was seen at the same moment
+	Verdict Verdict   `json:"verdict"`
+	View    any       `json:"view"` // *Overview
+}
+
+// Verdict is the lints in short, for the head of each page.
+type Verdict struct {
+	Level    Level `json:"level"` // of the worst lint; "ok" if there is none but notes
+	Errors   int   `json:"errors"`
+	Warnings int   `json:"warnings"`
+	Notes    int   `json:"notes"`
+}
+
+// Problem is the body of an answer with an error status.
+type Problem struct {
+	Error string `json:"error"`
+}
+
+// About is what does not change while the process runs.
+type About struct {
+	PID        int       `json:"pid"`
+	Command    string    `json:"command"` // the program's file, without its folder
+	Started    time.Time `json:"started"` // about
+	Go         string    `json:"go"`
+	Version    string    `json:"version,omitempty"` // of the main module
+	GOMAXPROCS int       `json:"gomaxprocs"`
+	Address    string    `json:"address"`  // of the actor system
+	Actions    bool      `json:"actions"`  // whoever asks may act
+	Recorder   bool      `json:"recorder"` // a flight recorder runs
+	Host       string    `json:"host,omitempty"`
+}
+
+// Redact replaces a text that is shown; what says which kind it is: see the constants. Nil
+// replaces nothing.
+type Redact func(what, text string) string
+
+// What is redacted.
+const (
+	RedactWorker = "worker" // the id of a PID
+	RedactTask   = "task"
+	RedactError  = "error"
+	RedactRoom   = "room"
+	RedactSocket = "socket" // a client's address
+	RedactQueue  = "queue"  // a message's id or key
+)
+
+// Text is a text of that kind as it may be shown.
+func (r Redact) Text(what, text string) string {
+	if r == nil || text == "" {
+		return text
+	}
+	return r(what, text)
+}
+
+func (r Redact) worker(id string) string { return r.Text(RedactWorker, id) }
+func (r Redact) task(name string) string { return r.Text(RedactTask, name) }
+
+// Err is the text of an error, whose method is the user's and may panic.
+func (r Redact) Err(err error) (text string) {
+	if err == nil {
+		return ""
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			text = fmt.Sprintf("%T, whose Error method panics", err)
+		}
+	}()
+	return r.Text(RedactError, err.Error())
+}
+
+// Worker is the name of a PID: its id, with the address before it if that is not home.
+func (r Redact) Worker(pid *actor.PID, home string) string {
+	switch {
+	case pid == nil:
+		return ""
+	case pid.Address == home || pid.Address == "" || home == "":
+		return r.worker(pid.Id)
+	}
+	return pid.Address + "/" + r.worker(pid.Id)
+}
+
+// seconds is how JSON has a duration: to a microsecond, and what is short to a nanosecond.
+func seconds(d time.Duration) float64 {
+	if d > time.Millisecond || d < -time.Millisecond {
+		d = d.Round(time.Microsecond)
+	}
+	return d.Seconds()
+}
+
+// pageOf is the page that shows a worker.
+func pageOf(worker string) string { return "worker?id=" + url.QueryEscape(worker) }
