@@ -96,6 +96,20 @@ func (s *system) lookUp(pid *actor.PID) *mailbox {
 	return s.workers[pid.Id]
 }
 
+// ownMailbox is lookUp for what the engine tells an actor, which has self. A worker that has
+// stopped may share its name with another by then.
+func (s *system) ownMailbox(self *actor.PID) *mailbox {
+	if !s.local(self) {
+		return nil
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if mb := s.former[self]; mb != nil {
+		return mb
+	}
+	return s.workers[self.Id]
+}
+
 // locate looks in the process registry for a worker that the system does not
 // know: it may be on the way there, and have nothing but its name yet. If it
 // is none it says what it is.

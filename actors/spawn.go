@@ -174,7 +174,7 @@ func shield(next actor.ReceiverFunc) actor.ReceiverFunc {
 		if own, ok := c.(*loopContext); ok { // no decorator of the user's is around it
 			mb = own.mb
 		} else {
-			mb = systemOf(c.ActorSystem()).lookUp(c.Self())
+			mb = systemOf(c.ActorSystem()).ownMailbox(c.Self())
 		}
 		if mb != nil && mb.life.frame.Load() != frameNone && isLifecycle(env.Message) {
 			mb.framed(c, env.Message)

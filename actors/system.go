@@ -30,7 +30,8 @@ type system struct {
 	token string // of messages.Stop
 
 	mu      sync.RWMutex
-	workers map[string]*mailbox // by PID id
+	workers map[string]*mailbox     // by PID id
+	former  map[*actor.PID]*mailbox // whose name another has by now, by the engine's own PID; nil: there is none
 
 	contexts      contexts
 	idlers        idlers
@@ -91,9 +92,16 @@ func (s *system) introduce(mb *mailbox, pid *actor.PID) {
 	}
 }
 
-// add makes mb known as the worker of its PID.
+// add makes mb known as the worker of its PID. The engine lets a name be taken before it has
+// told the actor which had it that it has stopped: see ownMailbox.
 func (s *system) add(mb *mailbox) {
 	s.mu.Lock()
+	if old := s.workers[mb.pid.Id]; old != nil {
+		if s.former == nil {
+			s.former = map[*actor.PID]*mailbox{}
+		}
+		s.former[old.raw().Self()] = old
+	}
 	s.workers[mb.pid.Id] = mb
 	first := len(s.workers) == 1
 	s.mu.Unlock()
@@ -107,9 +115,11 @@ func (s *system) remove(mb *mailbox) {
 	s.mu.Lock()
 	if s.workers[mb.pid.Id] == mb {
 		delete(s.workers, mb.pid.Id)
-		mb.kind.noteGone(mb)
+	} else if delete(s.former, mb.raw().Self()); len(s.former) == 0 {
+		s.former = nil
 	}
-	last := len(s.workers) == 0
+	mb.kind.noteGone(mb)
+	last := len(s.workers)+len(s.former) == 0
 	s.mu.Unlock()
 	if last {
 		s.clock.sweepAll()
@@ -123,7 +133,7 @@ func (s *system) listIfWorking() {
 	withWorkers.mu.Lock()
 	defer withWorkers.mu.Unlock()
 	s.mu.RLock()
-	n := len(s.workers)
+	n := len(s.workers) + len(s.former)
 	s.mu.RUnlock()
 	withWorkers.put(s, n > 0)
 }

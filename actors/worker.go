@@ -298,7 +298,7 @@ func (a *workerActor) keep(w *Worker) {
 // else the shield; only an engine without our mailbox calls it with anything more.
 func (a *workerActor) Receive(c actor.Context) {
 	m := c.Message()
-	if mb := systemOf(c.ActorSystem()).lookUp(c.Self()); mb != nil { // its props are idleProps
+	if mb := systemOf(c.ActorSystem()).ownMailbox(c.Self()); mb != nil { // its props are idleProps
 		if mb.life.frame.Load() != frameNone && isLifecycle(m) {
 			mb.framed(c, m)
 		}
