@@ -12,6 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/ctxext"
 
 	"github.com/protoloop/protoloop/internal/failure"
+	"github.com/protoloop/protoloop/internal/observe"
 	"github.com/protoloop/protoloop/internal/taskwait"
 )
 
@@ -75,9 +76,16 @@ func (t *Task) Self() *actor.PID { return t.actorContext.Self() }
 // Parent is the PID of whoever has spawned the worker, if that was an actor; else nil.
 func (t *Task) Parent() *actor.PID { return t.actorContext.Parent() }
 
-// Logger is the actor system's logger, with the worker's name. It is made once for each
-// worker.
-func (t *Task) Logger() *slog.Logger { return t.mb.userLogger(t.actorContext) }
+// Logger is the actor system's logger, with the worker's name. That is made once for each
+// worker. Records that are made without a context have the values of the task's: see
+// [Task.SetContext].
+func (t *Task) Logger() *slog.Logger {
+	l := t.mb.userLogger(t.actorContext)
+	if ctx := t.base(); ctx != nil {
+		return slog.New(withContext{l.Handler(), ctx})
+	}
+	return l
+}
 
 // namedLogger is a logger to which the name of its worker was added.
 type namedLogger struct{ plain, named *slog.Logger }
@@ -146,13 +154,18 @@ func (t *Task) Send(pid *actor.PID, message any) {
 		t.mb.sendToDeadLetters(pid, message)
 		return
 	}
-	t.actorContext.Send(pid, message)
+	t.actorContext.Send(pid, t.withTrace(message))
 }
 
 // Request is Send with the worker as the sender.
 func (t *Task) Request(pid *actor.PID, message any) {
 	if t.isAbandoned() {
 		t.mb.sendToDeadLetters(pid, message)
+		return
+	}
+	if env, is := t.withTrace(message).(*actor.MessageEnvelope); is && observe.On.Load() != 0 && env != message {
+		env.Sender = t.Self()
+		t.actorContext.Send(pid, env)
 		return
 	}
 	t.actorContext.Request(pid, message)
@@ -162,6 +175,11 @@ func (t *Task) Request(pid *actor.PID, message any) {
 func (t *Task) RequestWithCustomSender(pid *actor.PID, message any, sender *actor.PID) {
 	if t.isAbandoned() {
 		t.mb.sendToDeadLetters(pid, message)
+		return
+	}
+	if env, is := t.withTrace(message).(*actor.MessageEnvelope); is && observe.On.Load() != 0 && env != message {
+		env.Sender = sender
+		t.actorContext.Send(pid, env)
 		return
 	}
 	t.actorContext.RequestWithCustomSender(pid, message, sender)

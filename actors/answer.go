@@ -192,7 +192,8 @@ func (t *Task) replyAtEnd(v any, err error) {
 	case f == nil && t.asker() == nil:
 		t.concludeOneWay(err)
 		if err != nil && t.workerFailure() == nil && t.how == life.HowFailed {
-			t.mb.logger().Error("actors: a one-way message failed", "task", t.name(), "error", err)
+			t.noteOneWayError(err)
+			t.mb.logger().ErrorContext(t.logContext(), "actors: a one-way message failed", "task", t.name(), "error", err)
 			t.mb.tellTaskFailure(failure.Unobserved, t, err)
 		}
 		return

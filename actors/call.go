@@ -13,6 +13,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/internal/loop"
+	"github.com/protoloop/protoloop/internal/observe"
 	"github.com/protoloop/protoloop/messages"
 )
 
@@ -380,6 +381,9 @@ func (t *Task) sendRequest(c *carried, s actor.SenderContext, to *actor.PID) {
 	if d := c.scope.deadline; d > 0 && !t.system().local(to) {
 		c.env.SetHeader(budgetHeader, strconv.FormatInt(int64(max(0, d-t.system().pool.Now())), 10))
 	}
+	if observe.On.Load() != 0 && !t.system().local(to) {
+		t.injectInto(&c.env)
+	}
 	s.Send(to, &c.env)
 	through = true
 }
@@ -445,6 +449,9 @@ func failedNilPID[T any](what string) *Future[T] {
 func (t *Task) bindCall(from *Task, opts []CallOption, timeout time.Duration) (bound bool) {
 	if len(opts) == 0 && timeout == 0 {
 		if from == nil || t.becomeWorkOf(from) {
+			if observe.On.Load() != 0 {
+				t.offerToObserver()
+			}
 			return true
 		}
 		t.endUnbegun(true)
@@ -459,7 +466,9 @@ func (t *Task) bindCall(from *Task, opts []CallOption, timeout time.Duration) (b
 			t.endUnbegun(returned)
 		}
 	}()
-	bound = t.bindOptions(from, opts, timeout)
+	if bound = t.bindOptions(from, opts, timeout); bound && observe.On.Load() != 0 {
+		t.offerToObserver()
+	}
 	returned = true
 	return bound
 }

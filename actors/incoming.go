@@ -12,6 +12,7 @@ import (
 	"github.com/protoloop/protoloop/internal/failure"
 	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/loop"
+	"github.com/protoloop/protoloop/internal/observe"
 )
 
 // budgetHeader carries what is left of a request's budget to another
@@ -45,6 +46,9 @@ func (mb *mailbox) incoming(m any, env *actor.MessageEnvelope) *Task {
 	if env == nil || early {
 		u := &message{early: early}
 		u.init(mb, m, env)
+		if !early && observe.On.Load() != 0 {
+			u.offerToObserver()
+		}
 		return &u.Task
 	}
 	asker := mb.sys.askerOf(env.Sender)
@@ -57,6 +61,9 @@ func (mb *mailbox) incoming(m any, env *actor.MessageEnvelope) *Task {
 	u := newMessageOf(asker)
 	u.init(mb, m, env)
 	u.know(asker)
+	if observe.On.Load() != 0 {
+		u.offerToObserver()
+	}
 	return &u.Task
 }
 
@@ -89,6 +96,9 @@ func (t *Task) forwardedTo(pid *actor.PID) *message {
 	u := newMessageOf(o)
 	u.init(mb, o.msg, nil)
 	u.know(o)
+	if observe.On.Load() != 0 {
+		u.offerToObserver()
+	}
 	return u
 }
 
@@ -377,7 +387,7 @@ func (mb *mailbox) tellNotHandled(t *Task, how loop.How) {
 			return
 		}
 	}
-	mb.logger().Error("actors: a message whose handler had panicked was not handled anew", "task", t.name(), "error", a.crash)
+	mb.logger().ErrorContext(t.logContext(), "actors: a message whose handler had panicked was not handled anew", "task", t.name(), "error", a.crash)
 	if mb.hasFailureHook() {
 		mb.tellFailure(failure.DeadLetter, t.name(), fmt.Errorf("actors: a message whose handler had panicked was not handled anew: %w", a.crash))
 	}

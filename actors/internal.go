@@ -149,7 +149,7 @@ func (mb *mailbox) newLifecycle(m any) *internalTask {
 func (mb *mailbox) receiveLast(t *Task) {
 	mb.receive(t)
 	if err := t.workerFailure(); err != nil {
-		mb.logger().Error("actors: panic in a lifecycle message", "message", typeOf(t.msg), "panic", err, "stack", stackIn(err))
+		mb.logger().ErrorContext(t.logContext(), "actors: panic in a lifecycle message", "message", typeOf(t.msg), "panic", err, "stack", stackIn(err))
 		mb.tellPanic("a lifecycle message", err)
 		t.failWorkerAtEnd(nil)
 	}
@@ -212,10 +212,10 @@ func (mb *mailbox) runHook(t *Task, f func(t *Task) error, before []func(t *Task
 		switch {
 		case p != nil:
 			err := newPanicError(p)
-			mb.logger().Error("actors: panic in an OnStop hook", "panic", p, "stack", string(err.Stack))
+			mb.logger().ErrorContext(t.logContext(), "actors: panic in an OnStop hook", "panic", p, "stack", string(err.Stack))
 			mb.tellPanic("an OnStop hook", err)
 		case !returned:
-			mb.logger().Error("actors: an OnStop hook failed", "error", ErrGoexit)
+			mb.logger().ErrorContext(t.logContext(), "actors: an OnStop hook failed", "error", ErrGoexit)
 			mb.tellPanic("an OnStop hook", ErrGoexit)
 			mb.runEach(t, before)
 		}
@@ -223,7 +223,7 @@ func (mb *mailbox) runHook(t *Task, f func(t *Task) error, before []func(t *Task
 	err := f(t)
 	returned = true
 	if err != nil {
-		mb.logger().Error("actors: an OnStop hook failed", "error", err)
+		mb.logger().ErrorContext(t.logContext(), "actors: an OnStop hook failed", "error", err)
 		mb.tellFailure(failure.Unobserved, t.name(), fmt.Errorf("actors: an OnStop hook failed: %w", err))
 	}
 }
@@ -244,7 +244,7 @@ func (mb *mailbox) deliverStopped(m *actor.Stopped) {
 		mb.enterTask(&u.Task)
 		u.run(&u.Task)
 		if err := u.workerFailure(); err != nil {
-			mb.logger().Error("actors: panic in Stopped", "panic", err, "stack", stackIn(err))
+			mb.logger().ErrorContext(u.logContext(), "actors: panic in Stopped", "panic", err, "stack", stackIn(err))
 			mb.tellPanic("Stopped", err)
 		}
 	}()

@@ -23,6 +23,10 @@ type kind struct {
 	name string
 
 	queueWait, turnTime histogram
+	stamps              [maxStamps]stamp
+
+	labels  sync.Map // a context with labels, by the name of a task
+	nLabels atomic.Int32
 
 	restarts atomic.Int64
 	failed   atomic.Int64

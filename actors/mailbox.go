@@ -274,6 +274,9 @@ func (mb *mailbox) offer(t *Task) {
 	// Counted before the gate is looked at, so that a worker which has closed
 	// it can tell whether somebody is still about to post: see account.
 	n := mb.accepted.Add(1)
+	if n&sampleMask == 0 {
+		mb.noteQueued(n)
+	}
 	err := error(nil)
 	switch gate, size := mb.gate.Load(), mb.limit; {
 	case (gate != gateOpen || size > 0) && !mb.registered() && t.fromEngine():
@@ -381,11 +384,11 @@ func (mb *mailbox) Blocked(b loop.BlockedTurn) {
 	s := mb.sparse()
 	s.blockedTurns.Add(1)
 	s.blocked.Store(&blocked{weak.Make(b.Task), b.Since, b.Stack})
-	name := "task"
-	if u, ok := b.Task.Body.(body); ok {
-		name = u.task().name()
+	name, t := "task", taskOfLoop(b.Task)
+	if t != nil {
+		name = t.name()
 	}
-	mb.logger().Warn("actors: blocked turn: the worker does nothing else meanwhile",
+	mb.logger().WarnContext(t.logContext(), "actors: blocked turn: the worker does nothing else meanwhile",
 		"task", name, "since", b.Since, "stack", string(b.Stack))
 	err := fmt.Errorf("actors: blocked turn: it lasts since %s", b.Since.Format(time.RFC3339Nano))
 	mb.keepFailure(failure.BlockedTurn, name, err, b.Stack)

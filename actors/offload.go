@@ -9,6 +9,7 @@ import (
 
 	"github.com/protoloop/protoloop/internal/callerctx"
 	"github.com/protoloop/protoloop/internal/loop"
+	"github.com/protoloop/protoloop/internal/observe"
 )
 
 // Offload runs fn, which may block, on a goroutine outside of the worker and
@@ -182,6 +183,9 @@ func (u *offloaded[T]) Run(*loop.Task) {}
 func (u *offloaded[T]) run(ctx context.Context) {
 	if u.fut.done.Load() { // ended before its turn came
 		return
+	}
+	if observe.On.Load() != 0 {
+		ctx = u.beginOffloadWatched(ctx)
 	}
 	err := ErrGoexit
 	var v T

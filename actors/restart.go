@@ -22,7 +22,7 @@ func (mb *mailbox) failWorker(t *Task, err error) {
 // it itself.
 func (mb *mailbox) reportFailure(t *Task, err error) {
 	if mb.super == nil {
-		mb.logger().Error("actors: the worker failed", "task", t.name(), "error", err, "stack", stackIn(err))
+		mb.logger().ErrorContext(t.logContext(), "actors: the worker failed", "task", t.name(), "error", err, "stack", stackIn(err))
 		mb.tellTaskFailure(failure.WorkerFailure, t, err)
 	}
 }
@@ -32,7 +32,7 @@ func (mb *mailbox) reportInEnd(t *Task, err error) {
 	if t.saysItsEnd(err) {
 		return // a setup that was cut off
 	}
-	mb.logger().Error("actors: a task failed while the worker ended", "task", t.name(), "error", err, "stack", stackIn(err))
+	mb.logger().ErrorContext(t.logContext(), "actors: a task failed while the worker ended", "task", t.name(), "error", err, "stack", stackIn(err))
 	mb.tellTaskFailure(failure.WorkerFailure, t, err)
 }
 
@@ -48,7 +48,7 @@ func (mb *mailbox) reportInDrain(t *Task, err error) {
 			return
 		}
 	}
-	mb.logger().Error("actors: a task failed while the worker drains; it goes on with what it has accepted", "task", t.name(), "error", err, "stack", stackIn(err))
+	mb.logger().ErrorContext(t.logContext(), "actors: a task failed while the worker drains; it goes on with what it has accepted", "task", t.name(), "error", err, "stack", stackIn(err))
 	mb.tellTaskFailure(failure.WorkerFailure, t, err)
 }
 

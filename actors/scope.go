@@ -140,6 +140,7 @@ type rare struct {
 	env     *actor.MessageEnvelope // of a request that has come the long way, by middleware
 	failure error                  // what its worker fails of when it has ended
 	stop    *stopCall              // by UntilStop
+	watched *watched               // of a task that is observed
 }
 
 var noRare rare

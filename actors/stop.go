@@ -316,7 +316,7 @@ func (mb *mailbox) abandoned(t *Task) {
 	p := e.changeDetails()
 	p.lost = append(p.lost, lost)
 	e.mu.Unlock()
-	mb.logger().Error("actors: a task did not return when it was told to end; it is abandoned, and goes on without its loop",
+	mb.logger().ErrorContext(t.logContext(), "actors: a task did not return when it was told to end; it is abandoned, and goes on without its loop",
 		"task", t.name(), "since", lost.Since, "stack", string(stack))
 	mb.tellAbandoned(lost.Name, fmt.Errorf("actors: a task did not return when it was told to end: %w", cause), stack)
 }

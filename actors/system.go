@@ -14,6 +14,7 @@ import (
 	"github.com/protoloop/protoloop/internal/callqueue"
 	"github.com/protoloop/protoloop/internal/failure"
 	"github.com/protoloop/protoloop/internal/loop"
+	"github.com/protoloop/protoloop/internal/observe"
 	"github.com/protoloop/protoloop/internal/persystem"
 	"github.com/protoloop/protoloop/internal/ring"
 	"github.com/protoloop/protoloop/internal/safelog"
@@ -42,6 +43,7 @@ type system struct {
 	remoteBuffers sync.Pool
 	inspections   sync.Pool // see takeInspection
 	kinds         kinds
+	watch         *observe.Slot
 	failures      *failure.Hooks
 	failuresWeak  weak.Pointer[failure.Hooks] // for what the hooks may lead to: see failureNote
 	rings         ring.Graph
@@ -68,7 +70,7 @@ func systemOfMany(as *actor.ActorSystem) *system {
 		return p.(*replyProcess).sys
 	}
 	s := &system{as: as, pool: loop.NewPool(), token: newToken(), workers: map[string]*mailbox{}, unseen: &throttle{},
-		remoteLimit: persystem.Of[persystem.RemoteLimit](as), failures: failure.Of(as)}
+		remoteLimit: persystem.Of[persystem.RemoteLimit](as), failures: failure.Of(as), watch: observe.Of(as)}
 	s.failuresWeak = weak.Make(s.failures)
 	s.clock.initDeadlines(s.pool)
 	s.contexts.initTables()

@@ -16,6 +16,7 @@ import (
 	"github.com/protoloop/protoloop/internal/failure"
 	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/loop"
+	"github.com/protoloop/protoloop/internal/observe"
 )
 
 // Task is one message or one submitted function that a worker works on: the
@@ -179,7 +180,9 @@ func (t *Task) beginTurn() bool {
 	mb := t.mb
 	s := t.ext.Load()
 	if t.lifetime == offered {
-		mb.counts.taken.Add(1)
+		if n := mb.counts.taken.Add(1); n&sampleMask == 0 {
+			mb.noteTaken(n)
+		}
 		t.inc = mb.inc.Load()
 		if mb.opts.MaxInFlight > 0 {
 			mb.sparse().inFlight.add(t)
@@ -192,6 +195,9 @@ func (t *Task) beginTurn() bool {
 	}
 	mb.enterTask(t)
 	t.lt.Enter()
+	if observe.On.Load() != 0 {
+		t.beginWatched()
+	}
 	if s != nil && s.deadline > 0 && t.lifetime == offered {
 		t.lt.CallBetweenTurns()
 	}
@@ -272,9 +278,9 @@ func (t *Task) logLate(err error) {
 	}
 	t.mb.tellTaskFailure(failure.Unobserved, t, err)
 	if p, ok := err.(*PanicError); ok {
-		t.mb.logger().Error("actors: panic in a task whose asker had been told already", "task", t.name(), "panic", p.Value, "stack", string(p.Stack))
+		t.mb.logger().ErrorContext(t.logContext(), "actors: panic in a task whose asker had been told already", "task", t.name(), "panic", p.Value, "stack", string(p.Stack))
 	} else if t.mb.sys.unseen.allow() {
-		t.mb.logger().Warn("actors: a task failed when its asker had been told already", "task", t.name(), "error", printable(err))
+		t.mb.logger().WarnContext(t.logContext(), "actors: a task failed when its asker had been told already", "task", t.name(), "error", printable(err))
 	}
 }
 

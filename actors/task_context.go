@@ -158,10 +158,14 @@ func (s *scope) context(t *Task) context.Context {
 	m := s.with()
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	base := s.base()
 	if c := m.ctx.Load(); c != nil {
-		return c
+		if base == nil || same(c.base, base) {
+			return c
+		}
+		return &rebasedContext{c, base}
 	}
-	c := &taskContext{task: t, base: s.base()}
+	c := &taskContext{task: t, base: base}
 	if t.lifetime == aside { // the end of its incarnation finds it by this
 		c.standard()
 	}

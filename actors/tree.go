@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 	"unsafe"
+
+	"github.com/protoloop/protoloop/internal/observe"
 )
 
 // kinship is a task's place in the tree of who created what, along which
@@ -331,6 +333,9 @@ func (t *Task) listKids() (all []*Task) {
 // when the last of its kids has.
 func (t *Task) noteEnded() {
 	s := t.ext.Load()
+	if s != nil && observe.On.Load() != 0 {
+		t.endWatched(s)
+	}
 	if s != nil && s.endContext(context.Canceled) && t.inc != nil {
 		t.inc.forgetContext(t)
 	}

@@ -343,7 +343,7 @@ func (a *workerActor) unhandled(t *Task) {
 		return
 	}
 	t.how = life.HowUnhandled
-	t.mb.logger().Warn("actors: dead letter: " + err.Error())
+	t.mb.logger().WarnContext(t.logContext(), "actors: dead letter: "+err.Error())
 	t.mb.tellTaskFailure(failure.DeadLetter, t, err)
 	t.mb.sys.deadLetterNow(t.mb.pid, t.msg)
 }

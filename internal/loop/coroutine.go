@@ -43,6 +43,7 @@ type coroutine struct {
 	dead     bool // user code ended it by Goexit: to be reaped
 	returned bool // main returns in the ordinary way
 	listed   bool // it is in the loop's list of tasks that have awaited
+	labelled bool // its goroutine has pprof labels
 
 	prevC, next *coroutine    // in that list; next: or in a free list
 	since       time.Duration // when task first awaited, as of the watchdog's last look; 0: not known

@@ -18,6 +18,8 @@ type Host interface {
 	// Blocked is called on a goroutine of its own while a turn lasts longer
 	// than Config.BlockedTurn, once a turn.
 	Blocked(b BlockedTurn)
+	// TurnTook is called for one turn in 64 when it has ended, with how long it took.
+	TurnTook(d time.Duration)
 	// Depth is how many tasks have been posted, and how many of them have left
 	// the queue. Any goroutine.
 	Depth() (posted, taken int64)
@@ -229,6 +231,9 @@ const pollEvery = 8
 // but the task's Body: each frame below a task's function costs memory while the task is suspended.
 func (l *Loop) runTurns(c *coroutine) {
 	lingered := false
+	if c.r.timed > 0 { // a turn has ended by an await
+		l.endTiming(c.r)
+	}
 	for {
 		if l.polls++; (l.polls%pollEvery == 0 || l.urgent.Load() || !l.hasDue()) && !l.inbox.empty() {
 			l.collectInbox()
@@ -250,6 +255,9 @@ func (l *Loop) runTurns(c *coroutine) {
 			l.resumeTask(c, t)
 		default: // as startTask does
 			c.r.starts++
+			if (c.r.turn+1)%timeEvery == 0 {
+				c.r.timed = l.pool.Now()
+			}
 			l.beginTask(c, t)
 			t.Body.Run(t)
 			c.finishTask(Returned)
@@ -260,6 +268,9 @@ func (l *Loop) runTurns(c *coroutine) {
 			return
 		case t != nil:
 			lingered = false
+			if c.r.timed > 0 {
+				l.endTiming(c.r)
+			}
 			if l.polls%rotateEvery == 0 && l.pool.rotateLoop(l) {
 				return
 			}
@@ -272,6 +283,16 @@ func (l *Loop) runTurns(c *coroutine) {
 			return
 		}
 	}
+}
+
+// timeEvery is of how many turns one is timed.
+const timeEvery = 64
+
+// endTiming tells how long the turn took that r has run last.
+func (l *Loop) endTiming(r *runner) {
+	began := r.timed
+	r.timed = 0
+	l.host.TurnTook(l.pool.Now() - began)
 }
 
 // hasDue reports whether a task is due that has not yielded: those that have are seldom many.
@@ -382,6 +403,9 @@ func (l *Loop) resumeTask(c *coroutine, t *Task) {
 	l.cur = x
 	t.state.Store(t.state.Load()&^stateMask | stateRunning)
 	r.enterUser()
+	if r.turn%timeEvery == 0 {
+		r.timed = l.pool.Now()
+	}
 	x.co.Resume()
 	if r.hasLostTurn() {
 		if x.dead {

@@ -44,6 +44,7 @@ type host struct {
 
 func (h *host) Control(msg any)              { h.control(msg) }
 func (h *host) AllEnded()                    {}
+func (h *host) TurnTook(time.Duration)       {}
 func (h *host) Depth() (posted, taken int64) { return 0, 0 }
 
 func (h *host) Blocked(b BlockedTurn) {

@@ -19,7 +19,8 @@ type runner struct {
 
 	word   turnWord // written by all who have to do with the turn: see word.go
 	turn   uint64
-	batch  batch // loops to run next
+	timed  time.Duration // when the turn began that is being timed; 0: none is
+	batch  batch         // loops to run next
 	clock  turnClock
 	starts uint32 // of messages, since it was idle or thought of giving way
 	think  uint32 // after so many it does

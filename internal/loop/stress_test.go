@@ -155,6 +155,9 @@ func (l *stressLoop) Control(msg any) {
 	l.s.messages.Done()
 }
 
+// TurnTook is the loop's.
+func (l *stressLoop) TurnTook(time.Duration) {}
+
 func (l *stressLoop) AllEnded() {
 	l.owned++
 	l.endIfStopped()

@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package actors
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"runtime/pprof"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/internal/callerctx"
+	"github.com/protoloop/protoloop/internal/life"
+	"github.com/protoloop/protoloop/internal/observe"
+)
+
+// What is done with a task for the observer of inspect.Observe. A task that is not observed has nothing of it: whoever
+// makes one looks whether anybody observes, which is one load, and the rest is in the scope of those that are.
+
+// watched is what a task has that is observed.
+type watched struct {
+	by    *observe.Observer
+	ctx   context.Context // of Offered, and then of Began
+	at    time.Time       // when it was offered
+	err   error           // how it has ended, where its future does not tell
+	ended atomic.Bool
+}
+
+// observedTask is a task as the observer sees it.
+type observedTask Task
+
+var _ observe.Work = (*observedTask)(nil)
+
+// Is is package observe's, and so are the others here.
+func (w *observedTask) Is() string {
+	switch t := (*Task)(w); t.lifetime {
+	case carrier:
+		if whom := t.whom(); whom != nil && !t.system().local(whom) {
+			return "remote"
+		}
+		return "ask"
+	case aside:
+		return "offload"
+	case offered:
+		switch {
+		case t.has(isFunction):
+			return "submit"
+		case t.isAsked():
+			return "ask"
+		}
+		return "send"
+	}
+	return "start"
+}
+
+func (w *observedTask) Name() string { return (*Task)(w).name() }
+
+func (w *observedTask) MessageType() string {
+	if m := (*Task)(w).message(); m != nil {
+		return typeOf(m)
+	}
+	return ""
+}
+
+func (w *observedTask) Worker() *actor.PID {
+	if t := (*Task)(w); t.lifetime == carrier {
+		return t.whom()
+	}
+	return w.mb.pid
+}
+
+func (w *observedTask) Kind() string {
+	if t := (*Task)(w); t.attached != nil {
+		return t.mb.kindName()
+	}
+	return ""
+}
+
+func (w *observedTask) Incarnation() uint64 {
+	if t := (*Task)(w); t.inc != nil {
+		return t.inc.n
+	}
+	return 0
+}
+
+func (w *observedTask) Offered() time.Time {
+	if s := w.ext.Load(); s != nil && s.seldom().watched != nil {
+		return s.seldom().watched.at
+	}
+	return time.Time{}
+}
+
+// observer is that of the task's system, or nil.
+func (t *Task) observer() *observe.Observer {
+	if s := t.system(); s != nil {
+		return s.watch.Observer.Load()
+	}
+	return nil
+}
+
+// base is the context whose values the task has, or nil.
+func (t *Task) base() context.Context {
+	if s := t.ext.Load(); s != nil {
+		return s.base()
+	}
+	return nil
+}
+
+// watchedBy is what the task has that is observed, or nil.
+func (t *Task) watchedBy() *watched {
+	if s := t.ext.Load(); s != nil {
+		return s.seldom().watched
+	}
+	return nil
+}
+
+// offerToObserver lets the observer decide whether a task is observed, which nobody else knows yet.
+func (t *Task) offerToObserver() {
+	o := t.observer()
+	if o == nil || t.lifetime == cleanup || t.lifetime == grouping {
+		return
+	}
+	parent := t.base()
+	if parent == nil {
+		if u, ok := t.lt.Body.(*message); ok && u.env != nil && len(u.env.Header) > 0 {
+			parent = o.Extract(u.env.GetHeader)
+		}
+	}
+	if parent == nil {
+		if !o.Sample((*observedTask)(t)) {
+			return
+		}
+		parent = context.Background()
+	}
+	ctx := o.Offered(parent, (*observedTask)(t))
+	if ctx == nil {
+		return
+	}
+	t.scope().set().watched = &watched{by: o, ctx: ctx, at: time.Now()}
+}
+
+// beginWatched is for a task that begins while anything is watched: see observe.On.
+func (t *Task) beginWatched() {
+	t.label()
+	t.beginObserved()
+}
+
+// beginObserved tells the observer that the task begins.
+func (t *Task) beginObserved() {
+	if w := t.watchedBy(); w != nil && !w.ended.Load() {
+		if ctx := w.by.Began(w.ctx, (*observedTask)(t)); ctx != nil {
+			w.ctx = ctx
+			t.setContext(ctx)
+		}
+	}
+}
+
+// beginOffloadWatched is beginWatched for a function that begins on a goroutine of its own. It returns its context.
+func (t *Task) beginOffloadWatched(ctx context.Context) context.Context {
+	if s := t.mb.sys.watch; s.Labels.Load() {
+		pprof.SetGoroutineLabels(t.mb.kind.labelsOf(t.name()))
+	}
+	if t.watchedBy() == nil {
+		return ctx
+	}
+	t.beginObserved()
+	return callerctx.With(t.Context(), (*callingOffload)(t.mb))
+}
+
+// endWatched tells the observer that a task has ended, once.
+func (t *Task) endWatched(s *scope) {
+	w := s.seldom().watched
+	if w == nil || !w.ended.CompareAndSwap(false, true) {
+		return
+	}
+	w.by.Ended(w.ctx, (*observedTask)(t), t.outcome(w))
+}
+
+// errNoAnswer is the outcome of work of which nothing is known but that it has failed.
+var errNoAnswer = errors.New("actors: the work has failed")
+
+// outcome is what the work of an observed task has come to.
+func (t *Task) outcome(w *watched) error {
+	if w.err != nil {
+		return w.err
+	}
+	if f := t.future(); f != nil {
+		if c := f.base(); c.done.Load() {
+			return c.failedWith()
+		}
+	}
+	if err := t.workerFailure(); err != nil {
+		return err
+	}
+	switch {
+	case t.endCause() != nil && t.how != life.HowFinished && t.how != life.HowReturned:
+		return t.endCause()
+	case t.how == life.HowFailed, t.how == life.HowUnhandled, t.how == life.HowGivenUp:
+		return errNoAnswer
+	}
+	return nil
+}
+
+// noteOneWayError is for the error of a message that nobody waits for.
+func (t *Task) noteOneWayError(err error) {
+	if w := t.watchedBy(); w != nil {
+		w.err = err
+	}
+}
+
+// injectInto has the context of the work go with a message to another machine, or to a worker as a plain Send.
+func (t *Task) injectInto(env *actor.MessageEnvelope) {
+	o, ctx := t.observer(), t.base()
+	if w := t.watchedBy(); w != nil {
+		ctx = w.ctx
+	}
+	if o != nil && ctx != nil {
+		o.Inject(ctx, env.SetHeader)
+	}
+}
+
+// withTrace is a message with what Inject adds, for a Send by the task.
+func (t *Task) withTrace(message any) any {
+	if observe.On.Load() == 0 || t.observer() == nil || t.base() == nil || forMailbox(message) {
+		return message
+	}
+	if _, is := message.(*actor.MessageEnvelope); is {
+		return message
+	}
+	env := &actor.MessageEnvelope{Message: message}
+	t.injectInto(env)
+	if len(env.Header) == 0 {
+		return message
+	}
+	return env
+}
+
+// SetContext has what the task does from here on carry the values of ctx, in place of those of [WithContext]: the
+// work that it begins, the records of its [Task.Logger], and [Task.Context]. It is for a span that what the task
+// asks belongs to. Only the values of ctx count: its end and its deadline change nothing.
+func (t *Task) SetContext(ctx context.Context) {
+	if ctx == nil {
+		panic("actors: SetContext called with a nil context")
+	}
+	t.checkCurrent("SetContext")
+	t.setContext(ctx)
+}
+
+func (t *Task) setContext(ctx context.Context) {
+	h := &more{base: ctx}
+	h.presetHeirs(h)
+	t.scope().with().heirs.Store(h)
+}
+
+// rebasedContext is a task's context after SetContext: another one has the values.
+type rebasedContext struct {
+	*taskContext
+	base context.Context
+}
+
+// Value is that of base, but for what makes it the task's context.
+func (c *rebasedContext) Value(key any) any {
+	if callerctx.IsKey(key) || standardKey != nil && key == standardKey {
+		return c.taskContext.Value(key)
+	}
+	if standardKey == nil {
+		if v := c.standard().Value(key); v != nil {
+			return v
+		}
+	}
+	return c.base.Value(key)
+}
+
+// logContext is the context of what is logged about the task. Handlers of logs find a trace in it.
+func (t *Task) logContext() context.Context {
+	if t != nil {
+		if w := t.watchedBy(); w != nil {
+			return w.ctx
+		}
+		if ctx := t.base(); ctx != nil {
+			return ctx
+		}
+	}
+	return context.Background()
+}
+
+// withContext adds a context to the records of a logger that are made without one.
+type withContext struct {
+	slog.Handler
+	ctx context.Context
+}
+
+// Enabled is slog's, and so are the others here.
+func (h withContext) Enabled(ctx context.Context, l slog.Level) bool {
+	return h.Handler.Enabled(h.or(ctx), l)
+}
+
+func (h withContext) Handle(ctx context.Context, r slog.Record) error {
+	return h.Handler.Handle(h.or(ctx), r)
+}
+
+func (h withContext) or(ctx context.Context) context.Context {
+	if ctx == nil || ctx == context.Background() {
+		return h.ctx
+	}
+	return ctx
+}
+
+func (h withContext) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return withContext{h.Handler.WithAttrs(attrs), h.ctx}
+}
+
+func (h withContext) WithGroup(name string) slog.Handler {
+	return withContext{h.Handler.WithGroup(name), h.ctx}
+}
+
+// Names of the labels of tasks in profiles.
+const (
+	labelKind = "protoloop.kind"
+	labelTask = "protoloop.task"
+)
+
+// label gives the coroutine the labels of the task that begins on it, or takes off those of the one before.
+func (t *Task) label() {
+	if !t.mb.registered() {
+		return
+	}
+	if !t.mb.sys.watch.Labels.Load() {
+		if t.lt.HasLabels() {
+			t.lt.SetLabels(nil)
+		}
+		return
+	}
+	t.lt.SetLabels(t.mb.kind.labelsOf(t.name()))
+}
+
+// maxLabels is how many names of tasks of a kind have labels of their own.
+const maxLabels = 1000
+
+// labelsOf is a context with the labels of a task of that name.
+func (k *kind) labelsOf(task string) context.Context {
+	if ctx, ok := k.labels.Load(task); ok {
+		return ctx.(context.Context)
+	}
+	if k.nLabels.Add(1) > maxLabels {
+		k.nLabels.Add(-1)
+		if task = otherKind; k.isLabelled(task) {
+			return k.labelsOf(task)
+		}
+	}
+	ctx, _ := k.labels.LoadOrStore(task, pprof.WithLabels(context.Background(), pprof.Labels(labelKind, k.name, labelTask, task)))
+	return ctx.(context.Context)
+}
+
+func (k *kind) isLabelled(task string) bool {
+	_, ok := k.labels.Load(task)
+	return ok
+}
