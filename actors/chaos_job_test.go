@@ -237,9 +237,16 @@ func (s *slot) produce() actor.Actor {
 	})
 }
 
-// submitted is a job that comes by Submit.
+// submitted is a job that comes by Submit. The state that it finds is of its own incarnation if
+// it has not been ended by then: where there is a new one, it has, and might have lost its loop.
 func (s *slot) submitted(j *job) func(t *actors.Task) (uint64, error) {
-	return func(t *actors.Task) (uint64, error) { return s.state.Load().run(t, j) }
+	return func(t *actors.Task) (uint64, error) {
+		st := s.state.Load()
+		if err := context.Cause(t.Context()); err != nil {
+			return 0, &jobError{err}
+		}
+		return st.run(t, j)
+	}
 }
 
 // run does a job.
