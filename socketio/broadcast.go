@@ -70,6 +70,7 @@ func (b Broadcast) emit(a *parser.Args) {
 			s.position.sent = n.history.last
 			s.sess.eio.Send(frames...)
 		})
+		b.tellSent(a)
 		return
 	}
 	if n.history == nil {
@@ -77,11 +78,20 @@ func (b Broadcast) emit(a *parser.Args) {
 		n.mu.RLock()
 		defer n.mu.RUnlock()
 		b.send(frames)
+		b.tellSent(a)
 		return
 	}
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	b.send(n.frames(parser.Event, parser.NoID, n.history.marked(a)))
+	b.tellSent(a)
+}
+
+// tellSent tells who wants to know of events that are sent. With the namespace's mu held.
+func (b Broadcast) tellSent(a *parser.Args) {
+	if told := &b.ns.srv.activity; told.wants(EventSent) {
+		b.each(func(s *Socket) { told.tell(activity{kind: EventSent, s: s, sent: a}) })
+	}
 }
 
 // send queues frames for whom the broadcast goes to. With the namespace's mu
@@ -92,6 +102,36 @@ func (b Broadcast) send(frames []*engineio.Frame) {
 		return
 	}
 	b.each(func(s *Socket) { s.sess.eio.Send(frames...) })
+}
+
+// SocketsJoin puts the sockets of the broadcast into rooms, as [Socket.Join] does. Those that would be in
+// too many then are left out, and the error is an [ErrTooManyRooms] of the last of them.
+func (b Broadcast) SocketsJoin(rooms ...string) (err error) {
+	for _, s := range b.Sockets() {
+		if tooMany := s.Join(rooms...); tooMany != nil {
+			err = tooMany
+		}
+	}
+	return err
+}
+
+// SocketsLeave takes the sockets of the broadcast out of rooms.
+func (b Broadcast) SocketsLeave(rooms ...string) {
+	for _, s := range b.Sockets() {
+		s.Leave(rooms...)
+	}
+}
+
+// DisconnectSockets disconnects the sockets of the broadcast, as [Socket.Disconnect] does, or with
+// closeSessions closes their sessions, as [Socket.Close] does.
+func (b Broadcast) DisconnectSockets(closeSessions bool) {
+	for _, s := range b.Sockets() {
+		if closeSessions {
+			s.Close()
+		} else {
+			s.Disconnect()
+		}
+	}
 }
 
 // Sockets returns those whom the event would go to now, in no order.

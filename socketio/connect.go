@@ -199,6 +199,9 @@ func (s *Socket) enter(frame *engineio.Frame) (ok, late bool) {
 		return false, false
 	}
 	n.add(s)
+	if n.srv.activity.wants(SocketConnected) { // before what it joins, and what it is sent
+		n.srv.activity.tell(activity{kind: SocketConnected, s: s})
+	}
 	if old := s.restored; old != nil {
 		s.restored = nil
 		s.leftOwn = true // unless it is among these

@@ -5,6 +5,7 @@ package socketio
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/socketio/internal/parser"
@@ -18,6 +19,9 @@ type exclusive struct{ queued }
 func (s *Socket) event(p *parser.Packet) error {
 	srv := s.sess.srv
 	srv.counts.events.Add(1)
+	if srv.activity.wants(EventReceived) {
+		srv.activity.tell(activity{kind: EventReceived, s: s, received: p})
+	}
 	h := s.ns.event(p.Name)
 	if h == nil { // the reference ignores it, too
 		srv.counts.unhandled.Add(1)
@@ -109,10 +113,21 @@ func (q queued) run(t *actors.Task) {
 	var args *parser.Args
 	err := error(errGoexit)
 	defer func() { q.answer(args, err) }() // also after a Goexit
+	timed := q.h.count.Add(1)%timedEvery == 1
+	var began time.Time
+	if timed {
+		began = time.Now()
+	}
 	err = guard(func() (err error) {
 		args, err = q.h.call(t, s, q.p)
 		return err
 	})
+	if timed {
+		q.h.noteTime(time.Since(began))
+	}
+	if err != nil {
+		q.h.failed.Add(1)
+	}
 	// Another worker's ErrStopped, which a handler may pass on, is no end of this one.
 	if errors.Is(err, actors.ErrStopped) && errors.Is(context.Cause(t.Context()), actors.ErrStopped) {
 		s.sess.cut.Store(true)

@@ -26,6 +26,7 @@ type handler struct {
 	label     string // in logs
 	exclusive bool
 	call      func(t *actors.Task, s *Socket, p *parser.Packet) (*parser.Args, error)
+	handlerCounts
 }
 
 // On registers the handler of an event. Its first argument is decoded to a T by

@@ -343,3 +343,19 @@ func (e *events) want(t testing.TB, want ...string) {
 }
 
 var errTest = errors.New("it is broken")
+
+// ok checks that there is no error.
+func (w *world) ok(err error) {
+	w.Helper()
+	if err != nil {
+		w.Error(err)
+	}
+}
+
+// fails checks that err is the one.
+func (w *world) fails(err, target error) {
+	w.Helper()
+	if !errors.Is(err, target) {
+		w.Errorf("error %v, want %v", err, target)
+	}
+}

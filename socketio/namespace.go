@@ -104,6 +104,28 @@ func (n *Namespace) Except(rooms ...string) Broadcast { return Broadcast{ns: n}.
 // once.
 func (n *Namespace) Volatile() Broadcast { return Broadcast{ns: n}.Volatile() }
 
+// SocketsJoin is [Broadcast.SocketsJoin] for all sockets of the namespace.
+func (n *Namespace) SocketsJoin(rooms ...string) error { return Broadcast{ns: n}.SocketsJoin(rooms...) }
+
+// SocketsLeave is [Broadcast.SocketsLeave] for all sockets of the namespace.
+func (n *Namespace) SocketsLeave(rooms ...string) { Broadcast{ns: n}.SocketsLeave(rooms...) }
+
+// DisconnectSockets is [Broadcast.DisconnectSockets] for all sockets of the namespace.
+func (n *Namespace) DisconnectSockets(closeSessions bool) {
+	Broadcast{ns: n}.DisconnectSockets(closeSessions)
+}
+
+// Rooms returns how many sockets have joined each room. The room of each socket's own id is none of them.
+func (n *Namespace) Rooms() map[string]int {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	rooms := make(map[string]int, len(n.rooms))
+	for name, r := range n.rooms {
+		rooms[name] = len(r.list)
+	}
+	return rooms
+}
+
 // Sockets returns the sockets that are connected now, in no order.
 func (n *Namespace) Sockets() []*Socket { return Broadcast{ns: n}.Sockets() }
 

@@ -37,7 +37,10 @@ func (r *room) remove(s *Socket) {
 // join puts s into the room. With mu held.
 func (n *Namespace) join(s *Socket, name string) {
 	if name == s.id {
-		s.leftOwn = false
+		if s.leftOwn {
+			s.leftOwn = false
+			n.tellRoom(RoomJoined, s, name)
+		}
 		return
 	}
 	r := n.rooms[name]
@@ -45,17 +48,34 @@ func (n *Namespace) join(s *Socket, name string) {
 		r = &room{at: map[*Socket]int{}}
 		n.rooms[name] = r
 	}
+	if _, in := s.rooms[name]; in {
+		return
+	}
 	r.add(s)
 	if s.rooms == nil {
 		s.rooms = map[string]struct{}{}
 	}
 	s.rooms[name] = struct{}{}
+	n.tellRoom(RoomJoined, s, name)
+}
+
+// tellRoom tells who wants to know that s has joined or left a room. With mu held.
+func (n *Namespace) tellRoom(kind ActivityKind, s *Socket, room string) {
+	if n.srv.activity.wants(kind) {
+		n.srv.activity.tell(activity{kind: kind, s: s, room: room})
+	}
 }
 
 // leave takes s out of the room. With mu held.
 func (n *Namespace) leave(s *Socket, name string) {
 	if name == s.id {
-		s.leftOwn = true
+		if !s.leftOwn {
+			s.leftOwn = true
+			n.tellRoom(RoomLeft, s, name)
+		}
+		return
+	}
+	if _, in := s.rooms[name]; !in {
 		return
 	}
 	if r := n.rooms[name]; r != nil {
@@ -65,6 +85,9 @@ func (n *Namespace) leave(s *Socket, name string) {
 		}
 	}
 	delete(s.rooms, name)
+	if s.member { // else it leaves all, and the namespace
+		n.tellRoom(RoomLeft, s, name)
+	}
 }
 
 // add makes s one of the namespace's. With mu held.

@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -35,11 +38,14 @@ type Server struct {
 	counts counters
 	main   *Namespace
 
+	id        string // part of the ids of sessions
+	activity  activities
 	lastAckID atomic.Uint32
 
 	mu         sync.RWMutex
 	namespaces map[string]*Namespace
 	sessions   map[*session]struct{}
+	lastID     uint64              // of a session
 	starting   map[string]*session // by the name of the worker
 	spawned    uint64
 	stop       *shutdown // nil: the server runs
@@ -60,7 +66,7 @@ func NewServer(system *actor.ActorSystem, o Options) (*Server, error) {
 	srv := &Server{
 		opts: o.resolved(), system: system, root: system.Root,
 		namespaces: map[string]*Namespace{}, sessions: map[*session]struct{}{}, starting: map[string]*session{},
-		name: "socketio-" + system.ProcessRegistry.NextId() + "/",
+		name: "socketio-" + system.ProcessRegistry.NextId() + "/", id: engineio.NewID()[:8],
 	}
 	srv.lastAckID.Store(rand.Uint32())
 	e := srv.opts.engine()
@@ -68,6 +74,7 @@ func NewServer(system *actor.ActorSystem, o Options) (*Server, error) {
 	srv.eio = engineio.NewServer(e)
 	srv.props = actors.Props(srv.setup, actors.EventLoop(actors.Options{StopGrace: unwindGrace, Logger: o.Logger}))
 	srv.main = srv.Of("/")
+	registryOf(system).add(srv)
 	return srv, nil
 }
 
@@ -128,6 +135,22 @@ func (srv *Server) Except(rooms ...string) Broadcast { return srv.main.Except(ro
 // Volatile is [Namespace.Volatile] of the main namespace.
 func (srv *Server) Volatile() Broadcast { return srv.main.Volatile() }
 
+// SocketsJoin is [Namespace.SocketsJoin] of the main namespace.
+func (srv *Server) SocketsJoin(rooms ...string) error { return srv.main.SocketsJoin(rooms...) }
+
+// SocketsLeave is [Namespace.SocketsLeave] of the main namespace.
+func (srv *Server) SocketsLeave(rooms ...string) { srv.main.SocketsLeave(rooms...) }
+
+// DisconnectSockets is [Namespace.DisconnectSockets] of the main namespace.
+func (srv *Server) DisconnectSockets(closeSessions bool) { srv.main.DisconnectSockets(closeSessions) }
+
+// Namespaces returns the namespaces that there are, by name.
+func (srv *Server) Namespaces() []*Namespace {
+	srv.mu.RLock()
+	defer srv.mu.RUnlock()
+	return slices.SortedFunc(maps.Values(srv.namespaces), func(a, b *Namespace) int { return strings.Compare(a.name, b.name) })
+}
+
 // Sockets is [Namespace.Sockets] of the main namespace.
 func (srv *Server) Sockets() []*Socket { return srv.main.Sockets() }
 
@@ -185,6 +208,8 @@ func (srv *Server) remember(c *session) (stopping bool) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	srv.sessions[c] = struct{}{}
+	srv.lastID++
+	c.number = srv.lastID
 	return srv.stop != nil
 }
 

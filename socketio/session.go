@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,7 @@ type session struct {
 	eio     *engineio.Session
 	request *http.Request
 	began   time.Time
+	number  uint64         // of its id; constant once the server knows it
 	decoder parser.Decoder // owned by whoever receives: one at a time
 
 	cut atomic.Bool // a handler was cut off, or the worker has refused what the client has sent
@@ -65,6 +67,28 @@ func (srv *Server) connect(eio *engineio.Session, r *http.Request) engineio.Hand
 		eio.Close()
 	}
 	return c
+}
+
+// ID is the same as long as the session lasts. Unlike the Engine.IO session's, it is no secret.
+func (c *session) ID() string { return c.srv.id + "-" + strconv.FormatUint(c.number, 10) }
+
+func (c *session) transport() string {
+	if c.eio.WebSocket() {
+		return "websocket"
+	}
+	return "polling"
+}
+
+// Upgraded is the Engine.IO session's.
+func (c *session) Upgraded() {
+	if !c.srv.activity.wants(SocketUpgraded) {
+		return
+	}
+	for _, s := range c.all() {
+		if s.Connected() { // else it is by WebSocket from the beginning
+			c.srv.activity.tell(activity{kind: SocketUpgraded, s: s})
+		}
+	}
 }
 
 // Text is the Engine.IO session's.

@@ -139,7 +139,10 @@ func (srv *Server) beginShutdown(ctx context.Context, requested bool) (stop *shu
 }
 
 func (srv *Server) runShutdown(ctx context.Context, stop *shutdown) {
-	defer close(stop.done)
+	defer func() {
+		registryOf(srv.system).remove(srv)
+		close(stop.done)
+	}()
 	began := time.Now()
 	dropped := srv.eio.Stats().Dropped
 	srv.eio.Stop()
@@ -227,4 +230,5 @@ func (srv *Server) restart() {
 	}
 	srv.stop = nil
 	srv.eio.Restart()
+	registryOf(srv.system).add(srv)
 }

@@ -68,6 +68,13 @@ type Socket struct {
 // It is not the session's secret: it may be shown to others.
 func (s *Socket) ID() string { return s.id }
 
+// SessionID is the id of the socket's session, the same for all sockets of a client's connection, whatever its
+// transport. It is not the session's secret, either.
+func (s *Socket) SessionID() string { return s.sess.ID() }
+
+// Transport is that of the session now, "polling" or "websocket".
+func (s *Socket) Transport() string { return s.sess.transport() }
+
 // Namespace is the one that the socket is in.
 func (s *Socket) Namespace() *Namespace { return s.ns }
 
@@ -206,6 +213,9 @@ func (s *Socket) send(typ parser.Type, id int64, a *parser.Args, volatile bool) 
 	if !ok {
 		return
 	}
+	if told := &s.ns.srv.activity; typ == parser.Event && told.wants(EventSent) {
+		told.tell(activity{kind: EventSent, s: s, sent: a})
+	}
 	frames := s.ns.frames(typ, id, a)
 	if volatile {
 		s.sess.eio.SendVolatile(frames...)
@@ -268,8 +278,12 @@ func (s *Socket) leave(reason Reason, farewell *engineio.Frame) {
 		}
 	}
 	s.restored = nil
+	member := s.member
 	n.remove(s)
 	n.mu.Unlock()
+	if member && n.srv.activity.wants(SocketDisconnected) {
+		n.srv.activity.tell(activity{kind: SocketDisconnected, s: s, reason: reason})
+	}
 	if was != socketConnecting {
 		s.sess.takeEnd(s)
 		if farewell != nil { // behind all that: the client may connect again at once

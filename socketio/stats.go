@@ -14,8 +14,10 @@ type counters struct {
 // Stats is a snapshot of a server. What is not said to be now has been counted
 // since the server was made.
 type Stats struct {
-	Sessions int            // clients, now
-	Sockets  map[string]int // by namespace, now
+	Sessions int // clients, now
+	// WebSockets of them are connected by WebSocket, the others poll.
+	WebSockets int
+	Sockets    map[string]int // by namespace, now
 
 	Handshakes  int64 // sessions that began
 	Rejected    int64 // HTTP requests answered with an error status
@@ -28,6 +30,7 @@ type Stats struct {
 	PacketsIn   int64 // Engine.IO packets
 	PacketsOut  int64 // likewise, when written
 	BytesOut    int64 // of these, without headers
+	BytesIn     int64 // of PacketsIn, as they came
 	Dropped     int64 // packets that were queued when their session ended
 
 	Events       int64 // that came
@@ -51,10 +54,10 @@ type Stats struct {
 func (srv *Server) Stats() Stats {
 	e, c := srv.eio.Stats(), &srv.counts
 	s := Stats{
-		Sessions: e.Sessions, Sockets: map[string]int{},
+		Sessions: e.Sessions, WebSockets: e.WebSockets, Sockets: map[string]int{},
 		Handshakes: e.Handshakes, Rejected: e.Refused, Limited: e.Limited, Upgrades: e.Upgrades,
 		Connects: c.connects.Load(), Recovered: c.recovered.Load(), Refused: c.refused.Load(), Disconnects: c.disconnects.Load(),
-		PacketsIn: e.Received, PacketsOut: e.Sent, BytesOut: e.SentBytes, Dropped: e.Dropped,
+		PacketsIn: e.Received, PacketsOut: e.Sent, BytesIn: e.ReceivedBytes, BytesOut: e.SentBytes, Dropped: e.Dropped,
 		Events: c.events.Load(), Handled: c.handled.Load(), Unhandled: c.unhandled.Load(), BadArguments: c.badArguments.Load(),
 		Failed: c.failed.Load(), Panics: c.panics.Load(), Acks: c.acks.Load(), Emits: c.emits.Load(),
 		Malformed: e.Malformed, TooLarge: e.TooLarge, Held: c.held.Load(), Overloads: c.overloads.Load(),

@@ -29,7 +29,12 @@ func (l *List[T]) Wanted() bool { return l.all.Load() != nil }
 // between this one and the last that it was told of, and found no place. If it panics, that goes to log
 // with what it is, and it is called again. Once remove has returned no call begins.
 func (l *List[T]) Add(log *slog.Logger, what string, bound int, call func(v T, dropped int)) (remove func()) {
-	s := &subscriber[T]{log: safelog.Contain(log), what: what, bound: bound, call: call}
+	return l.AddFor(log, what, bound, func(T) bool { return true }, call)
+}
+
+// AddFor is Add for those that call wants, and wants reports; that is called by who tells.
+func (l *List[T]) AddFor(log *slog.Logger, what string, bound int, wants func(v T) bool, call func(v T, dropped int)) (remove func()) {
+	s := &subscriber[T]{log: safelog.Contain(log), what: what, bound: bound, wants: wants, call: call}
 	l.change(func(all []*subscriber[T]) []*subscriber[T] { return append(all, s) })
 	return func() {
 		s.remove()
@@ -61,7 +66,9 @@ func (l *List[T]) Tell(v T) {
 		return
 	}
 	for _, s := range *all {
-		s.tell(v)
+		if s.wants(v) {
+			s.tell(v)
+		}
 	}
 }
 
@@ -70,6 +77,7 @@ type subscriber[T any] struct {
 	log   *slog.Logger
 	what  string
 	bound int
+	wants func(v T) bool
 	call  func(v T, dropped int)
 	calls callqueue.Queue
 

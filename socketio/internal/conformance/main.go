@@ -118,6 +118,8 @@ func (e echo) Binary(b []byte) error {
 	return nil
 }
 
+func (e echo) Upgraded() {}
+
 func (e echo) Closed(engineio.Reason) {}
 
 // newEcho is the server of the Engine.IO suite.

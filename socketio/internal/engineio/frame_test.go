@@ -58,6 +58,7 @@ type collector struct {
 
 func (c *collector) Text(b []byte) error   { c.got = append(c.got, bytes.Clone(b)); return nil }
 func (c *collector) Binary(b []byte) error { c.got = append(c.got, b); return nil }
+func (c *collector) Upgraded()             {}
 func (c *collector) Closed(r Reason)       { c.reason = r; c.closed++ }
 
 // FuzzPayload feeds a session the body of a POST: it may end the session, once,

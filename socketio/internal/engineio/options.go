@@ -42,6 +42,8 @@ type Handler interface {
 	Text(b []byte) error
 	// Binary is a binary message; b is the handler's to keep. Likewise.
 	Binary(b []byte) error
+	// Upgraded: a polling session goes on by WebSocket.
+	Upgraded()
 	// Closed is called once, when the session has ended. It may overlap with
 	// a Text or Binary that has not returned.
 	Closed(reason Reason)

@@ -23,6 +23,7 @@ var errReceiving = errors.New("engineio: the session has ended")
 // receiveText handles a text packet of either transport.
 func (s *Session) receiveText(b []byte) received {
 	s.srv.counts.received.Add(1)
+	s.srv.counts.receivedBytes.Add(int64(len(b)))
 	if len(b) == 0 || !utf8.Valid(b) {
 		return s.malformed()
 	}
@@ -54,6 +55,7 @@ func (s *Session) receiveText(b []byte) received {
 // receiveBinary handles a binary WebSocket message. It keeps data.
 func (s *Session) receiveBinary(data []byte) received {
 	s.srv.counts.received.Add(1)
+	s.srv.counts.receivedBytes.Add(int64(len(data)))
 	return s.deliver(func() error { return s.handler.Binary(data) })
 }
 

@@ -44,6 +44,7 @@ type Session struct {
 	told      bool                     // a poll has got the close packet
 	upgrading *wsConn
 	ws        *wsConn // nil: polling
+	counted   bool    // it is one of those that are open, by WebSocket
 	writing   bool    // a goroutine writes to ws, or has written the last
 	cut       bool    // ended before all that was queued had been written
 	slow      bool    // closing because of MaxBuffered
@@ -53,6 +54,20 @@ func newSession(s *Server) *Session { return &Session{srv: s, id: NewID()} }
 
 // ID is the session's id. Whoever knows it can speak for the client.
 func (s *Session) ID() string { return s.id }
+
+// WebSocket reports whether that is the session's transport now, and not polling.
+func (s *Session) WebSocket() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ws != nil
+}
+
+// Buffered is how many bytes wait to be sent, as they count for MaxBuffered.
+func (s *Session) Buffered() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.queued + s.unread()
+}
 
 // handshakeData is the body of the open packet.
 type handshakeData struct {
@@ -268,6 +283,10 @@ func (s *Session) end(reason Reason, how ending) {
 		_ = p.control.SetWriteDeadline(time.Now().Add(closeLinger))
 	}
 	ws, probe, handler := s.ws, s.upgrading, s.handler
+	if s.counted {
+		s.counted = false
+		s.srv.counts.websockets.Add(-1)
+	}
 	if ws != nil && !how.broken && !how.cut {
 		ws.nc.linger()
 		s.kick() // the close frame

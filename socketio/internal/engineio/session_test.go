@@ -17,6 +17,7 @@ type closings chan Reason
 
 func (closings) Text([]byte) error   { return nil }
 func (closings) Binary([]byte) error { return nil }
+func (c closings) Upgraded()         {}
 func (c closings) Closed(r Reason)   { c <- r }
 
 // hijacked is a request's answer whose connection is c.

@@ -100,18 +100,19 @@ func (s *Session) releasePoll() {
 // switchTo makes c the session's transport.
 func (s *Session) switchTo(c *wsConn) bool {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.upgrading = nil
 	if s.state == closed {
+		s.mu.Unlock()
 		return false
 	}
 	if p := s.poll; p != nil { // one that began after the probe
 		s.poll = nil
 		p.answer <- pollAnswer{status: http.StatusBadRequest}
 	}
-	s.ws = c
+	s.ws, s.counted = c, true
 	_ = c.nc.SetReadDeadline(time.Time{})
 	s.srv.counts.upgrades.Add(1)
+	s.srv.counts.websockets.Add(1)
 	if s.state == opened {
 		// A ping may have gone down with the old transport.
 		s.beat.awaiting = false
@@ -121,6 +122,11 @@ func (s *Session) switchTo(c *wsConn) bool {
 	}
 	if len(s.queue) > 0 || s.state == closing {
 		s.kick()
+	}
+	handler := s.handler
+	s.mu.Unlock()
+	if handler != nil { // else it has not begun
+		handler.Upgraded()
 	}
 	return true
 }

@@ -72,6 +72,10 @@ func (s *Session) acceptWebSocket(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.ws = c
 	over := s.state == closed // by a stop, which had no connection to cut
+	if !over {
+		s.srv.counts.websockets.Add(1)
+		s.counted = true
+	}
 	s.mu.Unlock()
 	if over {
 		_ = c.nc.Close()

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 )
 
@@ -96,6 +97,16 @@ func (a *Args) With(v string) *Args {
 
 // EndsInString reports whether the last argument is a string.
 func (a *Args) EndsInString() bool { return len(a.json) > 0 && a.json[len(a.json)-1] == '"' }
+
+// Split returns the first argument, which is a string as of an event's name, and the others as one JSON array.
+func (a *Args) Split() (name string, rest json.RawMessage) {
+	dec := json.NewDecoder(bytes.NewReader(a.json))
+	if dec.Decode(&name) != nil {
+		return "", json.RawMessage("[]")
+	}
+	left := bytes.TrimPrefix(a.json[dec.InputOffset():], []byte(","))
+	return name, slices.Concat([]byte("["), left, []byte("]"))
+}
 
 // Len is the size of the arguments in bytes, without attachments.
 func (a *Args) Len() int { return len(a.json) }
