@@ -23,3 +23,6 @@ func (n *Namespace) SavedStates() (saved, listed int) {
 	defer n.mu.RUnlock()
 	return len(n.history.saved), n.history.order.Len()
 }
+
+// Observed reports whether anybody is told of what happens on the server.
+func (srv *Server) Observed() bool { return srv.activity.wants(AllActivity) }

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package admin
+
+import (
+	"encoding/json"
+	"os"
+	"time"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/socketio"
+)
+
+// shownSocket is a socket as the page has it.
+type shownSocket struct {
+	ID        string         `json:"id"`
+	ClientID  string         `json:"clientId"`
+	Transport string         `json:"transport"`
+	Namespace string         `json:"nsp"`
+	Data      struct{}       `json:"data"` // see the package documentation
+	Handshake shownHandshake `json:"handshake"`
+	Rooms     []string       `json:"rooms"`
+}
+
+type shownHandshake struct {
+	Address string            `json:"address"`
+	Headers map[string]string `json:"headers"`
+	Query   map[string]string `json:"query"`
+	Issued  int64             `json:"issued"` // ms
+	Time    string            `json:"time"`
+	Secure  bool              `json:"secure"`
+	URL     string            `json:"url"`
+}
+
+func showSocket(s *socketio.Socket) shownSocket {
+	h := s.Handshake()
+	shown := shownHandshake{
+		Address: h.Address, Headers: map[string]string{}, Query: map[string]string{"EIO": "4", "transport": h.Query.Get("transport")},
+		Issued: h.Time.UnixMilli(), Time: h.Time.Format(time.RFC1123Z), Secure: h.Secure, URL: h.Request.URL.Path,
+	}
+	if agent := h.Headers.Get("User-Agent"); agent != "" {
+		shown.Headers["user-agent"] = agent
+	}
+	return shownSocket{ID: s.ID(), ClientID: s.SessionID(), Transport: s.Transport(), Namespace: s.Namespace().Name(), Handshake: shown, Rooms: s.Rooms()}
+}
+
+func (a *Admin) allSockets() []shownSocket {
+	all := []shownSocket{}
+	for _, n := range a.io.Namespaces() {
+		for _, s := range n.Sockets() {
+			all = append(all, showSocket(s))
+		}
+	}
+	return all
+}
+
+// teller returns what tells a page's socket of what happens on the server, from the time on that comes
+// by looked.
+func (a *Admin) teller(page *socketio.Socket, looked <-chan time.Time) func(socketio.Activity) {
+	var from time.Time
+	return func(e socketio.Activity) {
+		if from.IsZero() {
+			from = <-looked
+		}
+		if !e.At.After(from) {
+			return
+		}
+		name, args := a.event(e)
+		if name == "" {
+			return
+		}
+		_ = page.Emit(name, args...) // of values that can be encoded
+	}
+}
+
+// event is what the page is told of an activity; an empty name: nothing.
+func (a *Admin) event(e socketio.Activity) (name string, args []any) {
+	at := e.At.UTC().Format("2006-01-02T15:04:05.000Z")
+	nsp, id := e.Socket.Namespace().Name(), e.Socket.ID()
+	switch e.Kind {
+	case socketio.SocketConnected:
+		return "socket_connected", []any{showSocket(e.Socket), at}
+	case socketio.SocketDisconnected:
+		return "socket_disconnected", []any{nsp, id, string(e.Reason), at}
+	case socketio.SocketUpgraded:
+		return "socket_updated", []any{map[string]string{"id": id, "nsp": nsp, "transport": "websocket"}}
+	case socketio.RoomJoined:
+		return "room_joined", []any{nsp, e.Room, id, at}
+	case socketio.RoomLeft:
+		return "room_left", []any{nsp, e.Room, id, at}
+	case socketio.EventReceived, socketio.EventSent:
+		if e.Socket.Namespace() == a.ns { // what this page is told would be told to it again, for ever
+			return "", nil
+		}
+		name = "event_received"
+		if e.Kind == socketio.EventSent {
+			name = "event_sent"
+		}
+		return name, []any{nsp, id, a.arguments(e), at}
+	}
+	return "", nil
+}
+
+// arguments are those of an event, its name first.
+func (a *Admin) arguments(e socketio.Activity) []any {
+	args := []any{e.Event}
+	if !a.opts.Arguments {
+		return args
+	}
+	var raw []json.RawMessage
+	if json.Unmarshal(e.Args, &raw) != nil { // it is too long
+		return args
+	}
+	for _, arg := range raw {
+		args = append(args, arg)
+	}
+	return args
+}
+
+// statsEvery is how often the page expects to hear of the server; after 10 s without it calls it unhealthy.
+const statsEvery = 2 * time.Second
+
+// serverStats is the server as the page has it.
+type serverStats struct {
+	ServerID   string           `json:"serverId"`
+	Hostname   string           `json:"hostname"`
+	PID        int              `json:"pid"`
+	Uptime     float64          `json:"uptime"` // s
+	Clients    int              `json:"clientsCount"`
+	Polling    int              `json:"pollingClientsCount"`
+	Events     []countedEvents  `json:"aggregatedEvents"`
+	Namespaces []shownNamespace `json:"namespaces"`
+}
+
+type shownNamespace struct {
+	Name    string `json:"name"`
+	Sockets int    `json:"socketsCount"`
+}
+
+// countedEvents is how many things of one kind have happened since the last look.
+type countedEvents struct {
+	At    int64  `json:"timestamp"` // ms, of a whole second
+	Type  string `json:"type"`
+	Count int64  `json:"count"`
+}
+
+// counters are those of a server that the page has the differences of.
+type counters struct{ connections, disconnections, packetsIn, packetsOut, bytesIn, bytesOut int64 }
+
+func countersOf(s socketio.Stats) counters {
+	return counters{s.Handshakes, s.Handshakes - int64(s.Sessions), s.PacketsIn, s.PacketsOut, s.BytesIn, s.BytesOut}
+}
+
+func (a *Admin) counters() counters { return countersOf(a.io.Stats()) }
+
+// stats is what a page that was told of last is told now.
+func (a *Admin) stats(last *counters) serverStats {
+	s := a.io.Stats()
+	now := countersOf(s)
+	out := serverStats{
+		ServerID: a.opts.ServerID, Hostname: a.host, PID: os.Getpid(), Uptime: time.Since(startedAt).Seconds(),
+		Clients: s.Sessions, Polling: s.Sessions - s.WebSockets, Events: []countedEvents{}, Namespaces: []shownNamespace{},
+	}
+	second := time.Now().Truncate(time.Second).UnixMilli()
+	for _, c := range []countedEvents{
+		{second, "rawConnection", now.connections - last.connections}, {second, "rawDisconnection", now.disconnections - last.disconnections},
+		{second, "packetsIn", now.packetsIn - last.packetsIn}, {second, "packetsOut", now.packetsOut - last.packetsOut},
+		{second, "bytesIn", now.bytesIn - last.bytesIn}, {second, "bytesOut", now.bytesOut - last.bytesOut},
+	} {
+		if c.Count > 0 {
+			out.Events = append(out.Events, c)
+		}
+	}
+	for _, n := range a.io.Namespaces() {
+		out.Namespaces = append(out.Namespaces, shownNamespace{n.Name(), s.Sockets[n.Name()]})
+	}
+	*last = now
+	return out
+}
+
+// sendStats tells the page of the server as long as it is there.
+func (a *Admin) sendStats(t *actors.Task, s *socketio.Socket, v *viewer) error {
+	if err := s.Emit("server_stats", a.stats(&v.last)); err != nil {
+		return err
+	}
+	for _, err := range t.Every(statsEvery) {
+		if err != nil || !s.Connected() {
+			return nil
+		}
+		if err := s.EmitVolatile("server_stats", a.stats(&v.last)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
