@@ -116,11 +116,14 @@ func Props(spec Spec) (*actor.Props, error) {
 	return supervisorProps(spec, nil), nil
 }
 
+// workerKind is the kind of the workers that are supervisors.
+const workerKind = "supervisor"
+
 func supervisorProps(spec Spec, made chan<- *node) *actor.Props {
 	spec.Children = slices.Clone(spec.Children)
 	return actors.Props(func(w *actors.Worker) error {
 		return setUpSupervisor(w, spec, made)
-	}, actors.EventLoop(actors.Options{StopGrace: ownStopGrace, Logger: spec.Logger}), actor.WithOnInit(func(ctx actor.Context) {
+	}, actors.EventLoop(actors.Options{Kind: workerKind, StopGrace: ownStopGrace, Logger: spec.Logger}), actor.WithOnInit(func(ctx actor.Context) {
 		if p := parentOf(ctx); p != nil {
 			p.expectSupervisor(ctx.Self())
 		}

@@ -57,7 +57,7 @@ func TestLacking(t *testing.T) {
 
 // TestScripts: what Lacking tells people to run is there.
 func TestScripts(t *testing.T) {
-	for _, script := range []string{"consumer-tools", "service-tools", "socketio-clients"} {
+	for _, script := range []string{"consumer-tools", "service-tools", "socketio-clients", "telemetry-tools"} {
 		if info, err := os.Stat("../../ci/" + script + ".sh"); err != nil || info.Mode()&0o111 == 0 {
 			t.Error(script, err)
 		}

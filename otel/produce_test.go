@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package otelloop_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/consumer"
+	"github.com/protoloop/protoloop/consumer/memory"
+	otelloop "github.com/protoloop/protoloop/otel"
+	"github.com/protoloop/protoloop/supervisor"
+)
+
+// collect is what a reader of the SDK gets of the producer, by name.
+func collect(t *testing.T, p metric.Producer) map[string]metricdata.Metrics {
+	t.Helper()
+	r := metric.NewManualReader(metric.WithProducer(p))
+	provider := metric.NewMeterProvider(metric.WithReader(r))
+	defer func() {
+		if err := provider.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}()
+	var all metricdata.ResourceMetrics
+	if err := r.Collect(context.Background(), &all); err != nil {
+		t.Fatal(err)
+	}
+	byName := map[string]metricdata.Metrics{}
+	for _, scope := range all.ScopeMetrics {
+		if scope.Scope.Name != otelloop.ScopeName {
+			t.Errorf("a metric of scope %q", scope.Scope.Name)
+		}
+		for _, m := range scope.Metrics {
+			byName[m.Name] = m
+		}
+	}
+	return byName
+}
+
+// points are the data points of a sum, each with its attributes before the value.
+func points(n int64, attrs ...string) metricdata.DataPoint[int64] {
+	var set []attribute.KeyValue
+	for i := 0; i < len(attrs); i += 2 {
+		set = append(set, attribute.String(attrs[i], attrs[i+1]))
+	}
+	return metricdata.DataPoint[int64]{Attributes: attribute.NewSet(set...), Value: n}
+}
+
+// wantSum compares a metric with a sum of these points.
+func wantSum(t *testing.T, got map[string]metricdata.Metrics, name, unit string, grows bool, want ...metricdata.DataPoint[int64]) {
+	t.Helper()
+	m, there := got[name]
+	if !there {
+		t.Errorf("there is no %s", name)
+		return
+	}
+	if m.Unit != unit || m.Description == "" {
+		t.Errorf("%s has unit %q and description %q, want unit %q", name, m.Unit, m.Description, unit)
+	}
+	d := metricdata.Sum[int64]{Temporality: metricdata.CumulativeTemporality, IsMonotonic: grows, DataPoints: want}
+	metricdatatest.AssertAggregationsEqual(t, d, m.Data, metricdatatest.IgnoreTimestamp())
+}
+
+type job struct{ Do string }
+
+// jobber handles jobs: it waits for hold, fails or returns.
+func jobber(hold *actors.Future[actors.None]) func(w *actors.Worker) error {
+	return func(w *actors.Worker) error {
+		actors.Handle(w, func(t *actors.Task, j job) (actors.None, error) {
+			switch j.Do {
+			case "hold":
+				return actors.None{}, t.Await(hold)
+			case "fail":
+				return actors.None{}, errors.New("it fails")
+			}
+			return actors.None{}, nil
+		})
+		return nil
+	}
+}
+
+// TestWorkIsCounted: the metrics of a kind are its account, whichever of its workers has ended.
+func TestWorkIsCounted(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		p := otelloop.NewProducer(sys, otelloop.ProducerOptions{Attributes: []attribute.KeyValue{attribute.String("shard", "7")}})
+		if got := collect(t, p); got["protoloop.worker.current"].Name != "" {
+			t.Errorf("without a worker there is %v", got["protoloop.worker.current"])
+		}
+		hold := new(actors.Promise[actors.None])
+		a := actortest.Spawn(t, sys.Root, "a", jobber(hold.Future()), actors.Options{Kind: "shop"})
+		b := actortest.Spawn(t, sys.Root, "b", jobber(hold.Future()), actors.Options{Kind: "shop"})
+		actortest.Spawn(t, sys.Root, "c", jobber(hold.Future()), actors.Options{Kind: "bank"})
+		for _, do := range []string{"", "", "fail", "hold"} {
+			f := actors.RequestFuture[actors.None](sys.Root, a, job{do})
+			if do != "hold" {
+				_, _ = f.Wait(t.Context()) // its error is counted
+			}
+		}
+		if _, err := actors.RequestFuture[actors.None](sys.Root, b, job{}).Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		actortest.Stop(t, sys.Root, b, actors.Forever)
+		synctest.Wait()
+
+		got := collect(t, p)
+		const kind, outcome, state = "protoloop.worker.kind", "protoloop.work.outcome", "protoloop.work.state"
+		of := func(n int64, k string, more ...string) metricdata.DataPoint[int64] {
+			return points(n, append([]string{"shard", "7", kind, k}, more...)...)
+		}
+		wantSum(t, got, "protoloop.worker.current", "{worker}", false, of(1, "shop"), of(1, "bank"))
+		wantSum(t, got, "protoloop.work.offered", "{message}", true,
+			of(5, "shop", outcome, "accepted"), of(0, "shop", outcome, "refused"),
+			of(0, "bank", outcome, "accepted"), of(0, "bank", outcome, "refused"))
+		var ended []metricdata.DataPoint[int64]
+		for _, k := range []string{"shop", "bank"} {
+			for _, o := range []string{"finished", "failed", "canceled", "abandoned", "dead_lettered"} {
+				n := int64(0)
+				switch k + o {
+				case "shopfinished":
+					n = 3
+				case "shopfailed":
+					n = 1
+				}
+				ended = append(ended, of(n, k, outcome, o))
+			}
+		}
+		wantSum(t, got, "protoloop.work.ended", "{message}", true, ended...)
+		wantSum(t, got, "protoloop.work.pending", "{message}", false,
+			of(0, "shop", state, "queued"), of(1, "shop", state, "begun"), of(0, "bank", state, "queued"), of(0, "bank", state, "begun"))
+		hold.Resolve(actors.None{})
+	})
+}
+
+// TestQueueIsCounted: what waits behind a turn is queued, and the turn is blocked.
+func TestQueueIsCounted(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		p := otelloop.NewProducer(sys, otelloop.ProducerOptions{})
+		goOn := make(chan struct{})
+		pid := actortest.Spawn(t, sys.Root, "a", func(w *actors.Worker) error {
+			actors.Handle(w, func(*actors.Task, job) (actors.None, error) {
+				<-goOn // it blocks the turn
+				return actors.None{}, nil
+			})
+			return nil
+		}, actors.Options{Kind: "shop", BlockedTurn: 100 * time.Millisecond})
+		for range 3 {
+			sys.Root.Send(pid, job{})
+		}
+		time.Sleep(time.Second)
+		got := collect(t, p)
+		const kind, state = "protoloop.worker.kind", "protoloop.work.state"
+		wantSum(t, got, "protoloop.work.pending", "{message}", false, points(2, kind, "shop", state, "queued"), points(1, kind, "shop", state, "begun"))
+		wantSum(t, got, "protoloop.turn.blocked", "{turn}", true, points(1, kind, "shop"))
+		wantSum(t, got, "protoloop.turn.blocked.current", "{turn}", false, points(1, kind, "shop"))
+		oldest, ok := got["protoloop.queue.oldest"].Data.(metricdata.Gauge[float64])
+		if !ok || len(oldest.DataPoints) != 1 || oldest.DataPoints[0].Value < 0.5 || oldest.DataPoints[0].Value > 1 {
+			t.Errorf("the oldest of the queue: %+v", got["protoloop.queue.oldest"])
+		}
+		close(goOn)
+	})
+}
+
+// TestKindsAreBounded: those that are too many are one, and a kind keeps its own series.
+func TestKindsAreBounded(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		p := otelloop.NewProducer(sys, otelloop.ProducerOptions{MaxKinds: 3})
+		hold := new(actors.Promise[actors.None])
+		spawn := func(kind string) {
+			actortest.Spawn(t, sys.Root, kind, jobber(hold.Future()), actors.Options{Kind: kind})
+		}
+		spawn("k7")
+		spawn("k8")
+		const kind = "protoloop.worker.kind"
+		wantSum(t, collect(t, p), "protoloop.worker.current", "{worker}", false, points(1, kind, "k7"), points(1, kind, "k8"))
+		for i := range 7 {
+			spawn(fmt.Sprint("k", i))
+		}
+		wantSum(t, collect(t, p), "protoloop.worker.current", "{worker}", false,
+			points(1, kind, "k7"), points(1, kind, "k8"), points(1, kind, "k0"), points(6, kind, "_OTHER"))
+	})
+}
+
+// TestSupervisorsAreCounted: restarts by supervisor and static child, and how much of the intensity is used.
+func TestSupervisorsAreCounted(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		p := otelloop.NewProducer(sys, otelloop.ProducerOptions{})
+		crash := func(w *actors.Worker) error {
+			actors.Handle(w, func(*actors.Task, job) (actors.None, error) { panic("crash") })
+			return nil
+		}
+		s, err := supervisor.Start(t.Context(), sys, supervisor.Spec{
+			Name: "top", MaxRestarts: 4, Within: time.Hour,
+			Children: []supervisor.Child{{Name: "cart", Props: actors.Props(crash, actors.EventLoop(actors.Options{Kind: "cart"}))}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = actors.RequestFuture[actors.None](sys.Root, s.Child("cart"), job{}).Wait(t.Context()) // it crashes
+		time.Sleep(time.Minute)
+		got := collect(t, p)
+		const name = "protoloop.supervisor"
+		wantSum(t, got, "protoloop.supervisor.restart", "{restart}", true, points(1, name, "top"))
+		wantSum(t, got, "protoloop.child.restart", "{restart}", true, points(1, name, "top", "protoloop.child", "cart"))
+		wantSum(t, got, "protoloop.restart", "{restart}", true, points(1, "protoloop.worker.kind", "cart"), points(0, "protoloop.worker.kind", "supervisor"))
+		metricdatatest.AssertAggregationsEqual(t, metricdata.Gauge[float64]{DataPoints: []metricdata.DataPoint[float64]{
+			{Attributes: attribute.NewSet(attribute.String(name, "top")), Value: 0.25},
+		}}, got["protoloop.supervisor.intensity"].Data, metricdatatest.IgnoreTimestamp())
+		if _, err := s.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if m := collect(t, p)["protoloop.supervisor.intensity"]; m.Name != "" {
+			t.Errorf("after its stop it has %+v", m)
+		}
+	})
+}
+
+// TestConsumersAreCounted: two consumers of one name are one series, which does not shrink when one of them is gone for good.
+func TestConsumersAreCounted(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		p := otelloop.NewProducer(sys, otelloop.ProducerOptions{})
+		run := func(worker string, n int) {
+			q := memory.New(memory.Options{})
+			for i := range n {
+				q.Send(consumer.Message{ID: fmt.Sprint(worker, i)})
+			}
+			c, err := consumer.New(q.Open, func(*actors.Task, consumer.Message) error { return nil }, consumer.Options{Name: "orders"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			pid := actortest.Spawn(t, sys.Root, worker, c.Setup, actors.Options{})
+			time.Sleep(time.Minute)
+			collect(t, p)
+			actortest.Stop(t, sys.Root, pid, time.Minute)
+		}
+		run("a", 3)
+		runtime.GC()
+		run("b", 4)
+		for range 3 {
+			runtime.GC()
+		}
+		const name, outcome = "protoloop.consumer", "protoloop.work.outcome"
+		got := collect(t, p)
+		wantSum(t, got, "protoloop.consumer.received", "{message}", true, points(7, name, "orders"))
+		var ended []metricdata.DataPoint[int64]
+		for _, o := range []string{"retried", "deferred", "dead_lettered", "returned", "lost"} {
+			ended = append(ended, points(0, name, "orders", outcome, o))
+		}
+		wantSum(t, got, "protoloop.consumer.ended", "{message}", true, append(ended, points(7, name, "orders", outcome, "acked"))...)
+	})
+}
+
+// TestNamesFollowTheConventions: every name is in the project's namespace, in lower case, and every attribute has one of its own.
+func TestNamesFollowTheConventions(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		p := otelloop.NewProducer(sys, otelloop.ProducerOptions{})
+		hold := new(actors.Promise[actors.None])
+		actortest.Spawn(t, sys.Root, "a", jobber(hold.Future()), actors.Options{})
+		got := collect(t, p)
+		for name := range got {
+			if !strings.HasPrefix(name, "protoloop.") || strings.ToLower(name) != name || strings.HasSuffix(name, "s") {
+				t.Errorf("name %q", name)
+			}
+			for other := range got { // OpenTelemetry: a name must not be another one's namespace … of another meaning
+				if strings.HasPrefix(other, name+".") && name != "protoloop.turn.blocked" {
+					t.Errorf("%q is below %q", other, name)
+				}
+			}
+		}
+	})
+}
