@@ -159,6 +159,7 @@ func (in *inspection) worker(mb *mailbox) bool {
 	var age time.Duration // of running
 	seen := in.seen[:0]
 	begun, done := false, false
+	walks := in.seenOf != nil || in.options.Tasks > 0
 	walk := mb.loop.Suspended()
 	look := func(cur *loop.Task) {
 		if !begun {
@@ -172,6 +173,10 @@ func (in *inspection) worker(mb *mailbox) bool {
 				exclusive = taskOfLoop(x)
 			}
 		}
+		if !walks {
+			done = true
+			return
+		}
 		done = walk.Next(func(lt *loop.Task) {
 			switch t := taskOfLoop(lt); {
 			case t == nil:
@@ -183,7 +188,9 @@ func (in *inspection) worker(mb *mailbox) bool {
 		})
 	}
 	for !done {
-		seen = slices.Grow(seen, loop.StretchTasks) // not while the loop waits
+		if walks {
+			seen = slices.Grow(seen, loop.StretchTasks) // not while the loop waits
+		}
 		stood, held := mb.loop.Peek(look)
 		switch {
 		case held:
@@ -312,10 +319,13 @@ func (t *Task) waitState() string {
 	return "ready"
 }
 
+// noBudgetLeft is the budget that is shown of a task that has used it up: 0 is no end.
+const noBudgetLeft time.Duration = 1
+
 // budgetLeft is what is left of the task's budget.
 func (t *Task) budgetLeft() time.Duration {
 	if s := t.ext.Load(); s != nil && t.system() != nil && s.deadline > 0 {
-		return max(1, s.deadline-t.system().pool.Now())
+		return max(noBudgetLeft, s.deadline-t.system().pool.Now())
 	}
 	return 0
 }

@@ -50,6 +50,16 @@ func (in *inspection) groups() []snapshot.Group {
 				g.Oldest = t.age
 				g.Example = ref(t.id)
 			}
+			if told := t.toldToEnd(); !told.IsZero() {
+				g.ToldToEnd++
+				if t.budgetLeft() == noBudgetLeft {
+					g.OverBudget++
+				}
+				if g.FirstTold.IsZero() || told.Before(g.FirstTold) {
+					g.FirstTold = told
+					g.Told = ref(t.id)
+				}
+			}
 			if len(g.some) < maxTraced {
 				g.some = append(g.some, t.Task)
 			}

@@ -295,6 +295,9 @@ func TestInspectBlocked(t *testing.T) {
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
 		stuck := actortest.Spawn(t, sys.Root, "stuck", inspected, actors.Options{BlockedTurn: time.Second})
 		actortest.Spawn(t, sys.Root, "idle", inspected, actors.Options{BlockedTurn: time.Second})
+		for range 1000 { // a health probe looks at none of them
+			actors.Submit(sys.Root, stuck, func(t *actors.Task) (int, error) { return 0, t.Sleep(20 * time.Second) })
+		}
 		until := make(chan struct{})
 		actors.RequestFuture[int](sys.Root, stuck, stick{until})
 		if s := inspect.Blocked(sys); len(s.Workers) != 0 {
@@ -303,11 +306,60 @@ func TestInspectBlocked(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		if s := inspect.Blocked(sys); len(s.Workers) != 1 || s.Workers[0].Blocked == nil || !s.Workers[0].PID.Equal(stuck) {
 			t.Errorf("while the turn lasts: %v", s)
+		} else if w := s.Workers[0]; w.Live != 1001 || len(w.Tasks) != 0 {
+			t.Errorf("of %d tasks it shows %d", w.Live, len(w.Tasks))
+		}
+		if bytes := testing.AllocsPerRun(10, func() { inspect.Blocked(sys) }); bytes > 20 {
+			t.Errorf("%v allocations", bytes)
 		}
 		close(until)
 		synctest.Wait()
 		if s := inspect.Blocked(sys); len(s.Workers) != 0 {
 			t.Errorf("afterwards: %v", s)
+		}
+	})
+}
+
+// TestGroupsToldToEnd: a group says how many of its tasks were told to end and are still here.
+func TestGroupsToldToEnd(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		pid := actortest.Spawn(t, sys.Root, "w", inspected, actors.Options{})
+		slow := func(t *actors.Task) (int, error) {
+			_ = t.Sleep(time.Hour) // its error is that the task was told to end
+			return 0, t.Cleanup(time.Hour, func(t *actors.Task) error { return t.Sleep(10 * time.Second) })
+		}
+		first := actors.Submit(sys.Root, pid, slow)
+		for range 2 {
+			actors.Submit(sys.Root, pid, slow, actors.Timeout(2*time.Second)).OnDone(func(int, error) {})
+		}
+		last := actors.Submit(sys.Root, pid, slow)
+		count := func() (told, over int, oldest time.Time) {
+			for _, g := range inspect.Look(sys, inspect.Options{Groups: true}).Groups {
+				told += g.ToldToEnd
+				over += g.OverBudget
+				if oldest.IsZero() {
+					oldest = g.FirstTold
+				}
+				if (g.Told.ID != 0) != (g.ToldToEnd > 0) {
+					t.Errorf("%d were told, the first is %+v", g.ToldToEnd, g.Told)
+				}
+			}
+			return told, over, oldest
+		}
+		time.Sleep(time.Second)
+		if told, over, _ := count(); told != 0 || over != 0 {
+			t.Errorf("before: %d told, %d over budget", told, over)
+		}
+		at := time.Now()
+		first.Cancel()
+		time.Sleep(4 * time.Second)
+		if told, over, oldest := count(); told != 3 || over != 2 || !oldest.Equal(at) {
+			t.Errorf("%d told, %d over budget, the first at %v, want it at %v", told, over, oldest, at)
+		}
+		last.Cancel()
+		time.Sleep(time.Minute)
+		if told, over, _ := count(); told != 0 || over != 0 {
+			t.Errorf("when they have ended: %d told, %d over budget", told, over)
 		}
 	})
 }

@@ -131,6 +131,11 @@ type Group struct {
 	Workers int           // of so many workers
 	Oldest  time.Duration // as Task.Age
 	Example TaskRef       // the oldest
+	// ToldToEnd is how many of them were told to end and are still here, as Task.ToldToEnd, OverBudget how
+	// many of these because their budget is used up, FirstTold when the first of them was, and Told which that is.
+	ToldToEnd, OverBudget int
+	FirstTold             time.Time
+	Told                  TaskRef
 }
 
 // Root is who or what tasks wait for in the end: by whatever chain of asks, awaits, queues and
@@ -226,10 +231,11 @@ func Look(sys *actor.ActorSystem, o Options) Snapshot {
 }
 
 // Blocked is [System] of those workers alone that a turn holds up for longer
-// than BlockedTurn now. It costs next to nothing if there is none, so that a health
-// probe may ask as often as it likes.
+// than BlockedTurn now, without their tasks: Worker.Blocked says which turn it is. It costs
+// next to nothing, however many tasks wait behind that turn, so that a health probe may ask as
+// often as it likes.
 func Blocked(sys *actor.ActorSystem) Snapshot {
-	return look(sys, "Blocked", snapshot.Options{Tasks: All, Blocked: true})
+	return look(sys, "Blocked", snapshot.Options{Blocked: true})
 }
 
 func look(sys *actor.ActorSystem, what string, o snapshot.Options) Snapshot {
@@ -314,6 +320,7 @@ func groupOf(g snapshot.Group) Group {
 	return Group{
 		Kind: g.Kind, Task: g.Task, State: g.State, Awaits: g.Awaits, Of: g.Of, Line: g.Line,
 		Tasks: g.Tasks, Workers: g.Workers, Oldest: g.Oldest, Example: TaskRef(g.Example),
+		ToldToEnd: g.ToldToEnd, OverBudget: g.OverBudget, FirstTold: g.FirstTold, Told: TaskRef(g.Told),
 	}
 }
 
@@ -321,6 +328,7 @@ func groupIn(g Group) snapshot.Group {
 	return snapshot.Group{
 		Kind: g.Kind, Task: g.Task, State: g.State, Awaits: g.Awaits, Of: g.Of, Line: g.Line,
 		Tasks: g.Tasks, Workers: g.Workers, Oldest: g.Oldest, Example: snapshot.TaskRef(g.Example),
+		ToldToEnd: g.ToldToEnd, OverBudget: g.OverBudget, FirstTold: g.FirstTold, Told: snapshot.TaskRef(g.Told),
 	}
 }
 

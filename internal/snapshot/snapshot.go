@@ -97,16 +97,20 @@ type Turn struct {
 
 // Group is an inspect.Group.
 type Group struct {
-	Kind    string
-	Task    string
-	State   string
-	Awaits  string
-	Of      string
-	Line    string
-	Tasks   int
-	Workers int
-	Oldest  time.Duration
-	Example TaskRef
+	Kind       string
+	Task       string
+	State      string
+	Awaits     string
+	Of         string
+	Line       string
+	Tasks      int
+	Workers    int
+	Oldest     time.Duration
+	Example    TaskRef
+	ToldToEnd  int
+	OverBudget int
+	FirstTold  time.Time
+	Told       TaskRef
 }
 
 // Root is an inspect.Root.

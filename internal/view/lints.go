@@ -281,51 +281,49 @@ func downChildren(s *State) Lint {
 // toldToEnd: a worker, or a task by itself, was told to end and is still here.
 func toldToEnd(s *State) Lint {
 	var p places
-	add := func(what, worker, kind, task string, told time.Time) {
-		item := LintItem{Worker: worker, Kind: kind, Task: task, For: s.since(told), Page: pageOf(worker)}
-		item.Text = fmt.Sprintf("%s was told to end %s ago and is still here", what, briefly(item.For))
-		p.add(item)
-	}
 	for i := range s.Snapshot.Workers {
 		w := &s.Snapshot.Workers[i]
-		worker := s.Redact.worker(w.PID.Id)
 		// While a worker drains, which its grace bounds, it does what it is to do.
-		if !w.ToldToEnd.IsZero() && w.State != "stopping" && s.At.Sub(w.ToldToEnd) > oldEnd {
-			add(worker, worker, w.Kind, "", w.ToldToEnd)
+		if w.ToldToEnd.IsZero() || w.State == "stopping" || s.At.Sub(w.ToldToEnd) < oldEnd {
+			continue
 		}
-		for j := range w.Tasks {
-			if t := &w.Tasks[j]; !t.ToldToEnd.IsZero() && s.At.Sub(t.ToldToEnd) > oldEnd {
-				task := s.Redact.task(t.Name)
-				add(worker+": "+task, worker, w.Kind, task, t.ToldToEnd)
-			}
-		}
+		item := LintItem{Worker: s.Redact.worker(w.PID.Id), Kind: w.Kind, For: s.since(w.ToldToEnd), N: int64(w.Live)}
+		item.Page = pageOf(item.Worker)
+		item.Text = fmt.Sprintf("%s was told to end %s ago and is %s: %s left", item.Worker, briefly(item.For), w.State, count(w.Live, "task is", "tasks are"))
+		p.add(item)
 	}
+	s.addTold(&p, func(g *inspect.Group) int { return g.ToldToEnd - g.OverBudget }, "told to end")
 	return p.lint(Lint{
 		ID: LintTold, Level: Warning,
-		Title: fmt.Sprintf("%s still here", count(len(p.items), "worker or task was told to end and is", "workers or tasks were told to end and are")),
-		Hint:  "A task that does not look at its context, or blocks, does not hear of its end; the stack of its turn says where it is.",
+		Title: "Told to end and still here: " + count(len(p.items), "worker or kind of task", "workers and kinds of tasks"),
+		Hint:  "A task that does not look at its context, or blocks, does not hear of its end; one that cleans up needs its time.",
 	}, byTime)
 }
 
-// overBudget: the time that a task has is over, and it runs.
+// overBudget: the time that tasks have is over, and they are still here.
 func overBudget(s *State) Lint {
 	var p places
-	for i := range s.Snapshot.Workers {
-		w := &s.Snapshot.Workers[i]
-		for j := range w.Tasks {
-			if t := &w.Tasks[j]; t.Budget > 0 && t.Budget < time.Microsecond && t.ToldToEnd.IsZero() { // what is over is shown as next to nothing
-				item := LintItem{Worker: s.Redact.worker(w.PID.Id), Kind: w.Kind, Task: s.Redact.task(t.Name), For: seconds(t.Age)}
-				item.Page = pageOf(item.Worker)
-				item.Text = fmt.Sprintf("%s: %s has used up its budget", item.Worker, item.Task)
-				p.add(item)
-			}
-		}
-	}
+	s.addTold(&p, func(g *inspect.Group) int { return g.OverBudget }, "out of their time")
 	return p.lint(Lint{
 		ID: LintBudget, Level: Warning,
-		Title: fmt.Sprintf("%s over budget", count(len(p.items), "task is", "tasks are")),
-		Hint:  "Its asker has been told by now; its turn goes on until it awaits or looks at its context.",
+		Title: "Out of their time and still here: " + count(len(p.items), "kind of task", "kinds of tasks"),
+		Hint:  "Their askers have been told by now; their turns go on until they await or look at their context.",
 	}, byTime)
+}
+
+// addTold adds the groups of which n tasks were told to end a while ago.
+func (s *State) addTold(p *places, n func(g *inspect.Group) int, what string) {
+	for i := range s.Snapshot.Groups {
+		g := &s.Snapshot.Groups[i]
+		k := n(g)
+		if k <= 0 || s.At.Sub(g.FirstTold) < oldEnd {
+			continue
+		}
+		item := LintItem{Worker: s.Redact.Worker(g.Told.Worker, s.home()), Kind: g.Kind, Task: s.Redact.task(g.Task), For: s.since(g.FirstTold), N: int64(k), Line: g.Line}
+		item.Page = pageOf(item.Worker)
+		item.Text = fmt.Sprintf("%s: %s of %s, %s for up to %s, as in %s", item.Kind, count(k, "task", "tasks"), item.Task, what, briefly(item.For), item.Worker)
+		p.add(item)
+	}
 }
 
 // openBreakers: a consumer has stopped handling, because what its handlers need cannot be had.

@@ -68,7 +68,8 @@ func shop() *State {
 		Snapshot: inspect.Snapshot{
 			At: now, Workers: []inspect.Worker{cart, list, a, b},
 			Groups: []inspect.Group{
-				{Kind: "cart", Task: "checkout", State: "awaiting", Awaits: "add item", Of: "list", Line: "cart.go:52", Tasks: 41, Workers: 1, Oldest: 3 * time.Second, Example: inspect.TaskRef{Worker: pid("shop/cart"), Incarnation: 7, ID: 2}},
+				{Kind: "cart", Task: "checkout", State: "awaiting", Awaits: "add item", Of: "list", Line: "cart.go:52", Tasks: 41, Workers: 1, Oldest: 3 * time.Second, Example: inspect.TaskRef{Worker: pid("shop/cart"), Incarnation: 7, ID: 2},
+					ToldToEnd: 5, OverBudget: 2, FirstTold: ago(5 * time.Second), Told: inspect.TaskRef{Worker: pid("shop/cart"), Incarnation: 7, ID: 2}},
 				{Kind: "list", Task: "add item", State: "running", Tasks: 1, Workers: 1, Example: inspect.TaskRef{Worker: pid("shop/list"), Incarnation: 1, ID: 0}},
 				{Kind: "prices", Task: "price of", State: "awaiting", Awaits: "reserve", Of: "stock", Tasks: 1, Workers: 1, Oldest: 9 * time.Second, Example: ring[0].Ref},
 				{Kind: "stock", Task: "reserve", State: "awaiting", Awaits: "price of", Of: "prices", Tasks: 1, Workers: 1, Oldest: 9 * time.Second, Example: ring[1].Ref},
