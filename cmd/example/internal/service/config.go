@@ -32,6 +32,15 @@ type Config struct {
 	// Pprof is the host and port that net/http/pprof is served on. Empty: it is
 	// not.
 	Pprof string
+	// Console is where the console is: "unix:PATH", or host:port. Empty: a Unix socket of its own in the
+	// user's runtime folder, where the command protoloop finds it, and if that cannot be opened there is none.
+	// "off": there is none.
+	Console string
+	// ConsoleActions allows to act by the console, and not only to look.
+	ConsoleActions bool
+	// Record is how long a window the flight recorder keeps, for a capture when a turn is blocked; 0: it does not
+	// run.
+	Record time.Duration
 	// Queue is where items come from: Embedded, or the URL of a queue. Those of
 	// several servers of a NATS cluster may be given, with commas between.
 	Queue string
@@ -97,6 +106,9 @@ func (c Config) Validate() error {
 	}
 	if _, _, err := net.SplitHostPort(c.Pprof); c.Pprof != "" && err != nil {
 		wrong("-pprof %q is no host:port: %v", c.Pprof, err)
+	}
+	if c.Record < 0 {
+		wrong("-record is %v: it must not be negative", c.Record)
 	}
 	if _, err := queueScheme(c.Queue); err != nil {
 		wrong("-queue: %v", err)

@@ -30,6 +30,22 @@ var slowness = sync.OnceValue(func() time.Duration {
 	return d
 })
 
+// blockVariable has each write to the list hold up its worker for that long: a handler that sleeps, and does
+// not await, as a console is to find it.
+const blockVariable = "PROTOLOOP_TEST_BLOCK"
+
+// blocking is the handler as blockVariable says.
+func blocking[Q any](h func(*actors.Task, Q) error) func(*actors.Task, Q) error {
+	d, _ := time.ParseDuration(os.Getenv(blockVariable))
+	if d <= 0 {
+		return h
+	}
+	return func(t *actors.Task, q Q) error {
+		time.Sleep(d)
+		return h(t, q)
+	}
+}
+
 var errFault = errors.New("a fault that a test has asked for")
 
 func faulty(h consumer.Handler, logger *slog.Logger) consumer.Handler {

@@ -73,7 +73,7 @@ func (l *list) setup(w *actors.Worker) error {
 	if err := l.replay(t); err != nil {
 		return err
 	}
-	actors.On(w, l.put)
+	actors.On(w, blocking(l.put))
 	actors.On(w, l.early)
 	actors.Handle(w, l.remove)
 	actors.On(w, func(_ *actors.Task, s show) error {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -25,5 +26,19 @@ func TestProfilesNowhere(t *testing.T) {
 	cfg.Pprof = "nowhere"
 	if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), "-pprof") {
 		t.Errorf("Validate: %v", err)
+	}
+}
+
+// TestProfilesAreNotForOthers: no page that has had its name lead here reads them.
+func TestProfilesAreNotForOthers(t *testing.T) {
+	h := profiles(Config{Pprof: "127.0.0.1:6060"})
+	for host, want := range map[string]int{"127.0.0.1:6060": 200, "localhost:6060": 200, "rebound.example:6060": 421} {
+		r := httptest.NewRequest("GET", "/debug/pprof/cmdline", nil)
+		r.Host = host
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != want {
+			t.Errorf("for %s: %d, want %d", host, w.Code, want)
+		}
 	}
 }

@@ -32,7 +32,7 @@ type Result struct {
 // could not start, or has failed; one that had to leave something behind is told
 // by Result.Report.Err.
 func Run(ctx context.Context, cfg Config, logger *slog.Logger) (Result, error) {
-	profiles, err := serveProfiles(cfg.Pprof, logger)
+	profiles, err := serveProfiles(cfg, logger)
 	if err != nil {
 		return Result{}, err
 	}
@@ -62,11 +62,13 @@ type service struct {
 	list     *list
 	consumer *consumer.Consumer
 	health   *health
+	console  *consoleChild // nil: there is none
 }
 
 // The name of the tree, and those of its children.
 const (
 	root         = "service"
+	consoleName  = "console"
 	webName      = "http"
 	storageName  = "storage"
 	listName     = "list"
@@ -91,6 +93,9 @@ func newService(cfg Config, logger *slog.Logger) (*service, error) {
 	if cfg.Queue == Embedded { // or they are consumed elsewhere, too
 		pace = newPace(maxOnWay)
 	}
+	if s.console, err = newConsole(cfg, system, logger); err != nil {
+		return nil, err
+	}
 	gateway{storage: s.storage, list: s.child(listName), full: s.list.full, pace: pace}.register(s.io)
 	s.consumer, err = consumer.New(s.storage.openSource, faulty(handler(s.child(listName), pace), logger), consumer.Options{
 		Concurrency: cfg.Concurrency, Prefetch: 2 * cfg.Concurrency, Pollers: cfg.calls(), MaxTries: cfg.Tries, Logger: logger,
@@ -109,13 +114,13 @@ func (s *service) child(name string) *actor.PID {
 // then. One that fails takes those with it that were started after it and rely on
 // it.
 func (s *service) tree() supervisor.Spec {
-	web := &web{addr: s.cfg.Addr, handler: known(routes(s.health, s.io), s.cfg.hosts()...), logger: s.logger}
+	web := &web{addr: s.cfg.Addr, handler: known(routes(s.health, s.io, s.console), s.cfg.hosts()...), logger: s.logger}
 	worker := func(setup func(w *actors.Worker) error) *actor.Props {
 		return actors.Props(setup, actors.EventLoop(actors.Options{Logger: s.logger}))
 	}
 	// An outage of the queue may last, and is one restart.
 	again := actors.Backoff{Initial: 100 * time.Millisecond, Max: 10 * time.Second, Jitter: 0.5}
-	return supervisor.Spec{
+	spec := supervisor.Spec{
 		Name: root, Strategy: supervisor.RestForOne,
 		MaxRestarts: 60, Within: time.Minute,
 		Children: []supervisor.Child{
@@ -128,6 +133,10 @@ func (s *service) tree() supervisor.Spec {
 		},
 		Logger: s.logger,
 	}
+	if s.console != nil {
+		spec.Children = append([]supervisor.Child{{Name: consoleName, Props: worker(s.console.setup), Backoff: again, Shutdown: 5 * time.Second}}, spec.Children...)
+	}
+	return spec
 }
 
 // notice is the setup of the worker that is stopped first: it tells the clients.

@@ -29,7 +29,7 @@ type web struct {
 }
 
 // routes is all that is served.
-func routes(h *health, io http.Handler) http.Handler {
+func routes(h *health, io http.Handler, c *consoleChild) http.Handler {
 	files, err := fs.Sub(page, "page")
 	if err != nil {
 		panic(err) // the folder is part of the program
@@ -38,6 +38,7 @@ func routes(h *health, io http.Handler) http.Handler {
 	mux.Handle("/socket.io/", h.whenUp(io))
 	mux.HandleFunc("GET /healthz", h.live)
 	mux.HandleFunc("GET /readyz", h.ready)
+	mux.HandleFunc("GET /console", c.serveLink)
 	mux.Handle("/", secured(http.FileServerFS(files)))
 	return mux
 }
@@ -53,6 +54,12 @@ func known(next http.Handler, names ...string) http.Handler {
 		}
 		http.Error(w, "this service has another name: see -hosts", http.StatusMisdirectedRequest)
 	})
+}
+
+// isLoopback reports whether a host is this machine's own name for itself.
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // hostOf is the host without its port, in lower case.

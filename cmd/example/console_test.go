@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/view"
+)
+
+// consoleOf asks the console of a service at its socket.
+type consoleOf struct {
+	t      *testing.T
+	client *http.Client
+}
+
+// withConsole is a service whose sockets are in a folder of their own.
+func withConsole(t *testing.T, r *running) {
+	t.Helper()
+	r.env = append(r.env, "XDG_RUNTIME_DIR="+t.TempDir())
+}
+
+// console is that of the service that runs.
+func (r *running) console() *consoleOf {
+	dir := strings.TrimPrefix(r.env[len(r.env)-1], "XDG_RUNTIME_DIR=")
+	path := filepath.Join(dir, "protoloop", fmt.Sprint(r.p.Process.Pid, ".sock"))
+	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", path)
+	}}
+	r.t.Cleanup(tr.CloseIdleConnections)
+	return &consoleOf{r.t, &http.Client{Transport: tr, Timeout: 5 * time.Second}}
+}
+
+// get reads a page, and returns how long that has taken.
+func (c *consoleOf) get(page string, into any) time.Duration {
+	c.t.Helper()
+	began := time.Now()
+	resp, err := c.client.Get("http://localhost/api/" + page)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		c.t.Fatalf("%s: %s, %v: %s", page, resp.Status, err, b)
+	}
+	if err := json.Unmarshal(b, &view.Answer{View: into}); err != nil {
+		c.t.Fatalf("%s: %v: %s", page, err, b)
+	}
+	return time.Since(began)
+}
+
+// TestConsoleFindsBlockedTurn: with a sleep in the list's handler the overview names the worker, the line, and how
+// many tasks wait for it, within 3 s; and each look is answered within one.
+func TestConsoleFindsBlockedTurn(t *testing.T) {
+	t.Parallel()
+	r := newService(t)
+	r.env = []string{"PROTOLOOP_TEST_BLOCK=8s", "PROTOLOOP_TEST_SLOW=1ms"}
+	withConsole(t, r)
+	r.start()
+	console := r.console()
+	var quiet view.Overview
+	console.get("overview", &quiet)
+	if len(quiet.Lints) > 0 {
+		t.Errorf("before: %+v", quiet.Lints)
+	}
+	c, err := dial(t.Context(), r.addr, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	for i := range 5 {
+		if err := c.call(t.Context(), "add", map[string]string{"text": fmt.Sprint("item ", i)}, &struct{}{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	added := time.Now()
+	var found view.LintItem
+	actortest.Eventually(t, "the overview to name the turn", func() bool {
+		var o view.Overview
+		if took := console.get("overview", &o); took > time.Second {
+			t.Errorf("an answer took %v", took)
+		}
+		if len(o.Lints) == 0 || o.Lints[0].ID != view.LintBlocked || o.Lints[0].Items[0].Tasks == 0 {
+			return false
+		}
+		found = o.Lints[0].Items[0]
+		return true
+	})
+	t.Logf("after %v: %s", time.Since(added), found.Text)
+	if found.Worker != "service/list" || !strings.HasPrefix(found.Line, "faults.go:") || found.Workers != 1 {
+		t.Errorf("found %+v", found)
+	}
+	_ = r.p.Process.Kill() // not by r.kill: the log has the blocked turn, as it ought to
+	_ = r.p.Wait()
+}
+
+// TestConsoleDuringStop: it shows what a stop waits for, until the end.
+func TestConsoleDuringStop(t *testing.T) {
+	t.Parallel()
+	r := newService(t, "-grace", "10m", "-lease", "1h")
+	r.env = []string{"PROTOLOOP_TEST_SLOW=1h"}
+	withConsole(t, r)
+	r.start()
+	c, err := dial(t.Context(), r.addr, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	if err := c.call(t.Context(), "add", map[string]string{"text": "slow"}, &struct{}{}); err != nil {
+		t.Fatal(err)
+	}
+	if !r.p.err.await(r.p.ctx, "a handler waits") {
+		t.Fatal("the item is not in flight")
+	}
+	if err := r.p.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	console := r.console()
+	var s view.Stop
+	actortest.Eventually(t, "the consumer to drain", func() bool {
+		console.get("stop", &s)
+		return len(s.Trees) == 1 && len(s.Trees[0].Draining) == 1 && len(s.Trees[0].Draining[0].WaitsFor) > 0
+	})
+	d := s.Trees[0].Draining[0]
+	if !s.Stopping || d.Path != "service/consumer" || d.GraceLeft < 500 || s.Trees[0].Next[len(s.Trees[0].Next)-1] != "console" {
+		t.Errorf("the stop: %+v", s)
+	}
+	r.p.signalAgain(t)
+	r.ended()
+}
+
+// TestConsoleLink: the page links to a console on loopback; a service whose console cannot be
+// opened starts all the same, unless somebody has said where it is to be.
+func TestConsoleLink(t *testing.T) {
+	t.Parallel()
+	r := newService(t, "-console", "127.0.0.1:0")
+	r.start()
+	link := func() string {
+		resp, err := http.Get("http://" + r.addr + "/console")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		var link struct{ URL string }
+		if err := json.NewDecoder(resp.Body).Decode(&link); err != nil {
+			t.Fatal(err)
+		}
+		return link.URL
+	}
+	resp, err := http.Get(link() + "api/about")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("the console: %s", resp.Status)
+	}
+	r.stop()
+
+	r.args, r.env = nil, []string{"XDG_RUNTIME_DIR=/proc"}
+	r.start()
+	if !strings.Contains(r.p.err.String(), "there is no console") {
+		t.Errorf("the log: %s", r.p.err.String())
+	}
+	if got := link(); got != "" {
+		t.Errorf("the page links to %q", got)
+	}
+	r.stop()
+
+	p := newProcess(t, "serve", "-addr", r.addr, "-data", r.data, "-console", "unix:/proc/none/x.sock")
+	if err := p.Run(); err == nil || !strings.Contains(p.err.String()+p.out.String(), "/proc/none") {
+		t.Errorf("a console that cannot be: %v, %s", err, p.err.String())
+	}
+}
