@@ -67,6 +67,7 @@ func (c *Console) act(w http.ResponseWriter, r *http.Request, name string, do ac
 	ctx, cancel := context.WithTimeoutCause(r.Context(), actTimeout, errSlow)
 	defer cancel()
 	done, err := do(ctx, grant.Who, t)
+	c.look.expire()
 	c.audit(grant.Who, name, t, err)
 	var unknown errUnknown
 	var conflict errConflict
@@ -167,11 +168,6 @@ func (c *Console) onChild(do func(context.Context, *actor.ActorSystem, superviso
 		}
 		return view.Done{}, err
 	}
-}
-
-// disconnectSocket disconnects the client that the target names from its namespace.
-func (c *Console) disconnectSocket(context.Context, string, view.Target) (view.Done, error) {
-	return view.Done{}, errUnknown{"there is no such socket"}
 }
 
 // beginCapture makes a capture of the target's kind. The answer does not wait for it.

@@ -117,7 +117,7 @@ func (c *Console) view(s *seen, page string, q url.Values) (any, error) {
 		dead := c.timeline.newest(maxTimeline, func(r *view.Record) bool { return r.What == string(inspect.DeadLetter) })
 		return s.Queues(c.lags.of(s.consumers), dead), nil
 	case "sockets":
-		return s.Sockets(q.Get("q")), nil
+		return s.Sockets(c.lookAtSockets(), q.Get("q")), nil
 	case "captures":
 		return c.captures.list(), nil
 	case "stop":

@@ -16,6 +16,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/protoloop/protoloop/actors/inspect"
+	"github.com/protoloop/protoloop/internal/observe"
 	"github.com/protoloop/protoloop/internal/view"
 )
 
@@ -137,6 +139,10 @@ func (k *captures) write(ctx context.Context, w *limitedBuffer, kind string) err
 	case cpuProfile:
 		if err := pprof.StartCPUProfile(w); err != nil {
 			return err // somebody else profiles
+		}
+		if !observe.Of(k.c.sys).Labels.Load() { // else somebody wants them for good
+			inspect.LabelTasks(k.c.sys, true)
+			defer inspect.LabelTasks(k.c.sys, false)
 		}
 		select {
 		case <-ctx.Done():

@@ -16,6 +16,7 @@ import (
 	"github.com/protoloop/protoloop/actors/inspect"
 	"github.com/protoloop/protoloop/consumer"
 	"github.com/protoloop/protoloop/internal/view"
+	"github.com/protoloop/protoloop/socketio"
 	"github.com/protoloop/protoloop/supervisor"
 )
 
@@ -27,6 +28,7 @@ type looker struct {
 
 	mu      sync.Mutex // held while somebody looks
 	last    *seen
+	expired bool   // something was done since: it is not fresh
 	minute  []past // the oldest first
 	sampler *inspect.Sampler
 	idle    *time.Timer // ends the sampler when nobody has looked for a while
@@ -73,9 +75,10 @@ func (l *looker) look() *seen {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	if l.last != nil && now.Sub(l.last.At) < fresh {
+	if l.last != nil && now.Sub(l.last.At) < fresh && !l.expired {
 		return l.last
 	}
+	l.expired = false
 	shares := l.sample()
 	s := &view.State{
 		Seq: 1, At: now, About: l.about, Redact: l.c.redact(), Goroutines: runtime.NumGoroutine(),
@@ -88,6 +91,9 @@ func (l *looker) look() *seen {
 	consumers := consumersOf(l.c.sys)
 	for _, c := range consumers {
 		s.Consumers = append(s.Consumers, c.Info())
+	}
+	for _, srv := range socketio.All(l.c.sys) {
+		s.Servers = append(s.Servers, view.SocketLook{Stats: srv.Stats(), Sessions: srv.Sessions(view.MaxSlow)})
 	}
 	if l.last != nil {
 		s.Seq = l.last.Seq + 1
@@ -106,13 +112,20 @@ func (l *looker) look() *seen {
 	return next
 }
 
+// expire has the next who asks look anew: whoever has done something is to see what came of it.
+func (l *looker) expire() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.expired = true
+}
+
 // remember adds a state to the last minute.
 func (l *looker) remember(s *view.State) {
 	l.minute = slices.DeleteFunc(l.minute, func(p past) bool { return s.At.Sub(p.at) > time.Minute })
 	if len(l.minute) > 0 {
 		s.Past = l.minute[0].kinds
 	}
-	l.minute = append(l.minute, past{s.At, s.Totals(), &view.State{At: s.At, Kinds: s.Kinds, Consumers: s.Consumers}})
+	l.minute = append(l.minute, past{s.At, s.Totals(), &view.State{At: s.At, Kinds: s.Kinds, Consumers: s.Consumers, Servers: s.Servers}})
 	m := view.Minute{Finished: []float64{}, Failed: []float64{}, Queued: []float64{}, Oldest: []float64{}, Tasks: []float64{}, Busy: []float64{}, Restarts: []float64{}}
 	for i, p := range l.minute {
 		var finished, failed, restarts float64

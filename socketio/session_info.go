@@ -18,9 +18,9 @@ type SessionInfo struct {
 	Address   string     // of the client, see Options.ClientIP
 	Since     time.Time
 	Sockets   []SocketInfo // by namespace
-	// Buffered is how many bytes wait to be sent to the client. At Options.MaxBuffered it is a slow
-	// client, and the session ends.
-	Buffered int
+	// Buffered is how many bytes wait to be sent to the client. At MaxBuffered, which is that of the Options, it
+	// is a slow client, and the session ends.
+	Buffered, MaxBuffered int
 	// Running is how many events are with the worker, and Held how many wait for one of them to end.
 	Running, Held int
 }
@@ -56,7 +56,7 @@ func (srv *Server) Sessions(most int) []SessionInfo {
 	out := make([]SessionInfo, len(all))
 	for i, m := range all {
 		out[i] = m.c.info()
-		out[i].Buffered = m.buffered
+		out[i].Buffered, out[i].MaxBuffered = m.buffered, srv.opts.MaxBuffered
 	}
 	return out
 }

@@ -31,7 +31,7 @@ func TestGolden(t *testing.T) {
 		"worker":      s.Worker(cartWithTasks(s)),
 		"supervision": s.Supervision(timeline),
 		"queues":      s.Queues([]Lag{{N: 250}}, []Record{{ID: 3, At: ago(time.Minute), Kind: RecordFailure, What: string(inspect.DeadLetter), Level: Error, Worker: "shop/orders", Task: "orders: message order", Error: "given up after 5 tries"}}),
-		"sockets":     s.Sockets(""),
+		"sockets":     s.Sockets(s.Servers, ""),
 		"stop":        s.Stop(func(*inspect.Worker) []inspect.Task { return cartWithTasks(s).Tasks }),
 		"log":         timeline,
 	} {

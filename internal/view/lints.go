@@ -29,7 +29,7 @@ func (s *State) Lints() []Lint {
 	all := []Lint{}
 	for _, rule := range []func(s *State) Lint{
 		blockedTurns, rings, accounts, failedSupervisors, intensities,
-		downChildren, oldQueues, toldToEnd, overBudget, fullOffloads, openBreakers, lostMessages, deadLetters,
+		downChildren, oldQueues, toldToEnd, overBudget, fullOffloads, openBreakers, slowClients, lostMessages, deadLetters,
 	} {
 		if l := rule(s); l.N > 0 {
 			all = append(all, l)
@@ -343,6 +343,34 @@ func openBreakers(s *State) Lint {
 		Title: fmt.Sprintf("%s open", count(len(p.items), "breaker is", "breakers are")),
 		Hint:  "It tries one message now and then, and goes on by itself when that works.",
 	}, byTime)
+}
+
+// slowClients: more waits to be sent to a client than half of what may, or one was cut off for that in the last
+// minute.
+func slowClients(s *State) Lint {
+	var p places
+	for i := range s.Servers {
+		l := &s.Servers[i]
+		for j := range l.Sessions {
+			c := &l.Sessions[j]
+			if c.Buffered == 0 || 2*c.Buffered < c.MaxBuffered {
+				continue
+			}
+			item := LintItem{Worker: s.Redact.Worker(c.Worker, s.home()), Socket: c.ID, N: int64(c.Buffered), For: s.since(c.Since), Page: "sockets"}
+			item.Text = fmt.Sprintf("session %s of %s: %d of %d bytes wait to be sent", c.ID, s.Redact.Text(RedactSocket, c.Address), c.Buffered, c.MaxBuffered)
+			p.add(item)
+		}
+		if s.Past != nil && i < len(s.Past.Servers) {
+			if n := l.Stats.SlowClients - s.Past.Servers[i].Stats.SlowClients; n > 0 {
+				p.add(LintItem{N: n, Page: "sockets", Text: fmt.Sprintf("socketio %d: %s cut off in the last minute", i+1, count64(n, "client was", "clients were"))})
+			}
+		}
+	}
+	return p.lint(Lint{
+		ID: LintSlow, Level: Warning,
+		Title: "Slow clients: " + count(len(p.items), "place", "places"),
+		Hint:  "They do not read as fast as is sent to them: at MaxBuffered their sessions end. Send less, use Volatile, or await Drain.",
+	}, func(a, b *LintItem) int { return cmp.Compare(b.N, a.N) })
 }
 
 // lostMessages: the source could not be told what became of a message, in the last minute or before.

@@ -12,6 +12,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/inspect"
 	"github.com/protoloop/protoloop/consumer"
+	"github.com/protoloop/protoloop/socketio"
 	"github.com/protoloop/protoloop/supervisor"
 )
 
@@ -46,6 +47,12 @@ func TestLints(t *testing.T) {
 			r.Ring = append(r.Ring, inspect.RingMember{Ref: inspect.TaskRef{Worker: pid("w"), Incarnation: 1, ID: 1}, Kind: "k", Task: "t"})
 		}
 		return &State{At: now, Snapshot: inspect.Snapshot{Roots: []inspect.Root{r}}}
+	}
+	client := func(buffered int) *State {
+		return &State{At: now, Servers: []SocketLook{{Sessions: []socketio.SessionInfo{{ID: "x", Address: "10.0.0.9", Since: now, Buffered: buffered, MaxBuffered: 1000}}}}}
+	}
+	cut := func(n int64) *State {
+		return &State{At: now, Servers: []SocketLook{{Stats: socketio.Stats{SlowClients: n}}}}
 	}
 	failed := errors.New("no disk")
 	for name, c := range map[string]struct {
@@ -86,6 +93,11 @@ func TestLints(t *testing.T) {
 		"dead letters now":          {past(dead(2), dead(1)), LintDead, Warning, "k: 2 dead letters, 1 of them in the last minute"},
 		"a consumer's dead":         {queue(consumer.Stats{Received: 1, DeadLettered: 1}), LintDead, Note, "consumer q: 1 dead letter"},
 		"an open breaker":           {queue(consumer.Stats{OpenSince: ago(time.Minute)}), LintBreaker, Warning, "consumer q handles nothing for 1m0s: "},
+
+		"a client that reads":    {s: client(499)},
+		"a slow client":          {client(500), LintSlow, Warning, "session x of 10.0.0.9: 500 of 1000 bytes wait to be sent"},
+		"clients cut off before": {s: past(cut(3), cut(3))},
+		"clients cut off now":    {past(cut(3), cut(1)), LintSlow, Warning, "socketio 1: 2 clients were cut off in the last minute"},
 
 		"6 of 10 restarts":           {s: tree(supervisor.Info{MaxRestarts: 10, Restarted: 6, Within: time.Minute})},
 		"7 of 10 restarts":           {tree(supervisor.Info{MaxRestarts: 10, Restarted: 7, Within: time.Minute}), LintIntensity, Warning, "s: 7 of 10 restarts within 1m0s"},

@@ -23,6 +23,7 @@ type State struct {
 	Shares      []inspect.Share   // since the look before
 	Supervisors []supervisor.Info // each behind its parent
 	Consumers   []consumer.Info   // by name
+	Servers     []SocketLook      // with the slowest sessions alone
 	Before      *State            // the look before, without its own; nil: this is the first, or that was long ago
 	Past        *State            // the oldest of the last minute, with its Kinds alone; nil: there is none
 	Minute      Minute
@@ -93,6 +94,11 @@ func (s *State) Totals() Totals {
 	}
 	for i := range s.Consumers {
 		t.Messages += s.Consumers[i].Stats.InFlight
+	}
+	for i := range s.Servers {
+		for _, n := range s.Servers[i].Stats.Sockets {
+			t.Sockets += n
+		}
 	}
 	return t
 }

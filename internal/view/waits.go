@@ -105,16 +105,16 @@ type Node struct {
 
 // The bounds of a Waits.
 const (
-	maxRoots = 50
-	maxNodes = 200
+	maxShownRoots = 50
+	maxNodes      = 200
 )
 
 // Waits is the page of that name.
 func (s *State) Waits() *Waits {
 	v := &Waits{Tasks: s.Totals().Tasks, Roots: []Root{}, Groups: []Group{}}
 	for i := range s.Snapshot.Roots {
-		if i == maxRoots {
-			v.More = len(s.Snapshot.Roots) - maxRoots
+		if i == maxShownRoots {
+			v.More = len(s.Snapshot.Roots) - maxShownRoots
 			break
 		}
 		v.Roots = append(v.Roots, s.root(&s.Snapshot.Roots[i]))

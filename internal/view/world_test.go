@@ -11,6 +11,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/inspect"
 	"github.com/protoloop/protoloop/consumer"
+	"github.com/protoloop/protoloop/socketio"
 	"github.com/protoloop/protoloop/supervisor"
 )
 
@@ -115,6 +116,15 @@ func shop() *State {
 				{ID: "19", Task: "orders: message", Worker: pid("shop/orders"), State: "waiting", Age: time.Second},
 			},
 			Errors: []consumer.ErrorRecord{{At: ago(6 * time.Second), Message: "17", Try: 1, Err: errors.New("payment: no route to host")}},
+		}},
+		Servers: []SocketLook{{
+			Stats:  socketio.Stats{Sessions: 2, WebSockets: 1, Sockets: map[string]int{"/": 2, "/admin": 0}, Events: 40, BytesIn: 1000, BytesOut: 9000},
+			Events: []socketio.EventStats{{Namespace: "/", Event: "add", Count: 40, Failed: 1, Timed: 2, Time: 6 * time.Millisecond}},
+			Sessions: []socketio.SessionInfo{
+				{ID: "s1", Worker: pid("socketio-1/1"), Transport: "websocket", Address: "10.0.0.7", Since: ago(time.Minute), Buffered: 3 << 20, MaxBuffered: 4 << 20, Sockets: []socketio.SocketInfo{{ID: "a1", Namespace: "/", Rooms: 1}}},
+				{ID: "s2", Worker: pid("socketio-1/2"), Transport: "polling", Address: "10.0.0.8", Since: ago(time.Hour), MaxBuffered: 4 << 20, Sockets: []socketio.SocketInfo{{ID: "b2", Namespace: "/"}}},
+			},
+			Rooms: map[string]map[string]int{"/": {"lobby": 1}}, RoomsOf: map[string][]string{"a1": {"a1", "lobby"}, "b2": {"b2"}},
 		}},
 		Minute: Minute{
 			Age: []float64{1, 0}, Finished: []float64{0, 50}, Failed: []float64{0, 0}, Queued: []float64{10, 14}, Oldest: []float64{2, 3},
