@@ -195,6 +195,42 @@ func TestKindsAreBounded(t *testing.T) {
 	})
 }
 
+// TestDurationsAreMeasured: one in 64 messages and turns is measured.
+func TestDurationsAreMeasured(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		p := otelloop.NewProducer(sys, otelloop.ProducerOptions{})
+		hold := new(actors.Promise[actors.None])
+		pid := actortest.Spawn(t, sys.Root, "a", jobber(hold.Future()), actors.Options{Kind: "shop"})
+		const n = 64 * 100
+		for range n {
+			if _, err := actors.RequestFuture[actors.None](sys.Root, pid, job{}).Wait(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, name := range []string{"protoloop.queue.wait", "protoloop.turn.duration"} {
+			m := collect(t, p)[name]
+			d, ok := m.Data.(metricdata.Histogram[float64])
+			if !ok || m.Unit != "s" || len(d.DataPoints) != 1 {
+				t.Fatalf("%s is %+v", name, m)
+			}
+			h := d.DataPoints[0]
+			if len(h.BucketCounts) != len(h.Bounds)+1 {
+				t.Errorf("%s has %d buckets and %d bounds", name, len(h.BucketCounts), len(h.Bounds))
+			}
+			var sum uint64
+			for _, c := range h.BucketCounts {
+				sum += c
+			}
+			if sum != h.Count || h.Count < n/64/2 || h.Count > n/64*2 {
+				t.Errorf("%s has measured %d of %d, and its buckets have %d", name, h.Count, n, sum)
+			}
+			if h.BucketCounts[0] != h.Count { // time stands still
+				t.Errorf("%s: %v", name, h.BucketCounts)
+			}
+		}
+	})
+}
+
 // TestSupervisorsAreCounted: restarts by supervisor and static child, and how much of the intensity is used.
 func TestSupervisorsAreCounted(t *testing.T) {
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {

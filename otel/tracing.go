@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package otelloop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/propagation"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/semconv/v1.43.0/rpcconv"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/inspect"
+)
+
+// Options are those of [New]. The zero value is usable.
+type Options struct {
+	// TracerProvider makes the spans. nil: otel's global one.
+	TracerProvider trace.TracerProvider
+	// Propagator carries a trace to another machine and through a queue. nil: W3C trace context and baggage.
+	Propagator propagation.TextMapPropagator
+	// Roots says whether work begins a trace that nobody has given a span: neither the task that created it,
+	// nor WithContext, SetContext or the header of its message. nil: it does not, so that only what a caller traces is traced. It
+	// is called for all such work, so it has to be quick. The sampler of TracerProvider may still decide against it.
+	Roots func(w inspect.Work) bool
+	// MeterProvider makes the instruments rpc.client.call.duration and rpc.server.call.duration, of what
+	// has a span, and messaging.process.duration, messaging.client.consumed.messages and the like, of all messages. nil: there are none.
+	MeterProvider metric.MeterProvider
+}
+
+// Ratio is for Options.Roots: it chooses so many of the work that nobody has given a span, 0.01 being one in a hundred. Each is chosen for itself.
+func Ratio(part float64) func(inspect.Work) bool {
+	return func(inspect.Work) bool { return rand.Float64() < part }
+}
+
+// Tracing makes spans of what actor systems and consumers do. Its methods may be called on any goroutine.
+type Tracing struct {
+	tracer     trace.Tracer
+	propagator propagation.TextMapPropagator
+	roots      func(inspect.Work) bool
+
+	serverCalls rpcconv.ServerCallDuration
+	clientCalls rpcconv.ClientCallDuration
+	measured    bool
+	queues      queueInstruments
+
+	sorts  sync.Map // workSort → *spanSort
+	nSorts atomic.Int64
+}
+
+// New returns what makes spans. It fails only if an instrument cannot be made.
+func New(o Options) (*Tracing, error) {
+	if o.TracerProvider == nil {
+		o.TracerProvider = otel.GetTracerProvider()
+	}
+	if o.Propagator == nil {
+		o.Propagator = propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
+	}
+	tr := &Tracing{
+		tracer:     o.TracerProvider.Tracer(ScopeName, trace.WithSchemaURL(semconv.SchemaURL)),
+		propagator: o.Propagator, roots: o.Roots, measured: o.MeterProvider != nil,
+	}
+	var meter metric.Meter = noop.Meter{}
+	if tr.measured {
+		meter = o.MeterProvider.Meter(ScopeName, metric.WithSchemaURL(semconv.SchemaURL))
+	}
+	var errs [2]error
+	tr.serverCalls, errs[0] = rpcconv.NewServerCallDuration(meter)
+	tr.clientCalls, errs[1] = rpcconv.NewClientCallDuration(meter)
+	err := errors.Join(errs[:]...)
+	if err == nil {
+		tr.queues, err = newQueueInstruments(meter)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("otelloop: %w", err)
+	}
+	return tr, nil
+}
+
+// Observe has spans made of the work of an actor system, in place of any other [inspect.Observer]. stop ends that: what is under way then has no end.
+//
+// A span begins when its work is offered, so the wait in the queue is a part of it. An ask of this process has one span,
+// of kind SERVER; one of another machine has a CLIENT span here and a SERVER span there. A message that nobody
+// waits for is a CONSUMER span, and functions of Submit, Start and Offload are INTERNAL. Below a span that is not
+// sampled nothing is begun.
+func (tr *Tracing) Observe(sys *actor.ActorSystem) (stop func()) {
+	inspect.Observe(sys, &inspect.Observer{
+		Sample: tr.roots, Offered: tr.workOffered, Began: tr.workBegan, Ended: tr.workEnded,
+		Inject: tr.inject, Extract: tr.extract,
+	})
+	return sync.OnceFunc(func() { inspect.Observe(sys, nil) })
+}
+
+// The attributes of spans. A PID may be one: there is no series for each.
+const (
+	workKey         = attribute.Key("protoloop.work")
+	workerKey       = attribute.Key("protoloop.worker")
+	incarnationKey  = attribute.Key("protoloop.worker.incarnation")
+	queueWaitKey    = attribute.Key("protoloop.queue.wait")
+	deliveriesKey   = attribute.Key("protoloop.message.deliveries")
+	messageTypeKey  = attribute.Key("protoloop.message.type")
+	rpcSystem       = "protoloop"
+	messagingSystem = "protoloop"
+)
+
+// workSort is what the name and attributes of a span depend on, from the start.
+type workSort struct{ is, kind, name, message string }
+
+// spanSort is how spans of a sort of work begin.
+type spanSort struct {
+	name    string
+	start   []trace.SpanStartOption
+	metrics attribute.Set // of calls
+}
+
+// maxSpanSorts is how many are kept: names of tasks may be made up.
+const maxSpanSorts = 10_000
+
+// sortOf is that of some work.
+func (tr *Tracing) sortOf(w inspect.Work) *spanSort {
+	key := workSort{is: w.Is(), kind: w.Kind(), message: w.MessageType()}
+	if key.message == "" {
+		key.name = w.Name()
+	}
+	if s, ok := tr.sorts.Load(key); ok {
+		return s.(*spanSort)
+	}
+	s := newSpanSort(key)
+	if tr.nSorts.Load() < maxSpanSorts {
+		if _, there := tr.sorts.LoadOrStore(key, s); !there {
+			tr.nSorts.Add(1)
+		}
+	}
+	return s
+}
+
+func newSpanSort(key workSort) *spanSort {
+	s := &spanSort{}
+	kind := trace.SpanKindInternal
+	attrs := []attribute.KeyValue{workKey.String(key.is)}
+	if key.kind != "" {
+		attrs = append(attrs, kindKey.String(key.kind))
+	}
+	if key.message != "" {
+		attrs = append(attrs, messageTypeKey.String(key.message))
+	}
+	switch key.is {
+	case "ask", "remote":
+		kind = trace.SpanKindServer
+		if key.is == "remote" || key.kind == "" {
+			kind = trace.SpanKindClient // what answers makes no span, or one of its own
+		}
+		s.name = key.message
+		if key.kind != "" {
+			s.name = key.kind + "/" + key.message
+		}
+		rpc := []attribute.KeyValue{semconv.RPCSystemNameKey.String(rpcSystem), semconv.RPCMethod(s.name)}
+		s.metrics = attribute.NewSet(rpc...)
+		attrs = append(attrs, rpc...)
+	case "send":
+		kind = trace.SpanKindConsumer
+		destination := key.kind + "/" + key.message
+		s.name = "process " + destination
+		attrs = append(attrs, semconv.MessagingSystemKey.String(messagingSystem), semconv.MessagingDestinationName(destination),
+			semconv.MessagingOperationName("process"), semconv.MessagingOperationTypeProcess)
+	default:
+		s.name = key.name
+	}
+	s.start = []trace.SpanStartOption{trace.WithSpanKind(kind), trace.WithAttributes(attrs...)}
+	return s
+}
+
+// workOffered is the Observer's Offered.
+func (tr *Tracing) workOffered(parent context.Context, w inspect.Work) context.Context {
+	switch in := trace.SpanContextFromContext(parent); {
+	case in.IsSampled():
+	case in.IsValid():
+		return nil
+	case parent != context.Background() && (tr.roots == nil || !tr.roots(w)): // a context without a span; otherwise Sample has been asked
+		return nil
+	}
+	s := tr.sortOf(w)
+	ctx, span := tr.tracer.Start(parent, s.name, s.start...)
+	if !span.IsRecording() && !span.SpanContext().IsValid() {
+		return nil
+	}
+	return ctx
+}
+
+// workBegan is the Observer's Began.
+func (tr *Tracing) workBegan(ctx context.Context, w inspect.Work) context.Context {
+	if span := trace.SpanFromContext(ctx); span.IsRecording() {
+		span.SetAttributes(
+			workerKey.String(w.Worker().GetId()),
+			incarnationKey.Int64(int64(w.Incarnation())),
+			queueWaitKey.Float64(time.Since(w.Offered()).Seconds()),
+		)
+	}
+	return ctx
+}
+
+// workEnded is the Observer's Ended.
+func (tr *Tracing) workEnded(ctx context.Context, w inspect.Work, err error) {
+	span := trace.SpanFromContext(ctx)
+	if !span.IsRecording() {
+		return
+	}
+	endSpan(span, err)
+	if tr.measured {
+		tr.measureCall(ctx, w, err)
+	}
+}
+
+// measureCall records how long an ask took.
+func (tr *Tracing) measureCall(ctx context.Context, w inspect.Work, err error) {
+	is := w.Is()
+	if is != "ask" && is != "remote" {
+		return
+	}
+	set := tr.sortOf(w).metrics
+	if err != nil {
+		set = attribute.NewSet(append(set.ToSlice(), semconv.ErrorTypeKey.String(errorType(err)))...)
+	}
+	took := time.Since(w.Offered()).Seconds()
+	if is == "remote" {
+		tr.clientCalls.RecordSet(ctx, took, set)
+		return
+	}
+	tr.serverCalls.RecordSet(ctx, took, set)
+}
+
+// endSpan ends a span whose work has ended with err.
+func endSpan(span trace.Span, err error) {
+	if err != nil {
+		span.SetAttributes(semconv.ErrorTypeKey.String(errorType(err)))
+		span.SetStatus(codes.Error, err.Error())
+		if p := new(actors.PanicError); errors.As(err, &p) {
+			span.AddEvent("exception", trace.WithAttributes(
+				semconv.ExceptionType(fmt.Sprintf("%T", p.Value)), semconv.ExceptionMessage(fmt.Sprint(p.Value)),
+				semconv.ExceptionStacktrace(string(p.Stack))))
+		}
+	}
+	span.End()
+}
+
+// endPanicked ends a span whose function has not returned.
+func endPanicked(span trace.Span, stack []byte) {
+	span.SetAttributes(semconv.ErrorTypeKey.String("panic"))
+	span.SetStatus(codes.Error, "panic")
+	span.AddEvent("exception", trace.WithAttributes(semconv.ExceptionType("panic"), semconv.ExceptionStacktrace(string(stack))))
+	span.End()
+}
+
+// ends are the errors of package actors that have a name as the type of an error.
+var ends = []struct {
+	err  error
+	name string
+}{
+	{actors.ErrTimeout, "timeout"}, {actors.ErrRestarted, "restarted"}, {actors.ErrStopping, "stopping"}, {actors.ErrStopped, "stopped"},
+	{actors.ErrMailboxFull, "mailbox_full"}, {actors.ErrDeadLetter, "dead_letter"}, {actors.ErrUnhandled, "unhandled"},
+	{actors.ErrUnsendable, "unsendable"}, {actors.ErrNotWorker, "not_worker"}, {actors.ErrGoexit, "goexit"}, {actors.ErrCanceled, "canceled"},
+}
+
+// errorType is of few different ones: what package actors calls it, or the type of the innermost error.
+func errorType(err error) string {
+	if p := new(actors.PanicError); errors.As(err, &p) {
+		return "panic"
+	}
+	for _, e := range ends {
+		if errors.Is(err, e.err) {
+			return e.name
+		}
+	}
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return fmt.Sprintf("%T", err)
+		}
+		err = inner
+	}
+}
+
+// inject is the Observer's Inject.
+func (tr *Tracing) inject(ctx context.Context, set func(key, value string)) {
+	tr.propagator.Inject(ctx, setter(set))
+}
+
+// extract is the Observer's Extract.
+func (tr *Tracing) extract(get func(key string) string) context.Context {
+	ctx := tr.propagator.Extract(context.Background(), getter(get))
+	if !trace.SpanContextFromContext(ctx).IsValid() {
+		return nil
+	}
+	return ctx
+}
+
+// setter is a carrier to write to.
+type setter func(key, value string)
+
+func (s setter) Get(string) string     { return "" }
+func (s setter) Set(key, value string) { s(key, value) }
+func (s setter) Keys() []string        { return nil }
+
+// getter is a carrier to read.
+type getter func(key string) string
+
+func (g getter) Get(key string) string { return g(key) }
+func (g getter) Set(string, string)    {}
+func (g getter) Keys() []string        { return nil }
