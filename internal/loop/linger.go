@@ -72,11 +72,9 @@ func (l *Loop) wantsLinger() bool {
 // noteLingered looks at what has come meanwhile, and now and then at what it has cost.
 func (l *Loop) noteLingered() {
 	g := &l.lingering
-	before := l.countCollected()
-	if !l.inbox.empty() {
+	if g.pays = !l.inbox.empty(); g.pays {
 		l.collectInbox()
 	}
-	g.pays = l.countCollected() != before
 	if g.left == 0 {
 		l.judgeLinger()
 	} else {

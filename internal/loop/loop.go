@@ -184,13 +184,18 @@ func (l *Loop) ReleaseExclusive() {
 	l.due, l.round = dueReady, int32(l.ready.len()) // they have waited long enough: before the next start
 }
 
-// collectInbox moves what has been posted into the lanes.
+// collectInbox moves what has been posted, which is something, into the lanes.
 func (l *Loop) collectInbox() {
 	l.takes++
 	if l.urgent.Load() {
 		l.urgent.Store(false) // before: what comes from here on sets it again
 	}
-	for t := l.inbox.take(); t != nil; {
+	t := l.inbox.take()
+	if t.next == nil && t.kind == kindTask && !t.started && l.drop == nil { // most often, where one asks at a time
+		l.lane.push(t)
+		return
+	}
+	for t != nil {
 		next := t.next
 		switch {
 		case t.kind == kindControl:
@@ -311,6 +316,14 @@ const (
 // ready go first, so that few are suspended at a time; but one starts after each round of
 // them, and one that has yielded goes on after that, so that they starve nobody.
 func (l *Loop) takeDue() *Task {
+	if l.ready.head == nil && l.yielded.head == nil { // what is below comes to the same
+		if l.mayStart() {
+			l.due = dueYielded
+			return l.lane.pop()
+		}
+		l.due, l.round = dueReady, 0
+		return nil
+	}
 	for range 2 { // where the first time begins in the middle, the second one begins anew
 		if l.due == dueReady {
 			for t := l.ready.pop(); t != nil; t = l.ready.pop() {
@@ -421,7 +434,9 @@ func (l *Loop) resumeTask(c *coroutine, t *Task) {
 // endTask ends task t of the loop.
 func (l *Loop) endTask(t *Task, how How) {
 	awaited := t.co.listed
-	l.unlistAwaited(t.co)
+	if awaited {
+		l.unlistAwaited(t.co)
+	}
 	l.live--
 	if t.counted {
 		l.inFlight--
