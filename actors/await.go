@@ -38,7 +38,7 @@ func (t *Task) awaitCore(c *core, what string) error {
 	if c.done.Load() {
 		return nil
 	}
-	if t.future() != nil && t.future().base() == c {
+	if own := t.future(); own != nil && own.base() == c {
 		t.panicAwaitsItself(what)
 	}
 	var late *lateAwait

@@ -149,12 +149,22 @@ func Handle[Req, Resp any](w *Worker, h func(t *Task, req Req) (Resp, error), op
 			t.endIfExpired(err)
 			err = returned(err)
 		}
-		if f, same := t.future().(*Future[Resp]); same { // no boxing
+		if f := futureOf[Resp](t); f != nil { // no boxing
 			t.concludeFuture(f.completeHandled(v, err), err)
 			return
 		}
 		t.replyAtEnd(v, err)
 	}}, opts)
+}
+
+// futureOf is the future of the task if that is of type Resp, or nil. Most often the task is such
+// a request itself, which is found without an assertion to an interface.
+func futureOf[Resp any](t *Task) *Future[Resp] {
+	if u, is := t.lt.Body.(*request[Resp]); is && !t.has(isStashed) {
+		return &u.fut
+	}
+	f, _ := t.future().(*Future[Resp])
+	return f
 }
 
 // On registers the handler of messages of type Req that are answered without a value:
