@@ -213,7 +213,7 @@ func TestChooseBringsBaselines(t *testing.T) {
 	for _, c := range s.memory {
 		names = append(names, c.name)
 	}
-	want := []string{"seq/chan", "seq/bare", "seq/engine", "seq/submit", "memory/goroutine", "memory/goroutine-chan", "memory/task"}
+	want := []string{"seq/chan", "seq/bare", "seq/least", "seq/engine", "seq/submit", "memory/goroutine", "memory/goroutine-chan", "memory/task"}
 	if !slices.Equal(names, want) {
 		t.Errorf("chose %v, want %v", names, want)
 	}

@@ -61,7 +61,10 @@ func rules() []rule {
 
 		{of: "seq/submit", against: "seq/chan", as: "channel", figure: wall, limit: 3, aim: 1.5},
 		{of: "seq/submit", against: "seq/bare", as: "bare call", figure: wall},
+		{of: "seq/submit", against: "seq/least", as: "least call", figure: wall},
 		{of: "seq/bare", against: "seq/chan", as: "channel", figure: wall},
+		{of: "seq/least", against: "seq/chan", as: "channel", figure: wall},
+		{of: "seq/request", against: "seq/chan", as: "channel", figure: wall},
 		{of: "seq/submit", against: "seq/engine", as: "Proto.Actor", figure: wall, limit: 0.25},
 		{of: "seq/request", against: "seq/engine", as: "Proto.Actor", figure: wall},
 		{of: "seq/plain", against: "seq/engine", as: "Proto.Actor", figure: wall, limit: 1},

@@ -3,7 +3,10 @@
 package main
 
 import (
+	"runtime"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -14,6 +17,7 @@ func sequentialCases() []*benchCase {
 	return append([]*benchCase{
 		{"seq/chan", "unbuffered channel round trip", burst, chanRoundTrip},
 		{"seq/bare", "… with a function, in an object of the size of a task", burst, bareSequential},
+		{"seq/least", "… and a queue, an account, a turn and a future", burst, leastSequential},
 		{"seq/go", "goroutine + buffered channel", burst, goSequential},
 		{"seq/engine", "Proto.Actor RequestFuture", burst, engineSequential},
 		{"seq/submit", "Submit + Wait", burst, submitSequential},
@@ -93,6 +97,165 @@ func bareSequential(e *env) (run, error) {
 		<-c.waits
 		return c.v, c.err
 	}), nil
+}
+
+// leastCall is a bareCall that keeps the promises of a task: it waits in a queue without a bound,
+// it is in an account that holds at every moment, its turn can be seen and taken away, it can be
+// woken and ended by anybody, and its result be waited for by many, of whom each may give up.
+type leastCall struct {
+	fn    func() (int, error)
+	next  *leastCall
+	state atomic.Uint32
+	done  atomic.Bool
+	mu    sync.Mutex
+	v     int
+	err   error
+	waits *leastWaiter
+	_     [12]*leastCall
+}
+
+// leastWaiter is one who waits. They are used again.
+type leastWaiter struct {
+	next   *leastWaiter
+	signal chan struct{}
+}
+
+// leastWorker is a goroutine that does leastCalls in turn. Like a runner of ours it lets the
+// others go first once before it waits, which is cheaper than to wait and to be called, and a
+// timer looks at its turns.
+type leastWorker struct {
+	inbox                     atomic.Pointer[leastCall] // a stack; idle: the goroutine waits
+	accepted, taken, finished atomic.Int64
+	turn                      atomic.Uint64 // odd: in user code
+	blocked                   atomic.Int64  // turns that lasted long
+	wake                      chan struct{}
+	waiters                   sync.Pool
+}
+
+// leastIdle is the inbox of a leastWorker that waits.
+var leastIdle = new(leastCall)
+
+func (w *leastWorker) post(c *leastCall) {
+	w.accepted.Add(1)
+	for {
+		old := w.inbox.Load()
+		if c.next = old; old == leastIdle {
+			c.next = nil
+		}
+		if w.inbox.CompareAndSwap(old, c) {
+			if old == leastIdle {
+				w.wake <- struct{}{}
+			}
+			return
+		}
+	}
+}
+
+// serve does calls until there is one without a function.
+func (w *leastWorker) serve() {
+	for lingered := false; ; {
+		if w.inbox.Load() == nil {
+			if lingered = !lingered; lingered {
+				runtime.Gosched()
+			} else if w.inbox.CompareAndSwap(nil, leastIdle) {
+				<-w.wake
+			}
+			continue
+		}
+		lingered = false
+		var first *leastCall
+		for c := w.inbox.Swap(nil); c != nil; {
+			next := c.next
+			c.next, first, c = first, c, next
+		}
+		for c := first; c != nil; c = c.next {
+			if c.fn == nil {
+				return
+			}
+			w.do(c)
+		}
+	}
+}
+
+func (w *leastWorker) do(c *leastCall) {
+	w.taken.Add(1)
+	c.state.Store(1)
+	turn := w.turn.Load() + 1
+	w.turn.Store(turn)
+	v, err := c.fn()
+	c.mu.Lock()
+	c.v, c.err = v, err
+	c.done.Store(true)
+	for n := c.waits; n != nil; n = n.next {
+		n.signal <- struct{}{}
+	}
+	c.waits = nil
+	c.mu.Unlock()
+	w.turn.CompareAndSwap(turn, turn+1)
+	c.state.Store(2)
+	w.finished.Add(1)
+}
+
+func (w *leastWorker) wait(c *leastCall) (int, error) {
+	n, _ := w.waiters.Get().(*leastWaiter)
+	if n == nil {
+		n = &leastWaiter{signal: make(chan struct{}, 1)}
+	}
+	c.mu.Lock()
+	pending := !c.done.Load()
+	if pending {
+		n.next, c.waits = c.waits, n
+	}
+	c.mu.Unlock()
+	if pending {
+		<-n.signal
+	}
+	w.waiters.Put(n)
+	return c.v, c.err
+}
+
+// leastSequential is Submit + Wait without all that a call does not need if nothing happens: no
+// options, no parent, no cancel, no panic, no state of the worker, one loop.
+func leastSequential(e *env) (run, error) {
+	w := &leastWorker{wake: make(chan struct{}, 1)}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.serve()
+	}()
+	watch, over := time.NewTicker(leastLook), make(chan struct{})
+	go w.watchTurns(watch.C, over)
+	e.onClose(func() error {
+		watch.Stop()
+		close(over)
+		w.post(&leastCall{})
+		<-done
+		return nil
+	})
+	return oneByOne(func(i int) (int, error) {
+		c := &leastCall{fn: func() (int, error) { return i, nil }}
+		w.post(c)
+		return w.wait(c)
+	}), nil
+}
+
+// leastLook is how often the turns of a leastWorker are looked at, as those of a worker of ours.
+const leastLook = 500 * time.Millisecond
+
+// watchTurns counts the turns that last from one look to the next.
+func (w *leastWorker) watchTurns(look <-chan time.Time, over <-chan struct{}) {
+	for last := uint64(0); ; {
+		select {
+		case <-look:
+			turn := w.turn.Load()
+			if turn%2 == 1 && turn == last {
+				w.blocked.Add(1)
+			}
+			last = turn
+		case <-over:
+			return
+		}
+	}
 }
 
 func goSequential(*env) (run, error) {
