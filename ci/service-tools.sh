@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what the tests of cmd/example need beside Go: Chromium, and Debian's python3-socketio with what its client
-# needs. Without the right to install packages they have to be there.
+# Installs what the tests of cmd/example and cmd/protoloop need beside Go: Chromium, a terminal (tmux), and Debian's
+# python3-socketio with what its client needs. Without the right to install packages they have to be there.
 set -euo pipefail
 
 missing=()
 command -v chromium >/dev/null || missing+=(chromium)
+command -v tmux >/dev/null || missing+=(tmux)
 command -v script >/dev/null || missing+=(bsdutils)
 /usr/bin/python3 -c 'import socketio, aiohttp' 2>/dev/null || missing+=(python3-socketio python3-engineio python3-aiohttp)
 /usr/bin/python3 -c 'import requests' 2>/dev/null || missing+=(python3-requests)

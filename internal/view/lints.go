@@ -281,10 +281,19 @@ func downChildren(s *State) Lint {
 // toldToEnd: a worker, or a task by itself, was told to end and is still here.
 func toldToEnd(s *State) Lint {
 	var p places
+	resting := map[string]bool{} // children that have ended, and wait for their restart
+	for i := range s.Supervisors {
+		n := &s.Supervisors[i]
+		for j := range n.Children {
+			if n.Children[j].State == "quiesced" {
+				resting[n.PID.Id+"/"+n.Children[j].Name] = true
+			}
+		}
+	}
 	for i := range s.Snapshot.Workers {
 		w := &s.Snapshot.Workers[i]
 		// While a worker drains, which its grace bounds, it does what it is to do.
-		if w.ToldToEnd.IsZero() || w.State == "stopping" || s.At.Sub(w.ToldToEnd) < oldEnd {
+		if resting[w.PID.Id] || w.ToldToEnd.IsZero() || w.State == "stopping" || s.At.Sub(w.ToldToEnd) < oldEnd {
 			continue
 		}
 		item := LintItem{Worker: s.Redact.worker(w.PID.Id), Kind: w.Kind, For: s.since(w.ToldToEnd), N: int64(w.Live)}

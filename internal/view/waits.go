@@ -265,7 +265,7 @@ func treeOf(v *Waits) []Node {
 		}
 		t.left--
 		n := Node{Text: r.What, Worker: r.Worker, Task: r.Task, State: r.Is, Line: r.Line, N: 1, Age: max(r.Age, r.Blocked), Ring: r.Ring, Ref: r.Ref}
-		t.below(&n, func(g *Group) bool { return waitsForRoot(g, r) }, t.members(r))
+		t.below(&n, func(g *Group) bool { return waitsForRoot(v.Groups, g, r) }, t.members(r))
 		out = append(out, n)
 	}
 	return out
@@ -290,14 +290,23 @@ func (t *tree) members(r *Root) map[*Group]bool {
 }
 
 // waitsForRoot reports whether tasks of a group wait for a root and nothing between.
-func waitsForRoot(g *Group, r *Root) bool {
+func waitsForRoot(groups []Group, g *Group, r *Root) bool {
 	if r.Ring {
 		return slices.ContainsFunc(r.Members, func(m Ref) bool { return g.Of == m.Kind && g.Awaits == m.Task })
 	}
-	if g.State == "ready" {
-		return (r.Is == "turn" || r.Is == "queue") && g.Kind == r.Kind
+	held := r.Is == "turn" || r.Is == "queue" // what has not started in that worker waits, too
+	switch {
+	case g.State == "ready":
+		return held && g.Kind == r.Kind
+	case held && g.Of == r.Kind && !hasTask(groups, g.Of, g.Awaits):
+		return true
 	}
 	return g.Awaits != "" && g.Awaits == r.Task && (g.Of == r.Kind || g.Of == r.Worker)
+}
+
+// hasTask reports whether a task of that name has started in a worker of a kind.
+func hasTask(groups []Group, kind, task string) bool {
+	return slices.ContainsFunc(groups, func(g Group) bool { return g.Kind == kind && g.Task == task })
 }
 
 type tree struct {

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package view
+
+import (
+	"testing"
+	"time"
+
+	"github.com/protoloop/protoloop/actors/inspect"
+	"github.com/protoloop/protoloop/supervisor"
+)
+
+// A child that has ended and waits for its restart was told to end long ago: that is no lint beside
+// the one that it is down. One that does not end is.
+func TestToldToEndOfARestingChild(t *testing.T) {
+	for state, want := range map[string]int{"quiesced": 0, "stopping": 1} {
+		s := &State{At: now,
+			Snapshot:    inspect.Snapshot{Workers: []inspect.Worker{{PID: pid("shop/mail"), Kind: "mail", State: "unwinding", ToldToEnd: ago(time.Minute)}}},
+			Supervisors: []supervisor.Info{{PID: pid("shop"), Children: []supervisor.ChildInfo{{Name: "mail", State: state}}}},
+		}
+		if l := toldToEnd(s); l.N != want {
+			t.Errorf("%s: %d places, want %d: %+v", state, l.N, want, l)
+		}
+	}
+}
+
+// What is queued in a worker that a turn holds up waits for that turn, and stands below it.
+func TestTreeOfWhatIsQueued(t *testing.T) {
+	s := &State{At: now, Snapshot: inspect.Snapshot{
+		Roots:  []inspect.Root{{Is: "turn", Worker: pid("shop/list"), Kind: "list", Name: "add item", Tasks: 3, Workers: 1}},
+		Groups: []inspect.Group{{Kind: "page", Task: "show", State: "awaiting", Awaits: "read", Of: "list", Tasks: 3, Workers: 1}},
+	}}
+	tree := s.Waits().Tree
+	if len(tree) != 1 || len(tree[0].Children) != 1 || tree[0].Children[0].N != 3 {
+		t.Errorf("the tree: %+v", tree)
+	}
+}
