@@ -114,6 +114,7 @@ type seenWorker struct {
 	incarnation uint64
 	running     *Task // whose turn it is
 	id          uint64
+	place       loop.Place
 	blocked     *snapshot.Turn
 	tasks       []seenTask // by id
 }
@@ -121,8 +122,9 @@ type seenWorker struct {
 // seenTask is a task that has awaited.
 type seenTask struct {
 	*Task
-	id  uint64
-	age time.Duration
+	id    uint64
+	age   time.Duration
+	place loop.Place
 }
 
 // takeInspection returns one, with space that another look has left. With new space a look
@@ -156,6 +158,7 @@ func (in *inspection) worker(mb *mailbox) bool {
 	*w = snapshot.Worker{PID: mb.pid, Kind: mb.kindName(), State: "busy"}
 	var running, exclusive *Task
 	var runningID uint64
+	var place loop.Place  // of running, too
 	var age time.Duration // of running
 	seen := in.seen[:0]
 	begun, done := false, false
@@ -167,7 +170,7 @@ func (in *inspection) worker(mb *mailbox) bool {
 			w.State, w.Incarnation = mb.state(), mb.life.incarnation
 			w.Live, w.Timers = mb.loop.Live(), mb.loop.Timers()
 			if cur != nil {
-				running, runningID = taskOfLoop(cur), mb.loop.ID(cur)
+				running, runningID, place = taskOfLoop(cur), mb.loop.ID(cur), loop.PlaceOf(cur)
 			}
 			if x := mb.loop.Exclusive(); x != nil {
 				exclusive = taskOfLoop(x)
@@ -183,7 +186,7 @@ func (in *inspection) worker(mb *mailbox) bool {
 			case t == running:
 				age = mb.loop.Age(lt)
 			default:
-				seen = append(seen, seenTask{t, mb.loop.ID(lt), mb.loop.Age(lt)})
+				seen = append(seen, seenTask{t, mb.loop.ID(lt), mb.loop.Age(lt), loop.PlaceOf(lt)})
 			}
 		})
 	}
@@ -229,10 +232,10 @@ func (in *inspection) worker(mb *mailbox) bool {
 		}
 	}
 	if in.seenOf != nil {
-		in.seenOf[in.at] = seenWorker{mb, w.Incarnation, running, runningID, w.Blocked, slices.Clone(seen)}
+		in.seenOf[in.at] = seenWorker{mb, w.Incarnation, running, runningID, place, w.Blocked, slices.Clone(seen)}
 	}
 	if in.options.Tasks > 0 && in.wanted(mb) {
-		w.Tasks = in.tasks(mb, running, seenTask{running, runningID, age})
+		w.Tasks = in.tasks(mb, running, seenTask{running, runningID, age, place})
 	}
 	if exclusive != nil {
 		w.Exclusive = exclusive.name()

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/protoloop/protoloop/internal/loop"
 	"github.com/protoloop/protoloop/internal/snapshot"
 )
 
@@ -20,7 +21,7 @@ type groupKey struct{ kind, task, state, awaits, of string }
 type tally struct {
 	snapshot.Group
 	last int // the worker that it has counted last, plus 1
-	some []*Task
+	some []loop.Place
 }
 
 // groups puts all tasks that were seen into groups.
@@ -61,11 +62,11 @@ func (in *inspection) groups() []snapshot.Group {
 				}
 			}
 			if len(g.some) < maxTraced {
-				g.some = append(g.some, t.Task)
+				g.some = append(g.some, t.place)
 			}
 		}
 		if w.running != nil {
-			add(groupKey{kind: w.mb.kindName(), task: w.running.name(), state: "running"}, seenTask{Task: w.running, id: w.id})
+			add(groupKey{kind: w.mb.kindName(), task: w.running.name(), state: "running"}, seenTask{Task: w.running, id: w.id, place: w.place})
 		}
 		for _, t := range w.tasks {
 			add(keyOf(w.mb, t.Task), t)
@@ -84,9 +85,6 @@ func (in *inspection) groups() []snapshot.Group {
 	})
 	return out[:min(len(out), maxGroups)]
 }
-
-// maxTraced is of how many tasks of a group the lines are looked at.
-const maxTraced = 16
 
 // keyOf is the group of a task that has awaited.
 func keyOf(mb *mailbox, t *Task) groupKey {

@@ -124,7 +124,7 @@ type Group struct {
 	// Of is the kind of the workers that owe what is awaited, or the id of a plain actor, with the address before it
 	// if it is on another machine.
 	Of string
-	// Line is where they await, as "file.go:31", if [Options].Lines asks for that. If there are several such
+	// Line is where they await, as "shop/order.go:31", if [Options].Lines asks for that. If there are several such
 	// lines it is that of most of the tasks that were looked at.
 	Line    string
 	Tasks   int           // how many

@@ -81,16 +81,7 @@ func profileAll() *stacks {
 	_ = pprof.Lookup("goroutine").WriteTo(&buf, 1)
 	s := &stacks{byTag: map[uint32][][]uintptr{}}
 	for line := range bytes.Lines(buf.Bytes()) {
-		_, list, ok := bytes.Cut(line, []byte(" @ "))
-		if !ok || line[0] < '0' || line[0] > '9' {
-			continue
-		}
-		var pcs []uintptr
-		for word := range strings.FieldsSeq(string(list)) {
-			if pc, err := strconv.ParseUint(word, 0, 64); err == nil {
-				pcs = append(pcs, uintptr(pc))
-			}
-		}
+		_, pcs := parseStack(line)
 		s.addGoroutine(pcs)
 	}
 	return s

@@ -302,8 +302,10 @@ func tagLowFrame(n uint32, b tagged) {
 func addressOf(c *coroutine) uintptr { return uintptr(unsafe.Pointer(c)) }
 
 // tagNumber is the number of the place in c's frame, a hash of its address.
-func (c *coroutine) tagNumber() uint32 {
-	h := uint64(addressOf(c)) * 0x9E3779B97F4A7C15
+func (c *coroutine) tagNumber() uint32 { return tagOf(addressOf(c)) }
+
+func tagOf(address uintptr) uint32 {
+	h := uint64(address) * 0x9E3779B97F4A7C15
 	h = (h ^ h>>32) * 0x9E3779B97F4A7C15 // else neighbors have the same
 	return uint32(h>>32) % tags
 }

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package actors_test
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
+	"github.com/protoloop/protoloop/actors/inspect"
+	"github.com/protoloop/protoloop/actors/loopsync"
+	"github.com/protoloop/protoloop/actortest"
+)
+
+// sumUp is a root in a line.
+func sumUp(r inspect.Root) string {
+	line := r.Is
+	if r.Worker != nil {
+		line += " " + r.Worker.Id
+	}
+	if r.Name != "" {
+		line += " " + r.Name
+	}
+	for _, m := range r.Ring {
+		line += fmt.Sprintf(" %s@%s", m.Task, m.Ref.Worker.Id)
+	}
+	line += fmt.Sprintf(": %d of %d", r.Tasks, r.Workers)
+	if r.Queued > 0 {
+		line += fmt.Sprintf(", %d queued", r.Queued)
+	}
+	if r.Blocked != nil {
+		line += ", blocked"
+	}
+	return line
+}
+
+// TestRoots: what tasks wait for in the end, through all that there may be between.
+func TestRoots(t *testing.T) {
+	type net struct {
+		*testing.T
+		sys  *actor.ActorSystem
+		a, b *actor.PID
+	}
+	// submit runs fn in a task that is in nobody's way.
+	submit := func(n *net, to *actor.PID, name string, fn func(t *actors.Task) (int, error)) *actors.Future[int] {
+		return actors.Submit(n.sys.Root, to, fn, actors.Name(name))
+	}
+	await := func(f *actors.Future[int]) func(t *actors.Task) (int, error) {
+		return func(t *actors.Task) (int, error) { return actors.Await(t, f) }
+	}
+	for _, test := range []struct {
+		name string
+		do   func(n *net)
+		want []string
+	}{
+		{"a sleep that two workers wait for", func(n *net) {
+			for range 3 {
+				actors.RequestFuture[int](n.sys.Root, n.a, relay{n.b})
+			}
+			submit(n, n.b, "", func(t *actors.Task) (int, error) { return 0, t.Sleep(time.Hour) })
+		}, []string{"sleep b actors_test.nap: 1 of 1", "sleep b actors_test.nap: 1 of 1", "sleep b actors_test.nap: 1 of 1"}},
+		{"a chain to a promise", func(n *net) {
+			p := new(actors.Promise[int])
+			one := submit(n, n.a, "one", await(p.Future()))
+			two := submit(n, n.b, "two", await(one))
+			submit(n, n.a, "three", await(two))
+		}, []string{"promise promise: 3 of 2"}},
+		{"a blocked turn", func(n *net) {
+			until := make(chan struct{})
+			n.Cleanup(func() { close(until) })
+			stuck := submit(n, n.b, "stuck", func(t *actors.Task) (int, error) { <-until; return 0, nil })
+			submit(n, n.a, "one", await(stuck))
+			actors.RequestFuture[int](n.sys.Root, n.a, relay{n.b}) // waits in the queue of b
+		}, []string{"turn b stuck: 2 of 1, 1 queued, blocked"}},
+		{"an exclusive handler that waits", func(n *net) {
+			p := new(actors.Promise[int])
+			actors.RequestFuture[int](n.sys.Root, n.b, p)
+			actors.RequestFuture[int](n.sys.Root, n.a, relay{n.b})
+		}, []string{"promise promise: 2 of 2"}},
+		{"plain actors", func(n *net) {
+			deaf := actortest.Spawn(n.T, n.sys.Root, "unused", inspected, actors.Options{})
+			_ = deaf
+			plain, err := n.sys.Root.SpawnNamed(actor.PropsFromFunc(func(actor.Context) {}), "plain")
+			if err != nil {
+				n.Fatal(err)
+			}
+			for _, pid := range []*actor.PID{n.a, n.a, n.b} {
+				submit(n, pid, "asks", func(t *actors.Task) (int, error) { return actors.Ask[int](t, plain, nap(1), actors.Timeout(time.Hour)) })
+			}
+		}, []string{"actor plain actors_test.nap: 3 of 2"}},
+		{"an offloaded function", func(n *net) {
+			until := make(chan struct{})
+			n.Cleanup(func() { close(until) })
+			submit(n, n.a, "one", func(t *actors.Task) (int, error) {
+				return actors.Await(t, actors.Offload(t, func(context.Context) (int, error) { <-until; return 0, nil }, actors.Name("disk")))
+			})
+		}, []string{"offload a disk: 1 of 1"}},
+		{"a ring of three", func(n *net) {
+			all := make([]*actors.Future[int], 3)
+			for i, pid := range []*actor.PID{n.a, n.b, n.a} {
+				all[i] = submit(n, pid, fmt.Sprint("member ", i), func(t *actors.Task) (int, error) {
+					if err := t.Sleep(1); err != nil {
+						return 0, err
+					}
+					return actors.Await(t, all[(i+1)%3])
+				})
+			}
+			submit(n, n.b, "outside", await(all[0]))
+		}, []string{"ring member 0@a member 1@b member 2@a: 4 of 2"}},
+		{"all of two", func(n *net) {
+			p, q := new(actors.Promise[int]), submit(n, n.b, "slow", func(t *actors.Task) (int, error) { return 0, t.Sleep(time.Hour) })
+			submit(n, n.a, "both", func(t *actors.Task) (int, error) {
+				_, err := actors.Await(t, futures.All(p.Future(), q))
+				return 0, err
+			})
+		}, []string{"promise promise: 1 of 1", "sleep b slow: 1 of 1"}},
+		{"any of a ring and a promise is no ring", func(n *net) {
+			p := new(actors.Promise[int])
+			var one, two *actors.Future[int]
+			one = submit(n, n.a, "one", func(t *actors.Task) (int, error) {
+				_ = t.Sleep(1)
+				return actors.Await(t, futures.Any(two, p.Future()))
+			})
+			two = submit(n, n.b, "two", await(one))
+		}, []string{"promise promise: 2 of 2"}},
+		{"a mutex", func(n *net) {
+			var m loopsync.Mutex
+			for i := range 3 {
+				submit(n, n.a, fmt.Sprint("locks ", i), func(t *actors.Task) (int, error) {
+					if err := m.Lock(t); err != nil {
+						return 0, err
+					}
+					defer m.Unlock()
+					return 0, t.Sleep(time.Hour)
+				})
+			}
+		}, []string{"sleep a locks 0: 2 of 1"}},
+		{"a group", func(n *net) {
+			p := new(actors.Promise[int])
+			submit(n, n.a, "parent", func(t *actors.Task) (int, error) {
+				g := t.NewGroup()
+				for range 2 {
+					g.Go(func(t *actors.Task) error { _, err := actors.Await(t, p.Future()); return err })
+				}
+				return 0, g.Wait()
+			})
+		}, []string{"promise promise: 3 of 1"}},
+		{"nothing", func(n *net) {
+			submit(n, n.a, "sleeps", func(t *actors.Task) (int, error) { return 0, t.Sleep(time.Hour) })
+		}, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+				n := &net{T: t, sys: sys}
+				n.a = actortest.Spawn(t, sys.Root, "a", inspected, actors.Options{BlockedTurn: time.Second})
+				n.b = actortest.Spawn(t, sys.Root, "b", inspected, actors.Options{BlockedTurn: time.Second})
+				test.do(n)
+				synctest.Wait()
+				time.Sleep(10 * time.Second)
+				synctest.Wait()
+				s := inspect.Look(sys, inspect.Options{Roots: true, Tasks: -1})
+				var got []string
+				for _, r := range s.Roots {
+					got = append(got, sumUp(r))
+				}
+				slices.Sort(got)
+				if !slices.Equal(got, test.want) {
+					t.Errorf("the roots are\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(test.want, "\n\t"))
+				}
+				for _, w := range s.Workers {
+					if len(w.Tasks) > 0 {
+						t.Errorf("%d tasks are shown of %v", len(w.Tasks), w.PID)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestGroups: tasks that do the same are one row, with the line where they await.
+func TestGroups(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		var pids []*actor.PID
+		for i := range 3 {
+			pids = append(pids, actortest.Spawn(t, sys.Root, fmt.Sprint("w", i), inspected, actors.Options{Kind: "shop"}))
+		}
+		p := new(actors.Promise[int])
+		var line string
+		for i := range 300 {
+			actors.Submit(sys.Root, pids[i%2], func(t *actors.Task) (int, error) {
+				if i == 0 {
+					_, file, n, _ := runtime.Caller(0)
+					line = fmt.Sprintf("%s/%s:%d", path.Base(path.Dir(file)), path.Base(file), n+3)
+				}
+				return actors.Await(t, p.Future())
+			}, actors.Name("same"))
+		}
+		for range 7 {
+			actors.RequestFuture[int](sys.Root, pids[2], relay{pids[0]})
+		}
+		synctest.Wait()
+		time.Sleep(time.Second)
+		s := inspect.Look(sys, inspect.Options{Groups: true, Lines: true, Tasks: 5})
+		if len(s.Groups) != 3 {
+			t.Fatalf("%+v", s.Groups)
+		}
+		first := s.Groups[0]
+		ref := first.Example
+		first.Example = inspect.TaskRef{}
+		if want := (inspect.Group{Kind: "shop", Task: "same", State: "awaiting", Awaits: "promise", Tasks: 300, Workers: 2, Oldest: time.Second, Line: line}); first != want {
+			t.Errorf("the first is %+v, want %+v", first, want)
+		}
+		for _, g := range s.Groups[1:] {
+			if g.Tasks != 7 || g.Workers != 1 || g.Task == "actors_test.relay" && (g.Of != "shop" || g.Awaits != "actors_test.nap") || !strings.Contains(g.Line, "snapshot_test.go:") {
+				t.Errorf("%+v", g)
+			}
+		}
+		for _, w := range s.Workers {
+			if len(w.Tasks) != 5 || w.Live < 7 || w.Kind != "shop" {
+				t.Errorf("%d tasks of %d are shown", len(w.Tasks), w.Live)
+			}
+		}
+		// All of them by pages, each once.
+		seen := map[uint64]bool{}
+		like := s.Groups[0]
+		for after := uint64(0); ; {
+			page := inspect.Look(sys, inspect.Options{Worker: pids[0], Tasks: 40, After: after, Like: &like}).Workers
+			if len(page) != 1 || len(page[0].Tasks) == 0 {
+				break
+			}
+			for _, task := range page[0].Tasks {
+				if seen[task.Ref.ID] || task.Name != "same" || task.Ref.ID <= after {
+					t.Errorf("after %d: %+v", after, task)
+				}
+				seen[task.Ref.ID] = true
+			}
+			after = page[0].Tasks[len(page[0].Tasks)-1].Ref.ID
+		}
+		if len(seen) != 150 {
+			t.Errorf("the pages have %d tasks of 150", len(seen))
+		}
+		if !inspect.CancelTask(sys, ref, nil) {
+			t.Error("the example is not to be found")
+		}
+		p.Resolve(1)
+	})
+}
