@@ -254,15 +254,15 @@ func (l *Loop) runTurns(c *coroutine) {
 		}
 
 		t := l.takeDue()
+		if l.polls%timeEvery == 0 && t != nil {
+			c.r.timed = l.pool.Now()
+		}
 		switch {
 		case t == nil:
 		case t.started:
 			l.resumeTask(c, t)
 		default: // as startTask does
 			c.r.starts++
-			if (c.r.turn+1)%timeEvery == 0 {
-				c.r.timed = l.pool.Now()
-			}
 			l.beginTask(c, t)
 			t.Body.Run(t)
 			c.finishTask(Returned)
@@ -273,11 +273,13 @@ func (l *Loop) runTurns(c *coroutine) {
 			return
 		case t != nil:
 			lingered = false
-			if c.r.timed > 0 {
-				l.endTiming(c.r)
-			}
-			if l.polls%rotateEvery == 0 && l.pool.rotateLoop(l) {
-				return
+			if l.polls%timeEvery == 0 { // and so it may be one to rotate after: each test counts here
+				if c.r.timed > 0 {
+					l.endTiming(c.r)
+				}
+				if l.polls%rotateEvery == 0 && l.pool.rotateLoop(l) {
+					return
+				}
 			}
 		case !lingered && l.wantsLinger():
 			lingered = true
@@ -290,7 +292,7 @@ func (l *Loop) runTurns(c *coroutine) {
 	}
 }
 
-// timeEvery is of how many turns one is timed.
+// timeEvery is of how many turns one is timed. It divides rotateEvery.
 const timeEvery = 64
 
 // endTiming tells how long the turn took that r has run last.
@@ -416,9 +418,6 @@ func (l *Loop) resumeTask(c *coroutine, t *Task) {
 	l.cur = x
 	t.state.Store(t.state.Load()&^stateMask | stateRunning)
 	r.enterUser()
-	if r.turn%timeEvery == 0 {
-		r.timed = l.pool.Now()
-	}
 	x.co.Resume()
 	if r.hasLostTurn() {
 		if x.dead {
