@@ -71,6 +71,9 @@ func TestFailureKinds(t *testing.T) {
 	delete(told, "Kind") // the head of the column
 	for _, line := range surface(t, "actors/inspect") {
 		kind, is := strings.CutPrefix(line, "const ")
+		if kind == "All" { // of Options.Tasks
+			continue
+		}
 		if is && !told[kind] {
 			t.Errorf("the table of errors.md has no %s", kind)
 		}
