@@ -88,8 +88,6 @@ func TestRoots(t *testing.T) {
 			actors.RequestFuture[int](n.sys.Root, n.a, relay{n.b})
 		}, []string{"promise promise: 2 of 2"}},
 		{"plain actors", func(n *net) {
-			deaf := actortest.Spawn(n.T, n.sys.Root, "unused", inspected, actors.Options{})
-			_ = deaf
 			plain, err := n.sys.Root.SpawnNamed(actor.PropsFromFunc(func(actor.Context) {}), "plain")
 			if err != nil {
 				n.Fatal(err)
@@ -106,16 +104,17 @@ func TestRoots(t *testing.T) {
 			})
 		}, []string{"offload a disk: 1 of 1"}},
 		{"a ring of three", func(n *net) {
-			all := make([]*actors.Future[int], 3)
+			all, begin := make([]*actors.Future[int], 3), new(actors.Promise[int])
 			for i, pid := range []*actor.PID{n.a, n.b, n.a} {
 				all[i] = submit(n, pid, fmt.Sprint("member ", i), func(t *actors.Task) (int, error) {
-					if err := t.Sleep(1); err != nil {
+					if _, err := actors.Await(t, begin.Future()); err != nil {
 						return 0, err
 					}
 					return actors.Await(t, all[(i+1)%3])
 				})
 			}
 			submit(n, n.b, "outside", await(all[0]))
+			begin.Resolve(0)
 		}, []string{"ring member 0@a member 1@b member 2@a: 4 of 2"}},
 		{"all of two", func(n *net) {
 			p, q := new(actors.Promise[int]), submit(n, n.b, "slow", func(t *actors.Task) (int, error) { return 0, t.Sleep(time.Hour) })
@@ -125,13 +124,16 @@ func TestRoots(t *testing.T) {
 			})
 		}, []string{"promise promise: 1 of 1", "sleep b slow: 1 of 1"}},
 		{"any of a ring and a promise is no ring", func(n *net) {
-			p := new(actors.Promise[int])
+			p, begin := new(actors.Promise[int]), new(actors.Promise[int])
 			var one, two *actors.Future[int]
 			one = submit(n, n.a, "one", func(t *actors.Task) (int, error) {
-				_ = t.Sleep(1)
+				if _, err := actors.Await(t, begin.Future()); err != nil {
+					return 0, err
+				}
 				return actors.Await(t, futures.Any(two, p.Future()))
 			})
 			two = submit(n, n.b, "two", await(one))
+			begin.Resolve(0)
 		}, []string{"promise promise: 2 of 2"}},
 		{"a mutex", func(n *net) {
 			var m loopsync.Mutex
