@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what the tests of socketio/internal/clients need: npm's reference server and clients into that folder, and
-# Debian's python3-socketio. Needs node and npm 10 or newer; without the right to install packages, Debian's have to be there.
+# Installs what the tests of socketio/internal/clients need: npm's reference server and clients into that folder, with its
+# admin UI, which a test of cmd/example drives, and Debian's python3-socketio. Needs node and npm 10 or newer; without the right to install packages, Debian's have to be there.
 set -euo pipefail
 cd "$(dirname "$0")/../socketio/internal/clients"
 

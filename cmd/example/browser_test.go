@@ -86,12 +86,13 @@ func TestBrowser(t *testing.T) {
 // browser is a headless Chromium.
 type browser struct{ ctx context.Context }
 
-func newBrowser(t *testing.T) browser {
+func newBrowser(t *testing.T, more ...chromedp.ExecAllocatorOption) browser {
 	path := chromium(t)
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
 		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("no-proxy-server", true))
+	options = append(options, more...)
 	alloc, endAlloc := chromedp.NewExecAllocator(context.Background(), options...) // t.Context ends before the clean-up
 	t.Cleanup(endAlloc)
 	ctx, _ := chromedp.NewContext(alloc)

@@ -318,6 +318,9 @@ func TestShows(t *testing.T) {
 	if got, want := p.timeless(), fmt.Sprintf(`["socket_disconnected","/",%q,"server namespace disconnect",T]`, other); got != want {
 		t.Errorf("told %s, want %s", got, want)
 	}
+	if got, want := p.timeless(), fmt.Sprintf(`["room_left","/",%q,%q,T]`, other, other); got != want {
+		t.Errorf("told %s, want %s", got, want)
+	}
 	var stats struct {
 		ServerID                          string
 		ClientsCount, PollingClientsCount int

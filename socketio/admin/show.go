@@ -65,40 +65,50 @@ func (a *Admin) teller(page *socketio.Socket, looked <-chan time.Time) func(sock
 		if !e.At.After(from) {
 			return
 		}
-		name, args := a.event(e)
-		if name == "" {
-			return
+		for _, told := range a.events(e) {
+			_ = page.Emit(told.name, told.args...) // of values that can be encoded
 		}
-		_ = page.Emit(name, args...) // of values that can be encoded
 	}
 }
 
-// event is what the page is told of an activity; an empty name: nothing.
-func (a *Admin) event(e socketio.Activity) (name string, args []any) {
+// pageEvent is an event that the page knows.
+type pageEvent struct {
+	name string
+	args []any
+}
+
+// events are what the page is told of an activity.
+func (a *Admin) events(e socketio.Activity) []pageEvent {
 	at := e.At.UTC().Format("2006-01-02T15:04:05.000Z")
 	nsp, id := e.Socket.Namespace().Name(), e.Socket.ID()
 	switch e.Kind {
 	case socketio.SocketConnected:
-		return "socket_connected", []any{showSocket(e.Socket), at}
+		shown := showSocket(e.Socket)
+		shown.Rooms = []string{id} // what it has joined since is told next
+		return []pageEvent{{"socket_connected", []any{shown, at}}}
 	case socketio.SocketDisconnected:
-		return "socket_disconnected", []any{nsp, id, string(e.Reason), at}
+		all := []pageEvent{{"socket_disconnected", []any{nsp, id, string(e.Reason), at}}}
+		for _, room := range e.Socket.Rooms() { // which the page does not know by itself
+			all = append(all, pageEvent{"room_left", []any{nsp, room, id, at}})
+		}
+		return all
 	case socketio.SocketUpgraded:
-		return "socket_updated", []any{map[string]string{"id": id, "nsp": nsp, "transport": "websocket"}}
+		return []pageEvent{{"socket_updated", []any{map[string]string{"id": id, "nsp": nsp, "transport": "websocket"}}}}
 	case socketio.RoomJoined:
-		return "room_joined", []any{nsp, e.Room, id, at}
+		return []pageEvent{{"room_joined", []any{nsp, e.Room, id, at}}}
 	case socketio.RoomLeft:
-		return "room_left", []any{nsp, e.Room, id, at}
+		return []pageEvent{{"room_left", []any{nsp, e.Room, id, at}}}
 	case socketio.EventReceived, socketio.EventSent:
 		if e.Socket.Namespace() == a.ns { // what this page is told would be told to it again, for ever
-			return "", nil
+			return nil
 		}
-		name = "event_received"
+		name := "event_received"
 		if e.Kind == socketio.EventSent {
 			name = "event_sent"
 		}
-		return name, []any{nsp, id, a.arguments(e), at}
+		return []pageEvent{{name, []any{nsp, id, a.arguments(e), at}}}
 	}
-	return "", nil
+	return nil
 }
 
 // arguments are those of an event, its name first.
