@@ -160,7 +160,7 @@ func (mb *mailbox) failureOf(t *Task, reason error) *supervision.Failure {
 		f.Err = nil
 	}
 	if t != nil {
-		f.Task, f.Message = t.name(), t.message()
+		f.Task, f.Message, f.Context = t.name(), t.message(), t.base()
 		if env := t.envelope(); env != nil {
 			f.Sender = env.Sender
 		}

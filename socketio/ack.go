@@ -3,6 +3,7 @@
 package socketio
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -124,7 +125,7 @@ func (s *Socket) acknowledged(p *parser.Packet) {
 		s.ns.srv.counts.badArguments.Add(1)
 		var panicked *actors.PanicError
 		if errors.As(err, &panicked) {
-			s.failed("decoding an acknowledgement", err)
+			s.failed(context.Background(), "decoding an acknowledgement", err)
 		}
 	}
 }

@@ -3,6 +3,7 @@
 package socketio
 
 import (
+	"context"
 	"encoding/json"
 
 	"github.com/protoloop/protoloop/actors"
@@ -121,7 +122,7 @@ func (s *Socket) connect(t *actors.Task) {
 			n.srv.counts.refused.Add(1)
 			_ = s.sess.refuse(n.name, forClient(refusal))
 			if _, panicked := refusal.(*actors.PanicError); panicked || refusal == errGoexit {
-				s.failed("middleware", refusal)
+				s.failed(t.Context(), "middleware", refusal)
 			}
 		}
 		s.sess.done(s)
@@ -151,7 +152,7 @@ func (s *Socket) connect(t *actors.Task) {
 		return
 	}
 	if err := guard(func() error { return h(t, s) }); err != nil {
-		s.failed("connect", err)
+		s.failed(t.Context(), "connect", err)
 		s.Disconnect()
 	}
 }
@@ -246,19 +247,19 @@ func guard(f func() error) (err error) {
 }
 
 // failed logs what a handler of the socket has failed with, and acts on a
-// panic.
-func (s *Socket) failed(what string, err error) {
+// panic. ctx is that of the handler's task, for the log.
+func (s *Socket) failed(ctx context.Context, what string, err error) {
 	srv := s.sess.srv
 	s.tellFailure(what, err)
 	args := []any{"namespace", s.ns.name, "socket", s.id, "error", err}
 	p, panicked := err.(*actors.PanicError)
 	if !panicked {
 		srv.counts.failed.Add(1)
-		srv.logger().Warn("socketio: "+what+" failed", args...)
+		srv.logger().WarnContext(ctx, "socketio: "+what+" failed", args...)
 		return
 	}
 	srv.counts.panics.Add(1)
-	srv.logger().Error("socketio: "+what+" panicked", append(args, "stack", string(p.Stack))...)
+	srv.logger().ErrorContext(ctx, "socketio: "+what+" panicked", append(args, "stack", string(p.Stack))...)
 	if srv.opts.OnPanic == CloseSession {
 		s.Close()
 	}

@@ -112,7 +112,7 @@ func (q queued) run(t *actors.Task) {
 	}
 	var args *parser.Args
 	err := error(errGoexit)
-	defer func() { q.answer(args, err) }() // also after a Goexit
+	defer func() { q.answer(t, args, err) }() // also after a Goexit
 	timed := q.h.count.Add(1)%timedEvery == 1
 	var began time.Time
 	if timed {
@@ -135,7 +135,7 @@ func (q queued) run(t *actors.Task) {
 }
 
 // answer acknowledges the event, if the client has asked for it.
-func (q queued) answer(args *parser.Args, err error) {
+func (q queued) answer(t *actors.Task, args *parser.Args, err error) {
 	s := q.s
 	srv := s.sess.srv
 	srv.counts.handled.Add(1)
@@ -147,7 +147,7 @@ func (q queued) answer(args *parser.Args, err error) {
 	}
 	_, panicked := err.(*actors.PanicError)
 	if panicked || err == errGoexit || err != nil && q.p.ID == parser.NoID {
-		s.failed(q.h.label, err) // behind the acknowledgement: it may close the session
+		s.failed(t.Context(), q.h.label, err) // behind the acknowledgement: it may close the session
 	}
 }
 
@@ -192,6 +192,6 @@ func (s *Socket) disconnected(t *actors.Task) {
 		return nil
 	})
 	if err != nil {
-		s.failed("disconnect", err)
+		s.failed(t.Context(), "disconnect", err)
 	}
 }

@@ -5,6 +5,7 @@ package socketio_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -234,3 +235,55 @@ func TestSocketsJoinTooMany(t *testing.T) {
 		}
 	})
 }
+
+// contextLog keeps the contexts of records by their text.
+type contextLog struct {
+	slog.Handler
+	mu  sync.Mutex
+	all map[string]context.Context
+}
+
+func (h *contextLog) Handle(ctx context.Context, r slog.Record) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.all[r.Message] = ctx
+	return nil
+}
+
+// What is logged of a handler comes with the context of its task.
+func TestLogContext(t *testing.T) {
+	h := &contextLog{Handler: slog.DiscardHandler, all: map[string]context.Context{}}
+	logger := slog.New(struct{ slog.Handler }{enabled{h}})
+	bubble(t, socketio.Options{Logger: logger}, func(w *world) {
+		tasks := map[string]context.Context{}
+		w.io.OnConnect(func(t *actors.Task, _ *socketio.Socket) error {
+			tasks["socketio: connect failed"] = t.Context()
+			return errTest
+		})
+		w.io.OnDisconnect(func(t *actors.Task, _ *socketio.Socket, _ socketio.Reason) {
+			tasks["socketio: disconnect panicked"] = t.Context()
+			panic("disconnect")
+		})
+		socketio.On(w.io.Of("/b"), "ev", func(t *actors.Task, _ *socketio.Socket, _ string) error {
+			tasks["socketio: socketio event ev failed"] = t.Context()
+			return errTest
+		})
+		p := w.client()
+		p.expect("41")
+		p.connect("/b").send(`42/b,["ev"]`)
+		synctest.Wait()
+		if len(tasks) != 3 {
+			t.Errorf("%d tasks", len(tasks))
+		}
+		for text, ctx := range tasks {
+			if h.all[text] != ctx {
+				t.Errorf("%s: the record has %v, want %v", text, h.all[text], ctx)
+			}
+		}
+	})
+}
+
+// enabled is a handler that wants all records.
+type enabled struct{ slog.Handler }
+
+func (enabled) Enabled(context.Context, slog.Level) bool { return true }

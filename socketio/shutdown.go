@@ -211,7 +211,7 @@ func (srv *Server) Props() *actor.Props {
 			if err != nil {
 				return err
 			}
-			srv.logger().Info("socketio: shut down", "report", report.String())
+			srv.logger().InfoContext(t.Context(), "socketio: shut down", "report", report.String())
 			return nil
 		})
 		return nil

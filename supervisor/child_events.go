@@ -3,6 +3,7 @@
 package supervisor
 
 import (
+	"context"
 	"math"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -130,7 +131,7 @@ func (c *core) handleFailure(t *actors.Task, k *child, f *supervision.Failure) {
 
 // logAbandonedFailure is emitFailure for an abandoned child.
 func (c *core) logAbandonedFailure(pid *actor.PID, next string, f *supervision.Failure) {
-	c.events.logError("supervisor: an abandoned child failed; "+next, "actor", pid, "task", f.Task, "error", f.Err, "stack", string(stackOf(f.Err)))
+	c.events.log.ErrorContext(failureContext(f), "supervisor: an abandoned child failed; "+next, "actor", pid, "task", f.Task, "error", f.Err, "stack", string(stackOf(f.Err)))
 	c.tellFailure(failure.WorkerFailure, pid, f.Task, f.Err)
 }
 
@@ -155,12 +156,20 @@ func (c *core) emitFailure(k *child, f *supervision.Failure) {
 		if f.Message != nil {
 			e.Message = typeName(f.Message)
 		}
-		c.events.publishEvent(e)
+		c.events.publishEvent(failureContext(f), e)
 	}
 	c.tellFailure(failure.WorkerFailure, k.failurePID(), f.Task, f.Err)
 	if !f.Retried && !f.Stashed {
 		c.callDeadLetter(k, f)
 	}
+}
+
+// failureContext is the context of the task that has failed, for the log.
+func failureContext(f *supervision.Failure) context.Context {
+	if f.Context != nil {
+		return f.Context
+	}
+	return context.Background()
 }
 
 // callDeadLetter hands on a message whose handler has panicked and which will not be

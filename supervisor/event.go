@@ -134,7 +134,7 @@ func newEventSink(n *node, spec Spec, parent *node) *eventSink {
 // hook, and making an Event of each took 5 % of a restart (bench: restart/worker).
 func emitEvent[E Event](o *eventSink, e E) {
 	if o.wantsEvent(e) {
-		o.publishEvent(e)
+		o.publishEvent(context.Background(), e)
 	}
 }
 
@@ -155,8 +155,10 @@ func (o *eventSink) logsLevel(level slog.Level) (yes bool) {
 	return o.log.Enabled(context.Background(), level)
 }
 
-func (o *eventSink) publishEvent(e Event) {
-	o.logEvent(e)
+// publishEvent publishes an event that is wanted. ctx is that of the task that it is about, for
+// the log.
+func (o *eventSink) publishEvent(ctx context.Context, e Event) {
+	o.logEvent(ctx, e)
 	if o.told.Wanted() {
 		o.told.Tell(timedEvent{e, time.Now()})
 	}
@@ -183,7 +185,7 @@ func (o *eventSink) logError(text string, args ...any) {
 }
 
 // logEvent makes a record of an event.
-func (o *eventSink) logEvent(e Event) {
+func (o *eventSink) logEvent(ctx context.Context, e Event) {
 	if !o.logsLevel(eventLevel(e)) {
 		return
 	}
@@ -193,7 +195,7 @@ func (o *eventSink) logEvent(e Event) {
 	if child != "" {
 		all = append(all, slog.String("child", child))
 	}
-	o.log.LogAttrs(context.Background(), eventLevel(e), "supervisor: "+text, append(all, attrs...)...)
+	o.log.LogAttrs(ctx, eventLevel(e), "supervisor: "+text, append(all, attrs...)...)
 }
 
 func eventLevel(e Event) slog.Level {

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -325,5 +327,39 @@ func TestInfoMany(t *testing.T) {
 		if _, err := stop.Result(); err != nil {
 			t.Error(err)
 		}
+	})
+}
+
+// tracedKey is what a trace is known by.
+type tracedKey struct{}
+
+// contextLog keeps the contexts of records by their text.
+type contextLog struct {
+	slog.Handler
+	mu  sync.Mutex
+	all map[string]any
+}
+
+func (h *contextLog) Handle(ctx context.Context, r slog.Record) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.all[r.Message] = ctx.Value(tracedKey{})
+	return nil
+}
+
+// The record of a failure has the context of the task that failed, for whoever traces it.
+func TestFailureIsTraced(t *testing.T) {
+	bubble(t, func(w *world) {
+		h := &contextLog{Handler: slog.NewTextHandler(io.Discard, nil), all: map[string]any{}}
+		s := w.start(supervisor.Spec{MaxRestarts: 10, Children: w.children("a"), Logger: slog.New(h)})
+		ctx := context.WithValue(context.Background(), tracedKey{}, "trace 7")
+		if _, err := actors.Call[int](ctx, w.root, s.Child("a"), boom{"boom"}); err == nil {
+			t.Error("it did not fail")
+		}
+		synctest.Wait()
+		if h.all["supervisor: child failed"] != "trace 7" {
+			t.Errorf("the records have %v", h.all)
+		}
+		w.stop(s)
 	})
 }

@@ -9,6 +9,7 @@
 package supervision
 
 import (
+	"context"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -84,7 +85,9 @@ type Policy struct {
 
 // Failure is why a child failed.
 type Failure struct {
-	Err         error      // nil: its Main has returned nil
+	Err error // nil: its Main has returned nil
+	// Context has the values of the task that failed, for whoever traces it; nil: it has none.
+	Context     context.Context
 	Task        string     // that failed
 	Message     any        // it worked on, or nil
 	Sender      *actor.PID // of the message, or nil
