@@ -72,6 +72,7 @@ func orderCases() (cases []*benchCase) {
 		}{
 			{"go", "goroutines and mutexes", func(e *env, g orderGateway) (run, error) { return orders(e, newGoShop(g), load), nil }},
 			{"engine", "Proto.Actor", func(e *env, g orderGateway) (run, error) { return orders(e, newEngineShop(e, g), load), nil }},
+			{"bare", "queues, coroutines and futures alone", func(e *env, g orderGateway) (run, error) { return orders(e, newBareShop(e, g), load), nil }},
 			{"worker", "workers", func(e *env, g orderGateway) (run, error) {
 				s, err := newWorkerShop(e, g)
 				return orders(e, s, load), err
@@ -120,6 +121,8 @@ func orderMemoryCases() []*memoryCase {
 func orderRules() []rule {
 	return []rule{
 		{of: "order/worker-0s", against: "order/engine-0s", as: "Proto.Actor", figure: ofCPU},
+		{of: "order/worker-0s", against: "order/bare-0s", as: "bare order", figure: ofCPU},
+		{of: "order/bare-0s", against: "order/engine-0s", as: "Proto.Actor", figure: ofCPU},
 		{of: "order/worker-0s", against: "order/go-0s", as: "goroutines", figure: ofCPU, limit: 3, aim: 2},
 		{of: "order/worker-0s", figure: allocs, limit: 28, aim: 24},
 		{of: "order/worker-0s", against: "order/engine-0s", as: "Proto.Actor", figure: p99},
