@@ -75,7 +75,7 @@ type room struct {
 // contextRoom is room for a call that is bound to a context: two allocations less, and none
 // more than without (bench: burst/request-context).
 type contextRoom struct {
-	room
+	scope scope
 	more  more
 	bound boundCall
 }
@@ -86,7 +86,7 @@ func (t *Task) useRoom(r *room) {
 }
 
 func (t *Task) useContextRoom(r *contextRoom) {
-	t.useRoom(&r.room)
+	t.presetScope(&r.scope)
 	r.scope.presetMore(&r.more)
 	r.more.bound = &r.bound
 }
@@ -116,6 +116,14 @@ func needOf(from *Task, opts []CallOption) need {
 func newSubmission[T any](from *Task, fn any, needs need) *submission[T] {
 	var u *submission[T]
 	switch {
+	case needs == needContext && from != nil:
+		x := &struct {
+			submission[T]
+			kin  kinship
+			room contextRoom
+		}{}
+		u, x.submission.kin = &x.submission, &x.kin
+		u.useContextRoom(&x.room)
 	case needs == needContext:
 		x := &struct {
 			submission[T]
@@ -235,6 +243,14 @@ type carried struct {
 func newRequest[Resp any](from *Task, msg any, needs need) *request[Resp] {
 	var u *request[Resp]
 	switch {
+	case needs == needContext && from != nil:
+		x := &struct {
+			request[Resp]
+			kin  kinship
+			room contextRoom
+		}{}
+		u, x.request.kin = &x.request, &x.kin
+		u.useContextRoom(&x.room)
 	case needs == needContext:
 		x := &struct {
 			request[Resp]

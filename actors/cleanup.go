@@ -40,7 +40,9 @@ func newCleanup(t *Task, fn func(t *Task) error) *Task {
 	s := u.scope()
 	s.set().view = t.coroutineTask()
 	if ps := t.ext.Load(); ps != nil {
-		s.inheritValues(ps)
+		if h := ps.bequest(); h != nil {
+			s.inheritValues(h)
+		}
 	}
 	u.lt.Body = &cleanupBody{u, fn}
 	t.mb.sparse().cleanups.add(u)

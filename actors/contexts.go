@@ -221,7 +221,7 @@ func (w *contextWatch) endCalls() {
 		w.of.mu.Lock()
 		for len(batch) < endBatch && w.first != nil {
 			t := w.first.task
-			batch = append(batch, ended{t, t.ext.Load().base()}) // here: it is not through as long as it is bound
+			batch = append(batch, ended{t, t.ext.Load().own().base}) // here: it is not through as long as it is bound
 			w.takeCall(w.first)
 		}
 		w.ended = true

@@ -14,8 +14,10 @@ import (
 // if t has ended, because from was abandoned or its incarnation is over.
 func (t *Task) detachFrom(from *Task) bool {
 	top := from.coroutineTask()
-	if ps := from.ext.Load(); ps != nil && ps.base() != nil {
-		t.scope().inheritValues(ps)
+	if ps := from.ext.Load(); ps != nil {
+		if h := ps.bequest(); h != nil {
+			t.scope().inheritValues(h)
+		}
 	}
 	if t.kin == nil {
 		t.kin = new(kinship)

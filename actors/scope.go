@@ -25,14 +25,16 @@ type scope struct {
 //
 // What a task has inherited of it, a context's values, is the same for all of one
 // parent's: they share one, until one of them needs another. One of its own for each was a
-// fifth of the allocations of an order (bench: order/worker-0s).
+// fifth of the allocations of an order (bench: order/worker-0s). It is made for the first
+// of them: most calls with a context create no work, and an allocation more was a seventh
+// of one (bench: burst/request-context).
 type more struct {
 	mu    sync.Mutex // guards making a reply, what is below, and rare
 	reply atomic.Pointer[replyTo]
 	rare  atomic.Pointer[rare]
 	ctx   atomic.Pointer[taskContext] // of Context
-	heirs atomic.Pointer[more]        // what the task's work inherits; itself: it is that
-	base  context.Context             // of WithContext, in heirs alone; constant
+	heirs atomic.Pointer[more]        // what the task's work inherits; nil: see base; itself: it is that
+	base  context.Context             // of WithContext; constant until the task is spent, which takes mu, and for ever in heirs
 	bound *boundCall                  // by the context of WithContext, if it is in use
 }
 
@@ -43,18 +45,20 @@ func (m *more) isInherited() bool { return m.heirs.Load() == m }
 func (m *more) presetHeirs(h *more) { *(**more)(unsafe.Pointer(&m.heirs)) = h }
 
 // with is for writing.
-func (s *scope) with() *more {
+func (s *scope) with() *more { return s.withIn(nil) }
+
+// withIn is with, in the memory of room if there is none yet; nil: it is to be made.
+func (s *scope) withIn(room *more) *more {
 	for {
-		switch m := s.more.Load(); {
-		case m == nil:
-			s.more.CompareAndSwap(nil, new(more)) // spend may take it back
-		case m.isInherited():
-			own := new(more)
-			own.presetHeirs(m)
-			s.more.CompareAndSwap(m, own)
-		default:
+		m := s.more.Load()
+		if m != nil && !m.isInherited() {
 			return m
 		}
+		if room == nil {
+			room = new(more)
+		}
+		room.presetHeirs(m)
+		s.more.CompareAndSwap(m, room) // spend may take it back
 	}
 }
 
@@ -68,34 +72,59 @@ func (s *scope) own() *more {
 
 // base is the context whose values the task has, or nil.
 func (s *scope) base() context.Context {
-	if m := s.more.Load(); m != nil {
-		if h := m.heirs.Load(); h != nil {
-			return h.base
+	m := s.more.Load()
+	if m == nil {
+		return nil
+	}
+	if h := m.heirs.Load(); h != nil { // which is constant
+		return h.base
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.baseHeld()
+}
+
+// baseHeld is base with mu held.
+func (m *more) baseHeld() context.Context {
+	if h := m.heirs.Load(); h != nil {
+		return h.base
+	}
+	return m.base
+}
+
+// setBase is for a task that nobody else knows yet.
+func (s *scope) setBase(ctx context.Context) { s.with().base = ctx }
+
+// bequest is what the task's work inherits, or nil. It is apart from the task, which a future
+// may keep for longer than the context.
+func (s *scope) bequest() *more {
+	m := s.more.Load()
+	if m == nil {
+		return nil
+	}
+	if h := m.heirs.Load(); h != nil {
+		return h
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	h := m.heirs.Load()
+	if h == nil && m.base != nil {
+		h = &more{base: m.base}
+		h.presetHeirs(h)
+		if !m.heirs.CompareAndSwap(nil, h) { // by SetContext
+			h = m.heirs.Load()
 		}
 	}
-	return nil
+	return h
 }
 
-// setBase is for a task that nobody else knows yet. The context is apart from the task,
-// which a future may keep for longer.
-func (s *scope) setBase(ctx context.Context) {
-	h := &more{base: ctx}
-	h.presetHeirs(h)
-	s.with().presetHeirs(h)
-}
-
-// inheritValues gives the task, which nobody else knows yet, the values of its creator's
-// context, unless it has some.
-func (s *scope) inheritValues(from *scope) {
-	m := from.more.Load()
-	if m == nil {
-		return
-	}
-	switch h, own := m.heirs.Load(), s.more.Load(); {
-	case h == nil:
+// inheritValues gives the task, which nobody else knows yet, the values of h, its creator's
+// bequest, unless it has some.
+func (s *scope) inheritValues(h *more) {
+	switch own := s.more.Load(); {
 	case own == nil:
 		s.presetMore(h)
-	case own.heirs.Load() == nil:
+	case own.base == nil && own.heirs.Load() == nil:
 		own.presetHeirs(h)
 	}
 }
@@ -198,6 +227,11 @@ func (s *scope) spendAllButName() {
 		m.rare.Store(nil)
 		m.ctx.Store(nil)
 		m.heirs.Store(nil)
+		if m.base != nil {
+			m.mu.Lock()
+			m.base = nil
+			m.mu.Unlock()
+		}
 	}
 }
 
@@ -210,7 +244,7 @@ func (s *scope) boundTo() context.Context {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.bound != nil && m.bound.inUse {
-		return s.base()
+		return m.base
 	}
 	return nil
 }
@@ -333,7 +367,7 @@ func (t *Task) releaseScope(s *scope) {
 	if m := s.gone.Load(); m != nil {
 		t.system().clock.dropDeadline(m, t)
 	}
-	if m := s.own(); m != nil && (m.heirs.Load() != nil || m.rare.Load() != nil) {
+	if m := s.own(); m != nil && (m.base != nil || m.heirs.Load() != nil || m.rare.Load() != nil) {
 		if t.lifetime == cleanup {
 			t.mb.sparse().cleanups.remove(t)
 		}

@@ -44,9 +44,10 @@ func newStarted[T any](fn any, needs need) *started[T] {
 	if needs == needContext {
 		x := &struct {
 			started[T]
+			kin  kinship
 			room contextRoom
 		}{}
-		u = &x.started
+		u, x.started.kin = &x.started, &x.kin
 		u.useContextRoom(&x.room)
 	} else {
 		x := &struct {

@@ -155,17 +155,28 @@ func (c *taskContext) endsByDeadline(cause error) bool {
 // context is the task's, the same at each call.
 func (s *scope) context(t *Task) context.Context {
 	t.joinTreeInTurn()
-	m := s.with()
+	m := s.own()
+	var c *taskContext
+	if m == nil { // one allocation for both
+		x := &struct {
+			more more
+			ctx  taskContext
+		}{}
+		m, c = s.withIn(&x.more), &x.ctx
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	base := s.base()
+	base := m.baseHeld()
 	if c := m.ctx.Load(); c != nil {
 		if base == nil || same(c.base, base) {
 			return c
 		}
 		return &rebasedContext{c, base}
 	}
-	c := &taskContext{task: t, base: base}
+	if c == nil {
+		c = new(taskContext)
+	}
+	c.task, c.base = t, base
 	if t.lifetime == aside { // the end of its incarnation finds it by this
 		c.standard()
 	}

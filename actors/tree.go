@@ -220,8 +220,8 @@ func (t *Task) inheritBudget(ps *scope) {
 			s.deadline = d // the parent's expiry reaches it
 		}
 	}
-	if ps.base() != nil {
-		t.scope().inheritValues(ps)
+	if h := ps.bequest(); h != nil {
+		t.scope().inheritValues(h)
 	}
 }
 

@@ -174,3 +174,24 @@ func (c *afterFuncs) AfterFunc(f func()) func() bool {
 	stop := context.AfterFunc(c.Context, f)
 	return func() bool { c.n.Add(-1); return stop() }
 }
+
+// TestSetContextKeepsTheCause: a task that has other values by SetContext still ends with the
+// context of WithContext, and of its cause.
+func TestSetContextKeepsTheCause(t *testing.T) {
+	bubble(t, func(w *world) {
+		type key struct{}
+		pid := w.worker("worker", actors.Options{}, none)
+		ctx, cancel := context.WithCancelCause(context.Background())
+		f := did(w.root, pid, func(t *actors.Task) error {
+			t.SetContext(context.WithValue(context.Background(), key{}, "value"))
+			if t.Context().Value(key{}) != "value" {
+				w.Error("the task has not the values of SetContext")
+			}
+			return t.Sleep(time.Hour)
+		}, actors.WithContext(ctx))
+		synctest.Wait()
+		cancel(errLeft)
+		wantErr(w, f, actors.ErrCanceled)
+		wantErr(w, f, errLeft)
+	})
+}
