@@ -4,6 +4,7 @@ package actors
 
 import (
 	"time"
+	"unsafe"
 
 	"github.com/protoloop/protoloop/internal/loop"
 )
@@ -73,15 +74,9 @@ func (t *Task) noteAwaited(c *core) error {
 }
 
 // waitNode is the one of the coroutine, which can wait for one thing.
-func waitNode(lt *loop.Task) *node {
-	slot := lt.Slot()
-	if w, ok := (*slot).(*node); ok {
-		return w
-	}
-	w := new(node)
-	*slot = w
-	return w
-}
+func waitNode(lt *loop.Task) *node { return (*node)(lt.Slot()) }
+
+func newWaitNode() unsafe.Pointer { return unsafe.Pointer(new(node)) }
 
 // behindWoken lets a task that waits for something that is done go on behind all
 // that have been woken before, and not at once.

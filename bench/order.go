@@ -124,7 +124,7 @@ func orderRules() []rule {
 		{of: "order/worker-0s", against: "order/bare-0s", as: "bare order", figure: ofCPU},
 		{of: "order/bare-0s", against: "order/engine-0s", as: "Proto.Actor", figure: ofCPU},
 		{of: "order/worker-0s", against: "order/go-0s", as: "goroutines", figure: ofCPU, limit: 3, aim: 2},
-		{of: "order/worker-0s", figure: allocs, limit: 28, aim: 24},
+		{of: "order/worker-0s", figure: allocs, limit: 24},
 		{of: "order/worker-0s", against: "order/engine-0s", as: "Proto.Actor", figure: p99},
 		{of: "order/worker-5ms", against: "order/engine-5ms", as: "Proto.Actor", figure: ofCPU},
 		{of: "order/worker-5ms", against: "order/go-5ms", as: "goroutines", figure: ofCPU},

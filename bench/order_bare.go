@@ -16,7 +16,7 @@ import (
 // deadlines, and the end of an order by its caller's context. It has nothing else of an
 // actor: no names and PIDs, no handlers by type, no stop, restart or failure, no account of
 // what became of each message, no limit, no search for rings, no watchdog. The shop and the
-// inventory await nothing and are plain functions here. Its time is what is out of reach.
+// inventory await nothing and are plain functions here. No worker can take less time than this.
 type bareShop struct {
 	sys                      *bareSystem
 	shop, inventory, payment *bareLoop

@@ -8,10 +8,19 @@ import (
 	"testing"
 )
 
+// start is Init of a body that knows c.
+func (c *Coro) start(body func()) {
+	c.Init(func(yield func(struct{}) bool) {
+		if c.Begin(yield) {
+			body()
+		}
+	})
+}
+
 func TestResumeAndYield(t *testing.T) {
 	var log []string
 	var c Coro
-	c.Init(func() {
+	c.start(func() {
 		for i := range 2 {
 			log = append(log, fmt.Sprint("body", i))
 			if !c.Yield() {
@@ -35,7 +44,7 @@ func TestResumeAndYield(t *testing.T) {
 func TestResumeFromOtherGoroutines(t *testing.T) {
 	n := 0
 	var c Coro
-	c.Init(func() {
+	c.start(func() {
 		for c.Yield() {
 			n++
 		}
@@ -55,7 +64,7 @@ func TestResumeFromOtherGoroutines(t *testing.T) {
 func TestStop(t *testing.T) {
 	var c Coro
 	stopped := false
-	c.Init(func() { stopped = !c.Yield() })
+	c.start(func() { stopped = !c.Yield() })
 	c.Resume()
 	c.Stop()
 	c.Stop()
@@ -63,7 +72,7 @@ func TestStop(t *testing.T) {
 		t.Error("Yield did not report the stop")
 	}
 	var fresh Coro
-	fresh.Init(func() { t.Error("a coroutine that was stopped before its first Resume has run") })
+	fresh.start(func() { t.Error("a coroutine that was stopped before its first Resume has run") })
 	fresh.Stop()
 }
 
@@ -71,7 +80,7 @@ func TestStop(t *testing.T) {
 // package loop never lets one get that far.
 func TestGoexitEndsTheCaller(t *testing.T) {
 	var c Coro
-	c.Init(runtime.Goexit)
+	c.start(runtime.Goexit)
 	done := make(chan bool)
 	go func() {
 		returned := false
@@ -86,7 +95,7 @@ func TestGoexitEndsTheCaller(t *testing.T) {
 
 func BenchmarkSwitch(b *testing.B) {
 	var c Coro
-	c.Init(func() {
+	c.start(func() {
 		for c.Yield() {
 		}
 	})

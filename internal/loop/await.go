@@ -113,7 +113,7 @@ func (t *Task) Start(child *Task) bool {
 		return false
 	}
 	x := r.getCoroutine()
-	x.r, x.loop, x.first, x.outer = r, l, child, t
+	x.r, x.loop, x.task, x.outer = r, l, child, t
 	c.nesting = true
 	x.co.Resume()
 	c.nesting = false

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"time"
+	"unsafe"
 
 	"github.com/protoloop/protoloop/internal/coro"
 )
@@ -15,10 +16,8 @@ type coroutine struct {
 	co coro.Coro
 	r  *runner // who has resumed it
 
-	first *Task // what to start when it is resumed next; nil: be the pump
-
 	loop *Loop // of task; nil while it is idle
-	task *Task // whose frames it holds, while inTask, or held last
+	task *Task // whose frames it holds, while inTask, or held last; of one that was idle what it is to start, nil: be the pump
 	// line is a number that task has in common with those that it descends from by
 	// Start, and with no others: a pointer to the first of them would keep that.
 	line uint64
@@ -26,7 +25,7 @@ type coroutine struct {
 	// it is: the two are one turn.
 	outer *Task
 
-	slot any // see Task.Slot
+	slot unsafe.Pointer // see Task.Slot
 
 	nth uint32 // see Task.Nth
 	id  uint64 // see Loop.ID; known while listed
@@ -49,10 +48,19 @@ type coroutine struct {
 	since       time.Duration // when task first awaited, as of the watchdog's last look; 0: not known
 }
 
-func newCoroutine() *coroutine {
+// newCoroutine makes one with its slot: where a task needs that, its stack may be nearly full,
+// and an allocation that the collector has to be helped for would make it twice as large.
+func (p *Pool) newCoroutine() *coroutine {
 	c := &coroutine{}
-	c.co.Init(tagFrames(c.tagNumber(), c))
+	if p.NewSlot != nil {
+		c.slot = p.NewSlot()
+	}
+	c.co.Init(tagFrames(c))
 	return c
+}
+
+func (c *coroutine) begin(yield func(struct{}) bool) (n uint32, ok bool) {
+	return c.tagNumber(), c.co.Begin(yield)
 }
 
 // main is the base of every coroutine. A stack dump shows its receiver's
@@ -63,8 +71,7 @@ func (c *coroutine) main() {
 	defer c.exitTask()
 	ForgetLabels() // of who has made it
 	for {
-		if t := c.first; t != nil {
-			c.first = nil
+		if t := c.task; t != nil {
 			c.loop.startTask(c, t)
 		} else {
 			c.runLoops()

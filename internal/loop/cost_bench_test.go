@@ -36,8 +36,9 @@ func BenchmarkTurnWord(b *testing.B) {
 // BenchmarkNewCoroutine is a coroutine that is made, runs a task and ends.
 func BenchmarkNewCoroutine(b *testing.B) {
 	b.ReportAllocs()
+	p := NewPool()
 	for b.Loop() {
-		newCoroutine().co.Stop()
+		p.newCoroutine().co.Stop()
 	}
 }
 

@@ -182,7 +182,7 @@ func (r *runner) getCoroutine() *coroutine {
 	}
 	c := r.free
 	if c == nil {
-		return newCoroutine()
+		return r.pool.newCoroutine()
 	}
 	r.free = c.next
 	r.nFree--

@@ -8,7 +8,12 @@ import (
 )
 
 // tagReader takes the frames above a tag.
-type tagReader struct{ pcs []uintptr }
+type tagReader struct {
+	n   uint32
+	pcs []uintptr
+}
+
+func (r *tagReader) begin(func(struct{}) bool) (n uint32, ok bool) { return r.n, true }
 
 func (r *tagReader) main() {
 	r.pcs = make([]uintptr, 64)
@@ -18,8 +23,8 @@ func (r *tagReader) main() {
 // TestTagsTell reads each tag in the frames that have it.
 func TestTagsTell(t *testing.T) {
 	for n := range uint32(tags) {
-		var r tagReader
-		tagFrames(n, &r)()
+		r := tagReader{n: n}
+		tagFrames(&r)(nil)
 		if got, ok := tagIn(r.pcs); got != n || !ok {
 			t.Errorf("tag %#x reads as %#x, %v", n, got, ok)
 		}

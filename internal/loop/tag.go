@@ -22,14 +22,23 @@ import (
 const tags = 64 * 64
 
 // tagged is what has such frames.
-type tagged interface{ main() }
+type tagged interface {
+	// begin is called first, and returns the number that the frames are to have; false: main
+	// is not to be called.
+	begin(yield func(struct{}) bool) (n uint32, ok bool)
+	main()
+}
 
-// tagFrames returns a function that calls b.main with n in the frames below it. Each call
-// in it, and in low, has a program counter of its own, and must be there once.
+// tagFrames returns a coroutine's body that calls b.main with its number in the frames below it.
+// Each call in it, and in low, has a program counter of its own, and must be there once.
 //
 //go:noinline
-func tagFrames(n uint32, b tagged) func() {
-	return func() {
+func tagFrames(b tagged) func(yield func(struct{}) bool) {
+	return func(yield func(struct{}) bool) {
+		n, ok := b.begin(yield)
+		if !ok {
+			return
+		}
 		switch n % 64 {
 		case 0:
 			tagLowFrame(n/64, b)
@@ -315,15 +324,20 @@ func tagOf(address uintptr) uint32 {
 var tagCalls = sync.OnceValue(func() (calls [2]map[uintptr]uint32) {
 	calls = [2]map[uintptr]uint32{{}, {}}
 	for n := range uint32(64) {
-		var p tagProbe
-		tagFrames(n*64+n, &p)()
+		p := tagProbe{n: n*64 + n}
+		tagFrames(&p)(nil)
 		calls[0][p.low], calls[1][p.tag] = n*64, n
 	}
 	return calls
 })
 
 // tagProbe learns from where main was called, and from where that.
-type tagProbe struct{ low, tag uintptr }
+type tagProbe struct {
+	n        uint32
+	low, tag uintptr
+}
+
+func (p *tagProbe) begin(func(struct{}) bool) (n uint32, ok bool) { return p.n, true }
 
 func (p *tagProbe) main() {
 	var pcs [2]uintptr

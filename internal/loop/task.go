@@ -2,7 +2,10 @@
 
 package loop
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"unsafe"
+)
 
 // How says how a task ended.
 type How uint8
@@ -121,9 +124,9 @@ func (t *Task) Asleep() bool {
 // of its loop and must not touch the loop's state.
 func (t *Task) Lost() bool { return t.state.Load() == lostState }
 
-// Slot is storage of the coroutine that the task runs on. Whatever is put
-// there stays for the tasks that run on it later.
-func (t *Task) Slot() *any { return &t.co.slot }
+// Slot is what Pool.NewSlot has made for the coroutine that the task runs on. It is
+// for all tasks that run there, one after the other.
+func (t *Task) Slot() unsafe.Pointer { return t.co.slot }
 
 // Nth is the place in order of arrival that the task, which has come from the
 // lane, is live and has started, had there: of two the difference tells who was
