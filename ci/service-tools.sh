@@ -1,8 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what the tests of cmd/example and cmd/protoloop need beside Go: Chromium, a terminal (tmux), and Debian's
-# python3-socketio with what its client needs. Without the right to install packages they have to be there.
+# Installs what the tests of cmd/example and cmd/protoloop need beside Go: Chromium, axe-core from npm, into
+# $PROTOLOOP_TOOLS or the user's cache folder, a terminal (tmux), and Debian's python3-socketio with what its client needs.
+# Without the right to install packages they have to be there.
 set -euo pipefail
+
+axe=${PROTOLOOP_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/protoloop-tools}/axe
+if [ ! -e "$axe/node_modules/axe-core/axe.min.js" ]; then
+	mkdir -p "$axe"
+	npm install --prefix "$axe" --no-fund --no-audit --no-save --ignore-scripts --loglevel=error axe-core@4.11.0
+fi
 
 missing=()
 command -v chromium >/dev/null || missing+=(chromium)

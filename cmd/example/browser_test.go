@@ -8,12 +8,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+
+	chromium "github.com/protoloop/protoloop/cmd/example/internal/browser"
 )
 
 // screenshotsVariable is a folder for pictures of the page.
@@ -87,24 +88,7 @@ func TestBrowser(t *testing.T) {
 type browser struct{ ctx context.Context }
 
 func newBrowser(t *testing.T, more ...chromedp.ExecAllocatorOption) browser {
-	path := chromium(t)
-	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
-		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("no-proxy-server", true))
-	options = append(options, more...)
-	alloc, endAlloc := chromedp.NewExecAllocator(context.Background(), options...) // t.Context ends before the clean-up
-	t.Cleanup(endAlloc)
-	ctx, _ := chromedp.NewContext(alloc)
-	t.Cleanup(func() {
-		if err := chromedp.Cancel(ctx); err != nil {
-			t.Logf("end the browser: %v", err)
-		}
-	})
-	if err := chromedp.Do(ctx); err != nil { // starts it
-		t.Fatal(err)
-	}
-	return browser{ctx}
+	return browser{chromium.Start(t, more...)}
 }
 
 // tab is a page in it.

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pages_test
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/chromedp/chromedp"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/console"
+	"github.com/protoloop/protoloop/consumer"
+	"github.com/protoloop/protoloop/consumer/memory"
+	"github.com/protoloop/protoloop/examples/incidents"
+	"github.com/protoloop/protoloop/supervisor"
+)
+
+// incident has one of docs/observe.md going on, and returns the address of its console.
+func incident(t *testing.T, name string) (string, *actor.ActorSystem, *supervisor.Supervisor) {
+	t.Helper()
+	sys := actortest.NewSystem(t)
+	url := serve(t, sys, console.Options{Actions: true})
+	s, err := incidents.All[name](context.Background(), sys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	endWithTest(t, s)
+	return url, sys, s
+}
+
+func endWithTest(t *testing.T, s *supervisor.Supervisor) {
+	t.Cleanup(func() {
+		s.RequestStop()
+		s.EndGrace()
+		<-s.Stopped()
+	})
+}
+
+// TestDeadlock: the ring is named, with its tasks, and gone when one of them is canceled.
+func TestDeadlock(t *testing.T) {
+	url, _, _ := incident(t, "deadlock")
+	p := open(t, newBrowser(t))
+	p.goTo(t, url)
+	p.says(t, "1 ring of tasks that await each other", "load price → shop/stock")
+	p.until(t, `document.title.startsWith("✖ Overview · pages.test ")`)
+	p.examine(t, "overview")
+
+	p.do(t, chromedp.Click(chromedp.CSS(`nav a[href="waits"]`)))
+	p.says(t, "Ring: shop/", "Who waits for whom")
+	p.goTo(t, url+"waits?lines=1")
+	p.says(t, "Ring: shop/")
+	p.examine(t, "waits")
+	p.press(t, ".root", "Cancel load price")
+	p.until(t, `document.activeElement.textContent === "Cancel the task"`)
+	p.do(t, chromedp.KeyEvent("\x1b")) // Escape: not after all
+	p.until(t, `!document.querySelector(".confirm")`)
+	p.press(t, ".root", "Cancel load price")
+	p.do(t, chromedp.SendKeys(chromedp.CSS(".confirm .cause"), "a ring"))
+	p.press(t, ".confirm", "Cancel the task")
+	p.until(t, `!document.querySelector(".root.look")`)
+	p.goTo(t, url)
+	p.says(t, "All is well", "action: cancel-task", "by 127.0.0.1:")
+}
+
+// TestSlowHandler: the overview and the worker's page say where the turn is, and the workers can be sorted and
+// searched for. The captures can be made and downloaded.
+func TestSlowHandler(t *testing.T) {
+	url, _, _ := incident(t, "slow-handler")
+	p := open(t, newBrowser(t))
+	p.goTo(t, url)
+	p.says(t, "slow_handler.go:", "incidents.save", "1 turn is blocked")
+	p.do(t, chromedp.Click(chromedp.CSS(`#blocked-turn a`)))
+	p.says(t, "All its other tasks wait.", "The whole stack")
+	p.until(t, `document.title.includes("shop/list · Worker")`)
+	p.examine(t, "worker-blocked")
+	p.goTo(t, url+"worker?id=shop/cart")
+	p.says(t, "It adds up.")
+	p.examine(t, "worker")
+
+	p.goTo(t, url+"workers")
+	p.says(t, "shop/list", "shop/cart")
+	p.press(t, "thead", "Tasks")
+	p.until(t, `location.search === "?sort=tasks" && document.querySelector("[aria-sort]")?.textContent.startsWith("Tasks")`)
+	p.examine(t, "workers")
+	p.do(t, chromedp.SendKeys(chromedp.CSS("#filter"), "list"))
+	p.until(t, `location.search.includes("q=list") && document.querySelectorAll("tbody tr").length === 1`)
+	p.goTo(t, url+"workers?by=kind")
+	p.says(t, "Dead letters")
+	p.examine(t, "kinds")
+
+	p.goTo(t, url+"captures?stacks=1")
+	p.says(t, "goroutines at")
+	p.press(t, ".kinds li:nth-child(1)", "Capture")
+	p.press(t, ".confirm", "Capture it")
+	p.says(t, "it has begun", "is being made since")
+	p.press(t, ".kinds li:last-child", "Capture") // one at a time
+	p.press(t, ".kinds li:last-child .confirm", "Capture it")
+	p.says(t, "Refused: another capture is under way")
+	p.says(t, "go tool pprof")
+	p.examine(t, "captures")
+	if got := p.await(t, `fetch(document.querySelector("td a[download], th a[download]").href).then(async (r) => r.status + " " + ((await r.arrayBuffer()).byteLength > 100))`); got != "200 true" {
+		t.Errorf("the capture: %s", got)
+	}
+}
+
+// TestSupervision: restarts and the budget for them are seen; a child is restarted, stopped and started again, and
+// a child that somebody else has restarted meanwhile is not.
+func TestSupervision(t *testing.T) {
+	url, sys, s := incident(t, "restart-storm")
+	p := open(t, newBrowser(t))
+	p.goTo(t, url+"supervision")
+	p.says(t, "of 40 restarts within 1 min", "restarts in", "nil pointer")
+	p.examine(t, "supervision")
+	p.goTo(t, url+"supervision?at=shop#shop/web")
+	p.until(t, `document.querySelector("[data-here]")?.id === "shop/web" && document.title.includes("shop · Supervision")`)
+
+	const web = `[id="shop/web"]`
+	ref := func() supervisor.Ref {
+		for _, k := range s.Info().Children {
+			if k.Name == "web" {
+				return k.Ref
+			}
+		}
+		return supervisor.Ref{}
+	}
+	first := ref()
+	p.press(t, web, "Restart")
+	p.press(t, web+" .confirm", "Restart it")
+	p.says(t, "it has restarted")
+	second := ref()
+	if second.Start == first.Start {
+		t.Error("it is the same start still")
+	}
+	p.press(t, web+" .outcome", "×")
+	p.next(t) // which shows the second start
+	p.press(t, web, "Stop")
+	p.press(t, web+" .confirm", "No")
+	p.press(t, web, "Restart")
+	p.until(t, `document.querySelector(".confirm")`)
+	if err := supervisor.RestartChild(context.Background(), sys, ref()); err != nil { // somebody else is faster
+		t.Fatal(err)
+	}
+	p.press(t, web+" .confirm", "Restart it")
+	p.says(t, "Refused: supervisor: ")
+	p.picture(t, "refused")
+	p.press(t, web+" .outcome", "×")
+	p.next(t)
+
+	p.press(t, web, "Stop")
+	p.press(t, web+" .confirm", "Stop it")
+	p.until(t, `document.querySelector('[id="shop/web"] td').textContent === "gone"`)
+	p.next(t)
+	p.press(t, web, "Start")
+	p.press(t, web+" .confirm", "Restart it")
+	p.until(t, `document.querySelector('[id="shop/web"] td').textContent === "up"`)
+}
+
+// TestStop: a stop is seen while it goes on, with what it waits for, and its grace can be ended.
+func TestStop(t *testing.T) {
+	t.Cleanup(func() {
+		for range 30 { // so that nothing is left behind
+			incidents.Paper <- struct{}{}
+		}
+	})
+	url, _, s := incident(t, "stuck-stop")
+	p := open(t, newBrowser(t))
+	p.goTo(t, url+"stop")
+	p.says(t, "A stop goes on.", "shop/printer", "grace left", "It still has 30 pieces of work", "Then: orders")
+	p.examine(t, "stop")
+	p.press(t, ".draining", "End grace")
+	p.press(t, ".confirm", "End its grace")
+	<-s.Stopped()
+	p.says(t, "Nothing is being stopped")
+}
+
+// TestQueues: what is in hand, and dead letters with why.
+func TestQueues(t *testing.T) {
+	sys := actortest.NewSystem(t)
+	url := serve(t, sys, console.Options{})
+	q := memory.New(memory.Options{})
+	c, err := consumer.New(q.Open, func(t *actors.Task, m consumer.Message) error {
+		if string(m.Body) == "bad" {
+			return consumer.Poison(errors.New("no such account"))
+		}
+		return t.Sleep(time.Hour)
+	}, consumer.Options{Name: "payments", Concurrency: 4, Prefetch: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := supervisor.Start(context.Background(), sys, supervisor.Spec{Name: "bank", Children: []supervisor.Child{{Name: "payments", Props: c.Props()}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	endWithTest(t, s)
+	p := open(t, newBrowser(t))
+	p.goTo(t, url+"queues")
+	q.SendBody("bad", "a", "b", "c", "d", "e", "bad")
+	p.says(t, "no such account", "payments: message", "running", "It adds up.")
+	p.examine(t, "queues")
+	p.goTo(t, url+"queues#payments")
+	p.until(t, `document.title.includes("payments · Queues")`)
+	// Actions are off: nothing is offered, and nothing done.
+	p.goTo(t, url+"supervision")
+	p.says(t, "actions are off", "payments")
+	if n := p.eval(t, `String(document.querySelectorAll("main button").length)`); n != "0" {
+		t.Errorf("%s buttons, though actions are off", n)
+	}
+	if got := p.await(t, `fetch("api/act/stop-child", {method: "POST", headers: {"Content-Type": "application/json"}, body: "{}"}).then((r) => String(r.status))`); got != "403" {
+		t.Errorf("an action answers with %s", got)
+	}
+}
+
+// TestManyTasks: 100,000 suspended tasks are shown in 200 rows, within a second.
+func TestManyTasks(t *testing.T) {
+	sys := actortest.NewSystem(t)
+	url := serve(t, sys, console.Options{Actions: true})
+	never := new(actors.Promise[int])
+	const n = 100_000
+	pid := actortest.Spawn(t, sys.Root, "crowd", func(w *actors.Worker) error {
+		actors.On(w, func(t *actors.Task, _ int) error {
+			for i := range n {
+				t.Go(func(t *actors.Task) error { return t.Await(never.Future()) }, actors.Name(fmt.Sprintf("wait %d", i%7)))
+			}
+			return nil
+		})
+		return nil
+	}, actors.Options{Kind: "crowd"})
+	for i := range 300 { // and many workers
+		actortest.Spawn(t, sys.Root, fmt.Sprintf("one-%d", i), func(*actors.Worker) error { return nil }, actors.Options{Kind: "one"})
+	}
+	sys.Root.Send(pid, 1)
+	t.Cleanup(func() { never.Resolve(1) })
+	p := open(t, newBrowser(t))
+	for page, text := range map[string]string{"waits": "wait 3", "worker?id=crowd": "more are not shown", "workers": "more are not shown", "": "100,00"} {
+		best := time.Hour
+		for range 5 { // the machine may be busy with something else
+			p.goTo(t, url+page)
+			p.says(t, text)
+			var ms float64
+			if err := json.Unmarshal([]byte(p.eval(t, "String(window.paintedAfter)")), &ms); err != nil {
+				t.Fatal(err)
+			}
+			best = min(best, time.Duration(ms*float64(time.Millisecond)))
+			if best < time.Second {
+				break
+			}
+		}
+		t.Logf("/%s is painted after %v", page, best.Round(time.Millisecond))
+		if best > time.Second {
+			t.Errorf("/%s is painted after %v", page, best)
+		}
+		name, _, _ := strings.Cut(page, "?")
+		p.rows(t, name)
+		p.picture(t, "many-"+cmp.Or(name, "overview"))
+	}
+	p.goTo(t, url+"worker?id=crowd")
+	p.press(t, ".pager", "The next 200")
+	p.until(t, `location.search.includes("after=")`)
+	p.says(t, "The oldest")
+}
+
+// TestStale: a page says since when nothing has come, and goes on when the process is back.
+func TestStale(t *testing.T) {
+	sys := actortest.NewSystem(t)
+	c, err := console.New(sys, console.Options{Addr: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := func(c *console.Console) *actor.PID {
+		pid, err := actors.Spawn(context.Background(), sys.Root, "console", c.Setup, actors.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pid
+	}
+	pid := begin(c)
+	url := c.URL()
+	p := open(t, newBrowser(t))
+	p.goTo(t, url)
+	p.says(t, "All is well")
+	p.press(t, "header", "Pause")
+	p.says(t, "Paused at")
+	p.press(t, "header", "Go on")
+	p.until(t, `document.getElementById("stale").hidden`)
+	stop := func(pid *actor.PID) {
+		if _, err := actors.Stop(context.Background(), sys.Root, pid, time.Minute); err != nil {
+			t.Error(err)
+		}
+	}
+	stop(pid)
+	p.says(t, "Stale since", "cannot be reached")
+	p.examine(t, "stale")
+	again, err := console.New(sys, console.Options{Addr: strings.TrimSuffix(strings.TrimPrefix(url, "http://"), "/")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid = begin(again)
+	p.until(t, `document.getElementById("stale").hidden`)
+	stop(pid)
+
+	// A worker that ends while its page is open.
+	pid = begin(c)
+	defer stop(pid)
+	one := actortest.Spawn(t, sys.Root, "one", func(*actors.Worker) error { return nil }, actors.Options{})
+	p.goTo(t, c.URL()+"worker?id=one")
+	stop(one)
+	p.says(t, "It has ended")
+	p.goTo(t, c.URL()+"worker?id=none")
+	p.says(t, "there is no worker")
+}
