@@ -45,7 +45,7 @@ func pages(t *testing.T) []string {
 // what is built on it, where nothing else is said. The others are about packages
 // that have an Options of their own, or have names that are gone.
 func aboutActors(page string) bool {
-	return !slices.Contains([]string{"consumer.md", "socketio.md", "service.md", "dependencies.md", "api-v0.1.md"}, page)
+	return !slices.Contains([]string{"consumer.md", "socketio.md", "service.md", "dependencies.md", "observe.md", "api-v0.1.md"}, page)
 }
 
 func read(t *testing.T, file string) string {
@@ -64,7 +64,8 @@ func TestSnippetsAreQuoted(t *testing.T) {
 	for _, pattern := range []string{
 		"../actors/example_*_test.go", "../actors/loopsync/example_*test.go", "../actors/futures/example_*test.go", "../actors/inspect/example_*test.go",
 		"../supervisor/example_*_test.go", "../consumer/example_*test.go",
-		"../socketio/example_*test.go", "../socketio/admin/example_*test.go", "../examples/tutorial/step*/*.go", "readme_test.go",
+		"../socketio/example_*test.go", "../socketio/admin/example_*test.go", "../examples/tutorial/step*/*.go", "../examples/incidents/*.go",
+		"readme_test.go",
 	} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
