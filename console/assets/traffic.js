@@ -58,7 +58,6 @@ const events = [
 	{ head: "Handled", num: true, cell: (e) => count(e.n) },
 	{ head: "Failed", num: true, cell: (e) => (e.failed ? h("b", count(e.failed)) : "0") },
 	{ head: "Mean", num: true, cell: (e) => some(e.mean_s) },
-	{ head: "Longest", num: true, cell: (e) => some(e.max_s) },
 ];
 
 const clients = (server) => [
@@ -67,6 +66,7 @@ const clients = (server) => [
 	{ head: "Address", cell: (s) => s.address ?? "–" },
 	{ head: "Transport", cell: (s) => s.transport ?? "–" },
 	{ head: "Behind", num: true, title: "bytes that wait to be written", cell: (s) => (s.behind_bytes ? (s.limit_bytes ? bar(s.behind_bytes / s.limit_bytes, bytes(s.behind_bytes), s.behind_bytes > s.limit_bytes / 2) : bytes(s.behind_bytes)) : "–") },
+	{ head: "Held", num: true, title: "events that wait for one to end", cell: (s) => count(s.held) },
 	{ head: "For", num: true, cell: (s) => span(s.for_s) },
 	{ head: "Rooms", cell: (s) => (s.rooms ?? []).join(", ") },
 	{ head: "", cell: (s) => action("disconnect-socket", { server: server.name, namespace: s.namespace, socket: s.id }, { label: "Disconnect", ask: `Disconnect ${s.id}?`, yes: "Disconnect it" }) },
