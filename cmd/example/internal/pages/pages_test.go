@@ -8,12 +8,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/chromedp/chromedp"
+	"github.com/coder/websocket"
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
@@ -21,6 +23,7 @@ import (
 	"github.com/protoloop/protoloop/consumer"
 	"github.com/protoloop/protoloop/consumer/memory"
 	"github.com/protoloop/protoloop/examples/incidents"
+	"github.com/protoloop/protoloop/socketio"
 	"github.com/protoloop/protoloop/supervisor"
 )
 
@@ -316,4 +319,43 @@ func TestStale(t *testing.T) {
 	p.says(t, "It has ended")
 	p.goTo(t, c.URL()+"worker?id=none")
 	p.says(t, "there is no worker")
+}
+
+// TestSockets: clients with their rooms, and one of them is disconnected.
+func TestSockets(t *testing.T) {
+	sys := actortest.NewSystem(t)
+	url := serve(t, sys, console.Options{Actions: true})
+	io, err := socketio.NewServer(sys, socketio.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.OnConnect(func(t *actors.Task, s *socketio.Socket) error { return s.Join("lobby") })
+	s, err := supervisor.Start(context.Background(), sys, supervisor.Spec{Name: "chat", Children: []supervisor.Child{{Name: "live", Props: io.Props()}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(io)
+	t.Cleanup(server.Close)
+	endWithTest(t, s) // before the server, which waits for its clients
+
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for range 3 {
+		c, _, err := websocket.Dial(ctx, server.URL+"/socket.io/?EIO=4&transport=websocket", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.CloseNow() }) // the server may have closed it
+		if err := c.Write(ctx, websocket.MessageText, []byte("40")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := open(t, newBrowser(t))
+	p.goTo(t, url+"sockets")
+	p.says(t, "websocket", "lobby", "Nobody is behind.")
+	p.until(t, `document.querySelectorAll("button.act").length === 3`)
+	p.examine(t, "sockets")
+	p.press(t, "tbody tr:last-child", "Disconnect")
+	p.press(t, ".confirm", "Disconnect it")
+	p.until(t, `document.querySelectorAll("button.act").length === 2`)
 }
