@@ -307,6 +307,20 @@ func (tr *Tracing) extract(get func(key string) string) context.Context {
 	return ctx
 }
 
+// WithTrace returns a message that carries the trace of ctx, for a Send by somebody who is no task, such as a callback or
+// the handler of an HTTP request. A message of a task's has its trace anyway, and a call has [actors.WithContext].
+func (tr *Tracing) WithTrace(ctx context.Context, message any) any {
+	env := &actor.MessageEnvelope{Message: message}
+	if in, is := message.(*actor.MessageEnvelope); is {
+		env.Message, env.Sender = in.Message, in.Sender
+		for k, v := range in.Header {
+			env.SetHeader(k, v)
+		}
+	}
+	tr.propagator.Inject(ctx, setter(env.SetHeader))
+	return env
+}
+
 // setter is a carrier to write to.
 type setter func(key, value string)
 

@@ -23,7 +23,12 @@ import (
 // terminal.
 var binary string
 
-func TestMain(m *testing.M) { os.Exit(buildAndTest(m)) }
+func TestMain(m *testing.M) {
+	if os.Getenv(collectorVariable) != "" {
+		collect()
+	}
+	os.Exit(buildAndTest(m))
+}
 
 func buildAndTest(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "example")

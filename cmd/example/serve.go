@@ -37,6 +37,8 @@ func (s *serve) declare(flags *flag.FlagSet) {
 	s.Config = service.Defaults()
 	c := &s.Config
 	flags.StringVar(&c.Pprof, "pprof", c.Pprof, "`host:port` to serve profiles of net/http/pprof on, for whoever looks for a cause; empty: none")
+	flags.StringVar(&c.OTLP, "otlp", c.OTLP, "`URL` of an OpenTelemetry collector that traces go to by HTTP, such as http://127.0.0.1:4318; empty: none")
+	flags.StringVar(&c.Metrics, "metrics", c.Metrics, "`host:port` to serve /metrics on, for Prometheus; empty: none")
 	flags.StringVar(&c.Addr, "addr", c.Addr, "`host:port` to listen on; port 0 is any that is free")
 	flags.StringVar(&c.Hosts, "hosts", c.Hosts, "`names`, with commas between, that it may be asked for beside localhost, addresses and that of -addr;\n* is any. Other names are refused: they may be those of somebody else's page (DNS rebinding)")
 	flags.StringVar(&c.Console, "console", c.Console, "`where` the console is: unix:PATH, host:port, or off; the default is a Unix socket of its own, where\nthe command protoloop finds it")

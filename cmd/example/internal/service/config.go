@@ -32,6 +32,11 @@ type Config struct {
 	// Pprof is the host and port that net/http/pprof is served on. Empty: it is
 	// not.
 	Pprof string
+	// OTLP is the URL of a collector of OpenTelemetry's, such as http://127.0.0.1:4318, that traces go to by HTTP. Empty:
+	// there are none.
+	OTLP string
+	// Metrics is the host and port that /metrics is served on, for Prometheus. Empty: it is not.
+	Metrics string
 	// Console is where the console is: "unix:PATH", or host:port. Empty: a Unix socket of its own in the
 	// user's runtime folder, where the command protoloop finds it, and if that cannot be opened there is none.
 	// "off": there is none.
@@ -106,6 +111,12 @@ func (c Config) Validate() error {
 	}
 	if _, _, err := net.SplitHostPort(c.Pprof); c.Pprof != "" && err != nil {
 		wrong("-pprof %q is no host:port: %v", c.Pprof, err)
+	}
+	if _, _, err := net.SplitHostPort(c.Metrics); c.Metrics != "" && err != nil {
+		wrong("-metrics %q is no host:port: %v", c.Metrics, err)
+	}
+	if u, err := url.Parse(c.OTLP); c.OTLP != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		wrong("-otlp %q is no URL of HTTP", redacted(c.OTLP))
 	}
 	if c.Record < 0 {
 		wrong("-record is %v: it must not be negative", c.Record)

@@ -29,10 +29,11 @@ import (
 //	item_removed {key}    to all
 //	stopping              to all: the process has begun to stop
 type gateway struct {
-	storage *storage
-	list    *actor.PID
-	full    func() bool // whether the list is
-	pace    *pace
+	telemetry *telemetry
+	storage   *storage
+	list      *actor.PID
+	full      func() bool // whether the list is
+	pace      *pace
 }
 
 func (g gateway) register(io *socketio.Server) {
@@ -97,7 +98,9 @@ func (g gateway) store(t *actors.Task, m consumer.Message) error {
 	if o == nil {
 		return errNotOpen
 	}
+	sent := g.telemetry.startSend(t, &m)
 	_, err := actors.Await(t, o.adds.do(m))
+	sent(err)
 	return err
 }
 

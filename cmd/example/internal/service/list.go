@@ -17,6 +17,7 @@ import (
 // one log have the same. Whoever wants the list changed has it write to the log;
 // it tells the clients when that is confirmed, or read: see reading.
 type list struct {
+	telemetry  *telemetry
 	storage    *storage
 	io         *socketio.Server
 	max        int
@@ -94,9 +95,17 @@ func (l *list) tell(e entry) error {
 	}
 	l.total.Store(int64(len(l.items)))
 	if e.Removed {
-		return l.io.Emit("item_removed", keyed{e.Key})
+		return l.io.Emit(e.event(), keyed{e.Key})
 	}
-	return l.io.Emit("item_added", e.Item)
+	return l.io.Emit(e.event(), e.Item)
+}
+
+// event is what clients are told of an entry.
+func (e entry) event() string {
+	if e.Removed {
+		return "item_removed"
+	}
+	return "item_added"
 }
 
 // apply changes the list and reports whether that was a change.
@@ -158,7 +167,7 @@ func (l *list) put(t *actors.Task, p put) error {
 	if err := l.room(); err != nil {
 		return err
 	}
-	return t.Await(l.writeItem(p.Item))
+	return t.Await(l.writeItem(t, p.Item))
 }
 
 // early has an item written while the queue stores it: the clients hear of it when the log has
@@ -166,21 +175,21 @@ func (l *list) put(t *actors.Task, p put) error {
 // way (docs/service.md). The queue is there for what goes wrong meanwhile: the handler of its
 // message does not return before the log has the item. If only the log gets it, the client has
 // heard that its add may be sent again, with its key, and it is the same item.
-func (l *list) early(_ *actors.Task, e early) error {
+func (l *list) early(t *actors.Task, e early) error {
 	if _, here := l.items[e.Key]; !here && l.room() == nil {
-		l.writeItem(e.Item)
+		l.writeItem(t, e.Item)
 	}
 	return nil
 }
 
 // writeItem has a new item written, once for all who ask for it meanwhile.
-func (l *list) writeItem(i Item) *actors.Future[uint64] {
+func (l *list) writeItem(t *actors.Task, i Item) *actors.Future[uint64] {
 	if f := l.writing[i.Key]; f != nil {
 		if _, err := f.TryResult(); err == nil || !f.Done() { // it is in the log, or will be
 			return f
 		}
 	}
-	f := l.write(entry{Item: Item{Key: i.Key, Text: i.Text}}, 0)
+	f := l.write(t, entry{Item: Item{Key: i.Key, Text: i.Text}}, 0)
 	l.writing[i.Key] = f
 	return f
 }
@@ -190,7 +199,7 @@ func (l *list) remove(t *actors.Task, r remove) (bool, error) {
 	if !here {
 		return false, nil
 	}
-	seq, err := actors.Await(t, l.write(entry{Item: Item{Key: r.key}, Removed: true}, i.Seq))
+	seq, err := actors.Await(t, l.write(t, entry{Item: Item{Key: r.key}, Removed: true}, i.Seq))
 	return seq != 0 && err == nil, err // 0: another removal was first
 }
 

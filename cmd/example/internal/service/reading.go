@@ -26,12 +26,12 @@ import (
 // read again only when something is amiss: one is missing, or its entry does not
 // come next.
 type reading struct {
-	entries chan logged   // as they are read; closed when they are no more
-	again   chan struct{} // has a value when the log is to be read again
-	applied atomic.Uint64 // Seq of the last entry that is known; the loop sets it
-	early   []entry       // that are confirmed, by their Seq: not all before them are known
-	tell    func(wrote)   // tells the list, whatever became of the task that has written
-	failure func() error  // why the log is read no more
+	entries chan logged                  // as they are read; closed when they are no more
+	again   chan struct{}                // has a value when the log is to be read again
+	applied atomic.Uint64                // Seq of the last entry that is known; the loop sets it
+	early   []entry                      // that are confirmed, by their Seq: not all before them are known
+	tell    func(context.Context, wrote) // tells the list, whatever became of the task that has written
+	failure func() error                 // why the log is read no more
 }
 
 // wrote is what became of a write: its entry, with Seq 0 if another one was in
@@ -73,7 +73,7 @@ func (l *list) read(w *actors.Worker) error {
 	r.entries, r.again, r.early = make(chan logged, 1024), make(chan struct{}, 1), nil
 	r.applied.Store(0)
 	root, self := w.ActorSystem().Root, w.Self()
-	r.tell = func(one wrote) { root.Send(self, one) }
+	r.tell = func(trace context.Context, one wrote) { root.Send(self, l.telemetry.within(trace, one)) }
 	entries, again := r.entries, r.again
 	ctx, cancel := context.WithCancelCause(context.Background())
 	stopping := t.Stopping()
@@ -160,18 +160,18 @@ func (l *list) follow(t *actors.Task) error {
 
 // write has an entry written in the place of another, see itemLog.write, and the
 // list told of what became of that.
-func (l *list) write(e entry, old uint64) *actors.Future[uint64] {
-	tell := l.reading.tell
+func (l *list) write(t *actors.Task, e entry, old uint64) *actors.Future[uint64] {
+	tell, trace := l.reading.tell, l.telemetry.traceOf(t)
 	f := l.log.write(e, old)
 	f.OnDone(func(seq uint64, err error) {
 		e.Seq = seq
-		tell(wrote{e, err})
+		tell(trace, wrote{e, err})
 	})
 	return f
 }
 
 // wrote is told of each write, those of an earlier life included.
-func (l *list) wrote(_ *actors.Task, w wrote) error {
+func (l *list) wrote(t *actors.Task, w wrote) error {
 	if !w.Removed {
 		delete(l.writing, w.Key)
 	}
@@ -182,6 +182,7 @@ func (l *list) wrote(_ *actors.Task, w wrote) error {
 	case w.err != nil, w.Seq == 0 && here == w.Removed:
 		l.reading.doubt()
 	case w.Seq == l.reading.applied.Load()+1:
+		l.telemetry.noteBroadcast(t, w.event())
 		return l.next(w.entry)
 	case !l.reading.knows(w.Seq):
 		l.ahead(w.entry)

@@ -41,6 +41,7 @@ func Run(ctx context.Context, cfg Config, logger *slog.Logger) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	defer s.telemetry.end(logger)
 	report, err := supervisor.Run(ctx, s.system, s.tree(), func(tree *supervisor.Supervisor) error {
 		s.health.tree.Store(tree)
 		logger.Info("ready", "queue", redacted(cfg.Queue), "store", redacted(cfg.store()), "data", cfg.Data)
@@ -54,15 +55,16 @@ const closeWithin = 3 * time.Second
 
 // service is the parts of a run.
 type service struct {
-	cfg      Config
-	logger   *slog.Logger
-	system   *actor.ActorSystem
-	io       *socketio.Server
-	storage  *storage
-	list     *list
-	consumer *consumer.Consumer
-	health   *health
-	console  *consoleChild // nil: there is none
+	cfg       Config
+	logger    *slog.Logger
+	system    *actor.ActorSystem
+	io        *socketio.Server
+	storage   *storage
+	list      *list
+	consumer  *consumer.Consumer
+	health    *health
+	telemetry *telemetry
+	console   *consoleChild // nil: there is none
 }
 
 // The name of the tree, and those of its children.
@@ -87,7 +89,10 @@ func newService(cfg Config, logger *slog.Logger) (*service, error) {
 		cfg: cfg, logger: logger, system: system, io: io,
 		storage: &storage{cfg: cfg, logger: logger},
 	}
-	s.list = &list{storage: s.storage, io: s.io, max: cfg.MaxItems, forgetting: forgettingOf(cfg)}
+	if s.telemetry, err = newTelemetry(cfg, system, logger); err != nil {
+		return nil, err
+	}
+	s.list = &list{telemetry: s.telemetry, storage: s.storage, io: s.io, max: cfg.MaxItems, forgetting: forgettingOf(cfg)}
 	s.health = &health{system: system, storage: s.storage, consumed: func() consumer.Stats { return s.consumer.Stats() }}
 	var pace *pace
 	if cfg.Queue == Embedded { // or they are consumed elsewhere, too
@@ -96,8 +101,8 @@ func newService(cfg Config, logger *slog.Logger) (*service, error) {
 	if s.console, err = newConsole(cfg, system, logger); err != nil {
 		return nil, err
 	}
-	gateway{storage: s.storage, list: s.child(listName), full: s.list.full, pace: pace}.register(s.io)
-	s.consumer, err = consumer.New(s.storage.openSource, faulty(handler(s.child(listName), pace), logger), consumer.Options{
+	gateway{telemetry: s.telemetry, storage: s.storage, list: s.child(listName), full: s.list.full, pace: pace}.register(s.io)
+	s.consumer, err = consumer.New(s.storage.openSource, s.telemetry.handler(faulty(handler(s.child(listName), pace), logger)), consumer.Options{
 		Concurrency: cfg.Concurrency, Prefetch: 2 * cfg.Concurrency, Pollers: cfg.calls(), MaxTries: cfg.Tries, Logger: logger,
 	})
 	return s, err
@@ -115,8 +120,8 @@ func (s *service) child(name string) *actor.PID {
 // it.
 func (s *service) tree() supervisor.Spec {
 	web := &web{addr: s.cfg.Addr, handler: known(routes(s.health, s.io, s.console), s.cfg.hosts()...), logger: s.logger}
-	worker := func(setup func(w *actors.Worker) error) *actor.Props {
-		return actors.Props(setup, actors.EventLoop(actors.Options{Logger: s.logger}))
+	worker := func(kind string, setup func(w *actors.Worker) error) *actor.Props {
+		return actors.Props(setup, actors.EventLoop(actors.Options{Kind: kind, Logger: s.logger}))
 	}
 	// An outage of the queue may last, and is one restart.
 	again := actors.Backoff{Initial: 100 * time.Millisecond, Max: 10 * time.Second, Jitter: 0.5}
@@ -124,17 +129,17 @@ func (s *service) tree() supervisor.Spec {
 		Name: root, Strategy: supervisor.RestForOne,
 		MaxRestarts: 60, Within: time.Minute,
 		Children: []supervisor.Child{
-			{Name: webName, Props: worker(web.setup), Backoff: again, Shutdown: 5 * time.Second},
-			{Name: storageName, Props: worker(s.storage.setup), Backoff: again, Shutdown: 5 * time.Second, StartTimeout: time.Minute},
-			{Name: listName, Props: worker(s.list.setup), Backoff: again, Shutdown: 5 * time.Second, StartTimeout: time.Minute},
+			{Name: webName, Props: worker(webName, web.setup), Backoff: again, Shutdown: 5 * time.Second},
+			{Name: storageName, Props: worker(storageName, s.storage.setup), Backoff: again, Shutdown: 5 * time.Second, StartTimeout: time.Minute},
+			{Name: listName, Props: worker(listName, s.list.setup), Backoff: again, Shutdown: 5 * time.Second, StartTimeout: time.Minute},
 			{Name: gatewayName, Props: s.io.Props(), Backoff: again, Shutdown: 5 * time.Second},
 			{Name: consumerName, Props: s.consumer.Props(), Backoff: again, Shutdown: s.cfg.Grace},
-			{Name: noticeName, Props: worker(s.notice), Shutdown: time.Second},
+			{Name: noticeName, Props: worker(noticeName, s.notice), Shutdown: time.Second},
 		},
 		Logger: s.logger,
 	}
 	if s.console != nil {
-		spec.Children = append([]supervisor.Child{{Name: consoleName, Props: worker(s.console.setup), Backoff: again, Shutdown: 5 * time.Second}}, spec.Children...)
+		spec.Children = append([]supervisor.Child{{Name: consoleName, Props: worker(consoleName, s.console.setup), Backoff: again, Shutdown: 5 * time.Second}}, spec.Children...)
 	}
 	return spec
 }
