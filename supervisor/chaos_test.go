@@ -16,6 +16,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors/inspect"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/consoletest"
 	"github.com/protoloop/protoloop/internal/seeded"
 	"github.com/protoloop/protoloop/supervisor"
 )
@@ -59,7 +60,9 @@ func TestChaos(t *testing.T) {
 	}
 	c := newChaos(t, actortest.NewSystem(t), chaosDice.Seed())
 	c.real, c.wild, c.calm = true, 20, 3*time.Millisecond
+	stop := consoletest.Watch(t, c.sys)
 	c.run(8, n, 400)
+	stop()
 	c.sawAll()
 }
 
