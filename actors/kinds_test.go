@@ -157,7 +157,7 @@ func TestSampler(t *testing.T) {
 		pid := actortest.Spawn(t, sys.Root, "w", inspected, actors.Options{Kind: "shop"})
 		s := inspect.StartSampler(sys)
 		defer s.Stop()
-		time.Sleep(time.Second)
+		time.Sleep(time.Second + 5*time.Millisecond) // between two samples
 		if all := s.Shares(); len(all) != 0 {
 			t.Errorf("nothing runs: %+v", all)
 		}

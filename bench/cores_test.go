@@ -11,9 +11,9 @@ import (
 
 // TestBusyWorkersWaitForNoLock runs workers that send to each other, or ask, on so many processors
 // and looks at the mutex profile: a message between two of them takes no lock that others
-// have. What is left is of runners that go to sleep and are called: of a thousand messages one waits.
+// have. What is left is of runners that go to sleep and are called: of a thousand messages one waits, or some beside other processes.
 func TestBusyWorkersWaitForNoLock(t *testing.T) {
-	const most = 0.02 // waits for each message; with a lock in its path these are 0.1 and more
+	const most = 0.05 // waits for each message; with a lock in its path these are 0.1 and more
 	for _, c := range coreCases() {
 		switch c.name {
 		case coreName("send", 2), coreName("send", 16), coreName("ask", 16), coreName("turn", 2), coreName("turn", 16):

@@ -186,8 +186,10 @@ func (w *leastWorker) do(c *leastCall) {
 	c.mu.Lock()
 	c.v, c.err = v, err
 	c.done.Store(true)
-	for n := c.waits; n != nil; n = n.next {
+	for n := c.waits; n != nil; {
+		next := n.next // before: whoever is called may use n again
 		n.signal <- struct{}{}
+		n = next
 	}
 	c.waits = nil
 	c.mu.Unlock()
