@@ -330,7 +330,7 @@ func (t *Task) label() {
 	}
 	if !t.mb.sys.watch.Labels.Load() {
 		if t.lt.HasLabels() {
-			t.lt.SetLabels(nil)
+			t.lt.DropLabels()
 		}
 		return
 	}

@@ -21,7 +21,7 @@ import (
 func networkOf(addr string) (network string, err error) {
 	if path, is := strings.CutPrefix(addr, "unix:"); is || addr == "" {
 		if is && path == "" {
-			return "", errors.New("names no file behind unix:")
+			return "", errors.New("names no file behind \"unix:\"")
 		}
 		return "unix", nil
 	}

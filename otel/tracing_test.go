@@ -106,7 +106,7 @@ func attr(s tracetest.SpanStub, key attribute.Key) attribute.Value {
 }
 
 type (
-	order  struct{ shop, bank, plain *actor.PID }
+	order  struct{ shop, bank *actor.PID }
 	charge struct{}
 	note   struct{}
 )

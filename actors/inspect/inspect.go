@@ -176,7 +176,7 @@ type RingMember struct {
 	Task string  // its name
 }
 
-// All, as [Options].Tasks, is all tasks.
+// All is all tasks, as [Options].Tasks.
 const All = math.MaxInt
 
 // defaultTasks is Options.Tasks if that is 0.

@@ -26,7 +26,7 @@ func prices(w *actors.Worker) error {
 			return actors.Await(t, f)
 		}
 		f := actors.Start(t, func(t *actors.Task) (int, error) {
-			return actors.Ask[int](t, t.Sibling("stock"), WorthOf{p.Item})
+			return actors.Ask[int](t, t.Sibling("stock"), WorthOf(p))
 		}, actors.Name("load price"))
 		loading[p.Item] = f
 		return actors.Await(t, f)

@@ -88,8 +88,10 @@ func TestOnlyTestsImportTesting(t *testing.T) {
 	forTests := []string{
 		"testing", "testing/synctest",
 		module + "actortest",
+		module + "cmd/example/internal/browser",
 		module + "consumer/consumertest",
 		module + "examples/tutorial/internal/program",
+		module + "internal/consoletest",
 		module + "internal/contract",
 		module + "internal/futuretest",
 		module + "internal/seeded",

@@ -16,12 +16,15 @@ func ForgetLabels() { pprof.SetGoroutineLabels(context.Background()) }
 // a task begins. For the task itself.
 func (t *Task) HasLabels() bool { return t.co.labelled }
 
-// SetLabels gives the coroutine that the task runs on the pprof labels of ctx, or none if that is nil. They stay
+// SetLabels gives the coroutine that the task runs on the pprof labels of ctx. They stay
 // there while it is suspended, and until others are set. For the task itself.
 func (t *Task) SetLabels(ctx context.Context) {
-	t.co.labelled = ctx != nil
-	if ctx == nil {
-		ctx = context.Background()
-	}
+	t.co.labelled = true
 	pprof.SetGoroutineLabels(ctx)
+}
+
+// DropLabels takes them off.
+func (t *Task) DropLabels() {
+	t.co.labelled = false
+	ForgetLabels()
 }
