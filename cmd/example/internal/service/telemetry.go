@@ -156,9 +156,9 @@ func (tm *telemetry) within(ctx context.Context, message any) any {
 	return tm.tracing.WithTrace(ctx, message)
 }
 
-// noteBroadcast adds to the task's span that all clients are told.
+// noteBroadcast adds to the task's span that all clients are told. Without telemetry, tm is nil, it does nothing.
 func (tm *telemetry) noteBroadcast(t *actors.Task, event string) {
-	if tm.tracing != nil {
+	if tm != nil && tm.tracing != nil {
 		trace.SpanFromContext(t.Context()).AddEvent("broadcast " + event)
 	}
 }
