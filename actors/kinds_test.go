@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"runtime"
 	"runtime/pprof"
 	"strings"
@@ -120,13 +121,16 @@ func TestKindsTimes(t *testing.T) {
 func TestTurnTime(t *testing.T) {
 	sys := actortest.NewSystem(t)
 	pid := actortest.Spawn(t, sys.Root, "w", fails, actors.Options{})
-	const long = 2 * time.Millisecond
-	for i := range 300 {
+	const long = time.Millisecond
+	for range 1200 { // at random: every 64th turn is timed, and might always be the same one of a row
+		sleeps, quick := 1+rand.IntN(2), rand.IntN(2) == 0
 		_, err := actors.Submit(sys.Root, pid, func(t *actors.Task) (int, error) {
-			if err := t.Sleep(100 * time.Microsecond); err != nil {
-				return 0, err
+			for range sleeps {
+				if err := t.Sleep(10 * time.Microsecond); err != nil {
+					return 0, err
+				}
 			}
-			if i%2 == 0 {
+			if quick {
 				return 0, nil
 			}
 			for end := time.Now().Add(long); time.Now().Before(end); {

@@ -454,8 +454,8 @@ func (t *Task) leaveTree() {
 // leaveParent takes a task that was left out of its parent's kids. It returns the
 // parent if that has to leave now.
 func (t *Task) leaveParent() *Task {
-	if t.lifetime == child && !t.has(isJoined) { // nobody else can know of it
-		t.kin.setParent(nil)
+	if t.lifetime == child && !t.has(isJoined) { // nobody else can know of it, but for who looks at it
+		t.kin.parent.Store(nil)
 		return nil
 	}
 	for {
