@@ -33,7 +33,9 @@ func TestLookBesideChildrenThatEnd(t *testing.T) {
 		_, err := actors.SubmitErr(sys.Root, pid, func(t *actors.Task) error {
 			g := t.NewGroup()
 			for range 20 {
-				g.Go(func(t *actors.Task) error { return t.Await(t.Go(func(t *actors.Task) error { return t.Sleep(10 * time.Microsecond) })) })
+				g.Go(func(t *actors.Task) error {
+					return t.Await(t.Go(func(t *actors.Task) error { return t.Sleep(10 * time.Microsecond) }))
+				})
 			}
 			return g.Wait()
 		}).Wait(t.Context())
