@@ -40,7 +40,7 @@ func newCleanup(t *Task, fn func(t *Task) error) *Task {
 	s := u.scope()
 	s.set().view = t.coroutineTask()
 	if ps := t.ext.Load(); ps != nil {
-		if h := ps.bequest(); h != nil {
+		if h := ps.inheritedByWork(); h != nil {
 			s.inheritValues(h)
 		}
 	}

@@ -15,7 +15,7 @@ import (
 func (t *Task) detachFrom(from *Task) bool {
 	top := from.coroutineTask()
 	if ps := from.ext.Load(); ps != nil {
-		if h := ps.bequest(); h != nil {
+		if h := ps.inheritedByWork(); h != nil {
 			t.scope().inheritValues(h)
 		}
 	}

@@ -144,7 +144,7 @@ func (t *Task) offerToObserver() {
 
 // beginWatched is for a task that begins while anything is watched: see observe.On.
 func (t *Task) beginWatched() {
-	t.label()
+	t.setLabels()
 	t.beginObserved()
 }
 
@@ -323,8 +323,8 @@ const (
 	labelTask = "protoloop.task"
 )
 
-// label gives the coroutine the labels of the task that begins on it, or takes off those of the one before.
-func (t *Task) label() {
+// setLabels gives the coroutine the labels of the task that begins on it, or takes off those of the one before.
+func (t *Task) setLabels() {
 	if !t.mb.registered() {
 		return
 	}

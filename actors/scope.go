@@ -95,9 +95,9 @@ func (m *more) baseHeld() context.Context {
 // setBase is for a task that nobody else knows yet.
 func (s *scope) setBase(ctx context.Context) { s.with().base = ctx }
 
-// bequest is what the task's work inherits, or nil. It is apart from the task, which a future
+// inheritedByWork is what the task's work inherits, or nil. It is apart from the task, which a future
 // may keep for longer than the context.
-func (s *scope) bequest() *more {
+func (s *scope) inheritedByWork() *more {
 	m := s.more.Load()
 	if m == nil {
 		return nil
@@ -119,7 +119,7 @@ func (s *scope) bequest() *more {
 }
 
 // inheritValues gives the task, which nobody else knows yet, the values of h, its creator's
-// bequest, unless it has some.
+// inheritedByWork, unless it has some.
 func (s *scope) inheritValues(h *more) {
 	switch own := s.more.Load(); {
 	case own == nil:

@@ -220,7 +220,7 @@ func (t *Task) inheritBudget(ps *scope) {
 			s.deadline = d // the parent's expiry reaches it
 		}
 	}
-	if h := ps.bequest(); h != nil {
+	if h := ps.inheritedByWork(); h != nil {
 		t.scope().inheritValues(h)
 	}
 }

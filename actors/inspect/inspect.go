@@ -195,7 +195,7 @@ type Options struct {
 	Like *Group
 	// Groups asks for Snapshot.Groups.
 	Groups bool
-	// Lines asks for the lines of code where the groups await. It costs about 4 µs of a processor for each
+	// Lines asks for the lines of code where the groups await. It costs some microseconds of a processor for each
 	// goroutine of the process (BenchmarkStacks in internal/loop), and stops the world for a moment.
 	Lines bool
 	// Roots asks for Snapshot.Roots. It looks at all workers, also where Worker is only one.

@@ -104,7 +104,7 @@ func Observe(sys *actor.ActorSystem, o *Observer) {
 
 // LabelTasks gives tasks that begin from now on the pprof labels protoloop.kind, the kind of their worker, and
 // protoloop.task, their name, until it is called with false: CPU and goroutine profiles then tell them apart. Of each kind a thousand
-// names at most have a label of their own; the others are "_OTHER". A task costs about a tenth more meanwhile.
+// names at most have a label of their own; the others are "_OTHER". Each task costs more meanwhile.
 func LabelTasks(sys *actor.ActorSystem, on bool) {
 	observe.Of(systemOf(sys, "LabelTasks")).SetLabels(on)
 }

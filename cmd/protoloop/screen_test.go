@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // tmux is a terminal of 100 by 20 that runs top on a process.
@@ -17,14 +19,11 @@ type tmux struct {
 	server string
 }
 
-// startTmux skips the test where there is no tmux, unless CI_REQUIRE says that there has to be one.
+// startTmux skips the test where there is no tmux.
 func startTmux(t *testing.T, p *process) *tmux {
 	t.Helper()
 	if _, err := exec.LookPath("tmux"); err != nil {
-		if os.Getenv("CI_REQUIRE") != "" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
+		testtools.Lacking(t, "tmux", "service-tools")
 	}
 	m := &tmux{t, fmt.Sprintf("protoloop-test-%d", p.pid)}
 	t.Cleanup(func() { _ = exec.Command("tmux", "-L", m.server, "kill-server").Run() }) // it may have ended with the shell
