@@ -118,8 +118,8 @@ func (s *scope) inheritedByWork() *more {
 	return h
 }
 
-// inheritValues gives the task, which nobody else knows yet, the values of h, its creator's
-// inheritedByWork, unless it has some.
+// inheritValues gives the task, which nobody else knows yet, the values of h, which its
+// creator hands on, unless it has some.
 func (s *scope) inheritValues(h *more) {
 	switch own := s.more.Load(); {
 	case own == nil:
