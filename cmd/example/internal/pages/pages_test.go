@@ -248,6 +248,7 @@ func TestManyTasks(t *testing.T) {
 		for range 5 { // the machine may be busy with something else
 			p.goTo(t, url+page)
 			p.says(t, text)
+			p.until(t, "window.paintedAfter") // the text is there before it is painted
 			var ms float64
 			if err := json.Unmarshal([]byte(p.eval(t, "String(window.paintedAfter)")), &ms); err != nil {
 				t.Fatal(err)
