@@ -133,8 +133,10 @@ func stackOf(err error) []byte {
 	return nil
 }
 
+const panicPrefix = "panic: "
+
 // Error is the panic's value; the stack is kept apart.
-func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+func (e *PanicError) Error() string { return fmt.Sprintf("%s%v", panicPrefix, e.Value) }
 
 // Unwrap is the panic's value if that is an error.
 func (e *PanicError) Unwrap() error {
@@ -293,6 +295,22 @@ func printable(err error) (safe error) {
 	}()
 	_ = err.Error()
 	return err
+}
+
+// errorText is what an error says, however badly its method behaves, in two parts: what most panics say takes no new
+// string then.
+func errorText(err error) (prefix, text string) {
+	if p, ok := err.(*PanicError); ok {
+		if s, ok := p.Value.(string); ok {
+			return panicPrefix, s
+		}
+	}
+	defer func() {
+		if recover() != nil {
+			text = printable(err).Error()
+		}
+	}()
+	return "", err.Error()
 }
 
 // failureOf is the form in which err goes to an asker that is no future of

@@ -6,6 +6,7 @@ import (
 	"math/bits"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -147,12 +148,21 @@ func (h *histogram) read() (out snapshot.Histogram) {
 	return out
 }
 
-// pastFailures are the last ones of a kind.
+// pastFailures are the last ones of a kind. Their memory is used again, so that keeping one allocates only what its
+// error's text does.
 type pastFailures struct {
 	mu   sync.Mutex
-	all  [8]snapshot.PastFailure
+	all  [8]pastFailure
 	next int
 	n    int
+}
+
+// pastFailure is text, because an error of a user's may lead anywhere, and the PID of a mailbox to its process.
+type pastFailure struct {
+	at          time.Time
+	address, id string
+	task, what  string
+	err, stack  []byte
 }
 
 // maxKeptStack and maxKeptError bound what a failure of the past keeps.
@@ -161,10 +171,14 @@ const (
 	maxKeptError = 2 << 10
 )
 
-func (p *pastFailures) add(f snapshot.PastFailure) {
+func (p *pastFailures) add(worker *actor.PID, what, task, prefix, text string, stack []byte) {
+	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.all[p.next] = f
+	f := &p.all[p.next]
+	f.at, f.address, f.id, f.task, f.what = now, worker.Address, worker.Id, task, what
+	f.err = append(append(f.err[:0], prefix...), text[:min(len(text), maxKeptError)]...)
+	f.stack = append(f.stack[:0], stack[:min(len(stack), maxKeptStack)]...)
 	p.next = (p.next + 1) % len(p.all)
 	p.n = min(p.n+1, len(p.all))
 }
@@ -174,23 +188,22 @@ func (p *pastFailures) list() (all []snapshot.PastFailure) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := range p.n {
-		all = append(all, p.all[(p.next-1-i+2*len(p.all))%len(p.all)])
+		f := &p.all[(p.next-1-i+2*len(p.all))%len(p.all)]
+		all = append(all, snapshot.PastFailure{
+			At: f.at, Worker: actor.NewPID(f.address, f.id), Task: f.task, Kind: f.what, Err: string(f.err), Stack: slices.Clone(f.stack),
+		})
 	}
 	return all
 }
 
-// keepFailure keeps a failure of the worker for whoever looks later: as text, because an error of a
-// user's may lead anywhere, and without the process that the mailbox's PID leads to.
+// keepFailure keeps a failure of the worker for whoever looks later.
 func (mb *mailbox) keepFailure(what, task string, err error, stack []byte) {
 	if !mb.registered() {
 		return
 	}
-	text := printable(err).Error()
 	mb.kind.failed.Add(1)
-	mb.kind.failures.add(snapshot.PastFailure{
-		At: time.Now(), Worker: actor.NewPID(mb.pid.Address, mb.pid.Id), Task: task, Kind: what,
-		Err: strings.Clone(text[:min(len(text), maxKeptError)]), Stack: append([]byte(nil), stack[:min(len(stack), maxKeptStack)]...),
-	})
+	prefix, text := errorText(err)
+	mb.kind.failures.add(mb.pid, what, task, prefix, text, stack)
 }
 
 // Kinds is package snapshot's.
