@@ -21,6 +21,11 @@ func (t *Task) holdLoop() {
 	})
 }
 
+// holdsAny reports whether the task has anything that releaseHolds would release.
+func (t *Task) holdsAny() bool {
+	return t.exclusive || t.lifetime == child || t.mb.opts.MaxInFlight > 0
+}
+
 // releaseHolds is called when a task has ended.
 func (t *Task) releaseHolds() {
 	if t.exclusive {

@@ -359,37 +359,49 @@ func (f *Future[T]) Wait(ctx context.Context) (T, error) {
 		panicNilFuture("Wait")
 	}
 	if !f.done.Load() {
-		if err := f.waitBlocking(ctx); err != nil {
-			var zero T
-			return zero, err
+		nodes := f.signalNodes() // now: once done the future may not know its system
+		w := f.beginWait(ctx, nodes)
+		switch {
+		case w == nil:
+		case ctx.Done() == nil:
+			<-w.signal // here: a return after a goroutine was switched costs more than others
+			keepSignalNode(nodes, w)
+		default:
+			if err := f.waitOrEnd(ctx, w, nodes); err != nil {
+				var zero T
+				return zero, err
+			}
 		}
 	}
 	return f.val, f.lookAtResult()
 }
 
-func (c *core) waitBlocking(ctx context.Context) error {
-	return c.waitBlockingBy(ctx, c.signalNodes()) // now: once done the future may not know its system
+// waitBlocking is Wait without the result, by one of some nodes; nil: there are none.
+func (c *core) waitBlocking(ctx context.Context, nodes *sync.Pool) error {
+	if w := c.beginWait(ctx, nodes); w != nil {
+		return c.waitOrEnd(ctx, w, nodes)
+	}
+	return nil
 }
 
-// waitBlockingBy is waitBlocking by one of some nodes; nil: there are none.
-func (c *core) waitBlockingBy(ctx context.Context, nodes *sync.Pool) error {
+// beginWait returns the node by which the goroutine waits, or nil if the future is complete.
+func (c *core) beginWait(ctx context.Context, nodes *sync.Pool) *node {
 	notInTask(ctx, "Wait", "use actors.Await")
 	w := takeSignalNode(nodes)
 	if !c.addWaiter(w) {
 		keepSignalNode(nodes, w)
 		return nil
 	}
-	done := ctx.Done()
-	if done == nil { // a plain receive is cheaper than a select
-		<-w.signal
-		keepSignalNode(nodes, w)
-		return nil
-	}
+	return w
+}
+
+// waitOrEnd waits until w is signalled, or ctx ends.
+func (c *core) waitOrEnd(ctx context.Context, w *node, nodes *sync.Pool) error {
 	select {
 	case <-w.signal:
 		keepSignalNode(nodes, w)
 		return nil
-	case <-done:
+	case <-ctx.Done():
 		if o := c.owner.Load(); o != nil && o.isBoundTo(ctx) {
 			o.cancel(contextCause(ctx)) // which has begun already, or would at once
 			<-w.signal

@@ -290,7 +290,9 @@ func (w *work) Done(_ *loop.Task, how loop.How) {
 	case loop.Lost:
 		mb.abandoned(t)
 	}
-	t.releaseHolds()
+	if t.holdsAny() {
+		t.releaseHolds()
+	}
 	if t.lifetime == offered {
 		if how != loop.Lost && t.how == life.HowNone {
 			t.how = t.howReturned()

@@ -37,7 +37,12 @@ func (t *Task) Go(fn func(t *Task) error, opts ...CallOption) *Future[None] {
 	if fn == nil {
 		panic("actors: Task.Go called with a nil function")
 	}
-	return start[None](t, submittedErr(fn), opts)
+	f, child := newChild[None](t, submittedErr(fn), opts)
+	if child != nil && !t.loopTask().Start(&child.lt) {
+		child.endUnstarted(t)
+	}
+	t.mb.enterAgain(t)
+	return f
 }
 
 // Await is the function [Await] of a future whose value is not needed: it returns how f

@@ -48,7 +48,7 @@ func Spawn(ctx context.Context, s actor.SpawnerContext, name string, setup func(
 		_, err = Await(t, either)
 		forget()
 	} else {
-		if err = ready.waitBlockingBy(ctx, &systemOf(s.ActorSystem()).signalNodes); err == nil {
+		if err = ready.waitBlocking(ctx, &systemOf(s.ActorSystem()).signalNodes); err == nil {
 			err = ready.failedWith()
 		}
 	}

@@ -79,36 +79,46 @@ func Start[T any](t *Task, fn func(t *Task) (T, error), opts ...CallOption) *Fut
 	if fn == nil {
 		panic("actors: Start called with a nil function")
 	}
-	return start[T](t, submitted[T](fn), opts)
+	f, child := newChild[T](t, submitted[T](fn), opts)
+	if child != nil && !t.loopTask().Start(&child.lt) {
+		child.endUnstarted(t)
+	}
+	t.mb.enterAgain(t)
+	return f
 }
 
-// start runs fn, a submitted[T] or a submittedErr.
-func start[T any](t *Task, fn any, opts []CallOption) *Future[T] {
+// newChild makes the task that runs fn, a submitted[T] or a submittedErr. Start begins it itself: a return after a coroutine
+// was switched costs more than others. child is nil if nothing is to begin any more.
+func newChild[T any](t *Task, fn any, opts []CallOption) (f *Future[T], child *work) {
 	if g := groupIn(opts); g != nil {
-		return startInGroup[T](t, g, fn, opts)
+		return startInGroup[T](t, g, fn, opts), nil
 	}
 	checkOptions(opts)
 	if needs := needOf(t, opts); needs != needNothing {
 		u := newStarted[T](fn, needs)
-		u.start(t, opts)
-		return u.fut
+		f, child = u.fut, &u.work
+	} else {
+		u := newSubmission[T](t, fn, needNothing)
+		f, child = &u.fut, &u.work
 	}
-	u := newSubmission[T](t, fn, needNothing)
-	u.start(t, nil)
-	return &u.fut
+	if !child.bindToCreator(t, opts) {
+		return f, nil
+	}
+	return f, child
 }
 
-// start is Start of a task that nobody else knows.
-func (w *work) start(from *Task, opts []CallOption) {
-	t := &w.Task
-	t.attached, t.lifetime = from.attached, child
-	if t.bindCall(from, opts, 0) && !from.loopTask().Start(&t.lt) {
-		t.cancel(from.abandonedError())
-		if t.lt.Fresh() { // else whoever took the turn has ended it with the others
-			t.noteEnded()
-		}
+// bindToCreator is bindCall for a task that from starts.
+func (w *work) bindToCreator(from *Task, opts []CallOption) bool {
+	w.attached, w.lifetime = from.attached, child
+	return w.bindCall(from, opts, 0)
+}
+
+// endUnstarted is the end of a task that from, whose turn was taken over, could not start.
+func (w *work) endUnstarted(from *Task) {
+	w.cancel(from.abandonedError())
+	if w.lt.Fresh() { // else whoever took the turn has ended it with the others
+		w.noteEnded()
 	}
-	from.mb.enterAgain(from)
 }
 
 // abandonedError is what a task whose turn was taken over gets for an answer, also
