@@ -21,9 +21,18 @@ func (l *Loop) ask() {
 
 // An idle loop is served beside goroutines that compute, more of them than
 // processors. Each time that a runner goes to the end of Go's run queue costs 10 ms
-// and more there, which is not to happen for each message.
+// and more there, which is not to happen for each message. These times are counted: how long
+// the messages take is up to what else the machine does.
 func TestIdleLoopIsServedBesideComputingGoroutines(t *testing.T) {
 	p := NewPool()
+	var slow atomic.Int32
+	p.linger.yield = func() {
+		before := p.Now()
+		runtime.Gosched()
+		if p.Now()-before > lingerMost {
+			slow.Add(1)
+		}
+	}
 	l, _ := newLoop(p, Config{})
 	var over atomic.Bool
 	var computing sync.WaitGroup
@@ -33,15 +42,15 @@ func TestIdleLoopIsServedBesideComputingGoroutines(t *testing.T) {
 			}
 		})
 	}
-	const asks, within = 1500, 10 * time.Second
-	start, n := time.Now(), 0
-	for ; n < asks && time.Since(start) < within; n++ {
+	const asks, most = 1500, 300
+	n := 0
+	for ; n < asks && slow.Load() < most; n++ {
 		l.ask()
 	}
 	over.Store(true)
 	computing.Wait()
 	if n < asks {
-		t.Errorf("%d of %d messages were answered in %v, one after the other", n, asks, within)
+		t.Errorf("%d messages, one after the other, took the runner to the end of the run queue %d times", n, most)
 	}
 	l.PostControl(stopLoop{})
 }
