@@ -424,14 +424,21 @@ func TestOnFailureUnobserved(t *testing.T) {
 			return g.Wait()
 		}, actors.Timeout(5*time.Millisecond), actors.Name("a creator")))
 		futures.Any(rejected("a member of Any beside it"), func() *actors.Future[int] {
-			f := new(actors.Promise[*actors.Future[int]])
-			ready(actors.SubmitErr(root, pid, func(t *actors.Task) error {
-				f.Resolve(actors.Start(t, func(t *actors.Task) (int, error) { return 0, t.Sleep(time.Hour) }))
-				return t.Sleep(time.Hour)
-			}, actors.Timeout(5*time.Millisecond), actors.Name("another creator")))
-			kid, _ := f.Future().TryResult()
-			ready(kid)
-			return kid
+			for budget := 5 * time.Millisecond; ; budget *= 2 { // until the creator gets as far as to create
+				kids := make(chan *actors.Future[int], 1)
+				creator := actors.SubmitErr(root, pid, func(t *actors.Task) error {
+					kids <- actors.Start(t, func(t *actors.Task) (int, error) { return 0, t.Sleep(time.Hour) })
+					return t.Sleep(time.Hour)
+				}, actors.Timeout(budget), actors.Name("another creator"))
+				ready(creator)
+				select {
+				case kid := <-kids:
+					ready(kid)
+					return kid
+				default:
+					_, _ = creator.TryResult() // seen: it is not the one
+				}
+			}
 		}())
 		slow := new(actors.Promise[int])
 		futures.Shield(slow.Future()).Cancel()
