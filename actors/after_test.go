@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/goroutines"
 	"github.com/protoloop/protoloop/internal/seeded"
 	"github.com/protoloop/protoloop/internal/testtools"
 	"github.com/protoloop/protoloop/supervisor"
@@ -160,7 +161,7 @@ func TestAfterCanceledBeforeItIsDue(t *testing.T) {
 			return nil
 		}), actors.None{})
 		synctest.Wait()
-		if n := runtime.NumGoroutine(); n > 100 {
+		if n := goroutines.InBubble(); n > 100 {
 			w.Errorf("there are %d goroutines", n)
 		}
 		if n := actors.Delayed(w.root, pid); n != len(fs) {

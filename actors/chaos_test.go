@@ -15,6 +15,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/goroutines"
 	"github.com/protoloop/protoloop/internal/seeded"
 )
 
@@ -27,7 +28,7 @@ var chaosDice = seeded.Flag("chaos.seed", "TestChaos")
 //
 // What is chosen follows from the seed; what happens also from the scheduler.
 func TestChaos(t *testing.T) {
-	before := loopGoroutines()
+	before := goroutines.Know()
 	n := 200_000
 	if testing.Short() {
 		n /= 10
@@ -35,7 +36,7 @@ func TestChaos(t *testing.T) {
 	c := newChaos(t, actortest.NewSystem(t), chaosDice.Seed())
 	c.run(8, n)
 	actortest.Eventually(t, "all goroutines and coroutines of the loops are gone", func() bool {
-		return loopGoroutines() <= before
+		return before.CountNew(ofLoops...) == 0
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/futures"
+	"github.com/protoloop/protoloop/internal/goroutines"
 	"github.com/protoloop/protoloop/internal/testtools"
 	"github.com/protoloop/protoloop/messages"
 )
@@ -280,15 +281,15 @@ func TestEngineProcessPerFuture(t *testing.T) {
 	bubble(t, func(w *world) {
 		plain := w.plain(func(actor.Context) {})
 		actors.RequestFuture[int](w.root, plain, "x").Cancel() // the system's own process
-		before, goroutines := len(testtools.RegisteredIDs(w.sys, "")), loopGoroutines()
+		before, running := len(testtools.RegisteredIDs(w.sys, "")), goroutines.InBubble(ofLoops...)
 		for range 1000 {
 			actors.RequestFuture[int](w.root, plain, "x", actors.Timeout(time.Second))
 		}
 		if n := len(testtools.RegisteredIDs(w.sys, "")); n != before {
 			w.Errorf("%d registry entries for 1000 requests", n-before)
 		}
-		if n := loopGoroutines(); n != goroutines {
-			w.Errorf("%d goroutines for 1000 requests", n-goroutines)
+		if n := goroutines.InBubble(ofLoops...); n != running {
+			w.Errorf("%d goroutines for 1000 requests", n-running)
 		}
 		time.Sleep(2 * time.Second)
 	})

@@ -11,7 +11,6 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/internal/futuretest"
-	"github.com/protoloop/protoloop/internal/goroutines"
 )
 
 // world is an actor system in a synctest bubble. What it spawns is stopped at
@@ -95,5 +94,5 @@ func did(s actor.SenderContext, pid *actor.PID, f func(t *actors.Task) error, op
 	return actors.SubmitErr(s, pid, f, opts...)
 }
 
-// loopGoroutines counts the goroutines that are of an event loop: runners and coroutines.
-func loopGoroutines() int { return goroutines.Count("internal/loop.", "internal/coro.") }
+// ofLoops are in the stacks of the goroutines that are of an event loop: runners and coroutines.
+var ofLoops = []string{"internal/loop.", "internal/coro."}

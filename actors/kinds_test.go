@@ -319,8 +319,7 @@ func TestLogRecordsHaveTheContext(t *testing.T) {
 // TestTaskLoggerHasTheContext of its task, where a record has none.
 func TestTaskLoggerHasTheContext(t *testing.T) {
 	c := contexts{mu: new(sync.Mutex), all: map[string]string{}}
-	sys := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(c) }))
-	defer sys.Shutdown()
+	sys := actortest.NewSystem(t, actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(c) }))
 	pid := actortest.Spawn(t, sys.Root, "w", inspected, actors.Options{})
 	_, err := actors.Submit(sys.Root, pid, func(t *actors.Task) (int, error) {
 		plain := t.Logger()
@@ -336,6 +335,8 @@ func TestTaskLoggerHasTheContext(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for message, want := range map[string]string{"none": "", "mine": "mine", "other": "other"} {
 		if got := c.all[message]; got != want {
 			t.Errorf("%s has %q, want %q", message, got, want)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/testtools"
 	"github.com/protoloop/protoloop/messages"
 )
 
@@ -167,7 +168,7 @@ func TestLogHandlerThatPanics(t *testing.T) {
 // A handler that asks for its logger each time pays for it once.
 func TestLoggerOfATaskIsKept(t *testing.T) {
 	in(t, func(w *world, t *actors.Task) error {
-		if n := testing.AllocsPerRun(100, func() { _ = t.Logger() }); n != 0 {
+		if n := testtools.Allocs(100, func() { _ = t.Logger() }); n != 0 {
 			w.Errorf("%v allocations", n)
 		}
 		return nil

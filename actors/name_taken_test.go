@@ -12,6 +12,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/goroutines"
 )
 
 // The engine lets a name be taken before it has told the actor which had it that it has
@@ -19,6 +20,7 @@ import (
 // who takes the name as soon as that is free.
 func TestNameTakenWhileItsWorkerStops(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(8)) // one of them is held up now and then
+	before := goroutines.Know()
 	sys := actortest.NewSystem(t)
 	props := actors.Props(none)
 	pid := sys.Root.Spawn(props)
@@ -48,7 +50,7 @@ func TestNameTakenWhileItsWorkerStops(t *testing.T) {
 		}
 	}
 	actortest.Stop(t, sys.Root, pid, actors.NoGrace)
-	actortest.Eventually(t, "the loops of all have ended", func() bool { return loopGoroutines() == 0 })
+	actortest.Eventually(t, "the loops of all have ended", func() bool { return before.CountNew(ofLoops...) == 0 })
 }
 
 // userContext is what a decorator of the user's puts around the engine's context.

@@ -21,6 +21,7 @@ import (
 	"github.com/protoloop/protoloop/actors/inspect"
 	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/internal/loop"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 type (
@@ -309,8 +310,8 @@ func TestInspectBlocked(t *testing.T) {
 		} else if w := s.Workers[0]; w.Live != 1001 || len(w.Tasks) != 0 {
 			t.Errorf("of %d tasks it shows %d", w.Live, len(w.Tasks))
 		}
-		if bytes := testing.AllocsPerRun(10, func() { inspect.Blocked(sys) }); bytes > 20 {
-			t.Errorf("%v allocations", bytes)
+		if n := testtools.Allocs(10, func() { inspect.Blocked(sys) }); n > 20 {
+			t.Errorf("%v allocations", n)
 		}
 		close(until)
 		synctest.Wait()

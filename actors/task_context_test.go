@@ -6,12 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/goroutines"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // TestContextIsTheSameWheneverItIsLookedAt: what a task's context says does not depend on
@@ -86,9 +87,9 @@ func TestContextIsTheSameWheneverItIsLookedAt(t *testing.T) {
 				bubble(t, func(w *world) {
 					var ctx context.Context
 					wantErr, wantCause := end(w, func(t *actors.Task) error {
-						before := runtime.NumGoroutine()
+						before := goroutines.InBubble()
 						ctx = begin(t.Context())
-						if n := runtime.NumGoroutine(); n != before {
+						if n := goroutines.InBubble(); n != before {
 							return fmt.Errorf("it took %d goroutines", n-before)
 						}
 						if err := ctx.Err(); err != nil {
@@ -122,7 +123,7 @@ func TestContextThatNobodyWaitsFor(t *testing.T) {
 		pid := w.worker("w", actors.Options{}, none)
 		ctx := context.WithValue(context.Background(), key{}, "value")
 		f := did(w.root, pid, func(t *actors.Task) error {
-			n := testing.AllocsPerRun(100, func() {
+			n := testtools.Allocs(100, func() {
 				actors.Start(t, func(t *actors.Task) (int, error) {
 					at, ok := t.Context().Deadline()
 					if v := t.Context().Value(key{}); v != "value" || t.Context().Err() != nil || !ok || at.IsZero() {

@@ -10,6 +10,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/futures"
 	"github.com/protoloop/protoloop/internal/futuretest"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // A combinator allocates the same few times, however many members it has.
@@ -38,7 +39,7 @@ func TestAllocationsOfCombinators(t *testing.T) {
 	} {
 		for _, n := range []int{2, 10_000} {
 			_, fs := futuretest.Promises(n) // pending all the while
-			if allocs := testing.AllocsPerRun(20, func() { test.combine(fs) }); allocs > test.most {
+			if allocs := testtools.Allocs(20, func() { test.combine(fs) }); allocs > test.most {
 				t.Errorf("%s of %d members: %v allocations, at most %v", name, n, allocs, test.most)
 			}
 		}
