@@ -124,12 +124,16 @@ func greet(c *cluster.Cluster, identity, name string) (string, error) {
 // member is a machine of a cluster that has the two kinds.
 func member(t *testing.T, agent *clustertest.InMemAgent) *cluster.Cluster {
 	sys := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard() }))
-	c := cluster.New(sys, cluster.Configure("greetings",
+	config := cluster.Configure("greetings",
 		clustertest.NewTestProvider(agent), disthash.New(), remote.Configure("127.0.0.1", 0),
 		cluster.WithKinds(
 			cluster.NewKind("Greeter", actor.PropsFromProducer(func() actor.Actor { return &greeter{} }, actors.EventLoop(actors.Options{}))),
 			cluster.NewKind("Shop", actors.Props(shop)),
-		)))
+		))
+	// Members know each other from their provider. What the engine gossips it changes at each
+	// interval, also while a connection that is slow still encodes it.
+	config.GossipInterval = time.Hour
+	c := cluster.New(sys, config)
 	c.StartMember()
 	conn, err := net.Dial("tcp", sys.Address()) // see machine
 	if err != nil {

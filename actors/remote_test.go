@@ -57,7 +57,11 @@ func inChild(t *testing.T) bool {
 	if os.Getenv(env) == t.Name() {
 		return true
 	}
-	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=3m")
+	limit := time.Duration(0) // none
+	if end, ok := t.Deadline(); ok {
+		limit = time.Until(end) * 9 / 10 // so that it says itself where it hangs
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout="+limit.String())
 	cmd.Env = append(os.Environ(), env+"="+t.Name())
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), childPassed) {
@@ -296,7 +300,7 @@ func TestRemote(t *testing.T) {
 			}
 			return d.AsDuration()
 		}
-		if d := left(here.Root, actors.Timeout(time.Hour)); d > time.Hour || d < time.Hour-soon {
+		if d := left(here.Root, actors.Timeout(time.Hour)); d > time.Hour || d < time.Hour/2 {
 			t.Errorf("%v left of an hour", d)
 		}
 		if d := left(here.Root); d > 30*time.Second || d <= 0 {
@@ -306,9 +310,9 @@ func TestRemote(t *testing.T) {
 		d, err := result(actors.Submit(here.Root, near, func(t *actors.Task) (time.Duration, error) {
 			d, err := actors.Ask[*durationpb.Duration](t, pid, &emptypb.Empty{})
 			return d.AsDuration(), err
-		}, actors.Timeout(20*time.Second)))
-		if err != nil || d > 20*time.Second || d <= 0 {
-			t.Errorf("%v left of 20 s, %v", d, err)
+		}, actors.Timeout(20*time.Minute)))
+		if err != nil || d > 20*time.Minute || d <= 0 {
+			t.Errorf("%v left of 20 min, %v", d, err)
 		}
 	})
 	t.Run("ErrTimeout", func(t *testing.T) {
@@ -365,16 +369,12 @@ func TestRemote(t *testing.T) {
 		pid, local := worker(t)
 		busy := hang(t, pid, "hang")
 		long := strings.Repeat("x", 5<<20)
-		began := time.Now()
 		for _, f := range []*actors.Future[*wrapperspb.StringValue]{
 			do(pid, long), do(pid, "\xff"), actors.RequestFuture[*wrapperspb.StringValue](here.Root, pid, struct{}{}),
 			do(pid, "long"), do(pid, "no text"), do(pid, "respond long"),
 			actors.RequestFuture[*wrapperspb.StringValue](here.Root, pid, wrapperspb.Bytes(nil)),
 		} {
 			wantErr(t, f, actors.ErrUnsendable)
-			if time.Since(began) > soon {
-				t.Error("not at once")
-			}
 		}
 		_, err := result(do(pid, long))
 		testtools.WantText(t, err, fmt.Sprintf("a *wrapperspb.StringValue of 5242885 bytes to %s/%s, which with what goes with it is more than the limit of 4194304", pid.Address, pid.Id))
@@ -485,9 +485,15 @@ func TestRemote(t *testing.T) {
 // fit each other keep it: so many messages at once, of such a length, as it receives.
 func TestRemoteBatches(t *testing.T) {
 	// ask sends all before there is a connection, so that the engine has them to send at
-	// once, and returns how many were answered.
-	ask := func(t *testing.T, n, size int, timeout time.Duration, opts ...remote.ConfigOption) (answered int) {
+	// once. It returns how many were answered before the connection was lost, or all.
+	ask := func(t *testing.T, n, size int, opts ...remote.ConfigOption) (answered int) {
 		here, there := machine(t, opts...), machine(t, opts...)
+		lost, lose := context.WithCancel(t.Context())
+		here.EventStream.Subscribe(func(e any) {
+			if e, ok := e.(*remote.EndpointTerminatedEvent); ok && e.Address == there.Address() {
+				lose()
+			}
+		})
 		local := actortest.Spawn(t, there.Root, "lengths", func(w *actors.Worker) error {
 			actors.Handle(w, func(_ *actors.Task, m *wrapperspb.StringValue) (*wrapperspb.Int64Value, error) {
 				return wrapperspb.Int64(int64(len(m.Value))), nil
@@ -497,15 +503,15 @@ func TestRemoteBatches(t *testing.T) {
 		pid, message := actor.NewPID(there.Address(), local.Id), wrapperspb.String(strings.Repeat("x", size))
 		fs := make([]*actors.Future[*wrapperspb.Int64Value], n)
 		for i := range fs {
-			fs[i] = actors.RequestFuture[*wrapperspb.Int64Value](here.Root, pid, message, actors.Timeout(timeout))
+			fs[i] = actors.RequestFuture[*wrapperspb.Int64Value](here.Root, pid, message, actors.Timeout(time.Hour))
 		}
 		for _, f := range fs {
-			switch v, err := result(f); {
+			switch v, err := f.Wait(lost); {
 			case err == nil && v.Value == int64(size):
 				answered++
 			case err == nil:
 				t.Errorf("got %d bytes", v.Value)
-			case !errors.Is(err, actors.ErrTimeout) && !errors.Is(err, actors.ErrDeadLetter):
+			case lost.Err() == nil && !errors.Is(err, actors.ErrDeadLetter):
 				t.Error(err)
 			}
 		}
@@ -518,7 +524,7 @@ func TestRemoteBatches(t *testing.T) {
 			return
 		}
 		defer childDone(t)
-		if n := ask(t, many, 32<<10, soon, bounds...); n != many {
+		if n := ask(t, many, 32<<10, bounds...); n != many {
 			t.Errorf("%d of %d were answered", n, many)
 		}
 	})
@@ -527,7 +533,7 @@ func TestRemoteBatches(t *testing.T) {
 			return
 		}
 		defer childDone(t)
-		if n := ask(t, 17, 4<<20-2<<10, soon, bounds...); n != 17 { // a batch, and one more
+		if n := ask(t, 17, 4<<20-2<<10, bounds...); n != 17 { // a batch, and one more
 			t.Errorf("%d of 17 were answered", n)
 		}
 	})
@@ -536,11 +542,11 @@ func TestRemoteBatches(t *testing.T) {
 			return
 		}
 		defer childDone(t)
-		if n := ask(t, many, 32<<10, 2*time.Second); n == many {
+		if n := ask(t, many, 32<<10); n == many {
 			t.Error("all were answered: the bounds need not be in the documentation")
 		}
 	})
 }
 
-// soon bounds what should take no time over the loopback.
-const soon = 20 * time.Second
+// soon bounds what should take no time over the loopback, where the engine wants a bound.
+const soon = hang
