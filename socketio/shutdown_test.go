@@ -226,6 +226,7 @@ func TestSupervised(t *testing.T) {
 			if err != nil {
 				w.Fatal(err)
 			}
+			synctest.Wait() // until it is set up it serves nobody
 			p := w.client()
 			p.alive()
 			stopped := actors.RequestStop(w.sys.Root, pid, time.Minute)
