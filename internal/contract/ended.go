@@ -19,6 +19,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/loopsync"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/goroutines"
 	"github.com/protoloop/protoloop/internal/testtools"
 )
 
@@ -248,7 +249,7 @@ func abandonedRemain(t *testing.T, sys *actor.ActorSystem) {
 	})
 	synctest.Wait()
 	wantCounts(t, actortest.Stop(t, sys.Root, pid, actors.NoGrace), actors.Counts{Abandoned: 1})
-	if got := strings.Count(stacks(), "contract.stuck("); got != 1 {
+	if got := goroutines.Count("contract.stuck("); got != 1 {
 		t.Errorf("%d goroutines are stuck, want the abandoned task's", got)
 	}
 	close(release)
@@ -256,14 +257,9 @@ func abandonedRemain(t *testing.T, sys *actor.ActorSystem) {
 	if !ended {
 		t.Error("the abandoned task did not end by the error of its await")
 	}
-	if s := stacks(); strings.Contains(s, "contract.stuck(") {
-		t.Errorf("the abandoned task has returned, its goroutine has not:\n%s", s)
+	if goroutines.Count("contract.stuck(") > 0 {
+		t.Errorf("the abandoned task has returned, its goroutine has not:\n%s", strings.Join(goroutines.Stacks(), "\n\n"))
 	}
-}
-
-func stacks() string {
-	buf := make([]byte, 1<<20)
-	return string(buf[:runtime.Stack(buf, true)])
 }
 
 func startStopStress(t *testing.T, sys *actor.ActorSystem) {

@@ -371,14 +371,24 @@ func (s *stress) run() {
 	}
 }
 
-// wait waits until what was posted has ended.
+// wait waits until what was posted has ended. It gives up when nothing has ended for a minute.
 func (s *stress) wait(what string) {
 	done := make(chan struct{})
 	go func() { s.messages.Wait(); close(done) }()
-	select {
-	case <-done:
-	case <-time.After(time.Minute):
-		s.t.Fatalf("%s did not come to an end\n%s", what, strings.Join(goroutines.Stacks(), "\n\n"))
+	for before := int64(-1); ; {
+		select {
+		case <-done:
+			return
+		case <-time.After(time.Minute):
+			ended := s.dropped.Load()
+			for how := range s.ends {
+				ended += s.ends[how].Load()
+			}
+			if ended == before {
+				s.t.Fatalf("%s did not come to an end\n%s", what, strings.Join(goroutines.Stacks(), "\n\n"))
+			}
+			before = ended
+		}
 	}
 }
 
