@@ -95,7 +95,7 @@ func (t *Task) Respond(response any) {
 		o.answerRequest(response, teller{})
 	case t.lt.Lost(): // it has no say any more
 	case o.asker() != nil:
-		a := answer{value: response}
+		a := answer{value: response}.copiedFor(o)
 		if err := t.mb.sys.unsendable(o.asker(), a.message()); err != nil {
 			a = answer{err: err, ran: true}
 		}
@@ -203,7 +203,11 @@ func (t *Task) replyAtEnd(v any, err error) {
 	default:
 		err = t.mb.sys.unsendable(t.asker(), sentAs(v))
 	}
-	t.concludeFuture(t.completeRequest(answer{value: v, err: err, ran: t.turn&isHandling != 0}, teller{turn: t}), err)
+	told := answer{value: v, err: err, ran: t.turn&isHandling != 0}.copiedFor(t)
+	if err == nil {
+		err = told.err
+	}
+	t.concludeFuture(t.completeRequest(told, teller{turn: t}), err)
 	if f == nil {
 		t.turn &^= isDecided
 	}

@@ -347,6 +347,11 @@ func requestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, what
 		}
 		return &u.fut
 	}
+	if mb == nil && msg != nil && plainSender(s, from) {
+		if door := sys.doorOf(to); door != nil {
+			return requestKeyed[Resp](from, door, to, msg, opts)
+		}
+	}
 	u := newCarried[Resp](sys, to, msg)
 	u.attachTo(mb)
 	u.to.openSlot(&u.Task)

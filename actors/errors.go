@@ -67,6 +67,9 @@ var (
 	// ErrRestarted: the worker failed while the work ran. What it failed of
 	// is wrapped beside it.
 	ErrRestarted = newError("restarted", "the worker failed; the work was cut off")
+	// ErrUnavailable: there is no worker for the key of a grid, because one could not be
+	// started, or failed too often. The error wraps why. The work did not begin.
+	ErrUnavailable = newError("unavailable", "no worker is available; the work did not begin")
 	// ErrDeadLetter: there is no such actor. It matches the engine's
 	// ErrDeadLetter.
 	ErrDeadLetter = newError("dead_letter", "no such actor", actor.ErrDeadLetter)

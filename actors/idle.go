@@ -161,7 +161,7 @@ func (s *idlers) answerIdle(mb *mailbox, idle bool) (over bool) {
 // and is handled, or is refused. On the loop.
 func (mb *mailbox) answerIdle() {
 	if mb.sys.idlers.answerIdle(mb, mb.isIdle()) {
-		mb.requestStop(mb.opts.StopGrace)
+		mb.requestStop(mb.ownGrace())
 	}
 }
 

@@ -96,6 +96,9 @@ func (t *Task) forwardedTo(pid *actor.PID) *message {
 	u := newMessageOf(o)
 	u.init(mb, o.msg, nil)
 	u.know(o)
+	if o.has(isCopied) {
+		u.markEarly(isCopied)
+	}
 	if observe.On.Load() != 0 {
 		u.offerToObserver()
 	}
@@ -165,6 +168,9 @@ func (t *Task) handBack(by *Task, had again) bool {
 	again := &message{again: &had}
 	again.init(t.mb, t.msg, t.envelope())
 	again.fut = t.future()
+	if t.has(isCopied) {
+		again.markEarly(isCopied)
+	}
 	return by.loopTask().OnLoop(func() {
 		t.bequeathMessage(&again.Task)
 		t.firstTime(isStashed) // its answer is left to the next incarnation
@@ -400,9 +406,9 @@ func (mb *mailbox) tellNotHandled(t *Task, how loop.How) {
 
 // dropTask ends a task that was accepted and will not start. On the loop, in its own
 // state: the caller lets the callbacks be called elsewhere.
-func (mb *mailbox) dropTask(t *Task, err error, later *callbacks) {
+func (mb *mailbox) dropTask(t *Task, later *callbacks) {
 	mb.counts.taken.Add(1)
-	t.how = t.tellNeverRan(err, later)
+	t.how = t.tellNeverRan(mb.unstartedError(t), later)
 	mb.count(t, loop.Returned)
 	mb.tellNotHandled(t, loop.Returned)
 	t.noteEnded()

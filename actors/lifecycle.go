@@ -153,6 +153,7 @@ func (mb *mailbox) handleOccurrence(o occurrence) {
 func (mb *mailbox) lookIfLive() (o occurrence) {
 	switch phase := mb.life.Phase(); {
 	case mb.loop.Live() > 0, mb.offloaded.n() > 0 && phase < life.PhaseRestarting:
+	case mb.life.Drains() && mb.loop.Queued() == 0 && mb.onTheWay(): // who is on the way wakes the loop
 	case mb.life.Drains() && mb.loop.Queued() == 0:
 		o.event = life.QueueZero
 	default:
@@ -187,7 +188,7 @@ func (mb *mailbox) carryOut(do life.WorkerEffects, o occurrence) (next occurrenc
 		case life.DoBoundHooks:
 			mb.giveUpAfter(mb.opts.StopGrace)
 		case life.DoDropQueued:
-			mb.dropQueued(ErrStopping)
+			mb.dropQueued()
 		case life.DoEndCleanups:
 			if s := mb.rare.Load(); s != nil {
 				s.cleanups.endCleanups(because(l.reason, ErrTimeout), false)
@@ -413,13 +414,13 @@ func (mb *mailbox) letGo() {
 	mb.sys.idlers.forgetIdle(mb)
 	mb.loop.DropAll(func(lt *loop.Task) {
 		var later callbacks
-		mb.dropTask(lt.Body.(body).task(), ErrStopping, &later)
+		mb.dropTask(lt.Body.(body).task(), &later)
 		later.callElsewhere()
 		if mb.pending() == 0 { // it has come late
 			mb.loop.PostControl(pendingMayBeZero{})
 		}
 	})
-	mb.dropStash(ErrStopping)
+	mb.dropStash()
 	mb.inc.Load().endIncarnation(ErrStopped)
 	if l.ready != nil {
 		err := because(ErrStopped, l.reason)
@@ -447,25 +448,25 @@ func (mb *mailbox) lookIfPending() (o occurrence) {
 
 // dropQueued fails everything that has not started, the stash first: it came
 // before the queue.
-func (mb *mailbox) dropQueued(err error) {
-	mb.dropStash(err)
+func (mb *mailbox) dropQueued() {
+	mb.dropStash()
 	if mb.loop.Queued() == 0 {
 		return
 	}
 	var later callbacks
-	mb.loop.DropQueued(func(lt *loop.Task) { mb.dropTask(lt.Body.(body).task(), err, &later) })
+	mb.loop.DropQueued(func(lt *loop.Task) { mb.dropTask(lt.Body.(body).task(), &later) })
 	later.callElsewhere()
 }
 
 // dropStash fails what is stashed.
-func (mb *mailbox) dropStash(err error) {
+func (mb *mailbox) dropStash() {
 	stash := mb.takeStash()
 	if len(stash) == 0 {
 		return
 	}
 	var later callbacks
 	for _, s := range stash {
-		mb.dropTask(s.again, err, &later)
+		mb.dropTask(s.again, &later)
 	}
 	later.callElsewhere()
 }

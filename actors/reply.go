@@ -201,7 +201,7 @@ func (p *replyProcess) SendUserMessage(pid *actor.PID, message any) {
 
 // answerRequest completes a request by what was sent to its asker's PID.
 func (t *Task) answerRequest(m any, by teller) {
-	t.completeRequest(t.answerIn(m), by)
+	t.completeRequest(t.answerIn(m).copiedFor(t), by)
 	if t.lifetime == carrier {
 		t.noteEnded()
 	}

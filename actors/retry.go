@@ -2,11 +2,14 @@
 
 package actors
 
-import "github.com/protoloop/protoloop/messages"
+import (
+	"github.com/protoloop/protoloop/internal/keyed"
+	"github.com/protoloop/protoloop/messages"
+)
 
 // RetrySafe reports whether the work that has ended with err has not begun, in no
 // incarnation of its worker, and may succeed when it is asked for again: err is
-// [ErrMailboxFull], [ErrStopping] or [ErrDeadLetter], or a [*messages.Failure] that says so.
+// [ErrMailboxFull], [ErrStopping], [ErrUnavailable] or [ErrDeadLetter], or a [*messages.Failure] that says so.
 // docs/errors.md has all ends of work, and why of the others a retry is not safe.
 //
 // It is about the work that was asked for, and not about what that has asked others: an
@@ -29,6 +32,8 @@ func retrySafe(err error) bool {
 		return false
 	case *fullError:
 		return true
+	case *keyed.UnavailableError: // its cause is another task's
+		return true
 	case *messages.Failure:
 		return e.GetRetrySafe()
 	case interface{ Unwrap() error }:
@@ -42,7 +47,7 @@ func retrySafe(err error) bool {
 		}
 		return len(all) > 0
 	default:
-		return e == ErrMailboxFull || e == ErrStopping || e == ErrDeadLetter
+		return e == ErrMailboxFull || e == ErrStopping || e == ErrUnavailable || e == ErrDeadLetter
 	}
 }
 

@@ -99,7 +99,7 @@ func taskIn(ctx context.Context) *Task {
 // beAdopted finds the supervisor that spawns this worker, if one does.
 func (mb *mailbox) beAdopted() {
 	parent := mb.raw().Parent()
-	if parent == nil {
+	if parent == nil { // a keyed one has its owner already
 		return
 	}
 	up := mb.sys.lookUp(parent)
@@ -123,7 +123,7 @@ func (mb *mailbox) returned(t *Task) {
 	case mb.policy.Restart:
 		t.failWorkerAtEnd(errReturned)
 	default:
-		mb.requestStop(mb.opts.StopGrace)
+		mb.requestStop(mb.ownGrace())
 	}
 }
 

@@ -71,6 +71,7 @@ const (
 	isSpendable                       // it has ended and left, and its future is done; see noteSpendable
 	isFunctionBack                    // its function has returned, or it was abandoned; see noteFunctionBack
 	isProbed                          // a holder waits for it, or it is one; see closesRing
+	isCopied                          // nothing is shared with its asker; see copiedFor
 	holder                            // one that needs its message although it may be through; the rest counts them
 )
 

@@ -160,8 +160,12 @@ func Handle[Req, Resp any](w *Worker, h func(t *Task, req Req) (Resp, error), op
 // futureOf is the future of the task if that is of type Resp, or nil. Most often the task is such
 // a request itself, which is found without an assertion to an interface.
 func futureOf[Resp any](t *Task) *Future[Resp] {
-	if u, is := t.lt.Body.(*request[Resp]); is && !t.has(isStashed) {
+	once := t.once.Load()
+	if u, is := t.lt.Body.(*request[Resp]); is && once&(isStashed|isCopied) == 0 {
 		return &u.fut
+	}
+	if once&isCopied != 0 { // by replyAtEnd
+		return nil
 	}
 	f, _ := t.future().(*Future[Resp])
 	return f

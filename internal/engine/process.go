@@ -62,6 +62,19 @@ func MailboxKept(pid *actor.PID) (mb actor.Mailbox, known bool) {
 	return *processMailbox.in(unsafe.Pointer(ap)), true
 }
 
+// ProcessKept returns the process that pid keeps; nil: it keeps none.
+//
+// It reads the field p of [actor.PID], and knows nothing if that is missing.
+func ProcessKept(pid *actor.PID) actor.Process {
+	if pidProcess.missing != nil {
+		return nil
+	}
+	if p := (*actor.Process)(atomic.LoadPointer(pointerOf(pidProcess.in(unsafe.Pointer(pid))))); p != nil {
+		return *p
+	}
+	return nil
+}
+
 // KeepProcess lets pid keep *p, which must be the process that the registry has for it,
 // as the engine does with the first message to it. *p is constant.
 //

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package actors
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/protoloop/protoloop/internal/engine"
+	"github.com/protoloop/protoloop/internal/keyed"
+	"github.com/protoloop/protoloop/internal/life"
+	"github.com/protoloop/protoloop/internal/supervision"
+	"github.com/protoloop/protoloop/messages"
+)
+
+// A keyed worker is one of package grid: whoever asks it knows its key, and not its PID. See
+// package keyed for what the two share.
+
+func init() { keyed.NewKind = newKeyedKind }
+
+// keyedKind is keyed.Kind.
+type keyedKind struct {
+	sys   *system
+	opts  *Options
+	owner supervision.Supervisor
+	root  *actor.RootContext // without middleware: nothing of a user's runs in a spawn
+}
+
+func newKeyedKind(as *actor.ActorSystem, options any, owner supervision.Supervisor) keyed.Kind {
+	o := options.(Options).resolved()
+	return &keyedKind{systemOf(as), &o, owner, actor.NewRootContext(as, nil)}
+}
+
+// NewWorker makes the mailbox: it is all that there is of the worker until it begins.
+func (k *keyedKind) NewWorker(name string) keyed.Worker {
+	mb := newMailbox(k.opts)
+	mb.keyed, mb.super = k, k.owner
+	k.sys.introduce(mb, k.sys.as.NewLocalPID(name))
+	return keyedWorker{supervised{mb}}
+}
+
+// keyedWorker is keyed.Worker.
+type keyedWorker struct{ supervised }
+
+var (
+	_ keyed.Worker  = keyedWorker{}
+	_ keyed.Failing = supervised{}
+)
+
+// Reserve counts first and then looks at the gate, as offer does: a worker that has closed it
+// waits for whoever has found it open, see onTheWay.
+func (w keyedWorker) Reserve() keyed.Place {
+	mb := w.mb
+	n := mb.accepted.Add(1)
+	switch {
+	case mb.gate.Load() != gateOpen:
+		w.Leave()
+		return keyed.Closed
+	case mb.limit > 0 && n-mb.counts.taken.Load() > mb.limit:
+		mb.counts.refused.Add(1)
+		w.Leave()
+		return keyed.Full
+	}
+	if n&sampleMask == 0 && mb.registered() {
+		mb.noteQueued(n)
+	}
+	return keyed.Reserved
+}
+
+func (w keyedWorker) Leave() {
+	mb := w.mb
+	mb.accepted.Add(-1)
+	if mb.gate.Load() != gateOpen { // it may wait for nothing else
+		mb.loop.PostControl(pendingMayBeZero{})
+	}
+}
+
+func (w keyedWorker) FullError() error {
+	return &fullError{w.mb.pid.Address, w.mb.pid.Id, w.mb.opts.MailboxSize}
+}
+
+func (w keyedWorker) Post(msg any, env *actor.MessageEnvelope, copies bool) {
+	if copies && env != nil {
+		if asker := w.mb.sys.askerOf(env.Sender); asker != nil {
+			asker.firstTime(isCopied) // of an answer that somebody sends to its PID
+		}
+	}
+	t := w.mb.incoming(msg, env)
+	if copies {
+		t.firstTime(isCopied)
+	}
+	w.mb.loop.Post(&t.lt)
+}
+
+// postReserved is offer and offerBounded for a task that has a place.
+func (mb *mailbox) postReserved(t *Task, bounded bool) {
+	if !bounded {
+		mb.loop.Post(&t.lt)
+		return
+	}
+	own, when := t.has(isBudgeted), t.ext.Load().deadline
+	if own && (!mb.registered() || int64(when) < mb.budgets.crowded.Load()) { // one that has not begun looks after none
+		t.putInClock()
+		own = false
+	}
+	mb.loop.Post(&t.lt)
+	if own {
+		mb.expectBy(when)
+	}
+}
+
+// Begin has the engine spawn the worker, with props that only this spawn needs: see spawnProps.
+func (w keyedWorker) Begin(setup any) {
+	mb := w.mb
+	spawn := func(name string, setup func(w *Worker) error) error {
+		p := setupProps(setup)
+		actor.WithMailbox(func() actor.Mailbox { return mb })(p)
+		_, err := mb.keyed.root.SpawnNamed(p, name)
+		return err
+	}
+	err := spawn(mb.pid.Id, setup.(func(w *Worker) error))
+	for err != nil { // another actor has the name: what waits is told so by a setup that fails
+		why := fmt.Errorf("the actor %s: %w", mb.pid.Id, err)
+		err = spawn(mb.sys.as.ProcessRegistry.NextId(), func(*Worker) error { return why })
+	}
+}
+
+// FailQueued is keyed.Failing's.
+func (s supervised) FailQueued(why error) {
+	s.mb.sparse().unstarted.Store(&why)
+	s.Stop(NoGrace)
+}
+
+// FailedStart is keyed.Failing's. On the loop.
+func (s supervised) FailedStart() bool { return s.mb.life.Setup() == life.SetupRan }
+
+func (w keyedWorker) IsStopping() bool           { return w.mb.gate.Load() != gateOpen }
+func (w keyedWorker) Counts() supervision.Counts { return supervision.Counts(w.mb.readCounts()) }
+
+// unstartedError is why what has not started fails when the worker ends. It is not true of a
+// message that a handler has had before.
+func (mb *mailbox) unstartedError(t *Task) error {
+	if s := mb.rare.Load(); s != nil {
+		if why := s.unstarted.Load(); why != nil && !t.isAgain() {
+			return *why
+		}
+	}
+	return ErrStopping
+}
+
+// onTheWay reports whether somebody has a place in the mailbox of a keyed worker, and has
+// not posted yet: what was let in is not to be turned away. On the loop, with nothing queued.
+func (mb *mailbox) onTheWay() bool {
+	if mb.keyed == nil {
+		return false
+	}
+	n := mb.queued()
+	if s := mb.rare.Load(); s != nil {
+		n -= int64(len(s.stash))
+	}
+	return n > 0
+}
+
+// ownGrace is that of a stop which the worker has asked for itself. Of a keyed one the next
+// begins when it has ended, so nothing is to be won by cutting it off.
+func (mb *mailbox) ownGrace() Grace {
+	if mb.keyed != nil {
+		return Forever
+	}
+	return mb.opts.StopGrace
+}
+
+// doorOf returns the door that messages to the PID go through, or nil.
+func (s *system) doorOf(pid *actor.PID) keyed.Door {
+	if s.local(pid) {
+		return nil
+	}
+	p := engine.ProcessKept(pid)
+	if p == nil {
+		p, _ = s.as.ProcessRegistry.Get(pid)
+	}
+	door, _ := p.(keyed.Door)
+	return door
+}
+
+// requestKeyed is requestFuture through a door: straight into the mailbox, as to any worker
+// of this process.
+func requestKeyed[Resp any](from *Task, door keyed.Door, to *actor.PID, msg any, opts []CallOption) *Future[Resp] {
+	a, err := door.Admit(to, msg)
+	if err != nil {
+		f := new(Future[Resp])
+		f.fail(err)
+		return f
+	}
+	w := a.Worker.(keyedWorker)
+	posted := false
+	defer func() {
+		if !posted { // it has ended already, or code of the user's has panicked
+			w.Leave()
+		}
+	}()
+	u := newRequest[Resp](from, a.Message, needOf(from, opts))
+	u.attachTo(w.mb)
+	u.markEarly(isPosted)
+	if a.Copies {
+		u.markEarly(isCopied)
+	}
+	if u.bindCall(from, opts, 0) {
+		posted = true
+		w.mb.postReserved(&u.Task, len(opts) > 0)
+	}
+	return &u.fut
+}
+
+// copiedFor is the answer as the asker of t gets it. If that is copied it is what it would be
+// had it crossed a process: nothing in it is shared with the worker.
+func (a answer) copiedFor(t *Task) answer {
+	if t.once.Load()&isCopied == 0 {
+		return a
+	}
+	if a.err == nil {
+		v, why := a.value, error(nil)
+		switch m := v.(type) {
+		case None:
+		case proto.Message:
+			a.value, why = keyed.Copy(m)
+		default:
+			why = errors.New("it is no proto.Message: make it one, or set Share of the grid.Kind")
+		}
+		if why != nil {
+			a = answer{err: fmt.Errorf("%w: the answer %T to a %s: %w", ErrUnsendable, v, t.name(), why), ran: true}
+		}
+	}
+	if _, is := a.err.(*messages.Failure); a.err != nil && !is {
+		a.err = failureOf(a.err, a.ran)
+	}
+	return a
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grid
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/callerctx"
+	"github.com/protoloop/protoloop/internal/keyed"
+	"github.com/protoloop/protoloop/internal/supervision"
+)
+
+// Report is the account of a grid.
+type Report struct {
+	Kinds []KindReport
+	// Unknown is how many messages went to kinds that there are not.
+	Unknown int64
+	Took    time.Duration // the drain; 0: it is not over
+}
+
+// KindReport is that of one kind.
+type KindReport struct {
+	Name    string
+	Stopped int           // keys whose worker the drain has stopped
+	Counts  actors.Counts // of all workers that there have been, and of what came to none
+	// Abandoned are tasks that did not return when they were told to end, the first hundred;
+	// the log has all.
+	Abandoned []Abandoned
+}
+
+// Abandoned is a task that did not return.
+type Abandoned struct {
+	ID    string // of the key
+	Task  string
+	Since time.Time
+	Stack []byte
+}
+
+// Counts is the account of all kinds.
+func (r Report) Counts() actors.Counts {
+	sum := actors.Counts{Offered: r.Unknown, Refused: r.Unknown}
+	for _, k := range r.Kinds {
+		sum = sum.Plus(k.Counts)
+	}
+	return sum
+}
+
+// String has a line for each kind.
+func (r Report) String() string {
+	var b strings.Builder
+	for i, k := range r.Kinds {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		fmt.Fprintf(&b, "%s: %d stopped, %s", k.Name, k.Stopped, k.Counts)
+		for _, a := range k.Abandoned {
+			fmt.Fprintf(&b, "\n  abandoned: %s of %q", a.Task, a.ID)
+		}
+	}
+	return b.String()
+}
+
+// Drain stops the workers of all keys, side by side: none takes anything new, which fails with
+// [actors.ErrStopping] from now on, and each has the StopGrace of its Options for what it has
+// accepted. It waits until all have ended, and returns the account.
+//
+// It may be called by many and again. A ctx that ends makes it return, with [context.Cause]
+// of it and the account so far, while the stop goes on. It is for plain goroutines, and panics
+// if ctx is that of a task: call it in [actors.Offload] there.
+func (g *Grid) Drain(ctx context.Context) (Report, error) {
+	if by := callerctx.Of(ctx); by != nil && by.InTask() {
+		panic("grid: Drain called with the context of a task: it would block the worker; call it in actors.Offload")
+	}
+	drained := g.beginDrain()
+	select {
+	case <-drained:
+		return g.report(), nil
+	default:
+	}
+	select {
+	case <-drained:
+		return g.report(), nil
+	case <-ctx.Done():
+		return g.report(), context.Cause(ctx)
+	}
+}
+
+// beginDrain begins it, unless it has begun.
+func (g *Grid) beginDrain() <-chan struct{} {
+	g.mu.Lock()
+	if g.drained != nil {
+		defer g.mu.Unlock()
+		return g.drained
+	}
+	drained := make(chan struct{})
+	g.drained, g.begun = drained, time.Now()
+	g.live.Add(1) // until all have been told
+	g.draining.Store(true)
+	g.mu.Unlock()
+	g.janitor.end()
+	for i := range g.shards {
+		g.stopShard(&g.shards[i])
+	}
+	if g.live.Add(-1) == 0 {
+		g.noteDrained()
+	}
+	return drained
+}
+
+// stopShard stops the workers of a shard. With its mu held once no further one is made.
+func (g *Grid) stopShard(sh *shard) {
+	sh.mu.Lock()
+	all := make([]keyed.Worker, 0, len(sh.keys))
+	for _, w := range sh.keys {
+		all = append(all, w)
+	}
+	var waiting []func()
+	for id, a := range sh.ailments {
+		if w := sh.keys[id]; w != nil && a.restart != nil && a.restart.Stop() {
+			waiting = append(waiting, w.Restart) // for what it has accepted
+		}
+	}
+	sh.mu.Unlock()
+	for _, w := range all {
+		k := g.kindOf(keyOf(w))
+		k.mu.Lock()
+		k.stopped++
+		k.mu.Unlock()
+		w.Stop(w.StopGrace())
+	}
+	for _, restart := range waiting {
+		restart()
+	}
+}
+
+func (g *Grid) noteDrained() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.drained != nil && g.took == 0 {
+		g.took = max(time.Since(g.begun), 1)
+		close(g.drained)
+	}
+}
+
+func (g *Grid) isDrained() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.took > 0
+}
+
+// maxAbandoned is how many abandoned tasks of a kind a report names.
+const maxAbandoned = 100
+
+// noteEnded notes what a worker has left behind.
+func (k *kind) noteEnded(id string, e supervision.Ended) {
+	if len(e.Abandoned) == 0 {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, a := range e.Abandoned {
+		if len(k.abandoned) < maxAbandoned {
+			k.abandoned = append(k.abandoned, Abandoned{ID: id, Task: a.Name, Since: a.Since, Stack: a.Stack})
+		}
+	}
+}
+
+func (g *Grid) report() Report {
+	r := Report{Unknown: g.unknown.Load()}
+	for i, info := range g.Kinds() {
+		k := g.kinds[i]
+		k.mu.Lock()
+		r.Kinds = append(r.Kinds, KindReport{Name: k.Name, Stopped: k.stopped, Counts: info.Counts, Abandoned: append([]Abandoned(nil), k.abandoned...)})
+		k.mu.Unlock()
+	}
+	g.mu.Lock()
+	r.Took = g.took
+	g.mu.Unlock()
+	return r
+}
+
+// Props are those of a child of a supervisor whose stop is the drain of the grid: give it a
+// Shutdown that is longer than the StopGrace of the kinds, and put it behind what the workers
+// of the keys need, which then stops after it. What the drain has come to is logged. A restart of
+// it, together with its siblings, is a drain too, after which the grid goes on.
+func (g *Grid) Props() *actor.Props {
+	return actors.Props(func(w *actors.Worker) error {
+		g.reopen()
+		w.OnStop(func(t *actors.Task) error {
+			report, err := actors.Await(t, actors.Offload(t, g.Drain))
+			if err != nil {
+				return fmt.Errorf("grid: not drained: %w", err)
+			}
+			g.log.Info("grid: drained", "report", report.String(), "took", report.Took)
+			return nil
+		})
+		return nil
+	}, actors.EventLoop(actors.Options{Kind: "grid"}))
+}
+
+// reopen lets a grid go on that has been drained.
+func (g *Grid) reopen() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.took > 0 && g.hub.grid.Load() == g {
+		g.drained, g.took = nil, 0
+		g.draining.Store(false)
+		g.janitor.reopen()
+	}
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grid
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/engine"
+	"github.com/protoloop/protoloop/internal/failure"
+	"github.com/protoloop/protoloop/internal/persystem"
+	"github.com/protoloop/protoloop/internal/safelog"
+)
+
+// Address is that of the PIDs of keys. No actor has it.
+const Address = "grid"
+
+// workerPrefix begins the names that the workers of keys have in the actor system.
+const workerPrefix = Address + "/"
+
+// Grid is the keys of an actor system, and their workers. Any goroutine may call its methods.
+type Grid struct {
+	sys   *actor.ActorSystem
+	hub   *hub
+	log   *slog.Logger
+	kinds []*kind
+
+	seed   maphash.Seed
+	shards [shardCount]shard
+
+	live    atomic.Int64 // workers that have not ended
+	unknown atomic.Int64 // messages to kinds that there are not
+	ailing  atomic.Int64 // keys with an ailment
+
+	failures *failure.Hooks
+	refusals refusalLog
+	janitor  janitor
+
+	mu      sync.Mutex
+	begun   time.Time     // of the drain
+	drained chan struct{} // closed when it is over; nil: it has not begun
+	took    time.Duration
+	// draining is set under mu and then looked at with the mu of a shard held.
+	draining atomic.Bool
+}
+
+// hub is what the grids of an actor system have in common: the process of all PIDs of keys,
+// which live longer than a grid.
+type hub struct {
+	mu      sync.Mutex
+	process actor.Process // nil: none was started
+	grid    atomic.Pointer[Grid]
+}
+
+// Start makes the kinds known, and starts no worker. There is one grid at a time in an actor
+// system. A ctx that has ended prevents it.
+//
+// The first Start tells the engine where the PIDs of keys lead, and the engine keeps that in a
+// list without a lock. So it comes before the system sends to another address for the first
+// time: it fails if the engine's remote runs already.
+func Start(ctx context.Context, sys *actor.ActorSystem, o Options) (*Grid, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	if err := context.Cause(ctx); err != nil {
+		return nil, fmt.Errorf("grid: not started: %w", err)
+	}
+	g := &Grid{sys: sys, log: safelog.Contain(cmp.Or(o.Logger, sys.Logger())), seed: maphash.MakeSeed(), failures: failure.Of(sys)}
+	for _, k := range o.Kinds {
+		g.kinds = append(g.kinds, newKind(g, len(g.kinds), k.resolved()))
+	}
+	for i := range g.shards {
+		g.shards[i].ended = make([]actors.Counts, len(g.kinds))
+	}
+	h := persystem.Of[hub](sys)
+	g.hub = h
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if before := h.grid.Load(); before != nil && !before.isDrained() {
+		return nil, errors.New("grid: there is one in this actor system; drain it first")
+	}
+	if h.process == nil {
+		if sys.ProcessRegistry.Address != "nonhost" {
+			return nil, errors.New("grid: the remote of the actor system runs already: start the grid before it, because the engine reads its list of addresses without a lock")
+		}
+		h.grid.Store(g) // before anybody finds the process
+		h.process = &process{hub: h, sys: sys, plain: actor.NewRootContext(sys, nil)}
+		sys.ProcessRegistry.RegisterAddressResolver(func(pid *actor.PID) (actor.Process, bool) {
+			return h.process, pid.Address == Address
+		})
+	}
+	h.grid.Store(g)
+	return g, nil
+}
+
+// PID is that of a key: whoever is sent to there is the worker of that key at that moment.
+// Requests, futures and plain sends take it as any other PID; it may be kept, and sent to
+// others of this process. It has no life of its own: it cannot be watched or stopped, and a
+// function cannot be submitted to it.
+//
+// It panics for an empty kind or id. A message to a kind that there is not fails with
+// [actors.ErrDeadLetter].
+func (g *Grid) PID(kind, id string) *actor.PID {
+	if kind == "" || id == "" || strings.Contains(kind, "/") {
+		panic(fmt.Sprintf("grid: PID called with the kind %q and the id %q: neither may be empty, and a kind has no slash", kind, id))
+	}
+	pid := actor.NewPID(Address, kind+"/"+id)
+	engine.KeepProcess(pid, &g.hub.process)
+	return pid
+}
+
+// kindOf is that of a key, by the id of its PID, or nil.
+func (g *Grid) kindOf(id string) *kind {
+	for _, k := range g.kinds {
+		if strings.HasPrefix(id, k.prefix) {
+			return k
+		}
+	}
+	return nil
+}
+
+// KindInfo is how the keys of a kind are at one moment.
+type KindInfo struct {
+	Name     string
+	Active   int // keys whose worker is up, or restarts
+	Starting int // … has not come up yet
+	Stopping int // … takes nothing new; of such a key the next may be waiting, which is Starting
+	Failing  int // keys that wait for their Backoff, without a worker
+	// Counts is the account of all workers of the kind, with those that have ended, and of what
+	// was refused before it came to one.
+	Counts actors.Counts
+}
+
+// Kinds is all kinds, in the order in which they were given. It looks at each key.
+func (g *Grid) Kinds() []KindInfo {
+	all := make([]KindInfo, len(g.kinds))
+	for i, k := range g.kinds {
+		all[i].Name = k.Name
+		n := k.refused.Load()
+		all[i].Counts = actors.Counts{Offered: n, Refused: n}
+	}
+	now := time.Now()
+	for i := range g.shards {
+		g.shards[i].addTo(all, g, now)
+	}
+	return all
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grid
+
+import (
+	"fmt"
+	"hash/maphash"
+	"reflect"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/keyed"
+	"github.com/protoloop/protoloop/internal/supervision"
+)
+
+// shardCount is how many locks the keys are spread over.
+const shardCount = 128
+
+// shard tracks the workers of some of the keys. A key is in keys from its first message until
+// its last worker has ended.
+//
+// The worker in keys is the one that takes messages. While another of the key is still ending
+// it has not begun, and its mailbox keeps what comes, in order: it begins when that one has
+// ended, which finds it here.
+type shard struct {
+	mu       sync.RWMutex
+	keys     map[string]keyed.Worker
+	starting map[string]struct{} // those that have not come up yet
+	ailments map[string]*ailment
+	ended    []actors.Counts // of workers that have ended, by kind
+	_        [64]byte        // of two cache lines: senders of other keys write the next mu
+}
+
+func (g *Grid) shardOf(id string) *shard {
+	return &g.shards[maphash.String(g.seed, id)%shardCount]
+}
+
+// keyOf is the id of the PID of a worker's key.
+func keyOf(w supervision.Child) string { return w.PID().Id[len(workerPrefix):] }
+
+// kind is a Kind that runs. It is what its workers tell of their lives.
+type kind struct {
+	Kind
+	grid    *Grid
+	index   int
+	prefix  string // of the ids of its PIDs
+	accepts []reflect.Type
+	many    map[reflect.Type]struct{} // accepts, if those are more than a few
+	workers keyed.Kind
+	refused counter
+
+	mu        sync.Mutex
+	stopped   int // keys that the drain has stopped
+	abandoned []Abandoned
+}
+
+// fewTypes are found faster without a map.
+const fewTypes = 8
+
+func newKind(g *Grid, index int, of Kind) *kind {
+	k := &kind{Kind: of, grid: g, index: index, prefix: of.Name + "/"}
+	for _, m := range of.Accepts {
+		k.accepts = append(k.accepts, m.typ)
+	}
+	if len(k.accepts) > fewTypes {
+		k.many = map[reflect.Type]struct{}{}
+		for _, typ := range k.accepts {
+			k.many[typ] = struct{}{}
+		}
+	}
+	k.workers = keyed.NewKind(g.sys, of.Options, k)
+	return k
+}
+
+func (k *kind) isAccepted(typ reflect.Type) bool {
+	if k.many != nil {
+		_, is := k.many[typ]
+		return is
+	}
+	for _, t := range k.accepts {
+		if t == typ {
+			return true
+		}
+	}
+	return false
+}
+
+// admit is keyed.Door's.
+func (g *Grid) admit(id string, msg any) (keyed.Admission, error) {
+	k := g.kindOf(id)
+	if k == nil {
+		g.unknown.Add(1)
+		return keyed.Admission{}, fmt.Errorf("%w: the grid has no kind for %q", actors.ErrDeadLetter, id)
+	}
+	if !k.isAccepted(reflect.TypeOf(msg)) {
+		k.refused.Add(1)
+		err := fmt.Errorf("%w: a %T to %s: its kind does not accept it", actors.ErrUnhandled, msg, id)
+		g.refusals.log(g, id, msg)
+		return keyed.Admission{}, err
+	}
+	a := keyed.Admission{Message: msg}
+	if !k.Share {
+		var err error
+		if a.Message, err = keyed.Copy(msg.(proto.Message)); err != nil {
+			k.refused.Add(1)
+			return a, fmt.Errorf("%w: a %T to %s: %w", actors.ErrUnsendable, msg, id, err)
+		}
+		a.Copies = true
+	}
+	sh := g.shardOf(id)
+	sh.mu.RLock()
+	a.Worker = sh.keys[id]
+	sh.mu.RUnlock()
+	if a.Worker != nil {
+		switch a.Worker.Reserve() {
+		case keyed.Reserved:
+			return a, nil
+		case keyed.Full:
+			return a, a.Worker.FullError()
+		}
+	}
+	var err error
+	a.Worker, err = g.admitToNext(k, sh, id)
+	return a, err
+}
+
+// admitToNext is admit where there was no worker that takes messages.
+func (g *Grid) admitToNext(k *kind, sh *shard, id string) (keyed.Worker, error) {
+	sh.mu.Lock()
+	last := sh.keys[id]
+	if last != nil {
+		switch last.Reserve() {
+		case keyed.Reserved:
+			sh.mu.Unlock()
+			return last, nil
+		case keyed.Full:
+			sh.mu.Unlock()
+			return nil, last.FullError()
+		}
+	}
+	if why := g.whyNotStarted(sh, id); why != nil {
+		sh.mu.Unlock()
+		k.refused.Add(1)
+		return nil, why
+	}
+	w := k.workers.NewWorker(workerPrefix + id)
+	w.Reserve() // nobody else knows it: there is a place
+	if sh.keys == nil {
+		sh.keys, sh.starting = map[string]keyed.Worker{}, map[string]struct{}{}
+	}
+	key := keyOf(w) // a part of its name: the key has no memory of its own
+	sh.keys[key], sh.starting[key] = w, struct{}{}
+	g.live.Add(1)
+	sh.mu.Unlock()
+	if last == nil {
+		k.begin(w)
+	}
+	return w, nil
+}
+
+// whyNotStarted is why no worker of the key is started now, or nil. With the shard's mu held.
+func (g *Grid) whyNotStarted(sh *shard, id string) error {
+	if g.draining.Load() {
+		return fmt.Errorf("%w: the grid is drained", actors.ErrStopping)
+	}
+	if a := sh.ailments[id]; a != nil && a.why != nil && time.Now().Before(a.until) {
+		return a.why
+	}
+	return nil
+}
+
+// begin spawns a worker, the only one of its key that runs. It calls no code of users: setup is
+// a task of the worker.
+func (k *kind) begin(w keyed.Worker) {
+	id := keyOf(w)[len(k.prefix):]
+	w.Begin(func(worker *actors.Worker) error { return k.Setup(worker, id) })
+}
+
+// addTo adds the keys of the shard to all.
+func (sh *shard) addTo(all []KindInfo, g *Grid, now time.Time) {
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	for i, c := range sh.ended {
+		all[i].Counts = all[i].Counts.Plus(c)
+	}
+	for id, w := range sh.keys {
+		info := &all[g.kindOf(id).index]
+		info.Counts = info.Counts.Plus(actors.Counts(w.Counts()))
+		_, starts := sh.starting[id]
+		switch {
+		case w.IsStopping():
+			info.Stopping++
+		case starts:
+			info.Starting++
+		default:
+			info.Active++
+		}
+	}
+	for id, a := range sh.ailments {
+		if sh.keys[id] == nil && now.Before(a.until) {
+			all[g.kindOf(id).index].Failing++
+		}
+	}
+}
