@@ -150,7 +150,7 @@ func (mb *mailbox) tellStopped() {
 		}
 		told, p.told = p.told, nil
 	}
-	asked := e.asked || mb.keyed != nil
+	asked := e.asked || mb.keyed
 	e.mu.Unlock()
 	if asked {
 		mb.super.ChildStopped(supervised{mb})

@@ -26,18 +26,17 @@ type keyedKind struct {
 	sys   *system
 	opts  *Options
 	owner supervision.Supervisor
-	root  *actor.RootContext // without middleware: nothing of a user's runs in a spawn
 }
 
 func newKeyedKind(as *actor.ActorSystem, options any, owner supervision.Supervisor) keyed.Kind {
 	o := options.(Options).resolved()
-	return &keyedKind{systemOf(as), &o, owner, actor.NewRootContext(as, nil)}
+	return &keyedKind{systemOf(as), &o, owner}
 }
 
 // NewWorker makes the mailbox: it is all that there is of the worker until it begins.
 func (k *keyedKind) NewWorker(name string) keyed.Worker {
 	mb := newMailbox(k.opts)
-	mb.keyed, mb.super = k, k.owner
+	mb.keyed, mb.super = true, k.owner
 	k.sys.introduce(mb, k.sys.as.NewLocalPID(name))
 	return keyedWorker{supervised{mb}}
 }
@@ -118,7 +117,7 @@ func (w keyedWorker) Begin(setup any) {
 	spawn := func(name string, setup func(w *Worker) error) error {
 		p := setupProps(setup)
 		actor.WithMailbox(func() actor.Mailbox { return mb })(p)
-		_, err := mb.keyed.root.SpawnNamed(p, name)
+		_, err := mb.sys.plain.SpawnNamed(p, name)
 		return err
 	}
 	err := spawn(mb.pid.Id, setup.(func(w *Worker) error))
@@ -154,7 +153,7 @@ func (mb *mailbox) unstartedError(t *Task) error {
 // onTheWay reports whether somebody has a place in the mailbox of a keyed worker, and has
 // not posted yet: what was let in is not to be turned away. On the loop, with nothing queued.
 func (mb *mailbox) onTheWay() bool {
-	if mb.keyed == nil {
+	if !mb.keyed {
 		return false
 	}
 	n := mb.queued()
@@ -167,7 +166,7 @@ func (mb *mailbox) onTheWay() bool {
 // ownGrace is that of a stop which the worker has asked for itself. Of a keyed one the next
 // begins when it has ended, so nothing is to be won by cutting it off.
 func (mb *mailbox) ownGrace() Grace {
-	if mb.keyed != nil {
+	if mb.keyed {
 		return Forever
 	}
 	return mb.opts.StopGrace

@@ -54,7 +54,7 @@ type mailbox struct {
 	sends     bool                 // … sender middleware
 	ours      bool                 // see isWorker
 	taps      bool                 // somebody may ask own for the current task
-	keyed     *keyedKind           // it is asked by its key; nil: by its PID
+	keyed     bool                 // it is asked by its key, and not by its PID
 	life      lifecycle
 
 	// Set when the engine has spawned the actor, and constant from then on.
@@ -187,7 +187,7 @@ func (mb *mailbox) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispat
 	mb.wrap(raw)
 	systemOf(raw.ActorSystem()).introduce(mb, raw.Self())
 	_, mb.ours = raw.Actor().(*workerActor)
-	if mb.life.ready != nil || mb.keyed != nil { // spawned by Spawn, or for a grid: it has nobody's hooks
+	if mb.life.ready != nil || mb.keyed { // spawned by Spawn, or for a grid: it has nobody's hooks
 		engine.SetProps(raw, idleProps)
 	} else {
 		mb.hooked, mb.sends = engine.HooksOf(raw, shield, decorate)

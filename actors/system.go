@@ -26,6 +26,7 @@ import (
 // who makes it and lets it live as long.
 type system struct {
 	as    *actor.ActorSystem
+	plain *actor.RootContext // without middleware: no code of a user's runs in what it does
 	pool  *loop.Pool
 	clock clock
 	token string // of messages.Stop
@@ -69,7 +70,7 @@ func systemOfMany(as *actor.ActorSystem) *system {
 	if p, ok := as.ProcessRegistry.GetLocal(replyID); ok {
 		return p.(*replyProcess).sys
 	}
-	s := &system{as: as, pool: loop.NewPool(), token: newToken(), workers: map[string]*mailbox{}, unseen: &throttle{},
+	s := &system{as: as, plain: actor.NewRootContext(as, nil), pool: loop.NewPool(), token: newToken(), workers: map[string]*mailbox{}, unseen: &throttle{},
 		remoteLimit: persystem.Of[persystem.RemoteLimit](as), failures: failure.Of(as), watch: observe.Of(as)}
 	s.failuresWeak = weak.Make(s.failures)
 	s.pool.NewSlot = newWaitNode

@@ -59,6 +59,7 @@ func groups() []group {
 		{"an order: accounts, inventory, payment, gateway; 1,000 in flight", orderCases()},
 		{fmt.Sprintf("overload: %d workers, %v of work each, Timeout(%v), %s requests a second; ns/op is what offering and ending one takes", overloadWorkers, overloadWork, overloadBudget, thousands(overloadRate)), overloadCases()},
 		{"supervision", supervisedCases()},
+		{"workers by key", gridCases()},
 		{"a look inside", lookCases()},
 	}
 }

@@ -42,7 +42,7 @@ func memoryCases() []*memoryCase {
 		{name: "memory/task", label: "suspended task with its future", n: many, group: title, begin: suspend},
 		{name: "million/goroutine-chan", label: "1,000,000 goroutines park, go on and end", n: million, group: title, once: true, begin: parkWithResult},
 		{name: "million/task", label: "1,000,000 tasks suspend, resume and end", n: million, group: title, once: true, begin: suspend},
-	}, slices.Concat(startCases(), idleCases(), stopCases(), orderMemoryCases())...)
+	}, slices.Concat(startCases(), gridMemoryCases(), idleCases(), stopCases(), orderMemoryCases())...)
 }
 
 func (c *memoryCase) measure(n int) (s sample, err error) {

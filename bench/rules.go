@@ -78,7 +78,7 @@ func rules() []rule {
 		{of: "askers/request", against: "askers/engine", as: "Proto.Actor", figure: wall, limit: 1.0 / 3},
 		{of: "askers/request", against: "askers/engine", as: "Proto.Actor", figure: p99, limit: 1, below: true},
 		{of: "askers/chan", against: "askers/engine", as: "Proto.Actor", figure: wall},
-	}, slices.Concat(scaleRules(), coreRules(), gatherRules(), overloadRules(), ringRules(), orderRules(), startRules(), idleRules(), neighbourRules(), fairRules(), supervisedRules())...)
+	}, slices.Concat(scaleRules(), coreRules(), gatherRules(), overloadRules(), ringRules(), orderRules(), startRules(), gridRules(), idleRules(), neighbourRules(), fairRules(), supervisedRules())...)
 }
 
 func scaleRules() []rule {

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package grid has workers that are asked by a kind and a key, such as the account with the
+// number 7, and not by the PID of an actor. The worker of a key is started by its first message,
+// and let go when it has been idle: that is the get-or-create that a service with a worker for
+// each customer needs (Orleans calls them grains, Akka sharded entities).
+//
+//	pid := g.PID("account", "7")
+//	balance, err := actors.Ask[*pb.Money](t, pid, &pb.Deposit{Cents: 100})
+//
+// All this is in one process: there is no socket and no file.
+//
+// # What holds
+//
+//   - However many ask a key for the first time, its setup runs once, and one worker answers all.
+//     A setup that awaits holds up its own key only.
+//   - There is never a moment with two workers of a key: the next begins when the last task of
+//     the former has ended, or was abandoned and named.
+//   - Nothing is lost between a worker that ends because it is idle, or by its own Exit, and the
+//     next: what comes meanwhile waits for that. The order of one sender's messages to a key
+//     stays.
+//   - A worker that fails is restarted, and keeps what has not started. One that fails too often
+//     ends alone; what had not started fails with [actors.ErrUnavailable], and has not run.
+//   - What would stop or control an actor is refused, and so is all that the kind does not name
+//     in Accepts.
+//   - Messages and answers are copied by protobuf, in one process, too, so that no pointer is
+//     shared; see [Kind].
+//   - A drain accounts for each message that was ever sent to a key.
+//
+// A budget and a cancel reach the work, as with any worker of this process. A request without a
+// Timeout waits for as long as it takes.
+//
+// # How it is built
+//
+// A supervisor.Dynamic starts each child in a turn of its own loop, and keeps a record for each
+// that is larger than what a key needs, while here whoever sends first starts the worker, and a
+// key that is well costs a place in a map. So the workers have no parent: the grid itself is
+// told of their failures and ends, as a supervisor is, and keeps something for those that have
+// failed only.
+//
+// Each worker is an actor with the name grid/kind/key. It is shown and counted under the name of
+// its kind: see package inspect. In a handler, Self is the actor of the moment; give others the
+// PID of the key.
+package grid
