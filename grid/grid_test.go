@@ -67,8 +67,6 @@ func TestAnybodyAsks(t *testing.T) {
 
 // Concurrent first messages are all answered by one incarnation, whose setup has run once.
 func TestOneStart(t *testing.T) {
-	gate := make(chan struct{})
-	_ = gate
 	run(t, func(k *grid.Kind) {
 		setup := k.Setup
 		k.Setup = func(w *actors.Worker, id string) error {

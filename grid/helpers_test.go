@@ -182,5 +182,3 @@ func (w *world) want(id string, msg any, want string) {
 }
 
 func (w *world) info() grid.KindInfo { return w.g.Kinds()[0] }
-
-var _ = time.Second
