@@ -165,7 +165,8 @@ func TestSetupFails(t *testing.T) {
 			if tries != 1 {
 				w.Error(tries)
 			}
-			fails(10) // at once
+			fails(10)       // at once
+			synctest.Wait() // the worker is gone
 			if tries != 1 || w.info().Failing != 1 {
 				w.Error(tries, w.info())
 			}
