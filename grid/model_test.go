@@ -217,7 +217,7 @@ func runModel(t *testing.T, sys *actor.ActorSystem, seed uint64) {
 	keys := ids("k", 1+random.IntN(12))
 	var asked sync.WaitGroup
 	var err error
-	for range 2 { // a grid, and the next
+	for round := range 2 { // a grid, and the next
 		if m.g, err = grid.Start(t.Context(), sys, grid.Options{Kinds: []grid.Kind{k}}); err != nil {
 			t.Fatal(err)
 		}
@@ -227,7 +227,7 @@ func runModel(t *testing.T, sys *actor.ActorSystem, seed uint64) {
 			r := rand.New(rand.NewPCG(random.Uint64(), 2))
 			asked.Go(func() { m.send(fmt.Sprint("s", s), keys, steps, r) })
 		}
-		if random.IntN(2) == 0 {
+		if round == 0 || random.IntN(2) == 0 {
 			asked.Wait()
 		} else {
 			time.Sleep(time.Duration(random.IntN(int(2 * time.Minute))))

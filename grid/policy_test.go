@@ -460,6 +460,7 @@ func TestInspect(t *testing.T) {
 		for _, id := range ids("key", 20) {
 			w.want(id, count(1), "1")
 		}
+		synctest.Wait() // an asker is answered before that is counted
 		snapshot := inspect.System(w.sys)
 		if len(snapshot.Workers) != 20 || snapshot.Workers[0].PID.Id != "grid/count/key0" {
 			w.Error(len(snapshot.Workers))
