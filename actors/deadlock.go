@@ -23,7 +23,7 @@ func (t *Task) holdLoop() {
 
 // holdsAny reports whether the task has anything that releaseHolds would release.
 func (t *Task) holdsAny() bool {
-	return t.exclusive || t.lifetime == child || t.mb.opts.MaxInFlight > 0
+	return t.exclusive || t.mb.opts.MaxInFlight > 0 || t.lifetime == child && t.kin.origin.Load() != nil
 }
 
 // releaseHolds is called when a task has ended.

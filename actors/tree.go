@@ -152,7 +152,9 @@ func (t *Task) hasNoKids() bool {
 // which is a part of its parent's turn, it need not be found: it looks for
 // its parent's end when it joins. Most children end before.
 func (t *Task) becomeChildOf(parent *Task) bool {
-	parent.joinTreeInTurn()
+	if parent.lifetime == child {
+		parent.joinTreeInTurn()
+	}
 	t.placeBelow(parent)
 	if o := parent.asOrigin(); t.kin.origin.Load() != o { // a member of a group has it
 		t.kin.setOrigin(o)
