@@ -20,6 +20,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/futures"
+	"github.com/protoloop/protoloop/actors/inspect"
 	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/supervisor"
 )
@@ -464,7 +465,7 @@ func calls() map[string]call {
 				for t.Sleep(time.Hour) == nil {
 				}
 				return nil
-			})
+			}, actors.Name(creator))
 			return <-a
 		}},
 		"All, awaited by a task": {kind: asks, bare: true, make: func(k *keptWorld, e ending) keptCall {
@@ -521,7 +522,7 @@ func calls() map[string]call {
 }
 
 // TestNothingIsKeptOfFinishedWork: of work that has ended its future keeps the result,
-// and nobody keeps anything else. Its creator goes on, and so does its worker if it did
+// and nobody keeps anything else, also if it was observed. Its creator goes on, and so does its worker if it did
 // not stop.
 func TestNothingIsKeptOfFinishedWork(t *testing.T) {
 	all, calls := endings(), calls()
@@ -529,22 +530,42 @@ func TestNothingIsKeptOfFinishedWork(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		e := all[name]
 		for how, call := range calls {
-			for _, options := range []bool{false, true} {
+			for mode := range 4 {
+				options, observed := mode&1 != 0, mode&2 != 0
 				if !e.canBe(call) || options && call.bare || call.bare && testing.Short() {
 					continue
 				}
 				// With -short another part each time, as a map has no order.
-				if n++; testing.Short() && n%4 != 0 {
+				if n++; testing.Short() && n%8 != 0 {
 					continue
 				}
-				t.Run(fmt.Sprintf("%s/%s/%v", name, how, options), func(t *testing.T) {
+				t.Run(fmt.Sprintf("%s/%s/options=%v/observed=%v", name, how, options, observed), func(t *testing.T) {
 					actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
-						(&keptWorld{world: &world{T: t, sys: sys, root: sys.Root}}).check(e, call, options)
+						k := &keptWorld{world: &world{T: t, sys: sys, root: sys.Root}}
+						if observed {
+							inspect.Observe(sys, k.observer())
+							defer inspect.Observe(sys, nil)
+						}
+						k.check(e, call, options)
 					}, actor.WithDeadLetterRequestLogging(false)) // the log keeps what it says
 				})
 			}
 		}
 	}
+}
+
+// creator is the name of a task that makes the call, and lives on.
+const creator = "creator"
+
+// observer gives all other work of the worker a context with something of its own.
+func (k *keptWorld) observer() *inspect.Observer {
+	span := func(ctx context.Context, w inspect.Work) context.Context {
+		if k.pid == nil || w.Worker().GetId() != k.pid.Id || w.Name() == creator {
+			return nil
+		}
+		return context.WithValue(ctx, spanKey{}, k.had.make("span"))
+	}
+	return &inspect.Observer{Sample: func(inspect.Work) bool { return true }, Offered: span}
 }
 
 // canBe reports whether what is called so can end so.
@@ -610,7 +631,7 @@ func by[T any](k *keptWorld, pid *actor.PID, call func(t *actors.Task) T) T {
 		for t.Sleep(time.Hour) == nil {
 		}
 		return nil
-	})
+	}, actors.Name(creator))
 	return <-made
 }
 

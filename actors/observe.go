@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"runtime/pprof"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,10 +24,87 @@ import (
 // watched is what a task has that is observed.
 type watched struct {
 	by    *observe.Observer
-	ctx   context.Context // of Offered, and then of Began
-	at    time.Time       // when it was offered
-	err   error           // how it has ended, where its future does not tell
+	at    time.Time // when it was offered
 	ended atomic.Bool
+
+	mu  sync.Mutex      // guards the others
+	ctx context.Context // of Offered, and then of Began
+	err error           // how it has ended, where its future does not tell
+}
+
+// context is that of the work; nil: the task has been spent.
+func (w *watched) context() context.Context {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ctx
+}
+
+func (w *watched) setContext(ctx context.Context) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ctx = ctx
+}
+
+// note says how the work has ended; nil is for reading that.
+func (w *watched) note(err error) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil {
+		w.err = err
+	}
+	return w.err
+}
+
+// spend lets go of what it has. It may be a part of what a future keeps.
+func (w *watched) spend() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ctx, w.err = nil, nil
+}
+
+// watch has the task be observed, with ctx as the context whose values it has. All that the task has not got for that is one
+// allocation. It may be ended meanwhile by whoever has created it, so each part is complete before the task has it.
+func (t *Task) watch(by *observe.Observer, ctx context.Context) {
+	at := time.Now()
+	if t.ext.Load() == nil {
+		x := &struct {
+			scope   scope
+			more    more
+			rare    rare
+			watched watched
+		}{more: more{base: ctx}, watched: watched{by: by, ctx: ctx, at: at}}
+		x.scope.presetMore(&x.more)
+		x.more.presetRare(&x.rare)
+		x.rare.presetWatched(&x.watched)
+		if t.ext.CompareAndSwap(nil, &x.scope) {
+			return
+		}
+	}
+	s := t.ext.Load()
+	if m := s.more.Load(); m == nil || m.isInherited() {
+		x := &struct {
+			more    more
+			rare    rare
+			watched watched
+		}{more: more{base: ctx}, watched: watched{by: by, ctx: ctx, at: at}}
+		x.more.presetRare(&x.rare)
+		x.rare.presetWatched(&x.watched)
+		if s.more.CompareAndSwap(m, &x.more) {
+			return
+		}
+	}
+	m := s.with()
+	x := &struct {
+		rare    rare
+		heirs   more // its base is not the task's own: that may be what ends it
+		watched watched
+	}{heirs: more{base: ctx}, watched: watched{by: by, ctx: ctx, at: at}}
+	x.heirs.presetHeirs(&x.heirs)
+	m.heirs.Store(&x.heirs)
+	x.rare.presetWatched(&x.watched)
+	if !m.rare.CompareAndSwap(nil, &x.rare) {
+		m.rare.Load().watched.Store(&x.watched)
+	}
 }
 
 // observedTask is a task as the observer sees it.
@@ -87,8 +165,8 @@ func (w *observedTask) Incarnation() uint64 {
 }
 
 func (w *observedTask) Offered() time.Time {
-	if s := w.ext.Load(); s != nil && s.seldom().watched != nil {
-		return s.seldom().watched.at
+	if w := (*Task)(w).watchedBy(); w != nil {
+		return w.at
 	}
 	return time.Time{}
 }
@@ -112,7 +190,7 @@ func (t *Task) base() context.Context {
 // watchedBy is what the task has that is observed, or nil.
 func (t *Task) watchedBy() *watched {
 	if s := t.ext.Load(); s != nil {
-		return s.seldom().watched
+		return s.seldom().watched.Load()
 	}
 	return nil
 }
@@ -139,7 +217,10 @@ func (t *Task) offerToObserver() {
 	if ctx == nil {
 		return
 	}
-	t.scope().set().watched = &watched{by: o, ctx: ctx, at: time.Now()}
+	t.watch(o, ctx)
+	if (t.lifetime == carrier || t.lifetime == aside) && t.endCause() != nil { // ended in between by who has created it: see endTogether
+		t.endWatched(t.ext.Load())
+	}
 }
 
 // beginWatched is for a task that begins while anything is watched: see observe.On.
@@ -150,9 +231,13 @@ func (t *Task) beginWatched() {
 
 // beginObserved tells the observer that the task begins.
 func (t *Task) beginObserved() {
-	if w := t.watchedBy(); w != nil && !w.ended.Load() {
-		if ctx := w.by.Began(w.ctx, (*observedTask)(t)); ctx != nil {
-			w.ctx = ctx
+	w := t.watchedBy()
+	if w == nil || w.ended.Load() {
+		return
+	}
+	if offered := w.context(); offered != nil {
+		if ctx := w.by.Began(offered, (*observedTask)(t)); ctx != nil && !same(ctx, offered) {
+			w.setContext(ctx)
 			t.setContext(ctx)
 		}
 	}
@@ -172,11 +257,13 @@ func (t *Task) beginOffloadWatched(ctx context.Context) context.Context {
 
 // endWatched tells the observer that a task has ended, once.
 func (t *Task) endWatched(s *scope) {
-	w := s.seldom().watched
+	w := s.seldom().watched.Load()
 	if w == nil || !w.ended.CompareAndSwap(false, true) {
 		return
 	}
-	w.by.Ended(w.ctx, (*observedTask)(t), t.outcome(w))
+	if ctx := w.context(); ctx != nil {
+		w.by.Ended(ctx, (*observedTask)(t), t.outcome(w))
+	}
 }
 
 // errNoAnswer is the outcome of work of which nothing is known but that it has failed.
@@ -184,8 +271,8 @@ var errNoAnswer = errors.New("actors: the work has failed")
 
 // outcome is what the work of an observed task has come to.
 func (t *Task) outcome(w *watched) error {
-	if w.err != nil {
-		return w.err
+	if err := w.note(nil); err != nil {
+		return err
 	}
 	if f := t.future(); f != nil {
 		if c := f.base(); c.done.Load() {
@@ -207,7 +294,7 @@ func (t *Task) outcome(w *watched) error {
 // noteOneWayError is for the error of a message that nobody waits for.
 func (t *Task) noteOneWayError(err error) {
 	if w := t.watchedBy(); w != nil {
-		w.err = err
+		w.note(err)
 	}
 }
 
@@ -215,7 +302,7 @@ func (t *Task) noteOneWayError(err error) {
 func (t *Task) injectInto(env *actor.MessageEnvelope) {
 	o, ctx := t.observer(), t.base()
 	if w := t.watchedBy(); w != nil {
-		ctx = w.ctx
+		ctx = w.context()
 	}
 	if o != nil && ctx != nil {
 		o.Inject(ctx, env.SetHeader)
@@ -278,7 +365,9 @@ func (c *rebasedContext) Value(key any) any {
 func (t *Task) logContext() context.Context {
 	if t != nil {
 		if w := t.watchedBy(); w != nil {
-			return w.ctx
+			if ctx := w.context(); ctx != nil {
+				return ctx
+			}
 		}
 		if ctx := t.base(); ctx != nil {
 			return ctx

@@ -164,12 +164,12 @@ func (t *Task) system() *system {
 // before others know the task, or are its own.
 type rare struct {
 	name    string
-	view    *Task                  // of a Cleanup: the task whose coroutine it uses
-	why     error                  // of an OnStop hook: why the incarnation ends
-	env     *actor.MessageEnvelope // of a request that has come the long way, by middleware
-	failure error                  // what its worker fails of when it has ended
-	stop    *stopCall              // by UntilStop
-	watched *watched               // of a task that is observed
+	view    *Task                   // of a Cleanup: the task whose coroutine it uses
+	why     error                   // of an OnStop hook: why the incarnation ends
+	env     *actor.MessageEnvelope  // of a request that has come the long way, by middleware
+	failure error                   // what its worker fails of when it has ended
+	stop    *stopCall               // by UntilStop
+	watched atomic.Pointer[watched] // of a task that is observed
 }
 
 var noRare rare
@@ -209,6 +209,9 @@ func newMoreWithRare() *more {
 // presetRare is for one that nobody else knows yet: a plain store, see presetScope.
 func (m *more) presetRare(r *rare) { *(**rare)(unsafe.Pointer(&m.rare)) = r }
 
+// presetWatched is likewise.
+func (r *rare) presetWatched(w *watched) { *(**watched)(unsafe.Pointer(&r.watched)) = w }
+
 // spendAllButName lets go of the rest.
 func (s *scope) spendAllButName() {
 	m := s.more.Load()
@@ -222,6 +225,11 @@ func (s *scope) spendAllButName() {
 		named.rare.Load().name = r.name
 	}
 	s.more.Store(named)
+	if r != nil {
+		if w := r.watched.Load(); w != nil {
+			w.spend()
+		}
+	}
 	if !m.isInherited() { // it may be a part of the task, and would keep these
 		m.reply.Store(nil)
 		m.rare.Store(nil)

@@ -23,14 +23,14 @@ type Observer struct {
 	// for each such message and submission.
 	Sample func(w Work) bool
 	// Offered is called in the sender when work is created that has a context, or that Sample has chosen; then parent
-	// is context.Background(). If it returns nil nobody is told anything more of this work. Otherwise the context
-	// goes to Began, and with a request to another machine to Inject.
+	// is context.Background(). If it returns nil nobody is told anything more of this work. Otherwise the work has the values of
+	// that context, as if by WithContext: it goes to Began, to what the work creates, and with a request to another machine to Inject.
 	Offered func(parent context.Context, w Work) context.Context
 	// Began is called in the first turn of the work, or when an offloaded function begins. The context that it returns
-	// is from then on the task's, as if by Task.SetContext; nil changes nothing. It is not called for a request to a plain or
+	// is from then on the task's, as if by Task.SetContext; nil, or that of Offered, changes nothing and costs least. It is not called for a request to a plain or
 	// remote actor, nor for what ends before it has begun.
 	Began func(ctx context.Context, w Work) context.Context
-	// Ended is called once when the work has ended, with the context of Began, or of Offered where nothing began. err is
+	// Ended is called once when the work has ended, with the context of Began, or of Offered where nothing began or that changed nothing. err is
 	// what the work has failed of; nil: it has not.
 	Ended func(ctx context.Context, w Work, err error)
 	// Inject adds to the header of a message what Extract is to find: of a request to another machine, and of
