@@ -535,8 +535,8 @@ func TestNothingIsKeptOfFinishedWork(t *testing.T) {
 				if !e.canBe(call) || options && call.bare || call.bare && testing.Short() {
 					continue
 				}
-				// With -short another part each time, as a map has no order.
-				if n++; testing.Short() && n%8 != 0 {
+				// With -short another part each time, as a map has no order, and of each mode, as 7 is odd.
+				if n++; testing.Short() && n%7 != 0 {
 					continue
 				}
 				t.Run(fmt.Sprintf("%s/%s/options=%v/observed=%v", name, how, options, observed), func(t *testing.T) {

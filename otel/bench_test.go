@@ -15,64 +15,118 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/inspect"
+	"github.com/protoloop/protoloop/internal/testtools"
 	otelloop "github.com/protoloop/protoloop/otel"
 )
 
-// BenchmarkRequest is a request to a worker and its answer: with no observer, with one that samples nothing, one in a hundred, and all. "bare" is
-// the request without an observer and beside it a span of the SDK's with the same attributes: what the least code that makes one costs.
-func BenchmarkRequest(b *testing.B) {
+// traceLoad is a request to a worker and its answer, which is traced in some way.
+type traceLoad struct {
+	name     string
+	observed bool
+	roots    func(inspect.Work) bool
+	parent   bool // the request is made within a span
+	bare     bool // beside it there is a span of the SDK's
+}
+
+// traceLoads are: no observer; one that samples nothing, one in a hundred, and all; and "bare", which is no observer and
+// a span of the SDK's with the same attributes, made with as few allocations as can be. The last two are within a sampled span.
+func traceLoads() []traceLoad {
 	all := func(inspect.Work) bool { return true }
-	for _, test := range []struct {
-		name     string
-		observed bool
-		roots    func(inspect.Work) bool
-		bare     bool
-	}{
+	return []traceLoad{
 		{name: "nothing"}, {name: "observed", observed: true}, {name: "percent", observed: true, roots: otelloop.Ratio(0.01)},
 		{name: "all", observed: true, roots: all}, {name: "bare", bare: true},
-	} {
-		b.Run(test.name, func(b *testing.B) {
-			sys := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
-			defer sys.Shutdown()
-			provider := trace.NewTracerProvider() // spans are recorded, and nobody exports them
-			tr, err := otelloop.New(otelloop.Options{TracerProvider: provider, Roots: test.roots})
-			if err != nil {
-				b.Fatal(err)
-			}
-			if test.observed {
-				defer tr.Observe(sys)()
-			}
-			ctx := context.Background()
-			pid, err := actors.Spawn(ctx, sys.Root, "bank", func(w *actors.Worker) error {
-				actors.Handle(w, func(*actors.Task, charge) (actors.None, error) { return actors.None{}, nil })
-				return nil
-			}, actors.Options{Kind: "bank"})
-			if err != nil {
-				b.Fatal(err)
-			}
-			tracer := provider.Tracer("bare")
-			start := []apitrace.SpanStartOption{apitrace.WithSpanKind(apitrace.SpanKindServer), apitrace.WithAttributes(
-				attribute.String("protoloop.work", "ask"), attribute.String("protoloop.worker.kind", "bank"), attribute.String("protoloop.message.type", "charge"),
-				attribute.String("rpc.system.name", "protoloop"), attribute.String("rpc.method", "bank/charge"))}
+		{name: "child-nothing", parent: true}, {name: "child-all", parent: true, observed: true},
+	}
+}
+
+// open starts what the requests need. request makes one.
+func (l traceLoad) open(tb testing.TB) (request func()) {
+	tb.Helper()
+	sys := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
+	tb.Cleanup(sys.Shutdown)
+	provider := trace.NewTracerProvider() // spans are recorded, and nobody exports them
+	tr, err := otelloop.New(otelloop.Options{TracerProvider: provider, Roots: l.roots})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if l.observed {
+		tb.Cleanup(tr.Observe(sys))
+	}
+	ctx := context.Background()
+	pid, err := actors.Spawn(ctx, sys.Root, "bank", func(w *actors.Worker) error {
+		actors.Handle(w, func(*actors.Task, charge) (actors.None, error) { return actors.None{}, nil })
+		return nil
+	}, actors.Options{Kind: "bank"})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if _, err := actors.Stop(context.Background(), sys.Root, pid, actors.Forever); err != nil {
+			tb.Error(err)
+		}
+	})
+	tracer := provider.Tracer("bare")
+	start := []apitrace.SpanStartOption{apitrace.WithSpanKind(apitrace.SpanKindServer), apitrace.WithAttributes(
+		attribute.String("protoloop.work", "ask"), attribute.String("protoloop.worker.kind", "bank"), attribute.String("protoloop.message.type", "charge"),
+		attribute.String("rpc.system.name", "protoloop"), attribute.String("rpc.method", "bank/charge"))}
+	began := []attribute.KeyValue{
+		attribute.String("protoloop.worker", "bank"), attribute.Int64("protoloop.worker.incarnation", 1), attribute.Float64("protoloop.queue.wait", 1),
+	}
+	var opts []actors.CallOption
+	if l.parent {
+		within, span := tracer.Start(ctx, "parent")
+		tb.Cleanup(func() { span.End() })
+		opts = []actors.CallOption{actors.WithContext(within)}
+	}
+	return func() {
+		var span apitrace.Span
+		if l.bare {
+			_, span = tracer.Start(ctx, "bank/charge", start...)
+			span.SetAttributes(began...)
+		}
+		if _, err := actors.RequestFuture[actors.None](sys.Root, pid, charge{}, opts...).Wait(ctx); err != nil {
+			tb.Fatal(err)
+		}
+		if l.bare {
+			span.End()
+		}
+	}
+}
+
+// BenchmarkRequest is a request and its answer, traced in each way.
+func BenchmarkRequest(b *testing.B) {
+	for _, l := range traceLoads() {
+		b.Run(l.name, func(b *testing.B) {
+			request := l.open(b)
 			b.ReportAllocs()
 			for b.Loop() {
-				var span apitrace.Span
-				if test.bare {
-					_, span = tracer.Start(ctx, "bank/charge", start...)
-					span.SetAttributes(attribute.String("protoloop.worker", "bank"), attribute.Int64("protoloop.worker.incarnation", 1), attribute.Float64("protoloop.queue.wait", 1))
-				}
-				if _, err := actors.RequestFuture[actors.None](sys.Root, pid, charge{}).Wait(ctx); err != nil {
-					b.Fatal(err)
-				}
-				if test.bare {
-					span.End()
-				}
-			}
-			b.StopTimer()
-			if _, err := actors.Stop(ctx, sys.Root, pid, actors.Forever); err != nil {
-				b.Fatal(err)
+				request()
 			}
 		})
+	}
+}
+
+// TestWhatTracingAllocates: nothing for what has no span, and six times for what has one, five of which are the SDK's.
+func TestWhatTracingAllocates(t *testing.T) {
+	if testtools.RaceEnabled() {
+		t.Skip("the race detector has pools forget at random what they keep")
+	}
+	n := map[string]float64{}
+	for _, l := range traceLoads() {
+		t.Run(l.name, func(t *testing.T) { n[l.name] = testing.AllocsPerRun(1000, l.open(t)) })
+	}
+	t.Log(n)
+	if n["observed"] != n["nothing"] || n["percent"] != n["nothing"] {
+		t.Errorf("a request without a span allocates %v and %v times, and %v times where nobody observes", n["observed"], n["percent"], n["nothing"])
+	}
+	if more := n["all"] - n["nothing"]; more > 6 {
+		t.Errorf("a span allocates %v times", more)
+	}
+	if ours := n["all"] - n["bare"]; ours > 1 {
+		t.Errorf("%v allocations of a span are ours", ours)
+	}
+	if more := n["child-all"] - n["child-nothing"]; more > 6 {
+		t.Errorf("a span below another one allocates %v times", more)
 	}
 }
 

@@ -203,14 +203,22 @@ func (tr *Tracing) workOffered(parent context.Context, w inspect.Work) context.C
 // workBegan is the Observer's Began.
 func (tr *Tracing) workBegan(ctx context.Context, w inspect.Work) context.Context {
 	if span := trace.SpanFromContext(ctx); span.IsRecording() {
-		span.SetAttributes(
-			workerKey.String(w.Worker().GetId()),
-			incarnationKey.Int64(int64(w.Incarnation())),
-			queueWaitKey.Float64(time.Since(w.Offered()).Seconds()),
-		)
+		attrs := beginnings.Get().(*beginning)
+		attrs[0] = workerKey.String(w.Worker().GetId())
+		attrs[1] = incarnationKey.Int64(int64(w.Incarnation()))
+		attrs[2] = queueWaitKey.Float64(time.Since(w.Offered()).Seconds())
+		span.SetAttributes(attrs[:]...)
+		beginnings.Put(attrs)
 	}
 	return ctx
 }
+
+// beginning is what is known of a span when its work begins.
+type beginning [3]attribute.KeyValue
+
+// beginnings keeps them: an allocation less for each span, because who implements a span is in another package. It copies what
+// it is given.
+var beginnings = sync.Pool{New: func() any { return new(beginning) }}
 
 // workEnded is the Observer's Ended.
 func (tr *Tracing) workEnded(ctx context.Context, w inspect.Work, err error) {
