@@ -108,9 +108,6 @@ func BenchmarkRequest(b *testing.B) {
 
 // TestWhatTracingAllocates: nothing for what has no span, and six times for what has one, five of which are the SDK's.
 func TestWhatTracingAllocates(t *testing.T) {
-	if testtools.RaceEnabled() {
-		t.Skip("the race detector has pools forget at random what they keep")
-	}
 	n := map[string]float64{}
 	for _, l := range traceLoads() {
 		t.Run(l.name, func(t *testing.T) { n[l.name] = testing.AllocsPerRun(1000, l.open(t)) })
@@ -119,14 +116,14 @@ func TestWhatTracingAllocates(t *testing.T) {
 	if n["observed"] != n["nothing"] || n["percent"] != n["nothing"] {
 		t.Errorf("a request without a span allocates %v and %v times, and %v times where nobody observes", n["observed"], n["percent"], n["nothing"])
 	}
-	if more := n["all"] - n["nothing"]; more > 6 {
-		t.Errorf("a span allocates %v times", more)
-	}
-	if ours := n["all"] - n["bare"]; ours > 1 {
-		t.Errorf("%v allocations of a span are ours", ours)
-	}
-	if more := n["child-all"] - n["child-nothing"]; more > 6 {
-		t.Errorf("a span below another one allocates %v times", more)
+	sdk := n["bare"] - n["nothing"]
+	for of, more := range map[string]float64{"a root": n["all"] - n["nothing"], "a child": n["child-all"] - n["child-nothing"]} {
+		if more > sdk+1 {
+			t.Errorf("%s allocates %v times, and the SDK's span alone %v", of, more, sdk)
+		}
+		if more > 6 && !testtools.RaceEnabled() { // with the race detector the SDK allocates more
+			t.Errorf("%s allocates %v times", of, more)
+		}
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"syscall"
 	"testing"
@@ -39,7 +38,7 @@ func buildAndTest(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "example")
 	build := exec.Command("go", "build", "-o", binary)
-	if raceEnabled() {
+	if testtools.RaceEnabled() {
 		build.Args = append(build.Args, "-race")
 	}
 	if out, err := build.CombinedOutput(); err != nil {
@@ -47,16 +46,6 @@ func buildAndTest(m *testing.M) int {
 		return 1
 	}
 	return m.Run()
-}
-
-func raceEnabled() bool {
-	info, _ := debug.ReadBuildInfo()
-	for _, s := range info.Settings {
-		if s.Key == "-race" {
-			return s.Value == "true"
-		}
-	}
-	return false
 }
 
 // process is a run of the binary.

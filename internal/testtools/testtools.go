@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"testing"
 )
 
@@ -23,6 +24,17 @@ func Lacking(t testing.TB, what, script string) {
 		t.Fatalf(how, what, script)
 	}
 	t.Skipf(how, what, script)
+}
+
+// RaceEnabled reports whether the test was built with the race detector.
+func RaceEnabled() bool {
+	info, _ := debug.ReadBuildInfo()
+	for _, s := range info.Settings {
+		if s.Key == "-race" {
+			return s.Value == "true"
+		}
+	}
+	return false
 }
 
 // Dir is the folder that ci/consumer-tools.sh installs into: PROTOLOOP_TOOLS, or
