@@ -61,6 +61,7 @@ func groups() []group {
 		{"supervision", supervisedCases()},
 		{"workers by key", gridCases()},
 		{"a look inside", lookCases()},
+		{"somebody looks on, beside the same where nobody does", watchedCases()},
 	}
 }
 

@@ -68,7 +68,7 @@ func TestCases(t *testing.T) {
 // large reports whether a case makes so much that a test of it takes seconds.
 func large(c *benchCase) bool {
 	set := []string{"inspect/all", fmt.Sprintf("beside/%d", many), fmt.Sprintf("blocked/%d", manyBlocked)}
-	return c.batch > manyWorkers || slices.Contains(set, c.name)
+	return c.batch > manyWorkers || slices.Contains(set, c.name) || strings.HasPrefix(c.name, "console/")
 }
 
 // TestDoNoticesWrongResults keeps TestCases honest.
@@ -225,7 +225,7 @@ func TestTurns(t *testing.T) {
 	cases := []*benchCase{{name: "a"}, {name: "b"}, {name: "c"}}
 	var order strings.Builder
 	res := results{}
-	err := res.turns(cases, 3, func(string) (sample, error) { return sample{}, nil }, &order)
+	err := res.turns(cases, 3, false, func(string) (sample, error) { return sample{}, nil }, &order)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,6 +240,52 @@ func TestTurns(t *testing.T) {
 	}
 	if got := strings.TrimSpace(strings.NewReplacer("\r", "", "\x1b[K", "").Replace(strings.Join(names, ""))); got != "a b c b c a c a b" {
 		t.Error("order", got)
+	}
+}
+
+// TestOther: with another build each case is measured in both, in turns that change, and compared.
+func TestOther(t *testing.T) {
+	cases := []*benchCase{{name: "burst/submit"}, {name: "b"}}
+	var order []string
+	res := results{}
+	err := res.turns(cases, 2, true, func(name string) (sample, error) {
+		order = append(order, name)
+		s := sample{Wall: 10, Allocs: 2, Bytes: 100}
+		if strings.HasSuffix(name, ofOther) {
+			s = sample{Wall: 8, Allocs: 1, Bytes: 100}
+		}
+		return s, nil
+	}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"burst/submit", "burst/submit" + ofOther, "b", "b" + ofOther, "b" + ofOther, "b", "burst/submit" + ofOther, "burst/submit"}
+	if !slices.Equal(order, want) {
+		t.Errorf("measured %q", order)
+	}
+	var missed []string
+	for _, r := range otherRules(cases) {
+		if v := r.apply(res); v.failed() {
+			missed = append(missed, fmt.Sprintf("%s%s %v", v.of, v.figure.name, v.value))
+		}
+	}
+	if got := fmt.Sprint(missed); got != "[burst/submit 1.25 burst/submitallocs more 1]" {
+		t.Errorf("missed %s", got)
+	}
+}
+
+// TestOtherIsAProgram: what is measured in the other build comes from there.
+func TestOtherIsAProgram(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out, errs strings.Builder
+	if code := bench([]string{"-rounds", "1", "-sample", "1ms", "-run", "^seq/least$", "-other", self}, &out, &errs); code != 0 || !strings.Contains(out.String(), "the other build, allocs more") {
+		t.Errorf("code %d: %s\n%s", code, errs.String(), out.String())
+	}
+	if code := bench([]string{"-rounds", "1", "-sample", "1ms", "-run", "^seq/least$", "-other", self + "-not"}, &out, &errs); code != 1 {
+		t.Errorf("code %d without a program", code)
 	}
 }
 
@@ -297,7 +343,7 @@ func TestProcess(t *testing.T) {
 	if err == nil || !strings.Contains(string(out), "no case") {
 		t.Errorf("%v, %s", err, out)
 	}
-	s, err := spawn("memory/goroutine", time.Second)
+	s, err := spawn("memory/goroutine", time.Second, "")
 	if err != nil || s.Memory < 2000 {
 		t.Errorf("%+v, %v: a goroutine's stack alone takes 2 KiB", s, err)
 	}

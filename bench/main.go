@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"time"
 )
 
@@ -21,6 +22,7 @@ type options struct {
 	check   bool
 	list    bool
 	json    bool
+	other   string // a program
 	process string
 }
 
@@ -79,6 +81,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.BoolVar(&o.check, "check", false, "exit with 1 if a requirement is missed")
 	f.BoolVar(&o.list, "list", false, "print the names of the cases and end")
 	f.BoolVar(&o.json, "json", false, "print every sample as JSON, and no table")
+	f.StringVar(&o.other, "other", "", "compare with another build of this program, a `file`, whose cases take turns with these")
 	f.StringVar(&o.process, processFlag, "", "")
 	err := f.Parse(args)
 	switch {
@@ -121,8 +124,11 @@ func (o options) run(w io.Writer) (missed int, err error) {
 	progress := progressWriter()
 	report := reportLoad()
 	res := results{}
-	measure := func(name string) (sample, error) { return spawn(name, o.sample) }
-	if err = res.turns(s.cases, o.rounds, measure, progress); err == nil {
+	measure := func(name string) (sample, error) { return spawn(name, o.sample, o.other) }
+	if o.other != "" {
+		s.rules = slices.Concat(s.rules, otherRules(s.cases))
+	}
+	if err = res.turns(s.cases, o.rounds, o.other != "", measure, progress); err == nil {
 		err = res.memory(s.memory, measure, progress)
 	}
 	if err == nil {

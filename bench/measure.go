@@ -30,7 +30,7 @@ func measure(c *benchCase, d time.Duration) (s sample, err error) {
 	if err != nil {
 		return s, err
 	}
-	ops, err := calibrate(c, r, d)
+	ops, err := calibrate(c, r, max(d, c.leastSample()))
 	if err != nil {
 		return s, err
 	}

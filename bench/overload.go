@@ -46,7 +46,7 @@ func overloadRules() []rule {
 }
 
 // lateMillis is how late something is, in milliseconds.
-var lateMillis = figure{"p99 in ms", func(s *sample) float64 { return s.P99 / 1e6 }, 0}
+var lateMillis = figure{name: "p99 in ms", of: func(s *sample) float64 { return s.P99 / 1e6 }}
 
 // lateness is how late things have been.
 type lateness struct {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"time"
 )
 
@@ -21,13 +22,16 @@ import (
 // goroutines themselves.
 const processFlag = "measure-process"
 
-// spawn measures a case in a new process.
-func spawn(name string, d time.Duration) (s sample, err error) {
-	self, err := os.Executable()
+// spawn measures a case in a new process; one whose name ends with ofOther in that of another build.
+func spawn(name string, d time.Duration, other string) (s sample, err error) {
+	program, err := os.Executable()
 	if err != nil {
 		return s, err
 	}
-	cmd := exec.Command(self, "-"+processFlag, name, "-sample", d.String())
+	if of, is := strings.CutSuffix(name, ofOther); is {
+		name, program = of, other
+	}
+	cmd := exec.Command(program, "-"+processFlag, name, "-sample", d.String())
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, os.Stderr
 	if err := cmd.Run(); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 )
 
 // results has the samples of each case, by its name, in the order of the
@@ -25,16 +26,20 @@ func (r results) figures(name string) sample {
 	}
 }
 
-// ratio is the median of a figure of one case over that of another in the
-// same round.
-func (r results) ratio(of, against string, figure func(*sample) float64) float64 {
+// compare is the median of a figure of one case over that of another in the
+// same round, or of how much more it is.
+func (r results) compare(of, against string, f figure) float64 {
 	a, b := r[of], r[against]
 	if len(a) == 0 || len(b) == 0 {
 		return math.NaN()
 	}
 	ratios := make([]float64, min(len(a), len(b)))
 	for i := range ratios {
-		ratios[i] = figure(&a[i]) / figure(&b[i])
+		if f.more {
+			ratios[i] = f.of(&a[i]) - f.of(&b[i])
+			continue
+		}
+		ratios[i] = f.of(&a[i]) / f.of(&b[i])
 	}
 	return median(ratios)
 }
@@ -44,17 +49,26 @@ type measuring func(name string) (sample, error)
 
 // turns lets all cases take turns for a number of rounds. Each round begins
 // with another case: what else the machine does at intervals does not always
-// hit the same one.
-func (r results) turns(cases []*benchCase, rounds int, measure measuring, progress io.Writer) error {
+// hit the same one. With others each is measured in the other build, too.
+func (r results) turns(cases []*benchCase, rounds int, others bool, measure measuring, progress io.Writer) error {
 	for round := range rounds {
 		for i := range cases {
 			c := cases[(i+round*len(cases)/rounds)%len(cases)]
 			fmt.Fprintf(progress, "\r\x1b[Kround %d of %d: %s", round+1, rounds, c.name)
-			s, err := measure(c.name)
-			if err != nil {
-				return err
+			names := []string{c.name}
+			if others {
+				names = append(names, c.name+ofOther)
 			}
-			r[c.name] = append(r[c.name], s)
+			if round%2 == 1 { // what is measured second may find the machine otherwise
+				slices.Reverse(names)
+			}
+			for _, name := range names {
+				s, err := measure(name)
+				if err != nil {
+					return err
+				}
+				r[name] = append(r[name], s)
+			}
 		}
 	}
 	return nil

@@ -18,6 +18,7 @@ type rule struct {
 	figure                figure
 	limit                 float64 // 0: nothing is required
 	aim                   float64 // 0: no further than the limit
+	zero                  bool    // it must be nothing, as the limit 0 cannot say
 	below                 bool    // it must be less than the limit, not at most
 }
 
@@ -28,15 +29,20 @@ type figure struct {
 	// slack is what a limit on the figure itself allows on top: some
 	// allocations are shared by many operations.
 	slack float64
+	// more: not a ratio to the baseline, but how much more it is.
+	more bool
 }
 
 var (
-	wall      = figure{"", func(s *sample) float64 { return s.Wall }, 0}
-	p99       = figure{"p99", func(s *sample) float64 { return s.P99 }, 0}
-	allocs    = figure{"allocs/op", func(s *sample) float64 { return s.Allocs }, 0.05}
-	p99Millis = figure{"p99 ms", func(s *sample) float64 { return s.P99 / 1e6 }, 0}
-	memory    = figure{"memory", func(s *sample) float64 { return s.Memory }, 0}
-	ofCPU     = figure{"CPU", func(s *sample) float64 { return s.CPU }, 0}
+	wall       = figure{name: "", of: func(s *sample) float64 { return s.Wall }}
+	p99        = figure{name: "p99", of: func(s *sample) float64 { return s.P99 }}
+	allocs     = figure{name: "allocs/op", of: func(s *sample) float64 { return s.Allocs }, slack: 0.05}
+	p99Millis  = figure{name: "p99 ms", of: func(s *sample) float64 { return s.P99 / 1e6 }}
+	memory     = figure{name: "memory", of: func(s *sample) float64 { return s.Memory }}
+	ofCPU      = figure{name: "CPU", of: func(s *sample) float64 { return s.CPU }}
+	moreAllocs = figure{name: "allocs more", of: func(s *sample) float64 { return s.Allocs }, slack: 0.05, more: true}
+	moreBytes  = figure{name: "bytes more", of: func(s *sample) float64 { return s.Bytes }, slack: 0.5, more: true}
+	moreMicros = figure{name: "CPU µs more", of: func(s *sample) float64 { return s.CPU / 1000 }, more: true}
 )
 
 func rules() []rule {
@@ -78,7 +84,7 @@ func rules() []rule {
 		{of: "askers/request", against: "askers/engine", as: "Proto.Actor", figure: wall, limit: 1.0 / 3},
 		{of: "askers/request", against: "askers/engine", as: "Proto.Actor", figure: p99, limit: 1, below: true},
 		{of: "askers/chan", against: "askers/engine", as: "Proto.Actor", figure: wall},
-	}, slices.Concat(scaleRules(), coreRules(), gatherRules(), overloadRules(), ringRules(), orderRules(), startRules(), gridRules(), idleRules(), neighbourRules(), fairRules(), supervisedRules())...)
+	}, slices.Concat(scaleRules(), coreRules(), gatherRules(), overloadRules(), ringRules(), orderRules(), startRules(), gridRules(), idleRules(), neighbourRules(), fairRules(), supervisedRules(), watchedRules())...)
 }
 
 func scaleRules() []rule {
@@ -116,13 +122,13 @@ func (r rule) apply(res results) verdict {
 		v.value = medianOf(res[r.of], r.figure.of)
 		return v
 	}
-	v.value = res.ratio(r.of, r.against, r.figure.of)
+	v.value = res.compare(r.of, r.against, r.figure)
 	if r.ofAlone != "" {
-		v.value /= res.ratio(r.ofAlone, r.againstAlone, r.figure.of)
+		v.value /= res.compare(r.ofAlone, r.againstAlone, r.figure)
 		return v
 	}
 	if r.figure.name == wall.name {
-		v.cpu = res.ratio(r.of, r.against, ofCPU.of)
+		v.cpu = res.compare(r.of, r.against, ofCPU)
 	}
 	return v
 }
@@ -131,7 +137,7 @@ func (r rule) apply(res results) verdict {
 // because nothing was measured, misses it.
 func (v verdict) failed() bool {
 	switch {
-	case v.limit == 0:
+	case v.limit == 0 && !v.zero:
 		return false
 	case v.below:
 		return !(v.value < v.limit)

@@ -51,7 +51,7 @@ func supervisedRules() []rule {
 }
 
 // allocsRatio allows that some allocations serve many operations.
-var allocsRatio = figure{"allocs", func(s *sample) float64 { return s.Allocs }, 0.03}
+var allocsRatio = figure{name: "allocs", of: func(s *sample) float64 { return s.Allocs }, slack: 0.03}
 
 // quiet is for what fails on purpose.
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -120,7 +120,7 @@ func (t *tableWriter) compared(v verdict) []string {
 	if v.cpu > 0 {
 		cpu = fmt.Sprintf("%.2f", v.cpu)
 	}
-	if v.limit > 0 {
+	if v.limit > 0 || v.zero {
 		limit, mark = fmt.Sprintf("%.2f", v.limit), "ok"
 		if v.aim > 0 {
 			aim = fmt.Sprintf("[%.2f]", v.aim)
