@@ -228,6 +228,9 @@ func (s *system) Kinds() []snapshot.Kind {
 			continue
 		}
 		k.Workers++
+		if mb.gate.Load() != gateOpen {
+			k.Stopping++
+		}
 		k.Counts = supervision.Counts(Counts(k.Counts).Plus(mb.readCounts()))
 		queued := mb.queued()
 		k.Queued += queued

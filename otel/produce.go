@@ -28,6 +28,9 @@ const ScopeName = "github.com/protoloop/protoloop"
 type ProducerOptions struct {
 	// Attributes are on each data point. Two actor systems of one process need some that tell them apart.
 	Attributes []attribute.KeyValue
+	// PerWorker adds the metrics protoloop.worker.pending, protoloop.worker.ended, protoloop.worker.oldest and protoloop.worker.incarnation, of each worker
+	// by itself: for a program with few of them. Of more than a thousand the others are in the metrics of their kind alone.
+	PerWorker bool
 	// MaxKinds is how many kinds of workers have their own attribute; those that come later are
 	// "_OTHER" together. 0 is 200.
 	MaxKinds int
@@ -39,6 +42,10 @@ const (
 	maxSupervisors = 200
 	maxChildren    = 1000
 	maxConsumers   = 200
+	maxWorkers     = 1000
+	maxServers     = 20 // of Socket.IO
+	maxNamespaces  = 50
+	maxEvents      = 200
 )
 
 // otherName stands for all names that are too many.
@@ -47,6 +54,7 @@ const otherName = "_OTHER"
 // The attributes of metrics.
 const (
 	kindKey         = attribute.Key("protoloop.worker.kind")
+	workerStateKey  = attribute.Key("protoloop.worker.state")
 	outcomeKey      = attribute.Key("protoloop.work.outcome")
 	workStateKey    = attribute.Key("protoloop.work.state")
 	offloadStateKey = attribute.Key("protoloop.offload.state")
@@ -54,6 +62,11 @@ const (
 	supervisorKey   = attribute.Key("protoloop.supervisor")
 	childKey        = attribute.Key("protoloop.child")
 	consumerKey     = attribute.Key("protoloop.consumer")
+	namespaceKey    = attribute.Key("protoloop.socketio.namespace")
+	eventKey        = attribute.Key("protoloop.socketio.event")
+	transportKey    = attribute.Key("protoloop.socketio.transport")
+	directionKey    = attribute.Key("network.io.direction")
+	closeReasonKey  = attribute.Key("protoloop.socketio.reason")
 )
 
 // How often sources of messages are asked how many there are, and how long they have to answer.
@@ -79,7 +92,7 @@ func NewProducer(sys *actor.ActorSystem, o ProducerOptions) metric.Producer {
 		o.MaxKinds = defaultKinds
 	}
 	return &producer{
-		sys: sys, common: slices.Clone(o.Attributes), kinds: names{most: o.MaxKinds}, consumerNames: names{most: maxConsumers},
+		sys: sys, common: slices.Clone(o.Attributes), kinds: names{most: o.MaxKinds}, consumerNames: names{most: maxConsumers}, perWorker: o.PerWorker,
 		consumers: map[weak.Pointer[consumer.Consumer]]*consumerSeen{}, gone: map[string]consumer.Stats{},
 	}
 }
@@ -91,6 +104,9 @@ type producer struct {
 
 	mu            sync.Mutex
 	kinds         names
+	perWorker     bool
+	workers       map[string]bool // that have series of their own
+	io            ioSums
 	consumerNames names
 	consumers     map[weak.Pointer[consumer.Consumer]]*consumerSeen
 	gone          map[string]consumer.Stats // by label, of consumers that nobody has any more: sums do not shrink
@@ -137,6 +153,10 @@ func (p *producer) Produce(ctx context.Context) ([]metricdata.ScopeMetrics, erro
 	p.addShared(b)
 	p.addSupervisors(b)
 	p.addConsumers(ctx, b)
+	p.addServers(b)
+	if p.perWorker {
+		p.addWorkers(b)
+	}
 	all := b.metrics()
 	if len(all) == 0 {
 		return nil, nil
@@ -162,7 +182,9 @@ func (p *producer) addKinds(b *builder) {
 	for i := range merged {
 		k := &merged[i]
 		is := kindKey.String(k.Name)
-		b.upDown("protoloop.worker.current", "{worker}", "Workers and plain actors on event loops.", int64(k.Workers), is)
+		const workers = "Workers and plain actors on event loops."
+		b.upDown("protoloop.worker.current", "{worker}", workers, int64(k.Workers-k.Stopping), is, workerStateKey.String("running"))
+		b.upDown("protoloop.worker.current", "{worker}", workers, int64(k.Stopping), is, workerStateKey.String("stopping"))
 
 		const offered = "Messages and submissions that were offered to workers."
 		b.count("protoloop.work.offered", "{message}", offered, k.Counts.Accepted, is, outcomeKey.String("accepted"))
@@ -199,6 +221,7 @@ func (p *producer) addKinds(b *builder) {
 // mergeKind adds what b has to a.
 func mergeKind(a, b *inspect.WorkerKind) {
 	a.Workers += b.Workers
+	a.Stopping += b.Stopping
 	a.Queued += b.Queued
 	a.OldestWait = max(a.OldestWait, b.OldestWait)
 	a.Blocked += b.Blocked
@@ -216,6 +239,35 @@ func addHistogram(a, b *inspect.Histogram) {
 	a.Sum += b.Sum
 	for i, n := range b.Counts {
 		a.Counts[i] += n
+	}
+}
+
+// addWorkers adds what there is of each worker. One that has series of its own keeps them until it is gone.
+func (p *producer) addWorkers(b *builder) {
+	all := inspect.Look(p.sys, inspect.Options{Tasks: -1}).Workers
+	had := p.workers
+	p.workers = map[string]bool{}
+	for _, w := range all {
+		if had[w.PID.Id] {
+			p.workers[w.PID.Id] = true
+		}
+	}
+	for i := range all {
+		w := &all[i]
+		if !p.workers[w.PID.Id] {
+			if len(p.workers) >= maxWorkers {
+				continue
+			}
+			p.workers[w.PID.Id] = true
+		}
+		is, kind := workerKey.String(w.PID.Id), kindKey.String(w.Kind)
+		const pending = "Messages and submissions that one worker has accepted and that have not ended."
+		queued := min(w.Queued, w.Counts.Pending)
+		b.upDown("protoloop.worker.pending", "{message}", pending, queued, is, kind, workStateKey.String("queued"))
+		b.upDown("protoloop.worker.pending", "{message}", pending, w.Counts.Pending-queued, is, kind, workStateKey.String("begun"))
+		b.count("protoloop.worker.ended", "{message}", "Messages and submissions of one worker that have ended, however.", w.Counts.Accepted-w.Counts.Pending, is, kind)
+		b.gaugeSeconds("protoloop.worker.oldest", "How long the oldest message in one worker's queue has been seen to wait.", w.OldestWait, is, kind)
+		b.gauge("protoloop.worker.incarnation", "1", "Which incarnation of one worker it is; 1 is the first, 0 is not known.", float64(w.Incarnation), is, kind)
 	}
 }
 

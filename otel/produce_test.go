@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -76,6 +77,14 @@ func wantSum(t *testing.T, got map[string]metricdata.Metrics, name, unit string,
 	metricdatatest.AssertAggregationsEqual(t, d, m.Data, metricdatatest.IgnoreTimestamp())
 }
 
+// stateOf is the attribute that tells workers that stop.
+const stateOf = "protoloop.worker.state"
+
+// current is the point of workers that run.
+func current(of func(int64, string, ...string) metricdata.DataPoint[int64], n int64, kind string) metricdata.DataPoint[int64] {
+	return of(n, kind, stateOf, "running")
+}
+
 type job struct{ Do string }
 
 // jobber handles jobs: it waits for hold, fails or returns.
@@ -122,7 +131,7 @@ func TestWorkIsCounted(t *testing.T) {
 		of := func(n int64, k string, more ...string) metricdata.DataPoint[int64] {
 			return points(n, append([]string{"shard", "7", kind, k}, more...)...)
 		}
-		wantSum(t, got, "protoloop.worker.current", "{worker}", false, of(1, "shop"), of(1, "bank"))
+		wantSum(t, got, "protoloop.worker.current", "{worker}", false, current(of, 1, "shop"), of(0, "shop", stateOf, "stopping"), current(of, 1, "bank"), of(0, "bank", stateOf, "stopping"))
 		wantSum(t, got, "protoloop.work.offered", "{message}", true,
 			of(5, "shop", outcome, "accepted"), of(0, "shop", outcome, "refused"),
 			of(0, "bank", outcome, "accepted"), of(0, "bank", outcome, "refused"))
@@ -175,6 +184,76 @@ func TestQueueIsCounted(t *testing.T) {
 	})
 }
 
+// TestStoppingWorkersAreTold: a worker whose stop event is set has a state of its own.
+func TestStoppingWorkersAreTold(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		p := otelloop.NewProducer(sys, otelloop.ProducerOptions{})
+		hold := new(actors.Promise[actors.None])
+		var pids []*actor.PID
+		for _, name := range []string{"a", "b"} {
+			pids = append(pids, actortest.Spawn(t, sys.Root, name, jobber(hold.Future()), actors.Options{Kind: "shop"}))
+		}
+		held := actors.RequestFuture[actors.None](sys.Root, pids[0], job{"hold"})
+		synctest.Wait()
+		stopped := actors.RequestStop(sys.Root, pids[0], actors.Forever)
+		synctest.Wait()
+		const kind = "protoloop.worker.kind"
+		wantSum(t, collect(t, p), "protoloop.worker.current", "{worker}", false, points(1, kind, "shop", stateOf, "running"), points(1, kind, "shop", stateOf, "stopping"))
+		hold.Resolve(actors.None{})
+		if _, err := held.Wait(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if _, err := stopped.Wait(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestEachWorkerIsCounted: with PerWorker each has series, of which there are a thousand of each metric at most, and which end with it.
+func TestEachWorkerIsCounted(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		p := otelloop.NewProducer(sys, otelloop.ProducerOptions{PerWorker: true})
+		hold := new(actors.Promise[actors.None])
+		a := actortest.Spawn(t, sys.Root, "a", jobber(hold.Future()), actors.Options{Kind: "shop"})
+		b := actortest.Spawn(t, sys.Root, "b", jobber(hold.Future()), actors.Options{Kind: "bank"})
+		for _, do := range []string{"", "", "hold"} {
+			f := actors.RequestFuture[actors.None](sys.Root, a, job{do})
+			if do == "" {
+				if _, err := f.Wait(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		synctest.Wait()
+		const kind, worker, state = "protoloop.worker.kind", "protoloop.worker", "protoloop.work.state"
+		got := collect(t, p)
+		wantSum(t, got, "protoloop.worker.ended", "{message}", true, points(2, worker, "a", kind, "shop"), points(0, worker, "b", kind, "bank"))
+		pendingOf := func(n int64, w, k string) []metricdata.DataPoint[int64] {
+			return []metricdata.DataPoint[int64]{points(0, worker, w, kind, k, state, "queued"), points(n, worker, w, kind, k, state, "begun")}
+		}
+		wantSum(t, got, "protoloop.worker.pending", "{message}", false, append(pendingOf(1, "a", "shop"), pendingOf(0, "b", "bank")...)...)
+		actortest.Stop(t, sys.Root, b, actors.Forever)
+		wantSum(t, collect(t, p), "protoloop.worker.pending", "{message}", false, pendingOf(1, "a", "shop")...)
+		for i := range 1100 {
+			actortest.Spawn(t, sys.Root, fmt.Sprint("w", i), jobber(hold.Future()), actors.Options{Kind: "many"})
+		}
+		for range 2 {
+			d, ok := collect(t, p)["protoloop.worker.ended"].Data.(metricdata.Sum[int64])
+			if !ok || len(d.DataPoints) != 1000 {
+				t.Errorf("%d workers have series, want 1,000", len(d.DataPoints))
+			}
+			first := func(a metricdata.DataPoint[int64]) bool {
+				name, _ := a.Attributes.Value(worker)
+				return name.AsString() == "a"
+			}
+			if !slices.ContainsFunc(d.DataPoints, first) {
+				t.Error("the first worker has lost its series")
+			}
+		}
+		hold.Resolve(actors.None{})
+	})
+}
+
 // TestKindsAreBounded: those that are too many are one, and a kind keeps its own series.
 func TestKindsAreBounded(t *testing.T) {
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
@@ -186,12 +265,20 @@ func TestKindsAreBounded(t *testing.T) {
 		spawn("k7")
 		spawn("k8")
 		const kind = "protoloop.worker.kind"
-		wantSum(t, collect(t, p), "protoloop.worker.current", "{worker}", false, points(1, kind, "k7"), points(1, kind, "k8"))
+		workers := func(n int64, k string, more ...string) metricdata.DataPoint[int64] {
+			return points(n, append([]string{kind, k}, more...)...)
+		}
+		want := func(n ...any) (all []metricdata.DataPoint[int64]) {
+			for i := 0; i < len(n); i += 2 {
+				all = append(all, current(workers, int64(n[i].(int)), n[i+1].(string)), workers(0, n[i+1].(string), stateOf, "stopping"))
+			}
+			return all
+		}
+		wantSum(t, collect(t, p), "protoloop.worker.current", "{worker}", false, want(1, "k7", 1, "k8")...)
 		for i := range 7 {
 			spawn(fmt.Sprint("k", i))
 		}
-		wantSum(t, collect(t, p), "protoloop.worker.current", "{worker}", false,
-			points(1, kind, "k7"), points(1, kind, "k8"), points(1, kind, "k0"), points(6, kind, "_OTHER"))
+		wantSum(t, collect(t, p), "protoloop.worker.current", "{worker}", false, want(1, "k7", 1, "k8", 1, "k0", 6, "_OTHER")...)
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -252,6 +253,12 @@ func (tr *Tracing) measureCall(ctx context.Context, w inspect.Work, err error) {
 
 // endSpan ends a span whose work has ended with err.
 func endSpan(span trace.Span, err error) {
+	noteError(span, err)
+	span.End()
+}
+
+// noteError adds to a span what has failed, if anything has.
+func noteError(span trace.Span, err error) {
 	if err != nil {
 		span.SetAttributes(semconv.ErrorTypeKey.String(errorType(err)))
 		span.SetStatus(codes.Error, err.Error())
@@ -261,7 +268,6 @@ func endSpan(span trace.Span, err error) {
 				semconv.ExceptionStacktrace(string(p.Stack))))
 		}
 	}
-	span.End()
 }
 
 // endPanicked ends a span whose function has not returned.
@@ -327,6 +333,15 @@ func (tr *Tracing) WithTrace(ctx context.Context, message any) any {
 	}
 	tr.propagator.Inject(ctx, setter(env.SetHeader))
 	return env
+}
+
+// LinkTo adds to the span of a task a link to the trace that a header names: that of an HTTP request which has led to the task, such as
+// the Handshake of a Socket.IO client, which has no header for each event. Where there is no span, or no trace, it does nothing.
+func (tr *Tracing) LinkTo(t *actors.Task, h http.Header) {
+	from := trace.SpanContextFromContext(tr.propagator.Extract(context.Background(), propagation.HeaderCarrier(h)))
+	if from.IsValid() {
+		trace.SpanFromContext(t.Context()).AddLink(trace.Link{SpanContext: from})
+	}
 }
 
 // setter is a carrier to write to.

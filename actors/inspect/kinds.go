@@ -19,6 +19,7 @@ type WorkerKind struct {
 	Name string // see actors.Options.Kind; "_OTHER" is all beyond a thousand
 
 	Workers    int           // now
+	Stopping   int           // now: of these, those whose stop event is set
 	Queued     int64         // now: messages and submissions that have not started
 	OldestWait time.Duration // now: the longest of a Worker
 	Blocked    int           // now: workers that a turn holds up
@@ -102,7 +103,7 @@ func Kinds(sys *actor.ActorSystem) []WorkerKind {
 	var all []WorkerKind
 	for _, k := range source.Kinds() {
 		out := WorkerKind{
-			Name: k.Name, Workers: k.Workers, Queued: k.Queued, OldestWait: k.OldestWait, Blocked: k.Blocked,
+			Name: k.Name, Workers: k.Workers, Stopping: k.Stopping, Queued: k.Queued, OldestWait: k.OldestWait, Blocked: k.Blocked,
 			Offloads: k.Offloads, OffloadsWaiting: k.OffloadsWaiting,
 			Counts: actors.Counts(k.Counts), BlockedTurns: k.BlockedTurns, Restarts: k.Restarts, Failed: k.Failed,
 			QueueWait: Histogram(k.QueueWait), TurnTime: Histogram(k.TurnTime),

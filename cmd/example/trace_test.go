@@ -29,6 +29,7 @@ const collectorVariable = "PROTOLOOP_TEST_COLLECTOR"
 // span is what the collector tells of one.
 type span struct {
 	Name, Kind, Trace, ID, Parent string
+	System                        string // messaging.system
 	Events                        []string
 }
 
@@ -55,6 +56,11 @@ func collect() {
 					one := span{
 						Name: s.GetName(), Kind: strings.TrimPrefix(s.GetKind().String(), "SPAN_KIND_"), Trace: hex.EncodeToString(s.GetTraceId()),
 						ID: hex.EncodeToString(s.GetSpanId()), Parent: hex.EncodeToString(s.GetParentSpanId()),
+					}
+					for _, a := range s.GetAttributes() {
+						if a.GetKey() == "messaging.system" {
+							one.System = a.GetValue().GetStringValue()
+						}
 					}
 					for _, e := range s.GetEvents() {
 						one.Events = append(one.Events, e.GetName())
@@ -184,6 +190,66 @@ func TestOneTrace(t *testing.T) {
 	}
 }
 
+// TestTraceGoesThroughEachQueue: what a client adds is one trace up to its broadcast also where the queue is SQS, which has a message's
+// attributes for it, or one of the Go CDK, which has metadata. TestOneTrace has JetStream.
+func TestTraceGoesThroughEachQueue(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name, system string
+		queue        func(t *testing.T) (args, env []string)
+	}{
+		{"SQS", "aws_sqs", func(t *testing.T) (args, env []string) {
+			endpoint, client := startSQS(t)
+			return []string{"-queue", createQueue(t, client, "items"), "-dead-letters", createQueue(t, client, "dead")}, settings(endpoint)
+		}},
+		{"Go CDK", "mem", func(*testing.T) (args, env []string) {
+			return []string{"-queue", "mem://items", "-dead-letters", "mem://dead"}, nil
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			url := startCollector(t)
+			args, env := test.queue(t)
+			r := newService(t, append(args, "-otlp", url)...)
+			r.env = append(env, "OTEL_BSP_SCHEDULE_DELAY=50", "PROTOLOOP_TEST_SLOW=1ms") // no item is written before it has gone through the queue
+			r.start()
+			c, err := dial(t.Context(), r.addr, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := c.call(t.Context(), "add", map[string]string{"text": "Tea from Assam"}, &struct{}{}); err != nil {
+				t.Fatal(err)
+			}
+			c.close()
+			var way []span
+			actortest.Eventually(t, "a span of each step", func() bool {
+				way = way[:0]
+				all := spansAt(t, url)
+				for _, name := range []string{"socketio event add", "send ITEMS", "process ITEMS", "list/service.put", "process list/service.wrote"} {
+					if i := slices.IndexFunc(all, func(s span) bool { return s.Name == name }); i >= 0 {
+						way = append(way, all[i])
+					}
+				}
+				return len(way) == 5
+			})
+			r.stop()
+			for i, s := range way[1:] {
+				if s.Trace != way[0].Trace || s.Parent != way[i].ID {
+					t.Errorf("%+v is not below %+v", s, way[i])
+				}
+			}
+			if t.Failed() {
+				for _, s := range spansAt(t, url) {
+					t.Logf("%+v", s)
+				}
+			}
+			if way[1].System != test.system || way[2].System != test.system {
+				t.Errorf("the queue is said to be %q and %q, want %q", way[1].System, way[2].System, test.system)
+			}
+		})
+	}
+}
+
 // TestMetricsOfTheService: Prometheus' text has what the service counts.
 func TestMetricsOfTheService(t *testing.T) {
 	t.Parallel()
@@ -208,7 +274,7 @@ func TestMetricsOfTheService(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		`protoloop_worker_current{otel_scope_name="github.com/protoloop/protoloop",otel_scope_schema_url="",otel_scope_version="",protoloop_worker_kind="list"} 1`,
+		`protoloop_worker_current{otel_scope_name="github.com/protoloop/protoloop",otel_scope_schema_url="",otel_scope_version="",protoloop_worker_kind="list",protoloop_worker_state="running"} 1`,
 		`protoloop_consumer_ended_total{otel_scope_name="github.com/protoloop/protoloop",otel_scope_schema_url="",otel_scope_version="",protoloop_consumer="consumer",protoloop_work_outcome="acked"} 1`,
 	} {
 		if !strings.Contains(string(text), want+"\n") {

@@ -157,7 +157,7 @@ type Histogram struct {
 // Kind is an inspect.Kind.
 type Kind struct {
 	Name                      string
-	Workers                   int
+	Workers, Stopping         int
 	Counts                    supervision.Counts
 	Queued                    int64
 	OldestWait                time.Duration
