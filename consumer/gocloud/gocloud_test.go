@@ -24,7 +24,11 @@ import (
 
 func TestMain(m *testing.M) { actortest.Main(m) }
 
-const lease = 3 * time.Second
+// lease is the suite's, which waits for its end. Where the end of a lease is not what is tested there is none: forever.
+const (
+	lease   = 3 * time.Second
+	forever = time.Hour
+)
 
 // service is a topic of mempubsub with one lasting subscription: in mempubsub
 // itself a subscription that is opened anew begins empty. It is a driver, whose
@@ -38,7 +42,7 @@ type service struct {
 	left int // messages that are not acked
 }
 
-func newService(t *testing.T) *service {
+func newService(t *testing.T, lease time.Duration) *service {
 	t.Helper()
 	s := &service{topic: mempubsub.NewTopic()}
 	one := gocloud.NoPrefetch()
@@ -140,9 +144,9 @@ func (s *service) ErrorCode(error) gcerrors.ErrorCode { return gcerrors.Unknown 
 func (s *service) Close() error                       { return nil }
 
 // under is a queue as the suite wants it.
-func under(t *testing.T) (consumertest.Queue, *service) {
+func under(t *testing.T, lease time.Duration) (consumertest.Queue, *service) {
 	t.Helper()
-	s := newService(t)
+	s := newService(t, lease)
 	deadTopic := mempubsub.NewTopic()
 	deadSub := mempubsub.NewSubscription(deadTopic, time.Hour)
 	t.Cleanup(func() {
@@ -183,7 +187,7 @@ func under(t *testing.T) (consumertest.Queue, *service) {
 
 func TestConformance(t *testing.T) {
 	consumertest.Run(t, func(t *testing.T) consumertest.Queue {
-		q, _ := under(t)
+		q, _ := under(t, lease)
 		return q
 	})
 }
@@ -191,7 +195,7 @@ func TestConformance(t *testing.T) {
 // TestCloseGivesBackWhatCameInAdvance: also what came while the last Receive
 // had already ended.
 func TestCloseGivesBackWhatCameInAdvance(t *testing.T) {
-	q, s := under(t)
+	q, s := under(t, forever)
 	src, err := q.Open(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -207,22 +211,16 @@ func TestCloseGivesBackWhatCameInAdvance(t *testing.T) {
 	if err := src.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	began := time.Now()
-	ctx, cancel = context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	m, err := s.lasting.Receive(ctx)
+	m, err := s.lasting.Receive(t.Context()) // its lease ends in an hour
 	if err != nil {
 		t.Fatal(err)
 	}
 	m.Ack()
-	if d := time.Since(began); d > lease/2 {
-		t.Errorf("the message came back after %v", d)
-	}
 }
 
 // TestDeliveriesAreCounted: over subscriptions that are opened anew.
 func TestDeliveriesAreCounted(t *testing.T) {
-	q, _ := under(t)
+	q, _ := under(t, forever)
 	if err := q.Send(t.Context(), consumer.Message{Body: []byte("x")}); err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +245,7 @@ func TestDeliveriesAreCounted(t *testing.T) {
 // TestLasting: one subscription serves all sources, so that nothing is lost with
 // a driver that forgets; it is opened again when it has failed.
 func TestLasting(t *testing.T) {
-	s := newService(t)
+	s := newService(t, forever)
 	opened := 0
 	q := newQueue(gocloud.Options{Lasting: true, Open: func(ctx context.Context) (*pubsub.Subscription, error) {
 		opened++

@@ -3,7 +3,6 @@
 package jetstream_test
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -60,8 +59,7 @@ func TestSurvivesTheServersEnd(t *testing.T) {
 // with its deliveries counted.
 func TestGivenBackBeforeTheServersEnd(t *testing.T) {
 	dir := t.TempDir()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
+	ctx := t.Context()
 	for round := range 3 {
 		srv, err := embedded.Start(embedded.Options{Dir: dir})
 		if err != nil {
