@@ -60,7 +60,7 @@ func (e *env) inspect(pids []*actor.PID, each int) (run, error) {
 		return nil
 	}
 	// The future of a task is complete a moment before its turn is over.
-	for end := time.Now().Add(time.Second); look() != nil && time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); look() != nil && time.Now().Before(end); {
 		runtime.Gosched()
 	}
 	return func(n int) (int, error) {

@@ -3,18 +3,19 @@
 package otelloop_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -182,15 +183,7 @@ func TestPrometheusScrapes(t *testing.T) {
 		`protoloop_consumer_ended_total{protoloop_work_outcome="acked"}`:                             "5",
 		`protoloop_child_restart_total{protoloop_child="cart"}`:                                      "0",
 	} {
-		got := ""
-		deadline := time.Now().Add(time.Minute)
-		for got != want && time.Now().Before(deadline) {
-			got = query(expr)
-			time.Sleep(100 * time.Millisecond) // between two looks at another process
-		}
-		if got != want {
-			t.Errorf("%s is %s, want %s", expr, got, want)
-		}
+		actortest.Eventually(t, expr+" to be "+want, func() bool { return query(expr) == want })
 	}
 	http.DefaultClient.CloseIdleConnections()
 }
@@ -204,28 +197,45 @@ func startPrometheus(t *testing.T, target string) (base string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0") // Prometheus does not say which port it has got
+	cmd := exec.Command(path, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address=127.0.0.1:0")
+	said, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	var log bytes.Buffer
-	cmd := exec.Command(path, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+addr)
-	cmd.Stderr = &log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	var log bytes.Buffer
+	addr, read := make(chan string, 1), make(chan struct{})
+	go func() {
+		defer close(read)
+		defer close(addr)
+		for lines := bufio.NewScanner(said); lines.Scan(); {
+			log.WriteString(lines.Text() + "\n")
+			if at := listensAt.FindStringSubmatch(lines.Text()); at != nil {
+				select {
+				case addr <- at[1]:
+				default:
+				}
+			}
+		}
+	}()
 	t.Cleanup(func() {
 		if err := cmd.Process.Kill(); err != nil {
 			t.Error(err)
 		}
+		<-read
 		_ = cmd.Wait() // it says that it was killed
 		if t.Failed() {
 			t.Logf("Prometheus has said:\n%s", &log)
 		}
 	})
-	return "http://" + addr
+	at, there := <-addr
+	if !there {
+		t.Fatal("Prometheus has not said where it listens")
+	}
+	return "http://" + at
 }
+
+// listensAt is in the line in which Prometheus says which port it has got.
+var listensAt = regexp.MustCompile(`Listening on"? address="?(127\.0\.0\.1:[1-9][0-9]*)`)
