@@ -202,9 +202,9 @@ func TestStream(t *testing.T) {
 	actortest.Spawn(t, sys.Root, "console", c.Setup, actors.Options{})
 	client := &http.Client{Transport: new(http.Transport)}
 	defer client.CloseIdleConnections()
-	open := func(last string) (next func() (id, kind, data string), end func()) {
+	open := func(query, last string) (next func() (id, kind, data string), end func()) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		r, err := http.NewRequestWithContext(ctx, "GET", c.URL()+"api/stream?page=overview", nil)
+		r, err := http.NewRequestWithContext(ctx, "GET", c.URL()+"api/stream?page="+query, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -239,7 +239,7 @@ func TestStream(t *testing.T) {
 		}
 		return next, func() { cancel(); resp.Body.Close() }
 	}
-	next, end := open("")
+	next, end := open("overview", "")
 	if _, kind, data := next(); kind != "view" || !strings.Contains(data, `"page":"overview"`) {
 		t.Errorf("first comes %s: %s", kind, data)
 	}
@@ -255,16 +255,19 @@ func TestStream(t *testing.T) {
 	}
 	end()
 	c.timeline.add(view.Record{What: "two"})
-	next, end = open("1")
-	defer end()
-	for {
-		id, kind, data := next()
-		if kind == "log" {
-			if id != "2" || !strings.Contains(data, `"what":"two"`) {
-				t.Errorf("record %s: %s", id, data)
+	// A page may have an after of its own, which is of tasks.
+	for _, again := range []struct{ query, last string }{{"overview", "1"}, {"overview&since=1", ""}, {"worker&id=console&after=1000&since=1", ""}} {
+		next, end = open(again.query, again.last)
+		for {
+			id, kind, data := next()
+			if kind == "log" {
+				if id != "2" || !strings.Contains(data, `"what":"two"`) {
+					t.Errorf("%v: record %s: %s", again, id, data)
+				}
+				break
 			}
-			break
 		}
+		end()
 	}
 }
 
@@ -330,8 +333,9 @@ func TestStacks(t *testing.T) {
 		}
 		return false
 	})
-	v := parseStacks("goroutine profile: total 3\n2 @ 0x1 0x2\n# labels: {\"a b\":\"c, \\\"d\\\"\", \"e\":\"f\"}\n#\t0x1\tmain.work[...]+0x56\t/src/main.go:12\n\n1 @ 0x3\n#\t0x3\truntime.gopark+0x1\t/go/proc.go:3\n")
-	if v.Goroutines != 3 || len(v.Groups) != 2 || v.Groups[0].Labels["a b"] != `c, "d"` || v.Groups[0].Line != "main.go:12 main.work[...]" || v.Groups[1].Line != "proc.go:3 runtime.gopark" {
+	v := parseStacks("goroutine profile: total 3\n2 @ 0x1 0x2\n# labels: {\"a b\":\"c, \\\"d\\\"\", \"e\":\"f\"}\n#\t0x1\tmain.work[...]+0x56\t/src/main.go:12\n\n1 @ 0x3\n#\t0x3\truntime.gopark+0x1\t/go/proc.go:3\n" +
+		"1 @ 0x1 0x4\n# labels: {\"a b\":\"c, \\\"d\\\"\", \"e\":\"f\"}\n#\t0x4\tmain.work[...]+0x60\t/src/main.go:12\n") // at another instruction
+	if v.Goroutines != 4 || len(v.Groups) != 2 || v.Groups[0].N != 3 || v.Groups[0].Labels["a b"] != `c, "d"` || v.Groups[0].Line != "main.go:12 main.work[...]" || v.Groups[1].Line != "proc.go:3 runtime.gopark" {
 		t.Errorf("%+v", v)
 	}
 }

@@ -67,6 +67,7 @@ func parseStacks(text string) *view.Stacks {
 			v.Goroutines += n
 		}
 	}
+	all = joined(all)
 	slices.SortStableFunc(all, func(a, b *view.Stack) int { return cmp.Compare(b.N, a.N) })
 	for i, g := range all {
 		if i >= maxStacks {
@@ -79,6 +80,20 @@ func parseStacks(text string) *view.Stacks {
 		v.Groups = append(v.Groups, *g)
 	}
 	return v
+}
+
+// joined has those as one that differ only in what is not shown: in which instruction of a line they are.
+func joined(all []*view.Stack) []*view.Stack {
+	by := map[string]*view.Stack{}
+	return slices.DeleteFunc(all, func(g *view.Stack) bool {
+		key := fmt.Sprint(g.Labels, g.Frames)
+		if of := by[key]; of != nil {
+			of.N += g.N
+			return true
+		}
+		by[key] = g
+		return false
+	})
 }
 
 // addFrame adds that of a line.

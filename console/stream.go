@@ -21,7 +21,8 @@ const (
 
 // serveStream sends one page again and again, and what happens meanwhile, as server-sent
 // events: "view" with an [view.Answer], and "log" with a [view.Record], whose number is the event's
-// id. Who comes again with it as Last-Event-ID gets what they have missed.
+// id. Who comes again with it as Last-Event-ID, or as since in the address, gets what they have missed; a page's own
+// after is another thing.
 func (c *Console) serveStream(w http.ResponseWriter, r *http.Request) {
 	select {
 	case c.streams <- struct{}{}:
@@ -45,7 +46,7 @@ func (c *Console) serveStream(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no") // a proxy is to pass it on at once
-	next := c.timeline.start(r.Header.Get("Last-Event-ID"), q.Get("after"))
+	next := c.timeline.start(r.Header.Get("Last-Event-ID"), q.Get("since"))
 	s.begin()
 	tick := time.NewTicker(interval)
 	defer tick.Stop()

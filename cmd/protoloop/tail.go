@@ -31,7 +31,7 @@ func runTail(ctx context.Context, c *command) error {
 
 // follow prints all records, from the oldest that is remembered.
 func (c *command) follow(ctx context.Context) error {
-	res, err := c.client.do(ctx, http.MethodGet, "api/stream", url.Values{"after": {"0"}}, nil)
+	res, err := c.client.do(ctx, http.MethodGet, "api/stream", url.Values{"since": {"0"}}, nil)
 	if err != nil {
 		return err
 	}

@@ -4,60 +4,61 @@
 // the button is pressed: it has the incarnation that was seen then, and the server refuses another.
 
 import { h } from "./dom.js";
+import { button, deco } from "./parts.js";
 
 let acting = false;
 let redraw = () => {};
-const states = new Map(); // by key of the button: {is: "asked"|"sent"|"done"|"refused", target, text}
+const states = new Map(); // by key of the button: {is: "asked", "sent", "done" or "refused", target, cause, text}
 
 // setActing says whether whoever looks may act, and what draws the page.
-export function setActing(is, draw) {
-	[acting, redraw] = [is, draw];
-}
-
-export const mayAct = () => acting;
+export const setActing = (is, draw) => [acting, redraw] = [is, draw];
 
 function set(key, state) {
-	if (state) states.set(key, state);
-	else states.delete(key);
+	states.set(key, state);
 	redraw();
 }
 
-// action is a button for an action on a target, or nothing if nobody may act. words are {label (on the button), ask (the
-// question), yes (on the button that does it), cause (whether a reason may be given)}.
-export function action(name, target, words) {
+// action is a button for an action on a target, or nothing if nobody may act: with what is on it, what it asks, and whether a
+// reason may be given.
+export function action(name, target, label, question, reason) {
 	if (!acting) return null;
-	// Without what changes: the question stays with what was seen, and the server says that it is not that any more.
-	const key = name + " " + JSON.stringify({ ...target, start: 0, incarnation: 0 });
-	const about = states.get(key) ?? { is: "" };
+	// Without what changes: the question stays with what was seen, and the server says that it is not that any more. A task
+	// may be shown twice, with another label.
+	const key = `${name} ${reason && label} ${JSON.stringify({ ...target, start: 0, incarnation: 0 })}`;
+	const about = states.get(key);
+	if (!about) return button(label, () => set(key, { is: "asked", target }), { key });
 	const back = () => set(key, null);
-	const escape = (e) => {
-		if (e.key === "Escape" && about.is === "asked") back();
-	};
+	const done = about.is === "done";
+	const mark = { key: key + " " + about.is, class: about.is, tabindex: "-1", focus: true };
 	switch (about.is) {
-	case "":
-		return h("button", { key, type: "button", class: "act", onclick: () => set(key, { is: "asked", target }) }, words.label);
 	case "asked":
-		return h("span", { key: key + " asked", class: "confirm", role: "group", "aria-label": words.ask, onkeydown: escape },
-			h("span", words.ask),
-			words.cause && h("input", { type: "text", class: "cause", placeholder: "why, for the log", "aria-label": "Why, for the log", maxlength: "200", oninput: (e) => { about.cause = e.target.value; } }),
-			h("button", { type: "button", class: "act yes", focus: true, onclick: () => send(key, name, about) }, words.yes ?? words.label),
-			h("button", { type: "button", class: "act", onclick: back }, "No"));
+		return h("span.confirm", { key: mark.key, role: "group", "aria-label": question, onkeydown: (e) => e.key === "Escape" && back() },
+			h("span", question),
+			reason && h("input.cause", { placeholder: "why, for the log", maxlength: "200", oninput: (e) => { about.cause = e.target.value; } }),
+			button(`Yes, ${label[0].toLowerCase()}${label.slice(1)}`, () => send(key, name, about), { class: "yes", focus: true }), button("No", back));
 	case "sent":
-		return h("span", { key: key + " sent", class: "outcome", tabindex: "-1", focus: true }, "…");
+		return h("span.outcome", mark, "…");
 	}
-	return h("span", { key: key + " " + about.is, class: "outcome " + about.is, tabindex: "-1", focus: true },
-		h("span", { "aria-hidden": "true" }, about.is === "done" ? "✔ " : "✖ "), about.is === "done" ? about.text : "Refused: " + about.text, " ",
-		h("button", { type: "button", class: "act", "aria-label": "Close this message", onclick: back }, "×"));
+	return h("span.outcome", mark, deco(done ? "✔ " : "✖ "), !done && "Refused: ", about.text, " ", button("×", back, { "aria-label": "Close this message" }));
 }
 
-async function send(key, name, about) {
-	set(key, { is: "sent" });
-	const target = about.cause ? { ...about.target, cause: about.cause } : about.target;
+// cancelTask is an action on a task by its reference; one without a number cannot be named.
+export const cancelTask = ({ worker, incarnation, id, task }, label = "Cancel") => id
+	? action("cancel-task", { worker, incarnation, task: id }, label, `Cancel ${task} of ${worker}?`, true) : null;
+
+// ask fetches an answer, or {error}.
+export async function ask(url, options) {
 	try {
-		const answer = await fetch("api/act/" + name, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(target) });
+		const answer = await fetch(url, options);
 		const body = await answer.json();
-		set(key, answer.ok ? { is: "done", text: body.text } : { is: "refused", text: body.error });
+		return answer.ok ? body : { ...body, status: answer.status };
 	} catch {
-		set(key, { is: "refused", text: "the process cannot be reached, and may have done it or not" });
+		return { error: "the process cannot be reached" };
 	}
+}
+
+async function send(key, name, { target, cause }) {
+	set(key, { is: "sent" });
+	const { error, text } = await ask("api/act/" + name, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ ...target, cause: cause || undefined }) });
+	set(key, error ? { is: "refused", text: error } : { is: "done", text });
 }

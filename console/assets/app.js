@@ -1,44 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The frame of all pages: which one the address names, the stream that feeds it, the verdict, and whether what is
-// shown is old.
+// The frame of all pages: which one the address names, its stream, the verdict, and whether what is shown is old.
 
-import { h, render } from "./dom.js";
-import { clock, marks, many, span, words } from "./format.js";
-import { setActing } from "./act.js";
+import { clock, deco, h, marks, render } from "./parts.js";
+import { ask, setActing } from "./act.js";
 import { openStream } from "./stream.js";
 import { overview } from "./overview.js";
 import { waits } from "./waits.js";
 import { worker, workers } from "./workers.js";
-import { supervision } from "./supervision.js";
+import { stop, supervision } from "./supervision.js";
 import { queues, sockets } from "./traffic.js";
 import { captures } from "./captures.js";
-import { stop } from "./stop.js";
 
-// A page is {title, show(view, q, answer), log (how much of what has happened it wants: "all"), params (of its query
-// that the server is to know), target(q)}.
+// A page is {title, show(view, tools), log (whether it wants what has happened), params (of its query that the server is to
+// know), target(q), heading(q)}.
 const pages = { overview, waits, workers, worker, supervision, queues, sockets, captures, stop };
-const inNav = ["overview", "waits", "workers", "supervision", "queues", "sockets", "captures", "stop"];
 
 const el = (id) => document.getElementById(id);
 let about = null; // the process
-let current; // {page, q, view (an answer), gone, stream}
+let current; // what is shown: {name, page, q, answer, records, gone (why), close (its stream)}
 let paused = false;
 let lost = ""; // why the stream is gone; empty: it is there
 let seen = 0; // when the last answer came
 
-function where() {
-	const name = location.pathname.split("/").pop() || "overview";
-	return { name: pages[name] ? name : "overview", q: new URLSearchParams(location.search) };
-}
+const fileOf = () => location.pathname.split("/").pop();
 
 // open shows the page that the address names.
 function open(focus) {
-	current?.stream?.close();
-	const { name, q } = where();
+	current?.close?.();
+	const name = Object.hasOwn(pages, fileOf()) ? fileOf() : "overview";
 	const same = current?.name === name;
-	current = { name, page: pages[name], q, answer: same ? current.answer : null, records: same ? current.records : [], gone: "" };
-	if (!same) render(el("main"), h("h1", { key: "h1" }, current.page.title), h("p.none", { key: "wait" }, "Looking …"));
+	current = { name, page: pages[name], q: new URLSearchParams(location.search), answer: same && current.answer, records: same ? current.records : [], gone: "" };
+	if (!same) paint(h("p.none", { key: "wait" }, "Looking …"));
 	connect();
 	draw();
 	if (focus) {
@@ -48,35 +41,28 @@ function open(focus) {
 }
 
 function connect() {
-	current.stream?.close();
-	current.stream = null;
-	if (paused || document.hidden) return;
-	const { page, q, name } = current;
-	const query = new URLSearchParams({ page: name, interval: "1" });
-	for (const p of page.params ?? []) if (q.get(p)) query.set(p, q.get(p));
-	if (page.log) query.set("after", "0");
 	const of = current;
-	if (page.log) of.records = [];
-	of.stream = openStream(query, {
-		view(answer) {
-			[lost, seen] = ["", Date.now()];
-			if (of !== current) return;
-			of.answer = answer;
-			of.gone = "";
-			drawSoon();
-		},
-		gone(why) {
-			[lost, seen] = ["", Date.now()];
-			of.gone = why;
-			drawSoon();
-		},
+	of.close?.();
+	of.close = null;
+	if (paused || document.hidden) return;
+	const query = new URLSearchParams({ page: of.name, interval: "1" });
+	for (const p of of.page.params ?? []) if (of.q.get(p)) query.set(p, of.q.get(p));
+	if (of.page.log) {
+		query.set("since", "0");
+		of.records = [];
+	}
+	const heard = (changes) => {
+		[lost, seen] = ["", Date.now()];
+		Object.assign(of, changes);
+		redraw();
+	};
+	of.close = openStream(query, {
+		view: (answer) => heard({ answer, gone: "" }),
+		gone: (gone) => heard({ gone }),
 		log(record) {
-			if (!page.log) return;
-			of.records.unshift(record);
-			of.records.length = Math.min(of.records.length, 100);
-			drawSoon();
+			if (of.page.log) heard({ records: [record, ...of.records].slice(0, 100) });
 		},
-		async lost(why) {
+		lost(why) {
 			lost = why;
 			drawStale();
 		},
@@ -86,8 +72,8 @@ function connect() {
 
 let waiting = false;
 
-// drawSoon draws once for all that comes at a time.
-export function drawSoon() {
+// redraw draws once for all that comes at a time.
+function redraw() {
 	if (waiting) return;
 	waiting = true;
 	requestAnimationFrame(() => {
@@ -96,22 +82,17 @@ export function drawSoon() {
 	});
 }
 
+// paint shows the heading of the page, and what is below it.
+const paint = (...kids) => render(el("main"), h("h1", { key: "h1" }, current.page.heading?.(current.q) ?? current.page.title), kids);
+
 function draw() {
 	const { page, q, answer, gone, records, name } = current;
 	drawHead();
-	if (!answer) {
-		if (gone) {
-			render(el("main"), h("h1", { key: "h1" }, page.title), h("p.look", { key: "gone" }, gone));
-			document.body.dataset.painted = name + " 0";
-		}
-		return;
-	}
-	const tools = { q, go, records, about, answer, redraw: drawSoon };
-	render(el("main"), h("h1", { key: "h1" }, page.heading?.(q) ?? page.title),
-		gone && h("p.look.gone", { key: "gone" }, h("b", "It has ended: "), gone, ". What is shown is what was seen last."),
-		page.show(answer.view, tools));
-	document.body.dataset.painted = `${name} ${answer.seq}`;
-	const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+	if (!answer && !gone) return;
+	if (answer) paint(gone && h("p.look", { key: "gone" }, h("b", "It has ended: "), gone, ". What is shown is what was seen last."), page.show(answer.view, { q, go, records, redraw }));
+	else paint(h("p.look", { key: "gone" }, gone));
+	document.body.dataset.painted = `${name} ${answer ? answer.seq : 0}`;
+	const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
 	for (const e of document.querySelectorAll("[data-here]")) if (e !== target) delete e.dataset.here;
 	if (target && !("here" in target.dataset)) { // not by :target, which an element that comes later is not
 		target.dataset.here = "";
@@ -120,23 +101,21 @@ function draw() {
 }
 
 function drawHead() {
-	const v = current.answer?.verdict;
-	const target = current.page.target?.(current.q);
+	const { name, page, q, answer } = current;
+	const v = answer?.verdict;
 	const process = about ? `${about.command} ${about.pid}` : "protoloop";
-	document.title = `${v && v.level !== "ok" ? marks[v.level] + " " : ""}${target ? target + " · " : ""}${current.page.title} · ${process}`;
-	render(el("process"), process, about?.host ? h("small", " on " + about.host) : null);
-	render(el("nav"), h("ul", inNav.map((n) => {
-		const here = n === current.name || (n === "workers" && current.name === "worker");
-		return h("li", h("a", { href: n === "overview" ? "./" : n, "aria-current": here ? "page" : null }, pages[n].title));
-	})));
+	document.title = [v && v.level !== "ok" && marks[v.level] + " ", page.target?.(q) && page.target(q) + " · ", page.title, " · ", process].filter(Boolean).join("");
+	render(el("process"), process, about?.host && h("small", " on ", about.host));
+	const under = name === "worker" ? "workers" : name;
+	render(el("nav"), h("ul", Object.keys(pages).filter((n) => n !== "worker").map((n) =>
+		h("li", h("a", { href: n === "overview" ? "./" : n, "aria-current": n === under && "page" }, pages[n].title)))));
 	if (v) {
-		const parts = [v.errors && many(v.errors, "error"), v.warnings && many(v.warnings, "warning")].filter(Boolean);
-		render(el("verdict"), h("a", { href: "./", class: "level " + v.level }, h("span", { "aria-hidden": "true" }, marks[v.level]), h("span", " " + (parts.join(", ") || "All is well")), h("span.unseen", v.level === "ok" ? "" : ` (${words[v.level]})`)));
+		render(el("verdict"), h("a.level", { href: "./", class: v.level }, deco(marks[v.level]), " ", v.text));
 	}
 	drawStale();
 	if (about) {
 		render(el("foot"), h("p", [
-			current.answer && `Seen at ${clock(current.answer.at)}`, `started ${clock(about.started)}`, `address ${about.address}`, `${about.go}, GOMAXPROCS ${about.gomaxprocs}`, about.version,
+			answer && `Seen at ${clock(answer.at)}`, `started ${clock(about.started)}`, `address ${about.address}`, `${about.go}, GOMAXPROCS ${about.gomaxprocs}`, about.version,
 			about.actions ? "actions are on" : "actions are off (console.Options.Actions)",
 		].filter(Boolean).join(" · ")));
 	}
@@ -144,11 +123,10 @@ function drawHead() {
 
 // drawStale says since when nothing has come, and why.
 function drawStale() {
-	const at = current.answer && clock(current.answer.at);
 	const old = seen && Date.now() - seen > 4000;
 	let text = "";
-	if (paused) text = `Paused at ${at ?? "once"}`;
-	else if (lost || (old && !document.hidden)) text = `${marks.warning} Stale since ${seen ? clock(seen) + " (" + span(Math.max(1, Math.round((Date.now() - seen) / 1000))) + ")" : "the beginning"}: ${lost || "nothing has come"}`;
+	if (paused) text = `Paused at ${current.answer ? clock(current.answer.at) : "once"}`;
+	else if (lost || (old && !document.hidden)) text = `${marks.warning} Stale since ${seen ? clock(seen) : "the beginning"}: ${lost || "nothing has come"}`;
 	el("stale").hidden = !text;
 	render(el("stale"), text);
 	document.body.classList.toggle("old", Boolean(text) && !paused);
@@ -161,25 +139,21 @@ function go(changes) {
 		if (changes[k]) q.set(k, changes[k]);
 		else q.delete(k);
 	}
-	const text = q.toString();
-	history.replaceState(null, "", (location.pathname.split("/").pop() || "./") + (text ? "?" + text : ""));
+	history.replaceState(null, "", (fileOf() || "./") + (q.size ? "?" + q : ""));
 	open();
 }
 
 async function askAbout() {
-	try {
-		const answer = await (await fetch("api/about")).json();
-		about = answer.view;
-		setActing(Boolean(about?.actions), drawSoon);
-		drawSoon();
-	} catch { /* the stream says that nobody is there */ }
+	const { view } = await ask("api/about");
+	if (!view) return; // the stream says that nobody is there
+	about = view;
+	setActing(about.actions, redraw);
+	redraw();
 }
 
 document.addEventListener("click", (e) => {
-	const a = e.target.closest?.("a[href]");
-	if (!a || e.defaultPrevented || e.button || e.ctrlKey || e.metaKey || e.shiftKey || e.altKey || a.hasAttribute("download")) return;
-	const href = a.getAttribute("href");
-	if (href.startsWith("#")) return;
+	const href = e.target.closest?.("a[href]:not([download])")?.getAttribute("href");
+	if (!href || href.startsWith("#") || e.ctrlKey || e.metaKey || e.shiftKey || e.altKey) return;
 	e.preventDefault();
 	history.pushState(null, "", href);
 	open(true);
@@ -188,7 +162,7 @@ addEventListener("popstate", () => open(true));
 document.addEventListener("visibilitychange", connect);
 el("pause").onclick = () => {
 	paused = !paused;
-	el("pause").setAttribute("aria-pressed", String(paused));
+	el("pause").setAttribute("aria-pressed", paused);
 	el("pause").textContent = paused ? "Go on" : "Pause";
 	connect();
 	drawStale();

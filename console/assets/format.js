@@ -4,17 +4,16 @@
 
 const units = [[1e-6, 1e9, "ns"], [1e-3, 1e6, "µs"], [1, 1e3, "ms"], [60, 1, "s"]];
 
+const two = (n) => String(Math.floor(n)).padStart(2, "0");
+
 // span is a number of seconds: "3.2 s", "1 h 05 min".
 export function span(s) {
 	if (!s) return "0 s";
 	if (s < 0) return "−" + span(-s);
 	for (const [below, times, unit] of units) {
-		if (s < below) {
-			const n = s * times;
-			return (n < 9.95 ? n.toFixed(1).replace(/\.0$/, "") : Math.round(n)) + " " + unit;
-		}
+		const n = s * times;
+		if (s < below) return (n < 9.95 ? n.toFixed(1).replace(/\.0$/, "") : Math.round(n)) + " " + unit;
 	}
-	const two = (n) => String(Math.floor(n)).padStart(2, "0");
 	if (s < 3600) return `${Math.floor(s / 60)} min ${two(s % 60)} s`;
 	if (s < 86400) return `${Math.floor(s / 3600)} h ${two((s % 3600) / 60)} min`;
 	return `${Math.floor(s / 86400)} d ${two((s % 86400) / 3600)} h`;
@@ -30,6 +29,8 @@ export const count = (n) => (n === undefined || n === null ? "–" : plain.forma
 
 // many is a number with its word: "1 task", "41 tasks".
 export const many = (n, word, words = word + "s") => `${count(n)} ${n === 1 ? word : words}`;
+
+export const rate = (n) => count(n) + " /s";
 
 export const percent = (share) => (share > 0 && share < 0.01 ? "<1" : Math.round(share * 100)) + " %";
 
@@ -50,8 +51,6 @@ export function clock(at) {
 
 // marks are the levels without color.
 export const marks = { error: "✖", warning: "▲", note: "●", ok: "✔" };
-
-export const words = { error: "Error", warning: "Warning", note: "Note", ok: "Ok" };
 
 // tidy is a name that the server has as one word or with underscores.
 export const tidy = (name) => name.replaceAll("_", " ");

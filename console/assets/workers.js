@@ -1,95 +1,94 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import { h } from "./dom.js";
-import { clock, count, many, percent, some, span, tidy } from "./format.js";
 import { histogram } from "./charts.js";
-import { account, bar, facts, maxRows, section, stack, state, table, toWorker } from "./parts.js";
-import { action } from "./act.js";
+import { bad, bar, button, clock, counts, facts, failure, h, list, maxRows, percent, rate, section, some, span, stack, state, table, toKind, toWorker } from "./parts.js";
+import { cancelTask } from "./act.js";
+
+const busy = (share) => bar(share, percent(share));
 
 const columns = [
-	{ head: "Worker", sort: "name", up: true, cell: (r) => toWorker(r.worker) },
-	{ head: "State", cell: (r) => state(r.state) },
-	{ head: "Blocked", sort: "blocked", num: true, title: "for how long a turn has held it up", cell: (r) => (r.blocked_s ? h("b.look", "✖ " + span(r.blocked_s)) : "–") },
-	{ head: "Oldest", sort: "oldest", num: true, title: "the longest wait in its queue", cell: (r) => some(r.oldest_s) },
-	{ head: "Queued", sort: "queued", num: true, cell: (r) => count(r.queued) },
-	{ head: "Tasks", sort: "tasks", num: true, cell: (r) => count(r.tasks) },
-	{ head: "Busy", sort: "busy", num: true, title: "share of one processor", cell: (r) => bar(r.busy, percent(r.busy), false) },
-	{ head: "Rate", sort: "rate", num: true, title: "tasks a second that ended", cell: (r) => count(r.rate) },
-	{ head: "Kind", sort: "kind", up: true, cell: (r) => r.kind },
-	{ head: "Wait 99 %", sort: "wait_p99", num: true, title: "in the queue; of its kind", cell: (r) => some(r.wait_p99_s) },
-	{ head: "Turn 99 %", sort: "turn_p99", num: true, title: "of its kind", cell: (r) => some(r.turn_p99_s) },
-	{ head: "Finished", sort: "finished", num: true, cell: (r) => count(r.finished) },
-	{ head: "Failed", sort: "failed", num: true, cell: (r) => count(r.failed) },
-	{ head: "Refused", sort: "refused", num: true, cell: (r) => count(r.refused) },
-	{ head: "Offloads", sort: "offloads", num: true, title: "running + waiting for a place", cell: (r) => (r.offloads_waiting ? `${count(r.offloads)} + ${count(r.offloads_waiting)}` : count(r.offloads)) },
-	{ head: "Inc.", sort: "incarnation", num: true, title: "incarnation", cell: (r) => count(r.incarnation) },
+	["Worker", "worker", (id) => toWorker(id)],
+	["State", "state", state],
+	["Blocked", "blocked_s", (s) => (s ? bad(span(s)) : "–"), "for how long a turn has held it up"],
+	["Oldest", "oldest_s", null, "the longest wait in its queue"],
+	["Queued", "queued"],
+	["Tasks", "tasks"],
+	["Busy", "busy", busy, "share of one processor"],
+	["Rate", "rate", null, "tasks a second that ended"],
+	["Kind", "kind"],
+	["Wait 99 %", "wait_p99_s", null, "in the queue; of its kind"],
+	["Turn 99 %", "turn_p99_s", null, "of its kind"],
+	["Finished", "finished"],
+	["Failed", "failed"],
+	["Refused", "refused"],
+	["Offloads", "offloads", (n, r) => [n, r.offloads_waiting > 0 && [" + ", r.offloads_waiting]], "running + waiting for a place"],
+	["Inc.", "incarnation", null, "incarnation"],
 ];
 
 const kinds = [
-	{ head: "Kind", cell: (k) => h("a", { href: "workers?q=" + encodeURIComponent(k.kind) }, k.kind) },
-	{ head: "Workers", num: true, cell: (k) => count(k.workers) },
-	{ head: "Blocked", num: true, cell: (k) => (k.blocked ? h("b.look", "✖ " + count(k.blocked)) : "–") },
-	{ head: "Oldest", num: true, cell: (k) => some(k.oldest_s) },
-	{ head: "Queued", num: true, cell: (k) => count(k.queued) },
-	{ head: "Busy", num: true, title: "processors", cell: (k) => k.busy.toFixed(2) },
-	{ head: "Rate", num: true, cell: (k) => count(k.rate) },
-	{ head: "Wait 50 %", num: true, cell: (k) => some(k.wait_p50_s) },
-	{ head: "99 %", num: true, cell: (k) => some(k.wait_p99_s) },
-	{ head: "Turn 50 %", num: true, cell: (k) => some(k.turn_p50_s) },
-	{ head: "99 %", num: true, cell: (k) => some(k.turn_p99_s) },
-	{ head: "Finished", num: true, cell: (k) => count(k.counts.finished) },
-	{ head: "Failed", num: true, cell: (k) => count(k.counts.failed) },
-	{ head: "Dead letters", num: true, cell: (k) => count(k.counts.dead_lettered) },
-	{ head: "Restarts", num: true, cell: (k) => count(k.restarts) },
-	{ head: "Adds up", cell: (k) => (k.counts.agrees ? "yes" : h("b.look", "✖ no")) },
+	["Kind", "kind", toKind],
+	["Workers", "workers"],
+	["Blocked", "blocked", (n) => (n ? bad(n) : "–")],
+	["Oldest", "oldest_s"],
+	["Queued", "queued"],
+	["Busy", "busy", null, "processors"],
+	["Rate", "rate"],
+	["Wait 50 %", "wait_p50_s"],
+	["99 %", "wait_p99_s"],
+	["Turn 50 %", "turn_p50_s"],
+	["99 %", "turn_p99_s"],
+	["Finished", "finished"],
+	["Failed", "failed"],
+	["Dead letters", "dead_lettered"],
+	["Restarts", "restarts"],
+	["Adds up", "agrees", (is) => (is ? "yes" : bad("no"))],
 ];
 
-const filter = (q, go, what) => h("form", { key: "filter", class: "filter", role: "search", onsubmit: (e) => e.preventDefault() },
-	h("label", { for: "filter" }, what), h("input", { id: "filter", type: "search", value: q.get("q") ?? "", autocomplete: "off", spellcheck: "false", onchange: (e) => go({ q: e.target.value }), oninput: later((e) => go({ q: e.target.value })) }));
-
 let timer;
-function later(f) {
-	return (e) => {
-		clearTimeout(timer);
-		timer = setTimeout(f, 300, e);
-	};
-}
 
-export { filter };
+// filter is a field for what rows are to have in them. It asks 0.3 s after the last key.
+export function filter(q, go, what) {
+	const find = (e) => go({ q: e.target.value });
+	const later = (e) => {
+		clearTimeout(timer);
+		timer = setTimeout(find, 300, e);
+	};
+	return h("form.filter", { key: "filter", role: "search", onsubmit: (e) => e.preventDefault() },
+		h("label", { for: "filter" }, what), h("input", { id: "filter", type: "search", value: q.get("q"), autocomplete: "off", spellcheck: "false", onchange: find, oninput: later }));
+}
 
 export const workers = {
 	title: "Workers",
 	params: ["sort", "q"],
 	show(v, { q, go }) {
 		const byKind = q.get("by") === "kind";
-		const tab = (text, by, n) => h("a", { href: "workers?" + new URLSearchParams([...q].filter(([k]) => k !== "by").concat(by ? [["by", by]] : [])), "aria-current": byKind === Boolean(by) ? "true" : null }, text, h("small", ` ${count(n)}`));
-		const fits = v.kinds.filter((k) => !v.q || k.kind.includes(v.q));
+		const fits = v.kinds.filter((k) => !v.q || k.kind.includes(v.q)).map((k) => ({ ...k, ...k.counts }));
+		const tab = (name, by, n) => h("a", { href: "workers?" + new URLSearchParams({ by, q: q.get("q") ?? "" }), "aria-current": byKind === Boolean(by) && "true" }, name, " ", h("small", n));
 		return [
 			h("div.tools", { key: "tools" }, h("div.tabs", tab("Workers", "", v.matched), tab("Kinds", "kind", fits.length)), filter(q, go, "Name or kind ")),
-			byKind ? table("Kinds of workers", kinds, fits, { key: (k) => k.kind, look: (k) => k.blocked || !k.counts.agrees, empty: "No kind has that in its name." })
+			byKind ? table("Kinds of workers", kinds, fits, { key: (k) => k.kind, look: (k) => k.blocked || !k.agrees, empty: "No kind has that in its name." })
 				: table("Workers", columns, v.rows, {
-					key: (r) => r.worker, sort: v.sort, onsort: (s) => go({ sort: s }), look: (r) => r.blocked_s > 0, more: v.matched - v.rows.length,
+					key: (r) => r.worker, sort: v.sort, sorts: v.sorts, onsort: (sort) => go({ sort }), look: (r) => r.blocked_s > 0, more: v.matched - v.rows.length,
 					hint: "Filter them, or sort by another column.", empty: v.total ? "No worker has that in its name or kind." : "There is no worker.",
 				}),
 		];
 	},
 };
 
-export const taskColumns = [
-	{ head: "Task", cell: (t) => [t.name, t.told_to_end_s > 0 && h("b.look", ` ▲ told to end ${span(t.told_to_end_s)} ago`)] },
-	{ head: "State", cell: (t) => state(t.state) },
-	{ head: "Awaits", cell: (t) => t.awaits ?? "–" },
-	{ head: "of", cell: (t) => (t.on ? toWorker(t.on) : "–") },
-	{ head: "Age", num: true, cell: (t) => span(t.age_s) },
-	{ head: "Budget left", num: true, cell: (t) => (t.budget_s ? (t.budget_s < 0 ? h("b.look", "▲ " + span(t.budget_s)) : span(t.budget_s)) : "no end") },
-	{ head: "Created by", cell: (t) => [t.creator, t.creator_worker && [" of ", toWorker(t.creator_worker)]] },
-	{ head: "", cell: (t) => (t.ref.id ? action("cancel-task", { worker: t.ref.worker, incarnation: t.ref.incarnation, task: t.ref.id }, { label: "Cancel", ask: `Cancel ${t.name}?`, yes: "Cancel the task", cause: true }) : null) },
+const taskColumns = [
+	["Task", "name", (name, t) => [name, t.told_to_end_s > 0 && h("b.look", ` ▲ told to end ${span(t.told_to_end_s)} ago`)]],
+	["State", "state", state],
+	["Awaits", "awaits"],
+	["of", "on", (id) => toWorker(id, id ?? "–")],
+	["Age", "age_s"],
+	["Budget left", "budget_s", (s) => (s < 0 ? h("b.look", "▲ " + span(s)) : s ? span(s) : "no end")],
+	["Created by", "creator", (name, t) => [name, t.creator_worker && [" of ", toWorker(t.creator_worker)]]],
+	["", "ref", (ref, t) => cancelTask({ ...ref, task: t.name })],
 ];
 
-export const taskKey = (t) => `${t.ref.incarnation} ${t.ref.id} ${t.name}`;
-
-const failure = (f, i) => h("li.failure", { key: f.at + i },
-	h("time", { datetime: f.at }, clock(f.at)), " ", h("b", f.error), ` ${f.kind ?? ""}`, f.task && ` in ${f.task}`, f.worker && [" of ", toWorker(f.worker)], stack(f.line, f.stack, "stack"));
+// tasks is a table of those of a worker.
+export const tasks = (name, all, o) => table(name, taskColumns, all,
+	{ key: (t) => `${t.ref.incarnation} ${t.ref.id} ${t.name}`, look: (t) => t.told_to_end_s > 0, ...o });
 
 export const worker = {
 	title: "Worker",
@@ -97,24 +96,24 @@ export const worker = {
 	target: (q) => q.get("id"),
 	heading: (q) => q.get("id"),
 	show(v, { q, go }) {
-		const r = v.row, after = q.get("after");
+		const r = v.row, after = q.get("after"), b = v.blocked;
 		return [
-			v.blocked && h("div.alarm", { key: "blocked" },
-				h("p", h("b", `✖ Blocked for ${span(v.blocked.for_s)}`), ` in a turn of ${v.blocked.task}`, v.blocked.line ? [" at ", h("code", v.blocked.line)] : "", ". All its other tasks wait."),
-				v.blocked.stack && stack("The whole stack", v.blocked.stack, "stack")),
+			b && h("div.alarm", { key: "blocked" },
+				h("p", bad(`Blocked for ${span(b.for_s)}`), ` in a turn of ${b.task}`, b.line && [" at ", h("code", b.line)], ". All its other tasks wait."),
+				b.stack && stack("The whole stack", b.stack)),
 			facts([
-				["Kind", r.kind && h("a", { href: "workers?q=" + encodeURIComponent(r.kind) }, r.kind)], ["State", state(r.state)], ["Incarnation", count(r.incarnation)],
-				v.told_to_end_s > 0 && ["Told to end", span(v.told_to_end_s) + " ago", true], ["Queued", count(r.queued)], ["Oldest", some(r.oldest_s), r.oldest_s > 1], ["Tasks", count(r.tasks)],
-				["Busy", percent(r.busy)], ["Rate", count(r.rate) + " /s"], ["Offloads", count(r.offloads)], r.offloads_waiting > 0 && ["wait for a place", count(r.offloads_waiting), true],
-				["Timers", count(v.timers)], ["Blocked turns so far", count(v.blocked_turns)], v.exclusive && ["Exclusive", v.exclusive],
-				v.delayed > 0 && ["Delayed", count(v.delayed) + (v.next_delayed ? ", next at " + clock(v.next_delayed) : "")],
+				["Kind", r.kind && toKind(r.kind)], ["State", state(r.state)], ["Incarnation", r.incarnation],
+				v.told_to_end_s > 0 && ["Told to end", span(v.told_to_end_s) + " ago", true], ["Queued", r.queued], ["Oldest", some(r.oldest_s), r.oldest_s > 1], ["Tasks", r.tasks],
+				["Busy", percent(r.busy)], ["Rate", rate(r.rate)], ["Offloads", r.offloads], r.offloads_waiting > 0 && ["wait for a place", r.offloads_waiting, true],
+				["Timers", v.timers], ["Blocked turns so far", v.blocked_turns], v.exclusive && ["Exclusive", v.exclusive],
+				v.delayed > 0 && ["Delayed", [v.delayed, v.next_delayed && ", next at " + clock(v.next_delayed)]],
 			]),
-			section("Account", account(v.counts)),
-			v.busy_tasks.length > 0 && section("What its turns are of", h("ul.shares", v.busy_tasks.slice(0, 10).map((s) => h("li", { key: s.task }, bar(s.busy, percent(s.busy)), " ", s.task)))),
-			section("Tasks", table("Tasks", taskColumns, v.tasks, { key: taskKey, look: (t) => t.told_to_end_s > 0, more: after ? 0 : v.more_tasks, empty: "No task has started and not ended." }),
-				h("p.pager", after && h("button", { type: "button", class: "act", onclick: () => go({ after: "" }) }, "The oldest"), v.next > 0 && h("button", { type: "button", class: "act", onclick: () => go({ after: v.next }) }, `The next ${maxRows}`))),
+			section("Account", counts(v.counts)),
+			v.busy_tasks.length > 0 && section("What its turns are of", h("ul", v.busy_tasks.slice(0, 10).map((s) => h("li", { key: s.task }, busy(s.busy), " ", s.task)))),
+			section("Tasks", tasks("Tasks", v.tasks, { more: after ? 0 : v.more_tasks, empty: "No task has started and not ended." }),
+				h("p.pager", after && button("The oldest", () => go({ after: "" })), v.next > 0 && button(`The next ${maxRows}`, () => go({ after: v.next })))),
 			section(`Times of kind ${r.kind}`, h("div.pair", histogram("Wait in the queue", v.wait), histogram("Length of a turn", v.turn))),
-			section("Last failures of its kind", v.failures.length ? h("ol.failures", v.failures.map(failure)) : h("p.none", "None that is remembered.")),
+			section("Last failures of its kind", list(v.failures, (f, i) => failure(f, i, f.kind), "None that is remembered.")),
 		];
 	},
 };

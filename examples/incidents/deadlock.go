@@ -27,7 +27,7 @@ func prices(w *actors.Worker) error {
 		}
 		f := actors.Start(t, func(t *actors.Task) (int, error) {
 			return actors.Ask[int](t, t.Sibling("stock"), WorthOf(p))
-		}, actors.Name("load price"))
+		}, actors.Name("load price"), actors.Detached()) // it is not the first visitor's alone
 		loading[p.Item] = f
 		return actors.Await(t, f)
 	})

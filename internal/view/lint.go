@@ -57,4 +57,5 @@ const (
 	LintDead      = "dead-letters"
 	LintBreaker   = "breaker-open"
 	LintSlow      = "slow-clients"
+	LintPromise   = "promise"
 )

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/protoloop/protoloop/actors/inspect"
 	"github.com/protoloop/protoloop/consumer"
 	"github.com/protoloop/protoloop/supervisor"
@@ -21,17 +23,92 @@ const (
 	oldQueue      = time.Second
 	oldEnd        = time.Second // for what was told to end and is still here
 	oldDown       = time.Second // for a child that is not up
+	oldPromise    = time.Minute // for the oldest of manyPromised tasks of a group
+	manyPromised  = 100
 	highIntensity = 0.6
 )
 
-// Lints are what is not as it should be, the worst first, and those of a level in this order.
+// rule is how a lint is found.
+type rule struct {
+	id    string
+	level Level  // if find names none
+	title string // with the number of places for %s …
+	one   string // … which is of one of these
+	more  string // … or of several
+	hint  string
+	by    func(a, b *LintItem) int // which is worse, and comes first
+	find  func(s *State, p *places)
+}
+
+// rules are all lints, in the order in which those of a level are shown.
+var rules = []rule{
+	{
+		LintBlocked, Error, "%s blocked", "turn is", "turns are",
+		"A handler that computes, sleeps or waits for a lock or a call holds up its worker: use Offload, or await.", byTime, blockedTurns,
+	},
+	{
+		LintRing, Error, "%s that await each other for ever", "ring of tasks", "rings of tasks",
+		"Cancel one of the tasks to go on, and let one of the workers ask without awaiting, or give the call a Timeout.", byTasks, rings,
+	},
+	{
+		LintAccount, Error, "%s not add up", "account does", "accounts do",
+		"Work is lost or counted twice: please report it.", byTime, accounts,
+	},
+	{
+		LintFailed, Error, "%s failed", "supervisor has", "supervisors have",
+		"Its children failed more often than it allows: the timeline says of what.", byTime, failedSupervisors,
+	},
+	{
+		LintIntensity, Warning, fmt.Sprintf("%%s used more than %.0f %% of the restarts that are allowed", 100*highIntensity), "supervisor has", "supervisors have",
+		"With more than MaxRestarts it stops its children and fails: look at what they fail of.", byNumber, intensities,
+	},
+	{
+		LintDown, Warning, "%s not up", "child is", "children are",
+		"What the child failed of says why; while it waits for its restart its messages wait, too.", byTime, downChildren,
+	},
+	{
+		LintOldQueue, Warning, "%s older than " + briefly(oldQueue.Seconds()), "queue is", "queues are",
+		"More comes than is done: look at what its tasks await, at MaxInFlight, and at its busy share.", byTime, oldQueues,
+	},
+	{
+		LintTold, Warning, "Told to end and still here: %s", "worker or kind of task", "workers and kinds of tasks",
+		"A task that does not look at its context, or blocks, does not hear of its end; one that cleans up needs its time.", byTime, toldToEnd,
+	},
+	{
+		LintBudget, Warning, "Out of their time and still here: %s", "kind of task", "kinds of tasks",
+		"Their askers have been told by now; their turns go on until they await or look at their context.", byTime, overBudget,
+	},
+	{
+		LintOffload, Warning, "Offload is full in %s", "worker", "workers",
+		"What is offloaded takes too long, or MaxOffloads, or a Limiter's number, is too small.", byNumber, fullOffloads,
+	},
+	{
+		LintBreaker, Warning, "%s open", "breaker is", "breakers are",
+		"It tries one message now and then, and goes on by itself when that works.", byTime, openBreakers,
+	},
+	{
+		LintSlow, Warning, "Slow clients: %s", "place", "places",
+		"They do not read as fast as is sent to them: at MaxBuffered their sessions end. Send less, use Volatile, or await Drain.", byNumber, slowClients,
+	},
+	{
+		LintLost, Note, "%s not tell the queue what became of messages", "consumer could", "consumers could",
+		"The queue delivers them again when their lease is over: look at the errors of the source, and at the lease.", byNumber, lostMessages,
+	},
+	{
+		LintDead, Note, "%s dead letters", "kind of workers, or consumer, has", "kinds of workers and consumers have",
+		"One-way messages that nobody could receive, and messages of a queue that were given up: the log has each.", byNumber, deadLetters,
+	},
+	{
+		LintPromise, Note, "%s a promise that nobody completes", "kind of task waits for", "kinds of tasks wait for",
+		"Anybody may complete a promise, so nobody knows whether somebody will: if their number only grows, bound the wait, as by futures.WithTimeout.", byNumber, promised,
+	},
+}
+
+// Lints are what is not as it should be, the worst first.
 func (s *State) Lints() []Lint {
 	all := []Lint{}
-	for _, rule := range []func(s *State) Lint{
-		blockedTurns, rings, accounts, failedSupervisors, intensities,
-		downChildren, oldQueues, toldToEnd, overBudget, fullOffloads, openBreakers, slowClients, lostMessages, deadLetters,
-	} {
-		if l := rule(s); l.N > 0 {
+	for i := range rules {
+		if l := rules[i].lint(s); l.N > 0 {
 			all = append(all, l)
 		}
 	}
@@ -44,71 +121,90 @@ func (l Level) rank() int { return slices.Index([]Level{Error, Warning, Note, OK
 // places collects those of a lint.
 type places struct {
 	items []LintItem
+	fresh bool // something has come in the last minute: it is a [Warning]
 }
 
-func (p *places) add(i LintItem) { p.items = append(p.items, i) }
+func (p *places) add(i LintItem, format string, args ...any) {
+	i.Text = fmt.Sprintf(format, args...)
+	p.items = append(p.items, i)
+}
 
-// lint is the lint with its worst places; worse says which of two comes first.
-func (p *places) lint(l Lint, worse func(a, b *LintItem) int) Lint {
-	l.N = len(p.items)
-	slices.SortStableFunc(p.items, func(a, b LintItem) int { return worse(&a, &b) })
+// lint is the lint with its worst places.
+func (r *rule) lint(s *State) Lint {
+	var p places
+	r.find(s, &p)
+	l := Lint{ID: r.id, Level: r.level, Hint: r.hint, N: len(p.items)}
+	if p.fresh {
+		l.Level = Warning
+	}
+	tasks, workers := 0, 0
+	for i := range p.items {
+		tasks += p.items[i].Tasks
+		workers += p.items[i].Workers
+	}
+	l.Title = strings.ReplaceAll(r.title, "%s", count(l.N, r.one, r.more)) + waiting(tasks, workers)
+	slices.SortStableFunc(p.items, func(a, b LintItem) int { return r.by(&a, &b) })
 	l.Items = p.items[:min(len(p.items), maxItems)]
 	return l
 }
 
-func byTime(a, b *LintItem) int { return cmp.Compare(b.For, a.For) }
+func byTime(a, b *LintItem) int   { return cmp.Compare(b.For, a.For) }
+func byNumber(a, b *LintItem) int { return cmp.Compare(b.N, a.N) }
+func byTasks(a, b *LintItem) int  { return cmp.Compare(b.Tasks, a.Tasks) }
+
+// eachAt visits the workers, each with a place that is there.
+func (s *State) eachAt(f func(w *inspect.Worker, i LintItem)) {
+	for k := range s.Snapshot.Workers {
+		w := &s.Snapshot.Workers[k]
+		i := LintItem{Worker: s.Redact.worker(w.PID.Id), Kind: w.Kind}
+		i.Page = pageOf(i.Worker)
+		f(w, i)
+	}
+}
+
+// atSupervisor is a place at a supervisor, or at a child of it.
+func (s *State) atSupervisor(n *supervisor.Info, child string) LintItem {
+	i := LintItem{Supervisor: s.Redact.worker(n.PID.Id), Child: s.Redact.worker(child)}
+	at := i.Supervisor
+	if child != "" {
+		at += "/" + i.Child
+	}
+	i.Page = "supervision#" + url.PathEscape(at)
+	return i
+}
+
+// atConsumer is a place at a consumer, with a number.
+func atConsumer(c *consumer.Info, n int64) LintItem {
+	return LintItem{Queue: c.Name, N: n, Page: "queues#" + url.PathEscape(c.Name)}
+}
 
 // blockedTurns: a worker does nothing but the one turn that lasts.
-func blockedTurns(s *State) Lint {
-	var p places
-	tasks, workers := 0, 0
-	for i := range s.Snapshot.Workers {
-		w := &s.Snapshot.Workers[i]
+func blockedTurns(s *State, p *places) {
+	s.eachAt(func(w *inspect.Worker, i LintItem) {
 		if w.Blocked == nil {
-			continue
+			return
 		}
-		item := LintItem{
-			Worker: s.Redact.worker(w.PID.Id), Kind: w.Kind, Task: s.Redact.task(w.Blocked.Task),
-			Line: LineOf(string(w.Blocked.Stack)), For: s.since(w.Blocked.Since), N: w.Queued,
-		}
+		i.Task, i.Line, i.For, i.N = s.Redact.task(w.Blocked.Task), LineOf(string(w.Blocked.Stack)), s.since(w.Blocked.Since), w.Queued
 		if r := s.rootOf(w.PID.Id); r != nil {
-			item.Tasks, item.Workers = r.Tasks, r.Workers
+			i.Tasks, i.Workers = r.Tasks, r.Workers
 		}
-		item.Page = pageOf(item.Worker)
 		at := ""
-		if item.Line != "" {
-			at = " at " + item.Line
+		if i.Line != "" {
+			at = " at " + i.Line
 		}
-		item.Text = fmt.Sprintf("%s has been in a turn of %s for %s%s%s", item.Worker, item.Task, briefly(item.For), at, waiting(item.Tasks, item.Workers))
-		tasks += item.Tasks
-		workers += item.Workers
-		p.add(item)
-	}
-	return p.lint(Lint{
-		ID: LintBlocked, Level: Error,
-		Title: fmt.Sprintf("%s blocked%s", count(len(p.items), "turn is", "turns are"), waiting(tasks, workers)),
-		Hint:  "A handler that computes, sleeps or waits for a lock or a call holds up its worker: use Offload, or await.",
-	}, byTime)
+		p.add(i, "%s has been in a turn of %s for %s%s%s", i.Worker, i.Task, briefly(i.For), at, waiting(i.Tasks, i.Workers))
+	})
 }
 
 // oldQueues: messages wait for longer than a second, where no turn is blocked, which says so itself.
-func oldQueues(s *State) Lint {
-	var p places
-	for i := range s.Snapshot.Workers {
-		w := &s.Snapshot.Workers[i]
+func oldQueues(s *State, p *places) {
+	s.eachAt(func(w *inspect.Worker, i LintItem) {
 		if w.Queued == 0 || w.OldestWait < oldQueue || w.Blocked != nil {
-			continue
+			return
 		}
-		item := LintItem{Worker: s.Redact.worker(w.PID.Id), For: seconds(w.OldestWait), N: w.Queued}
-		item.Page = pageOf(item.Worker)
-		item.Text = fmt.Sprintf("%s has %s, the first of them for %s%s", item.Worker, count64(w.Queued, "message that waits", "messages that wait"), briefly(item.For), heldBy(w))
-		p.add(item)
-	}
-	return p.lint(Lint{
-		ID: LintOldQueue, Level: Warning,
-		Title: fmt.Sprintf("%s older than %s", count(len(p.items), "queue is", "queues are"), briefly(oldQueue.Seconds())),
-		Hint:  "More comes than is done: look at what its tasks await, at MaxInFlight, and at its busy share.",
-	}, byTime)
+		i.For, i.N = seconds(w.OldestWait), w.Queued
+		p.add(i, "%s has %s, the first of them for %s%s", i.Worker, count64(w.Queued, "message that waits", "messages that wait"), briefly(i.For), heldBy(w))
+	})
 }
 
 // heldBy says why a worker starts nothing, if that is known.
@@ -123,48 +219,26 @@ func heldBy(w *inspect.Worker) string {
 }
 
 // fullOffloads: functions have no place to run.
-func fullOffloads(s *State) Lint {
-	var p places
-	for i := range s.Snapshot.Workers {
-		w := &s.Snapshot.Workers[i]
-		if w.OffloadsWaiting == 0 {
-			continue
+func fullOffloads(s *State, p *places) {
+	s.eachAt(func(w *inspect.Worker, i LintItem) {
+		if i.N = int64(w.OffloadsWaiting); i.N > 0 {
+			p.add(i, "%s: %s for a place while %d run", i.Worker, count64(i.N, "function waits", "functions wait"), w.Offloads)
 		}
-		item := LintItem{Worker: s.Redact.worker(w.PID.Id), N: int64(w.OffloadsWaiting)}
-		item.Page = pageOf(item.Worker)
-		item.Text = fmt.Sprintf("%s: %s for a place while %d run", item.Worker, count(w.OffloadsWaiting, "function waits", "functions wait"), w.Offloads)
-		p.add(item)
-	}
-	return p.lint(Lint{
-		ID: LintOffload, Level: Warning,
-		Title: fmt.Sprintf("Offload is full in %s", count(len(p.items), "worker", "workers")),
-		Hint:  "What is offloaded takes too long, or MaxOffloads, or a Limiter's number, is too small.",
-	}, func(a, b *LintItem) int { return cmp.Compare(b.N, a.N) })
+	})
 }
 
 // accounts: work has gone missing. That is a fault of protoloop.
-func accounts(s *State) Lint {
-	var p places
-	for i := range s.Snapshot.Workers {
-		w := &s.Snapshot.Workers[i]
-		if w.Counts.Agree() {
-			continue
+func accounts(s *State, p *places) {
+	s.eachAt(func(w *inspect.Worker, i LintItem) {
+		if !w.Counts.Agree() {
+			p.add(i, "%s: %v", i.Worker, w.Counts)
 		}
-		item := LintItem{Worker: s.Redact.worker(w.PID.Id)}
-		item.Page = pageOf(item.Worker)
-		item.Text = fmt.Sprintf("%s: %v", item.Worker, w.Counts)
-		p.add(item)
-	}
-	for i := range s.Consumers {
-		if c := &s.Consumers[i]; !c.Stats.Agree() {
-			p.add(LintItem{Queue: c.Name, Text: fmt.Sprintf("consumer %s: %v", c.Name, c.Stats), Page: "queues"})
+	})
+	for k := range s.Consumers {
+		if c := &s.Consumers[k]; !c.Stats.Agree() {
+			p.add(atConsumer(c, 0), "consumer %s: %v", c.Name, c.Stats)
 		}
 	}
-	return p.lint(Lint{
-		ID: LintAccount, Level: Error,
-		Title: fmt.Sprintf("%s not add up", count(len(p.items), "account does", "accounts do")),
-		Hint:  "Work is lost or counted twice: please report it.",
-	}, byTime)
 }
 
 // rootOf is the root that is a turn of the worker, which a blocked one is; nil: nobody waits for it.
@@ -178,301 +252,221 @@ func (s *State) rootOf(worker string) *inspect.Root {
 }
 
 // rings: tasks wait for each other, and none of them will ever go on.
-func rings(s *State) Lint {
-	var p places
-	tasks, workers := 0, 0
-	for i := range s.Snapshot.Roots {
-		if len(s.Snapshot.Roots[i].Ring) == 0 {
+func rings(s *State, p *places) {
+	for k := range s.Snapshot.Roots {
+		if len(s.Snapshot.Roots[k].Ring) == 0 {
 			continue
 		}
-		r := s.root(&s.Snapshot.Roots[i])
-		item := LintItem{Text: r.What + waiting(r.Tasks, r.Workers), Tasks: r.Tasks, Workers: r.Workers, For: r.Age, N: int64(len(r.Members)), Page: "waits"}
-		item.Worker, item.Kind, item.Task = r.Members[0].Worker, r.Members[0].Kind, r.Members[0].Task
-		tasks += r.Tasks
-		workers += r.Workers
-		p.add(item)
+		r := s.root(&s.Snapshot.Roots[k])
+		first := r.Members[0]
+		p.add(LintItem{
+			Worker: first.Worker, Kind: first.Kind, Task: first.Task, Tasks: r.Tasks, Workers: r.Workers, For: r.Age, N: int64(len(r.Members)), Page: "waits",
+		}, "%s%s", r.What, waiting(r.Tasks, r.Workers))
 	}
-	return p.lint(Lint{
-		ID: LintRing, Level: Error,
-		Title: fmt.Sprintf("%s that await each other for ever%s", count(len(p.items), "ring of tasks", "rings of tasks"), waiting(tasks, workers)),
-		Hint:  "Cancel one of the tasks to go on, and let one of the workers ask without awaiting, or give the call a Timeout.",
-	}, func(a, b *LintItem) int { return cmp.Compare(b.Tasks, a.Tasks) })
 }
 
 // failedSupervisors: a supervisor ends because of itself.
-func failedSupervisors(s *State) Lint {
-	var p places
-	for i := range s.Supervisors {
-		n := &s.Supervisors[i]
+func failedSupervisors(s *State, p *places) {
+	for k := range s.Supervisors {
+		n := &s.Supervisors[k]
 		if n.Err == nil || errors.Is(n.Err, supervisor.ErrShutdown) {
 			continue
 		}
-		item := LintItem{Supervisor: s.Redact.worker(n.PID.Id), For: s.since(n.Since), Page: "supervision"}
-		item.Text = fmt.Sprintf("%s ends: %s", item.Supervisor, s.Redact.Err(n.Err))
-		p.add(item)
+		i := s.atSupervisor(n, "")
+		i.For = s.since(n.Since)
+		p.add(i, "%s ends: %s", i.Supervisor, s.Redact.Err(n.Err))
 	}
-	return p.lint(Lint{
-		ID: LintFailed, Level: Error,
-		Title: fmt.Sprintf("%s failed", count(len(p.items), "supervisor has", "supervisors have")),
-		Hint:  "Its children failed more often than it allows: the timeline says of what.",
-	}, byTime)
 }
 
 // intensities: with a few more restarts a supervisor fails.
-func intensities(s *State) Lint {
-	var p places
-	for i := range s.Supervisors {
-		n := &s.Supervisors[i]
+func intensities(s *State, p *places) {
+	for k := range s.Supervisors {
+		n := &s.Supervisors[k]
 		if n.Restarted == 0 || intensityOf(n) <= highIntensity {
 			continue
 		}
-		item := LintItem{Supervisor: s.Redact.worker(n.PID.Id), N: int64(n.Restarted), Page: "supervision"}
-		item.Text = fmt.Sprintf("%s: %d of %d restarts within %s", item.Supervisor, n.Restarted, n.MaxRestarts, briefly(n.Within.Seconds()))
-		if k := len(n.Restarts); k > 0 {
-			last := &n.Restarts[k-1]
-			item.Child = s.Redact.worker(last.Child)
-			item.Line = LineOf(string(last.Stack))
-			item.Text += fmt.Sprintf(", the last of %s", item.Child)
-			if last.Err != nil {
-				item.Text += ": " + firstLine(s.Redact.Err(last.Err))
-			}
+		i, last := s.atSupervisor(n, ""), ""
+		if len(n.Restarts) > 0 {
+			r := &n.Restarts[len(n.Restarts)-1]
+			i = s.atSupervisor(n, r.Child)
+			i.Line = LineOf(string(r.Stack))
+			last = ", the last of " + i.Child + s.because(r.Err)
 		}
-		p.add(item)
+		i.N = int64(n.Restarted)
+		p.add(i, "%s: %d of %d restarts within %s%s", i.Supervisor, n.Restarted, n.MaxRestarts, briefly(n.Within.Seconds()), last)
 	}
-	return p.lint(Lint{
-		ID: LintIntensity, Level: Warning,
-		Title: fmt.Sprintf("%s used more than %d %% of the restarts that are allowed", count(len(p.items), "supervisor has", "supervisors have"), int(100*highIntensity)),
-		Hint:  "With more than MaxRestarts it stops its children and fails: look at what they fail of.",
-	}, func(a, b *LintItem) int { return cmp.Compare(b.N, a.N) })
+}
+
+// because is the first line of an error, behind a colon.
+func (s *State) because(err error) string {
+	if err == nil {
+		return ""
+	}
+	return ": " + firstLine(s.Redact.Err(err))
 }
 
 // downChildren: a child is not up for longer than a start takes.
-func downChildren(s *State) Lint {
-	var p places
-	for i := range s.Supervisors {
-		n := &s.Supervisors[i]
+func downChildren(s *State, p *places) {
+	for k := range s.Supervisors {
+		n := &s.Supervisors[k]
 		if !n.Since.IsZero() { // it stops: that page shows what is left
 			continue
 		}
 		for j := range n.Children {
-			k := &n.Children[j]
-			down := s.At.Sub(k.Since)
-			if k.State == "up" || k.State == "stopping" || k.State == "gone" && k.Err == nil || down < oldDown {
+			c := &n.Children[j]
+			down := s.At.Sub(c.Since)
+			if c.State == "up" || c.State == "stopping" || c.State == "gone" && c.Err == nil || down < oldDown {
 				continue
 			}
-			item := LintItem{Supervisor: s.Redact.worker(n.PID.Id), Child: s.Redact.worker(k.Name), For: seconds(down), Page: "supervision"}
-			item.Text = fmt.Sprintf("%s/%s has been %s for %s", item.Supervisor, item.Child, k.State, briefly(item.For))
-			if k.BackoffLeft > 0 {
-				item.Text += fmt.Sprintf(", and restarts in %s", briefly(k.BackoffLeft.Seconds()))
+			i, restarts := s.atSupervisor(n, c.Name), ""
+			i.For = seconds(down)
+			if c.BackoffLeft > 0 {
+				restarts = ", and restarts in " + briefly(c.BackoffLeft.Seconds())
 			}
-			if k.Err != nil {
-				item.Text += ": " + firstLine(s.Redact.Err(k.Err))
-			}
-			p.add(item)
+			p.add(i, "%s/%s has been %s for %s%s%s", i.Supervisor, i.Child, c.State, briefly(i.For), restarts, s.because(c.Err))
 		}
 	}
-	return p.lint(Lint{
-		ID: LintDown, Level: Warning,
-		Title: fmt.Sprintf("%s not up", count(len(p.items), "child is", "children are")),
-		Hint:  "What the child failed of says why; while it waits for its restart its messages wait, too.",
-	}, byTime)
 }
 
 // toldToEnd: a worker, or a task by itself, was told to end and is still here.
-func toldToEnd(s *State) Lint {
-	var p places
+func toldToEnd(s *State, p *places) {
 	resting := map[string]bool{} // children that have ended, and wait for their restart
-	for i := range s.Supervisors {
-		n := &s.Supervisors[i]
+	for k := range s.Supervisors {
+		n := &s.Supervisors[k]
 		for j := range n.Children {
 			if n.Children[j].State == "quiesced" {
 				resting[n.PID.Id+"/"+n.Children[j].Name] = true
 			}
 		}
 	}
-	for i := range s.Snapshot.Workers {
-		w := &s.Snapshot.Workers[i]
+	s.eachAt(func(w *inspect.Worker, i LintItem) {
 		// While a worker drains, which its grace bounds, it does what it is to do.
 		if resting[w.PID.Id] || w.ToldToEnd.IsZero() || w.State == "stopping" || s.At.Sub(w.ToldToEnd) < oldEnd {
-			continue
+			return
 		}
-		item := LintItem{Worker: s.Redact.worker(w.PID.Id), Kind: w.Kind, For: s.since(w.ToldToEnd), N: int64(w.Live)}
-		item.Page = pageOf(item.Worker)
-		item.Text = fmt.Sprintf("%s was told to end %s ago and is %s: %s left", item.Worker, briefly(item.For), w.State, count(w.Live, "task is", "tasks are"))
-		p.add(item)
-	}
-	s.addTold(&p, func(g *inspect.Group) int { return g.ToldToEnd - g.OverBudget }, "told to end")
-	return p.lint(Lint{
-		ID: LintTold, Level: Warning,
-		Title: "Told to end and still here: " + count(len(p.items), "worker or kind of task", "workers and kinds of tasks"),
-		Hint:  "A task that does not look at its context, or blocks, does not hear of its end; one that cleans up needs its time.",
-	}, byTime)
+		i.For, i.N = s.since(w.ToldToEnd), int64(w.Live)
+		p.add(i, "%s was told to end %s ago and is %s: %s left", i.Worker, briefly(i.For), w.State, count(w.Live, "task is", "tasks are"))
+	})
+	s.addTold(p, func(g *inspect.Group) int { return g.ToldToEnd - g.OverBudget }, "told to end")
 }
 
 // overBudget: the time that tasks have is over, and they are still here.
-func overBudget(s *State) Lint {
-	var p places
-	s.addTold(&p, func(g *inspect.Group) int { return g.OverBudget }, "out of their time")
-	return p.lint(Lint{
-		ID: LintBudget, Level: Warning,
-		Title: "Out of their time and still here: " + count(len(p.items), "kind of task", "kinds of tasks"),
-		Hint:  "Their askers have been told by now; their turns go on until they await or look at their context.",
-	}, byTime)
+func overBudget(s *State, p *places) {
+	s.addTold(p, func(g *inspect.Group) int { return g.OverBudget }, "out of their time")
 }
 
 // addTold adds the groups of which n tasks were told to end a while ago.
 func (s *State) addTold(p *places, n func(g *inspect.Group) int, what string) {
-	for i := range s.Snapshot.Groups {
-		g := &s.Snapshot.Groups[i]
-		k := n(g)
-		if k <= 0 || s.At.Sub(g.FirstTold) < oldEnd {
-			continue
+	for k := range s.Snapshot.Groups {
+		g := &s.Snapshot.Groups[k]
+		if told := n(g); told > 0 && s.At.Sub(g.FirstTold) >= oldEnd {
+			s.addGroup(p, g, g.Told.Worker, told, s.since(g.FirstTold), what+" for up to")
 		}
-		item := LintItem{Worker: s.Redact.Worker(g.Told.Worker, s.home()), Kind: g.Kind, Task: s.Redact.task(g.Task), For: s.since(g.FirstTold), N: int64(k), Line: g.Line}
-		item.Page = pageOf(item.Worker)
-		item.Text = fmt.Sprintf("%s: %s of %s, %s for up to %s, as in %s", item.Kind, count(k, "task", "tasks"), item.Task, what, briefly(item.For), item.Worker)
-		p.add(item)
 	}
 }
 
+// promised: many tasks of a group have waited for long for a promise, of which nobody knows who will complete it. That
+// may be as it should be, as of clients that poll, or a leak: only whoever has written it knows, so the level is that of a
+// [Note]. A task that awaits a queue, an event or a lock is none of these.
+func promised(s *State, p *places) {
+	for k := range s.Snapshot.Groups {
+		if g := &s.Snapshot.Groups[k]; g.Awaits == "promise" && g.Of == "" && g.Tasks >= manyPromised && g.Oldest >= oldPromise {
+			s.addGroup(p, g, g.Example.Worker, g.Tasks, seconds(g.Oldest), "the oldest for")
+		}
+	}
+}
+
+// addGroup adds n tasks of a group, for so many seconds, with a worker that has one of them.
+func (s *State) addGroup(p *places, g *inspect.Group, worker *actor.PID, n int, long float64, what string) {
+	i := LintItem{Worker: s.Redact.Worker(worker, s.home()), Kind: g.Kind, Task: s.Redact.task(g.Task), For: long, N: int64(n), Line: g.Line}
+	i.Page = pageOf(i.Worker)
+	p.add(i, "%s: %s of %s, %s %s, as in %s", i.Kind, count(n, "task", "tasks"), i.Task, what, briefly(i.For), i.Worker)
+}
+
 // openBreakers: a consumer has stopped handling, because what its handlers need cannot be had.
-func openBreakers(s *State) Lint {
-	var p places
-	for i := range s.Consumers {
-		c := &s.Consumers[i]
+func openBreakers(s *State, p *places) {
+	for k := range s.Consumers {
+		c := &s.Consumers[k]
 		if c.Stats.OpenSince.IsZero() {
 			continue
 		}
-		item := LintItem{Queue: c.Name, For: s.since(c.Stats.OpenSince), N: c.Stats.InFlight, Page: "queues"}
-		item.Text = fmt.Sprintf("consumer %s handles nothing for %s: %s", c.Name, briefly(item.For), firstLine(s.Redact.Err(c.OpenCause)))
-		p.add(item)
+		i := atConsumer(c, c.Stats.InFlight)
+		i.For = s.since(c.Stats.OpenSince)
+		p.add(i, "consumer %s handles nothing for %s: %s", c.Name, briefly(i.For), firstLine(s.Redact.Err(c.OpenCause)))
 	}
-	return p.lint(Lint{
-		ID: LintBreaker, Level: Warning,
-		Title: fmt.Sprintf("%s open", count(len(p.items), "breaker is", "breakers are")),
-		Hint:  "It tries one message now and then, and goes on by itself when that works.",
-	}, byTime)
 }
 
 // slowClients: more waits to be sent to a client than half of what may, or one was cut off for that in the last
 // minute.
-func slowClients(s *State) Lint {
-	var p places
-	for i := range s.Servers {
-		l := &s.Servers[i]
+func slowClients(s *State, p *places) {
+	for k := range s.Servers {
+		l := &s.Servers[k]
 		for j := range l.Sessions {
 			c := &l.Sessions[j]
 			if c.Buffered == 0 || 2*c.Buffered < c.MaxBuffered {
 				continue
 			}
-			item := LintItem{Worker: s.Redact.Worker(c.Worker, s.home()), Socket: c.ID, N: int64(c.Buffered), For: s.since(c.Since), Page: "sockets"}
-			item.Text = fmt.Sprintf("session %s of %s: %d of %d bytes wait to be sent", c.ID, s.Redact.Text(RedactSocket, c.Address), c.Buffered, c.MaxBuffered)
-			p.add(item)
+			p.add(LintItem{Worker: s.Redact.Worker(c.Worker, s.home()), Socket: c.ID, N: int64(c.Buffered), For: s.since(c.Since), Page: "sockets"},
+				"session %s of %s: %d of %d bytes wait to be sent", c.ID, s.Redact.Text(RedactSocket, c.Address), c.Buffered, c.MaxBuffered)
 		}
-		if s.Past != nil && i < len(s.Past.Servers) {
-			if n := l.Stats.SlowClients - s.Past.Servers[i].Stats.SlowClients; n > 0 {
-				p.add(LintItem{N: n, Page: "sockets", Text: fmt.Sprintf("socketio %d: %s cut off in the last minute", i+1, count64(n, "client was", "clients were"))})
+		if s.Past != nil && k < len(s.Past.Servers) {
+			if n := l.Stats.SlowClients - s.Past.Servers[k].Stats.SlowClients; n > 0 {
+				p.add(LintItem{N: n, Page: "sockets"}, "socketio %d: %s cut off in the last minute", k+1, count64(n, "client was", "clients were"))
 			}
 		}
 	}
-	return p.lint(Lint{
-		ID: LintSlow, Level: Warning,
-		Title: "Slow clients: " + count(len(p.items), "place", "places"),
-		Hint:  "They do not read as fast as is sent to them: at MaxBuffered their sessions end. Send less, use Volatile, or await Drain.",
-	}, func(a, b *LintItem) int { return cmp.Compare(b.N, a.N) })
 }
 
-// lostMessages: the source could not be told what became of a message, in the last minute or before.
-func lostMessages(s *State) Lint {
-	var p places
-	fresh := false
-	for i := range s.Consumers {
-		c := &s.Consumers[i]
-		if c.Stats.Lost == 0 {
-			continue
-		}
-		item := LintItem{Queue: c.Name, N: c.Stats.Lost, Page: "queues"}
-		item.Text = fmt.Sprintf("consumer %s: %s", c.Name, count64(c.Stats.Lost, "message", "messages"))
-		if n := c.Stats.Lost - s.Past.lostBy(c); n > 0 {
-			fresh = true
-			item.Text += fmt.Sprintf(", %d of them in the last minute", n)
-		}
-		p.add(item)
+// addLost adds i.N of what was lost, which were before a minute ago; negative: nothing is known of then, and all is old.
+func (p *places) addLost(i LintItem, before int64, text string) {
+	if n := i.N - before; before >= 0 && n > 0 {
+		p.fresh = true
+		text += fmt.Sprintf(", %d of them in the last minute", n)
 	}
-	return p.lint(Lint{
-		ID: LintLost, Level: levelOf(fresh),
-		Title: fmt.Sprintf("%s not tell the queue what became of messages", count(len(p.items), "consumer could", "consumers could")),
-		Hint:  "The queue delivers them again when their lease is over: look at the errors of the source, and at the lease.",
-	}, func(a, b *LintItem) int { return cmp.Compare(b.N, a.N) })
+	if i.N > 0 {
+		p.add(i, "%s", text)
+	}
 }
 
-// lostBy is how many a consumer had lost. s is nil if nothing is known of then; what is lost now is old
-// then.
-func (s *State) lostBy(c *consumer.Info) int64 {
-	if s == nil {
-		return c.Stats.Lost
+// before is what a consumer had in the last minute's oldest look: see addLost.
+func (s *State) before(c *consumer.Info, of func(s *consumer.Stats) int64) int64 {
+	if s.Past == nil {
+		return -1
 	}
-	if o := s.consumerLike(c); o != nil {
-		return o.Stats.Lost
+	if o := s.Past.consumerLike(c); o != nil {
+		return of(&o.Stats)
 	}
 	return 0
 }
 
-// levelOf is that of what was lost: lately, or a while ago.
-func levelOf(fresh bool) Level {
-	if fresh {
-		return Warning
+// lostMessages: the source could not be told what became of a message, in the last minute or before.
+func lostMessages(s *State, p *places) {
+	for k := range s.Consumers {
+		c := &s.Consumers[k]
+		n := c.Stats.Lost
+		p.addLost(atConsumer(c, n), s.before(c, func(s *consumer.Stats) int64 { return s.Lost }), "consumer "+c.Name+": "+count64(n, "message", "messages"))
 	}
-	return Note
 }
 
 // deadLetters: messages reached nobody, or were given up, in the last minute or before.
-func deadLetters(s *State) Lint {
-	var p places
-	fresh := false
-	add := func(item LintItem, before int64) {
-		item.Text += ": " + count64(item.N, "dead letter", "dead letters")
-		if item.N > before {
-			fresh = true
-			item.Text += fmt.Sprintf(", %d of them in the last minute", item.N-before)
-		}
-		p.add(item)
-	}
-	for i := range s.Kinds {
-		k := &s.Kinds[i]
-		n := k.Counts.DeadLettered
-		if n == 0 {
-			continue
-		}
-		before := n // nothing is known of then
+func deadLetters(s *State, p *places) {
+	letters := func(name string, n int64) string { return name + ": " + count64(n, "dead letter", "dead letters") }
+	for k := range s.Kinds {
+		kind := &s.Kinds[k]
+		n, before := kind.Counts.DeadLettered, int64(-1)
 		if s.Past != nil {
 			before = 0
-			if o := s.Past.kind(k.Name); o != nil {
+			if o := s.Past.kind(kind.Name); o != nil {
 				before = o.Counts.DeadLettered
 			}
 		}
-		add(LintItem{Kind: k.Name, N: n, Page: "workers?q=" + url.QueryEscape(k.Name), Text: k.Name}, before)
+		p.addLost(LintItem{Kind: kind.Name, N: n, Page: "workers?q=" + url.QueryEscape(kind.Name)}, before, letters(kind.Name, n))
 	}
-	for i := range s.Consumers {
-		c := &s.Consumers[i]
+	for k := range s.Consumers {
+		c := &s.Consumers[k]
 		n := c.Stats.DeadLettered
-		if n == 0 {
-			continue
-		}
-		before := n
-		if s.Past != nil {
-			before = 0
-			if o := s.Past.consumerLike(c); o != nil {
-				before = o.Stats.DeadLettered
-			}
-		}
-		add(LintItem{Queue: c.Name, N: n, Page: "queues", Text: "consumer " + c.Name}, before)
+		p.addLost(atConsumer(c, n), s.before(c, func(s *consumer.Stats) int64 { return s.DeadLettered }), letters("consumer "+c.Name, n))
 	}
-	return p.lint(Lint{
-		ID: LintDead, Level: levelOf(fresh),
-		Title: fmt.Sprintf("%s dead letters", count(len(p.items), "kind of workers, or consumer, has", "kinds of workers and consumers have")),
-		Hint:  "One-way messages that nobody could receive, and messages of a queue that were given up: the log has each.",
-	}, func(a, b *LintItem) int { return cmp.Compare(b.N, a.N) })
 }
 
 // waiting says how many wait, or nothing.

@@ -24,6 +24,7 @@ func TestLints(t *testing.T) {
 	}
 	group := func(g inspect.Group) *State {
 		g.Kind, g.Task, g.Told = "k", "t", inspect.TaskRef{Worker: pid("w"), Incarnation: 1, ID: 1}
+		g.Example = g.Told
 		return &State{At: now, Snapshot: inspect.Snapshot{Groups: []inspect.Group{g}}}
 	}
 	tree := func(i supervisor.Info) *State {
@@ -82,6 +83,11 @@ func TestLints(t *testing.T) {
 		"a task told to end":        {group(inspect.Group{ToldToEnd: 1, FirstTold: ago(3200 * time.Millisecond)}), LintTold, Warning, "k: 1 task of t, told to end for up to 3.2s, as in w"},
 		"a task just told to end":   {s: group(inspect.Group{ToldToEnd: 1, FirstTold: ago(time.Millisecond)})},
 		"tasks over budget":         {group(inspect.Group{ToldToEnd: 2, OverBudget: 2, FirstTold: ago(2 * time.Second)}), LintBudget, Warning, "k: 2 tasks of t, out of their time for up to 2s, as in w"},
+		"a crowd at a promise":      {group(inspect.Group{State: "awaiting", Awaits: "promise", Tasks: 100, Oldest: time.Minute}), LintPromise, Note, "k: 100 tasks of t, the oldest for 1m0s, as in w"},
+		"a crowd for a moment":      {s: group(inspect.Group{State: "awaiting", Awaits: "promise", Tasks: 100_000, Oldest: 59 * time.Second})},
+		"a few at a promise":        {s: group(inspect.Group{State: "awaiting", Awaits: "promise", Tasks: 99, Oldest: time.Hour})},
+		"a crowd at a worker":       {s: group(inspect.Group{State: "awaiting", Awaits: "promise", Of: "l", Tasks: 100, Oldest: time.Hour})},
+		"a crowd at a queue":        {s: group(inspect.Group{State: "awaiting", Awaits: "item of a queue", Tasks: 100, Oldest: time.Hour})},
 		"an account that adds up":   {s: worker(inspect.Worker{Counts: balanced(3, 1)})},
 		"one that does not":         {worker(inspect.Worker{Counts: actors.Counts{Offered: 2, Accepted: 1}}), LintAccount, Error, "w: " + actors.Counts{Offered: 2, Accepted: 1}.String()},
 		"a consumer's":              {queue(consumer.Stats{Received: 1}), LintAccount, Error, "consumer q: " + consumer.Stats{Received: 1}.String()},
@@ -154,10 +160,10 @@ func TestVerdict(t *testing.T) {
 		levels []Level
 		want   Verdict
 	}{
-		{nil, Verdict{Level: OK}},
-		{[]Level{Note}, Verdict{Level: OK, Notes: 1}},
-		{[]Level{Note, Warning, Warning}, Verdict{Level: Warning, Warnings: 2, Notes: 1}},
-		{[]Level{Error, Warning}, Verdict{Level: Error, Errors: 1, Warnings: 1}},
+		{nil, Verdict{Level: OK, Text: "All is well"}},
+		{[]Level{Note}, Verdict{Level: OK, Text: "All is well", Notes: 1}},
+		{[]Level{Note, Warning, Warning}, Verdict{Level: Warning, Text: "2 warnings", Warnings: 2, Notes: 1}},
+		{[]Level{Error, Warning}, Verdict{Level: Error, Text: "1 error, 1 warning", Errors: 1, Warnings: 1}},
 	} {
 		var lints []Lint
 		for _, l := range c.levels {

@@ -18,8 +18,9 @@ func TestToldToEndOfARestingChild(t *testing.T) {
 			Snapshot:    inspect.Snapshot{Workers: []inspect.Worker{{PID: pid("shop/mail"), Kind: "mail", State: "unwinding", ToldToEnd: ago(time.Minute)}}},
 			Supervisors: []supervisor.Info{{PID: pid("shop"), Children: []supervisor.ChildInfo{{Name: "mail", State: state}}}},
 		}
-		if l := toldToEnd(s); l.N != want {
-			t.Errorf("%s: %d places, want %d: %+v", state, l.N, want, l)
+		var p places
+		if toldToEnd(s, &p); len(p.items) != want {
+			t.Errorf("%s: %d places, want %d: %+v", state, len(p.items), want, p.items)
 		}
 	}
 }

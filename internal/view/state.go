@@ -40,7 +40,7 @@ func (s *State) home() string { return s.About.Address }
 
 // VerdictOf sums up lints.
 func VerdictOf(lints []Lint) Verdict {
-	v := Verdict{Level: OK}
+	v := Verdict{Level: OK, Text: "All is well"}
 	for _, l := range lints {
 		switch l.Level {
 		case Error:
@@ -51,11 +51,14 @@ func VerdictOf(lints []Lint) Verdict {
 			v.Notes++
 		}
 	}
+	errors, warnings := count(v.Errors, "error", "errors"), count(v.Warnings, "warning", "warnings")
 	switch {
+	case v.Errors > 0 && v.Warnings > 0:
+		v.Level, v.Text = Error, errors+", "+warnings
 	case v.Errors > 0:
-		v.Level = Error
+		v.Level, v.Text = Error, errors
 	case v.Warnings > 0:
-		v.Level = Warning
+		v.Level, v.Text = Warning, warnings
 	}
 	return v
 }

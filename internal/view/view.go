@@ -31,10 +31,11 @@ type Answer struct {
 
 // Verdict is the lints in short, for the head of each page.
 type Verdict struct {
-	Level    Level `json:"level"` // of the worst lint; "ok" if there is none but notes
-	Errors   int   `json:"errors"`
-	Warnings int   `json:"warnings"`
-	Notes    int   `json:"notes"`
+	Level    Level  `json:"level"` // of the worst lint; "ok" if there is none but notes
+	Text     string `json:"text"`  // in words: "1 error, 2 warnings"
+	Errors   int    `json:"errors"`
+	Warnings int    `json:"warnings"`
+	Notes    int    `json:"notes"`
 }
 
 // Problem is the body of an answer with an error status.

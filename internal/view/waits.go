@@ -5,7 +5,6 @@ package view
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -63,28 +62,6 @@ type Group struct {
 	Workers int     `json:"workers"`
 	Oldest  float64 `json:"oldest_s"`
 	Example *Ref    `json:"example,omitempty"`
-}
-
-// Graph is the groups by kind: whose tasks wait for those of which.
-type Graph struct {
-	Nodes []GraphNode `json:"nodes"`
-	Edges []GraphEdge `json:"edges"`
-}
-
-// GraphNode is a kind of workers.
-type GraphNode struct {
-	Kind  string `json:"kind"`
-	Tasks int    `json:"tasks"`
-	Root  bool   `json:"root"` // something waits for it in the end
-}
-
-// GraphEdge is tasks of one kind that await something of another.
-type GraphEdge struct {
-	From   string  `json:"from"`
-	To     string  `json:"to"`
-	N      int     `json:"n"`
-	Oldest float64 `json:"oldest_s"`
-	Ring   bool    `json:"ring"` // a ring goes along here
 }
 
 // Node is a line of the tree: the root is waited for, and those below wait for
@@ -200,56 +177,6 @@ func (s *State) group(g *inspect.Group) Group {
 		Kind: g.Kind, Task: s.Redact.task(g.Task), State: g.State, Awaits: s.Redact.task(g.Awaits), Of: g.Of, Line: g.Line,
 		N: g.Tasks, Workers: g.Workers, Oldest: seconds(g.Oldest), Example: s.ref(g.Example, g.Task),
 	}
-}
-
-// graphOf joins the groups of a kind.
-func graphOf(v *Waits) Graph {
-	nodes := map[string]*GraphNode{}
-	node := func(kind string) *GraphNode {
-		if nodes[kind] == nil {
-			nodes[kind] = &GraphNode{Kind: kind}
-		}
-		return nodes[kind]
-	}
-	type pair struct{ from, to string }
-	edges := map[pair]*GraphEdge{}
-	for i := range v.Groups {
-		g := &v.Groups[i]
-		node(g.Kind).Tasks += g.N
-		if g.Of == "" {
-			continue
-		}
-		node(g.Of)
-		e := edges[pair{g.Kind, g.Of}]
-		if e == nil {
-			e = &GraphEdge{From: g.Kind, To: g.Of}
-			edges[pair{g.Kind, g.Of}] = e
-		}
-		e.N += g.N
-		e.Oldest = max(e.Oldest, g.Oldest)
-	}
-	for i := range v.Roots {
-		r := &v.Roots[i]
-		if r.Kind != "" && nodes[r.Kind] != nil {
-			nodes[r.Kind].Root = true
-		}
-		for j, m := range r.Members {
-			if e := edges[pair{m.Kind, r.Members[(j+1)%len(r.Members)].Kind}]; e != nil {
-				e.Ring = true
-			}
-		}
-	}
-	out := Graph{Nodes: []GraphNode{}, Edges: []GraphEdge{}}
-	for _, kind := range slices.Sorted(maps.Keys(nodes)) {
-		out.Nodes = append(out.Nodes, *nodes[kind])
-	}
-	for _, e := range edges {
-		out.Edges = append(out.Edges, *e)
-	}
-	slices.SortFunc(out.Edges, func(a, b GraphEdge) int {
-		return cmp.Or(cmp.Compare(b.N, a.N), cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To))
-	})
-	return out
 }
 
 // treeOf puts below each root the groups that wait for it, and below each of these those that wait

@@ -145,7 +145,7 @@ type Failure struct {
 type column func(a, b *WorkerRow) int
 
 var columns = map[string]column{
-	"name":        func(a, b *WorkerRow) int { return 0 }, // they come by name
+	"worker":      func(a, b *WorkerRow) int { return 0 }, // they come by name
 	"kind":        func(a, b *WorkerRow) int { return cmp.Compare(a.Kind, b.Kind) },
 	"incarnation": func(a, b *WorkerRow) int { return cmp.Compare(b.Incarnation, a.Incarnation) },
 	"busy":        func(a, b *WorkerRow) int { return cmp.Compare(b.Busy, a.Busy) },

@@ -54,7 +54,7 @@ func TestDeadlock(t *testing.T) {
 	p := open(t, newBrowser(t))
 	p.goTo(t, url)
 	p.says(t, "1 ring of tasks that await each other", "load price → shop/stock")
-	p.until(t, `document.title.startsWith("✖ Overview · pages.test ")`)
+	p.until(t, `document.title.startsWith("✖ Overview · " + document.getElementById("process").textContent.split(" on ")[0])`)
 	p.examine(t, "overview")
 
 	p.do(t, chromedp.Click(chromedp.CSS(`nav a[href="waits"]`)))
@@ -63,12 +63,12 @@ func TestDeadlock(t *testing.T) {
 	p.says(t, "Ring: shop/")
 	p.examine(t, "waits")
 	p.press(t, ".root", "Cancel load price")
-	p.until(t, `document.activeElement.textContent === "Cancel the task"`)
+	p.until(t, `document.activeElement.textContent === "Yes, cancel load price"`)
 	p.do(t, chromedp.KeyEvent("\x1b")) // Escape: not after all
 	p.until(t, `!document.querySelector(".confirm")`)
 	p.press(t, ".root", "Cancel load price")
 	p.do(t, chromedp.SendKeys(chromedp.CSS(".confirm .cause"), "a ring"))
-	p.press(t, ".confirm", "Cancel the task")
+	p.press(t, ".confirm", "Yes, cancel load price")
 	p.until(t, `!document.querySelector(".root.look")`)
 	p.goTo(t, url)
 	p.says(t, "All is well", "action: cancel-task", "by 127.0.0.1:")
@@ -100,13 +100,14 @@ func TestSlowHandler(t *testing.T) {
 	p.says(t, "Dead letters")
 	p.examine(t, "kinds")
 
-	p.goTo(t, url+"captures?stacks=1")
+	p.goTo(t, url+"captures")
+	p.press(t, "main", "Look at all goroutines")
 	p.says(t, "goroutines at")
 	p.press(t, ".kinds li:nth-child(1)", "Capture")
-	p.press(t, ".confirm", "Capture it")
+	p.press(t, ".confirm", "Yes, capture")
 	p.says(t, "it has begun", "is being made since")
 	p.press(t, ".kinds li:last-child", "Capture") // one at a time
-	p.press(t, ".kinds li:last-child .confirm", "Capture it")
+	p.press(t, ".kinds li:last-child .confirm", "Yes, capture")
 	p.says(t, "Refused: another capture is under way")
 	p.says(t, "go tool pprof")
 	p.examine(t, "captures")
@@ -137,7 +138,7 @@ func TestSupervision(t *testing.T) {
 	}
 	first := ref()
 	p.press(t, web, "Restart")
-	p.press(t, web+" .confirm", "Restart it")
+	p.press(t, web+" .confirm", "Yes, restart")
 	p.says(t, "it has restarted")
 	second := ref()
 	if second.Start == first.Start {
@@ -152,18 +153,18 @@ func TestSupervision(t *testing.T) {
 	if err := supervisor.RestartChild(context.Background(), sys, ref()); err != nil { // somebody else is faster
 		t.Fatal(err)
 	}
-	p.press(t, web+" .confirm", "Restart it")
+	p.press(t, web+" .confirm", "Yes, restart")
 	p.says(t, "Refused: supervisor: ")
 	p.picture(t, "refused")
 	p.press(t, web+" .outcome", "×")
 	p.next(t)
 
 	p.press(t, web, "Stop")
-	p.press(t, web+" .confirm", "Stop it")
+	p.press(t, web+" .confirm", "Yes, stop")
 	p.until(t, `document.querySelector('[id="shop/web"] td').textContent === "gone"`)
 	p.next(t)
 	p.press(t, web, "Start")
-	p.press(t, web+" .confirm", "Restart it")
+	p.press(t, web+" .confirm", "Yes, start")
 	p.until(t, `document.querySelector('[id="shop/web"] td').textContent === "up"`)
 }
 
@@ -180,7 +181,7 @@ func TestStop(t *testing.T) {
 	p.says(t, "A stop goes on.", "shop/printer", "grace left", "It still has 30 pieces of work", "Then: orders")
 	p.examine(t, "stop")
 	p.press(t, ".draining", "End grace")
-	p.press(t, ".confirm", "End its grace")
+	p.press(t, ".confirm", "Yes, end grace")
 	<-s.Stopped()
 	p.says(t, "Nothing is being stopped")
 }
@@ -357,6 +358,6 @@ func TestSockets(t *testing.T) {
 	p.until(t, `document.querySelectorAll("button.act").length === 3`)
 	p.examine(t, "sockets")
 	p.press(t, "tbody tr:last-child", "Disconnect")
-	p.press(t, ".confirm", "Disconnect it")
+	p.press(t, ".confirm", "Yes, disconnect")
 	p.until(t, `document.querySelectorAll("button.act").length === 2`)
 }
