@@ -15,6 +15,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/consoletest"
 	"github.com/protoloop/protoloop/internal/goroutines"
 	"github.com/protoloop/protoloop/internal/seeded"
 )
@@ -24,7 +25,7 @@ var chaosDice = seeded.Flag("chaos.seed", "TestChaos")
 // TestChaos drives 200,000 requests, and what these make in turn, over
 // workers to which everything happens that can: see job for what the tasks
 // do, slot.keep for what befalls their workers and driver for the askers.
-// Then it accounts for each future.
+// Then it accounts for each future. Meanwhile a console is looked at.
 //
 // What is chosen follows from the seed; what happens also from the scheduler.
 func TestChaos(t *testing.T) {
@@ -34,7 +35,9 @@ func TestChaos(t *testing.T) {
 		n /= 10
 	}
 	c := newChaos(t, actortest.NewSystem(t), chaosDice.Seed())
+	stop := consoletest.Watch(t, c.sys)
 	c.run(8, n)
+	stop()
 	actortest.Eventually(t, "all goroutines and coroutines of the loops are gone", func() bool {
 		return before.CountNew(ofLoops...) == 0
 	})

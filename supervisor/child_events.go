@@ -141,7 +141,7 @@ func (c *core) startRecovery(t *actors.Task, k *child) {
 	if s := c.startingChild; s != nil {
 		s.changed.Broadcast()
 	}
-	c.startTask(t, "restart "+k.name, func(t *actors.Task) error { return c.recoverChild(t, k) })
+	c.startTask(t, c.taskName("restart", k.name), func(t *actors.Task) error { return c.recoverChild(t, k) })
 }
 
 // emitFailure makes an event of a failure, and hands on the message that it

@@ -197,6 +197,15 @@ func (c *core) startTask(t *actors.Task, name string, f func(t *actors.Task) err
 	}, actors.Name(name))
 }
 
+// taskName is the name of a task that does something with a child. A [Dynamic] has any number of children, whose names may
+// each come once: what is counted by task, as groups and profiles are, must not get as many.
+func (c *core) taskName(what, child string) string {
+	if c.isDynamic() {
+		child = "child"
+	}
+	return what + " " + child
+}
+
 // recoverPanic ends a supervisor whose own code has panicked: it would live on and
 // supervise nothing.
 func (c *core) recoverPanic(t *actors.Task) {

@@ -25,7 +25,7 @@ func runOperation[T any](ctx context.Context, n *node, what, name string, f func
 	c, from := n.core.Load(), askingWorker(ctx)
 	done := make(chan outcome[T], 1)
 	c.queue.postFunc(func(t *actors.Task) {
-		c.startTask(t, what+" "+name, func(t *actors.Task) error {
+		c.startTask(t, c.taskName(what, name), func(t *actors.Task) error {
 			o := outcome[T]{err: errStopping} // of a panic
 			defer func() { done <- o }()
 			o.v, o.err = f(t, c, c.callerChild(from))

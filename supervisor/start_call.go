@@ -133,7 +133,7 @@ func (s *startCall) endStart(k *child, err error) {
 
 // goOnInTask is the rest of a call that has to wait.
 func (s *startCall) goOnInTask(t *actors.Task, f func(t *actors.Task) (*actor.PID, error)) {
-	s.core.startTask(t, s.what+" "+s.name, func(t *actors.Task) error {
+	s.core.startTask(t, s.core.taskName(s.what, s.name), func(t *actors.Task) error {
 		o := outcome[*actor.PID]{err: errStopping} // of a panic
 		defer func() {
 			s.holder.release()

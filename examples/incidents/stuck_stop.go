@@ -32,7 +32,7 @@ func printer(w *actors.Worker) error {
 // StuckStop has a supervisor that was told to stop, and a child that does not end.
 func StuckStop(ctx context.Context, sys *actor.ActorSystem) (*supervisor.Supervisor, error) {
 	child := worker("printer", printer)
-	child.Shutdown = time.Minute
+	child.Shutdown = 10 * time.Minute
 	s, err := supervisor.Start(ctx, sys, supervisor.Spec{Name: "shop", Children: []supervisor.Child{
 		worker("orders", orders), child, worker("bank", bank),
 	}})

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package consoletest has a console looked at while a test runs.
+// Package consoletest has a console looked at, and metrics scraped, while a test runs.
 package consoletest
 
 import (
@@ -17,15 +17,19 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/inspect"
 	"github.com/protoloop/protoloop/console"
+	"github.com/protoloop/protoloop/consumer"
 	"github.com/protoloop/protoloop/internal/view"
+	"github.com/protoloop/protoloop/socketio"
+	"github.com/protoloop/protoloop/supervisor"
 )
 
 // pages are those that are looked at, each in each round.
 var pages = []string{"overview", "waits?lines=1", "workers", "supervision", "stop", "stacks"}
 
-// Watch has a console of the actor system looked at once a second until stop is called: whatever the
-// test does, each page is answered, and each account adds up.
+// Watch has a console of the actor system looked at once a second until stop is called, and read what a scrape of metrics
+// and protoloop top read: whatever the test does, each page is answered, each account adds up, and no count shrinks.
 func Watch(t testing.TB, sys *actor.ActorSystem) (stop func()) {
 	t.Helper()
 	socket := filepath.Join(t.TempDir(), "s")
@@ -40,13 +44,17 @@ func Watch(t testing.TB, sys *actor.ActorSystem) (stop func()) {
 	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}
-	client := &http.Client{Transport: tr, Timeout: time.Minute}
+	client := &http.Client{Transport: tr} // without a time-out: a machine may be slow, and a test has its own
 	over := make(chan struct{})
 	var watching sync.WaitGroup
 	watching.Go(func() {
 		tick := time.NewTicker(time.Second)
 		defer tick.Stop()
+		s := scraper{sys: sys, kinds: map[string]actors.Counts{}}
 		for rounds := 0; ; rounds++ {
+			if err := s.scrape(); err != nil {
+				t.Errorf("round %d, scrape: %v", rounds, err)
+			}
 			for _, page := range pages {
 				if err := look(client, page); err != nil {
 					t.Errorf("round %d, page %s: %v", rounds, page, err)
@@ -63,10 +71,45 @@ func Watch(t testing.TB, sys *actor.ActorSystem) (stop func()) {
 		close(over)
 		watching.Wait()
 		tr.CloseIdleConnections()
-		if _, err := actors.Stop(context.Background(), sys.Root, pid, time.Minute); err != nil {
+		if _, err := actors.Stop(context.Background(), sys.Root, pid, actors.Forever); err != nil {
 			t.Errorf("stop of the console: %v", err)
 		}
 	}
+}
+
+// scraper reads what the producer of metrics does, which is in a module of its own.
+type scraper struct {
+	sys   *actor.ActorSystem
+	kinds map[string]actors.Counts // at the scrape before
+}
+
+func (s *scraper) scrape() error {
+	for _, k := range inspect.Kinds(s.sys) {
+		c, before := k.Counts, s.kinds[k.Name]
+		s.kinds[k.Name] = c
+		switch {
+		case !c.Agree():
+			return fmt.Errorf("kind %s: %v", k.Name, c)
+		case c.Accepted < before.Accepted, c.Refused < before.Refused, c.Finished < before.Finished, c.Failed < before.Failed,
+			c.Canceled < before.Canceled, c.Abandoned < before.Abandoned, c.DeadLettered < before.DeadLettered:
+			return fmt.Errorf("kind %s has %v, and had %v", k.Name, c, before)
+		}
+	}
+	if n := inspect.SharedBy(s.sys); n.Runners < n.RunnersIdle || n.Workers < n.Waiting {
+		return fmt.Errorf("shared: %+v", n)
+	}
+	for _, n := range supervisor.All(s.sys) {
+		n.Info()
+	}
+	for _, c := range consumer.All(s.sys) {
+		if c := c.Stats(); !c.Agree() {
+			return fmt.Errorf("a consumer: %v", c)
+		}
+	}
+	for _, srv := range socketio.All(s.sys) {
+		srv.Stats()
+	}
+	return nil
 }
 
 func look(client *http.Client, page string) error {

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package supervisor_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/inspect"
+	"github.com/protoloop/protoloop/supervisor"
+)
+
+// taskNames are those of the tasks that supervisors have, but for the ones that each has for as long as it lives.
+func (w *world) taskNames() (names []string) {
+	synctest.Wait()
+	for _, g := range inspect.Look(w.sys, inspect.Options{Tasks: -1, Groups: true}).Groups {
+		if g.Kind == "supervisor" && !slices.Contains([]string{"main", "supervisor", "stop event"}, g.Task) {
+			names = append(names, fmt.Sprintf("%d × %s", g.Tasks, g.Task))
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// The tasks of a supervisor are named by its children. Those of a Dynamic are not: a hundred children are no hundred names.
+func TestTaskNamesAreBounded(t *testing.T) {
+	bubble(t, func(w *world) {
+		slow := func(_ int, aw *actors.Worker) error { return aw.Task().Sleep(time.Second) }
+		later := actors.Backoff{Initial: time.Minute}
+		s := w.start(supervisor.Spec{Name: "few", MaxRestarts: 10, Children: []supervisor.Child{{Name: "a", Props: w.part("a", nil), Backoff: later}}})
+		d := w.dynamicOf(supervisor.Child{Props: w.part("x", slow), Backoff: later}, func(s *supervisor.DynamicSpec) { s.MaxRestarts = 1000 })
+		for i := range 100 {
+			go func() {
+				if _, err := d.GetOrStart(context.Background(), fmt.Sprint("c", i), nil); err != nil {
+					w.Error(err)
+				}
+			}()
+		}
+		if got, want := w.taskNames(), []string{"100 × GetOrStart child"}; !slices.Equal(got, want) {
+			w.Errorf("while they start: %q, want %q", got, want)
+		}
+		time.Sleep(time.Second)
+		for i := range 100 {
+			w.crash(d.Child(fmt.Sprint("c", i)))
+		}
+		w.crash(s.Child("a"))
+		if got, want := w.taskNames(), []string{"1 × restart a", "100 × restart child"}; !slices.Equal(got, want) {
+			w.Errorf("while they wait for their restart: %q, want %q", got, want)
+		}
+		w.stop(s)
+		d.Stop(context.Background())
+	})
+}
