@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,24 +35,27 @@ func TestTaskNamesAreBounded(t *testing.T) {
 		later := actors.Backoff{Initial: time.Minute}
 		s := w.start(supervisor.Spec{Name: "few", MaxRestarts: 10, Children: []supervisor.Child{{Name: "a", Props: w.part("a", nil), Backoff: later}}})
 		d := w.dynamicOf(supervisor.Child{Props: w.part("x", slow), Backoff: later}, func(s *supervisor.DynamicSpec) { s.MaxRestarts = 1000 })
-		for i := range 100 {
-			go func() {
-				if _, err := d.GetOrStart(context.Background(), fmt.Sprint("c", i), nil); err != nil {
-					w.Error(err)
-				}
-			}()
+		var callers sync.WaitGroup
+		get := func() {
+			for i := range 100 {
+				callers.Go(func() {
+					if _, err := d.GetOrStart(context.Background(), fmt.Sprint("c", i), nil); err != nil {
+						w.Error(err)
+					}
+				})
+			}
 		}
-		if got, want := w.taskNames(), []string{"100 × GetOrStart child"}; !slices.Equal(got, want) {
-			w.Errorf("while they start: %q, want %q", got, want)
-		}
-		time.Sleep(time.Second)
+		get()
+		callers.Wait()
 		for i := range 100 {
 			w.crash(d.Child(fmt.Sprint("c", i)))
 		}
 		w.crash(s.Child("a"))
-		if got, want := w.taskNames(), []string{"1 × restart a", "100 × restart child"}; !slices.Equal(got, want) {
+		get() // which waits for the restarts
+		if got, want := w.taskNames(), []string{"1 × restart a", "100 × GetOrStart child", "100 × restart child"}; !slices.Equal(got, want) {
 			w.Errorf("while they wait for their restart: %q, want %q", got, want)
 		}
+		callers.Wait()
 		w.stop(s)
 		d.Stop(context.Background())
 	})

@@ -19,6 +19,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
+	chromium "github.com/protoloop/protoloop/cmd/example/internal/browser"
 	"github.com/protoloop/protoloop/internal/testtools"
 	"github.com/protoloop/protoloop/socketio"
 	"github.com/protoloop/protoloop/socketio/admin"
@@ -72,10 +73,10 @@ func TestAdminUI(t *testing.T) {
 
 	p := b.openAdmin(t, pages.URL)
 	p.logIn(t, server.URL, "ann", "wrong")
-	p.until(t, `document.body.innerText.includes("Invalid credentials")`)
+	p.Until(t, `document.body.innerText.includes("Invalid credentials")`)
 	p.picture(t, "admin-invalid")
 	p.logIn(t, server.URL, "ann", "secret")
-	p.until(t, `!document.querySelector(".v-dialog--active")`)
+	p.Until(t, `!document.querySelector(".v-dialog--active")`)
 	// The client's connection of the page itself is one, too.
 	p.sees(t, "#/", "Dashboard", "/admin", "HEALTHY")
 	p.picture(t, "admin-dashboard")
@@ -92,16 +93,16 @@ func TestAdminUI(t *testing.T) {
 	}
 	p.sees(t, "#/events/", "hi", "hello")
 	p.click(t, `[...document.querySelectorAll("tbody tr")].find((r) => r.innerText.includes("hello")).querySelector("button")`)
-	p.until(t, `document.querySelector("main").innerText.includes("Grace")`)
+	p.Until(t, `document.querySelector("main").innerText.includes("Grace")`)
 	p.picture(t, "admin-events")
 
 	// Joins and leaves a room by the page of the socket.
 	p.sees(t, "#/n/%2F/sockets/"+id, "lobby")
-	p.do(t, chromedp.SendKeys(chromedp.CSS("main form input"), "workshop"))
+	p.Do(t, chromedp.SendKeys(chromedp.CSS("main form input"), "workshop"))
 	p.click(t, `document.querySelector("main form button[type=submit]")`)
 	joined := func(n int) func() bool { return func() bool { return io.Of("/").Rooms()["workshop"] == n } }
 	actortest.Eventually(t, "the socket joins", joined(1))
-	p.until(t, `[...document.querySelectorAll("tr")].some((r) => r.innerText.includes("workshop"))`)
+	p.Until(t, `[...document.querySelectorAll("tr")].some((r) => r.innerText.includes("workshop"))`)
 	p.picture(t, "admin-socket")
 	p.click(t, `[...document.querySelectorAll("tbody tr")].find((r) => r.innerText.includes("workshop")).querySelector("button")`)
 	actortest.Eventually(t, "the socket leaves", joined(0))
@@ -120,15 +121,15 @@ func TestAdminUI(t *testing.T) {
 		t.Error("the other one is disconnected, too")
 	}
 	p.sees(t, "#/sockets/", other) // the click on the row has led to the socket's own page, too
-	p.until(t, fmt.Sprintf(`!document.querySelector("main").innerText.includes(%q)`, id))
+	p.Until(t, fmt.Sprintf(`!document.querySelector("main").innerText.includes(%q)`, id))
 	p.fine(t)
 
 	// Somebody else may look only.
 	q := newBrowser(t, chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")).openAdmin(t, pages.URL)
 	q.logIn(t, server.URL, "bob", "secret")
-	q.until(t, `!document.querySelector(".v-dialog--active")`)
+	q.Until(t, `!document.querySelector(".v-dialog--active")`)
 	q.sees(t, "#/sockets/", other)
-	q.until(t, `document.querySelectorAll("tbody tr").length === 1 && !document.querySelector("tbody tr button")`)
+	q.Until(t, `document.querySelectorAll("tbody tr").length === 1 && !document.querySelector("tbody tr button")`)
 	q.picture(t, "admin-read-only")
 	q.fine(t)
 }
@@ -158,15 +159,10 @@ func adminClient(t *testing.T, url string) (c *websocket.Conn, id string) {
 // openAdmin opens the admin page.
 func (b browser) openAdmin(t *testing.T, url string) *tab {
 	t.Helper()
-	ctx, end := chromedp.NewContext(b.ctx)
-	t.Cleanup(end)
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatal(err)
-	}
-	p := &tab{ctx, strings.TrimPrefix(url, "http://")}
-	p.do(t, chromedp.EmulateViewport(1300, 900), chromedp.Navigate(url))
-	p.eval(t, `window.problems = []; addEventListener("error", (e) => problems.push(e.message)); ""`)
-	p.until(t, `document.querySelectorAll(".v-dialog--active form input").length >= 3`)
+	p := &tab{chromium.Open(t, b.ctx), strings.TrimPrefix(url, "http://")}
+	p.Do(t, chromedp.EmulateViewport(1300, 900), chromedp.Navigate(url))
+	p.Eval(t, `window.problems = []; addEventListener("error", (e) => problems.push(e.message)); ""`)
+	p.Until(t, `document.querySelectorAll(".v-dialog--active form input").length >= 3`)
 	return p
 }
 
@@ -175,8 +171,8 @@ func (p *tab) logIn(t *testing.T, url, user, password string) {
 	t.Helper()
 	for i, text := range []string{url, user, password} {
 		field := fmt.Sprintf(".v-dialog--active form > .v-input:nth-of-type(%d) input", i+1)
-		p.eval(t, fmt.Sprintf(`{ const e = document.querySelector(%q); e.value = ""; e.dispatchEvent(new Event("input")); "" }`, field))
-		p.do(t, chromedp.SendKeys(chromedp.CSS(field), text))
+		p.Eval(t, fmt.Sprintf(`{ const e = document.querySelector(%q); e.value = ""; e.dispatchEvent(new Event("input")); "" }`, field))
+		p.Do(t, chromedp.SendKeys(chromedp.CSS(field), text))
 	}
 	p.click(t, `document.querySelector(".v-dialog--active form button[type=submit]")`)
 }
@@ -184,33 +180,25 @@ func (p *tab) logIn(t *testing.T, url, user, password string) {
 // click clicks what an expression finds, once it is there.
 func (p *tab) click(t *testing.T, element string) {
 	t.Helper()
-	p.until(t, fmt.Sprintf(`(() => { try { return !!%s } catch { return false } })()`, element))
-	p.eval(t, element+`.click() || ""`)
+	p.Until(t, fmt.Sprintf(`(() => { try { return !!%s } catch { return false } })()`, element))
+	p.Eval(t, element+`.click() || ""`)
 }
 
 // sees goes to a part of the page and waits until it shows all of that.
 func (p *tab) sees(t *testing.T, at string, texts ...string) {
 	t.Helper()
-	p.eval(t, fmt.Sprintf(`location.hash = %q`, at))
+	p.Eval(t, fmt.Sprintf(`location.hash = %q`, at))
 	for _, text := range texts {
 		t.Logf("%s: %s", at, text) // what it waits for
-		p.until(t, fmt.Sprintf(`document.querySelector("main").innerText.toLowerCase().includes(%q)`, strings.ToLower(text)))
+		p.Until(t, fmt.Sprintf(`document.querySelector("main").innerText.toLowerCase().includes(%q)`, strings.ToLower(text)))
 	}
 }
 
 // picture takes one, for somebody to look at.
 func (p *tab) picture(t *testing.T, name string) {
 	t.Helper()
-	dir := os.Getenv(screenshotsVariable)
-	if dir == "" {
-		return
-	}
-	time.Sleep(500 * time.Millisecond) // the page moves its parts
-	png, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
-	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, name+".png"), png, 0o600)
-	}
-	if err != nil {
-		t.Fatal(err)
+	if chromium.WantsPictures() {
+		time.Sleep(500 * time.Millisecond) // the page moves its parts
+		p.Picture(t, name)
 	}
 }

@@ -21,8 +21,8 @@ func TestBrowserOlder(t *testing.T) {
 	r.start()
 	p := newBrowser(t).open(t, r.addr)
 	// An add whose acknowledgement, and more, the page has missed, or which was lost.
-	p.eval(t, "document.getElementById('text').value = 'mine'; document.getElementById('add').requestSubmit(); socket.disconnect(); ''")
-	key := p.eval(t, "[...outbox.keys()][0]")
+	p.Eval(t, "document.getElementById('text').value = 'mine'; document.getElementById('add').requestSubmit(); socket.disconnect(); ''")
+	key := p.Eval(t, "[...outbox.keys()][0]")
 	other, err := dial(t.Context(), r.addr, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -50,33 +50,33 @@ func TestBrowserOlder(t *testing.T) {
 	}
 	adds.Wait()
 	total(1 + others)
-	p.eval(t, "document.getElementById('older').click(); ''")
-	p.until(t, "document.getElementById('problem').textContent.includes('Not connected')")
-	p.eval(t, "socket.connect(); ''")
-	p.until(t, "rows.size === 500")
+	p.Eval(t, "document.getElementById('older').click(); ''")
+	p.Until(t, "document.getElementById('problem').textContent.includes('Not connected')")
+	p.Eval(t, "socket.connect(); ''")
+	p.Until(t, "rows.size === 500")
 	p.outbox(t) // though the item is not among those that are shown
 	for _, n := range []int{1000, 1 + others} {
-		p.do(t, chromedp.Click(chromedp.CSS("#older")))
-		p.until(t, fmt.Sprintf("rows.size === %d", n))
+		p.Do(t, chromedp.Click(chromedp.CSS("#older")))
+		p.Until(t, fmt.Sprintf("rows.size === %d", n))
 	}
 	p.outbox(t)
 	const last = "document.querySelector('#list li:last-child span').textContent"
-	p.until(t, "document.getElementById('older').hidden && "+last+" === 'mine'")
+	p.Until(t, "document.getElementById('older').hidden && "+last+" === 'mine'")
 	add(map[string]string{"text": "one more"})
-	p.until(t, fmt.Sprintf("rows.size === %d && %s === 'mine'", 2+others, last))
+	p.Until(t, fmt.Sprintf("rows.size === %d && %s === 'mine'", 2+others, last))
 
 	// What streams in is bounded, in the order of the list, and the rest can be asked for.
-	p.eval(t, "for (let i = 1; i <= 1400; i++) socket.listeners('item_added')[0]({key: 'made-' + i, text: 'made', seq: 1e6 + i}); ''")
-	p.until(t, fmt.Sprintf(`rows.size === %d && !document.getElementById('older').hidden
+	p.Eval(t, "for (let i = 1; i <= 1400; i++) socket.listeners('item_added')[0]({key: 'made-' + i, text: 'made', seq: 1e6 + i}); ''")
+	p.Until(t, fmt.Sprintf(`rows.size === %d && !document.getElementById('older').hidden
 		&& oldest === Number(document.querySelector('#list li:last-child').dataset.seq)
 		&& [...document.querySelectorAll('#list li')].every((r, i, all) => i === 0 || Number(r.dataset.seq) < Number(all[i - 1].dataset.seq))`, 1+others+1000))
-	p.do(t, chromedp.Click(chromedp.CSS("#older")))
-	p.until(t, last+" === 'mine' && document.querySelectorAll('#list li').length === rows.size")
+	p.Do(t, chromedp.Click(chromedp.CSS("#older")))
+	p.Until(t, last+" === 'mine' && document.querySelectorAll('#list li').length === rows.size")
 
 	// A row that the server does not have goes when it is to be removed.
 	p.remove(t, "made")
-	p.until(t, "!rows.has('made-1400')")
-	p.until(t, "document.getElementById('problem').hidden")
+	p.Until(t, "!rows.has('made-1400')")
+	p.Until(t, "document.getElementById('problem').hidden")
 	p.fine(t)
 	r.stop()
 }

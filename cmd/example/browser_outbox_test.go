@@ -25,28 +25,28 @@ func TestBrowserRefused(t *testing.T) {
 	p.state(t, "waiting")
 	p.add(t, "first")
 	p.add(t, "second")
-	p.do(t, chromedp.SendKeys(chromedp.CSS("#text"), "third"))
+	p.Do(t, chromedp.SendKeys(chromedp.CSS("#text"), "third"))
 	r.start()
 	p.outbox(t, "second|Not added: the list is full: remove something first", "first|Not added: the list is full: remove something first")
-	if got := p.eval(t, "document.getElementById('text').value"); got != "third" {
+	if got := p.Eval(t, "document.getElementById('text').value"); got != "third" {
 		t.Errorf("the input has %q", got)
 	}
-	p.do(t, chromedp.Focus(chromedp.CSS("#text")), chromedp.KeyEvent("\t\t")) // the add button, the first row's
+	p.Do(t, chromedp.Focus(chromedp.CSS("#text")), chromedp.KeyEvent("\t\t")) // the add button, the first row's
 	p.focus(t, "Try again to add second")
-	p.do(t, chromedp.KeyEvent("\r"))
+	p.Do(t, chromedp.KeyEvent("\r"))
 	p.focus(t, "Try again to add first")
 	p.outbox(t, "second|Not added: the list is full: remove something first", "first|Not added: the list is full: remove something first")
 	p.pictures(t, "refused-")
 	p.remove(t, "fills the list")
-	p.until(t, "document.getElementById('total').textContent === '(0)'")
-	p.do(t, chromedp.Focus(chromedp.CSS("#text")), chromedp.KeyEvent("\t\t\r"))
+	p.Until(t, "document.getElementById('total').textContent === '(0)'")
+	p.Do(t, chromedp.Focus(chromedp.CSS("#text")), chromedp.KeyEvent("\t\t\r"))
 	p.outbox(t, "first|Not added: the list is full: remove something first")
 	p.shows(t, "second")
-	p.do(t, chromedp.Focus(chromedp.CSS("#text")), chromedp.KeyEvent("\t\t\t"))
+	p.Do(t, chromedp.Focus(chromedp.CSS("#text")), chromedp.KeyEvent("\t\t\t"))
 	p.focus(t, "Dismiss first")
-	p.do(t, chromedp.KeyEvent("\r"))
+	p.Do(t, chromedp.KeyEvent("\r"))
 	p.outbox(t)
-	p.until(t, "document.activeElement.id === 'text'")
+	p.Until(t, "document.activeElement.id === 'text'")
 	p.shows(t, "second")
 	p.fine(t)
 	r.stop()
@@ -72,20 +72,20 @@ func TestBrowserAway(t *testing.T) {
 		if acknowledged {
 			p.outbox(t, "mine|queued")
 		}
-		p.eval(t, "socket.disconnect(); ''")
-		key := p.eval(t, "[...outbox.keys()][0]")
+		p.Eval(t, "socket.disconnect(); ''")
+		key := p.Eval(t, "[...outbox.keys()][0]")
 		if !acknowledged { // perhaps it has not even left the page
 			if err := other.call(t.Context(), "add", map[string]string{"key": key, "text": "mine"}, &struct{}{}); err != nil {
 				t.Fatal(err)
 			}
-			p.eval(t, "outbox.values().next().value.state = 'sending'")
+			p.Eval(t, "outbox.values().next().value.state = 'sending'")
 		}
 		actortest.Eventually(t, "the item", func() bool { items, _ := shown(t, r.addr); return len(items) == 1 && items[0].Key == key })
 		var got struct{ Removed bool }
 		if err := other.call(t.Context(), "item_removed", map[string]string{"key": key}, &got); err != nil || !got.Removed {
 			t.Fatal(err, got)
 		}
-		p.eval(t, "socket.connect(); ''")
+		p.Eval(t, "socket.connect(); ''")
 		p.state(t, "connected")
 		p.outbox(t)
 		p.shows(t)
@@ -93,7 +93,7 @@ func TestBrowserAway(t *testing.T) {
 	// What was not handled yet is shown when it is.
 	p.add(t, "later")
 	p.outbox(t, "later|queued")
-	p.eval(t, "socket.disconnect().connect(); ''")
+	p.Eval(t, "socket.disconnect().connect(); ''")
 	p.shows(t, "later")
 	p.outbox(t)
 	p.fine(t)
@@ -108,12 +108,12 @@ func (p *tab) outbox(t *testing.T, rows ...string) {
 	for _, row := range rows {
 		want += row + "\n"
 	}
-	p.until(t, fmt.Sprintf(`[...document.querySelectorAll("#outbox li")].map((r) => r.querySelector("span").textContent + "|" + r.querySelector("small").textContent + "\n").join("") === %q
+	p.Until(t, fmt.Sprintf(`[...document.querySelectorAll("#outbox li")].map((r) => r.querySelector("span").textContent + "|" + r.querySelector("small").textContent + "\n").join("") === %q
 		&& outbox.size === %d`, want, len(rows)))
 }
 
 // focus waits until the focus is on what has that label.
 func (p *tab) focus(t *testing.T, label string) {
 	t.Helper()
-	p.until(t, fmt.Sprintf("document.activeElement.getAttribute('aria-label') === %q", label))
+	p.Until(t, fmt.Sprintf("document.activeElement.getAttribute('aria-label') === %q", label))
 }

@@ -36,10 +36,10 @@ func TestBrowserBehindPrefix(t *testing.T) {
 	direct.add(t, "Directly")
 	page.shows(t, "Directly", "By way of the proxy")
 	page.fine(t)
-	page.do(t, chromedp.Navigate(proxy.URL+"/shop/list/"))
+	page.Do(t, chromedp.Navigate(proxy.URL+"/shop/list/"))
 	page.state(t, "connected")
 	page.pictures(t, "prefix-")
-	page.do(t, chromedp.Navigate("about:blank"))
-	direct.do(t, chromedp.Navigate("about:blank"))
+	page.Do(t, chromedp.Navigate("about:blank"))
+	direct.Do(t, chromedp.Navigate("about:blank"))
 	r.stop()
 }

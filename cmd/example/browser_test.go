@@ -6,19 +6,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"testing"
-	"time"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	chromium "github.com/protoloop/protoloop/cmd/example/internal/browser"
 )
-
-// screenshotsVariable is a folder for pictures of the page.
-const screenshotsVariable = "PROTOLOOP_TEST_SCREENSHOTS"
 
 // longBrowser leaves the rarer ways of the page to the long tests: each takes a service
 // and a browser of its own.
@@ -77,9 +70,9 @@ func TestBrowser(t *testing.T) {
 	for _, p := range []*tab{one, two} {
 		p.fine(t)
 	}
-	one.do(t, chromedp.Navigate("http://"+r.addr))
+	one.Do(t, chromedp.Navigate("http://"+r.addr))
 	one.state(t, "connected")
-	one.until(t, "document.querySelectorAll('#list li').length > 0")
+	one.Until(t, "document.querySelectorAll('#list li').length > 0")
 	one.pictures(t, "")
 	r.stop()
 }
@@ -93,20 +86,16 @@ func newBrowser(t *testing.T, more ...chromedp.ExecAllocatorOption) browser {
 
 // tab is a page in it.
 type tab struct {
-	ctx  context.Context
+	*chromium.Tab
 	addr string
 }
 
 func (b browser) open(t *testing.T, addr string) *tab {
 	t.Helper()
-	ctx, end := chromedp.NewContext(b.ctx)
-	t.Cleanup(end)
-	if err := chromedp.Do(ctx); err != nil { // the tab lives as long as the context of its first call
-		t.Fatal(err)
-	}
-	p := &tab{ctx, addr}
-	p.do(t, chromedp.EmulateViewport(800, 700), chromedp.Navigate("http://"+addr))
-	p.eval(t, `window.problems = []; addEventListener("error", (e) => problems.push(e.message));
+	p := &tab{chromium.Open(t, b.ctx), addr}
+	p.Text = `document.body.innerText + " input: " + document.getElementById("text").value + " focus: " + document.activeElement.outerHTML.slice(0, 200)`
+	p.Do(t, chromedp.EmulateViewport(800, 700), chromedp.Navigate("http://"+addr))
+	p.Eval(t, `window.problems = []; addEventListener("error", (e) => problems.push(e.message));
 		addEventListener("securitypolicyviolation", (e) => problems.push(e.violatedDirective)); ""`)
 	p.state(t, "connected")
 	return p
@@ -115,48 +104,14 @@ func (b browser) open(t *testing.T, addr string) *tab {
 // fine checks that nothing has gone wrong in the page.
 func (p *tab) fine(t *testing.T) {
 	t.Helper()
-	if got := p.eval(t, "window.problems.join('; ')"); got != "" {
+	if got := p.Eval(t, "window.problems.join('; ')"); got != "" {
 		t.Errorf("the page has thrown: %s", got)
 	}
 }
 
-func (p *tab) do(t *testing.T, steps ...chromedp.Action[chromedp.Void]) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, 30*time.Second)
-	defer cancel()
-	if err := chromedp.Do(ctx, steps...); err != nil {
-		t.Fatalf("%v; the page has %s", err, p.text())
-	}
-}
-
-func (p *tab) eval(t *testing.T, expression string) string {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, 30*time.Second)
-	defer cancel()
-	s, err := chromedp.Run(ctx, chromedp.Evaluate[string](expression))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-// until waits until an expression is true.
-func (p *tab) until(t *testing.T, expression string) {
-	t.Helper()
-	p.do(t, chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingInterval(20*time.Millisecond), chromedp.WithPollingTimeout(25*time.Second)))
-}
-
-// text is all that the page shows, and where the focus is.
-func (p *tab) text() string {
-	ctx, cancel := context.WithTimeout(p.ctx, 5*time.Second)
-	defer cancel()
-	s, _ := chromedp.Run(ctx, chromedp.Evaluate[string](`document.body.innerText + " input: " + document.getElementById("text").value + " focus: " + document.activeElement.outerHTML.slice(0, 200)`))
-	return fmt.Sprintf("%q", s)
-}
-
 func (p *tab) state(t *testing.T, want string) {
 	t.Helper()
-	p.until(t, fmt.Sprintf("document.getElementById('state').dataset.state === %q", want))
+	p.Until(t, fmt.Sprintf("document.getElementById('state').dataset.state === %q", want))
 }
 
 // shows waits until the list is exactly that, all of it confirmed.
@@ -166,39 +121,39 @@ func (p *tab) shows(t *testing.T, texts ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.until(t, fmt.Sprintf(`JSON.stringify([...document.querySelectorAll("#list li:not(.waiting) span")].map((s) => s.textContent)) === JSON.stringify(%s)
+	p.Until(t, fmt.Sprintf(`JSON.stringify([...document.querySelectorAll("#list li:not(.waiting) span")].map((s) => s.textContent)) === JSON.stringify(%s)
 		&& !document.querySelector("li.waiting") && document.getElementById("total").textContent === "(%d)"`, want, len(texts)))
 }
 
 func (p *tab) add(t *testing.T, text string) {
 	t.Helper()
-	p.do(t, chromedp.SendKeys(chromedp.CSS("#text"), text), chromedp.Click(chromedp.CSS("#add button")))
+	p.Do(t, chromedp.SendKeys(chromedp.CSS("#text"), text), chromedp.Click(chromedp.CSS("#add button")))
 }
 
 func (p *tab) remove(t *testing.T, text string) {
 	t.Helper()
-	p.do(t, chromedp.Click(chromedp.CSS(fmt.Sprintf(`button[aria-label=%q]`, "Remove "+text))))
+	p.Do(t, chromedp.Click(chromedp.CSS(fmt.Sprintf(`button[aria-label=%q]`, "Remove "+text))))
 }
 
 // byKeyboard adds with Enter, goes to the second item with Tab and removes it;
 // the focus stays in the list.
 func (p *tab) byKeyboard(t *testing.T) {
 	t.Helper()
-	p.do(t, chromedp.Focus(chromedp.CSS("#text")), chromedp.KeyEvent("By keyboard\r"))
+	p.Do(t, chromedp.Focus(chromedp.CSS("#text")), chromedp.KeyEvent("By keyboard\r"))
 	p.shows(t, "By keyboard", "Added by another client", "Typed while the server was away", "Pears, four or five", "Bread <b>with</b> seeds & salt")
-	p.do(t, chromedp.KeyEvent("\t\t\t")) // the add button, two remove buttons
-	if got := p.eval(t, "document.activeElement.getAttribute('aria-label')"); got != "Remove Added by another client" {
+	p.Do(t, chromedp.KeyEvent("\t\t\t")) // the add button, two remove buttons
+	if got := p.Eval(t, "document.activeElement.getAttribute('aria-label')"); got != "Remove Added by another client" {
 		t.Fatalf("the focus is on %q", got)
 	}
-	p.do(t, chromedp.KeyEvent("\r"))
-	p.until(t, "document.activeElement.getAttribute('aria-label') === 'Remove Typed while the server was away'")
+	p.Do(t, chromedp.KeyEvent("\r"))
+	p.Until(t, "document.activeElement.getAttribute('aria-label') === 'Remove Typed while the server was away'")
 }
 
 // wrong adds what the server refuses: the page says why, and keeps the text.
 func (p *tab) wrong(t *testing.T) {
 	t.Helper()
-	p.eval(t, "document.getElementById('text').value = 'a\\u0085b'")
-	p.do(t, chromedp.Click(chromedp.CSS("#add button")))
+	p.Eval(t, "document.getElementById('text').value = 'a\\u0085b'")
+	p.Do(t, chromedp.Click(chromedp.CSS("#add button")))
 	p.outbox(t, "a\u0085b|Not added: text: it has characters that cannot be shown")
 }
 
@@ -206,24 +161,13 @@ func (p *tab) wrong(t *testing.T) {
 // asked for. Their names begin with prefix.
 func (p *tab) pictures(t *testing.T, prefix string) {
 	t.Helper()
-	dir := os.Getenv(screenshotsVariable)
-	if dir == "" {
+	if !chromium.WantsPictures() {
 		return
 	}
 	for name, size := range map[string][2]int64{"phone": {390, 700}, "desktop": {900, 600}} {
 		for _, scheme := range []string{"light", "dark"} {
-			media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}
-			if _, err := chromedp.Call(p.ctx, emulation.SetEmulatedMedia, media); err != nil {
-				t.Fatal(err)
-			}
-			p.do(t, chromedp.EmulateViewport(size[0], size[1], chromedp.EmulateScale(2)))
-			png, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
-			if err == nil {
-				err = os.WriteFile(filepath.Join(dir, prefix+name+"-"+scheme+".png"), png, 0o600)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
+			p.Look(t, scheme, size[0], size[1], 2)
+			p.Picture(t, prefix+name+"-"+scheme)
 		}
 	}
 }

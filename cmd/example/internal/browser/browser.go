@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package browser starts a headless Chromium for tests.
+// Package browser has a headless Chromium for tests.
 package browser
 
 import (

@@ -54,22 +54,22 @@ func TestDeadlock(t *testing.T) {
 	p := open(t, newBrowser(t))
 	p.goTo(t, url)
 	p.says(t, "1 ring of tasks that await each other", "load price → shop/stock")
-	p.until(t, `document.title.startsWith("✖ Overview · " + document.getElementById("process").textContent.split(" on ")[0])`)
+	p.Until(t, `document.title.startsWith("✖ Overview · " + document.getElementById("process").textContent.split(" on ")[0])`)
 	p.examine(t, "overview")
 
-	p.do(t, chromedp.Click(chromedp.CSS(`nav a[href="waits"]`)))
+	p.Do(t, chromedp.Click(chromedp.CSS(`nav a[href="waits"]`)))
 	p.says(t, "Ring: shop/", "Who waits for whom")
 	p.goTo(t, url+"waits?lines=1")
 	p.says(t, "Ring: shop/")
 	p.examine(t, "waits")
 	p.press(t, ".root", "Cancel load price")
-	p.until(t, `document.activeElement.textContent === "Yes, cancel load price"`)
-	p.do(t, chromedp.KeyEvent("\x1b")) // Escape: not after all
-	p.until(t, `!document.querySelector(".confirm")`)
+	p.Until(t, `document.activeElement.textContent === "Yes, cancel load price"`)
+	p.Do(t, chromedp.KeyEvent("\x1b")) // Escape: not after all
+	p.Until(t, `!document.querySelector(".confirm")`)
 	p.press(t, ".root", "Cancel load price")
-	p.do(t, chromedp.SendKeys(chromedp.CSS(".confirm .cause"), "a ring"))
+	p.Do(t, chromedp.SendKeys(chromedp.CSS(".confirm .cause"), "a ring"))
 	p.press(t, ".confirm", "Yes, cancel load price")
-	p.until(t, `!document.querySelector(".root.look")`)
+	p.Until(t, `!document.querySelector(".root.look")`)
 	p.goTo(t, url)
 	p.says(t, "All is well", "action: cancel-task", "by 127.0.0.1:")
 }
@@ -81,9 +81,9 @@ func TestSlowHandler(t *testing.T) {
 	p := open(t, newBrowser(t))
 	p.goTo(t, url)
 	p.says(t, "slow_handler.go:", "incidents.save", "1 turn is blocked")
-	p.do(t, chromedp.Click(chromedp.CSS(`#blocked-turn a`)))
+	p.Do(t, chromedp.Click(chromedp.CSS(`#blocked-turn a`)))
 	p.says(t, "All its other tasks wait.", "The whole stack")
-	p.until(t, `document.title.includes("shop/list · Worker")`)
+	p.Until(t, `document.title.includes("shop/list · Worker")`)
 	p.examine(t, "worker-blocked")
 	p.goTo(t, url+"worker?id=shop/cart")
 	p.says(t, "It adds up.")
@@ -92,10 +92,10 @@ func TestSlowHandler(t *testing.T) {
 	p.goTo(t, url+"workers")
 	p.says(t, "shop/list", "shop/cart")
 	p.press(t, "thead", "Tasks")
-	p.until(t, `location.search === "?sort=tasks" && document.querySelector("[aria-sort]")?.textContent.startsWith("Tasks")`)
+	p.Until(t, `location.search === "?sort=tasks" && document.querySelector("[aria-sort]")?.textContent.startsWith("Tasks")`)
 	p.examine(t, "workers")
-	p.do(t, chromedp.SendKeys(chromedp.CSS("#filter"), "list"))
-	p.until(t, `location.search.includes("q=list") && document.querySelectorAll("tbody tr").length === 1`)
+	p.Do(t, chromedp.SendKeys(chromedp.CSS("#filter"), "list"))
+	p.Until(t, `location.search.includes("q=list") && document.querySelectorAll("tbody tr").length === 1`)
 	p.goTo(t, url+"workers?by=kind")
 	p.says(t, "Dead letters")
 	p.examine(t, "kinds")
@@ -125,7 +125,7 @@ func TestSupervision(t *testing.T) {
 	p.says(t, "of 40 restarts within 1 min", "restarts in", "nil pointer")
 	p.examine(t, "supervision")
 	p.goTo(t, url+"supervision?at=shop#shop/web")
-	p.until(t, `document.querySelector("[data-here]")?.id === "shop/web" && document.title.includes("shop · Supervision")`)
+	p.Until(t, `document.querySelector("[data-here]")?.id === "shop/web" && document.title.includes("shop · Supervision")`)
 
 	const web = `[id="shop/web"]`
 	ref := func() supervisor.Ref {
@@ -149,23 +149,23 @@ func TestSupervision(t *testing.T) {
 	p.press(t, web, "Stop")
 	p.press(t, web+" .confirm", "No")
 	p.press(t, web, "Restart")
-	p.until(t, `document.querySelector(".confirm")`)
+	p.Until(t, `document.querySelector(".confirm")`)
 	if err := supervisor.RestartChild(context.Background(), sys, ref()); err != nil { // somebody else is faster
 		t.Fatal(err)
 	}
 	p.press(t, web+" .confirm", "Yes, restart")
 	p.says(t, "Refused: supervisor: ")
-	p.picture(t, "refused")
+	p.Picture(t, "refused")
 	p.press(t, web+" .outcome", "×")
 	p.next(t)
 
 	p.press(t, web, "Stop")
 	p.press(t, web+" .confirm", "Yes, stop")
-	p.until(t, `document.querySelector('[id="shop/web"] td').textContent === "gone"`)
+	p.Until(t, `document.querySelector('[id="shop/web"] td').textContent === "gone"`)
 	p.next(t)
 	p.press(t, web, "Start")
 	p.press(t, web+" .confirm", "Yes, start")
-	p.until(t, `document.querySelector('[id="shop/web"] td').textContent === "up"`)
+	p.Until(t, `document.querySelector('[id="shop/web"] td').textContent === "up"`)
 }
 
 // TestStop: a stop is seen while it goes on, with what it waits for, and its grace can be ended.
@@ -211,11 +211,11 @@ func TestQueues(t *testing.T) {
 	p.says(t, "no such account", "payments: message", "running", "It adds up.")
 	p.examine(t, "queues")
 	p.goTo(t, url+"queues#payments")
-	p.until(t, `document.title.includes("payments · Queues")`)
+	p.Until(t, `document.title.includes("payments · Queues")`)
 	// Actions are off: nothing is offered, and nothing done.
 	p.goTo(t, url+"supervision")
 	p.says(t, "actions are off", "payments")
-	if n := p.eval(t, `String(document.querySelectorAll("main button").length)`); n != "0" {
+	if n := p.Eval(t, `String(document.querySelectorAll("main button").length)`); n != "0" {
 		t.Errorf("%s buttons, though actions are off", n)
 	}
 	if got := p.await(t, `fetch("api/act/stop-child", {method: "POST", headers: {"Content-Type": "application/json"}, body: "{}"}).then((r) => String(r.status))`); got != "403" {
@@ -249,9 +249,9 @@ func TestManyTasks(t *testing.T) {
 		for range 5 { // the machine may be busy with something else
 			p.goTo(t, url+page)
 			p.says(t, text)
-			p.until(t, "window.paintedAfter") // the text is there before it is painted
+			p.Until(t, "window.paintedAfter") // the text is there before it is painted
 			var ms float64
-			if err := json.Unmarshal([]byte(p.eval(t, "String(window.paintedAfter)")), &ms); err != nil {
+			if err := json.Unmarshal([]byte(p.Eval(t, "String(window.paintedAfter)")), &ms); err != nil {
 				t.Fatal(err)
 			}
 			best = min(best, time.Duration(ms*float64(time.Millisecond)))
@@ -265,11 +265,11 @@ func TestManyTasks(t *testing.T) {
 		}
 		name, _, _ := strings.Cut(page, "?")
 		p.rows(t, name)
-		p.picture(t, "many-"+cmp.Or(name, "overview"))
+		p.Picture(t, "many-"+cmp.Or(name, "overview"))
 	}
 	p.goTo(t, url+"worker?id=crowd")
 	p.press(t, ".pager", "The next 200")
-	p.until(t, `location.search.includes("after=")`)
+	p.Until(t, `location.search.includes("after=")`)
 	p.says(t, "The oldest")
 }
 
@@ -295,9 +295,9 @@ func TestStale(t *testing.T) {
 	p.press(t, "header", "Pause")
 	p.says(t, "Paused at")
 	p.press(t, "header", "Go on")
-	p.until(t, `document.getElementById("stale").hidden`)
+	p.Until(t, `document.getElementById("stale").hidden`)
 	stop := func(pid *actor.PID) {
-		if _, err := actors.Stop(context.Background(), sys.Root, pid, time.Minute); err != nil {
+		if _, err := actors.Stop(context.Background(), sys.Root, pid, actors.Forever); err != nil {
 			t.Error(err)
 		}
 	}
@@ -309,7 +309,7 @@ func TestStale(t *testing.T) {
 		t.Fatal(err)
 	}
 	pid = begin(again)
-	p.until(t, `document.getElementById("stale").hidden`)
+	p.Until(t, `document.getElementById("stale").hidden`)
 	stop(pid)
 
 	// A worker that ends while its page is open.
@@ -355,9 +355,9 @@ func TestSockets(t *testing.T) {
 	p := open(t, newBrowser(t))
 	p.goTo(t, url+"sockets")
 	p.says(t, "websocket", "lobby", "Nobody is behind.")
-	p.until(t, `document.querySelectorAll("button.act").length === 3`)
+	p.Until(t, `document.querySelectorAll("button.act").length === 3`)
 	p.examine(t, "sockets")
 	p.press(t, "tbody tr:last-child", "Disconnect")
 	p.press(t, ".confirm", "Yes, disconnect")
-	p.until(t, `document.querySelectorAll("button.act").length === 2`)
+	p.Until(t, `document.querySelectorAll("button.act").length === 2`)
 }

@@ -13,10 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/chromedp/cdproto/emulation"
 	cdp "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
@@ -28,9 +26,6 @@ import (
 )
 
 func TestMain(m *testing.M) { actortest.Main(m) }
-
-// screenshotsVariable is a folder for pictures of the pages.
-const screenshotsVariable = "PROTOLOOP_TEST_SCREENSHOTS"
 
 // serve has a console of a system, and returns its address.
 func serve(t *testing.T, sys *actor.ActorSystem, o console.Options) string {
@@ -45,7 +40,7 @@ func serve(t *testing.T, sys *actor.ActorSystem, o console.Options) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if _, err := actors.Stop(context.Background(), sys.Root, pid, time.Minute); err != nil {
+		if _, err := actors.Stop(context.Background(), sys.Root, pid, actors.Forever); err != nil {
 			t.Error(err)
 		}
 	})
@@ -53,7 +48,7 @@ func serve(t *testing.T, sys *actor.ActorSystem, o console.Options) string {
 }
 
 // tab is a page in a browser.
-type tab struct{ ctx context.Context }
+type tab struct{ *browser.Tab }
 
 // watch is run before the page's own scripts: it keeps what goes wrong.
 const watch = `window.problems = [];
@@ -66,20 +61,15 @@ const watch = `window.problems = [];
 	}).observe(document, { subtree: true, childList: true, attributes: true });
 	addEventListener("securitypolicyviolation", (e) => problems.push(e.violatedDirective + " " + e.blockedURI + " " + e.sample));`
 
-// open opens a page at an address; it ends with the test. It checks in the end that nothing went wrong in it, the
+// open opens a page; it ends with the test. It checks in the end that nothing went wrong in it, the
 // policy for content included.
 func open(t *testing.T, in context.Context) *tab {
 	t.Helper()
-	ctx, end := chromedp.NewContext(in)
-	t.Cleanup(end)
-	if err := chromedp.Do(ctx); err != nil { // the tab lives as long as the context of its first call
+	p := &tab{browser.Open(t, in)}
+	if _, err := chromedp.Call(p.Context, cdp.AddScriptToEvaluateOnNewDocument, cdp.AddScriptToEvaluateOnNewDocumentParams{Source: watch}); err != nil {
 		t.Fatal(err)
 	}
-	p := &tab{ctx}
-	if _, err := chromedp.Call(ctx, cdp.AddScriptToEvaluateOnNewDocument, cdp.AddScriptToEvaluateOnNewDocumentParams{Source: watch}); err != nil {
-		t.Fatal(err)
-	}
-	p.look(t, "light", 1200, 800)
+	p.Look(t, "light", 1200, 800, 1)
 	t.Cleanup(func() { p.fine(t) })
 	return p
 }
@@ -87,7 +77,7 @@ func open(t *testing.T, in context.Context) *tab {
 // fine checks that nothing has gone wrong in the page that is shown.
 func (p *tab) fine(t *testing.T) {
 	t.Helper()
-	if got := p.eval(t, "(window.problems ?? []).join('; ')"); got != "" {
+	if got := p.Eval(t, "(window.problems ?? []).join('; ')"); got != "" {
 		t.Errorf("the page has thrown, or its policy was violated: %s", got)
 	}
 }
@@ -96,48 +86,22 @@ func (p *tab) fine(t *testing.T) {
 func (p *tab) goTo(t *testing.T, url string) {
 	t.Helper()
 	p.fine(t)
-	p.do(t, chromedp.Navigate(url))
-	p.until(t, "document.body.dataset.painted")
-}
-
-func (p *tab) do(t *testing.T, steps ...chromedp.Action[chromedp.Void]) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, 20*time.Second)
-	defer cancel()
-	if err := chromedp.Do(ctx, steps...); err != nil {
-		t.Fatalf("%v; the page has %s", err, p.text())
-	}
-}
-
-func (p *tab) eval(t *testing.T, expression string) string {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, 30*time.Second)
-	defer cancel()
-	s, err := chromedp.Run(ctx, chromedp.Evaluate[string](expression))
-	if err != nil {
-		t.Fatalf("%s: %v", expression, err)
-	}
-	return s
+	p.Do(t, chromedp.Navigate(url))
+	p.Until(t, "document.body.dataset.painted")
 }
 
 // await is what a promise of a string comes to.
 func (p *tab) await(t *testing.T, expression string) string {
 	t.Helper()
-	p.eval(t, `window.came = ""; (`+expression+`).then((s) => { window.came = s; }, (e) => { window.came = String(e); }); ""`)
-	p.until(t, "window.came")
-	return p.eval(t, "window.came")
-}
-
-// until waits until an expression is true.
-func (p *tab) until(t *testing.T, expression string) {
-	t.Helper()
-	p.do(t, chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingInterval(20*time.Millisecond), chromedp.WithPollingTimeout(15*time.Second)))
+	p.Eval(t, `window.came = ""; (`+expression+`).then((s) => { window.came = s; }, (e) => { window.came = String(e); }); ""`)
+	p.Until(t, "window.came")
+	return p.Eval(t, "window.came")
 }
 
 // next waits until the page shows what was seen after this moment.
 func (p *tab) next(t *testing.T) {
 	t.Helper()
-	p.until(t, `(() => {
+	p.Until(t, `(() => {
 		const seq = Number(document.body.dataset.painted.split(" ")[1]);
 		window.nextSeq ??= seq + 2;
 		const is = seq >= nextSeq;
@@ -150,36 +114,18 @@ func (p *tab) next(t *testing.T) {
 func (p *tab) says(t *testing.T, texts ...string) {
 	t.Helper()
 	for _, text := range texts {
-		p.until(t, fmt.Sprintf("document.body.innerText.includes(%q)", text))
+		p.Until(t, fmt.Sprintf("document.body.innerText.includes(%q)", text))
 	}
-}
-
-// text is all that the page shows.
-func (p *tab) text() string {
-	ctx, cancel := context.WithTimeout(p.ctx, 5*time.Second)
-	defer cancel()
-	s, _ := chromedp.Run(ctx, chromedp.Evaluate[string](`document.title + "\n" + document.body.innerText + "\n" + (window.problems ?? []).join("\n")`))
-	return s
 }
 
 // press presses a button by what is on it, within the elements that selector names.
 func (p *tab) press(t *testing.T, selector, label string) {
 	t.Helper()
-	p.until(t, fmt.Sprintf(`[...document.querySelectorAll(%q)].some((e) => {
+	p.Until(t, fmt.Sprintf(`[...document.querySelectorAll(%q)].some((e) => {
 		const b = [...e.querySelectorAll("button")].find((b) => b.textContent === %q);
 		b?.click();
 		return b;
 	})`, selector, label))
-}
-
-// look has the page in a color scheme, and of a size.
-func (p *tab) look(t *testing.T, scheme string, width, height int64) {
-	t.Helper()
-	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}}}
-	if _, err := chromedp.Call(p.ctx, emulation.SetEmulatedMedia, media); err != nil {
-		t.Fatal(err)
-	}
-	p.do(t, chromedp.EmulateViewport(width, height, chromedp.EmulateScale(1)))
 }
 
 // examine takes pictures of the page if they are asked for, and has axe-core look at it, in both color schemes and on a
@@ -190,38 +136,23 @@ func (p *tab) examine(t *testing.T, name string) {
 		name, scheme  string
 		width, height int64
 	}{{"light", "light", 1200, 800}, {"dark", "dark", 1200, 800}, {"phone", "light", 360, 740}} {
-		p.look(t, o.scheme, o.width, o.height)
-		p.picture(t, name+"-"+o.name)
-		if out := p.eval(t, `String(document.documentElement.scrollWidth - innerWidth)`); out != "0" {
-			t.Errorf("%s, %s: it is %s pixels too wide: %s", name, o.name, out, p.eval(t, `[...document.querySelectorAll("main *")].filter((e) => e.getBoundingClientRect().right > innerWidth && !e.closest(".scroll")).map((e) => e.outerHTML.slice(0, 80)).slice(0, 5).join(" ")`))
+		p.Look(t, o.scheme, o.width, o.height, 1)
+		p.Picture(t, name+"-"+o.name)
+		if out := p.Eval(t, `String(document.documentElement.scrollWidth - innerWidth)`); out != "0" {
+			t.Errorf("%s, %s: it is %s pixels too wide: %s", name, o.name, out, p.Eval(t, `[...document.querySelectorAll("main *")].filter((e) => e.getBoundingClientRect().right > innerWidth && !e.closest(".scroll")).map((e) => e.outerHTML.slice(0, 80)).slice(0, 5).join(" ")`))
 		}
 		p.rows(t, name)
 		p.axe(t, name+", "+o.name)
 	}
-	p.look(t, "light", 1200, 800)
+	p.Look(t, "light", 1200, 800, 1)
 }
 
 // rows checks that a page has no more than it may.
 func (p *tab) rows(t *testing.T, name string) {
 	t.Helper()
-	n, err := strconv.Atoi(p.eval(t, `String(document.querySelectorAll("tbody tr, .tree .row, .stacks > .row").length)`))
+	n, err := strconv.Atoi(p.Eval(t, `String(document.querySelectorAll("tbody tr, .tree .row, .stacks > .row").length)`))
 	if err != nil || n > 200 {
 		t.Errorf("%s has %d rows, %v", name, n, err)
-	}
-}
-
-func (p *tab) picture(t *testing.T, name string) {
-	t.Helper()
-	dir := os.Getenv(screenshotsVariable)
-	if dir == "" {
-		return
-	}
-	png, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
-	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, name+".png"), png, 0o600)
-	}
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -237,12 +168,12 @@ func (p *tab) axe(t *testing.T, name string) {
 	if err != nil {
 		testtools.Lacking(t, "axe-core", "service-tools")
 	}
-	p.eval(t, string(source)+`; window.axeDone = ""; axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}).then((r) => {
+	p.Eval(t, string(source)+`; window.axeDone = ""; axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}).then((r) => {
 		window.axeDone = JSON.stringify(r.violations.map((v) => v.id + ": " + v.help + ": " + v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160) + " " + n.failureSummary).join(" | ")));
 	}, (e) => { window.axeDone = JSON.stringify(["axe failed: " + e]); }); ""`)
-	p.until(t, "window.axeDone")
+	p.Until(t, "window.axeDone")
 	var violations []string
-	if err := json.Unmarshal([]byte(p.eval(t, "window.axeDone")), &violations); err != nil {
+	if err := json.Unmarshal([]byte(p.Eval(t, "window.axeDone")), &violations); err != nil {
 		t.Fatal(err)
 	}
 	for _, v := range violations {
