@@ -9,11 +9,11 @@ import (
 	"github.com/protoloop/protoloop/internal/testtools"
 )
 
-// eventuallyGiveUp is generous: it is only ever waited for when a test fails.
-const eventuallyGiveUp = 20 * time.Second
+// eventuallyGiveUp is generous, for machines that are far slower than others: it is only ever waited for when a test fails.
+const eventuallyGiveUp = 2 * time.Minute
 
 // Eventually waits until cond holds and fails the test at once if it does not
-// within 20 seconds; what names it in the message. It is for tests that
+// within two minutes; what names it in the message. It is for tests that
 // depend on real time, on the garbage collector or on a network. In a bubble
 // [testing/synctest.Wait] says when there is nothing left to wait for.
 func Eventually(t testing.TB, what string, cond func() bool) {

@@ -56,7 +56,7 @@ type process struct {
 }
 
 func newProcess(t *testing.T, args ...string) *process {
-	return newLongProcess(t, 90*time.Second, args...)
+	return newLongProcess(t, 5*time.Minute, args...)
 }
 
 // newLongProcess is for one that may run for that long. The deadline is for a

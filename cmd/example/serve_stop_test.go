@@ -34,20 +34,21 @@ func TestServeStops(t *testing.T) {
 	}
 }
 
-// TestServeSecondSignal stops the service while an item is handled that takes
-// for ever. /readyz says that it stops; the second signal ends the grace, and
-// the item goes back to the queue, from where it comes when the service is
-// started again, long before its lease would be over.
-func TestServeSecondSignal(t *testing.T) {
-	t.Parallel()
+// stoppingService is one that was told to stop while it handles an item, called slow, that takes for ever. It goes on until it
+// is told again.
+func stoppingService(t *testing.T, more ...func(r *running)) *running {
+	t.Helper()
 	r := newService(t, "-grace", "10m", "-lease", "1h")
 	r.env = []string{"PROTOLOOP_TEST_SLOW=1h"}
+	for _, f := range more {
+		f(r)
+	}
 	r.start()
 	c, err := dial(t.Context(), r.addr, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.close()
+	t.Cleanup(c.close)
 	if err := c.call(t.Context(), "add", map[string]string{"text": "slow"}, &struct{}{}); err != nil {
 		t.Fatal(err)
 	}
@@ -57,6 +58,16 @@ func TestServeSecondSignal(t *testing.T) {
 	if err := r.p.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
+	return r
+}
+
+// TestServeSecondSignal stops the service while an item is handled that takes
+// for ever. /readyz says that it stops; the second signal ends the grace, and
+// the item goes back to the queue, from where it comes when the service is
+// started again, long before its lease would be over.
+func TestServeSecondSignal(t *testing.T) {
+	t.Parallel()
+	r := stoppingService(t)
 	actortest.Eventually(t, "/readyz to say that it stops", func() bool { return r.status("/readyz") == http.StatusServiceUnavailable })
 	if got := r.status("/healthz"); got != http.StatusOK {
 		t.Errorf("/healthz: %d while it stops", got)

@@ -5,9 +5,9 @@ package pages_test
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -170,12 +170,7 @@ func TestSupervision(t *testing.T) {
 
 // TestStop: a stop is seen while it goes on, with what it waits for, and its grace can be ended.
 func TestStop(t *testing.T) {
-	t.Cleanup(func() {
-		for range 30 { // so that nothing is left behind
-			incidents.Paper <- struct{}{}
-		}
-	})
-	url, _, s := incident(t, "stuck-stop")
+	url, _, s := stuckStop(t)
 	p := open(t, newBrowser(t))
 	p.goTo(t, url+"stop")
 	p.says(t, "A stop goes on.", "shop/printer", "grace left", "It still has 30 pieces of work", "Then: orders")
@@ -184,6 +179,35 @@ func TestStop(t *testing.T) {
 	p.press(t, ".confirm", "Yes, end grace")
 	<-s.Stopped()
 	p.says(t, "Nothing is being stopped")
+}
+
+// TestStopOfTree: the grace of a whole supervisor can be ended, too.
+func TestStopOfTree(t *testing.T) {
+	url, _, s := stuckStop(t)
+	p := open(t, newBrowser(t))
+	p.goTo(t, url+"supervision")
+	p.says(t, "stopping", "grace ")
+	p.press(t, "tr.sup", "End grace")
+	p.says(t, "End the grace of shop now?")
+	p.press(t, "tr.sup .confirm", "No")
+	p.press(t, "tr.sup", "End grace")
+	p.press(t, "tr.sup .confirm", "Yes, end grace")
+	<-s.Stopped()
+	p.says(t, "There is no supervisor.")
+	if log := p.await(t, `fetch("api/log").then((r) => r.text())`); !strings.Contains(log, `"what":"end-grace"`) { // the overview has the 30 that were abandoned since
+		t.Errorf("no record of the action: %s", log)
+	}
+}
+
+// stuckStop has a stop going on that does not end.
+func stuckStop(t *testing.T) (string, *actor.ActorSystem, *supervisor.Supervisor) {
+	t.Helper()
+	t.Cleanup(func() {
+		for range 30 { // so that nothing is left behind
+			incidents.Paper <- struct{}{}
+		}
+	})
+	return incident(t, "stuck-stop")
 }
 
 // TestQueues: what is in hand, and dead letters with why.
@@ -223,7 +247,8 @@ func TestQueues(t *testing.T) {
 	}
 }
 
-// TestManyTasks: 100,000 suspended tasks are shown in 200 rows, within a second.
+// TestManyTasks: 100,000 suspended tasks are shown in 200 rows, within a second; on a machine that is slow, or busy, within
+// ten times what the same page takes there without them.
 func TestManyTasks(t *testing.T) {
 	sys := actortest.NewSystem(t)
 	url := serve(t, sys, console.Options{Actions: true})
@@ -241,27 +266,27 @@ func TestManyTasks(t *testing.T) {
 	for i := range 300 { // and many workers
 		actortest.Spawn(t, sys.Root, fmt.Sprintf("one-%d", i), func(*actors.Worker) error { return nil }, actors.Options{Kind: "one"})
 	}
-	sys.Root.Send(pid, 1)
 	t.Cleanup(func() { never.Resolve(1) })
 	p := open(t, newBrowser(t))
+	alone := map[string]time.Duration{}
+	for _, page := range []string{"waits", "worker?id=crowd", "workers", ""} {
+		p.goTo(t, url+page)
+		alone[page] = p.paintedAfter(t)
+	}
+	sys.Root.Send(pid, 1)
 	for page, text := range map[string]string{"waits": "wait 3", "worker?id=crowd": "more are not shown", "workers": "more are not shown", "": "100,00"} {
-		best := time.Hour
+		most := max(time.Second, 10*alone[page])
+		best := time.Duration(math.MaxInt64)
 		for range 5 { // the machine may be busy with something else
 			p.goTo(t, url+page)
 			p.says(t, text)
-			p.Until(t, "window.paintedAfter") // the text is there before it is painted
-			var ms float64
-			if err := json.Unmarshal([]byte(p.Eval(t, "String(window.paintedAfter)")), &ms); err != nil {
-				t.Fatal(err)
-			}
-			best = min(best, time.Duration(ms*float64(time.Millisecond)))
-			if best < time.Second {
+			if best = min(best, p.paintedAfter(t)); best < most {
 				break
 			}
 		}
-		t.Logf("/%s is painted after %v", page, best.Round(time.Millisecond))
-		if best > time.Second {
-			t.Errorf("/%s is painted after %v", page, best)
+		t.Logf("/%s is painted after %v; without the tasks after %v", page, best.Round(time.Millisecond), alone[page].Round(time.Millisecond))
+		if best > most {
+			t.Errorf("/%s is painted after %v, and may take %v", page, best, most)
 		}
 		name, _, _ := strings.Cut(page, "?")
 		p.rows(t, name)
@@ -271,6 +296,23 @@ func TestManyTasks(t *testing.T) {
 	p.press(t, ".pager", "The next 200")
 	p.Until(t, `location.search.includes("after=")`)
 	p.says(t, "The oldest")
+}
+
+// TestTaskLeak: tasks that wait for what does not come are in a group, with the line of the code, and become more.
+func TestTaskLeak(t *testing.T) {
+	url, _, _ := incident(t, "task-leak")
+	p := open(t, newBrowser(t))
+	p.goTo(t, url+"waits")
+	p.Until(t, `document.querySelector("label input")?.click() || true`)
+	p.Until(t, `location.search === "?lines=1"`)
+	p.says(t, "task_leak.go:")
+	const leaking = `Number([...document.querySelectorAll("tbody tr")].find((r) => r.textContent.includes("incidents.Order") && r.textContent.includes("promise"))?.querySelectorAll(".num")[0].textContent.replaceAll(",", ""))`
+	p.Until(t, leaking+" > 0")
+	p.Until(t, "(window.first ??= "+leaking+", "+leaking+" >= first + 20)")
+	p.examine(t, "task-leak")
+	p.goTo(t, url)
+	p.Until(t, `[...document.querySelectorAll(".spark")].find((s) => s.querySelector("span").textContent === "Tasks")?.querySelector("path.line")`)
+	p.says(t, "All is well") // for a minute, which TestLints does not have to wait for
 }
 
 // TestStale: a page says since when nothing has come, and goes on when the process is back.

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	cdp "github.com/chromedp/cdproto/page"
@@ -108,6 +109,17 @@ func (p *tab) next(t *testing.T) {
 		if (is) delete window.nextSeq;
 		return is;
 	})()`)
+}
+
+// paintedAfter is how long after its begin the page has shown what there is.
+func (p *tab) paintedAfter(t *testing.T) time.Duration {
+	t.Helper()
+	p.Until(t, "window.paintedAfter") // the text is there before it is painted
+	ms, err := strconv.ParseFloat(p.Eval(t, "String(window.paintedAfter)"), 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(ms * float64(time.Millisecond))
 }
 
 // says waits until the page shows a text.
