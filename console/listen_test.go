@@ -16,7 +16,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
@@ -215,7 +214,7 @@ func TestAnswersWhenBlocked(t *testing.T) {
 		actortest.Spawn(t, sys.Root, fmt.Sprint("w", i), block, actors.Options{})
 	}
 	defer close(hold)
-	client := &http.Client{Transport: new(http.Transport), Timeout: time.Second}
+	client := &http.Client{Transport: new(http.Transport)}
 	defer client.CloseIdleConnections()
 	actortest.Eventually(t, "all are seen as blocked", func() bool {
 		var a struct{ View view.Overview }

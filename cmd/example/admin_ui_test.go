@@ -61,7 +61,7 @@ func TestAdminUI(t *testing.T) {
 	socketio.On(io, "hi", func(_ *actors.Task, s *socketio.Socket, name string) error { return s.Emit("hello", name) })
 	server := httptest.NewServer(io)
 	defer func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 		defer cancel()
 		if _, err := io.Stop(ctx); err != nil {
 			t.Error(err)
@@ -111,7 +111,7 @@ func TestAdminUI(t *testing.T) {
 	// A click now and then goes nowhere, probably because the page draws its rows anew
 	// whenever it is told of something: so it is made again.
 	gone := func() bool { return io.Socket(id) == nil }
-	for tries := 0; tries < 5 && !gone(); tries++ {
+	for tries := 0; tries < 20 && !gone(); tries++ {
 		p.sees(t, "#/sockets/", id, other)
 		p.click(t, fmt.Sprintf(`[...document.querySelectorAll("tbody tr")].find((r) => r.innerText.includes(%q)).querySelector("button")`, id))
 		testtools.Poll(3*time.Second, gone)

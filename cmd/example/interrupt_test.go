@@ -8,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // TestInterrupt stops the program in each of its parts.
@@ -42,19 +41,14 @@ func TestInterrupt(t *testing.T) {
 			if !printed.await(p.ctx, tt.after) {
 				t.Fatalf("it never printed %q", tt.after)
 			}
-			sent := time.Now()
 			for _, s := range tt.signals {
 				if err := p.Process.Signal(s); err != nil {
 					t.Fatal(err)
 				}
 			}
 			code := p.exitCode(t)
-			took := time.Since(sent)
 			if code != tt.exitCode {
 				t.Errorf("after %q: exit code %d, want %d", tt.after, code, tt.exitCode)
-			}
-			if took > 5*time.Second {
-				t.Errorf("after %q: the end took %v", tt.after, took)
 			}
 			if stderr := p.err.String(); !strings.Contains(stderr, "workers stopped") || !strings.HasSuffix(stderr, "cut off\n") {
 				t.Errorf("after %q: stderr does not end with what was stopped: %q", tt.after, stderr)

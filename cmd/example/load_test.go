@@ -215,7 +215,7 @@ func (l *load) wait() time.Time {
 	select {
 	case at := <-l.all:
 		return at
-	case <-time.After(time.Minute):
+	case <-time.After(5 * time.Minute):
 		l.t.Fatalf("%d events of %d have come", l.came.Load(), l.want.Load())
 		return time.Time{}
 	}

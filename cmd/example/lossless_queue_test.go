@@ -65,7 +65,7 @@ func newOutsideQueue(t *testing.T) *outsideQueue {
 	}
 	s.Start()
 	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(30 * time.Second) {
+	if !s.ReadyForConnections(2 * time.Minute) {
 		t.Fatal("the NATS server is not ready")
 	}
 	nc, err := jetstream.Connect(s.ClientURL())
@@ -114,7 +114,7 @@ func stateOf(t *testing.T, nc *nats.Conn) (waiting int, dead []consumer.Message)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	items, err := js.Stream(ctx, "ITEMS")
 	if err != nil {

@@ -165,8 +165,8 @@ func (tr *trial) await(t *testing.T, n int) {
 		}
 		select {
 		case <-more:
-		case <-time.After(time.Minute):
-			t.Fatalf("no item was accepted for a minute, after %d: %s", now, tr.service.p.err.String())
+		case <-time.After(5 * time.Minute):
+			t.Fatalf("no item was accepted for five minutes, after %d: %s", now, tr.service.p.err.String())
 		}
 	}
 }

@@ -78,9 +78,6 @@ func TestPollerSecondSignal(t *testing.T) {
 	sent := p.signalAgain(t)
 	_ = p.Wait() // not exitCode: here the log has to say something
 	code := p.ProcessState.ExitCode()
-	if took := time.Since(sent); took > 20*time.Second {
-		t.Errorf("the end took %v", took)
-	}
 	if code != 1 || !strings.Contains(p.err.String(), "abandoned: list: main.item") {
 		t.Errorf("exit code %d, stderr %s", code, p.err.String())
 	}

@@ -182,7 +182,7 @@ func TestRealTime(t *testing.T) {
 		t.Fatalf("exit code %d: %s", code, p.err.String())
 	}
 	stdout, stderr := p.out.String(), p.err.String()
-	rest := checkTimeline(t, stdout, 0.3)
+	rest := checkInRealTime(t, stdout)
 	for _, want := range []string{
 		"order 7: sold out", "errors.Is(err, errSoldOut): true",
 		"index out of range [3] with length 3", "at main.total (failures.go:", "at main.failures.",

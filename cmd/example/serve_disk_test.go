@@ -35,7 +35,7 @@ func TestServeFullDisk(t *testing.T) {
 	r.start()
 	var confirmed []string
 	add := func(key string) error {
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		c, err := dial(ctx, r.addr, nil)
 		if err != nil {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -20,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/protoloop/protoloop/internal/testtools"
 	"github.com/protoloop/protoloop/internal/view"
 )
 
@@ -41,6 +43,27 @@ func golden(t *testing.T, name, got string) {
 	if got != string(want) {
 		t.Errorf("%s: go test -update writes it anew\ngot:\n%s\nwant:\n%s", file, got, want)
 	}
+}
+
+// isGolden reports whether it is what the file has, or is to have.
+func isGolden(name, got string) bool {
+	want, err := os.ReadFile(filepath.Join("testdata", name+".txt"))
+	return *update || err == nil && got == string(want)
+}
+
+// goldenWithin is for how long a command may print something else: a process that is slow has lints that others have not.
+const goldenWithin = 30 * time.Second
+
+// eventuallyGolden runs a command until what it prints has a text in it, and is that of a file.
+func (p *process) eventuallyGolden(name, want string, args ...string) (code int) {
+	p.t.Helper()
+	var out string
+	testtools.Poll(goldenWithin, func() bool {
+		code, out = p.eventually(want, args...)
+		return isGolden(name, same(out))
+	})
+	golden(p.t, name, same(out))
+	return code
 }
 
 // varying are texts that differ between two runs, and what stands for them.
@@ -69,17 +92,16 @@ func same(text string) string {
 // eventually runs a command until what it prints has a text in it.
 func (p *process) eventually(want string, args ...string) (code int, out string) {
 	p.t.Helper()
-	for range 200 {
+	if !testtools.Poll(giveUp, func() bool {
 		var errs string
-		if code, out, errs = p.run(args...); strings.Contains(out, want) {
-			return code, out
-		} else if errs != "" {
+		if code, out, errs = p.run(args...); errs != "" {
 			p.t.Fatal(errs)
 		}
-		time.Sleep(100 * time.Millisecond)
+		return strings.Contains(out, want)
+	}) {
+		p.t.Fatalf("protoloop %s never says %q:\n%s", strings.Join(args, " "), want, out)
 	}
-	p.t.Fatalf("protoloop %s never says %q:\n%s", strings.Join(args, " "), want, out)
-	return 0, ""
+	return code, out
 }
 
 func TestDoctor(t *testing.T) {
@@ -94,11 +116,9 @@ func TestDoctor(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			p := startProcess(t, what)
-			code, out := p.eventually(want.says, "doctor", strconv.Itoa(p.pid))
-			if code != want.code {
+			if code := p.eventuallyGolden("doctor-"+what, want.says, "doctor", strconv.Itoa(p.pid)); code != want.code {
 				t.Errorf("exit code %d, want %d", code, want.code)
 			}
-			golden(t, "doctor-"+what, same(out))
 		})
 	}
 }
@@ -107,8 +127,7 @@ func TestPstree(t *testing.T) {
 	for what, says := range map[string]string{"well": "nothing waits", "ring": "[3 tasks of 3 workers]", "blocked": "blocked for"} {
 		t.Run(what, func(t *testing.T) {
 			p := startProcess(t, what)
-			_, out := p.eventually(says, "pstree", strconv.Itoa(p.pid))
-			golden(t, "pstree-"+what, same(out))
+			p.eventuallyGolden("pstree-"+what, says, "pstree", strconv.Itoa(p.pid))
 		})
 	}
 }
@@ -121,8 +140,7 @@ func TestPs(t *testing.T) {
 			t.Errorf("%s is not in it:\n%s", name, out)
 		}
 	}
-	_, out, _ = p.run("ps", "-q", "prices", "-n", "1", strconv.Itoa(p.pid))
-	golden(t, "ps-prices", same(out))
+	p.eventuallyGolden("ps-prices", "shop/prices", "ps", "-q", "prices", "-n", "1", strconv.Itoa(p.pid))
 	if code, _, errs := p.run("ps", strconv.Itoa(p.pid), "-sort", "color"); code != exitTrouble || !strings.Contains(errs, "color") {
 		t.Errorf("a column that there is not: %d, %s", code, errs)
 	}
@@ -131,7 +149,8 @@ func TestPs(t *testing.T) {
 func TestTop(t *testing.T) {
 	p := startProcess(t, "blocked")
 	p.eventually("3 tasks of 1 worker wait for it", "doctor")
-	code, out, errs := p.runFor(2500*time.Millisecond, "top") // no terminal: plain lines
+	two := func(out string) bool { return strings.Count(out, "WORKER") >= 2 }
+	code, out, errs := p.runUntil(two, "top") // no terminal: plain lines
 	if n := strings.Count(out, "WORKER"); code != exitOK || n < 2 || errs != "" {
 		t.Errorf("exit code %d, %d tables, %s", code, n, errs)
 	}
@@ -142,11 +161,15 @@ func TestTop(t *testing.T) {
 func TestTail(t *testing.T) {
 	p := startProcess(t, "storm")
 	p.eventually("4 of 5", "doctor")
-	_, out, errs := p.runFor(2*time.Second, "tail", strconv.Itoa(p.pid))
-	if !strings.Contains(out, "shop/mail") || !strings.Contains(out, "smtp: 451") || errs != "" {
+	has := func(out string) bool { return strings.Contains(out, "shop/mail") && strings.Contains(out, "smtp: 451") }
+	_, out, errs := p.runUntil(has, "tail", strconv.Itoa(p.pid))
+	if !has(out) || errs != "" {
 		t.Errorf("tail prints\n%s%s", out, errs)
 	}
-	_, out, _ = p.runFor(2*time.Second, "tail", "-json", strconv.Itoa(p.pid))
+	has = func(out string) bool { return strings.Contains(out, `"child":"mail"`) && strings.Contains(out, "smtp: 451") }
+	if _, out, _ = p.runUntil(has, "tail", "-json", strconv.Itoa(p.pid)); !has(out) {
+		t.Errorf("tail prints\n%s", out)
+	}
 	for line := range strings.Lines(out) {
 		var r view.Record
 		if err := json.Unmarshal([]byte(line), &r); err != nil || r.ID == 0 {
@@ -201,9 +224,18 @@ func TestJSON(t *testing.T) {
 
 func TestWatch(t *testing.T) {
 	p := startProcess(t, "well")
-	code, out, _ := p.runFor(2500*time.Millisecond, "ps", "-watch", "1s", strconv.Itoa(p.pid))
-	if n := strings.Count(out, "WORKER"); code != exitOK || n < 2 || n > 3 {
-		t.Errorf("exit code %d after %d tables:\n%s", code, n, out)
+	var times []time.Time // of each table
+	code, out, _ := p.runUntil(func(out string) bool {
+		for len(times) < strings.Count(out, "WORKER") {
+			times = append(times, time.Now())
+		}
+		return len(times) >= 2
+	}, "ps", "-watch", "1s", strconv.Itoa(p.pid))
+	if code != exitOK || len(times) < 2 {
+		t.Fatalf("exit code %d after %d tables:\n%s", code, len(times), out)
+	}
+	if d := times[1].Sub(times[0]); d < time.Second {
+		t.Errorf("another one after %v", d)
 	}
 }
 
@@ -293,8 +325,18 @@ func TestNoConsole(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if code, _, errs := p.runFor(100*time.Millisecond, "doctor", "http://"+l.Addr().String()); code != exitOK || errs != "" {
-		t.Errorf("interrupted: %d, %s", code, errs)
+	ctx, interrupt := context.WithCancel(t.Context())
+	go func() {
+		if c, err := l.Accept(); err == nil {
+			defer c.Close()
+			_, _ = c.Read(make([]byte, 1)) // it has asked, and gets no answer
+		}
+		interrupt()
+		<-t.Context().Done()
+	}()
+	var errs strings.Builder
+	if code := p.runWith(ctx, terminal{out: io.Discard, err: &errs}, "doctor", "http://"+l.Addr().String()); code != exitOK || errs.Len() > 0 {
+		t.Errorf("interrupted: %d, %s", code, errs.String())
 	}
 }
 

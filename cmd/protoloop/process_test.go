@@ -202,15 +202,36 @@ func (p *process) add(what string) {
 
 // run runs a command on the process, and returns what it prints.
 func (p *process) run(args ...string) (code int, out, err string) {
-	return p.runFor(time.Minute, args...)
+	return p.runUntil(func(string) bool { return false }, args...)
 }
 
-func (p *process) runFor(d time.Duration, args ...string) (code int, out, errs string) {
-	ctx, cancel := context.WithTimeout(p.t.Context(), d)
+// runUntil is run, which ends the command as Ctrl-C does when what it has printed is enough.
+func (p *process) runUntil(enough func(out string) bool, args ...string) (code int, out, errs string) {
+	ctx, cancel := context.WithTimeout(p.t.Context(), giveUp)
 	defer cancel()
-	var o, e strings.Builder
-	code = p.runWith(ctx, terminal{out: &o, err: &e}, args...)
+	o := &untilWriter{enough: enough, end: cancel}
+	var e strings.Builder
+	code = p.runWith(ctx, terminal{out: o, err: &e}, args...)
 	return code, o.String(), e.String()
+}
+
+// giveUp is when something will not come any more. It is only ever waited for when a test fails, and so may be right for a
+// machine that is far slower than others.
+const giveUp = 5 * time.Minute
+
+// untilWriter keeps what is written, and calls end when that is enough.
+type untilWriter struct {
+	strings.Builder
+	enough func(all string) bool
+	end    func()
+}
+
+func (w *untilWriter) Write(b []byte) (int, error) {
+	w.Builder.Write(b)
+	if w.enough(w.String()) {
+		w.end()
+	}
+	return len(b), nil
 }
 
 func (p *process) runWith(ctx context.Context, t terminal, args ...string) int {

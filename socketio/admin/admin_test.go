@@ -27,7 +27,7 @@ import (
 func TestMain(m *testing.M) { actortest.Main(m) }
 
 // wait bounds what has to come, on a slow machine.
-const wait = 20 * time.Second
+const wait = 2 * time.Minute
 
 // world is a server with an admin namespace.
 type world struct {
