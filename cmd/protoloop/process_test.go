@@ -212,7 +212,7 @@ func (p *process) runUntil(enough func(out string) bool, args ...string) (code i
 	o := &untilWriter{enough: enough, end: cancel}
 	var e strings.Builder
 	code = p.runWith(ctx, terminal{out: o, err: &e}, args...)
-	return code, o.String(), e.String()
+	return code, o.all.String(), e.String()
 }
 
 // giveUp is when something will not come any more. It is only ever waited for when a test fails, and so may be right for a
@@ -221,14 +221,14 @@ const giveUp = 5 * time.Minute
 
 // untilWriter keeps what is written, and calls end when that is enough.
 type untilWriter struct {
-	strings.Builder
+	all    strings.Builder // not embedded, or a WriteString would go by
 	enough func(all string) bool
 	end    func()
 }
 
 func (w *untilWriter) Write(b []byte) (int, error) {
-	w.Builder.Write(b)
-	if w.enough(w.String()) {
+	w.all.Write(b)
+	if w.enough(w.all.String()) {
 		w.end()
 	}
 	return len(b), nil
