@@ -22,6 +22,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/inspect"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/consoletest"
 )
 
 func kindOf(t *testing.T, sys *actor.ActorSystem, name string) inspect.WorkerKind {
@@ -394,9 +395,14 @@ func TestWatchedLeavesNothing(t *testing.T) {
 		runtime.ReadMemStats(&m)
 		return m.HeapAlloc
 	}
-	round(2000) // pools fill
+	watched := func(n int) {
+		stop := consoletest.Watch(t, sys) // a console, and what a scrape reads
+		defer stop()
+		round(n)
+	}
+	watched(2000) // pools fill
 	before := heap()
-	round(n)
+	watched(n)
 	if after := heap(); after > before+uint64(n)*10 {
 		t.Errorf("%d bytes have come to be in use by %d workers that are gone", after-before, n)
 	}

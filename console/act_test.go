@@ -9,8 +9,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -192,6 +196,53 @@ func TestCapturesAreBounded(t *testing.T) {
 	}
 	if list := c.captures.list(); len(list.Kept) != maxKept || list.Kept[0].ID != fmt.Sprint(maxKept+3) {
 		t.Errorf("%d are kept", len(list.Kept))
+	}
+}
+
+// TestRecordingOfABlockedTurn: what the flight recorder has at a blocked turn is kept, with whose it was, and can be
+// read when the turn is long over.
+func TestRecordingOfABlockedTurn(t *testing.T) {
+	sys := actortest.NewSystem(t)
+	c := newConsoleOf(t, sys, Options{Addr: "127.0.0.1:0", Record: time.Second, RecordLimit: -1})
+	actortest.Spawn(t, sys.Root, "console", c.Setup, actors.Options{})
+	client := &http.Client{Transport: new(http.Transport)}
+	defer client.CloseIdleConnections()
+	captures := func() (list view.Captures) {
+		get(t, client, c.URL()+"api/captures", &view.Answer{View: &list})
+		return list
+	}
+	actortest.Eventually(t, "the recorder runs", func() bool { return captures().Recorder.On })
+	if list := captures(); len(list.Kept) > 0 {
+		t.Errorf("before: %+v", list.Kept)
+	}
+	hold := make(chan struct{})
+	pid := actortest.Spawn(t, sys.Root, "slow", func(*actors.Worker) error { return nil }, actors.Options{BlockedTurn: 20 * time.Millisecond})
+	f := actors.Submit(sys.Root, pid, func(*actors.Task) (int, error) { <-hold; return 1, nil }, actors.Name("read disk"))
+	actortest.Eventually(t, "a recording is kept", func() bool { return len(captures().Kept) == 1 })
+	close(hold)
+	if _, err := f.Wait(t.Context()); err != nil {
+		t.Error(err)
+	}
+	one := captures().Kept[0]
+	if one.Kind != flightRecord || one.Why != "blocked turn of slow: read disk" || one.Error != "" || one.Open != "go tool trace "+one.File {
+		t.Errorf("kept is %+v", one)
+	}
+	resp, err := client.Get(c.URL() + "api/capture?id=" + one.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	file := filepath.Join(t.TempDir(), one.File)
+	b, err := io.ReadAll(resp.Body)
+	if err == nil {
+		err = os.WriteFile(file, b, 0o600)
+	}
+	if err != nil || len(b) != one.Bytes {
+		t.Fatalf("%d bytes of %d, %v", len(b), one.Bytes, err)
+	}
+	out, err := exec.CommandContext(t.Context(), "go", "tool", "trace", "-d=parsed", file).CombinedOutput()
+	if err != nil || !bytes.Contains(out, []byte("TestRecordingOfABlockedTurn")) { // the stack of what has blocked
+		t.Errorf("go tool trace: %v, %d bytes: %.500s", err, len(out), out)
 	}
 }
 
