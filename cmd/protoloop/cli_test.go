@@ -166,7 +166,9 @@ func TestTail(t *testing.T) {
 	if !has(out) || errs != "" {
 		t.Errorf("tail prints\n%s%s", out, errs)
 	}
-	has = func(out string) bool { return strings.Contains(out, `"child":"mail"`) && strings.Contains(out, "smtp: 451") }
+	has = func(out string) bool {
+		return strings.Contains(out, `"child":"mail"`) && strings.Contains(out, "smtp: 451")
+	}
 	if _, out, _ = p.runUntil(has, "tail", "-json", strconv.Itoa(p.pid)); !has(out) {
 		t.Errorf("tail prints\n%s", out)
 	}

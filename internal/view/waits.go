@@ -38,6 +38,7 @@ type Root struct {
 	Tasks   int     `json:"tasks"`             // that wait, all the way up
 	Workers int     `json:"workers"`           // whose tasks these are
 	Members []Ref   `json:"members,omitempty"` // of a ring, in order: each awaits the next, and the last the first
+	N       int     `json:"n"`                 // so many alike, whose tasks these are: promises, that have no names
 }
 
 // Ref names a task: an answer of the console, and the target of an action. Once the task
@@ -89,12 +90,9 @@ const (
 // Waits is the page of that name.
 func (s *State) Waits() *Waits {
 	v := &Waits{Tasks: s.Totals().Tasks, Roots: []Root{}, Groups: []Group{}}
-	for i := range s.Snapshot.Roots {
-		if i == maxShownRoots {
-			v.More = len(s.Snapshot.Roots) - maxShownRoots
-			break
-		}
-		v.Roots = append(v.Roots, s.root(&s.Snapshot.Roots[i]))
+	v.Roots = s.roots()
+	if v.More = max(0, len(v.Roots)-maxShownRoots); v.More > 0 {
+		v.Roots = v.Roots[:maxShownRoots]
 	}
 	for i := range s.Snapshot.Groups {
 		if i == maxRows {
@@ -115,8 +113,34 @@ func (s *State) ref(r inspect.TaskRef, task string) *Ref {
 	return &Ref{Worker: s.Redact.Worker(r.Worker, s.home()), Incarnation: r.Incarnation, ID: r.ID, Task: s.Redact.task(task)}
 }
 
+// roots are those of the snapshot. Promises have neither names nor workers, so all of one kind of future are one root: else a
+// thousand tasks that each wait for one of their own would hide all others.
+func (s *State) roots() []Root {
+	out := []Root{}
+	promises := map[string]int{} // where in out
+	for i := range s.Snapshot.Roots {
+		r := s.root(&s.Snapshot.Roots[i])
+		if at, ok := promises[r.Task]; ok && r.Is == "promise" {
+			o := &out[at]
+			o.N++
+			o.Tasks += r.Tasks
+			o.Workers = max(o.Workers, r.Workers) // maybe the same
+			o.Age = max(o.Age, r.Age)
+			o.What = o.words()
+			continue
+		}
+		if r.Is == "promise" {
+			promises[r.Task] = len(out)
+		}
+		out = append(out, r)
+	}
+	slices.SortStableFunc(out, func(a, b Root) int { return cmp.Compare(b.Tasks, a.Tasks) })
+	return out
+}
+
 func (s *State) root(r *inspect.Root) Root {
 	v := Root{
+		N:    1,
 		Ring: len(r.Ring) > 0, Is: r.Is, Worker: s.Redact.Worker(r.Worker, s.home()), Kind: r.Kind, Task: s.Redact.task(r.Name),
 		Age: seconds(r.Age), Tasks: r.Tasks, Workers: r.Workers, Queued: r.Queued,
 	}
@@ -159,7 +183,11 @@ func (r *Root) words() string {
 	case "sleep":
 		return of + ": " + r.Task + ", which sleeps"
 	case "promise":
-		return "a promise: " + r.Task
+		what := r.Task
+		if r.N > 1 {
+			what = fmt.Sprintf("%s ×%d, each for itself", r.Task, r.N)
+		}
+		return what + ", which anybody may complete"
 	case "offload":
 		return of + ": " + r.Task + ", which runs beside the loop"
 	case "actor":
