@@ -40,14 +40,18 @@ func TestTreeOfWhatIsQueued(t *testing.T) {
 // Tasks that each wait for a promise of their own are one root, and what others wait for is seen beside it.
 func TestRootsOfPromises(t *testing.T) {
 	s := &State{At: now}
-	for range 100 {
+	for range 150 {
 		s.Snapshot.Roots = append(s.Snapshot.Roots, inspect.Root{Is: "promise", Name: "promise", Tasks: 2, Workers: 1})
 	}
 	s.Snapshot.Roots = append(s.Snapshot.Roots, inspect.Root{Is: "turn", Worker: pid("shop/list"), Kind: "list", Name: "add item", Tasks: 1, Workers: 1},
 		inspect.Root{Is: "promise", Name: "futures.All", Tasks: 1, Workers: 1})
 	v := s.Waits()
-	if len(v.Roots) != 3 || v.More != 0 || v.Roots[0].N != 100 || v.Roots[0].Tasks != 200 || v.Roots[0].What != "promise ×100, each for itself, which anybody may complete" {
+	if len(v.Roots) != 3 || v.More != 0 || v.Roots[0].N != 150 || v.Roots[0].Tasks != 300 || v.Roots[0].What != "promise ×150, each for itself, which anybody may complete" {
 		t.Errorf("the roots: %+v", v.Roots)
+	}
+	s.Snapshot.Roots = append(s.Snapshot.Roots, s.Snapshot.Roots[:48]...) // as many as a look has
+	if got := s.Waits().Roots[0].What; got != "promise ×198, each for itself, which anybody may complete; there are more" {
+		t.Errorf("of more than a look has: %q", got)
 	}
 	if got := v.Roots[2].What; got != "futures.All, which anybody may complete" {
 		t.Errorf("one is %q", got)

@@ -84,6 +84,7 @@ type Node struct {
 // The bounds of a Waits.
 const (
 	maxShownRoots = 50
+	rootsOfLook   = 200 // that a look has at most: of more, those with the most tasks
 	maxNodes      = 200
 )
 
@@ -133,6 +134,11 @@ func (s *State) roots() []Root {
 			promises[r.Task] = len(out)
 		}
 		out = append(out, r)
+	}
+	if len(s.Snapshot.Roots) >= rootsOfLook {
+		for _, at := range promises {
+			out[at].What += "; there are more"
+		}
 	}
 	slices.SortStableFunc(out, func(a, b Root) int { return cmp.Compare(b.Tasks, a.Tasks) })
 	return out
