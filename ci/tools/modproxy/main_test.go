@@ -43,8 +43,9 @@ func workspace(t *testing.T) (dirs []string, version string) {
 }
 
 // packed are the modules of go.work in a proxy of their own, with a module cache that nobody else uses: nothing that is
-// packed here may be taken for the released one later. Modules of others come from the cache that is there, where they
-// are since the repository's own packages were built.
+// packed here may be taken for the released one later. Modules of others come from the cache that is there, where most
+// are since the repository's own packages were built, or else from where that has them: a module by itself may need an
+// older version than all of go.work together.
 type packed struct {
 	version string
 	env     []string
@@ -60,13 +61,14 @@ func packAll(t *testing.T, edit func(dir, goMod string) string) packed {
 			t.Fatal(err)
 		}
 	}
-	cache, err := exec.Command("go", "env", "GOMODCACHE").Output()
+	out, err := exec.Command("go", "env", "GOMODCACHE", "GOPROXY").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
+	cache, others, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 	return packed{version, append(os.Environ(), "GOWORK=off", "GOSUMDB=off", "GOPRIVATE=", "GONOPROXY=",
 		"GOMODCACHE="+t.TempDir(), "GOFLAGS=-mod=mod -modcacherw -trimpath", // -trimpath: the build cache does not ask where a module is
-		"GOPROXY=file://"+proxy+",file://"+filepath.ToSlash(strings.TrimSpace(string(cache)))+"/cache/download")}
+		"GOPROXY=file://"+proxy+",file://"+filepath.ToSlash(cache)+"/cache/download,"+others)}
 }
 
 // user is somebody who has nothing of this repository but what a proxy gives.
