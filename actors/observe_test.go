@@ -208,6 +208,54 @@ func TestObserveEndsOnce(t *testing.T) {
 	})
 }
 
+// TestObserveEndsWhatIsEndedMeanwhile: whoever has created a request may be ended while the observer is being asked about it. It is told of its
+// end all the same.
+func TestObserveEndsWhatIsEndedMeanwhile(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		a := actortest.Spawn(t, sys.Root, "a", tracedWorker, actors.Options{})
+		plain := sys.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+			if _, ok := c.Message().(nap); ok {
+				c.Respond(1)
+			}
+		}))
+		for _, to := range []*actor.PID{plain, a} {
+			r, begun, root := &recorder{}, make(chan struct{}), (*actors.Future[int])(nil)
+			o := r.observer()
+			offered := o.Offered
+			o.Offered = func(parent context.Context, w inspect.Work) context.Context {
+				if w.Is() == "ask" {
+					root.Cancel()
+				}
+				return offered(parent, w)
+			}
+			inspect.Observe(sys, o)
+			root = actors.Submit(sys.Root, a, func(t *actors.Task) (int, error) {
+				if err := t.Sleep(1); err != nil {
+					return 0, err
+				}
+				<-begun
+				return actors.Ask[int](t, to, nap(1))
+			}, actors.Name("root"))
+			close(begun)
+			if _, err := root.Wait(t.Context()); !errors.Is(err, actors.ErrCanceled) {
+				t.Errorf("it ended with %v", err)
+			}
+			synctest.Wait()
+			inspect.Observe(sys, nil)
+			var names []string
+			for _, l := range r.lines() {
+				name, _, _ := strings.Cut(l, ":")
+				names = append(names, name)
+			}
+			slices.Sort(names)
+			want := []string{"/submit root@a.1", "/submit root@a.1/ask actors_test.nap"}
+			if !slices.Equal(names, want) {
+				t.Errorf("asked of %s, and the end was told of %q, want %q", to.Id, r.lines(), want)
+			}
+		}
+	})
+}
+
 // TestSetContext: what a task begins after it has the values, and so have its context and its records.
 func TestSetContext(t *testing.T) {
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
