@@ -93,7 +93,7 @@ func (s *suite) supervised(c *consumer.Consumer) (*actor.ActorSystem, *superviso
 func (w *work) done(c *consumer.Consumer, sup *supervisor.Supervisor) {
 	s := w.s
 	s.Helper()
-	testtools.Poll(4*within+4*s.q.Lease, func() bool { return w.distinct() >= w.good })
+	testtools.Poll(4*within, func() bool { return w.distinct() >= w.good })
 	if n := w.distinct(); n != w.good {
 		s.Errorf("%d of %d messages were handled; %v", n, w.good, c.Stats())
 	}
@@ -190,11 +190,10 @@ func stopGivesBack(s *suite) {
 	if st := first.Stats(); st.Returned != 10 || !st.Agree() {
 		s.Errorf("account: %v", st)
 	}
-	began := time.Now()
 	second := s.openTill()
-	ms := s.receive(second, 10, within)
-	if d := time.Since(began); len(ms) != 10 || d > s.backWithin() {
-		s.Errorf("%d messages came, after %v", len(ms), d)
+	ms := s.receive(second, 10, s.back())
+	if len(ms) != 10 {
+		s.Errorf("%d messages came", len(ms))
 	}
 	for _, m := range ms {
 		if m.Deliveries != 2 && !s.q.NoCount && !s.q.CutPolls {
@@ -235,11 +234,13 @@ func breaker(s *suite) {
 	o.Breaker.Probe = actors.Backoff{Initial: 50 * time.Millisecond, Max: 200 * time.Millisecond}
 	c := newConsumer(s.q.Open, handle, o)
 	_, sup := s.supervised(c)
+	began := time.Now()
 	s.sendWork(w, 50)
 	if !testtools.Poll(within, func() bool { return !c.Stats().OpenSince.IsZero() }) {
 		s.Errorf("the breaker has not opened: %v", c.Stats())
 	}
 	<-time.After(s.q.Lease + 2*time.Second) // how long it lasts is what is tested
+	testtools.Poll(within, func() bool { return c.Stats().Probes >= 10 })
 	if st := c.Stats(); st.OpenSince.IsZero() || st.Probes < 10 || !st.Agree() {
 		s.Errorf("account in the outage: %v", st)
 	}
@@ -249,7 +250,8 @@ func breaker(s *suite) {
 	w.done(c, sup)
 	mu.Lock()
 	defer mu.Unlock()
-	if !s.q.NoExtend && !s.q.CutPolls && most > 3 {
+	// A machine that is kept from extending a lease in time has one delivery more for it.
+	if lapsed := int(time.Since(began) / s.q.Lease); !s.q.NoExtend && !s.q.CutPolls && most > 3+lapsed {
 		s.Errorf("a message was delivered %d times", most)
 	}
 }

@@ -42,7 +42,7 @@ func deadLetter(s *suite) {
 	s.call("dead letter", func(ctx context.Context) error { return dl.DeadLetter(ctx, []consumer.Dead{d}) })
 	s.ack(src, ms[1])
 	s.empty()
-	s.none(src, s.q.Lease+time.Second)
+	s.none(src, time.Second)
 	dead := s.dead(1)
 	attr := func(name string) string {
 		if s.q.Attribute != nil {

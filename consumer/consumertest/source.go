@@ -32,11 +32,9 @@ func receiveWaits(s *suite) {
 		s.Fatal("receive did not wait")
 	case <-time.After(700 * time.Millisecond):
 	}
-	sent := time.Now()
 	s.send(body("x"))
-	at := <-got
-	if d := at.Sub(sent); at.IsZero() || d > 2*time.Second {
-		s.Errorf("what was sent came after %v", d)
+	if at := <-got; at.IsZero() {
+		s.Error("what was sent has not come")
 	}
 }
 
@@ -77,6 +75,7 @@ func lag(s *suite) {
 
 func receiveEnds(s *suite) {
 	src := s.openTill()
+	soonest := within
 	for range 5 {
 		ctx, cancel := context.WithCancel(context.Background())
 		ended := make(chan int, 1)
@@ -95,16 +94,13 @@ func receiveEnds(s *suite) {
 		if n := <-ended; n != 0 {
 			s.Errorf("received %d messages of none", n)
 		}
-		if d := time.Since(began); d > time.Second {
-			s.Errorf("receive ended %v after its context", d)
-		}
+		soonest = min(soonest, time.Since(began))
+	}
+	if soonest > time.Second { // a poll that does not look at its context takes its time each time, and a slow machine now and then
+		s.Errorf("receive ended %v after its context", soonest)
 	}
 	s.send(body("x"))
-	began := time.Now()
-	s.ack(src, s.one(src))
-	if d := time.Since(began); d > s.backWithin() {
-		s.Errorf("a message came after %v: the calls before had it", d)
-	}
+	s.ack(src, s.one(src)) // else the calls before have it, and it comes when their lease is over
 }
 
 func fields(s *suite) {
@@ -235,7 +231,15 @@ func batch(s *suite) {
 func ack(s *suite) {
 	src := s.openTill()
 	s.send(body("a"), body("b"), body("c"))
-	s.ack(src, s.receive(src, 3, within)...)
+	began := time.Now()
+	ms := s.receive(src, 3, within)
+	if len(ms) != 3 {
+		s.Fatalf("received %d", len(ms))
+	}
+	s.ack(src, ms...)
+	if time.Since(began) > s.q.Lease/2 {
+		s.Skip("the machine is too slow: their leases may have been over before the ack")
+	}
 	s.none(src, s.q.Lease+time.Second)
 	s.empty()
 }
@@ -258,7 +262,7 @@ func ackTwice(s *suite) {
 	default:
 		s.Errorf("ack of two, the first for the second time: %v", err)
 	}
-	s.none(src, s.q.Lease+time.Second)
+	s.none(src, time.Second)
 	s.empty()
 }
 
@@ -266,11 +270,10 @@ func nack(s *suite) {
 	src := s.openTill()
 	s.send(body("a"), body("b"))
 	ms := s.receive(src, 2, within)
-	began := time.Now()
 	s.nack(src, 0, ms...)
-	again := s.receive(src, 2, within)
-	if d := time.Since(began); len(again) != 2 || d > s.backWithin() {
-		s.Errorf("%d messages came back after %v", len(again), d)
+	again := s.receive(src, 2, s.back())
+	if len(again) != 2 {
+		s.Errorf("%d messages came back", len(again))
 	}
 	s.ack(src, again...)
 	s.empty()
@@ -288,9 +291,6 @@ func nackDelays(s *suite) {
 	}
 	began := time.Now()
 	long, short := 3*time.Second, time.Second
-	if s.q.NoExtend { // what is kept until its delay is over comes when its lease is
-		long = min(long, s.q.Lease*2/3)
-	}
 	delays := map[string]time.Duration{string(ms[0].Body): long, string(ms[1].Body): short}
 	s.call("nack", func(ctx context.Context) error {
 		return src.Nack(ctx, []consumer.Nack{{Message: ms[0], Delay: long}, {Message: ms[1], Delay: short}})
@@ -298,8 +298,8 @@ func nackDelays(s *suite) {
 	for range 2 {
 		m := s.one(src)
 		at, want := time.Since(began), delays[string(m.Body)]
-		if at < want-50*time.Millisecond || at > want+1900*time.Millisecond {
-			s.Errorf("%q came back after %v, want %v", m.Body, at, want)
+		if at < want-50*time.Millisecond {
+			s.Errorf("%q came back after %v, want no less than %v", m.Body, at, want)
 		}
 		s.ack(src, m)
 	}
@@ -307,11 +307,11 @@ func nackDelays(s *suite) {
 
 func leaseEnds(s *suite) {
 	src := s.openTill()
+	began := time.Now() // its lease begins later
 	s.send(body("a"))
 	m := s.one(src)
-	began := time.Now()
 	again := s.one(src)
-	if d := time.Since(began); d < s.q.Lease-500*time.Millisecond || d > 2*s.q.Lease+2*time.Second {
+	if d := time.Since(began); d < s.q.Lease-500*time.Millisecond {
 		s.Errorf("it came back after %v, with a lease of %v", d, s.q.Lease)
 	}
 	if again.ID != m.ID {
@@ -326,15 +326,52 @@ func leaseIsExtended(s *suite) {
 		s.Skip("the queue cannot extend a lease")
 	}
 	src := s.openTill()
+	for range 10 {
+		if s.extendsLease(src) {
+			return
+		}
+	}
+	s.Skip("the machine is too slow to extend a lease before it is over")
+}
+
+// extendsLease keeps a message for longer than its lease. It returns false if it was kept from extending that in time, which tells nothing.
+func (s *suite) extendsLease(src consumer.Source) bool {
+	s.Helper()
+	last := time.Now() // the lease is no older
 	s.send(body("a"))
 	m := s.one(src)
-	for end := time.Now().Add(s.q.Lease + s.q.Lease/2); time.Now().Before(end); {
-		s.none(src, s.q.Lease/3)
-		s.call("extend", func(ctx context.Context) error { return src.Extend(ctx, []*consumer.Message{m}) })
+	late := func() bool { return time.Since(last) > s.q.Lease*9/10 }
+	leave := func(again ...*consumer.Message) bool { // the next try finds nothing
+		again = append(again, s.receive(src, 1, s.q.Lease+time.Second)...)
+		for _, m := range append(again, m) {
+			_ = src.Ack(context.Background(), []*consumer.Message{m}) // the earlier ones are not ours any more
+		}
+		return false
+	}
+	for over := time.Now().Add(s.q.Lease + s.q.Lease/2); time.Now().Before(over); {
+		again := s.receive(src, 1, s.q.Lease/3)
+		asked := time.Now()
+		ctx, cancel := context.WithTimeout(context.Background(), within)
+		err := src.Extend(ctx, []*consumer.Message{m})
+		cancel()
+		if late() {
+			return leave(again...)
+		}
+		for _, m := range again {
+			s.Errorf("received %q again", m.Body)
+		}
+		if err != nil {
+			s.Errorf("extend: %v", err)
+		}
+		last = asked
 	}
 	s.ack(src, m)
+	if late() {
+		return leave()
+	}
 	s.none(src, s.q.Lease+time.Second)
 	s.empty()
+	return true
 }
 
 // closeKeepsNothing: what a source may have taken from the queue in advance
@@ -349,11 +386,10 @@ func closeKeepsNothing(s *suite) {
 	got := s.receive(first, 5, within)
 	s.ack(first, got...)
 	s.close(first)
-	began := time.Now()
 	second := s.openTill()
-	rest := s.receive(second, 50-len(got), within)
-	if d := time.Since(began); len(rest) != 50-len(got) || d > s.backWithin() {
-		s.Errorf("%d of %d messages came, after %v", len(rest), 50-len(got), d)
+	rest := s.receive(second, 50-len(got), s.back())
+	if len(rest) != 50-len(got) {
+		s.Errorf("%d of %d messages came", len(rest), 50-len(got))
 	}
 	s.ack(second, rest...)
 	s.empty()

@@ -18,7 +18,7 @@ type Queue struct {
 	Open consumer.Open
 	// Send puts messages into the queue; Body, Key, Group and Attributes count.
 	Send func(ctx context.Context, ms ...consumer.Message) error
-	// Lease is for how long the queue hides a message: a few seconds.
+	// Lease is for how long the queue hides a message.
 	Lease time.Duration
 	// Dead returns the dead letters, in any order and as one who consumes them
 	// receives them: Body, Key, Group and Attributes count. nil: there is no place
@@ -51,42 +51,64 @@ type Queue struct {
 	Attribute func(name string) string
 }
 
+// The leases that tests ask for: some have to wait for their end, and others must not see it, whatever the machine does.
+const (
+	shortLease = 3 * time.Second
+	longLease  = time.Hour
+)
+
 // Run tries a queue. new makes an empty one for each test, which ends with the
-// test's cleanups.
-func Run(t *testing.T, new func(t *testing.T) Queue) {
+// test's cleanups. It should have the lease; whichever it has is in Queue.Lease.
+func Run(t *testing.T, new func(t *testing.T, lease time.Duration) Queue) {
+	const (
+		long  = iota
+		short // its lease ends in it
+		cut   // its lease ends in it if CutPolls
+	)
 	cases := []struct {
-		name string
-		f    func(s *suite)
+		name  string
+		lease int
+		f     func(s *suite)
 	}{
-		{"ReceiveWaits", receiveWaits},
-		{"ReceiveEndsWithItsContext", receiveEnds},
-		{"Fields", fields},
-		{"AnyBytes", anyBytes},
-		{"Batch", batch},
-		{"Ack", ack},
-		{"AckTwice", ackTwice},
-		{"Nack", nack},
-		{"NackComesOnce", nackComesOnce},
-		{"NackDelays", nackDelays},
-		{"LeaseEnds", leaseEnds},
-		{"LeaseIsExtended", leaseIsExtended},
-		{"DeadLetter", deadLetter},
-		{"DeadLetterSentBack", deadLetterSentBack},
-		{"DeadLetterTooLarge", deadLetterTooLarge},
-		{"Lag", lag},
-		{"CloseKeepsNothing", closeKeepsNothing},
-		{"Closed", closed},
-		{"Consume", consume},
-		{"RestartsLoseNothing", restarts},
-		{"BreakerSparesTries", breaker},
-		{"StopGivesBack", stopGivesBack},
-		{"OutageLosesNothing", outage},
+		{"ReceiveWaits", long, receiveWaits},
+		{"ReceiveEndsWithItsContext", cut, receiveEnds},
+		{"Fields", long, fields},
+		{"AnyBytes", long, anyBytes},
+		{"Batch", long, batch},
+		{"Ack", short, ack},
+		{"AckTwice", long, ackTwice},
+		{"Nack", long, nack},
+		{"NackComesOnce", long, nackComesOnce},
+		{"NackDelays", long, nackDelays},
+		{"LeaseEnds", short, leaseEnds},
+		{"LeaseIsExtended", short, leaseIsExtended},
+		{"DeadLetter", long, deadLetter},
+		{"DeadLetterSentBack", long, deadLetterSentBack},
+		{"DeadLetterTooLarge", long, deadLetterTooLarge},
+		{"Lag", long, lag},
+		{"CloseKeepsNothing", cut, closeKeepsNothing},
+		{"Closed", long, closed},
+		{"Consume", long, consume},
+		{"RestartsLoseNothing", short, restarts},
+		{"BreakerSparesTries", short, breaker},
+		{"StopGivesBack", cut, stopGivesBack},
+		{"OutageLosesNothing", short, outage},
 	}
 	// They mostly wait, so they run together, whatever -parallel says.
 	var all sync.WaitGroup
 	for _, c := range cases {
 		all.Go(func() {
-			t.Run(c.name, func(t *testing.T) { c.f(&suite{T: t, q: new(t)}) })
+			t.Run(c.name, func(t *testing.T) {
+				lease := longLease
+				if c.lease == short {
+					lease = shortLease
+				}
+				q := new(t, lease)
+				if c.lease == cut && q.CutPolls {
+					q = new(t, shortLease)
+				}
+				c.f(&suite{T: t, q: q})
+			})
 		})
 	}
 	all.Wait()
@@ -98,16 +120,16 @@ type suite struct {
 	q Queue
 }
 
-// backWithin is how soon what was given back is there.
-func (s *suite) backWithin() time.Duration {
-	if s.q.CutPolls {
-		return s.q.Lease + within
-	}
-	return max(time.Second, s.q.Lease/2) + 2*s.q.NackAfter
-}
+// within bounds what is to happen, on a slow machine: it is only waited for when a test fails.
+const within = time.Minute
 
-// within bounds what is to happen soon, on a slow machine.
-const within = 15 * time.Second
+// back is how long to wait for what comes back: because it was given back, or where leases end because its lease has.
+func (s *suite) back() time.Duration {
+	if s.q.Lease < longLease {
+		return within + s.q.Lease + s.q.NackAfter
+	}
+	return within + s.q.NackAfter
+}
 
 func (s *suite) open() consumer.Source {
 	s.Helper()
@@ -167,7 +189,7 @@ func (s *suite) receive(src consumer.Source, n int, d time.Duration) []*consumer
 // one receives one message, soon.
 func (s *suite) one(src consumer.Source) *consumer.Message {
 	s.Helper()
-	ms := s.receive(src, 1, within+s.q.Lease+s.q.NackAfter)
+	ms := s.receive(src, 1, s.back())
 	if len(ms) != 1 {
 		s.Fatalf("received %d messages, want 1", len(ms))
 	}

@@ -21,8 +21,8 @@ import (
 
 func TestConformanceEmbedded(t *testing.T) {
 	t.Parallel() // it waits for leases to end
-	consumertest.Run(t, func(t *testing.T) consumertest.Queue {
-		return under(t, connectEmbedded(t, t.TempDir()), 2*time.Second)
+	consumertest.Run(t, func(t *testing.T, lease time.Duration) consumertest.Queue {
+		return under(t, connectEmbedded(t, t.TempDir()), lease)
 	})
 }
 
@@ -30,14 +30,14 @@ func TestConformanceEmbedded(t *testing.T) {
 // killed and comes back.
 func TestConformanceProcess(t *testing.T) {
 	t.Parallel()
-	consumertest.Run(t, func(t *testing.T) consumertest.Queue {
+	consumertest.Run(t, func(t *testing.T, lease time.Duration) consumertest.Queue {
 		p := startProcess(t)
 		nc, err := jetstream.Connect("nats://"+p.addr, nats.ReconnectWait(50*time.Millisecond))
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(nc.Close)
-		q := under(t, nc, 2*time.Second)
+		q := under(t, nc, lease)
 		send := q.Send
 		q.Send = func(ctx context.Context, ms ...consumer.Message) (err error) { // the server may just have come back
 			actortest.Eventually(t, "the server to take messages", func() bool {

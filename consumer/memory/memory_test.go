@@ -18,8 +18,7 @@ import (
 func TestMain(m *testing.M) { actortest.Main(m) }
 
 func TestConformance(t *testing.T) {
-	const lease = 2 * time.Second
-	consumertest.Run(t, func(t *testing.T) consumertest.Queue {
+	consumertest.Run(t, func(t *testing.T, lease time.Duration) consumertest.Queue {
 		var down atomic.Bool
 		q := memory.New(memory.Options{Lease: lease, Fault: func(context.Context, memory.Call, []string) error {
 			if down.Load() {

@@ -25,11 +25,8 @@ import (
 	"github.com/protoloop/protoloop/internal/testtools"
 )
 
-// lease is the suite's, which waits for its end. Where the end of a lease is not what is tested there is none: forever.
-const (
-	lease   = 3 * time.Second
-	forever = time.Hour
-)
+// forever is a lease whose end no test sees.
+const forever = time.Hour
 
 // create makes a queue and returns its URL.
 func create(t *testing.T, c *awssqs.Client, name string, attrs map[string]string) string {
@@ -115,7 +112,9 @@ func TestConformance(t *testing.T) {
 	for i := range cap(names) {
 		names <- fmt.Sprint("items-", i)
 	}
-	consumertest.Run(t, func(t *testing.T) consumertest.Queue { return under(t, server, <-names, nil, lease) })
+	consumertest.Run(t, func(t *testing.T, lease time.Duration) consumertest.Queue {
+		return under(t, server, <-names, nil, lease)
+	})
 }
 
 // TestFIFO: a FIFO queue drops doubles by their key, and holds a group's order
