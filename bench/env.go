@@ -17,7 +17,7 @@ import (
 
 // requestTimeout is what each request to a plain actor is given, here and on
 // Proto.Actor's side, where a future cannot do without one.
-const requestTimeout = 5 * time.Second
+var requestTimeout = 5 * time.Second
 
 // question and answer are what all requests carry, on both sides.
 type (

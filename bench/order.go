@@ -18,7 +18,6 @@ import (
 const (
 	orderAccounts = 2000
 	orderItems    = 100
-	orderTimeout  = 5 * time.Second
 	// ordersInFlight is how many orders are placed before the first is waited
 	// for.
 	ordersInFlight = 1000
@@ -28,6 +27,9 @@ const (
 	// again.
 	ordersKept = 64
 )
+
+// orderTimeout is what each order is given. Tests have none that a slow machine could reach.
+var orderTimeout = 5 * time.Second
 
 // placeOrder is what a client sends. The receipt's n is the order's.
 type (
