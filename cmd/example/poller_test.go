@@ -75,8 +75,9 @@ func TestPollerSecondSignal(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.await(t, "poller stopping\n")
-	sent := p.signalAgain(t)
+	p.signalAgain(t)
 	_ = p.Wait() // not exitCode: here the log has to say something
+	ended := time.Now()
 	code := p.ProcessState.ExitCode()
 	if code != 1 || !strings.Contains(p.err.String(), "abandoned: list: main.item") {
 		t.Errorf("exit code %d, stderr %s", code, p.err.String())
@@ -87,7 +88,7 @@ func TestPollerSecondSignal(t *testing.T) {
 		t.Fatalf("want one abandoned task: %+v", r)
 	}
 	a := r.Children[0].Abandoned[0]
-	if a.Name != "main.item" || !strings.Contains(a.Stack, "time.Sleep") || a.Since.IsZero() || a.Since.After(sent) {
+	if a.Name != "main.item" || !strings.Contains(a.Stack, "time.Sleep") || a.Since.IsZero() || a.Since.After(ended) { // it is when the turn was first seen: late, if the machine is busy
 		t.Errorf("abandoned: %+v", a)
 	}
 }

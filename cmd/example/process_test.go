@@ -94,16 +94,14 @@ func (p *process) await(t *testing.T, text string) {
 }
 
 // signalAgain sends a second signal, when it is not taken for the first, which
-// the process has just got: a while after that. It returns when that was.
-func (p *process) signalAgain(t *testing.T) time.Time {
+// the process has just got: a while after that.
+func (p *process) signalAgain(t *testing.T) {
 	t.Helper()
 	first := time.Now()
 	actortest.Eventually(t, "a second signal to be one", func() bool { return time.Since(first) > 500*time.Millisecond })
-	sent := time.Now()
 	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	return sent
 }
 
 // exitCode waits for the end and checks what no run may ever print.
