@@ -114,7 +114,7 @@ func TestSubscribe(t *testing.T) {
 			}
 			what := map[socketio.ActivityKind]string{socketio.SocketConnected: "connected", socketio.SocketDisconnected: "disconnected",
 				socketio.RoomJoined: "joined", socketio.RoomLeft: "left", socketio.EventReceived: "received", socketio.EventSent: "sent"}[a.Kind]
-			return strings.Join(strings.Fields(fmt.Sprintf("%s %s %s %s %s %s", who, what, a.Room, a.Reason, a.Event, a.Args)), "_")
+			return strings.Join(strings.Fields(fmt.Sprintf("%s %s %s %s %s %s", who, what, a.Room, a.Reason, a.Event, string(a.Args))), "_")
 		}
 		var all, rooms events
 		cancel := w.io.Subscribe(socketio.AllActivity, 0, func(a socketio.Activity) { all.Add("%s", show(a)) })

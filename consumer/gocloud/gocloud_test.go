@@ -7,6 +7,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gocloud.dev/gcerrors"
@@ -159,6 +160,7 @@ func under(t *testing.T, lease time.Duration) (consumertest.Queue, *service) {
 	var letters []consumer.Message
 	return consumertest.Queue{
 		Open: q.Open, Lease: lease, NoExtend: true, AckGone: true, NackAfter: time.Second, // mempubsub looks four times a second
+		CutPolls: true, // what the driver receives while Close shuts the subscription down
 		Send: func(ctx context.Context, ms ...consumer.Message) error {
 			s.count(len(ms))
 			return gocloud.Send(ctx, s.topic, ms...)
@@ -182,6 +184,15 @@ func under(t *testing.T, lease time.Duration) (consumertest.Queue, *service) {
 	}, s
 }
 
+// bubble runs a test in virtual time, until the last polls of mempubsub are over.
+func bubble(t *testing.T, test func(t *testing.T)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		t.Cleanup(func() { time.Sleep(time.Second) })
+		test(t)
+	})
+}
+
 func TestConformance(t *testing.T) {
 	consumertest.Run(t, func(t *testing.T, lease time.Duration) consumertest.Queue {
 		q, _ := under(t, lease)
@@ -192,51 +203,55 @@ func TestConformance(t *testing.T) {
 // TestCloseGivesBackWhatCameInAdvance: also what came while the last Receive
 // had already ended.
 func TestCloseGivesBackWhatCameInAdvance(t *testing.T) {
-	q, s := under(t, forever)
-	src, err := q.Open(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if ms, err := src.Receive(ctx, 1); err == nil {
-		t.Fatalf("received %v", ms)
-	}
-	if err := q.Send(t.Context(), consumer.Message{Body: []byte("x")}); err != nil {
-		t.Fatal(err)
-	}
-	if err := src.Close(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	m, err := s.lasting.Receive(t.Context()) // its lease ends in an hour
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.Ack()
-}
-
-// TestDeliveriesAreCounted: over subscriptions that are opened anew.
-func TestDeliveriesAreCounted(t *testing.T) {
-	q, _ := under(t, forever)
-	if err := q.Send(t.Context(), consumer.Message{Body: []byte("x")}); err != nil {
-		t.Fatal(err)
-	}
-	for i := range 4 {
+	bubble(t, func(t *testing.T) {
+		q, s := under(t, forever)
 		src, err := q.Open(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		ms, err := src.Receive(t.Context(), 1)
-		if err != nil || len(ms) != 1 || ms[0].Deliveries != i+1 {
-			t.Fatalf("delivery %d: %+v, %v", i+1, ms[0], err)
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		if ms, err := src.Receive(ctx, 1); err == nil {
+			t.Fatalf("received %v", ms)
 		}
-		if err := src.Nack(t.Context(), []consumer.Nack{{Message: ms[0], Delay: time.Hour}}); err != nil { // ended by Close
+		if err := q.Send(t.Context(), consumer.Message{Body: []byte("x")}); err != nil {
 			t.Fatal(err)
 		}
 		if err := src.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-	}
+		m, err := s.lasting.Receive(t.Context()) // its lease ends in an hour
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Ack()
+	})
+}
+
+// TestDeliveriesAreCounted: over subscriptions that are opened anew.
+func TestDeliveriesAreCounted(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		q, _ := under(t, forever)
+		if err := q.Send(t.Context(), consumer.Message{Body: []byte("x")}); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 4 {
+			src, err := q.Open(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			ms, err := src.Receive(t.Context(), 1)
+			if err != nil || len(ms) != 1 || ms[0].Deliveries != i+1 {
+				t.Fatalf("delivery %d: %+v, %v", i+1, ms[0], err)
+			}
+			if err := src.Nack(t.Context(), []consumer.Nack{{Message: ms[0], Delay: time.Hour}}); err != nil { // ended by Close
+				t.Fatal(err)
+			}
+			if err := src.Close(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
 }
 
 // TestLasting: one subscription serves all sources, so that nothing is lost with

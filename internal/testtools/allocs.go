@@ -2,7 +2,10 @@
 
 package testtools
 
-import "testing"
+import (
+	"iter"
+	"testing"
+)
 
 // allocsParts is how many measurements [Allocs] makes.
 const allocsParts = 5
@@ -19,4 +22,18 @@ func Allocs(runs int, f func()) float64 {
 		least = min(least, testing.AllocsPerRun((runs+allocsParts-1)/allocsParts, f))
 	}
 	return least
+}
+
+// Inlines says whether the compiler has inlined calls, which keeps closures of the callee off the heap: not with
+// -gcflags=-l.
+func Inlines() bool {
+	return Allocs(allocsParts, func() {
+		for range twice(1) {
+		}
+	}) == 0
+}
+
+// twice yields v two times. What it returns is on the heap where twice is not inlined.
+func twice(v int) iter.Seq[int] {
+	return func(yield func(int) bool) { _ = yield(v) && yield(v) }
 }
