@@ -256,3 +256,41 @@ func TestLoopLooksForWhatHasExpired(t *testing.T) {
 		}
 	})
 }
+
+// A budget may be over, and its request be named in the error, while a middleware hands the request on.
+func TestBudgetEndsInAMiddleware(t *testing.T) {
+	type question struct{ n int }
+	for name, change := range map[string]func(any) any{
+		"same":    func(m any) any { return m },
+		"another": func(any) any { return question{2} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+
+				pid := actortest.Spawn(t, sys.Root, "worker", func(w *actors.Worker) error {
+					actors.Handle(w, func(_ *actors.Task, q question) (int, error) { return q.n, nil })
+					return nil
+				}, actors.Options{})
+				wait := time.Duration(0)
+				root := sys.Root.Copy().WithSenderMiddleware(func(next actor.SenderFunc) actor.SenderFunc {
+					return func(c actor.SenderContext, to *actor.PID, env *actor.MessageEnvelope) {
+						time.Sleep(wait)
+						env.Message = change(env.Message)
+						next(c, to, env)
+					}
+				})
+				for range 100 {
+					wait = time.Millisecond
+					if _, err := actors.RequestFuture[int](root, pid, question{1}, actors.Timeout(time.Millisecond)).Wait(t.Context()); err != nil && !errors.Is(err, actors.ErrTimeout) {
+						t.Error(err)
+					}
+					wait = 0
+					v, err := actors.RequestFuture[int](root, pid, question{1}, actors.Timeout(time.Minute)).Wait(t.Context())
+					if want := change(question{1}).(question).n; v != want || err != nil {
+						t.Errorf("%d, %v, want %d", v, err, want)
+					}
+				}
+			})
+		})
+	}
+}

@@ -52,9 +52,9 @@ func (mb *mailbox) incoming(m any, env *actor.MessageEnvelope) *Task {
 		return &u.Task
 	}
 	asker := mb.sys.askerOf(env.Sender)
-	if asker != nil && asker.lifetime == offered && asker.mb == mb && asker.firstTime(isPosted) {
-		// A RequestFuture to us that has come the long way, by middleware.
-		asker.msg = m
+	if asker != nil && asker.lifetime == offered && asker.mb == mb && isSame(&asker.msg, &m) && asker.firstTime(isPosted) {
+		// A RequestFuture to us that has come the long way, by middleware. If that has changed the message, it is a
+		// message of its own: the asker's may be read meanwhile by whoever ends it.
 		asker.setEnvelope(env)
 		return asker
 	}

@@ -29,6 +29,8 @@ type kind struct {
 	labels  sync.Map // a context with labels, by the name of a task
 	nLabels atomic.Int32
 
+	handlers atomic.Int32 // how many the last worker had that had not as many as the one before it
+
 	restarts atomic.Int64
 	failed   atomic.Int64
 	failures pastFailures

@@ -221,6 +221,9 @@ func (s *scope) spendAllButName() {
 	var named *more // a new one, because others may read this one
 	r := m.rare.Load()
 	if r != nil && r.name != "" {
+		if m.hasOnlyName(r) {
+			return
+		}
 		named = newMoreWithRare()
 		named.rare.Load().name = r.name
 	}
@@ -241,6 +244,16 @@ func (s *scope) spendAllButName() {
 			m.mu.Unlock()
 		}
 	}
+}
+
+// hasOnlyName reports whether there is nothing but r, and in that nothing but a name.
+func (m *more) hasOnlyName(r *rare) bool {
+	if m.reply.Load() != nil || m.ctx.Load() != nil || m.heirs.Load() != nil || r.watched.Load() != nil {
+		return false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.base == nil && m.bound == nil && r.view == nil && r.why == nil && r.env == nil && r.failure == nil && r.stop == nil
 }
 
 // boundTo is the context whose end ends the task by itself, or nil.

@@ -303,6 +303,9 @@ type lasting struct {
 // keep takes over what w is needed for.
 func (a *workerActor) keep(w *Worker) {
 	a.handlers, a.made = w.handlers, true
+	if n := len(w.handlers.few); cap(w.handlers.few) != n {
+		w.mb.kind.handlers.Store(int32(min(n, fewHandlers)))
+	}
 	if len(w.background) > 0 || len(w.onStop) > 0 {
 		a.rest = &lasting{w.background, w.onStop}
 	}
@@ -370,6 +373,9 @@ func (a *workerActor) runSetup(t *Task) (*Worker, error) {
 		return nil, errors.New("actors: a worker without setup")
 	}
 	w := &Worker{ctx: t.mb.view.actorContext, mb: t.mb, task: t}
+	if n := t.mb.kind.handlers.Load(); n > 0 {
+		w.handlers.few = make([]handler, 0, n)
+	}
 	if !t.mb.decorated() {
 		w.ctx = t.mb.contextOf(t.inc)
 	}

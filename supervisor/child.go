@@ -40,6 +40,7 @@ type child struct {
 	lastErr    error
 	upCount    int // how often it has come up
 
+	restartTask  string               // the name of the task that restarts it; "": none has
 	startResult  startResult          // of its last start …
 	spawnErr     error                // … which Spawn has failed with
 	restartCause error                // … and what led to it; nil: no failure
@@ -152,7 +153,11 @@ func (k *child) restartsToDrain() bool {
 
 // setLife takes the child to where it is now, and wakes whoever waits for that.
 func (k *child) setLife(is life.Child, effects life.ChildEffects) {
-	c, was, now := k.core, k.life, time.Now()
+	c, was := k.core, k.life
+	var now time.Time
+	if effects.Has(life.ChildEnter) {
+		now = time.Now()
+	}
 	mu := &c.node.mu
 	mu.Lock()
 	k.life = is

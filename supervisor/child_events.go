@@ -141,7 +141,10 @@ func (c *core) startRecovery(t *actors.Task, k *child) {
 	if s := c.startingChild; s != nil {
 		s.changed.Broadcast()
 	}
-	c.startTask(t, c.taskName("restart", k.name), func(t *actors.Task) error { return c.recoverChild(t, k) })
+	if k.restartTask == "" {
+		k.restartTask = c.taskName("restart", k.name)
+	}
+	c.startChildTask(t, k.restartTask, k, (*core).recoverChild)
 }
 
 // emitFailure makes an event of a failure, and hands on the message that it

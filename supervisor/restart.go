@@ -74,10 +74,11 @@ func (c *core) handleExit(t *actors.Task, h *lockHolder, k *child, e exitReason)
 				return err
 			}
 		case decideRestart:
-			k.delay.noteFailure(k.spec, time.Now())
+			now := time.Now()
+			k.delay.noteFailure(k.spec, now)
 			// The tries of one message are one failure: the last of them counts.
 			counted := !e.retried && k.delay.takesRestart(k.spec)
-			if counted && !c.spendRestart(t, k, e.err) {
+			if counted && !c.spendRestart(t, k, e.err, now) {
 				return nil
 			}
 			group = c.affectedBy(k)
@@ -101,9 +102,9 @@ func (c *core) handleExit(t *actors.Task, h *lockHolder, k *child, e exitReason)
 
 // spendRestart takes a restart from the budget; false: there was none left, and the
 // supervisor ends.
-func (c *core) spendRestart(t *actors.Task, k *child, why error) bool {
+func (c *core) spendRestart(t *actors.Task, k *child, why error, now time.Time) bool {
 	c.node.mu.Lock()
-	within := c.intensity.countRestart(time.Now())
+	within := c.intensity.countRestart(now)
 	c.node.mu.Unlock()
 	if within {
 		return true
