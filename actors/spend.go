@@ -150,7 +150,9 @@ func typeIn(p *any) string {
 }
 
 // isSame reports whether both are the same value in the same place.
-func isSame(p, q *any) bool { return *(*[2]unsafe.Pointer)(unsafe.Pointer(p)) == *(*[2]unsafe.Pointer)(unsafe.Pointer(q)) }
+func isSame(p, q *any) bool {
+	return *(*[2]unsafe.Pointer)(unsafe.Pointer(p)) == *(*[2]unsafe.Pointer)(unsafe.Pointer(q))
+}
 
 // spendFunction leaves of *fn, a function, where its code is, without what it has
 // captured.
