@@ -4,7 +4,6 @@ package actors
 
 import (
 	"time"
-	"unsafe"
 
 	"github.com/protoloop/protoloop/internal/loop"
 )
@@ -73,11 +72,6 @@ func (t *Task) noteAwaited(c *core) error {
 	return top.closesRing(c)
 }
 
-// waitNode is the one of the coroutine, which can wait for one thing.
-func waitNode(lt *loop.Task) *node { return (*node)(lt.Slot()) }
-
-func newWaitNode() unsafe.Pointer { return unsafe.Pointer(new(node)) }
-
 // behindWoken lets a task that waits for something that is done go on behind all
 // that have been woken before, and not at once.
 const behindWoken time.Duration = -1
@@ -96,11 +90,11 @@ func (t *Task) suspend(c *core, until time.Duration) error {
 		top := t.coroutineTask() // of a Cleanup the task that it cleans up for, which may expire meanwhile
 		top.joinTree()
 		top.putInClock()
-		var w *node
+		var w *loop.Waiter
 		enlisted := true
 		if c != nil {
-			w = waitNode(lt)
-			w.task, w.seq = lt, seq
+			w = lt.Waiter()
+			w.Seq = seq
 			enlisted = c.addWaiter(w)
 		}
 		var timer *loop.Timer
@@ -111,7 +105,6 @@ func (t *Task) suspend(c *core, until time.Duration) error {
 			if lt.Disarm(seq) {
 				if w != nil {
 					c.removeWaiter(w)
-					w.task = nil // see below
 				}
 				return t.endCause()
 			}
@@ -130,7 +123,6 @@ func (t *Task) suspend(c *core, until time.Duration) error {
 			if err != nil || !done || until > 0 || lt.Interrupted() {
 				c.removeWaiter(w)
 			}
-			w.task = nil // the coroutine keeps w, and would keep the task and its future
 		}
 		if timer != nil && (err != nil || done) {
 			lt.OnLoop(func() { lt.Loop().RemoveTimer(timer) })

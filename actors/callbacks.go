@@ -25,7 +25,7 @@ func (l *callbacks) append(more callbacks) {
 	case l.first == nil:
 		*l = more
 	default:
-		l.last.next = more.first
+		l.last.Next = &more.first.Waiter
 		l.last = more.last
 	}
 }
@@ -39,7 +39,7 @@ func (l *callbacks) lead(more callbacks) {
 // next takes the first one.
 func (l *callbacks) next() *node {
 	w := l.first
-	l.first, w.next = w.next, nil // whoever keeps w does not keep the others
+	l.first, w.Next = nodeOf(w.Next), nil // whoever keeps w does not keep the others
 	return w
 }
 
@@ -49,7 +49,7 @@ func (w *node) call() callbacks {
 		w.f()
 		return callbacks{}
 	}
-	return w.of.follower.memberEnded(w.of.cores[w.seq], int(w.seq))
+	return w.of.follower.memberEnded(w.of.cores[w.Seq], int(w.Seq))
 }
 
 // deepStack is how many bytes of the stack may be used where callbacks are called

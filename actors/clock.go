@@ -260,8 +260,9 @@ func (c *clock) endOverdue(now time.Duration) (more bool) {
 		if first := h.first.Load(); first == 0 || time.Duration(first) > now-overdueAfter {
 			continue
 		}
-		if !h.mu.TryLock() {
-			continue // somebody does it
+		if !h.mu.TryLock() { // somebody does it, or adds a deadline
+			more = true
+			continue
 		}
 		var d due
 		more = h.takeDue(&d, now) || more

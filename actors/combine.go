@@ -23,7 +23,7 @@ func (f *innerFuture[T]) TimeoutError(after time.Duration) error { return f.time
 func (f *innerFuture[T]) Waiting() (n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for w := f.waits; w != nil; w = w.next {
+	for w := f.waits; w != nil; w = w.Next {
 		n++
 	}
 	return n

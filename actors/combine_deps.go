@@ -63,7 +63,7 @@ func (d *deps) name() string {
 // follow lets w tell of the end of member i.
 func (d *deps) follow(w *node, i int) {
 	c := d.cores[i]
-	w.seq, w.of = uint32(i), d
+	w.Seq, w.of = uint32(i), d
 	c.addCallback(w)
 	cd := c.deps()
 	d.late = d.late || cd != nil && cd.late
@@ -76,8 +76,8 @@ func (c *core) stopFollowing(w *node, heed bool) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if w.linked {
-		c.unlinkWaiter(w)
+	if w.Linked {
+		c.unlinkWaiter(&w.Waiter)
 	}
 	c.known = c.known || heed
 }

@@ -108,9 +108,12 @@ func (c *core) lateAwaits() (all []*lateAwait) {
 			seen[c] = true
 			at := len(left)
 			c.mu.Lock()
-			for w := c.waits; w != nil; w = w.next {
-				if w.of != nil {
-					left = append(left, w.of)
+			for w := c.waits; w != nil; w = w.Next {
+				if w.IsTask {
+					continue
+				}
+				if d := nodeOf(w).of; d != nil {
+					left = append(left, d)
 				}
 			}
 			c.mu.Unlock()

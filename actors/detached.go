@@ -90,7 +90,7 @@ func (t *Task) endAtStopOf(from *Task) bool {
 	m.mu.Unlock()
 	event.addCallback(&sc.node)
 	if t.has(hasLeftTree) { // a carrier that has been ended by who has created it
-		event.removeWaiter(&sc.node)
+		event.removeWaiter(&sc.node.Waiter)
 	}
 	return true
 }

@@ -7,7 +7,7 @@ func WaitingForStop(t *Task) (n int) {
 	c := t.mb.stopEvent()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for w := c.waits; w != nil; w = w.next {
+	for w := c.waits; w != nil; w = w.Next {
 		n++
 	}
 	return n

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	"github.com/protoloop/protoloop/internal/loop"
 	"github.com/protoloop/protoloop/messages"
 )
 
@@ -46,7 +47,7 @@ type core struct {
 	known bool                 // somebody has seen enough of it: its failure is no news
 	apart bool                 // it is no part of its task: see ownApart; constant
 	fresh bool                 // … which had not begun when it was completed, see hasRun; constant once done
-	waits *node                // the first of those that wait
+	waits *loop.Waiter         // the first of those that wait
 	owner atomic.Pointer[Task] // the work; nil: there is none to cancel or wait for
 	extra atomic.Pointer[extra]
 }
@@ -273,17 +274,22 @@ func (c *core) keepResult(err error) (ready chan struct{}) {
 // never blocks.
 func (c *core) wakeWaiters() (calls callbacks) {
 	for w := c.waits; w != nil; {
-		next, task, seq, signal := w.next, w.task, w.seq, w.signal
-		w.prev, w.next = nil, nil
-		if task == nil && signal == nil {
-			calls.append(callbacks{w, w})
-		}
-		w.linked = false // from here on a task may use it again
-		switch {
-		case task != nil:
+		next := w.Next
+		w.Prev, w.Next = nil, nil
+		if w.IsTask {
+			task, seq := w.Task(), w.Seq
+			w.Linked = false // from here on its task may use it again
 			task.Wake(seq)
-		case signal != nil:
-			signal <- struct{}{}
+		} else {
+			n := nodeOf(w)
+			signal := n.signal
+			if signal == nil {
+				calls.append(callbacks{n, n})
+			}
+			w.Linked = false // … and another goroutine
+			if signal != nil {
+				signal <- struct{}{}
+			}
 		}
 		w = next
 	}
@@ -388,7 +394,7 @@ func (c *core) waitBlocking(ctx context.Context, nodes *sync.Pool) error {
 func (c *core) beginWait(ctx context.Context, nodes *sync.Pool) *node {
 	notInTask(ctx, "Wait", "use actors.Await")
 	w := takeSignalNode(nodes)
-	if !c.addWaiter(w) {
+	if !c.addWaiter(&w.Waiter) {
 		keepSignalNode(nodes, w)
 		return nil
 	}
@@ -408,7 +414,7 @@ func (c *core) waitOrEnd(ctx context.Context, w *node, nodes *sync.Pool) error {
 			keepSignalNode(nodes, w)
 			return nil
 		}
-		c.removeWaiter(w)
+		c.removeWaiter(&w.Waiter)
 		if c.done.Load() {
 			return nil
 		}

@@ -404,7 +404,7 @@ func (t *Task) releaseScope(s *scope) {
 		}
 		m.mu.Unlock()
 		if stop != nil {
-			stop.event.removeWaiter(&stop.node)
+			stop.event.removeWaiter(&stop.node.Waiter)
 		}
 		if b != nil {
 			b.releaseCall(t)

@@ -73,7 +73,6 @@ func systemOfMany(as *actor.ActorSystem) *system {
 	s := &system{as: as, plain: actor.NewRootContext(as, nil), pool: loop.NewPool(), token: newToken(), workers: map[string]*mailbox{}, unseen: &throttle{},
 		remoteLimit: persystem.Of[persystem.RemoteLimit](as), failures: failure.Of(as), watch: observe.Of(as)}
 	s.failuresWeak = weak.Make(s.failures)
-	s.pool.NewSlot = newWaitNode
 	s.clock.initDeadlines(s.pool)
 	s.contexts.initTables()
 	s.replies.initTable(s)

@@ -147,7 +147,7 @@ func (t *Task) OnLoop(f func()) bool {
 func (t *Task) HoldLoop(held func()) {
 	t.OnLoop(func() {
 		l := t.co.loop
-		l.exclusive, l.exclusiveLine = t, t.co.line
+		l.exclusive, l.needFew().exclusiveLine = t, t.co.line
 		held()
 	})
 }

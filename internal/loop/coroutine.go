@@ -6,18 +6,22 @@ import (
 	"fmt"
 	"runtime/debug"
 	"time"
-	"unsafe"
 
 	"github.com/protoloop/protoloop/internal/coro"
 )
 
 // coroutine is a coroutine that serves as a pump or holds a task.
+//
+// It is two cache lines: what whoever wakes its task needs comes first. There is one for each
+// suspended task (bench: memory/task).
 type coroutine struct {
 	co coro.Coro
 	r  *runner // who has resumed it
 
-	loop *Loop // of task; nil while it is idle
-	task *Task // whose frames it holds, while inTask, or held last; of one that was idle what it is to start, nil: be the pump
+	loop *Loop  // of task; nil while it is idle
+	task *Task  // whose frames it holds, while inTask, or held last; of one that was idle what it is to start, nil: be the pump
+	wait Waiter // see Task.Waiter
+
 	// line is a number that task has in common with those that it descends from by
 	// Start, and with no others: a pointer to the first of them would keep that.
 	line uint64
@@ -25,15 +29,14 @@ type coroutine struct {
 	// it is: the two are one turn.
 	outer *Task
 
-	slot unsafe.Pointer // see Task.Slot
+	id uint64 // see Loop.ID; known while listed
 
-	nth uint32 // see Task.Nth
-	id  uint64 // see Loop.ID; known while listed
+	prevC, next *coroutine    // in the loop's list; next: or in a free list
+	since       time.Duration // when task first awaited, as of the watchdog's last look; 0: not known
 
-	// Of a task that yields: go on when ready and lane have got that far.
-	afterR, afterL uint32
-	yields         bool
-	interrupted    bool // see Task.Interrupted
+	nth         uint32 // see Task.Nth
+	yields      bool
+	interrupted bool // see Task.Interrupted
 
 	inTask   bool // user code of task runs or is suspended on it
 	nesting  bool // a child that task has started runs its first step
@@ -43,19 +46,17 @@ type coroutine struct {
 	returned bool // main returns in the ordinary way
 	listed   bool // it is in the loop's list of tasks that have awaited
 	labelled bool // its goroutine has pprof labels
-
-	prevC, next *coroutine    // in that list; next: or in a free list
-	since       time.Duration // when task first awaited, as of the watchdog's last look; 0: not known
 }
 
-// newCoroutine makes one with its slot: where a task needs that, its stack may be nearly full,
-// and an allocation that the collector has to be helped for would make it twice as large.
-func (p *Pool) newCoroutine() *coroutine {
-	c := &coroutine{}
-	if p.NewSlot != nil {
-		c.slot = p.NewSlot()
+// newCoroutine makes one that r is to resume at once, or to stop.
+func (r *runner) newCoroutine() *coroutine {
+	c := &coroutine{wait: Waiter{IsTask: true}}
+	if r.body == nil {
+		r.first = new(tagged)
+		r.body = tagFrames(r.first)
 	}
-	c.co.Init(tagFrames(c))
+	*r.first = c
+	c.co.Init(r.body)
 	return c
 }
 

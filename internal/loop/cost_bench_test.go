@@ -36,9 +36,9 @@ func BenchmarkTurnWord(b *testing.B) {
 // BenchmarkNewCoroutine is a coroutine that is made, runs a task and ends.
 func BenchmarkNewCoroutine(b *testing.B) {
 	b.ReportAllocs()
-	p := NewPool()
+	r := newRunner(NewPool())
 	for b.Loop() {
-		p.newCoroutine().co.Stop()
+		r.newCoroutine().co.Stop()
 	}
 }
 

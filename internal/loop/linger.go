@@ -130,4 +130,10 @@ func (p *Pool) isCrowded() bool { return p.queue.held.Load() > p.queue.limit.Loa
 func (p *Pool) othersWait() bool { return p.coming.Load() > 0 || p.queue.mayHaveLoops() }
 
 // countCollected counts what has come out of the inbox. It wraps.
-func (l *Loop) countCollected() uint32 { return l.lane.in + l.ready.in + l.yielded.in + l.control.in }
+func (l *Loop) countCollected() uint32 {
+	n := l.lane.in + l.ready.in + l.control.in
+	if l.few != nil {
+		n += l.few.yielded.in
+	}
+	return n
+}

@@ -40,10 +40,9 @@ type Loop struct {
 	inbox inbox // any goroutine
 	pool  *Pool
 
-	timers    *timers // nil until one is set
+	few       *few // nil until it needs some of that
 	host      Host
 	cfg       Config
-	drop      func(*Task) // nothing starts from the lane: what is posted goes here
 	exclusive *Task
 	hold      bool   // nothing starts from the lane
 	home      uint8  // the part of the arrivals that it is put into; constant
@@ -52,8 +51,8 @@ type Loop struct {
 	runner    atomic.Pointer[runner] // who runs it, or ran it last; see Peek
 	cur       *coroutine             // on which a turn runs, or ran last
 	awaited   *coroutine             // list of those whose live tasks have awaited
-	inFlight  int                    // started from the lane, not ended
-	live      int                    // started, not ended
+	inFlight  int32                  // started from the lane, not ended
+	live      int32                  // started, not ended
 	round     int32                  // how many ready tasks come before the next start
 	due       dueKind                // what takeDue considers next
 	lines     uint64                 // so far, see coroutine.line
@@ -63,13 +62,9 @@ type Loop struct {
 	urgent    atomic.Bool // the inbox has a message to the host
 	pinnedMax uint32      // of pinned
 
-	lane     fifo // tasks that have not started, in order of arrival
-	control  fifo // messages to the host: first of all
-	ready    fifo // tasks to resume, and Free tasks to start
-	yielded  fifo // tasks to resume after what was there before them
-	deferred fifo // of ready and yielded, those that an exclusive task holds back
-
-	exclusiveLine uint64 // that of exclusive, see coroutine.line
+	lane    fifo // tasks that have not started, in order of arrival
+	control fifo // messages to the host: first of all
+	ready   fifo // tasks to resume, and Free tasks to start
 
 	ages ages // locked
 }
@@ -90,8 +85,8 @@ func (l *Loop) Begin(p *Pool) {
 // End detaches the loop from its pool: for the host, when nothing is live.
 // The loop still serves what is posted to it.
 func (l *Loop) End() {
-	if l.timers != nil {
-		l.timers.stopTimer()
+	if l.few != nil && l.few.timers != nil {
+		l.few.timers.stopTimer()
 	}
 	l.pool.detachLoop(l)
 }
@@ -128,10 +123,10 @@ func (l *Loop) Hold(on bool) {
 
 // Live is the number of tasks that have started, or were given to Go, and
 // have not ended. On the loop.
-func (l *Loop) Live() int { return l.live }
+func (l *Loop) Live() int { return int(l.live) }
 
 // InFlight is how many of them came from the lane. On the loop.
-func (l *Loop) InFlight() int { return l.inFlight }
+func (l *Loop) InFlight() int { return int(l.inFlight) }
 
 // Queued is the number of tasks that have not started. On the loop.
 func (l *Loop) Queued() int {
@@ -173,14 +168,16 @@ func (l *Loop) DropQueued(f func(*Task)) {
 // DropAll is DropQueued from now on. On the loop.
 func (l *Loop) DropAll(f func(*Task)) {
 	l.DropQueued(f)
-	l.drop = f
+	l.needFew().drop = f
 }
 
 // ReleaseExclusive lets the other tasks go on although an exclusive one has
 // not ended, so that all can be unwound. On the loop.
 func (l *Loop) ReleaseExclusive() {
 	l.exclusive = nil
-	l.ready.prepend(&l.deferred)
+	if l.few != nil {
+		l.ready.prepend(&l.few.deferred)
+	}
 	l.due, l.round = dueReady, int32(l.ready.len()) // they have waited long enough: before the next start
 }
 
@@ -191,7 +188,7 @@ func (l *Loop) collectInbox() {
 		l.urgent.Store(false) // before: what comes from here on sets it again
 	}
 	t := l.inbox.take()
-	if t.next == nil && t.kind == kindTask && !t.started && l.drop == nil { // most often, where one asks at a time
+	if t.next == nil && t.kind == kindTask && !t.started && !l.dropsAll() { // most often, where one asks at a time
 		l.lane.push(t)
 		return
 	}
@@ -202,15 +199,14 @@ func (l *Loop) collectInbox() {
 			l.control.push(t)
 		case t.kind == kindTimer:
 			t.next = nil // it is posted again and again, and would keep what came behind it
-			l.timers.wakeDue()
+			l.few.timers.wakeDue()
 		case t.started && t.co.yields:
-			c := t.co
-			c.yields, c.afterR, c.afterL = false, l.ready.in, l.lane.in
-			l.yielded.push(t)
+			t.co.yields = false
+			l.needFew().addYielded(t, yieldMark{l.ready.in, l.lane.in})
 		case t.started:
 			l.ready.push(t)
-		case l.drop != nil:
-			l.drop(t)
+		case l.dropsAll():
+			l.few.drop(t)
 		default:
 			// A run of new tasks is in order and linked already.
 			last, n := t, 1
@@ -318,7 +314,7 @@ const (
 // ready go first, so that few are suspended at a time; but one starts after each round of
 // them, and one that has yielded goes on after that, so that they starve nobody.
 func (l *Loop) takeDue() *Task {
-	if l.ready.head == nil && l.yielded.head == nil { // what is below comes to the same
+	if l.ready.head == nil && !l.hasYielded() { // what is below comes to the same
 		if l.mayStart() {
 			l.due = dueYielded
 			return l.lane.pop()
@@ -345,9 +341,8 @@ func (l *Loop) takeDue() *Task {
 			}
 		}
 		l.due, l.round = dueReady, int32(l.ready.len())
-		for t := l.yielded.head; t != nil && l.yieldIsDue(t.co); t = l.yielded.head {
-			l.yielded.pop()
-			if !l.deferTask(t) {
+		for l.hasYielded() && l.yieldIsDue(l.few.marks.first()) {
+			if t := l.few.takeYielded(); !l.deferTask(t) {
 				return t
 			}
 		}
@@ -357,21 +352,21 @@ func (l *Loop) takeDue() *Task {
 
 // deferTask puts t aside if an exclusive task holds it back, and reports whether it does.
 func (l *Loop) deferTask(t *Task) bool {
-	if l.exclusive == nil || t.started && t.co.line == l.exclusiveLine {
+	if l.exclusive == nil || t.started && t.co.line == l.few.exclusiveLine {
 		return false
 	}
-	l.deferred.push(t)
+	l.few.deferred.push(t)
 	return true
 }
 
-// yieldIsDue reports whether all that was there when c's task yielded has run.
-func (l *Loop) yieldIsDue(c *coroutine) bool {
-	return (l.ready.head == nil || int32(l.ready.out-c.afterR) >= 0) && (!l.mayStart() || int32(l.lane.out-c.afterL) >= 0)
+// yieldIsDue reports whether all that was there when a task yielded has run.
+func (l *Loop) yieldIsDue(m yieldMark) bool {
+	return (l.ready.head == nil || int32(l.ready.out-m.ready) >= 0) && (!l.mayStart() || int32(l.lane.out-m.lane) >= 0)
 }
 
 func (l *Loop) mayStart() bool {
 	return !l.hold && l.exclusive == nil && l.lane.head != nil &&
-		(l.cfg.MaxInFlight <= 0 || l.inFlight < l.cfg.MaxInFlight)
+		(l.cfg.MaxInFlight <= 0 || int(l.inFlight) < l.cfg.MaxInFlight)
 }
 
 // beginTask makes t the task of coroutine c.

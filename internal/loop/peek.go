@@ -119,10 +119,10 @@ func (t *Task) Outer() *Task { return t.co.outer }
 
 // Timers is how many timers the loop has set. In Peek.
 func (l *Loop) Timers() int {
-	if l.timers == nil {
+	if l.few == nil || l.few.timers == nil {
 		return 0
 	}
-	return len(l.timers.heap)
+	return len(l.few.timers.heap)
 }
 
 // Exclusive is the task that keeps all others from running, or nil. In Peek or

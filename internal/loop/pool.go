@@ -7,7 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unsafe"
 )
 
 // Pool holds what the loops of one actor system share: runners and idle
@@ -27,9 +26,6 @@ type Pool struct {
 	// reports whether there is more to do. Constant.
 	BetweenTurns  func(now time.Duration) (more bool)
 	calledBetween atomic.Int64 // when it was called last
-
-	// NewSlot, if not nil, makes what Task.Slot returns, for each coroutine. Constant.
-	NewSlot func() unsafe.Pointer
 
 	mu      sync.Mutex
 	loops   int

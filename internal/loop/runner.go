@@ -31,6 +31,9 @@ type runner struct {
 	free  *coroutine // idle coroutines, for this root only
 	nFree int
 
+	body  func(yield func(struct{}) bool) // of the coroutines that it makes; nil: it has made none
+	first *tagged                         // the one of these that begins next; apart, as they keep it
+
 	thought time.Duration // when it thought of giving way, a reading of Pool.Now; 0: it has been idle since
 
 	// Guarded by Pool.mu.
@@ -182,7 +185,7 @@ func (r *runner) getCoroutine() *coroutine {
 	}
 	c := r.free
 	if c == nil {
-		return r.pool.newCoroutine()
+		return r.newCoroutine()
 	}
 	r.free = c.next
 	r.nFree--

@@ -24,7 +24,8 @@ func (r *tagReader) main() {
 func TestTagsTell(t *testing.T) {
 	for n := range uint32(tags) {
 		r := tagReader{n: n}
-		tagFrames(&r)(nil)
+		first := tagged(&r)
+		tagFrames(&first)(nil)
 		if got, ok := tagIn(r.pcs); got != n || !ok {
 			t.Errorf("tag %#x reads as %#x, %v", n, got, ok)
 		}

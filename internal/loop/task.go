@@ -4,7 +4,6 @@ package loop
 
 import (
 	"sync/atomic"
-	"unsafe"
 )
 
 // How says how a task ended.
@@ -124,9 +123,10 @@ func (t *Task) Asleep() bool {
 // of its loop and must not touch the loop's state.
 func (t *Task) Lost() bool { return t.state.Load() == lostState }
 
-// Slot is what Pool.NewSlot has made for the coroutine that the task runs on. It is
-// for all tasks that run there, one after the other.
-func (t *Task) Slot() unsafe.Pointer { return t.co.slot }
+// Waiter is what the task can wait by, for one thing at a time. It is the coroutine's that the
+// task runs on: there it needs no memory when it is needed, when the stack may be nearly full, and an
+// allocation that the collector has to be helped for would make that twice as large.
+func (t *Task) Waiter() *Waiter { return &t.co.wait }
 
 // Nth is the place in order of arrival that the task, which has come from the
 // lane, is live and has started, had there: of two the difference tells who was

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 )
 
 // FuzzFifo compares a fifo with a slice. By its numbers "all that was there then
@@ -150,5 +151,17 @@ func TestYieldWaitsForWhatIsReady(t *testing.T) {
 				synctest.Wait()
 			})
 		})
+	}
+}
+
+// TestCoroutineLines: what whoever wakes a task needs of its coroutine is one cache line, and all of it two.
+func TestCoroutineLines(t *testing.T) {
+	const line = 64
+	var c coroutine
+	if size := unsafe.Sizeof(c); size != 2*line {
+		t.Errorf("a coroutine has %d bytes, want %d", size, 2*line)
+	}
+	if end := unsafe.Offsetof(c.wait) + unsafe.Sizeof(c.wait); end != line {
+		t.Errorf("its first line ends at byte %d, want %d", end, line)
 	}
 }

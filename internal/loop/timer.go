@@ -40,10 +40,11 @@ type timers struct {
 
 // AddTimer wakes t from await after d. On the loop.
 func (l *Loop) AddTimer(d time.Duration, t *Task, await uint32) *Timer {
-	if l.timers == nil {
-		l.timers = &timers{loop: l, fired: Task{kind: kindTimer}}
+	few := l.needFew()
+	if few.timers == nil {
+		few.timers = &timers{loop: l, fired: Task{kind: kindTimer}}
 	}
-	s := l.timers
+	s := few.timers
 	s.seq++
 	tm := &Timer{when: l.pool.Now() + max(d, 0), seq: s.seq, task: t, await: await, index: len(s.heap)}
 	if tm.when < 0 { // overflow
@@ -60,7 +61,7 @@ func (l *Loop) RemoveTimer(tm *Timer) {
 	if tm.index < 0 {
 		return
 	}
-	s := l.timers
+	s := l.few.timers
 	s.removeAt(tm.index)
 	if len(s.heap) == 0 {
 		s.stopTimer()

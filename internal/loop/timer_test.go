@@ -18,7 +18,7 @@ func TestTimerForEver(t *testing.T) {
 		l.do(func(k *Task) {
 			k.OnLoop(func() {
 				l.AddTimer(math.MaxInt64, k, 0)
-				set = l.timers.rt != nil
+				set = l.few.timers.rt != nil
 			})
 		})
 		synctest.Wait()
