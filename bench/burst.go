@@ -27,6 +27,7 @@ func burstCases() []*benchCase {
 		{"burst/go-own-context", "goroutine + channel with a context for each", burst, goInContext},
 		{"burst/plain", "RequestFuture to a plain actor", burst, requestBurst(toPlain, actors.Timeout(requestTimeout))},
 		{"burst/await", "handler awaits another worker", burst, awaitBurst},
+		{"burst/bare-await", "… with two queues, coroutines and futures alone", burst, bareAwaitBurst},
 		{"burst/go-two", "goroutine awaits another goroutine", burst, goTwoBurst},
 	}, poolBursts()...)
 }

@@ -46,6 +46,7 @@ func coreCases() (cs []*benchCase) {
 			{"go-send", "goroutines with channels", goSendOn},
 			{"engine-send", "Proto.Actor", engineSendOn},
 			{"send", "workers", workersSendOn},
+			{"least-send", "goroutines with a queue and an account", leastSendOn},
 			{"go-ask", "goroutines ask goroutines", goAskOthers(coreTasks)},
 			{"ask", "workers ask workers", workersAskOthers(coreTasks)},
 			{"go-turn", "goroutines ask goroutines one at a time", goAskOthers(coreTasksInTurn)},
@@ -70,7 +71,7 @@ func coreName(who string, procs int) string { return fmt.Sprintf("cores/%s-%d", 
 // 2. With the runners of two processors it is 0.97 at 8, and 1.04 at 16.
 func coreRules() (rs []rule) {
 	for _, procs := range allCores {
-		for _, who := range []string{"go-send", "engine-send", "send", "go-ask", "ask", "go-turn", "turn"} {
+		for _, who := range []string{"go-send", "engine-send", "send", "least-send", "go-ask", "ask", "go-turn", "turn"} {
 			if procs != fewCores {
 				r := rule{of: coreName(who, procs), against: coreName(who, fewCores), as: fmt.Sprintf("GOMAXPROCS %d", fewCores), figure: ofCPU}
 				if who == "send" || who == "ask" {
@@ -195,6 +196,34 @@ func goSendOn(e *env) (run, error) {
 		return nil
 	})
 	return deliver(func(i int, p *parcel) { inboxes[i] <- p }), nil
+}
+
+// leastSendOn is the same with goroutines that each have what a worker has: a queue without a bound, which
+// takes no lock, an account that holds at every moment, and turns that can be looked at.
+func leastSendOn(e *env) (run, error) {
+	workers := make([]*leastWorker, coreWorkers)
+	var running sync.WaitGroup
+	for i := range workers {
+		workers[i] = &leastWorker{wake: make(chan struct{}, 1)}
+		running.Go(workers[i].serve)
+	}
+	e.onClose(func() error {
+		for _, w := range workers {
+			w.post(&leastCall{})
+		}
+		running.Wait()
+		return nil
+	})
+	var send func(i int, p *parcel)
+	send = func(i int, p *parcel) {
+		workers[i].post(&leastCall{fn: func() (int, error) {
+			if p.take() {
+				send((i+1)%coreWorkers, p)
+			}
+			return 0, nil
+		}})
+	}
+	return deliver(send), nil
 }
 
 // workersAskOthers is tasks, shared out to half of the workers, each of which asks one of

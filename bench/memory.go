@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"runtime"
 	"slices"
 	"time"
@@ -39,6 +40,7 @@ func memoryCases() []*memoryCase {
 	return append([]*memoryCase{
 		{name: "memory/goroutine", label: "parked goroutine", n: many, group: title, begin: parkBare},
 		{name: "memory/goroutine-chan", label: "parked goroutine with a channel for its result", n: many, group: title, begin: parkWithResult},
+		{name: "memory/coroutine", label: "coroutine (iter.Pull) that has yielded, and nothing else", n: many, group: title, begin: parkCoroutines},
 		{name: "memory/task", label: "suspended task with its future", n: many, group: title, begin: suspend},
 		{name: "million/goroutine-chan", label: "1,000,000 goroutines park, go on and end", n: million, group: title, once: true, begin: parkWithResult},
 		{name: "million/task", label: "1,000,000 tasks suspend, resume and end", n: million, group: title, once: true, begin: suspend},
@@ -157,6 +159,28 @@ func parkWithResult(_ *env, n int) (func() (int, error), error) {
 		}
 		return sum, nil
 	}, err
+}
+
+// parkCoroutines is what a suspended task has to consist of: a coroutine of Go's. The functions that
+// resume and stop it are all that is kept of it.
+func parkCoroutines(_ *env, n int) (func() (int, error), error) {
+	resume := make([]func() (int, bool), n)
+	for i := range resume {
+		resume[i], _ = iter.Pull(func(yield func(int) bool) {
+			if yield(0) {
+				yield(i)
+			}
+		})
+		resume[i]()
+	}
+	return func() (sum int, err error) {
+		for _, next := range resume {
+			v, _ := next()
+			sum += v
+			next() // to its end
+		}
+		return sum, nil
+	}, nil
 }
 
 func suspend(e *env, n int) (func() (int, error), error) {

@@ -283,25 +283,46 @@ func (f *bareFuture) complete(r receipt, err error) bool {
 
 // await returns how f has ended, or why the order of the task has.
 func (c *bareCoroutine) await(o *bareOrder, f *bareFuture) (receipt, error) {
-	if !f.done.Load() {
-		f.mu.Lock()
-		waits := !f.done.Load()
-		switch {
-		case !waits:
-		case f.first == nil:
-			f.first = c
-		default:
-			f.more = append(f.more, c)
-		}
-		f.mu.Unlock()
-		if waits {
-			c.yield(struct{}{})
-		}
-	}
+	c.awaitFuture(f)
 	if o.ended.Load() {
 		return receipt{}, o.why()
 	}
 	return f.receipt, f.err
+}
+
+func (c *bareCoroutine) awaitFuture(f *bareFuture) {
+	if f.done.Load() {
+		return
+	}
+	f.mu.Lock()
+	waits := !f.done.Load()
+	switch {
+	case !waits:
+	case f.first == nil:
+		f.first = c
+	default:
+		f.more = append(f.more, c)
+	}
+	f.mu.Unlock()
+	if waits {
+		c.yield(struct{}{})
+	}
+}
+
+// wait waits until f is done, in a goroutine that is sent signal.
+func (f *bareFuture) wait(signal chan struct{}) {
+	if f.done.Load() {
+		return
+	}
+	f.mu.Lock()
+	waits := !f.done.Load()
+	if waits {
+		f.signal = signal
+	}
+	f.mu.Unlock()
+	if waits {
+		<-signal
+	}
 }
 
 // bareOrder is a request to the shop, which gives it to the account.
@@ -359,19 +380,8 @@ func (s *bareShop) place(ctx context.Context, p placeOrder) *bareOrder {
 }
 
 func (s *bareShop) wait(_ context.Context, o *bareOrder) (receipt, error) {
-	f := &o.fut
-	if !f.done.Load() {
-		f.mu.Lock()
-		waits := !f.done.Load()
-		if waits {
-			f.signal = s.signal
-		}
-		f.mu.Unlock()
-		if waits {
-			<-s.signal
-		}
-	}
-	return f.receipt, f.err
+	o.fut.wait(s.signal)
+	return o.fut.receipt, o.fut.err
 }
 
 // bareForward is the shop's work on an order.

@@ -60,6 +60,8 @@ func rules() []rule {
 		{of: "burst/request-own-context", against: "burst/go-own-context", as: "goroutine with both", figure: wall},
 		{of: "burst/plain", against: "burst/engine", as: "Proto.Actor", figure: wall, limit: 0.45},
 		{of: "burst/await", against: "burst/go", as: "goroutine + channel", figure: wall, limit: 1.7, aim: 0.8},
+		{of: "burst/await", against: "burst/bare-await", as: "bare", figure: wall},
+		{of: "burst/bare-await", against: "burst/go", as: "goroutine + channel", figure: wall},
 		{of: "burst/go-two", against: "burst/go", as: "goroutine + channel", figure: wall},
 		{of: "burst/ants", against: "burst/go", as: "goroutine + channel", figure: wall},
 		{of: "burst/pond", against: "burst/go", as: "goroutine + channel", figure: wall},
@@ -103,8 +105,9 @@ func scaleRules() []rule {
 		{of: name("blocked/%d", manyBlocked), against: "blocked/0", as: "none blocked", figure: wall, limit: 1.5},
 		{of: name("workers/burst-%d", manyWorkers), against: "workers/burst-1", as: "1 worker", figure: wall},
 		{of: name("workers/go-burst-%d", manyWorkers), against: "workers/go-burst-1", as: "1 goroutine", figure: wall},
-		{of: "memory/task", against: "memory/goroutine", as: "goroutine", figure: memory, limit: 1.25},
+		{of: "memory/task", against: "memory/goroutine", as: "goroutine", figure: memory, limit: 1.16, aim: 1.15},
 		{of: "memory/task", against: "memory/goroutine-chan", as: "goroutine with channel", figure: memory},
+		{of: "memory/coroutine", against: "memory/goroutine", as: "goroutine", figure: memory},
 		{of: "million/task", against: "million/goroutine-chan", as: "goroutine with channel", figure: wall},
 	}
 }

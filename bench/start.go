@@ -21,6 +21,8 @@ func startCases() []*memoryCase {
 		{name: "start/worker", label: "Spawn, until its setup has succeeded", n: manyWorkers, group: title, start: true, begin: startWorkers},
 		{name: "start/asked", label: "Proto.Actor: a parent that is asked to, and answers when it has Started", n: manyWorkers, group: title, start: true, begin: startAsked},
 		{name: "start/bare", label: "a worker is asked to Spawn one under it, and answers when its setup has succeeded", n: manyWorkers, group: title, start: true, begin: startBare},
+		{name: "start/least", label: "a name, a queue and a future: a worker's least, until its setup has run", n: manyWorkers, group: title, start: true, begin: startLeast},
+		{name: "start/least-child", label: "… that another such worker is asked for", n: manyWorkers, group: title, start: true, begin: startLeastChild},
 		{name: "start/dynamic", label: "Dynamic.Start, until its setup has succeeded", n: manyWorkers, group: title, start: true, begin: dynamicWorkers(0)},
 	}
 }
@@ -36,6 +38,8 @@ func startRules() []rule {
 		{of: "start/dynamic", against: "start/bare", as: "bare", figure: wall},
 		{of: "start/dynamic", against: "start/worker", as: "Spawn", figure: wall, aim: 1.3},
 		{of: "start/bare", against: "start/worker", as: "Spawn", figure: wall},
+		// Of nothing but queues and futures, too, who starts one by another one wakes two loops more.
+		{of: "start/least-child", against: "start/least", as: "least", figure: wall},
 		{of: "start/asked", against: "start/worker", as: "Spawn", figure: wall},
 		{of: "start/asked", against: "start/actor", as: "not asked", figure: wall},
 	}
