@@ -31,10 +31,10 @@ const (
 
 // The kinds of captures.
 const (
-	cpuProfile    = "cpu"
-	flightRecord  = "recording"
-	goroutineDump = "goroutines"
-	heapProfile   = "heap"
+	cpuProfile    = view.CPUProfile
+	flightRecord  = view.FlightRecording
+	goroutineDump = view.GoroutineDump
+	heapProfile   = view.HeapProfile
 )
 
 // errBusy says that a capture is under way: 409.
@@ -73,7 +73,7 @@ func (k *captures) begin(ctx context.Context, kind, why string) (view.Capture, e
 	one := &capture{done: make(chan struct{})}
 	one.ID, one.Kind, one.At, one.Why = strconv.Itoa(k.last), kind, time.Now(), why
 	one.File = fmt.Sprintf("%s-%d-%s%s", kind, k.c.look.about.PID, one.At.UTC().Format("20060102T150405Z"), extension(kind))
-	one.Open = opener(kind) + " " + one.File
+	one.Open = view.OpenCapture(kind, one.File)
 	k.running = one
 	begun := one.Capture
 	go k.make(ctx, one)
@@ -85,13 +85,6 @@ func extension(kind string) string {
 		return ".trace"
 	}
 	return ".pb.gz"
-}
-
-func opener(kind string) string {
-	if kind == flightRecord {
-		return "go tool trace"
-	}
-	return "go tool pprof -http=:"
 }
 
 // cannot is why a capture of that kind cannot be made; nil: it can.

@@ -13,19 +13,23 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 
 	"github.com/protoloop/protoloop/internal/view"
 )
 
 func runProfile(ctx context.Context, c *command) error {
 	switch c.kind {
-	case "cpu", "heap", "goroutines":
+	case view.CPUProfile, view.HeapProfile, view.GoroutineDump:
 		return c.capture(ctx, c.kind)
 	}
 	return &usageError{fmt.Sprintf("profile: -kind %s is none of cpu, heap and goroutines", c.kind)}
 }
 
-func runRecord(ctx context.Context, c *command) error { return c.capture(ctx, "recording") }
+func runRecord(ctx context.Context, c *command) error { return c.capture(ctx, view.FlightRecording) }
+
+// fileName is what a console calls a file.
+var fileName = regexp.MustCompile(`^[a-z]+-[0-9]+-[0-9TZ]+\.(pb\.gz|trace)$`)
 
 // capture has the console make a capture and writes it to a file.
 func (c *command) capture(ctx context.Context, kind string) error {
@@ -45,17 +49,20 @@ func (c *command) capture(ctx context.Context, kind string) error {
 	defer res.Body.Close()
 	name := c.file
 	if name == "" {
-		name = filepath.Base(done.Capture.File)
+		name = done.Capture.File
+		if !fileName.MatchString(name) { // it is not to choose a file that something else reads, such as .profile
+			return fmt.Errorf("%s calls the file %q: name it with -o", c.client.what, name)
+		}
 	}
 	n, err := writeFile(name, res.Body)
 	if err != nil {
 		return err
 	}
-	open := map[string]string{"cpu": "go tool pprof -http=: ", "heap": "go tool pprof -http=: ", "goroutines": "go tool pprof ", "recording": "go tool trace "}[kind]
+	open := view.OpenCapture(kind, name)
 	if c.json {
-		return json.NewEncoder(c.out).Encode(map[string]any{"file": name, "bytes": n, "open": open + name})
+		return json.NewEncoder(c.out).Encode(map[string]any{"file": name, "bytes": n, "open": open})
 	}
-	fmt.Fprintf(c.out, "%s (%d bytes): %s%s\n", name, n, open, name)
+	fmt.Fprintf(c.out, "%s (%d bytes): %s\n", clean(name), n, clean(open))
 	return nil
 }
 

@@ -2,7 +2,34 @@
 
 package view
 
-import "time"
+import (
+	"strings"
+	"time"
+)
+
+// The kinds of captures.
+const (
+	CPUProfile      = "cpu"
+	FlightRecording = "recording"
+	GoroutineDump   = "goroutines"
+	HeapProfile     = "heap"
+)
+
+// OpenCapture is the command that shows the file of a capture, to be pasted into a shell.
+func OpenCapture(kind, file string) string {
+	if strings.HasPrefix(file, "-") {
+		file = "./" + file // or it would be a flag
+	}
+	if strings.ContainsFunc(file, func(r rune) bool {
+		return !strings.ContainsRune("/._-+@%=:,", r) && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	}) {
+		file = "'" + strings.ReplaceAll(file, "'", `'\''`) + "'"
+	}
+	if kind == FlightRecording {
+		return "go tool trace " + file
+	}
+	return "go tool pprof -http=: " + file
+}
 
 // Captures are the profiles and recordings that are kept.
 type Captures struct {
@@ -14,7 +41,7 @@ type Captures struct {
 
 // CaptureKind is one that can be made.
 type CaptureKind struct {
-	Kind string  `json:"kind"` // "cpu", "recording", "goroutines", "heap"
+	Kind string  `json:"kind"`
 	What string  `json:"what"`
 	Took float64 `json:"takes_s"`
 	Why  string  `json:"why_not,omitempty"` // it cannot be made now
