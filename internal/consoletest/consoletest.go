@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package consoletest has a console looked at, and metrics scraped, while a test runs.
+// Package consoletest has a console looked at, metrics scraped, and asked for what protoloop top asks for, while a test runs.
 package consoletest
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -51,6 +53,7 @@ func Watch(t testing.TB, sys *actor.ActorSystem) (stop func()) {
 		tick := time.NewTicker(time.Second)
 		defer tick.Stop()
 		s := scraper{sys: sys, kinds: map[string]actors.Counts{}}
+		top := top{client: client}
 		for rounds := 0; ; rounds++ {
 			if err := s.scrape(); err != nil {
 				t.Errorf("round %d, scrape: %v", rounds, err)
@@ -59,6 +62,9 @@ func Watch(t testing.TB, sys *actor.ActorSystem) (stop func()) {
 				if err := look(client, page); err != nil {
 					t.Errorf("round %d, page %s: %v", rounds, page, err)
 				}
+			}
+			if err := top.look(rounds); err != nil {
+				t.Errorf("round %d, top: %v", rounds, err)
 			}
 			select {
 			case <-over:
@@ -113,19 +119,70 @@ func (s *scraper) scrape() error {
 }
 
 func look(client *http.Client, page string) error {
-	resp, err := client.Get("http://localhost/api/" + page)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
 	var o view.Overview
-	if err := json.NewDecoder(resp.Body).Decode(&view.Answer{View: &o}); err != nil || resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %w", resp.Status, err)
+	if err := get(client, page, &o); err != nil {
+		return err
 	}
 	for _, l := range o.Lints {
 		if l.ID == view.LintAccount {
 			return fmt.Errorf("%s: %v", l.Title, l.Items)
 		}
+	}
+	return nil
+}
+
+// get reads a page into v.
+func get(client *http.Client, page string, v any) error {
+	resp, err := client.Get("http://localhost/api/" + page)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusNotFound {
+		return errNone
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&view.Answer{View: v}); err != nil || resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s: %w", page, resp.Status, err)
+	}
+	return nil
+}
+
+var errNone = errors.New("there is none")
+
+// top asks for what the full screen of protoloop top asks for, which is in a module of its own: all of it each second, by
+// another column each time, and the worker of a row that is looked into.
+type top struct {
+	client *http.Client
+	sorts  []string // from the look before
+}
+
+func (p *top) look(round int) error {
+	var about view.About
+	var over view.Overview
+	var w view.Workers
+	q := url.Values{}
+	if len(p.sorts) > 0 {
+		q.Set("sort", p.sorts[round%len(p.sorts)])
+	}
+	if err := errors.Join(get(p.client, "about", &about), get(p.client, "overview", &over), get(p.client, "workers?"+q.Encode(), &w)); err != nil {
+		return err
+	}
+	p.sorts = w.Sorts
+	if about.PID == 0 || over.Totals.Workers == 0 || !over.Totals.Counts.Agree() || w.Total == 0 || len(w.Rows) == 0 || len(w.Sorts) == 0 {
+		return fmt.Errorf("it shows %+v, %+v, %d workers in %d rows", about, over.Totals, w.Total, len(w.Rows))
+	}
+	for i := range w.Kinds {
+		if k := &w.Kinds[i]; !k.Counts.Agree() {
+			return fmt.Errorf("kind %s: %v", k.Kind, k.Counts)
+		}
+	}
+	var one view.Worker
+	switch err := get(p.client, "worker?"+url.Values{"id": {w.Rows[round%len(w.Rows)].Worker}}.Encode(), &one); {
+	case errors.Is(err, errNone): // it has ended since
+	case err != nil:
+		return err
+	case !one.Counts.Agree():
+		return fmt.Errorf("worker %s: %v", one.Row.Worker, one.Counts)
 	}
 	return nil
 }
