@@ -4,7 +4,6 @@ package main
 
 import (
 	"fmt"
-	"sync"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -84,18 +83,8 @@ func besideBlocked(n int) func(*env) (run, error) {
 		if err != nil {
 			return nil, err
 		}
-		release := make(chan struct{})
-		e.onClose(func() error { close(release); return nil })
-		var begun sync.WaitGroup
-		begun.Add(n)
-		for _, pid := range pids[asked:] {
-			actors.Submit(e.sys.Root, pid, func(*actors.Task) (int, error) {
-				begun.Done()
-				<-release
-				return 0, nil
-			})
-		}
-		begun.Wait()
+		release := e.block(pids[asked:])
+		e.onClose(func() error { release(); return nil })
 		return e.submits(manyWorkers, func(i int) *actor.PID { return pids[i%asked] }), nil
 	}
 }

@@ -45,7 +45,7 @@ func watchedCases() []*benchCase {
 	all := func(inspect.Work) bool { return true }
 	none := func(inspect.Work) bool { return false }
 	request, await := requestBurst(toWorker), awaitBurst
-	return []*benchCase{
+	return append([]*benchCase{
 		{name: toldNobody, label: "RequestFuture to a worker, no observer", batch: burst, open: request},
 		{name: "trace/none", label: "… traced, nothing is sampled", batch: burst, open: traced(none, request)},
 		{name: "trace/percent", label: "… traced, 1 in 100 is sampled", batch: burst, open: traced(otelloop.Ratio(0.01), request)},
@@ -62,7 +62,7 @@ func watchedCases() []*benchCase {
 		{name: "console/burst", label: "… and a console that is open", batch: burst, open: besideTasks(inConsole(burstBeside))},
 		{name: besideMany, label: "64 askers beside 10,000 workers with 10 tasks each", batch: askers, open: besideTasks(askersBeside)},
 		{name: "console/askers", label: "… and a console that is open", batch: askers, open: besideTasks(inConsole(askersBeside))},
-	}
+	}, blockedConsoleCases()...)
 }
 
 // leastSample is how long a measurement of the case takes if -sample says less.
@@ -74,7 +74,7 @@ func (c *benchCase) leastSample() time.Duration {
 }
 
 func watchedRules() []rule {
-	return []rule{
+	return append([]rule{
 		{of: "trace/none", against: toldNobody, as: "no observer", figure: wall, limit: 1.05},
 		{of: "trace/percent", against: toldNobody, as: "no observer", figure: wall, limit: 1.10},
 		{of: "trace/all", against: toldNobody, as: "no observer", figure: wall},
@@ -88,7 +88,7 @@ func watchedRules() []rule {
 		{of: "console/burst", against: burstAlone, as: "nobody", figure: wall, limit: 1.05},
 		{of: "console/askers", against: besideMany, as: "nobody", figure: wall, limit: 1.05},
 		{of: "console/askers", against: besideMany, as: "nobody", figure: p99, limit: 1.5},
-	}
+	}, blockedConsoleRules()...)
 }
 
 // opening is how a case is opened.

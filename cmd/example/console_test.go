@@ -5,16 +5,20 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/internal/testtools"
 	"github.com/protoloop/protoloop/internal/view"
 )
 
@@ -59,7 +63,8 @@ func (c *consoleOf) get(page string, into any) {
 }
 
 // TestConsoleFindsBlockedTurn: with a sleep in the list's handler the overview names the worker, the line, and how
-// many tasks wait for it, while the sleep goes on. How long that took, and the slowest answer, are logged.
+// many tasks wait for it, while the sleep goes on, and protoloop doctor says the same. How long that took, and the slowest
+// answer, are logged; they are bounded where speedVariable says that the machine is quiet.
 func TestConsoleFindsBlockedTurn(t *testing.T) {
 	t.Parallel()
 	r := newService(t)
@@ -96,10 +101,30 @@ func TestConsoleFindsBlockedTurn(t *testing.T) {
 		found = o.Lints[0].Items[0]
 		return true
 	})
-	t.Logf("after %v, and answers within %v: %s", time.Since(added), slowest, found.Text)
+	took := time.Since(added)
+	t.Logf("after %v, and answers within %v: %s", took, slowest, found.Text)
+	if os.Getenv(speedVariable) != "" && (took > 3*time.Second || slowest > time.Second) {
+		t.Error("that is more than 3 s, or an answer took more than one")
+	}
 	if found.Worker != "service/list" || !strings.HasPrefix(found.Line, "faults.go:") || found.Workers != 1 {
 		t.Errorf("found %+v", found)
 	}
+	doctor := testtools.Program(t, "cmd/protoloop")
+	actortest.Eventually(t, "doctor to say the same", func() bool {
+		cmd := exec.Command(doctor, "doctor", fmt.Sprint(r.p.Process.Pid))
+		cmd.Env = r.env
+		out, err := cmd.Output()
+		var code *exec.ExitError
+		if !errors.As(err, &code) || code.ExitCode() != 1 {
+			t.Fatalf("doctor: %v\n%s", err, out)
+		}
+		var o view.Overview
+		console.get("overview", &o) // more may wait for it than before
+		last := o.Lints[0].Items[0]
+		_, waiting, _ := strings.Cut(last.Text, "; ")
+		return strings.Contains(string(out), "error: 1 turn is blocked") && strings.Contains(string(out), last.Line) &&
+			strings.Contains(string(out), last.Worker+" has been in a turn") && strings.Contains(waiting, " of 1 worker ") && strings.Contains(string(out), waiting)
+	})
 	_ = r.p.Process.Kill() // not by r.kill: the log has the blocked turn, as it ought to
 	_ = r.p.Wait()
 }

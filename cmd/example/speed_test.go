@@ -19,7 +19,7 @@ import (
 )
 
 // speedVariable has the service measured beside the same in Python, in as many
-// rounds as it says.
+// rounds as it says. It also says that nothing else runs on this machine, so that a test may bound a time.
 const speedVariable = "PROTOLOOP_TEST_SPEED"
 
 // TestSpeed measures an item's way from the add to all clients, with 100 of
