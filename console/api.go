@@ -117,7 +117,7 @@ func (c *Console) view(s *seen, page string, q url.Values) (any, error) {
 		dead := c.timeline.newest(maxTimeline, func(r *view.Record) bool { return r.What == string(inspect.DeadLetter) })
 		return s.Queues(c.lags.of(s.consumers), dead), nil
 	case "sockets":
-		return s.Sockets(c.lookAtSockets(), q.Get("q")), nil
+		return s.Sockets(c.sockets.get(s, c.lookAtSockets), q.Get("q")), nil
 	case "captures":
 		return c.captures.list(), nil
 	case "stop":
@@ -128,7 +128,8 @@ func (c *Console) view(s *seen, page string, q url.Values) (any, error) {
 			return nil
 		}), nil
 	case "stacks":
-		return stacks(s)
+		one := c.stacks.get(s, stacks)
+		return one.view, one.err
 	case "log":
 		return c.timeline.newest(maxRecords, nil), nil
 	}
@@ -145,7 +146,9 @@ func (c *Console) waits(s *seen, q url.Values) (any, error) {
 		return s.Waits(), nil
 	}
 	with := *s.State
-	look := inspect.Look(c.sys, inspect.Options{Tasks: -1, Groups: true, Roots: true, Lines: true})
+	look := c.withLines.get(s, func() inspect.Snapshot {
+		return inspect.Look(c.sys, inspect.Options{Tasks: -1, Groups: true, Roots: true, Lines: true})
+	})
 	with.Snapshot.Groups, with.Snapshot.Roots = look.Groups, look.Roots
 	return with.Waits(), nil
 }

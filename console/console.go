@@ -47,6 +47,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/inspect"
 	"github.com/protoloop/protoloop/internal/safelog"
 	"github.com/protoloop/protoloop/internal/view"
 )
@@ -116,6 +117,10 @@ type Console struct {
 	timeline timeline
 	captures captures
 	lags     lags
+
+	withLines perLook[inspect.Snapshot]
+	stacks    perLook[stackLook]
+	sockets   perLook[[]view.SocketLook]
 
 	tokenLogged sync.Once
 	asked       limiter       // requests of those who may look …

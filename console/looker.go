@@ -28,8 +28,9 @@ type looker struct {
 
 	mu      sync.Mutex // held while somebody looks
 	last    *seen
-	expired bool   // something was done since: it is not fresh
-	minute  []past // the oldest first
+	expired bool      // something was done since: it is not fresh
+	minute  []past    // the oldest first
+	began   time.Time // when the first of a row of looks was made
 	sampler *inspect.Sampler
 	idle    *time.Timer // ends the sampler when nobody has looked for a while
 }
@@ -95,19 +96,29 @@ func (l *looker) look() *seen {
 	for _, srv := range socketio.All(l.c.sys) {
 		s.Servers = append(s.Servers, view.SocketLook{Stats: srv.Stats(), Sessions: srv.Sessions(view.MaxSlow)})
 	}
+	anew := l.last == nil || now.Sub(l.last.At) > gap
+	if anew {
+		l.minute, l.began = nil, now
+	}
 	if l.last != nil {
 		s.Seq = l.last.Seq + 1
-		if now.Sub(l.last.At) > gap {
-			l.minute = nil
-		} else {
+	}
+	if !anew {
+		base := l.last.Before
+		since := l.began
+		if base != nil {
+			since = base.At
+		}
+		if now.Sub(l.last.At) >= fresh || now.Sub(since) >= gap { // else the rate is from the same look on: one over less time says nothing
 			before := *l.last.State
 			before.Before, before.Past = nil, nil // or all that was ever seen would stay
-			s.Before = &before
+			base = &before
 		}
+		s.Before = base
 	}
 	l.remember(s)
 	next := &seen{State: s, lints: s.Lints(), consumers: consumers}
-	l.tellLints(next)
+	l.tellLints(next, anew)
 	l.last = next
 	return next
 }
@@ -124,6 +135,15 @@ func (l *looker) remember(s *view.State) {
 	l.minute = slices.DeleteFunc(l.minute, func(p past) bool { return s.At.Sub(p.at) > time.Minute })
 	if len(l.minute) > 0 {
 		s.Past = l.minute[0].kinds
+	}
+	if n := len(l.minute); n > 0 && s.At.Sub(l.minute[n-1].at) < fresh {
+		since := l.began
+		if n > 1 {
+			since = l.minute[n-2].at
+		}
+		if s.At.Sub(since) < gap {
+			l.minute = l.minute[:n-1] // in its place, as above
+		}
 	}
 	l.minute = append(l.minute, past{s.At, s.Totals(), &view.State{At: s.At, Kinds: s.Kinds, Consumers: s.Consumers, Servers: s.Servers}})
 	m := view.Minute{Finished: []float64{}, Failed: []float64{}, Queued: []float64{}, Oldest: []float64{}, Tasks: []float64{}, Busy: []float64{}, Restarts: []float64{}}
@@ -149,9 +169,9 @@ func (l *looker) remember(s *view.State) {
 }
 
 // tellLints adds those that have come up, or are over, since the look before to the timeline.
-func (l *looker) tellLints(next *seen) {
+func (l *looker) tellLints(next *seen, anew bool) {
 	var old []view.Lint
-	if l.last != nil && next.Before != nil {
+	if !anew {
 		old = l.last.lints
 	}
 	has := func(all []view.Lint, one view.Lint) bool {
@@ -203,6 +223,24 @@ func (l *looker) stopSampler() {
 	}
 }
 
+// perLook keeps what a page shows beside a look, for all who ask for it until the next one: it takes some
+// microseconds for each goroutine or socket, and many may ask.
+type perLook[T any] struct {
+	mu  sync.Mutex // held while it is made
+	of  uint64
+	has T
+}
+
+func (p *perLook[T]) get(s *seen, look func() T) T {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.of != s.Seq {
+		p.has = look()
+		p.of = s.Seq
+	}
+	return p.has
+}
+
 // lookAt is a look at one worker with its tasks; false: there is none.
 func (l *looker) lookAt(pid *actor.PID, o inspect.Options) (*inspect.Worker, bool) {
 	o.Worker = pid
@@ -218,5 +256,12 @@ func (c *Console) redact() view.Redact {
 	if c.opts.Redact == nil {
 		return nil
 	}
-	return func(what, text string) string { return c.opts.Redact(Text(what), text) }
+	return func(what, text string) (shown string) {
+		defer func() {
+			if recover() != nil {
+				shown = "Options.Redact panics"
+			}
+		}()
+		return c.opts.Redact(Text(what), text)
+	}
 }

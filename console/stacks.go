@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/protoloop/protoloop/internal/view"
 )
@@ -21,18 +20,19 @@ const (
 	maxFrames = 64
 )
 
-// stackLock has one look at all goroutines at a time: it takes some microseconds for each.
-var stackLock sync.Mutex
+// stackLook is a look at all goroutines.
+type stackLook struct {
+	view *view.Stacks
+	err  error
+}
 
 // stacks groups the goroutines of the process by where they stand.
-func stacks(*seen) (*view.Stacks, error) {
-	stackLock.Lock()
-	defer stackLock.Unlock()
+func stacks() stackLook {
 	var b bytes.Buffer
 	if err := pprof.Lookup("goroutine").WriteTo(&b, 1); err != nil {
-		return nil, err
+		return stackLook{err: err}
 	}
-	return parseStacks(b.String()), nil
+	return stackLook{view: parseStacks(b.String())}
 }
 
 // parseStacks reads what package pprof writes: for each group a line with its number, perhaps one with its

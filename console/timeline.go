@@ -14,7 +14,8 @@ import (
 // The bounds of a timeline.
 const (
 	maxRecords = 1000
-	maxStack   = 8 << 10 // bytes of a stack that a record keeps
+	maxStack   = 8 << 10 // bytes of a stack that a record keeps …
+	maxText    = 4 << 10 // … and of its text
 )
 
 // timeline tracks what has happened: the last records, and who waits for the next.
@@ -32,6 +33,7 @@ func (l *timeline) add(r view.Record) {
 	if len(r.Stack) > maxStack {
 		r.Stack = strings.Clone(r.Stack[:maxStack]) + "\n…"
 	}
+	r.Text = view.Shorten(r.Text, maxText)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.last++

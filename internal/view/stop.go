@@ -122,7 +122,7 @@ func (s *State) worker(id string) *inspect.Worker {
 
 // FindWorker is the worker that is shown by that name.
 func (s *State) FindWorker(name string) (*inspect.Worker, error) {
-	if s.Redact == nil {
+	if s.Redact == nil && !IsShortened(name) {
 		if w := s.worker(name); w != nil {
 			return w, nil
 		}

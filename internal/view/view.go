@@ -14,7 +14,9 @@ package view
 
 import (
 	"fmt"
+	"hash/fnv"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -71,28 +73,62 @@ const (
 	RedactQueue  = "queue"  // a message's id or key
 )
 
+// The bounds of what is shown, in bytes: names and errors may have whatever somebody has sent in them, and are sent again each second.
+const (
+	maxName  = 256
+	maxError = 4 << 10
+)
+
 // Text is a text of that kind as it may be shown.
 func (r Redact) Text(what, text string) string {
-	if r == nil || text == "" {
+	if r != nil && text != "" {
+		text = r(what, text)
+	}
+	switch {
+	case what == RedactError:
+		return Shorten(text, maxError)
+	case len(text) <= maxName:
+		return text
+	case what == RedactWorker: // two that begin alike are to be told apart
+		h := fnv.New64a()
+		_, _ = h.Write([]byte(text)) // it never fails
+		return fmt.Sprintf("%s%s%x", strings.ToValidUTF8(text[:maxName], ""), shortened, h.Sum64())
+	}
+	return Shorten(text, maxName)
+}
+
+// shortened stands for what was left out of the name of a worker.
+const shortened = "…#"
+
+// IsShortened reports whether it is a part of the name of a worker.
+func IsShortened(name string) bool { return len(name) > maxName && strings.Contains(name, shortened) }
+
+// Shorten cuts a text that is longer, and says so.
+func Shorten(text string, most int) string {
+	if len(text) <= most {
 		return text
 	}
-	return r(what, text)
+	return fmt.Sprintf("%s … (%d bytes in all)", strings.ToValidUTF8(text[:most], ""), len(text))
 }
 
 func (r Redact) worker(id string) string { return r.Text(RedactWorker, id) }
 func (r Redact) task(name string) string { return r.Text(RedactTask, name) }
 
 // Err is the text of an error, whose method is the user's and may panic.
-func (r Redact) Err(err error) (text string) {
+func (r Redact) Err(err error) string {
 	if err == nil {
 		return ""
 	}
+	return r.Text(RedactError, textOf(err))
+}
+
+func textOf(err error) (text string) {
 	defer func() {
 		if v := recover(); v != nil {
 			text = fmt.Sprintf("%T, whose Error method panics", err)
 		}
 	}()
-	return r.Text(RedactError, err.Error())
+	return err.Error()
 }
 
 // Worker is the name of a PID: its id, with the address before it if that is not home.
