@@ -56,7 +56,7 @@ func sendAsset(w http.ResponseWriter, r *http.Request, name string) {
 		return
 	}
 	w.Header().Set("Content-Type", kind)
-	_, _ = w.Write(b) // the error is the client's: it has gone
+	_ = send(w, b) // the error is the client's: it has gone
 }
 
 // errUnknown says that there is no such thing: 404.
@@ -180,7 +180,11 @@ func refuse(w http.ResponseWriter, status int, why string) {
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
+	b, err := json.Marshal(v)
+	if err != nil { // as with a number that JSON has not
+		status, b = http.StatusInternalServerError, []byte(`{"error":"the answer cannot be written as JSON"}`)
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // the error is the client's: it has gone
+	_ = send(w, append(b, '\n')) // the error is the client's: it has gone
 }

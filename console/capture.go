@@ -242,7 +242,7 @@ func (c *Console) serveCapture(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", "application/octet-stream")
 	h.Set("Content-Disposition", `attachment; filename="`+one.File+`"`)
 	h.Set("Content-Length", strconv.Itoa(one.Bytes))
-	_, _ = w.Write(one.bytes) // the error is the client's: it has gone
+	_ = send(w, one.bytes) // the error is the client's: it has gone
 }
 
 // How the flight recorder runs.
