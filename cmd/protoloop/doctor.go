@@ -44,7 +44,7 @@ func runDoctor(ctx context.Context, c *command) error {
 func (c *command) painted(l view.Level) string {
 	color := map[view.Level]string{view.Error: "31;1", view.Warning: "33"}[l]
 	if color == "" || !c.hasColor() {
-		return string(l)
+		return clean(string(l))
 	}
 	return "\x1b[" + color + "m" + string(l) + "\x1b[0m"
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
@@ -28,7 +29,7 @@ func page[V any](ctx context.Context, c *command, name string, query url.Values,
 		var b strings.Builder
 		switch {
 		case c.json:
-			fmt.Fprintf(&b, "%s\n", text)
+			fmt.Fprintf(&b, "%s\n", cleanJSON(text))
 		case c.watch > 0 && c.isScreen():
 			b.WriteString("\x1b[H\x1b[2J") // home, and clear
 		case !first:
@@ -70,6 +71,25 @@ func clean(text string) string {
 			b.WriteString(quoted[1 : len(quoted)-1])
 		default:
 			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// cleanJSON is JSON for a terminal: the same, with what could control it escaped, which JSON need not.
+func cleanJSON(text []byte) string {
+	var b strings.Builder
+	for _, r := range string(text) {
+		switch {
+		case r == utf8.RuneError, unicode.IsPrint(r):
+			b.WriteRune(r)
+		case r == '\r', r == '\n', r == '\t': // between values
+			b.WriteByte(' ')
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
 		}
 	}
 	return b.String()

@@ -283,7 +283,7 @@ func (s *screen) foot() string {
 		keys = "q quit · esc back · p pause"
 	}
 	if s.look != nil && !s.open {
-		keys += " · by " + s.look.workers.Sort
+		keys += " · by " + clean(s.look.workers.Sort)
 		if s.filter != "" {
 			keys += ", with " + clean(s.filter)
 		}
@@ -318,7 +318,7 @@ func (s *screen) paint(lines []string) {
 func workerDetail(w *view.Worker, width int) []string {
 	r := &w.Row
 	lines := []string{
-		fmt.Sprintf("%s, a %s, %s, start %d", clean(r.Worker), clean(r.Kind), r.State, r.Incarnation),
+		fmt.Sprintf("%s, a %s, %s, start %d", clean(r.Worker), clean(r.Kind), clean(r.State), r.Incarnation),
 		fmt.Sprintf("offered %d = accepted %d + refused %d; accepted = finished %d + failed %d + canceled %d + abandoned %d + dead-lettered %d + pending %d",
 			w.Counts.Offered, w.Counts.Accepted, w.Counts.Refused, w.Counts.Finished, w.Counts.Failed, w.Counts.Canceled, w.Counts.Abandoned, w.Counts.DeadLettered, w.Counts.Pending),
 	}

@@ -45,7 +45,7 @@ func (c *command) follow(ctx context.Context) error {
 			return fmt.Errorf("%s is a console of another version: %w", c.client.what, err)
 		}
 		if c.json {
-			_, err := fmt.Fprintln(c.out, data)
+			_, err := fmt.Fprintln(c.out, cleanJSON([]byte(data)))
 			return err
 		}
 		_, err := fmt.Fprintln(c.out, c.recordLine(&r))

@@ -35,6 +35,9 @@ type client struct {
 // answerWithin is how long an answer may take: the console has a second.
 const answerWithin = 10 * time.Second
 
+// maxAnswer is how long an answer may be, in bytes. A console's are some 100 KB.
+const maxAnswer = 64 << 20
+
 // findTarget is the client of what the command line names.
 func findTarget(ctx context.Context, target string, env func(string) string) (*client, error) {
 	token, err := tokenOf(env)
@@ -222,8 +225,11 @@ func (c *client) get(ctx context.Context, page string, query url.Values, v any) 
 		return nil, err
 	}
 	defer res.Body.Close()
-	if text, err = io.ReadAll(res.Body); err != nil {
+	if text, err = io.ReadAll(io.LimitReader(res.Body, maxAnswer+1)); err != nil {
 		return nil, fmt.Errorf("%s: %w", c.what, err)
+	}
+	if len(text) > maxAnswer {
+		return nil, fmt.Errorf("%s is no console: its answer has more than %d MB", c.what, maxAnswer>>20)
 	}
 	return bytes.TrimSpace(text), c.parse(page, text, v)
 }

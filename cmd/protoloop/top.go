@@ -27,7 +27,7 @@ func runTop(ctx context.Context, c *command) error {
 			return err
 		}
 		if c.json {
-			_, err = fmt.Fprintf(c.out, "%s\n", look.text)
+			_, err = fmt.Fprintf(c.out, "%s\n", cleanJSON(look.text))
 		} else {
 			lines := append(look.head(), "")
 			_, err = fmt.Fprintln(c.out, strings.Join(append(lines, workerLines(&look.workers, c.rows, c.width())...), "\n")+"\n")

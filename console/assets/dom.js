@@ -38,7 +38,7 @@ function patch(parent, kids, svg, wanted) {
 	let at = parent.firstChild;
 	for (const kid of kids) {
 		if (typeof kid !== "object") {
-			const text = typeof kid === "number" ? count(kid) : kid;
+			const text = typeof kid === "number" ? count(kid) : kid.replace(/[^\P{C}\n\t]/gu, "�"); // what turns text around
 			if (at?.nodeType === Node.TEXT_NODE) {
 				if (at.data !== text) at.data = text;
 				at = at.nextSibling;

@@ -392,3 +392,54 @@ func TestSockets(t *testing.T) {
 	p.press(t, ".confirm", "Yes, disconnect")
 	p.Until(t, `document.querySelectorAll("button.act").length === 2`)
 }
+
+// TestHostileNames: whatever somebody has sent as a name or an error is text in each page, and the pages can bear it.
+func TestHostileNames(t *testing.T) {
+	const evil = "<img src=x onerror=alert(1)>\x1b[2J\u202e\n\x00&\"'`{{7*7}}${1}</script><script>problems.push('run')</script>"
+	sys := actortest.NewSystem(t)
+	url := serve(t, sys, console.Options{Actions: true})
+	handler := func(w *actors.Worker) error {
+		actors.On(w, func(*actors.Task, string) error { panic(evil) })
+		return nil
+	}
+	names := []string{evil, strings.Repeat(evil, 1000), "a?b#c%2f&d=e", "__proto__", "constructor", "javascript:alert(1)", "../../x"}
+	spec := supervisor.Spec{Name: "top", MaxRestarts: 100, Within: time.Minute}
+	for _, name := range names {
+		spec.Children = append(spec.Children, supervisor.Child{Name: strings.ReplaceAll(name, "/", "|"), Props: actors.Props(handler, actors.EventLoop(actors.Options{Kind: evil}))})
+	}
+	s, err := supervisor.Start(context.Background(), sys, spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	endWithTest(t, s)
+	for i, c := range spec.Children {
+		pid := s.Child(c.Name)
+		sys.Root.Send(pid, evil)
+		actors.Submit(sys.Root, pid, func(t *actors.Task) (int, error) { return 0, t.Sleep(time.Hour) }, actors.Name(names[i]))
+	}
+	p := open(t, newBrowser(t))
+	for _, page := range []string{"", "waits", "waits?lines=1", "workers", "workers?by=kind", "supervision", "supervision?at=top", "queues", "sockets", "captures", "stop"} {
+		p.goTo(t, url+page)
+		p.next(t) // it is painted anew, over what was there
+		if got := p.Eval(t, `String(document.querySelectorAll("main img, main script, main iframe").length)`); got != "0" {
+			t.Errorf("%q has %s elements that somebody else has made", page, got)
+		}
+		if got := p.Eval(t, `String(document.body.innerText.match(/[^\P{C}\n\t]/u)?.[0].codePointAt(0).toString(16))`); got != "undefined" {
+			t.Errorf("%q shows U+%s, which may turn the text around it", page, got)
+		}
+		p.examine(t, fmt.Sprintf("hostile %q", page))
+	}
+	// Each worker has a page of its own, by the link that the table has.
+	p.goTo(t, url+"workers")
+	n := p.Eval(t, `window.links = [...document.querySelectorAll("tbody a")].map((a) => a.href); sessionStorage.links = JSON.stringify(links); String(links.length)`)
+	if n != fmt.Sprint(len(names)+2) { // the supervisor and the console, too
+		t.Errorf("%s workers have a link", n)
+	}
+	for i := range len(names) + 2 {
+		p.goTo(t, p.Eval(t, fmt.Sprintf("JSON.parse(sessionStorage.links)[%d]", i)))
+		p.says(t, "It adds up.")
+	}
+	if got := p.await(t, `fetch("api/workers").then((r) => r.text())`); len(got) > 100_000 {
+		t.Errorf("the table of workers has %d bytes", len(got))
+	}
+}
