@@ -15,6 +15,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors/inspect"
+	"github.com/protoloop/protoloop/internal/label"
 	"github.com/protoloop/protoloop/internal/view"
 	"github.com/protoloop/protoloop/supervisor"
 )
@@ -150,7 +151,7 @@ func (c *Console) onChild(do func(context.Context, *actor.ActorSystem, superviso
 			return view.Done{}, errors.New("the target has no supervisor and start")
 		}
 		ref := supervisor.Ref{Supervisor: t.Supervisor, Child: t.Child, Start: t.Start}
-		if c.opts.Redact != nil || view.IsShortened(t.Supervisor) || view.IsShortened(t.Child) { // the names are not the real ones, but a start is of one only
+		if c.opts.Redact != nil || label.IsCut(t.Supervisor) || label.IsCut(t.Child) { // the names are not the real ones, but a start is of one only
 			found, ok := c.look.look().FindSupervisor(t.Start)
 			if !ok {
 				return view.Done{}, errConflict{supervisor.ErrChanged.Error()}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/protoloop/protoloop/internal/label"
 	"github.com/protoloop/protoloop/internal/view"
 )
 
@@ -33,7 +34,7 @@ func (l *timeline) add(r view.Record) {
 	if len(r.Stack) > maxStack {
 		r.Stack = strings.Clone(r.Stack[:maxStack]) + "\n…"
 	}
-	r.Text = view.Shorten(r.Text, maxText)
+	r.Text = label.Text(r.Text, maxText)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.last++

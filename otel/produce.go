@@ -18,6 +18,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors/inspect"
 	"github.com/protoloop/protoloop/consumer"
+	"github.com/protoloop/protoloop/internal/label"
 	"github.com/protoloop/protoloop/supervisor"
 )
 
@@ -119,6 +120,7 @@ type names struct {
 }
 
 func (n *names) label(name string) string {
+	name = nameOf(name)
 	if n.all[name] {
 		return name
 	}
@@ -131,6 +133,9 @@ func (n *names) label(name string) string {
 	n.all[name] = true
 	return name
 }
+
+// nameOf is a name as the value of an attribute.
+func nameOf(name string) string { return label.Of(name, 255) }
 
 // consumerSeen is what was last read of a consumer.
 type consumerSeen struct {
@@ -260,7 +265,7 @@ func (p *producer) addWorkers(b *builder) {
 			}
 			p.workers[w.PID.Id] = true
 		}
-		is, kind := workerKey.String(w.PID.Id), kindKey.String(w.Kind)
+		is, kind := workerKey.String(nameOf(w.PID.Id)), kindKey.String(nameOf(w.Kind))
 		const pending = "Messages and submissions that one worker has accepted and that have not ended."
 		queued := min(w.Queued, w.Counts.Pending)
 		b.upDown("protoloop.worker.pending", "{message}", pending, queued, is, kind, workStateKey.String("queued"))
@@ -290,7 +295,7 @@ func (p *producer) addSupervisors(b *builder) {
 			break
 		}
 		info := s.Info()
-		is := supervisorKey.String(info.Ref.Supervisor)
+		is := supervisorKey.String(nameOf(info.Ref.Supervisor))
 		b.count("protoloop.supervisor.restart", "{restart}", "Restarts of children by their supervisors.", info.RestartsTotal, is)
 		if info.MaxRestarts > 0 {
 			b.gauge("protoloop.supervisor.intensity", "1", "Restarts within the period, divided by how many are allowed.", float64(info.Restarted)/float64(info.MaxRestarts), is)
@@ -303,7 +308,7 @@ func (p *producer) addSupervisors(b *builder) {
 				break
 			}
 			children++
-			b.count("protoloop.child.restart", "{restart}", "Restarts of a supervisor's child.", int64(c.Restarts), is, childKey.String(c.Name))
+			b.count("protoloop.child.restart", "{restart}", "Restarts of a supervisor's child.", int64(c.Restarts), is, childKey.String(nameOf(c.Name)))
 		}
 	}
 }

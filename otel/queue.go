@@ -67,7 +67,7 @@ func (tr *Tracing) Handler(q Queue, next consumer.Handler) consumer.Handler {
 	return func(t *actors.Task, m consumer.Message) (err error) {
 		began := time.Now()
 		ctx := t.Context()
-		attrs := append(common[:len(common):len(common)], semconv.MessagingMessageID(m.ID))
+		attrs := append(common[:len(common):len(common)], semconv.MessagingMessageID(nameOf(m.ID)))
 		if m.Deliveries > 0 {
 			attrs = append(attrs, deliveriesKey.Int(m.Deliveries))
 		}

@@ -25,6 +25,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/inspect"
+	"github.com/protoloop/protoloop/internal/label"
 )
 
 // Options are those of [New]. The zero value is usable.
@@ -150,6 +151,7 @@ func (tr *Tracing) sortOf(w inspect.Work) *spanSort {
 
 func newSpanSort(key workSort) *spanSort {
 	s := &spanSort{}
+	key.kind, key.message, key.name = nameOf(key.kind), nameOf(key.message), nameOf(key.name)
 	kind := trace.SpanKindInternal
 	attrs := []attribute.KeyValue{workKey.String(key.is)}
 	if key.kind != "" {
@@ -205,7 +207,7 @@ func (tr *Tracing) workOffered(parent context.Context, w inspect.Work) context.C
 func (tr *Tracing) workBegan(ctx context.Context, w inspect.Work) context.Context {
 	if span := trace.SpanFromContext(ctx); span.IsRecording() {
 		attrs := beginnings.Get().(*beginning)
-		attrs[0] = workerKey.String(w.Worker().GetId())
+		attrs[0] = workerKey.String(nameOf(w.Worker().GetId()))
 		attrs[1] = incarnationKey.Int64(int64(w.Incarnation()))
 		attrs[2] = queueWaitKey.Float64(time.Since(w.Offered()).Seconds())
 		span.SetAttributes(attrs[:]...)
@@ -257,17 +259,32 @@ func endSpan(span trace.Span, err error) {
 	span.End()
 }
 
+// maxError is how much of an error's text a span has, in bytes.
+const maxError = 4 << 10
+
 // noteError adds to a span what has failed, if anything has.
 func noteError(span trace.Span, err error) {
-	if err != nil {
-		span.SetAttributes(semconv.ErrorTypeKey.String(errorType(err)))
-		span.SetStatus(codes.Error, err.Error())
-		if p := new(actors.PanicError); errors.As(err, &p) {
-			span.AddEvent("exception", trace.WithAttributes(
-				semconv.ExceptionType(fmt.Sprintf("%T", p.Value)), semconv.ExceptionMessage(fmt.Sprint(p.Value)),
-				semconv.ExceptionStacktrace(string(p.Stack))))
-		}
+	if err == nil {
+		return
 	}
+	span.SetAttributes(semconv.ErrorTypeKey.String(errorType(err)))
+	span.SetStatus(codes.Error, label.OfError(err, maxError))
+	if p := panicOf(err); p != nil {
+		span.AddEvent("exception", trace.WithAttributes(
+			semconv.ExceptionType(fmt.Sprintf("%T", p.Value)), semconv.ExceptionMessage(label.Text(fmt.Sprint(p.Value), maxError)),
+			semconv.ExceptionStacktrace(label.Text(string(p.Stack), 1<<20))))
+	}
+}
+
+// panicOf is the panic that an error tells of; nil: it tells of none. The methods Unwrap and As of an error are the user's.
+func panicOf(err error) (p *actors.PanicError) {
+	defer func() {
+		if recover() != nil {
+			p = nil
+		}
+	}()
+	errors.As(err, &p)
+	return p
 }
 
 // endPanicked ends a span whose function has not returned.
@@ -289,8 +306,13 @@ var ends = []struct {
 }
 
 // errorType is of few different ones: what package actors calls it, or the type of the innermost error.
-func errorType(err error) string {
-	if p := new(actors.PanicError); errors.As(err, &p) {
+func errorType(err error) (name string) {
+	defer func() {
+		if recover() != nil { // in a method of the user's
+			name = fmt.Sprintf("%T", err)
+		}
+	}()
+	if p := panicOf(err); p != nil {
 		return "panic"
 	}
 	for _, e := range ends {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/protoloop/protoloop/actors/inspect"
+	"github.com/protoloop/protoloop/internal/label"
 	"github.com/protoloop/protoloop/supervisor"
 )
 
@@ -122,7 +123,7 @@ func (s *State) worker(id string) *inspect.Worker {
 
 // FindWorker is the worker that is shown by that name.
 func (s *State) FindWorker(name string) (*inspect.Worker, error) {
-	if s.Redact == nil && !IsShortened(name) {
+	if s.Redact == nil && !label.IsCut(name) {
 		if w := s.worker(name); w != nil {
 			return w, nil
 		}

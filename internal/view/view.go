@@ -13,13 +13,12 @@
 package view
 
 import (
-	"fmt"
-	"hash/fnv"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/protoloop/protoloop/internal/label"
 )
 
 // Answer is one page, as each endpoint gives it and each "view" event of a stream.
@@ -84,51 +83,24 @@ func (r Redact) Text(what, text string) string {
 	if r != nil && text != "" {
 		text = r(what, text)
 	}
-	switch {
-	case what == RedactError:
-		return Shorten(text, maxError)
-	case len(text) <= maxName:
-		return text
-	case what == RedactWorker: // two that begin alike are to be told apart
-		h := fnv.New64a()
-		_, _ = h.Write([]byte(text)) // it never fails
-		return fmt.Sprintf("%s%s%x", strings.ToValidUTF8(text[:maxName], ""), shortened, h.Sum64())
+	switch what {
+	case RedactError:
+		return label.Text(text, maxError)
+	case RedactWorker: // two that begin alike are to be told apart
+		return label.Of(text, maxName)
 	}
-	return Shorten(text, maxName)
-}
-
-// shortened stands for what was left out of the name of a worker.
-const shortened = "…#"
-
-// IsShortened reports whether it is a part of the name of a worker.
-func IsShortened(name string) bool { return len(name) > maxName && strings.Contains(name, shortened) }
-
-// Shorten cuts a text that is longer, and says so.
-func Shorten(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	return fmt.Sprintf("%s … (%d bytes in all)", strings.ToValidUTF8(text[:most], ""), len(text))
+	return label.Text(text, maxName)
 }
 
 func (r Redact) worker(id string) string { return r.Text(RedactWorker, id) }
 func (r Redact) task(name string) string { return r.Text(RedactTask, name) }
 
-// Err is the text of an error, whose method is the user's and may panic.
+// Err is the text of an error.
 func (r Redact) Err(err error) string {
 	if err == nil {
 		return ""
 	}
-	return r.Text(RedactError, textOf(err))
-}
-
-func textOf(err error) (text string) {
-	defer func() {
-		if v := recover(); v != nil {
-			text = fmt.Sprintf("%T, whose Error method panics", err)
-		}
-	}()
-	return err.Error()
+	return r.Text(RedactError, label.OfError(err, 1<<20))
 }
 
 // Worker is the name of a PID: its id, with the address before it if that is not home.
