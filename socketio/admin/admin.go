@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/label"
 	"github.com/protoloop/protoloop/internal/safelog"
 	"github.com/protoloop/protoloop/socketio"
 )
@@ -143,6 +144,8 @@ var errInvalid = errors.New("invalid credentials")
 
 const (
 	loginTimeout = 10 * time.Second
+	// maxUser is how much of the name of somebody who was refused is logged, in bytes: anybody may send any, as long as a message may be.
+	maxUser = 100
 	// refusalDelay makes who guesses passwords wait, on each of the connections that he may open.
 	refusalDelay = time.Second
 )
@@ -168,7 +171,7 @@ func (a *Admin) logIn(t *actors.Task, s *socketio.Socket) error {
 		access = min(access, Look)
 	}
 	if err != nil || access != Look && access != Act {
-		a.log.WarnContext(t.Context(), "socketio: admin: log-in refused", "user", auth.Username, "address", h.Address, "error", err)
+		a.log.WarnContext(t.Context(), "socketio: admin: log-in refused", "user", label.Text(auth.Username, maxUser), "address", h.Address, "error", err)
 		if err := t.Sleep(refusalDelay); err != nil {
 			return err
 		}

@@ -228,6 +228,13 @@ func TestLogIn(t *testing.T) {
 	if log := w.log.String(); strings.Contains(log, "secret") || strings.Contains(log, "wrong") || !strings.Contains(log, "user=ann") || !strings.Contains(log, "the directory is down") {
 		t.Errorf("the log:\n%s", log)
 	}
+	before := len(w.log.String())
+	if why := w.dial().logIn(fmt.Sprintf(`{"username":%q,"password":"x"}`, strings.Repeat("x", 50_000))); why != invalid {
+		t.Error("a long name:", why)
+	}
+	if n := len(w.log.String()) - before; n == 0 || n > 1000 {
+		t.Errorf("a long name has %d bytes in the log", n)
+	}
 }
 
 // config checks what the page may offer.
