@@ -38,7 +38,7 @@ func (c *Console) listen(ctx context.Context) (l net.Listener, name string, err 
 		if l, err = config.Listen(ctx, "tcp", c.opts.Addr); err != nil {
 			return nil, "", err
 		}
-		return l, "http://" + l.Addr().String() + "/", nil
+		return l, c.urlOf(l.Addr()), nil
 	}
 	path, isPath := strings.CutPrefix(c.opts.Addr, "unix:")
 	if !isPath {
@@ -50,6 +50,19 @@ func (c *Console) listen(ctx context.Context) (l net.Listener, name string, err 
 		return nil, "", err
 	}
 	return l, path, nil
+}
+
+// urlOf is where a browser finds what listens at an address. One that stands for all of a machine's is no name to ask for.
+func (c *Console) urlOf(at net.Addr) string {
+	addr := at.String()
+	if a, ok := at.(*net.TCPAddr); ok && a.IP.IsUnspecified() {
+		host := "localhost"
+		if len(c.opts.Hosts) > 0 {
+			host = hostOf(c.opts.Hosts[0])
+		}
+		addr = net.JoinHostPort(host, strconv.Itoa(a.Port))
+	}
+	return "http://" + addr + "/"
 }
 
 // ownSocket is the path of a socket of this process in view.SocketDir, which is made. What processes have left

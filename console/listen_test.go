@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -192,6 +193,19 @@ func TestTCP(t *testing.T) {
 	get(t, client, c.URL()+"api/about", &a)
 	if a.View.PID != os.Getpid() {
 		t.Errorf("it says %+v", a.View)
+	}
+}
+
+// TestAddressOfAll: the address that stands for all of a machine's is no name that a browser could ask for.
+func TestAddressOfAll(t *testing.T) {
+	for _, hosts := range [][]string{nil, {"Shop.example", "other.example"}, {"[2001:db8::1]:80"}} {
+		sys := actortest.NewSystem(t)
+		c := newConsoleOf(t, sys, Options{Addr: ":0", Hosts: hosts})
+		actortest.Spawn(t, sys.Root, "console", c.Setup, actors.Options{})
+		u, err := url.Parse(c.URL())
+		if err != nil || u.Port() == "" || !c.knowsHost(u.Host) {
+			t.Errorf("%v: it is at %s, which it does not know, %v", hosts, c.URL(), err)
+		}
 	}
 }
 

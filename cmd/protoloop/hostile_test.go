@@ -164,3 +164,19 @@ func TestEndlessAnswer(t *testing.T) {
 		t.Errorf("%d, %s", code, errs)
 	}
 }
+
+// A process that is killed ends the stream in the middle of it.
+func TestTailOfAProcessThatIsKilled(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, "event: log\n")
+		if err := http.NewResponseController(w).Flush(); err != nil {
+			t.Error(err)
+		}
+		panic(http.ErrAbortHandler)
+	}))
+	defer server.Close()
+	p := &process{t: t, dir: t.TempDir()}
+	if code, _, errs := p.run("tail", server.URL); code != exitTrouble || errs != "protoloop: "+server.URL+" has ended the stream\n" {
+		t.Errorf("%d, %s", code, errs)
+	}
+}

@@ -6,11 +6,13 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/protoloop/protoloop/internal/view"
@@ -36,7 +38,7 @@ func (c *command) follow(ctx context.Context) error {
 		return err
 	}
 	defer res.Body.Close()
-	return eachEvent(res.Body, func(event, data string) error {
+	err = eachEvent(res.Body, func(event, data string) error {
 		if event != "log" {
 			return nil
 		}
@@ -51,6 +53,10 @@ func (c *command) follow(ctx context.Context) error {
 		_, err := fmt.Fprintln(c.out, c.recordLine(&r))
 		return err
 	})
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) { // it was killed
+		return nil
+	}
+	return err
 }
 
 // eachEvent reads server-sent events.
