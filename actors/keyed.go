@@ -188,23 +188,26 @@ func (s *system) doorOf(pid *actor.PID) keyed.Door {
 // requestKeyed is requestFuture through a door: straight into the mailbox, as to any worker
 // of this process.
 func requestKeyed[Resp any](from *Task, door keyed.Door, to *actor.PID, msg any, opts []CallOption) *Future[Resp] {
-	a, err := door.Admit(to, msg)
+	admitted, copied, err := door.Admit(to, msg)
 	if err != nil {
 		f := new(Future[Resp])
 		f.fail(err)
 		return f
 	}
-	w := a.Worker.(keyedWorker)
+	w := admitted.(keyedWorker)
+	if copied != nil {
+		msg = copied
+	}
 	posted := false
 	defer func() {
 		if !posted { // it has ended already, or code of the user's has panicked
 			w.Leave()
 		}
 	}()
-	u := newRequest[Resp](from, a.Message, needOf(from, opts))
+	u := newRequest[Resp](from, msg, needOf(from, opts))
 	u.attachTo(w.mb)
 	u.markEarly(isPosted)
-	if a.Copies {
+	if copied != nil {
 		u.markEarly(isCopied)
 	}
 	if u.bindCall(from, opts, 0) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/protoloop/protoloop/internal/keyed"
 )
@@ -25,7 +26,7 @@ var _ keyed.Door = (*process)(nil)
 type counter = atomic.Int64
 
 // Admit is keyed.Door's: requests of ours come this way.
-func (p *process) Admit(pid *actor.PID, msg any) (keyed.Admission, error) {
+func (p *process) Admit(pid *actor.PID, msg any) (keyed.Worker, proto.Message, error) {
 	return p.hub.grid.Load().admit(pid.Id, msg)
 }
 
@@ -33,12 +34,15 @@ func (p *process) Admit(pid *actor.PID, msg any) (keyed.Admission, error) {
 func (p *process) SendUserMessage(pid *actor.PID, m any) {
 	env, _ := m.(*actor.MessageEnvelope)
 	msg := actor.UnwrapEnvelopeMessage(m)
-	a, err := p.Admit(pid, msg)
+	w, copied, err := p.Admit(pid, msg)
 	if err == nil {
-		if env != nil {
-			env = &actor.MessageEnvelope{Header: env.Header, Message: a.Message, Sender: env.Sender}
+		if copied != nil {
+			msg = copied
 		}
-		a.Worker.Post(a.Message, env, a.Copies)
+		if env != nil {
+			env = &actor.MessageEnvelope{Header: env.Header, Message: msg, Sender: env.Sender}
+		}
+		w.Post(msg, env, copied != nil)
 		return
 	}
 	if env == nil || env.Sender == nil {

@@ -89,42 +89,38 @@ func (k *kind) isAccepted(typ reflect.Type) bool {
 }
 
 // admit is keyed.Door's.
-func (g *Grid) admit(id string, msg any) (keyed.Admission, error) {
+func (g *Grid) admit(id string, msg any) (w keyed.Worker, copied proto.Message, err error) {
 	k := g.kindOf(id)
 	if k == nil {
 		g.unknown.Add(1)
-		return keyed.Admission{}, fmt.Errorf("%w: the grid has no kind for %q", actors.ErrDeadLetter, id)
+		return nil, nil, fmt.Errorf("%w: the grid has no kind for %q", actors.ErrDeadLetter, id)
 	}
 	if !k.isAccepted(reflect.TypeOf(msg)) {
 		k.refused.Add(1)
 		err := fmt.Errorf("%w: a %T to %s: its kind does not accept it", actors.ErrUnhandled, msg, id)
 		g.refusals.log(g, id, msg)
-		return keyed.Admission{}, err
+		return nil, nil, err
 	}
-	a := keyed.Admission{Message: msg}
 	if !k.Share {
-		var err error
-		if a.Message, err = keyed.Copy(msg.(proto.Message)); err != nil {
+		if copied, err = keyed.Copy(msg.(proto.Message)); err != nil {
 			k.refused.Add(1)
-			return a, fmt.Errorf("%w: a %T to %s: %w", actors.ErrUnsendable, msg, id, err)
+			return nil, nil, fmt.Errorf("%w: a %T to %s: %w", actors.ErrUnsendable, msg, id, err)
 		}
-		a.Copies = true
 	}
 	sh := g.shardOf(id)
 	sh.mu.RLock()
-	a.Worker = sh.keys[id]
+	w = sh.keys[id]
 	sh.mu.RUnlock()
-	if a.Worker != nil {
-		switch a.Worker.Reserve() {
+	if w != nil {
+		switch w.Reserve() {
 		case keyed.Reserved:
-			return a, nil
+			return w, copied, nil
 		case keyed.Full:
-			return a, a.Worker.FullError()
+			return nil, nil, w.FullError()
 		}
 	}
-	var err error
-	a.Worker, err = g.admitToNext(k, sh, id)
-	return a, err
+	w, err = g.admitToNext(k, sh, id)
+	return w, copied, err
 }
 
 // admitToNext is admit where there was no worker that takes messages.
