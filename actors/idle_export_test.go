@@ -45,3 +45,45 @@ func TestIdleAfterCostsNoMemory(t *testing.T) {
 	}
 	runtime.KeepAlive(all)
 }
+
+// BenchmarkIdleLook is one look at a worker of half a million that are idle, of which there are
+// idleLooks in an IdleAfter.
+func BenchmarkIdleLook(b *testing.B) {
+	const n = 500_000
+	opts := Options{IdleAfter: time.Hour}
+	all := make([]*mailbox, n)
+	var s idlers
+	for i := range all {
+		all[i] = newMailbox(&opts)
+		all[i].inc.Store(&incarnation{})
+		s.watchIdle(all[i])
+	}
+	rounds := func(f func(h *idleShard, r *idleRound)) {
+		for i := range s {
+			if r := s[i].rounds[time.Hour]; r != nil { // an allocator that aligns leaves some empty
+				f(&s[i], r)
+			}
+		}
+	}
+	looks := 0
+	for b.Loop() {
+		if looks++; looks >= n {
+			looks = 0
+		}
+		if looks != 1 {
+			continue
+		}
+		b.StopTimer()
+		rounds(func(_ *idleShard, r *idleRound) {
+			for mb, is := range r.workers {
+				is.idle, is.since = true, r.looks // the loop has said that it is idle
+				r.workers[mb] = is
+			}
+		})
+		b.StartTimer()
+		rounds(func(h *idleShard, _ *idleRound) { h.lookForIdle(time.Hour) })
+	}
+	for _, mb := range all {
+		s.forgetIdle(mb)
+	}
+}
