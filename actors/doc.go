@@ -108,8 +108,8 @@
 // # Errors
 //
 // The error of a call says whether the work has run, and so whether a retry is
-// safe: [RetrySafe] is true for [ErrMailboxFull], [ErrStopping] and
-// [ErrDeadLetter], after which it has not. After [ErrTimeout] and [ErrCanceled] it may
+// safe: [RetrySafe] is true for [ErrMailboxFull], [ErrStopping], [ErrUnavailable]
+// and [ErrDeadLetter], after which it has not. After [ErrTimeout] and [ErrCanceled] it may
 // have run; after a [*PanicError], [ErrRestarted] and [ErrStopped] it has
 // begun. docs/errors.md is the whole table.
 //

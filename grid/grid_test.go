@@ -12,6 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/grid"
 )
 
@@ -182,5 +183,51 @@ func TestSetupFails(t *testing.T) {
 				w.Errorf("%+v", i)
 			}
 		})
+	}
+}
+
+// Start enters an address into a list that the engine reads without a lock. Whoever sends to
+// actors of this system does not read it; and of many who start a grid one does.
+func TestStartWhileOthersSend(t *testing.T) {
+	sys := actortest.NewSystem(t)
+	pid, err := actors.Spawn(t.Context(), sys.Root, "worker", func(w *actors.Worker) error {
+		actors.Handle(w, func(_ *actors.Task, m word) (word, error) { return m, nil })
+		return nil
+	}, actors.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	setup := func(w *actors.Worker, _ string) error {
+		actors.Handle(w, func(_ *actors.Task, m word) (word, error) { return m, nil })
+		return nil
+	}
+	var all sync.WaitGroup
+	started := make(chan *grid.Grid, 4)
+	for range cap(started) {
+		all.Go(func() {
+			for range 100 {
+				sys.Root.Send(actor.NewPID("nonhost", pid.Id), say("send")) // a new PID is looked up
+				if _, err := actors.Call[word](t.Context(), sys.Root, actor.NewPID("nonhost", pid.Id), say("ask")); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		all.Go(func() {
+			g, err := grid.Start(t.Context(), sys, grid.Options{Kinds: []grid.Kind{{Name: "key", Setup: setup, Accepts: accepts()}}})
+			if err == nil {
+				started <- g
+			}
+		})
+	}
+	all.Wait()
+	if len(started) != 1 {
+		t.Fatalf("%d grids were started", len(started))
+	}
+	g := <-started
+	if _, err := actors.Call[word](t.Context(), sys.Root, g.PID("key", "a"), say("ask")); err != nil {
+		t.Error(err)
+	}
+	if _, err := g.Drain(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/grid"
 	"github.com/protoloop/protoloop/internal/seeded"
 	"github.com/protoloop/protoloop/messages"
 	"github.com/protoloop/protoloop/supervisor"
@@ -61,6 +62,7 @@ const remoteOnly = "`ErrUnsendable`"
 // tellings is the table, in the order in which errors are looked up.
 var tellings = []telling{
 	{"a value", func(err error) bool { return err == nil }, hasRun, "no", "finished", "nobody"},
+	{"`ErrUnavailable`", isErr(actors.ErrUnavailable), neverRan, "yes", "refused, or canceled if it was accepted", "the log, of why"},
 	{"`ErrRestarted`", isErr(actors.ErrRestarted), hasRun, "no", "canceled, or abandoned if it does not return",
 		"`OnCrash.DeadLetter`, if an earlier try has panicked"},
 	{"`*PanicError`", func(err error) bool { return isPanic(err) || failedBy(err, "panic") }, hasRun, "no", "failed",
@@ -121,10 +123,13 @@ func TestErrorsPage(t *testing.T) {
 var (
 	doings  = []string{"value", "error", "panic", "panic once", "await", "stash", "offload", "goexit"}
 	endings = []string{"none", "stop", "short grace", "forced stop", "poison", "engine stop", "restart"}
-	targets = []string{"worker", "event loop", "supervised worker", "supervised event loop"}
+	targets = []string{"worker", "event loop", "supervised worker", "supervised event loop", keyTarget}
 	askers  = []string{"goroutine", "task", "plain actor"}
 	wishes  = []string{"", "cancel", "timeout"} // of who asks
 )
+
+// keyTarget is the worker of a key of a grid. There is one grid in a system, and so in a round.
+const keyTarget = "key"
 
 var endingsDice = seeded.Flag("endings.seed", "TestEndings")
 
@@ -151,6 +156,7 @@ type endingTarget struct {
 	retries   int
 	pid       *actor.PID
 	sup       *supervisor.Supervisor
+	grid      *grid.Grid
 	opts      actors.Options
 	cases     []*endingCase
 	counts    actors.Counts
@@ -249,6 +255,10 @@ func (x *endingTarget) spawn(w *world, i int, waits bool) {
 		return nil
 	}
 	props := actors.Props(setup, actors.EventLoop(x.opts))
+	if x.kind == keyTarget {
+		x.spawnKey(w, setup)
+		return
+	}
 	if strings.HasSuffix(x.kind, "event loop") {
 		props = actor.PropsFromFunc(func(ctx actor.Context) {
 			if c, ok := ctx.Message().(*endingCase); ok {
@@ -288,6 +298,24 @@ func (x *endingTarget) spawn(w *world, i int, waits bool) {
 		w.Fatal(err)
 	}
 	x.sup, x.pid = s, s.Child("w")
+}
+
+// spawnKey starts the grid of the key. Its worker ends by a drain, within the grace of its options.
+func (x *endingTarget) spawnKey(w *world, setup func(*actors.Worker) error) {
+	switch x.end {
+	case "short grace":
+		x.opts.StopGrace = time.Millisecond
+	case "forced stop":
+		x.opts.StopGrace = actors.NoGrace
+	}
+	g, err := grid.Start(w.Context(), w.sys, grid.Options{Kinds: []grid.Kind{{
+		Name: "t", Setup: func(aw *actors.Worker, _ string) error { return setup(aw) }, Options: x.opts, Share: true,
+		Accepts: []grid.Message{grid.MessageOf[*endingCase]()}, Backoff: actors.Backoff{Initial: 3 * time.Millisecond},
+	}}})
+	if err != nil {
+		w.Fatal(err)
+	}
+	x.grid, x.pid = g, g.PID("t", "key")
 }
 
 // stashes reports whether the next run will stash the message.
@@ -360,6 +388,21 @@ func (c *endingCase) ask(w *world, client *actor.PID) {
 
 // endBy begins the end of the target.
 func (x *endingTarget) endBy(w *world) {
+	if x.grid != nil {
+		switch x.end {
+		case "stop", "short grace", "forced stop":
+			go func() { _, _ = x.grid.Drain(context.Background()) }() // account has its report
+		case "poison": // both are refused
+			w.root.Poison(x.pid)
+		case "engine stop":
+			w.root.Stop(x.pid)
+		case "restart": // by its own failure
+			c := &endingCase{what: "panic", asker: "goroutine", on: x}
+			x.cases = append(x.cases, c)
+			c.ask(w, nil)
+		}
+		return
+	}
 	if x.sup != nil {
 		switch x.end {
 		case "forced stop":
@@ -405,6 +448,14 @@ func (x *endingTarget) endBy(w *world) {
 
 // account ends what has not ended, and takes the account.
 func (x *endingTarget) account(w *world) {
+	if x.grid != nil {
+		r, err := x.grid.Drain(w.Context())
+		if err != nil {
+			w.Error(err)
+		}
+		x.counts, x.counted = r.Counts(), true
+		return
+	}
 	if x.sup != nil {
 		r := w.stop(x.sup)
 		x.counts = r.Total
@@ -434,8 +485,15 @@ func (x *endingTarget) check(w *world) {
 		told = x.failed
 	} else {
 		told = 0
+		id := x.pid.Id
+		if x.grid != nil {
+			id = "grid/" + id
+		}
 		for _, r := range actortest.LogOf(w.sys).Find(slog.LevelError, "") {
-			if r.Attr("worker") == x.pid.Id && (strings.Contains(r.Message, "the worker failed") || strings.Contains(r.Message, "a task failed while")) {
+			if x.grid != nil && r.Attr("key") == x.pid.Id && strings.Contains(r.Message, "grid: a worker has failed") {
+				told++
+			}
+			if r.Attr("worker") == id && (strings.Contains(r.Message, "the worker failed") || strings.Contains(r.Message, "a task failed while")) {
 				told++
 			}
 		}
