@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -20,7 +21,7 @@ import (
 	"github.com/protoloop/protoloop/grid"
 )
 
-var seed = flag.Uint64("grid.seed", 0, "repeats TestModel with that seed")
+var seed = flag.Uint64("grid.seed", 0, "has TestModel make the choices of that seed again; who runs first is the scheduler's choice")
 
 // model is what must hold of many keys whatever happens to them. Each message of a sender to
 // a key has a number, which grows.
@@ -33,6 +34,8 @@ type model struct {
 	up    map[string]int            // incarnations between the begin of setup and their last end
 	began map[string]int64          // the last number that a worker of the key has begun, by key and sender
 	tasks map[string]map[uint64]int // by key: tasks in flight of each incarnation
+	nth   map[string]uint64         // incarnations that there have been of a key
+	seed  uint64
 	last  uint64                    // incarnation
 
 	drains bool   // the drain is about to begin, or has
@@ -40,8 +43,10 @@ type model struct {
 }
 
 func (m *model) setup(w *actors.Worker, id string) error {
-	random := rand.New(rand.NewPCG(uint64(len(id)), uint64(time.Now().UnixNano())))
 	m.mu.Lock()
+	m.nth[id]++
+	number, _ := strconv.ParseUint(id[1:], 10, 64)
+	random := rand.New(rand.NewPCG(m.seed+number, m.nth[id]))
 	m.last++
 	incarnation := m.last
 	if m.up[id]++; m.up[id] > 1 {
@@ -202,7 +207,7 @@ func TestModel(t *testing.T) {
 
 func runModel(t *testing.T, sys *actor.ActorSystem, seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 1))
-	m := &model{T: t, sys: sys, up: map[string]int{}, began: map[string]int64{}, tasks: map[string]map[uint64]int{}}
+	m := &model{T: t, sys: sys, up: map[string]int{}, began: map[string]int64{}, tasks: map[string]map[uint64]int{}, nth: map[string]uint64{}, seed: seed}
 	k := grid.Kind{
 		Name: "key", Setup: m.setup, Accepts: accepts(), Share: random.IntN(2) == 0, Idle: 2 * time.Second,
 		Options: actors.Options{StopGrace: 2 * time.Second}, MaxRestarts: 2, Within: time.Second,
