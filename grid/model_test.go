@@ -36,7 +36,7 @@ type model struct {
 	tasks map[string]map[uint64]int // by key: tasks in flight of each incarnation
 	nth   map[string]uint64         // incarnations that there have been of a key
 	seed  uint64
-	last  uint64                    // incarnation
+	last  uint64 // incarnation
 
 	drains bool   // the drain is about to begin, or has
 	told   [4]int // answers, failures that have run, that have not, unknown
