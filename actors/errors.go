@@ -70,6 +70,9 @@ var (
 	// ErrUnavailable: there is no worker for the key of a grid, because one could not be
 	// started, or failed too often. The error wraps why. The work did not begin.
 	ErrUnavailable = newError("unavailable", "no worker is available; the work did not begin")
+	// ErrFenced: another worker owns the state of the key by now, so what this one has done is
+	// not saved: see package grid/state. The handler has run.
+	ErrFenced = newError("fenced", "another worker owns the state; nothing was saved")
 	// ErrDeadLetter: there is no such actor. It matches the engine's
 	// ErrDeadLetter.
 	ErrDeadLetter = newError("dead_letter", "no such actor", actor.ErrDeadLetter)

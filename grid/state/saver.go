@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/protoloop/protoloop/actors"
+)
+
+// saver tracks the saves of one key. Only tasks of its worker touch it.
+//
+// There is one save at a time. Whoever has changed something meanwhile waits for the next one,
+// which has all of that.
+type saver struct {
+	opts   Options
+	key    string
+	owner  Owner
+	token  uint64
+	seq    uint64                // of the last write
+	take   func() (Write, error) // what is to be saved, as it is now
+	next   *actors.Promise[none] // of the save that has not begun; nil: nothing has changed since the last
+	under  *actors.Promise[none] // of the one under way
+	failed error                 // no save is made any more
+}
+
+type none = actors.None
+
+// open loads the record of a key. In setup.
+func open(w *actors.Worker, id string, o Options) (*saver, Record, error) {
+	if err := o.Validate(); err != nil {
+		return nil, Record{}, err
+	}
+	s := &saver{opts: o.resolved(), key: o.Kind + "/" + id}
+	var r Record
+	err := s.retry(w.Task(), "load", func(ctx context.Context) (err error) {
+		s.owner, r, err = o.Store.Open(ctx, s.key)
+		return err
+	})
+	if err != nil {
+		return nil, r, fmt.Errorf("state: %s was not loaded: %w", s.key, err)
+	}
+	s.token, s.seq = r.Token, r.Seq
+	return s, r, nil
+}
+
+// retry calls f until it succeeds, is fenced, or SaveWithin is over.
+func (s *saver) retry(t *actors.Task, what string, f func(ctx context.Context) error) error {
+	begun, within := time.Now(), max(s.opts.SaveWithin, 0)
+	for n := 1; ; n++ {
+		opts := []actors.CallOption{actors.Name("state: " + what)}
+		if within > 0 { // a call that hangs is not to hold up the next save for ever
+			opts = append(opts, actors.Timeout(max(within-time.Since(begun), time.Millisecond)))
+		}
+		err := t.AwaitOffload(f, opts...)
+		pause := pauses.Wait(n)
+		if err == nil || errors.Is(err, actors.ErrFenced) || time.Since(begun)+pause >= within {
+			return err
+		}
+		if ended := t.Sleep(pause); ended != nil {
+			return fmt.Errorf("%w, after %w", ended, err)
+		}
+	}
+}
+
+// save has what has changed saved, and waits for that unless AnswerFirst is set.
+func (s *saver) save(t *actors.Task) error {
+	if s.failed != nil {
+		return s.failed
+	}
+	if s.next == nil {
+		s.next = new(actors.Promise[none])
+	}
+	saved := s.next.Future()
+	if s.under == nil {
+		// It is nobody's child: who gives up waiting has changed the state all the same, and
+		// others wait for this save, too.
+		t.Go(s.run, actors.Detached(), actors.Name("state: save"))
+	}
+	if s.opts.AnswerFirst {
+		saved.OnDone(func(none, error) {}) // the worker fails of it: nobody needs to look
+		return s.failed
+	}
+	return t.Await(saved)
+}
+
+// wait waits until all that has changed so far is saved.
+func (s *saver) wait(t *actors.Task) error {
+	switch {
+	case s.failed != nil:
+		return s.failed
+	case s.next != nil:
+		return t.Await(s.next.Future())
+	case s.under != nil:
+		return t.Await(s.under.Future())
+	}
+	return nil
+}
+
+// run makes saves as long as something changes.
+func (s *saver) run(t *actors.Task) error {
+	defer func() {
+		if s.under != nil { // it panics: in the encoding most likely
+			s.fail(t, fmt.Errorf("state: %s was not saved: the save has panicked", s.key))
+		}
+	}()
+	for s.next != nil {
+		s.under, s.next = s.next, nil
+		w, err := s.take()
+		if err == nil {
+			s.seq++
+			w.Token, w.Seq = s.token, s.seq
+			err = s.retry(t, "save", func(ctx context.Context) error { return s.owner.Save(ctx, w) })
+		}
+		if err != nil {
+			s.fail(t, fmt.Errorf("state: %s was not saved: %w", s.key, err))
+			_ = t.Yield() // they return that to their askers before the failure of the worker ends them
+			return nil    // its waiters are told
+		}
+		done := s.under
+		s.under = nil
+		done.Resolve(none{})
+	}
+	return nil
+}
+
+// fail ends all saves. What the store has is not known, so the worker begins anew, from what that is.
+func (s *saver) fail(t *actors.Task, err error) {
+	s.failed = err
+	for _, p := range []*actors.Promise[none]{s.under, s.next} {
+		if p != nil {
+			p.Reject(err)
+		}
+	}
+	s.under, s.next = nil, nil
+	t.Exit(err)
+}
