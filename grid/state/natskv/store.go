@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package natskv keeps the state of keys in a key-value bucket of NATS JetStream, for package
+// [github.com/protoloop/protoloop/grid/state]:
+//
+//	js, err := jetstream.New(nc)
+//	kv, err := js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: "accounts", Replicas: 3})
+//	store, err := natskv.New(ctx, kv)
+//
+// A key has one value: the record. Each save writes all of it, a journal's changes too, at the
+// revision that the owner knows. So an owner saves with one round trip, and it is fenced by the revision that
+// the next owner has made. Reads may be stale, as they are in a cluster: a write at a stale revision
+// fails, and is tried again.
+//
+// What the server acknowledges survives the end of its process. It survives a loss of power if the
+// server has SyncAlways, or the bucket has replicas elsewhere. A value has to fit into the server's
+// max_payload, 1 MB unless it is set.
+package natskv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/protoloop/protoloop/grid/state"
+)
+
+// Store is a bucket. Nobody else may write to its keys.
+type Store struct{ kv jetstream.KeyValue }
+
+var _ state.Store = (*Store)(nil)
+
+// New is a store in a bucket. One whose values expire is refused: state would be lost.
+func New(ctx context.Context, kv jetstream.KeyValue) (*Store, error) {
+	status, err := kv.Status(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("natskv: the bucket %s: %w", kv.Bucket(), err)
+	}
+	if ttl := status.TTL(); ttl > 0 {
+		return nil, fmt.Errorf("natskv: values of the bucket %s expire after %v: state would be lost; take one without a TTL", kv.Bucket(), ttl)
+	}
+	return &Store{kv}, nil
+}
+
+// keyOf is the key in the bucket, which may have few kinds of bytes.
+func keyOf(key string) string {
+	var b strings.Builder
+	for i := range len(key) {
+		switch c := key[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '/':
+			b.WriteByte(c)
+		default:
+			fmt.Fprintf(&b, "=%02X", c)
+		}
+	}
+	return b.String()
+}
+
+// read returns the record and its revision; 0: there is none.
+func (s *Store) read(ctx context.Context, key string) (r state.Record, revision uint64, err error) {
+	entry, err := s.kv.Get(ctx, key)
+	switch {
+	case errors.Is(err, jetstream.ErrKeyNotFound):
+		return r, 0, nil
+	case err != nil:
+		return r, 0, err
+	}
+	return r, entry.Revision(), r.UnmarshalBinary(entry.Value())
+}
+
+// write stores r in the place of a revision, and returns the new one.
+func (s *Store) write(ctx context.Context, key string, r state.Record, revision uint64) (uint64, error) {
+	value, err := r.AppendBinary(nil)
+	if err != nil {
+		return 0, err
+	}
+	if revision == 0 {
+		return s.kv.Create(ctx, key, value) // also over the marker of a deletion
+	}
+	return s.kv.Update(ctx, key, value, revision)
+}
+
+// isStale reports whether a write has failed because the key has another revision. A replicated
+// stream says so by a code of its own, also while a write before it is under way.
+func isStale(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+}
+
+// pause waits before a stale read is tried again.
+func pause(ctx context.Context, n int) error {
+	select {
+	case <-time.After(min(time.Millisecond<<n, 100*time.Millisecond)):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Open is [state.Store]'s.
+func (s *Store) Open(ctx context.Context, key string) (state.Owner, state.Record, error) {
+	o := &owner{s: s, key: keyOf(key)}
+	for n := 0; ; n = min(n+1, 10) {
+		r, revision, err := s.read(ctx, o.key)
+		if err == nil {
+			r.Token, r.Seq = r.Token+1, 0
+			o.record = r
+			if o.revision, err = s.write(ctx, o.key, r, revision); err == nil {
+				return o, r, nil
+			}
+		}
+		if !isStale(err) {
+			return nil, state.Record{}, err
+		}
+		if err := pause(ctx, n); err != nil {
+			return nil, state.Record{}, err
+		}
+	}
+}
+
+// owner remembers what the store has, so that a save need not read it first.
+type owner struct {
+	s   *Store
+	key string
+
+	mu       sync.Mutex // not held during a call: one that hangs is not to hold up the next try
+	record   state.Record
+	revision uint64
+}
+
+// Save is [state.Owner]'s.
+func (o *owner) Save(ctx context.Context, w state.Write) error {
+	o.mu.Lock()
+	record, revision := o.record, o.revision
+	o.mu.Unlock()
+	for n := 0; ; n = min(n+1, 10) {
+		takes, err := record.Takes(w)
+		if err != nil || !takes {
+			return err
+		}
+		next := record.Apply(w)
+		if revision, err = o.s.write(ctx, o.key, next, revision); err == nil {
+			o.know(next, revision)
+			return nil
+		}
+		if !isStale(err) {
+			return err
+		}
+		if n > 0 { // the first time it is another owner, or this save was made and its answer lost
+			if err := pause(ctx, n); err != nil {
+				return err
+			}
+		}
+		if record, revision, err = o.s.read(ctx, o.key); err != nil {
+			return err
+		}
+		o.know(record, revision)
+	}
+}
+
+// know notes what the store has, unless something later is known.
+func (o *owner) know(r state.Record, revision uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if revision > o.revision {
+		o.record, o.revision = r, revision
+	}
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package natskv_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/consumer/jetstream/embedded"
+	"github.com/protoloop/protoloop/grid/state"
+	"github.com/protoloop/protoloop/grid/state/natskv"
+	"github.com/protoloop/protoloop/grid/state/statetest"
+)
+
+func TestMain(m *testing.M) { actortest.Main(m) }
+
+// bucket is one in a server of this process.
+func bucket(t testing.TB, dir string, c jetstream.KeyValueConfig) (jetstream.KeyValue, func()) {
+	t.Helper()
+	srv, err := embedded.Start(embedded.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc, err := srv.Connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kv, err := js.CreateOrUpdateKeyValue(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kv, func() { nc.Close(); srv.Shutdown() }
+}
+
+func store(t testing.TB, kv jetstream.KeyValue) *natskv.Store {
+	t.Helper()
+	s, err := natskv.New(t.Context(), kv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestStore(t *testing.T) {
+	kv, end := bucket(t, t.TempDir(), jetstream.KeyValueConfig{Bucket: "STATE"})
+	defer end()
+	statetest.Run(t, store(t, kv))
+}
+
+// What was acknowledged is there when a server is started on the same folder, and owners go on.
+func TestSurvivesTheServersEnd(t *testing.T) {
+	dir := t.TempDir()
+	var token uint64
+	for round := range 3 {
+		kv, end := bucket(t, dir, jetstream.KeyValueConfig{Bucket: "STATE"})
+		o, r, err := store(t, kv).Open(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Token <= token || len(r.Changes) != round {
+			t.Errorf("round %d: %+v", round, r)
+		}
+		token = r.Token
+		if err := o.Save(t.Context(), state.Write{Token: r.Token, Seq: 1, Changes: [][]byte{[]byte("c")}}); err != nil {
+			t.Fatal(err)
+		}
+		end()
+	}
+}
+
+// A key that somebody has deleted is a new one. Its owner is fenced: what it had saved is gone.
+func TestDeleted(t *testing.T) {
+	kv, end := bucket(t, t.TempDir(), jetstream.KeyValueConfig{Bucket: "STATE"})
+	defer end()
+	s := store(t, kv)
+	o, r, err := s.Open(t.Context(), "a")
+	if err == nil {
+		err = o.Save(t.Context(), state.Write{Token: r.Token, Seq: 1, Snapshot: []byte("s")})
+	}
+	if err == nil {
+		err = kv.Delete(t.Context(), "a")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := o.Save(t.Context(), state.Write{Token: r.Token, Seq: 2, Snapshot: []byte("s")}); err == nil || !strings.Contains(err.Error(), "the store has lost what was saved") {
+		t.Error(err)
+	}
+	if _, r, err = s.Open(t.Context(), "a"); err != nil || r.Snapshot != nil {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// A value that does not fit, and one that is none of ours, are errors.
+func TestBadValues(t *testing.T) {
+	kv, end := bucket(t, t.TempDir(), jetstream.KeyValueConfig{Bucket: "STATE"})
+	defer end()
+	s := store(t, kv)
+	o, r, err := s.Open(t.Context(), "large")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := o.Save(t.Context(), state.Write{Token: r.Token, Seq: 1, Snapshot: make([]byte, 2<<20)}); err == nil || !strings.Contains(err.Error(), nats.ErrMaxPayload.Error()) {
+		t.Error(err)
+	}
+	if _, err := kv.Put(t.Context(), "foreign", []byte("text")); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.Open(t.Context(), "foreign"); err == nil || !strings.Contains(err.Error(), "no record") {
+		t.Error(err)
+	}
+}
+
+func TestNewRefusesATTL(t *testing.T) {
+	kv, end := bucket(t, t.TempDir(), jetstream.KeyValueConfig{Bucket: "STATE", TTL: time.Hour})
+	defer end()
+	if _, err := natskv.New(t.Context(), kv); err == nil || !strings.Contains(err.Error(), "expire") {
+		t.Error(err)
+	}
+}
+
+// BenchmarkSave is a save of an owner, beside a bare write at a revision.
+func BenchmarkSave(b *testing.B) {
+	kv, end := bucket(b, b.TempDir(), jetstream.KeyValueConfig{Bucket: "STATE"})
+	defer end()
+	value := make([]byte, 200)
+	b.Run("bare", func(b *testing.B) {
+		revision, err := kv.Put(b.Context(), "bare", value)
+		for b.Loop() && err == nil {
+			revision, err = kv.Update(b.Context(), "bare", value, revision)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	})
+	b.Run("owner", func(b *testing.B) {
+		o, r, err := store(b, kv).Open(b.Context(), "owner")
+		for seq := uint64(1); b.Loop() && err == nil; seq++ {
+			err = o.Save(b.Context(), state.Write{Token: r.Token, Seq: seq, Snapshot: value})
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	})
+}
