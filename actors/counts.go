@@ -12,13 +12,32 @@ import (
 // was accepted, which is in entrance. The cells are written where things happen,
 // nearly always on the loop, and read by anybody.
 type counts struct {
-	taken        atomic.Int64 // has left the mailbox: started, or dropped
-	finished     atomic.Int64
-	failed       atomic.Int64
-	refused      atomic.Int64
-	canceled     atomic.Int64
-	abandoned    atomic.Int64
-	deadLettered atomic.Int64
+	taken    atomic.Int64 // has left the mailbox: started, or dropped
+	finished atomic.Int64
+	failed   atomic.Int64
+	made     atomic.Pointer[seldomCounts] // see seldom
+}
+
+// seldomCounts are those that are zero for most workers.
+type seldomCounts struct{ refused, canceled, abandoned, deadLettered atomic.Int64 }
+
+// seldom is for writing. Any goroutine.
+func (c *counts) seldom() *seldomCounts {
+	if s := c.made.Load(); s != nil {
+		return s
+	}
+	c.made.CompareAndSwap(nil, new(seldomCounts))
+	return c.made.Load()
+}
+
+var noCounts seldomCounts
+
+// readSeldom is for reading.
+func (c *counts) readSeldom() *seldomCounts {
+	if s := c.made.Load(); s != nil {
+		return s
+	}
+	return &noCounts
 }
 
 // entrance is what senders need of a worker. Together with the head of the
@@ -49,22 +68,22 @@ func (mb *mailbox) queued() int64 { return max(0, mb.accepted.Load()-mb.counts.t
 
 // pending is the Pending of readCounts.
 func (mb *mailbox) pending() int64 {
-	c := &mb.counts
-	ended := c.finished.Load() + c.failed.Load() + c.canceled.Load() + c.abandoned.Load() + c.deadLettered.Load()
+	c, few := &mb.counts, mb.counts.readSeldom()
+	ended := c.finished.Load() + c.failed.Load() + few.canceled.Load() + few.abandoned.Load() + few.deadLettered.Load()
 	return mb.accepted.Load() - ended
 }
 
 // readCounts reads them so that their sums agree: what has ended is read
 // first, so Pending is never negative.
 func (mb *mailbox) readCounts() Counts {
-	c := &mb.counts
+	c, few := &mb.counts, mb.counts.readSeldom()
 	s := Counts{
 		Finished:     c.finished.Load(),
 		Failed:       c.failed.Load(),
-		Canceled:     c.canceled.Load(),
-		Abandoned:    c.abandoned.Load(),
-		DeadLettered: c.deadLettered.Load(),
-		Refused:      c.refused.Load(),
+		Canceled:     few.canceled.Load(),
+		Abandoned:    few.abandoned.Load(),
+		DeadLettered: few.deadLettered.Load(),
+		Refused:      few.refused.Load(),
 	}
 	s.Accepted = mb.accepted.Load()
 	s.Offered = s.Accepted + s.Refused

@@ -19,11 +19,26 @@ type incarnation struct {
 	lost  atomic.Bool  // a task of it has been abandoned
 	own   *loopContext // what its plain actor sees; nil: middleware's
 
+	made atomic.Pointer[outstanding]
+}
+
+// outstanding is what an incarnation ends that is no work in flight. Many incarnations have none of it.
+type outstanding struct {
 	mu   sync.Mutex
 	ctxs map[*Task]struct{} // tasks whose context somebody may wait for
 	open map[*Task]struct{} // requests to be answered by somebody who has their sender's PID
 
 	offloads *Limiter // of its own functions; nil: it has offloaded none
+}
+
+// outstanding is for writing. Whoever has added something looks at the cause afterwards: who ends
+// the incarnation sets that before it looks here.
+func (inc *incarnation) outstanding() *outstanding {
+	if o := inc.made.Load(); o != nil {
+		return o
+	}
+	inc.made.CompareAndSwap(nil, new(outstanding))
+	return inc.made.Load()
 }
 
 // newIncarnation makes the one of that number, of the engine's actor as it is.
@@ -63,16 +78,17 @@ func (inc *incarnation) endCause() error {
 // sender's PID may answer it for as long as the incarnation lives.
 func (inc *incarnation) leaveOpen(t *Task) {
 	t.putInClock()
-	inc.mu.Lock()
-	if inc.open == nil {
-		inc.open = map[*Task]struct{}{}
+	o := inc.outstanding()
+	o.mu.Lock()
+	if o.open == nil {
+		o.open = map[*Task]struct{}{}
 	}
-	inc.open[t] = struct{}{}
-	inc.mu.Unlock()
+	o.open[t] = struct{}{}
+	o.mu.Unlock()
 	t.future().base().addCallback(&node{f: func() {
-		inc.mu.Lock()
-		delete(inc.open, t)
-		inc.mu.Unlock()
+		o.mu.Lock()
+		delete(o.open, t)
+		o.mu.Unlock()
 		if s := t.ext.Load(); s != nil {
 			t.releaseScope(s)
 		}
@@ -85,18 +101,20 @@ func (inc *incarnation) leaveOpen(t *Task) {
 }
 
 func (inc *incarnation) rememberContext(t *Task) {
-	inc.mu.Lock()
-	defer inc.mu.Unlock()
-	if inc.ctxs == nil {
-		inc.ctxs = map[*Task]struct{}{}
+	o := inc.outstanding()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.ctxs == nil {
+		o.ctxs = map[*Task]struct{}{}
 	}
-	inc.ctxs[t] = struct{}{}
+	o.ctxs[t] = struct{}{}
 }
 
 func (inc *incarnation) forgetContext(t *Task) {
-	inc.mu.Lock()
-	defer inc.mu.Unlock()
-	delete(inc.ctxs, t)
+	o := inc.outstanding()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.ctxs, t)
 }
 
 // endIncarnation ends the incarnation: from now on every await of its tasks returns
@@ -112,20 +130,24 @@ func (inc *incarnation) endIncarnation(cause error) {
 	}
 	cause = inc.cause.Load().why
 	// Also if another call has been first: it may not be through yet.
-	inc.mu.Lock()
-	if len(inc.ctxs)+len(inc.open) == 0 {
-		inc.mu.Unlock()
+	o := inc.made.Load()
+	if o == nil {
+		return
+	}
+	o.mu.Lock()
+	if len(o.ctxs)+len(o.open) == 0 {
+		o.mu.Unlock()
 		return
 	}
 	var asides []*Task
-	withContext := slices.Collect(maps.Keys(inc.ctxs))
+	withContext := slices.Collect(maps.Keys(o.ctxs))
 	for _, t := range withContext {
 		if t.lifetime == aside {
 			asides = append(asides, t)
 		}
 	}
-	open := slices.Collect(maps.Keys(inc.open))
-	inc.mu.Unlock()
+	open := slices.Collect(maps.Keys(o.open))
+	o.mu.Unlock()
 	var later callbacks
 	// First: a function that fails because its context has ended is not to decide
 	// its future by that, which nobody may look at.

@@ -243,7 +243,7 @@ func (s *system) Kinds() []snapshot.Kind {
 		if mb.isHeldUp() {
 			k.Blocked++
 		}
-		waiting := int(mb.offloadsWaiting.Load())
+		waiting := mb.offloaded.waiting()
 		k.OffloadsWaiting += waiting
 		k.Offloads += max(0, mb.offloaded.n()-waiting)
 	}

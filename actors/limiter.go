@@ -170,7 +170,7 @@ func (l *Limiter) queueFunction(mb *mailbox, c *limited) {
 		q.last.next = c
 	}
 	q.last = c
-	mb.offloadsWaiting.Add(1)
+	mb.offloaded.noteWaiting(1)
 	if l.waiting++; l.waiting == 1 {
 		l.stalled = 0
 		l.watchProgress(stalledAfter)
@@ -195,7 +195,7 @@ func (l *Limiter) unlinkFunction(c *limited) {
 		l.removeQueue(q)
 		delete(l.queueOf, q.mb)
 	}
-	q.mb.offloadsWaiting.Add(-1)
+	q.mb.offloaded.noteWaiting(-1)
 	if l.waiting--; l.waiting == 0 {
 		l.stallTimer.Stop()
 		l.stallTimer = nil

@@ -41,20 +41,21 @@ const (
 // Fields are together that are used together: a message to one of thousands of
 // workers costs a fetch from memory for each cache line that it touches.
 type mailbox struct {
+	// What each message needs on the loop, in the line before that of the senders.
 	counts counts
+	opts   *Options // shared by all of the same Props
+	inc    atomic.Pointer[incarnation]
+	holder atomic.Pointer[Task] // the task that holds all others back, Exclusive or setup; read by anybody
+
 	entrance
 	loop loop.Loop // its first field is the inbox
 
-	// What each message needs.
-	opts      *Options // shared by all of the same Props
-	inc       atomic.Pointer[incarnation]
-	holder    atomic.Pointer[Task] // the task that holds all others back, Exclusive or setup; read by anybody
-	offloaded elsewhere            // functions that run outside of it; any goroutine
-	hooked    bool                 // the user has middleware or decorators: messages go through the engine
-	sends     bool                 // … sender middleware
-	ours      bool                 // see isWorker
-	taps      bool                 // somebody may ask own for the current task
-	keyed     bool                 // it is asked by its key, and not by its PID
+	offloaded elsewhere // functions that run outside of it; any goroutine
+	hooked    bool      // the user has middleware or decorators: messages go through the engine
+	sends     bool      // … sender middleware
+	ours      bool      // see isWorker
+	taps      bool      // somebody may ask own for the current task
+	keyed     bool      // it is asked by its key, and not by its PID
 	life      lifecycle
 
 	// Set when the engine has spawned the actor, and constant from then on.
@@ -65,11 +66,8 @@ type mailbox struct {
 	stop    atomic.Pointer[core] // completes at the stop event; nil: nobody has asked for it
 	current atomic.Pointer[Task] // for own; see taps
 	budgets budgets              // locked
-	// offloadsWaiting are those of offloaded that a Limiter has no place for yet;
-	// any goroutine.
-	offloadsWaiting atomic.Int32
-	ends            atomic.Pointer[ending]
-	rare            atomic.Pointer[sparse]
+	ends    atomic.Pointer[ending]
+	rare    atomic.Pointer[sparse]
 
 	super  supervision.Supervisor // the parent, if it is one; constant once registered
 	policy supervision.Policy     // of super
@@ -300,7 +298,7 @@ func (mb *mailbox) offer(t *Task) {
 	}
 	// In this order: once nothing is pending the final account is told, and that
 	// this was refused belongs there.
-	mb.counts.refused.Add(1)
+	mb.counts.seldom().refused.Add(1)
 	mb.accepted.Add(-1)
 	if mb.gate.Load() == gateStopped {
 		mb.loop.PostControl(pendingMayBeZero{})

@@ -78,35 +78,77 @@ func offload[T any](t *Task, fn any, opts []CallOption) *Future[T] {
 // has its own: functions of an earlier one that were abandoned, which may hang
 // for good, take no places from it.
 func (inc *incarnation) offloadLimiter(mb *mailbox) *Limiter {
-	inc.mu.Lock()
-	defer inc.mu.Unlock()
-	if inc.offloads == nil {
-		inc.offloads = &Limiter{name: "MaxOffloads", size: mb.opts.MaxOffloads}
+	o := inc.outstanding()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.offloads == nil {
+		o.offloads = &Limiter{name: "MaxOffloads", size: mb.opts.MaxOffloads}
 	}
-	return inc.offloads
+	return o.offloads
 }
 
 // elsewhere tracks the functions that run for a worker outside of it, or wait for
-// a place to. Any goroutine.
-type elsewhere struct {
+// a place to. Any goroutine. Most workers have none.
+type elsewhere struct{ made atomic.Pointer[outsiders] }
+
+// outsiders are those of one worker.
+type outsiders struct {
 	mu          sync.Mutex
 	count       int
-	first, last *outside // linked, in the order of their begin
+	first, last *outside     // linked, in the order of their begin
+	placeless   atomic.Int32 // those that a Limiter has no place for yet
 }
 
-// outside is a function's place there. Guarded by the elsewhere's mu.
+func (e *elsewhere) all() *outsiders {
+	if all := e.made.Load(); all != nil {
+		return all
+	}
+	e.made.CompareAndSwap(nil, new(outsiders))
+	return e.made.Load()
+}
+
+// noteWaiting counts n more, or fewer, that a Limiter has no place for yet.
+func (e *elsewhere) noteWaiting(n int32) { e.all().placeless.Add(n) }
+
+// waiting is how many these are.
+func (e *elsewhere) waiting() int {
+	if all := e.made.Load(); all != nil {
+		return int(all.placeless.Load())
+	}
+	return 0
+}
+
+// outside is a function's place there. Guarded by the outsiders' mu.
 type outside struct {
 	task       *Task // nil: it is not there, or not any more
 	prev, next *outside
 }
 
 func (e *elsewhere) n() int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.count
+	all := e.made.Load()
+	if all == nil {
+		return 0
+	}
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	return all.count
 }
 
-func (e *elsewhere) begin(o *outside, t *Task) {
+func (e *elsewhere) begin(o *outside, t *Task) { e.all().begin(o, t) }
+
+// end reports whether it was the last of those that are waited for. One that was
+// abandoned is none: it may return in a later incarnation.
+func (e *elsewhere) end(o *outside) (last bool) { return e.all().end(o) }
+
+// abandon returns what runs, and waits for it no longer.
+func (e *elsewhere) abandon() (left []*Task) {
+	if all := e.made.Load(); all != nil {
+		return all.abandon()
+	}
+	return nil
+}
+
+func (e *outsiders) begin(o *outside, t *Task) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	o.task, o.prev = t, e.last
@@ -119,9 +161,7 @@ func (e *elsewhere) begin(o *outside, t *Task) {
 	e.count++
 }
 
-// end reports whether it was the last of those that are waited for. One that was
-// abandoned is none: it may return in a later incarnation.
-func (e *elsewhere) end(o *outside) (last bool) {
+func (e *outsiders) end(o *outside) (last bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if o.task == nil {
@@ -142,8 +182,7 @@ func (e *elsewhere) end(o *outside) (last bool) {
 	return e.count == 0
 }
 
-// abandon returns what runs, and waits for it no longer.
-func (e *elsewhere) abandon() (left []*Task) {
+func (e *outsiders) abandon() (left []*Task) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for o := e.first; o != nil; {

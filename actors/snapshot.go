@@ -212,7 +212,7 @@ func (in *inspection) worker(mb *mailbox) bool {
 	w.Queued, w.OldestWait = mb.queued(), mb.loop.OldestWait()
 	w.Counts = supervision.Counts(mb.readCounts())
 	w.BlockedTurns = mb.blockedTurns()
-	w.OffloadsWaiting = int(mb.offloadsWaiting.Load())
+	w.OffloadsWaiting = mb.offloaded.waiting()
 	w.Offloads = max(0, mb.offloaded.n()-w.OffloadsWaiting)
 	w.ToldToEnd = mb.toldToEnd()
 	if s := mb.rare.Load(); s != nil {
@@ -424,7 +424,7 @@ func (s *system) Size() snapshot.Size {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, mb := range s.workers {
-		waiting := int(mb.offloadsWaiting.Load())
+		waiting := mb.offloaded.waiting()
 		size.OffloadsWaiting += waiting
 		size.Offloads += max(0, mb.offloaded.n()-waiting)
 	}

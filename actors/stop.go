@@ -76,7 +76,7 @@ func (mb *mailbox) stopMessage(m *messages.Stop, env *actor.MessageEnvelope) {
 		return
 	}
 	if m.GetToken() != mb.sys.token {
-		mb.counts.refused.Add(1)
+		mb.counts.seldom().refused.Add(1)
 		mb.logger().Warn("actors: a messages.Stop without this actor system's token was refused: use actors.Stop", "sender", sender)
 		if sender != nil {
 			mb.sys.send(sender, failureOf(fmt.Errorf("%w: messages.Stop is honoured from its own actor system only", ErrUnhandled), false))

@@ -290,8 +290,7 @@ func (p *part) begin(mb *mailbox) {
 type workerActor struct {
 	setup    func(w *Worker) error
 	handlers handlers
-	rest     *lasting // nil: there is none
-	made     bool
+	rest     *lasting // nil: its setup has not succeeded yet
 }
 
 // lasting is what few workers have beside handlers.
@@ -300,9 +299,11 @@ type lasting struct {
 	onStop     []func(t *Task) error
 }
 
+var nothingLasting lasting // nobody's to write
+
 // keep takes over what w is needed for.
 func (a *workerActor) keep(w *Worker) {
-	a.handlers, a.made = w.handlers, true
+	a.handlers, a.rest = w.handlers, &nothingLasting
 	if n := len(w.handlers.few); cap(w.handlers.few) != n {
 		w.mb.kind.handlers.Store(int32(min(n, fewHandlers)))
 	}
@@ -328,7 +329,7 @@ func (a *workerActor) Receive(c actor.Context) {
 
 // receive handles a message of the worker.
 func (a *workerActor) receive(t *Task) {
-	if !a.made { // setup is yet to run: the user's middleware sees Started
+	if a.rest == nil { // setup is yet to run: the user's middleware sees Started
 		return
 	}
 	h := a.handlers.find(reflect.TypeOf(t.msg))

@@ -19,6 +19,7 @@ func startCases() []*memoryCase {
 	return []*memoryCase{
 		{name: "start/actor", label: "Proto.Actor: Root.SpawnNamed, until it has Started", n: manyWorkers, group: title, start: true, begin: startActors},
 		{name: "start/worker", label: "Spawn, until its setup has succeeded", n: manyWorkers, group: title, start: true, begin: startWorkers},
+		{name: "start/live", label: "… (what lives on the heap)", n: manyWorkers, group: title, start: true, heap: true, begin: startWorkers},
 		{name: "start/asked", label: "Proto.Actor: a parent that is asked to, and answers when it has Started", n: manyWorkers, group: title, start: true, begin: startAsked},
 		{name: "start/bare", label: "a worker is asked to Spawn one under it, and answers when its setup has succeeded", n: manyWorkers, group: title, start: true, begin: startBare},
 		{name: "start/least", label: "a name, a queue and a future: a worker's least, until its setup has run", n: manyWorkers, group: title, start: true, begin: startLeast},
@@ -30,6 +31,7 @@ func startCases() []*memoryCase {
 func startRules() []rule {
 	return []rule{
 		{of: "start/worker", against: "start/actor", as: "Proto.Actor", figure: wall, limit: 2},
+		{of: "start/worker", figure: memory, limit: 1500},
 		// Who starts it is another actor: two more have to be woken than for Spawn.
 		{of: "start/dynamic", against: "start/asked", as: "Proto.Actor", figure: wall, aim: 1.5},
 		// Spawn wakes one loop, Dynamic.Start three: the supervisor's, the child's, and again the

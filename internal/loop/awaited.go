@@ -31,7 +31,7 @@ func (l *Loop) listAwaited(c *coroutine) {
 		c.id = l.lines
 	}
 	c.since = 0
-	if l.cfg.BlockedTurn > 0 { // else nobody looks while it alone runs
+	if l.blockedTurn > 0 { // else nobody looks while it alone runs
 		c.since = time.Duration(l.pool.looked.Load())
 	}
 	l.listFirst(c)

@@ -3,6 +3,7 @@
 package loop
 
 import (
+	"math"
 	"sync/atomic"
 	"time"
 )
@@ -40,27 +41,28 @@ type Loop struct {
 	inbox inbox // any goroutine
 	pool  *Pool
 
-	few       *few // nil until it needs some of that
-	host      Host
-	cfg       Config
-	exclusive *Task
-	hold      bool   // nothing starts from the lane
-	home      uint8  // the part of the arrivals that it is put into; constant
-	pinned    uint32 // how many tasks this look, or the last one, has met; see Peek
+	few         *few // nil until it needs some of that
+	host        Host
+	exclusive   *Task
+	blockedTurn time.Duration // see Config; constant
+	hold        bool          // nothing starts from the lane
+	home        uint8         // the part of the arrivals that it is put into; constant
+	due         dueKind       // what takeDue considers next
+	pinned      uint32        // how many tasks this look, or the last one, has met; see Peek
 
-	runner    atomic.Pointer[runner] // who runs it, or ran it last; see Peek
-	cur       *coroutine             // on which a turn runs, or ran last
-	awaited   *coroutine             // list of those whose live tasks have awaited
-	inFlight  int32                  // started from the lane, not ended
-	live      int32                  // started, not ended
-	round     int32                  // how many ready tasks come before the next start
-	due       dueKind                // what takeDue considers next
-	lines     uint64                 // so far, see coroutine.line
-	polls     uint32                 // of the inbox, so far
-	takes     uint32                 // … that took what it had
-	lingering lingering
-	urgent    atomic.Bool // the inbox has a message to the host
-	pinnedMax uint32      // of pinned
+	runner      atomic.Pointer[runner] // who runs it, or ran it last; see Peek
+	cur         *coroutine             // on which a turn runs, or ran last
+	awaited     *coroutine             // list of those whose live tasks have awaited
+	inFlight    int32                  // started from the lane, not ended
+	live        int32                  // started, not ended
+	round       int32                  // how many ready tasks come before the next start
+	maxInFlight int32                  // see Config; constant
+	lines       uint64                 // so far, see coroutine.line
+	polls       uint32                 // of the inbox, so far
+	takes       uint32                 // … that took what it had
+	lingering   lingering
+	urgent      atomic.Bool // the inbox has a message to the host
+	pinnedMax   uint32      // of pinned
 
 	lane    fifo // tasks that have not started, in order of arrival
 	control fifo // messages to the host: first of all
@@ -71,7 +73,8 @@ type Loop struct {
 
 // Init prepares a loop. It is busy, so that posts only queue, until Begin.
 func (l *Loop) Init(host Host, cfg Config) {
-	l.host, l.cfg = host, cfg
+	l.host, l.blockedTurn = host, cfg.BlockedTurn
+	l.maxInFlight = int32(min(max(cfg.MaxInFlight, 0), math.MaxInt32))
 }
 
 // Begin attaches the loop to its pool and lets it run.
@@ -366,7 +369,7 @@ func (l *Loop) yieldIsDue(m yieldMark) bool {
 
 func (l *Loop) mayStart() bool {
 	return !l.hold && l.exclusive == nil && l.lane.head != nil &&
-		(l.cfg.MaxInFlight <= 0 || int(l.inFlight) < l.cfg.MaxInFlight)
+		(l.maxInFlight == 0 || l.inFlight < l.maxInFlight)
 }
 
 // beginTask makes t the task of coroutine c.

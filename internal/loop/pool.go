@@ -137,7 +137,7 @@ func stopCoroutines(c *coroutine) {
 // it there has left, the guard is armed: where it is not, nobody need look.
 func (p *Pool) wakeLoop(l *Loop) {
 	q := &p.queue
-	limit := l.cfg.BlockedTurn
+	limit := l.blockedTurn
 	added := p.needsNoRunner() && q.nWoken.Load() == 0 && q.arrivals.add(l)
 	if added && p.needsNoRunner() && q.guarded.Load() && (limit <= 0 || p.watchdog.armed.Load()) {
 		return

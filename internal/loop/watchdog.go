@@ -70,8 +70,8 @@ func (w *watchdog) armTimer(p *Pool, limit time.Duration) {
 func (p *Pool) rearmWatchdog(r *runner) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if l := r.serving.Load(); l != nil && l.cfg.BlockedTurn > 0 {
-		p.watchdog.armTimer(p, l.cfg.BlockedTurn)
+	if l := r.serving.Load(); l != nil && l.blockedTurn > 0 {
+		p.watchdog.armTimer(p, l.blockedTurn)
 	}
 }
 
@@ -95,7 +95,7 @@ func (p *Pool) watchTurns() {
 			again = again || r.isBusy()
 			continue
 		}
-		if l.cfg.BlockedTurn <= 0 {
+		if l.blockedTurn <= 0 {
 			continue
 		}
 		switch word.placeOf() {
@@ -110,7 +110,7 @@ func (p *Pool) watchTurns() {
 			r.seen = sample{word, now}
 			continue
 		}
-		if now-r.seen.since >= l.cfg.BlockedTurn {
+		if now-r.seen.since >= l.blockedTurn {
 			found = append(found, blocked{r: r, l: l, word: word, since: r.seen.since})
 		}
 	}
