@@ -55,6 +55,9 @@ func (r *runner) newCoroutine() *coroutine {
 		r.first = new(tagged)
 		r.body = tagFrames(r.first)
 	}
+	if *r.first != nil {
+		panic("loop: internal error: a coroutine is made before the last one has begun")
+	}
 	*r.first = c
 	c.co.Init(r.body)
 	return c

@@ -60,7 +60,7 @@ const (
 	// fewIdle runners wait for work where there are few processors; see maxIdle.
 	fewIdle = 16
 	// maxPooled coroutines are kept, 3 kB each (bench: memory/task): a burst of as
-	// many suspended tasks costs no new ones, which take 8 allocations each
+	// many suspended tasks costs no new ones, which take 8 allocations each with their goroutine
 	// (BenchmarkNewCoroutine). With 1,024 of them 1,000 orders at a time, which suspend three
 	// tasks each, made 0.4 an order, an eighth of its time (bench: order/worker-0s). Those that nothing has needed for a while are let go,
 	// and soon if they are many: see spare.

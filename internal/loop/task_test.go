@@ -154,6 +154,25 @@ func TestYieldWaitsForWhatIsReady(t *testing.T) {
 	}
 }
 
+// TestYieldMarks keeps some tasks yielding for ever: their marks stay in order, and take no more room.
+func TestYieldMarks(t *testing.T) {
+	const waiting = 100
+	var m yieldMarks
+	for i := range uint32(100_000) {
+		m.push(yieldMark{ready: i})
+		if i < waiting {
+			continue
+		}
+		if got := m.first().ready; got != i-waiting {
+			t.Fatalf("the first mark is %d, want %d", got, i-waiting)
+		}
+		m.pop()
+	}
+	if len(m.all)-m.out != waiting || cap(m.all) > 8*waiting {
+		t.Errorf("%d marks, with room for %d; want %d", len(m.all)-m.out, cap(m.all), waiting)
+	}
+}
+
 // TestCoroutineLines: what whoever wakes a task needs of its coroutine is one cache line, and all of it two.
 func TestCoroutineLines(t *testing.T) {
 	const line = 64
