@@ -40,6 +40,7 @@ func (t *Task) After(d time.Duration, fn func(t *Task) error, opts ...CallOption
 	u.attached, u.lifetime = t.attached, internal
 	u.fut = new(Future[None])
 	u.fut.ownApart(&u.Task)
+	u.makeContextRoom(opts)
 	if u.bindCall(t, optionsAfter(d, opts), 0) {
 		u.beginWhenDue(t)
 	}

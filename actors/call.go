@@ -72,12 +72,24 @@ type room struct {
 	scope scope
 }
 
-// contextRoom is room for a call that is bound to a context: two allocations less, and none
-// more than without (bench: burst/request-context).
+// contextRoom is the scope of a call that is bound to a context, with its place among those
+// that are bound to the same. It is made in the same allocation: none more than without
+// (bench: burst/request-context). A task whose scope is in one says so by its Tag.
 type contextRoom struct {
-	scope scope
-	more  more
+	scope scope // first: see roomForContext
 	bound boundCall
+}
+
+// inContextRoom is the Tag of such a task: a pointer in each scope would put a request with a
+// Timeout into the next size of allocations.
+const inContextRoom uint8 = 1
+
+// roomForContext is the task's, or nil. Constant once others know the task.
+func (t *Task) roomForContext() *contextRoom {
+	if t.lt.Tag&inContextRoom == 0 {
+		return nil
+	}
+	return (*contextRoom)(unsafe.Pointer(t.ext.Load()))
 }
 
 func (t *Task) useRoom(r *room) {
@@ -87,8 +99,25 @@ func (t *Task) useRoom(r *room) {
 
 func (t *Task) useContextRoom(r *contextRoom) {
 	t.presetScope(&r.scope)
-	r.scope.presetMore(&r.more)
-	r.more.bound = &r.bound
+	t.lt.Tag |= inContextRoom
+}
+
+// makeContextRoom gives a task that nobody else knows yet what a call with these options needs
+// for WithContext, if it was not made with the task.
+func (t *Task) makeContextRoom(opts []CallOption) {
+	if !hasOption(opts, setContext) || t.roomForContext() != nil {
+		return
+	}
+	r := new(contextRoom)
+	if s := t.ext.Load(); s != nil {
+		r.scope.presetMore(s.more.Load()) // a carrier's
+	}
+	t.useContextRoom(r)
+	for i := range opts {
+		if opts[i].set == setContext {
+			r.scope.setValues(valuesOf(opts[i].ctx))
+		}
+	}
 }
 
 // need is what of that a call needs.
@@ -353,6 +382,7 @@ func requestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, what
 		}
 	}
 	u := newCarried[Resp](sys, to, msg)
+	u.makeContextRoom(opts)
 	u.attachTo(mb)
 	u.to.openSlot(&u.Task)
 	if msg == nil {
@@ -399,7 +429,7 @@ func (t *Task) sendRequest(c *carried, s actor.SenderContext, to *actor.PID) {
 		}
 	}()
 	c.env.Message, c.env.Sender = t.msg, &c.to.pid
-	if d := c.scope.deadline; d > 0 && !t.system().local(to) {
+	if d := t.ext.Load().deadline; d > 0 && !t.system().local(to) {
 		c.env.SetHeader(budgetHeader, strconv.FormatInt(int64(max(0, d-t.system().pool.Now())), 10))
 	}
 	if observe.On.Load() != 0 && !t.system().local(to) {
@@ -503,8 +533,13 @@ func (t *Task) becomeWorkOf(from *Task) bool {
 
 // bindOptions is bind for a call that has options, without what follows from its end.
 func (t *Task) bindOptions(from *Task, opts []CallOption, timeout time.Duration) bool {
+	// alone: nobody knows the task before the contexts do, which give it the values, too.
+	alone := from == nil && t.once.Load()&isPosted != 0 && !hasOption(opts, setUntilStop)
 	own, ctx, expired := t.applyOptions(opts, timeout)
 	creator := from
+	if ctx != nil && !alone && t.boundValues() == nil {
+		t.ext.Load().setValues(valuesOf(ctx))
+	}
 	if from != nil && hasOption(opts, setDetached) {
 		if !t.detachFrom(from) {
 			return false
@@ -520,26 +555,36 @@ func (t *Task) bindOptions(from *Task, opts []CallOption, timeout time.Duration)
 	if own == 0 && ctx == nil {
 		return true
 	}
-	sc := t.scope()
 	if own > 0 && (expired || !from.expiresBy(own)) { // else that reaches it anyway
 		if expired {
+			if ctx != nil && alone {
+				t.ext.Load().setValues(valuesOf(ctx))
+			}
 			t.cancel(t.expiredError())
 			return false
 		}
-		t.expireAt(own)
-	}
-	switch {
-	case ctx == nil || ctx.Done() == nil: // which never ends
-	case ctx.Err() != nil:
-		t.cancel(contextCause(ctx))
-		return false
-	default:
-		b := t.system().contexts.bindCall(t, ctx, sc.with())
-		if t.has(hasLeftTree) { // a carrier that has been ended by who has created it
-			b.releaseCall(t)
+		if alone {
+			t.markEarly(isBudgeted) // as expireAt does
+		} else {
+			t.expireAt(own)
 		}
 	}
-	return true
+	if ctx == nil {
+		return true
+	}
+	done := ctx.Done()
+	if done != nil && ctx.Err() == nil {
+		t.system().contexts.bindCall(t, ctx, done, alone)
+		return true
+	}
+	if alone {
+		t.ext.Load().setValues(valuesOf(ctx))
+	}
+	if done == nil { // it never ends
+		return true
+	}
+	t.cancel(contextCause(ctx))
+	return false
 }
 
 // endUnbegun is the end of a task that has been cancelled before anybody could begin
@@ -562,7 +607,7 @@ func (t *Task) endUnbegun(heard bool) {
 }
 
 // applyOptions sets a call's options. It returns its deadline, or 0, WithContext's
-// context, or nil, and whether the deadline is over.
+// context, or nil, whose values it does not set, and whether the deadline is over.
 func (t *Task) applyOptions(opts []CallOption, timeout time.Duration) (deadline time.Duration, ctx context.Context, expired bool) {
 	bounded := timeout > 0
 	sc := t.scope()
@@ -572,7 +617,6 @@ func (t *Task) applyOptions(opts []CallOption, timeout time.Duration) (deadline 
 			bounded, timeout = o.timeout != Forever, max(o.timeout, 0)
 		case setContext:
 			ctx = o.ctx
-			sc.setBase(ctx)
 		case setName:
 			sc.set().name = o.name
 		}

@@ -5,6 +5,7 @@ package actors
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 )
 
@@ -21,22 +22,14 @@ import (
 // cancels a context and looks at the future would find it pending.
 type contexts struct {
 	tables [16]contextTable
-	spare  sync.Pool // of watches that know no context
 }
 
-// contextTable is a part of them.
+// contextTable is a part of them, of a cache line.
 type contextTable struct {
-	of   *contexts
-	mu   sync.Mutex
-	one  *contextWatch // most often the only one: a map would be 5 % of a call (BenchmarkWithContext)
-	more map[<-chan struct{}]*contextWatch
-	_    [32]byte // of a cache line
-}
-
-func (cs *contexts) initTables() {
-	for i := range cs.tables {
-		cs.tables[i].of = cs
-	}
+	mu    sync.Mutex
+	one   *contextWatch // most often the only one: a map would be 5 % of a call (BenchmarkWithContext)
+	more  map[<-chan struct{}]*contextWatch
+	spare sync.Pool // of watches of this table that know no context
 }
 
 // tableOf is the table for that channel.
@@ -77,59 +70,73 @@ func (c *contextTable) removeWatch(w *contextWatch) {
 // others may carry other values. It is in the table while it has calls. Guarded by
 // the mu of its table.
 type contextWatch struct {
-	of          *contextTable // constant while others know it
+	of          *contextTable // constant, as the next one
 	end         func()        // its own endCalls
 	done        <-chan struct{}
 	stop        func() bool // constant while it is in the table
+	values      *more       // of its first call, and of all that come with the same context; likewise
 	ended       bool        // endCalls has been called
 	first, last *boundCall
 }
 
-// boundCall is a call that ends when its context does, which is the base of its task. It is a
-// part of what the call has made: see contextRoom.
+// boundCall is a call that ends when its context does. It is a part of what the call has
+// made: see contextRoom.
 type boundCall struct {
-	table      *contextTable // constant
-	watch      *contextWatch
-	task       *Task // nil: it is bound no more; guarded by the mu of its table, as the others are
+	watch      atomic.Pointer[contextWatch] // the one that it was bound by, although it may be no more
+	task       *Task                        // nil: it is bound no more; guarded by the mu of the table, as the others are
 	prev, next *boundCall
-	inUse      bool // it has been bound; guarded by the mu of more
 }
 
-// bindCall lets t, whose more is m, end with ctx, whose Done is not nil. What it returns is to be
-// released when t has ended.
+// presetWatch is for a call that nobody else knows yet: a plain store, see presetScope.
+func (b *boundCall) presetWatch(w *contextWatch) { *(**contextWatch)(unsafe.Pointer(&b.watch)) = w }
+
+// bindCall lets t, which has a contextRoom, end with ctx, whose Done is not nil. alone: nobody
+// else knows t yet, and it gets the values of ctx here, which others may have already.
 //
 // Of what it calls of ctx's methods nothing is in the table yet: where one panics, no
 // other call waits for a watch that nobody keeps.
-func (cs *contexts) bindCall(t *Task, ctx context.Context, m *more) *boundCall {
-	done := ctx.Done()
+func (cs *contexts) bindCall(t *Task, ctx context.Context, done <-chan struct{}, alone bool) {
 	c := cs.tableOf(done)
-	b := m.bound
-	if b == nil {
-		b = new(boundCall)
-	}
-	b.table = c
+	b := &t.roomForContext().bound
 	c.mu.Lock()
 	w := c.findWatch(done)
 	var superfluous *contextWatch
+	var stopSuperfluous func() bool
 	if w == nil {
 		c.mu.Unlock()
-		made := cs.takeSpare(c)
+		var values *more
+		if alone {
+			values = valuesOf(ctx)
+			t.ext.Load().setValues(values)
+		} else {
+			values = t.boundValues()
+		}
+		made := c.takeSpare()
 		stop := context.AfterFunc(ctx, made.end)
 		c.mu.Lock()
 		switch w = c.findWatch(done); {
 		case w != nil: // another call's has come meanwhile
-			superfluous, made.stop = made, stop
+			superfluous, stopSuperfluous = made, stop
 		case made.ended: // of this one nobody will hear again
 			c.mu.Unlock()
 			t.cancel(contextCause(ctx))
-			return b
+			return
 		default:
 			w = made
-			w.done, w.stop = done, stop
+			w.done, w.stop, w.values = done, stop, values
 			c.addWatch(w)
 		}
+	} else if alone {
+		h := w.values
+		if h == nil || !same(h.base, ctx) { // one that is derived from it, with other values
+			h = valuesOf(ctx)
+		}
+		t.ext.Load().setValues(h)
 	}
-	b.watch, b.task = w, t
+	if alone { // whoever learns of the task by the table finds it
+		b.presetWatch(w)
+	}
+	b.task = t
 	if b.prev = w.last; b.prev != nil {
 		b.prev.next = b
 	} else {
@@ -137,55 +144,63 @@ func (cs *contexts) bindCall(t *Task, ctx context.Context, m *more) *boundCall {
 	}
 	w.last = b
 	c.mu.Unlock()
-	m.mu.Lock()
-	m.bound, b.inUse = b, true
-	m.mu.Unlock()
-	if superfluous != nil {
-		superfluous.stopWatch(t.system())
+	if !alone {
+		b.watch.Store(w)
+		if t.has(hasLeftTree) { // a carrier that has been ended by who has created it
+			b.releaseCall(t)
+		}
 	}
-	return b
+	if superfluous != nil {
+		superfluous.stopWatch(stopSuperfluous, t.system())
+	}
 }
 
 // takeSpare returns a watch for c that is not in the table.
-func (cs *contexts) takeSpare(c *contextTable) *contextWatch {
-	w, _ := cs.spare.Get().(*contextWatch)
+func (c *contextTable) takeSpare() *contextWatch {
+	w, _ := c.spare.Get().(*contextWatch)
 	if w == nil {
-		w = new(contextWatch)
+		w = &contextWatch{of: c}
 		w.end = w.endCalls
 	}
-	w.of = c
 	return w
 }
 
 // stopWatch is for a watch that is in the table no more. To stop it calls methods of the
 // context's, on a loop in its own state.
-func (w *contextWatch) stopWatch(s *system) {
+func (w *contextWatch) stopWatch(stop func() bool, s *system) {
 	defer s.survive("a context of WithContext")
-	if !w.stop() {
+	if !stop() {
 		return // endCalls has been called, or will be
 	}
-	w.done, w.stop = nil, nil
-	w.of.of.spare.Put(w)
+	w.forgetContext()
+	w.of.spare.Put(w)
 }
+
+// forgetContext is for a watch that waits no more: whoever keeps the future of a call keeps
+// it, most often with many others.
+func (w *contextWatch) forgetContext() { w.done, w.stop, w.values = nil, nil, nil }
 
 // releaseCall takes t's call out, if it is in. Any goroutine.
 func (b *boundCall) releaseCall(t *Task) {
-	c := b.table
+	w := b.watch.Load()
+	if w == nil {
+		return
+	}
+	c := w.of
 	c.mu.Lock()
-	if b.task != t {
+	if b.task == nil { // w may be of another context by now
 		c.mu.Unlock()
 		return
 	}
-	w := b.watch
 	w.takeCall(b)
-	empty := w.first == nil
-	if empty {
-		c.removeWatch(w)
+	if w.first != nil {
+		c.mu.Unlock()
+		return
 	}
+	c.removeWatch(w)
+	stop := w.stop
 	c.mu.Unlock()
-	if empty {
-		w.stopWatch(t.system())
-	}
+	w.stopWatch(stop, t.system())
 }
 
 // takeCall takes a call out of the list. With the table's mu held.
@@ -200,7 +215,7 @@ func (w *contextWatch) takeCall(b *boundCall) {
 	} else {
 		w.last = b.prev
 	}
-	b.watch, b.task, b.prev, b.next = nil, nil, nil, nil // whoever keeps the future keeps b
+	b.task, b.prev, b.next = nil, nil, nil // whoever keeps the future keeps b
 }
 
 // endBatch is how many calls are taken from a watch at a time: others can begin and
@@ -221,12 +236,13 @@ func (w *contextWatch) endCalls() {
 		w.of.mu.Lock()
 		for len(batch) < endBatch && w.first != nil {
 			t := w.first.task
-			batch = append(batch, ended{t, t.ext.Load().own().base}) // here: it is not through as long as it is bound
+			batch = append(batch, ended{t, t.boundValues().base}) // here: it is not through as long as it is bound
 			w.takeCall(w.first)
 		}
 		w.ended = true
 		if w.first == nil {
 			w.of.removeWatch(w)
+			w.forgetContext()
 		}
 		w.of.mu.Unlock()
 		if len(batch) == 0 {

@@ -408,7 +408,7 @@ func (c *core) waitOrEnd(ctx context.Context, w *node, nodes *sync.Pool) error {
 		keepSignalNode(nodes, w)
 		return nil
 	case <-ctx.Done():
-		if o := c.owner.Load(); o != nil && o.isBoundTo(ctx) {
+		if o := c.owner.Load(); o != nil && !c.done.Load() && o.isBoundTo(ctx) {
 			o.cancel(contextCause(ctx)) // which has begun already, or would at once
 			<-w.signal
 			keepSignalNode(nodes, w)

@@ -122,6 +122,7 @@ func startInGroup[T any](t *Task, g *Group, fn any, opts []CallOption) *Future[T
 // there is a place.
 func (g *Group) addMember(caller *Task, m groupMember, opts []CallOption) {
 	t := m.task()
+	t.makeContextRoom(opts)
 	n := g.enlistMember(t)
 	switch bound := t.bindCall(&n.Task, opts, 0); {
 	case !bound:

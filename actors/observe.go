@@ -71,8 +71,11 @@ func (t *Task) watch(by *observe.Observer, ctx context.Context) {
 			scope   scope
 			more    more
 			rare    rare
+			heirs   more
 			watched watched
-		}{more: more{base: ctx}, watched: watched{by: by, ctx: ctx, at: at}}
+		}{heirs: more{base: ctx}, watched: watched{by: by, ctx: ctx, at: at}}
+		x.heirs.presetHeirs(&x.heirs)
+		x.more.presetHeirs(&x.heirs)
 		x.scope.presetMore(&x.more)
 		x.more.presetRare(&x.rare)
 		x.rare.presetWatched(&x.watched)
@@ -85,8 +88,13 @@ func (t *Task) watch(by *observe.Observer, ctx context.Context) {
 		x := &struct {
 			more    more
 			rare    rare
+			heirs   more
 			watched watched
-		}{more: more{base: ctx}, watched: watched{by: by, ctx: ctx, at: at}}
+		}{heirs: more{base: ctx}, watched: watched{by: by, ctx: ctx, at: at}}
+		x.heirs.presetHeirs(&x.heirs)
+		if x.more.presetHeirs(&x.heirs); m != nil {
+			x.more.presetBound(m)
+		}
 		x.more.presetRare(&x.rare)
 		x.rare.presetWatched(&x.watched)
 		if s.more.CompareAndSwap(m, &x.more) {
@@ -337,9 +345,7 @@ func (t *Task) SetContext(ctx context.Context) {
 }
 
 func (t *Task) setContext(ctx context.Context) {
-	h := &more{base: ctx}
-	h.presetHeirs(h)
-	t.scope().with().heirs.Store(h)
+	t.scope().with().heirs.Store(valuesOf(ctx))
 }
 
 // rebasedContext is a task's context after SetContext: another one has the values.

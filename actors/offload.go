@@ -43,6 +43,7 @@ func offload[T any](t *Task, fn any, opts []CallOption) *Future[T] {
 			l = opts[i].limiter
 		}
 	}
+	u.makeContextRoom(opts)
 	if !u.bindCall(t, opts, 0) {
 		return u.fut
 	}

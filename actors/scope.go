@@ -23,26 +23,50 @@ type scope struct {
 // more is what a budget alone does not need: a request with a Timeout is in the
 // next smaller size of allocations without it.
 //
-// What a task has inherited of it, a context's values, is the same for all of one
-// parent's: they share one, until one of them needs another. One of its own for each was a
-// fifth of the allocations of an order (bench: order/worker-0s). It is made for the first
-// of them: most calls with a context create no work, and an allocation more was a seventh
-// of one (bench: burst/request-context).
+// A context's values are the same for all calls that are made with it, and for all work
+// that inherits them: they share one, until one of them needs another. One of its own for
+// each was a fifth of the allocations of an order (bench: order/worker-0s), and a quarter
+// of the memory of a request (bench: burst/request-context).
 type more struct {
 	mu    sync.Mutex // guards making a reply, what is below, and rare
 	reply atomic.Pointer[replyTo]
 	rare  atomic.Pointer[rare]
 	ctx   atomic.Pointer[taskContext] // of Context
-	heirs atomic.Pointer[more]        // what the task's work inherits; nil: see base; itself: it is that
-	base  context.Context             // of WithContext; constant until the task is spent, which takes mu, and for ever in heirs
-	bound *boundCall                  // by the context of WithContext, if it is in use
+	heirs atomic.Pointer[more]        // has the values of the task, and of its work; itself: it is that
+	bound atomic.Pointer[more]        // heirs as it was at first: the context that may end the task; see boundTo
+	base  context.Context             // whose values those are; in heirs only, where it is constant
 }
+
+// valuesOf has the values of ctx, for several tasks.
+func valuesOf(ctx context.Context) *more {
+	if ctx == context.Background() {
+		return noValues // an allocation less
+	}
+	h := &more{base: ctx}
+	h.presetHeirs(h)
+	return h
+}
+
+var noValues = func() *more {
+	h := &more{base: context.Background()}
+	h.presetHeirs(h)
+	return h
+}()
 
 // isInherited reports whether several tasks share it: then it has a base and nothing else.
 func (m *more) isInherited() bool { return m.heirs.Load() == m }
 
 // presetHeirs is for one that nobody else knows yet: a plain store, see presetScope.
 func (m *more) presetHeirs(h *more) { *(**more)(unsafe.Pointer(&m.heirs)) = h }
+
+// presetValues is likewise, for one that is a task's own.
+func (m *more) presetValues(h *more) {
+	m.presetHeirs(h)
+	m.presetBound(h)
+}
+
+// presetBound is likewise.
+func (m *more) presetBound(h *more) { *(**more)(unsafe.Pointer(&m.bound)) = h }
 
 // with is for writing.
 func (s *scope) with() *more { return s.withIn(nil) }
@@ -57,7 +81,7 @@ func (s *scope) withIn(room *more) *more {
 		if room == nil {
 			room = new(more)
 		}
-		room.presetHeirs(m)
+		room.presetValues(m)
 		s.more.CompareAndSwap(m, room) // spend may take it back
 	}
 }
@@ -72,60 +96,35 @@ func (s *scope) own() *more {
 
 // base is the context whose values the task has, or nil.
 func (s *scope) base() context.Context {
-	m := s.more.Load()
-	if m == nil {
-		return nil
-	}
-	if h := m.heirs.Load(); h != nil { // which is constant
+	if h := s.inheritedByWork(); h != nil {
 		return h.base
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.baseHeld()
+	return nil
 }
-
-// baseHeld is base with mu held.
-func (m *more) baseHeld() context.Context {
-	if h := m.heirs.Load(); h != nil {
-		return h.base
-	}
-	return m.base
-}
-
-// setBase is for a task that nobody else knows yet.
-func (s *scope) setBase(ctx context.Context) { s.with().base = ctx }
 
 // inheritedByWork is what the task's work inherits, or nil. It is apart from the task, which a future
 // may keep for longer than the context.
 func (s *scope) inheritedByWork() *more {
-	m := s.more.Load()
-	if m == nil {
-		return nil
+	if m := s.more.Load(); m != nil {
+		return m.heirs.Load()
 	}
-	if h := m.heirs.Load(); h != nil {
-		return h
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	h := m.heirs.Load()
-	if h == nil && m.base != nil {
-		h = &more{base: m.base}
-		h.presetHeirs(h)
-		if !m.heirs.CompareAndSwap(nil, h) { // by SetContext
-			h = m.heirs.Load()
-		}
-	}
-	return h
+	return nil
 }
 
 // inheritValues gives the task, which nobody else knows yet, the values of h, which its
 // creator hands on, unless it has some.
 func (s *scope) inheritValues(h *more) {
-	switch own := s.more.Load(); {
-	case own == nil:
+	if m := s.more.Load(); m == nil || m.heirs.Load() == nil {
+		s.setValues(h)
+	}
+}
+
+// setValues gives the task, which nobody else knows yet, the values of h.
+func (s *scope) setValues(h *more) {
+	if own := s.own(); own != nil {
+		own.presetValues(h)
+	} else {
 		s.presetMore(h)
-	case own.base == nil && own.heirs.Load() == nil:
-		own.presetHeirs(h)
 	}
 }
 
@@ -234,47 +233,53 @@ func (s *scope) spendAllButName() {
 		}
 	}
 	if !m.isInherited() { // it may be a part of the task, and would keep these
-		m.reply.Store(nil)
-		m.rare.Store(nil)
-		m.ctx.Store(nil)
-		m.heirs.Store(nil)
-		if m.base != nil {
-			m.mu.Lock()
-			m.base = nil
-			m.mu.Unlock()
-		}
+		letGoOf(&m.reply)
+		letGoOf(&m.rare)
+		letGoOf(&m.ctx)
+		letGoOf(&m.heirs)
+		letGoOf(&m.bound)
+	}
+}
+
+// letGoOf spares most of the exchanges, which are locked.
+func letGoOf[T any](p *atomic.Pointer[T]) {
+	if p.Load() != nil {
+		p.Store(nil)
 	}
 }
 
 // hasOnlyName reports whether there is nothing but r, and in that nothing but a name.
 func (m *more) hasOnlyName(r *rare) bool {
-	if m.reply.Load() != nil || m.ctx.Load() != nil || m.heirs.Load() != nil || r.watched.Load() != nil {
+	if m.reply.Load() != nil || m.ctx.Load() != nil || m.heirs.Load() != nil || m.bound.Load() != nil || r.watched.Load() != nil {
 		return false
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.base == nil && m.bound == nil && r.view == nil && r.why == nil && r.env == nil && r.failure == nil && r.stop == nil
+	return m.base == nil && r.view == nil && r.why == nil && r.env == nil && r.failure == nil && r.stop == nil
 }
 
 // boundTo is the context whose end ends the task by itself, or nil.
-func (s *scope) boundTo() context.Context {
-	m := s.own()
-	if m == nil {
-		return nil
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.bound != nil && m.bound.inUse {
-		return m.base
+func (t *Task) boundTo() context.Context {
+	if r := t.roomForContext(); r != nil && r.bound.watch.Load() != nil {
+		if h := t.boundValues(); h != nil {
+			return h.base
+		}
 	}
 	return nil
 }
 
-// isBoundTo reports whether the end of ctx ends the task by itself.
-func (t *Task) isBoundTo(ctx context.Context) bool {
-	s := t.ext.Load()
-	return s != nil && same(s.boundTo(), ctx)
+// boundValues has the context that WithContext has given the task, if it has; nil: it
+// has none, or is spent.
+func (t *Task) boundValues() *more {
+	m := t.ext.Load().more.Load()
+	if m == nil || m.isInherited() {
+		return m
+	}
+	return m.bound.Load()
 }
+
+// isBoundTo reports whether the end of ctx ends the task by itself.
+func (t *Task) isBoundTo(ctx context.Context) bool { return same(t.boundTo(), ctx) }
 
 // presetScope gives a task that nobody else knows yet its scope. A plain store: the
 // atomic one is a locked exchange, 20 ns of a request with a Timeout (bench:
@@ -388,26 +393,21 @@ func (t *Task) releaseScope(s *scope) {
 	if m := s.gone.Load(); m != nil {
 		t.system().clock.dropDeadline(m, t)
 	}
-	if m := s.own(); m != nil && (m.base != nil || m.heirs.Load() != nil || m.rare.Load() != nil) {
-		if t.lifetime == cleanup {
-			t.mb.sparse().cleanups.remove(t)
-		}
-		var stop *stopCall
-		m.mu.Lock()
-		b := m.bound
-		if b != nil && !b.inUse { // nobody has bound it
-			b = nil
-		}
-		m.bound = nil
-		if r := m.rare.Load(); r != nil && r.stop != nil {
-			stop, r.stop = r.stop, nil
-		}
-		m.mu.Unlock()
-		if stop != nil {
-			stop.event.removeWaiter(&stop.node.Waiter)
-		}
-		if b != nil {
-			b.releaseCall(t)
+	if r := t.roomForContext(); r != nil {
+		r.bound.releaseCall(t)
+	}
+	if m := s.own(); m != nil {
+		if r := m.rare.Load(); r != nil {
+			if t.lifetime == cleanup {
+				t.mb.sparse().cleanups.remove(t)
+			}
+			m.mu.Lock()
+			stop := r.stop
+			r.stop = nil
+			m.mu.Unlock()
+			if stop != nil {
+				stop.event.removeWaiter(&stop.node.Waiter)
+			}
 		}
 	}
 	t.closeRequest()

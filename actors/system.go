@@ -74,7 +74,6 @@ func systemOfMany(as *actor.ActorSystem) *system {
 		remoteLimit: persystem.Of[persystem.RemoteLimit](as), failures: failure.Of(as), watch: observe.Of(as)}
 	s.failuresWeak = weak.Make(s.failures)
 	s.clock.initDeadlines(s.pool)
-	s.contexts.initTables()
 	s.replies.initTable(s)
 	if _, added := as.ProcessRegistry.Add(&replyProcess{sys: s}, replyID); !added {
 		p, _ := as.ProcessRegistry.GetLocal(replyID)

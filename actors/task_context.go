@@ -166,7 +166,7 @@ func (s *scope) context(t *Task) context.Context {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	base := m.baseHeld()
+	base := s.base()
 	if c := m.ctx.Load(); c != nil {
 		if base == nil || same(c.base, base) {
 			return c

@@ -376,12 +376,12 @@ func (t *Task) mustStay(s *scope) bool {
 		s.endsAtStop(): // the stop event
 		return true
 	}
-	ctx := s.boundTo()
+	ctx := t.boundTo()
 	if ctx == nil {
 		return false
 	}
 	for _, k := range t.listKids() {
-		if ks := k.ext.Load(); ks == nil || !same(ks.boundTo(), ctx) {
+		if !same(k.boundTo(), ctx) {
 			return true
 		}
 	}

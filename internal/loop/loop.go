@@ -66,7 +66,7 @@ type Loop struct {
 
 	lane    fifo // tasks that have not started, in order of arrival
 	control fifo // messages to the host: first of all
-	ready   fifo // tasks to resume, and Free tasks to start
+	ready   fifo // tasks to resume, and free tasks to start
 
 	ages ages // locked
 }
@@ -147,9 +147,9 @@ func (l *Loop) Current() *Task {
 	return nil
 }
 
-// Go starts a Free task as soon as the loop is between turns. On the loop.
+// Go starts a free task as soon as the loop is between turns. On the loop.
 func (l *Loop) Go(t *Task) {
-	t.Free = true
+	t.flight = freeOfFlight
 	l.live++
 	l.ready.push(t)
 }
@@ -391,10 +391,10 @@ func (l *Loop) beginTask(c *coroutine, t *Task) {
 	if l.cur != c {
 		l.cur = c
 	}
-	if !t.Free {
+	if t.flight != freeOfFlight {
 		l.live++
 		if !nested {
-			t.counted = true
+			t.flight = inFlight
 			l.inFlight++
 			c.nth = l.lane.out
 		}
@@ -435,7 +435,7 @@ func (l *Loop) endTask(t *Task, how How) {
 		l.unlistAwaited(t.co)
 	}
 	l.live--
-	if t.counted {
+	if t.flight == inFlight {
 		l.inFlight--
 	}
 	if how == Lost {

@@ -49,13 +49,22 @@ type Task struct {
 	// sequence number grows with each await, so that a stale Wake finds nothing.
 	state atomic.Uint32
 
-	// Free tasks do not count against MaxInFlight and start although the loop
-	// holds its messages back: setup, hooks, background tasks.
-	Free    bool
-	counted bool // it is in flight
+	flight  flight
 	started bool
 	kind    uint8
+	Tag     uint8 // the host's own; constant once others know the task
 }
+
+// flight is what a task is for MaxInFlight. The loop's own.
+type flight uint8
+
+const (
+	notInFlight flight = iota // or a child, which is not counted
+	inFlight                  // counted
+	// Such tasks are not counted, and start although the loop holds its messages back:
+	// setup, hooks, background tasks.
+	freeOfFlight
+)
 
 // control is an entry that is a message to the host.
 type control struct {
