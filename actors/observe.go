@@ -62,28 +62,11 @@ func (w *watched) spend() {
 	w.ctx, w.err = nil, nil
 }
 
-// watch has the task be observed, with ctx as the context whose values it has. All that the task has not got for that is one
-// allocation. It may be ended meanwhile by whoever has created it, so each part is complete before the task has it.
+// watch has the task be observed, with ctx as the context whose values it has. What it needs for that is one allocation, apart
+// from the scope: a future keeps that. The task may be ended meanwhile by whoever has created it, so each part is complete before the task has it.
 func (t *Task) watch(by *observe.Observer, ctx context.Context) {
 	at := time.Now()
-	if t.ext.Load() == nil {
-		x := &struct {
-			scope   scope
-			more    more
-			rare    rare
-			heirs   more
-			watched watched
-		}{heirs: more{base: ctx}, watched: watched{by: by, ctx: ctx, at: at}}
-		x.heirs.presetHeirs(&x.heirs)
-		x.more.presetHeirs(&x.heirs)
-		x.scope.presetMore(&x.more)
-		x.more.presetRare(&x.rare)
-		x.rare.presetWatched(&x.watched)
-		if t.ext.CompareAndSwap(nil, &x.scope) {
-			return
-		}
-	}
-	s := t.ext.Load()
+	s := t.scope()
 	if m := s.more.Load(); m == nil || m.isInherited() {
 		x := &struct {
 			more    more
