@@ -534,7 +534,10 @@ func (t *Task) becomeWorkOf(from *Task) bool {
 // bindOptions is bind for a call that has options, without what follows from its end.
 func (t *Task) bindOptions(from *Task, opts []CallOption, timeout time.Duration) bool {
 	// alone: nobody knows the task before the contexts do, which give it the values, too.
-	alone := from == nil && t.once.Load()&isPosted != 0 && !hasOption(opts, setUntilStop)
+	alone := from == nil && t.once.Load()&isPosted != 0
+	if alone && hasOption(opts, setUntilStop) { // the stop event knows it first
+		alone = false
+	}
 	own, ctx, expired := t.applyOptions(opts, timeout)
 	creator := from
 	if ctx != nil && !alone && t.boundValues() == nil {

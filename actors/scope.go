@@ -71,6 +71,16 @@ func (m *more) presetBound(h *more) { *(**more)(unsafe.Pointer(&m.bound)) = h }
 // with is for writing.
 func (s *scope) with() *more { return s.withIn(nil) }
 
+// hasOnlyBudget reports whether the task, which has not been ended, has a deadline, and nothing of
+// its own but perhaps a context.
+func (s *scope) hasOnlyBudget() bool {
+	if s.cause.Load() != nil || s.deadline == 0 {
+		return false
+	}
+	m := s.more.Load()
+	return m == nil || m.isInherited()
+}
+
 // withIn is with, in the memory of room if there is none yet; nil: it is to be made.
 func (s *scope) withIn(room *more) *more {
 	for {
@@ -214,7 +224,11 @@ func (r *rare) presetWatched(w *watched) { *(**watched)(unsafe.Pointer(&r.watche
 // spendAllButName lets go of the rest.
 func (s *scope) spendAllButName() {
 	m := s.more.Load()
-	if m == nil {
+	switch {
+	case m == nil:
+		return
+	case m.isInherited():
+		s.more.Store(nil)
 		return
 	}
 	var named *more // a new one, because others may read this one
@@ -232,13 +246,11 @@ func (s *scope) spendAllButName() {
 			w.spend()
 		}
 	}
-	if !m.isInherited() { // it may be a part of the task, and would keep these
-		letGoOf(&m.reply)
-		letGoOf(&m.rare)
-		letGoOf(&m.ctx)
-		letGoOf(&m.heirs)
-		letGoOf(&m.bound)
-	}
+	letGoOf(&m.reply) // m may be a part of the task, and would keep these
+	letGoOf(&m.rare)
+	letGoOf(&m.ctx)
+	letGoOf(&m.heirs)
+	letGoOf(&m.bound)
 }
 
 // letGoOf spares most of the exchanges, which are locked.
@@ -396,18 +408,20 @@ func (t *Task) releaseScope(s *scope) {
 	if r := t.roomForContext(); r != nil {
 		r.bound.releaseCall(t)
 	}
-	if m := s.own(); m != nil {
-		if r := m.rare.Load(); r != nil {
-			if t.lifetime == cleanup {
-				t.mb.sparse().cleanups.remove(t)
-			}
-			m.mu.Lock()
-			stop := r.stop
-			r.stop = nil
-			m.mu.Unlock()
-			if stop != nil {
-				stop.event.removeWaiter(&stop.node.Waiter)
-			}
+	m := s.own()
+	if m == nil { // most often
+		return
+	}
+	if r := m.rare.Load(); r != nil {
+		if t.lifetime == cleanup {
+			t.mb.sparse().cleanups.remove(t)
+		}
+		m.mu.Lock()
+		stop := r.stop
+		r.stop = nil
+		m.mu.Unlock()
+		if stop != nil {
+			stop.event.removeWaiter(&stop.node.Waiter)
 		}
 	}
 	t.closeRequest()

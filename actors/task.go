@@ -223,6 +223,9 @@ func (t *Task) incarnationOf(s *scope) *incarnation {
 
 // mayBegin looks for what keeps a task from running, and tells its asker.
 func (t *Task) mayBegin(s *scope) bool {
+	if t.lifetime == offered && t.inc.cause.Load() == nil && s.hasOnlyBudget() && !t.lt.Past(s.deadline) {
+		return true // most often: a deadline, a context, or both
+	}
 	err := t.endCause()
 	switch {
 	case t.lifetime != offered:

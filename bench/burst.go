@@ -25,6 +25,8 @@ func burstCases() []*benchCase {
 		{"burst/request-context", "… and WithContext of one that all share", burst, requestsInContext(false)},
 		{"burst/request-own-context", "… and WithContext of one for each", burst, requestsInContext(true)},
 		{"burst/go-own-context", "goroutine + channel with a context for each", burst, goInContext},
+		{"burst/bare-request", "the least request: a queue, a future, a goroutine that handles them", burst, bareBurst(false)},
+		{"burst/bare-context", "the same with the least timeout and the least context that all share", burst, bareBurst(true)},
 		{"burst/plain", "RequestFuture to a plain actor", burst, requestBurst(toPlain, actors.Timeout(requestTimeout))},
 		{"burst/await", "handler awaits another worker", burst, awaitBurst},
 		{"burst/bare-await", "… with two queues, coroutines and futures alone", burst, bareAwaitBurst},
@@ -128,39 +130,63 @@ func (e *env) submits(size int, worker func(i int) *actor.PID) run {
 }
 
 // requestsInContext is a burst of requests with a Timeout and a context that can end: one
-// that all share, or one that is made for each, and ended, as for a call of net/http.
+// that all share, or one that is made for each, and ended, as for a call of net/http. Each
+// is a method of its own: the compiler inlines less into burstCases, which is large, and calls
+// of Timeout that users' code has inlined would be counted.
 func requestsInContext(own bool) func(*env) (run, error) {
 	return func(e *env) (run, error) {
 		pid, err := e.worker("worker")
 		if err != nil {
 			return nil, err
 		}
-		shared, cancel := context.WithCancel(e.ctx)
-		e.onClose(func() error { cancel(); return nil })
-		futures := make([]*actors.Future[answer], burst)
-		cancels := make([]context.CancelFunc, burst)
-		return func(n int) (sum int, err error) {
-			for range n / burst {
-				for i := range futures {
-					ctx := shared
-					if own {
-						ctx, cancels[i] = context.WithCancel(e.ctx)
-					}
-					futures[i] = actors.RequestFuture[answer](e.sys.Root, pid, question{i}, actors.Timeout(requestTimeout), actors.WithContext(ctx))
-				}
-				for i, f := range futures {
-					v, err := f.Wait(e.ctx)
-					if err != nil {
-						return 0, err
-					}
-					sum += v.n
-					if own {
-						cancels[i]()
-					}
-				}
+		if own {
+			return e.requestsInOwnContexts(pid), nil
+		}
+		return e.requestsInSharedContext(pid), nil
+	}
+}
+
+func (e *env) requestsInSharedContext(pid *actor.PID) run {
+	ctx, cancel := context.WithCancel(e.ctx)
+	e.onClose(func() error { cancel(); return nil })
+	futures := make([]*actors.Future[answer], burst)
+	return func(n int) (sum int, err error) {
+		for range n / burst {
+			for i := range futures {
+				futures[i] = actors.RequestFuture[answer](e.sys.Root, pid, question{i}, actors.Timeout(requestTimeout), actors.WithContext(ctx))
 			}
-			return sum, nil
-		}, nil
+			for _, f := range futures {
+				v, err := f.Wait(e.ctx)
+				if err != nil {
+					return 0, err
+				}
+				sum += v.n
+			}
+		}
+		return sum, nil
+	}
+}
+
+func (e *env) requestsInOwnContexts(pid *actor.PID) run {
+	futures := make([]*actors.Future[answer], burst)
+	cancels := make([]context.CancelFunc, burst)
+	return func(n int) (sum int, err error) {
+		for range n / burst {
+			for i := range futures {
+				var ctx context.Context
+				ctx, cancels[i] = context.WithCancel(e.ctx)
+				futures[i] = actors.RequestFuture[answer](e.sys.Root, pid, question{i}, actors.Timeout(requestTimeout), actors.WithContext(ctx))
+			}
+			for i, f := range futures {
+				v, err := f.Wait(e.ctx)
+				if err != nil {
+					return 0, err
+				}
+				sum += v.n
+				cancels[i]()
+			}
+		}
+		return sum, nil
 	}
 }
 
