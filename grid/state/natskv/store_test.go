@@ -3,6 +3,9 @@
 package natskv_test
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/consumer/jetstream/embedded"
 	"github.com/protoloop/protoloop/grid/state"
@@ -74,6 +78,94 @@ func TestSurvivesTheServersEnd(t *testing.T) {
 			t.Fatal(err)
 		}
 		end()
+	}
+}
+
+// unreliable is a bucket whose reads are stale and whose answers are lost, as it happens in a cluster.
+type unreliable struct {
+	jetstream.KeyValue
+	stale int                     // so many reads return old
+	old   jetstream.KeyValueEntry // nil: there is no key
+	lose  int                     // the answers of so many writes are lost
+	reads int
+}
+
+func (u *unreliable) Get(ctx context.Context, key string) (jetstream.KeyValueEntry, error) {
+	if u.reads++; u.stale == 0 {
+		return u.KeyValue.Get(ctx, key)
+	}
+	if u.stale--; u.old == nil {
+		return nil, jetstream.ErrKeyNotFound
+	}
+	return u.old, nil
+}
+
+func (u *unreliable) lost(revision uint64, err error) (uint64, error) {
+	if err == nil && u.lose > 0 {
+		u.lose--
+		return 0, errLost
+	}
+	return revision, err
+}
+
+func (u *unreliable) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	return u.lost(u.KeyValue.Update(ctx, key, value, revision))
+}
+
+func (u *unreliable) Create(ctx context.Context, key string, value []byte, opts ...jetstream.KVCreateOpt) (uint64, error) {
+	return u.lost(u.KeyValue.Create(ctx, key, value, opts...))
+}
+
+var errLost = errors.New("the answer is lost")
+
+// A stale read gives nobody a token twice, and lets nobody save what is fenced. A save whose answer was lost is found.
+func TestStaleReadsAndLostAnswers(t *testing.T) {
+	kv, end := bucket(t, t.TempDir(), jetstream.KeyValueConfig{Bucket: "STATE"})
+	defer end()
+	u := &unreliable{KeyValue: kv}
+	s := store(t, u)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	first, r1, err := s.Open(t.Context(), "a")
+	must(err)
+	must(first.Save(t.Context(), state.Write{Token: r1.Token, Seq: 1, Changes: [][]byte{[]byte("1")}}))
+	u.stale = 3 // reads that find no key
+	second, r2, err := s.Open(t.Context(), "a")
+	must(err)
+	if r2.Token != r1.Token+1 || len(r2.Changes) != 1 || u.stale != 0 {
+		t.Errorf("%+v", r2)
+	}
+	if u.old, err = kv.Get(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	u.lose = 1
+	two := state.Write{Token: r2.Token, Seq: 1, Changes: [][]byte{[]byte("2")}}
+	if err := second.Save(t.Context(), two); !errors.Is(err, errLost) {
+		t.Error(err)
+	}
+	u.stale = 3 // reads that do not show it yet
+	must(second.Save(t.Context(), two))
+	u.reads = 0
+	must(second.Save(t.Context(), state.Write{Token: r2.Token, Seq: 2, Changes: [][]byte{[]byte("3")}}))
+	if u.reads != 0 {
+		t.Errorf("a save has read %d times", u.reads)
+	}
+	u.stale = 2
+	if err := first.Save(t.Context(), state.Write{Token: r1.Token, Seq: 2, Snapshot: []byte("stale")}); !errors.Is(err, actors.ErrFenced) {
+		t.Error(err)
+	}
+	u.lose = 1
+	if _, _, err := s.Open(t.Context(), "a"); !errors.Is(err, errLost) {
+		t.Error(err)
+	}
+	_, r, err := s.Open(t.Context(), "a")
+	must(err)
+	if r.Token != r2.Token+2 || string(bytes.Join(r.Changes, nil)) != "123" {
+		t.Errorf("%+v", r)
 	}
 }
 
