@@ -403,7 +403,8 @@ func TestWatchedLeavesNothing(t *testing.T) {
 	watched(2000) // pools fill
 	before := heap()
 	watched(n)
-	if after := heap(); after > before+uint64(n)*10 {
+	// 64 bytes kept of each are more. What the system has of its own, stacks and pools, comes and goes by 100 KB.
+	if after := heap(); after > before+uint64(n)*10+400<<10 {
 		t.Errorf("%d bytes have come to be in use by %d workers that are gone", after-before, n)
 	}
 	if k := kindOf(t, sys, "actors_test.fails"); k.Workers != 0 || k.Counts.Finished != int64(2000+n/4*4) {
