@@ -30,7 +30,7 @@ func (c *counts) seldom() *seldomCounts {
 	return c.made.Load()
 }
 
-var noCounts seldomCounts
+var noCounts seldomCounts // nobody's to write
 
 // readSeldom is for reading.
 func (c *counts) readSeldom() *seldomCounts {
