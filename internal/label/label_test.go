@@ -27,7 +27,7 @@ func TestOf(t *testing.T) {
 	}
 }
 
-type panics struct{ error }
+type panics struct{}
 
 func (panics) Error() string { panic("Error") }
 
