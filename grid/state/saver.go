@@ -73,6 +73,7 @@ func (s *saver) save(t *actors.Task) error {
 	}
 	if s.next == nil {
 		s.next = new(actors.Promise[none])
+		s.next.Future().OnDone(func(none, error) {}) // the worker fails of it: nobody else needs to look
 	}
 	saved := s.next.Future()
 	if s.under == nil {
@@ -81,7 +82,6 @@ func (s *saver) save(t *actors.Task) error {
 		t.Go(s.run, actors.Detached(), actors.Name("state: save"))
 	}
 	if s.opts.AnswerFirst {
-		saved.OnDone(func(none, error) {}) // the worker fails of it: nobody needs to look
 		return s.failed
 	}
 	return t.Await(saved)

@@ -41,7 +41,7 @@ func (s *State[S]) Value() *S { return s.value }
 // and saves nothing, so it should leave the state as it was then.
 //
 // An error of the save says that the change may be stored or not. The worker fails of it, and its
-// next incarnation loads what is stored. If it is an [actors.ErrFenced], the change is not stored. A task
+// next incarnation loads what is stored; an Update that begins before that fails, too. If it is an [actors.ErrFenced], the change is not stored. A task
 // that is ended while it waits, as by its asker's Timeout, is told so; the save goes on.
 func (s *State[S]) Update(t *actors.Task, change func(v *S) error) error {
 	if s.saver.failed != nil {
