@@ -41,6 +41,15 @@ func TestSizes(t *testing.T) {
 			request[int]
 			scope scope
 		}{}), 192},
+		{"request with WithContext", unsafe.Sizeof(struct {
+			request[int]
+			room contextRoom
+		}{}), 224},
+		{"request of a task with WithContext", unsafe.Sizeof(struct {
+			request[int]
+			kin  kinship
+			room contextRoom
+		}{}), 256},
 		{"submission of a task", unsafe.Sizeof(struct {
 			submission[int]
 			kin kinship

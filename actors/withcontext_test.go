@@ -195,3 +195,70 @@ func TestSetContextKeepsTheCause(t *testing.T) {
 		wantErr(w, f, errLeft)
 	})
 }
+
+// TestValuesOfCallsWithOneContext: calls whose contexts end together have each the values of its
+// own, and so has their work.
+func TestValuesOfCallsWithOneContext(t *testing.T) {
+	type key struct{}
+	bubble(t, func(w *world) {
+		other := w.worker("other", actors.Options{}, func(wk *actors.Worker) error {
+			actors.Handle(wk, func(t *actors.Task, _ string) (any, error) { return t.Context().Value(key{}), nil })
+			return nil
+		})
+		pid := w.worker("worker", actors.Options{}, none)
+		parent, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		for _, c := range []struct {
+			ctx  context.Context
+			want any
+		}{
+			{parent, nil},
+			{context.WithValue(parent, key{}, 1), 1},
+			{context.WithValue(parent, key{}, 2), 2},
+			{parent, nil},
+			{context.WithValue(context.Background(), key{}, 3), 3}, // which never ends
+			{context.Background(), nil},
+		} {
+			sleeper := did(w.root, pid, func(t *actors.Task) error { return t.Sleep(time.Second) }, actors.WithContext(parent)) // a watch is there
+			f := actors.Submit(w.root, pid, func(t *actors.Task) ([3]any, error) {
+				asked, err := actors.Ask[any](t, other, "")
+				if err != nil {
+					return [3]any{}, err
+				}
+				started, err := actors.Await(t, actors.Start(t, func(t *actors.Task) (any, error) { return t.Context().Value(key{}), nil }))
+				return [3]any{t.Context().Value(key{}), asked, started}, err
+			}, actors.WithContext(c.ctx), actors.Name("named"))
+			want(w, f, [3]any{c.want, c.want, c.want})
+			want(w, actors.RequestFuture[any](w.root, other, "", actors.WithContext(c.ctx)), c.want)
+			want(w, sleeper, actors.None{})
+		}
+	})
+}
+
+// TestEndOfAContextAfterSetContext: what ends a task is the context that it was called with,
+// whatever values it has by then.
+func TestEndOfAContextAfterSetContext(t *testing.T) {
+	bubble(t, func(w *world) {
+		pid := w.worker("worker", actors.Options{}, none)
+		ctx, cancel := context.WithCancelCause(context.Background())
+		type key struct{}
+		sleeps := func(t *actors.Task) error {
+			t.SetContext(context.WithValue(context.Background(), key{}, 1))
+			return t.Sleep(time.Hour)
+		}
+		fs := []*actors.Future[actors.None]{
+			did(w.root, pid, sleeps, actors.WithContext(ctx)),
+			did(w.root, pid, sleeps, actors.WithContext(context.WithValue(ctx, key{}, 2)), actors.Name("named")),
+			did(w.root, pid, func(t *actors.Task) error {
+				_, err := actors.Await(t, t.Go(sleeps, actors.WithContext(ctx)))
+				return err
+			}),
+		}
+		synctest.Wait()
+		cancel(errLeft)
+		for _, f := range fs {
+			wantErr(w, f, actors.ErrCanceled)
+			wantErr(w, f, errLeft)
+		}
+	})
+}

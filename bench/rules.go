@@ -42,6 +42,7 @@ var (
 	ofCPU      = figure{name: "CPU", of: func(s *sample) float64 { return s.CPU }}
 	moreAllocs = figure{name: "allocs more", of: func(s *sample) float64 { return s.Allocs }, slack: 0.05, more: true}
 	moreBytes  = figure{name: "bytes more", of: func(s *sample) float64 { return s.Bytes }, slack: 0.5, more: true}
+	moreNanos  = figure{name: "CPU ns more", of: func(s *sample) float64 { return s.CPU }, more: true}
 	moreMicros = figure{name: "CPU µs more", of: func(s *sample) float64 { return s.CPU / 1000 }, more: true}
 )
 
@@ -56,6 +57,9 @@ func rules() []rule {
 		{of: "burst/start-budget", against: "burst/start", as: "without", figure: wall, limit: 1.5, aim: 1.3},
 		{of: "burst/request-timeout", against: "burst/request", as: "without Timeout", figure: wall, limit: 1.3},
 		{of: "burst/request-context", against: "burst/request", as: "without both", figure: wall, limit: 2.6, aim: 1.3},
+		{of: "burst/request-context", against: "burst/request", as: "without both", figure: moreNanos},
+		{of: "burst/bare-context", against: "burst/bare-request", as: "without both", figure: moreNanos},
+		{of: "burst/bare-context", against: "burst/bare-request", as: "without both", figure: ofCPU},
 		{of: "burst/request-context", figure: allocs, limit: 4},
 		{of: "burst/request-own-context", against: "burst/go-own-context", as: "goroutine with both", figure: wall},
 		{of: "burst/plain", against: "burst/engine", as: "Proto.Actor", figure: wall, limit: 0.45},
