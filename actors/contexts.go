@@ -17,7 +17,8 @@ import (
 // otherwise meet all others at one lock.
 //
 // A call that has a context to itself pays for what package context makes of the first
-// AfterFunc of a context, 4 allocations and the channel (bench: burst/request-own-context). To
+// AfterFunc of a context, 4 allocations and the channel, and for an object with its values, which
+// the call's work inherits (bench: burst/request-own-context). To
 // register later, once the call has lasted, would spare most calls that; but whoever
 // cancels a context and looks at the future would find it pending.
 type contexts struct {
