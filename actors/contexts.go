@@ -18,9 +18,9 @@ import (
 //
 // A call that has a context to itself pays for what package context makes of the first
 // AfterFunc of a context, 4 allocations and the channel, and for an object with its values, which
-// the call's work inherits (bench: burst/request-own-context). To
-// register later, once the call has lasted, would spare most calls that; but whoever
-// cancels a context and looks at the future would find it pending.
+// the call's work inherits (bench: burst/request-own-context). To register later, once the
+// call has lasted, would spare most calls that; but whoever cancels a context and looks at
+// the future would find it pending.
 type contexts struct {
 	tables [16]contextTable
 }
