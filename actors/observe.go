@@ -55,6 +55,17 @@ func (w *watched) note(err error) error {
 	return w.err
 }
 
+// valuesIn gives m, which has none yet, the values of the task's context. It returns nil if the task is spent.
+func (w *watched) valuesIn(m *more) *more {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ctx == nil {
+		return nil
+	}
+	m.heirs.CompareAndSwap(nil, valuesOf(w.ctx))
+	return m.heirs.Load()
+}
+
 // spend lets go of what it has. It may be a part of what a future keeps.
 func (w *watched) spend() {
 	w.mu.Lock()
@@ -62,10 +73,25 @@ func (w *watched) spend() {
 	w.ctx, w.err = nil, nil
 }
 
-// watch has the task be observed, with ctx as the context whose values it has. What it needs for that is one allocation, apart
-// from the scope: a future keeps that. The task may be ended meanwhile by whoever has created it, so each part is complete before the task has it.
+// watch has the task be observed, with ctx as the context whose values it has. What it needs for that is one allocation,
+// which a future keeps, without the context. The task may be ended meanwhile by whoever has created it, so each part is
+// complete before the task has it.
 func (t *Task) watch(by *observe.Observer, ctx context.Context) {
 	at := time.Now()
+	if t.ext.Load() == nil {
+		x := &struct {
+			scope   scope
+			more    more
+			rare    rare
+			watched watched // has the values, until work inherits them
+		}{watched: watched{by: by, ctx: ctx, at: at}}
+		x.more.presetRare(&x.rare)
+		x.rare.presetWatched(&x.watched)
+		x.scope.presetMore(&x.more)
+		if t.ext.CompareAndSwap(nil, &x.scope) {
+			return
+		}
+	}
 	s := t.scope()
 	if m := s.more.Load(); m == nil || m.isInherited() {
 		x := &struct {

@@ -115,10 +115,19 @@ func (s *scope) base() context.Context {
 // inheritedByWork is what the task's work inherits, or nil. It is apart from the task, which a future
 // may keep for longer than the context.
 func (s *scope) inheritedByWork() *more {
-	if m := s.more.Load(); m != nil {
-		return m.heirs.Load()
+	m := s.more.Load()
+	if m == nil {
+		return nil
 	}
-	return nil
+	h := m.heirs.Load()
+	if h == nil {
+		if r := m.rare.Load(); r != nil {
+			if w := r.watched.Load(); w != nil {
+				h = w.valuesIn(m)
+			}
+		}
+	}
+	return h
 }
 
 // inheritValues gives the task, which nobody else knows yet, the values of h, which its
