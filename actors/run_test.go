@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -58,8 +59,10 @@ func TestRun(t *testing.T) {
 		})
 		testtools.WantText(t, err, "actors: Run called in task", "use actors.Start")
 	})
-	if log.Len() > 0 {
-		t.Errorf("logged: %s", &log)
+	for line := range strings.Lines(log.String()) {
+		if !strings.Contains(line, "never looked at task=promise") { // another test's, which is collected only now
+			t.Errorf("logged: %s", line)
+		}
 	}
 }
 
