@@ -7,12 +7,17 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // TestBusyWorkersWaitForNoLock runs workers that send to each other, or ask, on so many processors
 // and looks at the mutex profile: a message between two of them takes no lock that others
 // have. What is left is of runners that go to sleep and are called: of a thousand messages one waits, or some beside other processes.
 func TestBusyWorkersWaitForNoLock(t *testing.T) {
+	if testtools.RaceEnabled() {
+		t.Skip("the race detector has each hold a lock for many times as long")
+	}
 	const most = 0.05 // waits for each message; with a lock in its path these are 0.1 and more
 	for _, c := range coreCases() {
 		switch c.name {
@@ -30,13 +35,21 @@ func TestBusyWorkersWaitForNoLock(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer runtime.SetMutexProfileFraction(runtime.SetMutexProfileFraction(1))
-			before, _ := lockWaits()
-			n, err := c.do(r, 5*c.batch)
-			if err != nil {
-				t.Fatal(err)
+			var each float64
+			var where string
+			for range 10 { // what else runs on the machine only adds, and a lock in the path is there each time
+				before, _ := lockWaits()
+				n, err := c.do(r, 5*c.batch)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var waits int64
+				waits, where = lockWaits()
+				if each = float64(waits-before) / float64(n); each <= most {
+					break
+				}
 			}
-			waits, where := lockWaits()
-			if each := float64(waits-before) / float64(n); each > most {
+			if each > most {
 				t.Errorf("%.3f waits for a lock for each message, want at most %v:\n%s", each, most, where)
 			} else {
 				t.Logf("%.5f waits for a lock for each message", each)
