@@ -15,14 +15,14 @@ type counts struct {
 	taken    atomic.Int64 // has left the mailbox: started, or dropped
 	finished atomic.Int64
 	failed   atomic.Int64
-	made     atomic.Pointer[seldomCounts] // see seldom
+	made     atomic.Pointer[seldomCounts] // see needSeldom
 }
 
 // seldomCounts are those that are zero for most workers.
 type seldomCounts struct{ refused, canceled, abandoned, deadLettered atomic.Int64 }
 
-// seldom is for writing. Any goroutine.
-func (c *counts) seldom() *seldomCounts {
+// needSeldom is for writing. Any goroutine.
+func (c *counts) needSeldom() *seldomCounts {
 	if s := c.made.Load(); s != nil {
 		return s
 	}

@@ -172,7 +172,7 @@ func (mb *mailbox) answerIdle() {
 // isIdle reports whether nothing is queued, nothing is to begin later, and nothing is in
 // flight but Backgrounds. On the loop.
 func (mb *mailbox) isIdle() bool {
-	if !mb.life.Serves() || mb.loop.Queued() > 0 || mb.offloaded.n() > 0 {
+	if !mb.life.Serves() || mb.loop.Queued() > 0 || mb.offloaded.countFunctions() > 0 {
 		return false
 	}
 	if s := mb.rare.Load(); s != nil && !s.delays.isEmpty() {

@@ -19,7 +19,7 @@ type incarnation struct {
 	lost  atomic.Bool  // a task of it has been abandoned
 	own   *loopContext // what its plain actor sees; nil: middleware's
 
-	made atomic.Pointer[outstanding]
+	made atomic.Pointer[outstanding] // see needOutstanding
 }
 
 // outstanding is what an incarnation ends that is no work in flight. Many incarnations have none of it.
@@ -31,9 +31,9 @@ type outstanding struct {
 	offloads *Limiter // of its own functions; nil: it has offloaded none
 }
 
-// outstanding is for writing. Whoever has added something looks at the cause afterwards: who ends
+// needOutstanding is for writing. Whoever has added something looks at the cause afterwards: who ends
 // the incarnation sets that before it looks here.
-func (inc *incarnation) outstanding() *outstanding {
+func (inc *incarnation) needOutstanding() *outstanding {
 	if o := inc.made.Load(); o != nil {
 		return o
 	}
@@ -78,7 +78,7 @@ func (inc *incarnation) endCause() error {
 // sender's PID may answer it for as long as the incarnation lives.
 func (inc *incarnation) leaveOpen(t *Task) {
 	t.putInClock()
-	o := inc.outstanding()
+	o := inc.needOutstanding()
 	o.mu.Lock()
 	if o.open == nil {
 		o.open = map[*Task]struct{}{}
@@ -101,7 +101,7 @@ func (inc *incarnation) leaveOpen(t *Task) {
 }
 
 func (inc *incarnation) rememberContext(t *Task) {
-	o := inc.outstanding()
+	o := inc.needOutstanding()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.ctxs == nil {
@@ -111,7 +111,7 @@ func (inc *incarnation) rememberContext(t *Task) {
 }
 
 func (inc *incarnation) forgetContext(t *Task) {
-	o := inc.outstanding()
+	o := inc.needOutstanding()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.ctxs, t)

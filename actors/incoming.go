@@ -348,11 +348,11 @@ func (mb *mailbox) count(t *Task, how loop.How) {
 	case life.BucketFailed:
 		c.failed.Add(1)
 	case life.BucketCanceled:
-		c.seldom().canceled.Add(1)
+		c.needSeldom().canceled.Add(1)
 	case life.BucketAbandoned:
-		c.seldom().abandoned.Add(1)
+		c.needSeldom().abandoned.Add(1)
 	case life.BucketDeadLettered:
-		c.seldom().deadLettered.Add(1)
+		c.needSeldom().deadLettered.Add(1)
 	default: // it is back in the mailbox
 		c.taken.Add(-1)
 	}

@@ -59,7 +59,7 @@ func (w keyedWorker) Reserve() keyed.Place {
 		w.Leave()
 		return keyed.Closed
 	case mb.limit > 0 && n-mb.counts.taken.Load() > mb.limit:
-		mb.counts.seldom().refused.Add(1)
+		mb.counts.needSeldom().refused.Add(1)
 		w.Leave()
 		return keyed.Full
 	}

@@ -29,7 +29,7 @@ type kind struct {
 	labels  sync.Map // a context with labels, by the name of a task
 	nLabels atomic.Int32
 
-	handlers atomic.Int32 // how many the last worker had that had not as many as the one before it
+	handlers atomic.Int32 // how many a new worker has room for at first: as many as the last one had
 
 	restarts atomic.Int64
 	failed   atomic.Int64
@@ -243,9 +243,9 @@ func (s *system) Kinds() []snapshot.Kind {
 		if mb.isHeldUp() {
 			k.Blocked++
 		}
-		waiting := mb.offloaded.waiting()
+		waiting := mb.offloaded.countWaiting()
 		k.OffloadsWaiting += waiting
-		k.Offloads += max(0, mb.offloaded.n()-waiting)
+		k.Offloads += max(0, mb.offloaded.countFunctions()-waiting)
 	}
 	for k, shown := range at {
 		shown.Restarts, shown.Failed = k.restarts.Load(), k.failed.Load()

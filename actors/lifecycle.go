@@ -152,7 +152,7 @@ func (mb *mailbox) handleOccurrence(o occurrence) {
 // lookIfLive is LiveZero or QueueZero, if it is so.
 func (mb *mailbox) lookIfLive() (o occurrence) {
 	switch phase := mb.life.Phase(); {
-	case mb.loop.Live() > 0, mb.offloaded.n() > 0 && phase < life.PhaseRestarting:
+	case mb.loop.Live() > 0, mb.offloaded.countFunctions() > 0 && phase < life.PhaseRestarting:
 	case mb.life.Drains() && mb.loop.Queued() == 0 && mb.onTheWay(): // who is on the way wakes the loop
 	case mb.life.Drains() && mb.loop.Queued() == 0:
 		o.event = life.QueueZero
@@ -398,7 +398,7 @@ func (mb *mailbox) cutOff() {
 	if s := mb.rare.Load(); s != nil {
 		s.cleanups.endCleanups(cause, true)
 	}
-	if mb.loop.Live() > 0 || mb.offloaded.n() > 0 {
+	if mb.loop.Live() > 0 || mb.offloaded.countFunctions() > 0 {
 		mb.giveUpAfter(mb.opts.StopGrace)
 	}
 }

@@ -50,12 +50,12 @@ type mailbox struct {
 	entrance
 	loop loop.Loop // its first field is the inbox
 
-	offloaded elsewhere // functions that run outside of it; any goroutine
-	hooked    bool      // the user has middleware or decorators: messages go through the engine
-	sends     bool      // … sender middleware
-	ours      bool      // see isWorker
-	taps      bool      // somebody may ask own for the current task
-	keyed     bool      // it is asked by its key, and not by its PID
+	offloaded offloadedFunctions // functions that run outside of it; any goroutine
+	hooked    bool               // the user has middleware or decorators: messages go through the engine
+	sends     bool               // … sender middleware
+	ours      bool               // see isWorker
+	taps      bool               // somebody may ask own for the current task
+	keyed     bool               // it is asked by its key, and not by its PID
 	life      lifecycle
 
 	// Set when the engine has spawned the actor, and constant from then on.
@@ -298,7 +298,7 @@ func (mb *mailbox) offer(t *Task) {
 	}
 	// In this order: once nothing is pending the final account is told, and that
 	// this was refused belongs there.
-	mb.counts.seldom().refused.Add(1)
+	mb.counts.needSeldom().refused.Add(1)
 	mb.accepted.Add(-1)
 	if mb.gate.Load() == gateStopped {
 		mb.loop.PostControl(pendingMayBeZero{})

@@ -49,9 +49,9 @@ func offload[T any](t *Task, fn any, opts []CallOption) *Future[T] {
 	}
 	ctx := callerctx.With(u.Context(), (*callingOffload)(t.mb)) // not a task: Wait is welcome there
 	mb := t.mb
-	mb.offloaded.begin(&u.outside, &u.Task)
+	mb.offloaded.addFunction(&u.entry, &u.Task)
 	done := func() {
-		if mb.offloaded.end(&u.outside) {
+		if mb.offloaded.removeFunction(&u.entry) {
 			mb.loop.PostControl(pendingMayBeZero{})
 		}
 	}
@@ -79,7 +79,7 @@ func offload[T any](t *Task, fn any, opts []CallOption) *Future[T] {
 // has its own: functions of an earlier one that were abandoned, which may hang
 // for good, take no places from it.
 func (inc *incarnation) offloadLimiter(mb *mailbox) *Limiter {
-	o := inc.outstanding()
+	o := inc.needOutstanding()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.offloads == nil {
@@ -88,111 +88,108 @@ func (inc *incarnation) offloadLimiter(mb *mailbox) *Limiter {
 	return o.offloads
 }
 
-// elsewhere tracks the functions that run for a worker outside of it, or wait for
+// offloadedFunctions tracks the functions that run for a worker outside of it, or wait for
 // a place to. Any goroutine. Most workers have none.
-type elsewhere struct{ made atomic.Pointer[outsiders] }
+type offloadedFunctions struct{ made atomic.Pointer[offloadList] }
 
-// outsiders are those of one worker.
-type outsiders struct {
+// offloadList has those of one worker.
+type offloadList struct {
 	mu          sync.Mutex
 	count       int
-	first, last *outside     // linked, in the order of their begin
-	placeless   atomic.Int32 // those that a Limiter has no place for yet
+	first, last *offloadEntry // linked, in the order of their begin
+	placeless   atomic.Int32  // those that a Limiter has no place for yet
 }
 
-func (e *elsewhere) all() *outsiders {
-	if all := e.made.Load(); all != nil {
-		return all
+// offloadEntry is a function's place in the list. Guarded by its mu.
+type offloadEntry struct {
+	task       *Task // nil: it is not there, or not any more
+	prev, next *offloadEntry
+}
+
+// needList is for writing.
+func (f *offloadedFunctions) needList() *offloadList {
+	if l := f.made.Load(); l != nil {
+		return l
 	}
-	e.made.CompareAndSwap(nil, new(outsiders))
-	return e.made.Load()
+	f.made.CompareAndSwap(nil, new(offloadList))
+	return f.made.Load()
 }
 
 // noteWaiting counts n more, or fewer, that a Limiter has no place for yet.
-func (e *elsewhere) noteWaiting(n int32) { e.all().placeless.Add(n) }
+func (f *offloadedFunctions) noteWaiting(n int32) { f.needList().placeless.Add(n) }
 
-// waiting is how many these are.
-func (e *elsewhere) waiting() int {
-	if all := e.made.Load(); all != nil {
-		return int(all.placeless.Load())
+// countWaiting is how many these are.
+func (f *offloadedFunctions) countWaiting() int {
+	if l := f.made.Load(); l != nil {
+		return int(l.placeless.Load())
 	}
 	return 0
 }
 
-// outside is a function's place there. Guarded by the outsiders' mu.
-type outside struct {
-	task       *Task // nil: it is not there, or not any more
-	prev, next *outside
-}
-
-func (e *elsewhere) n() int {
-	all := e.made.Load()
-	if all == nil {
+// countFunctions is how many run or wait.
+func (f *offloadedFunctions) countFunctions() int {
+	l := f.made.Load()
+	if l == nil {
 		return 0
 	}
-	all.mu.Lock()
-	defer all.mu.Unlock()
-	return all.count
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.count
 }
 
-func (e *elsewhere) begin(o *outside, t *Task) { e.all().begin(o, t) }
-
-// end reports whether it was the last of those that are waited for. One that was
-// abandoned is none: it may return in a later incarnation.
-func (e *elsewhere) end(o *outside) (last bool) { return e.all().end(o) }
-
-// abandon returns what runs, and waits for it no longer.
-func (e *elsewhere) abandon() (left []*Task) {
-	if all := e.made.Load(); all != nil {
-		return all.abandon()
-	}
-	return nil
-}
-
-func (e *outsiders) begin(o *outside, t *Task) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	o.task, o.prev = t, e.last
-	if e.last == nil {
-		e.first = o
+func (f *offloadedFunctions) addFunction(e *offloadEntry, t *Task) {
+	l := f.needList()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e.task, e.prev = t, l.last
+	if l.last == nil {
+		l.first = e
 	} else {
-		e.last.next = o
+		l.last.next = e
 	}
-	e.last = o
-	e.count++
+	l.last = e
+	l.count++
 }
 
-func (e *outsiders) end(o *outside) (last bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if o.task == nil {
+// removeFunction reports whether it was the last of those that are waited for. One that was
+// abandoned is none: it may return in a later incarnation.
+func (f *offloadedFunctions) removeFunction(e *offloadEntry) (last bool) {
+	l := f.needList()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e.task == nil {
 		return false
 	}
-	if o.prev == nil {
-		e.first = o.next
+	if e.prev == nil {
+		l.first = e.next
 	} else {
-		o.prev.next = o.next
+		e.prev.next = e.next
 	}
-	if o.next == nil {
-		e.last = o.prev
+	if e.next == nil {
+		l.last = e.prev
 	} else {
-		o.next.prev = o.prev
+		e.next.prev = e.prev
 	}
-	*o = outside{}
-	e.count--
-	return e.count == 0
+	*e = offloadEntry{}
+	l.count--
+	return l.count == 0
 }
 
-func (e *outsiders) abandon() (left []*Task) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for o := e.first; o != nil; {
-		next := o.next
-		left = append(left, o.task)
-		*o = outside{}
-		o = next
+// abandonFunctions returns what runs or waits, and waits for it no longer.
+func (f *offloadedFunctions) abandonFunctions() (left []*Task) {
+	l := f.made.Load()
+	if l == nil {
+		return nil
 	}
-	e.first, e.last, e.count = nil, nil, 0
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for e := l.first; e != nil; {
+		next := e.next
+		left = append(left, e.task)
+		*e = offloadEntry{}
+		e = next
+	}
+	l.first, l.last, l.count = nil, nil, 0
 	return left
 }
 
@@ -204,7 +201,7 @@ type offloaded[T any] struct {
 	ended node        // of fut
 	begun atomic.Bool // … or it never will
 
-	outside outside
+	entry   offloadEntry
 	limiter *Limiter
 	limited limited
 }

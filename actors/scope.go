@@ -276,7 +276,7 @@ func (m *more) hasOnlyName(r *rare) bool {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.base == nil && r.view == nil && r.why == nil && r.env == nil && r.failure == nil && r.stop == nil
+	return r.view == nil && r.why == nil && r.env == nil && r.failure == nil && r.stop == nil
 }
 
 // boundTo is the context whose end ends the task by itself, or nil.

@@ -212,8 +212,8 @@ func (in *inspection) worker(mb *mailbox) bool {
 	w.Queued, w.OldestWait = mb.queued(), mb.loop.OldestWait()
 	w.Counts = supervision.Counts(mb.readCounts())
 	w.BlockedTurns = mb.blockedTurns()
-	w.OffloadsWaiting = mb.offloaded.waiting()
-	w.Offloads = max(0, mb.offloaded.n()-w.OffloadsWaiting)
+	w.OffloadsWaiting = mb.offloaded.countWaiting()
+	w.Offloads = max(0, mb.offloaded.countFunctions()-w.OffloadsWaiting)
 	w.ToldToEnd = mb.toldToEnd()
 	if s := mb.rare.Load(); s != nil {
 		w.Delayed, w.NextDelayed = s.delays.countDelayed(mb)
@@ -424,9 +424,9 @@ func (s *system) Size() snapshot.Size {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, mb := range s.workers {
-		waiting := mb.offloaded.waiting()
+		waiting := mb.offloaded.countWaiting()
 		size.OffloadsWaiting += waiting
-		size.Offloads += max(0, mb.offloaded.n()-waiting)
+		size.Offloads += max(0, mb.offloaded.countFunctions()-waiting)
 	}
 	return size
 }

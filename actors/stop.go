@@ -76,7 +76,7 @@ func (mb *mailbox) stopMessage(m *messages.Stop, env *actor.MessageEnvelope) {
 		return
 	}
 	if m.GetToken() != mb.sys.token {
-		mb.counts.seldom().refused.Add(1)
+		mb.counts.needSeldom().refused.Add(1)
 		mb.logger().Warn("actors: a messages.Stop without this actor system's token was refused: use actors.Stop", "sender", sender)
 		if sender != nil {
 			mb.sys.send(sender, failureOf(fmt.Errorf("%w: messages.Stop is honoured from its own actor system only", ErrUnhandled), false))
@@ -273,7 +273,7 @@ func (mb *mailbox) giveUp(round uint64, seen loop.Turn, pause time.Duration, aga
 // abandonOffloads waits for offloaded functions no longer, and names them, with the
 // stacks of where they hang.
 func (mb *mailbox) abandonOffloads() {
-	left := mb.offloaded.abandon()
+	left := mb.offloaded.abandonFunctions()
 	if len(left) == 0 {
 		return
 	}

@@ -69,8 +69,8 @@ func (e *env) bareNames() *bareNames {
 	return r
 }
 
-// start starts a worker whose setup is begun, and completes f when it has run.
-func (r *bareNames) start(name string, f *bareFuture) {
+// startWorker starts a worker whose setup is begun, and completes f when it has run.
+func (r *bareNames) startWorker(name string, f *bareFuture) {
 	l := &bareLoop{sys: r.sys}
 	r.mu.Lock()
 	r.all[name] = l
@@ -94,7 +94,7 @@ type bareStart struct {
 func (*bareStart) awaits() bool { return true }
 
 func (s *bareStart) turn(c *bareCoroutine) {
-	s.names.start(s.name, &s.ready)
+	s.names.startWorker(s.name, &s.ready)
 	c.awaitFuture(&s.ready)
 	s.fut.complete(receipt{}, nil)
 }
@@ -103,10 +103,10 @@ func startLeast(e *env, n int) (func() (int, error), error) {
 	names, signal := e.bareNames(), make(chan struct{}, 1)
 	for i := range n {
 		var ready bareFuture
-		names.start("worker"+strconv.Itoa(i), &ready)
+		names.startWorker("worker"+strconv.Itoa(i), &ready)
 		ready.wait(signal)
 	}
-	return names.count, nil
+	return names.sumOfNumbers, nil
 }
 
 func startLeastChild(e *env, n int) (func() (int, error), error) {
@@ -117,8 +117,8 @@ func startLeastChild(e *env, n int) (func() (int, error), error) {
 		parent.post(bareEntry{work: s})
 		s.fut.wait(signal)
 	}
-	return names.count, nil
+	return names.sumOfNumbers, nil
 }
 
-// count is what the numbers of all add up to.
-func (r *bareNames) count() (int, error) { n := len(r.all); return n * (n - 1) / 2, nil }
+// sumOfNumbers is what the numbers of all add up to.
+func (r *bareNames) sumOfNumbers() (int, error) { n := len(r.all); return n * (n - 1) / 2, nil }

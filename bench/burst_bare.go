@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"sync"
-	"time"
 )
 
 // bareBurst is a burst of requests with the least that one takes: a queue, a future, and a
@@ -64,6 +63,9 @@ func (c *bareRequest) turn(*bareCoroutine) {
 	}
 }
 
+func (c *bareRequest) hasEnded() bool { return c.fut.done.Load() }
+func (c *bareRequest) end(err error)  { c.fut.complete(receipt{}, err) }
+
 // bareEnding is what ends a call early.
 type bareEnding struct {
 	of         *bareContext
@@ -79,11 +81,9 @@ func newBareEnding(of *bareContext, i int) *bareRequest {
 	}{call: bareRequest{q: question{i}}}
 	x.call.ends, x.ends.of, x.ends.call = &x.ends, of, &x.call
 	of.bind(&x.ends)
-	of.endAt(time.Since(bareBegan)+requestTimeout, &x.call)
+	of.deadlines.add(&x.call, requestTimeout)
 	return &x.call
 }
-
-var bareBegan = time.Now()
 
 // bareContext ends calls with their context, and by their deadlines.
 type bareContext struct {
@@ -92,16 +92,7 @@ type bareContext struct {
 	stop        func() bool
 	first, last *bareEnding
 
-	deadlines struct {
-		sync.Mutex
-		inOrder []bareRequestDeadline
-		timer   *time.Timer
-	}
-}
-
-type bareRequestDeadline struct {
-	when time.Duration
-	call *bareRequest
+	deadlines bareDeadlines[*bareRequest]
 }
 
 func (b *bareContext) bind(x *bareEnding) {
@@ -146,40 +137,5 @@ func (b *bareContext) endAll() {
 	b.mu.Unlock()
 	for ; x != nil; x = x.next {
 		x.call.fut.complete(receipt{}, context.Cause(b.ctx))
-	}
-}
-
-// endAt is bareSystem's: all calls have the same timeout.
-func (b *bareContext) endAt(when time.Duration, c *bareRequest) {
-	d := &b.deadlines
-	d.Lock()
-	defer d.Unlock()
-	for len(d.inOrder) > 0 && d.inOrder[0].call.fut.done.Load() {
-		d.inOrder = d.inOrder[1:]
-	}
-	d.inOrder = append(d.inOrder, bareRequestDeadline{when, c})
-	if d.timer == nil {
-		d.timer = time.AfterFunc(requestTimeout, b.endDue)
-	}
-}
-
-// endDue is the timer's.
-func (b *bareContext) endDue() {
-	d := &b.deadlines
-	d.Lock()
-	var due []*bareRequest
-	now := time.Since(bareBegan)
-	for len(d.inOrder) > 0 && (now >= d.inOrder[0].when || d.inOrder[0].call.fut.done.Load()) {
-		due = append(due, d.inOrder[0].call)
-		d.inOrder = d.inOrder[1:]
-	}
-	if len(d.inOrder) > 0 {
-		d.timer.Reset(d.inOrder[0].when - now)
-	} else {
-		d.timer = nil
-	}
-	d.Unlock()
-	for _, c := range due {
-		c.fut.complete(receipt{}, context.DeadlineExceeded)
 	}
 }

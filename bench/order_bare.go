@@ -8,7 +8,6 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // bareShop is the order flow of order_worker.go with the least that it takes: a queue for
@@ -44,16 +43,7 @@ type bareSystem struct {
 	free    []*bareCoroutine
 	running sync.WaitGroup // the runners
 
-	deadlines struct {
-		sync.Mutex
-		inOrder []bareDeadline
-		timer   *time.Timer
-	}
-}
-
-type bareDeadline struct {
-	when  time.Time
-	order *bareOrder
+	deadlines bareDeadlines[*bareOrder]
 }
 
 // makeReady gives a loop that was idle to a runner.
@@ -125,44 +115,7 @@ func (s *bareSystem) close() {
 	for _, c := range s.free {
 		c.stop()
 	}
-	if t := s.deadlines.timer; t != nil {
-		t.Stop()
-	}
-}
-
-// endAt ends the order at when. All orders have the same timeout, so that those that come
-// later end later.
-func (s *bareSystem) endAt(when time.Time, o *bareOrder) {
-	d := &s.deadlines
-	d.Lock()
-	defer d.Unlock()
-	for len(d.inOrder) > 0 && d.inOrder[0].order.fut.done.Load() {
-		d.inOrder = d.inOrder[1:]
-	}
-	d.inOrder = append(d.inOrder, bareDeadline{when, o})
-	if d.timer == nil {
-		d.timer = time.AfterFunc(time.Until(when), s.endDue)
-	}
-}
-
-// endDue is the timer's.
-func (s *bareSystem) endDue() {
-	d := &s.deadlines
-	d.Lock()
-	var due []*bareOrder
-	for now := time.Now(); len(d.inOrder) > 0 && (!now.Before(d.inOrder[0].when) || d.inOrder[0].order.fut.done.Load()); {
-		due = append(due, d.inOrder[0].order)
-		d.inOrder = d.inOrder[1:]
-	}
-	if len(d.inOrder) > 0 {
-		d.timer.Reset(time.Until(d.inOrder[0].when))
-	} else {
-		d.timer = nil
-	}
-	d.Unlock()
-	for _, o := range due {
-		o.end(context.DeadlineExceeded)
-	}
+	s.deadlines.stop()
 }
 
 // bareLoop runs one turn at a time.
@@ -347,6 +300,8 @@ func (o *bareOrder) end(err error) {
 	o.shop.shop.post(bareEntry{work: (*bareEnd)(o)})
 }
 
+func (o *bareOrder) hasEnded() bool { return o.fut.done.Load() }
+
 func (o *bareOrder) why() error { return o.fut.err }
 
 // bareEnd has the account end what its order waits for. It goes by the shop, behind the order.
@@ -374,7 +329,7 @@ func (o *bareEndAsks) turn(*bareCoroutine) {
 func (s *bareShop) place(ctx context.Context, p placeOrder) *bareOrder {
 	o := &bareOrder{placeOrder: p, shop: s, ctx: ctx}
 	o.stop = context.AfterFunc(ctx, func() { o.end(context.Cause(ctx)) })
-	s.sys.endAt(time.Now().Add(orderTimeout), o)
+	s.sys.deadlines.add(o, orderTimeout)
 	s.shop.post(bareEntry{work: (*bareForward)(o)})
 	return o
 }

@@ -144,7 +144,10 @@ func (c *core) startRecovery(t *actors.Task, k *child) {
 	if k.restartTask == "" {
 		k.restartTask = c.taskName("restart", k.name)
 	}
-	c.startChildTask(t, k.restartTask, k, (*core).recoverChild)
+	actors.Start(t, func(t *actors.Task) (error, error) { // as startTask, with a function less
+		defer c.recoverPanic(t)
+		return c.recoverChild(t, k), nil
+	}, actors.Name(k.restartTask))
 }
 
 // emitFailure makes an event of a failure, and hands on the message that it

@@ -197,14 +197,6 @@ func (c *core) startTask(t *actors.Task, name string, f func(t *actors.Task) err
 	}, actors.Name(name))
 }
 
-// startChildTask is startTask for f of a child.
-func (c *core) startChildTask(t *actors.Task, name string, k *child, f func(c *core, t *actors.Task, k *child) error) {
-	actors.Start(t, func(t *actors.Task) (error, error) {
-		defer c.recoverPanic(t)
-		return f(c, t, k), nil
-	}, actors.Name(name))
-}
-
 // taskName is the name of a task that does something with a child. A [Dynamic] has any number of children, whose names may
 // each come once: what is counted by task, as groups and profiles are, must not get as many.
 func (c *core) taskName(what, child string) string {

@@ -24,7 +24,7 @@ type Format struct {
 	Migrations []func(data []byte) ([]byte, error)
 }
 
-func (f Format) encode(v any) ([]byte, error) {
+func (f Format) encodeValue(v any) ([]byte, error) {
 	var data []byte
 	var err error
 	switch m, is := v.(proto.Message); {
@@ -41,7 +41,7 @@ func (f Format) encode(v any) ([]byte, error) {
 	return append(binary.AppendUvarint(nil, uint64(len(f.Migrations))), data...), nil
 }
 
-func (f Format) decode(stored []byte, v any) error {
+func (f Format) decodeValue(stored []byte, v any) error {
 	version, n := binary.Uvarint(stored)
 	if n <= 0 {
 		return errDamaged
@@ -70,8 +70,8 @@ func (f Format) decode(stored []byte, v any) error {
 	return nil
 }
 
-// mistake is what is wrong with f, or nil.
-func (f Format) mistake() error {
+// findMistake is what is wrong with f, or nil.
+func (f Format) findMistake() error {
 	if (f.Encode == nil) != (f.Decode == nil) {
 		return errors.New("has one of Encode and Decode, and needs both or none")
 	}

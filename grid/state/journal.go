@@ -38,35 +38,35 @@ type Journal[S, C any, P Applier[S, C]] struct {
 
 // LoadJournal is [Load] for a journal.
 func LoadJournal[S, C any, P Applier[S, C]](w *actors.Worker, id string, o JournalOptions) (*Journal[S, C, P], error) {
-	if err := o.Changes.mistake(); err != nil {
+	if err := o.Changes.findMistake(); err != nil {
 		return nil, errors.Join(&actors.OptionError{Of: "state", Field: "Changes", Why: err.Error()}, o.Validate())
 	}
-	sv, r, err := open(w, id, o.Options)
+	sv, r, err := loadRecord(w, id, o.Options)
 	if err != nil {
 		return nil, err
 	}
 	j := &Journal[S, C, P]{value: P(new(S)), saver: sv, format: o.Changes, since: len(r.Changes)}
 	if r.Snapshot != nil {
-		if err := o.Format.decode(r.Snapshot, (*S)(j.value)); err != nil {
+		if err := o.Format.decodeValue(r.Snapshot, (*S)(j.value)); err != nil {
 			return nil, err
 		}
 	}
 	for _, data := range r.Changes {
 		var c C
-		if err := o.Changes.decode(data, &c); err != nil {
+		if err := o.Changes.decodeValue(data, &c); err != nil {
 			return nil, err
 		}
 		j.value.Apply(c)
 	}
 	every := cmp.Or(o.Every, defaultEvery)
-	sv.take = func() (Write, error) {
+	sv.makeWrite = func() (Write, error) {
 		changes := j.pending
 		j.pending = nil
 		if j.since += len(changes); j.since <= every {
 			return Write{Changes: changes}, nil
 		}
 		j.since = 0 // the snapshot has these changes
-		data, err := o.Format.encode((*S)(j.value))
+		data, err := o.Format.encodeValue((*S)(j.value))
 		return Write{Snapshot: data}, err
 	}
 	return j, nil
@@ -85,7 +85,7 @@ func (j *Journal[S, C, P]) Record(t *actors.Task, changes ...C) error {
 	encoded := make([][]byte, len(changes))
 	for i := range changes {
 		var err error
-		if encoded[i], err = j.format.encode(&changes[i]); err != nil {
+		if encoded[i], err = j.format.encodeValue(&changes[i]); err != nil {
 			return err
 		}
 	}
@@ -96,8 +96,8 @@ func (j *Journal[S, C, P]) Record(t *actors.Task, changes ...C) error {
 		j.value.Apply(c)
 	}
 	j.pending = append(j.pending, encoded...)
-	return j.saver.save(t)
+	return j.saver.saveChanges(t)
 }
 
 // Saved returns when the store has acknowledged all that Value shows.
-func (j *Journal[S, C, P]) Saved(t *actors.Task) error { return j.saver.wait(t) }
+func (j *Journal[S, C, P]) Saved(t *actors.Task) error { return j.saver.awaitSaves(t) }

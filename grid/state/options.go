@@ -52,7 +52,7 @@ func (o Options) Validate() error {
 	if o.Kind == "" {
 		bad("Kind", nil, "is missing")
 	}
-	if err := o.Format.mistake(); err != nil {
+	if err := o.Format.findMistake(); err != nil {
 		bad("Format", nil, err.Error())
 	}
 	return errors.Join(errs...)

@@ -16,27 +16,27 @@ import (
 // There is one save at a time. Whoever has changed something meanwhile waits for the next one,
 // which has all of that.
 type saver struct {
-	opts   Options
-	key    string
-	owner  Owner
-	token  uint64
-	seq    uint64                // of the last write
-	take   func() (Write, error) // what is to be saved, as it is now
-	next   *actors.Promise[none] // of the save that has not begun; nil: nothing has changed since the last
-	under  *actors.Promise[none] // of the one under way
-	failed error                 // no save is made any more
+	opts      Options
+	key       string
+	owner     Owner
+	token     uint64
+	seq       uint64                // of the last write
+	makeWrite func() (Write, error) // what is to be saved, as it is now
+	next      *actors.Promise[none] // of the save that has not begun; nil: nothing has changed since the last
+	current   *actors.Promise[none] // of the one under way
+	failed    error                 // no save is made any more
 }
 
 type none = actors.None
 
-// open loads the record of a key. In setup.
-func open(w *actors.Worker, id string, o Options) (*saver, Record, error) {
+// loadRecord loads the record of a key. In setup.
+func loadRecord(w *actors.Worker, id string, o Options) (*saver, Record, error) {
 	if err := o.Validate(); err != nil {
 		return nil, Record{}, err
 	}
 	s := &saver{opts: o.resolved(), key: o.Kind + "/" + id}
 	var r Record
-	err := s.retry(w.Task(), "load", func(ctx context.Context) (err error) {
+	err := s.retryCall(w.Task(), "load", func(ctx context.Context) (err error) {
 		s.owner, r, err = o.Store.Open(ctx, s.key)
 		return err
 	})
@@ -47,8 +47,8 @@ func open(w *actors.Worker, id string, o Options) (*saver, Record, error) {
 	return s, r, nil
 }
 
-// retry calls f until it succeeds, is fenced, or SaveWithin is over.
-func (s *saver) retry(t *actors.Task, what string, f func(ctx context.Context) error) error {
+// retryCall calls f until it succeeds, is fenced, or SaveWithin is over.
+func (s *saver) retryCall(t *actors.Task, what string, f func(ctx context.Context) error) error {
 	begun, within := time.Now(), max(s.opts.SaveWithin, 0)
 	for n := 1; ; n++ {
 		opts := []actors.CallOption{actors.Name("state: " + what)}
@@ -66,8 +66,8 @@ func (s *saver) retry(t *actors.Task, what string, f func(ctx context.Context) e
 	}
 }
 
-// save has what has changed saved, and waits for that unless AnswerFirst is set.
-func (s *saver) save(t *actors.Task) error {
+// saveChanges has what has changed saved, and waits for that unless AnswerFirst is set.
+func (s *saver) saveChanges(t *actors.Task) error {
 	if s.failed != nil {
 		return s.failed
 	}
@@ -76,10 +76,10 @@ func (s *saver) save(t *actors.Task) error {
 		s.next.Future().OnDone(func(none, error) {}) // the worker fails of it: nobody else needs to look
 	}
 	saved := s.next.Future()
-	if s.under == nil {
+	if s.current == nil {
 		// It is nobody's child: who gives up waiting has changed the state all the same, and
 		// others wait for this save, too.
-		t.Go(s.run, actors.Detached(), actors.Name("state: save"))
+		t.Go(s.runSaves, actors.Detached(), actors.Name("state: save"))
 	}
 	if s.opts.AnswerFirst {
 		return s.failed
@@ -87,54 +87,54 @@ func (s *saver) save(t *actors.Task) error {
 	return t.Await(saved)
 }
 
-// wait waits until all that has changed so far is saved.
-func (s *saver) wait(t *actors.Task) error {
+// awaitSaves waits until all that has changed so far is saved.
+func (s *saver) awaitSaves(t *actors.Task) error {
 	switch {
 	case s.failed != nil:
 		return s.failed
 	case s.next != nil:
 		return t.Await(s.next.Future())
-	case s.under != nil:
-		return t.Await(s.under.Future())
+	case s.current != nil:
+		return t.Await(s.current.Future())
 	}
 	return nil
 }
 
-// run makes saves as long as something changes.
-func (s *saver) run(t *actors.Task) error {
+// runSaves makes saves as long as something changes.
+func (s *saver) runSaves(t *actors.Task) error {
 	defer func() {
-		if s.under != nil { // it panics: in the encoding most likely
-			s.fail(t, fmt.Errorf("state: %s was not saved: the save has panicked", s.key))
+		if s.current != nil { // it panics: in the encoding most likely
+			s.failSaves(t, fmt.Errorf("state: %s was not saved: the save has panicked", s.key))
 		}
 	}()
 	for s.next != nil {
-		s.under, s.next = s.next, nil
-		w, err := s.take()
+		s.current, s.next = s.next, nil
+		w, err := s.makeWrite()
 		if err == nil {
 			s.seq++
 			w.Token, w.Seq = s.token, s.seq
-			err = s.retry(t, "save", func(ctx context.Context) error { return s.owner.Save(ctx, w) })
+			err = s.retryCall(t, "save", func(ctx context.Context) error { return s.owner.Save(ctx, w) })
 		}
 		if err != nil {
-			s.fail(t, fmt.Errorf("state: %s was not saved: %w", s.key, err))
+			s.failSaves(t, fmt.Errorf("state: %s was not saved: %w", s.key, err))
 			_ = t.Yield() // they return that to their askers before the failure of the worker ends them
 			return nil    // its waiters are told
 		}
-		done := s.under
-		s.under = nil
+		done := s.current
+		s.current = nil
 		done.Resolve(none{})
 	}
 	return nil
 }
 
-// fail ends all saves. What the store has is not known, so the worker begins anew, from what that is.
-func (s *saver) fail(t *actors.Task, err error) {
+// failSaves ends all saves. What the store has is not known, so the worker begins anew, from what that is.
+func (s *saver) failSaves(t *actors.Task, err error) {
 	s.failed = err
-	for _, p := range []*actors.Promise[none]{s.under, s.next} {
+	for _, p := range []*actors.Promise[none]{s.current, s.next} {
 		if p != nil {
 			p.Reject(err)
 		}
 	}
-	s.under, s.next = nil, nil
+	s.current, s.next = nil, nil
 	t.Exit(err)
 }

@@ -16,18 +16,18 @@ type State[S any] struct {
 // Load loads the state of a key, and makes the worker its owner. It is called in setup, which
 // waits meanwhile. A key of which nothing is stored has the zero value.
 func Load[S any](w *actors.Worker, id string, o Options) (*State[S], error) {
-	sv, r, err := open(w, id, o)
+	sv, r, err := loadRecord(w, id, o)
 	if err != nil {
 		return nil, err
 	}
 	s := &State[S]{new(S), sv}
 	if r.Snapshot != nil {
-		if err := o.Format.decode(r.Snapshot, s.value); err != nil {
+		if err := o.Format.decodeValue(r.Snapshot, s.value); err != nil {
 			return nil, err
 		}
 	}
-	sv.take = func() (Write, error) {
-		data, err := o.Format.encode(s.value)
+	sv.makeWrite = func() (Write, error) {
+		data, err := o.Format.encodeValue(s.value)
 		return Write{Snapshot: data}, err
 	}
 	return s, nil
@@ -50,8 +50,8 @@ func (s *State[S]) Update(t *actors.Task, change func(v *S) error) error {
 	if err := change(s.value); err != nil {
 		return err
 	}
-	return s.saver.save(t)
+	return s.saver.saveChanges(t)
 }
 
 // Saved returns when the store has acknowledged all that Value shows.
-func (s *State[S]) Saved(t *actors.Task) error { return s.saver.wait(t) }
+func (s *State[S]) Saved(t *actors.Task) error { return s.saver.awaitSaves(t) }

@@ -61,8 +61,8 @@ func keyOf(key string) string {
 	return b.String()
 }
 
-// read returns the record and its revision; 0: there is none.
-func (s *Store) read(ctx context.Context, key string) (r state.Record, revision uint64, err error) {
+// readRecord returns the record and its revision; 0: there is none.
+func (s *Store) readRecord(ctx context.Context, key string) (r state.Record, revision uint64, err error) {
 	entry, err := s.kv.Get(ctx, key)
 	switch {
 	case errors.Is(err, jetstream.ErrKeyNotFound):
@@ -73,8 +73,8 @@ func (s *Store) read(ctx context.Context, key string) (r state.Record, revision 
 	return r, entry.Revision(), r.UnmarshalBinary(entry.Value())
 }
 
-// write stores r in the place of a revision, and returns the new one.
-func (s *Store) write(ctx context.Context, key string, r state.Record, revision uint64) (uint64, error) {
+// writeRecord stores r in the place of a revision, and returns the new one.
+func (s *Store) writeRecord(ctx context.Context, key string, r state.Record, revision uint64) (uint64, error) {
 	value, err := r.AppendBinary(nil)
 	if err != nil {
 		return 0, err
@@ -92,8 +92,8 @@ func isStale(err error) bool {
 	return errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
 
-// pause waits before a stale read is tried again.
-func pause(ctx context.Context, n int) error {
+// pauseBeforeRead waits before a stale read is tried again.
+func pauseBeforeRead(ctx context.Context, n int) error {
 	select {
 	case <-time.After(min(time.Millisecond<<n, 100*time.Millisecond)):
 		return nil
@@ -106,18 +106,18 @@ func pause(ctx context.Context, n int) error {
 func (s *Store) Open(ctx context.Context, key string) (state.Owner, state.Record, error) {
 	o := &owner{s: s, key: keyOf(key)}
 	for n := 0; ; n = min(n+1, 10) {
-		r, revision, err := s.read(ctx, o.key)
+		r, revision, err := s.readRecord(ctx, o.key)
 		if err == nil {
 			r.Token, r.Seq = r.Token+1, 0
 			o.record = r
-			if o.revision, err = s.write(ctx, o.key, r, revision); err == nil {
+			if o.revision, err = s.writeRecord(ctx, o.key, r, revision); err == nil {
 				return o, r, nil
 			}
 		}
 		if !isStale(err) {
 			return nil, state.Record{}, err
 		}
-		if err := pause(ctx, n); err != nil {
+		if err := pauseBeforeRead(ctx, n); err != nil {
 			return nil, state.Record{}, err
 		}
 	}
@@ -144,27 +144,27 @@ func (o *owner) Save(ctx context.Context, w state.Write) error {
 			return err
 		}
 		next := record.Apply(w)
-		if revision, err = o.s.write(ctx, o.key, next, revision); err == nil {
-			o.know(next, revision)
+		if revision, err = o.s.writeRecord(ctx, o.key, next, revision); err == nil {
+			o.noteRecord(next, revision)
 			return nil
 		}
 		if !isStale(err) {
 			return err
 		}
 		if n > 0 { // the first time it is another owner, or this save was made and its answer lost
-			if err := pause(ctx, n); err != nil {
+			if err := pauseBeforeRead(ctx, n); err != nil {
 				return err
 			}
 		}
-		if record, revision, err = o.s.read(ctx, o.key); err != nil {
+		if record, revision, err = o.s.readRecord(ctx, o.key); err != nil {
 			return err
 		}
-		o.know(record, revision)
+		o.noteRecord(record, revision)
 	}
 }
 
-// know notes what the store has, unless something later is known.
-func (o *owner) know(r state.Record, revision uint64) {
+// noteRecord notes what the store has, unless something later is known.
+func (o *owner) noteRecord(r state.Record, revision uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if revision > o.revision {
