@@ -4,7 +4,6 @@ package actors_test
 
 import (
 	"errors"
-	"log/slog"
 	"runtime"
 	"testing"
 
@@ -15,9 +14,7 @@ import (
 // tells whether somebody has looked at it, and, if nobody has, what is done when the future is
 // collected. Of that no more than ten a second are logged.
 func BenchmarkFailedFuture(b *testing.B) {
-	before := slog.Default()
-	slog.SetDefault(discard())
-	defer slog.SetDefault(before)
+	setDefaultLog(b, discard().Handler())
 	no := errors.New("no")
 	for _, c := range []struct {
 		name     string
