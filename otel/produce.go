@@ -93,7 +93,7 @@ func NewProducer(sys *actor.ActorSystem, o ProducerOptions) metric.Producer {
 		o.MaxKinds = defaultKinds
 	}
 	return &producer{
-		sys: sys, common: slices.Clone(o.Attributes), kinds: names{most: o.MaxKinds}, consumerNames: names{most: maxConsumers}, perWorker: o.PerWorker,
+		sys: sys, common: slices.Clone(o.Attributes), kinds: names{most: o.MaxKinds}, accepted: map[string]int64{}, consumerNames: names{most: maxConsumers}, perWorker: o.PerWorker,
 		consumers: map[weak.Pointer[consumer.Consumer]]*consumerSeen{}, gone: map[string]consumer.Stats{},
 	}
 }
@@ -105,6 +105,7 @@ type producer struct {
 
 	mu            sync.Mutex
 	kinds         names
+	accepted      map[string]int64 // by kind, as it was last told: see keepAccepted
 	perWorker     bool
 	workers       map[string]bool // that have series of their own
 	io            ioSums
@@ -192,7 +193,7 @@ func (p *producer) addKinds(b *builder) {
 		b.upDown("protoloop.worker.current", "{worker}", workers, int64(k.Stopping), is, workerStateKey.String("stopping"))
 
 		const offered = "Messages and submissions that were offered to workers."
-		b.count("protoloop.work.offered", "{message}", offered, k.Counts.Accepted, is, outcomeKey.String("accepted"))
+		b.count("protoloop.work.offered", "{message}", offered, p.keepAccepted(k.Name, k.Counts.Accepted), is, outcomeKey.String("accepted"))
 		b.count("protoloop.work.offered", "{message}", offered, k.Counts.Refused, is, outcomeKey.String("refused"))
 		for _, ended := range []struct {
 			outcome string
@@ -221,6 +222,15 @@ func (p *producer) addKinds(b *builder) {
 		b.upDown("protoloop.offload.current", "{function}", offloads, int64(k.Offloads), is, offloadStateKey.String("running"))
 		b.upDown("protoloop.offload.current", "{function}", offloads, int64(k.OffloadsWaiting), is, offloadStateKey.String("waiting"))
 	}
+}
+
+// keepAccepted returns what to tell of the messages that a kind has accepted, n now. One that is about to be refused is
+// among them until that is decided. A sum that shrinks says that its process has begun anew, which would make a rate of all
+// there ever were: so it stays until the next one is accepted.
+func (p *producer) keepAccepted(kind string, n int64) int64 {
+	n = max(n, p.accepted[kind])
+	p.accepted[kind] = n
+	return n
 }
 
 // mergeKind adds what b has to a.

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -153,6 +154,48 @@ func TestWorkIsCounted(t *testing.T) {
 			of(0, "shop", state, "queued"), of(1, "shop", state, "begun"), of(0, "bank", state, "queued"), of(0, "bank", state, "begun"))
 		hold.Resolve(actors.None{})
 	})
+}
+
+// TestAcceptedNeverShrinks: a request that a full mailbox is about to refuse is counted as accepted until then.
+func TestAcceptedNeverShrinks(t *testing.T) {
+	sys := actortest.NewSystem(t)
+	hold := new(actors.Promise[actors.None])
+	full := actortest.Spawn(t, sys.Root, "full", jobber(hold.Future()), actors.Options{Kind: "shop", MailboxSize: 1, MaxInFlight: 1})
+	p := otelloop.NewProducer(sys, otelloop.ProducerOptions{})
+	over := make(chan struct{})
+	var senders sync.WaitGroup
+	for range 3 {
+		senders.Go(func() {
+			for {
+				select {
+				case <-over:
+					return
+				default:
+					_, _ = actors.RequestFuture[actors.None](sys.Root, full, job{"hold"}).TryResult() // refused, all but two
+				}
+			}
+		})
+	}
+	before, seen := int64(0), 0
+	for range 1000 {
+		offered, _ := collect(t, p)["protoloop.work.offered"].Data.(metricdata.Sum[int64])
+		for _, point := range offered.DataPoints {
+			if is, _ := point.Attributes.Value("protoloop.work.outcome"); is.AsString() != "accepted" {
+				continue
+			}
+			if point.Value < before {
+				t.Errorf("%d are accepted, %d were before", point.Value, before)
+			}
+			if point.Value > before {
+				seen++
+			}
+			before = point.Value
+		}
+	}
+	t.Logf("more were accepted than before in %d scrapes", seen)
+	close(over)
+	senders.Wait()
+	hold.Resolve(actors.None{})
 }
 
 // TestQueueIsCounted: what waits behind a turn is queued, and the turn is blocked.

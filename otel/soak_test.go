@@ -113,7 +113,9 @@ func TestSoak(t *testing.T) {
 	}
 	close(over)
 	watching.Wait()
-	last, err := scrapeSums(reader)
+	fresh := metric.NewManualReader(metric.WithProducer(otelloop.NewProducer(sys, otelloop.ProducerOptions{})))
+	defer metric.NewMeterProvider(metric.WithReader(fresh)).Shutdown(context.Background())
+	last, err := scrapeSums(fresh)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -364,7 +366,7 @@ func (s sums) check(before sums) error {
 		for _, n := range a.outcome {
 			ended += n
 		}
-		if a.accepted != ended+a.pending {
+		if a.accepted < ended+a.pending { // more is possible: see TestAcceptedNeverShrinks
 			return fmt.Errorf("kind %s: %d accepted, %d ended, %d pending", kind, a.accepted, ended, a.pending)
 		}
 		old := before[kind]
