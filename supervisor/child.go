@@ -355,7 +355,7 @@ func (k *child) updateShown(change func()) {
 // late: the child's failure may be the next message.
 func (k *child) emitUp() {
 	k.delay.upSince = k.stateSince
-	if took := k.core.sinceStart() - k.startedAt; k.upCount > 1 {
+	if took := k.stateSince.Sub(k.core.startedAt) - k.startedAt; k.upCount > 1 {
 		emitEvent(k.core.events, ChildRestarted{k.eventPlace(), k.restartCount(), took})
 		k.core.tellFailure(failure.WorkerRestart, k.pid, "", cmp.Or(k.restartCause, actors.ErrRestarted))
 	} else {

@@ -146,15 +146,14 @@ func (c *core) dispatchMessages(t *actors.Task) error {
 // serveUntil handles what is queued until done, which is asked between messages.
 func (c *core) serveUntil(t *actors.Task, done func() bool) error {
 	for !done() {
-		now := c.sinceStart()
-		p, arrived := c.queue.takeAll()
-		if arrived != nil {
+		if arrived := c.queue.ifEmpty(); arrived != nil {
 			if _, err := actors.Await(t, arrived); err != nil {
 				return err
 			}
 			continue
 		}
-		for p != nil {
+		now := c.sinceStart()
+		for p := c.queue.takeAll(); p != nil; {
 			for i := range p.n {
 				c.handleMessage(t, &p.messages[i])
 			}

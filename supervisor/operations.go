@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -190,7 +191,7 @@ func (c *core) restartLocked(t *actors.Task, k *child) error {
 		stop = func() error { return c.stopAndAwait(t, k) }
 	}
 	k.handleEvent(t, life.ChildDecided)
-	k.recordRestart(RestartRecord{Err: errRestartAsked})
+	k.recordRestart(RestartRecord{At: time.Now(), Err: errRestartAsked})
 	if k.life.State().HasComeUp() || k.life.State() == life.ChildOverdue {
 		if err := stop(); err != nil {
 			return err

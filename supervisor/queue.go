@@ -76,15 +76,23 @@ func (b *messageQueue) addPage() *messagePage {
 	return p
 }
 
-// takeAll returns the pages there are, linked, or what to wait for.
-func (b *messageQueue) takeAll() (*messagePage, *actors.Future[actors.None]) {
+// ifEmpty returns what to wait for; nil: nothing, there are messages.
+func (b *messageQueue) ifEmpty() *actors.Future[actors.None] {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if p := b.first; p != nil {
-		b.first, b.last = nil, nil
-		return p, nil
+	if b.first != nil {
+		return nil
 	}
-	return nil, b.arrived.NextChange()
+	return b.arrived.NextChange()
+}
+
+// takeAll returns the pages there are, linked.
+func (b *messageQueue) takeAll() *messagePage {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.first
+	b.first, b.last = nil, nil
+	return p
 }
 
 // releasePage keeps a page that has been read, and returns the next one.

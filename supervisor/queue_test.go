@@ -21,7 +21,7 @@ func TestMessageQueueKeepsItsOrder(t *testing.T) {
 		}
 	}
 	for put(100); next < all; put(10) {
-		p, _ := b.takeAll()
+		p := b.takeAll()
 		if p == nil {
 			t.Fatalf("empty after %d", next)
 		}
@@ -35,7 +35,7 @@ func TestMessageQueueKeepsItsOrder(t *testing.T) {
 			}
 		}
 	}
-	if p, more := b.takeAll(); p != nil || more == nil {
+	if b.takeAll() != nil || b.ifEmpty() == nil {
 		t.Error("not empty at the end")
 	}
 }

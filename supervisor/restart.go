@@ -82,7 +82,7 @@ func (c *core) handleExit(t *actors.Task, h *lockHolder, k *child, e exitReason)
 				return nil
 			}
 			group = c.affectedBy(k)
-			if err := c.prepareRestart(t, h, k, group, e.err, counted); err != nil {
+			if err := c.prepareRestart(t, h, k, group, RestartRecord{At: now, Err: e.err, Counted: counted}); err != nil {
 				if err == errTakenOver {
 					return nil
 				}
@@ -133,22 +133,22 @@ func (c *core) letChildGo(t *actors.Task, k *child, why error) error {
 // errTakenOver: while it waited, another failure has taken over the group.
 var errTakenOver = errors.New("supervisor: restarted together with others")
 
-// prepareRestart quiesces a group and waits as long as the backoff of the
-// child that has failed says.
-func (c *core) prepareRestart(t *actors.Task, h *lockHolder, k *child, group []*child, why error, counted bool) error {
-	delay, with := k.spec.Backoff.Wait(k.delay.attempts), siblingNames(group, k)
-	emitEvent(c.events, ChildRestarting{k.eventPlace(), delay, k.delay.attempts, with})
-	k.recordRestart(RestartRecord{Err: why, Delay: delay, With: with, Counted: counted})
+// prepareRestart notes the restart, quiesces the group and waits as long as the backoff of
+// the child that has failed says.
+func (c *core) prepareRestart(t *actors.Task, h *lockHolder, k *child, group []*child, r RestartRecord) error {
+	r.Delay, r.With = k.spec.Backoff.Wait(k.delay.attempts), siblingNames(group, k)
+	emitEvent(c.events, ChildRestarting{k.eventPlace(), r.Delay, k.delay.attempts, r.With})
+	k.recordRestart(r)
 	h.lock.restartRound++
 	for _, o := range group {
 		o.handleEvent(t, life.ChildRestartDue)
 	}
-	if len(group) > 1 || delay > 0 || k.life.State() == life.ChildOverdue {
-		if err := c.quiesceGroup(t, group, k, why); err != nil {
+	if len(group) > 1 || r.Delay > 0 || k.life.State() == life.ChildOverdue {
+		if err := c.quiesceGroup(t, group, k, r.Err); err != nil {
 			return err
 		}
 	}
-	return c.awaitBackoff(t, h, k, delay)
+	return c.awaitBackoff(t, h, k, r.Delay)
 }
 
 // awaitBackoff waits before a restart. Whatever is done with the child ends the wait:

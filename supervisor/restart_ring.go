@@ -41,7 +41,7 @@ func (r *restartRing) addRecord(e RestartRecord) {
 // recordRestart notes a restart of the child, which its last failure, if it has failed, has led
 // to. On the loop.
 func (k *child) recordRestart(e RestartRecord) {
-	e.At, e.Child, e.Attempt = time.Now(), k.name, k.delay.attempts
+	e.Child, e.Attempt = k.name, k.delay.attempts
 	if k.failure != nil {
 		e.Task = k.failure.Task
 	}
