@@ -14,6 +14,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/protoloop/protoloop/internal/label"
 	"github.com/protoloop/protoloop/internal/snapshot"
 	"github.com/protoloop/protoloop/internal/supervision"
 )
@@ -43,6 +44,9 @@ type kind struct {
 // maxKinds bounds how many there are: names may be made up at run time.
 const maxKinds = 1000
 
+// maxName bounds the names of kinds and tasks, in bytes, where they are kept and in labels: a name may have whatever somebody has sent in it.
+const maxName = 255
+
 // otherKind is the name of all that are too many.
 const otherKind = "_OTHER"
 
@@ -63,7 +67,7 @@ type kinds struct {
 
 // kindOf is that of a worker which is being spawned.
 func (s *system) kindOf(mb *mailbox) *kind {
-	key := kindKey{name: mb.opts.Kind}
+	key := kindKey{name: label.Of(mb.opts.Kind, maxName)}
 	if key.name == "" {
 		switch a := mb.raw().Actor().(type) {
 		case *workerActor:
@@ -91,6 +95,7 @@ func (k *kinds) add(key kindKey) *kind {
 	default:
 		name = strings.TrimSuffix(codeName(runtime.FuncForPC(key.code)), "-fm")
 	}
+	name = label.Of(name, maxName) // that of a generic type has all its arguments
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if found := k.byKey[key]; found != nil {
@@ -175,6 +180,7 @@ const (
 
 func (p *pastFailures) add(worker *actor.PID, what, task, prefix, text string, stack []byte) {
 	now := time.Now()
+	task = label.Of(task, maxName)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f := &p.all[p.next]

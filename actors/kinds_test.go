@@ -13,9 +13,11 @@ import (
 	"runtime/pprof"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -82,6 +84,87 @@ func TestKinds(t *testing.T) {
 		}
 		if after := kindOf(t, sys, "actors_test.fails"); after.Workers != 0 || after.Counts.Finished != 15 || after.Counts.Failed != 10 || !after.Counts.Agree() || after.Counts.Pending != 0 {
 			t.Errorf("when they are gone: %+v", after)
+		}
+	})
+}
+
+// generic is a function whose name has its argument.
+func generic[T any](*actors.Worker) error { return nil }
+
+// TestKindsLongNames: what is kept and shown under a name has a name that can be kept and shown, whatever somebody has called it, and
+// names that begin alike are two.
+func TestKindsLongNames(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		defer inspect.LabelTasks(sys, false)
+		inspect.LabelTasks(sys, true)
+		long := strings.Repeat("ä", 50_000)
+		names := []string{long, long + "2", "a\xff", "a\xfe", "a"}
+		for i, name := range names {
+			var failed atomic.Int32
+			setup := func(w *actors.Worker) error {
+				w.Background(name, func(t *actors.Task) error {
+					if failed.Add(1) <= 2 {
+						panic("it fails")
+					}
+					return t.Sleep(time.Hour)
+				})
+				return nil
+			}
+			for _, id := range []string{"w", "v"} {
+				actortest.Spawn(t, sys.Root, fmt.Sprint(id, i), setup, actors.Options{Kind: name, Logger: discard()})
+			}
+		}
+		actortest.Spawn(t, sys.Root, "generic", generic[[3]struct {
+			AFieldWithALongName, AnotherFieldWithALongName, AThirdFieldWithALongName, AFourthFieldWithALongName, AFifthFieldWithALongName,
+			ASixthFieldWithALongName, ASeventhFieldWithALongName, AnEighthFieldWithALongName, ANinthFieldWithALongName int
+		}], actors.Options{})
+		synctest.Wait()
+		fits := func(name string) {
+			t.Helper()
+			if len(name) > 300 || !utf8.ValidString(name) {
+				t.Errorf("%d bytes: %.300q", len(name), name)
+			}
+		}
+		kinds := map[string]int{}
+		for _, k := range inspect.Kinds(sys) {
+			fits(k.Name)
+			kinds[k.Name] = k.Workers
+			for _, f := range k.Failures {
+				fits(f.Task)
+			}
+			if len(k.Failures) > 0 != (k.Workers == 2) {
+				t.Errorf("%d workers of a kind have %d failures", k.Workers, len(k.Failures))
+			}
+		}
+		for name, n := range kinds {
+			if n != 2 && n != 1 || n == 1 && !strings.HasPrefix(name, "actors_test.generic") {
+				t.Errorf("%.300q has %d workers", name, n)
+			}
+		}
+		if len(kinds) != len(names)+1 {
+			t.Errorf("%d names are %d kinds", len(names), len(kinds)-1)
+		}
+		s := inspect.Look(sys, inspect.Options{Groups: true})
+		for _, g := range s.Groups {
+			fits(g.Kind)
+		}
+		for _, r := range s.Roots {
+			fits(r.Kind)
+		}
+		for _, w := range s.Workers {
+			fits(w.Kind)
+		}
+		labels := 0
+		for line := range strings.Lines(goroutineLabels()) {
+			if strings.HasPrefix(line, "# labels: ") && strings.Contains(line, "protoloop.kind") {
+				labels++
+				if len(line) > 1000 || !utf8.ValidString(line) {
+					t.Errorf("a goroutine has labels of %d bytes: %.300q", len(line), line)
+				}
+			}
+		}
+		if labels < 3 {
+			t.Errorf("%d goroutines have labels", labels)
 		}
 	})
 }

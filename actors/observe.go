@@ -14,6 +14,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/internal/callerctx"
+	"github.com/protoloop/protoloop/internal/label"
 	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/observe"
 )
@@ -446,6 +447,7 @@ const maxLabels = 1000
 
 // labelsOf is a context with the labels of a task of that name.
 func (k *kind) labelsOf(task string) context.Context {
+	task = label.Of(task, maxName)
 	if ctx, ok := k.labels.Load(task); ok {
 		return ctx.(context.Context)
 	}

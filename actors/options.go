@@ -54,7 +54,8 @@ type Options struct {
 	IdleAfter time.Duration
 	// Kind is what workers of this kind are called together, where they are counted, grouped or
 	// labelled: see package inspect. It should be one of few names. "": that of the setup
-	// function, or of the type of a plain actor.
+	// function, or of the type of a plain actor. Of more than 255 bytes, or of what is no UTF-8,
+	// there is the beginning, with a hash.
 	Kind string
 	// Logger receives what nobody is told otherwise: errors of one-way
 	// messages, blocked turns, abandoned tasks. nil: the actor system's. Of a
