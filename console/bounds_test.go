@@ -83,6 +83,22 @@ func TestLongTextsAreShortened(t *testing.T) {
 	})
 }
 
+// TestLongUser: what Authorize calls somebody is cut in the timeline.
+func TestLongUser(t *testing.T) {
+	sys := actortest.NewSystem(t)
+	authorize := func(r *http.Request) (Grant, error) {
+		return Grant{Who: strings.Repeat("ä", 100_000), Look: true, Act: true}, nil
+	}
+	h := newConsoleOf(t, sys, Options{Actions: true, Authorize: authorize}).Handler()
+	if code, _, why := do(t, h, "stop-child", view.Target{Supervisor: "none", Child: "none", Start: 1}); code != http.StatusNotFound {
+		t.Errorf("%d, %s", code, why)
+	}
+	w := ask(h, from(socket, "@", "GET", "/api/log"))
+	if !strings.Contains(w.Body.String(), `"by":"ää`) || w.Body.Len() > 2000 {
+		t.Errorf("%.3000s", w.Body)
+	}
+}
+
 // TestRedactPanics: a function that fails shows nothing.
 func TestRedactPanics(t *testing.T) {
 	sys := actortest.NewSystem(t)

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/protoloop/protoloop/internal/label"
 )
 
 // guard lets a request through to next, or says why not. The order is that of the package doc.
@@ -123,6 +125,9 @@ func foreign(r *http.Request) string {
 	return "a page of another site has asked"
 }
 
+// maxWho bounds what an Authorize calls somebody, which may be what they call themselves in a header; in bytes.
+const maxWho = 256
+
 // authorize says what whoever has sent a request may do, or the status that refuses it.
 // StatusSeeOther leads a browser to the same page without the token, which is a cookie then.
 func (c *Console) authorize(w http.ResponseWriter, r *http.Request) (Grant, int, error) {
@@ -134,6 +139,7 @@ func (c *Console) authorize(w http.ResponseWriter, r *http.Request) (Grant, int,
 		case !g.Look && !g.Act:
 			return Grant{}, http.StatusForbidden, errors.New("you may not look at the console")
 		}
+		g.Who = label.Text(g.Who, maxWho)
 		return g, 0, nil
 	}
 	who, trusted := c.trustedPeer(r)

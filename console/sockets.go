@@ -38,7 +38,7 @@ func (c *Console) lookAtSockets() []view.SocketLook {
 // socketOf is a socket of a namespace that there is, or nil.
 func socketOf(srv *socketio.Server, namespace, id string) *socketio.Socket {
 	all := srv.Namespaces()
-	i := slices.IndexFunc(all, func(n *socketio.Namespace) bool { return n.Name() == namespace })
+	i := slices.IndexFunc(all, func(n *socketio.Namespace) bool { return n.Name() == namespace || view.Named(n.Name()) == namespace })
 	if i < 0 {
 		return nil
 	}

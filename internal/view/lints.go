@@ -175,7 +175,7 @@ func (s *State) atSupervisor(n *supervisor.Info, child string) LintItem {
 
 // atConsumer is a place at a consumer, with a number.
 func atConsumer(c *consumer.Info, n int64) LintItem {
-	return LintItem{Queue: c.Name, N: n, Page: "queues#" + url.PathEscape(c.Name)}
+	return LintItem{Queue: Named(c.Name), N: n, Page: "queues#" + url.PathEscape(Named(c.Name))}
 }
 
 // blockedTurns: a worker does nothing but the one turn that lasts.
@@ -236,7 +236,7 @@ func accounts(s *State, p *places) {
 	})
 	for k := range s.Consumers {
 		if c := &s.Consumers[k]; !c.Stats.Agree() {
-			p.add(atConsumer(c, 0), "consumer %s: %v", c.Name, c.Stats)
+			p.add(atConsumer(c, 0), "consumer %s: %v", Named(c.Name), c.Stats)
 		}
 	}
 }
@@ -392,7 +392,7 @@ func openBreakers(s *State, p *places) {
 		}
 		i := atConsumer(c, c.Stats.InFlight)
 		i.For = s.since(c.Stats.OpenSince)
-		p.add(i, "consumer %s handles nothing for %s: %s", c.Name, briefly(i.For), firstLine(s.Redact.Err(c.OpenCause)))
+		p.add(i, "consumer %s handles nothing for %s: %s", Named(c.Name), briefly(i.For), firstLine(s.Redact.Err(c.OpenCause)))
 	}
 }
 
@@ -444,7 +444,7 @@ func lostMessages(s *State, p *places) {
 	for k := range s.Consumers {
 		c := &s.Consumers[k]
 		n := c.Stats.Lost
-		p.addLost(atConsumer(c, n), s.before(c, func(s *consumer.Stats) int64 { return s.Lost }), "consumer "+c.Name+": "+count64(n, "message", "messages"))
+		p.addLost(atConsumer(c, n), s.before(c, func(s *consumer.Stats) int64 { return s.Lost }), "consumer "+Named(c.Name)+": "+count64(n, "message", "messages"))
 	}
 }
 
@@ -465,7 +465,7 @@ func deadLetters(s *State, p *places) {
 	for k := range s.Consumers {
 		c := &s.Consumers[k]
 		n := c.Stats.DeadLettered
-		p.addLost(atConsumer(c, n), s.before(c, func(s *consumer.Stats) int64 { return s.DeadLettered }), letters("consumer "+c.Name, n))
+		p.addLost(atConsumer(c, n), s.before(c, func(s *consumer.Stats) int64 { return s.DeadLettered }), letters("consumer "+Named(c.Name), n))
 	}
 }
 

@@ -84,7 +84,7 @@ func (s *State) Queues(lags []Lag, dead []Record) *Queues {
 
 func (s *State) consumer(c *consumer.Info, lag Lag, dead []Record) Consumer {
 	v := Consumer{
-		Name: c.Name, Workers: []string{}, Concurrency: c.Concurrency, Prefetch: c.Prefetch, MaxTries: c.MaxTries, Stats: c.Stats, Agrees: c.Stats.Agree(),
+		Name: Named(c.Name), Workers: []string{}, Concurrency: c.Concurrency, Prefetch: c.Prefetch, MaxTries: c.MaxTries, Stats: c.Stats, Agrees: c.Stats.Agree(),
 		Lag: lag.N, LagError: s.Redact.Err(lag.Err), QueueTime: seconds(c.QueueTime), LastPoll: timeOf(c.LastPoll), LastReceive: timeOf(c.LastReceive),
 		OpenCause: s.Redact.Err(c.OpenCause), InFlight: []Message{}, Errors: []QueueError{}, Dead: []Record{},
 	}

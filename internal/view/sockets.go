@@ -107,7 +107,7 @@ func (s *State) socketServer(l *SocketLook, name, filter string) SocketServer {
 		c := &l.Sessions[i]
 		for _, k := range c.Sockets {
 			one := Socket{
-				ID: k.ID, Namespace: k.Namespace, Session: c.ID, Worker: s.Redact.Worker(c.Worker, s.home()), Address: s.Redact.Text(RedactSocket, c.Address),
+				ID: k.ID, Namespace: Named(k.Namespace), Session: c.ID, Worker: s.Redact.Worker(c.Worker, s.home()), Address: s.Redact.Text(RedactSocket, c.Address),
 				Transport: c.Transport, Rooms: []string{}, For: s.since(c.Since), Behind: int64(c.Buffered), Limit: int64(c.MaxBuffered), Held: c.Held,
 			}
 			for _, room := range l.RoomsOf[k.ID] {
@@ -131,7 +131,7 @@ func (s *State) socketServer(l *SocketLook, name, filter string) SocketServer {
 }
 
 func (s *State) namespace(l *SocketLook, name string) Namespace {
-	n := Namespace{Name: name, Sockets: l.Stats.Sockets[name], Rooms: []Room{}, Events: []EventType{}}
+	n := Namespace{Name: Named(name), Sockets: l.Stats.Sockets[name], Rooms: []Room{}, Events: []EventType{}}
 	for room, sockets := range l.Rooms[name] {
 		n.Rooms = append(n.Rooms, Room{s.Redact.Text(RedactRoom, room), sockets})
 	}
@@ -141,7 +141,7 @@ func (s *State) namespace(l *SocketLook, name string) Namespace {
 	}
 	for i := range l.Events {
 		if e := &l.Events[i]; e.Namespace == name {
-			one := EventType{Name: e.Event, N: e.Count, Failed: e.Failed}
+			one := EventType{Name: Named(e.Event), N: e.Count, Failed: e.Failed}
 			if e.Timed > 0 {
 				one.Mean = seconds(e.Time / time.Duration(e.Timed))
 			}

@@ -92,6 +92,9 @@ func (r Redact) Text(what, text string) string {
 	return label.Text(text, maxName)
 }
 
+// Named is a name that the program has chosen, and that is no secret.
+func Named(name string) string { return label.Of(name, maxName) }
+
 func (r Redact) worker(id string) string { return r.Text(RedactWorker, id) }
 func (r Redact) task(name string) string { return r.Text(RedactTask, name) }
 
@@ -111,7 +114,7 @@ func (r Redact) Worker(pid *actor.PID, home string) string {
 	case pid.Address == home || pid.Address == "" || home == "":
 		return r.worker(pid.Id)
 	}
-	return pid.Address + "/" + r.worker(pid.Id)
+	return label.Text(pid.Address, maxName) + "/" + r.worker(pid.Id)
 }
 
 // seconds is how JSON has a duration: to a microsecond, and what is short to a nanosecond.

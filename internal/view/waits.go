@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/protoloop/protoloop/actors/inspect"
+	"github.com/protoloop/protoloop/internal/oneline"
 )
 
 // Waits is who waits for whom, and for what in the end.
@@ -206,9 +207,22 @@ func (r *Root) words() string {
 	return of + ": " + r.Task
 }
 
+// ofShown is what Group.Of is shown as: it is a kind, or else the name of a plain or remote actor, as the root of that one has it.
+func (s *State) ofShown(of string) string {
+	if of == "" || s.kind(of) != nil {
+		return of
+	}
+	for i := range s.Snapshot.Roots {
+		if r := &s.Snapshot.Roots[i]; r.Kind == "" && r.Worker != nil && oneline.PID(r.Worker, s.home()) == of {
+			return s.Redact.Worker(r.Worker, s.home())
+		}
+	}
+	return s.Redact.worker(of)
+}
+
 func (s *State) group(g *inspect.Group) Group {
 	return Group{
-		Kind: g.Kind, Task: s.Redact.task(g.Task), State: g.State, Awaits: s.Redact.task(g.Awaits), Of: g.Of, Line: g.Line,
+		Kind: g.Kind, Task: s.Redact.task(g.Task), State: g.State, Awaits: s.Redact.task(g.Awaits), Of: s.ofShown(g.Of), Line: g.Line,
 		N: g.Tasks, Workers: g.Workers, Oldest: seconds(g.Oldest), Example: s.ref(g.Example, g.Task),
 	}
 }
