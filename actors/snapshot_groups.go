@@ -4,6 +4,7 @@ package actors
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -20,8 +21,8 @@ type groupKey struct{ kind, task, state, awaits, of string }
 // tally counts the tasks of a group.
 type tally struct {
 	snapshot.Group
-	last int // the worker that it has counted last, plus 1
-	some []loop.Place
+	last   int          // the worker that it has counted last, plus 1
+	places []loop.Place // of the tasks, if lines are wanted
 }
 
 // groups puts all tasks that were seen into groups.
@@ -61,8 +62,8 @@ func (in *inspection) groups() []snapshot.Group {
 					g.Told = ref(t.id)
 				}
 			}
-			if len(g.some) < maxTraced {
-				g.some = append(g.some, t.place)
+			if in.options.Lines {
+				g.places = append(g.places, t.place)
 			}
 		}
 		if w.running != nil {
@@ -72,18 +73,19 @@ func (in *inspection) groups() []snapshot.Group {
 			add(keyOf(w.mb, t.Task), t)
 		}
 	}
-	out := make([]snapshot.Group, 0, len(all))
-	if in.options.Lines {
-		traceGroups(all)
-	}
-	for _, g := range all {
-		out = append(out, g.Group)
-	}
-	slices.SortFunc(out, func(a, b snapshot.Group) int {
+	sorted := slices.SortedFunc(maps.Values(all), func(a, b *tally) int {
 		return cmp.Or(-cmp.Compare(a.Tasks, b.Tasks), strings.Compare(a.Kind, b.Kind), strings.Compare(a.Task, b.Task),
 			strings.Compare(a.State, b.State), strings.Compare(a.Awaits, b.Awaits), strings.Compare(a.Of, b.Of))
 	})
-	return out[:min(len(out), maxGroups)]
+	sorted = sorted[:min(len(sorted), maxGroups)]
+	if in.options.Lines {
+		traceGroups(sorted)
+	}
+	out := make([]snapshot.Group, 0, len(sorted))
+	for _, g := range sorted {
+		out = append(out, g.Group)
+	}
+	return out
 }
 
 // keyOf is the group of a task that has awaited.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -187,6 +188,67 @@ func TestRoots(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestLinesOfMany: the profile tells coroutines apart by one of 4,096 numbers. Beside more tasks than that each group of many has its
+// line all the same, and one of few has it or none.
+func TestLinesOfMany(t *testing.T) {
+	each := 20_000
+	if testing.Short() {
+		each = 4_000
+	}
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		p := new(actors.Promise[int])
+		pid := actortest.Spawn(t, sys.Root, "w", inspected, actors.Options{})
+		// Each of these lines is the only one of its function that awaits.
+		awaits := []func(t *actors.Task) (int, error){
+			func(t *actors.Task) (int, error) { return actors.Await(t, p.Future()) },
+			func(t *actors.Task) (int, error) { return actors.Await(t, p.Future()) },
+			func(t *actors.Task) (int, error) { return actors.Await(t, p.Future()) },
+			func(t *actors.Task) (int, error) { return actors.Await(t, p.Future()) },
+			func(t *actors.Task) (int, error) { return actors.Await(t, p.Future()) },
+			func(t *actors.Task) (int, error) { return actors.Await(t, p.Future()) },
+		}
+		want := map[string]string{}
+		start := func(name string, n, at int) {
+			file, line := runtime.FuncForPC(reflect.ValueOf(awaits[at]).Pointer()).FileLine(reflect.ValueOf(awaits[at]).Pointer())
+			want[name] = fmt.Sprintf("%s/%s:%d", path.Base(path.Dir(file)), path.Base(file), line)
+			for range n {
+				actors.Submit(sys.Root, pid, awaits[at], actors.Name(name))
+			}
+		}
+		for i := range 4 {
+			start(fmt.Sprint("many ", i), each, i)
+		}
+		start("half", each/2, 0)
+		start("hundred", 100, 3)
+		for i := range each / 8 {
+			start(fmt.Sprint("one ", i), 1, 4)
+		}
+		for i := range 10 {
+			start(fmt.Sprint("other ", i), 1, 5)
+		}
+		synctest.Wait()
+		wrong, none, ones := 0, 0, 0
+		for _, g := range inspect.Look(sys, inspect.Options{Groups: true, Lines: true, Tasks: -1}).Groups {
+			switch {
+			case g.Tasks > 1 && g.Line != want[g.Task]:
+				t.Errorf("%d tasks %q are at %q, want %q", g.Tasks, g.Task, g.Line, want[g.Task])
+			case g.Tasks == 1:
+				ones++
+				if g.Line == "" {
+					none++
+				} else if g.Line != want[g.Task] {
+					wrong++
+				}
+			}
+		}
+		t.Logf("of %d groups of one %d have no line, and %d a wrong one", ones, none, wrong)
+		if ones < 400 || wrong > ones/20 || none > ones/2 {
+			t.Errorf("of %d groups of one %d have no line, and %d a wrong one", ones, none, wrong)
+		}
+		p.Resolve(0)
+	})
 }
 
 // TestGroups: tasks that do the same are one row, with the line where they await.
