@@ -206,6 +206,9 @@ type offloaded[T any] struct {
 	limited limited
 }
 
+// limits is the limiter that it counts for, and whether that has no place for it.
+func (u *offloaded[T]) limits() (l *Limiter, waits bool) { return u.limiter, u.waitsForPlace() }
+
 // waitsForPlace reports whether it has not begun, for lack of a place.
 func (u *offloaded[T]) waitsForPlace() bool {
 	return u.limiter != nil && u.limiter.isQueued(&u.limited)

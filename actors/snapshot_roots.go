@@ -46,6 +46,7 @@ type graphNode struct {
 	any  bool  // any of out will do
 	out  []int32
 	root *rootCount // it waits for nobody
+	full *Limiter   // that has no place for a function; nil: it is none
 	id   uint64     // of the task, if that was seen
 	seen int32      // the worker in whose list the task was seen, plus 1; it waits
 
@@ -58,8 +59,20 @@ type graphNode struct {
 // rootCount counts who waits for a root.
 type rootCount struct {
 	snapshot.Root
-	of   *Task // the task that it is, which does not wait for itself
-	last int32 // the worker that it has counted last, plus 1
+	of     *Task      // the task that it is, which does not wait for itself
+	last   int32      // the worker that it has counted last, plus 1
+	as     *rootCount // that is shown in its place, for all that are like it; nil: there is none
+	waited bool       // it was counted in as.N
+}
+
+// asRoot is what roots have in common of which there are too many.
+type asRoot struct{ is, kind, name string }
+
+// function is what offloaded functions have in common that are one root.
+type function struct {
+	mb      *mailbox
+	limiter *Limiter
+	name    string
 }
 
 // waitGraph is the graph.
@@ -71,6 +84,14 @@ type waitGraph struct {
 	byKey  map[any]int32 // the other leaves: *mailbox, or the PID of an actor as text
 	seenAt map[*mailbox]int
 	all    []*rootCount
+	runs   map[*Limiter][]int32 // the functions that were seen to run in it
+	full   []fullLimiter
+}
+
+// fullLimiter is the node of one that has no place for a function, of which it is the first that was seen.
+type fullLimiter struct {
+	node int32
+	of   *Task
 }
 
 // roots are what the tasks wait for in the end, that for which most do first.
@@ -79,7 +100,7 @@ func (in *inspection) roots() []snapshot.Root {
 	for i := range in.seenOf {
 		n += len(in.seenOf[i].tasks)
 	}
-	g := &waitGraph{in: in, byTask: make(map[*Task]int32, n), byCore: map[*core]int32{}, byKey: map[any]int32{}, seenAt: map[*mailbox]int{}}
+	g := &waitGraph{in: in, byTask: make(map[*Task]int32, n), byCore: map[*core]int32{}, byKey: map[any]int32{}, seenAt: map[*mailbox]int{}, runs: map[*Limiter][]int32{}}
 	for i := range in.seenOf {
 		w := &in.seenOf[i]
 		if w.mb == nil {
@@ -100,7 +121,11 @@ func (in *inspection) roots() []snapshot.Root {
 	for i := 0; i < len(g.nodes); i++ {
 		g.expand(int32(i))
 	}
+	for _, f := range g.full {
+		g.linkToRunning(f)
+	}
 	g.findRoots()
+	g.joinRoots()
 	for i := range g.nodes { // by worker, as they were added
 		g.count(&g.nodes[i])
 	}
@@ -167,7 +192,7 @@ func (g *waitGraph) refOf(n *graphNode) (ref snapshot.TaskRef) {
 // expand adds what a node waits for.
 func (g *waitGraph) expand(i int32) {
 	switch n := &g.nodes[i]; {
-	case n.root != nil:
+	case n.root != nil, n.full != nil:
 	case n.task != nil:
 		g.expandTask(i, n.task)
 	default:
@@ -267,14 +292,70 @@ func (g *waitGraph) linkToCore(i int32, c *core) {
 		whom := o.whom()
 		g.link(i, g.leaf(oneline.PID(whom, ""), func() snapshot.Root { return g.actorRoot(o, whom) }))
 	case o.lifetime == aside:
-		g.link(i, g.leaf(o, func() snapshot.Root {
-			name, _ := c.describe()
-			return snapshot.Root{Is: rootOffload, Name: name, Worker: o.mb.pid, Kind: o.mb.kindName()}
-		}))
+		g.linkToFunction(i, o)
 	case o.attached == nil:
 		g.link(i, g.leaf(c, func() snapshot.Root { return snapshot.Root{Is: rootPromise, Name: o.name()} }))
 	default:
 		g.link(i, g.taskNode(o))
+	}
+}
+
+// linkToFunction links a node to an offloaded function: those alike of a worker are one. What waits for a place waits for
+// those that have one.
+func (g *waitGraph) linkToFunction(i int32, o *Task) {
+	var l *Limiter
+	waits := false
+	if b, ok := o.lt.Body.(interface{ limits() (*Limiter, bool) }); ok {
+		l, waits = b.limits()
+	}
+	if !waits {
+		n := len(g.nodes)
+		leaf := g.leaf(function{o.mb, l, o.name()}, func() snapshot.Root { return functionRoot(o) })
+		if len(g.nodes) > n {
+			g.runs[l] = append(g.runs[l], leaf)
+		}
+		g.link(i, leaf)
+		return
+	}
+	full, ok := g.byKey[l]
+	if !ok {
+		full = g.addNode(graphNode{full: l, any: true})
+		g.byKey[l] = full
+		g.full = append(g.full, fullLimiter{full, o})
+	}
+	g.link(i, full)
+}
+
+func functionRoot(o *Task) snapshot.Root {
+	return snapshot.Root{Is: rootOffload, Name: o.name(), Worker: o.mb.pid, Kind: o.mb.kindName()}
+}
+
+// linkToRunning links a limiter that is full to what was seen to run in it. If nobody awaits any of that it is a root itself.
+func (g *waitGraph) linkToRunning(f fullLimiter) {
+	n := &g.nodes[f.node]
+	n.out = g.runs[n.full]
+	if len(n.out) == 0 {
+		n.root = &rootCount{Root: functionRoot(f.of)}
+		g.all = append(g.all, n.root)
+	}
+}
+
+// joinRoots makes one of those of one kind and name, if there are more than are shown: a thousand tasks that each wait for one that
+// sleeps would hide all else.
+func (g *waitGraph) joinRoots() {
+	if len(g.all) <= maxRoots {
+		return
+	}
+	first := map[asRoot]*rootCount{}
+	for _, r := range g.all {
+		if r.Is == rootRing || r.Blocked != nil || r.Worker != nil && r.Kind == "" {
+			continue
+		}
+		like := asRoot{r.Is, r.Kind, r.Name}
+		if first[like] == nil {
+			first[like] = r
+		}
+		r.as = first[like]
 	}
 }
 
@@ -461,9 +542,25 @@ func (g *waitGraph) count(n *graphNode) {
 	if n.seen == 0 {
 		return
 	}
+	var joined []*rootCount
 	for _, r := range n.roots {
 		if r.of != nil && r.of == n.task {
 			continue
+		}
+		if as := r.as; as != nil {
+			if !r.waited {
+				r.waited = true
+				as.N++
+				as.Age = max(as.Age, r.Age)
+				if r != as {
+					as.Queued += r.Queued
+				}
+			}
+			if slices.Contains(joined, as) {
+				continue
+			}
+			r = as
+			joined = append(joined, as)
 		}
 		r.Tasks++
 		if r.last != n.seen {
@@ -478,6 +575,7 @@ func (g *waitGraph) shown() []snapshot.Root {
 	var out []snapshot.Root
 	for _, r := range g.all {
 		if r.Tasks > 0 || r.Blocked != nil {
+			r.N = max(r.N, 1)
 			out = append(out, r.Root)
 		}
 	}

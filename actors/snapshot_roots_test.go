@@ -42,6 +42,9 @@ func sumUp(r inspect.Root) string {
 	if r.Blocked != nil {
 		line += ", blocked"
 	}
+	if r.N != 1 {
+		line += fmt.Sprintf(" ×%d", r.N)
+	}
 	return line
 }
 
@@ -104,6 +107,42 @@ func TestRoots(t *testing.T) {
 				return actors.Await(t, actors.Offload(t, func(context.Context) (int, error) { <-until; return 0, nil }, actors.Name("disk")))
 			})
 		}, []string{"offload a disk: 1 of 1"}},
+		{"functions that have no place", func(n *net) {
+			until := make(chan struct{})
+			n.Cleanup(func() { close(until) })
+			l := actors.NewLimiter("connections", 2)
+			for range 20 {
+				for _, pid := range []*actor.PID{n.a, n.b} { // those of a run
+					submit(n, pid, "one", func(t *actors.Task) (int, error) {
+						return actors.AwaitOffload(t, func(context.Context) (int, error) { <-until; return 0, nil }, actors.Through(l), actors.Name("query"))
+					})
+					synctest.Wait()
+				}
+			}
+			submit(n, n.b, "other", func(t *actors.Task) (int, error) {
+				return actors.AwaitOffload(t, func(context.Context) (int, error) { return 0, nil }, actors.Through(l), actors.Name("another query"))
+			})
+		}, []string{"offload a query: 40 of 2", "offload b query: 40 of 2"}},
+		{"functions that have no place since nobody awaits what has", func(n *net) {
+			until := make(chan struct{})
+			n.Cleanup(func() { close(until) })
+			l := actors.NewLimiter("connections", 1)
+			for range 20 {
+				submit(n, n.a, "one", func(t *actors.Task) (int, error) {
+					actors.Offload(t, func(context.Context) (int, error) { <-until; return 0, nil }, actors.Through(l), actors.Name("forgotten"))
+					_, err := actors.AwaitOffload(t, func(context.Context) (int, error) { <-until; return 0, nil }, actors.Through(l), actors.Name("query"))
+					return 0, err
+				})
+			}
+		}, []string{"offload a query: 20 of 1"}},
+		{"more than are shown", func(n *net) {
+			for i := range 300 {
+				slow := submit(n, []*actor.PID{n.a, n.b}[i%2], "slow", func(t *actors.Task) (int, error) { return 0, t.Sleep(time.Hour) })
+				submit(n, n.a, "one", await(slow))
+			}
+			p := new(actors.Promise[int])
+			submit(n, n.a, "another", await(p.Future()))
+		}, []string{"promise promise: 1 of 1", "sleep a slow: 300 of 1 ×300"}},
 		{"a ring of three", func(n *net) {
 			all, begin := make([]*actors.Future[int], 3), new(actors.Promise[int])
 			for i, pid := range []*actor.PID{n.a, n.b, n.a} {

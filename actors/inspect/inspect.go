@@ -165,6 +165,10 @@ type Root struct {
 	Tasks, Workers int
 	// Queued is how many messages and submissions have not started because of it: of a turn and a queue.
 	Queued int64
+	// N is how many things it stands for. Where there are more than 200 roots, those of one kind and name are one, which has
+	// the Worker and Ref of one of them. Offloaded functions of one worker and name always are one, and those that wait for a place wait
+	// for them; N is 1 then.
+	N int
 	// Ring is its members, each of which waits for the next one and the last for the first; 100 at most. Nil: it is no ring.
 	Ring []RingMember
 }
@@ -335,7 +339,7 @@ func groupIn(g Group) snapshot.Group {
 func rootOf(r snapshot.Root) Root {
 	out := Root{
 		Is: r.Is, Worker: r.Worker, Kind: r.Kind, Name: r.Name, Ref: TaskRef(r.Ref), Age: r.Age, Blocked: turnOf(r.Blocked),
-		Tasks: r.Tasks, Workers: r.Workers, Queued: r.Queued,
+		Tasks: r.Tasks, Workers: r.Workers, Queued: r.Queued, N: r.N,
 	}
 	for _, m := range r.Ring {
 		out.Ring = append(out.Ring, RingMember{TaskRef(m.Ref), m.Kind, m.Task})

@@ -136,7 +136,7 @@ func (s *Lines) Take(places []Place) string {
 // is the same for all lines.
 func (s *Lines) likelihood(line string, have map[uint32]int, n int) (sum float64) {
 	all := float64(s.count[line])
-	sum = math.Log(all + 0.1) // of all that is left, where there is more it is likelier to be
+	sum = math.Log(all + 0.1)              // of all that is left, where there is more it is likelier to be
 	others := max(all-float64(n), 0) + 0.1 // there may always be one more
 	for tag, own := range have {
 		seen := s.byTag[tag][line]

@@ -125,6 +125,7 @@ type Root struct {
 	Tasks   int
 	Workers int
 	Queued  int64
+	N       int
 	Ring    []RingMember
 }
 

@@ -222,7 +222,12 @@ func heldBy(w *inspect.Worker) string {
 func fullOffloads(s *State, p *places) {
 	s.eachAt(func(w *inspect.Worker, i LintItem) {
 		if i.N = int64(w.OffloadsWaiting); i.N > 0 {
-			p.add(i, "%s: %s for a place while %d run", i.Worker, count64(i.N, "function waits", "functions wait"), w.Offloads)
+			for k := range s.Snapshot.Roots {
+				if r := &s.Snapshot.Roots[k]; r.Is == "offload" && r.Worker.GetId() == w.PID.Id {
+					i.Tasks, i.Workers = i.Tasks+r.Tasks, max(i.Workers, r.Workers)
+				}
+			}
+			p.add(i, "%s: %s for a place while %d run%s", i.Worker, count64(i.N, "function waits", "functions wait"), w.Offloads, waiting(i.Tasks, i.Workers))
 		}
 	})
 }

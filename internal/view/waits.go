@@ -124,7 +124,7 @@ func (s *State) roots() []Root {
 		r := s.root(&s.Snapshot.Roots[i])
 		if at, ok := promises[r.Task]; ok && r.Is == "promise" {
 			o := &out[at]
-			o.N++
+			o.N += r.N
 			o.Tasks += r.Tasks
 			o.Workers = max(o.Workers, r.Workers) // maybe the same
 			o.Age = max(o.Age, r.Age)
@@ -147,7 +147,7 @@ func (s *State) roots() []Root {
 
 func (s *State) root(r *inspect.Root) Root {
 	v := Root{
-		N:    1,
+		N:    max(r.N, 1),
 		Ring: len(r.Ring) > 0, Is: r.Is, Worker: s.Redact.Worker(r.Worker, s.home()), Kind: r.Kind, Task: s.Redact.task(r.Name),
 		Age: seconds(r.Age), Tasks: r.Tasks, Workers: r.Workers, Queued: r.Queued,
 	}
@@ -164,12 +164,18 @@ func (s *State) root(r *inspect.Root) Root {
 		v.Members = append(v.Members, *ref)
 	}
 	v.What = v.words()
+	if w := s.worker(r.Worker.GetId()); w != nil && r.Is == "offload" && w.OffloadsWaiting > 0 {
+		v.What += fmt.Sprintf(" (of the worker's functions %d run, and %d wait for a place)", w.Offloads, w.OffloadsWaiting)
+	}
 	return v
 }
 
 // words is what a root is.
 func (r *Root) words() string {
-	of := cmp.Or(r.Worker, r.Kind)
+	of, task := cmp.Or(r.Worker, r.Kind), r.Task
+	if r.N > 1 {
+		of, task = cmp.Or(r.Kind, r.Worker), fmt.Sprintf("%s ×%d", r.Task, r.N)
+	}
 	switch {
 	case r.Ring:
 		var names []string
@@ -186,9 +192,9 @@ func (r *Root) words() string {
 	}
 	switch r.Is {
 	case "turn":
-		return of + ": " + r.Task + ", which runs"
+		return of + ": " + task + ", which runs"
 	case "sleep":
-		return of + ": " + r.Task + ", which sleeps"
+		return of + ": " + task + ", which sleeps"
 	case "promise":
 		what := r.Task
 		if r.N > 1 {
@@ -196,13 +202,16 @@ func (r *Root) words() string {
 		}
 		return what + ", which anybody may complete"
 	case "offload":
-		return of + ": " + r.Task + ", which runs beside the loop"
+		return of + ": " + task + ", which runs beside the loop"
 	case "actor":
 		return of + ", an actor without an event loop, or on another machine: " + r.Task
 	case "queue":
+		if r.N > 1 {
+			return fmt.Sprintf("%s ×%d: their turns to come", of, r.N)
+		}
 		return of + ": its turn to come"
 	case "answer":
-		return of + ": " + r.Task + ", whose answer somebody else owes"
+		return of + ": " + task + ", whose answer somebody else owes"
 	}
 	return of + ": " + r.Task
 }
@@ -264,6 +273,9 @@ func (t *tree) members(r *Root) map[*Group]bool {
 	return all
 }
 
+// noPlace is behind the name of an offloaded function that has not begun, which waits for those that have.
+const noPlace = ", which waits for a place"
+
 // waitsForRoot reports whether tasks of a group wait for a root and nothing between.
 func waitsForRoot(groups []Group, g *Group, r *Root) bool {
 	if r.Ring {
@@ -276,7 +288,7 @@ func waitsForRoot(groups []Group, g *Group, r *Root) bool {
 	case held && g.Of == r.Kind && !hasTask(groups, g.Of, g.Awaits):
 		return true
 	}
-	return g.Awaits != "" && g.Awaits == r.Task && (g.Of == r.Kind || g.Of == r.Worker)
+	return g.Awaits != "" && strings.TrimSuffix(g.Awaits, noPlace) == r.Task && (g.Of == r.Kind || g.Of == r.Worker)
 }
 
 // hasTask reports whether a task of that name has started in a worker of a kind.
