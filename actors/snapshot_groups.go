@@ -8,12 +8,17 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/protoloop/protoloop/internal/label"
 	"github.com/protoloop/protoloop/internal/loop"
 	"github.com/protoloop/protoloop/internal/snapshot"
 )
 
 // maxGroups is how many groups a look shows at most, those with the most tasks.
 const maxGroups = 1000
+
+// manyGroups is of how many groups on names are joined that differ in their digits alone: who names each task by what it is about
+// would see a row for each, and never how many there are.
+const manyGroups = 200
 
 // groupKey is what the tasks of a group have in common.
 type groupKey struct{ kind, task, state, awaits, of string }
@@ -25,8 +30,8 @@ type tally struct {
 	places []loop.Place // of the tasks, if lines are wanted
 }
 
-// groups puts all tasks that were seen into groups.
-func (in *inspection) groups() []snapshot.Group {
+// groupsOf puts all tasks that were seen into groups. With alike, names that differ in their digits alone are one.
+func (in *inspection) groupsOf(alike bool) map[groupKey]*tally {
 	all := map[groupKey]*tally{}
 	for i := range in.seenOf {
 		w := &in.seenOf[i]
@@ -36,12 +41,22 @@ func (in *inspection) groups() []snapshot.Group {
 		ref := func(id uint64) snapshot.TaskRef {
 			return snapshot.TaskRef{Worker: w.mb.pid, Incarnation: w.incarnation, ID: id}
 		}
-		add := func(key groupKey, t seenTask) {
+		add := func(own groupKey, t seenTask) {
+			key := own
+			if alike {
+				key.task, key.awaits = label.Digits(key.task), label.Digits(key.awaits)
+			}
 			g := all[key]
 			if g == nil {
-				g = &tally{Group: snapshot.Group{Kind: key.kind, Task: key.task, State: key.state, Awaits: key.awaits, Of: key.of}}
+				g = &tally{Group: snapshot.Group{Kind: key.kind, Task: own.task, State: key.state, Awaits: own.awaits, Of: key.of}}
 				g.Example = ref(t.id)
 				all[key] = g
+			}
+			if g.Task != own.task {
+				g.Task = key.task
+			}
+			if g.Awaits != own.awaits {
+				g.Awaits = key.awaits
 			}
 			g.Tasks++
 			if g.last != i+1 {
@@ -73,6 +88,15 @@ func (in *inspection) groups() []snapshot.Group {
 			add(keyOf(w.mb, t.Task), t)
 		}
 	}
+	return all
+}
+
+// groups are those of all tasks that were seen, those of most tasks first.
+func (in *inspection) groups() []snapshot.Group {
+	all := in.groupsOf(false)
+	if len(all) > manyGroups {
+		all = in.groupsOf(true)
+	}
 	sorted := slices.SortedFunc(maps.Values(all), func(a, b *tally) int {
 		return cmp.Or(-cmp.Compare(a.Tasks, b.Tasks), strings.Compare(a.Kind, b.Kind), strings.Compare(a.Task, b.Task),
 			strings.Compare(a.State, b.State), strings.Compare(a.Awaits, b.Awaits), strings.Compare(a.Of, b.Of))
@@ -100,5 +124,6 @@ func keyOf(mb *mailbox, t *Task) groupKey {
 
 // isLike reports whether a task is one of a group.
 func isLike(t *snapshot.Task, mb *mailbox, s *system, g *snapshot.Group) bool {
-	return g.Kind == mb.kindName() && g.Task == t.Name && g.State == t.State && g.Awaits == t.Awaits && g.Of == s.ownerKind(t.On)
+	is := func(group, own string) bool { return group == own || group == label.Digits(own) }
+	return g.Kind == mb.kindName() && is(g.Task, t.Name) && g.State == t.State && is(g.Awaits, t.Awaits) && g.Of == s.ownerKind(t.On)
 }

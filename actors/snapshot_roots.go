@@ -9,6 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/internal/combine"
+	"github.com/protoloop/protoloop/internal/label"
 	"github.com/protoloop/protoloop/internal/oneline"
 	"github.com/protoloop/protoloop/internal/snapshot"
 )
@@ -340,7 +341,7 @@ func (g *waitGraph) linkToRunning(f fullLimiter) {
 	}
 }
 
-// joinRoots makes one of those of one kind and name, if there are more than are shown: a thousand tasks that each wait for one that
+// joinRoots makes one of those of one kind and name, as of groups, if there are more than are shown: a thousand tasks that each wait for one that
 // sleeps would hide all else.
 func (g *waitGraph) joinRoots() {
 	if len(g.all) <= maxRoots {
@@ -351,9 +352,12 @@ func (g *waitGraph) joinRoots() {
 		if r.Is == rootRing || r.Blocked != nil || r.Worker != nil && r.Kind == "" {
 			continue
 		}
-		like := asRoot{r.Is, r.Kind, r.Name}
+		like := asRoot{r.Is, r.Kind, label.Digits(r.Name)}
 		if first[like] == nil {
 			first[like] = r
+		}
+		if as := first[like]; as.Name != r.Name {
+			as.Name = like.name
 		}
 		r.as = first[like]
 	}

@@ -115,7 +115,8 @@ type Turn struct {
 }
 
 // Group is tasks that do the same: of workers of one kind, with one name, in one state, awaiting the same of
-// the same kind of worker.
+// the same kind of worker. Where there are more than 200 groups, names that differ in their digits alone are one, with a # for them:
+// "load user #".
 type Group struct {
 	Kind   string // of the workers
 	Task   string // the name of each
@@ -165,7 +166,7 @@ type Root struct {
 	Tasks, Workers int
 	// Queued is how many messages and submissions have not started because of it: of a turn and a queue.
 	Queued int64
-	// N is how many things it stands for. Where there are more than 200 roots, those of one kind and name are one, which has
+	// N is how many things it stands for. Where there are more than 200 roots, those of one kind and name, but for digits, are one, which has
 	// the Worker and Ref of one of them. Offloaded functions of one worker and name always are one, and those that wait for a place wait
 	// for them; N is 1 then.
 	N int

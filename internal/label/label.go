@@ -29,6 +29,24 @@ func Of(name string, most int) string {
 // IsCut reports whether Of may have made a name, and not whoever has called something so.
 func IsCut(name string) bool { return strings.Contains(name, cut) }
 
+// Digits is a name with one # for each row of digits, which tasks of one kind often differ in.
+func Digits(name string) string {
+	if !strings.ContainsAny(name, "0123456789") {
+		return name
+	}
+	b := make([]byte, 0, len(name))
+	for i := range len(name) {
+		digit := name[i] >= '0' && name[i] <= '9'
+		switch {
+		case !digit:
+			b = append(b, name[i])
+		case i == 0 || name[i-1] < '0' || name[i-1] > '9':
+			b = append(b, '#')
+		}
+	}
+	return string(b)
+}
+
 // Text is a text as it is if it is UTF-8 and has at most so many bytes; else its beginning, which says so.
 func Text(text string, most int) string {
 	if len(text) > most {

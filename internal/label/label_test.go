@@ -27,6 +27,14 @@ func TestOf(t *testing.T) {
 	}
 }
 
+func TestDigits(t *testing.T) {
+	for name, want := range map[string]string{"": "", "load": "load", "17": "#", "load user 123, try 4": "load user #, try #", "ä1ä": "ä#ä", "a#b": "a#b"} {
+		if got := Digits(name); got != want {
+			t.Errorf("%q: %q, want %q", name, got, want)
+		}
+	}
+}
+
 type panics struct{}
 
 func (panics) Error() string { panic("Error") }

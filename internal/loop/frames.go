@@ -21,14 +21,14 @@ func PlaceOf(t *Task) Place { return Place(addressOf(t.co)) }
 
 // Lines are the lines of code where all coroutines of the process are, suspended or not.
 type Lines struct {
-	byTag map[uint32]map[string]int // how many goroutines with that number are at a line
-	count map[string]int            // of goroutines at a line
+	byTag map[uint32]map[string]float64 // how many goroutines with that number are at a line
+	count map[string]float64            // of goroutines at a line
 }
 
 // TakeLines looks at all goroutines, by the profile: see takeStacks. skip says of which functions lines
 // are not wanted, by their names.
 func TakeLines(skip func(function string) bool) *Lines {
-	s := &Lines{byTag: map[uint32]map[string]int{}, count: map[string]int{}}
+	s := &Lines{byTag: map[uint32]map[string]float64{}, count: map[string]float64{}}
 	var buf bytes.Buffer
 	_ = pprof.Lookup("goroutine").WriteTo(&buf, 1)
 	for line := range bytes.Lines(buf.Bytes()) {
@@ -36,10 +36,10 @@ func TakeLines(skip func(function string) bool) *Lines {
 			if tag, ok := tagIn(pcs); ok {
 				if at := lineIn(pcs, skip); at != "" {
 					if s.byTag[tag] == nil {
-						s.byTag[tag] = map[string]int{}
+						s.byTag[tag] = map[string]float64{}
 					}
-					s.byTag[tag][at] += n
-					s.count[at] += n
+					s.byTag[tag][at] += float64(n)
+					s.count[at] += float64(n)
 				}
 			}
 		}
@@ -99,7 +99,7 @@ const sure = 3
 // among so many, but how many there are: if n of the tasks have a number, then n coroutines of that number are at their line, beside
 // as many as there are by chance.
 func (s *Lines) Take(places []Place) string {
-	have := map[uint32]int{}
+	have := map[uint32]float64{}
 	for _, p := range places {
 		have[tagOf(uintptr(p))]++
 	}
@@ -111,7 +111,7 @@ func (s *Lines) Take(places []Place) string {
 	}
 	best, most, next := "", math.Inf(-1), math.Inf(-1)
 	for line := range candidates {
-		likely := s.likelihood(line, have, len(places))
+		likely := s.likelihood(line, have, float64(len(places)))
 		switch {
 		case likely > most:
 			best, most, next = line, likely, most
@@ -122,26 +122,56 @@ func (s *Lines) Take(places []Place) string {
 	if most-next < sure {
 		return ""
 	}
-	for tag, n := range have {
-		n = min(n, s.byTag[tag][best])
-		s.count[best] -= n
-		if s.byTag[tag][best] -= n; s.byTag[tag][best] == 0 {
-			delete(s.byTag[tag], best)
-		}
+	for line := range candidates {
+		s.takeOff(line, have, float64(len(places)), line == best)
 	}
 	return best
 }
 
+// takeOff takes off a line those of n tasks, so many of each number, that are there.
+func (s *Lines) takeOff(line string, have map[uint32]float64, n float64, most bool) {
+	part := s.part(line, have, n)
+	if !most && (n < manyAtLine || part < 0.05+4*math.Sqrt(s.count[line]/tags/n)) { // it may be by chance
+		return
+	}
+	for tag, own := range have {
+		off := min(part*own, s.byTag[tag][line])
+		s.count[line] -= off
+		if s.byTag[tag][line] -= off; s.byTag[tag][line] < 0.01 {
+			delete(s.byTag[tag], line)
+		}
+	}
+}
+
+// manyAtLine is how many tasks have to be for it to show that some of them are at another line.
+const manyAtLine = 100
+
+// part is which part of n tasks, so many of each number, are at a line: the slope of the regression, where they are many.
+func (s *Lines) part(line string, have map[uint32]float64, n float64) float64 {
+	if n < manyAtLine {
+		return 1
+	}
+	mean, both, square := n/tags, 0.0, 0.0
+	for tag, own := range have {
+		both += own * s.byTag[tag][line]
+		square += own * own
+	}
+	if square -= n * mean; square <= 0 { // all numbers alike
+		return 1
+	}
+	return min(max((both-mean*s.count[line])/square, 0), 1)
+}
+
 // likelihood is how likely it is that n tasks, so many of each number, are at a line, and not elsewhere: the logarithm, but for what
 // is the same for all lines.
-func (s *Lines) likelihood(line string, have map[uint32]int, n int) (sum float64) {
-	all := float64(s.count[line])
-	sum = math.Log(all + 0.1)              // of all that is left, where there is more it is likelier to be
-	others := max(all-float64(n), 0) + 0.1 // there may always be one more
+func (s *Lines) likelihood(line string, have map[uint32]float64, n float64) (sum float64) {
+	all := s.count[line]
+	sum = math.Log(all + 0.1)     // of all that is left, where there is more it is likelier to be
+	others := max(all-n, 0) + 0.1 // there may always be one more
 	for tag, own := range have {
 		seen := s.byTag[tag][line]
 		if seen < own {
-			sum += float64(own-seen) * unlikely
+			sum += (own - seen) * unlikely
 			own = seen
 		}
 		sum += poisson(seen-own, others/tags) - poisson(seen, (all+0.1)/tags)
@@ -150,7 +180,7 @@ func (s *Lines) likelihood(line string, have map[uint32]int, n int) (sum float64
 }
 
 // poisson is the logarithm of how likely it is that there are k where there are mean of them on the average.
-func poisson(k int, mean float64) float64 {
-	factorial, _ := math.Lgamma(float64(k + 1))
-	return float64(k)*math.Log(mean) - mean - factorial
+func poisson(k, mean float64) float64 {
+	factorial, _ := math.Lgamma(k + 1)
+	return k*math.Log(mean) - mean - factorial
 }

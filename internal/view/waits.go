@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/protoloop/protoloop/actors/inspect"
+	"github.com/protoloop/protoloop/internal/label"
 	"github.com/protoloop/protoloop/internal/oneline"
 )
 
@@ -262,7 +263,7 @@ func (t *tree) members(r *Root) map[*Group]bool {
 		g := &t.v.Groups[i]
 		n := 0
 		for _, m := range r.Members {
-			if g.Kind == m.Kind && g.Task == m.Task {
+			if g.Kind == m.Kind && sameName(g.Task, m.Task) {
 				n++
 			}
 		}
@@ -279,7 +280,7 @@ const noPlace = ", which waits for a place"
 // waitsForRoot reports whether tasks of a group wait for a root and nothing between.
 func waitsForRoot(groups []Group, g *Group, r *Root) bool {
 	if r.Ring {
-		return slices.ContainsFunc(r.Members, func(m Ref) bool { return g.Of == m.Kind && g.Awaits == m.Task })
+		return slices.ContainsFunc(r.Members, func(m Ref) bool { return g.Of == m.Kind && sameName(g.Awaits, m.Task) })
 	}
 	held := r.Is == "turn" || r.Is == "queue" // what has not started in that worker waits, too
 	switch {
@@ -288,12 +289,17 @@ func waitsForRoot(groups []Group, g *Group, r *Root) bool {
 	case held && g.Of == r.Kind && !hasTask(groups, g.Of, g.Awaits):
 		return true
 	}
-	return g.Awaits != "" && strings.TrimSuffix(g.Awaits, noPlace) == r.Task && (g.Of == r.Kind || g.Of == r.Worker)
+	return g.Awaits != "" && sameName(strings.TrimSuffix(g.Awaits, noPlace), r.Task) && (g.Of == r.Kind || g.Of == r.Worker)
+}
+
+// sameName reports whether two names are the same, or are where there are so many that digits do not count: see inspect.Group.
+func sameName(a, b string) bool {
+	return a == b || (strings.Contains(a, "#") || strings.Contains(b, "#")) && label.Digits(a) == label.Digits(b)
 }
 
 // hasTask reports whether a task of that name has started in a worker of a kind.
 func hasTask(groups []Group, kind, task string) bool {
-	return slices.ContainsFunc(groups, func(g Group) bool { return g.Kind == kind && g.Task == task })
+	return slices.ContainsFunc(groups, func(g Group) bool { return g.Kind == kind && sameName(g.Task, task) })
 }
 
 type tree struct {
@@ -314,7 +320,7 @@ func (t *tree) below(n *Node, waits func(g *Group) bool, above map[*Group]bool) 
 		t.left--
 		above[g] = true
 		k := Node{Text: g.words(), Task: g.Task, State: g.State, Line: g.Line, N: g.N, Age: g.Oldest, Ref: g.Example}
-		t.below(&k, func(o *Group) bool { return o.Of == g.Kind && o.Awaits == g.Task && o.Awaits != "" }, above)
+		t.below(&k, func(o *Group) bool { return o.Of == g.Kind && o.Awaits != "" && sameName(o.Awaits, g.Task) }, above)
 		delete(above, g)
 		n.Children = append(n.Children, k)
 	}
