@@ -209,7 +209,7 @@ func (in *inspection) worker(mb *mailbox) bool {
 		}
 	}
 	in.seen = seen
-	w.Queued, w.OldestWait = mb.queued(), mb.loop.OldestWait()
+	w.Queued, w.OldestWait, w.MailboxSize = mb.queued(), mb.loop.OldestWait(), int64(mb.opts.MailboxSize)
 	w.Counts = supervision.Counts(mb.readCounts())
 	w.BlockedTurns = mb.blockedTurns()
 	w.OffloadsWaiting = mb.offloaded.countWaiting()

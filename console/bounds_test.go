@@ -4,6 +4,7 @@ package console
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/inspect"
 	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/internal/view"
 	"github.com/protoloop/protoloop/supervisor"
@@ -78,6 +80,51 @@ func TestLongTextsAreShortened(t *testing.T) {
 		}
 		if _, err := s.Stop(t.Context()); err != nil {
 			t.Error(err)
+		}
+		time.Sleep(time.Minute)
+	})
+}
+
+// TestTimelineOfAFullMailbox: thousands of dead letters do not push all else out of the timeline, and are counted there.
+func TestTimelineOfAFullMailbox(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		h := newConsoleOf(t, sys, Options{}).Handler()
+		full := actortest.Spawn(t, sys.Root, "full", func(w *actors.Worker) error {
+			actors.On(w, func(t *actors.Task, _ string) error { return t.Sleep(time.Hour) })
+			return nil
+		}, actors.Options{MailboxSize: 1, MaxInFlight: 1, Logger: slog.New(slog.DiscardHandler)})
+		actortest.Spawn(t, sys.Root, "fails", func(w *actors.Worker) error {
+			w.Main(func(*actors.Task) error { return errors.New("once") })
+			return nil
+		}, actors.Options{Logger: slog.New(slog.DiscardHandler)})
+		synctest.Wait()
+		const n = 100
+		for range 100 { // in 10 s
+			for range n {
+				sys.Root.Send(full, "one more")
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		sys.Root.Send(full, "the last")
+		synctest.Wait()
+		var all []view.Record
+		look(t, h, "log", &all)
+		var letters, missed, others int
+		for _, r := range all {
+			if r.What == string(inspect.DeadLetter) {
+				letters++
+				missed += r.Missed
+			} else {
+				others++
+			}
+		}
+		if letters > 11 || letters < 9 || others == 0 || letters+missed < 9_900 || letters+missed > 10_001 {
+			t.Errorf("%d dead letters, %d missed, %d others", letters, missed, others)
+		}
+		var o view.Overview
+		look(t, h, "overview", &o)
+		if i := slices.IndexFunc(o.Lints, func(l view.Lint) bool { return l.ID == view.LintFull }); i < 0 || !strings.Contains(o.Lints[i].Items[0].Text, "full has 1 of 1 message, and has refused 9") {
+			t.Errorf("the lints are %+v", o.Lints)
 		}
 		time.Sleep(time.Minute)
 	})

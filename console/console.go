@@ -115,6 +115,7 @@ type Console struct {
 	hosts    map[string]bool
 	look     looker
 	timeline timeline
+	letters  letters
 	captures captures
 	lags     lags
 

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -33,14 +34,59 @@ func (c *Console) noteFailure(f inspect.Failure) {
 			return
 		}
 	}
+	dropped := f.Dropped
+	if f.Kind == inspect.DeadLetter {
+		missed, known := c.letters.admit(f)
+		if !known {
+			return
+		}
+		dropped += missed
+	}
 	level := view.Error
 	if f.Kind == inspect.WorkerRestart {
 		level = view.Warning
 	}
 	c.timeline.add(view.Record{
 		At: f.At, Kind: view.RecordFailure, What: string(f.Kind), Level: level, Worker: c.redact().Worker(f.Worker, c.sys.Address()),
-		Task: c.redact().Text(view.RedactTask, f.Task), Error: c.redact().Err(f.Err), Stack: string(f.Stack), Missed: f.Dropped,
+		Task: c.redact().Text(view.RedactTask, f.Task), Error: c.redact().Err(f.Err), Stack: string(f.Stack), Missed: dropped,
 	})
+}
+
+// letterEvery is how often the timeline has a dead letter of one type to one worker. A mailbox that is full makes thousands a second, and
+// in moments all that has happened before would be forgotten for them.
+const letterEvery = time.Second
+
+// maxLetters is how many types and workers are told apart.
+const maxLetters = 1000
+
+// letters tracks the dead letters that the timeline has had last. On the goroutine of the failure hook alone.
+type letters map[letterKey]*letterSeen
+
+type letterKey struct{ worker, message string }
+
+type letterSeen struct {
+	at     time.Time
+	missed int
+}
+
+// admit reports whether a dead letter is to be in the timeline, and how many like it before it are not.
+func (l *letters) admit(f inspect.Failure) (missed int, known bool) {
+	if *l == nil || len(*l) >= maxLetters {
+		*l = letters{}
+	}
+	key := letterKey{f.Worker.GetId(), f.Task}
+	seen := (*l)[key]
+	if seen == nil {
+		seen = &letterSeen{}
+		(*l)[key] = seen
+	}
+	if f.At.Sub(seen.at) < letterEvery {
+		seen.missed += 1 + f.Dropped
+		return 0, false
+	}
+	missed = seen.missed
+	*seen = letterSeen{at: f.At}
+	return missed, true
 }
 
 // isSupervised reports whether a supervisor of package supervisor has the actor as a child.

@@ -53,6 +53,8 @@ type Worker struct {
 	// ToldToEnd is since when the worker stops, or restarts; zero: it does not.
 	ToldToEnd time.Time
 	Queued    int64 // messages and submissions that have not started
+	// MailboxSize is the bound of Queued: what comes beyond it is refused. 0: there is none.
+	MailboxSize int64
 	// OldestWait is how long the first of them has been seen to wait: it is
 	// looked for while the worker works, every half BlockedTurn.
 	OldestWait   time.Duration
@@ -291,7 +293,7 @@ func CancelTask(sys *actor.ActorSystem, ref TaskRef, cause error) bool {
 func workerOf(w *snapshot.Worker) Worker {
 	out := Worker{
 		PID: w.PID, Kind: w.Kind, State: w.State, Incarnation: w.Incarnation, ToldToEnd: w.ToldToEnd,
-		Queued: w.Queued, OldestWait: w.OldestWait, Live: w.Live,
+		Queued: w.Queued, MailboxSize: w.MailboxSize, OldestWait: w.OldestWait, Live: w.Live,
 		Exclusive: w.Exclusive, BlockedTurns: w.BlockedTurns,
 		Offloads: w.Offloads, OffloadsWaiting: w.OffloadsWaiting, Timers: w.Timers,
 		Delayed: w.Delayed, NextDelayed: w.NextDelayed,

@@ -60,7 +60,7 @@ type Worker struct {
 	State                     string
 	Incarnation               uint64
 	ToldToEnd                 time.Time
-	Queued                    int64
+	Queued, MailboxSize       int64
 	OldestWait                time.Duration
 	Live                      int
 	Tasks                     []Task // lent, too

@@ -48,6 +48,7 @@ const (
 	LintAccount   = "account"
 	LintFailed    = "supervisor-failed"
 	LintIntensity = "restart-intensity"
+	LintFull      = "mailbox-full"
 	LintOldQueue  = "old-queue"
 	LintTold      = "told-to-end"
 	LintBudget    = "over-budget"
@@ -58,4 +59,5 @@ const (
 	LintBreaker   = "breaker-open"
 	LintSlow      = "slow-clients"
 	LintPromise   = "promise"
+	LintStop      = "stop"
 )

@@ -13,6 +13,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/inspect"
 	"github.com/protoloop/protoloop/consumer"
 	"github.com/protoloop/protoloop/supervisor"
@@ -25,6 +26,7 @@ const (
 	oldDown       = time.Second // for a child that is not up
 	oldPromise    = time.Minute // for the oldest of manyPromised tasks of a group
 	manyPromised  = 100
+	nearlyFull    = 0.9 // of a mailbox: what is refused leaves it at less for a moment
 	highIntensity = 0.6
 )
 
@@ -67,6 +69,10 @@ var rules = []rule{
 		"What the child failed of says why; while it waits for its restart its messages wait, too.", byTime, downChildren,
 	},
 	{
+		LintFull, Warning, "%s full", "mailbox is", "mailboxes are",
+		"At MailboxSize messages are refused: who has asked gets ErrMailboxFull, and what nobody waits for is lost. Send less, or look at what holds up the worker.", byNumber, fullMailboxes,
+	},
+	{
 		LintOldQueue, Warning, "%s older than " + briefly(oldQueue.Seconds()), "queue is", "queues are",
 		"More comes than is done: look at what its tasks await, at MaxInFlight, and at its busy share.", byTime, oldQueues,
 	},
@@ -101,6 +107,10 @@ var rules = []rule{
 	{
 		LintPromise, Note, "%s a promise that nobody completes", "kind of task waits for", "kinds of tasks wait for",
 		"Anybody may complete a promise, so nobody knows whether somebody will: if their number only grows, bound the wait, as by futures.WithTimeout.", byNumber, promised,
+	},
+	{
+		LintStop, Note, "%s to stop, and not ended", "child was told", "children were told",
+		"The page Stop has what each still waits for. Within its grace that is as it should be; to end the grace makes it go on.", byTime, stops,
 	},
 }
 
@@ -205,6 +215,45 @@ func oldQueues(s *State, p *places) {
 		i.For, i.N = seconds(w.OldestWait), w.Queued
 		p.add(i, "%s has %s, the first of them for %s%s", i.Worker, count64(w.Queued, "message that waits", "messages that wait"), briefly(i.For), heldBy(w))
 	})
+}
+
+// fullMailboxes: a mailbox has as many messages as it takes, or nearly so.
+func fullMailboxes(s *State, p *places) {
+	s.eachAt(func(w *inspect.Worker, i LintItem) {
+		if w.MailboxSize <= 0 || float64(w.Queued) < nearlyFull*float64(w.MailboxSize) {
+			return
+		}
+		i.N = w.Counts.Refused
+		p.add(i, "%s has %d of %s, and has refused %d so far", i.Worker, w.Queued, count64(w.MailboxSize, "message", "messages"), i.N)
+	})
+}
+
+// stops: a child drains or unwinds, and so holds up the stop of those that started before it.
+func stops(s *State, p *places) {
+	for k := range s.Supervisors {
+		n := &s.Supervisors[k]
+		for j := range n.Waits {
+			c := &n.Waits[j]
+			if s.At.Sub(c.Since) < oldEnd {
+				continue
+			}
+			i := s.atSupervisor(n, c.Ref.Child)
+			i.Supervisor, i.Page = s.Redact.worker(c.Ref.Supervisor), "stop"
+			i.For, i.N = s.since(c.Since), c.Pending
+			left := ""
+			if c.Pending >= 0 {
+				left = ", and has " + count64(c.Pending, "piece of work", "pieces of work")
+			}
+			grace := "; its grace has no end"
+			switch {
+			case c.GraceLeft == 0:
+				grace = "; its grace is over"
+			case c.GraceLeft != actors.Forever:
+				grace = fmt.Sprintf("; %s of its grace are left", briefly(c.GraceLeft.Seconds()))
+			}
+			p.add(i, "%s/%s was told to stop %s ago%s%s", i.Supervisor, i.Child, briefly(i.For), left, grace)
+		}
+	}
 }
 
 // heldBy says why a worker starts nothing, if that is known.
@@ -335,24 +384,30 @@ func downChildren(s *State, p *places) {
 
 // toldToEnd: a worker, or a task by itself, was told to end and is still here.
 func toldToEnd(s *State, p *places) {
-	resting := map[string]bool{} // children that have ended, and wait for their restart
-	for k := range s.Supervisors {
-		n := &s.Supervisors[k]
-		for j := range n.Children {
-			if n.Children[j].State == "quiesced" {
-				resting[n.PID.Id+"/"+n.Children[j].Name] = true
-			}
-		}
-	}
 	s.eachAt(func(w *inspect.Worker, i LintItem) {
 		// While a worker drains, which its grace bounds, it does what it is to do.
-		if resting[w.PID.Id] || w.ToldToEnd.IsZero() || w.State == "stopping" || s.At.Sub(w.ToldToEnd) < oldEnd {
+		if w.ToldToEnd.IsZero() || w.State == "stopping" || s.At.Sub(w.ToldToEnd) < oldEnd || s.isQuiesced(w) {
 			return
 		}
 		i.For, i.N = s.since(w.ToldToEnd), int64(w.Live)
 		p.add(i, "%s was told to end %s ago and is %s: %s left", i.Worker, briefly(i.For), w.State, count(w.Live, "task is", "tasks are"))
 	})
 	s.addTold(p, func(g *inspect.Group) int { return g.ToldToEnd - g.OverBudget }, "told to end")
+}
+
+// isQuiesced reports whether a worker has ended, and waits for its restart.
+func (s *State) isQuiesced(w *inspect.Worker) bool {
+	if w.State == "running" {
+		return false
+	}
+	for k := range s.Supervisors {
+		n := &s.Supervisors[k]
+		name, is := strings.CutPrefix(w.PID.Id, n.PID.Id+"/")
+		if is && slices.ContainsFunc(n.Children, func(c supervisor.ChildInfo) bool { return c.Name == name && c.State == "quiesced" }) {
+			return true
+		}
+	}
+	return false
 }
 
 // overBudget: the time that tasks have is over, and they are still here.

@@ -19,6 +19,9 @@ func TestToldToEndOfARestingChild(t *testing.T) {
 			Supervisors: []supervisor.Info{{PID: pid("shop"), Children: []supervisor.ChildInfo{{Name: "mail", State: state}}}},
 		}
 		var p places
+		if got := s.Workers("", "").Rows[0].State; (got == "quiesced") != (state == "quiesced") {
+			t.Errorf("%s: the worker is shown as %s", state, got)
+		}
 		if toldToEnd(s, &p); len(p.items) != want {
 			t.Errorf("%s: %d places, want %d: %+v", state, len(p.items), want, p.items)
 		}
