@@ -4,6 +4,7 @@ package console
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -126,6 +127,27 @@ func TestTimelineOfAFullMailbox(t *testing.T) {
 		if i := slices.IndexFunc(o.Lints, func(l view.Lint) bool { return l.ID == view.LintFull }); i < 0 || !strings.Contains(o.Lints[i].Items[0].Text, "full has 1 of 1 message, and has refused 9") {
 			t.Errorf("the lints are %+v", o.Lints)
 		}
+		time.Sleep(time.Minute)
+	})
+}
+
+// TestStacksOfTasks: tasks that stand at the same place are one group, whichever coroutines they have.
+func TestStacksOfTasks(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		h := newConsoleOf(t, sys, Options{}).Handler()
+		pid := actortest.Spawn(t, sys.Root, "w", func(*actors.Worker) error { return nil }, actors.Options{})
+		p := new(actors.Promise[int])
+		const n = 1000
+		for range n {
+			actors.Submit(sys.Root, pid, func(t *actors.Task) (int, error) { return actors.Await(t, p.Future()) })
+		}
+		synctest.Wait()
+		var s view.Stacks
+		look(t, h, "stacks", &s)
+		if first := s.Groups[0]; first.N < n || !strings.Contains(fmt.Sprint(first.Frames), "bounds_test.go:") {
+			t.Errorf("%d goroutines at %s are the largest of %d groups, of %d goroutines", first.N, first.Frames, len(s.Groups), s.Goroutines)
+		}
+		p.Resolve(0)
 		time.Sleep(time.Minute)
 	})
 }

@@ -96,6 +96,13 @@ func joined(all []*view.Stack) []*view.Stack {
 	})
 }
 
+// The frames at the base of a coroutine, of which each has others of some thousands: they are how coroutines are told apart.
+const (
+	loopPackage = "github.com/protoloop/protoloop/internal/loop."
+	tagFrames   = loopPackage + "tagFrames"
+	tagLowFrame = loopPackage + "tagLowFrame"
+)
+
 // addFrame adds that of a line.
 func addFrame(to *view.Stack, line string) {
 	fields := strings.Fields(line)
@@ -106,6 +113,9 @@ func addFrame(to *view.Stack, line string) {
 	name := strings.Join(fields[2:len(fields)-1], " ")
 	if i := strings.LastIndex(name, "+0x"); i > 0 {
 		name = name[:i]
+	}
+	if strings.HasPrefix(name, tagFrames) || strings.HasPrefix(name, tagLowFrame) {
+		return
 	}
 	frame, library := view.FrameOf(name, fields[len(fields)-1])
 	to.Frames = append(to.Frames, frame)
