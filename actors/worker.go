@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"unsafe"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -50,7 +51,10 @@ type handler struct {
 	typ       reflect.Type
 	call      func(t *Task)
 	exclusive bool
+	plain     bool // to call it is all: it is not exclusive, and its messages have no answer of their own
 }
+
+var autoRespond = reflect.TypeFor[actor.AutoRespond]()
 
 // handlers are a worker's. Most have a few, and looking through those is
 // faster than a map, and a sixth of its size.
@@ -71,6 +75,21 @@ func (h *handlers) find(typ reflect.Type) *handler {
 	for i := range h.few {
 		if h.few[i].typ == typ {
 			return &h.few[i]
+		}
+	}
+	return nil
+}
+
+// findFor is find for the type of *msg. It compares the types where they are in memory, as the
+// comparison of a reflect.Type does after two calls.
+func (h *handlers) findFor(msg *any) *handler {
+	if h.many != nil {
+		return h.find(reflect.TypeOf(*msg))
+	}
+	typ := *(*unsafe.Pointer)(unsafe.Pointer(msg))
+	for i := range h.few {
+		if one := &h.few[i]; *dataOf((*any)(unsafe.Pointer(&one.typ))) == typ {
+			return one
 		}
 	}
 	return nil
@@ -129,6 +148,7 @@ func (w *Worker) register(what string, h handler, opts []HandlerOption) {
 	for _, o := range opts {
 		h.exclusive = h.exclusive || o.exclusive
 	}
+	h.plain = !h.exclusive && !h.typ.Implements(autoRespond)
 	w.handlers.add(h)
 }
 
@@ -332,7 +352,7 @@ func (a *workerActor) receive(t *Task) {
 	if a.rest == nil { // setup is yet to run: the user's middleware sees Started
 		return
 	}
-	h := a.handlers.find(reflect.TypeOf(t.msg))
+	h := a.handlers.findFor(&t.msg)
 	if h == nil {
 		a.unhandled(t)
 		return
