@@ -117,7 +117,7 @@ func newPanicError(v any) *PanicError { return &PanicError{v, panicstack.Take(1)
 // all.
 var handlerBases = func() []string {
 	receiver := reflect.TypeFor[mailbox]().PkgPath() + "."
-	return []string{receiver + "(*workerActor).receive", receiver + "(*mailbox).handle"}
+	return []string{receiver + "(*work).Run", receiver + "(*workerActor).receive", receiver + "(*mailbox).handle"}
 }()
 
 // newHandlerPanic is newPanicError for the panic of a handler, or of a middleware of the user's,

@@ -253,13 +253,17 @@ func (l *Loop) runTurns(c *coroutine) {
 		}
 
 		t := l.takeDue()
-		if l.polls%timeEvery == 0 && t != nil {
+		ran := t != nil // in place of t, which this frame would keep while a pump is nested in it
+		if l.polls%timeEvery == 0 && ran {
 			c.r.timed = l.pool.Now()
 		}
 		switch {
 		case t == nil:
 		case t.started:
 			l.resumeTask(c, t)
+			if c.pump && c.r.loop != l { // the pump that was nested here has let go of it
+				return
+			}
 		default: // as startTask does
 			c.r.starts++
 			l.beginTask(c, t)
@@ -268,9 +272,9 @@ func (l *Loop) runTurns(c *coroutine) {
 		}
 
 		switch {
-		case !c.pump:
+		case !c.pump && !c.goOnAsPump():
 			return
-		case t != nil:
+		case ran:
 			lingered = false
 			if l.polls%timeEvery == 0 { // and so it may be one to rotate after: each test counts here
 				if c.r.timed > 0 {
@@ -412,11 +416,13 @@ func (l *Loop) startTask(c *coroutine, t *Task) {
 // resumeTask goes on with t, which has been woken, on its own coroutine.
 func (l *Loop) resumeTask(c *coroutine, t *Task) {
 	x, r := t.co, c.r
+	nested := r.nested
 	x.r = r
 	l.cur = x
 	t.state.Store(t.state.Load()&^stateMask | stateRunning)
 	r.enterUser()
 	x.co.Resume()
+	r.nested = nested
 	if r.hasLostTurn() {
 		if x.dead {
 			x.reapDead()
@@ -424,7 +430,9 @@ func (l *Loop) resumeTask(c *coroutine, t *Task) {
 		c.pump = false
 		return
 	}
-	l.cur = nil
+	if r.loop == l { // else it may be another runner's by now
+		l.cur = nil
+	}
 	r.reuseCoroutine(x)
 }
 

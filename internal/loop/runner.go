@@ -27,6 +27,7 @@ type runner struct {
 	often  uint32 // … as the last ones have taught it
 	looks  uint32 // so often has it looked at what has arrived; it wraps
 	since  uint32 // how many loops that were idle it has taken since one that had its share
+	nested int    // how many pumps are nested in the one that the root has resumed; see goOnAsPump
 
 	free  *coroutine // idle coroutines, for this root only
 	nFree int
@@ -115,7 +116,7 @@ func (r *runner) runRoot() {
 	}
 	for {
 		c := r.getCoroutine()
-		c.r, c.pump = r, true
+		c.r, c.pump, r.nested = r, true, 0
 		c.co.Resume()
 		if c.dead {
 			c.reapDead()
@@ -141,9 +142,8 @@ func (r *runner) nextLoop(came bool) bool {
 		r.pool.coming.Add(-1)
 	}
 	l := r.batch.take()
-	if l == nil && r.loop != nil {
-		r.loop = nil // it may be long
-		r.serving.Store(nil)
+	if l == nil {
+		r.letGoOfLoop() // it may be long
 	}
 	for l == nil { // another runner may have taken what this one was called for
 		var ok bool
@@ -165,6 +165,14 @@ func (r *runner) nextLoop(came bool) bool {
 		r.pool.runnerArrived()
 	}
 	return true
+}
+
+// letGoOfLoop forgets the loop that r has run last.
+func (r *runner) letGoOfLoop() {
+	if r.loop != nil {
+		r.loop = nil
+		r.serving.Store(nil)
+	}
 }
 
 func (r *runner) serveLoop(l *Loop) {
