@@ -207,6 +207,73 @@ func testTakeover(t *testing.T) {
 	l.PostControl(stopLoop{})
 }
 
+// A task that has been resumed and has ended goes on as the pump, nested in the one that has resumed
+// it. Whatever happens in a turn there, the loop goes on, and when it sleeps no pump is nested.
+func TestNestedPumps(t *testing.T) { synctest.Test(t, testNestedPumps) }
+func testNestedPumps(t *testing.T) {
+	release := make(chan struct{})
+	for _, c := range []struct {
+		name string
+		turn func(k *Task)
+	}{
+		{"return", func(*Task) {}},
+		{"await", func(k *Task) { sleep(k, time.Second) }},
+		{"Goexit", func(*Task) { runtime.Goexit() }},
+		{"Goexit after an await", func(k *Task) { sleep(k, time.Second); runtime.Goexit() }},
+		{"child that awaits", func(k *Task) {
+			k.Start(&Task{Body: fn{f: func(k *Task) { sleep(k, time.Second) }}})
+		}},
+		{"takeover", func(*Task) { <-release }},
+	} {
+		p := NewPool()
+		l, _ := newLoop(p, Config{})
+		const n = 2 * maxNested
+		deepest, ended, at, ran := 0, 0, -1, false
+		for range n {
+			l.do(func(k *Task) {
+				sleep(k, time.Second)
+				deepest = max(deepest, k.co.r.nested)
+				if ended++; ended == n {
+					l.do(func(k *Task) {
+						at = k.co.r.nested
+						l.do(func(*Task) { ran = true })
+						c.turn(k)
+					})
+				}
+			})
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if c.name == "takeover" {
+			turn, _ := l.InUser()
+			if ran || !l.Takeover(turn) {
+				t.Fatal("the turn is not taken over")
+			}
+			synctest.Wait()
+			close(release)
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if ended != n || !ran || l.Live() != 0 {
+			t.Errorf("%s: %d of %d tasks have ended, %d are live; the next has run: %v", c.name, ended, n, l.Live(), ran)
+		}
+		if deepest != maxNested || at != maxNested {
+			t.Errorf("%s: %d pumps were nested, and %d in the turn, not %d", c.name, deepest, at, maxNested)
+		}
+		p.mu.Lock()
+		for r := range p.runners {
+			if r.nested != 0 || r.loop != nil {
+				t.Errorf("%s: an idle runner has %d nested pumps", c.name, r.nested)
+			}
+		}
+		if n := len(p.runners); n != p.nIdle {
+			t.Errorf("%s: %d runners, of which %d are idle", c.name, n, p.nIdle)
+		}
+		p.mu.Unlock()
+		l.PostControl(stopLoop{})
+	}
+}
+
 // A task whose turn is taken away hears once that its user code has come back, however
 // that ends and however late the turn is taken: here in the last moment of Run, when
 // the task has looked and is not lost.
