@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grid
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/ownership"
+)
+
+// member is this process's part in a cluster: it joins, renews its lease, and claims, begins, ends
+// and gives back shards as package ownership says. It starts no worker: its host does.
+//
+// The loop, one goroutine, owns what is not said to be anybody's. It calls the store from others,
+// and is told what came of it.
+type member struct {
+	memberOptions
+
+	// Any goroutine
+	lease  atomic.Pointer[ownership.Lease] // of the session; nil: there was none yet
+	rights []atomic.Uint64                 // the token of each shard, 0: it is not ours. They count while the lease holds.
+	inbox  inbox
+	ctx    context.Context // ends with quit
+	quit   context.CancelFunc
+	ended  chan struct{} // closed when the loop has ended
+
+	// The loop's
+	nodes    []Node
+	table    *ownership.Table
+	tenure   *tenure // nil: it has no session
+	attempts int     // to join, in a row
+	wake     ownership.Timer
+	draining bool
+	left     bool
+}
+
+type memberOptions struct {
+	store  Store
+	node   Node
+	ttl    time.Duration
+	settle time.Duration
+	clock  ownership.Clock
+	host   host
+	log    *slog.Logger
+
+	// Tests change these two, to see that they are needed.
+	validUntil func(sent, answered, ttl time.Duration) time.Duration
+	leaseClock ownership.Clock
+}
+
+// host runs the workers of the shards that are owned.
+type host interface {
+	// begin: the shard is ours. It does not block.
+	begin(Token)
+	// end: the shard is to be given to another. ended is called when its last task has ended, by any goroutine.
+	end(shard int, ended func())
+	// fenced: the lease is over, and with it the right to all shards. Any goroutine, at once.
+	fenced()
+}
+
+// tenure is the time of one session.
+type tenure struct {
+	session  Session
+	self     Node
+	shards   *ownership.Shards
+	lease    *ownership.Lease
+	ctx      context.Context // ends with the lease
+	seen     bool            // the view had the session
+	draining bool            // the store is told that it drains
+	drained  bool            // … and has acknowledged that
+	leaving  bool
+}
+
+// validUntil is until when a session is ours for certain. The store counts from when it gets the call,
+// which is not before that was sent. The margin is for clocks that are not equally fast, and for
+// a turn that has looked at the clock just before.
+func validUntil(sent, _, ttl time.Duration) time.Duration { return sent + ttl - ttl/10 }
+
+// renewals is how often a session is renewed within its lease.
+const renewals = 5
+
+func newMember(o memberOptions) *member {
+	m := &member{memberOptions: o, table: ownership.NewTable(o.node.Shards), rights: make([]atomic.Uint64, o.node.Shards), ended: make(chan struct{})}
+	m.inbox.filled = make(chan struct{}, 1)
+	m.ctx, m.quit = context.WithCancel(context.Background())
+	if m.validUntil == nil {
+		m.validUntil = validUntil
+	}
+	m.leaseClock = cmp.Or(m.leaseClock, m.clock)
+	go m.loop()
+	return m
+}
+
+// tokenOf is the token of a shard, if it is ours at this moment. Any goroutine.
+func (m *member) tokenOf(shard int) (Token, bool) {
+	l := m.lease.Load()
+	if l == nil || !l.Holds() {
+		return Token{}, false
+	}
+	rev := m.rights[shard].Load()
+	return Token{shard, rev}, rev != 0
+}
+
+// drain hands over all shards and leaves. The loop has ended then. Any goroutine.
+func (m *member) drain() <-chan struct{} {
+	m.inbox.put(func() { m.draining = true })
+	return m.ended
+}
+
+// inbox is what the loop is told. Nobody waits for it.
+type inbox struct {
+	filled chan struct{}
+	mu     sync.Mutex
+	told   []func()
+}
+
+func (b *inbox) put(f func()) {
+	b.mu.Lock()
+	b.told = append(b.told, f)
+	b.mu.Unlock()
+	select {
+	case b.filled <- struct{}{}:
+	default:
+	}
+}
+
+func (b *inbox) take() (told []func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	told, b.told = b.told, nil
+	return told
+}
+
+func (m *member) loop() {
+	defer close(m.ended)
+	defer m.quit()
+	m.join()
+	for !m.left {
+		var free <-chan int
+		if m.tenure != nil {
+			free = m.tenure.session.Free()
+		}
+		select {
+		case v := <-m.store.View():
+			m.see(v)
+		case shard := <-free:
+			m.tenure.shards.Freed(shard)
+			for range len(free) { // one claim for all of them
+				m.tenure.shards.Freed(<-free)
+			}
+		case <-m.inbox.filled:
+			for _, tell := range m.inbox.take() {
+				tell()
+			}
+		case <-m.ctx.Done():
+			return
+		}
+		m.work()
+	}
+}
+
+// join asks the store for a session.
+func (m *member) join() {
+	sent := m.clock.Now()
+	go func() {
+		ctx, cancel := context.WithTimeout(m.ctx, m.ttl)
+		defer cancel()
+		s, err := m.store.Join(ctx, m.node, m.ttl)
+		m.inbox.put(func() { m.joined(sent, s, err) })
+	}()
+}
+
+// Waits before the next attempt to join.
+const (
+	minRejoin = 50 * time.Millisecond
+	maxRejoin = time.Second
+)
+
+func (m *member) joined(sent time.Duration, s Session, err error) {
+	if err != nil {
+		m.log.Warn("grid: could not join the cluster; it tries again", "error", err)
+		m.rejoin()
+		return
+	}
+	t := &tenure{session: s, self: s.Node()}
+	t.shards = ownership.NewShards(m.table, t.self.Session, m.settle)
+	var end context.CancelFunc
+	t.ctx, end = context.WithCancel(m.ctx)
+	for shard := range m.rights {
+		m.rights[shard].Store(0)
+	}
+	t.lease = ownership.NewLease(m.leaseClock, m.validUntil(sent, m.clock.Now(), s.TTL()), func() {
+		end()
+		m.host.fenced()
+		m.inbox.put(func() { m.over(t) })
+	})
+	m.tenure = t
+	m.lease.Store(t.lease)
+	m.see(View{m.nodes}) // it may have the session already
+	if t.lease.Holds() {
+		m.attempts = 0
+		m.startRenewals(t)
+	}
+}
+
+// rejoin joins after a while.
+func (m *member) rejoin() {
+	if m.draining {
+		m.left = true
+		return
+	}
+	wait := min(minRejoin<<min(m.attempts, 10), maxRejoin)
+	m.attempts++
+	m.clock.AfterFunc(wait/2+rand.N(wait), func() { m.inbox.put(m.join) })
+}
+
+// over: the lease has ended, or the node has left. The host knows.
+func (m *member) over(t *tenure) {
+	m.tenure = nil
+	if m.left = m.left || t.leaving; m.left {
+		return
+	}
+	m.log.Warn("grid: the session is over, and with it the right to all shards; the node joins anew", "session", t.self.Session)
+	m.rejoin()
+}
+
+// startRenewals renews the session until the lease is over. One that is not answered does not hold up the next:
+// any answer counts, from when its call was sent.
+func (m *member) startRenewals(t *tenure) {
+	m.clock.AfterFunc(t.session.TTL()/renewals, func() {
+		t.lease.Look()
+		if t.ctx.Err() != nil {
+			return
+		}
+		m.startRenewals(t)
+		sent := m.clock.Now()
+		ctx, cancel := context.WithTimeout(t.ctx, t.session.TTL())
+		defer cancel()
+		err := t.session.Renew(ctx)
+		switch {
+		case err == nil:
+			t.lease.Extend(m.validUntil(sent, m.clock.Now(), t.session.TTL()))
+		case errors.Is(err, actors.ErrFenced):
+			t.lease.End()
+		}
+	})
+}
+
+// see updates the table by a view.
+func (m *member) see(v View) {
+	var joined []ownership.Member
+	var left []uint64
+	eachChange(m.nodes, v.Nodes, func(was, is *Node) {
+		switch did, does := was != nil && was.takesPart(), is != nil && is.takesPart(); {
+		case did && !does:
+			left = append(left, was.Session)
+		case !did && does:
+			joined = append(joined, ownership.Member{Session: is.Session, Name: is.Name})
+		}
+	})
+	m.nodes = v.Nodes
+	t := m.tenure
+	if t == nil {
+		m.table.Update(joined, left, 0)
+		return
+	}
+	t.shards.TableChanged(m.table.Update(joined, left, t.self.Session))
+	there := hasSession(v.Nodes, t.self.Session)
+	if t.seen && !there {
+		t.lease.End()
+	}
+	t.seen = t.seen || there
+}
+
+func (n *Node) takesPart() bool { return len(n.Kinds) > 0 && !n.Draining }
+
+// eachChange calls f for each node that differs in two views, nil if it is not in one of them.
+func eachChange(before, after []Node, f func(was, is *Node)) {
+	for len(before) > 0 || len(after) > 0 {
+		switch {
+		case len(after) == 0 || len(before) > 0 && before[0].Session < after[0].Session:
+			f(&before[0], nil)
+			before = before[1:]
+		case len(before) == 0 || after[0].Session < before[0].Session:
+			f(nil, &after[0])
+			after = after[1:]
+		default:
+			if before[0].Draining != after[0].Draining {
+				f(&before[0], &after[0])
+			}
+			before, after = before[1:], after[1:]
+		}
+	}
+}
+
+func hasSession(nodes []Node, session uint64) bool {
+	lo, hi := 0, len(nodes)
+	for lo < hi {
+		if mid := (lo + hi) / 2; nodes[mid].Session < session {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo < len(nodes) && nodes[lo].Session == session
+}
+
+// work does what is to be done now.
+func (m *member) work() {
+	t := m.tenure
+	if t == nil {
+		m.left = m.left || m.draining
+		return
+	}
+	if m.draining && !t.draining {
+		m.announceDrain(t)
+	}
+	now := m.clock.Now()
+	w := t.shards.Next(now)
+	for _, shard := range w.End {
+		m.host.end(shard, func() { m.tell(t, func() { t.shards.Ended(shard) }) })
+	}
+	if len(w.Claim) > 0 {
+		var tokens map[int]Token
+		m.call(t, func(ctx context.Context) (err error) {
+			tokens, err = t.session.Claim(ctx, w.Claim)
+			return err
+		}, func(err error) { m.claimed(t, tokens, err) })
+	}
+	if len(w.Release) > 0 {
+		for _, shard := range w.Release {
+			m.rights[shard].Store(0)
+		}
+		m.call(t, func(ctx context.Context) error { return t.session.Release(ctx, w.Release) },
+			func(err error) { t.shards.Released(m.clock.Now(), err) })
+	}
+	if m.wake != nil {
+		m.wake.Stop()
+		m.wake = nil
+	}
+	if w.Wake > 0 {
+		m.wake = m.clock.AfterFunc(w.Wake-now, func() { m.inbox.put(func() {}) })
+	}
+	if t.drained && t.shards.IsEmpty() && !t.leaving {
+		t.leaving = true
+		m.call(t, t.session.Leave, func(error) { t.lease.End() }) // if it has failed, the session expires
+	}
+}
+
+// call calls the store, and tells the loop the result.
+func (m *member) call(t *tenure, store func(context.Context) error, then func(error)) {
+	go func() {
+		ctx, cancel := context.WithTimeout(t.ctx, m.ttl)
+		defer cancel()
+		err := store(ctx)
+		if errors.Is(err, actors.ErrFenced) {
+			t.lease.End()
+		}
+		m.tell(t, func() { then(err) })
+	}()
+}
+
+// tell tells the loop something of a session, which counts only as long as that is the last.
+func (m *member) tell(t *tenure, f func()) {
+	m.inbox.put(func() {
+		if m.tenure == t {
+			f()
+		}
+	})
+}
+
+// claimed begins what the store has acknowledged to be ours.
+func (m *member) claimed(t *tenure, tokens map[int]Token, err error) {
+	revs := make(map[int]uint64, len(tokens))
+	for shard, token := range tokens {
+		revs[shard] = token.Rev
+	}
+	for _, shard := range t.shards.Claimed(m.clock.Now(), revs, err) {
+		t.lease.While(func() {
+			m.rights[shard].Store(revs[shard])
+			m.host.begin(tokens[shard])
+		})
+	}
+}
+
+// announceDrain lets the others see that this node drains, so that they claim what it gives up.
+func (m *member) announceDrain(t *tenure) {
+	t.draining = true
+	m.call(t, t.session.Drain, func(err error) {
+		if err == nil {
+			t.drained = true
+			t.shards.Drain()
+			return
+		}
+		m.clock.AfterFunc(minRejoin, func() { m.tell(t, func() { t.draining = false }) })
+	})
+}
