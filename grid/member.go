@@ -3,7 +3,6 @@
 package grid
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -51,9 +50,7 @@ type memberOptions struct {
 	host   host
 	log    *slog.Logger
 
-	// Tests change these two, to see that they are needed.
-	validUntil func(sent, answered, ttl time.Duration) time.Duration
-	leaseClock ownership.Clock
+	validUntil func(sent, answered, ttl time.Duration) time.Duration // a test has another one, to see that this is needed
 }
 
 // host runs the workers of the shards that are owned.
@@ -94,7 +91,6 @@ func newMember(o memberOptions) *member {
 	if m.validUntil == nil {
 		m.validUntil = validUntil
 	}
-	m.leaseClock = cmp.Or(m.leaseClock, m.clock)
 	go m.loop()
 	return m
 }
@@ -197,7 +193,7 @@ func (m *member) joined(sent time.Duration, s Session, err error) {
 	for shard := range m.rights {
 		m.rights[shard].Store(0)
 	}
-	t.lease = ownership.NewLease(m.leaseClock, m.validUntil(sent, m.clock.Now(), s.TTL()), func() {
+	t.lease = ownership.NewLease(m.clock, m.validUntil(sent, m.clock.Now(), s.TTL()), func() {
 		end()
 		m.host.fenced()
 		m.inbox.put(func() { m.over(t) })
@@ -207,7 +203,7 @@ func (m *member) joined(sent time.Duration, s Session, err error) {
 	m.see(View{m.nodes}) // it may have the session already
 	if t.lease.Holds() {
 		m.attempts = 0
-		m.startRenewals(t)
+		m.renew(t, 0)
 	}
 }
 
@@ -232,15 +228,15 @@ func (m *member) over(t *tenure) {
 	m.rejoin()
 }
 
-// startRenewals renews the session until the lease is over. One that is not answered does not hold up the next:
-// any answer counts, from when its call was sent.
-func (m *member) startRenewals(t *tenure) {
-	m.clock.AfterFunc(t.session.TTL()/renewals, func() {
+// renew renews the session after a while, and again until the lease is over. A renewal that is not answered does
+// not hold up the next: any answer counts, from when its call was sent.
+func (m *member) renew(t *tenure, after time.Duration) {
+	m.clock.AfterFunc(after, func() {
 		t.lease.Look()
 		if t.ctx.Err() != nil {
 			return
 		}
-		m.startRenewals(t)
+		m.renew(t, t.session.TTL()/renewals)
 		sent := m.clock.Now()
 		ctx, cancel := context.WithTimeout(t.ctx, t.session.TTL())
 		defer cancel()

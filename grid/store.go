@@ -35,8 +35,9 @@ type View struct{ Nodes []Node }
 // Store is where the nodes of a cluster agree on who is there, and who owns what. Each node has one of
 // its own. grid/gridtest has one in memory.
 type Store interface {
-	// Join makes n a node of the cluster, with a session that ends ttl after its last renewal, or
-	// later. It fails if the cluster has another number of shards.
+	// Join makes a session of the cluster for n, which ends ttl after its last renewal, or later. The first
+	// renewal shows it to all, and not the Join: if the answer of that is lost, nobody is there to claim
+	// what would belong to the node. It fails if the cluster has another number of shards.
 	Join(ctx context.Context, n Node, ttl time.Duration) (Session, error)
 	// View yields the nodes, at first and after each change. One that is followed by another
 	// before it was received may be left out.
@@ -53,7 +54,7 @@ type Session interface {
 	Node() Node
 	// TTL is how long the session lasts at least after a renewal. It may differ from what was asked for.
 	TTL() time.Duration
-	// Renew keeps the session for another TTL. Several may be under way at a time.
+	// Renew keeps the session for another TTL, and the first shows the node to all. Several may be under way at a time.
 	Renew(ctx context.Context) error
 	// Claim makes the session the owner of those of the shards, 128 at most, that have none. It returns the
 	// tokens of all of them that it owns now, whichever call has done that. What others own is

@@ -33,11 +33,12 @@ type Shards struct {
 	self     uint64
 	draining bool
 
-	all     []entry // by shard
-	calling []int   // the shards of the call under way
-	busy    bool    // there is one
-	failed  int     // calls in a row
-	retry   time.Duration
+	all      []entry // by shard
+	calling  []int   // the shards of the call under way
+	busy     bool    // there is one
+	released bool    // the last call was a release
+	failed   int     // calls in a row
+	retry    time.Duration
 }
 
 type entry struct {
@@ -197,11 +198,16 @@ func (s *Shards) Next(now time.Duration) (w Work) {
 	case s.busy:
 	case s.failed > 0 && now < s.retry:
 		w.Wake = s.retry
+	case s.released: // neither waits for long while there is always something of the other
+		if w.Claim = s.call(wanted); len(w.Claim) == 0 {
+			w.Release = s.call(ended)
+		}
 	default:
-		if w.Release = s.call(ended); len(w.Release) == 0 { // others wait for these
+		if w.Release = s.call(ended); len(w.Release) == 0 {
 			w.Claim = s.call(wanted)
 		}
 	}
+	s.released = s.released && len(w.Claim) == 0 || len(w.Release) > 0
 	s.handOver(now, &w)
 	return w
 }

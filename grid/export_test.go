@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grid
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/protoloop/protoloop/internal/ownership"
+)
+
+// Host is what a Member tells what it owns.
+type Host struct {
+	Begin  func(Token)
+	End    func(shard int, ended func())
+	Fenced func()
+}
+
+type testHost struct{ Host }
+
+func (h testHost) begin(t Token)               { h.Begin(t) }
+func (h testHost) end(shard int, ended func()) { h.End(shard, ended) }
+func (h testHost) fenced()                     { h.Fenced() }
+
+// Mutation is a mistake that the protocol must not make.
+type Mutation int
+
+// The mutations.
+const (
+	None       Mutation = iota
+	FromAnswer          // the lease is counted from the answer of a renewal, without a margin
+	InLoop              // the loop that renews the lease is what looks whether it is over, between two calls
+)
+
+// Member is the part of a Grid that owns shards, without workers.
+type Member struct{ m *member }
+
+// NewMember joins.
+func NewMember(store Store, node Node, ttl, settle time.Duration, clock ownership.Clock, h Host, mutation Mutation) Member {
+	o := memberOptions{store: store, node: node, ttl: ttl, settle: settle, clock: clock, host: testHost{h}, log: slog.New(slog.DiscardHandler)}
+	switch mutation {
+	case FromAnswer:
+		o.validUntil = func(_, answered, ttl time.Duration) time.Duration { return answered + ttl }
+	case InLoop:
+		calls := &callsUnderWay{Store: store}
+		o.store = calls
+		o.clock = heldUpClock{clock, calls}
+	}
+	return Member{newMember(o)}
+}
+
+// Drain hands all over. The channel is closed when the node has left.
+func (m Member) Drain() <-chan struct{} { return m.m.drain() }
+
+// Kill ends its goroutines, and tells nobody.
+func (m Member) Kill() { m.m.quit() }
+
+// TokenOf is the token of a shard, if it is owned.
+func (m Member) TokenOf(shard int) (Token, bool) { return m.m.tokenOf(shard) }
