@@ -81,6 +81,8 @@ func (s *simulation) start(name string) {
 			owners.Fenced(n.Node)
 		},
 	}, s.mutation)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.nodes = append(s.nodes, n)
 }
 
@@ -111,6 +113,8 @@ func (s *simulation) crash(nodes ...*simNode) {
 }
 
 func (s *simulation) remove(n *simNode) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.nodes = slices.DeleteFunc(s.nodes, func(other *simNode) bool { return other == n })
 }
 

@@ -15,7 +15,7 @@ func slept() time.Duration {
 	least := time.Duration(1<<63 - 1)
 	for range 5 {
 		before, boot, after := read(unix.CLOCK_MONOTONIC), read(unix.CLOCK_BOOTTIME), read(unix.CLOCK_MONOTONIC)
-		least = min(least, boot-before) // too much by what lay between the two readings, which ends a lease early, and never late
+		least = min(least, boot-before) // more than it is by what lay between the two readings
 		if after-before < time.Millisecond {
 			break
 		}
