@@ -20,6 +20,8 @@ for folder in "${sized[@]}"; do
 done
 go test -vet=off -race -shuffle=on -timeout 25m "$@" "${raced[@]}" | sum_by_module || status=1
 go test -vet=off -shuffle=on -timeout 25m "$@" ./bench || status=1
+# The simulation of 1,000 nodes takes ten times as long with the race detector, and is smaller there.
+go test -vet=off -run 'TestSimulation$' -timeout 25m "$@" ./grid || status=1
 in_apart go test -vet=off -timeout 25m "$@" ./... || status=1
 echo "== ci/long.sh took $SECONDS s, but for the service under many more kills, which go at the machine's own speed"
 PROTOLOOP_TEST_FULL=1 go test -vet=off -run TestNothingLost -timeout 25m ./cmd/example || status=1

@@ -91,6 +91,7 @@ func TestOnlyTestsImportTesting(t *testing.T) {
 		module + "cmd/example/internal/browser",
 		module + "consumer/consumertest",
 		module + "examples/tutorial/internal/program",
+		module + "grid/gridtest",
 		module + "grid/state/statetest",
 		module + "internal/consoletest",
 		module + "internal/contract",
