@@ -27,7 +27,7 @@ type Report struct {
 // KindReport is that of one kind.
 type KindReport struct {
 	Name    string
-	Stopped int           // keys whose worker the drain has stopped
+	Stopped int           // workers that the drain has stopped, or that the node has given up with their shards
 	Counts  actors.Counts // of all workers that there have been, and of what came to none
 	// Abandoned are tasks that did not return when they were told to end, the first hundred;
 	// the log has all.
@@ -70,6 +70,8 @@ func (r Report) String() string {
 // [actors.ErrStopping] from now on, and each has the StopGrace of its Options for what it has
 // accepted. It waits until all have ended, and returns the account.
 //
+// A node of a cluster first hands over its shards: each key is served here until it is the turn of its shard.
+//
 // It may be called by many and again. A ctx that ends makes it return, with [context.Cause]
 // of it and the account so far, while the stop goes on. It is for plain goroutines, and panics
 // if ctx is that of a task: call it in [actors.Offload] there.
@@ -100,9 +102,23 @@ func (g *Grid) beginDrain() <-chan struct{} {
 	}
 	drained := make(chan struct{})
 	g.drained, g.begun = drained, time.Now()
+	g.mu.Unlock()
+	if g.cluster == nil {
+		g.stopAll()
+		return drained
+	}
+	left := g.cluster.member.Load().drain() // others take over shard by shard
+	go func() {
+		<-left
+		g.stopAll()
+	}()
+	return drained
+}
+
+// stopAll stops the workers of all keys.
+func (g *Grid) stopAll() {
 	g.live.Add(1) // until all have been told
 	g.draining.Store(true)
-	g.mu.Unlock()
 	g.janitor.end()
 	for i := range g.shards {
 		g.stopShard(&g.shards[i])
@@ -110,32 +126,41 @@ func (g *Grid) beginDrain() <-chan struct{} {
 	if g.live.Add(-1) == 0 {
 		g.noteDrained()
 	}
-	return drained
 }
 
 // stopShard stops the workers of a shard. With its mu held once no further one is made.
 func (g *Grid) stopShard(sh *shard) {
 	sh.mu.Lock()
-	all := make([]keyed.Worker, 0, len(sh.keys))
-	for _, w := range sh.keys {
-		all = append(all, w)
-	}
-	var waiting []func()
-	for id, a := range sh.ailments {
-		if w := sh.keys[id]; w != nil && a.restart != nil && a.restart.Stop() {
-			waiting = append(waiting, w.Restart) // for what it has accepted
-		}
+	ids := make([]string, 0, len(sh.keys))
+	for id := range sh.keys {
+		ids = append(ids, id)
 	}
 	sh.mu.Unlock()
-	for _, w := range all {
-		k := g.kindOf(keyOf(w))
-		k.mu.Lock()
-		k.stopped++
-		k.mu.Unlock()
-		w.Stop(w.StopGrace())
+	for _, id := range ids {
+		g.stopKey(id, keyed.Worker.StopGrace)
 	}
-	for _, restart := range waiting {
-		restart()
+}
+
+// stopKey stops the worker of a key, if it has one. One that waits to be restarted is, for what it has accepted.
+func (g *Grid) stopKey(id string, grace func(keyed.Worker) time.Duration) {
+	sh := g.shardOf(id)
+	sh.mu.Lock()
+	w := sh.keys[id]
+	waits := false
+	if a := sh.ailments[id]; w != nil && a != nil && a.restart != nil {
+		waits = a.restart.Stop()
+	}
+	sh.mu.Unlock()
+	if w == nil {
+		return
+	}
+	k := g.kindOf(id)
+	k.mu.Lock()
+	k.stopped++
+	k.mu.Unlock()
+	w.Stop(grace(w))
+	if waits {
+		w.Restart()
 	}
 }
 
@@ -212,5 +237,8 @@ func (g *Grid) reopen() {
 		g.drained, g.took = nil, 0
 		g.draining.Store(false)
 		g.janitor.reopen()
+		if g.cluster != nil {
+			g.cluster.join()
+		}
 	}
 }

@@ -119,6 +119,14 @@ func (k *kind) unavailable(id, what string, err error) error {
 	return neverRan(why)
 }
 
+// refusal is err as an asker gets it.
+func (k *kind) refusal(err error) error {
+	if k.Share {
+		return err
+	}
+	return neverRan(err)
+}
+
 // neverRan is the form in which an error goes to another process.
 func neverRan(err error) *messages.Failure {
 	f := messages.NewFailure(err, false, true)
@@ -154,6 +162,9 @@ func (k *kind) ChildStopped(c supervision.Child) {
 		delete(sh.keys, id)
 		delete(sh.starting, id)
 		next = nil
+		if g.cluster != nil {
+			g.cluster.removeKey(id)
+		}
 	}
 	if a := sh.ailments[id]; a != nil {
 		if a.restart != nil {

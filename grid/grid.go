@@ -35,6 +35,8 @@ type Grid struct {
 	hub   *hub
 	log   *slog.Logger
 	kinds []*kind
+	// cluster is nil if there is no Store: then all keys are this process's.
+	cluster *cluster
 
 	seed   maphash.Seed
 	shards [shardCount]shard
@@ -64,7 +66,8 @@ type hub struct {
 }
 
 // Start makes the kinds known, and starts no worker. There is one grid at a time in an actor
-// system. A ctx that has ended prevents it.
+// system. A ctx that has ended prevents it. With a Store it joins the cluster, which lasts
+// until the store answers, or until ctx ends.
 //
 // The first Start tells the engine where the PIDs of keys lead, and the engine keeps that in a
 // list without a lock. So it comes before the system sends to another address for the first
@@ -80,19 +83,34 @@ func Start(ctx context.Context, sys *actor.ActorSystem, o Options) (*Grid, error
 	for _, k := range o.Kinds {
 		g.kinds = append(g.kinds, newKind(g, len(g.kinds), k.resolved()))
 	}
+	if o.Store != nil {
+		g.cluster = newCluster(g, o.resolved())
+	}
 	for i := range g.shards {
 		g.shards[i].ended = make([]actors.Counts, len(g.kinds))
 	}
-	h := persystem.Of[hub](sys)
+	if err := g.register(persystem.Of[hub](sys)); err != nil {
+		return nil, err
+	}
+	if err := g.startCluster(ctx); err != nil {
+		<-g.beginDrain() // another may be started in its place
+		return nil, err
+	}
+	return g, nil
+}
+
+// register makes g the grid of its actor system.
+func (g *Grid) register(h *hub) error {
 	g.hub = h
+	sys := g.sys
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if before := h.grid.Load(); before != nil && !before.isDrained() {
-		return nil, errors.New("grid: there is one in this actor system; drain it first")
+		return errors.New("grid: there is one in this actor system; drain it first")
 	}
 	if h.process == nil {
 		if sys.ProcessRegistry.Address != "nonhost" {
-			return nil, errors.New("grid: the remote of the actor system runs already: start the grid before it, because the engine reads its list of addresses without a lock")
+			return errors.New("grid: the remote of the actor system runs already: start the grid before it, because the engine reads its list of addresses without a lock")
 		}
 		h.grid.Store(g) // before anybody finds the process
 		h.process = &process{hub: h, sys: sys, plain: actor.NewRootContext(sys, nil)}
@@ -101,7 +119,7 @@ func Start(ctx context.Context, sys *actor.ActorSystem, o Options) (*Grid, error
 		})
 	}
 	h.grid.Store(g)
-	return g, nil
+	return nil
 }
 
 // PID is that of a key: whoever is sent to there is the worker of that key at that moment.

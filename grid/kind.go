@@ -74,6 +74,9 @@ const (
 	defaultIdle        = 2 * time.Minute
 	defaultMaxRestarts = 5
 	defaultWithin      = 10 * time.Second
+	defaultShards      = 1024
+	defaultLease       = 2 * time.Second
+	defaultSettle      = 2 * time.Second
 	resetAfter         = 5 * time.Second // up for so long, a worker has had no failures in a row
 )
 
@@ -93,16 +96,50 @@ func (k Kind) resolved() Kind {
 type Options struct {
 	// Kinds are those that can be asked.
 	Kinds []Kind
+	// Store is what the nodes of a cluster agree by on who owns which keys. nil: all keys are this process's.
+	//
+	// There is no way yet to ask a key of another node: that fails with [actors.ErrUnavailable],
+	// which names the node. All nodes that have kinds are to have the same.
+	Store Store
+	// Node is the name of this process in the cluster. It stays when the process is started anew, and no
+	// other has it. Needed with a Store.
+	Node string
+	// Shards is how many the cluster has: it is the same in all nodes, for ever. 0: 1,024.
+	Shards int
+	// Lease is for how long the node owns something after it was heard of last, and so how long its keys have no
+	// worker after its crash. 0: 2 s.
+	Lease time.Duration
+	// Settle is how long a newcomer has to be there before it gets what others own. 0: 2 s; negative: at once.
+	Settle time.Duration
 	// Logger receives what nobody is told otherwise: failures of workers, and what was sent
 	// to a key and refused. nil: the actor system's.
 	Logger *slog.Logger
 }
 
+// resolved is o with the defaults of a cluster in place.
+func (o Options) resolved() Options {
+	o.Shards, o.Lease = cmp.Or(o.Shards, defaultShards), cmp.Or(o.Lease, defaultLease)
+	o.Settle = max(cmp.Or(o.Settle, defaultSettle), 0)
+	return o
+}
+
 // Validate reports all mistakes at once, each an [*actors.OptionError].
 func (o Options) Validate() error {
 	var errs []error
+	bad := func(field string, value any, why string) {
+		errs = append(errs, &actors.OptionError{Of: "grid", Field: field, Value: value, Why: why})
+	}
 	if len(o.Kinds) == 0 {
-		errs = append(errs, &actors.OptionError{Of: "grid", Field: "Kinds", Why: "is missing"})
+		bad("Kinds", nil, "is missing")
+	}
+	if (o.Store == nil) != (o.Node == "") {
+		bad("Node", o.Node, "and Store need each other")
+	}
+	if o.Shards < 0 {
+		bad("Shards", o.Shards, "is negative")
+	}
+	if o.Lease < 0 {
+		bad("Lease", o.Lease, "is negative")
 	}
 	seen := map[string]bool{}
 	for i, k := range o.Kinds {

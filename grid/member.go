@@ -3,10 +3,13 @@
 package grid
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,8 +33,12 @@ type member struct {
 	ctx    context.Context // ends with quit
 	quit   context.CancelFunc
 	ended  chan struct{} // closed when the loop has ended
+	first  chan struct{} // closed when there is a session, or cannot be; then failed is set
+	failed error
+	why    atomic.Pointer[error] // the last attempt to join has failed
 
-	// The loop's
+	// The loop's; it writes nodes and table with mu held, which others read with.
+	mu       sync.RWMutex
 	nodes    []Node
 	table    *ownership.Table
 	tenure   *tenure // nil: it has no session
@@ -85,7 +92,7 @@ func validUntil(sent, _, ttl time.Duration) time.Duration { return sent + ttl - 
 const renewals = 5
 
 func newMember(o memberOptions) *member {
-	m := &member{memberOptions: o, table: ownership.NewTable(o.node.Shards), rights: make([]atomic.Uint64, o.node.Shards), ended: make(chan struct{})}
+	m := &member{memberOptions: o, table: ownership.NewTable(o.node.Shards), rights: make([]atomic.Uint64, o.node.Shards), ended: make(chan struct{}), first: make(chan struct{})}
 	m.inbox.filled = make(chan struct{}, 1)
 	m.ctx, m.quit = context.WithCancel(context.Background())
 	if m.validUntil == nil {
@@ -103,6 +110,30 @@ func (m *member) tokenOf(shard int) (Token, bool) {
 	}
 	rev := m.rights[shard].Load()
 	return Token{shard, rev}, rev != 0
+}
+
+// joinedBy waits until the node has joined for the first time.
+func (m *member) joinedBy(ctx context.Context) error {
+	select {
+	case <-m.first:
+		return m.failed
+	case <-ctx.Done():
+		err := context.Cause(ctx)
+		if why := m.why.Load(); why != nil {
+			err = fmt.Errorf("%w: %w", err, *why)
+		}
+		return err
+	}
+}
+
+// ownerOf is the name of the node that a shard belongs to, "" if there is none. Any goroutine.
+func (m *member) ownerOf(shard int) string {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if at, is := indexOf(m.nodes, m.table.Owner(shard)); is {
+		return m.nodes[at].Name
+	}
+	return ""
 }
 
 // drain hands over all shards and leaves. The loop has ended then. Any goroutine.
@@ -182,9 +213,18 @@ const (
 
 func (m *member) joined(sent time.Duration, s Session, err error) {
 	if err != nil {
+		m.why.Store(&err)
+		if mistake := (*actors.OptionError)(nil); m.lease.Load() == nil && errors.As(err, &mistake) {
+			m.left, m.failed = true, err
+			close(m.first)
+			return
+		}
 		m.log.Warn("grid: could not join the cluster; it tries again", "error", err)
 		m.rejoin()
 		return
+	}
+	if m.lease.Load() == nil {
+		close(m.first)
 	}
 	t := &tenure{session: s, self: s.Node()}
 	t.shards = ownership.NewShards(m.table, t.self.Session, m.settle)
@@ -262,14 +302,20 @@ func (m *member) see(v View) {
 			joined = append(joined, ownership.Member{Session: is.Session, Name: is.Name})
 		}
 	})
-	m.nodes = v.Nodes
 	t := m.tenure
+	self := uint64(0)
+	if t != nil {
+		self = t.self.Session
+	}
+	m.mu.Lock()
+	m.nodes = v.Nodes
+	gained := m.table.Update(joined, left, self)
+	m.mu.Unlock()
 	if t == nil {
-		m.table.Update(joined, left, 0)
 		return
 	}
-	t.shards.TableChanged(m.table.Update(joined, left, t.self.Session))
-	there := hasSession(v.Nodes, t.self.Session)
+	t.shards.TableChanged(gained)
+	_, there := indexOf(v.Nodes, self)
 	if t.seen && !there {
 		t.lease.End()
 	}
@@ -297,16 +343,9 @@ func eachChange(before, after []Node, f func(was, is *Node)) {
 	}
 }
 
-func hasSession(nodes []Node, session uint64) bool {
-	lo, hi := 0, len(nodes)
-	for lo < hi {
-		if mid := (lo + hi) / 2; nodes[mid].Session < session {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
-	}
-	return lo < len(nodes) && nodes[lo].Session == session
+// indexOf finds a session.
+func indexOf(nodes []Node, session uint64) (at int, is bool) {
+	return slices.BinarySearchFunc(nodes, session, func(n Node, session uint64) int { return cmp.Compare(n.Session, session) })
 }
 
 // work does what is to be done now.

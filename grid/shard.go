@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"hash/maphash"
 	"reflect"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/protoloop/protoloop/actors"
@@ -40,6 +42,11 @@ func (g *Grid) shardOf(id string) *shard {
 
 // keyOf is the id of the PID of a worker's key.
 func keyOf(w supervision.Child) string { return w.PID().Id[len(workerPrefix):] }
+
+// keyOfWorker is keyOf for any actor.
+func keyOfWorker(pid *actor.PID) (id string, is bool) {
+	return strings.CutPrefix(pid.GetId(), workerPrefix)
+}
 
 // kind is a Kind that runs. It is what its workers tell of their lives.
 type kind struct {
@@ -101,6 +108,13 @@ func (g *Grid) admit(id string, msg any) (w keyed.Worker, copied proto.Message, 
 		g.refusals.log(g, id, msg)
 		return nil, nil, err
 	}
+	if c := g.cluster; c != nil && !c.isOwned(id) {
+		k.refused.Add(1)
+		if g.draining.Load() {
+			return nil, nil, errDrained
+		}
+		return nil, nil, k.refusal(c.errNotOwner(id))
+	}
 	if !k.Share {
 		if copied, err = keyed.Copy(msg.(proto.Message)); err != nil {
 			k.refused.Add(1)
@@ -137,7 +151,11 @@ func (g *Grid) admitToNext(k *kind, sh *shard, id string) (keyed.Worker, error) 
 			return nil, last.FullError()
 		}
 	}
-	if why := g.whyNotStarted(sh, id); why != nil {
+	why := g.whyNotStarted(sh, id)
+	if c := g.cluster; c != nil && why == nil && !c.addKey(id) {
+		why = k.refusal(c.errNotOwner(id))
+	}
+	if why != nil {
 		sh.mu.Unlock()
 		k.refused.Add(1)
 		return nil, why
@@ -157,10 +175,12 @@ func (g *Grid) admitToNext(k *kind, sh *shard, id string) (keyed.Worker, error) 
 	return w, nil
 }
 
+var errDrained = fmt.Errorf("%w: the grid is drained", actors.ErrStopping)
+
 // whyNotStarted is why no worker of the key is started now, or nil. With the shard's mu held.
 func (g *Grid) whyNotStarted(sh *shard, id string) error {
 	if g.draining.Load() {
-		return fmt.Errorf("%w: the grid is drained", actors.ErrStopping)
+		return errDrained
 	}
 	if a := sh.ailments[id]; a != nil && a.why != nil && time.Now().Before(a.until) {
 		return a.why
@@ -171,6 +191,9 @@ func (g *Grid) whyNotStarted(sh *shard, id string) error {
 // begin spawns a worker, the only one of its key that runs. It calls no code of users: setup is
 // a task of the worker.
 func (k *kind) begin(w keyed.Worker) {
+	if c := k.grid.cluster; c != nil {
+		c.beginKey(keyOf(w))
+	}
 	id := keyOf(w)[len(k.prefix):]
 	w.Begin(func(worker *actors.Worker) error { return k.Setup(worker, id) })
 }

@@ -37,7 +37,8 @@ type View struct{ Nodes []Node }
 type Store interface {
 	// Join makes a session of the cluster for n, which ends ttl after its last renewal, or later. The first
 	// renewal shows it to all, and not the Join: if the answer of that is lost, nobody is there to claim
-	// what would belong to the node. It fails if the cluster has another number of shards.
+	// what would belong to the node. If the cluster has another number of shards it fails with an
+	// [*actors.OptionError].
 	Join(ctx context.Context, n Node, ttl time.Duration) (Session, error)
 	// View yields the nodes, at first and after each change. One that is followed by another
 	// before it was received may be left out.

@@ -165,7 +165,7 @@ func (c *Cluster) join(n *Node, is grid.Node, ttl time.Duration) (*session, erro
 		c.count, c.shards = is.Shards, make([]shard, is.Shards)
 	}
 	if is.Shards != c.count {
-		return nil, fmt.Errorf("gridtest: the cluster has %d shards, not %d", c.count, is.Shards)
+		return nil, &actors.OptionError{Of: "grid", Field: "Shards", Value: is.Shards, Why: fmt.Sprintf("differs from the cluster's, which has %d shards for ever", c.count)}
 	}
 	c.rev++
 	is.Session = c.rev
