@@ -102,6 +102,7 @@ func (g *Grid) beginDrain() <-chan struct{} {
 	}
 	drained := make(chan struct{})
 	g.drained, g.begun = drained, time.Now()
+	g.live.Add(1) // until stopAll has told all
 	g.mu.Unlock()
 	if g.cluster == nil {
 		g.stopAll()
@@ -117,7 +118,6 @@ func (g *Grid) beginDrain() <-chan struct{} {
 
 // stopAll stops the workers of all keys.
 func (g *Grid) stopAll() {
-	g.live.Add(1) // until all have been told
 	g.draining.Store(true)
 	g.janitor.end()
 	for i := range g.shards {
