@@ -8,7 +8,8 @@
 //	pid := g.PID("account", "7")
 //	balance, err := actors.Ask[*pb.Money](t, pid, &pb.Deposit{Cents: 100})
 //
-// All this is in one process: there is no socket and no file.
+// All this is in one process: there is no socket and no file. With a [Store] several processes
+// share the keys, and each has the workers of its own only. They cannot ask each other yet.
 //
 // # What holds
 //
@@ -25,6 +26,10 @@
 //     in Accepts.
 //   - Messages and answers are copied by protobuf, in one process, too, so that no pointer is
 //     shared; see [Kind].
+//   - In a cluster that holds for all its nodes: a node begins when the store has acknowledged
+//     that it owns the shard of the key, gives it up when the last task has ended, and cuts
+//     all off when its lease is over. Of two owners the later has the greater [Token]. What a process does that
+//     was held meanwhile, in the turn in which it was held, is for the token to refuse.
 //   - A drain accounts for each message that was ever sent to a key.
 //
 // A budget and a cancel reach the work, as with any worker of this process. A request without a
@@ -37,6 +42,10 @@
 // key that is well costs a place in a map. So the workers have no parent: the grid itself is
 // told of their failures and ends, as a supervisor is, and keeps something for those that have
 // failed only.
+//
+// What a node owns is decided in internal/ownership, which is pure. A member calls the store as
+// that says, and tells the cluster of the grid, its host, which shards begin and end: that
+// one knows the workers. So the simulation runs the member with a host that has none.
 //
 // Each worker is an actor with the name grid/kind/key. It is shown and counted under the name of
 // its kind: see package inspect. In a handler, Self is the actor of the moment; give others the
