@@ -5,19 +5,15 @@ package reminders_test
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/consumer"
 	"github.com/protoloop/protoloop/consumer/jetstream"
 	"github.com/protoloop/protoloop/consumer/jetstream/embedded"
 	"github.com/protoloop/protoloop/consumer/jetstream/reminders"
 	"github.com/protoloop/protoloop/grid/remind/remindtest"
 )
-
-func TestMain(m *testing.M) { actortest.Main(m) }
 
 // server is one of this process, and connections to it.
 type server struct {
