@@ -16,7 +16,7 @@ next=go1.27.3
 
 # scheduled has the packages that make or move goroutines, loops or coroutines, or are tested with many of them. What parses,
 # prints or is an example does nothing else on another number of processors.
-scheduled=(. ./actors/... ./actortest ./consumer ./grid ./grid/state ./internal/... ./socketio ./supervisor)
+scheduled=(. ./actors/... ./actortest ./consumer ./grid ./grid/state ./grid/remind ./internal/... ./socketio ./supervisor)
 
 short() { go test -vet=off -short -shuffle=on -timeout 15m "$@" "${scheduled[@]}"; }
 

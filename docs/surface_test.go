@@ -23,7 +23,7 @@ import (
 var update = flag.Bool("update", false, "write what is public to testdata/api.txt")
 
 // public are the packages of the root module that others import.
-var public = []string{"actors", "actors/futures", "actors/loopsync", "actors/inspect", "supervisor", "grid", "grid/state", "socketio", "socketio/admin", "consumer", "console", "actortest", "messages"}
+var public = []string{"actors", "actors/futures", "actors/loopsync", "actors/inspect", "supervisor", "grid", "grid/state", "grid/remind", "socketio", "socketio/admin", "consumer", "console", "actortest", "messages"}
 
 // surfaceFile has all that is public, a line each.
 const surfaceFile = "testdata/api.txt"

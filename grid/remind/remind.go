@@ -84,7 +84,7 @@ type Options struct {
 	// Grid has the keys that are reminded. nil: this program sets reminders and delivers none.
 	Grid *grid.Grid
 	// Consumer is how they are delivered. What is zero there is the consumer's own default, but
-	// for Name: "reminders"; MaxTries: 20, which with the default Retry takes an hour; Timeout, of
+	// for Name: "reminders"; MaxTries: 20, which with the default Retry takes half an hour at least; Timeout, of
 	// one try: a minute; Kind: the kind of the key.
 	Consumer consumer.Options
 }
