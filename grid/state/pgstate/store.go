@@ -9,6 +9,8 @@
 //
 // There are two tables: one row for each key, and one for each change of a journal. A save is one statement, which
 // changes the row of a key only if its owner and the number of its last save are what they should be.
+// Saves of many keys at a time go together, in one round trip and one transaction: while
+// one such batch is on its way, what comes is gathered for the next.
 package pgstate
 
 import (
@@ -25,14 +27,23 @@ import (
 
 // Store is a table, and one beside it that has its name and "_changes".
 type Store struct {
-	pool                             *pgxpool.Pool
-	create, open, changes, save, see string
+	pool                       *pgxpool.Pool
+	create, open, changes, see string
+	saves                      *batcher
 }
 
 var _ state.Store = (*Store)(nil)
 
 // names of tables need no quotes, and are short enough for what is added to them.
 var names = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,40}$`)
+
+// saveRow changes the row of a key and its changes. It has place for a further condition.
+const saveRow = `WITH r AS (UPDATE %%[1]s SET seq = $3, snapshot = COALESCE($4::bytea, snapshot)
+			WHERE key = $1 AND token = $2 AND seq = $3::bigint - 1%s RETURNING key),
+		d AS (DELETE FROM %%[1]s_changes c USING r WHERE c.key = r.key AND $4::bytea IS NOT NULL),
+		i AS (INSERT INTO %%[1]s_changes (key, token, seq, n, data)
+			SELECT r.key, $2, $3, x.n, x.data FROM r, unnest($5::bytea[]) WITH ORDINALITY AS x (data, n))
+	SELECT count(*) FROM r`
 
 // New is a store in a table of a name of lower-case letters, digits and underscores. The pool stays the
 // caller's.
@@ -49,13 +60,8 @@ func New(pool *pgxpool.Pool, table string) (*Store, error) {
 		open: q(`INSERT INTO %[1]s AS r (key, token, seq) VALUES ($1, 1, 0)
 			ON CONFLICT (key) DO UPDATE SET token = r.token + 1, seq = 0 RETURNING token, snapshot`),
 		changes: q(`SELECT data FROM %[1]s_changes WHERE key = $1 ORDER BY token, seq, n`),
-		save: q(`WITH r AS (UPDATE %[1]s SET seq = $3, snapshot = COALESCE($4::bytea, snapshot)
-					WHERE key = $1 AND token = $2 AND seq = $3::bigint - 1 RETURNING key),
-				d AS (DELETE FROM %[1]s_changes c USING r WHERE c.key = r.key AND $4::bytea IS NOT NULL),
-				i AS (INSERT INTO %[1]s_changes (key, token, seq, n, data)
-					SELECT r.key, $2, $3, x.n, x.data FROM r, unnest($5::bytea[]) WITH ORDINALITY AS x (data, n))
-			SELECT count(*) FROM r`),
-		see: q(`SELECT token, seq FROM %[1]s WHERE key = $1`),
+		saves:   &batcher{pool: pool, save: q(fmt.Sprintf(saveRow, "")), saveFree: q(fmt.Sprintf(saveRow, " AND key IN (SELECT key FROM %[1]s WHERE key = $1 FOR UPDATE SKIP LOCKED)"))},
+		see:     q(`SELECT token, seq FROM %[1]s WHERE key = $1`),
 	}, nil
 }
 
@@ -100,12 +106,11 @@ type owner struct {
 
 // Save is [state.Owner]'s.
 func (o owner) Save(ctx context.Context, w state.Write) error {
-	changes := w.Changes
-	if changes == nil {
-		changes = [][]byte{}
+	n, err := o.s.saves.saveRow(ctx, o.key, w)
+	if err == nil && n == 0 { // the row may have been locked; this waits for that
+		n, err = o.s.saves.saveAlone(ctx, o.key, w)
 	}
-	var n int
-	if err := o.s.pool.QueryRow(ctx, o.s.save, o.key, w.Token, w.Seq, w.Snapshot, changes).Scan(&n); err != nil || n > 0 {
+	if err != nil || n > 0 {
 		return err
 	}
 	// There is another owner, or this save was made and its answer lost.

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) { actortest.Main(m) }
 
 // server is a PostgreSQL server of its own, which listens on a socket in its folder alone.
 type server struct {
-	*testing.T
+	testing.TB
 	dir, bin string
 	as       *syscall.SysProcAttr
 	cmd      *exec.Cmd
@@ -39,9 +39,9 @@ type server struct {
 }
 
 // startServer starts one, or skips the test if PostgreSQL is not installed.
-func startServer(t *testing.T) *server {
+func startServer(t testing.TB) *server {
 	t.Helper()
-	s := &server{T: t}
+	s := &server{TB: t}
 	if path, err := exec.LookPath("initdb"); err == nil {
 		path, err = filepath.EvalSymlinks(path)
 		if err != nil {

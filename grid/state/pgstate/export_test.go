@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pgstate
+
+// Waiting is how many saves wait to be sent.
+func (s *Store) Waiting() int {
+	s.saves.mu.Lock()
+	defer s.saves.mu.Unlock()
+	return len(s.saves.waiting)
+}
+
+// MaxBatch and MaxFlights are those of saves.
+const (
+	MaxBatch   = maxBatch
+	MaxFlights = maxFlights
+)
