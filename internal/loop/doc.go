@@ -15,7 +15,9 @@
 //	root ──resume──▶ pump ──runs──▶ task A            (never awaits: no switch)
 //	root ◀──yield─── pump, kept by task B             (B awaits)
 //	root ──resume──▶ next pump ──resume──▶ B          (what B awaits is done)
-//	                 next pump ◀──yield─── B          (B awaits again, or ends)
+//	                 next pump ◀──yield─── B          (B awaits again)
+//
+// If B ends, its coroutine goes on as the pump, nested in that one: see goOnAsPump.
 //
 // A task that awaits keeps the coroutine it runs on and yields to the root,
 // which goes on with another coroutine as the pump. When what the task awaits

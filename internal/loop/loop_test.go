@@ -228,7 +228,7 @@ func testNestedPumps(t *testing.T) {
 		p := NewPool()
 		l, _ := newLoop(p, Config{})
 		const n = 2 * maxNested
-		deepest, ended, at, ran := 0, 0, -1, false
+		deepest, ended, at, ran := uint32(0), 0, uint32(0), false
 		for range n {
 			l.do(func(k *Task) {
 				sleep(k, time.Second)

@@ -27,7 +27,7 @@ type runner struct {
 	often  uint32 // … as the last ones have taught it
 	looks  uint32 // so often has it looked at what has arrived; it wraps
 	since  uint32 // how many loops that were idle it has taken since one that had its share
-	nested int    // how many pumps are nested in the one that the root has resumed; see goOnAsPump
+	nested uint32 // how many pumps are nested in the one that the root has resumed; see goOnAsPump
 
 	free  *coroutine // idle coroutines, for this root only
 	nFree int
