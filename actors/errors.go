@@ -68,7 +68,8 @@ var (
 	// is wrapped beside it.
 	ErrRestarted = newError("restarted", "the worker failed; the work was cut off")
 	// ErrUnavailable: there is no worker for the key of a grid, because one could not be
-	// started, or failed too often. The error wraps why. The work did not begin.
+	// started, or failed too often, or because another node has the key. The error wraps
+	// why. The work did not begin.
 	ErrUnavailable = newError("unavailable", "no worker is available; the work did not begin")
 	// ErrFenced: another worker owns the state of the key by now, so what this one has done is
 	// not saved: see package grid/state. The handler has run.

@@ -80,6 +80,25 @@ func TestMachineSleeps(t *testing.T) {
 	})
 }
 
+// TestSessionIsEnded: a node whose session is not in the view any more owns nothing, also if no renewal tells it so.
+func TestSessionIsEnded(t *testing.T) {
+	simulate(t, 64, 4, func(s *simulation) {
+		n := s.nodes[0]
+		n.Cut(gridtest.Requests)
+		time.Sleep(20 * time.Millisecond) // what was under way
+		n.Expire()
+		time.Sleep(20 * time.Millisecond)
+		s.cluster.Owners.Take() // the store was wrong: others may have begun before it knew
+		for shard := range s.shards {
+			if token, is := n.TokenOf(shard); is {
+				s.Fatalf("it has %v", token)
+			}
+		}
+		n.Heal()
+		s.settled("after the end")
+	})
+}
+
 // TestTokenOf: it is had by the owner, and by nobody else.
 func TestTokenOf(t *testing.T) {
 	simulate(t, 64, 4, func(s *simulation) {

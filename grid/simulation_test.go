@@ -199,6 +199,15 @@ func (s *simulation) run(nodes int) []string {
 	s.phase("cuts", withCuts, func() {
 		s.cuts(few, 500*time.Millisecond, allWays, noAnswers, noCalls, lateAnswers)
 	})
+	stalled := s.phase("a store without a leader", noCut, func() {
+		for range 3 {
+			s.cluster.Stall(1300 * time.Millisecond)
+			time.Sleep(2 * time.Second)
+		}
+	})
+	if stalled.Fencings+stalled.Moves > 0 {
+		s.fail("the store stood still for 1.3 s, and %d leases have ended", stalled.Fencings)
+	}
 	s.phase("all goes slowly", nil, func() { s.slowly() })
 	return s.faults
 }

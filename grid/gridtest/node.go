@@ -5,6 +5,7 @@ package gridtest
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,7 +41,6 @@ type Node struct {
 	paused    bool
 	suspended time.Time     // since; zero: it is not
 	slept     time.Duration // before
-	jump      time.Duration
 	held      []func()      // what happens when it goes on
 	goesOn    chan struct{} // closed when it is not paused
 	cut       Way
@@ -112,6 +112,17 @@ func (n *Node) Crash() {
 		if other == n {
 			n.c.nodes = append(n.c.nodes[:i:i], n.c.nodes[i+1:]...)
 			break
+		}
+	}
+}
+
+// Expire lets the store end the sessions of the node at once, as one does whose clock is fast.
+func (n *Node) Expire() {
+	n.c.mu.Lock()
+	defer n.c.mu.Unlock()
+	for _, s := range slices.Clone(n.c.sessions) {
+		if s.node == n {
+			n.c.end(s)
 		}
 	}
 }

@@ -80,7 +80,7 @@ func (o *Owners) fault(format string, args ...any) {
 	o.faults = append(o.faults, fmt.Sprintf(format, args...))
 }
 
-// Begin: n owns a shard from now on.
+// Begin notes that n owns a shard from now on.
 func (o *Owners) Begin(n *Node, t grid.Token) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -126,14 +126,14 @@ func (o *Owners) Begin(n *Node, t grid.Token) {
 	o.node(n).shards[t.Shard] = struct{}{}
 }
 
-// End: n gives a shard up, and nothing of it runs any more.
+// End notes that n gives a shard up, and that nothing of it runs any more.
 func (o *Owners) End(n *Node, shard int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.end(n, shard, HandOver)
 }
 
-// Fenced: the lease of n is over.
+// Fenced notes that the lease of n is over.
 func (o *Owners) Fenced(n *Node) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -143,8 +143,6 @@ func (s *Shards) Claimed(now time.Duration, tokens map[int]uint64, err error) (b
 		case !got && e.freed:
 		case !got:
 			e.phase = waiting
-		case !s.isOurs(e):
-			e.phase, e.token = ended, token
 		default:
 			e.phase, e.token = owned, token
 			begin = append(begin, shard)

@@ -170,15 +170,15 @@ type field struct {
 }
 
 type fieldNode struct {
-	session        uint64
-	table          *Table
-	shards         *Shards
-	joined         []Member
-	left           []uint64
-	waits          map[int]bool
-	ending         []int
-	freed          []int
-	draining, gone bool
+	session  uint64
+	table    *Table
+	shards   *Shards
+	joined   []Member
+	left     []uint64
+	waits    map[int]bool
+	ending   []int
+	freed    []int
+	draining bool
 }
 
 const fieldShards = 12
