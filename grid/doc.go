@@ -28,8 +28,9 @@
 //     shared; see [Kind].
 //   - In a cluster that holds for all its nodes: a node begins when the store has acknowledged
 //     that it owns the shard of the key, gives it up when the last task has ended, and cuts
-//     all off when its lease is over. Of two owners the later has the greater [Token]. What a process does that
-//     was held meanwhile, in the turn in which it was held, is for the token to refuse.
+//     all off when its lease is over. Of two owners the later has the greater [Token]: what a
+//     process goes on with that was held meanwhile, until it has cut that off, is for the
+//     token to refuse.
 //   - A drain accounts for each message that was ever sent to a key.
 //
 // A budget and a cancel reach the work, as with any worker of this process. A request without a
