@@ -14,14 +14,11 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/protoloop/protoloop/actors"
-	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/consumer/jetstream/embedded"
 	"github.com/protoloop/protoloop/grid/state"
 	"github.com/protoloop/protoloop/grid/state/natskv"
 	"github.com/protoloop/protoloop/grid/state/statetest"
 )
-
-func TestMain(m *testing.M) { actortest.Main(m) }
 
 // bucket is one in a server of this process.
 func bucket(t testing.TB, dir string, c jetstream.KeyValueConfig) (jetstream.KeyValue, func()) {
