@@ -120,8 +120,8 @@ func (g *Grid) beginDrain() <-chan struct{} {
 func (g *Grid) stopAll() {
 	g.draining.Store(true)
 	g.janitor.end()
-	for i := range g.shards {
-		g.stopShard(&g.shards[i])
+	for i := range g.stripes {
+		g.stopShard(&g.stripes[i])
 	}
 	if g.live.Add(-1) == 0 {
 		g.noteDrained()
@@ -129,13 +129,13 @@ func (g *Grid) stopAll() {
 }
 
 // stopShard stops the workers of a shard. With its mu held once no further one is made.
-func (g *Grid) stopShard(sh *shard) {
-	sh.mu.Lock()
-	ids := make([]string, 0, len(sh.keys))
-	for id := range sh.keys {
+func (g *Grid) stopShard(st *stripe) {
+	st.mu.Lock()
+	ids := make([]string, 0, len(st.keys))
+	for id := range st.keys {
 		ids = append(ids, id)
 	}
-	sh.mu.Unlock()
+	st.mu.Unlock()
 	for _, id := range ids {
 		g.stopKey(id, keyed.Worker.StopGrace)
 	}
@@ -143,14 +143,14 @@ func (g *Grid) stopShard(sh *shard) {
 
 // stopKey stops the worker of a key, if it has one. One that waits to be restarted is, for what it has accepted.
 func (g *Grid) stopKey(id string, grace func(keyed.Worker) time.Duration) {
-	sh := g.shardOf(id)
-	sh.mu.Lock()
-	w := sh.keys[id]
+	st := g.stripeOf(id)
+	st.mu.Lock()
+	w := st.keys[id]
 	waits := false
-	if a := sh.ailments[id]; w != nil && a != nil && a.restart != nil {
+	if a := st.ailments[id]; w != nil && a != nil && a.restart != nil {
 		waits = a.restart.Stop()
 	}
-	sh.mu.Unlock()
+	st.mu.Unlock()
 	if w == nil {
 		return
 	}

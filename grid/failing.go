@@ -37,11 +37,11 @@ func (k *kind) AdoptChild(supervision.Child) supervision.Policy { return supervi
 // ChildReady: the setup of a worker has succeeded.
 func (k *kind) ChildReady(c supervision.Child) {
 	id := keyOf(c)
-	sh := k.grid.shardOf(id)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	delete(sh.starting, id)
-	if a := sh.ailments[id]; a != nil {
+	st := k.grid.stripeOf(id)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	delete(st.starting, id)
+	if a := st.ailments[id]; a != nil {
 		a.up = time.Now()
 	}
 }
@@ -55,9 +55,9 @@ func (k *kind) ChildFailed(c supervision.Child, f *supervision.Failure) bool {
 		k.tellFailed(c, f, "it goes on with what it has accepted")
 		return true
 	}
-	id, now, sh := keyOf(c), time.Now(), k.grid.shardOf(keyOf(c))
-	sh.mu.Lock()
-	a := k.grid.ailmentOf(sh, id)
+	id, now, st := keyOf(c), time.Now(), k.grid.stripeOf(keyOf(c))
+	st.mu.Lock()
+	a := k.grid.ailmentOf(st, id)
 	if a.isReset(now) {
 		a.row = 0
 	}
@@ -81,7 +81,7 @@ func (k *kind) ChildFailed(c supervision.Child, f *supervision.Failure) bool {
 	if why != nil {
 		a.restarts, a.until = restartwindow.Window{}, now.Add(wait)
 	}
-	sh.mu.Unlock()
+	st.mu.Unlock()
 	k.grid.janitor.arm(k.grid)
 	if why == nil {
 		k.tellFailed(c, f, fmt.Sprintf("it restarts in %v", wait))
@@ -95,15 +95,15 @@ func (k *kind) ChildFailed(c supervision.Child, f *supervision.Failure) bool {
 // isReset reports whether the worker has been up for so long that its failures are no row.
 func (a *ailment) isReset(now time.Time) bool { return !a.up.IsZero() && now.Sub(a.up) >= resetAfter }
 
-// ailmentOf is that of a key; it is made if there is none. With the shard's mu held.
-func (g *Grid) ailmentOf(sh *shard, id string) *ailment {
-	a := sh.ailments[id]
+// ailmentOf is that of a key; it is made if there is none. With the stripe's mu held.
+func (g *Grid) ailmentOf(st *stripe, id string) *ailment {
+	a := st.ailments[id]
 	if a == nil {
-		if sh.ailments == nil {
-			sh.ailments = map[string]*ailment{}
+		if st.ailments == nil {
+			st.ailments = map[string]*ailment{}
 		}
 		a = &ailment{}
-		sh.ailments[id] = a
+		st.ailments[id] = a
 		g.ailing.Add(1)
 	}
 	return a
@@ -154,28 +154,28 @@ func (k *kind) ChildQuiesced(supervision.Child) {}
 // begins, if somebody has asked for one meanwhile.
 func (k *kind) ChildStopped(c supervision.Child) {
 	g, id, e, now := k.grid, keyOf(c), c.Account(), time.Now()
-	sh := g.shardOf(id)
-	sh.mu.Lock()
-	sh.ended[k.index] = sh.ended[k.index].Plus(actors.Counts(e.Counts))
-	next := sh.keys[id]
+	st := g.stripeOf(id)
+	st.mu.Lock()
+	st.ended[k.index] = st.ended[k.index].Plus(actors.Counts(e.Counts))
+	next := st.keys[id]
 	if next != nil && next.PID() == c.PID() { // nobody has
-		delete(sh.keys, id)
-		delete(sh.starting, id)
+		delete(st.keys, id)
+		delete(st.starting, id)
 		next = nil
 		if g.cluster != nil {
 			g.cluster.removeKey(id)
 		}
 	}
-	if a := sh.ailments[id]; a != nil {
+	if a := st.ailments[id]; a != nil {
 		if a.restart != nil {
 			a.restart.Stop()
 		}
 		if next == nil && a.isReset(now) {
-			delete(sh.ailments, id)
+			delete(st.ailments, id)
 			g.ailing.Add(-1)
 		}
 	}
-	sh.mu.Unlock()
+	st.mu.Unlock()
 	k.noteEnded(id[len(k.prefix):], e)
 	if next != nil {
 		k.begin(next)
@@ -218,8 +218,8 @@ func (j *janitor) look(g *Grid) {
 	j.timer = nil
 	j.mu.Unlock()
 	now := time.Now()
-	for i := range g.shards {
-		g.forgetAilments(&g.shards[i], now)
+	for i := range g.stripes {
+		g.forgetAilments(&g.stripes[i], now)
 	}
 	if g.ailing.Load() > 0 {
 		j.arm(g)
@@ -241,15 +241,15 @@ func (j *janitor) reopen() {
 	j.over = false
 }
 
-func (g *Grid) forgetAilments(sh *shard, now time.Time) {
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	for id, a := range sh.ailments {
+func (g *Grid) forgetAilments(st *stripe, now time.Time) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	for id, a := range st.ailments {
 		k := g.kindOf(id)
-		if sh.keys[id] != nil && !a.isReset(now) || now.Before(a.until.Add(resetAfter)) || now.Sub(a.last) <= k.Within {
+		if st.keys[id] != nil && !a.isReset(now) || now.Before(a.until.Add(resetAfter)) || now.Sub(a.last) <= k.Within {
 			continue
 		}
-		delete(sh.ailments, id)
+		delete(st.ailments, id)
 		g.ailing.Add(-1)
 	}
 }

@@ -38,8 +38,8 @@ type Grid struct {
 	// cluster is nil if there is no Store: then all keys are this process's.
 	cluster *cluster
 
-	seed   maphash.Seed
-	shards [shardCount]shard
+	seed    maphash.Seed
+	stripes [stripeCount]stripe
 
 	live    atomic.Int64 // workers that have not ended
 	unknown atomic.Int64 // messages to kinds that there are not
@@ -53,7 +53,7 @@ type Grid struct {
 	begun   time.Time     // of the drain
 	drained chan struct{} // closed when it is over; nil: it has not begun
 	took    time.Duration
-	// draining is set under mu and then looked at with the mu of a shard held.
+	// draining is set under mu and then looked at with the mu of a stripe held.
 	draining atomic.Bool
 }
 
@@ -86,8 +86,8 @@ func Start(ctx context.Context, sys *actor.ActorSystem, o Options) (*Grid, error
 	if o.Store != nil {
 		g.cluster = newCluster(g, o.resolved())
 	}
-	for i := range g.shards {
-		g.shards[i].ended = make([]actors.Counts, len(g.kinds))
+	for i := range g.stripes {
+		g.stripes[i].ended = make([]actors.Counts, len(g.kinds))
 	}
 	if err := g.register(persystem.Of[hub](sys)); err != nil {
 		return nil, err
@@ -169,8 +169,8 @@ func (g *Grid) Kinds() []KindInfo {
 		all[i].Counts = actors.Counts{Offered: n, Refused: n}
 	}
 	now := time.Now()
-	for i := range g.shards {
-		g.shards[i].addTo(all, g, now)
+	for i := range g.stripes {
+		g.stripes[i].addTo(all, g, now)
 	}
 	return all
 }

@@ -18,16 +18,16 @@ import (
 	"github.com/protoloop/protoloop/internal/supervision"
 )
 
-// shardCount is how many locks the keys are spread over.
-const shardCount = 128
+// stripeCount is how many locks the keys are spread over.
+const stripeCount = 128
 
-// shard tracks the workers of some of the keys. A key is in keys from its first message until
+// stripe tracks the workers of some of the keys. A key is in keys from its first message until
 // its last worker has ended.
 //
 // The worker in keys is the one that takes messages. While another of the key is still ending
 // it has not begun, and its mailbox keeps what comes, in order: it begins when that one has
 // ended, which finds it here.
-type shard struct {
+type stripe struct {
 	mu       sync.RWMutex
 	keys     map[string]keyed.Worker
 	starting map[string]struct{} // those that have not come up yet
@@ -36,8 +36,8 @@ type shard struct {
 	_        [64]byte        // of two cache lines: senders of other keys write the next mu
 }
 
-func (g *Grid) shardOf(id string) *shard {
-	return &g.shards[maphash.String(g.seed, id)%shardCount]
+func (g *Grid) stripeOf(id string) *stripe {
+	return &g.stripes[maphash.String(g.seed, id)%stripeCount]
 }
 
 // keyOf is the id of the PID of a worker's key.
@@ -121,10 +121,10 @@ func (g *Grid) admit(id string, msg any) (w keyed.Worker, copied proto.Message, 
 			return nil, nil, fmt.Errorf("%w: a %T to %s: %w", actors.ErrUnsendable, msg, id, err)
 		}
 	}
-	sh := g.shardOf(id)
-	sh.mu.RLock()
-	w = sh.keys[id]
-	sh.mu.RUnlock()
+	st := g.stripeOf(id)
+	st.mu.RLock()
+	w = st.keys[id]
+	st.mu.RUnlock()
 	if w != nil {
 		switch w.Reserve() {
 		case keyed.Reserved:
@@ -133,42 +133,42 @@ func (g *Grid) admit(id string, msg any) (w keyed.Worker, copied proto.Message, 
 			return nil, nil, w.FullError()
 		}
 	}
-	w, err = g.admitToNext(k, sh, id)
+	w, err = g.admitToNext(k, st, id)
 	return w, copied, err
 }
 
 // admitToNext is admit where there was no worker that takes messages.
-func (g *Grid) admitToNext(k *kind, sh *shard, id string) (keyed.Worker, error) {
-	sh.mu.Lock()
-	last := sh.keys[id]
+func (g *Grid) admitToNext(k *kind, st *stripe, id string) (keyed.Worker, error) {
+	st.mu.Lock()
+	last := st.keys[id]
 	if last != nil {
 		switch last.Reserve() {
 		case keyed.Reserved:
-			sh.mu.Unlock()
+			st.mu.Unlock()
 			return last, nil
 		case keyed.Full:
-			sh.mu.Unlock()
+			st.mu.Unlock()
 			return nil, last.FullError()
 		}
 	}
-	why := g.whyNotStarted(sh, id)
+	why := g.whyNotStarted(st, id)
 	if c := g.cluster; c != nil && why == nil && !c.addKey(id) {
 		why = k.refusal(c.errNotOwner(id))
 	}
 	if why != nil {
-		sh.mu.Unlock()
+		st.mu.Unlock()
 		k.refused.Add(1)
 		return nil, why
 	}
 	w := k.workers.NewWorker(workerPrefix + id)
 	w.Reserve() // nobody else knows it: there is a place
-	if sh.keys == nil {
-		sh.keys, sh.starting = map[string]keyed.Worker{}, map[string]struct{}{}
+	if st.keys == nil {
+		st.keys, st.starting = map[string]keyed.Worker{}, map[string]struct{}{}
 	}
 	key := keyOf(w) // a part of its name: the key has no memory of its own
-	sh.keys[key], sh.starting[key] = w, struct{}{}
+	st.keys[key], st.starting[key] = w, struct{}{}
 	g.live.Add(1)
-	sh.mu.Unlock()
+	st.mu.Unlock()
 	if last == nil {
 		k.begin(w)
 	}
@@ -177,12 +177,12 @@ func (g *Grid) admitToNext(k *kind, sh *shard, id string) (keyed.Worker, error) 
 
 var errDrained = fmt.Errorf("%w: the grid is drained", actors.ErrStopping)
 
-// whyNotStarted is why no worker of the key is started now, or nil. With the shard's mu held.
-func (g *Grid) whyNotStarted(sh *shard, id string) error {
+// whyNotStarted is why no worker of the key is started now, or nil. With the stripe's mu held.
+func (g *Grid) whyNotStarted(st *stripe, id string) error {
 	if g.draining.Load() {
 		return errDrained
 	}
-	if a := sh.ailments[id]; a != nil && a.why != nil && time.Now().Before(a.until) {
+	if a := st.ailments[id]; a != nil && a.why != nil && time.Now().Before(a.until) {
 		return a.why
 	}
 	return nil
@@ -198,17 +198,17 @@ func (k *kind) begin(w keyed.Worker) {
 	w.Begin(func(worker *actors.Worker) error { return k.Setup(worker, id) })
 }
 
-// addTo adds the keys of the shard to all.
-func (sh *shard) addTo(all []KindInfo, g *Grid, now time.Time) {
-	sh.mu.RLock()
-	defer sh.mu.RUnlock()
-	for i, c := range sh.ended {
+// addTo adds the keys of the stripe to all.
+func (st *stripe) addTo(all []KindInfo, g *Grid, now time.Time) {
+	st.mu.RLock()
+	defer st.mu.RUnlock()
+	for i, c := range st.ended {
 		all[i].Counts = all[i].Counts.Plus(c)
 	}
-	for id, w := range sh.keys {
+	for id, w := range st.keys {
 		info := &all[g.kindOf(id).index]
 		info.Counts = info.Counts.Plus(actors.Counts(w.Counts()))
-		_, starts := sh.starting[id]
+		_, starts := st.starting[id]
 		switch {
 		case w.IsStopping():
 			info.Stopping++
@@ -218,8 +218,8 @@ func (sh *shard) addTo(all []KindInfo, g *Grid, now time.Time) {
 			info.Active++
 		}
 	}
-	for id, a := range sh.ailments {
-		if sh.keys[id] == nil && now.Before(a.until) {
+	for id, a := range st.ailments {
+		if st.keys[id] == nil && now.Before(a.until) {
 			all[g.kindOf(id).index].Failing++
 		}
 	}
