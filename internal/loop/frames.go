@@ -135,10 +135,13 @@ func (s *Lines) takeOff(line string, have map[uint32]float64, n float64, most bo
 		return
 	}
 	for tag, own := range have {
-		off := min(part*own, s.byTag[tag][line])
-		s.count[line] -= off
-		if s.byTag[tag][line] -= off; s.byTag[tag][line] < 0.01 {
-			delete(s.byTag[tag], line)
+		lines := s.byTag[tag] // nil: the profile has none of that number, because the task went on or came later
+		if seen, there := lines[line]; there {
+			off := min(part*own, seen)
+			s.count[line] -= off
+			if lines[line] = seen - off; lines[line] < 0.01 {
+				delete(lines, line)
+			}
 		}
 	}
 }
