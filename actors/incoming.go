@@ -316,7 +316,9 @@ func (w *work) Done(_ *loop.Task, how loop.How) {
 	t := &w.Task
 	mb := t.mb
 	if how == loop.Returned && t.endsPlainly() {
-		mb.counts.finished.Add(1)
+		if t.lifetime == offered {
+			mb.counts.finished.Add(1)
+		}
 		t.leavePlainly()
 		return
 	}
@@ -365,12 +367,13 @@ func (w *work) Done(_ *loop.Task, how loop.How) {
 	}
 }
 
-// endsPlainly reports whether the task, which has returned, is work from outside that has decided
-// its future, and has nothing to be let go of but its message and its place in the tree. What
-// follows from its end is then in leavePlainly, which comes to the same as Done (bench: burst/request).
+// endsPlainly reports whether the task, which has returned, is work from outside or a child that has
+// decided its future, and has nothing to be let go of but its message and its place in the tree. What
+// follows from its end is then in leavePlainly, which comes to the same as Done (bench: burst/request,
+// burst/start).
 func (t *Task) endsPlainly() bool {
 	s := t.once.Load()
-	return t.how == life.HowFinished && t.turn&isDecided != 0 && t.lifetime == offered && s&isStashed == 0 &&
+	return t.how == life.HowFinished && t.turn&isDecided != 0 && t.lifetime <= child && s&isStashed == 0 &&
 		!t.mb.taps && !t.holdsAny() && t.ext.Load() == nil && t.hasNoKids()
 }
 
