@@ -218,8 +218,12 @@ func (a *Admin) connected(t *actors.Task, s *socketio.Socket) error {
 		told := make(chan time.Time, 1)
 		v.cancel = a.io.Subscribe(socketio.AllActivity, 0, a.teller(s, told))
 		told <- time.Now()
-		if err := s.Emit("all_sockets", a.allSockets()); err != nil {
+		first, rest := a.allSockets()
+		if err := s.Emit("all_sockets", first); err != nil {
 			return err
+		}
+		if len(rest) > 0 {
+			t.Go(func(t *actors.Task) error { return sendRest(t, s, rest) }, actors.Name("socketio admin sockets"))
 		}
 	}
 	v.last = a.counters()

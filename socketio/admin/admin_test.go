@@ -431,6 +431,42 @@ func TestActs(t *testing.T) {
 	}
 }
 
+// A page is not cut off for what there is to be seen, however much that is: it is told of it as fast as it reads.
+func TestShowsMoreThanIsBuffered(t *testing.T) {
+	w := newWorld(t, admin.Options{})
+	const rooms = 900
+	missing := map[string]bool{}
+	for range 3 { // 5.4 MB of names; MaxBuffered is 4 MiB
+		_, id := w.user()
+		s := w.io.Socket(id)
+		for i := range rooms {
+			room := fmt.Sprintf("%d %s", i, strings.Repeat("x", 2000))
+			if err := s.Join(room); err != nil {
+				t.Fatal(err)
+			}
+			missing[id+room] = true
+		}
+	}
+	p := w.admin("bob")
+	for len(missing) > 0 {
+		rest, ok := strings.CutPrefix(p.next(), "42/admin,")
+		if !ok {
+			t.Fatal("it is no event")
+		}
+		var all []json.RawMessage
+		if err := json.Unmarshal([]byte(rest), &all); err != nil {
+			t.Fatal(err)
+		}
+		if string(all[0]) == `"room_joined"` {
+			var room, id string
+			if err := errors.Join(json.Unmarshal(all[2], &room), json.Unmarshal(all[3], &id)); err != nil {
+				t.Fatal(err)
+			}
+			delete(missing, id+room)
+		}
+	}
+}
+
 // Who only looks does nothing.
 func TestLookOnly(t *testing.T) {
 	w := newWorld(t, admin.Options{})

@@ -4,6 +4,7 @@ package admin
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"time"
 
@@ -44,15 +45,80 @@ func showSocket(s *socketio.Socket) shownSocket {
 	return shownSocket{ID: s.ID(), ClientID: s.SessionID(), Transport: s.Transport(), Namespace: s.Namespace().Name(), Handshake: shown, Rooms: s.Rooms()}
 }
 
-func (a *Admin) allSockets() []shownSocket {
-	all := []shownSocket{}
+// The bounds of what is sent to a page at a time: with more than socketio.Options.MaxBuffered it would be cut off, and an admin could not look
+// at the very server that has too many clients. The names of rooms may be what clients have sent.
+const (
+	maxAtOnce  = 64 << 10 // bytes of sockets and rooms, about
+	socketSize = 1 << 10  // of a socket without its rooms, about
+)
+
+// allSockets are the first ones, in full, and the others.
+func (a *Admin) allSockets() (first []shownSocket, rest []*socketio.Socket) {
+	first = []shownSocket{}
+	size := 0
 	for _, n := range a.io.Namespaces() {
 		for _, s := range n.Sockets() {
-			all = append(all, showSocket(s))
+			if size < maxAtOnce {
+				shown := showSocket(s)
+				if size += sizeOf(&shown); size < maxAtOnce {
+					first = append(first, shown)
+					continue
+				}
+			}
+			rest = append(rest, s)
 		}
 	}
-	return all
+	return first, rest
 }
+
+func sizeOf(s *shownSocket) int {
+	size := socketSize
+	for _, room := range s.Rooms {
+		size += len(room)
+	}
+	return size
+}
+
+// sendRest tells the page of sockets as if they connected now, and joined their rooms, as fast as it reads. One that has gone
+// meanwhile is not told of.
+func sendRest(t *actors.Task, page *socketio.Socket, rest []*socketio.Socket) error {
+	size := 0
+	tell := func(n int, event string, args ...any) error {
+		if err := page.Emit(event, args...); err != nil {
+			return err
+		}
+		if size += n; size < maxAtOnce {
+			return nil
+		}
+		size = 0
+		return t.Await(page.Drain())
+	}
+	for _, s := range rest {
+		if !s.Connected() {
+			continue
+		}
+		shown := showSocket(s)
+		rooms := shown.Rooms
+		shown.Rooms = []string{s.ID()}
+		at := pageTime(s.Handshake().Time)
+		err := tell(socketSize, "socket_connected", shown, at)
+		for _, room := range rooms {
+			if room != s.ID() && err == nil && s.Connected() {
+				err = tell(len(room), "room_joined", shown.Namespace, room, s.ID(), at)
+			}
+		}
+		if errors.Is(err, socketio.ErrDisconnected) {
+			return nil // the page has gone
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pageTime is a time as the page has it.
+func pageTime(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 // teller returns what tells a page's socket of what happens on the server, from the time on that comes
 // by looked.
@@ -65,8 +131,8 @@ func (a *Admin) teller(page *socketio.Socket, looked <-chan time.Time) func(sock
 		if !e.At.After(from) {
 			return
 		}
-		for _, told := range a.events(e) {
-			_ = page.Emit(told.name, told.args...) // of values that can be encoded
+		for _, one := range a.events(e) {
+			_ = page.Emit(one.name, one.args...) // of values that can be encoded
 		}
 	}
 }
@@ -79,7 +145,7 @@ type pageEvent struct {
 
 // events are what the page is told of an activity.
 func (a *Admin) events(e socketio.Activity) []pageEvent {
-	at := e.At.UTC().Format("2006-01-02T15:04:05.000Z")
+	at := pageTime(e.At)
 	nsp, id := e.Socket.Namespace().Name(), e.Socket.ID()
 	switch e.Kind {
 	case socketio.SocketConnected:
