@@ -26,5 +26,9 @@ func lock(dir string) (unlock func(), err error) {
 		}
 		return nil, fmt.Errorf("embedded: lock the folder %s: %w", dir, err)
 	}
-	return func() { f.Close() }, nil
+	return func() {
+		// Not by Close alone: a child that is just being started has the descriptor, too.
+		_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
+		f.Close()
+	}, nil
 }

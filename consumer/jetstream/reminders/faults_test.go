@@ -134,7 +134,7 @@ func deliverIn(dir string) {
 	if err != nil {
 		panic(err)
 	}
-	nc, err := srv.Connect()
+	nc, err := srv.Connect(nats.Timeout(time.Minute))
 	if err != nil {
 		panic(err)
 	}
@@ -307,7 +307,7 @@ func TestForeign(t *testing.T) {
 	if _, err := g.Drain(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if n := len(deadLetters(t, nc)); n != 4 {
+	if n := len(deadLetters(t, nc, "REMINDERS")); n != 4 {
 		t.Errorf("%d dead letters", n)
 	}
 }

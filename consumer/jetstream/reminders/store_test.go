@@ -4,7 +4,12 @@ package reminders_test
 
 import (
 	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -19,6 +24,8 @@ import (
 type server struct {
 	t   testing.TB
 	srv *embedded.Server
+
+	mu  sync.Mutex
 	all []*nats.Conn
 }
 
@@ -35,17 +42,19 @@ func startServer(t testing.TB, dir string) *server {
 
 func (s *server) connect() *nats.Conn {
 	s.t.Helper()
-	nc, err := s.srv.Connect()
+	nc, err := s.srv.Connect(nats.Timeout(time.Minute)) // a machine may be slow
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.all = append(s.all, nc)
 	return nc
 }
 
-func (s *server) store() *reminders.Store {
+func (s *server) store(name ...string) *reminders.Store {
 	s.t.Helper()
-	store, err := reminders.New(s.connect(), reminders.Options{})
+	store, err := reminders.New(s.connect(), reminders.Options{Name: strings.Join(name, "")})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -64,9 +73,9 @@ func (s *server) stop() {
 }
 
 // deadLetters are what a queue on the stream of them has.
-func deadLetters(t *testing.T, nc *nats.Conn) []consumer.Message {
+func deadLetters(t *testing.T, nc *nats.Conn, name string) []consumer.Message {
 	t.Helper()
-	q, err := jetstream.New(nc, jetstream.Options{Name: "REMINDERS_DEAD", NoDeadLetters: true})
+	q, err := jetstream.New(nc, jetstream.Options{Name: name + "_DEAD", NoDeadLetters: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,13 +111,15 @@ func deadLetters(t *testing.T, nc *nats.Conn) []consumer.Message {
 }
 
 func TestStore(t *testing.T) {
+	s := startServer(t, t.TempDir())
+	nc := s.connect()
+	var n atomic.Int64
 	remindtest.Run(t, func(t *testing.T) remindtest.Stores {
-		s := startServer(t, t.TempDir())
-		nc := s.connect()
+		name := fmt.Sprint("REMINDERS", n.Add(1))
 		var dead []consumer.Message
-		return remindtest.Stores{One: s.store(), Two: s.store(), Dead: func(t *testing.T) []consumer.Message {
+		return remindtest.Stores{One: s.store(name), Two: s.store(name), Dead: func(t *testing.T) []consumer.Message {
 			if dead == nil { // a suite asks when all is done
-				dead = deadLetters(t, nc)
+				dead = deadLetters(t, nc, name)
 			}
 			return dead
 		}}

@@ -165,7 +165,7 @@ func (c *cluster) bucket() (jetstream.JetStream, jetstream.KeyValue) {
 	for _, p := range c.servers {
 		urls = append(urls, "nats://"+p.addr)
 	}
-	nc, err := protojs.Connect(strings.Join(urls, ","))
+	nc, err := protojs.Connect(strings.Join(urls, ","), nats.Timeout(time.Minute))
 	if err != nil {
 		c.Fatal(err)
 	}
@@ -341,7 +341,7 @@ func TestManySaveAtATime(t *testing.T) {
 	}
 	connect := func(opts ...nats.Option) jetstream.JetStream {
 		t.Helper()
-		nc, err := protojs.Connect(srv.ClientURL(), opts...)
+		nc, err := protojs.Connect(srv.ClientURL(), append(opts, nats.Timeout(time.Minute))...)
 		if err != nil {
 			t.Fatal(err)
 		}
