@@ -171,6 +171,7 @@ func (k *child) setLife(is life.Child, effects life.ChildEffects) {
 		k.upCount++
 	}
 	if effects.Has(life.ChildSpawn) || effects.Has(life.ChildRestart) {
+		k.startedAt = now.Sub(c.startedAt)
 		k.startID = c.node.registry.lastStart.Add(1)
 	}
 	mu.Unlock()

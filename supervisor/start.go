@@ -100,7 +100,7 @@ func (c *core) startChild(t *actors.Task, k *child) (*child, error) {
 	if err != nil {
 		return k, err
 	}
-	return c.awaitChildStart(t, k, limit)
+	return c.awaitChildStart(t, k, k.startedAt, limit)
 }
 
 // beginChildStart is startChild up to where there is to wait for the child's setup, and for
@@ -119,7 +119,7 @@ func (c *core) beginChildStart(t *actors.Task, k *child) (limit time.Duration, e
 	case k.spawnErr != nil:
 		k.restartCause = k.spawnErr
 	}
-	k.startedAt, k.startResult, k.spawnErr, k.failure = c.sinceStart(), startPending, nil, nil
+	k.startResult, k.spawnErr, k.failure = startPending, nil, nil
 	k.handleEvent(t, life.ChildStartAsked)
 	if err := k.spawnErr; err != nil {
 		k.updateShown(func() { k.lastErr = err })
@@ -129,8 +129,8 @@ func (c *core) beginChildStart(t *actors.Task, k *child) (limit time.Duration, e
 	return limit, nil
 }
 
-// awaitChildStart is the rest of startChild.
-func (c *core) awaitChildStart(t *actors.Task, k *child, limit time.Duration) (*child, error) {
+// awaitChildStart is the rest of startChild, from now on.
+func (c *core) awaitChildStart(t *actors.Task, k *child, now, limit time.Duration) (*child, error) {
 	if c.restartsTogether() {
 		c.startingChild = k
 		defer func() { c.startingChild = nil }()
@@ -141,13 +141,16 @@ func (c *core) awaitChildStart(t *actors.Task, k *child, limit time.Duration) (*
 			return k, errStopping
 		case bad != nil:
 			return bad, ErrEnded
-		case k.kind != KindSupervisor && c.sinceStart()-k.startedAt >= limit:
+		case k.kind != KindSupervisor && now-k.startedAt >= limit:
 			return k, k.failStartTimeout(t, limit)
 		case k.kind != KindSupervisor: // whose children have their own
 			c.armStartTimer(k.startedAt + limit)
 		}
 		if err := k.changed.Wait(t); err != nil {
 			return k, err
+		}
+		if k.startResult == startPending {
+			now = c.sinceStart()
 		}
 	}
 	switch {

@@ -114,7 +114,7 @@ func (k *child) lookAtStarter(t *actors.Task) {
 	case k.startResult == startedNot, k.kind != KindSupervisor && c.sinceStart()-k.startedAt >= s.limit:
 		k.starter = nil
 		s.goOnInTask(t, func(t *actors.Task) (*actor.PID, error) {
-			bad, err := c.awaitChildStart(t, k, s.limit)
+			bad, err := c.awaitChildStart(t, k, c.sinceStart(), s.limit)
 			return c.finishAdd(t, &s.holder, k, bad, exitReason{failed: true, err: err})
 		})
 	}

@@ -365,7 +365,7 @@ func (w *Worker) endNext(f WorkerFacts) (do WorkerEffects) {
 		return do | DoCalm | DoNoteHooksEnded | DoEngineStop
 	}
 	w.phase, w.want = PhaseRestarting, WantNothing
-	return do | DoCalm | DoNoteHooksEnded | DoEngineRestart
+	return do | DoCalm | DoEngineRestart
 }
 
 // fail ends an incarnation that has failed. One that fails while the worker is

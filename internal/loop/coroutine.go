@@ -123,10 +123,11 @@ const maxNested = maxFree / 2
 // goOnAsPump lets c, whose task has been resumed and has ended, go on as the pump of its loop, nested in
 // the one that has resumed it. That saves half the switches of tasks that await (bench: burst/await): c
 // need not switch back, and when the next task awaits that it runs, the one below goes on, and no
-// new one. When the loop is left, all of them switch back.
+// new one. When the loop is left, all of them switch back. A loop that is held runs no new ones: what ends there is to
+// give its memory back, one by one (bench: stop/suspended).
 func (c *coroutine) goOnAsPump() bool {
 	r := c.r
-	if r.nested >= maxNested || r.hasLostTurn() {
+	if r.nested >= maxNested || r.loop.hold || r.hasLostTurn() {
 		return false
 	}
 	r.nested++
