@@ -127,7 +127,7 @@ const maxNested = maxFree / 2
 // give its memory back, one by one (bench: stop/suspended).
 func (c *coroutine) goOnAsPump() bool {
 	r := c.r
-	if r.nested >= maxNested || r.loop.hold || r.hasLostTurn() {
+	if r.nested >= maxNested || r.hasLostTurn() || r.loop.hold { // in this order: a lost loop is not ours to read
 		return false
 	}
 	r.nested++
