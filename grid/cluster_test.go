@@ -337,7 +337,7 @@ func TestClusterUnderFaults(t *testing.T) {
 					select {
 					case <-over:
 						return
-					case <-time.After(time.Duration(own.IntN(40)) * time.Millisecond):
+					case <-time.After(time.Duration(1+own.IntN(40)) * time.Millisecond):
 					}
 					mu.Lock()
 					m := w.all[own.IntN(len(w.all))]

@@ -73,7 +73,7 @@ func (k *kind) ChildFailed(c supervision.Child, f *supervision.Failure) bool {
 	case !a.restarts.Count(now, k.MaxRestarts, k.Within):
 		a.why = k.unavailable(id, fmt.Sprintf("has failed more than %d times within %v", k.MaxRestarts, k.Within), f.Err)
 	case wait > 0 && !k.grid.draining.Load():
-		a.restart = time.AfterFunc(wait, c.Restart)
+		a.restart = time.AfterFunc(max(wait, 1), c.Restart)
 	default:
 		c.Restart()
 	}

@@ -119,7 +119,7 @@ func (c *Cluster) call(ctx context.Context, n *Node, name string, apply func() e
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if left := time.Until(c.stalled); left > 0 {
-			time.AfterFunc(left, arrive)
+			time.AfterFunc(max(left, 1), arrive)
 			return
 		}
 		err := apply()
@@ -127,10 +127,10 @@ func (c *Cluster) call(ctx context.Context, n *Node, name string, apply func() e
 			return
 		}
 		c.calls[name]++
-		time.AfterFunc(back, func() { answer(err) })
+		time.AfterFunc(max(back, 1), func() { answer(err) })
 	}
 	if !n.isCut(Requests) {
-		time.AfterFunc(there, arrive)
+		time.AfterFunc(max(there, 1), arrive)
 	}
 	select {
 	case err := <-answered:
@@ -176,7 +176,7 @@ func (c *Cluster) join(n *Node, is grid.Node, ttl time.Duration) (*session, erro
 }
 
 func (c *Cluster) watchExpiry(s *session) {
-	time.AfterFunc(time.Until(s.expires)+c.between(0, c.o.Late), func() {
+	time.AfterFunc(max(time.Until(s.expires)+c.between(0, c.o.Late), 1), func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		switch {
@@ -218,7 +218,7 @@ func (c *Cluster) free(n int) {
 	sh.owner = nil
 	for _, s := range sh.waiting {
 		delete(s.waits, n)
-		time.AfterFunc(c.latency(), func() { s.node.notify(func() { s.sendFree(n) }) })
+		time.AfterFunc(max(c.latency(), 1), func() { s.node.notify(func() { s.sendFree(n) }) })
 	}
 	sh.waiting = nil
 }
@@ -237,7 +237,7 @@ func (c *Cluster) changed() {
 	for _, n := range c.nodes {
 		if !n.viewing {
 			n.viewing = true
-			time.AfterFunc(c.latency(), func() { n.notify(n.sendView) })
+			time.AfterFunc(max(c.latency(), 1), func() { n.notify(n.sendView) })
 		}
 	}
 }

@@ -59,7 +59,7 @@ func (c *Cluster) Node(name string) *Node {
 	defer c.mu.Unlock()
 	c.nodes = append(c.nodes, n)
 	n.viewing = true
-	time.AfterFunc(c.latency(), func() { n.notify(n.sendView) })
+	time.AfterFunc(max(c.latency(), 1), func() { n.notify(n.sendView) })
 	return n
 }
 
@@ -301,7 +301,7 @@ type timer struct {
 func (t *timer) set(d time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.t = time.AfterFunc(d, func() { t.n.run(t.fire) })
+	t.t = time.AfterFunc(max(d, 1), func() { t.n.run(t.fire) })
 }
 
 func (t *timer) fire() {

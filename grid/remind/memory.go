@@ -59,7 +59,7 @@ func (m *Memory) setHeld(e Entry) {
 	e.At = e.At.UTC()
 	one := &memoryEntry{Entry: e, version: m.version}
 	m.entries[e.Key] = one
-	one.timer = time.AfterFunc(time.Until(e.At), func() { m.sendDue(one) })
+	one.timer = time.AfterFunc(max(time.Until(e.At), 1), func() { m.sendDue(one) })
 }
 
 func (m *Memory) removeHeld(k Key) bool {

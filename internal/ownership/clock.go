@@ -55,5 +55,5 @@ func (c *SystemClock) Now() time.Duration {
 	return since + last.slept
 }
 
-// AfterFunc is [Clock]'s.
-func (c *SystemClock) AfterFunc(d time.Duration, f func()) Timer { return time.AfterFunc(d, f) }
+// AfterFunc is [Clock]'s. A timer that is due at once crashes Go 1.26.8 in a bubble under -race.
+func (c *SystemClock) AfterFunc(d time.Duration, f func()) Timer { return time.AfterFunc(max(d, 1), f) }
