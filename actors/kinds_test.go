@@ -89,7 +89,7 @@ func TestKinds(t *testing.T) {
 }
 
 // generic is a function whose name has its argument.
-func generic[T any](*actors.Worker) error { return nil }
+func setUpGeneric[T any](*actors.Worker) error { return nil }
 
 // TestKindsLongNames: what is kept and shown under a name has a name that can be kept and shown, whatever somebody has called it, and
 // names that begin alike are two.
@@ -114,7 +114,7 @@ func TestKindsLongNames(t *testing.T) {
 				actortest.Spawn(t, sys.Root, fmt.Sprint(id, i), setup, actors.Options{Kind: name, Logger: discard()})
 			}
 		}
-		actortest.Spawn(t, sys.Root, "generic", generic[[3]struct {
+		actortest.Spawn(t, sys.Root, "generic", setUpGeneric[[3]struct {
 			AFieldWithALongName, AnotherFieldWithALongName, AThirdFieldWithALongName, AFourthFieldWithALongName, AFifthFieldWithALongName,
 			ASixthFieldWithALongName, ASeventhFieldWithALongName, AnEighthFieldWithALongName, ANinthFieldWithALongName int
 		}], actors.Options{})

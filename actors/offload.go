@@ -206,8 +206,8 @@ type offloaded[T any] struct {
 	limited limited
 }
 
-// limits is the limiter that it counts for, and whether that has no place for it.
-func (u *offloaded[T]) limits() (l *Limiter, waits bool) { return u.limiter, u.waitsForPlace() }
+// limiterUse is the limiter that it counts for, and whether that has no place for it.
+func (u *offloaded[T]) limiterUse() (l *Limiter, waits bool) { return u.limiter, u.waitsForPlace() }
 
 // waitsForPlace reports whether it has not begun, for lack of a place.
 func (u *offloaded[T]) waitsForPlace() bool {

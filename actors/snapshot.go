@@ -280,7 +280,7 @@ func (mb *mailbox) state() string {
 	if mb.gate.Load() == gateStopping && mb.life.Phase() == life.PhaseRunning {
 		return "stopping"
 	}
-	return mb.life.Phase().State()
+	return mb.life.State()
 }
 
 func taskOfLoop(lt *loop.Task) *Task {

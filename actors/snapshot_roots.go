@@ -306,8 +306,8 @@ func (g *waitGraph) linkToCore(i int32, c *core) {
 func (g *waitGraph) linkToFunction(i int32, o *Task) {
 	var l *Limiter
 	waits := false
-	if b, ok := o.lt.Body.(interface{ limits() (*Limiter, bool) }); ok {
-		l, waits = b.limits()
+	if b, ok := o.lt.Body.(interface{ limiterUse() (*Limiter, bool) }); ok {
+		l, waits = b.limiterUse()
 	}
 	if !waits {
 		n := len(g.nodes)

@@ -115,7 +115,7 @@ type Console struct {
 	hosts    map[string]bool
 	look     looker
 	timeline timeline
-	letters  letters
+	dead     deadLetters
 	captures captures
 	lags     lags
 

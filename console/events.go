@@ -36,8 +36,8 @@ func (c *Console) noteFailure(f inspect.Failure) {
 	}
 	dropped := f.Dropped
 	if f.Kind == inspect.DeadLetter {
-		missed, known := c.letters.admit(f)
-		if !known {
+		missed, admitted := c.dead.admitLetter(f)
+		if !admitted {
 			return
 		}
 		dropped += missed
@@ -52,40 +52,40 @@ func (c *Console) noteFailure(f inspect.Failure) {
 	})
 }
 
-// letterEvery is how often the timeline has a dead letter of one type to one worker. A mailbox that is full makes thousands a second, and
+// deadLetterEvery is how often the timeline has a dead letter of one type to one worker. A mailbox that is full makes thousands a second, and
 // in moments all that has happened before would be forgotten for them.
-const letterEvery = time.Second
+const deadLetterEvery = time.Second
 
-// maxLetters is how many types and workers are told apart.
-const maxLetters = 1000
+// maxDeadLetters is how many types and workers are told apart.
+const maxDeadLetters = 1000
 
-// letters tracks the dead letters that the timeline has had last. On the goroutine of the failure hook alone.
-type letters map[letterKey]*letterSeen
+// deadLetters tracks the dead letters that the timeline has had last. On the goroutine of the failure hook alone.
+type deadLetters map[deadLetterKey]*deadLetterSeen
 
-type letterKey struct{ worker, message string }
+type deadLetterKey struct{ worker, message string }
 
-type letterSeen struct {
+type deadLetterSeen struct {
 	at     time.Time
 	missed int
 }
 
-// admit reports whether a dead letter is to be in the timeline, and how many like it before it are not.
-func (l *letters) admit(f inspect.Failure) (missed int, known bool) {
-	if *l == nil || len(*l) >= maxLetters {
-		*l = letters{}
+// admitLetter reports whether a dead letter is to be in the timeline, and how many like it before it are not.
+func (l *deadLetters) admitLetter(f inspect.Failure) (missed int, admitted bool) {
+	if *l == nil || len(*l) >= maxDeadLetters {
+		*l = deadLetters{}
 	}
-	key := letterKey{f.Worker.GetId(), f.Task}
+	key := deadLetterKey{f.Worker.GetId(), f.Task}
 	seen := (*l)[key]
 	if seen == nil {
-		seen = &letterSeen{}
+		seen = &deadLetterSeen{}
 		(*l)[key] = seen
 	}
-	if f.At.Sub(seen.at) < letterEvery {
+	if f.At.Sub(seen.at) < deadLetterEvery {
 		seen.missed += 1 + f.Dropped
 		return 0, false
 	}
 	missed = seen.missed
-	*seen = letterSeen{at: f.At}
+	*seen = deadLetterSeen{at: f.At}
 	return missed, true
 }
 

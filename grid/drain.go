@@ -121,15 +121,15 @@ func (g *Grid) stopAll() {
 	g.draining.Store(true)
 	g.janitor.end()
 	for i := range g.stripes {
-		g.stopShard(&g.stripes[i])
+		g.stopStripe(&g.stripes[i])
 	}
 	if g.live.Add(-1) == 0 {
 		g.noteDrained()
 	}
 }
 
-// stopShard stops the workers of a shard. With its mu held once no further one is made.
-func (g *Grid) stopShard(st *stripe) {
+// stopStripe stops the workers of a stripe. With its mu held once no further one is made.
+func (g *Grid) stopStripe(st *stripe) {
 	st.mu.Lock()
 	ids := make([]string, 0, len(st.keys))
 	for id := range st.keys {

@@ -15,7 +15,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/inspect"
 	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/supervisor"
 )
@@ -361,5 +364,38 @@ func TestFailureIsTraced(t *testing.T) {
 			t.Errorf("the records have %v", h.all)
 		}
 		w.stop(s)
+	})
+}
+
+// TestQuiescedWorkerIsShown: a worker that waits for its restart has ended, and is not shown as one that unwinds.
+func TestQuiescedWorkerIsShown(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		s, err := supervisor.Start(t.Context(), sys, supervisor.Spec{Name: "app", MaxRestarts: 1, Children: []supervisor.Child{{
+			Name: "w", Backoff: actors.Backoff{Initial: time.Minute},
+			Props: actors.Props(func(w *actors.Worker) error {
+				actors.On(w, func(*actors.Task, string) error { panic("it fails") })
+				return nil
+			}),
+		}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _, _ = s.Stop(t.Context()) }()
+		state := func() string {
+			for _, w := range inspect.Look(sys, inspect.Options{Worker: s.Child("w")}).Workers {
+				return w.State
+			}
+			return ""
+		}
+		sys.Root.Send(s.Child("w"), "fail")
+		synctest.Wait()
+		if got := state(); got != "quiesced" {
+			t.Errorf("while it waits for its restart the worker is shown as %q", got)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if got := state(); got != "running" {
+			t.Errorf("after its restart the worker is shown as %q", got)
+		}
 	})
 }

@@ -129,7 +129,7 @@ func (c *core) beginChildStart(t *actors.Task, k *child) (limit time.Duration, e
 	return limit, nil
 }
 
-// awaitChildStart is the rest of startChild, from now on.
+// awaitChildStart is the rest of startChild. now is what sinceStart has read last.
 func (c *core) awaitChildStart(t *actors.Task, k *child, now, limit time.Duration) (*child, error) {
 	if c.restartsTogether() {
 		c.startingChild = k

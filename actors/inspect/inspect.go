@@ -45,7 +45,8 @@ type Worker struct {
 	PID  *actor.PID
 	Kind string // see actors.Options
 	// State is "starting", "setup", "running", "stopping" (the stop event is
-	// set and work goes on), "unwinding", "stop hooks" or "released"; "busy" if
+	// set and work goes on), "unwinding", "stop hooks", "quiesced" (it has ended,
+	// and waits for its supervisor to restart it) or "released"; "busy" if
 	// the loop was between two turns at each look: then Tasks is empty and
 	// Incarnation 0.
 	State       string

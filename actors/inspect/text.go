@@ -89,7 +89,7 @@ func (w *Worker) rank() int {
 	switch {
 	case w.Blocked != nil:
 		return rankBlocked
-	case w.State == "stopping", w.State == "unwinding", w.State == "stop hooks", w.State == "released":
+	case w.State == "stopping", w.State == "unwinding", w.State == "stop hooks", w.State == "quiesced", w.State == "released":
 		return rankEnding
 	case w.State != "running", w.Queued > 0, len(w.Tasks) > 0:
 		return rankWorking

@@ -29,7 +29,7 @@ func Of(name string, most int) string {
 // IsCut reports whether Of may have made a name, and not whoever has called something so.
 func IsCut(name string) bool { return strings.Contains(name, cut) }
 
-// Digits is a name with one # for each row of digits, which tasks of one kind often differ in.
+// Digits is a name with one # for each run of digits, which tasks of one kind often differ in.
 func Digits(name string) string {
 	if !strings.ContainsAny(name, "0123456789") {
 		return name

@@ -48,12 +48,15 @@ func (w *Worker) Drains() bool { return w.phase == PhaseRunning && w.mode == Dra
 //	unwinding  → setup       the supervisor says Resume, and the tasks have ended
 //	           → running     the supervisor says Resume, and the tasks have ended
 //	           → released    the tasks have ended, and there are no hooks
+//	           → quiesced    the tasks have ended, or were abandoned
 //	           → stop hooks  the tasks have ended, or were abandoned
 //	released   → setup       the engine says Started
 //	           → unwinding   an end that was asked for before
 //	                         the actor could not be made
 //	           → stopped     the engine says Stopped
+//	quiesced   → released    the hooks have returned
 //	stop hooks → released    the hooks have returned
+//	           → quiesced    the hooks have returned
 type Phase uint8
 
 // The phases of a worker, in order.

@@ -16,9 +16,12 @@ func (p Phase) String() string {
 	return word(p, "starting", "setup", "running", "unwinding", "hooks", "restarting", "released", "stopped", "over")
 }
 
-// State is the phase as users see it.
-func (p Phase) State() string {
-	return word(p, "starting", "setup", "running", "unwinding", "stop hooks", "released", "released", "stopped", "stopped")
+// State is where the worker is, as users see it.
+func (w *Worker) State() string {
+	if w.phase == PhaseHooks && w.end == EndQuiesced {
+		return "quiesced"
+	}
+	return word(w.phase, "starting", "setup", "running", "unwinding", "stop hooks", "released", "released", "stopped", "stopped")
 }
 
 // String has all that the worker remembers, for the table.
@@ -136,7 +139,7 @@ func WorkerTable() *table.Table[Worker, WorkerMoment] {
 		},
 		State: Worker.String,
 		Event: WorkerMoment.String,
-		Node:  func(w Worker) string { return w.phase.State() },
+		Node:  func(w Worker) string { return w.State() },
 		Label: workerLabel,
 		Ends:  func(w Worker) bool { return w.phase == PhaseOver },
 	}

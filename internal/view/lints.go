@@ -385,29 +385,14 @@ func downChildren(s *State, p *places) {
 // toldToEnd: a worker, or a task by itself, was told to end and is still here.
 func toldToEnd(s *State, p *places) {
 	s.eachAt(func(w *inspect.Worker, i LintItem) {
-		// While a worker drains, which its grace bounds, it does what it is to do.
-		if w.ToldToEnd.IsZero() || w.State == "stopping" || s.At.Sub(w.ToldToEnd) < oldEnd || s.isQuiesced(w) {
+		// While a worker drains, which its grace bounds, it does what it is to do, and one that waits for its restart has ended.
+		if w.ToldToEnd.IsZero() || w.State == "stopping" || w.State == "quiesced" || s.At.Sub(w.ToldToEnd) < oldEnd {
 			return
 		}
 		i.For, i.N = s.since(w.ToldToEnd), int64(w.Live)
 		p.add(i, "%s was told to end %s ago and is %s: %s left", i.Worker, briefly(i.For), w.State, count(w.Live, "task is", "tasks are"))
 	})
 	s.addTold(p, func(g *inspect.Group) int { return g.ToldToEnd - g.OverBudget }, "told to end")
-}
-
-// isQuiesced reports whether a worker has ended, and waits for its restart.
-func (s *State) isQuiesced(w *inspect.Worker) bool {
-	if w.State == "running" {
-		return false
-	}
-	for k := range s.Supervisors {
-		n := &s.Supervisors[k]
-		name, is := strings.CutPrefix(w.PID.Id, n.PID.Id+"/")
-		if is && slices.ContainsFunc(n.Children, func(c supervisor.ChildInfo) bool { return c.Name == name && c.State == "quiesced" }) {
-			return true
-		}
-	}
-	return false
 }
 
 // overBudget: the time that tasks have is over, and they are still here.

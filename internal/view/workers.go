@@ -275,9 +275,6 @@ func (s *State) row(w, before *inspect.Worker) WorkerRow {
 	if w.Blocked != nil {
 		r.Blocked = s.since(w.Blocked.Since)
 	}
-	if s.isQuiesced(w) {
-		r.State = "quiesced"
-	}
 	if k := s.kind(w.Kind); k != nil {
 		r.WaitP99, r.TurnP99 = seconds(k.QueueWait.Quantile(0.99)), seconds(k.TurnTime.Quantile(0.99))
 	}

@@ -38,19 +38,19 @@ func TestMain(m *testing.M) {
 	actortest.Main(m)
 }
 
-func entry(name string, at time.Time, every time.Duration) remind.Entry {
+func entryAt(name string, at time.Time, every time.Duration) remind.Entry {
 	return remind.Entry{Key: remind.Key{Kind: "kind", ID: "id", Name: name}, At: at.UTC(), Every: every, Type: "type"}
 }
 
-func must(t testing.TB, err error) {
+func failOn(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-// receive acks what is due and stands, until seen says that it was the last.
-func receive(ctx context.Context, s *reminders.Store, seen func(e remind.Entry) (last bool)) error {
+// receiveDue acks what is due and stands, until seen says that it was the last.
+func receiveDue(ctx context.Context, s *reminders.Store, seen func(e remind.Entry) (last bool)) error {
 	src, err := s.Open(ctx)
 	if err != nil {
 		return err
@@ -79,20 +79,20 @@ func receive(ctx context.Context, s *reminders.Store, seen func(e remind.Entry) 
 	return src.Close(ctx)
 }
 
-// names of what comes, up to one that is called so.
-func names(t *testing.T, s *reminders.Store, last string) (all []string) {
+// receiveNames of what comes, up to one that is called so.
+func receiveNames(t *testing.T, s *reminders.Store, last string) (all []string) {
 	t.Helper()
-	must(t, receive(t.Context(), s, func(e remind.Entry) bool {
+	failOn(t, receiveDue(t.Context(), s, func(e remind.Entry) bool {
 		all = append(all, e.Name)
 		return e.Name == last
 	}))
 	return all
 }
 
-func listed(t *testing.T, s *reminders.Store) string {
+func listNames(t *testing.T, s *reminders.Store) string {
 	t.Helper()
 	all, err := s.List(t.Context(), "kind", "id")
-	must(t, err)
+	failOn(t, err)
 	var names []string
 	for _, e := range all {
 		names = append(names, e.Name)
@@ -107,23 +107,23 @@ func TestSurvivesTheServersEnd(t *testing.T) {
 	dir := t.TempDir()
 	s := startServer(t, dir)
 	store := s.store()
-	must(t, store.Set(t.Context(), entry("canceled", time.Now().Add(time.Second), 0)))
+	failOn(t, store.Set(t.Context(), entryAt("canceled", time.Now().Add(time.Second), 0)))
 	if _, err := store.Cancel(t.Context(), remind.Key{Kind: "kind", ID: "id", Name: "canceled"}); err != nil {
 		t.Fatal(err)
 	}
-	must(t, store.Set(t.Context(), entry("again", time.Now(), time.Hour)))
+	failOn(t, store.Set(t.Context(), entryAt("again", time.Now(), time.Hour)))
 	for i, after := range []time.Duration{0, 50 * time.Millisecond, time.Second, 3 * time.Second} {
-		must(t, store.Set(t.Context(), entry(fmt.Sprint(i), time.Now().Add(after), 0)))
+		failOn(t, store.Set(t.Context(), entryAt(fmt.Sprint(i), time.Now().Add(after), 0)))
 	}
 	s.stop()
 	s = startServer(t, dir)
 	store = s.store()
 	seen := map[string]bool{}
-	must(t, receive(t.Context(), store, func(e remind.Entry) bool { seen[e.Name] = true; return len(seen) == 5 }))
+	failOn(t, receiveDue(t.Context(), store, func(e remind.Entry) bool { seen[e.Name] = true; return len(seen) == 5 }))
 	if seen["canceled"] {
 		t.Errorf("%v came", seen)
 	}
-	if got := listed(t, store); got != "again" {
+	if got := listNames(t, store); got != "again" {
 		t.Errorf("%q are set", got)
 	}
 }
@@ -146,14 +146,14 @@ func deliverIn(dir string) {
 		if _, err := os.Stat(dir + ".set"); err == nil {
 			break // by the first
 		}
-		if err := store.Set(context.Background(), entry(fmt.Sprint("again ", i), time.Now(), 300*time.Millisecond)); err != nil {
+		if err := store.Set(context.Background(), entryAt(fmt.Sprint("again ", i), time.Now(), 300*time.Millisecond)); err != nil {
 			panic(err)
 		}
 	}
 	if err := os.WriteFile(dir+".set", nil, 0o600); err != nil {
 		panic(err)
 	}
-	panic(receive(context.Background(), store, func(e remind.Entry) bool { fmt.Println(e.Name); return false }))
+	panic(receiveDue(context.Background(), store, func(e remind.Entry) bool { fmt.Println(e.Name); return false }))
 }
 
 const repeating = 20
@@ -175,8 +175,8 @@ func TestKilled(t *testing.T) {
 		cmd.Env = append(os.Environ(), dirVariable+"="+dir)
 		cmd.Stderr = os.Stderr
 		out, err := cmd.StdoutPipe()
-		must(t, err)
-		must(t, cmd.Start())
+		failOn(t, err)
+		failOn(t, cmd.Start())
 		lines := bufio.NewScanner(out)
 		for range 1 + random.IntN(30) {
 			if !lines.Scan() {
@@ -184,7 +184,7 @@ func TestKilled(t *testing.T) {
 				break
 			}
 		}
-		must(t, cmd.Process.Kill())
+		failOn(t, cmd.Process.Kill())
 		_ = cmd.Wait() // it says that it was killed
 	}
 	store := startServer(t, dir).store()
@@ -192,14 +192,14 @@ func TestKilled(t *testing.T) {
 		t.Fatalf("%d of %d are set: %v", len(all), repeating, err)
 	}
 	seen := map[string]bool{}
-	must(t, receive(t.Context(), store, func(e remind.Entry) bool { seen[e.Name] = true; return len(seen) == repeating }))
+	failOn(t, receiveDue(t.Context(), store, func(e remind.Entry) bool { seen[e.Name] = true; return len(seen) == repeating }))
 }
 
-// published is what a raw message in the stream is confirmed with.
-func published(t *testing.T, nc *nats.Conn, kind string, e remind.Entry, version uint64) uint64 {
+// publishDue is what a raw message in the stream is confirmed with.
+func publishDue(t *testing.T, nc *nats.Conn, kind string, e remind.Entry, version uint64) uint64 {
 	t.Helper()
 	js, err := natsjs.New(nc)
-	must(t, err)
+	failOn(t, err)
 	m := nats.NewMsg(fmt.Sprintf("reminders.%s.kind.id.%s", kind, e.Name))
 	if version > 0 {
 		m.Subject += fmt.Sprint(".", version)
@@ -207,7 +207,7 @@ func published(t *testing.T, nc *nats.Conn, kind string, e remind.Entry, version
 	}
 	m.Data, _ = e.AppendBinary(nil)
 	ack, err := js.PublishMsg(t.Context(), m)
-	must(t, err)
+	failOn(t, err)
 	return ack.Sequence
 }
 
@@ -218,20 +218,20 @@ func TestEndsBeforeTheTimer(t *testing.T) {
 	s := startServer(t, t.TempDir())
 	store := s.store()
 	for _, name := range []string{"a", "b"} {
-		must(t, store.Set(t.Context(), entry(name, time.Now().Add(time.Second), 0)))
+		failOn(t, store.Set(t.Context(), entryAt(name, time.Now().Add(time.Second), 0)))
 	}
-	again := entry("a", time.Now(), 0)
+	again := entryAt("a", time.Now(), 0)
 	again.Data = []byte("later")
-	published(t, s.connect(), "record", again, 0)
+	publishDue(t, s.connect(), "record", again, 0)
 	var came []string
-	must(t, receive(t.Context(), store, func(e remind.Entry) bool {
+	failOn(t, receiveDue(t.Context(), store, func(e remind.Entry) bool {
 		came = append(came, e.Name+string(e.Data))
 		return len(came) == 2
 	}))
 	if got := strings.Join(came, " "); got != "b alater" && got != "alater b" {
 		t.Errorf("%q came", got)
 	}
-	if got := listed(t, store); got != "" {
+	if got := listNames(t, store); got != "" {
 		t.Errorf("%q are set", got)
 	}
 }
@@ -242,32 +242,32 @@ func TestLateTimer(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, t.TempDir())
 	store, nc := s.store(), s.connect()
-	first, second := entry("a", time.Now().Add(time.Hour), time.Hour), entry("b", time.Now().Add(time.Hour), 0)
-	must(t, store.Set(t.Context(), first))
-	must(t, store.Set(t.Context(), second))
+	first, second := entryAt("a", time.Now().Add(time.Hour), time.Hour), entryAt("b", time.Now().Add(time.Hour), 0)
+	failOn(t, store.Set(t.Context(), first))
+	failOn(t, store.Set(t.Context(), second))
 	if _, err := store.Cancel(t.Context(), first.Key); err != nil {
 		t.Fatal(err)
 	}
-	must(t, store.Set(t.Context(), second))
+	failOn(t, store.Set(t.Context(), second))
 	for version := range uint64(6) { // whatever those of the first were
 		if version > 0 {
-			published(t, nc, "due", first, version)
+			publishDue(t, nc, "due", first, version)
 			if version < 5 {
-				published(t, nc, "due", second, version)
+				publishDue(t, nc, "due", second, version)
 			}
 		}
 	}
-	must(t, store.Set(t.Context(), entry("end", time.Now().Add(time.Second), 0)))
-	if came := names(t, store, "end"); fmt.Sprint(came) != "[end]" {
+	failOn(t, store.Set(t.Context(), entryAt("end", time.Now().Add(time.Second), 0)))
+	if came := receiveNames(t, store, "end"); fmt.Sprint(came) != "[end]" {
 		t.Errorf("%q came", came)
 	}
-	if got := listed(t, store); got != "b" {
+	if got := listNames(t, store); got != "b" {
 		t.Errorf("%q are set", got)
 	}
 	js, err := natsjs.New(nc)
-	must(t, err)
+	failOn(t, err)
 	stream, err := js.Stream(t.Context(), "REMINDERS")
-	must(t, err)
+	failOn(t, err)
 	if n := stream.CachedInfo().State.Msgs; n != 2 { // the record of b and its timer
 		t.Errorf("%d messages are left", n)
 	}
@@ -278,24 +278,24 @@ func TestForeign(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, t.TempDir())
 	store, nc := s.store(), s.connect()
-	must(t, store.Ensure(t.Context()))
+	failOn(t, store.Ensure(t.Context()))
 	js, err := natsjs.New(nc)
-	must(t, err)
+	failOn(t, err)
 	for i, body := range []string{"text", "", "\x01"} {
 		_, err = js.Publish(t.Context(), fmt.Sprint("reminders.due.foreign.", i), []byte(body))
-		must(t, err)
+		failOn(t, err)
 	}
-	published(t, nc, "due", entry("a", time.Now(), 0), 0) // without a version
+	publishDue(t, nc, "due", entryAt("a", time.Now(), 0), 0) // without a version
 	sys := actortest.NewSystem(t)
 	g, err := grid.Start(t.Context(), sys, grid.Options{Kinds: []grid.Kind{{
 		Name: "kind", Accepts: []grid.Message{grid.MessageOf[*wrapperspb.StringValue]()},
 		Setup: func(*actors.Worker, string) error { t.Error("a worker was started"); return nil },
 	}}})
-	must(t, err)
+	failOn(t, err)
 	rs, err := remind.New(remind.Options{Store: store, Grid: g})
-	must(t, err)
+	failOn(t, err)
 	pid, err := actors.Spawn(t.Context(), sys.Root, "reminders", rs.Setup, actors.Options{})
-	must(t, err)
+	failOn(t, err)
 	for rs.Stats().DeadLettered < 4 {
 		select {
 		case <-t.Context().Done():
@@ -318,7 +318,7 @@ func TestUnfitStreams(t *testing.T) {
 	s := startServer(t, t.TempDir())
 	nc := s.connect()
 	js, err := natsjs.New(nc)
-	must(t, err)
+	failOn(t, err)
 	fit := natsjs.StreamConfig{AllowMsgSchedules: true, AllowRollup: true, MaxMsgsPerSubject: 1, Retention: natsjs.WorkQueuePolicy}
 	for name, change := range map[string]func(c *natsjs.StreamConfig){
 		"":                    func(*natsjs.StreamConfig) {},
@@ -340,11 +340,11 @@ func TestUnfitStreams(t *testing.T) {
 				c.Name, c.Subjects = o.Name, []string{strings.ToLower(o.Name) + ".>"}
 				change(&c)
 				_, err := js.CreateStream(t.Context(), c)
-				must(t, err)
+				failOn(t, err)
 			}
 			store, err := reminders.New(nc, o)
 			if err == nil {
-				err = store.Set(t.Context(), entry("a", time.Now(), 0))
+				err = store.Set(t.Context(), entryAt("a", time.Now(), 0))
 			}
 			if (err == nil) != (name == "") || err != nil && !strings.Contains(err.Error(), name) {
 				t.Error(err)
@@ -358,12 +358,12 @@ func TestServerIsAway(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, t.TempDir())
 	store := s.store()
-	must(t, store.Set(t.Context(), entry("a", time.Now().Add(time.Hour), 0)))
+	failOn(t, store.Set(t.Context(), entryAt("a", time.Now().Add(time.Hour), 0)))
 	s.stop()
-	if err := store.Set(t.Context(), entry("a", time.Now(), 0)); !errors.Is(err, nats.ErrConnectionClosed) {
+	if err := store.Set(t.Context(), entryAt("a", time.Now(), 0)); !errors.Is(err, nats.ErrConnectionClosed) {
 		t.Error(err)
 	}
-	if _, err := store.Cancel(t.Context(), entry("a", time.Now(), 0).Key); !errors.Is(err, nats.ErrConnectionClosed) {
+	if _, err := store.Cancel(t.Context(), entryAt("a", time.Now(), 0).Key); !errors.Is(err, nats.ErrConnectionClosed) {
 		t.Error(err)
 	}
 }

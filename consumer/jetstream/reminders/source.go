@@ -36,9 +36,9 @@ func dueOf(m consumer.Message) (due, error) {
 	return d, nil
 }
 
-// standing is the record of what is due: that which it is of, a later one, or none.
-func (s *Store) standing(ctx context.Context, stream natsjs.Stream, d due) (record, error) {
-	subject := s.subject(recordKind, d.Key)
+// standingRecord is the record of what is due: that which it is of, a later one, or none.
+func (s *Store) standingRecord(ctx context.Context, stream natsjs.Stream, d due) (record, error) {
+	subject := s.subjectOf(recordKind, d.Key)
 	r, err := readRecord(ctx, stream, subject)
 	if err != nil || r.version >= d.version {
 		return r, err
@@ -64,12 +64,12 @@ func (s *Store) Stands(ctx context.Context, m consumer.Message) (bool, error) {
 	if err != nil {
 		return false, consumer.Poison(err)
 	}
-	stream, err := s.find(ctx)
+	stream, err := s.findStream(ctx)
 	if err != nil {
 		return false, err
 	}
-	r, err := s.standing(ctx, stream, d)
-	return err == nil && r.version == d.version, wrapped(err)
+	r, err := s.standingRecord(ctx, stream, d)
+	return err == nil && r.version == d.version, wrapError(err)
 }
 
 // endDue ends the record of what is done or given up, or has it due again. It may be called again.
@@ -90,14 +90,14 @@ func (s *Store) endDue(ctx context.Context, stream natsjs.Stream, m *consumer.Me
 		return err
 	}
 	// The record is another one, or gone. Whoever has made it may have ended before it had a timer.
-	r, err := s.standing(ctx, stream, d)
+	r, err := s.standingRecord(ctx, stream, d)
 	switch {
 	case err != nil || r.version == 0:
 		return err
 	case r.version == d.version: // another write was under way
 		return errBusy
 	}
-	_, err = stream.GetLastMsgForSubject(ctx, s.subject("*", r.Key, format(r.version)))
+	_, err = stream.GetLastMsgForSubject(ctx, s.subjectOf("*", r.Key, formatVersion(r.version)))
 	if errors.Is(err, natsjs.ErrMsgNotFound) {
 		// It has none, or is done just now; then what it makes due does not stand.
 		err = s.startTimer(ctx, r.Entry, r.version)
@@ -109,7 +109,7 @@ var errBusy = errors.New("reminders: the record is being written")
 
 // Open is [remind.Store]'s.
 func (s *Store) Open(ctx context.Context) (consumer.Source, error) {
-	stream, err := s.find(ctx)
+	stream, err := s.findStream(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +152,7 @@ func (s *source) endAll(ctx context.Context, ms []*consumer.Message, chosen func
 	all.Wait()
 	for i, err := range errs {
 		if err != nil {
-			batch.Fail(i, wrapped(err))
+			batch.Fail(i, wrapError(err))
 		}
 	}
 }
@@ -182,7 +182,7 @@ func tellQueue(n int, batch *consumer.BatchError, tell func(left []int) error) {
 	}
 }
 
-func pick[T any](all []T, at []int) []T {
+func pickAt[T any](all []T, at []int) []T {
 	picked := make([]T, len(at))
 	for j, i := range at {
 		picked[j] = all[i]
@@ -195,7 +195,7 @@ func pick[T any](all []T, at []int) []T {
 func (s *source) Ack(ctx context.Context, ms []*consumer.Message) error {
 	var batch consumer.BatchError
 	s.endAll(ctx, ms, func(int) bool { return true }, &batch)
-	tellQueue(len(ms), &batch, func(left []int) error { return s.queueSource.Ack(ctx, pick(ms, left)) })
+	tellQueue(len(ms), &batch, func(left []int) error { return s.queueSource.Ack(ctx, pickAt(ms, left)) })
 	return batch.Err()
 }
 
@@ -210,7 +210,7 @@ func (s *source) DeadLetter(ctx context.Context, ds []consumer.Dead) error {
 	}
 	var batch consumer.BatchError
 	s.endAll(ctx, ms, func(i int) bool { return repeats[i] }, &batch)
-	tellQueue(len(ds), &batch, func(left []int) error { return s.queueSource.DeadLetter(ctx, pick(ds, left)) })
+	tellQueue(len(ds), &batch, func(left []int) error { return s.queueSource.DeadLetter(ctx, pickAt(ds, left)) })
 	s.endAll(ctx, ms, func(i int) bool { return !repeats[i] }, &batch)
 	return batch.Err()
 }

@@ -75,12 +75,12 @@ func New(nc *nats.Conn, o Options) (*Store, error) {
 
 // Ensure makes the streams, as far as they do not exist. The other methods do so, too.
 func (s *Store) Ensure(ctx context.Context) error {
-	_, err := s.find(ctx)
+	_, err := s.findStream(ctx)
 	return err
 }
 
-// find is the stream, which it makes if it has to.
-func (s *Store) find(ctx context.Context) (natsjs.Stream, error) {
+// findStream is the stream, which it makes if it has to.
+func (s *Store) findStream(ctx context.Context) (natsjs.Stream, error) {
 	s.mu.Lock()
 	stream := s.stream
 	s.mu.Unlock()
@@ -94,7 +94,7 @@ func (s *Store) find(ctx context.Context) (natsjs.Stream, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reminders: stream %s: %w", s.name, err)
 	}
-	if err := unfit(stream.CachedInfo().Config); err != nil {
+	if err := whyUnfit(stream.CachedInfo().Config); err != nil {
 		return nil, fmt.Errorf("reminders: stream %s: %w", s.name, err)
 	}
 	s.mu.Lock()
@@ -103,8 +103,8 @@ func (s *Store) find(ctx context.Context) (natsjs.Stream, error) {
 	return stream, nil
 }
 
-// unfit tells why reminders would be lost in such a stream.
-func unfit(c natsjs.StreamConfig) error {
+// whyUnfit tells why reminders would be lost in such a stream.
+func whyUnfit(c natsjs.StreamConfig) error {
 	switch {
 	case !c.AllowMsgSchedules:
 		return errors.New("it does not schedule messages (AllowMsgSchedules), which a server does from version 2.12 on: nothing in it would ever be due")
@@ -127,13 +127,13 @@ const (
 	dueKind    = "due"
 )
 
-// subject is that of the record of a reminder, or of another kind of message, with a version.
-func (s *Store) subject(kind string, k remind.Key, version ...string) string {
-	return s.prefix + strings.Join(append([]string{kind, token(k.Kind), token(k.ID), token(k.Name)}, version...), ".")
+// subjectOf is that of the record of a reminder, or of another kind of message, with a version.
+func (s *Store) subjectOf(kind string, k remind.Key, version ...string) string {
+	return s.prefix + strings.Join(append([]string{kind, subjectToken(k.Kind), subjectToken(k.ID), subjectToken(k.Name)}, version...), ".")
 }
 
-// token is a part of a subject, which may have few kinds of bytes.
-func token(part string) string {
+// subjectToken is a part of a subject, which may have few kinds of bytes.
+func subjectToken(part string) string {
 	var b strings.Builder
 	for i := range len(part) {
 		switch c := part[i]; {
@@ -149,7 +149,7 @@ func token(part string) string {
 // versionHeader has the version of the record that a timer is of.
 const versionHeader = "Reminder-Version"
 
-func format(version uint64) string { return strconv.FormatUint(version, 10) }
+func formatVersion(version uint64) string { return strconv.FormatUint(version, 10) }
 
 // record is what stands of a reminder.
 type record struct {
@@ -176,7 +176,7 @@ func (s *Store) writeRecord(ctx context.Context, e remind.Entry, in uint64) (uin
 	if err != nil {
 		return 0, err
 	}
-	ack, err := s.js.Publish(ctx, s.subject(recordKind, e.Key), body, natsjs.WithExpectLastSequencePerSubject(in))
+	ack, err := s.js.Publish(ctx, s.subjectOf(recordKind, e.Key), body, natsjs.WithExpectLastSequencePerSubject(in))
 	if err != nil {
 		return 0, err
 	}
@@ -200,12 +200,12 @@ func (s *Store) startTimer(ctx context.Context, e remind.Entry, version uint64) 
 	if err != nil {
 		return err
 	}
-	m := nats.NewMsg(s.subject(timerKind, e.Key, format(version)))
+	m := nats.NewMsg(s.subjectOf(timerKind, e.Key, formatVersion(version)))
 	m.Data = body
-	m.Header.Set(versionHeader, format(version))
+	m.Header.Set(versionHeader, formatVersion(version))
 	// The client's own WithScheduleAt cuts the time to seconds, so that it would be early.
 	m.Header.Set(natsjs.ScheduleHeader, "@at "+e.At.UTC().Format(time.RFC3339Nano))
-	m.Header.Set(natsjs.ScheduleTargetHeader, s.subject(dueKind, e.Key, format(version)))
+	m.Header.Set(natsjs.ScheduleTargetHeader, s.subjectOf(dueKind, e.Key, formatVersion(version)))
 	_, err = s.js.PublishMsg(ctx, m)
 	return err
 }
@@ -213,7 +213,7 @@ func (s *Store) startTimer(ctx context.Context, e remind.Entry, version uint64) 
 // endTimer removes the timer of a version, and what it has made due. If that fails it comes, and is
 // found not to stand.
 func (s *Store) endTimer(ctx context.Context, stream natsjs.Stream, k remind.Key, version uint64) {
-	_ = stream.Purge(ctx, natsjs.WithPurgeSubject(s.subject("*", k, format(version))))
+	_ = stream.Purge(ctx, natsjs.WithPurgeSubject(s.subjectOf("*", k, formatVersion(version))))
 }
 
 // isStale reports whether a record was not written because there is another version. A replicated
@@ -235,12 +235,12 @@ func pauseBeforeRead(ctx context.Context, n int) error {
 
 // Set is [remind.Store]'s.
 func (s *Store) Set(ctx context.Context, e remind.Entry) error {
-	stream, err := s.find(ctx)
+	stream, err := s.findStream(ctx)
 	if err != nil {
 		return err
 	}
 	for n := 0; ; n++ {
-		before, err := readRecord(ctx, stream, s.subject(recordKind, e.Key))
+		before, err := readRecord(ctx, stream, s.subjectOf(recordKind, e.Key))
 		if err != nil {
 			return fmt.Errorf("reminders: %w", err)
 		}
@@ -266,18 +266,18 @@ func (s *Store) Set(ctx context.Context, e remind.Entry) error {
 
 // Cancel is [remind.Store]'s.
 func (s *Store) Cancel(ctx context.Context, k remind.Key) (bool, error) {
-	stream, err := s.find(ctx)
+	stream, err := s.findStream(ctx)
 	if err != nil {
 		return false, err
 	}
 	for n := 0; ; n++ {
-		r, err := readRecord(ctx, stream, s.subject(recordKind, k))
+		r, err := readRecord(ctx, stream, s.subjectOf(recordKind, k))
 		if err != nil || r.version == 0 {
-			return false, wrapped(err)
+			return false, wrapError(err)
 		}
 		was, err := deleteRecord(ctx, stream, r.version)
 		if err != nil {
-			return false, wrapped(err)
+			return false, wrapError(err)
 		}
 		if was {
 			s.endTimer(ctx, stream, k, r.version)
@@ -289,7 +289,7 @@ func (s *Store) Cancel(ctx context.Context, k remind.Key) (bool, error) {
 	}
 }
 
-func wrapped(err error) error {
+func wrapError(err error) error {
 	if err != nil {
 		err = fmt.Errorf("reminders: %w", err)
 	}
@@ -298,22 +298,22 @@ func wrapped(err error) error {
 
 // List is [remind.Store]'s.
 func (s *Store) List(ctx context.Context, kind, id string) ([]remind.Entry, error) {
-	if _, err := s.find(ctx); err != nil {
+	if _, err := s.findStream(ctx); err != nil {
 		return nil, err
 	}
 	stream, err := s.js.Stream(ctx, s.name) // of its own: its Info changes it
 	if err != nil {
-		return nil, wrapped(err)
+		return nil, wrapError(err)
 	}
-	info, err := stream.Info(ctx, natsjs.WithSubjectFilter(s.prefix+strings.Join([]string{recordKind, token(kind), token(id), "*"}, ".")))
+	info, err := stream.Info(ctx, natsjs.WithSubjectFilter(s.prefix+strings.Join([]string{recordKind, subjectToken(kind), subjectToken(id), "*"}, ".")))
 	if err != nil {
-		return nil, wrapped(err)
+		return nil, wrapError(err)
 	}
 	var all []remind.Entry
 	for subject := range info.State.Subjects {
 		r, err := readRecord(ctx, stream, subject)
 		if err != nil {
-			return nil, wrapped(err)
+			return nil, wrapError(err)
 		}
 		if r.version > 0 { // it may have ended since
 			all = append(all, r.Entry)

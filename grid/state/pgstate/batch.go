@@ -23,27 +23,27 @@ type batcher struct {
 	// hold up a batch, and batches of two processes do not wait for each other in a circle.
 	save, saveFree string
 
-	mu      sync.Mutex
-	waiting []*pending
-	flights int
+	mu       sync.Mutex
+	waiting  []*pendingSave
+	inFlight int
 }
 
 const (
-	// maxFlights is how many batches are on their way at a time. With a second one, a connection that
+	// maxInFlight is how many batches are on their way at a time. With a second one, a connection that
 	// hangs does not hold up all others.
-	maxFlights = 2
+	maxInFlight = 2
 	// maxBatch and maxBatchBytes are how many saves there are in one, so that locks of rows are short.
 	maxBatch      = 256
 	maxBatchBytes = 4 << 20
 )
 
-// pending is a save that is to be told what has come of it.
-type pending struct {
-	key    []byte
-	w      state.Write
-	told   chan outcome // has room for it
-	flight *flight      // with mu held; nil: it is not on its way
-	left   bool         // nobody waits any more
+// pendingSave is a save that is to be told what has come of it.
+type pendingSave struct {
+	key  []byte
+	w    state.Write
+	told chan outcome // has room for it
+	sent *sentBatch   // with mu held; nil: it is not on its way
+	left bool         // nobody waits any more
 }
 
 // outcome is how many rows a save has changed.
@@ -52,8 +52,8 @@ type outcome struct {
 	err  error
 }
 
-// flight tracks who waits for a batch.
-type flight struct {
+// sentBatch tracks who waits for a batch.
+type sentBatch struct {
 	waiters int
 	cancel  context.CancelFunc
 }
@@ -64,40 +64,40 @@ func (b *batcher) saveRow(ctx context.Context, key []byte, w state.Write) (int, 
 	if err := context.Cause(ctx); err != nil {
 		return 0, err
 	}
-	p := &pending{key: key, w: w, told: make(chan outcome, 1)}
+	p := &pendingSave{key: key, w: w, told: make(chan outcome, 1)}
 	b.mu.Lock()
 	b.waiting = append(b.waiting, p)
-	if b.flights < maxFlights {
-		b.flights++
-		go b.fly()
+	if b.inFlight < maxInFlight {
+		b.inFlight++
+		go b.sendBatches()
 	}
 	b.mu.Unlock()
 	select {
 	case o := <-p.told:
 		return o.rows, o.err
 	case <-ctx.Done():
-		b.leave(p)
+		b.leaveSave(p)
 		return 0, context.Cause(ctx)
 	}
 }
 
-// leave notes that nobody waits for p. A batch that nobody waits for is cancelled.
-func (b *batcher) leave(p *pending) {
+// leaveSave notes that nobody waits for p. A batch that nobody waits for is cancelled.
+func (b *batcher) leaveSave(p *pendingSave) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	p.left = true
-	if p.flight != nil {
-		if p.flight.waiters--; p.flight.waiters == 0 {
-			p.flight.cancel()
+	if p.sent != nil {
+		if p.sent.waiters--; p.sent.waiters == 0 {
+			p.sent.cancel()
 		}
 	}
 }
 
-// fly sends batches as long as something waits.
-func (b *batcher) fly() {
+// sendBatches sends batches as long as something waits.
+func (b *batcher) sendBatches() {
 	for {
 		ctx, cancel := context.WithCancel(context.Background())
-		batch := b.take(&flight{cancel: cancel})
+		batch := b.takeBatch(&sentBatch{cancel: cancel})
 		if batch == nil {
 			cancel()
 			return
@@ -109,8 +109,8 @@ func (b *batcher) fly() {
 	}
 }
 
-// take is the next batch, or nil: then the flight is over.
-func (b *batcher) take(f *flight) (batch []*pending) {
+// takeBatch is the next batch, or nil: then none is on its way.
+func (b *batcher) takeBatch(f *sentBatch) (batch []*pendingSave) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	n, size := 0, 0
@@ -119,7 +119,7 @@ func (b *batcher) take(f *flight) (batch []*pending) {
 		if p.left {
 			continue
 		}
-		p.flight = f
+		p.sent = f
 		f.waiters++
 		batch = append(batch, p)
 		size += len(p.w.Snapshot)
@@ -131,13 +131,13 @@ func (b *batcher) take(f *flight) (batch []*pending) {
 	clear(b.waiting[rest:])
 	b.waiting = b.waiting[:rest]
 	if batch == nil {
-		b.flights--
+		b.inFlight--
 	}
 	return batch
 }
 
 // sendAll makes the saves of a batch, in one transaction.
-func (b *batcher) sendAll(ctx context.Context, batch []*pending) []outcome {
+func (b *batcher) sendAll(ctx context.Context, batch []*pendingSave) []outcome {
 	outcomes := make([]outcome, len(batch))
 	if len(batch) == 1 {
 		outcomes[0].rows, outcomes[0].err = b.saveAlone(ctx, batch[0].key, batch[0].w)

@@ -109,7 +109,7 @@ func (s *server) fillFlights(ctx context.Context, pool *pgxpool.Pool, store *pgs
 	s.Helper()
 	var first []owned
 	var keys []string
-	for i := range pgstate.MaxFlights {
+	for i := range pgstate.MaxInFlight {
 		keys = append(keys, fmt.Sprint("first ", i))
 		first = append(first, s.open(store, keys[i]))
 	}

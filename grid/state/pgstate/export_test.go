@@ -9,8 +9,8 @@ func (s *Store) Waiting() int {
 	return len(s.saves.waiting)
 }
 
-// MaxBatch and MaxFlights are those of saves.
+// MaxBatch and MaxInFlight are those of saves.
 const (
-	MaxBatch   = maxBatch
-	MaxFlights = maxFlights
+	MaxBatch    = maxBatch
+	MaxInFlight = maxInFlight
 )
