@@ -88,7 +88,7 @@ func TestKinds(t *testing.T) {
 	})
 }
 
-// generic is a function whose name has its argument.
+// setUpGeneric is a setup function whose name has its argument.
 func setUpGeneric[T any](*actors.Worker) error { return nil }
 
 // TestKindsLongNames: what is kept and shown under a name has a name that can be kept and shown, whatever somebody has called it, and
@@ -137,7 +137,7 @@ func TestKindsLongNames(t *testing.T) {
 			}
 		}
 		for name, n := range kinds {
-			if n != 2 && n != 1 || n == 1 && !strings.HasPrefix(name, "actors_test.generic") {
+			if n != 2 && n != 1 || n == 1 && !strings.HasPrefix(name, "actors_test.setUpGeneric") {
 				t.Errorf("%.300q has %d workers", name, n)
 			}
 		}
