@@ -467,6 +467,38 @@ func TestShowsMoreThanIsBuffered(t *testing.T) {
 	}
 }
 
+// TestPageThatDoesNotRead: what happens meanwhile does not cut it off. It misses some, which is logged, and goes on.
+func TestPageThatDoesNotRead(t *testing.T) {
+	w := newWorld(t, admin.Options{})
+	const rooms = 900
+	var users []*socketio.Socket
+	for range 15 { // 27 MB of names; MaxBuffered is 4 MiB, and the kernel keeps some, too
+		_, id := w.user()
+		users = append(users, w.io.Socket(id))
+	}
+	p := w.admin("bob")
+	join := func(s *socketio.Socket, room string) {
+		if err := s.Join(room); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, s := range users {
+		for i := range rooms {
+			join(s, fmt.Sprintf("%d %s", i, strings.Repeat("x", 2000)))
+		}
+	}
+	for i := 0; ; i++ { // until it is told of one of these
+		join(users[0], fmt.Sprint("marker ", i))
+		users[0].Leave(fmt.Sprint("marker ", i))
+		if args := p.event("room_joined"); strings.HasPrefix(string(args[1]), `"marker`) {
+			break
+		}
+	}
+	if !strings.Contains(w.log.String(), "reads more slowly") {
+		t.Errorf("it was told of all, or the log does not say so: %s", &w.log)
+	}
+}
+
 // Who only looks does nothing.
 func TestLookOnly(t *testing.T) {
 	w := newWorld(t, admin.Options{})

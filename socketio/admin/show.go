@@ -3,6 +3,7 @@
 package admin
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
@@ -45,13 +46,6 @@ func showSocket(s *socketio.Socket) shownSocket {
 	return shownSocket{ID: s.ID(), ClientID: s.SessionID(), Transport: s.Transport(), Namespace: s.Namespace().Name(), Handshake: shown, Rooms: s.Rooms()}
 }
 
-// The bounds of what is sent to a page at a time: with more than socketio.Options.MaxBuffered it would be cut off, and an admin could not look
-// at the very server that has too many clients. The names of rooms may be what clients have sent.
-const (
-	maxAtOnce  = 64 << 10 // bytes of sockets and rooms, about
-	socketSize = 1 << 10  // of a socket without its rooms, about
-)
-
 // allSockets are the first ones, in full, and the others.
 func (a *Admin) allSockets() (first []shownSocket, rest []*socketio.Socket) {
 	first = []shownSocket{}
@@ -82,17 +76,7 @@ func sizeOf(s *shownSocket) int {
 // sendRest tells the page of sockets as if they connected now, and joined their rooms, as fast as it reads. One that has gone
 // meanwhile is not told of.
 func sendRest(t *actors.Task, page *socketio.Socket, rest []*socketio.Socket) error {
-	size := 0
-	tell := func(n int, event string, args ...any) error {
-		if err := page.Emit(event, args...); err != nil {
-			return err
-		}
-		if size += n; size < maxAtOnce {
-			return nil
-		}
-		size = 0
-		return t.Await(page.Drain())
-	}
+	to := pacer{page: page, wait: func(drained *actors.Future[actors.None]) error { return t.Await(drained) }}
 	for _, s := range rest {
 		if !s.Connected() {
 			continue
@@ -101,10 +85,10 @@ func sendRest(t *actors.Task, page *socketio.Socket, rest []*socketio.Socket) er
 		rooms := shown.Rooms
 		shown.Rooms = []string{s.ID()}
 		at := pageTime(s.Handshake().Time)
-		err := tell(socketSize, "socket_connected", shown, at)
+		err := to.emit(socketSize, "socket_connected", shown, at)
 		for _, room := range rooms {
 			if room != s.ID() && err == nil && s.Connected() {
-				err = tell(len(room), "room_joined", shown.Namespace, room, s.ID(), at)
+				err = to.emit(eventSize+len(room), "room_joined", shown.Namespace, room, s.ID(), at)
 			}
 		}
 		if errors.Is(err, socketio.ErrDisconnected) {
@@ -120,10 +104,15 @@ func sendRest(t *actors.Task, page *socketio.Socket, rest []*socketio.Socket) er
 // pageTime is a time as the page has it.
 func pageTime(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// teller returns what tells a page's socket of what happens on the server, from the time on that comes
-// by looked.
+// teller returns what tells a page's socket of what happens on the server, as fast as it reads, from the time on that
+// comes by looked.
 func (a *Admin) teller(page *socketio.Socket, looked <-chan time.Time) func(socketio.Activity) {
+	to := pacer{page: page, wait: func(drained *actors.Future[actors.None]) error {
+		_, err := drained.Wait(context.Background()) // it fails when the page has gone
+		return err
+	}}
 	var from time.Time
+	missed := 0
 	return func(e socketio.Activity) {
 		if from.IsZero() {
 			from = <-looked
@@ -131,14 +120,21 @@ func (a *Admin) teller(page *socketio.Socket, looked <-chan time.Time) func(sock
 		if !e.At.After(from) {
 			return
 		}
+		if e.Dropped > 0 {
+			if missed == 0 {
+				a.log.Warn("socketio: admin: a page reads more slowly than things happen: it misses some, and shows all again when it is loaded anew", "socket", page.ID())
+			}
+			missed += e.Dropped
+		}
 		for _, one := range a.events(e) {
-			_ = page.Emit(one.name, one.args...) // of values that can be encoded
+			_ = to.emit(one.size, one.name, one.args...) // of values that can be encoded
 		}
 	}
 }
 
 // pageEvent is an event that the page knows.
 type pageEvent struct {
+	size int // in bytes, about
 	name string
 	args []any
 }
@@ -151,19 +147,19 @@ func (a *Admin) events(e socketio.Activity) []pageEvent {
 	case socketio.SocketConnected:
 		shown := showSocket(e.Socket)
 		shown.Rooms = []string{id} // what it has joined since is told next
-		return []pageEvent{{"socket_connected", []any{shown, at}}}
+		return []pageEvent{{socketSize, "socket_connected", []any{shown, at}}}
 	case socketio.SocketDisconnected:
-		all := []pageEvent{{"socket_disconnected", []any{nsp, id, string(e.Reason), at}}}
+		all := []pageEvent{{eventSize, "socket_disconnected", []any{nsp, id, string(e.Reason), at}}}
 		for _, room := range e.Socket.Rooms() { // which the page does not know by itself
-			all = append(all, pageEvent{"room_left", []any{nsp, room, id, at}})
+			all = append(all, pageEvent{eventSize + len(room), "room_left", []any{nsp, room, id, at}})
 		}
 		return all
 	case socketio.SocketUpgraded:
-		return []pageEvent{{"socket_updated", []any{map[string]string{"id": id, "nsp": nsp, "transport": "websocket"}}}}
+		return []pageEvent{{eventSize, "socket_updated", []any{map[string]string{"id": id, "nsp": nsp, "transport": "websocket"}}}}
 	case socketio.RoomJoined:
-		return []pageEvent{{"room_joined", []any{nsp, e.Room, id, at}}}
+		return []pageEvent{{eventSize + len(e.Room), "room_joined", []any{nsp, e.Room, id, at}}}
 	case socketio.RoomLeft:
-		return []pageEvent{{"room_left", []any{nsp, e.Room, id, at}}}
+		return []pageEvent{{eventSize + len(e.Room), "room_left", []any{nsp, e.Room, id, at}}}
 	case socketio.EventReceived, socketio.EventSent:
 		if e.Socket.Namespace() == a.ns { // what this page is told would be told to it again, for ever
 			return nil
@@ -172,7 +168,7 @@ func (a *Admin) events(e socketio.Activity) []pageEvent {
 		if e.Kind == socketio.EventSent {
 			name = "event_sent"
 		}
-		return []pageEvent{{name, []any{nsp, id, a.arguments(e), at}}}
+		return []pageEvent{{eventSize + len(e.Event) + len(e.Args), name, []any{nsp, id, a.arguments(e), at}}}
 	}
 	return nil
 }
