@@ -34,7 +34,7 @@ func (t *Task) Every(d time.Duration) iter.Seq2[time.Time, error] {
 	}
 	return func(yield func(time.Time, error) bool) {
 		for due := t.mb.sys.in(d); ; due += d {
-			if err := t.awaitTick(due); err != nil {
+			if err := t.awaitTick("Every", due); err != nil {
 				yield(time.Time{}, err)
 				return
 			}
@@ -47,8 +47,8 @@ func (t *Task) Every(d time.Duration) iter.Seq2[time.Time, error] {
 }
 
 // awaitTick returns when due has come, and gives the others a turn if it had before.
-func (t *Task) awaitTick(due time.Duration) error {
-	t.checkCurrent("Every")
+func (t *Task) awaitTick(method string, due time.Duration) error {
+	t.checkCurrent(method)
 	if err := t.endCause(); err != nil {
 		return err
 	}
@@ -67,4 +67,58 @@ func (t *Task) awaitTick(due time.Duration) error {
 		err = errToldToStop
 	}
 	return err
+}
+
+// Schedule says when something is due, by the clock on the wall. Those of cron libraries are, such as what
+// ParseStandard of github.com/robfig/cron/v3 returns.
+type Schedule interface {
+	// Next is the first time after that one; the zero time: there is none.
+	Next(after time.Time) time.Time
+}
+
+// wallLook is how often the clock on the wall is looked at, which may be set, and goes on while the
+// machine is suspended.
+const wallLook = time.Minute
+
+// OnSchedule is [Task.Every] for the times of s, and ends when there are no more. A tick is the time that was due. If
+// some come while the body of the loop runs, or the machine is suspended, the first of them comes late, and the
+// others are lost. A clock that is set back makes none come twice; one that is set forward is noticed within a minute.
+//
+// It panics if s is nil, or names a time that is not later.
+func (t *Task) OnSchedule(s Schedule) iter.Seq2[time.Time, error] {
+	if s == nil {
+		panic("actors: OnSchedule called with a nil Schedule")
+	}
+	return func(yield func(time.Time, error) bool) {
+		last := time.Now()
+		for {
+			due := s.Next(last)
+			switch {
+			case due.IsZero():
+				return
+			case !due.After(last):
+				panic(fmt.Sprintf("actors: OnSchedule: Next of %T names %v, which is not after %v", s, due, last))
+			}
+			if err := t.awaitWall(due); err != nil {
+				yield(time.Time{}, err)
+				return
+			}
+			if last = time.Now(); last.Before(due) { // it was set back
+				last = due
+			}
+			if !yield(due, nil) {
+				return
+			}
+		}
+	}
+}
+
+// awaitWall returns when the clock on the wall says due.
+func (t *Task) awaitWall(due time.Time) error {
+	for {
+		left := due.Round(0).Sub(time.Now().Round(0))
+		if err := t.awaitTick("OnSchedule", t.mb.sys.in(min(left, wallLook))); err != nil || left <= wallLook {
+			return err
+		}
+	}
 }

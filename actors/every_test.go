@@ -5,6 +5,7 @@ package actors_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -230,5 +231,130 @@ func TestEveryMisuse(t *testing.T) {
 			return nil
 		})
 		return t.Await(f)
+	})
+}
+
+// daily is due each day at some hours after midnight, of the years up to an end.
+type daily struct {
+	hours []int
+	until time.Time
+}
+
+func (d daily) Next(after time.Time) time.Time {
+	y, m, day := after.Date()
+	for i := 0; ; i++ {
+		for _, h := range d.hours {
+			if at := time.Date(y, m, day+i, h, 0, 0, 0, after.Location()); at.After(after) {
+				if !d.until.IsZero() && at.After(d.until) {
+					return time.Time{}
+				}
+				return at
+			}
+		}
+	}
+}
+
+// forDays is in for what takes long.
+func forDays(t *testing.T, f func(w *world, t *actors.Task) error) {
+	t.Helper()
+	bubble(t, func(w *world) {
+		pid := w.worker("worker", actors.Options{}, none)
+		if _, err := did(w.root, pid, func(t *actors.Task) error { return f(w, t) }).Wait(w.Context()); err != nil {
+			w.Errorf("the task failed: %v", err)
+		}
+	})
+}
+
+// A tick comes at each time of the schedule. Of those that come while the body runs the first comes late.
+func TestOnSchedule(t *testing.T) {
+	const hour = time.Hour
+	for name, c := range map[string]struct {
+		body    []time.Duration
+		got, of []int // hours from the beginning, midnight: when it is called, and the ticks
+	}{
+		"a quick body":              {[]time.Duration{0, hour, 0, 0}, []int{6, 18, 30, 42}, []int{6, 18, 30, 42}},
+		"a body past the next":      {[]time.Duration{13 * hour, 0, 0}, []int{6, 19, 30}, []int{6, 18, 30}},
+		"a body past many":          {[]time.Duration{50 * hour, 0, 0}, []int{6, 56, 66}, []int{6, 18, 66}},
+		"a body past many, and one": {[]time.Duration{50 * hour, 15 * hour, 0, 0}, []int{6, 56, 71, 78}, []int{6, 18, 66, 78}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			forDays(t, func(w *world, t *actors.Task) error {
+				start := time.Now() // midnight in UTC
+				var got, of []int
+				for tick, err := range t.OnSchedule(daily{hours: []int{6, 18}}) {
+					if err != nil {
+						return err
+					}
+					got, of = append(got, int(time.Since(start)/hour)), append(of, int(tick.Sub(start)/hour))
+					if len(got) == len(c.body) {
+						break
+					}
+					if err := t.Sleep(c.body[len(got)-1]); err != nil {
+						return err
+					}
+				}
+				if !slices.Equal(got, c.got) || !slices.Equal(of, c.of) {
+					w.Errorf("called at %d with %d, want %d with %d", got, of, c.got, c.of)
+				}
+				return t.Yield() // the task goes on
+			})
+		})
+	}
+}
+
+// A schedule that ends, ends it. One that does not go on, or is nil, panics, and says what is wrong.
+func TestOnScheduleEnds(t *testing.T) {
+	forDays(t, func(w *world, t *actors.Task) error {
+		n := 0
+		for _, err := range t.OnSchedule(daily{hours: []int{0, 12}, until: time.Now().Add(48 * time.Hour)}) {
+			if err != nil {
+				return err
+			}
+			n++
+		}
+		if n != 4 {
+			w.Errorf("%d ticks in two days, want 4", n)
+		}
+		return nil
+	})
+	for what, s := range map[string]actors.Schedule{"a nil Schedule": nil, "which is not after": stuck{}} {
+		bubble(t, func(w *world) {
+			err := w.inTask(func(t *actors.Task) error {
+				for range t.OnSchedule(s) {
+				}
+				return nil
+			})
+			if p := (*actors.PanicError)(nil); !errors.As(err, &p) || !strings.Contains(p.Error(), what) {
+				w.Errorf("got %v, want a panic with %q", err, what)
+			}
+		})
+	}
+}
+
+type stuck struct{}
+
+func (stuck) Next(after time.Time) time.Time { return after }
+
+// The stop event ends it, as it ends Every.
+func TestOnScheduleEndsAtTheStop(t *testing.T) {
+	bubble(t, func(w *world) {
+		ended := make(chan error, 1)
+		pid := w.worker("worker", actors.Options{}, func(w *actors.Worker) error {
+			w.Background("nightly", func(t *actors.Task) error {
+				for _, err := range t.OnSchedule(daily{hours: []int{3}}) {
+					if err != nil {
+						ended <- err
+						return err
+					}
+				}
+				return nil
+			})
+			return nil
+		})
+		time.Sleep(10 * time.Hour)
+		w.stopped(pid, time.Hour)
+		if err := <-ended; !errors.Is(err, actors.ErrStopping) || actors.RetrySafe(err) {
+			w.Errorf("it has ended with %v", err)
+		}
 	})
 }
