@@ -59,8 +59,9 @@ func (c *cluster) join() *member {
 func (c *cluster) begin(t Token) {
 	p := &c.parts[t.Shard]
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.rev, p.ending, p.ended = t.Rev, false, nil
+	p.mu.Unlock()
+	c.keepUpShard(t.Shard)
 }
 
 // end is host's: the workers of the shard take nothing more, and have their StopGrace for what they have.

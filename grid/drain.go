@@ -120,6 +120,7 @@ func (g *Grid) beginDrain() <-chan struct{} {
 func (g *Grid) stopAll() {
 	g.draining.Store(true)
 	g.janitor.end()
+	g.letAllGo()
 	for i := range g.stripes {
 		g.stopStripe(&g.stripes[i])
 	}
@@ -239,6 +240,8 @@ func (g *Grid) reopen() {
 		g.janitor.reopen()
 		if g.cluster != nil {
 			g.cluster.join()
+		} else {
+			g.keepAllUp()
 		}
 	}
 }

@@ -44,6 +44,7 @@ func (k *kind) ChildReady(c supervision.Child) {
 	if a := st.ailments[id]; a != nil {
 		a.up = time.Now()
 	}
+	k.noteUp(id, time.Now())
 }
 
 // ChildStopping: the worker has been idle, or ends otherwise. Who asks it finds that out.
@@ -165,6 +166,7 @@ func (k *kind) ChildStopped(c supervision.Child) {
 		if g.cluster != nil {
 			g.cluster.removeKey(id)
 		}
+		k.noteDown(id, now)
 	}
 	if a := st.ailments[id]; a != nil {
 		if a.restart != nil {

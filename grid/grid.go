@@ -96,6 +96,9 @@ func Start(ctx context.Context, sys *actor.ActorSystem, o Options) (*Grid, error
 		<-g.beginDrain() // another may be started in its place
 		return nil, err
 	}
+	if g.cluster == nil {
+		g.keepAllUp()
+	}
 	return g, nil
 }
 

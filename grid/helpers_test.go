@@ -56,12 +56,18 @@ type world struct {
 	up    map[string]int      // incarnations of a key that there are
 }
 
-// bubble starts a grid of k, whose setup counts, and drains it at the end.
+// bubble starts a grid of k, and drains it at the end.
 func bubble(t *testing.T, k grid.Kind, f func(w *world)) {
+	t.Helper()
+	bubbleOf(t, func(*world) grid.Kind { return k }, f)
+}
+
+// bubbleOf is bubble with a kind that knows the world.
+func bubbleOf(t *testing.T, kind func(w *world) grid.Kind, f func(w *world)) {
 	t.Helper()
 	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
 		w := &world{T: t, sys: sys, root: sys.Root, lives: map[string][]string{}, up: map[string]int{}}
-		w.start(k)
+		w.start(kind(w))
 		defer synctest.Wait()
 		f(w)
 		report := w.drain()
@@ -142,15 +148,13 @@ func counting(w **world) grid.Kind {
 // run is bubble with the counting kind, changed by change.
 func run(t *testing.T, change func(k *grid.Kind), f func(w *world)) {
 	t.Helper()
-	var w *world
-	k := counting(&w)
-	if change != nil {
-		change(&k)
-	}
-	bubble(t, k, func(made *world) {
-		w = made
-		f(w)
-	})
+	bubbleOf(t, func(w *world) grid.Kind {
+		k := counting(&w)
+		if change != nil {
+			change(&k)
+		}
+		return k
+	}, f)
 }
 
 func (w *world) pid(id string) *actor.PID { return w.g.PID("count", id) }

@@ -31,9 +31,13 @@ type Kind struct {
 	Setup func(w *actors.Worker, id string) error
 	// Options are those of the workers. IdleAfter and Kind do not count.
 	Options actors.Options
+	// Always are all the keys of a kind whose workers run without being asked, each on the node that owns it, for as long
+	// as there is one; see also [Singleton]. One that ends is started anew after the Backoff. There is no other key: who asks one
+	// is told [actors.ErrDeadLetter].
+	Always []string
 	// Idle ends a worker that has had nothing to do for that long: nothing is queued or in
 	// flight, nothing begins later. The next message starts the next one, once the last task
-	// of this has ended. 0: two minutes; negative: never.
+	// of this has ended. 0: two minutes; negative: never, as for those of Always.
 	Idle time.Duration
 	// Accepts is what may be sent to the workers. Anything else is refused with
 	// [actors.ErrUnhandled], and so is what would stop or control them.
@@ -84,6 +88,9 @@ var defaultBackoff = actors.Backoff{Initial: 10 * time.Millisecond, Max: 30 * ti
 
 // resolved is k with the defaults in place.
 func (k Kind) resolved() Kind {
+	if len(k.Always) > 0 {
+		k.Idle = -1
+	}
 	k.Idle = cmp.Or(k.Idle, defaultIdle)
 	k.Options.IdleAfter, k.Options.Kind = max(k.Idle, 0), k.Name
 	k.MaxRestarts = max(cmp.Or(k.MaxRestarts, defaultMaxRestarts), 0)
@@ -169,7 +176,20 @@ func (o Options) Validate() error {
 			bad("Within", k.Within, "is negative")
 		}
 		backoff.Backoff(k.Backoff).EachMistake(func(field string, value any, why string) { bad("Backoff."+field, value, why) })
-		if len(k.Accepts) == 0 {
+		names := map[string]bool{}
+		for _, id := range k.Always {
+			switch {
+			case id == "":
+				bad("Always", id, "has an empty key")
+			case names[id]:
+				bad("Always", id, "is there twice")
+			}
+			names[id] = true
+		}
+		if len(k.Always) > 0 && k.Idle > 0 {
+			bad("Idle", k.Idle, "does not count: the workers of Always do not end")
+		}
+		if len(k.Accepts) == 0 && len(k.Always) == 0 {
 			bad("Accepts", nil, "is missing: nothing could be sent to the workers")
 		}
 		for _, m := range k.Accepts {

@@ -57,6 +57,7 @@ type kind struct {
 	accepts []reflect.Type
 	many    map[reflect.Type]struct{} // accepts, if those are more than a few
 	workers keyed.Kind
+	always  map[string]*alwaysOn // by id of the PID
 	refused counter
 
 	mu        sync.Mutex
@@ -78,6 +79,7 @@ func newKind(g *Grid, index int, of Kind) *kind {
 			k.many[typ] = struct{}{}
 		}
 	}
+	k.always = newAlways(of)
 	k.workers = keyed.NewKind(g.sys, of.Options, k)
 	return k
 }
@@ -106,6 +108,10 @@ func (g *Grid) admit(id string, msg any) (w keyed.Worker, copied proto.Message, 
 		k.refused.Add(1)
 		err := fmt.Errorf("%w: a %T to %s: its kind does not accept it", actors.ErrUnhandled, msg, id)
 		g.refusals.log(g, id, msg)
+		return nil, nil, err
+	}
+	if err := k.errNoKey(id); err != nil {
+		k.refused.Add(1)
 		return nil, nil, err
 	}
 	if c := g.cluster; c != nil && !c.isOwned(id) {
@@ -139,28 +145,39 @@ func (g *Grid) admit(id string, msg any) (w keyed.Worker, copied proto.Message, 
 
 // admitToNext is admit where there was no worker that takes messages.
 func (g *Grid) admitToNext(k *kind, st *stripe, id string) (keyed.Worker, error) {
+	w, full, why := g.reserveNext(k, st, id)
+	if why != nil {
+		k.refused.Add(1)
+	} else if full != nil {
+		why = full.FullError()
+	}
+	return w, why
+}
+
+// reserveNext takes a place in the mailbox of the key's worker, which is made if there is none that takes messages. It
+// returns no worker if that is full, or there is a reason why there may be none.
+func (g *Grid) reserveNext(k *kind, st *stripe, id string) (w, full keyed.Worker, why error) {
 	st.mu.Lock()
 	last := st.keys[id]
 	if last != nil {
 		switch last.Reserve() {
 		case keyed.Reserved:
 			st.mu.Unlock()
-			return last, nil
+			return last, nil, nil
 		case keyed.Full:
 			st.mu.Unlock()
-			return nil, last.FullError()
+			return nil, last, nil
 		}
 	}
-	why := g.whyNotStarted(st, id)
+	why = g.whyNotStarted(st, id)
 	if c := g.cluster; c != nil && why == nil && !c.addKey(id) {
 		why = k.refusal(c.errNotOwner(id))
 	}
 	if why != nil {
 		st.mu.Unlock()
-		k.refused.Add(1)
-		return nil, why
+		return nil, nil, why
 	}
-	w := k.workers.NewWorker(workerPrefix + id)
+	w = k.workers.NewWorker(workerPrefix + id)
 	w.Reserve() // nobody else knows it: there is a place
 	if st.keys == nil {
 		st.keys, st.starting = map[string]keyed.Worker{}, map[string]struct{}{}
@@ -172,7 +189,7 @@ func (g *Grid) admitToNext(k *kind, st *stripe, id string) (keyed.Worker, error)
 	if last == nil {
 		k.begin(w)
 	}
-	return w, nil
+	return w, nil, nil
 }
 
 var errDrained = fmt.Errorf("%w: the grid is drained", actors.ErrStopping)
