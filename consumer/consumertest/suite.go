@@ -38,6 +38,8 @@ type Queue struct {
 	NoCount  bool // it does not count deliveries
 	NoGroups bool // it knows no groups
 	NoKeys   bool // a producer cannot set a key
+	// OneSource: to open a source ends the one before.
+	OneSource bool
 	// CutPolls: a Receive whose context ends may take messages with it, which
 	// come back when their lease is over.
 	CutPolls  bool

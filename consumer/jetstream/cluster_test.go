@@ -229,7 +229,7 @@ func TestFailover(t *testing.T) {
 		}
 	}
 	patiently("empty the queue", func(ctx context.Context) error {
-		n, err := lenOf(ctx, nc)
+		n, err := lenOf(ctx, nc, "ITEMS")
 		if err == nil && n > 0 {
 			err = fmt.Errorf("%d messages are left: %v", n, work.Stats())
 		}

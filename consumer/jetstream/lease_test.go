@@ -92,7 +92,7 @@ func TestLingerWithinTheLease(t *testing.T) {
 		t.Fatal(err)
 	}
 	actortest.Eventually(t, "the ack to come long before its time to linger is over", func() bool {
-		n, err := lenOf(t.Context(), nc)
+		n, err := lenOf(t.Context(), nc, "ITEMS")
 		return n == 0 && err == nil
 	})
 	if err := src.Close(t.Context()); err != nil {

@@ -158,18 +158,18 @@ func under(t *testing.T, nc *nats.Conn, lease time.Duration) consumertest.Queue 
 	}
 	return consumertest.Queue{
 		Open: q.Open, Send: q.Send, Lease: lease, Largest: int(nc.MaxPayload()),
-		Len:  func(ctx context.Context) (int, error) { return lenOf(ctx, nc) },
+		Len:  func(ctx context.Context) (int, error) { return lenOf(ctx, nc, "ITEMS") },
 		Dead: deadLetters(t, nc),
 	}
 }
 
-// lenOf is how many messages are in the queue.
-func lenOf(ctx context.Context, nc *nats.Conn) (int, error) {
+// lenOf is how many messages are in a stream.
+func lenOf(ctx context.Context, nc *nats.Conn, stream string) (int, error) {
 	js, err := natsjs.New(nc)
 	if err != nil {
 		return 0, err
 	}
-	s, err := js.Stream(ctx, "ITEMS")
+	s, err := js.Stream(ctx, stream)
 	if err != nil {
 		return 0, err
 	}

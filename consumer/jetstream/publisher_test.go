@@ -171,7 +171,7 @@ func TestSendWhileALeaderIsElected(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if n, err := lenOf(t.Context(), nc); n != 3 || err != nil {
+	if n, err := lenOf(t.Context(), nc, "ITEMS"); n != 3 || err != nil {
 		t.Errorf("%d messages are stored, %v", n, err)
 	}
 }
@@ -253,7 +253,7 @@ func TestSendAsync(t *testing.T) {
 			wrong++
 		}
 	}
-	if n, err := lenOf(t.Context(), nc); n != 2 || wrong != 1 || err != nil {
+	if n, err := lenOf(t.Context(), nc, "ITEMS"); n != 2 || wrong != 1 || err != nil {
 		t.Errorf("%d messages are stored, %d were refused, %v", n, wrong, err)
 	}
 }

@@ -94,7 +94,7 @@ func TestLinger(t *testing.T) {
 			t.Fatal(err)
 		}
 		return q, src, func() int {
-			n, err := lenOf(t.Context(), nc)
+			n, err := lenOf(t.Context(), nc, "ITEMS")
 			if err != nil {
 				t.Fatal(err)
 			}

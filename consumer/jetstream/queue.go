@@ -56,14 +56,20 @@ func (q *Queue) Ensure(ctx context.Context) error {
 	return err
 }
 
-func (q *Queue) ensure(ctx context.Context) (jetstream.Consumer, error) {
+// ensureStreams makes the streams.
+func (q *Queue) ensureStreams(ctx context.Context) error {
 	if err := q.stream(ctx, q.o.streamConfig()); err != nil {
-		return nil, err
+		return err
 	}
-	if !q.o.NoDeadLetters {
-		if err := q.stream(ctx, q.o.deadConfig()); err != nil {
-			return nil, err
-		}
+	if q.o.NoDeadLetters {
+		return nil
+	}
+	return q.stream(ctx, q.o.deadConfig())
+}
+
+func (q *Queue) ensure(ctx context.Context) (jetstream.Consumer, error) {
+	if err := q.ensureStreams(ctx); err != nil {
+		return nil, err
 	}
 	cfg := q.o.consumerConfig()
 	if err := unfit(cfg); err != nil {
@@ -182,11 +188,16 @@ func (q *Queue) Open(ctx context.Context) (consumer.Source, error) {
 // To send those again, with Keys, is safe. Send waits where [Queue.SendAsync]
 // refuses a message because too many wait to be stored.
 func (q *Queue) Send(ctx context.Context, ms ...consumer.Message) error {
+	return q.sendTo(ctx, func(consumer.Message) *Queue { return q }, ms)
+}
+
+// sendTo is Send of messages that may be those of several queues with one publisher.
+func (q *Queue) sendTo(ctx context.Context, queueOf func(consumer.Message) *Queue, ms []consumer.Message) error {
 	var errs consumer.BatchError
 	msgs := make([]*nats.Msg, len(ms))
 	for i, m := range ms {
 		var err error
-		if msgs[i], err = q.message(m); err != nil {
+		if msgs[i], err = queueOf(m).message(m); err != nil {
 			errs.Fail(i, err)
 		}
 	}
