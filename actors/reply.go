@@ -45,7 +45,8 @@ type replies struct {
 const segmentBits = 8
 
 type segment struct {
-	no     uint64 // key >> segmentBits
+	table  *replies // it is a part of; here and not in each request: see carried
+	no     uint64   // key >> segmentBits
 	closed atomic.Int32
 	slots  [1 << segmentBits]atomic.Pointer[Task]
 }
@@ -64,7 +65,6 @@ type epoch struct {
 // those who keep PIDs that they have answered.
 type replyTo struct {
 	pid  actor.PID // whose RequestId finds the slot in seg
-	sys  *system
 	seg  *segment
 	whom *actor.PID // who was asked, where the task does not tell; nil: it does
 }
@@ -83,7 +83,7 @@ func (r *replies) assignPID(to *replyTo) {
 	}
 	engine.CopyPID(&to.pid, e.pid)
 	to.pid.RequestId = uint32(key)
-	to.sys, to.seg = r.sys, r.segmentOf(key>>segmentBits, true)
+	to.seg = r.segmentOf(key>>segmentBits, true)
 }
 
 // openSlot lets answers to the PID reach t, whose scope knows of to.
@@ -122,7 +122,7 @@ func (r *replies) segmentOf(no uint64, make bool) *segment {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if g = r.segments[no]; g == nil {
-		g = &segment{no: no}
+		g = &segment{table: r, no: no}
 		if uint32(no<<segmentBits) == 0 {
 			g.closed.Store(1) // RequestId 0 is not used
 		}
@@ -154,7 +154,7 @@ func (t *Task) closeRequest() {
 		return
 	}
 	if to.seg.closed.Add(1) == 1<<segmentBits {
-		r := &to.sys.replies
+		r := to.seg.table
 		r.mu.Lock()
 		delete(r.segments, to.seg.no)
 		r.mu.Unlock()

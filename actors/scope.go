@@ -172,7 +172,7 @@ func (t *Task) system() *system {
 	}
 	if s := t.ext.Load(); s != nil {
 		if to := s.replyTo(); to != nil {
-			return to.sys
+			return to.seg.table.sys
 		}
 	}
 	return nil
