@@ -379,7 +379,9 @@ func requestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, what
 	}
 	if mb == nil && msg != nil && plainSender(s, from) {
 		if door := sys.doorOf(to); door != nil {
-			return requestKeyed[Resp](from, door, to, msg, opts)
+			if f := requestKeyed[Resp](from, door, to, msg, opts); f != nil {
+				return f
+			}
 		}
 	}
 	u := newCarried[Resp](sys, to, msg)

@@ -81,7 +81,7 @@ func (w keyedWorker) FullError() error {
 	return &fullError{w.mb.pid.Address, w.mb.pid.Id, w.mb.opts.MailboxSize}
 }
 
-func (w keyedWorker) Post(msg any, env *actor.MessageEnvelope, copies bool) {
+func (w keyedWorker) Post(msg any, env *actor.MessageEnvelope, copies bool) keyed.Work {
 	if copies && env != nil {
 		if asker := w.mb.sys.askerOf(env.Sender); asker != nil {
 			asker.firstTime(isCopied) // of an answer that somebody sends to its PID
@@ -92,6 +92,25 @@ func (w keyedWorker) Post(msg any, env *actor.MessageEnvelope, copies bool) {
 		t.firstTime(isCopied)
 	}
 	w.mb.loop.Post(&t.lt)
+	return (*posted)(t)
+}
+
+// posted is a task as keyed.Work: no allocation of its own.
+type posted Task
+
+// Cancel is keyed.Work's. Once somebody has answered it does nothing, as that of a future.
+func (p *posted) Cancel(why error) {
+	t := (*Task)(p)
+	if t.isAnsweredAlready() {
+		return
+	}
+	switch b := bare(why); {
+	case why == ErrTimeout:
+		why = t.expiredError()
+	case b != ErrCanceled && b != ErrTimeout:
+		why = because(ErrCanceled, why)
+	}
+	t.cancel(why)
 }
 
 // postReserved is offer and offerBounded for a task that has a place.
@@ -186,13 +205,16 @@ func (s *system) doorOf(pid *actor.PID) keyed.Door {
 }
 
 // requestKeyed is requestFuture through a door: straight into the mailbox, as to any worker
-// of this process.
+// of this process. It returns nil if the worker is of another: see carried.
 func requestKeyed[Resp any](from *Task, door keyed.Door, to *actor.PID, msg any, opts []CallOption) *Future[Resp] {
 	admitted, copied, err := door.Admit(to, msg)
 	if err != nil {
 		f := new(Future[Resp])
 		f.fail(err)
 		return f
+	}
+	if admitted == nil {
+		return nil
 	}
 	w := admitted.(keyedWorker)
 	if copied != nil {

@@ -30,6 +30,9 @@ func (p *process) Admit(pid *actor.PID, msg any) (keyed.Worker, proto.Message, e
 	return p.hub.grid.Load().admit(pid.Id, msg)
 }
 
+// CancelCarried is keyed.Door's. No request goes to another node.
+func (p *process) CancelCarried(*actor.PID) {}
+
 // SendUserMessage is the engine's: a plain send or request, or one that middleware has seen.
 func (p *process) SendUserMessage(pid *actor.PID, m any) {
 	env, _ := m.(*actor.MessageEnvelope)

@@ -26,9 +26,24 @@ type Door interface {
 	// has it posts a task, or which it leaves; or why there is none: the message never ran. If
 	// there is a copy, that goes in the place of msg, and answers are copied, too. Any goroutine.
 	//
+	// If all three are nil, the worker is on another node: a request goes there the engine's way, in
+	// an envelope for SendUserMessage.
+	//
 	// It returns no struct: one of more than four words goes through memory, which was 7 % of a
 	// request (bench: grid/burst).
 	Admit(pid *actor.PID, msg any) (w Worker, copied proto.Message, err error)
+	// CancelCarried says that nobody waits any more for the answer to an envelope whose Sender was
+	// this PID: it was cancelled, has expired, or its asker has ended. It comes once at most, when
+	// SendUserMessage has returned, and not when an answer has decided the request. Any goroutine, but
+	// never one with locks of package actors, nor a loop in its own state.
+	CancelCarried(reply *actor.PID)
+}
+
+// Work is what was posted to a worker. Whoever has it keeps its message in memory.
+type Work interface {
+	// Cancel ends it as its asker's Cancel would, or, if why is a timeout, as its budget would. What has
+	// not started never starts. It does nothing to what has ended. Any goroutine.
+	Cancel(why error)
 }
 
 // Place is what has come of a Reserve.
@@ -56,8 +71,8 @@ type Worker interface {
 	// posted there, or has left, unless it is cut off.
 	Reserve() Place
 	// Post puts what the engine was given, a message or env, into a place. With copies the
-	// answers are copied, too.
-	Post(msg any, env *actor.MessageEnvelope, copies bool)
+	// answers are copied, too. What is left of a budget that the header of env has counts from now on.
+	Post(msg any, env *actor.MessageEnvelope, copies bool) Work
 	// Leave gives a place back.
 	Leave()
 	// Begin spawns the worker, with setup, a func(*actors.Worker) error. It does not fail: if
