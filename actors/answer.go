@@ -119,10 +119,13 @@ func (t *Task) Forward(pid *actor.PID) {
 		u.mb.offer(&u.Task)
 		return
 	}
-	env := &actor.MessageEnvelope{Message: o.msg, Sender: t.Sender()}
-	if of := o.envelope(); of != nil {
+	env := new(actor.MessageEnvelope)
+	if of := o.envelope(); pid != nil && !t.mb.sys.local(pid) {
+		env = o.forwardedHeader()
+	} else if of != nil {
 		env.Header = of.Header
 	}
+	env.Message, env.Sender = o.msg, t.Sender()
 	if o.future() != nil || o.asker() != nil {
 		if err := t.mb.sys.unsendable(pid, o.msg); err != nil {
 			o.completeRequest(answer{err: err, ran: true}, teller{turn: t})
@@ -133,6 +136,16 @@ func (t *Task) Forward(pid *actor.PID) {
 		o.expireIn(defaultTimeout) // from there an answer cannot be relied on
 	}
 	t.Send(pid, env)
+	if f := o.future(); f != nil && pid != nil {
+		if door := t.mb.sys.doorOf(pid); door != nil {
+			c, asker := f.base(), env.Sender
+			c.addCallback(&node{f: func() {
+				if isCut(c.failedWith()) {
+					door.CancelCarried(asker)
+				}
+			}, user: true})
+		}
+	}
 }
 
 // tellCause fails the asker, whoever it is, with the reason why the task ends

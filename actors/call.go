@@ -5,7 +5,6 @@ package actors
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"sync"
 	"time"
 	"unsafe"
@@ -358,7 +357,7 @@ func RequestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, opts
 }
 
 func requestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, what string, opts []CallOption) *Future[Resp] {
-	checkOptions(opts)
+	checkRequestOptions(opts)
 	from, sys := caller(s, what)
 	if to == nil {
 		return failedNilPID[Resp](what)
@@ -406,7 +405,7 @@ func requestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, what
 		timeout = defaultTimeout
 	}
 	if u.bindCall(from, opts, timeout) {
-		u.sendRequest(&u.carried, s, to)
+		u.sendRequest(&u.carried, s, to, opts)
 	}
 	return u.fut
 }
@@ -422,7 +421,7 @@ func forMailbox(msg any) bool {
 
 // sendRequest takes the engine's way: an envelope with a PID for the answer. Sender middleware
 // runs then. If that panics nobody gets to know of the request.
-func (t *Task) sendRequest(c *carried, s actor.SenderContext, to *actor.PID) {
+func (t *Task) sendRequest(c *carried, s actor.SenderContext, to *actor.PID, opts []CallOption) {
 	through := false
 	defer func() {
 		t.noteSent()
@@ -432,14 +431,15 @@ func (t *Task) sendRequest(c *carried, s actor.SenderContext, to *actor.PID) {
 		}
 	}()
 	c.env.Message, c.env.Sender = t.msg, &c.to.pid
-	if d := t.ext.Load().deadline; d > 0 && !t.system().local(to) {
-		c.env.SetHeader(budgetHeader, strconv.FormatInt(int64(max(0, d-t.system().pool.Now())), 10))
-	}
-	if observe.On.Load() != 0 && !t.system().local(to) {
-		t.injectInto(&c.env)
+	far := !t.system().local(to)
+	if far {
+		t.setHeader(&c.env, opts)
 	}
 	s.Send(to, &c.env)
 	through = true
+	if far && t.system().doorOf(to) != nil {
+		t.noteAtDoor()
+	}
 }
 
 // noteSent is called when a carrier is on its way, or will never be: if it has ended

@@ -71,6 +71,9 @@ var (
 	// started, or failed too often, or because another node has the key. The error wraps
 	// why. The work did not begin.
 	ErrUnavailable = newError("unavailable", "no worker is available; the work did not begin")
+	// ErrNodeLost: the node of a grid that had the request is lost. The work may have run, or in
+	// part, and may still run there: nobody can tell. An [Idempotent] request is sent again instead.
+	ErrNodeLost = newError("node_lost", "the node is lost; the work may have run")
 	// ErrFenced: another worker owns the state of the key by now, so what this one has done is
 	// not saved: see package grid/state. The handler has run.
 	ErrFenced = newError("fenced", "another worker owns the state; nothing was saved")
@@ -326,6 +329,6 @@ func errorText(err error) (prefix, text string) {
 // what it is, but makes no retry of ours safe.
 func failureOf(err error, ran bool) *messages.Failure {
 	f := messages.NewFailure(err, ran, !ran)
-	f.Ran, f.RetrySafe = ran, !ran
+	f.Ran, f.RetrySafe, f.MaybeRan = ran, !ran, false
 	return f
 }

@@ -4,8 +4,6 @@ package actors
 
 import (
 	"fmt"
-	"strconv"
-	"time"
 	"unsafe"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -15,10 +13,6 @@ import (
 	"github.com/protoloop/protoloop/internal/loop"
 	"github.com/protoloop/protoloop/internal/observe"
 )
-
-// budgetHeader carries what is left of a request's budget to another
-// machine, in nanoseconds: a remaining time, because clocks differ.
-const budgetHeader = "protoloop-budget"
 
 // message is a task that works on a message which arrived through the
 // engine: a plain Send or Request, or a request from elsewhere.
@@ -43,7 +37,7 @@ func (u *message) future() completer { return u.fut }
 // incoming makes a task of a message that the engine has posted. Any
 // goroutine; the engine may not have registered the actor yet.
 func (mb *mailbox) incoming(m any, env *actor.MessageEnvelope) *Task {
-	early := !mb.registered()
+	early := !mb.registered() && !mb.keyed // which knows its system from the first
 	if env == nil || early {
 		u := &message{early: early}
 		u.init(mb, m, env)
@@ -113,7 +107,7 @@ func (u *message) init(mb *mailbox, m any, env *actor.MessageEnvelope) {
 
 // know binds the message to whom it comes from: to the task of a request of
 // this process, so that an error, a panic and its stack reach the asker as
-// they are, or to the budget that it brings from another machine.
+// they are, or to the budget and the values that it brings from another machine.
 func (u *message) know(asker *Task) {
 	if asker != nil {
 		u.fut = asker.future()
@@ -123,17 +117,15 @@ func (u *message) know(asker *Task) {
 		}
 		return
 	}
-	h := u.env.GetHeader(budgetHeader)
-	if h == "" {
-		return
+	sys := u.mb.sys
+	if ctx := sys.contextValuesIn(u.env); ctx != nil {
+		u.scope().setValues(valuesOf(ctx))
 	}
-	left, err := strconv.ParseInt(h, 10, 64)
-	if err != nil || left < 0 {
-		return // not ours, or from a peer that counts otherwise
+	if left, has := budgetIn(u.env); has {
+		s := u.scope()
+		s.deadline = sys.in(left)
+		sys.clock.addDeadline(s.deadline, &u.Task) // last: it may end the task
 	}
-	s := u.scope()
-	s.deadline = u.mb.sys.in(time.Duration(left))
-	u.mb.sys.clock.addDeadline(s.deadline, &u.Task)
 }
 
 func (u *message) label() string { return typeOf(u.msg) }

@@ -220,9 +220,13 @@ func (t *Task) offerToObserver() {
 		return
 	}
 	parent := t.base()
-	if parent == nil {
+	values, came := parent.(*carriedContext)
+	if parent == nil || came {
 		if u, ok := t.lt.Body.(*message); ok && u.env != nil && len(u.env.Header) > 0 {
 			parent = o.Extract(u.env.GetHeader)
+			if came && parent != nil {
+				parent = &carriedContext{parent, values.sys, values.values}
+			}
 		}
 	}
 	if parent == nil {

@@ -39,8 +39,11 @@ func offload[T any](t *Task, fn any, opts []CallOption) *Future[T] {
 	u.fut.ownApart(&u.Task)
 	l := t.inc.offloadLimiter(t.mb)
 	for i := range opts {
-		if opts[i].set == setLimiter {
+		switch opts[i].set {
+		case setLimiter:
 			l = opts[i].limiter
+		case setIdempotent:
+			panic(misplacedIdempotent())
 		}
 	}
 	u.makeContextRoom(opts)

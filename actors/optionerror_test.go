@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 func TestOptionErrorText(t *testing.T) {
@@ -44,11 +45,23 @@ func TestOptionErrorPanics(t *testing.T) {
 				"actors: Detached is no option of a member of a group, which ends with it": func() { g.Go(none, actors.Detached()) },
 				"actors: Group.Member is an option of Start only":                          func() { actors.SubmitErr(t, t.Self(), none, g.Member()) },
 				"actors: Through is an option of Offload only":                             func() { t.Go(none, actors.Through(actors.NewLimiter("x", 1))) },
+				"actors: Idempotent is an option of requests only":                         func() { t.Go(none, actors.Idempotent()) },
 			} {
 				var e *actors.OptionError
 				if !errors.As(optionPanic(f), &e) || e.Error() != want {
 					w.Errorf("%v, want %s", e, want)
 				}
+			}
+			for _, f := range []func(){
+				func() { actors.SubmitErr(t, t.Self(), none, actors.Idempotent()) },
+				func() { g.Go(none, actors.Idempotent()) },
+				func() { _ = t.Scope(none, actors.Idempotent()) },
+				func() { t.After(1, none, actors.Idempotent()) },
+				func() {
+					_ = t.AwaitOffload(func(context.Context) error { return nil }, actors.Idempotent())
+				},
+			} {
+				testtools.WantText(w, optionPanic(f), "actors: Idempotent is an option of requests only")
 			}
 			return g.Wait()
 		})

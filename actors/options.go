@@ -115,12 +115,25 @@ const (
 	setMember
 	setDetached
 	setUntilStop
+	setIdempotent
 )
 
 // checkOptions panics for an option that is of one call only, and not of this. It is
 // called before anything is made that a panic would leave behind, such as a member of a
 // group, for which its Wait would wait for ever.
 func checkOptions(opts []CallOption) {
+	if hasOption(opts, setIdempotent) {
+		panic(misplacedIdempotent())
+	}
+	checkRequestOptions(opts)
+}
+
+func misplacedIdempotent() *OptionError {
+	return misplaced("Idempotent", "is an option of requests only")
+}
+
+// checkRequestOptions is checkOptions for a request.
+func checkRequestOptions(opts []CallOption) {
 	for i := range opts {
 		switch opts[i].set {
 		case setLimiter:
@@ -139,6 +152,8 @@ func checkMemberOptions(opts []CallOption) {
 			panic(misplaced("Through", "is an option of Offload only"))
 		case setDetached:
 			panic(misplaced("Detached", "is no option of a member of a group, which ends with it"))
+		case setIdempotent:
+			panic(misplacedIdempotent())
 		}
 	}
 }
@@ -187,6 +202,12 @@ func WithContext(ctx context.Context) CallOption {
 	_, _ = ctx.Deadline() // where there is nil in an interface, it panics before anything is made of the call
 	return CallOption{set: setContext, ctx: ctx}
 }
+
+// Idempotent says of a request that its handler may run more than once for it: it may be sent
+// again, by the same request id, when it may have run already and nobody can tell. A grid does so
+// when the node is lost that had it, until its budget is used up, in place of [ErrNodeLost]. It is
+// for a handler that a second run does no harm. Within a process it changes nothing.
+func Idempotent() CallOption { return CallOption{set: setIdempotent} }
 
 // Name is what the task is called in logs and reports. The default is the
 // name of its function, or the type of its message.

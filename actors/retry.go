@@ -35,7 +35,7 @@ func retrySafe(err error) bool {
 	case *keyed.UnavailableError: // its cause is another task's
 		return true
 	case *messages.Failure:
-		return e.GetRetrySafe()
+		return e.GetRetrySafe() && !e.GetMaybeRan()
 	case interface{ Unwrap() error }:
 		return retrySafe(e.Unwrap())
 	case interface{ Unwrap() []error }:

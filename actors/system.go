@@ -40,6 +40,7 @@ type system struct {
 	replies       replies
 	signalNodes   sync.Pool // of nodes; see takeSignalNode
 	unseen        *throttle // of log lines about failures nobody looked at
+	valuesLog     throttle  // of those about context values
 	remoteLimit   *persystem.RemoteLimit
 	remoteBuffers sync.Pool
 	inspections   sync.Pool // see takeInspection

@@ -75,6 +75,10 @@ const (
 	holder                            // one that needs its message although it may be through; the rest counts them
 )
 
+// isAtDoor is set of a carrier whose worker is on another node of a grid, as long as that has not
+// been told that nobody waits: see noteAtDoor. A carrier has a future, and no use for isFailed.
+const isAtDoor = isFailed
+
 // bits that a task's user code sets
 const (
 	isHandling uint8 = 1 << iota // its handler has been called

@@ -277,7 +277,13 @@ func (t *Task) endTree(cause error, stashed bool, later *callbacks) {
 	for _, e := range slices.Backward(all) { // kids first: who goes on finds that they have ended
 		switch t := e.Task; {
 		case !e.now:
-		case t.lifetime == carrier || t.lifetime == aside:
+		case t.lifetime == carrier:
+			t.noteEnded()
+			if t.has(isAtDoor) && t.isCut() {
+				n := &node{f: t.tellDoor, user: true} // it may be the user's network
+				later.append(callbacks{n, n})
+			}
+		case t.lifetime == aside:
 			t.noteEnded()
 		default:
 			t.loopTask().WakeNow()

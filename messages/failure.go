@@ -23,6 +23,7 @@ const ellipsis = "…"
 //
 // Where err is or wraps Failures, which have crossed a process already, their codes come first, also those that are not
 // registered here. The work ran if ran says so or any of them, and a retry is safe if retrySafe and each of them say so.
+// If it is not known to have run, it may have if any of them says so; then no retry is safe.
 // Whoever only passes on what another has answered says false and true.
 //
 // NewFailure panics when err is nil. A panic in a method of err is contained.
@@ -35,8 +36,10 @@ func NewFailure(err error, ran, retrySafe bool) *Failure {
 	for _, inner := range failuresIn(err) {
 		codes = append(codes, inner.Code)
 		codes = append(codes, inner.Causes...)
-		f.Ran, f.RetrySafe = f.Ran || inner.Ran, f.RetrySafe && inner.RetrySafe
+		f.Ran, f.RetrySafe = f.Ran || inner.Ran, f.RetrySafe && inner.RetrySafe && !inner.MaybeRan
+		f.MaybeRan = f.MaybeRan || inner.MaybeRan
 	}
+	f.MaybeRan = f.MaybeRan && !f.Ran
 	f.setCodes(append(codes, sentinels.codes(err)...))
 	if direct, ok := err.(*Failure); ok {
 		f.Message = sendable(direct.GetMessage()) // not Error, whose code would be in the text twice

@@ -42,7 +42,10 @@ type Failure struct {
 	// Whether the asker may send the request again without doing its work twice.
 	RetrySafe bool `protobuf:"varint,4,opt,name=retry_safe,json=retrySafe,proto3" json:"retry_safe,omitempty"`
 	// The codes of the other registered errors that the error matches.
-	Causes        []string `protobuf:"bytes,5,rep,name=causes,proto3" json:"causes,omitempty"`
+	Causes []string `protobuf:"bytes,5,rep,name=causes,proto3" json:"causes,omitempty"`
+	// The work may have run, and may still run: nobody can tell, as when the process that had it is lost. Then ran and
+	// retry_safe are false.
+	MaybeRan      bool `protobuf:"varint,6,opt,name=maybe_ran,json=maybeRan,proto3" json:"maybe_ran,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -110,6 +113,13 @@ func (x *Failure) GetCauses() []string {
 		return x.Causes
 	}
 	return nil
+}
+
+func (x *Failure) GetMaybeRan() bool {
+	if x != nil {
+		return x.MaybeRan
+	}
+	return false
 }
 
 // Stop asks a worker to stop: it takes no more work from outside and finishes what it has accepted. A worker answers with
@@ -474,14 +484,15 @@ var File_protoloop_messages_messages_proto protoreflect.FileDescriptor
 
 const file_protoloop_messages_messages_proto_rawDesc = "" +
 	"\n" +
-	"!protoloop/messages/messages.proto\x12\x12protoloop.messages\x1a\x1egoogle/protobuf/duration.proto\"\x80\x01\n" +
+	"!protoloop/messages/messages.proto\x12\x12protoloop.messages\x1a\x1egoogle/protobuf/duration.proto\"\x9d\x01\n" +
 	"\aFailure\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x10\n" +
 	"\x03ran\x18\x03 \x01(\bR\x03ran\x12\x1d\n" +
 	"\n" +
 	"retry_safe\x18\x04 \x01(\bR\tretrySafe\x12\x16\n" +
-	"\x06causes\x18\x05 \x03(\tR\x06causes\"M\n" +
+	"\x06causes\x18\x05 \x03(\tR\x06causes\x12\x1b\n" +
+	"\tmaybe_ran\x18\x06 \x01(\bR\bmaybeRan\"M\n" +
 	"\x04Stop\x12/\n" +
 	"\x05grace\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x05grace\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\tR\x05token\"=\n" +
