@@ -96,7 +96,7 @@ func (t *Task) Respond(response any) {
 	case t.lt.Lost(): // it has no say any more
 	case o.asker() != nil:
 		a := answer{value: response}.copiedFor(o)
-		if err := t.mb.sys.unsendable(o.asker(), a.message()); err != nil {
+		if err := t.mb.sys.unsendable(o.asker(), a.message(), 0); err != nil {
 			a = answer{err: err, ran: true}
 		}
 		if !o.completeRequest(a, teller{turn: t}) && !o.has(isTold) { // as in Proto.Actor, which sends each of them
@@ -127,7 +127,7 @@ func (t *Task) Forward(pid *actor.PID) {
 	}
 	env.Message, env.Sender = o.msg, t.Sender()
 	if o.future() != nil || o.asker() != nil {
-		if err := t.mb.sys.unsendable(pid, o.msg); err != nil {
+		if err := t.mb.sys.unsendable(pid, o.msg, roomForContextValues(o.base() != nil)); err != nil {
 			o.completeRequest(answer{err: err, ran: true}, teller{turn: t})
 			return
 		}
@@ -214,7 +214,7 @@ func (t *Task) replyAtEnd(v any, err error) {
 	case f != nil:
 		t.spendEarly()
 	default:
-		err = t.mb.sys.unsendable(t.asker(), sentAs(v))
+		err = t.mb.sys.unsendable(t.asker(), sentAs(v), 0)
 	}
 	told := answer{value: v, err: err, ran: t.turn&isHandling != 0}.copiedFor(t)
 	if err == nil {

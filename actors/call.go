@@ -393,7 +393,8 @@ func requestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, what
 		return u.fut
 	}
 	if mb == nil {
-		if err := sys.unsendable(to, msg); err != nil {
+		has := from != nil && from.base() != nil || hasOption(opts, setContext)
+		if err := sys.unsendable(to, msg, roomForContextValues(has)); err != nil {
 			u.completeRequest(answer{err: err}, teller{})
 			u.closeRequest()
 			return u.fut

@@ -249,7 +249,8 @@ func TestRetrySafe(t *testing.T) {
 			}
 		}
 		for _, err := range []error{nil, actors.ErrStopped, actors.ErrTimeout, actors.ErrRestarted, actors.ErrUnhandled, errClient,
-			errors.Join(actors.ErrStopping, errClient), &actors.PanicError{Value: actors.ErrStopping}, messages.NewFailure(actors.ErrStopping, true, false)} {
+			errors.Join(actors.ErrStopping, errClient), &actors.PanicError{Value: actors.ErrStopping}, messages.NewFailure(actors.ErrStopping, true, false),
+			actors.ErrNodeLost, &messages.Failure{Code: "node_lost", MaybeRan: true}, &messages.Failure{MaybeRan: true, RetrySafe: true}} {
 			if actors.RetrySafe(err) {
 				w.Errorf("%v: safe", err)
 			}

@@ -96,6 +96,14 @@ func (r *contextValueRegistry) list() []*contextValue {
 	return nil
 }
 
+// roomForContextValues is how many bytes a request leaves for them, that has values or not.
+func roomForContextValues(has bool) int64 {
+	if !has || len(contextValues.list()) == 0 {
+		return 0
+	}
+	return maxContextValues
+}
+
 func (r *contextValueRegistry) add(what string, v *contextValue) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

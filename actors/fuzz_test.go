@@ -4,8 +4,10 @@ package actors_test
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -69,6 +71,35 @@ func FuzzBudgetHeader(f *testing.F) {
 			t.Errorf("%q timed out: %v", value, fail)
 		}
 		alive(t, root, pid)
+	})
+}
+
+// FuzzContextValueHeader: a value is there or not, whatever its text, and nobody else is told.
+func FuzzContextValueHeader(f *testing.F) {
+	for _, s := range []string{"", "7", "x", "-1", "9223372036854775808", "\xff", "\x00", "code", strings.Repeat("7", 9<<10)} {
+		for _, name := range []string{"test.tenant", "test.user", "test.rude", "test.Tenant", "test.unknown", ""} {
+			f.Add(name, s, s)
+		}
+	}
+	root := actortest.NewSystem(f).Root
+	pid := actortest.Spawn(f, root, "fuzzed", valuesWorker(nil), actors.Options{Logger: discard()})
+	f.Fuzz(func(t *testing.T, name, text, user string) {
+		const prefix = "protoloop-value-"
+		v := deliver(t, root, pid, map[string]string{prefix + name: text, prefix + "test.user": user}, "x")
+		got, is := v.(string)
+		if !is {
+			t.Fatalf("answered with %v", v)
+		}
+		id, err := strconv.Atoi(text)
+		first, _, _ := strings.Cut(got, " ")
+		switch {
+		case first == "<nil>" && (name != "test.tenant" || err != nil || len(text)+len(user) > 7<<10): // with the names it may be too long
+		case first != fmt.Sprint(tenant{id}) || name != "test.tenant" || err != nil:
+			t.Errorf("%q with %q is %s", name, text, got)
+		}
+		if v := deliver(t, root, pid, nil, "x"); v != "<nil> <nil> <nil>" {
+			t.Errorf("a message without a header has %v", v)
+		}
 	})
 }
 

@@ -90,7 +90,7 @@ func (f *Future[T]) PipeTo(s actor.SenderContext, pids ...*actor.PID) {
 			m = messages.NewFailure(err, ran, !ran)
 		}
 		for _, pid := range to {
-			if bad := systemOf(root.ActorSystem()).unsendable(pid, m); bad != nil {
+			if bad := systemOf(root.ActorSystem()).unsendable(pid, m, 0); bad != nil {
 				root.Send(pid, messages.NewFailure(bad, true, false))
 				continue
 			}

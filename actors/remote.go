@@ -34,15 +34,17 @@ const (
 // Methods of the user's run then, as those of a struct that embeds a nil
 // proto.Message. One that panics would fail the worker that answers with it; the
 // remote's own goroutine, which comes later, would end the process.
-func (s *system) unsendable(pid *actor.PID, message any) error {
+//
+// beside is how many bytes go with it that remoteOverhead has no room for.
+func (s *system) unsendable(pid *actor.PID, message any, beside int64) error {
 	if s.local(pid) {
 		return nil
 	}
-	return s.unsendableTo(pid, message)
+	return s.unsendableTo(pid, message, beside)
 }
 
 // unsendableTo is unsendable for the PID of another machine.
-func (s *system) unsendableTo(pid *actor.PID, message any) (why error) {
+func (s *system) unsendableTo(pid *actor.PID, message any, beside int64) (why error) {
 	p, _ := s.as.ProcessRegistry.Get(pid)
 	if !engine.IsRemote(p) {
 		return nil
@@ -71,7 +73,7 @@ func (s *system) unsendableTo(pid *actor.PID, message any) (why error) {
 	if limit == 0 {
 		limit = remoteLimit
 	}
-	if size := proto.Size(m); limit > 0 && int64(size) > limit-remoteOverhead {
+	if size := proto.Size(m); limit > 0 && int64(size) > limit-remoteOverhead-beside {
 		return fmt.Errorf("%w: a %T of %d bytes to %s, which with what goes with it is more than the limit of %d: see messages.SetLimit",
 			ErrUnsendable, message, size, addressOf(pid), limit)
 	}

@@ -111,6 +111,10 @@ type told struct{ ended chan error }
 func far(told told) func(w *actors.Worker) error {
 	return func(w *actors.Worker) error {
 		actors.Handle(w, func(t *actors.Task, m *wrapperspb.StringValue) (*wrapperspb.StringValue, error) {
+			if len(m.Value) > 1<<20 {
+				user, _ := t.Context().Value(userKey{}).(string)
+				return wrapperspb.String(fmt.Sprint("long, with ", len(user))), nil
+			}
 			switch m.Value {
 			case "fail":
 				return nil, errors.New("broken")
@@ -124,6 +128,8 @@ func far(told told) func(w *actors.Worker) error {
 				return wrapperspb.String(strings.Repeat("x", 5<<10)), nil
 			case "no text":
 				return wrapperspb.String("\xff"), nil
+			case "values":
+				return wrapperspb.String(valuesIn(t.Context())), nil
 			case "respond nil":
 				t.Respond(nil)
 			case "respond a panic":
@@ -314,6 +320,31 @@ func TestRemote(t *testing.T) {
 		if err != nil || d > 20*time.Minute || d <= 0 {
 			t.Errorf("%v left of 20 min, %v", d, err)
 		}
+	})
+	t.Run("context values", func(t *testing.T) {
+		pid, _ := worker(t)
+		for _, c := range []struct {
+			ctx  context.Context
+			want string
+		}{
+			{withValues(t.Context(), tenant{7}, "Ünal", nil), "{7} Ünal <nil>"},
+			{withValues(t.Context(), tenant{7}, "\xff", nil), "{7} <nil> <nil>"}, // which the engine's remote would drop the message for
+			{withValues(t.Context(), nil, strings.Repeat("x", 8<<10), nil), "<nil> <nil> <nil>"},
+			{t.Context(), "<nil> <nil> <nil>"},
+		} {
+			if v, err := result(do(pid, "values", actors.WithContext(c.ctx), actors.Idempotent())); err != nil || v.GetValue() != c.want {
+				t.Errorf("%v, %v; want %s", v, err, c.want)
+			}
+		}
+		// A message as long as may be, with as many values as there may be.
+		most := withValues(t.Context(), nil, strings.Repeat("x", 8<<10-len("protoloop-value-test.user")), nil)
+		text := strings.Repeat("x", 4<<20-1<<10-8<<10)
+		fits := len(text) - (proto.Size(wrapperspb.String(text)) - len(text))
+		v, err := result(do(pid, text[:fits], actors.WithContext(most)))
+		if err != nil || v.GetValue() != fmt.Sprint("long, with ", len(most.Value(userKey{}).(string))) {
+			t.Errorf("%v, %v", v, err)
+		}
+		wantErr(t, do(pid, text[:fits+1], actors.WithContext(most)), actors.ErrUnsendable)
 	})
 	t.Run("ErrTimeout", func(t *testing.T) {
 		pid, _ := worker(t)

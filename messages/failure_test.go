@@ -69,6 +69,25 @@ func TestFailureFlags(t *testing.T) {
 	}
 }
 
+// TestFailureMaybeRan: that the work may have run goes on with a Failure, unless it is known to have run, and no retry is safe.
+func TestFailureMaybeRan(t *testing.T) {
+	lost := &Failure{Code: "newer.lost", MaybeRan: true, RetrySafe: true} // which no honest peer says
+	for _, err := range []error{lost, fmt.Errorf("asked: %w", lost), errors.Join(&Failure{RetrySafe: true}, lost)} {
+		for _, ran := range []bool{false, true} {
+			f := trip(t, NewFailure(err, ran, true))
+			if f.MaybeRan != !ran || f.Ran != ran || f.RetrySafe {
+				t.Errorf("NewFailure(%v with ran %t) is %v", err, ran, f)
+			}
+		}
+	}
+	if f := NewFailure(errors.Join(lost, &Failure{Ran: true}), false, true); f.MaybeRan || !f.Ran || f.RetrySafe {
+		t.Errorf("beside one that has run: %v", f)
+	}
+	if f := NewFailure(errFull, false, true); f.MaybeRan {
+		t.Errorf("%v", f)
+	}
+}
+
 func TestFailureRoundTrip(t *testing.T) {
 	newer := &Failure{Code: "newer.code", Message: "from afar", RetrySafe: true, Causes: []string{"newer.cause"}}
 	for _, test := range []struct {
