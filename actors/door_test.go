@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -54,18 +56,19 @@ const (
 
 // newFarDoor puts a worker with that setup behind the door. begin begins it.
 func newFarDoor(w *world, setup func(w *actors.Worker) error) *farDoor {
-	d, begin := newFarDoorUnbegun(w, setup)
+	d, begin := newFarDoorUnbegun(w, setup, actors.Options{})
 	begin()
 	synctest.Wait()
 	return d
 }
 
-func newFarDoorUnbegun(w *world, setup func(w *actors.Worker) error) (d *farDoor, begin func()) {
+func newFarDoorUnbegun(w *world, setup func(w *actors.Worker) error, opts actors.Options) (d *farDoor, begin func()) {
 	d = &farDoor{here: w.sys, there: actortest.NewSystem(w), onWay: map[uint32]*crossing{}, told: map[string]int{}}
 	w.sys.ProcessRegistry.RegisterAddressResolver(func(pid *actor.PID) (actor.Process, bool) { return d, pid.Address == farAddress })
 	answers := farAnswers{d}
 	d.there.ProcessRegistry.RegisterAddressResolver(func(pid *actor.PID) (actor.Process, bool) { return answers, pid.Address == nearAddress })
-	kind := keyed.NewKind(d.there, actors.Options{Logger: discard()}, unsupervised{})
+	opts.Logger = discard()
+	kind := keyed.NewKind(d.there, opts, unsupervised{})
 	d.worker = kind.NewWorker("worker")
 	return d, func() { d.worker.Begin(setup) }
 }
@@ -96,8 +99,12 @@ func (d *farDoor) SendUserMessage(_ *actor.PID, m any) {
 		d.onWay[id] = c
 	}
 	d.mu.Unlock()
-	if place := d.worker.Reserve(); place != keyed.Reserved {
+	switch d.worker.Reserve() {
+	case keyed.Closed:
 		d.answer(id, messages.NewFailure(actors.ErrStopping, false, true))
+		return
+	case keyed.Full:
+		d.answer(id, messages.NewFailure(d.worker.FullError(), false, true))
 		return
 	}
 	work := d.worker.Post(far.Message, far, false)
@@ -575,7 +582,7 @@ func TestFarBudgetBeforeTheWorkerBegins(t *testing.T) {
 				return s, nil
 			})
 			return nil
-		})
+		}, actors.Options{})
 		answer := actor.NewFuture(w.sys, time.Minute) // no asker of ours: the far worker has to look after the budget itself
 		env := &actor.MessageEnvelope{Message: "early", Sender: answer.PID()}
 		env.SetHeader("protoloop-budget", fmt.Sprint(int64(time.Second)))
@@ -686,4 +693,112 @@ func TestFarTrace(t *testing.T) {
 			return actors.Ask[string](t, d.pid(), "where?")
 		}, actors.Name("root"), actors.WithContext(ctx)), "/submit root@near.1/remote string/…/ask string@worker.1 {7}")
 	})
+}
+
+// TestFarEndings: what the asker on another node is told, by a row of the table of docs/errors.md, and what that says of a retry.
+func TestFarEndings(t *testing.T) {
+	page, err := os.ReadFile("../docs/errors.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(page), "\n## How a request to another node ends")
+	section, _, _ = strings.Cut(section, "\n## ")
+	rows := map[string]string{}
+	for line := range strings.Lines(section) {
+		if cells := strings.Split(strings.TrimSpace(line), " | "); len(cells) == 3 && cells[0] != "| told" {
+			rows[strings.TrimPrefix(cells[0], "| ")] = cells[1] + ", " + strings.TrimSuffix(cells[2], " |")
+		}
+	}
+	request := func(w *world, d *farDoor, m any) *actors.Future[string] {
+		return actors.RequestFuture[string](w.root, d.pid(), m)
+	}
+	behind := func(w *world, d *farDoor, what string) *actors.Future[string] { // another one, which holds it back
+		request(w, d, nap(time.Second))
+		return request(w, d, what)
+	}
+	for told, c := range map[string]struct {
+		end func(w *world, d *farDoor) *actors.Future[string]
+		is  error
+	}{
+		"a value": {func(w *world, d *farDoor) *actors.Future[string] { return request(w, d, "x") }, nil},
+		"`ErrNodeLost`": {func(w *world, d *farDoor) *actors.Future[string] {
+			f := request(w, d, nap(time.Hour))
+			lost := messages.NewFailure(actors.ErrNodeLost, false, false)
+			lost.MaybeRan = true
+			d.answer(1, lost)
+			return f
+		}, actors.ErrNodeLost},
+		"`ErrUnavailable`": {func(w *world, d *farDoor) *actors.Future[string] {
+			f := behind(w, d, "x")
+			d.worker.(keyed.Failing).FailQueued(fmt.Errorf("%w: its setup fails", actors.ErrUnavailable))
+			return f
+		}, actors.ErrUnavailable},
+		"`ErrRestarted`": {func(w *world, d *farDoor) *actors.Future[string] {
+			f := request(w, d, nap(time.Hour))
+			synctest.Wait()
+			d.worker.Restart()
+			return f
+		}, actors.ErrRestarted},
+		"a panic":                                {func(w *world, d *farDoor) *actors.Future[string] { return request(w, d, "panic") }, nil},
+		"an error that the handler has returned": {func(w *world, d *farDoor) *actors.Future[string] { return request(w, d, "fail") }, errJob},
+		"`ErrMailboxFull`": {func(w *world, d *farDoor) *actors.Future[string] {
+			request(w, d, nap(time.Hour))
+			synctest.Wait()
+			for range 2 {
+				request(w, d, nap(time.Hour))
+			}
+			return request(w, d, "x")
+		}, actors.ErrMailboxFull},
+		"`ErrStopping`": {func(w *world, d *farDoor) *actors.Future[string] {
+			f := behind(w, d, "x")
+			d.worker.Stop(actors.NoGrace)
+			return f
+		}, actors.ErrStopping},
+		"`ErrStopped`": {func(w *world, d *farDoor) *actors.Future[string] {
+			f := request(w, d, nap(time.Hour))
+			synctest.Wait()
+			d.worker.Stop(actors.NoGrace)
+			return f
+		}, actors.ErrStopped},
+		"`ErrTimeout`": {func(w *world, d *farDoor) *actors.Future[string] { return request(w, d, nap(time.Hour)) }, actors.ErrTimeout},
+		"`ErrCanceled`": {func(w *world, d *farDoor) *actors.Future[string] {
+			f := request(w, d, nap(time.Hour))
+			f.Cancel()
+			return f
+		}, actors.ErrCanceled},
+	} {
+		t.Run(told, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				d, begin := newFarDoorUnbegun(w, farHandler(new([]error)), actors.Options{MaxInFlight: 1, MailboxSize: 2})
+				begin()
+				synctest.Wait()
+				v, err := result(c.end(w, d))
+				if (err == nil) != (v != "") || c.is != nil && !errors.Is(err, c.is) && fmt.Sprint(err) != c.is.Error() {
+					w.Errorf("told %q, %v", v, err)
+				}
+				ran := "yes"
+				var f *messages.Failure
+				switch {
+				case err == nil:
+				case !errors.As(err, &f):
+					ran = "perhaps"
+				case f.GetMaybeRan():
+					ran = "nobody can tell"
+				case !f.GetRan():
+					ran = "no"
+				}
+				if f.GetCode() == "timeout" {
+					ran = "perhaps" // it is known here, and would not be if the asker were first
+				}
+				safe := map[bool]string{true: "yes", false: "no"}[actors.RetrySafe(err)]
+				if got := ran + ", " + safe; got != rows[told] {
+					w.Errorf("%v: ran, retry safe: %s; docs/errors.md has %q", err, got, rows[told])
+				}
+			})
+		})
+		delete(rows, told)
+	}
+	if len(rows) != 0 {
+		t.Errorf("docs/errors.md has rows that are not tried: %v", rows)
+	}
 }

@@ -463,9 +463,9 @@ func (c *core) signalNodes() *sync.Pool {
 
 // Cancel completes the future with ErrCanceled and cancels its work: work
 // that has not started never starts, running work sees its context and its
-// awaits end. Work on another machine does not hear of it: it goes on until it
-// ends, or until the [Timeout] of the request has run out there, and its answer
-// is dropped. It reports whether this call decided it; false: the future was
+// awaits end, also on another node of a grid. Work on another machine that is asked by
+// the engine's remote does not hear of it: it goes on until it ends, or until the
+// [Timeout] of the request has run out there, and its answer is dropped. It reports whether this call decided it; false: the future was
 // complete.
 func (f *Future[T]) Cancel() bool { return f.cancel(ErrCanceled) }
 
