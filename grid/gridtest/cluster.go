@@ -3,6 +3,7 @@
 package gridtest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -25,6 +26,15 @@ type Options struct {
 	Late time.Duration
 	// Loss is how many calls do not reach the store, and how many of the answers do not come back, of 1.
 	Loss float64
+
+	// FrameLatency is how long a frame takes to another node, at most. 0: 1 ms.
+	FrameLatency time.Duration
+	// FrameLoss is how many frames do not arrive, of 1.
+	FrameLoss float64
+	// MaxFrame is how many bytes a frame may have. 0: 1 MiB.
+	MaxFrame int
+	// Room is how many bytes wait for a node that does not take them; more is lost. 0: 64 MiB.
+	Room int
 }
 
 // Cluster is the store that the nodes of a cluster have in common.
@@ -45,6 +55,8 @@ type Cluster struct {
 	nodes    []*Node
 	stalled  time.Time // until then the store does nothing
 	calls    map[string]int
+	lines    map[grid.Peer]*line // those that frames reach
+	pairs    map[pairKey]*pair
 }
 
 type shard struct {
@@ -61,7 +73,8 @@ func New(o Options) *Cluster {
 	if o.Late == 0 {
 		o.Late = 400 * time.Millisecond
 	}
-	c := &Cluster{o: o, dice: rand.New(rand.NewPCG(o.Seed, 0)), calls: map[string]int{}}
+	o.FrameLatency, o.MaxFrame, o.Room = cmp.Or(o.FrameLatency, time.Millisecond), cmp.Or(o.MaxFrame, 1<<20), cmp.Or(o.Room, 64<<20)
+	c := &Cluster{o: o, lines: map[grid.Peer]*line{}, pairs: map[pairKey]*pair{}, dice: rand.New(rand.NewPCG(o.Seed, 0)), calls: map[string]int{}}
 	c.Owners.init()
 	return c
 }

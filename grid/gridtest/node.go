@@ -16,25 +16,32 @@ import (
 // errDropped: a call whose session has made a later one meanwhile. Nobody is told.
 var errDropped = errors.New("gridtest: dropped")
 
-// Way is a way between a node and the store.
+// Way is a way between a node and the store, or the network.
 type Way int
 
 // The ways.
 const (
-	Requests Way = 1 << iota // of calls to the store: what is cut has no effect
-	Answers                  // of calls: they have their effect
-	Notices                  // of what the store sends unasked: views, and shards that are free
-	All      = Requests | Answers | Notices
+	Requests  Way = 1 << iota // of calls to the store: what is cut has no effect
+	Answers                   // of calls: they have their effect
+	Notices                   // of what the store sends unasked: views, and shards that are free
+	FramesOut                 // of frames to other nodes
+	FramesIn                  // of frames from other nodes, and of what the network tells the node
+	Frames    = FramesOut | FramesIn
+	All       = Requests | Answers | Notices | Frames
 )
 
-// Node is one process of a cluster, with what can be done to it. It is the node's [grid.Store].
+// ways is how many there are.
+const ways = 5
+
+// Node is one process of a cluster, with what can be done to it. It is the node's [grid.Store] and [grid.Net].
 type Node struct {
 	c     *Cluster
 	name  string
 	views chan grid.View
 	begun time.Time
 
-	viewing bool // a view is on its way; with mu of c held
+	viewing bool       // a view is on its way; with mu of c held
+	net     connection // with mu of c held
 
 	mu        sync.Mutex
 	crashed   bool
@@ -44,9 +51,9 @@ type Node struct {
 	held      []func()      // what happens when it goes on
 	goesOn    chan struct{} // closed when it is not paused
 	cut       Way
-	late      []func()            // notices that wait until it is not cut off
-	slow      [2][2]time.Duration // of requests and answers, least and most
-	sending   sync.Mutex          // of views
+	late      []func()               // notices that wait until it is not cut off
+	slow      [ways][2]time.Duration // by way, least and most
+	sending   sync.Mutex             // of views
 }
 
 var _ grid.Store = (*Node)(nil)
@@ -108,6 +115,7 @@ func (n *Node) Crash() {
 	n.c.Owners.crashed(n)
 	n.c.mu.Lock()
 	defer n.c.mu.Unlock()
+	n.silence(crashNoticed)
 	for i, other := range n.c.nodes {
 		if other == n {
 			n.c.nodes = append(n.c.nodes[:i:i], n.c.nodes[i+1:]...)
@@ -136,8 +144,8 @@ func (n *Node) Suspend() { n.pause(true) }
 
 func (n *Node) pause(suspend bool) {
 	n.mu.Lock()
-	defer n.mu.Unlock()
 	if n.paused {
+		n.mu.Unlock()
 		return
 	}
 	n.paused, n.goesOn = true, make(chan struct{})
@@ -145,6 +153,8 @@ func (n *Node) pause(suspend bool) {
 		n.suspended = time.Now()
 	}
 	n.c.Owners.paused(n)
+	n.mu.Unlock()
+	n.netChanged()
 }
 
 // Resume ends a Pause or Suspend.
@@ -170,13 +180,15 @@ func (n *Node) Resume() {
 	for _, f := range held {
 		n.run(f)
 	}
+	n.netChanged()
 }
 
 // Cut loses what goes these ways. Notices wait until Heal.
 func (n *Node) Cut(w Way) {
 	n.mu.Lock()
-	defer n.mu.Unlock()
 	n.cut = w
+	n.mu.Unlock()
+	n.netChanged()
 }
 
 // Heal ends a Cut.
@@ -189,9 +201,10 @@ func (n *Node) Heal() {
 	for _, f := range late {
 		n.run(f)
 	}
+	n.netChanged()
 }
 
-// Slow lets requests or answers take that much longer. Zero ends it.
+// Slow lets requests, answers or frames take that much longer. Zero ends it.
 func (n *Node) Slow(w Way, least, most time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
