@@ -83,7 +83,7 @@ func (t *Task) tellDoor() {
 		return
 	}
 	to := t.ext.Load().replyTo()
-	if door := to.sys.doorOf(to.whom); door != nil {
+	if door := to.seg.table.sys.doorOf(to.whom); door != nil {
 		door.CancelCarried(&to.pid)
 	}
 }

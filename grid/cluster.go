@@ -13,6 +13,7 @@ import (
 	"github.com/protoloop/protoloop/internal/keyed"
 	"github.com/protoloop/protoloop/internal/ownership"
 	"github.com/protoloop/protoloop/internal/persystem"
+	"github.com/protoloop/protoloop/internal/subscribers"
 )
 
 // cluster tracks the shards that this node owns, with the keys of each that have a worker. It is the
@@ -22,7 +23,9 @@ type cluster struct {
 	o      Options
 	clock  ownership.Clock
 	member atomic.Pointer[member]
-	parts  []part // by shard
+	parts  []part   // by shard
+	net    *network // nil: there is no Net
+	events subscribers.List[Event]
 }
 
 // part is a shard as the node has it.
@@ -41,6 +44,10 @@ func newCluster(g *Grid, o Options) *cluster {
 	if of, is := o.Store.(interface{ Clock() ownership.Clock }); is { // one of gridtest
 		c.clock = of.Clock()
 	}
+	if o.Net != nil {
+		c.net = newNetwork(c)
+	}
+	c.listen()
 	return c
 }
 
@@ -48,7 +55,9 @@ func newCluster(g *Grid, o Options) *cluster {
 func (c *cluster) join() *member {
 	node := Node{Name: c.o.Node, Shards: c.o.Shards}
 	for _, k := range c.g.kinds {
-		node.Kinds = append(node.Kinds, k.Name)
+		if k.Setup != nil {
+			node.Kinds = append(node.Kinds, k.Name)
+		}
 	}
 	m := newMember(memberOptions{store: c.o.Store, node: node, ttl: c.o.Lease, settle: c.o.Settle, clock: c.clock, host: c, log: c.g.log})
 	c.member.Store(m)
@@ -61,7 +70,43 @@ func (c *cluster) begin(t Token) {
 	p.mu.Lock()
 	p.rev, p.ending, p.ended = t.Rev, false, nil
 	p.mu.Unlock()
+	c.tell(Event{Kind: ShardGained, Node: c.o.Node, Shard: t.Shard, Token: t})
+	if c.net != nil {
+		c.net.asking.began(t.Shard)
+	}
 	c.keepUpShard(t.Shard)
+}
+
+// open is host's.
+func (c *cluster) open(ctx context.Context, self Node) error {
+	if c.net == nil {
+		return nil
+	}
+	return c.net.open(ctx, Peer{self.Name, self.Session})
+}
+
+// seen is host's.
+func (c *cluster) seen(before, after []Node) {
+	gone := map[Peer]bool{}
+	eachChange(before, after, func(was, is *Node) {
+		switch {
+		case was == nil:
+			c.tell(Event{Kind: Joined, Node: is.Name, Session: is.Session})
+		case is == nil && was.Draining:
+			gone[Peer{was.Name, was.Session}] = true
+			c.tell(Event{Kind: Left, Node: was.Name, Session: was.Session})
+		case is == nil:
+			gone[Peer{was.Name, was.Session}] = true
+			c.tell(Event{Kind: Lost, Node: was.Name, Session: was.Session})
+		}
+	})
+	if c.net == nil {
+		return
+	}
+	c.net.asking.seen(after)
+	if len(gone) > 0 {
+		c.net.answering.left(func(p Peer) bool { return gone[p] })
+	}
 }
 
 // end is host's: the workers of the shard take nothing more, and have their StopGrace for what they have.
@@ -69,9 +114,10 @@ func (c *cluster) end(shard int, ended func()) {
 	p := &c.parts[shard]
 	p.mu.Lock()
 	p.ending, p.ended = true, ended
-	keys := p.keysHeld()
+	rev, keys := p.rev, p.keysHeld()
 	p.tellIfEndedHeld()
 	p.mu.Unlock()
+	c.tell(Event{Kind: ShardGivenUp, Node: c.member.Load().ownerPeer(shard).Node, Shard: shard, Token: Token{shard, rev}})
 	for _, id := range keys {
 		c.g.stopKey(id, keyed.Worker.StopGrace)
 	}
@@ -79,6 +125,10 @@ func (c *cluster) end(shard int, ended func()) {
 
 // fenced is host's: others may own the shards by now, so nothing goes on.
 func (c *cluster) fenced() {
+	if c.net != nil {
+		c.net.over()
+	}
+	c.tell(Event{Kind: Fenced, Node: c.o.Node})
 	for shard := range c.parts {
 		p := &c.parts[shard]
 		p.mu.Lock()
@@ -110,8 +160,10 @@ func (p *part) tellIfEndedHeld() {
 func (c *cluster) shardOf(id string) int { return ownership.ShardOf(id, len(c.parts)) }
 
 // isOwned reports whether the key's shard is this node's at this moment.
-func (c *cluster) isOwned(id string) bool {
-	_, is := c.member.Load().tokenOf(c.shardOf(id))
+func (c *cluster) isOwned(id string) bool { return c.isOwnedShard(c.shardOf(id)) }
+
+func (c *cluster) isOwnedShard(shard int) bool {
+	_, is := c.member.Load().tokenOf(shard)
 	return is
 }
 
@@ -119,7 +171,7 @@ func (c *cluster) isOwned(id string) bool {
 func (c *cluster) errNotOwner(id string) error {
 	shard := c.shardOf(id)
 	m := c.member.Load()
-	owner := m.ownerOf(shard)
+	owner := m.ownerPeer(shard).Node
 	switch {
 	case owner == "":
 		return fmt.Errorf("%w: no node of the cluster owns shard %d, that of %s", actors.ErrUnavailable, shard, id)
@@ -190,6 +242,9 @@ func (g *Grid) startCluster(ctx context.Context) error {
 	m := g.cluster.join()
 	if err := m.joinedBy(ctx); err != nil {
 		m.quit()
+		if g.cluster.net != nil {
+			g.cluster.net.close()
+		}
 		return fmt.Errorf("grid: not started: could not join the cluster: %w", err)
 	}
 	return nil

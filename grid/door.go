@@ -16,9 +16,8 @@ import (
 // process is that of the PIDs of all keys. A PID keeps the process that it has found, so this
 // one is the same for ever, and finds the worker for each message.
 type process struct {
-	hub   *hub
-	sys   *actor.ActorSystem
-	plain *actor.RootContext // without middleware
+	hub *hub
+	sys *actor.ActorSystem
 }
 
 var _ keyed.Door = (*process)(nil)
@@ -30,14 +29,30 @@ func (p *process) Admit(pid *actor.PID, msg any) (keyed.Worker, proto.Message, e
 	return p.hub.grid.Load().admit(pid.Id, msg)
 }
 
-// CancelCarried is keyed.Door's. No request goes to another node.
-func (p *process) CancelCarried(*actor.PID) {}
+// CancelCarried is keyed.Door's.
+func (p *process) CancelCarried(reply *actor.PID) {
+	if n := p.hub.grid.Load().network(); n != nil {
+		n.asking.cancel(reply)
+	}
+}
 
-// SendUserMessage is the engine's: a plain send or request, or one that middleware has seen.
+// SendUserMessage is the engine's: a plain send or request, one that middleware has seen, one to a key of another
+// node, and the answer to one from there.
 func (p *process) SendUserMessage(pid *actor.PID, m any) {
+	g := p.hub.grid.Load()
+	if pid.Id == answerID {
+		if n := g.network(); n != nil {
+			n.answering.answer(pid, m)
+		}
+		return
+	}
 	env, _ := m.(*actor.MessageEnvelope)
 	msg := actor.UnwrapEnvelopeMessage(m)
-	w, copied, err := p.Admit(pid, msg)
+	w, copied, err := g.admit(pid.Id, msg)
+	if err == nil && w == nil {
+		g.network().send(pid.Id, msg, env)
+		return
+	}
 	if err == nil {
 		if copied != nil {
 			msg = copied
@@ -52,7 +67,7 @@ func (p *process) SendUserMessage(pid *actor.PID, m any) {
 		p.sys.DeadLetter.SendUserMessage(pid, m)
 		return
 	}
-	p.plain.Send(env.Sender, neverRan(err))
+	p.hub.plain.Send(env.Sender, neverRan(err))
 }
 
 // SendSystemMessage refuses what is for actors. Who wants to watch is told at once that there
@@ -87,11 +102,25 @@ type refusalLog struct {
 }
 
 func (l *refusalLog) log(g *Grid, id string, m any) {
+	name, is := m.(typeName)
+	if !l.mayLog() {
+		return
+	}
+	if !is {
+		name = typeName(fmt.Sprintf("%T", m))
+	}
+	g.log.Warn("grid: a message was refused: the kind does not accept it", "key", id, "message", string(name), "since the last line", l.missed.Swap(0))
+}
+
+// typeName is of a message that another node has sent, and that this one did not look into.
+type typeName string
+
+func (l *refusalLog) mayLog() bool {
 	now := time.Now().UnixNano()
 	next := l.next.Load()
 	if now < next || !l.next.CompareAndSwap(next, now+int64(time.Second)) {
 		l.missed.Add(1)
-		return
+		return false
 	}
-	g.log.Warn("grid: a message was refused: the kind does not accept it", "key", id, "message", fmt.Sprintf("%T", m), "since the last line", l.missed.Swap(0))
+	return true
 }

@@ -121,6 +121,9 @@ func (g *Grid) stopAll() {
 	g.draining.Store(true)
 	g.janitor.end()
 	g.letAllGo()
+	if n := g.network(); n != nil {
+		n.close()
+	}
 	for i := range g.stripes {
 		g.stopStripe(&g.stripes[i])
 	}

@@ -3,6 +3,7 @@
 package grid
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -18,9 +19,11 @@ type Host struct {
 
 type testHost struct{ Host }
 
-func (h testHost) begin(t Token)               { h.Begin(t) }
-func (h testHost) end(shard int, ended func()) { h.End(shard, ended) }
-func (h testHost) fenced()                     { h.Fenced() }
+func (testHost) open(context.Context, Node) error { return nil }
+func (testHost) seen(before, after []Node)        {}
+func (h testHost) begin(t Token)                  { h.Begin(t) }
+func (h testHost) end(shard int, ended func())    { h.End(shard, ended) }
+func (h testHost) fenced()                        { h.Fenced() }
 
 // Mutation is a mistake that the protocol must not make.
 type Mutation int

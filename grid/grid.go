@@ -17,6 +17,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/callerctx"
 	"github.com/protoloop/protoloop/internal/engine"
 	"github.com/protoloop/protoloop/internal/failure"
 	"github.com/protoloop/protoloop/internal/persystem"
@@ -61,7 +62,8 @@ type Grid struct {
 // which live longer than a grid.
 type hub struct {
 	mu      sync.Mutex
-	process actor.Process // nil: none was started
+	plain   *actor.RootContext // without middleware
+	process actor.Process      // nil: none was started
 	grid    atomic.Pointer[Grid]
 }
 
@@ -116,7 +118,8 @@ func (g *Grid) register(h *hub) error {
 			return errors.New("grid: the remote of the actor system runs already: start the grid before it, because the engine reads its list of addresses without a lock")
 		}
 		h.grid.Store(g) // before anybody finds the process
-		h.process = &process{hub: h, sys: sys, plain: actor.NewRootContext(sys, nil)}
+		h.plain = actor.NewRootContext(sys, nil)
+		h.process = &process{hub: h, sys: sys}
 		sys.ProcessRegistry.RegisterAddressResolver(func(pid *actor.PID) (actor.Process, bool) {
 			return h.process, pid.Address == Address
 		})
@@ -136,9 +139,54 @@ func (g *Grid) PID(kind, id string) *actor.PID {
 	if kind == "" || id == "" || strings.Contains(kind, "/") {
 		panic(fmt.Sprintf("grid: PID called with the kind %q and the id %q: neither may be empty, and a kind has no slash", kind, id))
 	}
-	pid := actor.NewPID(Address, kind+"/"+id)
+	pid := pidOf(kind + "/" + id)
 	engine.KeepProcess(pid, &g.hub.process)
 	return pid
+}
+
+func pidOf(id string) *actor.PID { return actor.NewPID(Address, id) }
+
+// network is nil without a Net.
+func (g *Grid) network() *network {
+	if g.cluster == nil {
+		return nil
+	}
+	return g.cluster.net
+}
+
+// Nodes is the nodes of the cluster as this one sees it, in the order of their sessions. Without a Store there are none.
+func (g *Grid) Nodes() []Node {
+	if g.cluster == nil {
+		return nil
+	}
+	return g.cluster.member.Load().allNodes()
+}
+
+// Where is the node that has a key, and the token of its shard. That it has a worker there is not said, and none is
+// started. Another node is asked: it fails with [actors.ErrUnavailable] if nobody has the key, and with
+// [context.Cause] when ctx ends before. A moment later it may be elsewhere.
+//
+// Without a Net the token of another node's shard is not known: its Rev is 0. Without a Store the name is empty.
+func (g *Grid) Where(ctx context.Context, kind, id string) (node string, t Token, err error) {
+	key := g.PID(kind, id).Id
+	c := g.cluster
+	if c == nil {
+		return "", Token{}, nil
+	}
+	if by := callerctx.Of(ctx); by != nil && by.InTask() {
+		panic("grid: Where called with the context of a task: it would block the worker; call it in actors.Offload")
+	}
+	shard := c.shardOf(key)
+	if t, is := c.member.Load().tokenOf(shard); is {
+		return c.o.Node, t, nil
+	}
+	if c.net != nil {
+		return c.net.where(ctx, key, shard)
+	}
+	if owner := c.member.Load().ownerPeer(shard); owner.Session != 0 && owner.Node != c.o.Node {
+		return owner.Node, Token{Shard: shard}, nil
+	}
+	return "", Token{}, c.errNotOwner(key)
 }
 
 // kindOf is that of a key, by the id of its PID, or nil.

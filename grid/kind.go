@@ -25,8 +25,8 @@ type Kind struct {
 	// Name is the first part of what is asked for, and what the workers are grouped by where
 	// they are counted: see package inspect. It has no slash.
 	Name string
-	// Setup is that of the worker of a key, and runs for each of its incarnations. It may
-	// await: only what was sent to this key waits meanwhile. If it fails, all that wait are
+	// Setup is that of the worker of a key, and runs for each of its incarnations; see [Options] for
+	// a node without it. It may await: only what was sent to this key waits meanwhile. If it fails, all that wait are
 	// told why; so is who asks before the Backoff is over. The next message starts it anew.
 	Setup func(w *actors.Worker, id string) error
 	// Options are those of the workers. IdleAfter and Kind do not count.
@@ -81,6 +81,7 @@ const (
 	defaultShards      = 1024
 	defaultLease       = 2 * time.Second
 	defaultSettle      = 2 * time.Second
+	defaultWindow      = 4096
 	resetAfter         = 5 * time.Second // up for so long, a worker has had no failures in a row
 )
 
@@ -101,13 +102,17 @@ func (k Kind) resolved() Kind {
 
 // Options are those of a grid.
 type Options struct {
-	// Kinds are those that can be asked.
+	// Kinds are those that can be asked. In a cluster a node whose kinds have no Setup has no workers, and only
+	// asks those of the others. All nodes that have workers are to have the same kinds.
 	Kinds []Kind
 	// Store is what the nodes of a cluster agree by on who owns which keys. nil: all keys are this process's.
-	//
-	// There is no way yet to ask a key of another node: that fails with [actors.ErrUnavailable],
-	// which names the node. All nodes that have kinds are to have the same.
 	Store Store
+	// Net is how the nodes ask each other. It needs a Store. nil: to ask a key of another node fails with
+	// [actors.ErrUnavailable], which names the node.
+	Net Net
+	// Window is how many asks may be in flight to one node, and how many may wait for one that has their keys. One
+	// more fails with [actors.ErrMailboxFull]. 0: 4,096.
+	Window int
 	// Node is the name of this process in the cluster. It stays when the process is started anew, and no
 	// other has it. Needed with a Store.
 	Node string
@@ -118,6 +123,9 @@ type Options struct {
 	Lease time.Duration
 	// Settle is how long a newcomer has to be there before it gets what others own. 0: 2 s; negative: at once.
 	Settle time.Duration
+	// OnEvent is told what happens in the cluster, on a goroutine of its own, one call after the other. 1,024 events wait for
+	// it at most; what is more is dropped, and counted in the next. nil: nobody.
+	OnEvent func(Event)
 	// Logger receives what nobody is told otherwise: failures of workers, and what was sent
 	// to a key and refused. nil: the actor system's.
 	Logger *slog.Logger
@@ -127,6 +135,7 @@ type Options struct {
 func (o Options) resolved() Options {
 	o.Shards, o.Lease = cmp.Or(o.Shards, defaultShards), cmp.Or(o.Lease, defaultLease)
 	o.Settle = max(cmp.Or(o.Settle, defaultSettle), 0)
+	o.Window = cmp.Or(o.Window, defaultWindow)
 	return o
 }
 
@@ -141,6 +150,16 @@ func (o Options) Validate() error {
 	}
 	if (o.Store == nil) != (o.Node == "") {
 		bad("Node", o.Node, "and Store need each other")
+	}
+	if o.Net != nil && o.Store == nil {
+		bad("Net", nil, "needs a Store")
+	}
+	if o.Window < 0 {
+		bad("Window", o.Window, "is negative")
+	}
+	asksOnly := o.Net != nil
+	for _, k := range o.Kinds {
+		asksOnly = asksOnly && k.Setup == nil
 	}
 	if o.Shards < 0 {
 		bad("Shards", o.Shards, "is negative")
@@ -163,7 +182,11 @@ func (o Options) Validate() error {
 			bad("Name", k.Name, "is that of another kind")
 		}
 		seen[k.Name] = true
-		if k.Setup == nil {
+		switch {
+		case k.Setup != nil || asksOnly:
+		case o.Net != nil:
+			bad("Setup", nil, "is missing, and another kind of this node has one")
+		default:
 			bad("Setup", nil, "is missing")
 		}
 		if k.Options.IdleAfter != 0 {

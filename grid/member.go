@@ -62,6 +62,10 @@ type memberOptions struct {
 
 // host runs the workers of the shards that are owned.
 type host interface {
+	// open lets other nodes reach this one in a session, before they see it.
+	open(ctx context.Context, self Node) error
+	// seen is called with each view and the one before.
+	seen(before, after []Node)
 	// begin: the shard is ours. It does not block.
 	begin(Token)
 	// end: the shard is to be given to another. ended is called when its last task has ended, by any goroutine.
@@ -126,14 +130,21 @@ func (m *member) joinedBy(ctx context.Context) error {
 	}
 }
 
-// ownerOf is the name of the node that a shard belongs to, "" if there is none. Any goroutine.
-func (m *member) ownerOf(shard int) string {
+// ownerPeer is the node that a shard belongs to, the zero Peer if there is none. Any goroutine.
+func (m *member) ownerPeer(shard int) (p Peer) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	if at, is := indexOf(m.nodes, m.table.Owner(shard)); is {
-		return m.nodes[at].Name
+		p = Peer{m.nodes[at].Name, m.nodes[at].Session}
 	}
-	return ""
+	return p
+}
+
+// allNodes is the view. Any goroutine.
+func (m *member) allNodes() []Node {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return slices.Clone(m.nodes)
 }
 
 // drain hands over all shards and leaves. The loop has ended then. Any goroutine.
@@ -201,6 +212,11 @@ func (m *member) join() {
 		ctx, cancel := context.WithTimeout(m.ctx, m.ttl)
 		defer cancel()
 		s, err := m.store.Join(ctx, m.node, m.ttl)
+		if err == nil {
+			if err = m.host.open(ctx, s.Node()); err != nil {
+				_ = s.Leave(ctx) // else it expires
+			}
+		}
 		m.inbox.put(func() { m.joined(sent, s, err) })
 	}()
 }
@@ -308,9 +324,11 @@ func (m *member) see(v View) {
 		self = t.self.Session
 	}
 	m.mu.Lock()
+	before := m.nodes
 	m.nodes = v.Nodes
 	gained := m.table.Update(joined, left, self)
 	m.mu.Unlock()
+	m.host.seen(before, v.Nodes)
 	if t == nil {
 		return
 	}

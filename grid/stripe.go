@@ -12,6 +12,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/internal/keyed"
@@ -55,7 +56,8 @@ type kind struct {
 	index   int
 	prefix  string // of the ids of its PIDs
 	accepts []reflect.Type
-	many    map[reflect.Type]struct{} // accepts, if those are more than a few
+	many    map[reflect.Type]struct{}                          // accepts, if those are more than a few
+	wire    map[protoreflect.FullName]protoreflect.MessageType // accepts, as other nodes name them
 	workers keyed.Kind
 	always  map[string]*alwaysOn // by id of the PID
 	refused counter
@@ -80,6 +82,7 @@ func newKind(g *Grid, index int, of Kind) *kind {
 		}
 	}
 	k.always = newAlways(of)
+	k.wire = wireTypes(k.accepts)
 	k.workers = keyed.NewKind(g.sys, of.Options, k)
 	return k
 }
@@ -97,7 +100,7 @@ func (k *kind) isAccepted(typ reflect.Type) bool {
 	return false
 }
 
-// admit is keyed.Door's.
+// admit is keyed.Door's: all that is asked in this process comes here.
 func (g *Grid) admit(id string, msg any) (w keyed.Worker, copied proto.Message, err error) {
 	k := g.kindOf(id)
 	if k == nil {
@@ -115,6 +118,9 @@ func (g *Grid) admit(id string, msg any) (w keyed.Worker, copied proto.Message, 
 		return nil, nil, err
 	}
 	if c := g.cluster; c != nil && !c.isOwned(id) {
+		if c.net != nil && !g.draining.Load() {
+			return nil, nil, nil
+		}
 		k.refused.Add(1)
 		if g.draining.Load() {
 			return nil, nil, errDrained
@@ -127,29 +133,49 @@ func (g *Grid) admit(id string, msg any) (w keyed.Worker, copied proto.Message, 
 			return nil, nil, fmt.Errorf("%w: a %T to %s: %w", actors.ErrUnsendable, msg, id, err)
 		}
 	}
+	w, err = g.admitTo(k, id)
+	if notHere, is := err.(*notHereError); is {
+		if g.cluster.net != nil {
+			return nil, nil, nil
+		}
+		k.refused.Add(1)
+		err = k.refusal(notHere.why)
+	}
+	return w, copied, err
+}
+
+// admitTo is the worker of a key, with a place in its mailbox.
+func (g *Grid) admitTo(k *kind, id string) (keyed.Worker, error) {
 	st := g.stripeOf(id)
 	st.mu.RLock()
-	w = st.keys[id]
+	w := st.keys[id]
 	st.mu.RUnlock()
 	if w != nil {
 		switch w.Reserve() {
 		case keyed.Reserved:
-			return w, copied, nil
+			return w, nil
 		case keyed.Full:
-			return nil, nil, w.FullError()
+			return nil, w.FullError()
 		}
 	}
-	w, err = g.admitToNext(k, st, id)
-	return w, copied, err
+	return g.admitToNext(k, st, id)
 }
+
+// notHereError: the shard of a key is another node's, or is handed over.
+type notHereError struct{ why error }
+
+// Error is why.
+func (e *notHereError) Error() string { return e.why.Error() }
 
 // admitToNext is admit where there was no worker that takes messages.
 func (g *Grid) admitToNext(k *kind, st *stripe, id string) (keyed.Worker, error) {
 	w, full, why := g.reserveNext(k, st, id)
-	if why != nil {
+	_, elsewhere := why.(*notHereError)
+	switch {
+	case full != nil:
+		return nil, full.FullError()
+	case why != nil && !elsewhere: // which may be asked there, so it is not counted yet
 		k.refused.Add(1)
-	} else if full != nil {
-		why = full.FullError()
 	}
 	return w, why
 }
@@ -171,7 +197,8 @@ func (g *Grid) reserveNext(k *kind, st *stripe, id string) (w, full keyed.Worker
 	}
 	why = g.whyNotStarted(st, id)
 	if c := g.cluster; c != nil && why == nil && !c.addKey(id) {
-		why = k.refusal(c.errNotOwner(id))
+		st.mu.Unlock()
+		return nil, nil, &notHereError{c.errNotOwner(id)}
 	}
 	if why != nil {
 		st.mu.Unlock()

@@ -158,6 +158,9 @@ func HashName(name string) uint64 {
 	return mix(h)
 }
 
+// Score is the rank of a node, by the hash of its name, among those that a shard may belong to: it belongs to the highest.
+func Score(shard int, node uint64) uint64 { return score(hashShard(shard), node) }
+
 func hashShard(shard int) uint64 { return mix(uint64(shard) + 0x9e3779b97f4a7c15) }
 
 // score is less than mix, because both are mixed already. Only its order counts.

@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grid
+
+import (
+	"fmt"
+	"reflect"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/internal/engine"
+	"github.com/protoloop/protoloop/internal/gridwire"
+	"github.com/protoloop/protoloop/internal/keyed"
+	"github.com/protoloop/protoloop/messages"
+)
+
+const (
+	// keepAnswers is for how long an answer is kept whose asker has not said that it has come.
+	keepAnswers = 10 * time.Second
+	// maxKept is how many bytes of them there are at most.
+	maxKept = 64 << 20
+)
+
+// answerID is the id of the PIDs that answers to other nodes are sent to. No key has it.
+const answerID = "/answer"
+
+// answering tracks what other nodes have asked the keys of this one.
+//
+//	asked ──▶ running ──▶ answered ──▶ (none): the asker has it, or 10 s are over
+//	             └──────▶ (none): canceled, or the asker's session is over
+type answering struct {
+	n *network
+
+	mu sync.Mutex
+	// All below is read and written with mu held.
+	asks     map[askKey]*served
+	byNumber map[uint32]*served
+	last     uint32
+	kept     servedList // answered, in that order
+	bytes    int        // of kept
+	cleans   bool       // there is a timer
+}
+
+// askKey is an ask as its asker knows it.
+type askKey struct{ origin, id uint64 }
+
+// served is an ask of another node.
+type served struct {
+	key    askKey
+	id     string // of the key
+	shard  int
+	rev    uint64 // the token under which it was taken
+	number uint32
+	pid    actor.PID // for the answer
+	env    actor.MessageEnvelope
+
+	// With mu of answering held.
+	to         *peer
+	work       keyed.Work
+	answered   bool
+	dropped    bool
+	item       []byte // the answer; nil: it was not kept
+	at         time.Duration
+	prev, next *served
+}
+
+// servedList is a list in order.
+type servedList struct{ first, last *served }
+
+func (l *servedList) add(s *served) {
+	s.prev, s.next = l.last, nil
+	if l.last == nil {
+		l.first = s
+	} else {
+		l.last.next = s
+	}
+	l.last = s
+}
+
+func (l *servedList) remove(s *served) {
+	if s.prev == nil {
+		l.first = s.next
+	} else {
+		s.prev.next = s.next
+	}
+	if s.next == nil {
+		l.last = s.prev
+	} else {
+		s.next.prev = s.prev
+	}
+	s.prev, s.next = nil, nil
+}
+
+func (v *answering) init(n *network) {
+	v.n = n
+	v.asks, v.byNumber = map[askKey]*served{}, map[uint32]*served{}
+}
+
+// accept takes an ask of another node.
+func (v *answering) accept(from *peer, origin uint64, w gridwire.Ask, delay time.Duration) {
+	n, g := v.n, v.n.g
+	wanted := w.Flags&gridwire.Plain == 0
+	key := askKey{origin, w.ID}
+	if wanted && v.isKnown(key, from) {
+		return
+	}
+	shard := n.c.shardOf(w.Key)
+	right, owned := n.rightOf(shard)
+	if !owned {
+		v.refuse(from, w, shard)
+		return
+	}
+	if w.Flags&gridwire.Where != 0 {
+		item, _ := gridwire.AppendAnswer(nil, &gridwire.Answer{ID: w.ID, Rev: right.Rev}, 0, nil)
+		from.putItem(item)
+		return
+	}
+	k := g.kindOf(w.Key)
+	if k == nil {
+		g.unknown.Add(1)
+		v.fail(from, w, right, nil, fmt.Errorf("%w: the node %s has no kind for %q", actors.ErrDeadLetter, n.c.o.Node, w.Key))
+		return
+	}
+	typ := k.wire[protoreflect.FullName(w.Type)]
+	if typ == nil {
+		k.refused.Add(1)
+		g.refusals.log(g, w.Key, typeName(w.Type))
+		v.fail(from, w, right, nil, fmt.Errorf("%w: a %s to %s: its kind does not accept it", actors.ErrUnhandled, w.Type, w.Key))
+		return
+	}
+	if err := k.errNoKey(w.Key); err != nil {
+		k.refused.Add(1)
+		v.fail(from, w, right, nil, err)
+		return
+	}
+	if w.Budget > 0 {
+		if w.Budget -= delay; w.Budget <= 0 {
+			k.refused.Add(1)
+			v.fail(from, w, right, nil, fmt.Errorf("%w: %s: it was on its way for too long", actors.ErrTimeout, w.Key))
+			return
+		}
+		if w.Header == nil {
+			w.Header = map[string]string{}
+		}
+		w.Header[budgetHeader] = strconv.FormatInt(int64(w.Budget), 10)
+	}
+	msg, err := parse(typ, w.Payload)
+	if err != nil {
+		k.refused.Add(1)
+		v.fail(from, w, right, nil, fmt.Errorf("%w: a %s to %s: %w", actors.ErrUnsendable, w.Type, w.Key, err))
+		return
+	}
+	var s *served
+	if wanted {
+		s = v.begin(from, key, w, right)
+		s.env.Message, s.env.Header = msg, w.Header
+	}
+	worker, err := g.admitTo(k, w.Key)
+	switch {
+	case err == nil && s == nil && w.Header == nil:
+		worker.Post(msg, nil, false)
+	case err == nil && s == nil:
+		worker.Post(msg, &actor.MessageEnvelope{Header: w.Header, Message: msg}, false)
+	case err == nil:
+		v.runs(s, worker.Post(msg, &s.env, false))
+	default:
+		v.drop(s)
+		if _, notHere := err.(*notHereError); notHere || err == errDrained {
+			v.refuse(from, w, shard)
+			return
+		}
+		v.fail(from, w, right, msg, err)
+	}
+}
+
+// parse calls methods of the user's. Their panic is an error.
+func parse(typ protoreflect.MessageType, b []byte) (m proto.Message, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			m, err = nil, fmt.Errorf("a panic as it was parsed: %v", p)
+		}
+	}()
+	m = typ.New().Interface()
+	return m, proto.Unmarshal(b, m)
+}
+
+// isKnown reports whether an ask has come before. If it has been answered it is answered again.
+func (v *answering) isKnown(key askKey, from *peer) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	s := v.asks[key]
+	if s == nil {
+		return false
+	}
+	if s.to.is.Node != from.is.Node { // another's number
+		return true
+	}
+	s.to = from
+	v.answerAgain(s)
+	return true
+}
+
+func (v *answering) answerAgain(s *served) (forgotten bool) {
+	if s.answered && s.item != nil {
+		s.to.putItem(s.item)
+	}
+	return s.answered && s.item == nil
+}
+
+// begin notes an ask that is about to run.
+func (v *answering) begin(from *peer, key askKey, w gridwire.Ask, right Token) *served {
+	s := &served{key: key, id: w.Key, shard: right.Shard, rev: right.Rev, to: from}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for s.number == 0 || v.byNumber[s.number] != nil {
+		v.last++
+		s.number = v.last
+	}
+	s.pid.Address, s.pid.Id, s.pid.RequestId = Address, answerID, s.number
+	engine.KeepProcess(&s.pid, &v.n.g.hub.process)
+	s.env.Sender = &s.pid
+	v.asks[key], v.byNumber[s.number] = s, s
+	return s
+}
+
+// runs notes the work of an ask, which may have ended by now.
+func (v *answering) runs(s *served, work keyed.Work) {
+	v.mu.Lock()
+	dropped := s.dropped
+	if !s.answered && !dropped {
+		s.work = work
+	}
+	v.mu.Unlock()
+	if dropped {
+		work.Cancel(actors.ErrCanceled)
+	}
+}
+
+// drop forgets an ask.
+func (v *answering) drop(s *served) {
+	if s == nil {
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.dropHeld(s)
+}
+
+func (v *answering) dropHeld(s *served) {
+	if s.dropped {
+		return
+	}
+	s.dropped = true
+	delete(v.asks, s.key)
+	delete(v.byNumber, s.number)
+	if s.answered {
+		v.kept.remove(s)
+		v.bytes -= len(s.item)
+	}
+}
+
+// refuse tells an asker that this node has not the key. A plain message that nobody waits for is not lost either: its
+// sender hears of that, too.
+func (v *answering) refuse(from *peer, w gridwire.Ask, shard int) {
+	is := v.n.c.member.Load().ownerPeer(shard)
+	from.putRefusal(gridwire.Refusal{ID: w.ID, Reason: gridwire.NotOwner, Node: is.Node, Sess: is.Session})
+}
+
+// fail answers what has not run. It is not kept: if the answer is lost the ask is made again. A message that nobody
+// waits for is a dead letter.
+func (v *answering) fail(from *peer, w gridwire.Ask, right Token, msg proto.Message, err error) {
+	if w.Flags&gridwire.Plain != 0 {
+		if msg != nil { // else it is counted and logged
+			v.n.g.sys.DeadLetter.SendUserMessage(pidOf(w.Key), msg)
+		}
+		return
+	}
+	from.putItem(failureItem(w.ID, right.Rev, neverRan(err)))
+}
+
+func failureItem(id, rev uint64, f *messages.Failure) []byte {
+	b, err := proto.Marshal(f)
+	if err != nil { // its texts are valid UTF-8: a user's own Failure
+		b, _ = proto.Marshal(&messages.Failure{Code: "error", Message: "a failure that could not be serialized", Ran: true})
+	}
+	item, _ := gridwire.AppendAnswer(nil, &gridwire.Answer{ID: id, Rev: rev, Failure: b}, 0, nil)
+	return item
+}
+
+// answer takes what was sent to the PID of an ask. The first answer counts.
+func (v *answering) answer(pid *actor.PID, m any) {
+	m = actor.UnwrapEnvelopeMessage(m)
+	v.mu.Lock()
+	s := v.byNumber[pid.RequestId]
+	if s == nil || s.answered {
+		v.mu.Unlock()
+		return
+	}
+	s.answered, s.work = true, nil // who comes next is too late
+	most := s.to.link.mostBytes()
+	v.mu.Unlock()
+	item := v.n.answerItem(s, m, most)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if s.dropped {
+		return
+	}
+	s.item, s.at = item, v.n.c.clock.Now()
+	v.kept.add(s)
+	v.bytes += len(item)
+	s.to.putItem(item)
+	for old := v.kept.first; old != nil && v.bytes > maxKept; old = old.next {
+		v.bytes -= len(old.item)
+		old.item = nil
+	}
+	if !v.cleans {
+		v.cleans = true
+		v.n.c.clock.AfterFunc(time.Second, v.clean)
+	}
+}
+
+// answerItem is an answer as it is sent.
+func (n *network) answerItem(s *served, m any, most int) (item []byte) {
+	f, failed := m.(*messages.Failure)
+	if right, owned := n.rightOf(s.shard); !failed && (!owned || right.Rev != s.rev) {
+		// What it has done may not have been saved, and another may have begun.
+		f, failed = messages.NewFailure(fmt.Errorf("%w: %s: the lease of the node %s was over", actors.ErrFenced, s.id, n.c.o.Node), true, false), true
+	}
+	if failed {
+		return failureItem(s.key.id, s.rev, f)
+	}
+	msg, is := m.(proto.Message)
+	if !is {
+		err := fmt.Errorf("%w: the answer %T of %s is no proto.Message", actors.ErrUnsendable, m, s.id)
+		return failureItem(s.key.id, s.rev, messages.NewFailure(err, true, false))
+	}
+	item, err := marshalAnswer(s, msg)
+	if err == nil && len(item) > most {
+		err = fmt.Errorf("it has %d bytes, and the network takes %d at most", len(item), most)
+	}
+	if err != nil {
+		err = fmt.Errorf("%w: the answer %T of %s: %w", actors.ErrUnsendable, m, s.id, err)
+		return failureItem(s.key.id, s.rev, messages.NewFailure(err, true, false))
+	}
+	return item
+}
+
+func marshalAnswer(s *served, m proto.Message) (item []byte, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			item, err = nil, fmt.Errorf("a panic as it was serialized: %v", p)
+		}
+	}()
+	name := m.ProtoReflect().Descriptor().FullName()
+	size := proto.Size(m)
+	return gridwire.AppendAnswer(make([]byte, 0, 2*gridwire.ItemRoom+len(name)+size), &gridwire.Answer{ID: s.key.id, Rev: s.rev, Type: []byte(name)}, size, func(b []byte) ([]byte, error) {
+		return proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(b, m)
+	})
+}
+
+// clean forgets answers that have been kept for long enough.
+func (v *answering) clean() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for s := v.kept.first; s != nil && v.n.c.clock.Now()-s.at >= keepAnswers; s = v.kept.first {
+		v.dropHeld(s)
+	}
+	if v.cleans = v.kept.first != nil; v.cleans {
+		v.n.c.clock.AfterFunc(time.Second, v.clean)
+	}
+}
+
+// acked: the asker has these answers.
+func (v *answering) acked(from string, origin uint64, ids []uint64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, id := range ids {
+		if s := v.asks[askKey{origin, id}]; s != nil && s.answered && s.item != nil && s.to.is.Node == from {
+			v.dropHeld(s)
+		}
+	}
+}
+
+// cancel: the asker waits no more.
+func (v *answering) cancel(from string, origin uint64, ids []uint64) {
+	for _, id := range ids {
+		v.mu.Lock()
+		s := v.asks[askKey{origin, id}]
+		if s == nil || s.to.is.Node != from {
+			v.mu.Unlock()
+			continue
+		}
+		work := s.work
+		v.dropHeld(s)
+		v.mu.Unlock()
+		if work != nil {
+			work.Cancel(actors.ErrCanceled)
+		}
+	}
+}
+
+// audit says what has become of asks.
+func (v *answering) audit(from *peer, origin uint64, a gridwire.Audit) {
+	w := gridwire.Audited{Number: a.Number}
+	v.mu.Lock()
+	for _, id := range a.IDs {
+		s := v.asks[askKey{origin, id}]
+		switch {
+		case s == nil || s.to.is.Node != from.is.Node:
+			w.Unknown = append(w.Unknown, id)
+		case v.answerAgain(s):
+			w.Forgotten = append(w.Forgotten, id)
+		}
+	}
+	v.mu.Unlock()
+	from.putAudited(w)
+}
+
+// left: sessions are over. What they have asked is canceled, as they do not wait any more, unless they have asked it again.
+func (v *answering) left(over func(Peer) bool) {
+	var works []keyed.Work
+	v.mu.Lock()
+	for _, s := range v.asks {
+		if over(s.to.is) {
+			if s.work != nil {
+				works = append(works, s.work)
+			}
+			v.dropHeld(s)
+		}
+	}
+	v.mu.Unlock()
+	for _, work := range works {
+		work.Cancel(actors.ErrCanceled)
+	}
+}
+
+// wireTypes are those of messages that may come from other nodes, by name.
+func wireTypes(accepts []reflect.Type) map[protoreflect.FullName]protoreflect.MessageType {
+	types := map[protoreflect.FullName]protoreflect.MessageType{}
+	for _, typ := range accepts {
+		if m, is := reflect.Zero(typ).Interface().(proto.Message); is && typ.Kind() == reflect.Pointer {
+			t := m.ProtoReflect().Type()
+			types[t.Descriptor().FullName()] = t
+		}
+	}
+	return types
+}

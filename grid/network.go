@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grid
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/protoloop/protoloop/internal/gridwire"
+)
+
+// network is what a node has to do with the others: asks of theirs to its keys, and its own to theirs. Each session has
+// a link. The two sides have a lock each, and none is held while the other's is taken.
+type network struct {
+	c      *cluster
+	g      *Grid
+	net    Net
+	origin uint64 // see gridwire.Header
+	link   atomic.Pointer[link]
+	bad    atomic.Int64 // frames that were not understood, or whose sender is another's session
+
+	mu    sync.Mutex
+	links map[*link]struct{} // that have not been closed
+
+	asking    asking
+	answering answering
+}
+
+func newNetwork(c *cluster) *network {
+	n := &network{c: c, g: c.g, net: c.o.Net, origin: rand.Uint64() | 1, links: map[*link]struct{}{}}
+	n.asking.init(n)
+	n.answering.init(n)
+	return n
+}
+
+// open lets the others reach the node in a session, before they see it.
+func (n *network) open(ctx context.Context, self Peer) error {
+	l := &link{n: n, self: self, peers: map[Peer]*peer{}}
+	line, err := n.net.Open(ctx, self, l)
+	if err != nil {
+		return fmt.Errorf("no line to the network: %w", err)
+	}
+	l.line = line
+	l.limit = max(line.MaxFrame()-ackRoom, gridwire.HeaderRoom)
+	l.isOpen.Store(true)
+	n.mu.Lock()
+	n.links[l] = struct{}{}
+	n.mu.Unlock()
+	n.link.Store(l)
+	n.asking.linkOpened()
+	return nil
+}
+
+// lingers is for how long a line goes on after the end of its session: what was cut off tells its askers so.
+const lingers = time.Second
+
+// over: the session has ended.
+func (n *network) over() {
+	l := n.link.Swap(nil)
+	if l == nil {
+		return
+	}
+	n.asking.linkOver(l)
+	n.c.clock.AfterFunc(lingers, l.close)
+}
+
+// close ends all that there is, once the node has left.
+func (n *network) close() {
+	n.over()
+	n.asking.close()
+	n.mu.Lock()
+	links := slices.Collect(maps.Keys(n.links))
+	n.mu.Unlock()
+	for _, l := range links {
+		l.close()
+	}
+}
+
+// link is the node's place in the network for one session. It is the [Receiver] of its line.
+type link struct {
+	n     *network
+	self  Peer
+	line  Line
+	limit int           // bytes of a frame without acks
+	frame atomic.Uint64 // number of the last
+	// isOpen is set when line is. What comes before is lost: nobody sees the session yet.
+	isOpen atomic.Bool
+
+	mu     sync.Mutex
+	peers  map[Peer]*peer
+	closed bool
+}
+
+var _ Receiver = (*link)(nil)
+
+// maxStrangers is how many peers that the node does not see in the cluster a link may have: it may see them a moment later.
+const maxStrangers = 1024
+
+// peer is what there is for a session of a node, nil if there are too many that nobody knows.
+func (l *link) peer(is Peer) *peer {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := l.peers[is]
+	if p == nil && len(l.peers) < maxStrangers+2*int(l.n.asking.seenCount.Load()) {
+		p = &peer{link: l, is: is}
+		l.peers[is] = p
+	}
+	return p
+}
+
+func (l *link) allPeers() []*peer {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := make([]*peer, 0, len(l.peers))
+	for _, p := range l.peers {
+		all = append(all, p)
+	}
+	return all
+}
+
+func (l *link) forget(is Peer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.peers, is)
+}
+
+func (l *link) close() {
+	l.mu.Lock()
+	closed := l.closed
+	l.closed = true
+	l.mu.Unlock()
+	if !closed {
+		l.n.mu.Lock()
+		delete(l.n.links, l)
+		l.n.mu.Unlock()
+		if err := l.line.Close(); err != nil {
+			l.n.g.log.Warn("grid: a line to the network was not closed", "error", err)
+		}
+	}
+}
+
+// Received is [Receiver]'s.
+func (l *link) Received(from string, frame []byte) {
+	if !l.isOpen.Load() {
+		return
+	}
+	r := reader{link: l, n: l.n, from: from}
+	err := gridwire.Read(frame, &r)
+	if len(r.answers) > 0 {
+		// Callbacks of futures may run then, and block.
+		go deliverAnswers(l.n, r.answers)
+	}
+	if err != nil || r.bad {
+		l.n.bad.Add(1)
+		if l.n.g.refusals.mayLog() {
+			l.n.g.log.Warn("grid: a frame was refused", "from", from, "bytes", len(frame), "error", err)
+		}
+	}
+}
+
+// Undelivered is [Receiver]'s.
+func (l *link) Undelivered(to Peer, tag uint64) {
+	if p := l.peer(to); p != nil {
+		l.n.asking.notDelivered(p, tag, true)
+	}
+}
+
+// Gone is [Receiver]'s.
+func (l *link) Gone(node string) {
+	if node != l.self.Node {
+		l.n.asking.gone(l, node)
+	}
+}
+
+// Missed is [Receiver]'s.
+func (l *link) Missed() {
+	l.n.asking.auditAll()
+}
+
+// reader takes part of a frame.
+type reader struct {
+	link    *link
+	n       *network
+	from    string
+	peer    *peer
+	origin  uint64
+	delay   time.Duration
+	bad     bool
+	answers []outcome
+}
+
+// Begin is [gridwire.Reader]'s.
+func (r *reader) Begin(h gridwire.Header) {
+	is := Peer{r.from, h.Session}
+	if r.n.asking.isAnothers(is) {
+		r.bad = true
+		return
+	}
+	if r.peer = r.link.peer(is); r.peer == nil {
+		r.bad = true
+		return
+	}
+	r.origin = h.Origin
+	r.delay = r.peer.delayOf(h.Sent, r.n.c.clock.Now())
+	if r.peer.suspect.Load() {
+		r.n.asking.heard(r.peer)
+	}
+}
+
+// Acks is [gridwire.Reader]'s.
+func (r *reader) Acks(ids []uint64) {
+	if !r.bad {
+		r.n.answering.acked(r.from, r.origin, ids)
+	}
+}
+
+// Ask is [gridwire.Reader]'s.
+func (r *reader) Ask(a gridwire.Ask) {
+	if !r.bad {
+		r.n.answering.accept(r.peer, r.origin, a, r.delay)
+	}
+}
+
+// TooNew is [gridwire.Reader]'s.
+func (r *reader) TooNew(id uint64) {
+	if !r.bad {
+		r.peer.putRefusal(gridwire.Refusal{ID: id, Reason: gridwire.TooNew})
+	}
+}
+
+// Answer is [gridwire.Reader]'s.
+func (r *reader) Answer(a gridwire.Answer) {
+	if !r.bad {
+		if o, is := r.n.asking.answered(r.peer, a); is {
+			r.answers = append(r.answers, o)
+		}
+	}
+}
+
+// Refusal is [gridwire.Reader]'s.
+func (r *reader) Refusal(f gridwire.Refusal) {
+	if !r.bad {
+		r.n.asking.refused(r.peer, f)
+	}
+}
+
+// Cancel is [gridwire.Reader]'s.
+func (r *reader) Cancel(ids []uint64) {
+	if !r.bad {
+		r.n.answering.cancel(r.from, r.origin, ids)
+	}
+}
+
+// Audit is [gridwire.Reader]'s.
+func (r *reader) Audit(a gridwire.Audit) {
+	if !r.bad {
+		r.n.answering.audit(r.peer, r.origin, a)
+	}
+}
+
+// Audited is [gridwire.Reader]'s.
+func (r *reader) Audited(a gridwire.Audited) {
+	if !r.bad {
+		r.n.asking.audited(r.peer, a)
+	}
+}
+
+// peer is a node in one of its sessions, as a link has it: what is to be sent there, and what was asked there.
+type peer struct {
+	link    *link
+	is      Peer
+	suspect atomic.Bool // the network has lost it
+
+	mu       sync.Mutex
+	frames   []outFrame // to be sent; the last takes more
+	spare    []byte
+	acks     []uint64 // of answers that have come, for the next frame
+	flushing bool
+	delay    delay
+
+	// With mu of asking held.
+	flight   flight // what was sent, in that order
+	asks     int    // … and waits for an answer
+	sends    int    // … and for none
+	wasThere bool   // in a view
+}
+
+type outFrame struct {
+	number uint64
+	bytes  []byte
+}
+
+const (
+	// frameSize is what a frame has at most, unless one item has more.
+	frameSize = 32 << 10
+	maxAcks   = 100
+	ackRoom   = 8 + 10*maxAcks
+)
+
+// begin is the frame for an item of that size. With mu held.
+func (p *peer) begin(size int) *outFrame {
+	if n := len(p.frames); n > 0 {
+		if f := &p.frames[n-1]; len(f.bytes)+size <= min(frameSize, p.link.limit) {
+			return f
+		}
+	}
+	b := p.spare
+	p.spare = nil
+	p.frames = append(p.frames, outFrame{p.link.frame.Add(1), gridwire.AppendHeader(b[:0], p.link.self.Session, p.link.n.origin)})
+	if !p.flushing {
+		// Another goroutine: it begins when this one waits or ends its turn, and what is put by then goes with it.
+		p.flushing = true
+		go p.flush()
+	}
+	return &p.frames[len(p.frames)-1]
+}
+
+func (p *peer) putAsk(body []byte, budget time.Duration) (frame uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := p.begin(len(body) + gridwire.ItemRoom)
+	f.bytes = gridwire.AppendAsk(f.bytes, body, budget)
+	return f.number
+}
+
+func (p *peer) putItem(item []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := p.begin(len(item))
+	f.bytes = append(f.bytes, item...)
+}
+
+func (p *peer) putRefusal(r gridwire.Refusal) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := p.begin(3*gridwire.ItemRoom + len(r.Node))
+	f.bytes = gridwire.AppendRefusal(f.bytes, &r)
+}
+
+func (p *peer) putCancel(id uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := p.begin(gridwire.ItemRoom)
+	f.bytes = gridwire.AppendCancel(f.bytes, id)
+}
+
+func (p *peer) putAudit(a gridwire.Audit) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := p.begin(2*gridwire.ItemRoom + 10*len(a.IDs))
+	f.bytes = gridwire.AppendAudit(f.bytes, &a)
+}
+
+func (p *peer) putAudited(a gridwire.Audited) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := p.begin(3*gridwire.ItemRoom + 10*(len(a.Unknown)+len(a.Forgotten)))
+	f.bytes = gridwire.AppendAudited(f.bytes, &a)
+}
+
+// ack notes that an answer has come. The next frame says so: one of its own would cost as much as the answer.
+func (p *peer) ack(id uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.acks) < 10*maxAcks { // else the node forgets the answer by itself
+		p.acks = append(p.acks, id)
+	}
+}
+
+// flush sends what there is, and what comes meanwhile: most of it together.
+func (p *peer) flush() {
+	l := p.link
+	p.mu.Lock()
+	for len(p.frames) > 0 {
+		f := p.frames[0]
+		p.frames[0] = outFrame{}
+		if p.frames = p.frames[1:]; len(p.frames) == 0 {
+			p.frames = nil
+		}
+		if n := min(len(p.acks), maxAcks); n > 0 {
+			f.bytes = gridwire.AppendAcks(f.bytes, p.acks[:n])
+			p.acks = append(p.acks[:0], p.acks[n:]...)
+		}
+		p.mu.Unlock()
+		gridwire.SetSent(f.bytes, l.n.c.clock.Now())
+		if p.is == l.self {
+			l.Received(l.self.Node, append([]byte(nil), f.bytes...))
+		} else if err := l.line.Send(p.is, f.number, f.bytes); err != nil {
+			l.n.asking.notDelivered(p, f.number, false)
+		}
+		p.mu.Lock()
+		if cap(f.bytes) <= 2*frameSize {
+			p.spare = f.bytes
+		}
+	}
+	p.flushing = false
+	p.mu.Unlock()
+}
+
+// delay tracks by how much longer than the fastest a frame was on its way. What is left of a budget is less by that:
+// a network that stood still would else let work begin that has expired. Clocks that begin at
+// other moments do not matter for that.
+type delay struct {
+	least time.Duration // receiver's clock less sender's, of the fastest
+	at    time.Duration
+	known bool
+}
+
+// driftOf is by how much two clocks may have come apart: 200 ppm is more than what a clock may be wrong by.
+func driftOf(d time.Duration) time.Duration { return d / 5000 }
+
+func (p *peer) delayOf(sent, now time.Duration) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	d := &p.delay
+	took := now - sent
+	if least := d.least + driftOf(now-d.at); d.known && took > least {
+		return took - least
+	}
+	d.least, d.at, d.known = took, now, true
+	return 0
+}
+
+// rightOf is the token of a shard, if it is this node's at this moment.
+func (n *network) rightOf(shard int) (Token, bool) { return n.c.member.Load().tokenOf(shard) }
