@@ -24,9 +24,11 @@ import (
 // machines are nodes with real workers, each with an actor system of its own.
 type machines struct {
 	*testing.T
-	store *gridtest.Cluster
-	kind  grid.Kind
-	all   []*machine
+	store  *gridtest.Cluster
+	kind   grid.Kind
+	hasNet bool
+	change func(o *grid.Options) // nil, or of the options of a node that is started
+	all    []*machine
 
 	mu   sync.Mutex
 	keys map[string]*keyLog
@@ -34,8 +36,10 @@ type machines struct {
 
 type machine struct {
 	*gridtest.Node
-	sys *actor.ActorSystem
-	g   *grid.Grid
+	sys  *actor.ActorSystem
+	g    *grid.Grid
+	dead bool
+	held bool // it was paused, and may not know what others have
 }
 
 // keyLog is what the workers of a key have done, on whatever machine.
@@ -53,9 +57,15 @@ const (
 // onMachines calls f with n nodes in a bubble.
 func onMachines(t *testing.T, n int, change func(k *grid.Kind), f func(w *machines)) {
 	t.Helper()
-	seed := simulationSeed(t)
+	onCluster(t, n, gridtest.Options{}, false, change, f)
+}
+
+// onCluster is onMachines with what the store and the network are like, and with a Net or without.
+func onCluster(t *testing.T, n int, o gridtest.Options, hasNet bool, change func(k *grid.Kind), f func(w *machines)) {
+	t.Helper()
+	o.Seed = simulationSeed(t)
 	actortest.Run(t, func(t *testing.T, _ *actor.ActorSystem) {
-		w := &machines{T: t, store: gridtest.New(gridtest.Options{Seed: seed}), keys: map[string]*keyLog{}}
+		w := &machines{T: t, store: gridtest.New(o), keys: map[string]*keyLog{}, hasNet: hasNet}
 		w.kind = grid.Kind{Name: "account", Accepts: accepts(), Setup: w.setup, Options: actors.Options{StopGrace: 30 * time.Second}}
 		if change != nil {
 			change(&w.kind)
@@ -66,7 +76,15 @@ func onMachines(t *testing.T, n int, change func(k *grid.Kind), f func(w *machin
 		time.Sleep(5 * time.Second)
 		defer func() {
 			for _, m := range w.all {
-				w.drain(m)
+				if !m.dead {
+					w.drain(m)
+				}
+			}
+			for _, m := range w.all {
+				if m.dead {
+					m.g.Kill()
+					w.drain(m)
+				}
 			}
 		}()
 		f(w)
@@ -75,7 +93,12 @@ func onMachines(t *testing.T, n int, change func(k *grid.Kind), f func(w *machin
 
 func (w *machines) start() *machine {
 	w.Helper()
-	m := &machine{Node: w.store.Node(fmt.Sprint("node-", len(w.all)+1)), sys: actortest.NewSystem(w.T)}
+	return w.startAs(fmt.Sprint("node-", len(w.all)+1))
+}
+
+func (w *machines) startAs(name string) *machine {
+	w.Helper()
+	m := &machine{Node: w.store.Node(name), sys: actortest.NewSystem(w.T)}
 	g, err := grid.Start(w.Context(), m.sys, w.options(m))
 	if err != nil {
 		w.Fatal(err)
@@ -97,7 +120,14 @@ func (w *machines) options(m *machine) grid.Options {
 		w.note(m.Name(), id, true, token.Rev)
 		return setup(wk, id)
 	}
-	return grid.Options{Kinds: []grid.Kind{kind}, Store: m.Node, Node: m.Name(), Shards: machineShards, Lease: machineLease}
+	o := grid.Options{Kinds: []grid.Kind{kind}, Store: m.Node, Node: m.Name(), Shards: machineShards, Lease: machineLease}
+	if w.hasNet {
+		o.Net = m.Node
+	}
+	if w.change != nil {
+		w.change(&o)
+	}
+	return o
 }
 
 // setup is that of a key: a word is answered with the machine's token, a pause lasts.
@@ -129,7 +159,7 @@ func (w *machines) note(at, id string, begins bool, rev uint64) {
 		w.keys[id] = k
 	}
 	switch {
-	case begins && k.at != "":
+	case begins && k.at != "" && !w.mayNotKnow(k.at):
 		w.Errorf("%s begins on %s and runs on %s", id, at, k.at)
 	case begins && rev < k.rev:
 		w.Errorf("%s begins on %s with the token %d, and there was %d", id, at, rev, k.rev)
@@ -139,6 +169,23 @@ func (w *machines) note(at, id string, begins bool, rev uint64) {
 	case k.at == at:
 		k.at = ""
 	}
+}
+
+// mayNotKnow reports whether a machine of that name has crashed, or was held up.
+func (w *machines) mayNotKnow(name string) bool {
+	for _, m := range w.all {
+		if m.Name() == name && (m.dead || m.held) {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *machines) pause(m *machine) {
+	w.mu.Lock()
+	m.held = true
+	w.mu.Unlock()
+	m.Pause()
 }
 
 // placeOf is where the worker of a key runs, "": nowhere.

@@ -60,3 +60,20 @@ func (m Member) Kill() { m.m.quit() }
 
 // TokenOf is the token of a shard, if it is owned.
 func (m Member) TokenOf(shard int) (Token, bool) { return m.m.tokenOf(shard) }
+
+// Kill ends the goroutines of a node that has crashed.
+func (g *Grid) Kill() { g.cluster.member.Load().quit() }
+
+// BadFrames is how many were refused.
+func (g *Grid) BadFrames() int64 { return g.cluster.net.bad.Load() }
+
+// Tables is how many asks there are in the tables of both sides, and answers that are kept.
+func (g *Grid) Tables() (asking, answering int) {
+	n := g.cluster.net
+	n.asking.mu.Lock()
+	asking = len(n.asking.asks) + len(n.asking.byReply)
+	n.asking.mu.Unlock()
+	n.answering.mu.Lock()
+	defer n.answering.mu.Unlock()
+	return asking, len(n.answering.asks) + len(n.answering.byNumber)
+}

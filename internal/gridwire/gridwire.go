@@ -134,6 +134,20 @@ func AppendHeader(b []byte, session, origin uint64) []byte {
 	return protowire.AppendVarint(b, origin)
 }
 
+// SetNeeds says which version the reader of a frame must have. It is below 128.
+func SetNeeds(frame []byte, version byte) []byte {
+	frame[10] = version
+	return frame
+}
+
+// AppendUnknown appends what no version knows, for tests.
+func AppendUnknown(b []byte, field protowire.Number) []byte {
+	b = protowire.AppendTag(b, field, protowire.BytesType)
+	b = protowire.AppendString(b, "unknown")
+	b = protowire.AppendTag(b, field+1, protowire.Fixed32Type)
+	return protowire.AppendFixed32(b, 7)
+}
+
 // HeaderRoom is more than a header has.
 const HeaderRoom = 40
 

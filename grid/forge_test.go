@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grid_test
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/grid"
+	"github.com/protoloop/protoloop/grid/gridtest"
+	"github.com/protoloop/protoloop/internal/gridwire"
+	"github.com/protoloop/protoloop/messages"
+)
+
+// controlMessages are what stops, restarts or controls actors, and batches of it.
+func controlMessages() []any {
+	return []any{
+		&actor.PoisonPill{}, &actor.Stop{}, &actor.Watch{Watcher: actor.NewPID("nonhost", "x")}, &actor.Unwatch{}, &actor.Terminated{},
+		&actor.Started{}, &actor.Stopping{}, &actor.Stopped{}, &actor.Restarting{}, &actor.Touched{}, &actor.Touch{}, &actor.Restart{},
+		&messages.Stop{Grace: durationpb.New(0)}, &messages.StatusRequest{}, &messages.Failure{},
+		&actor.DeadLetterResponse{}, &actor.ReceiveTimeout{},
+	}
+}
+
+// protoMessages are those of them that can be in a frame.
+func protoMessages() (all []proto.Message) {
+	for _, m := range controlMessages() {
+		if p, is := m.(proto.Message); is {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// forger is a program that has the certificate of a node, and sends whatever it likes.
+type forger struct {
+	testing.TB
+	line grid.Line
+	self grid.Peer
+
+	mu       sync.Mutex
+	failures []*messages.Failure
+	refusals []gridwire.Refusal
+	answers  []gridwire.Answer
+}
+
+// forger opens a line as m, in a session that the cluster does not know.
+func (w *machines) forger(m *machine) *forger {
+	w.Helper()
+	f := &forger{TB: w.T, self: grid.Peer{Node: m.Name(), Session: 1 << 40}}
+	line, err := m.Open(w.Context(), f.self, f)
+	if err != nil {
+		w.Fatal(err)
+	}
+	f.line = line
+	w.Cleanup(func() { line.Close() })
+	return f
+}
+
+// peerOf is the node in its present session.
+func (w *machines) peerOf(m *machine) grid.Peer {
+	w.Helper()
+	for _, n := range w.other(m).g.Nodes() {
+		if n.Name == m.Name() {
+			return grid.Peer{Node: n.Name, Session: n.Session}
+		}
+	}
+	w.Fatalf("%s is not in the cluster", m.Name())
+	return grid.Peer{}
+}
+
+// frame is the beginning of one.
+func (f *forger) frame() []byte { return gridwire.AppendHeader(nil, f.self.Session, 77) }
+
+func (f *forger) send(to grid.Peer, frame []byte) {
+	f.Helper()
+	if err := f.line.Send(to, 1, frame); err != nil {
+		f.Fatal(err)
+	}
+}
+
+// ask appends an ask to a frame.
+func (f *forger) ask(frame []byte, id uint64, key string, m proto.Message) []byte {
+	f.Helper()
+	size := proto.Size(m)
+	body, err := gridwire.AppendAskBody(nil, &gridwire.Ask{ID: id, Key: key, Type: []byte(m.ProtoReflect().Descriptor().FullName())}, size, func(b []byte) ([]byte, error) {
+		return proto.MarshalOptions{}.MarshalAppend(b, m)
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
+	return gridwire.AppendAsk(frame, body, time.Minute)
+}
+
+// forge sends messages to a key of the owner in a frame that package grid would not make, and returns the failures.
+func (w *machines) forge(as, owner *machine, all ...any) []*messages.Failure {
+	w.Helper()
+	f := w.forger(as)
+	frame := f.frame()
+	for i, m := range all {
+		if p, is := m.(proto.Message); is {
+			frame = f.ask(frame, uint64(i+1), "account/k", p)
+		}
+	}
+	f.send(w.peerOf(owner), frame)
+	time.Sleep(time.Second)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.failures
+}
+
+func (f *forger) Received(_ string, frame []byte) {
+	if err := gridwire.Read(frame, f); err != nil {
+		f.Error(err)
+	}
+}
+func (*forger) Undelivered(grid.Peer, uint64) {}
+func (*forger) Gone(string)                   {}
+func (*forger) Missed()                       {}
+func (*forger) Begin(gridwire.Header)         {}
+func (*forger) Acks([]uint64)                 {}
+func (*forger) Ask(gridwire.Ask)              {}
+func (*forger) Cancel([]uint64)               {}
+func (*forger) Audit(gridwire.Audit)          {}
+func (*forger) Audited(gridwire.Audited)      {}
+func (*forger) TooNew(uint64)                 {}
+func (f *forger) Refusal(r gridwire.Refusal) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.refusals = append(f.refusals, r)
+}
+
+func (f *forger) Answer(a gridwire.Answer) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.answers = append(f.answers, a)
+	if len(a.Failure) > 0 {
+		failure := &messages.Failure{}
+		if err := proto.Unmarshal(a.Failure, failure); err != nil {
+			f.Error(err)
+		}
+		f.failures = append(f.failures, failure)
+	}
+}
+
+// TestTrap22MixedVersions: what a later version adds is skipped, and asks in a frame that needs a later version are refused,
+// so that they go to another node. Nothing else of that frame is taken.
+func TestTrap22MixedVersions(t *testing.T) {
+	onNetwork(t, 2, gridtest.Options{}, nil, func(t *testing.T, w *machines, runs *runLog) {
+		owner := w.owner("k")
+		f := w.forger(w.other(owner))
+		to := w.peerOf(owner)
+		// A frame with unknown fields and items.
+		frame := f.frame()
+		frame = gridwire.AppendUnknown(frame, 99)
+		frame = f.ask(frame, 1, "account/k", say("with-unknown"))
+		frame = gridwire.AppendUnknown(frame, 1000)
+		f.send(to, frame)
+		// One that needs a later version.
+		frame = gridwire.SetNeeds(f.frame(), gridwire.Version+1)
+		frame = f.ask(frame, 2, "account/k", say("too-new"))
+		frame = gridwire.AppendCancel(frame, 1)
+		f.send(to, frame)
+		time.Sleep(time.Second)
+		runs.want("with-unknown", 1, 1)
+		runs.want("too-new", 0, 0)
+		f.mu.Lock()
+		if len(f.answers) != 1 || len(f.failures) != 0 || len(f.refusals) != 1 || f.refusals[0].ID != 2 || f.refusals[0].Reason != gridwire.TooNew {
+			t.Errorf("answers %v, refusals %v", f.answers, f.refusals)
+		}
+		f.mu.Unlock()
+		if n := owner.g.BadFrames(); n != 0 {
+			t.Errorf("%d frames were refused", n)
+		}
+		// What is no frame at all.
+		f.send(to, []byte("GET / HTTP/1.1"))
+		f.send(to, nil)
+		f.send(to, gridwire.AppendHeader(nil, 0, 1))
+		// One in the session of another node.
+		forged := gridwire.AppendHeader(nil, to.Session, 77)
+		f.send(to, f.ask(forged, 3, "account/k", say("forged")))
+		time.Sleep(time.Second)
+		runs.want("forged", 0, 0)
+		if n := owner.g.BadFrames(); n != 4 {
+			t.Errorf("%d frames were refused, want 4", n)
+		}
+		if _, err := w.ask(w.other(owner), "k", say("after")); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestAnswersOfOthersAreNotTaken: a node that answers what another was asked is not heard.
+func TestAnswersOfOthersAreNotTaken(t *testing.T) {
+	onNetwork(t, 3, gridtest.Options{}, nil, func(t *testing.T, w *machines, runs *runLog) {
+		owner := w.owner("k")
+		asker := w.other(owner)
+		f := w.forger(w.other(owner, asker))
+		answer := w.future(asker, "k", "true 1s", actors.Timeout(time.Minute))
+		time.Sleep(500 * time.Millisecond)
+		for id := range uint64(100) {
+			item, err := gridwire.AppendAnswer(f.frame(), &gridwire.Answer{ID: id, Rev: 1 << 50, Type: []byte("google.protobuf.StringValue")}, 0, func(b []byte) ([]byte, error) { return b, nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.send(w.peerOf(asker), item)
+			f.send(w.peerOf(owner), gridwire.AppendCancel(f.frame(), id))
+		}
+		if got, err := answer.Wait(t.Context()); err != nil || got.Value == "" {
+			t.Errorf("answered with %v, %v", got, err)
+		}
+	})
+}
