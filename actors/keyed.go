@@ -229,7 +229,7 @@ func requestKeyed[Resp any](from *Task, door keyed.Door, to *actor.PID, msg any,
 	u := newRequest[Resp](from, msg, needOf(from, opts))
 	u.attachTo(w.mb)
 	u.markEarly(isPosted)
-	if copied != nil {
+	if copied != nil || w.mb.lease() != nil {
 		u.markEarly(isCopied)
 	}
 	if u.bindCall(from, opts, 0) {
@@ -239,11 +239,51 @@ func requestKeyed[Resp any](from *Task, door keyed.Door, to *actor.PID, msg any,
 	return &u.fut
 }
 
+// lease is that of a worker of a cluster, else nil.
+func (mb *mailbox) lease() keyed.Lease {
+	if !mb.keyed {
+		return nil
+	}
+	l, is := mb.super.(keyed.Leased)
+	if !is {
+		return nil
+	}
+	return l.Lease()
+}
+
+// isFenced reports whether the worker may do nothing any more, because the lease is over under which its node owns
+// its key. Its stop may be a moment later: a process that stood still runs whatever comes first.
+func (mb *mailbox) isFenced() bool {
+	l := mb.lease()
+	return l != nil && !l.Holds()
+}
+
+// beginTapped is enterTask at the begin of a task, which must not be if the lease is over.
+func (mb *mailbox) beginTapped(t *Task) bool {
+	if t.lifetime == offered && mb.isFenced() {
+		t.neverBegin(ErrStopping)
+		return false
+	}
+	mb.current.Store(t)
+	return true
+}
+
 // copiedFor is the answer as the asker of t gets it. If that is copied it is what it would be
-// had it crossed a process: nothing in it is shared with the worker.
+// had it crossed a process: nothing in it is shared with the worker. What a worker has done whose
+// lease is over may not be saved, and another may have begun.
 func (a answer) copiedFor(t *Task) answer {
 	if t.once.Load()&isCopied == 0 {
 		return a
+	}
+	if t.attached != nil {
+		if l := t.mb.lease(); l != nil {
+			if a.err == nil && !l.Holds() {
+				a = answer{err: fmt.Errorf("%w: the answer to a %s: the lease of its node was over", ErrFenced, t.name()), ran: true}
+			}
+			if l.Shares() {
+				return a
+			}
+		}
 	}
 	if a.err == nil {
 		v, why := a.value, error(nil)

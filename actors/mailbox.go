@@ -54,7 +54,7 @@ type mailbox struct {
 	hooked    bool               // the user has middleware or decorators: messages go through the engine
 	sends     bool               // … sender middleware
 	ours      bool               // see isWorker
-	taps      bool               // somebody may ask own for the current task
+	taps      bool               // somebody may ask own for the current task, or it has a lease
 	keyed     bool               // it is asked by its key, and not by its PID
 	life      lifecycle
 
@@ -190,7 +190,7 @@ func (mb *mailbox) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispat
 	} else {
 		mb.hooked, mb.sends = engine.HooksOf(raw, shield, decorate)
 	}
-	mb.taps = !mb.isWorker() || mb.hooked || mb.sends
+	mb.taps = !mb.isWorker() || mb.hooked || mb.sends || mb.lease() != nil
 	mb.view.actorContext = &mb.own
 	mb.inc.Store(&incarnation{actor: raw.Actor()})
 	mb.kind = mb.sys.kindOf(mb)
@@ -347,7 +347,14 @@ func (c *core) completeLater() callbacks {
 // enterTask notes, on the way into a task, whose turn it is.
 func (mb *mailbox) enterTask(t *Task) {
 	if mb.taps {
-		mb.current.Store(t)
+		mb.enterTapped(t)
+	}
+}
+
+func (mb *mailbox) enterTapped(t *Task) {
+	mb.current.Store(t)
+	if (t.lifetime == offered || t.lifetime == child) && mb.isFenced() {
+		t.cancel(ErrStopped) // it goes on after an await
 	}
 }
 

@@ -198,7 +198,9 @@ func (t *Task) beginTurn() bool {
 	if (s != nil || t.inc.cause.Load() != nil) && !t.mayBegin(s) {
 		return false
 	}
-	mb.enterTask(t)
+	if mb.taps && !mb.beginTapped(t) {
+		return false
+	}
 	t.lt.Enter()
 	if observe.On.Load() != 0 {
 		t.beginWatched()
@@ -244,13 +246,18 @@ func (t *Task) mayBegin(s *scope) bool {
 	if err == nil {
 		return true
 	}
+	t.neverBegin(err)
+	return false
+}
+
+// neverBegin ends a task in place of its first turn.
+func (t *Task) neverBegin(err error) {
 	t.how = life.HowNeverRan
 	if t.lifetime == offered {
 		t.lt.Enter()                     // a future that fails calls user code
 		t.how = t.tellNeverRan(err, nil) // first: a cancel would say that it had begun
 		t.cancel(err)
 	}
-	return false
 }
 
 // recoverPanic is deferred around the user code of a task whose panic concerns its

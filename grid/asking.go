@@ -530,8 +530,11 @@ func (q *asking) seen(nodes []Node) {
 	newest := map[string]uint64{}
 	for _, n := range nodes {
 		q.known[n.Session] = len(q.nodes)
-		q.nodes = append(q.nodes, seenNode{Peer{n.Name, n.Session}, ownership.HashName(n.Name), len(n.Kinds) > 0, n.Draining})
+		q.nodes = append(q.nodes, seenNode{is: Peer{n.Name, n.Session}, hash: ownership.HashName(n.Name), owns: len(n.Kinds) > 0, draining: n.Draining})
 		newest[n.Name] = n.Session
+	}
+	for i := range q.nodes {
+		q.nodes[i].isOld = newest[q.nodes[i].is.Node] > q.nodes[i].is.Session
 	}
 	q.seenCount.Store(int64(len(nodes)))
 	l := q.n.link.Load()
@@ -547,27 +550,35 @@ func (q *asking) seen(nodes []Node) {
 		switch {
 		case is && q.nodes[at].is == p.is:
 			p.wasThere = true
-			if newest[p.is.Node] > p.is.Session { // the process was started anew
-				q.lostAll(p, fmt.Errorf("the node %s was started anew", p.is.Node))
+			if q.nodes[at].isOld && !p.isOld { // the process was started anew
+				p.isOld = true
+				q.lostSoon(l, p, "was started anew", isLost)
 			}
-		case p.wasThere && drained[p.is.Session]:
-			// It has answered all before it left. The view may have come faster than the last answers.
+		case p.wasThere && drained[p.is.Session]: // it has answered all before it left
 			p.wasThere = false
-			q.n.c.clock.AfterFunc(auditAfter, func() { q.left(l, p) })
+			q.lostSoon(l, p, "has left", hasLeft)
 		case p.wasThere:
-			q.lostAll(p, fmt.Errorf("the session of the node %s is over", p.is.Node))
-			l.forget(p.is)
+			p.wasThere = false
+			q.lostSoon(l, p, "is lost: its session is over", isLost)
 		}
 	}
 	q.retryAll()
 }
 
-// left: a peer has left the cluster.
-func (q *asking) left(l *link, p *peer) {
-	q.mu.Lock()
-	defer q.unlockElsewhere()
-	q.lostAll(p, fmt.Errorf("the node %s has left", p.is.Node))
-	l.forget(p.is)
+// The view may come faster than the last answers of a node, and than the word that nobody was there.
+const (
+	isLost  = 100 * time.Millisecond
+	hasLeft = 500 * time.Millisecond
+)
+
+// lostSoon is lostAll after a while, for a peer that nothing is sent to any more.
+func (q *asking) lostSoon(l *link, p *peer, what string, after time.Duration) {
+	q.n.c.clock.AfterFunc(after, func() {
+		q.mu.Lock()
+		defer q.unlockElsewhere()
+		q.lostAll(p, fmt.Errorf("the node %s %s", p.is.Node, what))
+		l.forget(p.is)
+	})
 }
 
 // close ends what is left of this node's asks.

@@ -167,6 +167,31 @@ func (c *cluster) isOwnedShard(shard int) bool {
 	return is
 }
 
+var _ keyed.Leased = (*kind)(nil)
+
+// Lease is keyed.Leased's.
+func (k *kind) Lease() keyed.Lease {
+	if k.grid.cluster == nil {
+		return nil
+	}
+	return (*kindLease)(k)
+}
+
+type kindLease kind
+
+// Holds is keyed.Lease's. One that finds the lease over ends it, and with that all workers: a timer may be late.
+func (k *kindLease) Holds() bool {
+	l := k.grid.cluster.member.Load().lease.Load()
+	if l == nil || l.Holds() {
+		return l != nil
+	}
+	go l.Look()
+	return false
+}
+
+// Shares is keyed.Lease's.
+func (k *kindLease) Shares() bool { return k.Share }
+
 // errNotOwner is why a key is not asked here.
 func (c *cluster) errNotOwner(id string) error {
 	shard := c.shardOf(id)

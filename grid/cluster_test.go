@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -104,7 +105,9 @@ func (w *machines) startAs(name string) *machine {
 		w.Fatal(err)
 	}
 	m.g = g
+	w.mu.Lock()
 	w.all = append(w.all, m)
+	w.mu.Unlock()
 	return m
 }
 
@@ -308,26 +311,64 @@ func sameShard(id string) string {
 	}
 }
 
-// TestMachineSleepsAtWork: the timer that ends the lease stands still, but nothing begins after the sleep, and no token
-// is had.
-func TestMachineSleepsAtWork(t *testing.T) {
-	onMachines(t, 1, nil, func(w *machines) {
-		m := w.all[0]
-		asked := make(chan error)
-		go func() {
-			_, err := w.ask(m, "k", sleeping(5*time.Second))
-			asked <- err
-		}()
-		time.Sleep(time.Second)
-		m.Suspend() // what it runs does not stand still here: it goes on as it would after the sleep
-		if err := <-asked; !errors.Is(err, actors.ErrFenced) {
-			w.Errorf("its token after 4 s: %v", err)
-		}
-		if _, err := w.ask(m, "k", say("who")); !errors.Is(err, actors.ErrUnavailable) {
-			w.Errorf("it is asked all the same: %v", err)
-		}
-		m.Resume()
-	})
+// TestTrap4MachineSleepsAtWork: the timer that ends the lease stands still, but after the sleep no turn begins, be it the first
+// of a task or one behind an await, no answer is given, and no token is had.
+func TestTrap4MachineSleepsAtWork(t *testing.T) {
+	var first, second atomic.Int32
+	for _, how := range []string{"awaits", "blocks"} {
+		onMachines(t, 1, func(k *grid.Kind) {
+			k.Options.MaxInFlight = 1
+			k.Setup = func(wk *actors.Worker, id string) error {
+				actors.Handle(wk, func(t *actors.Task, d pause) (word, error) {
+					if how == "blocks" {
+						time.Sleep(d.AsDuration())
+						return say("done"), nil
+					}
+					err := t.Sleep(d.AsDuration())
+					if err == nil {
+						first.Add(1)
+					}
+					return say("done"), err
+				})
+				actors.Handle(wk, func(t *actors.Task, m word) (word, error) {
+					second.Add(1)
+					return m, nil
+				})
+				return nil
+			}
+		}, func(w *machines) {
+			m := w.all[0]
+			asked, queued := make(chan error), make(chan error)
+			go func() {
+				_, err := w.ask(m, "k", sleeping(5*time.Second))
+				asked <- err
+			}()
+			time.Sleep(time.Second)
+			go func() {
+				_, err := w.ask(m, "k", say("queued"))
+				queued <- err
+			}()
+			time.Sleep(100 * time.Millisecond)
+			m.Suspend() // what it runs does not stand still here: it goes on as it would after the sleep
+			want := actors.ErrStopped
+			if how == "blocks" {
+				want = actors.ErrFenced
+			}
+			if err := <-asked; !errors.Is(err, want) || actors.RetrySafe(err) {
+				w.Errorf("%s: it has ended with %v, want %v", how, err, want)
+			}
+			if err := <-queued; !errors.Is(err, actors.ErrStopping) || !actors.RetrySafe(err) {
+				w.Errorf("%s: what was queued has ended with %v", how, err)
+			}
+			if _, err := w.ask(m, "k", say("who")); !errors.Is(err, actors.ErrUnavailable) {
+				w.Errorf("it is asked all the same: %v", err)
+			}
+			m.Resume()
+		})
+	}
+	if first.Load()+second.Load() > 0 {
+		t.Errorf("%d turns have begun behind an await, %d tasks", first.Load(), second.Load())
+	}
 }
 
 // TestLeaseEndsTheWork: a node that is cut off stops what it does before the next owner begins.

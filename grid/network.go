@@ -289,6 +289,7 @@ type peer struct {
 	asks     int    // … and waits for an answer
 	sends    int    // … and for none
 	wasThere bool   // in a view
+	isOld    bool   // there is a later session of the node
 }
 
 type outFrame struct {

@@ -37,6 +37,7 @@ type seenNode struct {
 	hash     uint64
 	owns     bool // it has kinds
 	draining bool
+	isOld    bool // there is a later session of the node
 }
 
 const (
@@ -180,7 +181,7 @@ func (q *asking) choose(shard int) *peer {
 // usable is the peer if it may be asked for the shard, else nil.
 func (q *asking) usable(l *link, is Peer, shard int, d *detour) *peer {
 	at, known := q.known[is.Session]
-	if is.Session == 0 || !known || q.nodes[at].is != is || d != nil && slices.Contains(d.refusedBy, is.Session) {
+	if is.Session == 0 || !known || q.nodes[at].is != is || q.nodes[at].isOld || d != nil && slices.Contains(d.refusedBy, is.Session) {
 		return nil
 	}
 	if is == l.self && !q.n.c.isOwnedShard(shard) {

@@ -86,6 +86,20 @@ type Worker interface {
 	FullError() error
 }
 
+// Leased is the owner of workers that may run only while a lease lasts.
+type Leased interface {
+	// Lease is nil if they may run for ever. It is always the same.
+	Lease() Lease
+}
+
+// Lease is looked at before each turn of a worker, and each answer.
+type Lease interface {
+	// Holds reports whether it lasts. It does not block.
+	Holds() bool
+	// Shares reports whether messages and answers are passed as they are.
+	Shares() bool
+}
+
 // Kind makes workers that have their options in common.
 type Kind interface {
 	// NewWorker makes a worker that has this name and has not begun.
