@@ -54,8 +54,10 @@ type asking struct {
 	nodes   []seenNode
 	known   map[uint64]int // of nodes, by session
 	detours map[int]struct{}
+	waiting int  // asks that somebody waits for
 	ticks   bool // there is a timer
 	closed  bool
+	idle    func()    // to be called when nobody waits any more; nil: nobody is interested
 	told    []outcome // to be told when mu is let go
 }
 
@@ -278,10 +280,13 @@ func (q *asking) begin(a *ask) {
 	q.mu.Lock()
 	defer q.unlock()
 	if q.closed {
-		q.end(a, errDrained)
+		q.told = append(q.told, outcome{a: a, err: neverRan(errDrained)})
 		return
 	}
 	q.asks[a.id] = a
+	if !a.isPlain() {
+		q.waiting++
+	}
 	if a.reply != nil {
 		q.byReply[keyOfReply(a.reply)] = a
 	}
@@ -300,6 +305,12 @@ func (q *asking) remove(a *ask) {
 		q.parkedNow.Add(-1)
 	}
 	delete(q.asks, a.id)
+	if !a.isPlain() {
+		if q.waiting--; q.waiting == 0 && q.idle != nil {
+			go q.idle()
+			q.idle = nil
+		}
+	}
 	if a.reply != nil {
 		key := keyOfReply(a.reply)
 		if q.byReply[key] == a {
@@ -579,6 +590,19 @@ func (q *asking) lostSoon(l *link, p *peer, what string, after time.Duration) {
 		q.lostAll(p, fmt.Errorf("the node %s %s", p.is.Node, what))
 		l.forget(p.is)
 	})
+}
+
+// quiesce takes no new asks, and calls idle when the others have ended, or after the grace.
+func (q *asking) quiesce(grace time.Duration, idle func()) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	if q.waiting == 0 {
+		go idle()
+		return
+	}
+	q.idle = sync.OnceFunc(idle)
+	q.n.c.clock.AfterFunc(grace, q.idle)
 }
 
 // close ends what is left of this node's asks.

@@ -661,6 +661,34 @@ func TestNobodyHasTheKey(t *testing.T) {
 	})
 }
 
+// TestDrainWaitsForItsAsks: what a node that drains has asked others is answered before it leaves.
+func TestDrainWaitsForItsAsks(t *testing.T) {
+	onNetwork(t, 2, gridtest.Options{}, nil, func(t *testing.T, w *machines, runs *runLog) {
+		asker := w.other(w.owner("k"))
+		f := w.future(asker, "k", "asked 10s")
+		long := w.future(asker, "k", "long 1h", actors.Timeout(actors.Forever))
+		time.Sleep(time.Second)
+		begun := time.Now()
+		asker.dead = true
+		w.drain(asker)
+		if _, err := f.Wait(t.Context()); err != nil {
+			t.Error(err)
+		}
+		_, err := long.Wait(t.Context())
+		wantLost(t, err)
+		if took := time.Since(begun); took < 30*time.Second || took > 32*time.Second {
+			t.Errorf("the drain has taken %v, with a StopGrace of 30 s", took)
+		}
+		time.Sleep(3 * time.Second)
+		if why, ended := runs.endOf("long"); !ended || why == nil {
+			t.Errorf("what nobody waits for any more goes on: %v, %v", why, ended)
+		}
+		if _, err := w.future(asker, "k", "late").Wait(t.Context()); !errors.Is(err, actors.ErrStopping) || !actors.RetrySafe(err) {
+			t.Errorf("asked by a node that is drained: %v", err)
+		}
+	})
+}
+
 // TestHandOverKeepsAsks: while nodes drain and come, no ask fails that has a budget, and none runs twice.
 func TestHandOverKeepsAsks(t *testing.T) {
 	onNetwork(t, 3, gridtest.Options{}, nil, func(t *testing.T, w *machines, runs *runLog) {

@@ -161,10 +161,10 @@ func (s *askSimulation) disturb() string {
 		time.Sleep(s.upTo(4 * time.Second))
 		m.Heal()
 		return "cut from all"
-	default:
+	case 5:
 		m.Reconnect(time.Duration(10+s.dice.IntN(40)) * time.Millisecond)
-		return "reconnect"
 	}
+	return "reconnect"
 }
 
 // TestAskSimulation: each ask ends within its budget, by an answer or a code that says whether it may have run, and that is

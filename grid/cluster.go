@@ -123,6 +123,29 @@ func (c *cluster) end(shard int, ended func()) {
 	}
 }
 
+// quiesce is host's: what this node has asked others has the longest StopGrace.
+func (c *cluster) quiesce(left func()) {
+	if c.net == nil {
+		left()
+		return
+	}
+	grace := time.Duration(0)
+	for _, k := range c.g.kinds {
+		grace = max(grace, k.grace())
+	}
+	c.net.asking.quiesce(grace, left)
+}
+
+// grace is the StopGrace of the kind's workers.
+func (k *kind) grace() time.Duration {
+	switch g := time.Duration(k.Options.StopGrace); {
+	case g == 0:
+		return defaultGrace
+	default:
+		return max(g, 0)
+	}
+}
+
 // fenced is host's: others may own the shards by now, so nothing goes on.
 func (c *cluster) fenced() {
 	if c.net != nil {

@@ -8,8 +8,9 @@
 //	pid := g.PID("account", "7")
 //	balance, err := actors.Ask[*pb.Money](t, pid, &pb.Deposit{Cents: 100})
 //
-// All this is in one process: there is no socket and no file. With a [Store] several processes
-// share the keys, and each has the workers of its own only. They cannot ask each other yet.
+// All this is in one process: there is no socket and no file. With a [Store] several processes,
+// the nodes of a cluster, share the keys, and each has the workers of its own only. With a [Net]
+// they ask each other: nothing changes where a key is asked, on whatever node it is.
 //
 // # What holds
 //
@@ -34,7 +35,25 @@
 //   - A drain accounts for each message that was ever sent to a key.
 //
 // A budget and a cancel reach the work, as with any worker of this process. A request without a
-// Timeout waits for as long as it takes.
+// Timeout waits for as long as it takes; to another node it has 30 s, as to any PID of another
+// machine.
+//
+// # What holds between nodes
+//
+//   - Each ask ends: by an answer, or by an error that says whether the work may have run. After
+//     [actors.ErrNodeLost] nobody can tell. Only with [actors.Idempotent] it is asked again
+//     then, with the same number: a node that has it already does not run it a second time.
+//   - What has certainly not run is asked again, as long as the budget lasts, wherever the key is by
+//     then: nobody was there, the node was not the owner, it was handing over, or the frame was lost.
+//   - What was on its way for longer than its budget never begins.
+//   - The order of one sender's messages to a key stays while the key stays where it is. A move is a
+//     break in it.
+//   - Of two owners of a shard only the answers of the later one count, once there is one. An owner
+//     looks at the clock of its lease before each turn and each answer.
+//   - Nothing but messages that a kind accepts, answers and cancels passes between nodes. All else
+//     is refused where it arrives, counted and logged.
+//   - A plain send goes at most once. It is a dead letter if it is known that nobody has it.
+//   - Rings of workers that await each other are not found across nodes.
 //
 // # How it is built
 //

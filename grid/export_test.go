@@ -20,6 +20,7 @@ type Host struct {
 type testHost struct{ Host }
 
 func (testHost) open(context.Context, Node) error { return nil }
+func (testHost) quiesce(left func())              { left() }
 func (testHost) seen(before, after []Node)        {}
 func (h testHost) begin(t Token)                  { h.Begin(t) }
 func (h testHost) end(shard int, ended func())    { h.End(shard, ended) }

@@ -82,6 +82,7 @@ const (
 	defaultLease       = 2 * time.Second
 	defaultSettle      = 2 * time.Second
 	defaultWindow      = 4096
+	defaultGrace       = 5 * time.Second // of package actors
 	resetAfter         = 5 * time.Second // up for so long, a worker has had no failures in a row
 )
 
@@ -108,7 +109,7 @@ type Options struct {
 	// Store is what the nodes of a cluster agree by on who owns which keys. nil: all keys are this process's.
 	Store Store
 	// Net is how the nodes ask each other. It needs a Store. nil: to ask a key of another node fails with
-	// [actors.ErrUnavailable], which names the node.
+	// [actors.ErrUnavailable], which names the node. Then each node has workers.
 	Net Net
 	// Window is how many asks may be in flight to one node, and how many may wait for one that has their keys. One
 	// more fails with [actors.ErrMailboxFull]. 0: 4,096.

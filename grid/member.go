@@ -70,6 +70,8 @@ type host interface {
 	begin(Token)
 	// end: the shard is to be given to another. ended is called when its last task has ended, by any goroutine.
 	end(shard int, ended func())
+	// quiesce: all shards are given up. left is called when the node may leave, by any goroutine.
+	quiesce(left func())
 	// fenced: the lease is over, and with it the right to all shards. Any goroutine, at once.
 	fenced()
 }
@@ -404,7 +406,11 @@ func (m *member) work() {
 	}
 	if t.drained && t.shards.IsEmpty() && !t.leaving {
 		t.leaving = true
-		m.call(t, t.session.Leave, func(error) { t.lease.End() }) // if it has failed, the session expires
+		m.host.quiesce(func() {
+			m.tell(t, func() {
+				m.call(t, t.session.Leave, func(error) { t.lease.End() }) // if it has failed, the session expires
+			})
+		})
 	}
 }
 
