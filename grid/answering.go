@@ -63,7 +63,8 @@ type served struct {
 	// With mu of answering held.
 	to         *peer
 	work       keyed.Work
-	answered   bool
+	answered   bool // or about to be
+	isKept     bool // it is in kept
 	dropped    bool
 	item       []byte // the answer; nil: it was not kept
 	at         time.Duration
@@ -207,10 +208,10 @@ func (v *answering) isKnown(key askKey, from *peer) bool {
 }
 
 func (v *answering) answerAgain(s *served) (forgotten bool) {
-	if s.answered && s.item != nil {
+	if s.isKept && s.item != nil {
 		s.to.putItem(s.item)
 	}
-	return s.answered && s.item == nil
+	return s.isKept && s.item == nil
 }
 
 // begin notes an ask that is about to run.
@@ -259,7 +260,7 @@ func (v *answering) dropHeld(s *served) {
 	s.dropped = true
 	delete(v.asks, s.key)
 	delete(v.byNumber, s.number)
-	if s.answered {
+	if s.isKept {
 		v.kept.remove(s)
 		v.bytes -= len(s.item)
 	}
@@ -311,7 +312,7 @@ func (v *answering) answer(pid *actor.PID, m any) {
 	if s.dropped {
 		return
 	}
-	s.item, s.at = item, v.n.c.clock.Now()
+	s.item, s.at, s.isKept = item, v.n.c.clock.Now(), true
 	v.kept.add(s)
 	v.bytes += len(item)
 	s.to.putItem(item)
@@ -381,7 +382,7 @@ func (v *answering) acked(from string, origin uint64, ids []uint64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, id := range ids {
-		if s := v.asks[askKey{origin, id}]; s != nil && s.answered && s.item != nil && s.to.is.Node == from {
+		if s := v.asks[askKey{origin, id}]; s != nil && s.isKept && s.to.is.Node == from {
 			v.dropHeld(s)
 		}
 	}

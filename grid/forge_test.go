@@ -217,3 +217,112 @@ func TestAnswersOfOthersAreNotTaken(t *testing.T) {
 		}
 	})
 }
+
+// TestRepeatedAskRunsOnce: an ask that comes again is not run again, as long as the node has it, and is answered again.
+func TestRepeatedAskRunsOnce(t *testing.T) {
+	onNetwork(t, 2, gridtest.Options{}, nil, func(t *testing.T, w *machines, runs *runLog) {
+		owner := w.owner("k")
+		f := w.forger(w.other(owner))
+		to := w.peerOf(owner)
+		take := func() int {
+			time.Sleep(100 * time.Millisecond)
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			n := len(f.answers)
+			f.answers = nil
+			return n
+		}
+		repeat := func(name string) { f.send(to, f.ask(f.frame(), 1, "account/k", say(name+" 1s"))) }
+		repeat("twice")
+		repeat("twice")
+		if n := take(); n != 0 {
+			t.Errorf("%d answers while it runs", n)
+		}
+		time.Sleep(time.Second)
+		if n := take(); n != 1 {
+			t.Errorf("%d answers when it has run", n)
+		}
+		repeat("twice")
+		f.send(to, gridwire.AppendAudit(f.frame(), &gridwire.Audit{Number: 1, IDs: []uint64{1}}))
+		if n := take(); n != 2 {
+			t.Errorf("%d answers to a repeated ask and to an audit", n)
+		}
+		runs.want("twice", 1, 1)
+		f.send(to, gridwire.AppendAcks(f.frame(), []uint64{1}))
+		time.Sleep(100 * time.Millisecond)
+		if _, answering := owner.g.Tables(); answering != 0 {
+			t.Errorf("%d entries are kept of an answer that has come", answering)
+		}
+		repeat("kept")
+		time.Sleep(5 * time.Second)
+		if _, answering := owner.g.Tables(); answering == 0 {
+			t.Error("an answer is not kept that nobody has acknowledged")
+		}
+		time.Sleep(8 * time.Second)
+		if _, answering := owner.g.Tables(); answering != 0 {
+			t.Error("it is kept for ever")
+		}
+	})
+}
+
+// TestAnswerOfAnOldOwner: an answer to another node that is given when the lease is over is none, and one with the token of a former
+// owner is not taken.
+func TestAnswerOfAnOldOwner(t *testing.T) {
+	onNetwork(t, 3, gridtest.Options{}, func(k *grid.Kind) {
+		k.Setup = func(wk *actors.Worker, id string) error {
+			actors.Handle(wk, func(t *actors.Task, d pause) (word, error) {
+				if d.AsDuration() == time.Hour {
+					return say("late"), t.Sleep(time.Hour)
+				}
+				time.Sleep(d.AsDuration()) // its turn lasts, and looks at nothing
+				return say("done"), nil
+			})
+			return nil
+		}
+	}, func(t *testing.T, w *machines, _ *runLog) {
+		owner := w.owner("k")
+		f := w.forger(w.other(owner))
+		f.send(w.peerOf(owner), f.ask(f.frame(), 1, "account/k", sleeping(4*time.Second)))
+		time.Sleep(time.Second)
+		owner.Cut(gridtest.Requests | gridtest.Answers)
+		time.Sleep(4 * time.Second)
+		f.mu.Lock()
+		if len(f.answers) > len(f.failures) {
+			t.Errorf("it is answered with %v", f.answers)
+		}
+		for _, failure := range f.failures {
+			if actors.RetrySafe(failure) {
+				t.Errorf("it has run, and is told %v", failure)
+			}
+		}
+		f.mu.Unlock()
+		owner.Heal()
+		time.Sleep(5 * time.Second)
+
+		// Now the owner gives an answer of an owner before it.
+		owner = w.owner("k")
+		asker := w.other(owner)
+		if _, err := w.ask(asker, "k", sleeping(0)); err != nil {
+			t.Fatal(err)
+		}
+		answer := actors.RequestFuture[word](asker.sys.Root, asker.g.PID("account", "k"), sleeping(time.Hour))
+		time.Sleep(100 * time.Millisecond)
+		as := &forger{TB: t, self: w.peerOf(owner)}
+		line, err := owner.Open(t.Context(), grid.Peer{Node: owner.Name(), Session: 1 << 41}, as)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer line.Close()
+		for id := range uint64(50) {
+			item, err := gridwire.AppendAnswer(as.frame(), &gridwire.Answer{ID: id, Rev: 1, Type: []byte("google.protobuf.StringValue")}, 0, func(b []byte) ([]byte, error) { return b, nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := line.Send(w.peerOf(asker), 1, item); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err = answer.Wait(t.Context())
+		wantLost(t, err)
+	})
+}
