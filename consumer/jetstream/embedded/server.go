@@ -18,6 +18,7 @@ package embedded
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -29,6 +30,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/consumer/jetstream"
+	"github.com/protoloop/protoloop/internal/dirlock"
 	"github.com/protoloop/protoloop/internal/safelog"
 )
 
@@ -75,9 +77,12 @@ func Start(o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("embedded: start the server: %w", err)
 	}
-	unlock, err := lock(dir)
+	unlock, err := dirlock.Lock(dir)
+	if errors.Is(err, dirlock.ErrInUse) {
+		err = fmt.Errorf("%w by another server, or by one whose start has not ended; then its files may be damaged", err)
+	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("embedded: %w", err)
 	}
 	s, err := server.NewServer(&server.Options{
 		ServerName: "protoloop", DontListen: true, JetStream: true, StoreDir: dir,
@@ -90,11 +95,6 @@ func Start(o Options) (*Server, error) {
 	log := &serverLog{l: safelog.Contain(o.Logger).With("dir", o.Dir)}
 	s.SetLoggerV2(log, false, false, false)
 	return start(s, o, log, unlock)
-}
-
-// inUse is why a folder that is locked is refused.
-func inUse(dir string) error {
-	return fmt.Errorf("embedded: %s is in use by another server, or by one whose start has not ended; then its files may be damaged", dir)
 }
 
 // start starts s. If it does not come up its folder is unlocked when it has ended, be it

@@ -2,9 +2,10 @@
 
 //go:build unix
 
-package embedded
+package dirlock
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -15,12 +16,12 @@ import (
 // it runs its program. That does not keep the folder locked.
 func TestUnlockEndsTheLock(t *testing.T) {
 	dir := t.TempDir()
-	unlock, err := lock(dir)
+	unlock, err := Lock(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := lock(dir); err == nil {
-		t.Fatal("it was locked twice")
+	if _, err := Lock(dir); !errors.Is(err, ErrInUse) {
+		t.Fatalf("it was locked twice: %v", err)
 	}
 	want, err := os.Stat(filepath.Join(dir, "lock"))
 	if err != nil {
@@ -41,7 +42,7 @@ func TestUnlockEndsTheLock(t *testing.T) {
 		t.Fatal("no descriptor is that of the lock")
 	}
 	unlock()
-	unlock, err = lock(dir)
+	unlock, err = Lock(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

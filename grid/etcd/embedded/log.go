@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package embedded
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// serverLog is the core of the server's logger. It hands on warnings and errors, and notes the last error.
+type serverLog struct {
+	zapcore.LevelEnabler
+	l      *slog.Logger
+	fields []zapcore.Field
+	last   *lastError
+}
+
+// lastError is the last that the server has said was wrong.
+type lastError struct {
+	mu   sync.Mutex
+	text string
+	gave chan struct{} // closed when it was fatal
+	once sync.Once
+}
+
+func (e *lastError) String() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.text
+}
+
+// newLogger returns a logger for a server. A fatal error ends the goroutine that has it: etcd would end the process.
+func newLogger(l *slog.Logger) (*zap.Logger, *lastError) {
+	last := &lastError{gave: make(chan struct{})}
+	return zap.New(&serverLog{LevelEnabler: zapcore.WarnLevel, l: l, last: last}, zap.WithFatalHook(zapcore.WriteThenGoexit)), last
+}
+
+// With is [zapcore.Core]'s.
+func (s *serverLog) With(fields []zapcore.Field) zapcore.Core {
+	with := *s
+	with.fields = append(s.fields[:len(s.fields):len(s.fields)], fields...)
+	return &with
+}
+
+// Check is [zapcore.Core]'s.
+func (s *serverLog) Check(e zapcore.Entry, c *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if s.Enabled(e.Level) {
+		return c.AddCore(e, s)
+	}
+	return c
+}
+
+// Write is [zapcore.Core]'s.
+func (s *serverLog) Write(e zapcore.Entry, fields []zapcore.Field) error {
+	all := zapcore.NewMapObjectEncoder()
+	for _, f := range append(s.fields[:len(s.fields):len(s.fields)], fields...) {
+		f.AddTo(all)
+	}
+	attrs := make([]slog.Attr, 0, len(all.Fields))
+	reason := ""
+	for key, value := range all.Fields {
+		attrs = append(attrs, slog.Any(key, value))
+		if text, is := value.(string); is && key == "error" {
+			reason = ": " + text
+		}
+	}
+	level := slog.LevelWarn
+	if e.Level >= zapcore.ErrorLevel {
+		level = slog.LevelError
+		s.last.mu.Lock()
+		s.last.text = e.Message + reason
+		s.last.mu.Unlock()
+	}
+	s.l.LogAttrs(context.Background(), level, "embedded: "+e.Message, attrs...)
+	if e.Level >= zapcore.FatalLevel {
+		s.last.once.Do(func() { close(s.last.gave) })
+	}
+	return nil
+}
+
+// Sync is [zapcore.Core]'s.
+func (s *serverLog) Sync() error { return nil }
