@@ -10,8 +10,6 @@ import (
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 )
 
 // renewer renews leases over one stream. The client's KeepAlive does that at its own times, and counts a
@@ -79,18 +77,6 @@ func (r *renewer) renew(ctx context.Context, lease clientv3.LeaseID, stuck time.
 			return 0, errors.Join(ctx.Err(), err)
 		}
 	}
-}
-
-// isPassing reports whether another server, or the same a moment later, may do what this one did not.
-func isPassing(err error) bool {
-	if errors.Is(err, errClosed) {
-		return false
-	}
-	switch status.Code(err) {
-	case codes.PermissionDenied, codes.InvalidArgument, codes.FailedPrecondition:
-		return false
-	}
-	return true
 }
 
 // ask puts a request on its way.

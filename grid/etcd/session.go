@@ -92,7 +92,7 @@ func (is *session) Renew(ctx context.Context) error {
 			return err
 		}
 	}
-	ttl, err := is.s.renew.renew(ctx, is.lease, is.ttl/4)
+	ttl, err := is.s.renew.renew(ctx, is.lease, patience(is.ttl))
 	switch {
 	case err != nil:
 		return is.s.explain(ctx, "renew", err)
@@ -104,9 +104,13 @@ func (is *session) Renew(ctx context.Context) error {
 
 // show lets all see the node. It changes nothing if they do already: a call that comes late does not undo a Drain.
 func (is *session) show(ctx context.Context) error {
-	resp, err := is.s.client.Txn(ctx).If(clientv3.Compare(clientv3.CreateRevision(is.key), ">", 0)).Then(
-		clientv3.OpTxn([]clientv3.Cmp{clientv3.Compare(clientv3.CreateRevision(is.nodeKey()), "=", 0)},
-			[]clientv3.Op{clientv3.OpPut(is.nodeKey(), encodeNode(is.node), clientv3.WithLease(is.lease))}, nil)).Commit()
+	var resp *clientv3.TxnResponse
+	err := again(ctx, patience(is.ttl), func(ctx context.Context, _ int) (err error) {
+		resp, err = is.s.client.Txn(ctx).If(clientv3.Compare(clientv3.CreateRevision(is.key), ">", 0)).Then(
+			clientv3.OpTxn([]clientv3.Cmp{clientv3.Compare(clientv3.CreateRevision(is.nodeKey()), "=", 0)},
+				[]clientv3.Op{clientv3.OpPut(is.nodeKey(), encodeNode(is.node), clientv3.WithLease(is.lease))}, nil)).Commit()
+		return err
+	})
 	switch {
 	case err != nil:
 		return is.failed(ctx, "renew", err)
@@ -134,9 +138,13 @@ func (is *session) do(ctx context.Context, what string, ops ...clientv3.Op) (ans
 	is.calls++
 	call = is.calls
 	is.mu.Unlock()
-	then := append([]clientv3.Op{clientv3.OpPut(is.key, number(call), clientv3.WithLease(is.lease))}, ops...)
-	resp, err := is.s.client.Txn(ctx).If(clientv3.Compare(clientv3.Value(is.key), "<", number(call))).Then(then...).
-		Else(clientv3.OpGet(is.key)).Commit()
+	var resp *clientv3.TxnResponse
+	err = again(ctx, patience(is.ttl), func(ctx context.Context, try int) (err error) {
+		n := number(call<<16 + uint64(min(try, 1<<16-1))) // a try that comes after the next, too, has no effect
+		then := append([]clientv3.Op{clientv3.OpPut(is.key, n, clientv3.WithLease(is.lease))}, ops...)
+		resp, err = is.s.client.Txn(ctx).If(clientv3.Compare(clientv3.Value(is.key), "<", n)).Then(then...).Else(clientv3.OpGet(is.key)).Commit()
+		return err
+	})
 	switch {
 	case err != nil:
 		return nil, 0, 0, is.failed(ctx, what, err)
@@ -324,7 +332,13 @@ func (is *session) Drain(ctx context.Context) error {
 
 // Leave is [grid.Session]'s.
 func (is *session) Leave(ctx context.Context) error {
-	_, err := is.s.client.Revoke(ctx, is.lease)
+	err := again(ctx, patience(is.ttl), func(ctx context.Context, try int) error {
+		_, err := is.s.client.Revoke(ctx, is.lease)
+		if try > 1 && errors.Is(err, rpctypes.ErrLeaseNotFound) {
+			return nil // the try before had its effect
+		}
+		return err
+	})
 	if err != nil {
 		return is.failed(ctx, "leave", err)
 	}

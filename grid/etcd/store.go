@@ -23,7 +23,8 @@
 //
 // Each call of a session that changes something has a number, and the transaction compares it with that
 // of the last which had an effect. So a call that its node has given up, and which comes to etcd late, changes
-// nothing once a later one has returned.
+// nothing once a later one has returned. A call that is not answered within an eighth of the lease, or a second, is made again, to the
+// client's next server, until its context ends.
 //
 // etcd counts leases in seconds, and has none that is shorter than one and a half times its election
 // timeout: 2 s by default, 1 s at an election timeout of 666 ms or less. Another lease is made longer, and
@@ -136,7 +137,11 @@ func (s *Store) Join(ctx context.Context, n grid.Node, ttl time.Duration) (grid.
 	if n.Shards < 1 {
 		return nil, &actors.OptionError{Of: "grid", Field: "Shards", Value: n.Shards, Why: "is less than 1"}
 	}
-	granted, err := s.client.Grant(ctx, seconds(ttl))
+	var granted *clientv3.LeaseGrantResponse
+	err := again(ctx, patience(ttl), func(ctx context.Context, _ int) (err error) {
+		granted, err = s.client.Grant(ctx, seconds(ttl)) // a second one that nobody knows of ends by itself
+		return err
+	})
 	if err != nil {
 		return nil, s.explain(ctx, "join", err)
 	}
@@ -155,23 +160,36 @@ func (s *Store) Join(ctx context.Context, n grid.Node, ttl time.Duration) (grid.
 }
 
 // enter makes the key of a session, if the cluster has as many shards, and returns the revision of that.
-func (s *Store) enter(ctx context.Context, is *session) (uint64, error) {
+func (s *Store) enter(ctx context.Context, is *session) (revision uint64, err error) {
 	count, want := s.prefix+"count", strconv.Itoa(is.node.Shards)
+	absent := func(key string) []clientv3.Cmp {
+		return []clientv3.Cmp{clientv3.Compare(clientv3.CreateRevision(key), "=", 0)}
+	}
 	put := clientv3.OpPut(is.key, number(0), clientv3.WithLease(is.lease))
-	resp, err := s.client.Txn(ctx).If(clientv3.Compare(clientv3.Value(count), "=", want)).Then(put).Else(
-		clientv3.OpTxn([]clientv3.Cmp{clientv3.Compare(clientv3.CreateRevision(count), "=", 0)},
-			[]clientv3.Op{clientv3.OpPut(count, want), put},
-			[]clientv3.Op{clientv3.OpGet(count)})).Commit()
+	var resp *clientv3.TxnResponse
+	err = again(ctx, patience(is.ttl), func(ctx context.Context, _ int) (err error) {
+		resp, err = s.client.Txn(ctx).If(clientv3.Compare(clientv3.Value(count), "=", want)).
+			Then(clientv3.OpTxn(absent(is.key), []clientv3.Op{put}, []clientv3.Op{clientv3.OpGet(is.key)})).
+			Else(clientv3.OpTxn(absent(count), []clientv3.Op{clientv3.OpPut(count, want), put}, []clientv3.Op{clientv3.OpGet(count)})).Commit()
+		return err
+	})
 	if err != nil {
 		return 0, s.explain(ctx, "join", err)
 	}
-	if !resp.Succeeded {
-		if first := resp.Responses[0].GetResponseTxn(); !first.Succeeded {
-			has := string(first.Responses[0].GetResponseRange().Kvs[0].Value)
-			return 0, &actors.OptionError{Of: "grid", Field: "Shards", Value: is.node.Shards, Why: fmt.Sprintf("differs from the cluster's, which has %s shards for ever", has)}
-		}
+	switch inner := resp.Responses[0].GetResponseTxn(); {
+	case inner.Succeeded:
+		return uint64(resp.Header.Revision), nil
+	case resp.Succeeded: // by a try whose answer was lost
+		return uint64(inner.Responses[0].GetResponseRange().Kvs[0].CreateRevision), nil
+	default:
+		has := string(inner.Responses[0].GetResponseRange().Kvs[0].Value)
+		return 0, &actors.OptionError{Of: "grid", Field: "Shards", Value: is.node.Shards, Why: fmt.Sprintf("differs from the cluster's, which has %s shards for ever", has)}
 	}
-	return uint64(resp.Header.Revision), nil
+}
+
+// patience is how long a call waits for an answer before it is made again.
+func patience(ttl time.Duration) time.Duration {
+	return min(max(ttl/8, 250*time.Millisecond), time.Second)
 }
 
 // number is a number as a key has it: in the order of the numbers.

@@ -131,14 +131,14 @@ func (w *watcher) follow(sees func()) error {
 	defer alive.Stop()
 	st, err := etcdserverpb.NewWatchClient(w.s.client.ActiveConnection()).Watch(ctx)
 	if err != nil {
-		return errors.Join(context.Cause(ctx), err)
+		return because(ctx, err)
 	}
 	received, failed := make(chan *etcdserverpb.WatchResponse), make(chan error, 1)
 	w.s.spawn(func() {
 		for {
 			resp, err := st.Recv()
 			if err != nil {
-				failed <- errors.Join(context.Cause(ctx), err)
+				failed <- because(ctx, err)
 				return
 			}
 			alive.Reset(giveUpAfter)
@@ -152,7 +152,7 @@ func (w *watcher) follow(sees func()) error {
 	})
 	f := &following{w: w, st: st, ctx: ctx}
 	if err := f.start(); err != nil {
-		return errors.Join(context.Cause(ctx), err)
+		return because(ctx, err)
 	}
 	sees()
 	tick := time.NewTicker(askAfter)
@@ -174,9 +174,17 @@ func (w *watcher) follow(sees func()) error {
 			return err
 		}
 		if err != nil {
-			return errors.Join(context.Cause(ctx), err)
+			return because(ctx, err)
 		}
 	}
+}
+
+// because is why ctx has ended, or else err.
+func because(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return err
 }
 
 // following is a stream, with what is known of the nodes by it. One goroutine has it.

@@ -5,7 +5,9 @@ package embedded
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"sync"
+	"sync/atomic"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -25,6 +27,8 @@ type lastError struct {
 	text string
 	gave chan struct{} // closed when it was fatal
 	once sync.Once
+
+	stopping atomic.Bool // then it complains that what it has closed is closed
 }
 
 func (e *lastError) String() string {
@@ -67,6 +71,9 @@ func (s *serverLog) Write(e zapcore.Entry, fields []zapcore.Field) error {
 		if text, is := value.(string); is && key == "error" {
 			reason = ": " + text
 		}
+	}
+	if s.last.stopping.Load() && (strings.HasSuffix(strings.ToLower(reason), "server closed") || strings.HasSuffix(reason, "closed network connection")) {
+		return nil
 	}
 	level := slog.LevelWarn
 	if e.Level >= zapcore.ErrorLevel {

@@ -210,9 +210,10 @@ func (s *Server) start(dir string) (*Server, error) {
 	case <-timer.C:
 		go func() {
 			if <-started == nil {
-				s.e.Close()
+				s.Shutdown()
+			} else {
+				s.unlock()
 			}
-			s.unlock()
 		}()
 		return nil, s.unusable(late)
 	}
@@ -251,7 +252,7 @@ func (s *Server) Endpoint() string {
 
 // Connect returns a client of this server, with the server's certificate if it has one.
 func (s *Server) Connect() (*clientv3.Client, error) {
-	c := clientv3.Config{Endpoints: []string{s.Endpoint()}, Logger: s.log.Named("client"), DialKeepAliveTime: 10 * time.Second, DialKeepAliveTimeout: 2 * time.Second}
+	c := clientv3.Config{Endpoints: []string{s.Endpoint()}, Logger: zap.NewNop(), DialKeepAliveTime: 10 * time.Second, DialKeepAliveTimeout: 2 * time.Second}
 	if s.o.Certificates != nil {
 		info := s.o.Certificates.info()
 		tls, err := info.ClientConfig()
@@ -285,6 +286,7 @@ func (s *Server) Failed() <-chan error {
 // Shutdown stops the server and waits until its files are written. Close connections to it first: it waits
 // for their calls, some seconds at most.
 func (s *Server) Shutdown() {
+	s.last.stopping.Store(true)
 	s.e.Close()
 	s.unlock()
 }
