@@ -18,10 +18,14 @@ func (s *Store) explain(ctx context.Context, what string, err error) error {
 		err = errors.New("it has ended")
 	}
 	if cause := context.Cause(ctx); cause != nil {
-		if errors.Is(err, cause) {
-			return fmt.Errorf("etcd: %s: %w", what, err)
+		switch trouble := s.watch.trouble.Load(); {
+		case !errors.Is(err, cause) && !errors.Is(err, ctx.Err()):
+			err = fmt.Errorf("%w: %w", cause, err)
+		case trouble != nil: // a call says only that its time is over
+			err = fmt.Errorf("%w: %w", cause, *trouble)
+		default:
+			err = cause
 		}
-		return fmt.Errorf("etcd: %s: %w (%w)", what, cause, err)
 	}
 	if hint := s.hintOf(err); hint != "" {
 		return fmt.Errorf("etcd: %s: %s: %w", what, hint, err)

@@ -23,6 +23,7 @@ type renewer struct {
 
 	mu      sync.Mutex
 	streams []*stream // the last is the one to ask
+	slow    int       // that many were cut off without an answer since the last
 }
 
 // maxStreams is how many there are at a time, with those that are stuck.
@@ -87,8 +88,7 @@ func (r *renewer) ask(lease clientv3.LeaseID, stuck time.Duration) (*ask, error)
 	if r.s.ctx.Err() != nil {
 		return nil, errClosed
 	}
-	n := len(r.streams)
-	if n == 0 || len(r.streams[n-1].asks) > 0 && time.Since(r.streams[n-1].asks[0].at) > stuck {
+	if n := len(r.streams); n == 0 || r.isStuckHeld(r.streams[n-1], stuck) {
 		r.openHeld()
 	}
 	st := r.streams[len(r.streams)-1]
@@ -101,8 +101,15 @@ func (r *renewer) ask(lease clientv3.LeaseID, stuck time.Duration) (*ask, error)
 	return a, nil
 }
 
+// isStuckHeld reports whether a stream has answered nothing for too long. That becomes longer with each that there is, and
+// with each that was cut off: where all are slow, as where it takes seconds to check a password, one gets its answer.
+func (r *renewer) isStuckHeld(st *stream, stuck time.Duration) bool {
+	return len(st.asks) > 0 && time.Since(st.asks[0].at) > stuck<<min(len(r.streams)-1+r.slow, 10)
+}
+
 func (r *renewer) openHeld() {
 	if len(r.streams) == maxStreams {
+		r.slow++
 		r.endHeld(r.streams[0], errReplaced)
 	}
 	st := &stream{wake: make(chan struct{}, 1)}
@@ -187,6 +194,7 @@ func (r *renewer) toSend(st *stream) (clientv3.LeaseID, bool) {
 func (r *renewer) answered(st *stream, resp *etcdserverpb.LeaseKeepAliveResponse) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.slow = 0
 	for i, a := range st.asks[:len(st.asks)-st.unsent] {
 		if int64(a.lease) == resp.ID {
 			st.asks = append(st.asks[:i:i], st.asks[i+1:]...)

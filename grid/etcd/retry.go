@@ -3,6 +3,7 @@
 package etcd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -17,14 +18,21 @@ import (
 // doubled so that a slow server has the time that it needs. The call has to do no harm if it is made twice, also if the first
 // comes to etcd after the second.
 func again(ctx context.Context, patience time.Duration, call func(ctx context.Context, try int) error) error {
+	var last error // that says more than that the time is over
 	wait := 10 * time.Millisecond
 	for try := 1; ; try++ {
 		bounded, cancel := context.WithTimeout(ctx, patience)
 		err := call(bounded, try)
 		late := bounded.Err() != nil
 		cancel()
-		if err == nil || ctx.Err() != nil || !late && !isPassing(err) {
+		if err == nil || ctx.Err() == nil && !late && !isPassing(err) {
 			return err
+		}
+		if !late {
+			last = err
+		}
+		if ctx.Err() != nil {
+			return cmp.Or(last, err)
 		}
 		if late {
 			patience *= 2
@@ -33,7 +41,7 @@ func again(ctx context.Context, patience time.Duration, call func(ctx context.Co
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
-			return err
+			return last
 		}
 		wait = min(2*wait, 200*time.Millisecond)
 	}

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -32,6 +33,8 @@ type watcher struct {
 	begin    []int64 // waits that the stream does not have
 	end      []int64 // … that it may have, and which are over
 	sessions map[uint64]*session
+
+	trouble atomic.Pointer[error] // why there is no stream; nil: there is one, or it was not tried yet
 }
 
 // wait is for the deletion of a shard's key.
@@ -45,11 +48,14 @@ type wait struct {
 const nodesWatch = 1
 
 // A stream on which nothing comes is asked for a sign of life now and then. Without one it is given up,
-// and the next may be to another server.
+// and the next may be to another server. If the next has no answer at all it may take twice as long, and so on.
 const (
 	askAfter    = time.Second
 	giveUpAfter = 3 * time.Second
+	maxGiveUp   = time.Minute
 )
+
+var errSilent = errors.New("the server does not answer")
 
 var errCompacted = errors.New("the revision to go on from was compacted")
 
@@ -100,9 +106,12 @@ const (
 
 // run follows until the store is closed.
 func (w *watcher) run() {
-	pause, down := minPause, false
+	pause, giveUp, down := minPause, giveUpAfter, false
 	for w.s.ctx.Err() == nil {
-		err := w.follow(func() {
+		seen := false
+		err := w.follow(giveUp, func() {
+			seen = true
+			w.trouble.Store(nil)
 			if pause = minPause; down {
 				down = false
 				w.s.log.Info("etcd: the nodes of the cluster can be seen again")
@@ -111,6 +120,10 @@ func (w *watcher) run() {
 		if errors.Is(err, errCompacted) || w.s.ctx.Err() != nil {
 			continue
 		}
+		if giveUp = min(2*giveUp, maxGiveUp); seen || !errors.Is(err, errSilent) {
+			giveUp = giveUpAfter
+		}
+		w.trouble.Store(&err)
 		if !down {
 			down = true
 			w.s.log.Warn("etcd: the nodes of the cluster cannot be seen; it is tried again", slog.Any("error", w.s.explain(w.s.ctx, "watch", err)))
@@ -124,10 +137,10 @@ func (w *watcher) run() {
 }
 
 // follow follows on one stream until that fails. sees is called when it has the nodes.
-func (w *watcher) follow(sees func()) error {
+func (w *watcher) follow(giveUp time.Duration, sees func()) error {
 	ctx, cancel := context.WithCancelCause(clientv3.WithRequireLeader(w.s.ctx))
 	defer cancel(nil)
-	alive := time.AfterFunc(giveUpAfter, func() { cancel(errors.New("the server does not answer")) })
+	alive := time.AfterFunc(giveUp, func() { cancel(errSilent) })
 	defer alive.Stop()
 	st, err := etcdserverpb.NewWatchClient(w.s.client.ActiveConnection()).Watch(ctx)
 	if err != nil {
@@ -141,7 +154,7 @@ func (w *watcher) follow(sees func()) error {
 				failed <- because(ctx, err)
 				return
 			}
-			alive.Reset(giveUpAfter)
+			alive.Reset(giveUp)
 			select {
 			case received <- resp:
 			case <-ctx.Done():
@@ -295,9 +308,12 @@ func (f *following) look(id int64) error {
 		f.w.isFree(id)
 		return nil
 	}
+	if err := f.cancel(id); err != nil { // etcd has ended it, and keeps its number
+		return err
+	}
 	f.w.mu.Lock()
 	defer f.w.mu.Unlock()
-	if _, is := f.w.waits[id]; is { // etcd has ended the watch, and its number is free
+	if _, is := f.w.waits[id]; is {
 		wait.from = resp.Header.Revision + 1
 		f.w.waits[id] = wait
 		f.w.begin = append(f.w.begin, id)

@@ -5,6 +5,7 @@ package embedded
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -37,10 +38,11 @@ func (e *lastError) String() string {
 	return e.text
 }
 
-// newLogger returns a logger for a server. A fatal error ends the goroutine that has it: etcd would end the process.
+// newLogger returns a logger for a server. An error for which etcd would panic or end the process ends the goroutine
+// that has it.
 func newLogger(l *slog.Logger) (*zap.Logger, *lastError) {
 	last := &lastError{gave: make(chan struct{})}
-	return zap.New(&serverLog{LevelEnabler: zapcore.WarnLevel, l: l, last: last}, zap.WithFatalHook(zapcore.WriteThenGoexit)), last
+	return zap.New(&serverLog{LevelEnabler: zapcore.WarnLevel, l: l, last: last}, zap.WithFatalHook(zapcore.WriteThenGoexit), zap.WithPanicHook(zapcore.WriteThenGoexit)), last
 }
 
 // With is [zapcore.Core]'s.
@@ -72,7 +74,10 @@ func (s *serverLog) Write(e zapcore.Entry, fields []zapcore.Field) error {
 			reason = ": " + text
 		}
 	}
-	if s.last.stopping.Load() && (strings.HasSuffix(strings.ToLower(reason), "server closed") || strings.HasSuffix(reason, "closed network connection")) {
+	if s.last.stopping.Load() && slices.ContainsFunc(ofStop, func(end string) bool { return strings.HasSuffix(reason, end) }) {
+		return nil
+	}
+	if usual[e.Message] {
 		return nil
 	}
 	level := slog.LevelWarn
@@ -83,7 +88,7 @@ func (s *serverLog) Write(e zapcore.Entry, fields []zapcore.Field) error {
 		s.last.mu.Unlock()
 	}
 	s.l.LogAttrs(context.Background(), level, "embedded: "+e.Message, attrs...)
-	if e.Level >= zapcore.FatalLevel {
+	if e.Level >= zapcore.PanicLevel {
 		s.last.once.Do(func() { close(s.last.gave) })
 	}
 	return nil
@@ -91,3 +96,15 @@ func (s *serverLog) Write(e zapcore.Entry, fields []zapcore.Field) error {
 
 // Sync is [zapcore.Core]'s.
 func (s *serverLog) Sync() error { return nil }
+
+// ofStop is what it finds wrong with what it has closed itself.
+var ofStop = []string{"erver closed", "server has been stopped", "closed network connection", "request cancelled"}
+
+// usual is what a server that is well warns of.
+var usual = map[string]bool{
+	"Running http and grpc server on single port. This is not recommended for production.": true,
+	"simple token is not cryptographically signed":                                         true,
+	"Failed to detect schema version":                                                      true, // of files that are new
+	"failed to update storage version":                                                     true,
+	"failed to apply request":                                                              true, // that client is told
+}

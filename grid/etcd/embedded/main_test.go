@@ -40,10 +40,14 @@ func TestMain(m *testing.M) {
 
 // serve is a server process. It prints a line when it is ready, and ends when it is killed, or whoever has started it.
 func serve(dir string) {
-	o := embedded.Options{Dir: dir, Name: os.Getenv(nameVariable), ClientAddr: os.Getenv(clientVariable), Servers: map[string]string{}, StartWithin: 10 * time.Minute}
+	o := embedded.Options{Dir: dir, Name: os.Getenv(nameVariable), ClientAddr: os.Getenv(clientVariable), StartWithin: 10 * time.Minute}
+	if o.Name != "" {
+		o.Servers = map[string]string{}
+	}
 	for _, server := range strings.Split(os.Getenv(serversVariable), ",") {
-		name, addr, _ := strings.Cut(server, "=")
-		o.Servers[name] = addr
+		if name, addr, is := strings.Cut(server, "="); is {
+			o.Servers[name] = addr
+		}
 	}
 	go func() {
 		_, _ = os.Stdin.Read(make([]byte, 1)) // it ends with the other end of the pipe

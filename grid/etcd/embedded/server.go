@@ -60,6 +60,8 @@ type Options struct {
 	StartWithin time.Duration
 	// Logger is told the server's warnings and errors. nil: slog.Default().
 	Logger *slog.Logger
+
+	cheapPasswords bool // a test does not wait for bcrypt
 }
 
 // Certificates are files in PEM format.
@@ -122,7 +124,8 @@ func (o Options) checkAddr(field, addr string) error {
 
 // Start starts a server and waits until it is ready: in a cluster, until it knows a leader. A Dir can have one
 // server at a time, of all processes. For that there is a file named lock in the Dir. Where the system is no
-// Unix, other processes are not kept off.
+// Unix, other processes are not kept off. A start that does not end, as one on damaged files may, cannot be cut off: it
+// is abandoned, and the Dir refused to others as long as the process lives.
 func Start(o Options) (*Server, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
@@ -178,6 +181,9 @@ func (s *Server) config(dir string) *embed.Config {
 	}
 	c.InitialCluster = strings.Join(cluster, ",")
 	c.InitialClusterToken = "protoloop"
+	if o.cheapPasswords {
+		c.BcryptCost = 4
+	}
 	if o.Certificates != nil {
 		c.ClientTLSInfo, c.PeerTLSInfo = o.Certificates.info(), o.Certificates.info()
 	}
@@ -192,9 +198,10 @@ func (c *Certificates) info() transport.TLSInfo {
 // long after start has returned.
 func (s *Server) start(dir string) (*Server, error) {
 	started := make(chan error, 1)
+	gaveUp := errors.New("it has given up")
 	go func() {
-		err := errors.New("embedded: the server has given up")
-		defer func() { started <- err }() // also if a fatal error ends the goroutine
+		err := gaveUp
+		defer func() { started <- err }() // also if an error ends the goroutine
 		s.e, err = embed.StartEtcd(s.config(dir))
 	}()
 	timer := time.NewTimer(s.o.StartWithin)
@@ -207,15 +214,20 @@ func (s *Server) start(dir string) (*Server, error) {
 			s.unlock()
 			return nil, s.unusable(err)
 		}
+	case <-s.last.gave: // maybe in another goroutine, for which the start waits for ever
+		err = gaveUp
 	case <-timer.C:
+		err = late
+	}
+	if err != nil {
 		go func() {
 			if <-started == nil {
-				s.Shutdown()
+				s.abandon()
 			} else {
 				s.unlock()
 			}
 		}()
-		return nil, s.unusable(late)
+		return nil, s.unusable(err)
 	}
 	select {
 	case <-s.e.Server.ReadyNotify():
@@ -224,12 +236,19 @@ func (s *Server) start(dir string) (*Server, error) {
 	case <-s.e.Server.StopNotify():
 		err = errors.New("it has stopped")
 	case <-s.last.gave:
-		err = errors.New("it has given up")
+		err = gaveUp
 	case <-timer.C:
 		err = late
 	}
-	go s.Shutdown()
+	go s.abandon()
 	return nil, s.unusable(err)
+}
+
+// abandon shuts down what is not ready.
+func (s *Server) abandon() {
+	s.last.stopping.Store(true)
+	s.e.Server.HardStop() // Close waits for those who wait until it is ready
+	s.Shutdown()
 }
 
 func (s *Server) unusable(err error) error {
@@ -264,8 +283,8 @@ func (s *Server) Connect() (*clientv3.Client, error) {
 	return clientv3.New(c)
 }
 
-// Failed yields why the server has ended by itself, such as that its disk fails. Then Shutdown is to be called, or
-// the process to be ended.
+// Failed yields why the server does nothing any more, such as that its disk fails: what would end the process in etcd
+// ends only what the server has begun. Then the process is to be ended, soon: Shutdown may wait for ever.
 func (s *Server) Failed() <-chan error {
 	failed := make(chan error, 1)
 	go func() {

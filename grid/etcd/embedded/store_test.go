@@ -4,6 +4,7 @@ package embedded_test
 
 import (
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -38,8 +39,17 @@ func connect(t testing.TB, srv *embedded.Server) *clientv3.Client {
 }
 
 func newStore(t testing.TB, client *clientv3.Client, cluster string) *etcd.Store {
+	return storeWith(t, client, etcd.Options{Cluster: cluster})
+}
+
+// newQuietStore is one for what is meant to fail.
+func newQuietStore(t testing.TB, client *clientv3.Client, cluster string) *etcd.Store {
+	return storeWith(t, client, etcd.Options{Cluster: cluster, Logger: slog.New(slog.DiscardHandler)})
+}
+
+func storeWith(t testing.TB, client *clientv3.Client, o etcd.Options) *etcd.Store {
 	t.Helper()
-	s, err := etcd.New(client, etcd.Options{Cluster: cluster})
+	s, err := etcd.New(client, o)
 	if err != nil {
 		t.Fatal(err)
 	}
