@@ -8,7 +8,7 @@
 //	pid := g.PID("account", "7")
 //	balance, err := actors.Ask[*pb.Money](t, pid, &pb.Deposit{Cents: 100})
 //
-// All this is in one process: there is no socket and no file. With a [Store] several processes,
+// All this is in one process: there is no socket and no file. With a [Store], such as that of grid/etcd, several processes,
 // the nodes of a cluster, share the keys, and each has the workers of its own only. With a [Net]
 // they ask each other: nothing changes where a key is asked, on whatever node it is.
 //

@@ -33,7 +33,7 @@ type Token struct {
 type View struct{ Nodes []Node }
 
 // Store is where the nodes of a cluster agree on who is there, and who owns what. Each node has one of
-// its own. grid/gridtest has one in memory.
+// its own. grid/etcd has one for etcd, and grid/gridtest one in memory; grid/gridtest/storetest has the tests that one must pass.
 type Store interface {
 	// Join makes a session of the cluster for n, which ends ttl after its last renewal, or later. The first
 	// renewal shows it to all, and not the Join: if the answer of that is lost, nobody is there to claim

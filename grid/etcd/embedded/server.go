@@ -247,7 +247,7 @@ func (s *Server) start(dir string) (*Server, error) {
 // abandon shuts down what is not ready.
 func (s *Server) abandon() {
 	s.last.stopping.Store(true)
-	s.e.Server.HardStop() // Close waits for those who wait until it is ready
+	s.e.Server.Stop() // Close waits for those who wait until it is ready
 	s.Shutdown()
 }
 

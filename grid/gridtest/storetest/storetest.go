@@ -624,7 +624,7 @@ func testContext(s *suite) {
 
 // giveUp makes a call and gives it up, some time before it has an answer or after.
 func (m *member) giveUp(call func(ctx context.Context) error) {
-	ctx, cancel := context.WithTimeout(m.s.ctx(), rand.N(8*time.Millisecond))
+	ctx, cancel := context.WithTimeout(m.s.ctx(), rand.N(3*time.Millisecond))
 	defer cancel()
 	if err := call(ctx); errors.Is(err, actors.ErrFenced) {
 		m.s.Error(err)
@@ -635,10 +635,10 @@ func (m *member) giveUp(call func(ctx context.Context) error) {
 func testLate(s *suite) {
 	a, b := s.member("a"), s.member("b")
 	all := upTo(20)
-	for round := range 40 {
+	for round := range 60 {
 		var given sync.WaitGroup
 		late := func(call func(ctx context.Context) error) { given.Go(func() { a.giveUp(call) }) }
-		for range 3 {
+		for range 1 + round%2 {
 			late(func(ctx context.Context) error { return second(a.Claim(ctx, all)) })
 			late(func(ctx context.Context) error { return a.Release(ctx, all) })
 		}
