@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nats
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/protoloop/protoloop/grid"
+	"github.com/protoloop/protoloop/internal/gridsubject"
+	"github.com/protoloop/protoloop/internal/safelog"
+)
+
+// Net is a [grid.Net]: a node's connection to the servers of its cluster. Any goroutine may call its methods.
+type Net struct {
+	o   Options
+	log *slog.Logger
+	nc  *nats.Conn
+	// out is the last connection to a server. What waited in an earlier one is gone.
+	out    atomic.Pointer[outbox]
+	dials  atomic.Uint64
+	closed chan struct{} // closed when nothing is called any more
+
+	mu sync.Mutex
+	// All below with mu held.
+	lines map[*line]struct{}
+	here  map[string]struct{} // nodes with a subscription that tells the hubs that they are
+}
+
+var _ grid.Net = (*Net)(nil)
+
+// Connect connects to a server. It tries each once, and fails if there is none, or if ctx ends. Later, when
+// the connection is lost, it is made anew for as long as that takes.
+func Connect(ctx context.Context, o Options) (*Net, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	o = o.resolved()
+	n := &Net{o: o, log: safelog.Contain(o.Logger), closed: make(chan struct{}), lines: map[*line]struct{}{}, here: map[string]struct{}{}}
+	d := &dialer{n: n, ctx: ctx}
+	opts := []nats.Option{
+		nats.Name("grid " + o.Cluster), nats.SetCustomDialer(d), nats.Timeout(o.Timeout),
+		// What comes to nobody at once is not worth to be sent later: see the audit of package grid.
+		nats.ReconnectBufSize(-1), nats.MaxReconnects(-1), nats.CustomReconnectDelay(reconnectDelay),
+		nats.IgnoreAuthErrorAbort(), nats.IgnoreDiscoveredServers(), nats.SkipSubjectValidation(),
+		nats.PingInterval(o.Ping), nats.MaxPingsOutstanding(2),
+		nats.ErrorHandler(n.failed), nats.DisconnectErrHandler(n.disconnected), nats.ReconnectHandler(n.reconnected),
+		nats.ClosedHandler(func(*nats.Conn) { close(n.closed) }),
+	}
+	if o.TLS != nil {
+		opts = append(opts, nats.Secure(o.TLS))
+	}
+	nc, err := nats.Connect(o.URL, append(opts, o.NATS...)...)
+	if err != nil {
+		d.connected()
+		if ended := context.Cause(ctx); ended != nil {
+			err = ended
+		}
+		return nil, fmt.Errorf("grid/nats: no connection to a server: %w", inWords(err))
+	}
+	d.connected()
+	n.nc = nc
+	if _, err := nc.Subscribe(gridsubject.Gone(o.Cluster, "*"), n.heardGone); err != nil {
+		nc.Close()
+		return nil, fmt.Errorf("grid/nats: %w", err)
+	}
+	return n, nil
+}
+
+// inWords adds what to do about an error.
+func inWords(err error) error {
+	switch {
+	case errors.Is(err, nats.ErrAuthorization):
+		return fmt.Errorf("the server does not take the certificate or user of this node: %w", err)
+	case errors.Is(err, nats.ErrSecureConnRequired):
+		return fmt.Errorf("the server wants TLS: set Options.TLS: %w", err)
+	case errors.Is(err, nats.ErrSecureConnWanted):
+		return fmt.Errorf("the server has no TLS, and Options.TLS asks for it: %w", err)
+	}
+	return err
+}
+
+// reconnectDelay is the wait after all servers have been tried in vain.
+func reconnectDelay(attempts int) time.Duration {
+	wait := min(20*time.Millisecond<<min(attempts, 10), time.Second)
+	return wait/2 + rand.N(wait/2)
+}
+
+// dialer makes connections on which a Write does not wait.
+type dialer struct {
+	n *Net
+
+	mu    sync.Mutex
+	ctx   context.Context // of the Connect; nil: it is over
+	stops []func() bool   // of what ends its connections with ctx
+}
+
+func (d *dialer) Dial(network, address string) (net.Conn, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	ctx := d.ctx
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	c, err := (&net.Dialer{Timeout: d.n.o.Timeout}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	o := newOutbox(c, d.n.dials.Add(1))
+	d.n.out.Store(o)
+	if d.ctx != nil {
+		d.stops = append(d.stops, context.AfterFunc(ctx, func() { o.Close() }))
+	}
+	return o, nil
+}
+
+// connected: the Connect is over.
+func (d *dialer) connected() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, stop := range d.stops {
+		stop()
+	}
+	d.ctx, d.stops = nil, nil
+}
+
+// Close ends all lines, and the connection when what was sent has come to a server, or a second later.
+func (n *Net) Close() error {
+	n.mu.Lock()
+	lines := n.lines
+	n.lines = nil
+	n.mu.Unlock()
+	for l := range lines {
+		l.end()
+	}
+	_ = n.nc.FlushTimeout(time.Second) // there may be no connection
+	n.nc.Close()
+	<-n.closed
+	return nil
+}
+
+// each calls f for each line.
+func (n *Net) each(f func(*line)) {
+	n.mu.Lock()
+	lines := make([]*line, 0, len(n.lines))
+	for l := range n.lines {
+		lines = append(lines, l)
+	}
+	n.mu.Unlock()
+	for _, l := range lines {
+		f(l)
+	}
+}
+
+func (n *Net) disconnected(_ *nats.Conn, err error) {
+	if err != nil {
+		n.log.Warn("grid/nats: the connection to a server is lost; another is made", "error", err)
+	}
+}
+
+func (n *Net) reconnected(nc *nats.Conn) {
+	n.log.Info("grid/nats: there is a connection to a server again", "server", nc.ConnectedUrlRedacted())
+	// Until the server has all subscriptions again it may drop frames.
+	_ = nc.FlushTimeout(n.o.Timeout) // if that fails, another connection will be made, which is told, too
+	n.each((*line).missed)
+}
+
+// failed is told what no caller is.
+func (n *Net) failed(_ *nats.Conn, sub *nats.Subscription, err error) {
+	switch {
+	case errors.Is(err, nats.ErrSlowConsumer):
+		n.log.Warn("grid/nats: frames were dropped, because more were waiting than Options.ReceiveBuffer allows")
+		n.each(func(l *line) {
+			if l.isOf(sub) {
+				l.missed()
+			}
+		})
+	case errors.Is(err, nats.ErrPermissionViolation):
+		if strings.Contains(err.Error(), `"`+gridsubject.Gone(n.o.Cluster, "*")+`"`) {
+			n.log.Warn("grid/nats: the server does not tell which nodes are gone: asks to one that is lost end with its lease", "error", err)
+			return
+		}
+		refused := false
+		n.each(func(l *line) { refused = l.refuse(err) || refused })
+		if !refused {
+			n.log.Error("grid/nats: the server refuses what this node sends or subscribes to", "error", err)
+		}
+	default:
+		n.log.Warn("grid/nats: error of the connection", "error", err)
+	}
+}
+
+func (n *Net) heardGone(m *nats.Msg) {
+	_, token, _ := strings.Cut(m.Subject, ".gone.")
+	node, ok := gridsubject.Name(token)
+	if !ok || m.Subject != gridsubject.Gone(n.o.Cluster, node) {
+		return
+	}
+	n.each(func(l *line) { l.gone(node) })
+}
+
+// Open is [grid.Net]'s. It fails if the server does not let the node be called so.
+func (n *Net) Open(ctx context.Context, self grid.Peer, to grid.Receiver) (grid.Line, error) {
+	l, err := n.open(ctx, self, to)
+	if err != nil {
+		return nil, fmt.Errorf("grid/nats: no line for the node %s: %w", self.Node, err)
+	}
+	return l, nil
+}
+
+func (n *Net) open(ctx context.Context, self grid.Peer, to grid.Receiver) (*line, error) {
+	if why := nameMistake(self.Node); why != "" {
+		return nil, fmt.Errorf("its name %s", why)
+	}
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	l := newLine(n, self, to)
+	n.mu.Lock()
+	if n.lines == nil {
+		n.mu.Unlock()
+		return nil, errClosed
+	}
+	n.lines[l] = struct{}{}
+	err := n.subscribe(l)
+	n.mu.Unlock()
+	if err == nil {
+		err = l.probe(ctx)
+	}
+	if err != nil {
+		_ = l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// subscribe subscribes to the frames of a line, and lets the hubs see that its node is here. With mu held.
+func (n *Net) subscribe(l *line) error {
+	if _, is := n.here[l.self.Node]; !is {
+		if _, err := n.nc.Subscribe(gridsubject.Here(n.o.Cluster, l.self.Node), func(*nats.Msg) {}); err != nil {
+			return err
+		}
+		n.here[l.self.Node] = struct{}{}
+	}
+	sub, err := n.nc.Subscribe(l.prefix+">", l.received)
+	if err != nil {
+		return err
+	}
+	l.sub = sub
+	return sub.SetPendingLimits(-1, n.o.ReceiveBuffer)
+}

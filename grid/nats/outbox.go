@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nats
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// outbox is a connection to a server on which a Write does not wait: the client of NATS writes with its lock held, and
+// with a server that does not read, each Send would wait for that lock. What is written waits here, and [line.Send] looks how
+// much that is.
+type outbox struct {
+	net.Conn
+	// epoch is greater than those of all connections before. See [line.isLate].
+	epoch uint64
+	// size is how many bytes wait or are being written.
+	size atomic.Int64
+
+	filled chan struct{}
+	mu     sync.Mutex
+	// All below with mu held.
+	waiting []byte
+	broken  error
+}
+
+// keptBuffer is how large a buffer may be that is kept for what is written next.
+const keptBuffer = 1 << 20
+
+func newOutbox(c net.Conn, epoch uint64) *outbox {
+	o := &outbox{Conn: c, epoch: epoch, filled: make(chan struct{}, 1)}
+	go o.write()
+	return o
+}
+
+// Write is [net.Conn]'s. It fails if an earlier one has not succeeded after all.
+func (o *outbox) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	if o.broken != nil {
+		defer o.mu.Unlock()
+		return 0, o.broken
+	}
+	o.waiting = append(o.waiting, p...)
+	o.size.Add(int64(len(p)))
+	o.mu.Unlock()
+	o.signal()
+	return len(p), nil
+}
+
+func (o *outbox) signal() {
+	select {
+	case o.filled <- struct{}{}:
+	default:
+	}
+}
+
+// write writes what waits, all of it at a time.
+func (o *outbox) write() {
+	var buf []byte
+	for range o.filled {
+		if cap(buf) > keptBuffer {
+			buf = nil
+		}
+		o.mu.Lock()
+		buf, o.waiting = o.waiting, buf[:0]
+		broken := o.broken
+		o.mu.Unlock()
+		if broken != nil {
+			return
+		}
+		if _, err := o.Conn.Write(buf); err != nil {
+			o.end(err)
+			return
+		}
+		o.size.Add(-int64(len(buf)))
+	}
+}
+
+func (o *outbox) end(why error) error {
+	o.mu.Lock()
+	if o.broken == nil {
+		o.broken = why
+	}
+	o.waiting = nil
+	o.mu.Unlock()
+	o.signal()
+	return o.Conn.Close() // so that the client reads an error
+}
+
+// Close is [net.Conn]'s. What waits is not written.
+func (o *outbox) Close() error { return o.end(net.ErrClosed) }
+
+// SetDeadline is [net.Conn]'s, and is for reading alone.
+func (o *outbox) SetDeadline(t time.Time) error { return o.SetReadDeadline(t) }
+
+// SetWriteDeadline is [net.Conn]'s. A Write does not wait; a server that does not read is given up for its pings.
+func (o *outbox) SetWriteDeadline(time.Time) error { return nil }
