@@ -24,14 +24,19 @@ func startServer(t testing.TB, o server.Options) *server.Server {
 	if o.Port == 0 {
 		o.Port = -1
 	}
-	s, err := server.NewServer(&o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	if !s.ReadyForConnections(time.Minute) {
-		t.Fatal("the server does not become ready")
-	}
+	var s *server.Server
+	actortest.Eventually(t, "the server to be ready", func() (ready bool) { // a client that dials may have its port for a moment
+		var err error
+		if s, err = server.NewServer(o.Clone()); err != nil {
+			t.Fatal(err)
+		}
+		s.Start()
+		if ready = s.ReadyForConnections(10 * time.Second); !ready {
+			s.Shutdown()
+			s.WaitForShutdown()
+		}
+		return ready
+	})
 	t.Cleanup(func() {
 		s.Shutdown()
 		s.WaitForShutdown()
