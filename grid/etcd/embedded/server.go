@@ -68,6 +68,9 @@ type Options struct {
 type Certificates struct {
 	Cert, Key string // of this server, for servers and for clients
 	CA        string // whose certificates are taken
+	// OnlyServers refuses, where servers listen to each other, certificates whose common name is not among Servers: a client
+	// with a certificate could be a server of the cluster otherwise, and do anything.
+	OnlyServers bool
 }
 
 // Server is a server that runs.
@@ -186,6 +189,9 @@ func (s *Server) config(dir string) *embed.Config {
 	}
 	if o.Certificates != nil {
 		c.ClientTLSInfo, c.PeerTLSInfo = o.Certificates.info(), o.Certificates.info()
+		if o.Certificates.OnlyServers {
+			c.PeerTLSInfo.AllowedCNs = slices.Sorted(maps.Keys(servers))
+		}
 	}
 	return c
 }

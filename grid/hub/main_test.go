@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hub_test
+
+import (
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/grid"
+	"github.com/protoloop/protoloop/grid/hub"
+	"github.com/protoloop/protoloop/grid/hub/certs"
+	"github.com/protoloop/protoloop/grid/hub/hubclient"
+)
+
+func TestMain(m *testing.M) { actortest.Main(m) }
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// ear is a receiver that notes what it is told.
+type ear struct {
+	mu    sync.Mutex
+	heard []string
+}
+
+func (e *ear) note(format string, args ...any) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.heard = append(e.heard, fmt.Sprintf(format, args...))
+}
+
+func (e *ear) Received(from string, f []byte)       { e.note("%s: %.40s", from, f) }
+func (e *ear) Undelivered(to grid.Peer, tag uint64) { e.note("undelivered %s %d", to.Node, tag) }
+func (e *ear) Gone(node string)                     { e.note("gone %s", node) }
+func (e *ear) Missed()                              { e.note("missed") }
+
+func (e *ear) all() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return strings.Join(e.heard, ", ")
+}
+
+func (e *ear) has(what string) bool { return strings.Contains(e.all(), what) }
+
+func (e *ear) eventually(t testing.TB, what string) {
+	t.Helper()
+	actortest.Eventually(t, "to hear "+what, func() bool { return e.has(what) })
+}
+
+// start starts a hub that is alone, or one of Hubs.
+func start(t testing.TB, o hub.Options) *hub.Hub {
+	t.Helper()
+	if o.Cluster == "" {
+		o.Cluster = "shop"
+	}
+	if o.Dir == "" {
+		o.Dir = t.TempDir()
+	}
+	if o.Logger == nil {
+		o.Logger = quiet
+	}
+	h, err := hub.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.Shutdown)
+	return h
+}
+
+// authority signs for a test.
+func authority(t testing.TB) *certs.Authority {
+	t.Helper()
+	a, err := certs.Development(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func hubFiles(t testing.TB, a *certs.Authority, name string) *certs.Files {
+	t.Helper()
+	f, err := a.Hub(name, "127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &f
+}
+
+func nodeFiles(t testing.TB, a *certs.Authority, name string) *certs.Files {
+	t.Helper()
+	f, err := a.Node(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &f
+}
+
+// dial connects a node.
+func dial(t testing.TB, o hubclient.Options) *hubclient.Client {
+	t.Helper()
+	o.Cluster, o.Logger = "shop", quiet
+	c, err := hubclient.Dial(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+func open(t testing.TB, c *hubclient.Client, to grid.Receiver) grid.Line {
+	t.Helper()
+	l, err := c.Net().Open(t.Context(), grid.Peer{Node: c.Node(), Session: 1}, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// addrs are n addresses of which each has four free ports.
+func addrs(t testing.TB, n int) (all []string) {
+	t.Helper()
+	for len(all) < n {
+		port := 10_000 + rand.IntN(2_000)*10
+		free := true
+		for i := range 4 {
+			l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port+i))
+			if err != nil {
+				free = false
+				break
+			}
+			l.Close()
+		}
+		addr := fmt.Sprint("127.0.0.1:", port)
+		if free && !strings.Contains(strings.Join(all, " "), addr) {
+			all = append(all, addr)
+		}
+	}
+	return all
+}
+
+// say has a frame come from one line to another.
+func say(t testing.TB, from grid.Line, peer grid.Peer, ear *ear, what string) {
+	t.Helper()
+	actortest.Eventually(t, what+" to come", func() bool {
+		if err := from.Send(peer, 1, []byte(what)); err != nil {
+			t.Log(err)
+			return false
+		}
+		time.Sleep(time.Millisecond)
+		return ear.has(what)
+	})
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hub
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+
+	"github.com/protoloop/protoloop/consumer/jetstream"
+)
+
+// natsServer is the NATS server of a hub.
+type natsServer struct {
+	s      *server.Server
+	log    *natsLog
+	system *nats.Conn // to the account that is told of connections
+	conn   *nats.Conn
+	gone   *goneNotices
+}
+
+// A client that does not answer is lost after four pings at most: it may just have been heard of when
+// the first is due. With the 250 ms until the others are told that is within two seconds.
+const (
+	pingEvery = 400 * time.Millisecond
+	pingsOut  = 2
+)
+
+// handshakeSeconds is how long a client may take to show who it is. It is generous for machines that are busy.
+const handshakeSeconds = 10
+
+func (h *Hub) startNATS(ctx context.Context) error {
+	n := &natsServer{log: &natsLog{l: h.log}}
+	h.nats = n
+	auth := &auth{cluster: h.o.Cluster, queues: h.o.Queues, hubs: h.o.Hubs, secret: rand.Text(), log: h.log, open: h.o.Certificates == nil}
+	o := &server.Options{
+		ServerName: h.o.Name, Host: hostOf(h.addr), Port: portOf(at(h.addr, natsNodes)), NoSigs: true, NoLog: true,
+		JetStream: true, StoreDir: filepath.Join(h.o.Dir, "nats"), SyncAlways: true,
+		PingInterval: pingEvery, MaxPingsOut: pingsOut, TLSTimeout: handshakeSeconds, AuthTimeout: handshakeSeconds + 1,
+		CustomClientAuthentication: auth,
+	}
+	if len(h.o.Hubs) > 1 {
+		o.Cluster = server.ClusterOpts{
+			Name: h.o.Cluster, Host: hostOf(h.addr), Port: portOf(at(h.addr, natsHubs)), NoAdvertise: true, TLSTimeout: handshakeSeconds,
+			PingInterval: pingEvery, MaxPingsOut: pingsOut, ConnectBackoff: true,
+		}
+		for name, addr := range h.o.Hubs {
+			if name != h.o.Name {
+				o.Routes = append(o.Routes, &url.URL{Scheme: "nats-route", Host: at(addr, natsHubs)})
+			}
+		}
+	}
+	if h.o.Certificates != nil {
+		nodes, err := h.o.Certificates.TLS()
+		if err != nil {
+			return err
+		}
+		hubs, err := h.o.Certificates.TLS()
+		if err != nil {
+			return err
+		}
+		hubs.VerifyConnection = func(s tls.ConnectionState) error { return h.checkIsHub(s) }
+		o.TLSConfig, o.Cluster.TLSConfig = nodes, hubs
+	}
+	s, err := server.NewServer(o)
+	if err != nil {
+		return fmt.Errorf("NATS: %w", err)
+	}
+	auth.system = s.SystemAccount
+	s.SetLoggerV2(n.log, false, false, false)
+	n.s = s
+	s.Start()
+	for !s.ReadyForConnections(50 * time.Millisecond) {
+		if err := cmp.Or(context.Cause(ctx), n.log.fatalError()); err != nil {
+			return fmt.Errorf("NATS is not ready: %w", err)
+		}
+	}
+	if err := n.log.fatalError(); err != nil || !s.JetStreamEnabled() {
+		return fmt.Errorf("NATS cannot use %s: %w", h.o.Dir, cmp.Or(err, n.log.lastError(), errors.New("it does not say why")))
+	}
+	if n.conn, err = n.connect(auth, internalUser); err != nil {
+		return err
+	}
+	if n.system, err = n.connect(auth, systemUser); err != nil {
+		return err
+	}
+	if n.gone, err = watchGone(h.o.Cluster, n); err != nil {
+		return fmt.Errorf("NATS: %w", err)
+	}
+	return h.ensureQueues(ctx)
+}
+
+// checkIsHub refuses nodes at the ports for hubs, where they could do anything.
+func (h *Hub) checkIsHub(s tls.ConnectionState) error {
+	name := s.PeerCertificates[0].Subject.CommonName
+	if _, is := h.o.Hubs[name]; !is || name == h.o.Name {
+		return fmt.Errorf("hub: %q is not one of the other hubs", name)
+	}
+	return nil
+}
+
+// connect connects to the server within the process.
+func (n *natsServer) connect(a *auth, user string) (*nats.Conn, error) {
+	nc, err := nats.Connect("", nats.InProcessServer(n.s), nats.UserInfo(user, a.secret), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond), nats.Timeout(handshakeSeconds*time.Second))
+	if err != nil {
+		return nil, fmt.Errorf("NATS: connect within the process: %w", err)
+	}
+	return nc, nil
+}
+
+// ensureQueues makes the queues. Until most hubs are there, and have elected who leads, that fails.
+func (h *Hub) ensureQueues(ctx context.Context) error {
+	for _, name := range h.o.Queues {
+		q, err := jetstream.New(h.nats.conn, jetstream.Options{Name: name, Replicas: len(h.o.Hubs)})
+		if err != nil {
+			return err
+		}
+		for {
+			within, cancel := context.WithTimeout(ctx, 5*time.Second)
+			err := q.Ensure(within)
+			cancel()
+			if err == nil {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("make the queue %s: %w: %w", name, context.Cause(ctx), err)
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+	}
+	return nil
+}
+
+func (n *natsServer) health() error {
+	s := n.s.Healthz(&server.HealthzOptions{})
+	if s.Error == "" && s.StatusCode < 300 {
+		return nil
+	}
+	return fmt.Errorf("hub: NATS is %s: %s", s.Status, s.Error)
+}
+
+func (n *natsServer) shutdown() {
+	if n.gone != nil {
+		n.gone.stop()
+	}
+	for _, nc := range []*nats.Conn{n.conn, n.system} {
+		if nc != nil {
+			nc.Close()
+		}
+	}
+	if n.s != nil {
+		n.s.Shutdown()
+		n.s.WaitForShutdown()
+	}
+}
+
+// natsLog is the server's logger: it hands on warnings and errors.
+type natsLog struct {
+	l *slog.Logger
+
+	mu          sync.Mutex
+	last, fatal error
+}
+
+func (l *natsLog) failed(fatal bool, format string, args []any) {
+	err := fmt.Errorf(format, args...)
+	l.l.Error("hub: NATS: " + err.Error())
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.last = err; fatal {
+		l.fatal = err
+	}
+}
+
+func (l *natsLog) lastError() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last
+}
+
+// fatalError is that of a call after which the server does not expect to run.
+func (l *natsLog) fatalError() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fatal
+}
+
+func (l *natsLog) Fatalf(format string, args ...any) { l.failed(true, format, args) }
+func (l *natsLog) Errorf(format string, args ...any) { l.failed(false, format, args) }
+func (l *natsLog) Warnf(format string, args ...any) {
+	l.l.Warn("hub: NATS: " + fmt.Sprintf(format, args...))
+}
+func (l *natsLog) Noticef(string, ...any) {}
+func (l *natsLog) Debugf(string, ...any)  {}
+func (l *natsLog) Tracef(string, ...any)  {}

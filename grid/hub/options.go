@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hub
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/grid/hub/certs"
+)
+
+// Options of a hub. Cluster and Dir are needed; Name with Hubs, and Certificates off this machine.
+type Options struct {
+	// Cluster is the name of the cluster, with letters, digits, dots, hyphens and underscores.
+	Cluster string
+	// Dir is the folder of the files. It is made if it does not exist. etcd wants a disk that is not busy otherwise.
+	Dir string
+	// Hubs is where all hubs are, this one too, by their names: an IP address and the first of four ports. It is the same for all of
+	// them, for ever. nil: this is the only one, at any free ports of 127.0.0.1.
+	Hubs map[string]string
+	// Name is which of Hubs this is.
+	Name string
+	// Certificates are this hub's. nil: all hubs are on this machine, and whoever is may do anything.
+	Certificates *certs.Files
+	// Queues are the names of queues of consumer/jetstream that nodes may use. They are made with as many replicas as there are
+	// hubs, with a place for dead letters and the defaults of all else.
+	Queues []string
+	// StartWithin bounds the start, which waits until more than half of Hubs are there. 0: two minutes.
+	StartWithin time.Duration
+	// Logger is told what the servers warn of. nil: slog.Default().
+	Logger *slog.Logger
+}
+
+// alone is the name of a hub that has none.
+const alone = "hub"
+
+// The ports of a hub, from its first.
+const (
+	natsNodes = iota
+	etcdNodes
+	natsHubs
+	etcdHubs
+	portCount
+)
+
+func (o Options) resolved() Options {
+	o.StartWithin = cmp.Or(o.StartWithin, 2*time.Minute)
+	o.Logger = cmp.Or(o.Logger, slog.Default())
+	if len(o.Hubs) == 0 {
+		o.Name = cmp.Or(o.Name, alone)
+		o.Hubs = map[string]string{o.Name: "127.0.0.1:0"}
+	}
+	return o
+}
+
+// Validate reports all mistakes at once, each an [*actors.OptionError].
+func (o Options) Validate() error {
+	var errs []error
+	bad := func(field string, value any, why string) {
+		errs = append(errs, &actors.OptionError{Of: "hub", Field: field, Value: value, Why: why})
+	}
+	switch {
+	case o.Cluster == "":
+		bad("Cluster", nil, "is missing")
+	case len(o.Cluster) > 100:
+		bad("Cluster", o.Cluster, "is longer than 100 letters")
+	case strings.Trim(o.Cluster, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") != "":
+		bad("Cluster", o.Cluster, "has more than letters, digits, dots, hyphens and underscores")
+	}
+	if o.Dir == "" {
+		bad("Dir", nil, "is missing")
+	}
+	if o.StartWithin < 0 {
+		bad("StartWithin", o.StartWithin, "is negative")
+	}
+	if _, is := o.Hubs[o.Name]; !is && len(o.Hubs) > 0 {
+		bad("Name", o.Name, "is not among Hubs")
+	}
+	if n := len(o.Hubs); n == 2 {
+		bad("Hubs", slices.Sorted(maps.Keys(o.Hubs)), "are two, which fail together as soon as one does: have one or three")
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.Hubs)) {
+		if name == "" || strings.ContainsAny(name, "=, \t\r\n") {
+			bad("Hubs", name, "has a name that is empty, or has a space, a comma or an equals sign")
+		}
+		if why := o.addrMistake(o.Hubs[name]); why != "" {
+			bad(fmt.Sprintf("Hubs[%q]", name), o.Hubs[name], why)
+		}
+	}
+	for _, q := range o.Queues {
+		if q == "" || strings.ContainsAny(q, ".*> /\\\t\r\n") {
+			bad("Queues", q, "is no name of a queue: it has to be without spaces, dots, wildcards and slashes")
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (o Options) addrMistake(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	ip := net.ParseIP(host)
+	n, portErr := strconv.ParseUint(port, 10, 16)
+	switch {
+	case err != nil || ip == nil || portErr != nil:
+		return "is no IP address and port"
+	case ip.IsUnspecified():
+		return "is no address that others can dial"
+	case n == 0 && len(o.Hubs) > 1:
+		return "has no port, and the others would not find it"
+	case n > 1<<16-portCount:
+		return "leaves no room for four ports in a row"
+	case o.Certificates == nil && !ip.IsLoopback():
+		return "is not on this machine, and there are no Certificates: anybody who can reach it could do anything"
+	}
+	return ""
+}
+
+// at is one of the addresses of a hub.
+func at(addr string, port int) string {
+	host, first, _ := net.SplitHostPort(addr)
+	n, _ := strconv.Atoi(first)
+	return net.JoinHostPort(host, strconv.Itoa(n+port))
+}
+
+// hostOf is the IP address of a hub.
+func hostOf(addr string) string {
+	host, _, _ := net.SplitHostPort(addr)
+	return host
+}
+
+func portOf(addr string) int {
+	_, port, _ := net.SplitHostPort(addr)
+	n, _ := strconv.Atoi(port)
+	return n
+}
