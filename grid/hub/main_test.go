@@ -7,8 +7,10 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,7 +21,11 @@ import (
 	"github.com/protoloop/protoloop/grid/hub/hubclient"
 )
 
-func TestMain(m *testing.M) { actortest.Main(m) }
+func TestMain(m *testing.M) {
+	if !child() {
+		actortest.Main(m)
+	}
+}
 
 var quiet = slog.New(slog.DiscardHandler)
 
@@ -27,12 +33,23 @@ var quiet = slog.New(slog.DiscardHandler)
 type ear struct {
 	mu    sync.Mutex
 	heard []string
+	at    map[string]time.Time // when it was heard last
 }
 
 func (e *ear) note(format string, args ...any) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.heard = append(e.heard, fmt.Sprintf(format, args...))
+	what := fmt.Sprintf(format, args...)
+	if e.at == nil {
+		e.at = map[string]time.Time{}
+	}
+	e.heard, e.at[what] = append(e.heard, what), time.Now()
+}
+
+func (e *ear) when(what string) time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.at[what]
 }
 
 func (e *ear) Received(from string, f []byte)       { e.note("%s: %.40s", from, f) }
@@ -155,4 +172,20 @@ func say(t testing.TB, from grid.Line, peer grid.Peer, ear *ear, what string) {
 		time.Sleep(time.Millisecond)
 		return ear.has(what)
 	})
+}
+
+// counting is an ear for frames that have numbers, each greater than the one before.
+type counting struct {
+	*ear
+	sent            atomic.Uint64
+	got, disordered atomic.Int64
+	last            uint64
+}
+
+func (c *counting) Received(_ string, f []byte) {
+	n, _ := strconv.ParseUint(string(f), 10, 64)
+	if c.got.Add(1); n <= c.last {
+		c.disordered.Add(1)
+	}
+	c.last = n
 }

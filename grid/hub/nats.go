@@ -33,7 +33,7 @@ type natsServer struct {
 // A client that does not answer is lost after four pings at most: it may just have been heard of when
 // the first is due. With the 250 ms until the others are told that is within two seconds.
 const (
-	pingEvery = 400 * time.Millisecond
+	pingEvery = 350 * time.Millisecond
 	pingsOut  = 2
 )
 
