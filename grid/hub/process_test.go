@@ -67,6 +67,9 @@ func child() (is bool) {
 		}
 		return run(err)
 	}
+	if s := os.Getenv(gridVariable); s != "" {
+		return run(gridChild(s))
+	}
 	return false
 }
 
