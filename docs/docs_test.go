@@ -63,7 +63,7 @@ func TestSnippetsAreQuoted(t *testing.T) {
 	var examples []string
 	for _, pattern := range []string{
 		"../actors/example_*_test.go", "../actors/loopsync/example_*test.go", "../actors/futures/example_*test.go", "../actors/inspect/example_*test.go",
-		"../supervisor/example_*_test.go", "../grid/example_*test.go", "../grid/state/example_*test.go", "../grid/remind/example_*test.go", "../consumer/example_*test.go", "../consumer/jetstream/example_*test.go",
+		"../supervisor/example_*_test.go", "../grid/example_*test.go", "../grid/state/example_*test.go", "../grid/remind/example_*test.go", "../grid/hub/hubclient/example_*test.go", "../consumer/example_*test.go", "../consumer/jetstream/example_*test.go",
 		"../console/example_*test.go", "../socketio/example_*test.go", "../socketio/admin/example_*test.go", "../otel/example_*test.go", "../examples/tutorial/step*/*.go", "../examples/incidents/*.go",
 		"readme_test.go",
 	} {
