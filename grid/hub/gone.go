@@ -61,7 +61,7 @@ func (g *goneNotices) tell(node string) {
 	if err != nil || account.SubscriptionInterest(gridsubject.Here(g.cluster, node)) {
 		return
 	}
-	_ = g.n.conn.Publish(gridsubject.Gone(g.cluster, node), nil) // it fails if the hub is being shut down
+	_ = g.n.conn.PublishRequest(gridsubject.Gone(g.cluster, node), gridsubject.Hub(g.cluster), nil) // it fails if the hub is being shut down
 }
 
 // stop waits for what is pending.

@@ -198,17 +198,21 @@ func TestNodeIsWhatItsCertificateSays(t *testing.T) {
 		t.Fatal(err)
 	}
 	heard.eventually(t, "the end")
-	for what := range strings.SplitSeq(heard.all(), ", ") {
-		if !strings.HasPrefix(what, "evil: ") {
-			t.Errorf("the victim has heard %q", what)
-		}
-	}
 
-	// The queue that it may use, it can use.
+	// The queue that it may use, it can use. The answer comes behind those that others were to get.
 	within, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if _, err := r.RequestWithContext(within, "$JS.API.STREAM.INFO.ORDERS", nil); err != nil {
-		t.Error(err)
+	for _, subject := range []string{"orders", "$JS.API.INFO", "$JS.API.STREAM.INFO.ORDERS"} {
+		if _, err := r.RequestWithContext(within, subject, nil); err != nil {
+			t.Errorf("%s: %v", subject, err)
+		}
+	}
+	r.Conn.Close()
+	heard.eventually(t, "gone evil") // the last that the victim is told
+	for what := range strings.SplitSeq(heard.all(), ", ") {
+		if !strings.HasPrefix(what, "evil: ") && what != "gone evil" {
+			t.Errorf("the victim has heard %q", what)
+		}
 	}
 	if err := h.Health(within); err != nil {
 		t.Error(err)

@@ -99,7 +99,7 @@ func TestServerIsBack(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "no connection") {
 		t.Errorf("sent without a connection: %v", err)
 	}
-	s = startServer(t, server.Options{Port: port})
+	startServer(t, server.Options{Port: port})
 	a.eventually(t, "missed")
 	b.eventually(t, "missed")
 	for _, send := range []func() error{
@@ -300,7 +300,7 @@ func TestHostileFrames(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, gone := range []string{"pl.shop.gone.%", "pl.shop.gone.gone", "pl.shop.gone.a.b"} {
-		if err := nc.Publish(gone, nil); err != nil {
+		if err := nc.PublishRequest(gone, "pl.shop.hub", nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -325,7 +325,10 @@ func TestGone(t *testing.T) {
 	open(t, n, "b", &b)
 	open(t, connect(t, nats.Options{URL: s.ClientURL(), Cluster: "other"}), "a", &c)
 	nc := dialRaw(t, s)
-	if err := errors.Join(nc.Publish("pl.shop.gone.b", nil), nc.Publish("pl.shop.gone.%67%6F%6E%65", nil), nc.Publish("pl.other.gone.x", nil)); err != nil {
+	if err := errors.Join(
+		nc.Publish("pl.shop.gone.y", nil), nc.PublishRequest("pl.shop.gone.z", "pl.other.hub", nil), // of no hub
+		nc.PublishRequest("pl.shop.gone.b", "pl.shop.hub", nil), nc.PublishRequest("pl.shop.gone.%67%6F%6E%65", "pl.shop.hub", nil), nc.PublishRequest("pl.other.gone.x", "pl.other.hub", nil),
+	); err != nil {
 		t.Fatal(err)
 	}
 	a.eventually(t, "gone gone")

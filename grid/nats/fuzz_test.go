@@ -52,6 +52,6 @@ func FuzzGone(f *testing.F) {
 	f.Add("pl.shop.gone.%")
 	f.Fuzz(func(t *testing.T, subject string) {
 		n := &Net{o: Options{Cluster: "shop"}, log: slog.New(slog.DiscardHandler), lines: map[*line]struct{}{}}
-		n.heardGone(&nats.Msg{Subject: subject})
+		n.heardGone(&nats.Msg{Subject: subject, Reply: "pl.shop.hub"})
 	})
 }

@@ -203,7 +203,7 @@ func (n *Net) failed(_ *nats.Conn, sub *nats.Subscription, err error) {
 func (n *Net) heardGone(m *nats.Msg) {
 	_, token, _ := strings.Cut(m.Subject, ".gone.")
 	node, ok := gridsubject.Name(token)
-	if !ok || m.Subject != gridsubject.Gone(n.o.Cluster, node) {
+	if !ok || m.Subject != gridsubject.Gone(n.o.Cluster, node) || m.Reply != gridsubject.Hub(n.o.Cluster) {
 		return
 	}
 	n.each(func(l *line) { l.gone(node) })

@@ -6,10 +6,13 @@
 //	pl.CLUSTER.NODE.SESSION.SENDER              a frame for a node in a session, from SENDER
 //	pl.CLUSTER.NODE.SESSION.EPOCH.PEER.TAG      the reply subject of a frame that NODE has sent
 //	pl.CLUSTER.NODE.here                        has a subscription as long as the node is connected
-//	pl.CLUSTER.gone.NODE                        a hub has lost a node
+//	pl.CLUSTER.gone.NODE                        a hub has lost a node, with the reply subject pl.CLUSTER.hub
 //
 // A server that vouches for names lets a node publish to the first alone, with itself as SENDER. Nobody may
 // publish to a reply subject: what comes there is the server's notice that nobody has got the frame.
+//
+// A node can have the server answer to any subject, as JetStream does to a request with that as its reply subject. So whatever
+// has no reply subject of its own, or not the right one, is neither a frame nor a notice of a hub.
 package gridsubject
 
 import (
@@ -90,6 +93,9 @@ func Gone(cluster, node string) string {
 	}
 	return root + Token(cluster) + "." + gone + "." + node
 }
+
+// Hub is the reply subject of the notices of hubs. Nobody subscribes to it.
+func Hub(cluster string) string { return root + Token(cluster) + ".hub" }
 
 // Probe is a subject that a node may publish to and nobody subscribes to.
 func Probe(cluster, node string) string { return Node(cluster, node) + "-." + Token(node) }
