@@ -73,7 +73,7 @@ func (a *auth) Check(c server.ClientAuthentication) bool {
 // permissions are those of a node.
 func (a *auth) permissions(name string) *server.Permissions {
 	publish := []string{gridsubject.Publish(a.cluster, name)}
-	subscribe := append(gridsubject.Subscribe(a.cluster, name), Inbox(name)+".>")
+	subscribe := append(gridsubject.Subscribe(a.cluster, name), gridsubject.Inbox(name)+".>")
 	if len(a.queues) > 0 {
 		// Both tell names alone.
 		publish = append(publish, "$JS.API.INFO", "$JS.API.STREAM.NAMES")
@@ -86,6 +86,3 @@ func (a *auth) permissions(name string) *server.Permissions {
 	}
 	return &server.Permissions{Publish: &server.SubjectPermission{Allow: publish}, Subscribe: &server.SubjectPermission{Allow: subscribe}}
 }
-
-// Inbox is what the subjects begin with to which a node gets answers. It is the CustomInboxPrefix of its connections.
-func Inbox(node string) string { return "_INBOX." + gridsubject.Token(node) }

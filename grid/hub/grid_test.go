@@ -51,10 +51,10 @@ func kinds(node string, workers bool) []grid.Kind {
 }
 
 // startGrid starts a node.
-func startGrid(ctx context.Context, c *hubclient.Client, workers bool) (*grid.Grid, *actor.ActorSystem, error) {
+func startGrid(ctx context.Context, c *hubclient.Client, net grid.Net, workers bool) (*grid.Grid, *actor.ActorSystem, error) {
 	sys := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet }))
 	g, err := grid.Start(ctx, sys, grid.Options{
-		Node: c.Node(), Store: c.Store(), Net: c.Net(), Kinds: kinds(c.Node(), workers), Shards: 64, Settle: 200 * time.Millisecond, Logger: quiet,
+		Node: c.Node(), Store: c.Store(), Net: net, Kinds: kinds(c.Node(), workers), Shards: 64, Settle: 200 * time.Millisecond, Logger: quiet,
 		Lease: 10 * time.Second, // a slow machine is not to lose it; with the default the keys have an owner again after 2.3 s
 	})
 	return g, sys, err
@@ -71,7 +71,7 @@ func gridChild(options string) error {
 	if err != nil {
 		return err
 	}
-	_, _, err = startGrid(context.Background(), c, true)
+	_, _, err = startGrid(context.Background(), c, c.Net(), true)
 	return err
 }
 
@@ -89,7 +89,8 @@ func TestGrid(t *testing.T) {
 		return p
 	}
 	procs := map[string]*process{"a": spawnGrid("a"), "b": spawnGrid("b")}
-	asker, sys, err := startGrid(t.Context(), dial(t, hubclient.Options{Hubs: hubs, Certificates: nodeFiles(t, ca, "asker")}), false)
+	c := dial(t, hubclient.Options{Hubs: hubs, Certificates: nodeFiles(t, ca, "asker")})
+	asker, sys, err := startGrid(t.Context(), c, c.Net(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,4 +184,74 @@ func TestGrid(t *testing.T) {
 			t.Errorf("an ask of %d in flight to the killed node: %v", key, errs[key])
 		}
 	}
+}
+
+// TestAsksWhenAHubIsKilled: of three hubs that is killed over which a node asks another. It may have swallowed asks and answers, of
+// which nobody is told. Every ask ends: it is answered, or fails by a code. Afterwards all are answered.
+func TestAsksWhenAHubIsKilled(t *testing.T) {
+	ca := authority(t)
+	procs, all := killTrio(t, ca)
+	owner := dial(t, hubclient.Options{Hubs: all, Certificates: nodeFiles(t, ca, "owner")})
+	asker := dial(t, hubclient.Options{Hubs: all, Certificates: nodeFiles(t, ca, "asker")})
+	g, ownerSys, err := startGrid(t.Context(), owner, atFirst(t, ca, all, "owner"), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ownerSys.Shutdown()
+	defer func() { _, _ = g.Drain(context.Background()) }()
+	asks, sys, err := startGrid(t.Context(), asker, atFirst(t, ca, all, "asker"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sys.Shutdown()
+	defer func() { _, _ = asks.Drain(context.Background()) }()
+	const keys = 32
+	ask := func(key int) error {
+		_, err := whoami.Call(t.Context(), sys.Root, asks.PID("account", fmt.Sprint(key)), wrapperspb.String("who"))
+		return err
+	}
+	answered := func(what string) {
+		t.Helper()
+		for key := range keys {
+			actortest.Eventually(t, fmt.Sprint("an answer of key ", key, " ", what), func() bool { return ask(key) == nil })
+		}
+	}
+	answered("before")
+	var total, failed atomic.Int64
+	var longest atomic.Int64
+	codes := map[string]int{}
+	var mu sync.Mutex
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for key := range keys {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				began := time.Now()
+				err := ask(key)
+				total.Add(1)
+				for took := int64(time.Since(began)); took > longest.Load(); {
+					longest.Store(took)
+				}
+				if err != nil {
+					failed.Add(1)
+					mu.Lock()
+					codes[err.Error()]++
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	actortest.Eventually(t, "asks to be answered", func() bool { return total.Load() > 500 })
+	procs[all[0]].kill()
+	before := total.Load()
+	actortest.Eventually(t, "more asks to be answered", func() bool { return total.Load()-failed.Load() > before+500 })
+	close(stop)
+	wg.Wait()
+	t.Logf("%d asks, the longest of %v, and %d have failed: %v", total.Load(), time.Duration(longest.Load()), failed.Load(), codes)
+	answered("after")
 }

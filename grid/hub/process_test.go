@@ -191,34 +191,36 @@ func killTrio(t *testing.T, ca *certs.Authority) (procs map[string]*process, all
 	return procs, all
 }
 
+// atFirst connects a node to the first of the hubs, and to the others only when that is lost.
+func atFirst(t *testing.T, ca *certs.Authority, hubs []string, node string) *nats.Net {
+	t.Helper()
+	conf, err := nodeFiles(t, ca, node).TLS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := nats.Connect(t.Context(), nats.Options{
+		Cluster: "shop", URL: "nats://" + strings.Join(hubs, ",nats://"), TLS: conf, Logger: quiet, Timeout: time.Minute,
+		NATS: []natsgo.Option{natsgo.DontRandomize()},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = n.Close() })
+	return n
+}
+
 // TestHubKilledUnderLoad: of three hubs that is killed which both nodes are connected to. Both are told that they may have missed
 // something, and each frame that was sent is there, is told to be undelivered, or comes under that: none comes twice, or
 // behind one that was sent later.
 func TestHubKilledUnderLoad(t *testing.T) {
 	ca := authority(t)
 	procs, all := killTrio(t, ca)
-	connect := func(node string) *nats.Net {
-		t.Helper()
-		conf, err := nodeFiles(t, ca, node).TLS()
-		if err != nil {
-			t.Fatal(err)
-		}
-		n, err := nats.Connect(t.Context(), nats.Options{
-			Cluster: "shop", URL: "nats://" + strings.Join(all, ",nats://"), TLS: conf, Logger: quiet, Timeout: time.Minute,
-			NATS: []natsgo.Option{natsgo.DontRandomize()}, // so that both are at the first
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = n.Close() })
-		return n
-	}
 	a, b := &counting{ear: &ear{}}, &counting{ear: &ear{}}
-	lineA, err := connect("a").Open(t.Context(), grid.Peer{Node: "a", Session: 1}, a)
+	lineA, err := atFirst(t, ca, all, "a").Open(t.Context(), grid.Peer{Node: "a", Session: 1}, a)
 	if err != nil {
 		t.Fatal(err)
 	}
-	lineB, err := connect("b").Open(t.Context(), grid.Peer{Node: "b", Session: 1}, b)
+	lineB, err := atFirst(t, ca, all, "b").Open(t.Context(), grid.Peer{Node: "b", Session: 1}, b)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/protoloop/protoloop/grid/hub"
 	"github.com/protoloop/protoloop/grid/hub/certs"
 	"github.com/protoloop/protoloop/grid/hub/hubclient"
+	"github.com/protoloop/protoloop/internal/gridsubject"
 )
 
 // port is one of the ports of a hub, from its first.
@@ -121,7 +122,7 @@ func rawNode(t *testing.T, h *hub.Hub, files *certs.Files) *raw {
 		t.Fatal(err)
 	}
 	r := &raw{T: t}
-	r.Conn, err = natsgo.Connect("nats://"+h.Addr(), natsgo.Secure(conf), natsgo.CustomInboxPrefix(hub.Inbox(name)), natsgo.ErrorHandler(func(_ *natsgo.Conn, _ *natsgo.Subscription, err error) {
+	r.Conn, err = natsgo.Connect("nats://"+h.Addr(), natsgo.Secure(conf), natsgo.CustomInboxPrefix(gridsubject.Inbox(name)), natsgo.ErrorHandler(func(_ *natsgo.Conn, _ *natsgo.Subscription, err error) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.errs = append(r.errs, err.Error())

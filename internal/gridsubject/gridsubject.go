@@ -107,3 +107,6 @@ func Publish(cluster, node string) string { return root + Token(cluster) + ".*.*
 func Subscribe(cluster, node string) []string {
 	return []string{Node(cluster, node) + ">", Gone(cluster, "*")}
 }
+
+// Inbox is what the subjects begin with to which a node gets answers, as of JetStream.
+func Inbox(node string) string { return "_INBOX." + Token(node) }

@@ -146,7 +146,7 @@ func (c *Client) natsURL() string {
 }
 
 func (c *Client) natsOptions() []natsgo.Option {
-	opts := []natsgo.Option{natsgo.CustomInboxPrefix("_INBOX." + gridsubject.Token(c.o.Node))}
+	opts := []natsgo.Option{natsgo.CustomInboxPrefix(gridsubject.Inbox(c.o.Node))}
 	if c.tls == nil {
 		opts = append(opts, natsgo.UserInfo(c.o.Node, "")) // so that the hub knows who is gone
 	}
