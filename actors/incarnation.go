@@ -45,14 +45,9 @@ func (inc *incarnation) needOutstanding() *outstanding {
 func (mb *mailbox) newIncarnation(n uint64) *incarnation {
 	inc := &incarnation{n: n, actor: mb.raw().Actor()}
 	if !mb.isWorker() && !mb.decorated() {
-		inc.own = mb.contextOf(inc)
+		inc.own = &loopContext{Context: mb.raw(), mb: mb, inc: inc}
 	}
 	return inc
-}
-
-// contextOf is for what an incarnation has, and nobody decorates.
-func (mb *mailbox) contextOf(inc *incarnation) *loopContext {
-	return &loopContext{Context: mb.raw(), mb: mb, inc: inc}
 }
 
 // decorated reports whether there is a context decorator of the user's.

@@ -22,7 +22,7 @@ import (
 type lifecycle struct {
 	life.Worker
 	frame       atomic.Uint32 // what the engine is doing; see frameOpen
-	unsuspended int32         // failures whose SuspendMailbox has not come yet; see Control
+	unsuspended int32         // failures that a plain parent was told of, whose SuspendMailbox has not come yet; see Control
 	ready       *Future[None] // of Spawn, until the first setup has succeeded; see sparse.failed
 	incarnation uint64
 	reason      error // why the incarnation ends

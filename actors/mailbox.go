@@ -266,6 +266,10 @@ func (mb *mailbox) PostSystemMessage(m any) {
 		return
 	case *actor.Watch:
 		m = &actor.Watch{Watcher: engine.PIDOf(watch.Watcher, watcher{mb})}
+	case *actor.ResumeMailbox:
+		if mb.super != nil { // which never says so: it is the engine's, of a restart, and nothing is suspended then
+			return
+		}
 	}
 	mb.loop.PostControl(m)
 }

@@ -61,12 +61,11 @@ const (
 // escalate asks the supervisor what to do after a failure, of task t or of none, and
 // returns what is decided at once: without a parent the worker decides itself.
 func (mb *mailbox) escalate(t *Task, reason error) (decided occurrence) {
-	mb.life.unsuspended++
 	if mb.super != nil {
-		mb.loop.PostControl(&actor.SuspendMailbox{})
 		mb.reportToSupervisor(t, reason)
 		return occurrence{}
 	}
+	mb.life.unsuspended++
 	if mb.raw().Parent() != nil {
 		defer func() { // a strategy runs in the caller when the parent is a guardian
 			if p := recover(); p != nil {

@@ -22,6 +22,7 @@ import (
 // where the state lives that a restart has to throw away.
 type Worker struct {
 	ctx        actor.Context
+	own        loopContext // what ctx is, unless there is a decorator of the user's
 	mb         *mailbox
 	task       *Task // setup
 	handlers   handlers
@@ -324,8 +325,8 @@ var nothingLasting lasting // nobody's to write
 // keep takes over what w is needed for.
 func (a *workerActor) keep(w *Worker) {
 	a.handlers, a.rest = w.handlers, &nothingLasting
-	if n := len(w.handlers.few); cap(w.handlers.few) != n {
-		w.mb.kind.handlers.Store(int32(min(n, fewHandlers)))
+	if n := int32(min(len(w.handlers.few), fewHandlers)); w.mb.kind.handlers.Load() != n {
+		w.mb.kind.handlers.Store(n) // for the next worker, and the next incarnation of this one
 	}
 	if len(w.background) > 0 || len(w.onStop) > 0 {
 		a.rest = &lasting{w.background, w.onStop}
@@ -398,7 +399,8 @@ func (a *workerActor) runSetup(t *Task) (*Worker, error) {
 		w.handlers.few = make([]handler, 0, n)
 	}
 	if !t.mb.decorated() {
-		w.ctx = t.mb.contextOf(t.inc)
+		w.own = loopContext{Context: t.mb.raw(), mb: t.mb, inc: t.inc}
+		w.ctx = &w.own
 	}
 	defer func() { w.sealed, w.task = true, nil }()
 	return w, a.setup(w)

@@ -47,7 +47,8 @@ type child struct {
 	startedAt    time.Duration        // its last start
 	killedAt     time.Duration        // the end of its grace
 	changed      condition.Condition  // its life, or what else a wait depends on
-	starter      *startCall           // waits for the end of its start, without a task
+	starter      *startWait           // waits for the end of its start, without a task
+	restarter    *startWait           // is its starter in a restart; nil: none was without a task
 	operations   operationLock        // of what goes on with it, if children are independent
 	failure      *supervision.Failure // the last
 	delay        restartDelay

@@ -60,18 +60,7 @@ func (n *node) ChildStopping(p supervision.Child) {
 // ChildFailed is the mailbox's.
 func (n *node) ChildFailed(p supervision.Child, f *supervision.Failure) bool {
 	c := n.core.Load()
-	c.queue.postFunc(func(t *actors.Task) {
-		switch k := c.childOf(p); {
-		case k != nil:
-			c.handleFailure(t, k, f)
-			return
-		case f.Draining:
-			c.logAbandonedFailure(p.PID(), "it goes on", f)
-		default: // suspended, it would stay so
-			c.logAbandonedFailure(p.PID(), "it stops", f)
-			p.Stop(actors.NoGrace)
-		}
-	})
+	c.queue.postMessage(loopMessage{failed: f, child: p})
 	_, ended := n.finalReport()
 	return !ended
 }
@@ -119,6 +108,20 @@ func (n *node) ActorTerminated(who *actor.PID) {
 	n.core.Load().queue.postMessage(loopMessage{forgotten: who})
 }
 
+// handleReportedFailure handles the failure of the child with this process, unless that was
+// abandoned.
+func (c *core) handleReportedFailure(t *actors.Task, p childProcess, f *supervision.Failure) {
+	switch k := c.childOf(p); {
+	case k != nil:
+		c.handleFailure(t, k, f)
+	case f.Draining:
+		c.logAbandonedFailure(p.PID(), "it goes on", f)
+	default: // suspended, it would stay so
+		c.logAbandonedFailure(p.PID(), "it stops", f)
+		p.Stop(actors.NoGrace)
+	}
+}
+
 // handleFailure handles the failure of a child, which has suspended itself unless it
 // drains.
 func (c *core) handleFailure(t *actors.Task, k *child, f *supervision.Failure) {
@@ -141,13 +144,21 @@ func (c *core) startRecovery(t *actors.Task, k *child) {
 	if s := c.startingChild; s != nil {
 		s.changed.Broadcast()
 	}
-	if k.restartTask == "" {
-		k.restartTask = c.taskName("restart", k.name)
+	if c.restartAlone(t, k) {
+		return
 	}
 	actors.Start(t, func(t *actors.Task) (error, error) { // as startTask, with a function less
 		defer c.recoverPanic(t)
 		return c.recoverChild(t, k), nil
-	}, actors.Name(k.restartTask))
+	}, actors.Name(k.restartTaskName()))
+}
+
+// restartTaskName is the name of a task that restarts it.
+func (k *child) restartTaskName() string {
+	if k.restartTask == "" {
+		k.restartTask = k.core.taskName("restart", k.name)
+	}
+	return k.restartTask
 }
 
 // emitFailure makes an event of a failure, and hands on the message that it

@@ -9,6 +9,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/internal/condition"
+	"github.com/protoloop/protoloop/internal/supervision"
 )
 
 // messageQueue is a FIFO queue of what has to be done on the supervisor's loop.
@@ -25,7 +26,8 @@ type loopMessage struct {
 	run       func(t *actors.Task)           // call it
 	tell      func(t *actors.Task, k *child) // call it for the child with this process
 	child     childProcess
-	forgotten *actor.PID // the engine has forgotten this actor
+	failed    *supervision.Failure // what the child with this process has failed of
+	forgotten *actor.PID           // the engine has forgotten this actor
 }
 
 // messagePage is a part of the queue. There can be one of each of 10,000 children at a time:

@@ -74,15 +74,12 @@ func (c *core) handleExit(t *actors.Task, h *lockHolder, k *child, e exitReason)
 				return err
 			}
 		case decideRestart:
-			now := time.Now()
-			k.delay.noteFailure(k.spec, now)
-			// The tries of one message are one failure: the last of them counts.
-			counted := !e.retried && k.delay.takesRestart(k.spec)
-			if counted && !c.spendRestart(t, k, e.err, now) {
+			r, within := c.countRestart(t, k, e, time.Now())
+			if !within {
 				return nil
 			}
 			group = c.affectedBy(k)
-			if err := c.prepareRestart(t, h, k, group, RestartRecord{At: now, Err: e.err, Counted: counted}); err != nil {
+			if err := c.prepareRestart(t, h, k, group, r); err != nil {
 				if err == errTakenOver {
 					return nil
 				}
@@ -98,6 +95,48 @@ func (c *core) handleExit(t *actors.Task, h *lockHolder, k *child, e exitReason)
 		}
 		k, e = bad, how
 	}
+}
+
+// restartAlone is recoverChild for a child that restarts by itself and at once: then there is nothing
+// to wait for before its setup, and lookAtStarter sees to what comes of that. A task that waits for it was a
+// ninth of the instructions of a restart (bench: restart/worker). false: it is no such child.
+func (c *core) restartAlone(t *actors.Task, k *child) bool {
+	if c.restartsTogether() || c.isStopping() || k.operations.held || k.life.State() != life.ChildFailed || k.kind == KindSupervisor || k.spec.hasBackoff() {
+		return false
+	}
+	e := exitReasonOf(k.failure)
+	if decideOnExit(k.spec.Restart, e) != decideRestart {
+		return false
+	}
+	s := k.restarter
+	if s == nil {
+		s = &startWait{holder: lockHolder{lock: &k.operations}}
+		k.restarter = s
+	}
+	s.holder.takeFree()
+	now := k.stateSince // it has just failed
+	k.handleEvent(t, life.ChildDecided)
+	r, within := c.countRestart(t, k, e, now)
+	if !within {
+		s.holder.release()
+		return true
+	}
+	alone := [1]*child{k}
+	_ = c.prepareRestart(t, &s.holder, k, alone[:], r) // there is nothing to wait for
+	s.beginWait(t, k)
+	return true
+}
+
+// countRestart notes a failure that a restart is to follow, and takes that from the budget; false: there was none left,
+// and the supervisor ends.
+func (c *core) countRestart(t *actors.Task, k *child, e exitReason, now time.Time) (r RestartRecord, within bool) {
+	k.delay.noteFailure(k.spec, now)
+	// The tries of one message are one failure: the last of them counts.
+	counted := !e.retried && k.delay.takesRestart(k.spec)
+	if counted && !c.spendRestart(t, k, e.err, now) {
+		return r, false
+	}
+	return RestartRecord{At: now, Err: e.err, Counted: counted}, true
 }
 
 // spendRestart takes a restart from the budget; false: there was none left, and the
@@ -238,7 +277,11 @@ func (c *core) quiesceChild(t *actors.Task, k *child, why error) error {
 	k.handleEventBecause(t, life.ChildQuiesceAsked, why)
 	begin, limit := c.sinceStart(), k.unwindLimit()
 	alarm := c.afterFunc(limit, func() { k.changed.Broadcast() })
-	defer func() { alarm.Stop() }()
+	c.quiescing++
+	defer func() {
+		c.quiescing--
+		alarm.Stop()
+	}()
 	for stopAsked := false; k.life.State().HasActor() && k.life.State() != life.ChildQuiesced; {
 		switch late := c.isOverdue(begin + limit); {
 		case c.isStopping():

@@ -25,7 +25,12 @@ type startCall struct {
 	from       *actor.PID // the worker that asks, or nil
 	outcome    chan outcome[*actor.PID]
 	begin      func(t *actors.Task) // beginStart; made once
+	startWait
+}
 
+// startWait waits for the end of a child's start, without a task: see lookAtStarter.
+type startWait struct {
+	call   *startCall    // whose it is; nil: a restart's, see restartAlone
 	holder lockHolder    // the lock of the child that starts
 	limit  time.Duration // how long its setup may take
 }
@@ -84,12 +89,17 @@ func (s *startCall) startNewChild(t *actors.Task) {
 	k := c.registerChild(name, s.spec)
 	s.holder = lockHolder{lock: &k.operations}
 	s.holder.takeFree()
+	s.call = s
+	s.beginWait(t, k)
+}
+
+// beginWait begins the start of a child whose lock it holds.
+func (s *startWait) beginWait(t *actors.Task, k *child) {
+	c := k.core
 	limit, err := c.beginChildStart(t, k)
 	switch {
 	case err != nil:
-		s.goOnInTask(t, func(t *actors.Task) (*actor.PID, error) {
-			return c.finishAdd(t, &s.holder, k, k, exitReason{failed: true, err: err})
-		})
+		s.startFailed(t, k, k, err)
 	case k.startResult == startPending:
 		k.starter, s.limit = s, limit
 		if k.kind != KindSupervisor { // whose children have their own
@@ -100,7 +110,7 @@ func (s *startCall) startNewChild(t *actors.Task) {
 	}
 }
 
-// lookAtStarter lets the call go on that waits for the child's start, if that is over.
+// lookAtStarter lets what waits for the child's start go on, if that is over.
 func (k *child) lookAtStarter(t *actors.Task) {
 	s, c := k.starter, k.core
 	if s == nil {
@@ -113,22 +123,47 @@ func (k *child) lookAtStarter(t *actors.Task) {
 		s.endStart(k, nil)
 	case k.startResult == startedNot, k.kind != KindSupervisor && c.sinceStart()-k.startedAt >= s.limit:
 		k.starter = nil
-		s.goOnInTask(t, func(t *actors.Task) (*actor.PID, error) {
-			bad, err := c.awaitChildStart(t, k, c.sinceStart(), s.limit)
-			return c.finishAdd(t, &s.holder, k, bad, exitReason{failed: true, err: err})
-		})
+		s.startFailed(t, k, nil, nil)
 	}
 }
 
-// endStart is the end of a call that has needed no task.
-func (s *startCall) endStart(k *child, err error) {
-	k.starter = nil
-	s.holder.release()
-	if err != nil {
-		s.answerCaller(nil, err)
+// startFailed goes on, in a task, after a start that has failed with err, or else is over: then the task asks how.
+func (s *startWait) startFailed(t *actors.Task, k, bad *child, err error) {
+	c := k.core
+	failure := func(t *actors.Task) (*child, exitReason) {
+		if err == nil {
+			bad, err = c.awaitChildStart(t, k, c.sinceStart(), s.limit)
+		}
+		return bad, exitReason{failed: true, err: err}
+	}
+	if s.call != nil {
+		s.call.goOnInTask(t, func(t *actors.Task) (*actor.PID, error) {
+			bad, e := failure(t)
+			return c.finishAdd(t, &s.holder, k, bad, e)
+		})
 		return
 	}
-	s.answerCaller(k.pid, nil)
+	c.startTask(t, k.restartTaskName(), func(t *actors.Task) error {
+		defer s.holder.release()
+		bad, e := failure(t)
+		if bad == nil || c.isInterrupted(t) {
+			return nil
+		}
+		return c.handleExit(t, &s.holder, bad, e)
+	})
+}
+
+// endStart is the end of a start that has succeeded, or that a stop has ended.
+func (s *startWait) endStart(k *child, err error) {
+	k.starter = nil
+	s.holder.release()
+	switch {
+	case s.call == nil:
+	case err != nil:
+		s.call.answerCaller(nil, err)
+	default:
+		s.call.answerCaller(k.pid, nil)
+	}
 }
 
 // goOnInTask is the rest of a call that has to wait.
