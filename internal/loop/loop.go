@@ -283,6 +283,11 @@ func (l *Loop) runTurns(c *coroutine) {
 				if l.polls%rotateEvery == 0 && l.pool.rotateLoop(l) {
 					return
 				}
+				if c.r.nested > fewNested {
+					l.polls++ // or the one below would do the same at once
+					c.pump = false
+					return
+				}
 			}
 		case !lingered && l.wantsLinger():
 			lingered = true

@@ -207,6 +207,41 @@ func testTakeover(t *testing.T) {
 	l.PostControl(stopLoop{})
 }
 
+// What a peak has nested switches back bit by bit, although the loop always has something to do.
+func TestNestedPumpsShed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, _ := newLoop(NewPool(), Config{})
+		deepest, last := uint32(0), uint32(0)
+		ended := 0
+		for range maxNested {
+			l.do(func(k *Task) {
+				sleep(k, time.Second)
+				deepest = max(deepest, k.co.r.nested)
+				ended++
+			})
+		}
+		const turns = (maxNested - fewNested + 1) * timeEvery
+		var again func(n int)
+		again = func(n int) {
+			l.do(func(k *Task) {
+				if last = k.co.r.nested; n > 0 {
+					again(n - 1)
+				}
+			})
+		}
+		l.do(func(k *Task) {
+			sleep(k, time.Second)
+			again(turns)
+		})
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if ended != maxNested || deepest < maxNested/2 || last > fewNested {
+			t.Errorf("%d tasks have ended; of %d nested pumps %d are left, and not %d", ended, deepest, last, fewNested)
+		}
+		l.PostControl(stopLoop{})
+	})
+}
+
 // A task that has been resumed and has ended goes on as the pump, nested in the one that has resumed
 // it. Whatever happens in a turn there, the loop goes on, and when it sleeps no pump is nested.
 func TestNestedPumps(t *testing.T) { synctest.Test(t, testNestedPumps) }
@@ -257,8 +292,8 @@ func testNestedPumps(t *testing.T) {
 		if ended != n || !ran || l.Live() != 0 {
 			t.Errorf("%s: %d of %d tasks have ended, %d are live; the next has run: %v", c.name, ended, n, l.Live(), ran)
 		}
-		if deepest != maxNested || at != maxNested {
-			t.Errorf("%s: %d pumps were nested, and %d in the turn, not %d", c.name, deepest, at, maxNested)
+		if few := uint32(maxNested - n/timeEvery); deepest < few || deepest > maxNested || at < few {
+			t.Errorf("%s: %d pumps were nested, and %d in the turn, not about %d", c.name, deepest, at, maxNested)
 		}
 		p.mu.Lock()
 		for r := range p.runners {
