@@ -121,7 +121,7 @@ func (t *Task) Forward(pid *actor.PID) {
 	}
 	env := new(actor.MessageEnvelope)
 	if of := o.envelope(); pid != nil && !t.mb.sys.local(pid) {
-		env = o.forwardedHeader()
+		env = o.envelopeForward()
 	} else if of != nil {
 		env.Header = of.Header
 	}

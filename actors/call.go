@@ -340,10 +340,10 @@ func (u *request[Resp]) init(msg any) {
 //
 // To a worker of this process the request waits until it is answered, at the
 // latest when its handler returns, unless that has kept the sender's PID or
-// passed the request on, or when the worker ends. From any other actor
-// an answer cannot be relied on: unless Timeout says otherwise the future
-// fails with ErrTimeout after 30 s. An answer of another type than Resp fails
-// it with a [*ReplyTypeError], a [*messages.Failure] with that.
+// passed the request on, or when the worker ends. From any other actor, and from the
+// worker of a key on another node, an answer cannot be relied on: unless Timeout says
+// otherwise the future fails with ErrTimeout after 30 s. An answer of another type than
+// Resp fails it with a [*ReplyTypeError], a [*messages.Failure] with that.
 //
 // A plain actor that is asked may keep its Sender, to answer later. As long as it keeps
 // that PID it keeps the request in memory: message, context and answer. It should let

@@ -42,15 +42,15 @@ func (t *Task) setHeader(env *actor.MessageEnvelope, opts []CallOption) {
 	}
 }
 
-// forwardedHeader is the header that the message of o is forwarded with, to another process:
+// envelopeForward is the envelope, without message, that the message of t is forwarded with, to another process:
 // what it came with, with what is left of its budget by now.
-func (o *Task) forwardedHeader() *actor.MessageEnvelope {
+func (t *Task) envelopeForward() *actor.MessageEnvelope {
 	env := new(actor.MessageEnvelope)
-	if of := o.envelope(); of != nil && len(of.Header) > 0 {
+	if of := t.envelope(); of != nil && len(of.Header) > 0 {
 		env.Header = maps.Clone(of.Header) // others may read that one
 	}
-	if o.ext.Load() != nil {
-		o.setHeader(env, nil)
+	if t.ext.Load() != nil {
+		t.setHeader(env, nil)
 	}
 	return env
 }
