@@ -128,7 +128,8 @@ type outcome struct {
 	a       *ask
 	err     error // a *messages.Failure, or nil
 	answer  gridwire.Answer
-	message any
+	node    string // that has answered
+	message proto.Message
 }
 
 type answerOfWhere struct {
@@ -452,7 +453,7 @@ func (q *asking) answered(p *peer, w gridwire.Answer) (o outcome, is bool) {
 		return o, false
 	}
 	q.remove(a)
-	o = outcome{a: a, answer: w, message: p.is.Node} // which is what a where asks for
+	o = outcome{a: a, answer: w, node: p.is.Node}
 	if f != nil {
 		o.err = f
 	}
@@ -741,7 +742,7 @@ func (n *network) tell(all []outcome) {
 			if o.err != nil {
 				a.where <- answerOfWhere{err: o.err}
 			} else {
-				a.where <- answerOfWhere{rev: o.answer.Rev, node: o.message.(string)}
+				a.where <- answerOfWhere{rev: o.answer.Rev, node: o.node}
 			}
 		case a.reply != nil && o.err != nil:
 			n.g.hub.plain.Send(a.reply, o.err)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/grid/gridtest"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // askSimulation is a cluster whose nodes ask each other while they crash, are held, cut off, drained and started anew.
@@ -171,8 +172,11 @@ func (s *askSimulation) disturb() string {
 // what the handlers of all nodes say, too.
 func TestAskSimulation(t *testing.T) {
 	nodes, askers, keys, rounds := 100, 200, 400, 40
-	if testing.Short() {
+	switch {
+	case testing.Short():
 		nodes, askers, keys, rounds = 12, 40, 60, 10
+	case testtools.RaceEnabled(): // with the race detector all of it takes many minutes
+		nodes, askers, keys, rounds = 30, 80, 200, 15
 	}
 	onNetwork(t, nodes, gridtest.Options{FrameLoss: 0.002}, nil, func(t *testing.T, w *machines, runs *runLog) {
 		s := &askSimulation{T: t, machines: w, runs: runs, dice: rand.New(rand.NewPCG(simulationSeed(t), 6))}
