@@ -79,7 +79,7 @@ sum_by_module() {
 		($1 == "ok" || $1 == "FAIL") && $3 ~ /^[0-9.]+s$/ {
 			module = own
 			for (i in modules)
-				if (index($2 "/", own modules[i] "/") == 1) module = own modules[i]
+				if (index($2 "/", own modules[i] "/") == 1 && length(own modules[i]) > length(module)) module = own modules[i]
 			packages[module]++
 			seconds[module] += $3
 		}

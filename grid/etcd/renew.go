@@ -85,11 +85,10 @@ func (r *renewer) ask(lease clientv3.LeaseID, stuck time.Duration) (*ask, error)
 	a := &ask{lease: lease, at: time.Now(), done: make(chan struct{})}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.s.ctx.Err() != nil {
-		return nil, errClosed
-	}
 	if n := len(r.streams); n == 0 || r.isStuckHeld(r.streams[n-1], stuck) {
-		r.openHeld()
+		if !r.openHeld() {
+			return nil, errClosed
+		}
 	}
 	st := r.streams[len(r.streams)-1]
 	st.asks = append(st.asks, a)
@@ -107,7 +106,8 @@ func (r *renewer) isStuckHeld(st *stream, stuck time.Duration) bool {
 	return len(st.asks) > 0 && time.Since(st.asks[0].at) > stuck<<min(len(r.streams)-1+r.slow, 10)
 }
 
-func (r *renewer) openHeld() {
+// openHeld opens another stream, and does not if the store is closed.
+func (r *renewer) openHeld() bool {
 	if len(r.streams) == maxStreams {
 		r.slow++
 		r.endHeld(r.streams[0], errReplaced)
@@ -115,8 +115,12 @@ func (r *renewer) openHeld() {
 	st := &stream{wake: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(r.s.ctx))
 	st.cancel = cancel
+	if !r.s.spawn(func() { r.run(ctx, st) }) {
+		cancel()
+		return false
+	}
 	r.streams = append(r.streams, st)
-	r.s.spawn(func() { r.run(ctx, st) })
+	return true
 }
 
 // endHeld ends a stream, and fails what it has not answered.
@@ -168,13 +172,19 @@ func (r *renewer) follow(ctx context.Context, st *stream) error {
 				break
 			}
 			if err := client.Send(&etcdserverpb.LeaseKeepAliveRequest{ID: int64(lease)}); err != nil {
-				return <-failed // which says why
+				select {
+				case err = <-failed: // which says why
+				case <-ctx.Done():
+				}
+				return err
 			}
 		}
 		select {
 		case <-st.wake:
 		case err := <-failed:
 			return err
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 }

@@ -117,13 +117,15 @@ func (s *Store) Close() {
 	s.all.Wait()
 }
 
-// spawn runs f, unless the store is closed.
-func (s *Store) spawn(f func()) {
+// spawn runs f, and does not if the store is closed.
+func (s *Store) spawn(f func()) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.closed {
-		s.all.Go(f)
+	if s.closed {
+		return false
 	}
+	s.all.Go(f)
+	return true
 }
 
 // View is [grid.Store]'s.

@@ -185,6 +185,8 @@ func (w *watcher) follow(giveUp time.Duration, sees func()) error {
 			quiet = true
 		case err := <-failed:
 			return err
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
 		if err != nil {
 			return because(ctx, err)

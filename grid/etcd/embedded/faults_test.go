@@ -219,11 +219,8 @@ func TestShowComesLate(t *testing.T) {
 	must(t, s.Drain(t.Context()))
 	come()
 	must(t, s.Renew(t.Context()))
-	for v := range newStore(t, connect(t, srv), "c").View() {
-		if len(v.Nodes) != 1 || !v.Nodes[0].Draining {
-			t.Errorf("%+v", v.Nodes)
-		}
-		break
+	if v := <-newStore(t, connect(t, srv), "c").View(); len(v.Nodes) != 1 || !v.Nodes[0].Draining {
+		t.Errorf("%+v", v.Nodes)
 	}
 }
 

@@ -377,7 +377,7 @@ func testExpires(s *suite) {
 func testRenewed(s *suite) {
 	a := s.join(s.Node(s.T, "a"), "a", s.Shortest)
 	good := time.Now()
-	for range 20 {
+	for range 8 {
 		called := time.Now()
 		err := a.Renew(s.ctx())
 		switch {
