@@ -10,8 +10,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -186,9 +188,15 @@ func TestGrid(t *testing.T) {
 	}
 }
 
-// TestAsksWhenAHubIsKilled: of three hubs that is killed over which a node asks another. It may have swallowed asks and answers, of
-// which nobody is told. Every ask ends: it is answered, or fails by a code. Afterwards all are answered.
-func TestAsksWhenAHubIsKilled(t *testing.T) {
+// TestAsksWhenAHubIsLost: of three hubs that is killed, or held, over which a node asks another. It may have swallowed asks and answers,
+// of which nobody is told. Every ask ends: it is answered, or fails by a code. Afterwards all are answered.
+func TestAsksWhenAHubIsLost(t *testing.T) {
+	for how, signal := range map[string]os.Signal{"killed": syscall.SIGKILL, "held": syscall.SIGSTOP} {
+		t.Run(how, func(t *testing.T) { testAsksWhenAHubIsLost(t, signal) })
+	}
+}
+
+func testAsksWhenAHubIsLost(t *testing.T, signal os.Signal) {
 	ca := authority(t)
 	procs, all := killTrio(t, ca)
 	owner := dial(t, hubclient.Options{Hubs: all, Certificates: nodeFiles(t, ca, "owner")})
@@ -247,7 +255,7 @@ func TestAsksWhenAHubIsKilled(t *testing.T) {
 		})
 	}
 	actortest.Eventually(t, "asks to be answered", func() bool { return total.Load() > 500 })
-	procs[all[0]].kill()
+	procs[all[0]].signal(signal)
 	before := total.Load()
 	actortest.Eventually(t, "more asks to be answered", func() bool { return total.Load()-failed.Load() > before+500 })
 	close(stop)
