@@ -92,6 +92,7 @@ func TestOnlyTestsImportTesting(t *testing.T) {
 		module + "consumer/consumertest",
 		module + "examples/tutorial/internal/program",
 		module + "grid/gridtest",
+		module + "grid/gridtest/nettest",
 		module + "grid/gridtest/storetest",
 		module + "grid/remind/remindtest",
 		module + "grid/state/statetest",
