@@ -118,8 +118,8 @@ func (c *coroutine) runLoops() {
 
 const (
 	// maxNested is how many pumps may be nested. Where many tasks begin and then many are
-	// resumed, each that is nested saves a switch twice: with 32 a task of a thousand took 3.0 of them, and now 2.2, which
-	// is 6 % of its time (bench: burst/await).
+	// resumed, each that is nested saves a switch twice: with 32 a task of a thousand took 3.0 of them, and takes 2.4, which
+	// is 5 % of its time (bench: burst/await).
 	maxNested = 1024
 	// fewNested may stay. Each keeps the coroutine that waits for it from other runners, and from being let
 	// go of. So one of those beyond switches back every timeEvery turns: what a peak has left is gone after a few
