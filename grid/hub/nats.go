@@ -35,6 +35,8 @@ type natsServer struct {
 const (
 	pingEvery = 350 * time.Millisecond
 	pingsOut  = 2
+	// Nodes leave a hub that is held by themselves, so hubs need not know at once. To connect hubs anew costs much.
+	pingHubs = time.Second
 )
 
 // handshakeSeconds is how long a client may take to show who it is. It is generous for machines that are busy.
@@ -53,7 +55,7 @@ func (h *Hub) startNATS(ctx context.Context) error {
 	if len(h.o.Hubs) > 1 {
 		o.Cluster = server.ClusterOpts{
 			Name: h.o.Cluster, Host: hostOf(h.addr), Port: portOf(at(h.addr, natsHubs)), NoAdvertise: true, TLSTimeout: handshakeSeconds,
-			PingInterval: pingEvery, MaxPingsOut: pingsOut, ConnectBackoff: true,
+			PingInterval: pingHubs, MaxPingsOut: pingsOut, ConnectBackoff: true,
 		}
 		for name, addr := range h.o.Hubs {
 			if name != h.o.Name {
@@ -89,10 +91,10 @@ func (h *Hub) startNATS(ctx context.Context) error {
 	if err := n.log.fatalError(); err != nil || !s.JetStreamEnabled() {
 		return fmt.Errorf("NATS cannot use %s: %w", h.o.Dir, cmp.Or(err, n.log.lastError(), errors.New("it does not say why")))
 	}
-	if n.conn, err = n.connect(auth, internalUser); err != nil {
+	if n.conn, err = n.connect(ctx, auth, internalUser); err != nil {
 		return err
 	}
-	if n.system, err = n.connect(auth, systemUser); err != nil {
+	if n.system, err = n.connect(ctx, auth, systemUser); err != nil {
 		return err
 	}
 	if n.gone, err = watchGone(h.o.Cluster, n); err != nil {
@@ -110,13 +112,20 @@ func (h *Hub) checkIsHub(s tls.ConnectionState) error {
 	return nil
 }
 
-// connect connects to the server within the process.
-func (n *natsServer) connect(a *auth, user string) (*nats.Conn, error) {
-	nc, err := nats.Connect("", nats.InProcessServer(n.s), nats.UserInfo(user, a.secret), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond), nats.Timeout(handshakeSeconds*time.Second))
-	if err != nil {
-		return nil, fmt.Errorf("NATS: connect within the process: %w", err)
+// connect connects to the server within the process. It tries again: the client gives up if the server pings it before it has
+// had its first answer, which it does on a machine that is busy.
+func (n *natsServer) connect(ctx context.Context, a *auth, user string) (*nats.Conn, error) {
+	for {
+		nc, err := nats.Connect("", nats.InProcessServer(n.s), nats.UserInfo(user, a.secret), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond), nats.Timeout(handshakeSeconds*time.Second))
+		if err == nil {
+			return nc, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("NATS: connect within the process: %w: %w", context.Cause(ctx), err)
+		case <-time.After(10 * time.Millisecond):
+		}
 	}
-	return nc, nil
 }
 
 // ensureQueues makes the queues. Until most hubs are there, and have elected who leads, that fails.

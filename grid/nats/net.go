@@ -4,6 +4,7 @@ package nats
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -39,8 +40,8 @@ type Net struct {
 
 var _ grid.Net = (*Net)(nil)
 
-// Connect connects to a server. It tries each once, and fails if there is none, or if ctx ends. Later, when
-// the connection is lost, it is made anew for as long as that takes.
+// Connect connects to a server. It tries each up to three times, and fails if there is none, or one refuses this node, or if ctx ends.
+// Later, when the connection is lost, it is made anew for as long as that takes.
 func Connect(ctx context.Context, o Options) (*Net, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -60,7 +61,7 @@ func Connect(ctx context.Context, o Options) (*Net, error) {
 	if o.TLS != nil {
 		opts = append(opts, nats.Secure(o.TLS))
 	}
-	nc, err := nats.Connect(o.URL, append(opts, o.NATS...)...)
+	nc, err := connect(ctx, o.URL, append(opts, o.NATS...))
 	if err != nil {
 		d.connected()
 		if ended := context.Cause(ctx); ended != nil {
@@ -75,6 +76,23 @@ func Connect(ctx context.Context, o Options) (*Net, error) {
 		return nil, fmt.Errorf("grid/nats: %w", err)
 	}
 	return n, nil
+}
+
+// connect tries again what may go well the next time: the client gives up if the server pings it before
+// it has had its first answer, which it does on a machine that is busy.
+func connect(ctx context.Context, url string, opts []nats.Option) (nc *nats.Conn, err error) {
+	for attempt := 1; ; attempt++ {
+		nc, err = nats.Connect(url, opts...)
+		_, foreign := errors.AsType[*tls.CertificateVerificationError](err)
+		if err == nil || attempt == 3 || foreign || errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrSecureConnRequired) || errors.Is(err, nats.ErrSecureConnWanted) {
+			return nc, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(reconnectDelay(attempt)):
+		}
+	}
 }
 
 // inWords adds what to do about an error.

@@ -37,7 +37,7 @@ type Options struct {
 	// Ping is how often a server is asked whether it is there. One that has not answered two of them is given up for another. 0:
 	// 400 ms.
 	Ping time.Duration
-	// Timeout is for how long a server is tried. 0: 2 s.
+	// Timeout is for how long a server is tried. 0: 5 s.
 	Timeout time.Duration
 	// NATS are more options of the connection, such as a user. What they change of the above is not told here.
 	NATS []nats.Option
@@ -53,7 +53,7 @@ func (o Options) resolved() Options {
 	o.SendBuffer = cmp.Or(o.SendBuffer, 8<<20)
 	o.ReceiveBuffer = cmp.Or(o.ReceiveBuffer, 64<<20)
 	o.Ping = cmp.Or(o.Ping, 400*time.Millisecond)
-	o.Timeout = cmp.Or(o.Timeout, 2*time.Second)
+	o.Timeout = cmp.Or(o.Timeout, 5*time.Second)
 	o.Logger = cmp.Or(o.Logger, slog.Default())
 	return o
 }
