@@ -410,6 +410,16 @@ func TestDoorHearsOfNothingElse(t *testing.T) {
 		want(w, ask(w.root, actors.WithContext(ctx), actors.Timeout(time.Second)), "did x")
 		cancel()
 		want(w, actors.Submit(w.root, near, func(t *actors.Task) (string, error) { return actors.Await(t, ask(t)) }), "did x")
+		// The answer ends who has asked, before anything else is done about it.
+		var asks *actors.Future[string]
+		asks = actors.Submit(w.root, near, func(t *actors.Task) (string, error) {
+			if err := t.Sleep(1); err != nil { // asks is set
+				return "", err
+			}
+			actors.RequestFuture[string](t, d.pid(), nap(time.Second)).OnDone(func(string, error) { asks.Cancel() })
+			return "", t.Sleep(time.Hour)
+		})
+		wantErr(w, asks, actors.ErrCanceled)
 		actors.RequestFuture[string](w.root, d.pid(), nap(0)) // fails, by its handler
 		time.Sleep(time.Hour)
 		w.stopped(near, actors.NoGrace)
@@ -440,6 +450,24 @@ func TestDoorHearsAfterTheRequest(t *testing.T) {
 			w.Errorf("told %d times; the far task has ended with %v", n, ended)
 		}
 		d.wantCounts(w, 1)
+	})
+}
+
+// TestDoorHearsOnceInARace: the request is ended in the moment in which it is through.
+func TestDoorHearsOnceInARace(t *testing.T) {
+	bubble(t, func(w *world) {
+		const rounds = 1_000
+		d := newFarDoor(w, farHandler(new([]error)))
+		for range rounds {
+			ctx, cancel := context.WithCancel(w.Context())
+			d.sending = func() { go cancel() }
+			wantErr(w, actors.RequestFuture[string](w.root, d.pid(), nap(time.Hour), actors.WithContext(ctx)), actors.ErrCanceled)
+		}
+		synctest.Wait()
+		if n := d.timesTold(w); n != rounds {
+			w.Errorf("told of %d of %d", n, rounds)
+		}
+		d.wantCounts(w, rounds)
 	})
 }
 
@@ -515,6 +543,8 @@ func TestFarWorkIsCanceled(t *testing.T) {
 				case "stash":
 					t.Stash()
 					return "", nil
+				case "answer early":
+					t.Respond("early")
 				case "panic":
 					panic("boom")
 				}
@@ -543,7 +573,15 @@ func TestFarWorkIsCanceled(t *testing.T) {
 		first.Cancel(actors.ErrCanceled) // it has ended
 		second.Cancel(actors.ErrCanceled)
 
+		// As of a future, the cancel of what was answered is none, although its handler goes on.
+		answered, late := post("answer early")
+		want(w, answered, "early")
+		late.Cancel(actors.ErrCanceled)
 		gate.Resolve(1)
+		synctest.Wait()
+		if len(ended) != 2 || ended[1] != nil {
+			w.Errorf("the handlers have ended with %v", ended)
+		}
 		done, third := post("done")
 		want(w, done, "did done")
 		third.Cancel(actors.ErrCanceled)
@@ -555,7 +593,7 @@ func TestFarWorkIsCanceled(t *testing.T) {
 		wantErr(w, stashed, actors.ErrCanceled)
 		w.root.Send(d.pid(), "panic") // begins a new incarnation, which gets what was stashed
 		synctest.Wait()
-		if n := len(began); n != 4 || began[2] != "stash" {
+		if n := len(began); n != 5 || began[3] != "stash" {
 			w.Errorf("begun were %q", began)
 		}
 		d.worker.Reserve()
@@ -565,7 +603,7 @@ func TestFarWorkIsCanceled(t *testing.T) {
 		alone.Cancel(errJob)
 		synctest.Wait()
 		d.crossed++
-		if len(ended) != 3 || !errors.Is(ended[2], errJob) {
+		if len(ended) != 4 || !errors.Is(ended[3], errJob) {
 			w.Errorf("the plain Send has ended with %v", ended)
 		}
 		d.wantCounts(w, 4)
