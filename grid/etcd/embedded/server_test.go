@@ -69,7 +69,7 @@ func TestServersFolder(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new")
 	var last uint64
 	for range 3 {
-		srv, err := embedded.Start(embedded.Options{Dir: dir})
+		srv, err := embedded.Start(embedded.Options{Dir: dir, StartWithin: 5 * time.Minute})
 		must(t, err)
 		if _, err := embedded.Start(embedded.Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "in use") {
 			t.Errorf("a second server: %v", err)
@@ -105,7 +105,7 @@ func TestServerCannotUseItsFolder(t *testing.T) {
 		isUnlocked(t, dir)
 	}
 	dir = t.TempDir()
-	srv, err := embedded.Start(embedded.Options{Dir: dir})
+	srv, err := embedded.Start(embedded.Options{Dir: dir, StartWithin: 5 * time.Minute})
 	must(t, err)
 	srv.Shutdown()
 	must(t, os.WriteFile(filepath.Join(dir, "etcd", "member", "snap", "db"), bytes.Repeat([]byte("damaged "), 10_000), 0o600))
@@ -214,10 +214,10 @@ func dial(t *testing.T, c clientv3.Config) *clientv3.Client {
 	return client
 }
 
-// tryJoin is the error of a join that cannot succeed.
-func tryJoin(t *testing.T, client *clientv3.Client, cluster string) error {
+// tryJoin is the error of a join that cannot succeed, and is told so within a time, or not.
+func tryJoin(t *testing.T, client *clientv3.Client, cluster string, within time.Duration) error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
 	_, err := newQuietStore(t, client, cluster).Join(ctx, grid.Node{Name: "a", Shards: 4}, time.Second)
 	if err == nil {
@@ -240,12 +240,12 @@ func TestCertificates(t *testing.T) {
 		"no TLS":              dial(t, clientv3.Config{Endpoints: []string{strings.Replace(srv.Endpoint(), "https", "http", 1)}}),
 		"another's server CA": other.client(srv, ca.server("node")),
 	} {
-		t.Log(what, ": ", tryJoin(t, client, "c"))
+		t.Log(what, ": ", tryJoin(t, client, "c", time.Second))
 	}
 	enableAuth(t, root)
 	node := ca.client(srv, ca.server("node"))
 	join(t, newStore(t, node, "c"), "b")
-	if err := tryJoin(t, node, "d"); !strings.Contains(err.Error(), "needs readwrite of the prefix /pl/d/") {
+	if err := tryJoin(t, node, "d", 5*time.Minute); !strings.Contains(err.Error(), "needs readwrite of the prefix /pl/d/") {
 		t.Error(err)
 	}
 	must(t, second(root.AuthDisable(t.Context())))
@@ -273,11 +273,11 @@ func TestPasswords(t *testing.T) {
 	t.Cleanup(srv.Shutdown)
 	anybody := connect(t, srv)
 	enableAuth(t, anybody)
-	if err := tryJoin(t, anybody, "c"); !strings.Contains(err.Error(), "wants to know the user") {
+	if err := tryJoin(t, anybody, "c", 5*time.Minute); !strings.Contains(err.Error(), "wants to know the user") {
 		t.Error(err)
 	}
 	client := dial(t, clientv3.Config{Endpoints: []string{srv.Endpoint()}, Username: "node", Password: "password"})
-	if err := tryJoin(t, client, "cc"); !strings.Contains(err.Error(), "needs readwrite of the prefix /pl/cc/") {
+	if err := tryJoin(t, client, "cc", 5*time.Minute); !strings.Contains(err.Error(), "needs readwrite of the prefix /pl/cc/") {
 		t.Error(err)
 	}
 	a := join(t, newStore(t, client, "c"), "a")
