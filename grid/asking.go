@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -446,13 +447,16 @@ func (q *asking) answered(p *peer, w gridwire.Answer) (o outcome, is bool) {
 			return o, false
 		}
 	} else {
-		r.found(p.is, w.Rev)
+		r.rev = max(r.rev, w.Rev)
 	}
 	if f != nil && a.maybeRan && !f.Ran {
 		q.end(a, f)
 		return o, false
 	}
 	q.remove(a)
+	if f == nil {
+		q.found(a.shard, p.is)
+	}
 	o = outcome{a: a, answer: w, node: p.is.Node}
 	if f != nil {
 		o.err = f
@@ -488,12 +492,13 @@ func (q *asking) linkOver(l *link) {
 	q.mu.Lock()
 	defer q.unlockElsewhere()
 	for _, p := range l.allPeers() {
-		q.lostAll(p, errors.New("this node's session is over"))
+		q.lostAll(p, math.MaxUint64, errors.New("this node's session is over"))
 	}
 }
 
-func (q *asking) lostAll(p *peer, why error) {
-	for a := p.flight.first; a != nil; {
+// lostAll is lost for all that was sent to a peer in frames up to that one.
+func (q *asking) lostAll(p *peer, upTo uint64, why error) {
+	for a := p.flight.first; a != nil && a.frame <= upTo; {
 		next := a.next
 		q.lost(a, why)
 		a = next
@@ -510,7 +515,7 @@ func (q *asking) gone(l *link, node string) {
 			if p.wasThere {
 				q.n.c.tell(Event{Kind: Suspected, Node: node, Session: p.is.Session})
 			}
-			q.lostAll(p, fmt.Errorf("the network has lost the node %s", node))
+			q.lostSoon(l, p, "is lost to the network", isGone)
 		}
 	}
 }
@@ -579,17 +584,22 @@ func (q *asking) seen(nodes []Node) {
 
 // The view may come faster than the last answers of a node, and than the word that nobody was there.
 const (
+	isGone  = 50 * time.Millisecond
 	isLost  = 100 * time.Millisecond
 	hasLeft = 500 * time.Millisecond
 )
 
-// lostSoon is lostAll after a while, for a peer that nothing is sent to any more.
+// lostSoon is lostAll after a while, for what has been sent so far to a peer that nothing is sent to any more. One that is
+// gone may be heard of again.
 func (q *asking) lostSoon(l *link, p *peer, what string, after time.Duration) {
+	upTo := l.frame.Load()
 	q.n.c.clock.AfterFunc(after, func() {
 		q.mu.Lock()
 		defer q.unlockElsewhere()
-		q.lostAll(p, fmt.Errorf("the node %s %s", p.is.Node, what))
-		l.forget(p.is)
+		q.lostAll(p, upTo, fmt.Errorf("the node %s %s", p.is.Node, what))
+		if _, known := q.known[p.is.Session]; !known {
+			l.forget(p.is)
+		}
 	})
 }
 

@@ -290,7 +290,7 @@ func TestAnswerOfAnOldOwner(t *testing.T) {
 		w.mu.Lock()
 		owner.held = true
 		w.mu.Unlock()
-		owner.Suspend() // no timer looks at the lease
+		owner.Suspend()                     // no timer looks at the lease
 		time.Sleep(1050 * time.Millisecond) // less than the network would notice
 		owner.Resume()
 		time.Sleep(100 * time.Millisecond)

@@ -23,10 +23,14 @@ type route struct {
 }
 
 // detour is what there is beside that while asks for a shard were not taken.
+//
+// Only one of them, the head, is in flight as long as it is not known who takes it: the others would come back in another
+// order, and a thousand that wait for a node that is lost would be sent to each of the others in turn.
 type detour struct {
 	refusedBy []uint64 // sessions
 	hint      Peer     // who may have it, by the word of one of those
-	parked    []*ask   // in the order in which they came
+	head      *ask     // in flight, or about to be; nil: none is
+	parked    []*ask   // by their IDs
 	waits     int      // in a row, without an answer
 	timer     ownership.Timer
 }
@@ -43,6 +47,8 @@ type seenNode struct {
 const (
 	// maxRefusals is how many nodes are asked before an ask waits.
 	maxRefusals = 3
+	// notRefused is when an ask that was not refused is where it belongs, and the others follow. It is more than a refusal takes.
+	notRefused = 25 * time.Millisecond
 	// Waits of parked asks.
 	minDetour = 5 * time.Millisecond
 	maxDetour = 160 * time.Millisecond
@@ -74,21 +80,34 @@ func (r *route) detour() *detour {
 	return r.slow
 }
 
-func (r *route) found(p Peer, rev uint64) {
-	r.at, r.rev = p, max(r.rev, rev)
-	if d := r.slow; d != nil && len(d.parked) == 0 {
-		r.slow = nil
-	} else if d != nil {
-		d.refusedBy, d.hint, d.waits = nil, Peer{}, 0
+// found notes who has a shard, and sends there what waits.
+func (q *asking) found(shard int, p Peer) {
+	r := &q.routes[shard]
+	r.at = p
+	d := r.slow
+	if d == nil {
+		return
+	}
+	if d.timer != nil {
+		d.timer.Stop()
+	}
+	r.slow = nil
+	delete(q.detours, shard)
+	for _, a := range d.parked {
+		if !a.over {
+			q.route(a)
+		}
 	}
 }
 
 // route sends an ask to who may have its key, or parks it.
 func (q *asking) route(a *ask) {
-	r := &q.routes[a.shard]
-	if r.slow != nil && len(r.slow.parked) > 0 { // not past those that came before
-		q.park(a)
-		return
+	if d := q.routes[a.shard].slow; d != nil && d.head != a {
+		if d.head != nil || len(d.parked) > 0 { // not past those that came before
+			q.park(a)
+			return
+		}
+		d.head = a
 	}
 	q.routeNow(a)
 }
@@ -114,6 +133,7 @@ func (q *asking) routeNow(a *ask) {
 	case a.isPlain() && p.sends < window:
 		p.sends++
 	case a.isPlain(): // it is sent, and nobody hears what becomes of it
+		q.unpark(a)
 		q.remove(a)
 		p.putAsk(a.body, left)
 		return
@@ -126,13 +146,13 @@ func (q *asking) routeNow(a *ask) {
 		q.end(a, fmt.Errorf("%w: %d asks are in flight to the node %s", actors.ErrMailboxFull, window, p.is.Node))
 		return
 	}
-	if a.parked {
-		a.parked = false
-		q.parkedNow.Add(-1)
-	}
+	q.unpark(a)
 	a.peer, a.sent, a.auditedAt = p, now, now
 	p.flight.add(a)
 	a.frame = p.putAsk(a.body, left)
+	if d := q.routes[a.shard].slow; d != nil && d.head == a {
+		q.armDetour(a.shard, d, notRefused)
+	}
 }
 
 func (q *asking) errNobody(a *ask) error {
@@ -206,17 +226,38 @@ func (q *asking) park(a *ask) {
 		q.parkedNow.Add(1)
 	}
 	d := q.routes[a.shard].detour()
-	d.parked = append(d.parked, a)
-	q.detours[a.shard] = struct{}{}
-	if d.timer == nil {
+	if d.head == a {
+		d.head = nil
+	}
+	at := len(d.parked)
+	for at > 0 && d.parked[at-1].id > a.id { // one that was refused is older than what has come since
+		at--
+	}
+	d.parked = slices.Insert(d.parked, at, a)
+	if d.head == nil && d.timer == nil {
 		wait := min(minDetour<<min(d.waits, 10), maxDetour)
 		d.waits++
-		shard := a.shard
-		d.timer = q.n.c.clock.AfterFunc(wait, func() { q.retry(shard) })
+		q.armDetour(a.shard, d, wait)
 	}
 }
 
-// retry routes what is parked for a shard.
+func (q *asking) unpark(a *ask) {
+	if a.parked {
+		a.parked = false
+		q.parkedNow.Add(-1)
+	}
+}
+
+// armDetour has a shard looked at after a while.
+func (q *asking) armDetour(shard int, d *detour, after time.Duration) {
+	q.detours[shard] = struct{}{}
+	if d.timer != nil {
+		d.timer.Stop()
+	}
+	d.timer = q.n.c.clock.AfterFunc(after, func() { q.retry(shard) })
+}
+
+// retry looks what can be done about what is parked for a shard.
 func (q *asking) retry(shard int) {
 	q.mu.Lock()
 	defer q.unlockElsewhere()
@@ -224,7 +265,8 @@ func (q *asking) retry(shard int) {
 }
 
 func (q *asking) retryShard(shard int) {
-	d := q.routes[shard].slow
+	r := &q.routes[shard]
+	d := r.slow
 	if d == nil {
 		delete(q.detours, shard)
 		return
@@ -233,17 +275,26 @@ func (q *asking) retryShard(shard int) {
 		d.timer.Stop()
 		d.timer = nil
 	}
-	parked := d.parked
-	d.parked, d.refusedBy, d.hint = nil, nil, Peer{}
-	delete(q.detours, shard)
-	for _, a := range parked {
-		switch {
-		case a.over:
-		case len(d.parked) > 0: // behind the first that still waits
-			q.park(a)
-		default:
-			q.routeNow(a)
+	if h := d.head; h != nil && !h.over && h.peer != nil {
+		if left := notRefused - (q.n.c.clock.Now() - h.sent); left > 0 {
+			q.armDetour(shard, d, left)
+		} else { // it was not refused, so it is where it belongs
+			q.found(shard, h.peer.is)
 		}
+		return
+	}
+	d.head, d.refusedBy, d.hint = nil, nil, Peer{}
+	d.parked = slices.DeleteFunc(d.parked, func(a *ask) bool { return a.over })
+	if len(d.parked) == 0 {
+		r.slow = nil
+		delete(q.detours, shard)
+		return
+	}
+	d.head = d.parked[0]
+	d.parked = d.parked[1:]
+	q.routeNow(d.head)
+	if d.head != nil && d.head.over && r.slow == d { // it has ended: the next one
+		q.armDetour(shard, d, minDetour)
 	}
 }
 
