@@ -11,6 +11,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -411,14 +412,12 @@ func TestDoorHearsOfNothingElse(t *testing.T) {
 		cancel()
 		want(w, actors.Submit(w.root, near, func(t *actors.Task) (string, error) { return actors.Await(t, ask(t)) }), "did x")
 		// The answer ends who has asked, before anything else is done about it.
-		var asks *actors.Future[string]
-		asks = actors.Submit(w.root, near, func(t *actors.Task) (string, error) {
-			if err := t.Sleep(1); err != nil { // asks is set
-				return "", err
-			}
-			actors.RequestFuture[string](t, d.pid(), nap(time.Second)).OnDone(func(string, error) { asks.Cancel() })
+		var itself atomic.Pointer[actors.Future[string]]
+		asks := actors.Submit(w.root, near, func(t *actors.Task) (string, error) {
+			actors.RequestFuture[string](t, d.pid(), nap(time.Second)).OnDone(func(string, error) { itself.Load().Cancel() })
 			return "", t.Sleep(time.Hour)
 		})
+		itself.Store(asks)
 		wantErr(w, asks, actors.ErrCanceled)
 		actors.RequestFuture[string](w.root, d.pid(), nap(0)) // fails, by its handler
 		time.Sleep(time.Hour)
