@@ -157,7 +157,10 @@ func (q *asking) routeNow(a *ask) {
 
 func (q *asking) errNobody(a *ask) error {
 	why := a.why
-	if why == nil {
+	switch {
+	case q.n.link.Load() == nil:
+		why = errNoLink
+	case why == nil:
 		why = q.n.c.errNotOwner(a.key)
 	}
 	return fmt.Errorf("%w: no node has taken %s: %w", actors.ErrUnavailable, a.key, why)
