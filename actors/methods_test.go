@@ -22,7 +22,7 @@ func TestMethods(t *testing.T) {
 		own  string       // sorted
 		from reflect.Type // an interface whose methods it has besides, or nil
 	}{
-		{(*actors.Task)(nil), "After Await AwaitOffload Cleanup Context Every Exit Go NewGroup Scope SetContext Sibling Sleep SleepOrStop StopReason StopRequested Stopping UntilStop Yield", context},
+		{(*actors.Task)(nil), "After Await AwaitOffload Cleanup Context Every Exit Go NewGroup OnSchedule Scope SetContext Sibling Sleep SleepOrStop StopReason StopRequested Stopping UntilStop Yield", context},
 		{(*actors.Worker)(nil), "Background Main OnStop Sibling Task", context},
 		{(*actors.Future[int])(nil), "Cancel CancelCause Done Inside OnDone PipeTo Ready TryResult Wait", nil}, // Inside: for package futures,
 		{(*actors.Promise[int])(nil), "Future Reject Resolve", nil},
