@@ -112,8 +112,8 @@ func (w *world) dial() *client {
 	}
 	c.SetReadLimit(1 << 20)
 	p := &client{w, c, make(chan string, 1000)}
-	done := make(chan struct{})
-	w.Cleanup(func() { _ = c.CloseNow(); <-done })
+	over, done := make(chan struct{}), make(chan struct{})
+	w.Cleanup(func() { close(over); _ = c.CloseNow(); <-done })
 	go func() {
 		defer close(done)
 		defer close(p.in)
@@ -126,7 +126,11 @@ func (w *world) dial() *client {
 				p.send("3")
 				continue
 			}
-			p.in <- string(b)
+			select {
+			case p.in <- string(b):
+			case <-over: // the test has not read all
+				return
+			}
 		}
 	}()
 	p.next() // the handshake
