@@ -405,14 +405,16 @@ func TestTrap10ExpiredNeverStarts(t *testing.T) {
 
 // TestTrap11SlowNode: a node that takes nothing loses frames without a word. All asks end with a code.
 func TestTrap11SlowNode(t *testing.T) {
-	onNetwork(t, 3, gridtest.Options{Room: 10_000}, nil, func(t *testing.T, w *machines, runs *runLog) {
+	// 1,000 asks do not fit, and one frame, of 32 KiB, does: else what is asked again at a time would be lost for ever.
+	onNetwork(t, 3, gridtest.Options{Room: 40_000}, nil, func(t *testing.T, w *machines, runs *runLog) {
 		owner := w.owner("k")
 		asker := w.other(owner)
 		w.warm(asker, "k")
 		w.pause(owner)
+		text := func(i int) string { return fmt.Sprint("slow-", i, strings.Repeat("x", 200)) }
 		var all []*actors.Future[word]
 		for i := range 1000 {
-			all = append(all, w.future(asker, "k", fmt.Sprint("slow-", i), actors.Timeout(20*time.Second)))
+			all = append(all, w.future(asker, "k", text(i), actors.Timeout(20*time.Second)))
 			time.Sleep(500 * time.Microsecond)
 		}
 		time.Sleep(500 * time.Millisecond)
@@ -420,7 +422,7 @@ func TestTrap11SlowNode(t *testing.T) {
 		ran := 0
 		for i, f := range all {
 			_, err := f.Wait(t.Context())
-			switch n := runs.runs(fmt.Sprint("slow-", i)); {
+			switch n := runs.runs(text(i)); {
 			case err == nil && n == 1:
 				ran++
 			case n > 1, err == nil, actors.RetrySafe(err) && n > 0:

@@ -33,7 +33,7 @@ type Options struct {
 	FrameLoss float64
 	// MaxFrame is how many bytes a frame may have. 0: 1 MiB.
 	MaxFrame int
-	// Room is how many bytes wait for a node that does not take them; more is lost. 0: 64 MiB.
+	// Room is how many bytes wait for a node that does not take them; more is lost, and so is a frame that is longer. 0: 64 MiB.
 	Room int
 }
 
