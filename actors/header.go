@@ -4,11 +4,10 @@ package actors
 
 import (
 	"maps"
-	"strconv"
-	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/protoloop/protoloop/internal/keyed"
 	"github.com/protoloop/protoloop/internal/observe"
 )
 
@@ -16,23 +15,16 @@ import (
 // envelope, which the engine's remote and the grid carry as it is. There is nothing of it
 // in a request that stays in the process.
 
-const (
-	// budgetHeader is what is left of a request's budget, in nanoseconds: a remaining
-	// time, because clocks differ.
-	budgetHeader = "protoloop-budget"
-	// idempotentHeader is "1" if the request may be sent again although it may have run.
-	idempotentHeader = "protoloop-idempotent"
-	// valueHeader is followed by the name of a registered context value.
-	valueHeader = "protoloop-value-"
-)
+// valueHeader is followed by the name of a registered context value. The other names are in package keyed.
+const valueHeader = "protoloop-value-"
 
 // setHeader puts what the request has to another process into its envelope.
 func (t *Task) setHeader(env *actor.MessageEnvelope, opts []CallOption) {
 	if d := t.ext.Load().deadline; d > 0 {
-		env.SetHeader(budgetHeader, strconv.FormatInt(int64(max(0, d-t.system().pool.Now())), 10))
+		env.SetHeader(keyed.BudgetHeader, keyed.FormatBudget(d-t.system().pool.Now()))
 	}
 	if hasOption(opts, setIdempotent) {
-		env.SetHeader(idempotentHeader, "1")
+		env.SetHeader(keyed.IdempotentHeader, "1")
 	}
 	if base := t.base(); base != nil {
 		t.system().setContextValues(env, base)
@@ -53,19 +45,6 @@ func (t *Task) envelopeForward() *actor.MessageEnvelope {
 		t.setHeader(env, nil)
 	}
 	return env
-}
-
-// budgetIn is what is left of the budget that a header has, and whether it has one.
-func budgetIn(env *actor.MessageEnvelope) (left time.Duration, has bool) {
-	h := env.GetHeader(budgetHeader)
-	if h == "" {
-		return 0, false
-	}
-	n, err := strconv.ParseInt(h, 10, 64)
-	if err != nil || n < 0 {
-		return 0, false // not ours, or from a peer that counts otherwise
-	}
-	return time.Duration(n), true
 }
 
 // noteAtDoor is called when a carrier has gone through a door: if nobody waits for it any

@@ -9,6 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/protoloop/protoloop/internal/failure"
+	"github.com/protoloop/protoloop/internal/keyed"
 	"github.com/protoloop/protoloop/internal/life"
 	"github.com/protoloop/protoloop/internal/loop"
 	"github.com/protoloop/protoloop/internal/observe"
@@ -121,7 +122,7 @@ func (u *message) know(asker *Task) {
 	if ctx := sys.contextValuesIn(u.env); ctx != nil {
 		u.scope().setValues(valuesOf(ctx))
 	}
-	if left, has := budgetIn(u.env); has {
+	if left, has := keyed.ParseBudget(u.env.GetHeader(keyed.BudgetHeader)); has {
 		s := u.scope()
 		s.deadline = sys.in(left)
 		sys.clock.addDeadline(s.deadline, &u.Task) // last: it may end the task

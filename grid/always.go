@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
-	"github.com/protoloop/protoloop/internal/ownership"
 )
 
 // Only is the key of a [Singleton].
@@ -25,17 +24,18 @@ func Singleton(k Kind) Kind {
 
 // alwaysOn is a key whose worker runs without being asked. With the mu of its stripe held.
 type alwaysOn struct {
+	kind  *kind
 	id    string    // of its PID
 	up    time.Time // when the worker came up; zero: it has not
 	row   int       // how often it has ended without resetAfter up in between
 	again *time.Timer
 }
 
-func newAlways(of Kind) map[string]*alwaysOn {
-	all := make(map[string]*alwaysOn, len(of.Always))
-	for _, id := range of.Always {
-		id = of.Name + "/" + id
-		all[id] = &alwaysOn{id: id}
+func newAlways(k *kind) map[string]*alwaysOn {
+	all := make(map[string]*alwaysOn, len(k.Always))
+	for _, id := range k.Always {
+		id = k.prefix + id
+		all[id] = &alwaysOn{kind: k, id: id}
 	}
 	return all
 }
@@ -123,11 +123,7 @@ func (g *Grid) letAllGo() {
 
 // keepUpShard is keepUp for those of a shard that is this node's from now on.
 func (c *cluster) keepUpShard(shard int) {
-	for _, k := range c.g.kinds {
-		for id, a := range k.always {
-			if ownership.ShardOf(id, len(c.parts)) == shard {
-				go k.keepUp(a) // not while the lease waits
-			}
-		}
+	for _, a := range c.parts[shard].always {
+		go a.kind.keepUp(a) // not while the lease waits
 	}
 }

@@ -5,7 +5,6 @@ package grid
 import (
 	"fmt"
 	"reflect"
-	"strconv"
 	"sync"
 	"time"
 
@@ -42,9 +41,10 @@ type answering struct {
 	asks     map[askKey]*served
 	byNumber map[uint32]*served
 	last     uint32
-	kept     servedList // answered, in that order
-	bytes    int        // of kept
-	cleans   bool       // there is a timer
+	kept     linkedList[served, *served] // answered, in that order
+	full     *served                     // the first of kept whose answer is kept, too
+	bytes    int                         // of kept
+	cleans   bool                        // there is a timer
 }
 
 // askKey is an ask as its asker knows it.
@@ -61,41 +61,14 @@ type served struct {
 	env    actor.MessageEnvelope
 
 	// With mu of answering held.
-	to         *peer
-	work       keyed.Work
-	answered   bool // or about to be
-	isKept     bool // it is in kept
-	dropped    bool
-	item       []byte // the answer; nil: it was not kept
-	at         time.Duration
-	prev, next *served
-}
-
-// servedList is a list in order.
-type servedList struct{ first, last *served }
-
-func (l *servedList) add(s *served) {
-	s.prev, s.next = l.last, nil
-	if l.last == nil {
-		l.first = s
-	} else {
-		l.last.next = s
-	}
-	l.last = s
-}
-
-func (l *servedList) remove(s *served) {
-	if s.prev == nil {
-		l.first = s.next
-	} else {
-		s.prev.next = s.next
-	}
-	if s.next == nil {
-		l.last = s.prev
-	} else {
-		s.next.prev = s.prev
-	}
-	s.prev, s.next = nil, nil
+	to            *peer
+	work          keyed.Work
+	answered      bool // or about to be
+	isKept        bool // it is in kept
+	dropped       bool
+	item          []byte // the answer; nil: it was not kept
+	at            time.Duration
+	links[served] // in kept
 }
 
 func (v *answering) init(n *network) {
@@ -149,7 +122,7 @@ func (v *answering) accept(from *peer, origin uint64, w gridwire.Ask, delay time
 		if w.Header == nil {
 			w.Header = map[string]string{}
 		}
-		w.Header[budgetHeader] = strconv.FormatInt(int64(w.Budget), 10)
+		w.Header[keyed.BudgetHeader] = keyed.FormatBudget(w.Budget)
 	}
 	msg, err := parse(typ, w.Payload)
 	if err != nil {
@@ -261,6 +234,9 @@ func (v *answering) dropHeld(s *served) {
 	delete(v.asks, s.key)
 	delete(v.byNumber, s.number)
 	if s.isKept {
+		if v.full == s {
+			v.full = s.next
+		}
 		v.kept.remove(s)
 		v.bytes -= len(s.item)
 	}
@@ -315,10 +291,13 @@ func (v *answering) answer(pid *actor.PID, m any) {
 	s.item, s.at, s.isKept = item, v.n.c.clock.Now(), true
 	v.kept.add(s)
 	v.bytes += len(item)
+	if v.full == nil {
+		v.full = s
+	}
 	s.to.putItem(item)
-	for old := v.kept.first; old != nil && v.bytes > maxKept; old = old.next {
-		v.bytes -= len(old.item)
-		old.item = nil
+	for ; v.bytes > maxKept; v.full = v.full.next {
+		v.bytes -= len(v.full.item)
+		v.full.item = nil
 	}
 	if !v.cleans {
 		v.cleans = true

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,14 +19,9 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/internal/gridwire"
+	"github.com/protoloop/protoloop/internal/keyed"
 	"github.com/protoloop/protoloop/internal/ownership"
 	"github.com/protoloop/protoloop/messages"
-)
-
-// Headers of package actors that count here.
-const (
-	budgetHeader     = "protoloop-budget"
-	idempotentHeader = "protoloop-idempotent"
 )
 
 // asking tracks what this node has asked others. Each ask is either in flight at one node, or parked
@@ -88,7 +82,7 @@ type ask struct {
 	why        error // it was not taken
 
 	peer       *peer // where it is in flight
-	prev, next *ask  // in peer.flight
+	links[ask]       // in its flight
 	frame      uint64
 	sent       time.Duration
 	audited    uint64        // number of the last audit that names it
@@ -96,33 +90,6 @@ type ask struct {
 }
 
 func (a *ask) isPlain() bool { return a.reply == nil && a.where == nil }
-
-// flight is a list of asks in the order in which they were sent.
-type flight struct{ first, last *ask }
-
-func (l *flight) add(a *ask) {
-	a.prev, a.next = l.last, nil
-	if l.last == nil {
-		l.first = a
-	} else {
-		l.last.next = a
-	}
-	l.last = a
-}
-
-func (l *flight) remove(a *ask) {
-	if a.prev == nil {
-		l.first = a.next
-	} else {
-		a.prev.next = a.next
-	}
-	if a.next == nil {
-		l.last = a.prev
-	} else {
-		a.next.prev = a.prev
-	}
-	a.prev, a.next = nil, nil
-}
 
 // outcome is what an asker is told.
 type outcome struct {
@@ -233,16 +200,16 @@ func (n *network) newAsk(id string, msg any, header map[string]string, reply *ac
 	a = &ask{key: id, shard: n.c.shardOf(id), reply: reply, begun: n.c.clock.Now()}
 	wire := gridwire.Ask{Key: id}
 	if len(header) > 0 {
-		a.idempotent = header[idempotentHeader] == "1"
-		if left, err := strconv.ParseInt(header[budgetHeader], 10, 64); err == nil && left >= 0 {
-			a.deadline = a.begun + max(time.Duration(left), 1)
+		a.idempotent = header[keyed.IdempotentHeader] == "1"
+		if left, has := keyed.ParseBudget(header[keyed.BudgetHeader]); has {
+			a.deadline = a.begun + max(left, 1)
 		}
 		wire.Header = header
-		if _, has := header[budgetHeader]; has && len(header) == 1 {
+		if _, has := header[keyed.BudgetHeader]; has && len(header) == 1 {
 			wire.Header = nil
 		} else if has { // it is sent in another form
 			wire.Header = maps.Clone(header)
-			delete(wire.Header, budgetHeader)
+			delete(wire.Header, keyed.BudgetHeader)
 		}
 	}
 	if reply == nil {
@@ -374,7 +341,7 @@ func (q *asking) notTaken(a *ask, by *peer, why error) {
 	q.land(a)
 	a.why = why
 	if by != nil {
-		q.routes[a.shard].refuse(by.is, q)
+		q.routes[a.shard].refuse(by.is)
 	}
 	q.route(a)
 }

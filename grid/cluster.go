@@ -30,6 +30,7 @@ type cluster struct {
 
 // part is a shard as the node has it.
 type part struct {
+	always []*alwaysOn // keys of the shard that always have a worker; constant
 	mu     sync.Mutex
 	rev    uint64            // of the token; 0: it is not ours
 	keys   map[string]uint64 // that have a worker, each with the token under which that has begun, 0: it waits for its turn
@@ -46,6 +47,12 @@ func newCluster(g *Grid, o Options) *cluster {
 	}
 	if o.Net != nil {
 		c.net = newNetwork(c)
+	}
+	for _, k := range g.kinds {
+		for id, a := range k.always {
+			p := &c.parts[c.shardOf(id)]
+			p.always = append(p.always, a)
+		}
 	}
 	c.listen()
 	return c

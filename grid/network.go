@@ -285,11 +285,11 @@ type peer struct {
 	delay    delay
 
 	// With mu of asking held.
-	flight   flight // what was sent, in that order
-	asks     int    // … and waits for an answer
-	sends    int    // … and for none
-	wasThere bool   // in a view
-	isOld    bool   // there is a later session of the node
+	flight   linkedList[ask, *ask] // what was sent, in that order
+	asks     int                   // … and waits for an answer
+	sends    int                   // … and for none
+	wasThere bool                  // in a view
+	isOld    bool                  // there is a later session of the node
 }
 
 type outFrame struct {

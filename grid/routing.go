@@ -54,7 +54,7 @@ const (
 	maxDetour = 160 * time.Millisecond
 )
 
-func (r *route) refuse(p Peer, q *asking) {
+func (r *route) refuse(p Peer) {
 	d := r.detour()
 	if !slices.Contains(d.refusedBy, p.Session) {
 		d.refusedBy = append(d.refusedBy, p.Session)

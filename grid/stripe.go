@@ -81,7 +81,7 @@ func newKind(g *Grid, index int, of Kind) *kind {
 			k.many[typ] = struct{}{}
 		}
 	}
-	k.always = newAlways(of)
+	k.always = newAlways(k)
 	k.wire = wireTypes(k.accepts)
 	k.workers = keyed.NewKind(g.sys, of.Options, k)
 	return k

@@ -12,12 +12,38 @@ package keyed
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/protoloop/protoloop/internal/supervision"
 )
+
+// What is in the header of a request that goes to another process.
+const (
+	// BudgetHeader is what is left of its budget, in nanoseconds: a remaining
+	// time, because clocks differ.
+	BudgetHeader = "protoloop-budget"
+	// IdempotentHeader is "1" if it may be sent again although it may have run.
+	IdempotentHeader = "protoloop-idempotent"
+)
+
+// ParseBudget is what the text of a BudgetHeader says, if there is one that says something.
+func ParseBudget(text string) (left time.Duration, has bool) {
+	if text == "" {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 {
+		return 0, false // not ours, or from a peer that counts otherwise
+	}
+	return time.Duration(n), true
+}
+
+// FormatBudget is its reverse.
+func FormatBudget(left time.Duration) string { return strconv.FormatInt(int64(max(0, left)), 10) }
 
 // Door is the process of a PID whose worker may be another one with each message.
 type Door interface {
