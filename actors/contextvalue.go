@@ -51,7 +51,7 @@ func RegisterContextValue[T any](name string, key any, encode func(v T) string, 
 	case encode == nil || decode == nil:
 		panic(what + "a function is nil")
 	}
-	contextValues.add(what, &contextValue{
+	contextValues.register(what, &contextValue{
 		name: name, header: valueHeader + name, key: key,
 		encode: func(v any) (string, error) {
 			x, is := v.(T)
@@ -76,8 +76,8 @@ type contextValue struct {
 	decode       func(text string) (any, error)
 }
 
-// size is what it takes of maxContextValues.
-func (v *contextValue) size(text string) int { return len(v.header) + len(text) }
+// sizeWith is what it takes of maxContextValues.
+func (v *contextValue) sizeWith(text string) int { return len(v.header) + len(text) }
 
 // contextValues are those of the process, as its types are.
 var contextValues contextValueRegistry
@@ -88,8 +88,8 @@ type contextValueRegistry struct {
 	all atomic.Pointer[[]*contextValue]
 }
 
-// list returns the entries. They are never changed in place.
-func (r *contextValueRegistry) list() []*contextValue {
+// registered returns the entries. They are never changed in place.
+func (r *contextValueRegistry) registered() []*contextValue {
 	if p := r.all.Load(); p != nil {
 		return *p
 	}
@@ -98,16 +98,16 @@ func (r *contextValueRegistry) list() []*contextValue {
 
 // roomForContextValues is how many bytes a request leaves for them, that has values or not.
 func roomForContextValues(has bool) int64 {
-	if !has || len(contextValues.list()) == 0 {
+	if !has || len(contextValues.registered()) == 0 {
 		return 0
 	}
 	return maxContextValues
 }
 
-func (r *contextValueRegistry) add(what string, v *contextValue) {
+func (r *contextValueRegistry) register(what string, v *contextValue) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	old := r.list()
+	old := r.registered()
 	for _, o := range old {
 		switch {
 		case o.name == v.name:
@@ -127,15 +127,15 @@ var errTooLong = errors.New("it would be more than 8 KiB with the other values")
 // functions of the user's run here, for whoever makes the request.
 func (s *system) setContextValues(env *actor.MessageEnvelope, ctx context.Context) {
 	left := maxContextValues
-	for _, v := range contextValues.list() {
+	for _, v := range contextValues.registered() {
 		switch text, has, err := v.textOf(ctx); {
 		case err == nil && !has:
-		case err == nil && v.size(text) > left:
+		case err == nil && v.sizeWith(text) > left:
 			s.logContextValue(v, "is not sent", errTooLong)
 		case err != nil:
 			s.logContextValue(v, "is not sent", err)
 		default:
-			left -= v.size(text)
+			left -= v.sizeWith(text)
 			env.SetHeader(v.header, text)
 		}
 	}
@@ -173,14 +173,14 @@ func (s *system) contextValuesIn(env *actor.MessageEnvelope) *carriedContext {
 	}
 	var values []*carriedValue
 	left := maxContextValues
-	for _, v := range contextValues.list() {
+	for _, v := range contextValues.registered() {
 		text, has := env.Header[v.header]
 		switch {
 		case !has:
-		case v.size(text) > left:
+		case v.sizeWith(text) > left:
 			s.logContextValue(v, "is dropped", errTooLong)
 		default:
-			left -= v.size(text)
+			left -= v.sizeWith(text)
 			values = append(values, &carriedValue{contextValue: v, text: text})
 		}
 	}
@@ -201,7 +201,7 @@ type carriedContext struct {
 func (c *carriedContext) Value(key any) any {
 	for _, v := range c.values {
 		if v.key == key {
-			if x := v.value(c.sys); x != nil {
+			if x := v.decoded(c.sys); x != nil {
 				return x
 			}
 			break
@@ -218,7 +218,7 @@ type carriedValue struct {
 	is   any // nil: its text was bad
 }
 
-func (c *carriedValue) value(s *system) any {
+func (c *carriedValue) decoded(s *system) any {
 	var bad error
 	c.once.Do(func() { c.is, bad = c.decodeText() })
 	if bad != nil {

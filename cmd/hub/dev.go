@@ -31,7 +31,7 @@ func (c *command) makeCertificates() (nodes map[string]certs.Files, err error) {
 		return nil, err
 	}
 	nodes = map[string]certs.Files{}
-	for name := range list(c.nodes) {
+	for name := range eachOf(c.nodes) {
 		if nodes[name], err = a.Node(name); err != nil {
 			return nil, err
 		}

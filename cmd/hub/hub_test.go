@@ -130,7 +130,7 @@ func TestHealth(t *testing.T) {
 
 // TestToldToEnd while it starts, and waits for others.
 func TestToldToEnd(t *testing.T) {
-	c, err := parse([]string{"-cluster", "shop", "-dir", t.TempDir(), "-name", "a", "-hubs", "a=127.0.0.1:0"}, noEnv, io.Discard)
+	c, err := parseCommand([]string{"-cluster", "shop", "-dir", t.TempDir(), "-name", "a", "-hubs", "a=127.0.0.1:0"}, noEnv, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +175,7 @@ func TestUsage(t *testing.T) {
 		value, is := map[string]string{"PROTOLOOP_HUB_CLUSTER": "shop", "PROTOLOOP_HUB_QUEUES": "A,B", "PROTOLOOP_HUB_DIR": "d", "PROTOLOOP_HUB_HUBS": "a=127.0.0.1:7420", "PROTOLOOP_HUB_NAME": "a"}[name]
 		return value, is
 	}
-	c, err := parse([]string{"-cluster", "other"}, env, io.Discard)
+	c, err := parseCommand([]string{"-cluster", "other"}, env, io.Discard)
 	if err != nil || c.Cluster != "other" || fmt.Sprint(c.Queues) != "[A B]" || c.Hubs["a"] != "127.0.0.1:7420" {
 		t.Errorf("%+v, %v", c, err)
 	}

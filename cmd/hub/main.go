@@ -75,7 +75,7 @@ const prefix = "PROTOLOOP_HUB_"
 
 // run is main with its surroundings passed in; it returns the exit code.
 func run(ctx context.Context, args []string, env func(string) (string, bool), stdout, stderr io.Writer) int {
-	c, err := parse(args, env, stdout)
+	c, err := parseCommand(args, env, stdout)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return exitOK
@@ -90,8 +90,8 @@ func run(ctx context.Context, args []string, env func(string) (string, bool), st
 	return exitOK
 }
 
-// parse reads the environment and then the command line.
-func parse(args []string, env func(string) (string, bool), help io.Writer) (*command, error) {
+// parseCommand reads the environment and then the command line.
+func parseCommand(args []string, env func(string) (string, bool), help io.Writer) (*command, error) {
 	c := &command{}
 	f := flag.NewFlagSet("hub", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
@@ -119,20 +119,20 @@ func parse(args []string, env func(string) (string, bool), help io.Writer) (*com
 	})
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
-			usage(f, help)
+			printUsage(f, help)
 		}
 		return nil, err
 	}
 	if f.NArg() > 0 {
 		errs = append(errs, fmt.Errorf("unexpected argument %q", f.Arg(0)))
 	}
-	if err := errors.Join(append(errs, c.check()...)...); err != nil {
+	if err := errors.Join(append(errs, c.completeOptions()...)...); err != nil {
 		return nil, err
 	}
 	return c, nil
 }
 
-func usage(f *flag.FlagSet, w io.Writer) {
+func printUsage(f *flag.FlagSet, w io.Writer) {
 	var list strings.Builder
 	f.SetOutput(&list)
 	f.PrintDefaults()
@@ -143,8 +143,8 @@ func usage(f *flag.FlagSet, w io.Writer) {
 		"Exit codes: 0 stopped by a signal, 1 failed, 2 wrong usage.\n")
 }
 
-// check completes the options.
-func (c *command) check() (errs []error) {
+// completeOptions also tells what is wrong with them.
+func (c *command) completeOptions() (errs []error) {
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if c.logFormat != "text" && c.logFormat != "json" {
 		wrong("-log %q is neither text nor json", c.logFormat)
@@ -167,14 +167,14 @@ func (c *command) check() (errs []error) {
 		wrong("-hubs is missing; to try it out, use -dev")
 	}
 	c.Hubs = map[string]string{}
-	for one := range list(c.hubs) {
+	for one := range eachOf(c.hubs) {
 		name, addr, ok := strings.Cut(one, "=")
 		if _, twice := c.Hubs[name]; !ok || twice {
 			wrong("-hubs: %q is not NAME=IP:PORT, or there are two of that name", one)
 		}
 		c.Hubs[name] = addr
 	}
-	for q := range list(c.queues) {
+	for q := range eachOf(c.queues) {
 		c.Queues = append(c.Queues, q)
 	}
 	if c.dev && len(c.Hubs) > 1 {
@@ -191,8 +191,8 @@ func (c *command) check() (errs []error) {
 	return errs
 }
 
-// list yields what is between commas.
-func list(s string) func(yield func(string) bool) {
+// eachOf yields what is between commas.
+func eachOf(s string) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
 		for one := range strings.SplitSeq(s, ",") {
 			if one = strings.TrimSpace(one); one != "" && !yield(one) {

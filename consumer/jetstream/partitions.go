@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/consumer"
+	"github.com/protoloop/protoloop/internal/ownership"
 )
 
 // Partitions is a queue in parts, each of which one process consumes at a time. The messages of a group are all in one
@@ -49,7 +49,7 @@ const MaxPartitions = 1024
 const idleConsumer = time.Hour
 
 // NewPartitions returns a queue in n parts. Options are those of [New]: the stream has the subject of each part, which is
-// Subject with a dot and its number behind. Durable and Consumer do not count, but for the AckWait, BackOff and so on that Consumer sets.
+// Subject with a dot and its number behind. Durable is to be empty: each owner of a part has a consumer of its own, whose name and subject Consumer does not change.
 func NewPartitions(nc *nats.Conn, o Options, n int) (*Partitions, error) {
 	bad := func(field string, value any, why string) error {
 		return &actors.OptionError{Of: "jetstream: NewPartitions", Field: field, Value: value, Why: why}
@@ -100,9 +100,7 @@ func (p *Partitions) Parts() []string {
 func (p *Partitions) PartOf(group string) string { return strconv.Itoa(p.partOf(group)) }
 
 func (p *Partitions) partOf(group string) int {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(group))
-	return int(h.Sum64() % uint64(len(p.parts)))
+	return ownership.ShardOf(group, len(p.parts))
 }
 
 // queueOf is where m is sent to. One without a group is in the part of its key, so that a second one of it is there, too.

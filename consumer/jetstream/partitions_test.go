@@ -24,7 +24,7 @@ import (
 	"github.com/protoloop/protoloop/grid/gridtest"
 )
 
-func partitions(t *testing.T, nc *nats.Conn, n int) *jetstream.Partitions {
+func newPartitions(t *testing.T, nc *nats.Conn, n int) *jetstream.Partitions {
 	t.Helper()
 	p, err := jetstream.NewPartitions(nc, jetstream.Options{Name: "ITEMS", Wait: 5 * time.Second, Lease: time.Minute}, n)
 	if err != nil {
@@ -36,15 +36,15 @@ func partitions(t *testing.T, nc *nats.Conn, n int) *jetstream.Partitions {
 	return p
 }
 
-// numbered are messages of a group, with their numbers as bodies.
-func numbered(group string, from, to int) (ms []consumer.Message) {
+// numberedMessages are messages of a group, with their numbers as bodies.
+func numberedMessages(group string, from, to int) (ms []consumer.Message) {
 	for i := from; i < to; i++ {
 		ms = append(ms, consumer.Message{Group: group, Body: []byte(strconv.Itoa(i))})
 	}
 	return ms
 }
 
-// open opens the part of a group.
+// openPart opens the part of a group.
 func openPart(t *testing.T, p *jetstream.Partitions, group string, owner uint64) consumer.Source {
 	t.Helper()
 	src, err := p.Opener(p.PartOf(group), owner)(t.Context())
@@ -67,7 +67,7 @@ func receiveAll(t *testing.T, src consumer.Source, n int) (ms []*consumer.Messag
 	return ms
 }
 
-func bodies(ms []*consumer.Message) string {
+func bodiesOf(ms []*consumer.Message) string {
 	var all []string
 	for _, m := range ms {
 		all = append(all, string(m.Body))
@@ -78,7 +78,7 @@ func bodies(ms []*consumer.Message) string {
 // TestPartitionOfAGroup: all messages of a group are in one part, in order, and all parts are used. One without a group goes by
 // its key.
 func TestPartitionOfAGroup(t *testing.T) {
-	p := partitions(t, connectEmbedded(t, t.TempDir()), 4)
+	p := newPartitions(t, connectEmbedded(t, t.TempDir()), 4)
 	if parts := p.Parts(); !slices.Equal(parts, []string{"0", "1", "2", "3"}) {
 		t.Error(parts)
 	}
@@ -86,7 +86,7 @@ func TestPartitionOfAGroup(t *testing.T) {
 	for i := range 40 {
 		group := fmt.Sprint("group ", i)
 		used[p.PartOf(group)]++
-		if err := p.Send(t.Context(), numbered(group, 0, 5)...); err != nil {
+		if err := p.Send(t.Context(), numberedMessages(group, 0, 5)...); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -115,7 +115,7 @@ func TestPartitionOfAGroup(t *testing.T) {
 		t.Fatal(err)
 	}
 	src := openPart(t, p, "group 1", 1)
-	if got := bodies(receiveAll(t, src, 5*used[p.PartOf("group 1")]+1)); !strings.HasSuffix(got, "by key") {
+	if got := bodiesOf(receiveAll(t, src, 5*used[p.PartOf("group 1")]+1)); !strings.HasSuffix(got, "by key") {
 		t.Error(got)
 	}
 }
@@ -123,8 +123,8 @@ func TestPartitionOfAGroup(t *testing.T) {
 // TestPartitionIsTakenOver: the later owner gets all that the former one has not acked, in order. That one's source ends, what it acks
 // stays, and it cannot take the part back.
 func TestPartitionIsTakenOver(t *testing.T) {
-	p := partitions(t, connectEmbedded(t, t.TempDir()), 4)
-	if err := p.Send(t.Context(), numbered("a", 0, 6)...); err != nil {
+	p := newPartitions(t, connectEmbedded(t, t.TempDir()), 4)
+	if err := p.Send(t.Context(), numberedMessages("a", 0, 6)...); err != nil {
 		t.Fatal(err)
 	}
 	first := openPart(t, p, "a", 3)
@@ -152,11 +152,11 @@ func TestPartitionIsTakenOver(t *testing.T) {
 		t.Errorf("the former owner opens it again: %v", err)
 	}
 	ms := receiveAll(t, second, 5)
-	if got := bodies(ms); got != "1 2 3 4 5" {
+	if got := bodiesOf(ms); got != "1 2 3 4 5" {
 		t.Errorf("the later owner gets %s", got)
 	}
 	again := openPart(t, p, "a", 7) // its worker was started anew
-	if got := bodies(receiveAll(t, again, 5)); got != "1 2 3 4 5" {
+	if got := bodiesOf(receiveAll(t, again, 5)); got != "1 2 3 4 5" {
 		t.Errorf("it gets %s when it opens it again", got)
 	}
 }
@@ -190,7 +190,7 @@ func TestPartitionsOptions(t *testing.T) {
 			t.Errorf("%v does not name %q", err, want)
 		}
 	}
-	p := partitions(t, nc, 4)
+	p := newPartitions(t, nc, 4)
 	for _, part := range []string{"", "4", "-1", "03", "x"} {
 		if _, err := p.Opener(part, 0)(t.Context()); err == nil || !strings.Contains(err.Error(), "0 to 3") {
 			t.Errorf("part %q: %v", part, err)
@@ -207,7 +207,7 @@ func TestPartitionsOfManyNodes(t *testing.T) {
 		each = 20
 	}
 	nc := connectEmbedded(t, t.TempDir())
-	p := partitions(t, nc, parts)
+	p := newPartitions(t, nc, parts)
 	c := gridtest.New(gridtest.Options{Seed: uint64(time.Now().UnixNano())})
 
 	var mu sync.Mutex
@@ -262,7 +262,7 @@ func TestPartitionsOfManyNodes(t *testing.T) {
 	send := func(from, to int) {
 		for i := from; i < to; i++ {
 			for g := range groups {
-				if err := p.Send(t.Context(), numbered(fmt.Sprint("group ", g), i, i+1)...); err != nil {
+				if err := p.Send(t.Context(), numberedMessages(fmt.Sprint("group ", g), i, i+1)...); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -112,7 +112,7 @@ func (a *Admin) teller(page *socketio.Socket, looked <-chan time.Time) func(sock
 		return err
 	}}
 	var from time.Time
-	missed := 0
+	missed := false
 	return func(e socketio.Activity) {
 		if from.IsZero() {
 			from = <-looked
@@ -120,11 +120,9 @@ func (a *Admin) teller(page *socketio.Socket, looked <-chan time.Time) func(sock
 		if !e.At.After(from) {
 			return
 		}
-		if e.Dropped > 0 {
-			if missed == 0 {
-				a.log.Warn("socketio: admin: a page reads more slowly than things happen: it misses some, and shows all again when it is loaded anew", "socket", page.ID())
-			}
-			missed += e.Dropped
+		if e.Dropped > 0 && !missed {
+			missed = true
+			a.log.Warn("socketio: admin: a page reads more slowly than things happen: it misses some, and shows all again when it is loaded anew", "socket", page.ID())
 		}
 		for _, one := range a.events(e) {
 			_ = to.emit(one.size, one.name, one.args...) // of values that can be encoded
