@@ -241,6 +241,8 @@ func FuzzFailure(f *testing.F) {
 		f.Add(b)
 	}
 	f.Add([]byte("\x0a\x02\xff\xfe"))
+	lost, _ := proto.Marshal(&Failure{MaybeRan: true, RetrySafe: true}) // which no honest peer says
+	f.Add(lost)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		in := new(Failure)
 		if proto.Unmarshal(b, in) != nil {
@@ -251,8 +253,12 @@ func FuzzFailure(f *testing.F) {
 		}
 		known := errors.Is(in, errFull)
 		out := trip(t, NewFailure(fmt.Errorf("relayed: %w", in), false, true))
-		if errors.Is(out, errFull) != known || out.Ran != in.Ran || out.RetrySafe != in.RetrySafe {
-			t.Errorf("relayed %v as %v", in, out)
+		if errors.Is(out, errFull) != known {
+			t.Errorf("%v matches errFull: %t; relayed as %v: %t", in, known, out, !known)
+		}
+		if out.Ran != in.Ran || out.MaybeRan != (in.MaybeRan && !in.Ran) || out.RetrySafe != (in.RetrySafe && !in.MaybeRan) {
+			t.Errorf("ran, may have run, safe: relayed %t, %t, %t as %t, %t, %t",
+				in.Ran, in.MaybeRan, in.RetrySafe, out.Ran, out.MaybeRan, out.RetrySafe)
 		}
 	})
 }
