@@ -480,7 +480,7 @@ func (q *asking) gone(l *link, node string) {
 		if p.is.Node == node {
 			p.suspect.Store(true)
 			if p.wasThere {
-				q.n.c.tell(Event{Kind: Suspected, Node: node, Session: p.is.Session})
+				q.n.g.tell(Event{Kind: Suspected, Node: node, Session: p.is.Session})
 			}
 			q.lostSoon(l, p, "is lost to the network", isGone)
 		}

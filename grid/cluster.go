@@ -13,7 +13,6 @@ import (
 	"github.com/protoloop/protoloop/internal/keyed"
 	"github.com/protoloop/protoloop/internal/ownership"
 	"github.com/protoloop/protoloop/internal/persystem"
-	"github.com/protoloop/protoloop/internal/subscribers"
 )
 
 // cluster tracks the shards that this node owns, with the keys of each that have a worker. It is the
@@ -25,7 +24,6 @@ type cluster struct {
 	member atomic.Pointer[member]
 	parts  []part   // by shard
 	net    *network // nil: there is no Net
-	events subscribers.List[Event]
 }
 
 // part is a shard as the node has it.
@@ -54,7 +52,6 @@ func newCluster(g *Grid, o Options) *cluster {
 			p.always = append(p.always, a)
 		}
 	}
-	c.listen()
 	return c
 }
 
@@ -77,7 +74,7 @@ func (c *cluster) begin(t Token) {
 	p.mu.Lock()
 	p.rev, p.ending, p.ended = t.Rev, false, nil
 	p.mu.Unlock()
-	c.tell(Event{Kind: ShardGained, Node: c.o.Node, Shard: t.Shard, Token: t})
+	c.g.tell(Event{Kind: ShardGained, Node: c.o.Node, Shard: t.Shard, Token: t})
 	if c.net != nil {
 		c.net.asking.began(t.Shard)
 	}
@@ -98,13 +95,13 @@ func (c *cluster) seen(before, after []Node) {
 	eachChange(before, after, func(was, is *Node) {
 		switch {
 		case was == nil:
-			c.tell(Event{Kind: Joined, Node: is.Name, Session: is.Session})
+			c.g.tell(Event{Kind: Joined, Node: is.Name, Session: is.Session})
 		case is == nil && was.Draining:
 			gone[Peer{was.Name, was.Session}] = true
-			c.tell(Event{Kind: Left, Node: was.Name, Session: was.Session})
+			c.g.tell(Event{Kind: Left, Node: was.Name, Session: was.Session})
 		case is == nil:
 			gone[Peer{was.Name, was.Session}] = true
-			c.tell(Event{Kind: Lost, Node: was.Name, Session: was.Session})
+			c.g.tell(Event{Kind: Lost, Node: was.Name, Session: was.Session})
 		}
 	})
 	if c.net == nil {
@@ -124,7 +121,7 @@ func (c *cluster) end(shard int, ended func()) {
 	rev, keys := p.rev, p.keysHeld()
 	p.tellIfEndedHeld()
 	p.mu.Unlock()
-	c.tell(Event{Kind: ShardGivenUp, Node: c.member.Load().ownerPeer(shard).Node, Shard: shard, Token: Token{shard, rev}})
+	c.g.tell(Event{Kind: ShardGivenUp, Node: c.member.Load().ownerPeer(shard).Node, Shard: shard, Token: Token{shard, rev}})
 	for _, id := range keys {
 		c.g.stopKey(id, keyed.Worker.StopGrace)
 	}
@@ -158,7 +155,7 @@ func (c *cluster) fenced() {
 	if c.net != nil {
 		c.net.over()
 	}
-	c.tell(Event{Kind: Fenced, Node: c.o.Node})
+	c.g.tell(Event{Kind: Fenced, Node: c.o.Node})
 	for shard := range c.parts {
 		p := &c.parts[shard]
 		p.mu.Lock()

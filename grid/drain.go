@@ -21,7 +21,11 @@ type Report struct {
 	Kinds []KindReport
 	// Unknown is how many messages went to kinds that there are not.
 	Unknown int64
-	Took    time.Duration // the drain; 0: it is not over
+	// Frames is how many of other nodes were refused, because no node sends such: they were malformed, or spoke for another.
+	Frames int64
+	// Topics is what has become of what was published.
+	Topics TopicCounts
+	Took   time.Duration // the drain; 0: it is not over
 }
 
 // KindReport is that of one kind.
@@ -202,7 +206,10 @@ func (k *kind) noteEnded(id string, e supervision.Ended) {
 }
 
 func (g *Grid) report() Report {
-	r := Report{Unknown: g.unknown.Load()}
+	r := Report{Unknown: g.unknown.Load(), Topics: g.topicCounts.counts()}
+	if n := g.network(); n != nil {
+		r.Frames = n.bad.Load()
+	}
 	for i, info := range g.Kinds() {
 		k := g.kinds[i]
 		k.mu.Lock()

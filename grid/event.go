@@ -2,7 +2,9 @@
 
 package grid
 
-// Event is something that has happened in a cluster, as this node has seen it.
+import "github.com/asynkron/protoactor-go/actor"
+
+// Event is something that has happened in a cluster, as this node has seen it, or to what was published.
 type Event struct {
 	Kind EventKind
 	// Node is whom it is about: of ShardGivenUp the node that the shard belongs to now, "" if there is none.
@@ -12,6 +14,11 @@ type Event struct {
 	// Shard and Token are those of ShardGained and ShardGivenUp.
 	Shard int
 	Token Token
+	// Topic, Worker and Count are those of Missed: Worker is nil if it is all workers of this node, and Count 0 if nobody
+	// knows how many there were.
+	Topic  string
+	Worker *actor.PID
+	Count  int
 	// Dropped is how many events came between this one and the last, and were dropped.
 	Dropped int
 }
@@ -28,11 +35,12 @@ const (
 	ShardGained                       // this node owns the shard
 	ShardGivenUp                      // it hands the shard over
 	Fenced                            // the session of this node is over, and with it its right to all shards
+	Missed                            // a worker, or all of this node, may not have got what was published to a topic; see [Topic]
 )
 
 // String is the name of the kind.
 func (k EventKind) String() string {
-	names := [...]string{"none", "joined", "left", "suspected", "lost", "shard gained", "shard given up", "fenced"}
+	names := [...]string{"none", "joined", "left", "suspected", "lost", "shard gained", "shard given up", "fenced", "missed"}
 	if k < 0 || int(k) >= len(names) {
 		k = 0
 	}
@@ -43,9 +51,9 @@ func (k EventKind) String() string {
 const maxEvents = 1024
 
 // listen lets OnEvent hear of events.
-func (c *cluster) listen() {
-	if on := c.o.OnEvent; on != nil {
-		c.events.Add(c.g.log, "grid: OnEvent", maxEvents, func(e Event, dropped int) {
+func (g *Grid) listen(on func(Event)) {
+	if on != nil {
+		g.events.Add(g.log, "grid: OnEvent", maxEvents, func(e Event, dropped int) {
 			e.Dropped = dropped
 			on(e)
 		})
@@ -53,8 +61,8 @@ func (c *cluster) listen() {
 }
 
 // tell tells OnEvent, in its own time.
-func (c *cluster) tell(e Event) {
-	if c.events.Wanted() {
-		c.events.Tell(e)
+func (g *Grid) tell(e Event) {
+	if g.events.Wanted() {
+		g.events.Tell(e)
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/protoloop/protoloop/internal/failure"
 	"github.com/protoloop/protoloop/internal/persystem"
 	"github.com/protoloop/protoloop/internal/safelog"
+	"github.com/protoloop/protoloop/internal/subscribers"
 )
 
 // Address is that of the PIDs of keys. No actor has it.
@@ -45,6 +46,9 @@ type Grid struct {
 	live    atomic.Int64 // workers that have not ended
 	unknown atomic.Int64 // messages to kinds that there are not
 	ailing  atomic.Int64 // keys with an ailment
+
+	events      subscribers.List[Event]
+	topicCounts topicCount
 
 	failures *failure.Hooks
 	refusals refusalLog
@@ -85,6 +89,7 @@ func Start(ctx context.Context, sys *actor.ActorSystem, o Options) (*Grid, error
 	for _, k := range o.Kinds {
 		g.kinds = append(g.kinds, newKind(g, len(g.kinds), k.resolved()))
 	}
+	g.listen(o.OnEvent)
 	if o.Store != nil {
 		g.cluster = newCluster(g, o.resolved())
 	}

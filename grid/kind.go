@@ -124,8 +124,8 @@ type Options struct {
 	Lease time.Duration
 	// Settle is how long a newcomer has to be there before it gets what others own. 0: 2 s; negative: at once.
 	Settle time.Duration
-	// OnEvent is told what happens in the cluster, on a goroutine of its own, one call after the other. 1,024 events wait for
-	// it at most; what is more is dropped, and counted in the next. nil: nobody.
+	// OnEvent is told what happens in the cluster, and of what was published and has not come, on a goroutine of its own, one call
+	// after the other. 1,024 events wait for it at most; what is more is dropped, and counted in the next. nil: nobody.
 	OnEvent func(Event)
 	// Logger receives what nobody is told otherwise: failures of workers, and what was sent
 	// to a key and refused. nil: the actor system's.

@@ -33,6 +33,30 @@ type Line interface {
 	Close() error
 }
 
+// TopicLine is a Line that carries topics, too. A Net need not have it: then what is published reaches the workers of
+// the same process only, and who publishes is told so. Any goroutine may call its methods, but no [TopicReceiver].
+type TopicLine interface {
+	Line
+	// Publish puts a frame on its way to all lines of the cluster that have subscribed to a topic, and does not wait until it is
+	// there. To each it comes at most once, and what one line publishes to one topic comes in that order. It comes to the line
+	// itself, too, or not. The frame may be written to when Publish has returned. It fails as Send does.
+	//
+	// The name of a topic is one of 1 to 85 bytes, whatever they are.
+	Publish(topic string, frame []byte) error
+	// Subscribe has a receiver told of what is published to a topic from now on, or from a moment later, until end has
+	// returned, or Close. A topic may have several for a moment, each of which is told. It does not wait for the network, and fails
+	// if the line is closed.
+	Subscribe(topic string, to TopicReceiver) (end func(), err error)
+}
+
+// TopicReceiver is told what is published to a topic. It does not block, and is called by one goroutine at a time.
+type TopicReceiver interface {
+	// Published is a frame that a node has published, by whose name the network vouches. The frame is the receiver's.
+	Published(from string, frame []byte)
+	// Missed: frames of this topic may have been lost just now, as in a reconnect or for want of room.
+	Missed()
+}
+
 // Receiver is told what comes on a line. It does not block, and is called by one goroutine at a time.
 type Receiver interface {
 	// Received is a frame that a node has sent, by whose name the network vouches. The frame is the receiver's.

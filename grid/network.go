@@ -24,6 +24,8 @@ type network struct {
 	origin uint64 // see gridwire.Header
 	link   atomic.Pointer[link]
 	bad    atomic.Int64 // frames that were not understood, or whose sender is another's session
+	// sessions is how many there were.
+	sessions atomic.Int64
 
 	mu    sync.Mutex
 	links map[*link]struct{} // that have not been closed
@@ -54,6 +56,7 @@ func (n *network) open(ctx context.Context, self Peer) error {
 	n.mu.Unlock()
 	n.link.Store(l)
 	n.asking.linkOpened()
+	topicsOf(n.g.sys).linkOpened(n.g, n.sessions.Add(1) > 1)
 	return nil
 }
 
@@ -157,10 +160,15 @@ func (l *link) Received(from string, frame []byte) {
 		go deliverAnswers(l.n, r.answers)
 	}
 	if err != nil || r.bad {
-		l.n.bad.Add(1)
-		if l.n.g.refusals.mayLog() {
-			l.n.g.log.Warn("grid: a frame was refused", "from", from, "bytes", len(frame), "error", err)
-		}
+		l.n.refuseFrame(from, frame, err)
+	}
+}
+
+// refuseFrame counts a frame that no node sends.
+func (n *network) refuseFrame(from string, frame []byte, err error) {
+	n.bad.Add(1)
+	if n.g.refusals.mayLog() {
+		n.g.log.Warn("grid: a frame was refused", "from", from, "bytes", len(frame), "error", err)
 	}
 }
 

@@ -36,9 +36,11 @@ type line struct {
 	self grid.Peer
 	to   grid.Receiver
 	// The next three are written with mu of the Cluster held.
-	closed  bool
-	waiting int  // bytes that the process has not taken
-	missed  bool // something was lost for want of room
+	closed    bool
+	waiting   int  // bytes that the process has not taken
+	missed    bool // something was lost for want of room
+	topics    map[string][]*subscription
+	published []publication // the process is paused
 
 	calls sync.Mutex // held while the receiver is called
 	mu    sync.Mutex
@@ -58,6 +60,7 @@ type pair struct {
 }
 
 type frame struct {
+	topic     string // "": it is not published
 	tag       uint64
 	bytes     []byte
 	lost      bool
@@ -66,8 +69,8 @@ type frame struct {
 }
 
 var (
-	_ grid.Net  = (*Node)(nil)
-	_ grid.Line = (*line)(nil)
+	_ grid.Net       = (*Node)(nil)
+	_ grid.TopicLine = (*line)(nil)
 )
 
 var errNotSent = errors.New("gridtest: not sent")
@@ -77,7 +80,7 @@ func (n *Node) Open(ctx context.Context, self grid.Peer, to grid.Receiver) (grid
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
-	l := &line{node: n, self: self, to: to}
+	l := &line{node: n, self: self, to: to, topics: map[string][]*subscription{}}
 	n.c.mu.Lock()
 	defer n.c.mu.Unlock()
 	n.net.lines = append(n.net.lines, l)
@@ -117,36 +120,52 @@ func (l *line) Close() error {
 func (l *line) Send(to grid.Peer, tag uint64, bytes []byte) error {
 	n, c := l.node, l.node.c
 	c.mu.Lock()
-	switch {
-	case len(bytes) > c.o.MaxFrame:
+	if err := l.whyNotSent(bytes); err != nil {
 		c.mu.Unlock()
-		return fmt.Errorf("%w: a frame of %d bytes, and %d is the most", errNotSent, len(bytes), c.o.MaxFrame)
-	case l.closed:
-		c.mu.Unlock()
-		return fmt.Errorf("%w: the line is closed", errNotSent)
-	case n.net.lost:
-		c.mu.Unlock()
-		return fmt.Errorf("%w: no connection", errNotSent)
+		return err
 	}
-	key := pairKey{l, to}
-	p := c.pairs[key]
-	if p == nil {
-		p = &pair{}
-		c.pairs[key] = p
-	}
+	p := l.pair(to)
 	p.waiting = append(p.waiting, frame{tag: tag, bytes: slices.Clone(bytes)})
 	c.mu.Unlock()
 	n.run(func() { l.depart(p, to) })
 	return nil
 }
 
+// whyNotSent is why a frame is not taken, or nil. With mu of the Cluster held.
+func (l *line) whyNotSent(bytes []byte) error {
+	switch most := l.node.c.o.MaxFrame; {
+	case len(bytes) > most:
+		return fmt.Errorf("%w: a frame of %d bytes, and %d is the most", errNotSent, len(bytes), most)
+	case l.closed:
+		return fmt.Errorf("%w: the line is closed", errNotSent)
+	case l.node.net.lost:
+		return fmt.Errorf("%w: no connection", errNotSent)
+	}
+	return nil
+}
+
+// pair is what goes to a peer. With mu of the Cluster held.
+func (l *line) pair(to grid.Peer) *pair {
+	key := pairKey{l, to}
+	p := l.node.c.pairs[key]
+	if p == nil {
+		p = &pair{}
+		l.node.c.pairs[key] = p
+	}
+	return p
+}
+
 // depart lets the first of the frames that wait go.
 func (l *line) depart(p *pair, to grid.Peer) {
-	n, c := l.node, l.node.c
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	l.node.c.mu.Lock()
+	defer l.node.c.mu.Unlock()
 	f := p.waiting[0]
 	p.waiting = p.waiting[1:]
+	l.departHeld(p, to, f)
+}
+
+func (l *line) departHeld(p *pair, to grid.Peer, f frame) {
+	n, c := l.node, l.node.c
 	f.from = n.net.epoch
 	f.lost = n.isCut(FramesOut) || n.net.lost || c.dice.Float64() < c.o.FrameLoss
 	takes := c.between(c.o.FrameLatency/10, c.o.FrameLatency) + n.slower(3)
@@ -179,6 +198,7 @@ func (l *line) arrive(p *pair, to grid.Peer) {
 	}
 	at := c.lines[to]
 	switch {
+	case at == nil && f.topic != "":
 	case at == nil:
 		if !l.node.isCut(FramesIn) && !l.node.net.lost && !l.closed {
 			l.push(c.between(c.o.FrameLatency/10, c.o.FrameLatency), func(r grid.Receiver) { r.Undelivered(to, f.tag) })
@@ -193,7 +213,10 @@ func (l *line) arrive(p *pair, to grid.Peer) {
 				c.mu.Unlock()
 				r.Missed()
 			})
+			at.missedTopics()
 		}
+	case f.topic != "":
+		at.pushPublished(f, l.self.Node)
 	default:
 		at.waiting += len(f.bytes)
 		at.push(1, func(r grid.Receiver) {
@@ -319,6 +342,7 @@ func (n *Node) heard() {
 	for _, l := range n.net.lines {
 		n.c.lines[l.self] = l
 		l.push(1, func(r grid.Receiver) { r.Missed() })
+		l.missedTopics()
 	}
 }
 
