@@ -42,8 +42,10 @@ type line struct {
 
 	mu sync.Mutex
 	// With mu held, as the receiver is called.
-	senders map[string]*sender // by what the reply subjects of a session begin with
-	bad     int
+	senders senders
+
+	// With mu of n held.
+	topics map[*topic]struct{}
 }
 
 // route is the way to a peer.
@@ -58,6 +60,12 @@ type sender struct {
 	epoch       uint64 // the greatest
 }
 
+// senders are those of whom frames have come by one subscription, by what the reply subjects of a session begin with.
+type senders struct {
+	cluster string
+	known   map[string]*sender
+}
+
 // maxKnown is how many routes, and how many senders, a line remembers. A cluster has fewer nodes; over time
 // they have more sessions.
 const maxKnown = 1 << 14
@@ -65,7 +73,7 @@ const maxKnown = 1 << 14
 func newLine(n *Net, self grid.Peer, to grid.Receiver) *line {
 	return &line{
 		n: n, self: self, to: to, prefix: gridsubject.Session(n.o.Cluster, self.Node, self.Session), opened: make(chan error, 1),
-		routes: map[grid.Peer]*route{}, peers: map[uint64]grid.Peer{}, senders: map[string]*sender{},
+		routes: map[grid.Peer]*route{}, peers: map[uint64]grid.Peer{}, senders: newSenders(n.o.Cluster), topics: map[*topic]struct{}{},
 	}
 }
 
@@ -112,6 +120,15 @@ func (l *line) refuse(err error) bool {
 
 // Send is [grid.Line]'s.
 func (l *line) Send(to grid.Peer, tag uint64, frame []byte) error {
+	r, err := l.route(to)
+	if err != nil {
+		return err
+	}
+	return l.publish(r.subject, r.number, tag, frame)
+}
+
+// publish publishes a frame. number is that of a route, as a part of reply subjects.
+func (l *line) publish(subject, number string, tag uint64, frame []byte) error {
 	if l.closed.Load() {
 		return errClosed
 	}
@@ -122,16 +139,12 @@ func (l *line) Send(to grid.Peer, tag uint64, frame []byte) error {
 	if out.size.Load()+int64(len(frame)) > int64(l.n.o.SendBuffer) {
 		return errFull
 	}
-	r, err := l.route(to)
-	if err != nil {
-		return err
-	}
 	var room [256]byte
 	reply := append(room[:0], l.prefix...)
 	reply = strconv.AppendUint(reply, out.epoch, 10)
-	reply = append(reply, r.number...)
+	reply = append(reply, number...)
 	reply = strconv.AppendUint(reply, tag, 10)
-	err = l.n.nc.PublishRequest(r.subject, string(reply), frame)
+	err := l.n.nc.PublishRequest(subject, string(reply), frame)
 	switch {
 	case err == nil:
 		return nil
@@ -184,11 +197,14 @@ func (l *line) Close() error {
 	return nil
 }
 
-// end waits until the receiver is called no more.
+// end waits until no receiver is called any more.
 func (l *line) end() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.closed.Store(true)
+	l.mu.Unlock()
+	for _, t := range l.allTopics() {
+		t.close()
+	}
 }
 
 // call calls the receiver, alone, unless the line is closed.
@@ -200,7 +216,12 @@ func (l *line) call(f func()) {
 	}
 }
 
-func (l *line) missed() { l.call(l.to.Missed) }
+func (l *line) missed() {
+	l.call(l.to.Missed)
+	for _, t := range l.allTopics() {
+		t.missed()
+	}
+}
 
 func (l *line) gone(node string) {
 	if node != l.self.Node { // as this node sees, it lives
@@ -230,15 +251,13 @@ func (l *line) received(m *nats.Msg) {
 		ok = l.frame(m, rest)
 	}
 	if !ok {
-		if l.bad++; l.bad == 1 {
-			l.n.log.Warn("grid/nats: something has come that no node sends; it is dropped, and so is what else is like that", "subject", m.Subject, "reply", m.Reply)
-		}
+		l.n.refuse(m)
 	}
 }
 
 // frame hands on a frame. It reports false if it is none.
 func (l *line) frame(m *nats.Msg, from string) bool {
-	s, epoch, ok := l.sender(m.Reply)
+	s, epoch, ok := l.senders.find(m.Reply)
 	switch {
 	case !ok || s.token != from:
 		return false
@@ -253,8 +272,10 @@ func (l *line) frame(m *nats.Msg, from string) bool {
 	return true
 }
 
-// sender is who has sent a frame with this reply subject, pl.CLUSTER.NODE.SESSION.EPOCH.PEER.TAG, and on which of its connections.
-func (l *line) sender(reply string) (s *sender, epoch uint64, ok bool) {
+func newSenders(cluster string) senders { return senders{cluster, map[string]*sender{}} }
+
+// find is who has sent a frame with this reply subject, pl.CLUSTER.NODE.SESSION.EPOCH.PEER.TAG, and on which of its connections.
+func (all *senders) find(reply string) (s *sender, epoch uint64, ok bool) {
 	rest := reply
 	var at [5]int // where its tokens end
 	for i := range at {
@@ -271,20 +292,20 @@ func (l *line) sender(reply string) (s *sender, epoch uint64, ok bool) {
 	if err != nil {
 		return nil, 0, false
 	}
-	if s, ok = l.senders[reply[:at[3]]]; ok {
+	if s, ok = all.known[reply[:at[3]]]; ok {
 		return s, epoch, true
 	}
 	token := reply[at[1]+1 : at[2]]
 	name, ok := gridsubject.Name(token)
 	session, err := strconv.ParseUint(reply[at[2]+1:at[3]], 10, 64)
-	if !ok || err != nil || !strings.HasPrefix(reply, gridsubject.Session(l.n.o.Cluster, name, session)) {
+	if !ok || err != nil || !strings.HasPrefix(reply, gridsubject.Session(all.cluster, name, session)) {
 		return nil, 0, false
 	}
-	if len(l.senders) == maxKnown {
-		clear(l.senders)
+	if len(all.known) == maxKnown {
+		clear(all.known)
 	}
 	s = &sender{token: strings.Clone(token), name: name}
-	l.senders[strings.Clone(reply[:at[3]])] = s
+	all.known[strings.Clone(reply[:at[3]])] = s
 	return s, epoch, true
 }
 

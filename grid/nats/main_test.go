@@ -69,26 +69,32 @@ func connect(t testing.TB, o nats.Options) *nats.Net {
 }
 
 // TestSuite: it is a network as package grid wants it.
-func TestSuite(t *testing.T) {
-	nettest.Run(t, nettest.Options{New: func(t *testing.T) func(string) grid.Net {
-		s := startServer(t, server.Options{})
-		return func(string) grid.Net { return connect(t, nats.Options{URL: s.ClientURL()}) }
-	}})
-}
+func TestSuite(t *testing.T) { nettest.Run(t, ofOneServer) }
+
+// TestTopicSuite: so are its topics.
+func TestTopicSuite(t *testing.T) { nettest.RunTopics(t, ofOneServer) }
 
 // TestSuiteOfServers: the nodes are connected to one of two servers each.
-func TestSuiteOfServers(t *testing.T) {
-	nettest.Run(t, nettest.Options{New: func(t *testing.T) func(string) grid.Net {
-		first := startServer(t, server.Options{ServerName: "first", Cluster: server.ClusterOpts{Name: "shop", Host: "127.0.0.1", Port: -1}})
-		second := startServer(t, server.Options{
-			ServerName: "second", Cluster: server.ClusterOpts{Name: "shop", Host: "127.0.0.1", Port: -1},
-			Routes: server.RoutesFromStr("nats://" + first.ClusterAddr().String()),
-		})
-		actortest.Eventually(t, "the servers to know each other", func() bool { return first.NumRoutes() > 0 && second.NumRoutes() > 0 })
-		urls, i := []string{first.ClientURL(), second.ClientURL()}, 0
-		return func(string) grid.Net {
-			i++
-			return connect(t, nats.Options{URL: urls[i%2]})
-		}
-	}})
-}
+func TestSuiteOfServers(t *testing.T) { nettest.Run(t, ofTwoServers) }
+
+// TestTopicSuiteOfServers: and what is published goes from one to the other.
+func TestTopicSuiteOfServers(t *testing.T) { nettest.RunTopics(t, ofTwoServers) }
+
+var ofOneServer = nettest.Options{New: func(t *testing.T) func(string) grid.Net {
+	s := startServer(t, server.Options{})
+	return func(string) grid.Net { return connect(t, nats.Options{URL: s.ClientURL()}) }
+}}
+
+var ofTwoServers = nettest.Options{New: func(t *testing.T) func(string) grid.Net {
+	first := startServer(t, server.Options{ServerName: "first", Cluster: server.ClusterOpts{Name: "shop", Host: "127.0.0.1", Port: -1}})
+	second := startServer(t, server.Options{
+		ServerName: "second", Cluster: server.ClusterOpts{Name: "shop", Host: "127.0.0.1", Port: -1},
+		Routes: server.RoutesFromStr("nats://" + first.ClusterAddr().String()),
+	})
+	actortest.Eventually(t, "the servers to know each other", func() bool { return first.NumRoutes() > 0 && second.NumRoutes() > 0 })
+	urls, i := []string{first.ClientURL(), second.ClientURL()}, 0
+	return func(string) grid.Net {
+		i++
+		return connect(t, nats.Options{URL: urls[i%2]})
+	}
+}}

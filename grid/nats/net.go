@@ -30,6 +30,7 @@ type Net struct {
 	// out is the last connection to a server. What waited in an earlier one is gone.
 	out    atomic.Pointer[outbox]
 	dials  atomic.Uint64
+	bad    atomic.Int64  // see Refused
 	closed chan struct{} // closed when nothing is called any more
 
 	mu sync.Mutex
@@ -152,6 +153,15 @@ func (d *dialer) connected() {
 	d.ctx, d.stops = nil, nil
 }
 
+// Refused is how much has come to this node that no node sends, and was dropped.
+func (n *Net) Refused() int64 { return n.bad.Load() }
+
+func (n *Net) refuse(m *nats.Msg) {
+	if n.bad.Add(1) == 1 {
+		n.log.Warn("grid/nats: something has come that no node sends; it is dropped, and so is what else is like that", "subject", m.Subject, "reply", m.Reply)
+	}
+}
+
 // Close ends all lines, and the connection when what was sent has come to a server, or a second later.
 func (n *Net) Close() error {
 	n.mu.Lock()
@@ -200,12 +210,21 @@ func (n *Net) failed(_ *nats.Conn, sub *nats.Subscription, err error) {
 		n.log.Warn("grid/nats: frames were dropped, because more were waiting than Options.ReceiveBuffer allows")
 		n.each(func(l *line) {
 			if l.isOf(sub) {
-				l.missed()
+				l.call(l.to.Missed)
+			}
+			for _, t := range l.allTopics() {
+				if t.sub == sub {
+					t.missed()
+				}
 			}
 		})
 	case errors.Is(err, nats.ErrPermissionViolation):
 		if strings.Contains(err.Error(), `"`+gridsubject.Gone(n.o.Cluster, "*")+`"`) {
 			n.log.Warn("grid/nats: the server does not tell which nodes are gone: asks to one that is lost end with its lease", "error", err)
+			return
+		}
+		if strings.Contains(err.Error(), `"`+gridsubject.Topics(n.o.Cluster)) {
+			n.log.Error("grid/nats: the server does not let this node subscribe to topics: is it a hub of an earlier version, or does another server not permit "+gridsubject.Topics(n.o.Cluster)+"> ?", "error", err)
 			return
 		}
 		refused := false

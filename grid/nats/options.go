@@ -31,8 +31,8 @@ type Options struct {
 	TLS *tls.Config
 	// SendBuffer is how many bytes may wait to be sent; with more, a Send fails. 0: 8 MiB.
 	SendBuffer int
-	// ReceiveBuffer is how many bytes may wait for the receiver of a line; with more, frames are dropped, and it is told
-	// that it has missed some. It is to be more than what all nodes have in flight to this one. 0: 64 MiB.
+	// ReceiveBuffer is how many bytes may wait for the receiver of a line, and for that of each topic; with more, frames are
+	// dropped, and it is told that it has missed some. It is to be more than what all nodes have in flight to this one. 0: 64 MiB.
 	ReceiveBuffer int
 	// Ping is how often a server is asked whether it is there. One that has not answered two of them is given up for another. 0:
 	// 400 ms.

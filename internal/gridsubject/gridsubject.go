@@ -6,9 +6,10 @@
 //	pl.CLUSTER.NODE.SESSION.SENDER              a frame for a node in a session, from SENDER
 //	pl.CLUSTER.NODE.SESSION.EPOCH.PEER.TAG      the reply subject of a frame that NODE has sent
 //	pl.CLUSTER.NODE.here                        has a subscription as long as the node is connected
+//	pl.CLUSTER.$topic.TOPIC.SENDER              what SENDER has published to a topic, with the reply subject of a frame
 //	pl.CLUSTER.gone.NODE                        a hub has lost a node, with the reply subject pl.CLUSTER.hub
 //
-// A server that vouches for names lets a node publish to the first alone, with itself as SENDER. Nobody may
+// A server that vouches for names lets a node publish to what ends with a SENDER alone, with itself as that. Nobody may
 // publish to a reply subject: what comes there is the server's notice that nobody has got the frame.
 //
 // A node can have the server answer to any subject, as JetStream does to a request with that as its reply subject. So whatever
@@ -22,8 +23,11 @@ import (
 
 const root = "pl."
 
-// gone is a token that no name becomes.
-const gone = "gone"
+// No name becomes one of these tokens.
+const (
+	gone  = "gone"
+	topic = "$topic"
+)
 
 // plain reports whether a byte of a name stays as it is. All others could end a token, or are wildcards, or
 // cannot be seen in a log.
@@ -94,6 +98,12 @@ func Gone(cluster, node string) string {
 	return root + Token(cluster) + "." + gone + "." + node
 }
 
+// Topics is what the subjects of all topics begin with.
+func Topics(cluster string) string { return root + Token(cluster) + "." + topic + "." }
+
+// Topic is what the subjects of a topic begin with, up to the dot before the sender.
+func Topic(cluster, name string) string { return Topics(cluster) + Token(name) + "." }
+
 // Hub is the reply subject of the notices of hubs. Nobody subscribes to it.
 func Hub(cluster string) string { return root + Token(cluster) + ".hub" }
 
@@ -105,7 +115,7 @@ func Publish(cluster, node string) string { return root + Token(cluster) + ".*.*
 
 // Subscribe is all that a node may subscribe to.
 func Subscribe(cluster, node string) []string {
-	return []string{Node(cluster, node) + ">", Gone(cluster, "*")}
+	return []string{Node(cluster, node) + ">", Gone(cluster, "*"), Topics(cluster) + "*.*"}
 }
 
 // Inbox is what the subjects begin with to which a node gets answers, as of JetStream.
