@@ -65,8 +65,11 @@ func (m Member) TokenOf(shard int) (Token, bool) { return m.m.tokenOf(shard) }
 // Kill ends the goroutines of a node that has crashed.
 func (g *Grid) Kill() { g.cluster.member.Load().quit() }
 
+// Report is the account so far.
+func (g *Grid) Report() Report { return g.report() }
+
 // BadFrames is how many were refused.
-func (g *Grid) BadFrames() int64 { return g.cluster.net.bad.Load() }
+func (g *Grid) BadFrames() int64 { return g.report().Frames }
 
 // Tables is how many asks there are in the tables of both sides, and answers that are kept.
 func (g *Grid) Tables() (asking, answering int) {

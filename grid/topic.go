@@ -29,9 +29,11 @@ import (
 //   - that has subscribed a moment ago: the other nodes may not know of that yet,
 //   - whose mailbox is full: see MailboxSize of [actors.Options],
 //   - that restarts: it subscribes anew in its setup,
-//   - on a node that is cut off, held, or too slow: until it is there again, and what was on the way.
+//   - on a node that is cut off, held, or too slow: until it is there again, and what was on the way,
+//   - if the node that publishes is cut off: until the network has noticed, Publish does not say so.
 //
-// OnEvent of [Options] is told [Missed] of the second and the last.
+// OnEvent of [Options] is told [Missed] where a mailbox was full, and where a node has lost its connection or was too slow. Of
+// the others nobody is told.
 type Topic[T proto.Message] struct{ name string }
 
 // maxTopic is how long a name may be: in what a network calls it each byte may become three.

@@ -250,7 +250,9 @@ func testPublishOwn(n *network) {
 		a.publish("prices", frame)
 		frame[6] = '!'
 	}
-	last := func(s *subscriber) func() bool { return func() bool { return s.has(a, want[99]) && len(s.from("a")) >= 100 } }
+	last := func(s *subscriber) func() bool {
+		return func() bool { return s.has(a, want[99]) && len(s.from("a")) >= 100 }
+	}
 	one.eventually("all frames", last(one))
 	for _, f := range one.from("a") {
 		_ = append(f, "what the receiver adds"...)
