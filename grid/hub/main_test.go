@@ -57,6 +57,11 @@ func (e *ear) Undelivered(to grid.Peer, tag uint64) { e.note("undelivered %s %d"
 func (e *ear) Gone(node string)                     { e.note("gone %s", node) }
 func (e *ear) Missed()                              { e.note("missed") }
 
+// topicEar is an ear for a topic.
+type topicEar struct{ ear }
+
+func (e *topicEar) Published(from string, f []byte) { e.Received(from, f) }
+
 func (e *ear) all() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()

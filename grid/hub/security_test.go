@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/grid"
 	"github.com/protoloop/protoloop/grid/hub"
 	"github.com/protoloop/protoloop/grid/hub/certs"
 	"github.com/protoloop/protoloop/grid/hub/hubclient"
@@ -154,7 +155,17 @@ func TestNodeIsWhatItsCertificateSays(t *testing.T) {
 	h, ca := secured(t, "ORDERS")
 	var heard ear
 	victim := dial(t, hubclient.Options{Hubs: []string{h.Addr()}, Certificates: nodeFiles(t, ca, "victim")})
-	open(t, victim, &heard)
+	line := open(t, victim, &heard).(grid.TopicLine)
+	var prices topicEar
+	if _, err := line.Subscribe("prices", &prices); err != nil {
+		t.Fatal(err)
+	}
+	actortest.Eventually(t, "the subscription", func() bool {
+		if err := line.Publish("prices", nil); err != nil {
+			t.Fatal(err)
+		}
+		return prices.all() != ""
+	})
 	r := rawNode(t, h, nodeFiles(t, ca, "evil"))
 
 	const reply = "pl.shop.other.1.1.1.1"
@@ -164,6 +175,7 @@ func TestNodeIsWhatItsCertificateSays(t *testing.T) {
 		"$JS.API.STREAM.CREATE.EVIL", "$JS.API.STREAM.UPDATE.ORDERS", "$JS.API.STREAM.DELETE.ORDERS", "$JS.API.STREAM.PURGE.ORDERS", "$JS.API.STREAM.MSG.DELETE.ORDERS",
 		"$JS.API.CONSUMER.CREATE.ORDERS", "$JS.API.CONSUMER.CREATE.ORDERS.evil", "$JS.API.CONSUMER.DURABLE.CREATE.ORDERS.evil", "$JS.API.CONSUMER.DELETE.ORDERS.consumer",
 		"$JS.API.STREAM.INFO.OTHER", "$JS.API.STREAM.LIST", "$JS.API.DIRECT.GET.ORDERS",
+		"pl.shop.$topic.prices.victim", "pl.shop.$topic.prices.evil.evil", "pl.shop.$topic.evil", "pl.elsewhere.$topic.prices.evil",
 	} {
 		if err := r.PublishRequest(subject, reply, []byte(`{"name":"EVIL","subjects":["pl.>"]}`)); err != nil {
 			t.Fatal(err)
@@ -172,7 +184,7 @@ func TestNodeIsWhatItsCertificateSays(t *testing.T) {
 	}
 	for _, subject := range []string{
 		">", "pl.>", "*.>", "pl.shop.*.1.evil", "pl.shop.victim.>", "pl.shop.victim.1.>", "pl.shop.victim.here", "$SYS.>", "$SYS.ACCOUNT.*.DISCONNECT", "$JS.>", "_INBOX.>", "_INBOX.victim.>",
-		"orders", "pl.elsewhere.evil.>",
+		"orders", "pl.elsewhere.evil.>", "pl.elsewhere.$topic.prices.*", "pl.*.$topic.prices.*", "pl.shop.*.prices.*", "pl.shop.$topic.prices.*.evil",
 	} {
 		if _, err := r.SubscribeSync(subject); err != nil {
 			t.Fatal(err)
@@ -182,7 +194,7 @@ func TestNodeIsWhatItsCertificateSays(t *testing.T) {
 
 	// What it may do does not make others do what it may not: the answers of the server, and its notices, come by the
 	// reply subject that it is told.
-	for _, forged := range []string{"pl.shop.victim.1.other", "pl.shop.victim.1.1.1.1", "pl.shop.gone.other"} {
+	for _, forged := range []string{"pl.shop.victim.1.other", "pl.shop.victim.1.1.1.1", "pl.shop.gone.other", "pl.shop.$topic.prices.other"} {
 		for _, subject := range []string{"orders", "pl.shop.nobody.1.evil", "$JS.API.INFO", "$JS.API.STREAM.INFO.ORDERS", "$JS.API.CONSUMER.MSG.NEXT.ORDERS.consumer"} {
 			if err := r.PublishRequest(subject, forged, []byte(`{"batch":5,"expires":100000000}`)); err != nil {
 				t.Fatal(err)
@@ -199,6 +211,18 @@ func TestNodeIsWhatItsCertificateSays(t *testing.T) {
 		t.Fatal(err)
 	}
 	heard.eventually(t, "the end")
+	// A topic of its cluster it may use, under its own name.
+	for _, reply := range []string{"pl.shop.other.1.1.0.0", "pl.shop.evil.1.1.0.0"} {
+		if err := r.PublishRequest("pl.shop.$topic.prices.evil", reply, []byte(reply)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	prices.eventually(t, "evil: pl.shop.evil.1.1")
+	for what := range strings.SplitSeq(prices.all(), ", ") {
+		if what != "victim: " && what != "evil: pl.shop.evil.1.1.0.0" {
+			t.Errorf("of what was published the victim has heard %q", what)
+		}
+	}
 
 	// The queue that it may use, it can use. The answer comes behind those that others were to get.
 	within, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -467,3 +467,155 @@ func TestOptions(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// topicEar is an ear for a topic.
+type topicEar struct{ ear }
+
+func (e *topicEar) Published(from string, f []byte) { e.Received(from, f) }
+
+// hears subscribes, and returns when the server knows of that.
+func (e *topicEar) hears(t *testing.T, l grid.Line, topic string) (end func()) {
+	t.Helper()
+	end, err := l.(grid.TopicLine).Subscribe(topic, e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	actortest.Eventually(t, "the subscription", func() bool {
+		if err := l.(grid.TopicLine).Publish(topic, []byte("subscribed")); err != nil {
+			t.Fatal(err)
+		}
+		return e.has("subscribed")
+	})
+	return end
+}
+
+// without is what it has heard beside that.
+func (e *topicEar) without(what string) string {
+	var all []string
+	for one := range strings.SplitSeq(e.all(), ", ") {
+		if !strings.HasSuffix(one, what) {
+			all = append(all, one)
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+func publish(t *testing.T, l grid.Line, topic, frame string) {
+	t.Helper()
+	if err := l.(grid.TopicLine).Publish(topic, []byte(frame)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestTopicsWhenServerIsBack: without a connection a Publish fails, and when there is one again a topic is heard as before, and its
+// receiver knows that it may have missed something.
+func TestTopicsWhenServerIsBack(t *testing.T) {
+	s := startServer(t, server.Options{})
+	port := s.Addr().(*net.TCPAddr).Port
+	var a ear
+	var b topicEar
+	lineA := open(t, connect(t, nats.Options{URL: s.ClientURL()}), "a", &a)
+	b.hears(t, open(t, connect(t, nats.Options{URL: s.ClientURL()}), "b", &ear{}), "prices")
+	s.Shutdown()
+	s.WaitForShutdown()
+	actortest.Eventually(t, "a Publish to fail", func() bool { return lineA.(grid.TopicLine).Publish("prices", []byte("before")) != nil })
+	startServer(t, server.Options{Port: port})
+	b.eventually(t, "missed")
+	a.eventually(t, "missed")
+	publish(t, lineA, "prices", "again")
+	b.eventually(t, "a: again")
+	if got := b.without("before"); !strings.HasSuffix(got, "missed, a: again") || strings.Count(got, "again") != 1 {
+		t.Errorf("heard %s", got)
+	}
+}
+
+// TestTopicReceiverIsSlow: what comes while too much waits for the receiver of a topic is dropped, and that one is told. Others
+// do not wait for it.
+func TestTopicReceiverIsSlow(t *testing.T) {
+	s := startServer(t, server.Options{})
+	n := connect(t, nats.Options{URL: s.ClientURL(), ReceiveBuffer: 64 << 10})
+	var own ear
+	line := open(t, n, "slow", &own)
+	slow := topicEar{}
+	slow.hears(t, line, "prices")
+	var quick topicEar
+	quick.hears(t, line, "other")
+	slow.mu.Lock() // the receiver waits for it
+	from := open(t, connect(t, nats.Options{URL: s.ClientURL()}), "a", &ear{})
+	for range 100 {
+		publish(t, from, "prices", strings.Repeat("x", 10<<10))
+	}
+	publish(t, from, "other", "behind that")
+	quick.eventually(t, "a: behind that")
+	slow.mu.Unlock()
+	slow.eventually(t, "missed")
+	publish(t, from, "prices", "later")
+	slow.eventually(t, "a: later")
+	if n := strings.Count(slow.all(), "a: "); n > 50 {
+		t.Errorf("%d frames have come, and none was dropped", n)
+	}
+	if own.has("missed") || quick.has("missed") {
+		t.Errorf("others are told that they have missed something: %s; %s", own.all(), quick.all())
+	}
+}
+
+// TestHostilePublications: what comes to the subject of a topic and was not published is dropped, told of once, and counted.
+func TestHostilePublications(t *testing.T) {
+	s := startServer(t, server.Options{})
+	log := actortest.NewLog()
+	var b topicEar
+	n := connect(t, nats.Options{URL: s.ClientURL(), Logger: slog.New(log)})
+	b.hears(t, open(t, n, "b", &ear{}), "prices")
+	nc := dialRaw(t, s)
+	hostile := []struct{ subject, reply string }{
+		{"pl.shop.$topic.prices.a", ""}, {"pl.shop.$topic.prices.a", "x"}, {"pl.shop.$topic.prices.a", "pl.shop.a.1"}, {"pl.shop.$topic.prices.a", "pl.shop.other.7.1.1.1"},
+		{"pl.shop.$topic.prices.a", "pl.other.a.7.1.1.1"}, {"pl.shop.$topic.prices.a", "pl.shop.a.x.1.1.1"}, {"pl.shop.$topic.prices.a", "pl.shop.a.7.-1.1.1"},
+		{"pl.shop.$topic.prices.%", "pl.shop.%.7.1.0.0"}, {"pl.shop.$topic.prices.gone", "pl.shop.gone.7.1.0.0"}, {"pl.shop.$topic.prices.b", "pl.shop.a.7.1.0.0"},
+	}
+	for _, h := range hostile {
+		if err := nc.PublishRequest(h.subject, h.reply, []byte("x")); h.reply != "" && err != nil {
+			t.Fatal(err)
+		} else if h.reply == "" {
+			if err := nc.Publish(h.subject, []byte("x")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	late := func(epoch, frame string) {
+		if err := nc.PublishRequest("pl.shop.$topic.prices.a", "pl.shop.a.7."+epoch+".0.0", []byte(frame)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	late("3", "first")
+	late("4", "second")
+	late("3", "late")
+	late("4", "third")
+	b.eventually(t, "third")
+	if got := b.without("subscribed"); got != "a: first, a: second, missed, a: third" {
+		t.Errorf("heard %s", got)
+	}
+	if told, counted := len(log.Find(slog.LevelWarn, "no node sends")), n.Refused(); told != 1 || counted != int64(len(hostile)) {
+		t.Errorf("told of it %d times, counted %d of %d: %s", told, counted, len(hostile), log)
+	}
+}
+
+// TestTopicsAreNotPermitted: a node whose server does not let it subscribe is told what that has to permit, and its line goes on.
+func TestTopicsAreNotPermitted(t *testing.T) {
+	perms := &server.Permissions{
+		Publish:   &server.SubjectPermission{Allow: []string{"pl.shop.*.*.a"}},
+		Subscribe: &server.SubjectPermission{Allow: []string{"pl.shop.a.>", "pl.shop.gone.*"}},
+	}
+	s := startServer(t, server.Options{Users: []*server.User{{Username: "a", Password: "secret", Permissions: perms}}})
+	log := actortest.NewLog()
+	var a topicEar
+	line := open(t, connect(t, nats.Options{URL: s.ClientURL(), NATS: []natsgo.Option{natsgo.UserInfo("a", "secret")}, Logger: slog.New(log)}), "a", &a.ear)
+	if _, err := line.(grid.TopicLine).Subscribe("prices", &a); err != nil {
+		t.Fatal(err)
+	}
+	actortest.Eventually(t, "to be told", func() bool { return len(log.Find(slog.LevelError, "pl.shop.$topic.>")) > 0 })
+	publish(t, line, "prices", "x")
+	if err := line.Send(grid.Peer{Node: "a", Session: 1}, 1, []byte("own")); err != nil {
+		t.Fatal(err)
+	}
+	a.eventually(t, "a: own")
+}

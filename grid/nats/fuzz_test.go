@@ -55,3 +55,24 @@ func FuzzGone(f *testing.F) {
 		n.heardGone(&nats.Msg{Subject: subject, Reply: "pl.shop.hub"})
 	})
 }
+
+func (f *from) Published(name string, _ []byte) { f.name = name }
+
+// FuzzPublished: nor does it for what comes to a topic.
+func FuzzPublished(f *testing.F) {
+	f.Add("pl.shop.$topic.prices.a", "pl.shop.a.7.1.0.0")
+	f.Add("pl.shop.$topic.prices.%67%6F%6E%65", "pl.shop.%67%6F%6E%65.1.18446744073709551615.0.0")
+	f.Add("pl.shop.$topic.prices.", "pl.....")
+	f.Add("elsewhere", "pl.shop.a.1.1.0.0")
+	f.Fuzz(func(t *testing.T, subject, reply string) {
+		to := &from{}
+		n := &Net{o: Options{Cluster: "shop"}, log: slog.New(slog.DiscardHandler)}
+		p := newTopic(newLine(n, grid.Peer{Node: "b", Session: 1}, to), "prices", to)
+		for range 2 { // the second time the sender is known
+			p.received(&nats.Msg{Subject: subject, Reply: reply})
+		}
+		if token := subject[strings.LastIndexByte(subject, '.')+1:]; to.name != "" && subject != "pl.shop.$topic.prices."+token {
+			t.Errorf("a publication of %q by %q, %q", to.name, subject, reply)
+		}
+	})
+}

@@ -224,7 +224,7 @@ func (n *Net) failed(_ *nats.Conn, sub *nats.Subscription, err error) {
 			return
 		}
 		if strings.Contains(err.Error(), `"`+gridsubject.Topics(n.o.Cluster)) {
-			n.log.Error("grid/nats: the server does not let this node subscribe to topics: is it a hub of an earlier version, or does another server not permit "+gridsubject.Topics(n.o.Cluster)+"> ?", "error", err)
+			n.log.Error("grid/nats: the server does not let this node subscribe to topics: a hub of an earlier version does not, and another server has to permit "+gridsubject.Topics(n.o.Cluster)+">", "error", err)
 			return
 		}
 		refused := false

@@ -26,6 +26,10 @@ type topic struct {
 	senders senders
 }
 
+func newTopic(l *line, name string, to grid.TopicReceiver) *topic {
+	return &topic{line: l, prefix: gridsubject.Topic(l.n.o.Cluster, name), to: to, senders: newSenders(l.n.o.Cluster)}
+}
+
 var _ grid.TopicLine = (*line)(nil)
 
 // noRoute is the number of no route: that nobody has subscribed to a topic is not told.
@@ -44,7 +48,7 @@ func (l *line) Subscribe(name string, to grid.TopicReceiver) (end func(), err er
 	if why := nameMistake(name); why != "" {
 		return nil, fmt.Errorf("grid/nats: the name of the topic %q %s", name, why)
 	}
-	t := &topic{line: l, prefix: gridsubject.Topic(l.n.o.Cluster, name), to: to, senders: newSenders(l.n.o.Cluster)}
+	t := newTopic(l, name, to)
 	t.mu.Lock() // nothing comes until it is complete
 	defer t.mu.Unlock()
 	sub, err := l.n.nc.Subscribe(t.prefix+"*", t.received)

@@ -55,6 +55,16 @@ func TestNoticeIsNoFrame(t *testing.T) {
 			t.Errorf("%s is here by %s, which each node subscribes to", node, Here("c", node))
 		}
 	}
+	for _, name := range []string{"$topic", "topic", "gone"} {
+		if strings.HasPrefix(Node("c", name), Topics("c")) {
+			t.Errorf("the node %s has the subjects %s, which are those of topics", name, Node("c", name))
+		}
+	}
+	for _, name := range []string{"*", ">", "a.b", "a b", "$topic", "gone"} {
+		if is := Topic("c", name) + "n"; strings.Count(is, ".") != 4 || strings.ContainsAny(is, "*> ") || !strings.HasPrefix(is, Topics("c")) {
+			t.Errorf("the topic %q has the subject %s", name, is)
+		}
+	}
 	if Probe("c", "a") != "pl.c.a.-.a" || Frames("c", "a", 7, "b.c") != "pl.c.a.7.b%2Ec" {
 		t.Error(Probe("c", "a"), Frames("c", "a", 7, "b.c"))
 	}

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -200,3 +201,71 @@ func (nobody) Cancel([]uint64) {}
 func (nobody) Audit(Audit)     {}
 func (nobody) Audited(Audited) {}
 func (nobody) TooNew(uint64)   {}
+
+// publication is one with all fields.
+func publication() Publication {
+	return Publication{Needs: 1, Origin: 1 << 63, Type: []byte("a.B"), Payload: bytes.Repeat([]byte("x"), 300), Header: map[string]string{"a": "b", "": ""}}
+}
+
+// TestPublicationIsReadAsWritten, and what is unknown in it is skipped.
+func TestPublicationIsReadAsWritten(t *testing.T) {
+	want := publication()
+	frame := AppendPublication(nil, &want)
+	if most := SizePublication(&want); len(frame) > most {
+		t.Errorf("it has %d bytes, more than %d", len(frame), most)
+	}
+	for _, frame := range [][]byte{frame, AppendUnknown(slices.Clone(frame), 99)} {
+		if got, err := ReadPublication(frame); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("read %+v, %v", got, err)
+		}
+	}
+	later := slices.Clone(frame)
+	later[1] = Version + 1
+	if _, err := ReadPublication(later); err != errNeedsLater {
+		t.Errorf("of a later version: %v", err)
+	}
+}
+
+// TestFramesAreNoPublications, nor the other way round: no item of the one is taken for the other.
+func TestFramesAreNoPublications(t *testing.T) {
+	if _, err := ReadPublication(all()); err != errNoPublication {
+		t.Errorf("a frame: %v", err)
+	}
+	of := publication()
+	frame := AppendPublication(nil, &of)
+	if _, err := ReadPublication(append(slices.Clone(frame), AppendCancel(nil, 1)...)); err != errNoPublication {
+		t.Errorf("with a cancel: %v", err)
+	}
+	for n := range frame {
+		if p, err := ReadPublication(frame[:n]); err == nil && len(p.Payload) > 0 && len(p.Payload) != len(of.Payload) {
+			t.Errorf("the first %d bytes: %+v", n, p)
+		}
+	}
+	s := &script{}
+	if err := Read(frame, s); err != errNoHeader || len(s.lines) > 0 {
+		t.Errorf("as a frame: %v, %q", err, s.lines)
+	}
+	s = &script{}
+	if err := Read(append(all(), frame...), s); err != nil && len(s.lines) > 10 {
+		t.Errorf("behind a frame: %v, %q", err, s.lines)
+	}
+}
+
+// FuzzReadPublication: whatever comes, it does not crash, and what it takes is the same when it is written and read again.
+func FuzzReadPublication(f *testing.F) {
+	p := publication()
+	f.Add(AppendPublication(nil, &p))
+	f.Add(all())
+	f.Add([]byte{0x08, 0x02})
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		p, err := ReadPublication(frame)
+		if err != nil {
+			return
+		}
+		p.Needs = 1
+		again, err := ReadPublication(AppendPublication(nil, &p))
+		if err != nil || !bytes.Equal(again.Type, p.Type) || !bytes.Equal(again.Payload, p.Payload) || !maps.Equal(again.Header, p.Header) || again.Origin != p.Origin {
+			t.Errorf("%+v is read again as %+v, %v", p, again, err)
+		}
+	})
+}
