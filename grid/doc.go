@@ -53,6 +53,7 @@
 //   - Nothing but messages that a kind accepts, answers and cancels passes between nodes. All else
 //     is refused where it arrives, counted and logged.
 //   - A plain send goes at most once. It is a dead letter if it is known that nobody has it.
+//   - What is published to a [Topic] comes at most once, too.
 //   - Rings of workers that await each other are not found across nodes.
 //
 // # How it is built

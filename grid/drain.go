@@ -55,7 +55,7 @@ func (r Report) Counts() actors.Counts {
 	return sum
 }
 
-// String has a line for each kind.
+// String has a line for each kind, and one for topics and for refused frames if there were some.
 func (r Report) String() string {
 	var b strings.Builder
 	for i, k := range r.Kinds {
@@ -66,6 +66,12 @@ func (r Report) String() string {
 		for _, a := range k.Abandoned {
 			fmt.Fprintf(&b, "\n  abandoned: %s of %q", a.Task, a.ID)
 		}
+	}
+	if t := r.Topics; t != (TopicCounts{}) {
+		fmt.Fprintf(&b, "\ntopics: %d published, %d received, %d delivered, %d full, %d refused", t.Published, t.Received, t.Delivered, t.Full, t.Refused)
+	}
+	if r.Frames > 0 {
+		fmt.Fprintf(&b, "\n%d frames were refused", r.Frames)
 	}
 	return b.String()
 }

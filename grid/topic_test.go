@@ -665,6 +665,9 @@ func TestForgedPublications(t *testing.T) {
 		// What is published does not come by the way of asks, either.
 		f.send(w.peerOf(m), good)
 		time.Sleep(10 * time.Millisecond)
+		if text := m.g.Report().String(); !strings.Contains(text, "\n9 frames were refused") || !strings.Contains(text, "\ntopics: 0 published, ") {
+			t.Errorf("the report is %s", text)
+		}
 		if got, r := e.of("w"), m.g.Report(); got != "" || r.Frames != int64(len(bad)+1) {
 			t.Errorf("by the way of asks: %q, %d frames", got, r.Frames)
 		}
