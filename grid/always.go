@@ -55,17 +55,17 @@ func (k *kind) keepUp(a *alwaysOn) {
 		return // it is kept up when it is
 	}
 	st := g.stripeOf(a.id)
-	st.mu.Lock()
-	if ill := st.ailments[a.id]; ill != nil && ill.why != nil {
-		if left := time.Until(ill.until); left > 0 {
-			k.keepUpIn(a, left)
-			st.mu.Unlock()
-			return
-		}
-	}
-	st.mu.Unlock()
-	if w, _, _ := g.reserveNext(k, st, a.id); w != nil {
+	w, _, why := g.reserveNext(k, st, a.id)
+	if w != nil {
 		w.Leave() // nobody has sent it anything
+	}
+	if why == nil {
+		return
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if ill := st.ailments[a.id]; ill != nil && error(ill.why) == why && !g.draining.Load() {
+		k.keepUpIn(a, time.Until(ill.until))
 	}
 }
 

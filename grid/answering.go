@@ -63,8 +63,9 @@ type served struct {
 	// With mu of answering held.
 	to            *peer
 	work          keyed.Work
-	answered      bool // or about to be
-	isKept        bool // it is in kept
+	passedOn      keyed.Work // to another key of this node, which is to answer
+	answered      bool       // or about to be
+	isKept        bool       // it is in kept
 	dropped       bool
 	item          []byte // the answer; nil: it was not kept
 	at            time.Duration
@@ -216,6 +217,15 @@ func (v *answering) runs(s *served, work keyed.Work) {
 	}
 }
 
+// passed notes that the request of an ask was passed on, by Forward most often, to another key of this node.
+func (v *answering) passed(reply *actor.PID, work keyed.Work) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if s := v.byNumber[reply.RequestId]; s != nil && !s.answered {
+		s.passedOn = work
+	}
+}
+
 // drop forgets an ask.
 func (v *answering) drop(s *served) {
 	if s == nil {
@@ -279,7 +289,7 @@ func (v *answering) answer(pid *actor.PID, m any) {
 		v.mu.Unlock()
 		return
 	}
-	s.answered, s.work = true, nil // who comes next is too late
+	s.answered, s.work, s.passedOn = true, nil, nil // who comes next is too late
 	most := s.to.link.mostBytes()
 	v.mu.Unlock()
 	item := v.n.answerItem(s, m, most)
@@ -376,12 +386,37 @@ func (v *answering) cancel(from string, origin uint64, ids []uint64) {
 			v.mu.Unlock()
 			continue
 		}
-		work := s.work
+		c := s.cancelHeld()
 		v.dropHeld(s)
 		v.mu.Unlock()
+		c.cancel(v.n)
+	}
+}
+
+// canceled is what goes on with an ask that nobody waits for any more.
+type canceled struct {
+	works [2]keyed.Work
+	reply *actor.PID // nil: it has been answered
+}
+
+// cancelHeld is what there is to cancel. With mu held.
+func (s *served) cancelHeld() canceled {
+	c := canceled{works: [2]keyed.Work{s.work, s.passedOn}}
+	if !s.answered {
+		c.reply = &s.pid
+	}
+	return c
+}
+
+// cancel ends it, here and on the node that it was passed on to. With no lock.
+func (c canceled) cancel(n *network) {
+	for _, work := range c.works {
 		if work != nil {
 			work.Cancel(actors.ErrCanceled)
 		}
+	}
+	if c.reply != nil {
+		n.asking.cancel(c.reply)
 	}
 }
 
@@ -404,19 +439,17 @@ func (v *answering) audit(from *peer, origin uint64, a gridwire.Audit) {
 
 // left: sessions are over. What they have asked is canceled, as they do not wait any more, unless they have asked it again.
 func (v *answering) left(over func(Peer) bool) {
-	var works []keyed.Work
+	var all []canceled
 	v.mu.Lock()
 	for _, s := range v.asks {
 		if over(s.to.is) {
-			if s.work != nil {
-				works = append(works, s.work)
-			}
+			all = append(all, s.cancelHeld())
 			v.dropHeld(s)
 		}
 	}
 	v.mu.Unlock()
-	for _, work := range works {
-		work.Cancel(actors.ErrCanceled)
+	for _, c := range all {
+		c.cancel(v.n)
 	}
 }
 

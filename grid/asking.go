@@ -49,11 +49,13 @@ type asking struct {
 	nodes   []seenNode
 	known   map[uint64]int // of nodes, by session
 	detours map[int]struct{}
-	waiting int  // asks that somebody waits for
-	ticks   bool // there is a timer
-	closed  bool
-	idle    func()    // to be called when nobody waits any more; nil: nobody is interested
-	told    []outcome // to be told when mu is let go
+	// canceled are those whose cancel may not have come, by ID.
+	canceled map[uint64]*canceledAsk
+	waiting  int  // asks that somebody waits for
+	ticks    bool // there is a timer
+	closed   bool
+	idle     func()    // to be called when nobody waits any more; nil: nobody is interested
+	told     []outcome // to be told when mu is let go
 }
 
 // replyKey is a PID for an answer. The engine's own have an id for each.
@@ -123,6 +125,7 @@ const (
 func (q *asking) init(n *network) {
 	q.n = n
 	q.asks, q.byReply, q.known, q.detours = map[uint64]*ask{}, map[replyKey]*ask{}, map[uint64]int{}, map[int]struct{}{}
+	q.canceled = map[uint64]*canceledAsk{}
 	q.routes = make([]route, n.c.o.Shards)
 }
 
@@ -260,6 +263,11 @@ func (q *asking) begin(a *ask) {
 		q.byReply[keyOfReply(a.reply)] = a
 	}
 	q.route(a)
+	q.wake()
+}
+
+// wake has tick called, as long as there is something to look after.
+func (q *asking) wake() {
 	if !q.ticks {
 		q.ticks = true
 		q.n.c.clock.AfterFunc(tickEvery, q.tick)
@@ -441,8 +449,52 @@ func (q *asking) cancel(reply *actor.PID) {
 	}
 	p := a.peer
 	q.remove(a)
-	if p != nil {
-		p.putCancel(a.id)
+	if p == nil {
+		return
+	}
+	p.putCancel(a.id)
+	// One whose budget is over ends there by itself.
+	if now := q.n.c.clock.Now(); len(q.canceled) < q.n.c.o.Window && (a.deadline == 0 || a.deadline > now) {
+		q.canceled[a.id] = &canceledAsk{id: a.id, peer: p, deadline: a.deadline, sent: now}
+		q.wake()
+	}
+}
+
+// canceledAsk is an ask that was in flight when it was canceled. A cancel that was lost on the way would let the work go on
+// for nobody, so it is sent again until an audit says that the node knows nothing of the ask any more.
+type canceledAsk struct {
+	id       uint64
+	peer     *peer
+	deadline time.Duration // 0: it has none
+	sent     time.Duration
+	audited  uint64 // number of the last audit that names it
+}
+
+// cancelAgain sends cancels again, and asks what has come of them. It forgets those that end by themselves.
+func (q *asking) cancelAgain(l *link, now time.Duration) {
+	audits := map[*peer]*gridwire.Audit{}
+	for id, c := range q.canceled {
+		_, known := q.known[c.peer.is.Session]
+		switch {
+		case c.peer.link != l || !known || c.deadline > 0 && c.deadline <= now:
+			delete(q.canceled, id)
+			continue
+		case now-c.sent < auditAfter:
+			continue
+		}
+		a := audits[c.peer]
+		if a == nil {
+			a = &gridwire.Audit{Number: l.frame.Add(1)}
+			audits[c.peer] = a
+		}
+		if len(a.IDs) < maxAudit { // else the next time
+			c.sent, c.audited = now, a.Number
+			a.IDs = append(a.IDs, id)
+			c.peer.putCancel(id)
+		}
+	}
+	for p, a := range audits {
+		p.putAudit(*a)
 	}
 }
 
@@ -461,6 +513,7 @@ func (q *asking) linkOver(l *link) {
 	for _, p := range l.allPeers() {
 		q.lostAll(p, math.MaxUint64, errors.New("this node's session is over"))
 	}
+	clear(q.canceled) // the others cancel what that has asked
 }
 
 // lostAll is lost for all that was sent to a peer in frames up to that one.
@@ -588,6 +641,7 @@ func (q *asking) close() {
 	q.mu.Lock()
 	defer q.unlock()
 	q.closed = true
+	clear(q.canceled)
 	for _, a := range q.asks {
 		if a.peer != nil {
 			a.maybeRan = true
@@ -601,7 +655,10 @@ func (q *asking) tick() {
 	q.mu.Lock()
 	defer q.unlockElsewhere()
 	l := q.n.link.Load()
-	busy := len(q.asks) > 0
+	if l != nil {
+		q.cancelAgain(l, q.n.c.clock.Now())
+	}
+	busy := len(q.asks)+len(q.canceled) > 0
 	if l != nil {
 		now := q.n.c.clock.Now()
 		for _, p := range l.allPeers() {
@@ -666,6 +723,9 @@ func (q *asking) audited(p *peer, w gridwire.Audited) {
 	defer q.unlockElsewhere()
 	now := q.n.c.clock.Now()
 	for _, id := range w.Unknown {
+		if c := q.canceled[id]; c != nil && c.peer == p && c.audited == w.Number {
+			delete(q.canceled, id)
+		}
 		if a := q.asks[id]; a != nil && a.peer == p && a.audited == w.Number {
 			if now-a.sent < tellsUnknown {
 				q.notTaken(a, nil, fmt.Errorf("the node %s: %w", p.is.Node, errLostOnWay))

@@ -571,6 +571,118 @@ func TestCancelReachesTheFarTask(t *testing.T) {
 	})
 }
 
+// TestCancelReachesWhereItWasForwarded: a request that was forwarded, to a key of the same node or of a third one, is canceled
+// there, too, and so it is when its asker is lost. Nothing is left in the tables.
+func TestCancelReachesWhereItWasForwarded(t *testing.T) {
+	var runs *runLog
+	onNetwork(t, 3, gridtest.Options{}, func(k *grid.Kind) {
+		k.Setup = func(wk *actors.Worker, id string) error {
+			actors.On(wk, func(t *actors.Task, m word) error {
+				next, rest, passed := strings.Cut(m.Value, ">")
+				if passed && next != id {
+					t.Forward(actor.NewPID(grid.Address, "account/"+next))
+					return nil
+				}
+				runs.note(rest)
+				err := t.Sleep(time.Hour)
+				runs.mu.Lock()
+				defer runs.mu.Unlock()
+				runs.ended[rest] = err
+				return err
+			})
+			return nil
+		}
+	}, func(t *testing.T, w *machines, r *runLog) {
+		runs = r
+		first := w.owner("k")
+		asker := w.other(first)
+		third := w.other(first, asker)
+		on := func(m *machine, not string) string {
+			for i := 0; ; i++ {
+				if id := fmt.Sprint("to", i); id != not && w.owner(id) == m {
+					return id
+				}
+			}
+		}
+		for name, to := range map[string]string{"same": on(first, "k"), "third": on(third, ""), "back": on(asker, "")} {
+			f := w.future(asker, "k", to+">"+name, actors.Timeout(time.Minute))
+			time.Sleep(time.Second)
+			runs.want(name, 1, 1)
+			f.Cancel()
+			time.Sleep(50 * time.Millisecond)
+			if why, ended := runs.endOf(name); !ended || why == nil {
+				t.Errorf("%s: the cancel has not reached the handler: %v", name, why)
+			}
+		}
+		time.Sleep(15 * time.Second)
+		for _, m := range w.all {
+			if asking, answering := m.g.Tables(); asking != 0 || answering != 0 {
+				t.Errorf("%s has %d and %d in its tables", m.Name(), asking, answering)
+			}
+		}
+		w.future(asker, "k", on(third, "")+">lost", actors.Timeout(time.Hour))
+		time.Sleep(time.Second)
+		runs.want("lost", 1, 1)
+		asker.Crash()
+		asker.dead = true
+		time.Sleep(5 * time.Second)
+		if why, ended := runs.endOf("lost"); !ended || why == nil {
+			t.Errorf("the asker is lost, and the handler goes on: %v", why)
+		}
+	})
+}
+
+// TestCancelIsSentAgain: one that was lost on the way reaches the handler after all, and the asker remembers none for longer than
+// it has to.
+func TestCancelIsSentAgain(t *testing.T) {
+	onNetwork(t, 2, gridtest.Options{}, nil, func(t *testing.T, w *machines, runs *runLog) {
+		asker := w.other(w.owner("k"))
+		f := w.future(asker, "k", "work 1h", actors.Timeout(2*time.Hour))
+		time.Sleep(time.Second)
+		asker.Cut(gridtest.FramesOut)
+		f.Cancel()
+		time.Sleep(800 * time.Millisecond) // less than the network needs to notice
+		if _, ended := runs.endOf("work"); ended {
+			t.Error("the cancel was not lost")
+		}
+		asker.Heal()
+		time.Sleep(time.Second)
+		if why, ended := runs.endOf("work"); !ended || why == nil {
+			t.Errorf("the cancel has not reached the handler: %v", why)
+		}
+		time.Sleep(time.Second)
+		if n := asker.g.Canceled(); n != 0 {
+			t.Errorf("%d cancels are remembered that have come", n)
+		}
+		// A connection is lost, and with it the cancel.
+		f = w.future(asker, "k", "again 1h", actors.Timeout(2*time.Hour))
+		time.Sleep(time.Second)
+		asker.Reconnect(300 * time.Millisecond)
+		f.Cancel()
+		time.Sleep(2 * time.Second)
+		if why, ended := runs.endOf("again"); !ended || why == nil {
+			t.Errorf("the cancel has not reached the handler: %v", why)
+		}
+		// The node is gone for good, and a budget ends: nothing is left.
+		f = w.future(asker, "k", "gone 1h", actors.Timeout(2*time.Hour))
+		short := w.future(asker, "k", "short 1h", actors.Timeout(2*time.Second))
+		time.Sleep(time.Second)
+		owner := w.owner("k")
+		owner.Cut(gridtest.All)
+		f.Cancel()
+		time.Sleep(1100 * time.Millisecond)
+		if !short.Done() || asker.g.Canceled() != 1 {
+			t.Errorf("remembered while the node may live: %d", asker.g.Canceled())
+		}
+		time.Sleep(10 * time.Second)
+		if n := asker.g.Canceled(); n != 0 {
+			t.Errorf("%d cancels are remembered of a node that is lost", n)
+		}
+		owner.Heal()
+		time.Sleep(10 * time.Second)
+	})
+}
+
 // TestBudgetShrinksOverNodes: who is asked by the one that is asked has what is left.
 func TestBudgetShrinksOverNodes(t *testing.T) {
 	var mu sync.Mutex

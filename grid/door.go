@@ -60,7 +60,10 @@ func (p *process) SendUserMessage(pid *actor.PID, m any) {
 		if env != nil {
 			env = &actor.MessageEnvelope{Header: env.Header, Message: msg, Sender: env.Sender}
 		}
-		w.Post(msg, env, copied != nil)
+		work := w.Post(msg, env, copied != nil)
+		if n := g.network(); n != nil && env != nil && env.Sender != nil && env.Sender.Address == Address && env.Sender.Id == answerID {
+			n.answering.passed(env.Sender, work)
+		}
 		return
 	}
 	if env == nil || env.Sender == nil {

@@ -71,6 +71,28 @@ func (g *Grid) Report() Report { return g.report() }
 // BadFrames is how many were refused.
 func (g *Grid) BadFrames() int64 { return g.report().Frames }
 
+// Canceled is how many cancels are remembered, that may not have come.
+func (g *Grid) Canceled() int {
+	q := &g.cluster.net.asking
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.canceled)
+}
+
+// MaxKept is how many bytes of answers are kept at most.
+const MaxKept = maxKept
+
+// Kept is how many answers are kept, with those of which nothing but that is, and their bytes.
+func (g *Grid) Kept() (answers, bytes int) {
+	v := &g.cluster.net.answering
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for s := v.kept.first; s != nil; s = s.next {
+		answers++
+	}
+	return answers, v.bytes
+}
+
 // Tables is how many asks there are in the tables of both sides, and answers that are kept.
 func (g *Grid) Tables() (asking, answering int) {
 	n := g.cluster.net

@@ -4,6 +4,8 @@ package grid_test
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -49,6 +51,7 @@ type forger struct {
 	failures []*messages.Failure
 	refusals []gridwire.Refusal
 	answers  []gridwire.Answer
+	audited  []gridwire.Audited
 }
 
 // forger opens a line as m, in a session that the cluster does not know.
@@ -129,8 +132,12 @@ func (*forger) Acks([]uint64)                 {}
 func (*forger) Ask(gridwire.Ask)              {}
 func (*forger) Cancel([]uint64)               {}
 func (*forger) Audit(gridwire.Audit)          {}
-func (*forger) Audited(gridwire.Audited)      {}
-func (*forger) TooNew(uint64)                 {}
+func (f *forger) Audited(a gridwire.Audited) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.audited = append(f.audited, a)
+}
+func (*forger) TooNew(uint64) {}
 func (f *forger) Refusal(r gridwire.Refusal) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -262,6 +269,69 @@ func TestRepeatedAskRunsOnce(t *testing.T) {
 		time.Sleep(8 * time.Second)
 		if _, answering := owner.g.Tables(); answering != 0 {
 			t.Error("it is kept for ever")
+		}
+	})
+}
+
+// TestKeptAnswersAreBounded: of the answers that nobody has acknowledged so many bytes are kept. Of the oldest beyond that the node
+// knows that it has given them, and says so when it is asked, and does not run them again.
+func TestKeptAnswersAreBounded(t *testing.T) {
+	const size, n = 1_000_000, grid.MaxKept/1_000_000 + 5
+	ran := 0
+	onNetwork(t, 2, gridtest.Options{}, func(k *grid.Kind) {
+		k.Setup = func(wk *actors.Worker, id string) error {
+			actors.Handle(wk, func(*actors.Task, word) (word, error) {
+				ran++
+				return say(strings.Repeat("x", size)), nil
+			})
+			return nil
+		}
+	}, func(t *testing.T, w *machines, _ *runLog) {
+		owner := w.owner("k")
+		f := w.forger(w.other(owner))
+		to := w.peerOf(owner)
+		take := func() (answers []uint64, audited []gridwire.Audited) {
+			time.Sleep(100 * time.Millisecond)
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			for _, a := range f.answers {
+				answers = append(answers, a.ID)
+			}
+			audited, f.answers, f.audited = f.audited, nil, nil
+			return answers, audited
+		}
+		for id := range uint64(n) {
+			f.send(to, f.ask(f.frame(), id+1, "account/k", say("much")))
+			if got, _ := take(); len(got) != 1 {
+				t.Fatalf("ask %d is answered %d times", id, len(got))
+			}
+		}
+		answers, bytes := owner.g.Kept()
+		if answers != n || bytes > grid.MaxKept || bytes < grid.MaxKept-2*size {
+			t.Errorf("%d answers of %d are kept, with %d bytes", answers, n, bytes)
+		}
+		gone := n - bytes/size
+		if gone < 5 || gone > 7 {
+			t.Errorf("%d answers are gone", gone)
+		}
+		f.send(to, gridwire.AppendAudit(f.frame(), &gridwire.Audit{Number: 1, IDs: []uint64{1, uint64(gone), uint64(gone) + 1, n, n + 1}}))
+		again, audited := take()
+		if fmt.Sprint(again) != fmt.Sprint([]int{gone + 1, n}) || len(audited) != 1 || fmt.Sprint(audited[0].Forgotten, audited[0].Unknown) != fmt.Sprint([]int{1, gone}, []int{n + 1}) {
+			t.Errorf("answered again %v, audited %+v", again, audited)
+		}
+		f.send(to, f.ask(f.frame(), 1, "account/k", say("once more")))
+		if again, _ := take(); len(again) != 0 || ran != n {
+			t.Errorf("an ask whose answer is gone has run again: %v, %d runs", again, ran)
+		}
+		// What is acknowledged is no longer counted, be it there or not.
+		f.send(to, gridwire.AppendAcks(f.frame(), []uint64{1, 2, uint64(gone) + 1}))
+		take()
+		if a, b := owner.g.Kept(); a != n-3 || b >= bytes || b < bytes-2*size {
+			t.Errorf("then %d answers are kept, with %d bytes", a, b)
+		}
+		time.Sleep(15 * time.Second)
+		if a, b := owner.g.Kept(); a != 0 || b != 0 {
+			t.Errorf("at last %d answers are kept, with %d bytes", a, b)
 		}
 	})
 }
