@@ -356,6 +356,56 @@ func TestSubscriptionIsTheIncarnations(t *testing.T) {
 	})
 }
 
+// TestSubscriptionOfAFailedSetup ends with the worker, and so does that of a worker that is stopped at once. A setup that was abandoned
+// subscribes to nothing.
+func TestSubscriptionOfAFailedSetup(t *testing.T) {
+	run(t, nil, func(w *world) {
+		e := &ears{}
+		_, err := actors.Spawn(w.Context(), w.root, "fails", func(wk *actors.Worker) error {
+			_ = e.setup("fails")(wk)
+			return errRefused
+		}, actors.Options{})
+		synctest.Wait()
+		if !errors.Is(err, errRefused) || len(w.g.Topics()) != 0 {
+			t.Errorf("after a setup that has failed, with %v: %v", err, w.g.Topics())
+		}
+		pid := e.spawn(w.T, w.sys, "busy", actors.Options{})
+		_ = words.Publish(w.root, say("1h"))
+		synctest.Wait()
+		if _, err := actors.Stop(w.Context(), w.root, pid, actors.NoGrace); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if left := w.g.Topics(); len(left) != 0 {
+			t.Errorf("after a forced stop: %v", left)
+		}
+		goOn, ended := make(chan struct{}), make(chan struct{})
+		go func() {
+			_, _ = actors.Spawn(w.Context(), w.root, "stuck", func(wk *actors.Worker) error {
+				defer close(ended)
+				<-goOn
+				return e.setup("stuck")(wk)
+			}, actors.Options{})
+		}()
+		synctest.Wait()
+		w.root.Stop(w.sys.NewLocalPID("stuck"))
+		time.Sleep(time.Hour)
+		close(goOn)
+		<-ended
+		_ = words.Publish(w.root, say("hello"))
+		if got, left := e.of("stuck"), w.g.Topics(); got != "" || len(left) != 0 {
+			t.Errorf("after a setup that was abandoned: %q, %v", got, left)
+		}
+		for _, id := range w.sys.ProcessRegistry.LocalPIDs.LocalPIDs {
+			for name := range id.Items() {
+				if strings.HasPrefix(name, "grid-topics") {
+					t.Errorf("a process is left: %s", name)
+				}
+			}
+		}
+	})
+}
+
 // TestWorkersOfKeysSubscribe, as others do, until they end because they are idle. Nothing that is published starts them.
 func TestWorkersOfKeysSubscribe(t *testing.T) {
 	e := &ears{}
@@ -392,6 +442,12 @@ func TestWorkersOfKeysSubscribe(t *testing.T) {
 		_ = numbers.Publish(w.root, count(3))
 		if got, left := e.of("a")+e.of("b"), w.g.Topics(); got != "" || len(left) != 0 || w.info().Active != 0 {
 			t.Errorf("after an idle end: %q, %v, %v", got, left, w.info())
+		}
+		w.root.Send(w.pid("a"), say("be there again"))
+		synctest.Wait()
+		_ = numbers.Publish(w.root, count(4))
+		if got := e.of("a") + e.of("b"); got != "4" {
+			t.Errorf("the next worker of a key has heard %q", got)
 		}
 	})
 }

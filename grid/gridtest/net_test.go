@@ -224,3 +224,82 @@ func TestFrameLoss(t *testing.T) {
 		}
 	})
 }
+
+// topicEar is the ear of a node as a TopicReceiver.
+type topicEar struct{ *ear }
+
+func (e topicEar) Published(from string, frame []byte) {
+	e.note(fmt.Sprint(from, " published ", string(frame)))
+}
+
+func (e *ear) hears(topic string) {
+	e.Helper()
+	if _, err := e.Line.(grid.TopicLine).Subscribe(topic, topicEar{e}); err != nil {
+		e.Fatal(err)
+	}
+}
+
+func (e *ear) publish(topic, frame string) error {
+	return e.Line.(grid.TopicLine).Publish(topic, []byte(frame))
+}
+
+// TestTopicFaults: what is published has the faults that frames have: of the way to each of the others, and who has missed something is
+// told by the line and by each topic.
+func TestTopicFaults(t *testing.T) {
+	onNet(t, gridtest.Options{Seed: 3, Room: 10}, func(a, bb *ear) {
+		a.hears("news")
+		bb.hears("news")
+		a.publish("news", "all")
+		a.publish("other", "nobody")
+		time.Sleep(soon)
+		a.want("a published all")
+		bb.want("a published all")
+		bb.Cut(gridtest.FramesIn)
+		a.publish("news", "lost")
+		bb.publish("news", "out")
+		time.Sleep(soon)
+		heard := a.take()
+		slices.Sort(heard)
+		if !slices.Equal(heard, []string{"a published lost", "bb published out"}) {
+			t.Errorf("a was told %q", heard)
+		}
+		bb.Heal()
+		a.publish("news", "heal")
+		time.Sleep(soon)
+		a.want("a published heal")
+		bb.want("missed", "missed", "a published heal") // Heal ends a silence, of which the line is told, and the topic
+		bb.Pause()
+		a.Pause()
+		for i := range 4 {
+			a.publish("news", fmt.Sprint(i, "34"))
+		}
+		a.Resume()
+		time.Sleep(500 * time.Millisecond)
+		bb.Resume()
+		time.Sleep(soon)
+		a.take()
+		heard = bb.take()
+		order := slices.DeleteFunc(slices.Clone(heard), func(s string) bool { return s == "missed" })
+		if !slices.Equal(order, []string{"a published 034", "a published 134", "a published 234"}) || len(heard) == len(order) {
+			t.Errorf("held, with room for three of four: %q", heard)
+		}
+		bb.Reconnect(30 * time.Millisecond)
+		if err := bb.publish("news", "x"); err == nil {
+			t.Error("it is published without a connection")
+		}
+		a.publish("news", "gone")
+		time.Sleep(50 * time.Millisecond)
+		a.want("a published gone") // nobody is told that bb has not got it
+		bb.want("missed", "missed")
+	})
+	onNet(t, gridtest.Options{Seed: 3, FrameLoss: 0.5}, func(a, bb *ear) {
+		bb.hears("news")
+		for range 100 {
+			a.publish("news", "x")
+		}
+		time.Sleep(soon)
+		if n := len(bb.take()); n < 30 || n > 70 {
+			t.Errorf("%d of 100 arrive", n)
+		}
+	})
+}
