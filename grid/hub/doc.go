@@ -24,7 +24,8 @@
 // The ports for hubs take the certificates alone whose names are in Options.Hubs.
 //
 // In etcd nodes trust each other: whoever has a node's certificate can change all that is stored there, and so give itself what another
-// node owns. Without certificates, which is possible on this machine alone, all its users may do anything.
+// node owns. A role for each node would not change that, as each may become the owner of any shard. What nodes cannot do is to
+// administer etcd: members, users, compaction, snapshots and the like are for hubs. Without certificates, which is possible on this machine alone, all its users may do anything.
 //
 // # What is lost with what
 //

@@ -5,6 +5,7 @@ package hub_test
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -241,6 +242,88 @@ func TestNodeIsWhatItsCertificateSays(t *testing.T) {
 	}
 	if err := h.Health(within); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestNodeDoesNotAdministerEtcd: a node reads and writes keys, watches, and has leases. What changes the servers, or who may use
+// them, is refused; a hub may do that.
+func TestNodeDoesNotAdministerEtcd(t *testing.T) {
+	h, ca := secured(t)
+	connect := func(files *certs.Files) *clientv3.Client {
+		t.Helper()
+		conf, err := files.TLS()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := clientv3.New(clientv3.Config{Endpoints: []string{"https://" + port(t, h.Addr(), 1)}, TLS: conf, Logger: zap.NewNop()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	node := connect(nodeFiles(t, ca, "a"))
+	lease, err := node.Grant(ctx, 60)
+	if err != nil {
+		t.Fatal(err)
+	}
+	watch := node.Watch(ctx, "/elsewhere/", clientv3.WithPrefix(), clientv3.WithCreatedNotify())
+	<-watch
+	put, err := node.Put(ctx, "/elsewhere/x", "1", clientv3.WithLease(lease.ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := <-watch; len(w.Events) != 1 {
+		t.Errorf("watched %v, %v", w.Events, w.Err())
+	}
+	_, errTxn := node.Txn(ctx).Then(clientv3.OpGet("/elsewhere/x")).Commit()
+	_, errKeep := node.KeepAliveOnce(ctx, lease.ID)
+	members, errMembers := node.MemberList(ctx)
+	_, errDelete := node.Delete(ctx, "/elsewhere/x")
+	_, errRevoke := node.Revoke(ctx, lease.ID)
+	if err := errors.Join(errTxn, errKeep, errMembers, errDelete, errRevoke); err != nil {
+		t.Fatal(err)
+	}
+	id := members.Members[0].ID
+	administer := func(c *clientv3.Client) map[string]error {
+		all := map[string]error{}
+		_, all["compact"] = c.Compact(ctx, put.Header.Revision)
+		_, all["user"] = c.UserAdd(ctx, "evil", "secret")
+		_, all["role"] = c.RoleAdd(ctx, "evil")
+		_, all["auth"] = c.AuthStatus(ctx)
+		_, all["add"] = c.MemberAddAsLearner(ctx, []string{"https://127.0.0.1:1"})
+		_, all["update"] = c.MemberUpdate(ctx, id, members.Members[0].PeerURLs)
+		_, all["alarm"] = c.AlarmList(ctx)
+		_, all["defragment"] = c.Defragment(ctx, c.Endpoints()[0])
+		_, all["hash"] = c.HashKV(ctx, c.Endpoints()[0], 0)
+		snapshot, err := c.Snapshot(ctx)
+		if err == nil {
+			_, err = snapshot.Read(make([]byte, 1))
+			snapshot.Close()
+		}
+		all["snapshot"] = err
+		return all
+	}
+	for what, err := range administer(node) {
+		if !strings.Contains(fmt.Sprint(err), "is for servers") {
+			t.Errorf("%s by a node: %v", what, err)
+		}
+	}
+	for _, refused := range []func() error{
+		func() error { _, err := node.MemberRemove(ctx, id); return err },
+		func() error { _, err := node.MoveLeader(ctx, id); return err },
+		func() error { _, err := node.AuthEnable(ctx); return err },
+	} {
+		if err := refused(); !strings.Contains(fmt.Sprint(err), "is for servers") {
+			t.Errorf("by a node: %v", err)
+		}
+	}
+	for what, err := range administer(connect(hubFiles(t, ca, "hub"))) {
+		if err != nil {
+			t.Errorf("%s by a hub: %v", what, err)
+		}
 	}
 }
 

@@ -69,7 +69,8 @@ type Certificates struct {
 	Cert, Key string // of this server, for servers and for clients
 	CA        string // whose certificates are taken
 	// OnlyServers refuses, where servers listen to each other, certificates whose common name is not among Servers: a client
-	// with a certificate could be a server of the cluster otherwise, and do anything.
+	// with a certificate could be a server of the cluster otherwise, and do anything. And such a client may read, write and watch
+	// keys and have leases, but not administer the servers: no members, users, compaction, snapshot, or the like.
 	OnlyServers bool
 }
 
@@ -191,6 +192,7 @@ func (s *Server) config(dir string) *embed.Config {
 		c.ClientTLSInfo, c.PeerTLSInfo = o.Certificates.info(), o.Certificates.info()
 		if o.Certificates.OnlyServers {
 			c.PeerTLSInfo.AllowedCNs = slices.Sorted(maps.Keys(servers))
+			c.GRPCAdditionalServerOptions = o.checkCalls()
 		}
 	}
 	return c
