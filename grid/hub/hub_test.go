@@ -240,8 +240,8 @@ func TestThree(t *testing.T) {
 	}
 	b.Close()
 	earA.eventually(t, "gone b")
-	if earB.has("gone a") {
-		t.Errorf("b heard that a is gone, who was not: %s", earB.all())
+	if earB.has("gone a") && !earA.has("missed") { // on a slow machine it may have been gone for longer than 250 ms
+		t.Errorf("b heard that a is gone, who has not lost its connection: %s", earB.all())
 	}
 }
 
