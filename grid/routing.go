@@ -110,6 +110,14 @@ func (q *asking) route(a *ask) {
 		d.head = a
 	}
 	q.routeNow(a)
+	q.passHead(a)
+}
+
+// passHead lets those that wait behind a go on if it has ended before it was sent: nobody answers it.
+func (q *asking) passHead(a *ask) {
+	if d := q.routes[a.shard].slow; d != nil && d.head == a && a.over {
+		q.armDetour(a.shard, d, minDetour)
+	}
 }
 
 func (q *asking) routeNow(a *ask) {
@@ -293,12 +301,10 @@ func (q *asking) retryShard(shard int) {
 		delete(q.detours, shard)
 		return
 	}
-	d.head = d.parked[0]
-	d.parked = d.parked[1:]
-	q.routeNow(d.head)
-	if d.head != nil && d.head.over && r.slow == d { // it has ended: the next one
-		q.armDetour(shard, d, minDetour)
-	}
+	next := d.parked[0]
+	d.head, d.parked = next, d.parked[1:]
+	q.routeNow(next)
+	q.passHead(next)
 }
 
 // retryAll is retryShard for all that have something parked.
