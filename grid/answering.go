@@ -5,6 +5,7 @@ package grid
 import (
 	"fmt"
 	"reflect"
+	"strconv"
 	"sync"
 	"time"
 
@@ -26,8 +27,8 @@ const (
 	maxKept = 64 << 20
 )
 
-// answerID is the id of the PIDs that answers to other nodes are sent to. No key has it.
-const answerID = "/answer"
+// answerPrefix begins the ids of the PIDs that answers to other nodes are sent to. No key has it.
+const answerPrefix = "/answer/"
 
 // answering tracks what other nodes have asked the keys of this one.
 //
@@ -35,6 +36,8 @@ const answerID = "/answer"
 //	             └──────▶ (none): canceled, or the asker's session is over
 type answering struct {
 	n *network
+	// id is that of the PIDs for answers. Another grid of the process has another: what is late for one is none of the next one's.
+	id string
 
 	mu sync.Mutex
 	// All below is read and written with mu held.
@@ -57,8 +60,6 @@ type served struct {
 	shard  int
 	rev    uint64 // the token under which it was taken
 	number uint32
-	pid    actor.PID // for the answer
-	env    actor.MessageEnvelope
 
 	// With mu of answering held.
 	to            *peer
@@ -72,8 +73,15 @@ type served struct {
 	links[served] // in kept
 }
 
+// envelope is that of an ask. It is apart from served, which is there for as long as its answer is kept: the message may be large.
+type envelope struct {
+	is  actor.MessageEnvelope
+	pid actor.PID // for the answer
+}
+
 func (v *answering) init(n *network) {
 	v.n = n
+	v.id = answerPrefix + strconv.FormatUint(n.origin, 16)
 	v.asks, v.byNumber = map[askKey]*served{}, map[uint32]*served{}
 }
 
@@ -132,9 +140,12 @@ func (v *answering) accept(from *peer, origin uint64, w gridwire.Ask, delay time
 		return
 	}
 	var s *served
+	var env *actor.MessageEnvelope
 	if wanted {
-		s = v.begin(from, key, w, right)
-		s.env.Message, s.env.Header = msg, w.Header
+		if s = v.begin(from, key, w, right); s == nil {
+			return
+		}
+		env = v.envelope(s, msg, w.Header)
 	}
 	worker, err := g.admitTo(k, w.Key)
 	switch {
@@ -143,7 +154,7 @@ func (v *answering) accept(from *peer, origin uint64, w gridwire.Ask, delay time
 	case err == nil && s == nil:
 		worker.Post(msg, &actor.MessageEnvelope{Header: w.Header, Message: msg}, false)
 	case err == nil:
-		v.runs(s, worker.Post(msg, &s.env, false))
+		v.runs(s, worker.Post(msg, env, false))
 	default:
 		v.drop(s)
 		if _, notHere := err.(*notHereError); notHere || err == errDrained {
@@ -188,20 +199,28 @@ func (v *answering) answerAgain(s *served) (forgotten bool) {
 	return s.isKept && s.item == nil
 }
 
-// begin notes an ask that is about to run.
+// begin notes an ask that is about to run. It returns nil if that has come by another link meanwhile.
 func (v *answering) begin(from *peer, key askKey, w gridwire.Ask, right Token) *served {
 	s := &served{key: key, id: w.Key, shard: right.Shard, rev: right.Rev, to: from}
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if v.asks[key] != nil {
+		return nil
+	}
 	for s.number == 0 || v.byNumber[s.number] != nil {
 		v.last++
 		s.number = v.last
 	}
-	s.pid.Address, s.pid.Id, s.pid.RequestId = Address, answerID, s.number
-	engine.KeepProcess(&s.pid, &v.n.g.hub.process)
-	s.env.Sender = &s.pid
 	v.asks[key], v.byNumber[s.number] = s, s
 	return s
+}
+
+func (v *answering) envelope(s *served, msg proto.Message, header map[string]string) *actor.MessageEnvelope {
+	e := new(envelope)
+	e.pid.Address, e.pid.Id, e.pid.RequestId = Address, v.id, s.number
+	engine.KeepProcess(&e.pid, &v.n.g.hub.process)
+	e.is.Sender, e.is.Message, e.is.Header = &e.pid, msg, header
+	return &e.is
 }
 
 // runs notes the work of an ask, which may have ended by now.
@@ -271,6 +290,13 @@ func (v *answering) fail(from *peer, w gridwire.Ask, right Token, msg proto.Mess
 	from.putItem(failureItem(w.ID, right.Rev, neverRan(err)))
 }
 
+// tooLong is a failure that is too long to be sent, as a peer can make one by its code.
+func tooLong(f *messages.Failure) *messages.Failure {
+	is := messages.NewFailure(fmt.Errorf("%w: a failure of %d bytes", actors.ErrUnsendable, proto.Size(f)), f.Ran, f.RetrySafe)
+	is.MaybeRan = f.MaybeRan
+	return is
+}
+
 func failureItem(id, rev uint64, f *messages.Failure) []byte {
 	b, err := proto.Marshal(f)
 	if err != nil { // its texts are valid UTF-8: a user's own Failure
@@ -285,7 +311,7 @@ func (v *answering) answer(pid *actor.PID, m any) {
 	m = actor.UnwrapEnvelopeMessage(m)
 	v.mu.Lock()
 	s := v.byNumber[pid.RequestId]
-	if s == nil || s.answered {
+	if s == nil || s.answered || pid.Id != v.id {
 		v.mu.Unlock()
 		return
 	}
@@ -323,7 +349,10 @@ func (n *network) answerItem(s *served, m any, most int) (item []byte) {
 		f, failed = messages.NewFailure(fmt.Errorf("%w: %s: the lease of the node %s was over", actors.ErrFenced, s.id, n.c.o.Node), true, false), true
 	}
 	if failed {
-		return failureItem(s.key.id, s.rev, f)
+		if item = failureItem(s.key.id, s.rev, f); len(item) <= most {
+			return item
+		}
+		return failureItem(s.key.id, s.rev, tooLong(f))
 	}
 	msg, is := m.(proto.Message)
 	if !is {

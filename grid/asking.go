@@ -35,9 +35,7 @@ import (
 //	  retried │  ▼            │       └─ the node is lost: it may have run; only an idempotent one is routed again
 //	        parked            └─ answered, canceled
 type asking struct {
-	n *network
-	// seenCount is how many nodes there are in the view.
-	seenCount atomic.Int64
+	n         *network
 	parkedNow atomic.Int64
 
 	mu sync.Mutex
@@ -56,6 +54,9 @@ type asking struct {
 	closed   bool
 	idle     func()    // to be called when nobody waits any more; nil: nobody is interested
 	told     []outcome // to be told when mu is let go
+	// auditedAll is when all that was in flight was asked for the last time, and auditsAll that it will be again soon.
+	auditedAll time.Duration
+	auditsAll  bool
 }
 
 // replyKey is a PID for an answer. The engine's own have an id for each.
@@ -111,6 +112,8 @@ type answerOfWhere struct {
 const (
 	auditAfter = 500 * time.Millisecond // in flight, and again
 	tickEvery  = 250 * time.Millisecond
+	// auditsApart is the least time between two audits of all that is in flight.
+	auditsApart = 50 * time.Millisecond
 	// sendHeld is for how long it is known of a plain send whether it was taken.
 	sendHeld = 2 * time.Second
 	// parkedAtMost is how long an ask without a budget waits for somebody who has its key.
@@ -536,6 +539,7 @@ func (q *asking) gone(l *link, node string) {
 				q.n.g.tell(Event{Kind: Suspected, Node: node, Session: p.is.Session})
 			}
 			q.lostSoon(l, p, "is lost to the network", isGone)
+			q.wake() // it is asked whether it lives
 		}
 	}
 }
@@ -549,12 +553,13 @@ func (q *asking) heard(p *peer) {
 	}
 }
 
-// isAnothers reports whether a session is that of a node of another name.
-func (q *asking) isAnothers(p Peer) bool {
+// standing reports whether a session is in the view, and whether it is that of a node of another name.
+func (q *asking) standing(p Peer) (known, anothers bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	at, is := q.known[p.Session]
-	return is && q.nodes[at].is.Node != p.Node
+	anothers = is && q.nodes[at].is.Node != p.Node
+	return is && !anothers, anothers
 }
 
 // seen takes a view.
@@ -573,7 +578,6 @@ func (q *asking) seen(nodes []Node) {
 	for i := range q.nodes {
 		q.nodes[i].isOld = newest[q.nodes[i].is.Node] > q.nodes[i].is.Session
 	}
-	q.seenCount.Store(int64(len(nodes)))
 	l := q.n.link.Load()
 	if l == nil {
 		return
@@ -587,6 +591,7 @@ func (q *asking) seen(nodes []Node) {
 		switch {
 		case is && q.nodes[at].is == p.is:
 			p.wasThere = true
+			l.peer(p.is, true)
 			if q.nodes[at].isOld && !p.isOld { // the process was started anew
 				p.isOld = true
 				q.lostSoon(l, p, "was started anew", isLost)
@@ -669,8 +674,8 @@ func (q *asking) tick() {
 			}
 		}
 	}
-	if q.ticks = busy; busy {
-		q.n.c.clock.AfterFunc(tickEvery, q.tick)
+	if q.ticks = false; busy {
+		q.wake()
 	}
 }
 
@@ -705,12 +710,21 @@ func (q *asking) tickPeer(p *peer, now, age time.Duration) {
 	audit()
 }
 
-// auditAll asks for all that is in flight: answers may have been lost.
+// auditAll asks for all that is in flight: answers may have been lost. Of many losses in a row, as behind a reconnect, each
+// would have it ask for all again.
 func (q *asking) auditAll() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	now := q.n.c.clock.Now()
+	if left := q.auditedAll + auditsApart - now; q.auditedAll > 0 && left > 0 {
+		if !q.auditsAll {
+			q.auditsAll = true
+			q.n.c.clock.AfterFunc(left, q.auditAll)
+		}
+		return
+	}
+	q.auditedAll, q.auditsAll = now, false
 	if l := q.n.link.Load(); l != nil {
-		now := q.n.c.clock.Now()
 		for _, p := range l.allPeers() {
 			q.tickPeer(p, now, 0)
 		}
@@ -767,6 +781,9 @@ func answerIn(key string, w gridwire.Answer) (msg proto.Message, err error) {
 		return nil, err
 	}
 	msg = typ.New().Interface()
+	if isControl(msg) {
+		return nil, errors.New("it controls actors")
+	}
 	return msg, proto.Unmarshal(w.Payload, msg)
 }
 

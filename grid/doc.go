@@ -47,7 +47,7 @@
 //     then: nobody was there, the node was not the owner, it was handing over, or the frame was lost.
 //   - What was on its way for longer than its budget never begins.
 //   - The order of one sender's messages to a key stays while the key stays where it is. A move is a
-//     break in it.
+//     break in it, and so is a frame that the network has lost: what was in that comes later.
 //   - Of two owners of a shard only the answers of the later one count, once there is one. An owner
 //     looks at the clock of its lease before each turn and each answer.
 //   - Nothing but messages that a kind accepts, answers and cancels passes between nodes. All else

@@ -4,6 +4,7 @@ package grid
 
 import (
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -40,7 +41,7 @@ func (p *process) CancelCarried(reply *actor.PID) {
 // node, and the answer to one from there.
 func (p *process) SendUserMessage(pid *actor.PID, m any) {
 	g := p.hub.grid.Load()
-	if pid.Id == answerID {
+	if strings.HasPrefix(pid.Id, answerPrefix) {
 		if n := g.network(); n != nil {
 			n.answering.answer(pid, m)
 		}

@@ -103,3 +103,24 @@ func (g *Grid) Tables() (asking, answering int) {
 	defer n.answering.mu.Unlock()
 	return asking, len(n.answering.asks) + len(n.answering.byNumber)
 }
+
+// Origin is what other nodes know the asks of this process by.
+func (g *Grid) Origin() uint64 { return g.cluster.net.origin }
+
+// Missed tells the link of this node that frames may have been lost.
+func (g *Grid) Missed() { g.cluster.net.link.Load().Missed() }
+
+// LastFrame is the number of the last frame or audit of this node.
+func (g *Grid) LastFrame() uint64 { return g.cluster.net.link.Load().frame.Load() }
+
+// Peers is how many sessions of nodes the link of this node remembers.
+func (g *Grid) Peers() int { return len(g.cluster.net.link.Load().allPeers()) }
+
+// OpenLine opens a line as a session does, and returns how many there are then.
+func (g *Grid) OpenLine(ctx context.Context, self Peer) (lines int, err error) {
+	n := g.cluster.net
+	err = n.open(ctx, self)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.links), err
+}

@@ -44,8 +44,9 @@ func protoMessages() (all []proto.Message) {
 // forger is a program that has the certificate of a node, and sends whatever it likes.
 type forger struct {
 	testing.TB
-	line grid.Line
-	self grid.Peer
+	line   grid.Line
+	self   grid.Peer
+	origin uint64
 
 	mu       sync.Mutex
 	failures []*messages.Failure
@@ -57,13 +58,21 @@ type forger struct {
 // forger opens a line as m, in a session that the cluster does not know.
 func (w *machines) forger(m *machine) *forger {
 	w.Helper()
-	f := &forger{TB: w.T, self: grid.Peer{Node: m.Name(), Session: 1 << 40}}
+	f := &forger{TB: w.T, self: grid.Peer{Node: m.Name(), Session: 1 << 40}, origin: 77}
 	line, err := m.Open(w.Context(), f.self, f)
 	if err != nil {
 		w.Fatal(err)
 	}
 	f.line = line
 	w.Cleanup(func() { line.Close() })
+	return f
+}
+
+// double is a forger that says that it is m in its present session, and gets nothing of what is sent to that.
+func (w *machines) double(m *machine) *forger {
+	w.Helper()
+	f := w.forger(m)
+	f.self = w.peerOf(m)
 	return f
 }
 
@@ -80,7 +89,7 @@ func (w *machines) peerOf(m *machine) grid.Peer {
 }
 
 // frame is the beginning of one.
-func (f *forger) frame() []byte { return gridwire.AppendHeader(nil, f.self.Session, 77) }
+func (f *forger) frame() []byte { return gridwire.AppendHeader(nil, f.self.Session, f.origin) }
 
 func (f *forger) send(to grid.Peer, frame []byte) {
 	f.Helper()
@@ -380,22 +389,154 @@ func TestAnswerOfAnOldOwner(t *testing.T) {
 		}
 		answer := actors.RequestFuture[word](asker.sys.Root, asker.g.PID("account", "k"), sleeping(time.Hour))
 		time.Sleep(100 * time.Millisecond)
-		as := &forger{TB: t, self: w.peerOf(owner)}
-		line, err := owner.Open(t.Context(), grid.Peer{Node: owner.Name(), Session: 1 << 41}, as)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer line.Close()
+		as := w.double(owner)
 		for id := range uint64(50) {
 			item, err := gridwire.AppendAnswer(as.frame(), &gridwire.Answer{ID: id, Rev: 1, Type: []byte("google.protobuf.StringValue")}, 0, func(b []byte) ([]byte, error) { return b, nil })
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := line.Send(w.peerOf(asker), 1, item); err != nil {
+			as.send(w.peerOf(asker), item)
+		}
+		_, err := answer.Wait(t.Context())
+		wantLost(t, err)
+	})
+}
+
+// TestAnswersControlNobody: what stops or controls actors is no answer. Its asker is told so, and lives.
+func TestAnswersControlNobody(t *testing.T) {
+	onNetwork(t, 2, gridtest.Options{}, nil, func(t *testing.T, w *machines, _ *runLog) {
+		owner := w.owner("k")
+		asker := w.other(owner)
+		control := protoMessages()
+		var mu sync.Mutex
+		var got []any
+		stopped := false
+		self := asker.sys.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+			mu.Lock()
+			defer mu.Unlock()
+			switch m := c.Message().(type) {
+			case *actor.Started:
+				for range control {
+					c.Request(asker.g.PID("account", "k"), say("asked 1h"))
+				}
+			case *actor.Stopping, *actor.Stopped:
+				stopped = true
+			default:
+				got = append(got, m)
+			}
+		}))
+		time.Sleep(time.Second)
+		as := w.double(owner)
+		for id := range uint64(200) {
+			typ := control[id%uint64(len(control))].ProtoReflect().Descriptor().FullName()
+			item, err := gridwire.AppendAnswer(as.frame(), &gridwire.Answer{ID: id, Rev: 1 << 50, Type: []byte(typ)}, 0, func(b []byte) ([]byte, error) { return b, nil })
+			if err != nil {
 				t.Fatal(err)
 			}
+			as.send(w.peerOf(asker), item)
 		}
-		_, err = answer.Wait(t.Context())
-		wantLost(t, err)
+		time.Sleep(time.Second)
+		mu.Lock()
+		if stopped || len(got) != len(control) {
+			t.Errorf("the asker has got %d answers to %d asks, and is stopped: %v", len(got), len(control), stopped)
+		}
+		for _, m := range got {
+			switch m.(type) {
+			case *messages.Failure, *actor.Touched, *actor.Touch, *actor.DeadLetterResponse: // which stop and watch nobody
+			default:
+				t.Errorf("it has got a %T", m)
+			}
+		}
+		mu.Unlock()
+		asker.sys.Root.Stop(self)
+	})
+}
+
+// TestNumbersOfOthersAreFree: a node that asks with the numbers of another does not take them from it.
+func TestNumbersOfOthersAreFree(t *testing.T) {
+	onNetwork(t, 3, gridtest.Options{}, nil, func(t *testing.T, w *machines, runs *runLog) {
+		owner := w.owner("k")
+		asker := w.other(owner)
+		w.warm(asker, "k")
+		f := w.forger(w.other(owner, asker))
+		f.origin = asker.g.Origin()
+		frame := f.frame()
+		for id := range uint64(300) {
+			frame = f.ask(frame, id, "account/k", say("forged 1h"))
+		}
+		f.send(w.peerOf(owner), frame)
+		time.Sleep(time.Second)
+		if _, err := w.future(asker, "k", "own", actors.Timeout(10*time.Second)).Wait(t.Context()); err != nil {
+			t.Error(err)
+		}
+		runs.want("own", 1, 1)
+	})
+}
+
+// TestManySessionsOfAStranger: a node that speaks in more and more sessions keeps nobody else from being heard or asked.
+func TestManySessionsOfAStranger(t *testing.T) {
+	onNetwork(t, 2, gridtest.Options{}, nil, func(t *testing.T, w *machines, runs *runLog) {
+		owner := w.owner("k")
+		f := w.forger(w.other(owner))
+		to := w.peerOf(owner)
+		flood := func() {
+			for range 3000 {
+				f.self.Session++
+				f.send(to, f.frame())
+			}
+			time.Sleep(time.Second)
+		}
+		w.change = func(o *grid.Options) { o.Kinds[0].Setup = nil }
+		next := w.startAs("asker")
+		time.Sleep(time.Second)
+		flood()
+		if _, err := w.future(next, "k", "asked", actors.Timeout(10*time.Second)).Wait(t.Context()); err != nil {
+			t.Errorf("asked by one that has joined later: %v", err)
+		}
+		w.change = nil
+		newcomer := w.start()
+		time.Sleep(10 * time.Second)
+		flood()
+		for i := 0; ; i++ {
+			id := fmt.Sprint("k", i)
+			if w.owner(id) != newcomer {
+				continue
+			}
+			if _, err := w.future(owner, id, "asks", actors.Timeout(10*time.Second)).Wait(t.Context()); err != nil {
+				t.Errorf("it asks one that has joined later: %v", err)
+			}
+			break
+		}
+		if n := owner.g.Peers(); n > 1100 {
+			t.Errorf("it remembers %d peers", n)
+		}
+	})
+}
+
+// TestKeyWithoutAnId is none, whoever names it.
+func TestKeyWithoutAnId(t *testing.T) {
+	onNetwork(t, 2, gridtest.Options{}, nil, func(t *testing.T, w *machines, _ *runLog) {
+		var got []*messages.Failure
+		for _, m := range w.all { // one of them has its shard
+			f := w.forger(w.other(m))
+			f.send(w.peerOf(m), f.ask(f.frame(), 1, "account/", say("forged")))
+			time.Sleep(time.Second)
+			f.mu.Lock()
+			got = append(got, f.failures...)
+			f.mu.Unlock()
+		}
+		if len(got) != 1 || !errors.Is(got[0], actors.ErrDeadLetter) {
+			t.Errorf("the nodes have answered %v", got)
+		}
+		sys := w.all[0].sys
+		own, err := sys.Root.RequestFuture(actor.NewPID(grid.Address, "account/"), say("own"), time.Second).Result()
+		if f, is := own.(*messages.Failure); err != nil || !is || !errors.Is(f, actors.ErrDeadLetter) {
+			t.Errorf("in the process itself it is answered with %v, %v", own, err)
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.keys[""] != nil {
+			t.Error("a worker of it was started")
+		}
 	})
 }

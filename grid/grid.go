@@ -194,10 +194,10 @@ func (g *Grid) Where(ctx context.Context, kind, id string) (node string, t Token
 	return "", Token{}, c.errNotOwner(key)
 }
 
-// kindOf is that of a key, by the id of its PID, or nil.
+// kindOf is that of a key, by the id of its PID, or nil. A key without an id is none: not everybody asks by way of [Grid.PID].
 func (g *Grid) kindOf(id string) *kind {
 	for _, k := range g.kinds {
-		if strings.HasPrefix(id, k.prefix) {
+		if len(id) > len(k.prefix) && strings.HasPrefix(id, k.prefix) {
 			return k
 		}
 	}

@@ -232,12 +232,19 @@ func (m Message) mistake(share bool) string {
 		return "names no type: use MessageOf"
 	case m.typ.Kind() == reflect.Interface:
 		return "is an interface; a message is found by its own type"
-	case m.typ.Implements(reflect.TypeFor[actor.AutoReceiveMessage]()), m.typ.Implements(reflect.TypeFor[actor.SystemMessage]()),
-		m.typ.Implements(reflect.TypeFor[actor.MessageBatch]()),
-		m.typ == reflect.TypeFor[*messages.Stop](), m.typ == reflect.TypeFor[*messages.StatusRequest](), m.typ == reflect.TypeFor[*actor.MessageEnvelope]():
+	case isControl(reflect.Zero(m.typ).Interface()):
 		return "controls actors: none of these may be sent to a key"
 	case !share && !m.typ.Implements(reflect.TypeFor[proto.Message]()):
 		return "is no proto.Message: make it one, or set Share"
 	}
 	return ""
+}
+
+// isControl reports whether a message is one that stops, watches or otherwise controls actors, or a batch of others.
+func isControl(m any) bool {
+	switch m.(type) {
+	case actor.AutoReceiveMessage, actor.SystemMessage, actor.MessageBatch, *messages.Stop, *messages.StatusRequest, *actor.MessageEnvelope:
+		return true
+	}
+	return false
 }

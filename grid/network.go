@@ -5,6 +5,7 @@ package grid
 import (
 	"context"
 	"fmt"
+	"hash/maphash"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -22,6 +23,7 @@ type network struct {
 	g      *Grid
 	net    Net
 	origin uint64 // see gridwire.Header
+	seed   maphash.Seed
 	link   atomic.Pointer[link]
 	bad    atomic.Int64 // frames that were not understood, or whose sender is another's session
 	// sessions is how many there were.
@@ -35,7 +37,7 @@ type network struct {
 }
 
 func newNetwork(c *cluster) *network {
-	n := &network{c: c, g: c.g, net: c.o.Net, origin: rand.Uint64() | 1, links: map[*link]struct{}{}}
+	n := &network{c: c, g: c.g, net: c.o.Net, origin: rand.Uint64() | 1, seed: maphash.MakeSeed(), links: map[*link]struct{}{}}
 	n.asking.init(n)
 	n.answering.init(n)
 	return n
@@ -54,6 +56,10 @@ func (n *network) open(ctx context.Context, self Peer) error {
 	n.mu.Lock()
 	n.links[l] = struct{}{}
 	n.mu.Unlock()
+	if err := context.Cause(ctx); err != nil { // the node is not to join any more, and close may not have seen this link
+		l.close()
+		return err
+	}
 	n.link.Store(l)
 	n.asking.linkOpened()
 	topicsOf(n.g.sys).linkOpened(n.g, n.sessions.Add(1) > 1)
@@ -95,26 +101,50 @@ type link struct {
 	// isOpen is set when line is. What comes before is lost: nobody sees the session yet.
 	isOpen atomic.Bool
 
-	mu     sync.Mutex
-	peers  map[Peer]*peer
-	closed bool
+	mu        sync.Mutex
+	peers     map[Peer]*peer
+	strangers []*peer // those of peers that the node did not see in the cluster, and maybe does not yet; in their order
+	closed    bool
 }
 
 var _ Receiver = (*link)(nil)
 
-// maxStrangers is how many peers that the node does not see in the cluster a link may have: it may see them a moment later.
+// maxStrangers is how many sessions that the node does not see in the cluster a link remembers: it may see them a moment
+// later. What is late from one that is over makes one, too, and whoever speaks in ever more sessions.
 const maxStrangers = 1024
 
-// peer is what there is for a session of a node, nil if there are too many that nobody knows.
-func (l *link) peer(is Peer) *peer {
+// peer is what there is for a session of a node. It is made if there is nothing. known: the node sees it in the cluster.
+func (l *link) peer(is Peer, known bool) *peer {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p := l.peers[is]
-	if p == nil && len(l.peers) < maxStrangers+2*int(l.n.asking.seenCount.Load()) {
+	if p == nil {
 		p = &peer{link: l, is: is}
 		l.peers[is] = p
+		if !known {
+			l.addStrangerHeld(p)
+		}
 	}
+	p.known = p.known || known
 	return p
+}
+
+func (l *link) addStrangerHeld(p *peer) {
+	if len(l.strangers) == maxStrangers {
+		if oldest := l.strangers[0]; !oldest.known && l.peers[oldest.is] == oldest {
+			delete(l.peers, oldest.is)
+		}
+		l.strangers[0] = nil
+		l.strangers = l.strangers[1:]
+	}
+	l.strangers = append(l.strangers, p)
+}
+
+// has is the peer, nil if there is none.
+func (l *link) has(is Peer) *peer {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.peers[is]
 }
 
 func (l *link) allPeers() []*peer {
@@ -174,7 +204,7 @@ func (n *network) refuseFrame(from string, frame []byte, err error) {
 
 // Undelivered is [Receiver]'s.
 func (l *link) Undelivered(to Peer, tag uint64) {
-	if p := l.peer(to); p != nil {
+	if p := l.has(to); p != nil {
 		l.n.asking.notDelivered(p, tag, true)
 	}
 }
@@ -206,15 +236,13 @@ type reader struct {
 // Begin is [gridwire.Reader]'s.
 func (r *reader) Begin(h gridwire.Header) {
 	is := Peer{r.from, h.Session}
-	if r.n.asking.isAnothers(is) {
-		r.bad = true
+	known, anothers := r.n.asking.standing(is)
+	if r.bad = anothers; anothers {
 		return
 	}
-	if r.peer = r.link.peer(is); r.peer == nil {
-		r.bad = true
-		return
-	}
-	r.origin = h.Origin
+	r.peer = r.link.peer(is, known)
+	// Who sends to a node knows its number, and could ask with that. So the name is in it, in a way that nobody else can know.
+	r.origin = h.Origin ^ maphash.String(r.n.seed, r.from)
 	r.delay = r.peer.delayOf(h.Sent, r.n.c.clock.Now())
 	if r.peer.suspect.Load() {
 		r.n.asking.heard(r.peer)
@@ -292,6 +320,8 @@ type peer struct {
 	flushing bool
 	delay    delay
 
+	known bool // the node saw it in the cluster; with mu of the link held
+
 	// With mu of asking held.
 	flight   linkedList[ask, *ask] // what was sent, in that order
 	asks     int                   // … and waits for an answer
@@ -319,9 +349,10 @@ func (p *peer) begin(size int) *outFrame {
 			return f
 		}
 	}
-	b := p.spare
+	b := gridwire.AppendHeader(p.spare[:0], p.link.self.Session, p.link.n.origin)
 	p.spare = nil
-	p.frames = append(p.frames, outFrame{p.link.frame.Add(1), gridwire.AppendHeader(b[:0], p.link.self.Session, p.link.n.origin)})
+	gridwire.SetSent(b, p.link.n.c.clock.Now()) // and not when it is sent: the process may stand still in between, and budgets are of now
+	p.frames = append(p.frames, outFrame{p.link.frame.Add(1), b})
 	if !p.flushing {
 		// Another goroutine: it begins when this one waits or ends its turn, and what is put by then goes with it.
 		p.flushing = true
@@ -397,7 +428,6 @@ func (p *peer) flush() {
 			p.acks = append(p.acks[:0], p.acks[n:]...)
 		}
 		p.mu.Unlock()
-		gridwire.SetSent(f.bytes, l.n.c.clock.Now())
 		if p.is == l.self {
 			l.Received(l.self.Node, append([]byte(nil), f.bytes...))
 		} else if err := l.line.Send(p.is, f.number, f.bytes); err != nil {
@@ -414,12 +444,24 @@ func (p *peer) flush() {
 
 // delay tracks by how much longer than the fastest a frame was on its way. What is left of a budget is less by that:
 // a network that stood still would else let work begin that has expired. Clocks that begin at
-// other moments do not matter for that.
+// other moments do not matter for that. If for long none was as fast as that any more, it is the clocks that have come apart: that
+// of a virtual machine which is moved to another host stands still meanwhile.
 type delay struct {
 	least time.Duration // receiver's clock less sender's, of the fastest
 	at    time.Duration
 	known bool
+	slow  struct { // those since, all of which were slower
+		n     int
+		least time.Duration
+		since time.Duration
+	}
 }
+
+// So many frames, over so long a time, are no burst behind a standstill.
+const (
+	manySlow = 10
+	longSlow = 10 * time.Second
+)
 
 // driftOf is by how much two clocks may have come apart: 200 ppm is more than what a clock may be wrong by.
 func driftOf(d time.Duration) time.Duration { return d / 5000 }
@@ -427,13 +469,25 @@ func driftOf(d time.Duration) time.Duration { return d / 5000 }
 func (p *peer) delayOf(sent, now time.Duration) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	d := &p.delay
-	took := now - sent
-	if least := d.least + driftOf(now-d.at); d.known && took > least {
-		return took - least
+	return p.delay.of(now-sent, now)
+}
+
+func (d *delay) of(took, now time.Duration) time.Duration {
+	least := d.least + driftOf(now-d.at)
+	if !d.known || took <= least {
+		*d = delay{least: took, at: now, known: true}
+		return 0
 	}
-	d.least, d.at, d.known = took, now, true
-	return 0
+	s := &d.slow
+	if s.n++; s.n == 1 {
+		s.least, s.since = took, now
+	}
+	s.least = min(s.least, took)
+	if s.n >= manySlow && now-s.since >= longSlow {
+		least = s.least
+		*d = delay{least: least, at: now, known: true}
+	}
+	return took - least
 }
 
 // rightOf is the token of a shard, if it is this node's at this moment.

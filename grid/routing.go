@@ -218,8 +218,8 @@ func (q *asking) usable(l *link, is Peer, shard int, d *detour) *peer {
 	if is == l.self && !q.n.c.isOwnedShard(shard) {
 		return nil
 	}
-	p := l.peer(is)
-	if p == nil || p.suspect.Load() {
+	p := l.peer(is, true)
+	if p.suspect.Load() {
 		return nil
 	}
 	p.wasThere = true
