@@ -5,6 +5,7 @@ package grid
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -156,11 +157,12 @@ func (g *Grid) stopStripe(st *stripe) {
 	}
 }
 
-// stopKey stops the worker of a key, if it has one. One that waits to be restarted is, for what it has accepted.
+// stopKey stops the workers of a key, if it has any. One that waits to be restarted is, for what it has accepted.
 func (g *Grid) stopKey(id string, grace func(keyed.Worker) time.Duration) {
 	st := g.stripeOf(id)
 	st.mu.Lock()
 	w := st.keys[id]
+	former := slices.Clone(st.former[id]) // they may have taken their time: nobody had told them to stop
 	waits := false
 	if a := st.ailments[id]; w != nil && a != nil && a.restart != nil {
 		waits = a.restart.Stop()
@@ -173,6 +175,9 @@ func (g *Grid) stopKey(id string, grace func(keyed.Worker) time.Duration) {
 	k.mu.Lock()
 	k.stopped++
 	k.mu.Unlock()
+	for _, f := range former {
+		f.Stop(grace(f))
+	}
 	w.Stop(grace(w))
 	if waits {
 		w.Restart()

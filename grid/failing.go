@@ -158,11 +158,8 @@ func (k *kind) ChildStopped(c supervision.Child) {
 	st := g.stripeOf(id)
 	st.mu.Lock()
 	st.ended[k.index] = st.ended[k.index].Plus(actors.Counts(e.Counts))
-	next := st.keys[id]
-	if next != nil && next.PID() == c.PID() { // nobody has
-		delete(st.keys, id)
-		delete(st.starting, id)
-		next = nil
+	next := st.nextOf(id)
+	if next == nil { // nobody has
 		if g.cluster != nil {
 			g.cluster.removeKey(id)
 		}

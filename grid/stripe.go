@@ -25,12 +25,15 @@ const stripeCount = 128
 // stripe tracks the workers of some of the keys. A key is in keys from its first message until
 // its last worker has ended.
 //
-// The worker in keys is the one that takes messages. While another of the key is still ending
-// it has not begun, and its mailbox keeps what comes, in order: it begins when that one has
-// ended, which finds it here.
+// The worker in keys is the one that takes messages. While others of the key have not ended
+// it has not begun, and its mailbox keeps what comes, in order: it begins when they have
+// ended, of which the last finds it here.
 type stripe struct {
-	mu       sync.RWMutex
-	keys     map[string]keyed.Worker
+	mu   sync.RWMutex
+	keys map[string]keyed.Worker
+	// former are those that have not ended, in their order: the first runs. There is seldom one, and more only if
+	// one of those that wait was told to stop itself.
+	former   map[string][]keyed.Worker
 	starting map[string]struct{} // those that have not come up yet
 	ailments map[string]*ailment
 	ended    []actors.Counts // of workers that have ended, by kind
@@ -210,6 +213,12 @@ func (g *Grid) reserveNext(k *kind, st *stripe, id string) (w, full keyed.Worker
 		st.keys, st.starting = map[string]keyed.Worker{}, map[string]struct{}{}
 	}
 	key := keyOf(w) // a part of its name: the key has no memory of its own
+	if last != nil {
+		if st.former == nil {
+			st.former = map[string][]keyed.Worker{}
+		}
+		st.former[key] = append(st.former[key], last)
+	}
 	st.keys[key], st.starting[key] = w, struct{}{}
 	g.live.Add(1)
 	st.mu.Unlock()
@@ -230,6 +239,23 @@ func (g *Grid) whyNotStarted(st *stripe, id string) error {
 		return a.why
 	}
 	return nil
+}
+
+// nextOf takes the worker of a key that ran, and has ended, out of the stripe, and returns the one that begins now, nil if there is none.
+// With mu held.
+func (st *stripe) nextOf(id string) keyed.Worker {
+	former := st.former[id]
+	switch {
+	case len(former) == 0:
+		delete(st.keys, id)
+		delete(st.starting, id)
+		return nil
+	case len(former) == 1:
+		delete(st.former, id)
+		return st.keys[id]
+	}
+	st.former[id] = former[1:]
+	return former[1]
 }
 
 // begin spawns a worker, the only one of its key that runs. It calls no code of users: setup is
@@ -260,6 +286,12 @@ func (st *stripe) addTo(all []KindInfo, g *Grid, now time.Time) {
 			info.Starting++
 		default:
 			info.Active++
+		}
+	}
+	for id, former := range st.former {
+		info := &all[g.kindOf(id).index]
+		for _, w := range former {
+			info.Counts = info.Counts.Plus(actors.Counts(w.Counts()))
 		}
 	}
 	for id, a := range st.ailments {
