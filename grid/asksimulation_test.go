@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/grid"
 	"github.com/protoloop/protoloop/grid/gridtest"
 	"github.com/protoloop/protoloop/internal/testtools"
 )
@@ -202,6 +203,64 @@ func TestAskSimulation(t *testing.T) {
 		}
 		if s.told.by["answered"] < s.told.asks*8/10 {
 			t.Error("too few are answered")
+		}
+	})
+}
+
+// TestAskSimulationOfSmallWindows: with hardly any room for what is in flight and for what waits, and with sends that nobody waits for,
+// each ask ends as it should, too; and when all is well again each node gets an answer of each key.
+func TestAskSimulationOfSmallWindows(t *testing.T) {
+	rounds := 6
+	if testing.Short() {
+		rounds = 1
+	}
+	const keys = 60
+	for round := range rounds {
+		onNetwork(t, 0, gridtest.Options{FrameLoss: 0.01}, nil, func(t *testing.T, w *machines, runs *runLog) {
+			w.change = func(o *grid.Options) { o.Window = 4 + 3*round }
+			for range 8 {
+				w.start()
+			}
+			time.Sleep(5 * time.Second)
+			s := &askSimulation{T: t, machines: w, runs: runs, dice: rand.New(rand.NewPCG(simulationSeed(t), 6))}
+			s.told.by = map[string]int{}
+			over := make(chan struct{})
+			for i := range 60 {
+				s.load(over, i, keys)
+			}
+			for i := range 10 {
+				s.send(over, i, keys)
+			}
+			for range 15 {
+				s.disturb()
+				time.Sleep(s.upTo(2 * time.Second))
+			}
+			close(over)
+			s.askers.Wait()
+			time.Sleep(15 * time.Second)
+			for _, m := range w.all {
+				for i := 0; i < keys && !m.dead; i++ {
+					if _, err := w.future(m, fmt.Sprint("k", i), "end", actors.Timeout(10*time.Second)).Wait(t.Context()); err != nil {
+						t.Errorf("%s asks k%d: %v", m.Name(), i, err)
+					}
+				}
+			}
+		})
+	}
+}
+
+// send sends for a while what nobody waits for, from any node to any key.
+func (s *askSimulation) send(over <-chan struct{}, sender, keys int) {
+	own := rand.New(rand.NewPCG(s.dice.Uint64(), 8))
+	s.askers.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-over:
+				return
+			case <-time.After(time.Duration(1+own.IntN(20)) * time.Millisecond):
+			}
+			m := s.running(own)
+			m.sys.Root.Send(m.g.PID("account", fmt.Sprint("k", own.IntN(keys))), say(fmt.Sprint("sent-", sender, "-", i)))
 		}
 	})
 }

@@ -229,7 +229,8 @@ func (q *asking) usable(l *link, is Peer, shard int, d *detour) *peer {
 // park lets an ask wait until somebody may have its key.
 func (q *asking) park(a *ask) {
 	if !a.parked {
-		if int(q.parkedNow.Load()) >= q.n.c.o.Window {
+		// One that was sent is let wait: those are not more than the windows of all nodes, and it may have run.
+		if a.why == nil && int(q.parkedNow.Load()) >= q.n.c.o.Window {
 			q.end(a, fmt.Errorf("%w: %d asks wait for a node that has their keys: %w", actors.ErrMailboxFull, q.n.c.o.Window, q.errNobody(a)))
 			return
 		}
