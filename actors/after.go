@@ -94,7 +94,7 @@ func (u *delayed) beginWhenDue(from *Task) {
 
 // refusalCause is why u does not begin any more, or nil.
 func (u *delayed) refusalCause() error {
-	if u.mb.gate.Load() != gateOpen {
+	if u.mb.gate.Load() != gateOpen || u.mb.isFenced() {
 		return ErrStopping
 	}
 	if p := u.life.cause.Load(); p != nil {

@@ -19,9 +19,10 @@ import (
 // messages.
 type internalTask struct {
 	work
-	what string
-	run  func(t *Task)
-	done func(t *Task, how loop.How)
+	what   string
+	run    func(t *Task)
+	done   func(t *Task, how loop.How)
+	isPart bool // a Background, or Main
 }
 
 func (mb *mailbox) newInternal(what string, run func(t *Task)) *internalTask {

@@ -258,6 +258,20 @@ func (mb *mailbox) isFenced() bool {
 	return l != nil && !l.Holds()
 }
 
+// isLeased reports whether a task may go on only as long as the lease lasts: all but setup, which says why it fails, and what
+// ends the worker.
+func (t *Task) isLeased() bool {
+	if t.lifetime == internal {
+		switch b := t.lt.Body.(type) {
+		case *delayed:
+			return true
+		case *internalTask:
+			return b.isPart
+		}
+	}
+	return t.lifetime == offered || t.lifetime == child
+}
+
 // beginTapped is enterTask at the begin of a task, which must not be if the lease is over.
 func (mb *mailbox) beginTapped(t *Task) bool {
 	if t.lifetime == offered && mb.isFenced() {

@@ -357,7 +357,7 @@ func (mb *mailbox) enterTask(t *Task) {
 
 func (mb *mailbox) enterTapped(t *Task) {
 	mb.current.Store(t)
-	if (t.lifetime == offered || t.lifetime == child) && mb.isFenced() {
+	if t.isLeased() && mb.isFenced() {
 		t.cancel(ErrStopped) // it goes on after an await
 	}
 }

@@ -300,6 +300,7 @@ func (p *part) begin(mb *mailbox) {
 			mb.returned(t)
 		}
 	})
+	u.isPart = true
 	u.done = func(t *Task, how loop.How) {
 		p.cut, p.running = how == loop.Lost || t.endCause() != nil, false
 	}

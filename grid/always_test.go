@@ -5,6 +5,7 @@ package grid_test
 import (
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -134,6 +135,63 @@ func TestSingletonOfACluster(t *testing.T) {
 		time.Sleep(machineLease + 2*time.Second)
 		if next := w.placeOf(grid.Only); next == "" || next == at {
 			w.Errorf("after %s was cut off it runs on %q", at, next)
+		}
+	})
+}
+
+// TestTrap4MachineSleepsInBackground: what runs without being asked ends with the lease, too, and begins no turn behind an await, nor
+// what was to begin later; and it is begun anew when the node is back.
+func TestTrap4MachineSleepsInBackground(t *testing.T) {
+	var mu sync.Mutex
+	ticks, laters := 0, 0
+	onMachines(t, 1, func(k *grid.Kind) {
+		k.Name = "nightly"
+		*k = grid.Singleton(*k)
+		k.Setup = func(wk *actors.Worker, _ string) error {
+			wk.Background("tick", func(t *actors.Task) error {
+				t.After(4*time.Second, func(*actors.Task) error {
+					mu.Lock()
+					defer mu.Unlock()
+					laters++
+					return nil
+				})
+				for {
+					if err := t.Sleep(100 * time.Millisecond); err != nil {
+						return err
+					}
+					mu.Lock()
+					ticks++
+					mu.Unlock()
+				}
+			})
+			return nil
+		}
+	}, func(w *machines) {
+		m := w.all[0]
+		take := func() (n, m int) {
+			mu.Lock()
+			defer mu.Unlock()
+			n, m, ticks, laters = ticks, laters, 0, 0
+			return n, m
+		}
+		if n, _ := take(); n == 0 {
+			w.Fatal("it does not run")
+		}
+		// Begun anew, so that what begins later has not begun.
+		m.Expire()
+		time.Sleep(2 * time.Second)
+		take()
+		m.Suspend() // what it runs does not stand still here: it goes on as it would after the sleep
+		time.Sleep(machineLease)
+		take()
+		time.Sleep(5 * time.Second)
+		if n, later := take(); n+later > 0 {
+			w.Errorf("%d turns have begun when the lease was over, and %d tasks", n, later)
+		}
+		m.Resume()
+		time.Sleep(10 * time.Second)
+		if n, later := take(); n == 0 || later == 0 {
+			w.Errorf("it has not begun anew: %d turns, %d tasks", n, later)
 		}
 	})
 }
