@@ -89,6 +89,7 @@ func (h *Hub) start(ctx context.Context) error {
 			return err
 		}
 		h.stopServers()
+		h.nats, h.client, h.etcd = nil, nil, nil
 	}
 }
 
@@ -200,6 +201,11 @@ func (h *Hub) Failed() <-chan error { return h.failed }
 
 // Health is what is wrong with the hub, or nil: that it cannot be used for want of the others, too.
 func (h *Hub) Health(ctx context.Context) error {
+	select {
+	case <-h.ended:
+		return errors.New("hub: it is shut down")
+	default:
+	}
 	err := h.nats.health()
 	if _, getErr := h.client.Get(ctx, "health"); getErr != nil { // from a quorum
 		err = errors.Join(err, fmt.Errorf("hub: etcd does not answer: %w", getErr))
@@ -228,5 +234,4 @@ func (h *Hub) stopServers() {
 		wg.Go(s.Shutdown)
 	}
 	wg.Wait()
-	h.nats, h.client, h.etcd = nil, nil, nil
 }
