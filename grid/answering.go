@@ -50,7 +50,7 @@ type answering struct {
 	cleans   bool                        // there is a timer
 }
 
-// askKey is an ask as its asker knows it.
+// askKey is an ask as its asker knows it. The origin has the name of its node in it: see reader.Begin.
 type askKey struct{ origin, id uint64 }
 
 // served is an ask of another node.
@@ -183,9 +183,6 @@ func (v *answering) isKnown(key askKey, from *peer) bool {
 	s := v.asks[key]
 	if s == nil {
 		return false
-	}
-	if s.to.is.Node != from.is.Node { // another's number
-		return true
 	}
 	s.to = from
 	v.answerAgain(s)
@@ -396,22 +393,22 @@ func (v *answering) clean() {
 }
 
 // acked: the asker has these answers.
-func (v *answering) acked(from string, origin uint64, ids []uint64) {
+func (v *answering) acked(origin uint64, ids []uint64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, id := range ids {
-		if s := v.asks[askKey{origin, id}]; s != nil && s.isKept && s.to.is.Node == from {
+		if s := v.asks[askKey{origin, id}]; s != nil && s.isKept {
 			v.dropHeld(s)
 		}
 	}
 }
 
 // cancel: the asker waits no more.
-func (v *answering) cancel(from string, origin uint64, ids []uint64) {
+func (v *answering) cancel(origin uint64, ids []uint64) {
 	for _, id := range ids {
 		v.mu.Lock()
 		s := v.asks[askKey{origin, id}]
-		if s == nil || s.to.is.Node != from {
+		if s == nil {
 			v.mu.Unlock()
 			continue
 		}
@@ -449,14 +446,17 @@ func (c canceled) cancel(n *network) {
 	}
 }
 
-// audit says what has become of asks.
-func (v *answering) audit(from *peer, origin uint64, a gridwire.Audit) {
+// audit says what has become of asks. That one has not run is said only to a session that this node sees: when it saw the
+// end of another it has forgotten what that had asked, and its node may not know of the end yet.
+func (v *answering) audit(from *peer, origin uint64, a gridwire.Audit, seen bool) {
 	w := gridwire.Audited{Number: a.Number}
 	v.mu.Lock()
 	for _, id := range a.IDs {
 		s := v.asks[askKey{origin, id}]
 		switch {
-		case s == nil || s.to.is.Node != from.is.Node:
+		case s == nil && !seen:
+			w.Forgotten = append(w.Forgotten, id)
+		case s == nil:
 			w.Unknown = append(w.Unknown, id)
 		case v.answerAgain(s):
 			w.Forgotten = append(w.Forgotten, id)

@@ -484,6 +484,27 @@ func TestTrap12RetryOfWhatMayHaveRun(t *testing.T) {
 	})
 }
 
+// TestTrap12AskerThatDoesNotKnowItsEnd: the session of an asker is over, and with it what it was answered, and it does not know yet. That a
+// node knows nothing of its ask does not say that this has not run.
+func TestTrap12AskerThatDoesNotKnowItsEnd(t *testing.T) {
+	onNetwork(t, 3, gridtest.Options{}, nil, func(t *testing.T, w *machines, runs *runLog) {
+		asker := w.other(w.owner("k"))
+		w.warm(asker, "k")
+		f := w.future(asker, "k", "once 100ms")
+		time.Sleep(50 * time.Millisecond)
+		asker.Cut(gridtest.Answers | gridtest.Notices | gridtest.FramesIn) // the answer is lost
+		time.Sleep(100 * time.Millisecond)
+		asker.Expire()
+		time.Sleep(100 * time.Millisecond)
+		asker.Cut(gridtest.Answers | gridtest.Notices)
+		_, err := f.Wait(t.Context())
+		wantLost(t, err)
+		time.Sleep(time.Second)
+		runs.want("once", 1, 1)
+		asker.Heal()
+	})
+}
+
 // TestTrap13PIDOverManyMoves: a PID is good for whoever has the key.
 func TestTrap13PIDOverManyMoves(t *testing.T) {
 	moves := 100

@@ -227,6 +227,7 @@ type reader struct {
 	n       *network
 	from    string
 	peer    *peer
+	known   bool // the sender's session is in the view
 	origin  uint64
 	delay   time.Duration
 	bad     bool
@@ -240,7 +241,7 @@ func (r *reader) Begin(h gridwire.Header) {
 	if r.bad = anothers; anothers {
 		return
 	}
-	r.peer = r.link.peer(is, known)
+	r.peer, r.known = r.link.peer(is, known), known
 	// Who sends to a node knows its number, and could ask with that. So the name is in it, in a way that nobody else can know.
 	r.origin = h.Origin ^ maphash.String(r.n.seed, r.from)
 	r.delay = r.peer.delayOf(h.Sent, r.n.c.clock.Now())
@@ -252,7 +253,7 @@ func (r *reader) Begin(h gridwire.Header) {
 // Acks is [gridwire.Reader]'s.
 func (r *reader) Acks(ids []uint64) {
 	if !r.bad {
-		r.n.answering.acked(r.from, r.origin, ids)
+		r.n.answering.acked(r.origin, ids)
 	}
 }
 
@@ -289,14 +290,14 @@ func (r *reader) Refusal(f gridwire.Refusal) {
 // Cancel is [gridwire.Reader]'s.
 func (r *reader) Cancel(ids []uint64) {
 	if !r.bad {
-		r.n.answering.cancel(r.from, r.origin, ids)
+		r.n.answering.cancel(r.origin, ids)
 	}
 }
 
 // Audit is [gridwire.Reader]'s.
 func (r *reader) Audit(a gridwire.Audit) {
 	if !r.bad {
-		r.n.answering.audit(r.peer, r.origin, a)
+		r.n.answering.audit(r.peer, r.origin, a, r.known)
 	}
 }
 
