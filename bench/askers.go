@@ -16,27 +16,27 @@ func askerCases() []*benchCase {
 	return []*benchCase{
 		{"askers/chan", "channel to one goroutine", askers, chanAskers},
 		{"askers/engine", "Proto.Actor RequestFuture", askers, func(e *env) (run, error) {
-			return e.concurrently(engineAsk(e, e.plain())), nil
+			return e.concurrently(askers, engineAsk(e, e.plain())), nil
 		}},
 		{"askers/submit", "Submit + Wait", askers, func(e *env) (run, error) {
 			pid, err := e.worker("worker")
-			return e.concurrently(submitAsk(e, pid)), err
+			return e.concurrently(askers, submitAsk(e, pid)), err
 		}},
 		{"askers/request", "RequestFuture to a worker", askers, func(e *env) (run, error) {
 			pid, err := e.worker("worker")
-			return e.concurrently(requestAsk(e, pid)), err
+			return e.concurrently(askers, requestAsk(e, pid)), err
 		}},
 	}
 }
 
-// concurrently shares the operations out to the askers, and notes how long
+// concurrently shares the operations out to so many askers, and notes how long
 // each took. Asker i asks for i.
-func (e *env) concurrently(ask func(i int) (int, error)) run {
+func (e *env) concurrently(askers int, ask func(i int) (int, error)) run {
 	return func(n int) (int, error) {
 		var (
 			wg   sync.WaitGroup
-			sums [askers]int
-			errs [askers]error
+			sums = make([]int, askers)
+			errs = make([]error, askers)
 		)
 		each := n / askers
 		latencies := make([]time.Duration, n)
@@ -62,7 +62,7 @@ func (e *env) concurrently(ask func(i int) (int, error)) run {
 		for _, sum := range sums {
 			total += sum
 		}
-		return total, errors.Join(errs[:]...)
+		return total, errors.Join(errs...)
 	}
 }
 
@@ -80,7 +80,7 @@ func chanAskers(e *env) (run, error) {
 		}
 	}()
 	e.onClose(func() error { close(calls); return nil })
-	return e.concurrently(func(i int) (int, error) {
+	return e.concurrently(askers, func(i int) (int, error) {
 		c := call{i, make(chan int, 1)}
 		calls <- c
 		return <-c.reply, nil

@@ -60,6 +60,7 @@ func groups() []group {
 		{fmt.Sprintf("overload: %d workers, %v of work each, Timeout(%v), %s requests a second; ns/op is what offering and ending one takes", overloadWorkers, overloadWork, overloadBudget, thousands(overloadRate)), overloadCases()},
 		{"supervision", supervisedCases()},
 		{"workers by key", gridCases()},
+		{"asks of another process, by mutual TLS; each hub is a process, too, and CPU ns is that of them all", askCases()},
 		{"a look inside", lookCases()},
 		{"somebody looks on, beside the same where nobody does", watchedCases()},
 	}

@@ -19,7 +19,7 @@ import (
 // TestMain lets the test binary stand in for the program when a case is
 // measured.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 2 && os.Args[1] == "-"+processFlag {
+	if len(os.Args) > 2 && (os.Args[1] == "-"+processFlag || os.Args[1] == "-"+childFlag) {
 		os.Exit(bench(os.Args[1:], os.Stdout, os.Stderr))
 	}
 	flag.Parse()
@@ -309,8 +309,8 @@ func TestFlags(t *testing.T) {
 		if code := bench(strings.Fields(c.args), &out, &out); code != c.code || !strings.Contains(out.String(), c.says) {
 			t.Errorf("bench %s: code %d, output %q; want %d and %q", c.args, code, out.String(), c.code, c.says)
 		}
-		if strings.Contains(out.String(), processFlag) {
-			t.Errorf("bench %s shows the hidden flag", c.args)
+		if strings.Contains(out.String(), processFlag) || strings.Contains(out.String(), childFlag) {
+			t.Errorf("bench %s shows a hidden flag", c.args)
 		}
 	}
 }

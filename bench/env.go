@@ -33,6 +33,7 @@ type env struct {
 	closers []func() error
 	// latencies has the time of each operation, in the cases that take it.
 	latencies []time.Duration
+	children  []int // the processes of this measurement
 }
 
 func newEnv() *env {

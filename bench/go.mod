@@ -3,6 +3,7 @@ module github.com/protoloop/protoloop/bench
 go 1.26.0
 
 require (
+	google.golang.org/grpc v1.85.0
 	github.com/alitto/pond/v2 v2.7.1
 	github.com/asynkron/protoactor-go v0.0.0-20240822202345-3c0e61ca19c9
 	github.com/panjf2000/ants/v2 v2.12.1
@@ -18,6 +19,7 @@ require (
 )
 
 require (
+	google.golang.org/grpc v1.85.0
 	github.com/Workiva/go-datastructures v1.1.3 // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect

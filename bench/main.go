@@ -24,6 +24,7 @@ type options struct {
 	json    bool
 	other   string // a program
 	process string
+	child   string
 }
 
 func main() { os.Exit(bench(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -39,7 +40,9 @@ func bench(args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return 2
 	}
-	if o.process != "" {
+	if o.child != "" {
+		err = runChild(o.child, os.Stdin, stdout)
+	} else if o.process != "" {
 		err = runProcess(o.process, o.sample)
 	} else {
 		var missed int
@@ -66,7 +69,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.Usage = func() {
 		fmt.Fprint(stderr, "Prints a table that compares protoloop with goroutines and channels, Proto.Actor and worker pools.\n\nUsage: go run ./bench [flags]\n\n")
 		f.VisitAll(func(g *flag.Flag) {
-			if g.Name != processFlag {
+			if g.Name != processFlag && g.Name != childFlag {
 				name, usage := flag.UnquoteUsage(g)
 				fmt.Fprintf(stderr, "  -%s %s\n    \t%s\n", g.Name, name, usage)
 			}
@@ -83,6 +86,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.BoolVar(&o.json, "json", false, "print every sample as JSON, and no table")
 	f.StringVar(&o.other, "other", "", "compare with another build of this program, a `file`, whose cases take turns with these")
 	f.StringVar(&o.process, processFlag, "", "")
+	f.StringVar(&o.child, childFlag, "", "")
 	err := f.Parse(args)
 	switch {
 	case err != nil: // the flag set has said so

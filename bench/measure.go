@@ -14,10 +14,11 @@ import (
 // sample is what one measurement of a case found, per operation.
 type sample struct {
 	Wall   float64 `json:"ns"`     // nanoseconds
-	CPU    float64 `json:"cpu_ns"` // of all threads, user and system
+	CPU    float64 `json:"cpu_ns"` // of all threads, user and system, and of the case's other processes
 	Bytes  float64 `json:"bytes"`
 	Allocs float64 `json:"allocs"`
-	P99    float64 `json:"p99_ns,omitempty"` // 0: not taken
+	P50    float64 `json:"p50_ns,omitempty"` // 0: not taken
+	P99    float64 `json:"p99_ns,omitempty"` // … likewise
 	Memory float64 `json:"memory,omitempty"` // of a suspended task or parked goroutine; 0: not taken
 }
 
@@ -64,11 +65,11 @@ func takeSample(e *env, f func() (int, error)) (sample, error) {
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	cpu := cpuTime()
+	cpu := cpuTime() + e.childrenTime()
 	start := time.Now()
 	n, err := f()
 	wall := time.Since(start)
-	cpu = cpuTime() - cpu
+	cpu = cpuTime() + e.childrenTime() - cpu
 	runtime.ReadMemStats(&after)
 	per := func(x float64) float64 { return x / float64(n) }
 	return sample{
@@ -76,6 +77,7 @@ func takeSample(e *env, f func() (int, error)) (sample, error) {
 		CPU:    per(float64(cpu)),
 		Bytes:  per(float64(after.TotalAlloc - before.TotalAlloc)),
 		Allocs: per(float64(after.Mallocs - before.Mallocs)),
+		P50:    percentile(e.latencies, 0.5),
 		P99:    percentile(e.latencies, 0.99),
 	}, err
 }

@@ -21,6 +21,7 @@ func (r results) figures(name string) sample {
 		CPU:    medianOf(s, func(s *sample) float64 { return s.CPU }),
 		Bytes:  medianOf(s, func(s *sample) float64 { return s.Bytes }),
 		Allocs: medianOf(s, func(s *sample) float64 { return s.Allocs }),
+		P50:    medianOf(s, func(s *sample) float64 { return s.P50 }),
 		P99:    medianOf(s, func(s *sample) float64 { return s.P99 }),
 		Memory: medianOf(s, func(s *sample) float64 { return s.Memory }),
 	}

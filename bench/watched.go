@@ -70,6 +70,9 @@ func (c *benchCase) leastSample() time.Duration {
 	if strings.HasPrefix(c.name, "scrape/") || strings.HasPrefix(c.name, "console/") {
 		return lookSample
 	}
+	if strings.HasPrefix(c.name, "asks/") {
+		return asksSample
+	}
 	return 0
 }
 
@@ -221,7 +224,7 @@ func burstBeside(e *env) (run, error) {
 
 func askersBeside(e *env) (run, error) {
 	pid, err := e.worker("worker")
-	return e.concurrently(requestAsk(e, pid)), err
+	return e.concurrently(askers, requestAsk(e, pid)), err
 }
 
 // inConsole is a case beside which a browser has the console's overview open: it is sent anew each second.

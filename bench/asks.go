@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/asynkron/protoactor-go/remote"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/grid"
+	"github.com/protoloop/protoloop/grid/hub"
+	"github.com/protoloop/protoloop/grid/hub/certs"
+	"github.com/protoloop/protoloop/grid/hub/hubclient"
+)
+
+// inFlight is how many asks there are at a time in these cases. Each of them asks a key, or an actor, of its own.
+var inFlight = []int{1, 64, 512}
+
+const (
+	asksSample = time.Second // each measurement has a cluster of its own, so it may well take longer than others
+	asked      = "asked"     // the name of the kind, and what those of the actors begin with
+	oneHub     = "one-hub"
+)
+
+// number is what the asks carry, and the answers.
+type number = *wrapperspb.Int64Value
+
+// askCases are about asks of another process. The node that is asked has a hub of its own, so that what is sent
+// passes two of the three: that is the longest way there is. Where they have few processors, the hubs take
+// those of the nodes: the row with one hub, which is one process with two passes less, tells by how much.
+func askCases() (cs []*benchCase) {
+	for _, n := range inFlight {
+		of := fmt.Sprintf("%d in flight", n)
+		cs = append(cs,
+			&benchCase{askName("remote", n), "Proto.Actor's remote, " + of, n, askRemote(n)},
+			&benchCase{askName("grid", n), "… a key of another node, three hubs", n, askGrid(n, 3)},
+			&benchCase{askName(oneHub, n), "… a key of another node, one hub", n, askGrid(n, 1)})
+	}
+	return cs
+}
+
+func askName(what string, n int) string { return fmt.Sprintf("asks/%s-%d", what, n) }
+
+// askRules want half of the remote's rate at least, and its latency times 1.4 at most.
+func askRules() (rs []rule) {
+	for _, n := range inFlight {
+		for _, what := range []string{"grid", oneHub} {
+			r := rule{of: askName(what, n), against: askName("remote", n), as: "Proto.Actor's remote", figure: wall}
+			if n > 1 && what == "grid" {
+				r.limit, r.aim = 2, 1
+			}
+			rs = append(rs, r)
+			if n == 1 {
+				r.figure, r.limit = p50, 0
+				if what == "grid" {
+					r.limit = 1.4
+				}
+				rs = append(rs, r)
+			}
+		}
+	}
+	return rs
+}
+
+// askAgain is how often an ask is made again of which nobody can tell whether it has run: on a machine that
+// has stood still for a second, the hubs take the node for lost.
+const askAgain = 20
+
+// askGrid has asks to keys of another node.
+func askGrid(n, hubs int) func(e *env) (run, error) {
+	return func(e *env) (run, error) {
+		addrs, ca, err := e.startHubs(hubs)
+		if err != nil {
+			return nil, err
+		}
+		o := hubclient.Options{Cluster: cluster, Hubs: addrs[:1], Logger: quiet()}
+		owner, err := ca.Node("owner")
+		if err != nil {
+			return nil, err
+		}
+		at := nodeChild{Cluster: cluster, Hubs: addrs[len(addrs)-1:], Certificates: owner}
+		if _, err := e.startAll(child{Node: &at}); err != nil {
+			return nil, err
+		}
+		asker, err := ca.Node("asker")
+		if err != nil {
+			return nil, err
+		}
+		o.Certificates = &asker
+		g, err := joinCluster(e.ctx, e.sys, o, nil)
+		if err != nil {
+			return nil, err
+		}
+		e.onClose(g.close)
+		pids := make([]*actor.PID, n)
+		for i := range pids {
+			pids[i] = g.PID(asked, strconv.Itoa(i))
+		}
+		return e.concurrently(n, func(i int) (int, error) {
+			for try := 1; ; try++ {
+				v, err := actors.RequestFuture[number](e.sys.Root, pids[i], wrapperspb.Int64(int64(i))).Wait(e.ctx)
+				if err == nil || try == askAgain || !errors.Is(err, actors.ErrNodeLost) && !errors.Is(err, actors.ErrUnavailable) {
+					return int(v.GetValue()), err
+				}
+			}
+		}), nil
+	}
+}
+
+const cluster = "bench"
+
+// startHubs starts hubs in processes of their own.
+func (e *env) startHubs(n int) (addrs []string, ca *certs.Authority, err error) {
+	dir, err := e.tempDir()
+	if err != nil {
+		return nil, nil, err
+	}
+	if ca, err = certs.Development(dir); err != nil {
+		return nil, nil, err
+	}
+	if addrs, err = freeAddrs(n, 4); err != nil {
+		return nil, nil, err
+	}
+	all := map[string]string{}
+	for i, addr := range addrs {
+		all[fmt.Sprint("hub-", i)] = addr
+	}
+	var cs []child
+	for name := range all {
+		files, err := ca.Hub(name, "127.0.0.1")
+		if err != nil {
+			return nil, nil, err
+		}
+		cs = append(cs, child{Hub: &hubChild{Dir: filepath.Join(dir, name), Hubs: all, Name: name, Certificates: files}})
+	}
+	_, err = e.startAll(cs...)
+	return addrs, ca, err
+}
+
+// freeAddrs are n addresses, from each of which on so many ports are free. They are below those that systems give to
+// whoever dials.
+func freeAddrs(n, ports int) (addrs []string, err error) {
+	taken := map[int]bool{}
+	for try := 0; len(addrs) < n && try < 1000; try++ {
+		port := 10_000 + rand.IntN(2_000)*10
+		if taken[port] {
+			continue
+		}
+		if err = listens(port, ports); err == nil {
+			taken[port] = true
+			addrs = append(addrs, net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		}
+	}
+	return addrs, err
+}
+
+func listens(port, ports int) error {
+	for i := range ports {
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+i)))
+		if err != nil {
+			return err
+		}
+		l.Close()
+	}
+	return nil
+}
+
+// hubChild is a process that is a hub.
+type hubChild struct {
+	Dir          string
+	Hubs         map[string]string
+	Name         string
+	Certificates certs.Files
+}
+
+func (c *hubChild) run() error {
+	_, err := hub.Start(context.Background(), hub.Options{
+		Cluster: cluster, Dir: c.Dir, Hubs: c.Hubs, Name: c.Name, Certificates: &c.Certificates, Logger: quiet(), StartWithin: 10 * time.Minute,
+	})
+	return err
+}
+
+// nodeChild is a process that is the node which owns all keys.
+type nodeChild struct {
+	Cluster      string
+	Hubs         []string
+	Certificates certs.Files
+}
+
+func (c *nodeChild) run() error {
+	o := hubclient.Options{Cluster: c.Cluster, Hubs: c.Hubs, Certificates: &c.Certificates, Logger: quiet()}
+	_, err := joinCluster(context.Background(), silent(), o, func(w *actors.Worker, _ string) error {
+		actors.Handle(w, func(_ *actors.Task, n number) (number, error) { return n, nil })
+		return nil
+	})
+	return err
+}
+
+// member is a node of a cluster.
+type member struct {
+	*grid.Grid
+	hubs *hubclient.Client
+}
+
+func joinCluster(ctx context.Context, sys *actor.ActorSystem, o hubclient.Options, setup func(w *actors.Worker, id string) error) (*member, error) {
+	hubs, err := hubclient.Dial(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	g, err := grid.Start(ctx, sys, grid.Options{
+		Kinds: []grid.Kind{{Name: asked, Accepts: []grid.Message{grid.MessageOf[number]()}, Setup: setup}},
+		Store: hubs.Store(), Net: hubs.Net(), Node: hubs.Node(), Lease: time.Minute, Logger: quiet(),
+	})
+	if err != nil {
+		hubs.Close()
+		return nil, err
+	}
+	return &member{g, hubs}, nil
+}
+
+func (m *member) close() error {
+	_, err := m.Drain(context.Background())
+	m.hubs.Close()
+	return err
+}
+
+// askRemote has requests to actors of another process by Proto.Actor's remote.
+func askRemote(n int) func(e *env) (run, error) {
+	return func(e *env) (run, error) {
+		dir, err := e.tempDir()
+		if err != nil {
+			return nil, err
+		}
+		ca, err := certs.Development(dir)
+		if err != nil {
+			return nil, err
+		}
+		owner, err := ca.Hub("owner", "127.0.0.1") // both are a server and a client
+		if err != nil {
+			return nil, err
+		}
+		says, err := e.startAll(child{Remote: &remoteChild{n, owner}})
+		if err != nil {
+			return nil, err
+		}
+		asker, err := ca.Hub("asker", "127.0.0.1")
+		if err != nil {
+			return nil, err
+		}
+		r, err := startRemote(e.sys, asker)
+		if err != nil {
+			return nil, err
+		}
+		e.onClose(func() error { r.Shutdown(false); return nil })
+		pids := make([]*actor.PID, n)
+		for i := range pids {
+			pids[i] = actor.NewPID(says[0], asked+strconv.Itoa(i))
+		}
+		return e.concurrently(n, func(i int) (int, error) {
+			v, err := e.sys.Root.RequestFuture(pids[i], wrapperspb.Int64(int64(i)), requestTimeout).Result()
+			answer, is := v.(number)
+			if err == nil && !is {
+				err = fmt.Errorf("the answer is a %T", v)
+			}
+			return int(answer.GetValue()), err
+		}), nil
+	}
+}
+
+// remoteChild is a process with actors that answer.
+type remoteChild struct {
+	Actors       int
+	Certificates certs.Files
+}
+
+func (c *remoteChild) run() (addr string, err error) {
+	sys := silent()
+	if _, err := startRemote(sys, c.Certificates); err != nil {
+		return "", err
+	}
+	props := actor.PropsFromFunc(func(ctx actor.Context) {
+		if n, is := ctx.Message().(number); is {
+			ctx.Respond(n)
+		}
+	})
+	for i := range c.Actors {
+		if _, err := sys.Root.SpawnNamed(props, asked+strconv.Itoa(i)); err != nil {
+			return "", err
+		}
+	}
+	return sys.Address(), nil
+}
+
+func startRemote(sys *actor.ActorSystem, files certs.Files) (*remote.Remote, error) {
+	conf, err := files.TLS()
+	if err != nil {
+		return nil, err
+	}
+	tls := credentials.NewTLS(conf)
+	r := remote.NewRemote(sys, remote.Configure("127.0.0.1", 0,
+		remote.WithServerOptions(grpc.Creds(tls)), remote.WithDialOptions(grpc.WithTransportCredentials(tls))))
+	r.Start()
+	return r, nil
+}
