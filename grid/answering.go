@@ -67,6 +67,7 @@ type served struct {
 	passedOn      keyed.Work // to another key of this node, which is to answer
 	answered      bool       // or about to be
 	isKept        bool       // it is in kept
+	runsFor       *peer      // whose running counts it; nil: none's any more
 	dropped       bool
 	item          []byte // the answer; nil: it was not kept
 	at            time.Duration
@@ -209,6 +210,8 @@ func (v *answering) begin(from *peer, key askKey, w gridwire.Ask, right Token) *
 		s.number = v.last
 	}
 	v.asks[key], v.byNumber[s.number] = s, s
+	s.runsFor = from
+	from.running.Add(1)
 	return s
 }
 
@@ -218,6 +221,14 @@ func (v *answering) envelope(s *served, msg proto.Message, header map[string]str
 	engine.KeepProcess(&e.pid, &v.n.g.hub.process)
 	e.is.Sender, e.is.Message, e.is.Header = &e.pid, msg, header
 	return &e.is
+}
+
+// runsNoMore: nothing more is expected of it. With mu of answering held.
+func (s *served) runsNoMore() {
+	if s.runsFor != nil {
+		s.runsFor.running.Add(-1)
+		s.runsFor = nil
+	}
 }
 
 // runs notes the work of an ask, which may have ended by now.
@@ -257,6 +268,7 @@ func (v *answering) dropHeld(s *served) {
 		return
 	}
 	s.dropped = true
+	s.runsNoMore()
 	delete(v.asks, s.key)
 	delete(v.byNumber, s.number)
 	if s.isKept {
@@ -313,13 +325,20 @@ func (v *answering) answer(pid *actor.PID, m any) {
 		return
 	}
 	s.answered, s.work, s.passedOn = true, nil, nil // who comes next is too late
+	s.runsNoMore()
 	most := s.to.link.mostBytes()
 	v.mu.Unlock()
-	item := v.n.answerItem(s, m, most)
+	if to := v.keep(s, v.n.answerItem(s, m, most)); to != nil {
+		to.flushOwn()
+	}
+}
+
+// keep has an answer sent, and keeps it. flush is whom the caller is to flush; nil: nobody.
+func (v *answering) keep(s *served, item []byte) (flush *peer) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if s.dropped {
-		return
+		return nil
 	}
 	s.item, s.at, s.isKept = item, v.n.c.clock.Now(), true
 	v.kept.add(s)
@@ -327,7 +346,11 @@ func (v *answering) answer(pid *actor.PID, m any) {
 	if v.full == nil {
 		v.full = s
 	}
-	s.to.putItem(item)
+	if s.to.running.Load() > 0 { // the next answer goes with it
+		s.to.putItem(item)
+	} else if s.to.putLast(item) {
+		flush = s.to
+	}
 	for ; v.bytes > maxKept; v.full = v.full.next {
 		v.bytes -= len(v.full.item)
 		v.full.item = nil
@@ -336,6 +359,7 @@ func (v *answering) answer(pid *actor.PID, m any) {
 		v.cleans = true
 		v.n.c.clock.AfterFunc(time.Second, v.clean)
 	}
+	return flush
 }
 
 // answerItem is an answer as it is sent.
@@ -412,7 +436,7 @@ func (v *answering) cancel(origin uint64, ids []uint64) {
 			v.mu.Unlock()
 			continue
 		}
-		c := s.cancelHeld()
+		c := v.cancelHeld(s)
 		v.dropHeld(s)
 		v.mu.Unlock()
 		c.cancel(v.n)
@@ -426,10 +450,10 @@ type canceled struct {
 }
 
 // cancelHeld is what there is to cancel. With mu held.
-func (s *served) cancelHeld() canceled {
+func (v *answering) cancelHeld(s *served) canceled {
 	c := canceled{works: [2]keyed.Work{s.work, s.passedOn}}
 	if !s.answered {
-		c.reply = &s.pid
+		c.reply = &actor.PID{Address: Address, Id: v.id, RequestId: s.number}
 	}
 	return c
 }
@@ -472,7 +496,7 @@ func (v *answering) left(over func(Peer) bool) {
 	v.mu.Lock()
 	for _, s := range v.asks {
 		if over(s.to.is) {
-			all = append(all, s.cancelHeld())
+			all = append(all, v.cancelHeld(s))
 			v.dropHeld(s)
 		}
 	}

@@ -77,9 +77,9 @@ func TestFrameThatWaits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.putAsk(body, time.Second)
+		p.putAsk(body, time.Second, false)
 		time.Sleep(10 * time.Second)
-		p.flush()
+		p.flushLater()
 		var r headerReader
 		if err := gridwire.Read(caught.frame, &r); err != nil || r.is.Sent > time.Hour+time.Second {
 			t.Errorf("it says that it was sent at %v: %v", r.is.Sent, err)

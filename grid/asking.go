@@ -54,6 +54,7 @@ type asking struct {
 	closed   bool
 	idle     func()    // to be called when nobody waits any more; nil: nobody is interested
 	told     []outcome // to be told when mu is let go
+	alone    *peer     // … to be flushed then, by flushOwn; nil: none is
 	// auditedAll is when all that was in flight was asked for the last time, and auditsAll that it will be again soon.
 	auditedAll time.Duration
 	auditsAll  bool
@@ -133,19 +134,22 @@ func (q *asking) init(n *network) {
 }
 
 // unlock lets go of mu, and then tells askers what has come of their asks: code of users may run then.
-func (q *asking) unlock() {
-	told := q.told
-	q.told = nil
+func (q *asking) unlock() { q.n.tell(q.unlockAndFlush()) }
+
+// unlockAndFlush returns what is to be told.
+func (q *asking) unlockAndFlush() []outcome {
+	told, alone := q.told, q.alone
+	q.told, q.alone = nil, nil
 	q.mu.Unlock()
-	q.n.tell(told)
+	if alone != nil {
+		alone.flushOwn()
+	}
+	return told
 }
 
 // unlockElsewhere is unlock for who must not be held up.
 func (q *asking) unlockElsewhere() {
-	told := q.told
-	q.told = nil
-	q.mu.Unlock()
-	if len(told) > 0 {
+	if told := q.unlockAndFlush(); len(told) > 0 {
 		go q.n.tell(told)
 	}
 }

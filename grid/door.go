@@ -62,7 +62,7 @@ func (p *process) SendUserMessage(pid *actor.PID, m any) {
 			env = &actor.MessageEnvelope{Header: env.Header, Message: msg, Sender: env.Sender}
 		}
 		work := w.Post(msg, env, copied != nil)
-		if n := g.network(); n != nil && env != nil && env.Sender != nil && env.Sender.Address == Address && env.Sender.Id == answerID {
+		if n := g.network(); n != nil && env != nil && env.Sender != nil && env.Sender.Address == Address && env.Sender.Id == n.answering.id {
 			n.answering.passed(env.Sender, work)
 		}
 		return

@@ -8,6 +8,7 @@ import (
 	"hash/maphash"
 	"maps"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -185,6 +186,9 @@ func (l *link) Received(from string, frame []byte) {
 	}
 	r := reader{link: l, n: l.n, from: from}
 	err := gridwire.Read(frame, &r)
+	if r.peer != nil {
+		r.peer.running.Add(-1)
+	}
 	if len(r.answers) > 0 {
 		// Callbacks of futures may run then, and block.
 		go deliverAnswers(l.n, r.answers)
@@ -242,6 +246,7 @@ func (r *reader) Begin(h gridwire.Header) {
 		return
 	}
 	r.peer, r.known = r.link.peer(is, known), known
+	r.peer.running.Add(1) // until it is known what else is in the frame
 	// Who sends to a node knows its number, and could ask with that. So the name is in it, in a way that nobody else can know.
 	r.origin = h.Origin ^ maphash.String(r.n.seed, r.from)
 	r.delay = r.peer.delayOf(h.Sent, r.n.c.clock.Now())
@@ -312,7 +317,8 @@ func (r *reader) Audited(a gridwire.Audited) {
 type peer struct {
 	link    *link
 	is      Peer
-	suspect atomic.Bool // the network has lost it
+	suspect atomic.Bool  // the network has lost it
+	running atomic.Int32 // asks of its that have no answer yet, and frames of its that are being read
 
 	mu       sync.Mutex
 	frames   []outFrame // to be sent; the last takes more
@@ -354,25 +360,57 @@ func (p *peer) begin(size int) *outFrame {
 	p.spare = nil
 	gridwire.SetSent(b, p.link.n.c.clock.Now()) // and not when it is sent: the process may stand still in between, and budgets are of now
 	p.frames = append(p.frames, outFrame{p.link.frame.Add(1), b})
-	if !p.flushing {
-		// Another goroutine: it begins when this one waits or ends its turn, and what is put by then goes with it.
-		p.flushing = true
-		go p.flush()
-	}
 	return &p.frames[len(p.frames)-1]
 }
 
-func (p *peer) putAsk(body []byte, budget time.Duration) (frame uint64) {
+// flushSoon has what was put sent with what others put by then. With mu held.
+func (p *peer) flushSoon() {
+	if !p.flushing {
+		p.flushing = true
+		go p.flushLater()
+	}
+}
+
+// flushNow reports whether the caller is to call flushOwn when it holds no lock: nothing is expected that could go with what
+// was put. With mu held.
+func (p *peer) flushNow() bool {
+	if p.flushing || p.is == p.link.self { // what the node sends itself is handled meanwhile
+		p.flushSoon()
+		return false
+	}
+	p.flushing = true
+	return true
+}
+
+// putAsk puts an ask. If it is alone the caller is to call flushOwn when own is true.
+func (p *peer) putAsk(body []byte, budget time.Duration, alone bool) (frame uint64, own bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f := p.begin(len(body) + gridwire.ItemRoom)
 	f.bytes = gridwire.AppendAsk(f.bytes, body, budget)
-	return f.number
+	if alone {
+		return f.number, p.flushNow()
+	}
+	p.flushSoon()
+	return f.number, false
 }
 
 func (p *peer) putItem(item []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.appendItem(item)
+	p.flushSoon()
+}
+
+// putLast is putItem for the last one for a while. The caller is to call flushOwn if own is true.
+func (p *peer) putLast(item []byte) (own bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.appendItem(item)
+	return p.flushNow()
+}
+
+func (p *peer) appendItem(item []byte) {
 	f := p.begin(len(item))
 	f.bytes = append(f.bytes, item...)
 }
@@ -382,6 +420,7 @@ func (p *peer) putRefusal(r gridwire.Refusal) {
 	defer p.mu.Unlock()
 	f := p.begin(3*gridwire.ItemRoom + len(r.Node))
 	f.bytes = gridwire.AppendRefusal(f.bytes, &r)
+	p.flushSoon()
 }
 
 func (p *peer) putCancel(id uint64) {
@@ -389,6 +428,7 @@ func (p *peer) putCancel(id uint64) {
 	defer p.mu.Unlock()
 	f := p.begin(gridwire.ItemRoom)
 	f.bytes = gridwire.AppendCancel(f.bytes, id)
+	p.flushSoon()
 }
 
 func (p *peer) putAudit(a gridwire.Audit) {
@@ -396,6 +436,7 @@ func (p *peer) putAudit(a gridwire.Audit) {
 	defer p.mu.Unlock()
 	f := p.begin(2*gridwire.ItemRoom + 10*len(a.IDs))
 	f.bytes = gridwire.AppendAudit(f.bytes, &a)
+	p.flushSoon()
 }
 
 func (p *peer) putAudited(a gridwire.Audited) {
@@ -403,6 +444,7 @@ func (p *peer) putAudited(a gridwire.Audited) {
 	defer p.mu.Unlock()
 	f := p.begin(3*gridwire.ItemRoom + 10*(len(a.Unknown)+len(a.Forgotten)))
 	f.bytes = gridwire.AppendAudited(f.bytes, &a)
+	p.flushSoon()
 }
 
 // ack notes that an answer has come. The next frame says so: one of its own would cost as much as the answer.
@@ -414,33 +456,52 @@ func (p *peer) ack(id uint64) {
 	}
 }
 
-// flush sends what there is, and what comes meanwhile: most of it together.
-func (p *peer) flush() {
-	l := p.link
+// flushLater sends what there is, and what comes meanwhile. It begins when the goroutines have run that can run by now: an
+// answer, or a frame of them, wakes many at a time that ask again, and a frame of asks as many workers. Without that each is a frame of its
+// own, which at 64 in flight cost twice the processor time (bench: asks/grid-64), in the hubs most of all.
+func (p *peer) flushLater() {
+	runtime.Gosched()
 	p.mu.Lock()
 	for len(p.frames) > 0 {
-		f := p.frames[0]
-		p.frames[0] = outFrame{}
-		if p.frames = p.frames[1:]; len(p.frames) == 0 {
-			p.frames = nil
-		}
-		if n := min(len(p.acks), maxAcks); n > 0 {
-			f.bytes = gridwire.AppendAcks(f.bytes, p.acks[:n])
-			p.acks = append(p.acks[:0], p.acks[n:]...)
-		}
-		p.mu.Unlock()
-		if p.is == l.self {
-			l.Received(l.self.Node, append([]byte(nil), f.bytes...))
-		} else if err := l.line.Send(p.is, f.number, f.bytes); err != nil {
-			l.n.asking.notDelivered(p, f.number, false)
-		}
-		p.mu.Lock()
-		if cap(f.bytes) <= 2*frameSize {
-			p.spare = f.bytes
-		}
+		p.sendFirst()
 	}
 	p.flushing = false
 	p.mu.Unlock()
+}
+
+// flushOwn sends what there is on the caller's own goroutine. One ask at a time, to wake another costs more than to send.
+func (p *peer) flushOwn() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.frames) > 0 {
+		p.sendFirst()
+	}
+	if p.flushing = len(p.frames) > 0; p.flushing { // others have put that: it is not for this goroutine to go on
+		go p.flushLater()
+	}
+}
+
+// sendFirst sends a frame. With mu held, but not meanwhile.
+func (p *peer) sendFirst() {
+	l, f := p.link, p.frames[0]
+	p.frames[0] = outFrame{}
+	if p.frames = p.frames[1:]; len(p.frames) == 0 {
+		p.frames = nil
+	}
+	if n := min(len(p.acks), maxAcks); n > 0 {
+		f.bytes = gridwire.AppendAcks(f.bytes, p.acks[:n])
+		p.acks = append(p.acks[:0], p.acks[n:]...)
+	}
+	p.mu.Unlock()
+	if p.is == l.self {
+		l.Received(l.self.Node, append([]byte(nil), f.bytes...))
+	} else if err := l.line.Send(p.is, f.number, f.bytes); err != nil {
+		l.n.asking.notDelivered(p, f.number, false)
+	}
+	p.mu.Lock()
+	if cap(f.bytes) <= 2*frameSize {
+		p.spare = f.bytes
+	}
 }
 
 // delay tracks by how much longer than the fastest a frame was on its way. What is left of a budget is less by that:

@@ -143,7 +143,7 @@ func (q *asking) routeNow(a *ask) {
 	case a.isPlain(): // it is sent, and nobody hears what becomes of it
 		q.unpark(a)
 		q.remove(a)
-		p.putAsk(a.body, left)
+		p.putAsk(a.body, left, false)
 		return
 	case p.asks < window:
 		p.asks++
@@ -157,7 +157,10 @@ func (q *asking) routeNow(a *ask) {
 	q.unpark(a)
 	a.peer, a.sent, a.auditedAt = p, now, now
 	p.flight.add(a)
-	a.frame = p.putAsk(a.body, left)
+	var own bool
+	if a.frame, own = p.putAsk(a.body, left, !a.isPlain() && p.asks == 1 && q.alone == nil); own {
+		q.alone = p
+	}
 	if d := q.routes[a.shard].slow; d != nil && d.head == a {
 		q.armDetour(a.shard, d, notRefused)
 	}
