@@ -6,6 +6,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -19,10 +20,12 @@ type outbox struct {
 	// size is how many bytes wait or are being written.
 	size atomic.Int64
 
+	raw    syscall.RawConn // nil: there is none
 	filled chan struct{}
 	mu     sync.Mutex
 	// All below with mu held.
 	waiting []byte
+	writing bool
 	broken  error
 }
 
@@ -31,6 +34,9 @@ const keptBuffer = 1 << 20
 
 func newOutbox(c net.Conn, epoch uint64) *outbox {
 	o := &outbox{Conn: c, epoch: epoch, filled: make(chan struct{}, 1)}
+	if s, is := c.(syscall.Conn); is {
+		o.raw, _ = s.SyscallConn()
+	}
 	go o.write()
 	return o
 }
@@ -42,11 +48,18 @@ func (o *outbox) Write(p []byte) (int, error) {
 		defer o.mu.Unlock()
 		return 0, o.broken
 	}
+	whole := len(p)
+	if o.raw != nil && !o.writing && len(o.waiting) == 0 {
+		if p = p[tryWrite(o.raw, p):]; len(p) == 0 {
+			o.mu.Unlock()
+			return whole, nil
+		}
+	}
 	o.waiting = append(o.waiting, p...)
 	o.size.Add(int64(len(p)))
 	o.mu.Unlock()
 	o.signal()
-	return len(p), nil
+	return whole, nil
 }
 
 func (o *outbox) signal() {
@@ -66,6 +79,7 @@ func (o *outbox) write() {
 		o.mu.Lock()
 		buf, o.waiting = o.waiting, buf[:0]
 		broken := o.broken
+		o.writing = len(buf) > 0
 		o.mu.Unlock()
 		if broken != nil {
 			return
@@ -75,6 +89,9 @@ func (o *outbox) write() {
 			return
 		}
 		o.size.Add(-int64(len(buf)))
+		o.mu.Lock()
+		o.writing = false
+		o.mu.Unlock()
 	}
 }
 
