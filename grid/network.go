@@ -321,7 +321,8 @@ type peer struct {
 	running atomic.Int32 // asks of its that have no answer yet, and frames of its that are being read
 
 	mu       sync.Mutex
-	frames   []outFrame // to be sent; the last takes more
+	frames   []outFrame // to be sent, from first on; the last takes more
+	first    int
 	spare    []byte
 	acks     []uint64 // of answers that have come, for the next frame
 	flushing bool
@@ -346,15 +347,22 @@ const (
 	// frameSize is what a frame has at most, unless one item has more.
 	frameSize = 32 << 10
 	maxAcks   = 100
-	ackRoom   = 8 + 10*maxAcks
+	// maxIdleFrames is for how many frames there is memory when none waits.
+	maxIdleFrames = 64
+	ackRoom       = 8 + 10*maxAcks
 )
 
 // begin is the frame for an item of that size. With mu held.
 func (p *peer) begin(size int) *outFrame {
-	if n := len(p.frames); n > 0 {
+	if n := len(p.frames); n > p.first {
 		if f := &p.frames[n-1]; len(f.bytes)+size <= min(frameSize, p.link.limit) {
 			return f
 		}
+	}
+	if p.first > len(p.frames)/2 { // else the list would grow for as long as it is never empty
+		n := copy(p.frames, p.frames[p.first:])
+		clear(p.frames[n:])
+		p.frames, p.first = p.frames[:n], 0
 	}
 	b := gridwire.AppendHeader(p.spare[:0], p.link.self.Session, p.link.n.origin)
 	p.spare = nil
@@ -462,7 +470,7 @@ func (p *peer) ack(id uint64) {
 func (p *peer) flushLater() {
 	runtime.Gosched()
 	p.mu.Lock()
-	for len(p.frames) > 0 {
+	for len(p.frames) > p.first {
 		p.sendFirst()
 	}
 	p.flushing = false
@@ -473,20 +481,23 @@ func (p *peer) flushLater() {
 func (p *peer) flushOwn() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.frames) > 0 {
+	if len(p.frames) > p.first {
 		p.sendFirst()
 	}
-	if p.flushing = len(p.frames) > 0; p.flushing { // others have put that: it is not for this goroutine to go on
+	if p.flushing = len(p.frames) > p.first; p.flushing { // others have put that: it is not for this goroutine to go on
 		go p.flushLater()
 	}
 }
 
 // sendFirst sends a frame. With mu held, but not meanwhile.
 func (p *peer) sendFirst() {
-	l, f := p.link, p.frames[0]
-	p.frames[0] = outFrame{}
-	if p.frames = p.frames[1:]; len(p.frames) == 0 {
-		p.frames = nil
+	l, f := p.link, p.frames[p.first]
+	p.frames[p.first] = outFrame{}
+	if p.first++; p.first == len(p.frames) { // its memory is for the next, unless it was a long queue
+		p.frames, p.first = p.frames[:0], 0
+		if cap(p.frames) > maxIdleFrames {
+			p.frames = nil
+		}
 	}
 	if n := min(len(p.acks), maxAcks); n > 0 {
 		f.bytes = gridwire.AppendAcks(f.bytes, p.acks[:n])
