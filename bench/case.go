@@ -61,6 +61,7 @@ func groups() []group {
 		{"supervision", supervisedCases()},
 		{"workers by key", gridCases()},
 		{"asks of another process, by mutual TLS; each hub is a process, too, and CPU ns is that of them all", askCases()},
+		{"state of keys in JetStream: 64 saves of 200 bytes in flight", stateCases()},
 		{"a look inside", lookCases()},
 		{"somebody looks on, beside the same where nobody does", watchedCases()},
 	}

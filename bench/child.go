@@ -23,6 +23,7 @@ type child struct {
 	Hub    *hubChild
 	Node   *nodeChild
 	Remote *remoteChild
+	Server *serverChild
 }
 
 // run starts what the child is, and returns what its parent needs to know of it.
@@ -34,6 +35,8 @@ func (c child) run() (says string, err error) {
 		return "", c.Node.run()
 	case c.Remote != nil:
 		return c.Remote.run()
+	case c.Server != nil:
+		return "", c.Server.run()
 	}
 	return "", fmt.Errorf("it is not said what to be")
 }

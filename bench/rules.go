@@ -36,6 +36,7 @@ type figure struct {
 var (
 	wall       = figure{name: "", of: func(s *sample) float64 { return s.Wall }}
 	p50        = figure{name: "p50", of: func(s *sample) float64 { return s.P50 }}
+	p50Micros  = figure{name: "p50 µs", of: func(s *sample) float64 { return s.P50 / 1e3 }}
 	p99        = figure{name: "p99", of: func(s *sample) float64 { return s.P99 }}
 	allocs     = figure{name: "allocs/op", of: func(s *sample) float64 { return s.Allocs }, slack: 0.05}
 	p99Millis  = figure{name: "p99 ms", of: func(s *sample) float64 { return s.P99 / 1e6 }}
@@ -91,7 +92,7 @@ func rules() []rule {
 		{of: "askers/request", against: "askers/engine", as: "Proto.Actor", figure: wall, limit: 1.0 / 3},
 		{of: "askers/request", against: "askers/engine", as: "Proto.Actor", figure: p99, limit: 1, below: true},
 		{of: "askers/chan", against: "askers/engine", as: "Proto.Actor", figure: wall},
-	}, slices.Concat(scaleRules(), coreRules(), gatherRules(), overloadRules(), ringRules(), orderRules(), startRules(), gridRules(), askRules(), idleRules(), neighbourRules(), fairRules(), supervisedRules(), watchedRules())...)
+	}, slices.Concat(scaleRules(), coreRules(), gatherRules(), overloadRules(), ringRules(), orderRules(), startRules(), gridRules(), askRules(), stateRules(), idleRules(), neighbourRules(), fairRules(), supervisedRules(), watchedRules())...)
 }
 
 func scaleRules() []rule {

@@ -70,8 +70,10 @@ func (c *benchCase) leastSample() time.Duration {
 	if strings.HasPrefix(c.name, "scrape/") || strings.HasPrefix(c.name, "console/") {
 		return lookSample
 	}
-	if strings.HasPrefix(c.name, "asks/") {
-		return asksSample
+	for _, of := range []string{"asks/", "state/"} {
+		if strings.HasPrefix(c.name, of) {
+			return clusterSample
+		}
 	}
 	return 0
 }
