@@ -70,7 +70,7 @@ func (c *benchCase) leastSample() time.Duration {
 	if strings.HasPrefix(c.name, "scrape/") || strings.HasPrefix(c.name, "console/") {
 		return lookSample
 	}
-	for _, of := range []string{"asks/", "state/"} {
+	for _, of := range []string{"asks/", "state/", "remind/"} {
 		if strings.HasPrefix(c.name, of) {
 			return clusterSample
 		}

@@ -72,14 +72,23 @@ func (r Record) Apply(w Write) Record {
 
 // AppendBinary appends r to b, for stores that keep it as one value.
 func (r Record) AppendBinary(b []byte) ([]byte, error) {
+	room := 4*binary.MaxVarintLen64 + len(r.Snapshot)
+	for _, c := range r.Changes {
+		room += binary.MaxVarintLen64 + len(c)
+	}
+	b = slices.Grow(b, room)
 	b = binary.AppendUvarint(b, r.Token)
 	b = binary.AppendUvarint(b, r.Seq)
 	b = binary.AppendUvarint(b, uint64(len(r.Changes)))
-	for _, part := range append([][]byte{r.Snapshot}, r.Changes...) {
-		b = binary.AppendUvarint(b, uint64(len(part)))
-		b = append(b, part...)
+	b = appendPart(b, r.Snapshot)
+	for _, c := range r.Changes {
+		b = appendPart(b, c)
 	}
 	return b, nil
+}
+
+func appendPart(b, part []byte) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(part))), part...)
 }
 
 var errDamaged = errors.New("state: this is no record")
