@@ -464,9 +464,10 @@ func (p *peer) ack(id uint64) {
 	}
 }
 
-// flushLater sends what there is, and what comes meanwhile. It begins when the goroutines have run that can run by now: an
-// answer, or a frame of them, wakes many at a time that ask again, and a frame of asks as many workers. Without that each is a frame of its
-// own, which at 64 in flight cost twice the processor time (bench: asks/grid-64), in the hubs most of all.
+// flushLater sends what there is, and what comes meanwhile. It begins when the goroutines have run that can run by now: a frame of
+// answers wakes many that ask again, and a frame of asks as many workers. Without that each of these would be a frame of its own, which
+// took 1.7 times as long at 64 in flight and at 512, most of it in the hubs (bench: asks/far-64). Its price is that on a busy processor an ask
+// waits for one round of the others' turns.
 func (p *peer) flushLater() {
 	runtime.Gosched()
 	p.mu.Lock()
@@ -477,7 +478,8 @@ func (p *peer) flushLater() {
 	p.mu.Unlock()
 }
 
-// flushOwn sends what there is on the caller's own goroutine. One ask at a time, to wake another costs more than to send.
+// flushOwn sends what there is on the caller's own goroutine: to wake another would take longer than that. Its price is paid by that
+// goroutine, which may be a worker's: a frame of one item to write, and no wait.
 func (p *peer) flushOwn() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

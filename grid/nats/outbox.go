@@ -11,8 +11,8 @@ import (
 )
 
 // outbox is a connection to a server on which a Write does not wait: the client of NATS writes with its lock held, and
-// with a server that does not read, each Send would wait for that lock. What is written waits here, and [line.Send] looks how
-// much that is.
+// with a server that does not read, each Send would wait for that lock. What the system does not take at once waits here, and
+// [line.Send] looks how much that is.
 type outbox struct {
 	net.Conn
 	// epoch is greater than those of all connections before. See [line.isLate].
@@ -20,12 +20,12 @@ type outbox struct {
 	// size is how many bytes wait or are being written.
 	size atomic.Int64
 
-	raw    syscall.RawConn // nil: there is none
+	raw    syscall.RawConn // nil: the connection has none
 	filled chan struct{}
 	mu     sync.Mutex
 	// All below with mu held.
 	waiting []byte
-	writing bool
+	writing bool // what waited is being written
 	broken  error
 }
 
@@ -49,8 +49,11 @@ func (o *outbox) Write(p []byte) (int, error) {
 		return 0, o.broken
 	}
 	whole := len(p)
+	// To wake another goroutine for this took longer than to write: of an ask that is alone a tenth, on each of the two sides
+	// (bench: asks/near-1). Its price is that whoever sends meanwhile waits for one call of the system.
 	if o.raw != nil && !o.writing && len(o.waiting) == 0 {
-		if p = p[tryWrite(o.raw, p):]; len(p) == 0 {
+		p = p[tryWrite(o.raw, p):]
+		if len(p) == 0 {
 			o.mu.Unlock()
 			return whole, nil
 		}

@@ -6,7 +6,7 @@ package nats
 
 import "syscall"
 
-// tryWrite writes as much as the system takes at once, and does not wait.
+// tryWrite writes as much as the system takes at once, and does not wait. An error is left to the next Write of the connection.
 func tryWrite(c syscall.RawConn, p []byte) (n int) {
 	_ = c.Write(func(fd uintptr) bool {
 		n, _ = syscall.Write(int(fd), p)
