@@ -69,7 +69,18 @@ func TestCases(t *testing.T) {
 // large reports whether a case makes so much that a test of it takes seconds.
 func large(c *benchCase) bool {
 	set := []string{"inspect/all", fmt.Sprintf("beside/%d", many), fmt.Sprintf("blocked/%d", manyBlocked)}
-	return c.batch > manyWorkers || slices.Contains(set, c.name) || strings.HasPrefix(c.name, "console/")
+	return c.batch > manyWorkers || slices.Contains(set, c.name) || strings.HasPrefix(c.name, "console/") || startsCluster(c)
+}
+
+// startsCluster reports whether a case starts servers in processes of their own. Of those that differ in numbers only one is
+// tested with -short.
+func startsCluster(c *benchCase) bool {
+	for _, of := range []string{"asks/", "state/"} {
+		if strings.HasPrefix(c.name, of) {
+			return !slices.Contains([]string{"asks/remote-64", "asks/far-64", "state/kv", "state/save"}, c.name)
+		}
+	}
+	return false
 }
 
 // TestDoNoticesWrongResults keeps TestCases honest.
