@@ -30,10 +30,10 @@
 // timeout: 2 s by default, 1 s at an election timeout of 666 ms or less. Another lease is made longer, and
 // [grid.Session] tells how long it is.
 //
-// Nodes trust each other: etcd's roles cannot say that a user changes its own session only. A role for each node would gain
-// nothing, because each has to write shards/, of which it may become the owner. But let them have no more than the prefix, and
-// what [Store.Put] is used for: root could end the cluster. What is restored from a backup has older revisions than were given out: start it with
-// etcdutl snapshot restore --bump-revision, or tokens fall.
+// Nodes trust each other: etcd's roles cannot say that a user changes its own session only. A role for each node would
+// gain nothing, because each has to write shards/, of which it may become the owner. But let them have no more than the
+// prefix, and what [Store.Put] is used for. What is restored from a backup has older revisions than were given out: start
+// it with etcdutl snapshot restore --bump-revision, or tokens fall.
 package etcd
 
 import (

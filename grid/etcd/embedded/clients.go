@@ -35,10 +35,10 @@ var calls = map[string]bool{
 	"/grpc.health.v1.Health/Watch":        true,
 }
 
-// checkCalls has the server refuse all others of those clients.
-func (o Options) checkCalls() []grpc.ServerOption {
+// checkCalls has the server refuse all others of those clients. servers are by their names.
+func checkCalls(servers map[string]string) []grpc.ServerOption {
 	check := func(ctx context.Context, method string) error {
-		if calls[method] || o.isServer(ctx) {
+		if calls[method] || isServer(ctx, servers) {
 			return nil
 		}
 		return status.Errorf(codes.PermissionDenied, "embedded: %s is for servers: see Certificates.OnlyServers", method)
@@ -59,8 +59,8 @@ func (o Options) checkCalls() []grpc.ServerOption {
 	}
 }
 
-// isServer reports whether a call is by the certificate of one of Servers.
-func (o Options) isServer(ctx context.Context) bool {
+// isServer reports whether a call is by the certificate of one of servers.
+func isServer(ctx context.Context, servers map[string]string) bool {
 	p, ok := peer.FromContext(ctx)
 	if !ok {
 		return false
@@ -69,6 +69,6 @@ func (o Options) isServer(ctx context.Context) bool {
 	if !ok || len(tls.State.VerifiedChains) == 0 {
 		return false
 	}
-	_, is := o.Servers[tls.State.VerifiedChains[0][0].Subject.CommonName]
+	_, is := servers[tls.State.VerifiedChains[0][0].Subject.CommonName]
 	return is
 }

@@ -192,7 +192,7 @@ func (s *Server) config(dir string) *embed.Config {
 		c.ClientTLSInfo, c.PeerTLSInfo = o.Certificates.info(), o.Certificates.info()
 		if o.Certificates.OnlyServers {
 			c.PeerTLSInfo.AllowedCNs = slices.Sorted(maps.Keys(servers))
-			c.GRPCAdditionalServerOptions = o.checkCalls()
+			c.GRPCAdditionalServerOptions = checkCalls(servers)
 		}
 	}
 	return c
