@@ -11,6 +11,7 @@ require (
 	github.com/protoloop/protoloop/grid/etcd v0.1.0
 	github.com/protoloop/protoloop/grid/etcd/embedded v0.1.0
 	github.com/protoloop/protoloop/grid/nats v0.1.0
+	github.com/protoloop/protoloop/grid/state/natskv v0.1.0
 	go.etcd.io/etcd/client/v3 v3.7.3
 	go.uber.org/zap v1.27.1
 	google.golang.org/protobuf v1.36.12

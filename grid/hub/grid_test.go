@@ -6,7 +6,6 @@ package hub_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -25,6 +24,7 @@ import (
 	"github.com/protoloop/protoloop/grid"
 	"github.com/protoloop/protoloop/grid/hub"
 	"github.com/protoloop/protoloop/grid/hub/hubclient"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // gridVariable has the hubclient.Options of a process with a grid.
@@ -63,18 +63,14 @@ func startGrid(ctx context.Context, c *hubclient.Client, net grid.Net, workers b
 }
 
 // gridChild is a process with a grid.
-func gridChild(options string) error {
-	var o hubclient.Options
-	if err := json.Unmarshal([]byte(options), &o); err != nil {
-		return err
-	}
+func gridChild(o hubclient.Options) (string, func(), error) {
 	o.Logger = quiet
 	c, err := hubclient.Dial(context.Background(), o)
 	if err != nil {
-		return err
+		return "", nil, err
 	}
 	_, _, err = startGrid(context.Background(), c, c.Net(), true)
-	return err
+	return "", c.Close, err
 }
 
 // TestGrid: two nodes have workers, a third only asks, all in processes of their own but that, over a hub with
@@ -84,13 +80,13 @@ func TestGrid(t *testing.T) {
 	ca := authority(t)
 	h := start(t, hub.Options{Hubs: map[string]string{"hub": "127.0.0.1:0"}, Name: "hub", Certificates: hubFiles(t, ca, "hub")})
 	hubs := []string{h.Addr()}
-	spawnGrid := func(name string) *process {
+	spawnGrid := func(name string) *testtools.Process {
 		t.Helper()
-		p, ready := spawn(t, gridVariable, hubclient.Options{Cluster: "shop", Hubs: hubs, Certificates: nodeFiles(t, ca, name)})
-		ready()
+		p := testtools.Spawn(t, gridVariable, hubclient.Options{Cluster: "shop", Hubs: hubs, Certificates: nodeFiles(t, ca, name)})
+		p.Ready()
 		return p
 	}
-	procs := map[string]*process{"a": spawnGrid("a"), "b": spawnGrid("b")}
+	procs := map[string]*testtools.Process{"a": spawnGrid("a"), "b": spawnGrid("b")}
 	c := dial(t, hubclient.Options{Hubs: hubs, Certificates: nodeFiles(t, ca, "asker")})
 	asker, sys, err := startGrid(t.Context(), c, c.Net(), false)
 	if err != nil {
@@ -168,7 +164,7 @@ func TestGrid(t *testing.T) {
 	}
 	now := time.Now()
 	began.Store(&now)
-	procs["a"].kill()
+	procs["a"].Kill()
 	actortest.Eventually(t, "the asks in flight to the killed node to fail", func() bool { return failed.Load() >= int64(ofA) })
 	mu.Lock()
 	t.Logf("%d asks in flight have failed within %v", ofA, took)
@@ -258,7 +254,7 @@ func testAsksWhenAHubIsLost(t *testing.T, signal os.Signal) {
 		})
 	}
 	actortest.Eventually(t, "asks to be answered", func() bool { return total.Load() > 500 })
-	procs[all[0]].signal(signal)
+	procs[all[0]].Signal(signal)
 	before := total.Load()
 	actortest.Eventually(t, "more asks to be answered", func() bool { return total.Load()-failed.Load() > before+500 })
 	close(stop)

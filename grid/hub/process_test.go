@@ -5,13 +5,9 @@
 package hub_test
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -27,6 +23,7 @@ import (
 	"github.com/protoloop/protoloop/grid/hub/certs"
 	"github.com/protoloop/protoloop/grid/hub/hubclient"
 	"github.com/protoloop/protoloop/grid/nats"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // The environment of a process of a test.
@@ -35,95 +32,32 @@ const (
 	nodeVariable = "PROTOLOOP_TEST_NODE" // hubclient.Options
 )
 
-// child is what such a process does.
-func child() (is bool) {
-	run := func(err error) bool {
-		if err != nil {
-			fmt.Println("failed:", err)
-			os.Exit(1)
-		}
-		fmt.Println("ready")
-		_, _ = io.Copy(io.Discard, os.Stdin) // until the test has ended, however that was
-		return true
-	}
-	if s := os.Getenv(hubVariable); s != "" {
-		var o hub.Options
-		if err := json.Unmarshal([]byte(s), &o); err != nil {
-			return run(err)
-		}
-		o.Logger = quiet
-		_, err := hub.Start(context.Background(), o)
-		return run(err)
-	}
-	if s := os.Getenv(nodeVariable); s != "" {
-		var o hubclient.Options
-		if err := json.Unmarshal([]byte(s), &o); err != nil {
-			return run(err)
-		}
-		o.Logger = quiet
-		c, err := hubclient.Dial(context.Background(), o)
-		if err == nil {
-			_, err = c.Net().Open(context.Background(), grid.Peer{Node: c.Node(), Session: 1}, &ear{})
-		}
-		return run(err)
-	}
-	if s := os.Getenv(gridVariable); s != "" {
-		return run(gridChild(s))
-	}
-	return false
+// child reports whether this is such a process, when it is to end.
+func child() bool {
+	return testtools.ChildOf(hubVariable, hubChild) || testtools.ChildOf(nodeVariable, nodeChild) ||
+		testtools.ChildOf(gridVariable, gridChild) || testtools.ChildOf(memberVariable, memberChild)
 }
 
-// process is one of a test.
-type process struct {
-	*testing.T
-	cmd   *exec.Cmd
-	stdin io.WriteCloser
-	once  sync.Once
-}
-
-// spawn starts a process. It is ready when ready has returned.
-func spawn(t *testing.T, variable string, options any) (p *process, ready func()) {
-	t.Helper()
-	o, err := json.Marshal(options)
+func hubChild(o hubOptions) (string, func(), error) {
+	o.Logger = quiet
+	h, err := hub.Start(context.Background(), o.Options)
 	if err != nil {
-		t.Fatal(err)
+		return "", nil, err
 	}
-	p = &process{T: t, cmd: exec.Command(os.Args[0])}
-	p.cmd.Env = append(os.Environ(), variable+"="+string(o))
-	p.cmd.Stderr = os.Stderr
-	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
-		t.Fatal(err)
+	for o.Healthy && h.Health(context.Background()) != nil {
+		time.Sleep(20 * time.Millisecond)
 	}
-	out, err := p.cmd.StdoutPipe()
+	return h.Addr(), h.Shutdown, nil
+}
+
+func nodeChild(o hubclient.Options) (string, func(), error) {
+	o.Logger = quiet
+	c, err := hubclient.Dial(context.Background(), o)
 	if err != nil {
-		t.Fatal(err)
+		return "", nil, err
 	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.kill)
-	return p, func() {
-		t.Helper()
-		if line, err := bufio.NewReader(out).ReadString('\n'); line != "ready\n" {
-			t.Fatalf("a process says %q, %v", line, err)
-		}
-	}
-}
-
-func (p *process) signal(s os.Signal) {
-	p.Helper()
-	if err := p.cmd.Process.Signal(s); err != nil {
-		p.Fatal(err)
-	}
-}
-
-// kill is kill -9.
-func (p *process) kill() {
-	p.once.Do(func() {
-		_ = p.cmd.Process.Kill()
-		_ = p.cmd.Wait() // it says that it was killed
-		p.stdin.Close()
-	})
+	_, err = c.Net().Open(context.Background(), grid.Peer{Node: c.Node(), Session: 1}, &ear{})
+	return "", c.Close, err
 }
 
 // TestGoneIsTold: when a node's process is killed, or stopped, the others hear that it is gone.
@@ -141,54 +75,44 @@ func TestGoneIsTold(t *testing.T) {
 		var took []time.Duration
 		for i := range rounds {
 			name := fmt.Sprintf("%s %d.x", how, i)
-			p, ready := spawn(t, nodeVariable, hubclient.Options{Cluster: "shop", Hubs: hubs, Certificates: nodeFiles(t, ca, name)})
-			ready()
+			p := testtools.Spawn(t, nodeVariable, hubclient.Options{Cluster: "shop", Hubs: hubs, Certificates: nodeFiles(t, ca, name)})
+			p.Ready()
 			began := time.Now()
-			p.signal(signal)
+			p.Signal(signal)
 			heard.eventually(t, "gone "+name)
 			took = append(took, heard.when("gone "+name).Sub(began))
-			p.kill()
+			p.Kill()
 		}
 		slices.Sort(took)
 		t.Logf("%s: told after %v (the aim on an idle machine is 500 ms for one that was killed, 2 s for one that was stopped)", how, took)
 	}
 	// A node is not gone that is connected by whatever connection.
 	files := nodeFiles(t, ca, "twin")
-	first, ready := spawn(t, nodeVariable, hubclient.Options{Cluster: "shop", Hubs: hubs, Certificates: files})
-	ready()
-	second, ready := spawn(t, nodeVariable, hubclient.Options{Cluster: "shop", Hubs: hubs, Certificates: files})
-	ready()
-	last, ready := spawn(t, nodeVariable, hubclient.Options{Cluster: "shop", Hubs: hubs, Certificates: nodeFiles(t, ca, "last")})
-	ready()
-	first.kill()
-	last.kill()
+	first := testtools.Spawn(t, nodeVariable, hubclient.Options{Cluster: "shop", Hubs: hubs, Certificates: files})
+	first.Ready()
+	second := testtools.Spawn(t, nodeVariable, hubclient.Options{Cluster: "shop", Hubs: hubs, Certificates: files})
+	second.Ready()
+	last := testtools.Spawn(t, nodeVariable, hubclient.Options{Cluster: "shop", Hubs: hubs, Certificates: nodeFiles(t, ca, "last")})
+	last.Ready()
+	first.Kill()
+	last.Kill()
 	heard.eventually(t, "gone last")
 	if heard.has("gone twin") {
 		t.Errorf("heard: %s", heard.all())
 	}
-	second.kill()
+	second.Kill()
 	heard.eventually(t, "gone twin")
 }
 
 // killTrio starts three hubs in processes of their own.
-func killTrio(t *testing.T, ca *certs.Authority) (procs map[string]*process, all []string) {
+func killTrio(t *testing.T, ca *certs.Authority) (procs map[string]*testtools.Process, all []string) {
 	t.Helper()
-	all = addrs(t, 3)
-	hubs := map[string]string{}
-	for i, addr := range all {
-		hubs[fmt.Sprint("hub-", i+1)] = addr
+	h := spawnHubs(t, 3, ca, hubOptions{})
+	procs = map[string]*testtools.Process{}
+	for _, o := range h.options {
+		procs[o.Hubs[o.Name]] = h.procs[o.Name]
 	}
-	procs = map[string]*process{}
-	var wait []func()
-	for name, addr := range hubs {
-		p, ready := spawn(t, hubVariable, hub.Options{Cluster: "shop", Dir: t.TempDir(), Hubs: hubs, Name: name, Certificates: hubFiles(t, ca, name)})
-		procs[addr] = p
-		wait = append(wait, ready)
-	}
-	for _, ready := range wait {
-		ready()
-	}
-	return procs, all
+	return procs, h.addrs
 }
 
 // atFirst connects a node to the first of the hubs, and to the others only when that is lost.
@@ -249,7 +173,7 @@ func TestHubKilledUnderLoad(t *testing.T) {
 		actortest.Eventually(t, what, func() bool { return holds(a) && holds(b) })
 	}
 	both("frames to come", func(c *counting) bool { return c.got.Load() > 100 })
-	procs[all[0]].kill()
+	procs[all[0]].Kill()
 	both("to be told of what was missed", func(c *counting) bool { return c.has("missed") })
 	before := map[*counting]int64{a: a.got.Load(), b: b.got.Load()}
 	both("frames to come again", func(c *counting) bool { return c.got.Load() > before[c]+100 })
