@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -154,8 +155,10 @@ const (
 	who   = "who"   // the name of its node, and its token
 	works = "works" // … after a while
 	hangs = "hangs" // … never, if it is on the node that is named
-	hung  = "hung"  // how many of these there are
+	hung  = "hung"  // how many of these there are on its node
 	again = "again" // how many numbers its node has got that were there
+	lists = "lists" // its numbers
+	asks  = "asks"  // who another key is that is named
 )
 
 // entry is a number that a worker adds to its ledger, once.
@@ -239,15 +242,25 @@ func memberChild(o memberOptions) (string, func(), error) {
 	return "", stop, m.join(ctx, m.setup)
 }
 
-func (m *member) setup(w *actors.Worker, id string) error {
+func (m *member) setup(w *actors.Worker, id string) (err error) {
+	var book *state.State[ledger]
+	if m.o.Bucket != "" {
+		if book, err = state.Load[ledger](w, id, m.ledger); err != nil {
+			return err
+		}
+	}
 	inquire.Handle(w, func(t *actors.Task, q inquiry) (inquiry, error) {
-		what, node, _ := strings.Cut(q.Value, " ")
+		what, rest, _ := strings.Cut(q.Value, " ")
 		switch {
 		case what == hung:
 			return wrapperspb.String(fmt.Sprint(m.hanging.Load())), nil
 		case what == again:
 			return wrapperspb.String(fmt.Sprint(m.repeated.Load())), nil
-		case what == hangs && node == m.c.Node():
+		case what == lists:
+			return wrapperspb.String(strings.Trim(fmt.Sprint(book.Value().Numbers), "[]")), nil
+		case what == asks:
+			return inquire.Ask(t, m.g.PID("account", rest), wrapperspb.String(who), actors.Idempotent())
+		case what == hangs && rest == m.c.Node():
 			m.hanging.Add(1)
 			defer m.hanging.Add(-1)
 			return nil, t.Sleep(24 * time.Hour)
@@ -259,13 +272,6 @@ func (m *member) setup(w *actors.Worker, id string) error {
 		token, err := grid.TokenOf(t)
 		return wrapperspb.String(fmt.Sprint(m.c.Node(), " ", token.Rev)), err
 	})
-	if m.o.Bucket == "" {
-		return nil
-	}
-	book, err := state.Load[ledger](w, id, m.ledger)
-	if err != nil {
-		return err
-	}
 	enter.Handle(w, func(t *actors.Task, n entry) (entry, error) {
 		if slices.Contains(book.Value().Numbers, n.Value) { // it was asked again, and was here before
 			m.repeated.Add(1)
@@ -292,9 +298,15 @@ func accountOf(number int) string { return fmt.Sprint(number % accounts) }
 // spawnMember starts a node in a process of its own.
 func (h *hubProcesses) spawnMember(node string, o memberOptions) *testtools.Process {
 	h.Helper()
+	return h.spawnMemberOf(os.Args[0], node, o)
+}
+
+// spawnMemberOf starts one of another build of the test binary.
+func (h *hubProcesses) spawnMemberOf(build, node string, o memberOptions) *testtools.Process {
+	h.Helper()
 	o.Options = h.client(node)
 	o.Lease = cmp.Or(o.Lease, lease())
-	return testtools.Spawn(h.T, memberVariable, o)
+	return testtools.SpawnProgram(h.T, build, memberVariable, o)
 }
 
 // asker is a node that only asks.
