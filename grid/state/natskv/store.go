@@ -105,22 +105,10 @@ func pauseBeforeRead(ctx context.Context, n int) error {
 // Open is [state.Store]'s.
 func (s *Store) Open(ctx context.Context, key string) (state.Owner, state.Record, error) {
 	o := &owner{s: s, key: keyOf(key)}
-	for n := 0; ; n = min(n+1, 10) {
-		r, revision, err := s.readRecord(ctx, o.key)
-		if err == nil {
-			r.Token, r.Seq = r.Token+1, 0
-			o.record = r
-			if o.revision, err = s.writeRecord(ctx, o.key, r, revision); err == nil {
-				return o, r, nil
-			}
-		}
-		if !isStale(err) {
-			return nil, state.Record{}, err
-		}
-		if err := pauseBeforeRead(ctx, n); err != nil {
-			return nil, state.Record{}, err
-		}
+	if err := instead(ctx, o.open); err != nil {
+		return nil, state.Record{}, err
 	}
+	return o, o.record, nil
 }
 
 // owner remembers what the store has, so that a save need not read it first.
@@ -133,8 +121,33 @@ type owner struct {
 	revision uint64
 }
 
+// open takes the key from whoever has it.
+func (o *owner) open(ctx context.Context) error {
+	for n := 0; ; n = min(n+1, 10) {
+		r, revision, err := o.s.readRecord(ctx, o.key)
+		if err == nil {
+			r.Token, r.Seq = r.Token+1, 0
+			o.record = r
+			if o.revision, err = o.s.writeRecord(ctx, o.key, r, revision); err == nil {
+				return nil
+			}
+		}
+		if !isStale(err) {
+			return err
+		}
+		if err := pauseBeforeRead(ctx, n); err != nil {
+			return err
+		}
+	}
+}
+
 // Save is [state.Owner]'s.
 func (o *owner) Save(ctx context.Context, w state.Write) error {
+	return beside(ctx, func(ctx context.Context) error { return o.save(ctx, w) })
+}
+
+// save may run more than once at a time for a write: whichever comes later finds it stored.
+func (o *owner) save(ctx context.Context, w state.Write) error {
 	o.mu.Lock()
 	record, revision := o.record, o.revision
 	o.mu.Unlock()
