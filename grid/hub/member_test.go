@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -158,7 +159,8 @@ const (
 	hung  = "hung"  // how many of these there are on its node
 	again = "again" // how many numbers its node has got that were there
 	lists = "lists" // its numbers
-	asks  = "asks"  // who another key is that is named
+	asks  = "asks"  // who another key is that is named, within a time
+	later = "later" // how many inquiries of keys its node has had that begin with "new-"
 )
 
 // entry is a number that a worker adds to its ledger, once.
@@ -181,23 +183,27 @@ type member struct {
 	o      memberOptions
 	c      *hubclient.Client
 	sys    *actor.ActorSystem
+	net    grid.Net
 	g      *grid.Grid
+	gone   sync.Once
 	ledger state.Options
-	hanging,
-	repeated atomic.Int64
+
+	hanging, repeated, later atomic.Int64
 }
 
 func newMember(ctx context.Context, o memberOptions) (*member, error) {
 	o.Logger = quiet
 	c, err := hubclient.Dial(ctx, o.Options)
-	m := &member{o: o, c: c, sys: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet }))}
-	return m, err
+	if err != nil {
+		return nil, err
+	}
+	return &member{o: o, c: c, net: c.Net(), sys: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet }))}, nil
 }
 
 // join joins the cluster: with workers, or only to ask.
 func (m *member) join(ctx context.Context, setup func(w *actors.Worker, id string) error) (err error) {
 	m.g, err = grid.Start(ctx, m.sys, grid.Options{
-		Node: m.c.Node(), Store: m.c.Store(), Net: m.c.Net(), Shards: memberShards, Lease: m.o.Lease, Window: 1 << 14, Logger: quiet,
+		Node: m.c.Node(), Store: m.c.Store(), Net: m.net, Shards: memberShards, Lease: m.o.Lease, Window: 1 << 14, Logger: quiet,
 		Kinds: []grid.Kind{{
 			Name: "account", Setup: setup, Options: actors.Options{StopGrace: actors.Grace(time.Minute)},
 			Accepts: []grid.Message{grid.MessageOf[inquiry](), grid.MessageOf[entry](), grid.MessageOf[relayed]()},
@@ -207,9 +213,11 @@ func (m *member) join(ctx context.Context, setup func(w *actors.Worker, id strin
 }
 
 func (m *member) leave() {
-	_, _ = m.g.Drain(context.Background())
-	m.sys.Shutdown()
-	m.c.Close()
+	m.gone.Do(func() {
+		_, _ = m.g.Drain(context.Background())
+		m.sys.Shutdown()
+		m.c.Close()
+	})
 }
 
 func memberChild(o memberOptions) (string, func(), error) {
@@ -250,6 +258,9 @@ func (m *member) setup(w *actors.Worker, id string) (err error) {
 		}
 	}
 	inquire.Handle(w, func(t *actors.Task, q inquiry) (inquiry, error) {
+		if strings.HasPrefix(id, "new-") {
+			m.later.Add(1)
+		}
 		what, rest, _ := strings.Cut(q.Value, " ")
 		switch {
 		case what == hung:
@@ -259,7 +270,14 @@ func (m *member) setup(w *actors.Worker, id string) (err error) {
 		case what == lists:
 			return wrapperspb.String(strings.Trim(fmt.Sprint(book.Value().Numbers), "[]")), nil
 		case what == asks:
-			return inquire.Ask(t, m.g.PID("account", rest), wrapperspb.String(who), actors.Idempotent())
+			key, within, _ := strings.Cut(rest, " ")
+			d, err := time.ParseDuration(within)
+			if err != nil {
+				return nil, err
+			}
+			return inquire.Ask(t, m.g.PID("account", key), wrapperspb.String(who), actors.Idempotent(), actors.Timeout(d))
+		case what == later:
+			return wrapperspb.String(fmt.Sprint(m.later.Load())), nil
 		case what == hangs && rest == m.c.Node():
 			m.hanging.Add(1)
 			defer m.hanging.Add(-1)
@@ -312,11 +330,21 @@ func (h *hubProcesses) spawnMemberOf(build, node string, o memberOptions) *testt
 // asker is a node that only asks.
 func (h *hubProcesses) asker() *member {
 	h.Helper()
+	return h.askerAt("")
+}
+
+// askerAt is one that is connected to a hub first, and to others when that is lost. "": to any.
+func (h *hubProcesses) askerAt(hub string) *member {
+	h.Helper()
 	m, err := newMember(h.Context(), memberOptions{Options: h.client("asker"), Lease: time.Minute})
-	if err == nil {
-		err = m.join(h.Context(), nil)
-	}
 	if err != nil {
+		h.Fatal(err)
+	}
+	if hub != "" {
+		first := h.options[hub].Hubs[hub]
+		m.net = atFirst(h.T, h.ca, append([]string{first}, slices.DeleteFunc(slices.Clone(h.addrs), func(addr string) bool { return addr == first })...), "asker")
+	}
+	if err := m.join(h.Context(), nil); err != nil {
 		h.Fatal(err)
 	}
 	h.Cleanup(m.leave)
@@ -335,18 +363,34 @@ func (m *member) ask(ctx context.Context, key int, what string, opts ...actors.C
 	return a, err
 }
 
+// count asks a key for a number.
+func (m *member) count(t *testing.T, key int, of string) (n int) {
+	t.Helper()
+	text, err := inquire.Call(t.Context(), m.sys.Root, m.account(key), wrapperspb.String(of))
+	if _, _ = fmt.Sscan(text.GetValue(), &n); err != nil {
+		t.Errorf("the key %d was asked for %q: %v", key, of, err)
+	}
+	return n
+}
+
+// homeOf is the node, of these, that a key belongs to.
+func homeOf(id string, nodes []string) (best string) {
+	top := uint64(0)
+	shard := ownership.ShardOf("account/"+id, memberShards)
+	for _, node := range nodes {
+		if rank := ownership.Score(shard, ownership.HashName(node)); best == "" || rank > top {
+			best, top = node, rank
+		}
+	}
+	return best
+}
+
 // homes waits until each key is where it belongs, if these are the nodes, and has all keys answer for each.
 func (m *member) homes(t *testing.T, nodes ...string) map[int]answer {
 	t.Helper()
 	homes := map[int]answer{}
 	for key := range accounts {
-		best, top := "", uint64(0)
-		shard := ownership.ShardOf("account/"+accountOf(key), memberShards)
-		for _, node := range nodes {
-			if rank := ownership.Score(shard, ownership.HashName(node)); best == "" || rank > top {
-				best, top = node, rank
-			}
-		}
+		best := homeOf(accountOf(key), nodes)
 		actortest.Eventually(t, fmt.Sprint("the key ", key, " to be at the node ", best), func() bool {
 			a, err := m.ask(t.Context(), key, who)
 			homes[key] = a

@@ -33,11 +33,11 @@ import (
 // after the other, while keys are asked to enter numbers into their state. No ask fails, and each number is stored once.
 func TestRollingRestart(t *testing.T) {
 	hubCount, nodes, enough := 3, []string{"a", "b", "c", "d", "e"}, int64(1000)
-	later := os.Args[0]
+	build := os.Args[0]
 	if testing.Short() {
 		hubCount, nodes, enough = 1, nodes[:2], 200
 	} else {
-		later = laterBuild(t)
+		build = laterBuild(t)
 	}
 	h := spawnHubs(t, hubCount, nil, hubOptions{Healthy: true}) // without certificates, so that nodes may use a bucket
 	o := memberOptions{Bucket: "LEDGER"}
@@ -58,7 +58,7 @@ func TestRollingRestart(t *testing.T) {
 	began := l.next.Load()
 	for _, node := range nodes {
 		procs[node].Stop()
-		procs[node] = h.spawnMemberOf(later, node, o)
+		procs[node] = h.spawnMemberOf(build, node, o)
 		procs[node].Ready()
 		l.more(enough, "with the node "+node+" started anew")
 	}
@@ -81,12 +81,7 @@ func TestRollingRestart(t *testing.T) {
 		for asker.owner(t, key) != node {
 			key++
 		}
-		n := 0
-		text, err := inquire.Call(t.Context(), asker.sys.Root, asker.account(key), wrapperspb.String(again))
-		if _, _ = fmt.Sscan(text.GetValue(), &n); err != nil {
-			t.Error(err)
-		}
-		repeats += n
+		repeats += asker.count(t, key, again)
 	}
 	// One that has all to load shows what is stored.
 	for _, p := range procs {
@@ -267,6 +262,60 @@ func (l *load) check(times map[int]int, repeats int) {
 	}
 	all := l.between(0, l.next.Load())
 	l.Logf("%d asks; %d have run more than once; 99 of 100 took at most %v, the longest %v", len(all), repeats, p99(all), slices.Max(all))
+}
+
+// TestVersions: nodes of two versions are asked by each other, and what each of them sends is understood by the other as far as it
+// is to be. An ask that needs the later version runs on no node of the earlier.
+func TestVersions(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds a program, which takes long on a slow machine")
+	}
+	build := laterBuild(t)
+	h := spawnHubs(t, 1, authority(t), hubOptions{})
+	nodes := []string{"old-1", "new-1", "old-2", "new-2"}
+	isNew := func(node string) bool { return strings.HasPrefix(node, "new") }
+	for _, node := range nodes {
+		o := memberOptions{Lease: time.Minute}
+		if isNew(node) {
+			h.spawnMemberOf(build, node, o).Ready()
+		} else {
+			h.spawnMember(node, o).Ready()
+		}
+	}
+	asker := h.asker()
+	keys := map[string]int{} // one of each node
+	for key, a := range asker.homes(t, nodes...) {
+		keys[a.node] = key
+	}
+	needs := map[string]string{} // a key of each node, an ask to which needs the later version if such a node sends it
+	for i := 0; len(needs) < len(nodes); i++ {
+		id := fmt.Sprint("new-", i)
+		needs[homeOf(id, nodes)] = id
+	}
+	for _, from := range nodes {
+		for _, to := range nodes {
+			ask := func(id string, within time.Duration) (answer, error) {
+				return asker.ask(t.Context(), keys[from], fmt.Sprint(asks, " ", id, " ", within))
+			}
+			if a, err := ask(accountOf(keys[to]), 10*time.Minute); err != nil || a.node != to {
+				t.Errorf("%s asks %s: %v, %v", from, to, a, err)
+			}
+			if !isNew(from) || isNew(to) {
+				if a, err := ask(needs[to], 10*time.Minute); err != nil || a.node != to {
+					t.Errorf("%s asks %s: %v, %v", from, to, a, err)
+				}
+				continue
+			}
+			before := asker.count(t, keys[to], later)
+			_, err := ask(needs[to], 300*time.Millisecond) // it tries until its time is over
+			if !errors.Is(err, actors.ErrTimeout) && !errors.Is(err, actors.ErrUnavailable) {
+				t.Errorf("%s asks %s what that cannot understand: %v", from, to, err)
+			}
+			if n := asker.count(t, keys[to], later) - before; n != 0 {
+				t.Errorf("%s has run what it cannot understand", to)
+			}
+		}
+	}
 }
 
 // laterBuild is a build of the test binary with the next version of frames. What it sends has fields that this one
