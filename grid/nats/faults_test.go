@@ -21,6 +21,7 @@ import (
 	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/grid"
 	"github.com/protoloop/protoloop/grid/nats"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // ear is a receiver that notes what it is told.
@@ -382,6 +383,48 @@ func TestNoNotices(t *testing.T) {
 	if _, err := n.Open(ctx, grid.Peer{Node: "a", Session: 1}, &ear{}); !errors.Is(err, io.ErrUnexpectedEOF) || !strings.Contains(err.Error(), "subscribe to all") {
 		t.Errorf("a line where somebody takes all: %v", err)
 	}
+}
+
+// TestHandshakeFails: a connection that is made and of no use, as to a server that ends just then, is closed before the next is made.
+func TestHandshakeFails(t *testing.T) {
+	s := startServer(t, server.Options{})
+	p := testtools.StartProxy(t, s.Addr().String())
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan struct{}, 1)
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer l.Close()
+	all.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			all.Go(func() {
+				defer c.Close()
+				_, _ = io.WriteString(c, "this is no server\r\n")
+				_, _ = io.Copy(io.Discard, c)
+				select {
+				case closed <- struct{}{}:
+				default:
+				}
+			})
+		}
+	})
+	n := connect(t, nats.Options{URL: "nats://" + p.Addr + ",nats://" + l.Addr().String(), NATS: []natsgo.Option{natsgo.DontRandomize()}})
+	var heard ear
+	open(t, n, "a", &heard)
+	p.Cut()
+	select {
+	case <-closed:
+	case <-t.Context().Done():
+		t.Fatal("it was not closed")
+	}
+	p.Mend()
+	heard.eventually(t, "missed")
 }
 
 // TestConnectInVain: no server, a server that says nothing, an end of ctx.

@@ -131,6 +131,9 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	if ctx == nil {
 		ctx = context.Background()
 	}
+	if before := d.n.out.Load(); before != nil {
+		_ = before.Close() // the client forgets one whose handshake has failed, and does not close it
+	}
 	c, err := (&net.Dialer{Timeout: d.n.o.Timeout}).DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
