@@ -18,6 +18,7 @@
 package natskv
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -146,19 +147,26 @@ func (o *owner) Save(ctx context.Context, w state.Write) error {
 	return beside(ctx, func(ctx context.Context) error { return o.save(ctx, w) })
 }
 
+// lagsAtMost is for how long a read that is older than what the owner knows is one of a server that lags. Then it is what there is: somebody
+// has deleted the key.
+const lagsAtMost = 5 * time.Second
+
 // save may run more than once at a time for a write: whichever comes later finds it stored.
 func (o *owner) save(ctx context.Context, w state.Write) error {
 	o.mu.Lock()
 	record, revision := o.record, o.revision
 	o.mu.Unlock()
+	begun := time.Now()
+	var lacks error // what a read that is older lacks
 	for n := 0; ; n = min(n+1, 10) {
 		takes, err := record.Takes(w)
 		if err != nil || !takes {
 			return err
 		}
 		next := record.Apply(w)
-		if revision, err = o.s.writeRecord(ctx, o.key, next, revision); err == nil {
-			o.noteRecord(next, revision)
+		stored, err := o.s.writeRecord(ctx, o.key, next, revision)
+		if err == nil {
+			o.noteRecord(next, stored)
 			return nil
 		}
 		if !isStale(err) {
@@ -166,12 +174,18 @@ func (o *owner) save(ctx context.Context, w state.Write) error {
 		}
 		if n > 0 { // the first time it is another owner, or this save was made and its answer lost
 			if err := pauseBeforeRead(ctx, n); err != nil {
-				return err
+				return cmp.Or(lacks, err)
 			}
 		}
-		if record, revision, err = o.s.readRecord(ctx, o.key); err != nil {
+		got, at, err := o.s.readRecord(ctx, o.key)
+		if err != nil {
 			return err
 		}
+		if at < revision && time.Since(begun) < lagsAtMost {
+			_, lacks = got.Takes(w)
+			continue
+		}
+		record, revision = got, at
 		o.noteRecord(record, revision)
 	}
 }
