@@ -129,6 +129,9 @@ func (p *Process) Stop() {
 	}
 }
 
+// Ended reports whether it was killed or stopped.
+func (p *Process) Ended() bool { return p.cmd.ProcessState != nil }
+
 func (p *Process) end() {
 	p.ended = p.cmd.Wait() // of one that was killed it says that
 	_ = p.stdin.Close()

@@ -264,10 +264,10 @@ func TestLeaderIsKilled(t *testing.T) {
 	for range 3 {
 		goOn("before the kill")
 		leader := c.leader()
-		c.kill(leader)
+		leader.Kill()
 		goOn("while it is away")
 		c.start(leader)
-		c.isReady(leader)
+		leader.Ready()
 		goOn("when it is back")
 	}
 	stop()
@@ -280,8 +280,8 @@ func TestServerHangs(t *testing.T) {
 	watching := newStore(t, c.connect(), "watched")
 	goOn("before")
 	for i, p := range append(slices.Clone(c.processes), c.leader()) {
-		c.signal(p, syscall.SIGSTOP)
-		goOn("while " + p.name + " is held")
+		p.Signal(syscall.SIGSTOP)
+		goOn("while " + p.o.Name + " is held")
 		store := patient{newStore(t, c.connect(), "watched")}
 		s, err := store.Join(t.Context(), grid.Node{Name: fmt.Sprint("new ", i), Shards: 8}, time.Hour)
 		if err != nil {
@@ -298,8 +298,8 @@ func TestServerHangs(t *testing.T) {
 			}
 		}
 		owners.mayEndEarly.Store(true)
-		c.signal(p, syscall.SIGCONT)
-		goOn("when " + p.name + " goes on")
+		p.Signal(syscall.SIGCONT)
+		goOn("when " + p.o.Name + " goes on")
 	}
 	stop()
 }
@@ -329,7 +329,7 @@ func TestAllAreKilled(t *testing.T) {
 	for range 3 {
 		goOn("before the kill")
 		for _, p := range c.processes {
-			c.kill(p)
+			p.Kill()
 		}
 		c.startAll()
 		goOn("after it")

@@ -6,12 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
-	"os"
-	"os/exec"
 	"runtime"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -20,58 +17,49 @@ import (
 
 	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/grid/etcd/embedded"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
-// The test binary is a server of a cluster when it is started with these.
-const (
-	dirVariable     = "PROTOLOOP_TEST_ETCD_DIR"
-	nameVariable    = "PROTOLOOP_TEST_ETCD_NAME"
-	clientVariable  = "PROTOLOOP_TEST_ETCD_CLIENT"  // where it listens to clients
-	serversVariable = "PROTOLOOP_TEST_ETCD_SERVERS" // name=address, with commas between
-)
+// serverVariable has the serverOptions of a process.
+const serverVariable = "PROTOLOOP_TEST_ETCD"
 
-func TestMain(m *testing.M) {
-	if dir := os.Getenv(dirVariable); dir != "" {
-		serve(dir)
-		return
-	}
-	actortest.Main(m)
+type serverOptions struct {
+	embedded.Options
+	Verbose bool // it logs
 }
 
-// serve is a server process. It prints a line when it is ready, and ends when it is killed, or whoever has started it.
-func serve(dir string) {
-	o := embedded.Options{Dir: dir, Name: os.Getenv(nameVariable), ClientAddr: os.Getenv(clientVariable), StartWithin: 10 * time.Minute}
-	if o.Name != "" {
-		o.Servers = map[string]string{}
+func TestMain(m *testing.M) {
+	if !testtools.ChildOf(serverVariable, serve) {
+		actortest.Main(m)
 	}
-	for _, server := range strings.Split(os.Getenv(serversVariable), ",") {
-		if name, addr, is := strings.Cut(server, "="); is {
-			o.Servers[name] = addr
-		}
+}
+
+// serve is a server process.
+func serve(o serverOptions) (string, func(), error) {
+	if !o.Verbose {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	srv, err := embedded.Start(o.Options)
+	if err != nil {
+		return "", nil, err
 	}
 	go func() {
-		_, _ = os.Stdin.Read(make([]byte, 1)) // it ends with the other end of the pipe
-		os.Exit(0)
+		if err := <-srv.Failed(); err != nil {
+			panic(err)
+		}
 	}()
-	srv, err := embedded.Start(o)
-	if err != nil {
-		panic(err)
-	}
-	fmt.Println("ready")
-	panic(<-srv.Failed())
+	return "", srv.Shutdown, nil
 }
 
 // cluster is three server processes.
 type cluster struct {
 	*testing.T
 	processes []*process
-	servers   string
 }
 
 type process struct {
-	name, dir, client string
-	cmd               *exec.Cmd
-	ready             chan error
+	*testtools.Process
+	o serverOptions
 }
 
 // startCluster starts three. Their addresses have to be known before they are, so they listen at a fixed port of an address of
@@ -86,14 +74,15 @@ func startCluster(t *testing.T) *cluster {
 	}
 	c := &cluster{T: t}
 	host := fmt.Sprintf("127.%d.%d.", 1+rand.N(250), rand.N(250))
-	var servers []string
+	servers := map[string]string{}
 	for i := range 3 {
-		p := &process{name: fmt.Sprint("server-", i), dir: t.TempDir(), client: fmt.Sprint(host, i+1, ":2379")}
-		servers = append(servers, fmt.Sprint(p.name, "=", host, i+1, ":2380"))
-		c.processes = append(c.processes, p)
-		t.Cleanup(func() { c.kill(p) })
+		name := fmt.Sprint("server-", i)
+		servers[name] = fmt.Sprint(host, i+1, ":2380")
+		c.processes = append(c.processes, &process{o: serverOptions{
+			Options: embedded.Options{Dir: t.TempDir(), Name: name, ClientAddr: fmt.Sprint(host, i+1, ":2379"), Servers: servers, StartWithin: 10 * time.Minute},
+			Verbose: testing.Verbose(),
+		}})
 	}
-	c.servers = strings.Join(servers, ",")
 	c.startAll()
 	return c
 }
@@ -104,59 +93,14 @@ func (c *cluster) startAll() {
 		c.start(p)
 	}
 	for _, p := range c.processes {
-		c.isReady(p)
+		p.Ready()
 	}
 }
 
 // start starts a server that has not been started, or was killed. It is ready when there are enough of them.
 func (c *cluster) start(p *process) {
 	c.Helper()
-	p.cmd = exec.Command(os.Args[0])
-	p.cmd.Env = append(os.Environ(), dirVariable+"="+p.dir, nameVariable+"="+p.name, clientVariable+"="+p.client, serversVariable+"="+c.servers)
-	if testing.Verbose() {
-		p.cmd.Stderr = os.Stderr
-	}
-	out, err := p.cmd.StdoutPipe()
-	if err == nil {
-		_, err = p.cmd.StdinPipe() // which is closed at the end of this process
-	}
-	if err == nil {
-		err = p.cmd.Start()
-	}
-	if err != nil {
-		c.Fatalf("%s: %v", p.name, err)
-	}
-	p.ready = make(chan error, 1)
-	go func() {
-		_, err := fmt.Fscanln(out, new(string))
-		p.ready <- err
-	}()
-}
-
-func (c *cluster) isReady(p *process) {
-	c.Helper()
-	if err := <-p.ready; err != nil {
-		c.Fatalf("%s has ended before it was ready: %v", p.name, err)
-	}
-}
-
-// kill is kill -9.
-func (c *cluster) kill(p *process) {
-	if p.cmd == nil {
-		return
-	}
-	if err := p.cmd.Process.Kill(); err != nil {
-		c.Error(err)
-	}
-	_ = p.cmd.Wait() // it says that it was killed
-	p.cmd = nil
-}
-
-func (c *cluster) signal(p *process, s syscall.Signal) {
-	c.Helper()
-	if err := p.cmd.Process.Signal(s); err != nil {
-		c.Fatal(err)
-	}
+	p.Process = testtools.Spawn(c, serverVariable, p.o)
 }
 
 // connect is a client of all servers.
@@ -164,7 +108,7 @@ func (c *cluster) connect() *clientv3.Client {
 	c.Helper()
 	var endpoints []string
 	for _, p := range c.processes {
-		endpoints = append(endpoints, "http://"+p.client)
+		endpoints = append(endpoints, "http://"+p.o.ClientAddr)
 	}
 	client, err := clientv3.New(clientv3.Config{Endpoints: endpoints, Logger: zap.NewNop(), DialKeepAliveTime: 10 * time.Second, DialKeepAliveTimeout: 2 * time.Second})
 	if err != nil {
@@ -181,10 +125,10 @@ func (c *cluster) leader() *process {
 	var leader *process
 	eventually(c.T, "there is a leader", func(ctx context.Context) error {
 		for _, p := range c.processes {
-			if p.cmd == nil {
+			if p.Ended() {
 				continue
 			}
-			status, err := client.Status(ctx, "http://"+p.client)
+			status, err := client.Status(ctx, "http://"+p.o.ClientAddr)
 			if err != nil {
 				return err
 			}

@@ -13,6 +13,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/big"
 	"net"
@@ -110,7 +111,7 @@ func TestServerCannotUseItsFolder(t *testing.T) {
 	srv.Shutdown()
 	must(t, os.WriteFile(filepath.Join(dir, "etcd", "member", "snap", "db"), bytes.Repeat([]byte("damaged "), 10_000), 0o600))
 	cmd := exec.Command(os.Args[0]) // etcd waits for ever for what has ended, so it is another process
-	cmd.Env = append(os.Environ(), dirVariable+"="+dir)
+	cmd.Env = append(os.Environ(), fmt.Sprintf(`%s={"Dir":%q,"Verbose":true}`, serverVariable, dir))
 	stdin, err := cmd.StdinPipe()
 	must(t, err)
 	defer stdin.Close()

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,42 +22,41 @@ import (
 	protojs "github.com/protoloop/protoloop/consumer/jetstream"
 	"github.com/protoloop/protoloop/grid/state"
 	"github.com/protoloop/protoloop/grid/state/statetest"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
-// The test binary is a server of a cluster when it is started with these.
-const (
-	dirVariable     = "PROTOLOOP_TEST_NATSKV_DIR"
-	nameVariable    = "PROTOLOOP_TEST_NATSKV_NAME"
-	addrVariable    = "PROTOLOOP_TEST_NATSKV_ADDR"    // where it listens to clients; empty: anywhere
-	clusterVariable = "PROTOLOOP_TEST_NATSKV_CLUSTER" // … to the others
-	routesVariable  = "PROTOLOOP_TEST_NATSKV_ROUTES"  // where the others do, with commas between
-)
+// serverVariable has the serverOptions of a process.
+const serverVariable = "PROTOLOOP_TEST_NATSKV"
 
-func TestMain(m *testing.M) {
-	if dir := os.Getenv(dirVariable); dir != "" {
-		serve(dir)
-		return
-	}
-	actortest.Main(m)
+type serverOptions struct {
+	Name, Dir   string
+	Addr        string // where it listens to clients; empty: anywhere
+	ClusterAddr string // … to the others
+	Routes      []string
 }
 
-// serve is a server process. It prints where it listens, and ends when it is killed.
-func serve(dir string) {
-	o := &server.Options{JetStream: true, StoreDir: dir, NoSigs: true, NoLog: true, ServerName: os.Getenv(nameVariable)}
-	o.Host, o.Port = hostPort(os.Getenv(addrVariable))
+func TestMain(m *testing.M) {
+	if !testtools.ChildOf(serverVariable, serve) {
+		actortest.Main(m)
+	}
+}
+
+// serve is a server process. It says where it listens.
+func serve(of serverOptions) (string, func(), error) {
+	o := &server.Options{JetStream: true, StoreDir: of.Dir, NoSigs: true, NoLog: true, ServerName: of.Name}
+	o.Host, o.Port = hostPort(of.Addr)
 	o.Cluster.Name = "protoloop"
-	o.Cluster.Host, o.Cluster.Port = hostPort(os.Getenv(clusterVariable))
-	o.Routes = server.RoutesFromStr(os.Getenv(routesVariable))
+	o.Cluster.Host, o.Cluster.Port = hostPort(of.ClusterAddr)
+	o.Routes = server.RoutesFromStr(strings.Join(of.Routes, ","))
 	s, err := server.NewServer(o)
 	if err != nil {
-		panic(err)
+		return "", nil, err
 	}
 	s.Start()
 	if !s.ReadyForConnections(time.Minute) {
-		panic("the server is not ready")
+		return "", nil, errors.New("the server is not ready")
 	}
-	fmt.Println(s.Addr(), s.ClusterAddr())
-	s.WaitForShutdown()
+	return fmt.Sprint(s.Addr(), " ", s.ClusterAddr()), s.Shutdown, nil
 }
 
 func hostPort(addr string) (string, int) {
@@ -80,8 +77,8 @@ type cluster struct {
 }
 
 type process struct {
-	dir, addr, cluster string
-	cmd                *exec.Cmd
+	*testtools.Process
+	o serverOptions
 }
 
 func startCluster(t *testing.T) *cluster {
@@ -99,45 +96,19 @@ func startCluster(t *testing.T) *cluster {
 // start starts a server, at its former addresses if it had any.
 func (c *cluster) start(name string) {
 	c.Helper()
-	var routes []string
-	for other, p := range c.servers {
-		if other != name {
-			routes = append(routes, "nats://"+p.cluster)
-		}
-	}
 	p := c.servers[name]
 	if p == nil {
-		p = &process{dir: c.TempDir()}
+		p = &process{o: serverOptions{Name: name, Dir: c.TempDir()}}
 		c.servers[name] = p
-		c.Cleanup(func() { c.kill(name) })
 	}
-	p.cmd = exec.Command(os.Args[0])
-	p.cmd.Env = append(os.Environ(), dirVariable+"="+p.dir, nameVariable+"="+name,
-		addrVariable+"="+p.addr, clusterVariable+"="+p.cluster, routesVariable+"="+strings.Join(routes, ","))
-	p.cmd.Stderr = os.Stderr
-	out, err := p.cmd.StdoutPipe()
-	if err == nil {
-		err = p.cmd.Start()
+	p.o.Routes = nil
+	for other, q := range c.servers {
+		if other != name {
+			p.o.Routes = append(p.o.Routes, "nats://"+q.o.ClusterAddr)
+		}
 	}
-	if err == nil {
-		_, err = fmt.Fscanln(out, &p.addr, &p.cluster)
-	}
-	if err != nil {
-		c.Fatalf("%s: %v", name, err)
-	}
-}
-
-// kill is kill -9.
-func (c *cluster) kill(name string) {
-	p := c.servers[name]
-	if p.cmd == nil {
-		return
-	}
-	if err := p.cmd.Process.Kill(); err != nil {
-		c.Error(err)
-	}
-	_ = p.cmd.Wait() // it says that it was killed
-	p.cmd = nil
+	p.Process = testtools.Spawn(c, serverVariable, p.o)
+	p.o.Addr, p.o.ClusterAddr, _ = strings.Cut(p.Ready(), " ")
 }
 
 // eventually tries what a cluster cannot do before it has elected who leads it.
@@ -163,7 +134,7 @@ func (c *cluster) bucket() (jetstream.JetStream, jetstream.KeyValue) {
 	c.Helper()
 	var urls []string
 	for _, p := range c.servers {
-		urls = append(urls, "nats://"+p.addr)
+		urls = append(urls, "nats://"+p.o.Addr)
 	}
 	nc, err := protojs.Connect(strings.Join(urls, ","), nats.Timeout(time.Minute))
 	if err != nil {
@@ -277,7 +248,7 @@ func TestLeaderIsKilled(t *testing.T) {
 			}
 			return nil
 		})
-		c.kill(leader)
+		c.servers[leader].Kill()
 		fenced()
 		goOn("while it is away")
 		c.start(leader)
