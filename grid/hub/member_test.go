@@ -175,8 +175,10 @@ var (
 	relay   actors.Method[relayed, entry]
 )
 
-// ledger is the state of a key.
+// ledger is the state of a key. As it is a journal, a save that was made twice would be seen.
 type ledger struct{ Numbers []int64 }
+
+func (l *ledger) Apply(number int64) { l.Numbers = append(l.Numbers, number) }
 
 // member is a node of the tests under load.
 type member struct {
@@ -186,7 +188,7 @@ type member struct {
 	net    grid.Net
 	g      *grid.Grid
 	gone   sync.Once
-	ledger state.Options
+	ledger state.JournalOptions
 
 	hanging, repeated, later atomic.Int64
 }
@@ -245,15 +247,15 @@ func memberChild(o memberOptions) (string, func(), error) {
 		if err != nil {
 			return "", nil, err
 		}
-		m.ledger = state.Options{Store: store, Kind: "account", SaveWithin: o.SaveWithin}
+		m.ledger.Options = state.Options{Store: store, Kind: "account", SaveWithin: o.SaveWithin}
 	}
 	return "", stop, m.join(ctx, m.setup)
 }
 
 func (m *member) setup(w *actors.Worker, id string) (err error) {
-	var book *state.State[ledger]
+	var book *state.Journal[ledger, int64, *ledger]
 	if m.o.Bucket != "" {
-		if book, err = state.Load[ledger](w, id, m.ledger); err != nil {
+		if book, err = state.LoadJournal[ledger, int64](w, id, m.ledger); err != nil {
 			return err
 		}
 	}
@@ -295,10 +297,7 @@ func (m *member) setup(w *actors.Worker, id string) (err error) {
 			m.repeated.Add(1)
 			return n, book.Saved(t)
 		}
-		return n, book.Update(t, func(l *ledger) error {
-			l.Numbers = append(l.Numbers, n.Value)
-			return nil
-		})
+		return n, book.Record(t, n.Value)
 	})
 	relay.Handle(w, func(t *actors.Task, n relayed) (entry, error) {
 		return enter.Ask(t, m.account(int(n.Value)), wrapperspb.Int64(int64(n.Value)), actors.Idempotent())

@@ -32,11 +32,14 @@ import (
 // TestRollingRestart: one node after the other is stopped in order and started anew, with a build of a later version, and then one hub
 // after the other, while keys are asked to enter numbers into their state. No ask fails, and each number is stored once.
 func TestRollingRestart(t *testing.T) {
-	hubCount, nodes, enough := 3, []string{"a", "b", "c", "d", "e"}, int64(1000)
+	hubCount, nodes, enough := 3, []string{"a", "b", "c", "d", "e"}, int64(500)
 	build := os.Args[0]
-	if testing.Short() {
+	switch {
+	case testing.Short():
 		hubCount, nodes, enough = 1, nodes[:2], 200
-	} else {
+	case *judged:
+		build, enough = laterBuild(t), 1000
+	default:
 		build = laterBuild(t)
 	}
 	h := spawnHubs(t, hubCount, nil, hubOptions{Healthy: true}) // without certificates, so that nodes may use a bucket
@@ -163,7 +166,7 @@ const loadEvery = time.Millisecond
 func startLoad(t *testing.T, asker *member) *load {
 	l := &load{T: t, asker: asker, quit: make(chan struct{}), took: map[int64]time.Duration{}, failed: map[int64]error{}}
 	within := 10 * time.Minute // a slow machine is to fail nothing
-	atATime := make(chan struct{}, 64)
+	atATime := make(chan struct{}, 32)
 	if *judged {
 		within, atATime = 30*time.Second, make(chan struct{}, 1<<20) // what is due is asked, whatever has become of the others
 	}
