@@ -23,14 +23,25 @@ required() {
 	awk -v own="$own" '$1 == "require" { $1 = $2 } $1 == own || index($1, own "/") == 1 { print $1 }' "$1/go.mod" | sort -u
 }
 
-# Who requires another one comes after it: it also lists, as indirect, whatever that requires, so its list is longer.
-mapfile -t dirs < <(
+# folder_of prints the folder of a module of this repository.
+folder_of() {
+	local dir=${1#"$own"}
+	dir=${dir#/}
+	echo "${dir:-.}"
+}
+
+# Who requires another one comes after it.
+list=$(
 	for dir in "${modules[@]}"; do
 		dir=${dir#"$PWD"}
 		dir=${dir#/}
-		printf '%d %s\n' "$(required "${dir:-.}" | wc -l)" "${dir:-.}"
-	done | sort -k1,1n -k2 | cut -d' ' -f2
+		echo "${dir:-.} ${dir:-.}"
+		for module in $(required "${dir:-.}"); do
+			if [ "$(folder_of "$module")" != "${dir:-.}" ]; then echo "$(folder_of "$module") ${dir:-.}"; fi
+		done
+	done | tsort
 )
+mapfile -t dirs <<<"$list"
 
 scratch=$(mktemp -d)
 trap 'chmod -R u+w "$scratch"; rm -rf "$scratch"' EXIT
