@@ -19,6 +19,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -62,13 +63,15 @@ func untilSignal(parent context.Context) (ctx context.Context, release func()) {
 // command is a call of it.
 type command struct {
 	hub.Options
-	files     certs.Files
-	hubs      string
-	queues    string
-	dev       bool
-	nodes     string
-	logFormat string
-	health    string
+	files      certs.Files
+	hubs       string
+	queues     string
+	partitions string
+	buckets    string
+	dev        bool
+	nodes      string
+	logFormat  string
+	health     string
 }
 
 const prefix = "PROTOLOOP_HUB_"
@@ -103,6 +106,8 @@ func parseCommand(args []string, env func(string) (string, bool), help io.Writer
 	f.StringVar(&c.files.Key, "key", "", "the `file` with its key")
 	f.StringVar(&c.files.CA, "ca", "", "the `file` with the authority that has signed the certificates of all hubs and nodes")
 	f.StringVar(&c.queues, "queues", "", "the `names` of queues in JetStream that nodes may use, with commas between")
+	f.StringVar(&c.partitions, "partitions", "", "the `names` of queues in parts, whose order is kept over many nodes, with commas between")
+	f.StringVar(&c.buckets, "buckets", "", "the `names` of key-value buckets that nodes may use, as for the state of keys, with commas between")
 	f.DurationVar(&c.StartWithin, "start-within", 0, "how long it waits until more than half of the hubs are there; 0: two minutes")
 	f.StringVar(&c.health, "health", "", "serve /healthz at this `host:port`, without TLS: 200, or 503 and what is wrong")
 	f.StringVar(&c.logFormat, "log", "text", "how to log: `text` or json")
@@ -174,9 +179,9 @@ func (c *command) completeOptions() (errs []error) {
 		}
 		c.Hubs[name] = addr
 	}
-	for q := range eachOf(c.queues) {
-		c.Queues = append(c.Queues, q)
-	}
+	c.Queues = slices.AppendSeq(c.Queues, eachOf(c.queues))
+	c.Partitions = slices.AppendSeq(c.Partitions, eachOf(c.partitions))
+	c.Buckets = slices.AppendSeq(c.Buckets, eachOf(c.buckets))
 	if c.dev && len(c.Hubs) > 1 {
 		wrong("-dev is for one hub")
 	}

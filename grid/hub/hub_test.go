@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	natsjs "github.com/nats-io/nats.go/jetstream"
+
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/consumer"
@@ -295,6 +297,76 @@ func TestQueue(t *testing.T) {
 	patiently(t, "the hub to be well", tr.hubs[0].Health)
 }
 
+// TestPartitionsAndBuckets: with the certificate of a node, parts of a queue are taken over and their messages acked, and a bucket is
+// read and written. What Options does not name is refused.
+func TestPartitionsAndBuckets(t *testing.T) {
+	ca := authority(t)
+	h := start(t, hub.Options{
+		Hubs: map[string]string{"hub": "127.0.0.1:0"}, Name: "hub", Certificates: hubFiles(t, ca, "hub"),
+		Partitions: []string{"ORDERS"}, Buckets: []string{"ACCOUNTS"},
+	})
+	nc, err := dial(t, hubclient.Options{Hubs: []string{h.Addr()}, Certificates: nodeFiles(t, ca, "a")}).Queues()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	p, err := jetstream.NewPartitions(nc, jetstream.Options{Name: "ORDERS"}, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Send(t.Context(), consumer.Message{Group: "ada", Body: []byte("1")}); err != nil {
+		t.Fatal(err)
+	}
+	for _, owner := range []uint64{3, 7} {
+		source, err := p.Opener(p.PartOf("ada"), owner)(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ms, err := source.Receive(t.Context(), 10)
+		if err != nil || len(ms) != 1 || string(ms[0].Body) != "1" {
+			t.Fatalf("owner %d has received %v, %v", owner, ms, err)
+		}
+		if owner == 7 {
+			if err := source.Ack(t.Context(), ms); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := source.Close(t.Context()); err != nil && owner == 7 {
+			t.Error(err)
+		}
+	}
+
+	js, err := natsjs.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kv, err := js.KeyValue(t.Context(), "ACCOUNTS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	revision, err := kv.Create(t.Context(), "account/ada", []byte("1"))
+	if err == nil {
+		revision, err = kv.Update(t.Context(), "account/ada", []byte("2"), revision)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e, err := kv.Get(t.Context(), "account/ada"); err != nil || string(e.Value()) != "2" || e.Revision() != revision {
+		t.Errorf("%v, %v", e, err)
+	}
+
+	r := rawNode(t, h, nodeFiles(t, ca, "evil"))
+	for _, subject := range []string{
+		"$KV.OTHER.x", "$JS.API.DIRECT.GET.KV_OTHER.$KV.OTHER.x", "$JS.API.STREAM.PURGE.KV_ACCOUNTS", "$JS.API.CONSUMER.CREATE.KV_ACCOUNTS.evil.$KV.ACCOUNTS.x",
+		"$JS.API.CONSUMER.CREATE.ORDERS", "$JS.API.CONSUMER.CREATE.ORDERS.evil", "$JS.API.CONSUMER.CREATE.ORDERS_DEAD.evil.orders_dead", "$JS.API.STREAM.PURGE.ORDERS",
+	} {
+		if err := r.PublishRequest(subject, "_INBOX.evil.x", nil); err != nil {
+			t.Fatal(err)
+		}
+		r.refused("Publish", subject)
+	}
+}
+
 func TestOptions(t *testing.T) {
 	three := map[string]string{"a": "127.0.0.1:7420", "b": "127.0.0.1:7430", "c": "127.0.0.1:7440"}
 	for field, o := range map[string]hub.Options{
@@ -304,6 +376,8 @@ func TestOptions(t *testing.T) {
 		"Name":        {Cluster: "c", Dir: "x", Hubs: three, Name: "d"},
 		"Hubs":        {Cluster: "c", Dir: "x", Hubs: map[string]string{"a": "127.0.0.1:7420", "b": "127.0.0.1:7430"}, Name: "a"},
 		"Queues":      {Cluster: "c", Dir: "x", Queues: []string{"a.>"}},
+		"Partitions":  {Cluster: "c", Dir: "x", Queues: []string{"A"}, Partitions: []string{"A"}},
+		"Buckets":     {Cluster: "c", Dir: "x", Buckets: []string{"a.b"}},
 		`Hubs["a"]`:   {Cluster: "c", Dir: "x", Hubs: map[string]string{"a": "10.0.0.1:7420"}, Name: "a"},
 		`Hubs["b"]`:   {Cluster: "c", Dir: "x", Hubs: map[string]string{"b": "localhost:7420"}, Name: "b"},
 		`Hubs["d"]`:   {Cluster: "c", Dir: "x", Hubs: map[string]string{"d": "127.0.0.1:65533"}, Name: "d"},

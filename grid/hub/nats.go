@@ -17,6 +17,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	natsjs "github.com/nats-io/nats.go/jetstream"
 
 	"github.com/protoloop/protoloop/consumer/jetstream"
 )
@@ -45,7 +46,7 @@ const handshakeSeconds = 10
 func (h *Hub) startNATS(ctx context.Context) error {
 	n := &natsServer{log: &natsLog{l: h.log}}
 	h.nats = n
-	auth := &auth{cluster: h.o.Cluster, queues: h.o.Queues, hubs: h.o.Hubs, secret: rand.Text(), log: h.log, open: h.o.Certificates == nil}
+	auth := &auth{cluster: h.o.Cluster, queues: h.o.Queues, partitions: h.o.Partitions, buckets: h.o.Buckets, hubs: h.o.Hubs, secret: rand.Text(), log: h.log, open: h.o.Certificates == nil}
 	o := &server.Options{
 		ServerName: h.o.Name, Host: hostOf(h.addr), Port: portOf(at(h.addr, natsNodes)), NoSigs: true, NoLog: true,
 		JetStream: true, StoreDir: filepath.Join(h.o.Dir, "nats"), SyncAlways: true,
@@ -100,7 +101,10 @@ func (h *Hub) startNATS(ctx context.Context) error {
 	if n.gone, err = watchGone(h.o.Cluster, n); err != nil {
 		return fmt.Errorf("NATS: %w", err)
 	}
-	return h.ensureQueues(ctx)
+	if err := h.ensureQueues(ctx); err != nil {
+		return err
+	}
+	return h.ensureBuckets(ctx)
 }
 
 // checkIsHub refuses nodes at the ports for hubs, where they could do anything.
@@ -128,28 +132,70 @@ func (n *natsServer) connect(ctx context.Context, a *auth, user string) (*nats.C
 	}
 }
 
-// ensureQueues makes the queues. Until most hubs are there, and have elected who leads, that fails.
+// ensureQueues makes the queues.
 func (h *Hub) ensureQueues(ctx context.Context) error {
 	for _, name := range h.o.Queues {
 		q, err := jetstream.New(h.nats.conn, jetstream.Options{Name: name, Replicas: len(h.o.Hubs)})
 		if err != nil {
 			return err
 		}
-		for {
-			within, cancel := context.WithTimeout(ctx, 5*time.Second)
-			err := q.Ensure(within)
-			cancel()
-			if err == nil {
-				break
-			}
-			select {
-			case <-ctx.Done():
-				return fmt.Errorf("make the queue %s: %w: %w", name, context.Cause(ctx), err)
-			case <-time.After(100 * time.Millisecond):
-			}
+		if err := eventually(ctx, "make the queue "+name, q.Ensure); err != nil {
+			return err
+		}
+	}
+	for _, name := range h.o.Partitions {
+		p, err := jetstream.NewPartitions(h.nats.conn, jetstream.Options{Name: name, Replicas: len(h.o.Hubs)}, 1) // the stream takes all parts
+		if err != nil {
+			return err
+		}
+		if err := eventually(ctx, "make the queue "+name, p.Ensure); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// ensureBuckets makes the buckets. The client would make them with AllowDirect, see auth.permissions, and AllowRollup, by which a
+// write removes others.
+func (h *Hub) ensureBuckets(ctx context.Context) error {
+	js, err := natsjs.New(h.nats.conn)
+	if err != nil {
+		return err
+	}
+	for _, name := range h.o.Buckets {
+		cfg := natsjs.StreamConfig{
+			Name: "KV_" + name, Subjects: []string{"$KV." + name + ".>"}, Replicas: len(h.o.Hubs), Storage: natsjs.FileStorage,
+			MaxMsgsPerSubject: 1, Discard: natsjs.DiscardNew, DenyDelete: true, DenyPurge: true,
+		}
+		err := eventually(ctx, "make the bucket "+name, func(ctx context.Context) error {
+			_, err := js.CreateStream(ctx, cfg)
+			if errors.Is(err, natsjs.ErrStreamNameAlreadyInUse) { // with what somebody has changed of it
+				return nil
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eventually does what fails until most hubs are there, and have elected who leads.
+func eventually(ctx context.Context, what string, do func(context.Context) error) error {
+	for {
+		within, cancel := context.WithTimeout(ctx, 5*time.Second)
+		err := do(within)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s: %w: %w", what, context.Cause(ctx), err)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 func (n *natsServer) health() error {

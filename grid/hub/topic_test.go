@@ -180,7 +180,7 @@ func TestTopicsWhenAHubIsLost(t *testing.T) {
 		}
 	}()
 	actortest.Eventually(t, "news", func() bool { return a.numbered("number ") > 100 })
-	procs[all[0]].signal(syscall.SIGKILL)
+	procs[all[0]].Signal(syscall.SIGKILL)
 	a.hears(b, "after")
 	b.hears(a, "also after")
 	close(stop)
