@@ -26,6 +26,9 @@ import (
 // leaves them to the next one: see sweep.
 const prefix = "plfaults-"
 
+// bridge is the switch.
+const bridge = "bridge0"
+
 const namespaces = "/run/netns"
 
 // nowhere is the hardware address of nobody. What is sent to it is lost without a word to whoever sends.
@@ -78,13 +81,13 @@ func newNetwork(t *testing.T, hosts ...string) *network {
 	}
 	sw := n.namespace("switch")
 	n.ip("netns", "add", sw)
-	n.ip("-n", sw, "link", "add", "br", "type", "bridge", "forward_delay", "0", "stp_state", "0")
-	n.ip("-n", sw, "link", "set", "br", "up")
+	n.ip("-n", sw, "link", "add", "name", bridge, "type", "bridge", "forward_delay", "0", "stp_state", "0")
+	n.ip("-n", sw, "link", "set", bridge, "up")
 	for _, host := range hosts {
 		ns := n.namespace(host)
 		n.ip("netns", "add", ns)
 		n.ip("link", "add", host, "netns", sw, "type", "veth", "peer", "name", "eth0", "netns", ns)
-		n.ip("-n", sw, "link", "set", host, "master", "br", "up")
+		n.ip("-n", sw, "link", "set", host, "master", bridge, "up")
 		n.ip("-n", ns, "link", "set", "eth0", "address", n.hardware(host))
 		n.ip("-n", ns, "addr", "add", n.addr(host)+"/24", "dev", "eth0")
 		n.ip("-n", ns, "link", "set", "lo", "up")
@@ -96,6 +99,9 @@ func newNetwork(t *testing.T, hosts ...string) *network {
 				n.heal(from, to)
 			}
 		}
+	}
+	if n.Failed() {
+		n.FailNow()
 	}
 	return n
 }
@@ -138,7 +144,7 @@ func (n *network) unplug(host string) {
 // plug ends an unplug.
 func (n *network) plug(host string) {
 	n.Helper()
-	n.ip("-n", n.namespace("switch"), "link", "set", host, "master", "br")
+	n.ip("-n", n.namespace("switch"), "link", "set", host, "master", bridge)
 }
 
 func (n *network) remove() {
