@@ -47,6 +47,7 @@ const (
 	doHealth  = "health"  // of a hub
 	doPuts    = "puts"    // what handlers have stored in etcd
 	doFill    = "fill"    // the queue
+	doLeft    = "left"    // how much is in the queue
 )
 
 // askersOfClient is how many ask at a time, in each client.
@@ -157,6 +158,8 @@ func (c *client) do(cmd command) (any, error) {
 		return c.puts(ctx)
 	case doFill:
 		return nil, c.fillQueue(cmd.Count)
+	case doLeft:
+		return c.left(ctx)
 	}
 	return nil, fmt.Errorf("what is %q?", cmd.Do)
 }

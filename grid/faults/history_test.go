@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build linux
+
 package faults
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -91,6 +94,19 @@ func (j *journal) write(v any) error {
 	}
 	_, err = j.f.Write(append(b, '\n'))
 	return err
+}
+
+// countLines is how many values the journals of a name have.
+func (c *cluster) countLines(pattern string) (n int) {
+	names, _ := filepath.Glob(filepath.Join(c.dir, pattern)) // the pattern is right
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			c.t.Error(err)
+		}
+		n += bytes.Count(b, []byte{'\n'})
+	}
+	return n
 }
 
 // readJournals reads all files whose names match. The last line of one may not be whole.

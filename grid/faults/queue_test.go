@@ -5,13 +5,283 @@
 package faults
 
 import (
+	"cmp"
+	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+	"time"
 
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/consumer"
+	"github.com/protoloop/protoloop/consumer/jetstream"
 	"github.com/protoloop/protoloop/grid"
 	"github.com/protoloop/protoloop/grid/hub/hubclient"
 )
 
-const parts = 16
+const (
+	parts  = 16  // of the queue
+	groups = 200 // whose order is kept
+)
 
-func (s settings) partKinds(c *hubclient.Client) ([]grid.Kind, error) { return nil, errors.New("todo") }
-func (c *client) fillQueue(count int) error                           { return errors.New("todo") }
+// work is a message of the queue: the number N of its group, from 0.
+type work struct {
+	Group, N int
+}
+
+// handled is one run of the handler.
+type handled struct {
+	work
+	Node, Part   string
+	Begun, Ended time.Duration
+}
+
+func (s settings) openQueue(c *hubclient.Client) (*jetstream.Partitions, error) {
+	nc, err := c.Queues()
+	if err != nil {
+		return nil, err
+	}
+	return jetstream.NewPartitions(nc, jetstream.Options{Name: queue}, s.Parts)
+}
+
+// partKinds has a worker for each part of the queue.
+func (s settings) partKinds(c *hubclient.Client) ([]grid.Kind, error) {
+	q, err := s.openQueue(c)
+	if err != nil {
+		return nil, err
+	}
+	j, err := openJournal(s.Dir, fmt.Sprintf("handled-%s-%d", c.Node(), s.Incarnation))
+	if err != nil {
+		return nil, err
+	}
+	return []grid.Kind{{Name: kindPart, Always: q.Parts(), Setup: func(w *actors.Worker, part string) error {
+		token, err := grid.TokenOf(w.Task())
+		if err != nil {
+			return err
+		}
+		handle := func(t *actors.Task, m consumer.Message) error {
+			h := handled{Node: c.Node(), Part: part, Begun: now()}
+			if err := json.Unmarshal(m.Body, &h.work); err != nil {
+				return consumer.Poison(err)
+			}
+			if err := t.Sleep(time.Millisecond); err != nil {
+				return err
+			}
+			h.Ended = now()
+			return j.write(h)
+		}
+		consumes, err := consumer.New(q.Opener(part, token.Rev), handle, consumer.Options{Order: consumer.ByGroup})
+		if err != nil {
+			return err
+		}
+		return consumes.Setup(w)
+	}}}, nil
+}
+
+// fillQueue sends that many messages, those of a group one after the other.
+func (c *client) fillQueue(count int) error {
+	q, err := jetstream.NewPartitions(c.nc, jetstream.Options{Name: queue}, c.Parts)
+	if err != nil {
+		return err
+	}
+	var all sync.WaitGroup
+	errs := make([]error, groups)
+	for g := range groups {
+		all.Go(func() {
+			for n := 0; n*groups+g < count; n++ {
+				b, err := json.Marshal(work{g, n})
+				if err != nil {
+					errs[g] = err
+					return
+				}
+				m := consumer.Message{Key: fmt.Sprintf("%d-%d", g, n), Group: fmt.Sprint(g), Body: b}
+				for {
+					ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+					err := q.Send(ctx, m) // it is stored once, by its key
+					cancel()
+					if err == nil {
+						break
+					}
+					c.logger().Warn("send", "key", m.Key, "error", err)
+					time.Sleep(100 * time.Millisecond)
+				}
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// left is how many messages the queue has.
+func (c *client) left(ctx context.Context) (uint64, error) {
+	s, err := c.js.Stream(ctx, queue)
+	if err != nil {
+		return 0, err
+	}
+	return s.CachedInfo().State.Msgs, nil
+}
+
+// checkHandled says which of count messages were not handled, and which were begun before all that were sent before them in
+// their group were handled.
+func checkHandled(all []handled, count int) (wrong []string) {
+	byGroup := map[int][]handled{}
+	for _, h := range all {
+		byGroup[h.Group] = append(byGroup[h.Group], h)
+	}
+	for g := range groups {
+		var ended []time.Duration // of each number, the first time
+		for n := 0; n*groups+g < count; n++ {
+			ended = append(ended, math.MaxInt64)
+		}
+		for _, h := range byGroup[g] {
+			if h.N >= len(ended) {
+				wrong = append(wrong, fmt.Sprintf("group %d: number %d was handled, and never sent", g, h.N))
+				continue
+			}
+			ended[h.N] = min(ended[h.N], h.Ended)
+		}
+		latest := make([]time.Duration, len(ended)) // when it and all before it were handled
+		for n, at := range ended {
+			if at == math.MaxInt64 {
+				wrong = append(wrong, fmt.Sprintf("group %d: number %d was not handled", g, n))
+			}
+			if latest[n] = at; n > 0 {
+				latest[n] = max(at, latest[n-1])
+			}
+		}
+		for _, h := range byGroup[g] {
+			if h.N > 0 && h.N < len(ended) && h.Begun < latest[h.N-1] {
+				wrong = append(wrong, fmt.Sprintf("group %d: number %d began in %s at %v, and those before it were handled at %v", g, h.N, h.Node, h.Begun, latest[h.N-1]))
+			}
+		}
+	}
+	return wrong
+}
+
+// TestHandledCheck: the check finds what is missing, and what is out of order.
+func TestHandledCheck(t *testing.T) {
+	count := 2 * groups
+	var all []handled
+	for g := range groups {
+		all = append(all, handled{work: work{g, 0}, Begun: 1, Ended: 2}, handled{work: work{g, 1}, Begun: 2, Ended: 3}, handled{work: work{g, 0}, Begun: 5, Ended: 6})
+	}
+	if wrong := checkHandled(all, count); len(wrong) > 0 {
+		t.Errorf("of what is in order: %q", wrong[:1])
+	}
+	if wrong := checkHandled(all[2:], count); len(wrong) != 1 {
+		t.Errorf("of a message that is missing: %q", wrong)
+	}
+	if wrong := checkHandled(all[1:], count); len(wrong) != 1 {
+		t.Errorf("of a message that was handled after the next: %q", wrong)
+	}
+	if wrong := checkHandled(all, count+1); len(wrong) != 1 {
+		t.Errorf("of the last that is missing: %q", wrong)
+	}
+	all[1].Begun = 1
+	if wrong := checkHandled(all, count); len(wrong) != 1 {
+		t.Errorf("of a message that began early: %q", wrong)
+	}
+}
+
+// TestQueue: messages in a queue of the hubs whose order by group is kept, consumed by five nodes, while nodes are killed and one
+// hub is, the one that leads the queue in half of all runs. None is lost, and none begins before those before it in its group were handled.
+//
+// The log says for how long none was handled. With PROTOLOOP_TEST_FULL=1 there are 100,000 messages instead of 20,000, and that may be 10 s.
+func TestQueue(t *testing.T) {
+	if testing.Short() {
+		t.Skip("eleven processes and 20,000 messages are much for a slow machine")
+	}
+	full := os.Getenv(fullVariable) != ""
+	count := 20_000
+	if full {
+		count = 100_000
+	}
+	c := newCluster(t, true)
+	filled := make(chan error, 1)
+	go func() { filled <- c.client(1).request(command{Do: doFill, Count: count}, nil) }()
+	rng := rand.New(rand.NewPCG(c.seed, 3000))
+
+	// The hub is killed when so much of the queue was handled.
+	killAt := int(float64(count) * (0.2 + 0.5*rng.Float64()))
+	victim := c.hubs[rng.IntN(len(c.hubs))]
+	ofLeader := rng.IntN(2) == 0
+	isFilled, hubKilled := false, false
+	kills := 0
+	nextKill := time.Now().Add(upTo(rng, 4))
+	var left uint64 = math.MaxUint64
+	for !isFilled || left > 0 || !hubKilled {
+		select {
+		case err := <-filled:
+			if err != nil {
+				t.Fatal(err)
+			}
+			isFilled = true
+			c.note("all messages are sent")
+		case <-time.After(100 * time.Millisecond):
+		}
+		if err := c.client(0).request(command{Do: doLeft}, &left); err != nil {
+			left = math.MaxUint64
+			c.note("%v", err)
+		}
+		if !hubKilled && c.countLines("handled-*") >= killAt {
+			hubKilled = true
+			var l leaders
+			if err := c.client(0).request(command{Do: doLeaders}, &l); err == nil && ofLeader && c.programs[l.NATS] != nil {
+				victim = l.NATS
+			}
+			c.note("%s is killed, of %+v", victim, l)
+			c.programs[victim].kill()
+			d := upTo(rng, 10)
+			heal := make(chan error, 1)
+			go func() { heal <- after(d, c.programs[victim].run)() }()
+			defer func() {
+				if err := <-heal; err != nil {
+					t.Error(err)
+				}
+			}()
+		}
+		if time.Now().After(nextKill) {
+			g := c.programs[c.nodes[rng.IntN(len(c.nodes))]]
+			c.note("%s is killed", g.host)
+			g.kill()
+			if err := g.run(); err != nil {
+				t.Fatal(err)
+			}
+			kills++
+			nextKill = time.Now().Add(2*time.Second + upTo(rng, 4))
+		}
+	}
+	all, err := readJournals[handled](c.dir, "handled-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.SortFunc(all, func(a, b handled) int { return cmp.Compare(a.Ended, b.Ended) })
+	var stall, at time.Duration
+	for i := 1; i < len(all); i++ {
+		if gap := all[i].Ended - all[i-1].Ended; gap > stall {
+			stall, at = gap, all[i-1].Ended
+		}
+	}
+	t.Logf("%d messages were handled %d times in %v, while nodes were killed %d times, and %s once. None was handled for %v at most, from %v", count, len(all), all[len(all)-1].Ended-all[0].Begun, kills, victim, stall, at)
+	if full && stall > 10*time.Second {
+		t.Errorf("none was handled for %v", stall)
+	}
+	wrong := checkHandled(all, count)
+	for _, w := range wrong[:min(len(wrong), 20)] {
+		t.Error(w)
+	}
+	if len(wrong) > 0 {
+		t.Errorf("%d are wrong", len(wrong))
+	}
+	for host, g := range c.programs {
+		if g.diedItself() {
+			t.Errorf("%s has ended by itself", host)
+		}
+	}
+}
