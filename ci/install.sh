@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-for script in generate-tools socketio-clients consumer-tools service-tools telemetry-tools postgres-tools; do
+for script in generate-tools socketio-clients consumer-tools service-tools telemetry-tools postgres-tools network-tools; do
 	echo "== ci/$script.sh"
 	"./$script.sh"
 done
