@@ -247,7 +247,7 @@ func (n *node) register(t *actors.Task, r *state.State[number], op op) (result, 
 	case op.Do == opRead:
 		return result{Value: is}, r.Saved(t)
 	case op.Do == opCAS && is != op.Old:
-		return result{}, r.Saved(t)
+		return result{Value: is}, r.Saved(t)
 	}
 	return result{Swapped: op.Do == opCAS}, r.Update(t, func(v *number) error {
 		v.Value = op.Value

@@ -18,7 +18,6 @@
 package natskv
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -147,17 +146,11 @@ func (o *owner) Save(ctx context.Context, w state.Write) error {
 	return beside(ctx, func(ctx context.Context) error { return o.save(ctx, w) })
 }
 
-// lagsAtMost is for how long a read that is older than what the owner knows is one of a server that lags. Then it is what there is: somebody
-// has deleted the key.
-const lagsAtMost = 5 * time.Second
-
 // save may run more than once at a time for a write: whichever comes later finds it stored.
 func (o *owner) save(ctx context.Context, w state.Write) error {
 	o.mu.Lock()
 	record, revision := o.record, o.revision
 	o.mu.Unlock()
-	begun := time.Now()
-	var lacks error // what a read that is older lacks
 	for n := 0; ; n = min(n+1, 10) {
 		takes, err := record.Takes(w)
 		if err != nil || !takes {
@@ -174,19 +167,36 @@ func (o *owner) save(ctx context.Context, w state.Write) error {
 		}
 		if n > 0 { // the first time it is another owner, or this save was made and its answer lost
 			if err := pauseBeforeRead(ctx, n); err != nil {
-				return cmp.Or(lacks, err)
+				return err
 			}
 		}
-		got, at, err := o.s.readRecord(ctx, o.key)
-		if err != nil {
+		if record, revision, err = o.readSaved(ctx); err != nil {
 			return err
 		}
-		if at < revision && time.Since(begun) < lagsAtMost {
-			_, lacks = got.Takes(w)
-			continue
-		}
-		record, revision = got, at
 		o.noteRecord(record, revision)
+	}
+}
+
+// staleReads is how many reads may show less than what is known to be saved.
+const staleReads = 10
+
+// readSaved is readRecord, but for what a server shows that lags: without what the owner knows to be saved. By that
+// nobody can tell whether a save is stored, or fenced.
+func (o *owner) readSaved(ctx context.Context) (state.Record, uint64, error) {
+	o.mu.Lock()
+	saved := o.revision
+	o.mu.Unlock()
+	for n := 1; ; n++ {
+		r, revision, err := o.s.readRecord(ctx, o.key)
+		if err != nil || revision >= saved {
+			return r, revision, err
+		}
+		if n == staleReads {
+			return r, 0, fmt.Errorf("natskv: %s is at revision %d, and %d was saved: the server that was asked lags, or the store has lost what was saved", o.key, revision, saved)
+		}
+		if err := pauseBeforeRead(ctx, n); err != nil {
+			return r, 0, err
+		}
 	}
 }
 
