@@ -128,7 +128,8 @@ func (p *Partitions) Ensure(ctx context.Context) error { return p.parts[0].ensur
 // owners the later one has the greater number, such as the Rev of a grid.Token; 0 if there is never more than one process.
 //
 // It takes the part from whoever had it with the same or a smaller number, and begins with the first message that is not
-// acked. The source of that one ends with [consumer.ErrClosed], and what it acks then is refused. Who has a smaller number than the one that
+// acked. The source of that one ends with [consumer.ErrClosed], and what it acks then is refused. So does one that lacks a delivery
+// which was lost on its way, as with a server: nothing behind that is to be handled first. Who has a smaller number than the one that
 // has the part is told [actors.ErrFenced]. A message that was tried by the former owner has all its tries anew.
 func (p *Partitions) Opener(part string, owner uint64) consumer.Open {
 	return func(ctx context.Context) (consumer.Source, error) {
@@ -184,5 +185,7 @@ func (q *Queue) takeOver(ctx context.Context, part int, owner uint64) (consumer.
 	if err != nil {
 		return failed(err)
 	}
-	return newSource(q, c), nil
+	src := newSource(q, c)
+	src.order = &order{}
+	return src, nil
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	natsjs "github.com/nats-io/nats.go/jetstream"
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
@@ -159,6 +160,68 @@ func TestPartitionIsTakenOver(t *testing.T) {
 	if got := bodiesOf(receiveAll(t, again, 5)); got != "1 2 3 4 5" {
 		t.Errorf("it gets %s when it opens it again", got)
 	}
+}
+
+// TestLostDelivery: a delivery of a part that has not come, as when it was on its way from a server that is lost, ends the source, and
+// nothing behind it is received. The next source begins with it.
+func TestLostDelivery(t *testing.T) {
+	nc := connectEmbedded(t, t.TempDir())
+	p := newPartitions(t, nc, 4)
+	js, err := natsjs.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// steal has the server deliver the next message to somebody else, by the consumer of the source.
+	steal := func() {
+		t.Helper()
+		stream, err := js.Stream(t.Context(), "ITEMS")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name := range stream.ConsumerNames(t.Context()).Name() {
+			if _, err := nc.RequestWithContext(t.Context(), "$JS.API.CONSUMER.MSG.NEXT.ITEMS."+name, []byte(`{"batch":1}`)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	send := func(from, to int) {
+		t.Helper()
+		if err := p.Send(t.Context(), numberedMessages("a", from, to)...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gets := func(src consumer.Source, n int, want string) {
+		t.Helper()
+		if got := bodiesOf(receiveAll(t, src, n)); got != want {
+			t.Errorf("received %s, want %s", got, want)
+		}
+	}
+	ends := func(src consumer.Source) {
+		t.Helper()
+		for range 2 {
+			if ms, err := src.Receive(t.Context(), 10); !errors.Is(err, consumer.ErrClosed) {
+				t.Errorf("received %s, %v", bodiesOf(ms), err)
+			}
+		}
+	}
+
+	send(0, 3)
+	src := openPart(t, p, "a", 1)
+	steal()
+	ends(src)
+	gets(openPart(t, p, "a", 1), 3, "0 1 2")
+
+	src = openPart(t, p, "a", 1)
+	gets(src, 1, "0")
+	steal()
+	ends(src)
+
+	src = openPart(t, p, "a", 1)
+	gets(src, 3, "0 1 2")
+	send(3, 4)
+	steal()
+	ends(src) // nothing comes behind it: the heartbeats tell
+	gets(openPart(t, p, "a", 1), 4, "0 1 2 3")
 }
 
 // TestConformancePartition: a part is a queue as any other.

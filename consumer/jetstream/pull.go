@@ -54,6 +54,9 @@ func (s *source) Receive(ctx context.Context, most int) ([]*consumer.Message, er
 	if s.closed {
 		return nil, fmt.Errorf("jetstream: %w", consumer.ErrClosed)
 	}
+	if err := s.order.broken(); err != nil {
+		return nil, err
+	}
 	ms, err := s.collect(ctx, min(most, maxBatch))
 	if err == nil {
 		return ms, nil
@@ -99,7 +102,7 @@ func (s *source) collect(ctx context.Context, most int) (ms []*consumer.Message,
 		} else {
 			s.pull.asked--
 			var c *consumer.Message
-			if c, err = s.convert(m, time.Now()); err == nil {
+			if c, err = s.inOrder(m); err == nil {
 				ms = append(ms, c)
 			}
 		}
@@ -161,7 +164,7 @@ func (s *source) status(ctx context.Context, m *nats.Msg) error {
 	code, text := m.Header.Get("Status"), m.Header.Get("Description")
 	switch code {
 	case "100": // a heartbeat
-		return nil
+		return s.order.heartbeat(m)
 	case "408": // a request is over; as many messages will not come
 		rest, err := strconv.Atoi(m.Header.Get("Nats-Pending-Messages"))
 		if err != nil {
@@ -205,7 +208,7 @@ func (s *source) abandon() (ms []*consumer.Message, err error) {
 			if isStatus(m) {
 				continue
 			}
-			if c, err := s.convert(m, time.Now()); err == nil {
+			if c, err := s.inOrder(m); err == nil {
 				ms = append(ms, c)
 			}
 		default:

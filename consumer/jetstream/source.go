@@ -27,6 +27,7 @@ type source struct {
 	turn   chan struct{} // has room for who receives, or closes; owns the following
 	pull   *pull         // nil: none yet, or the last has been abandoned
 	closed bool
+	order  *order // nil: whoever consumes the queue may get its messages in any order
 
 	held held
 }
