@@ -177,14 +177,14 @@ func newLauncher(t *testing.T) *launcher {
 	return l
 }
 
-// start starts a process in a namespace.
-func (l *launcher) start(namespace string, cmd *exec.Cmd) error {
+// in calls a function in a namespace, where it may make a process or a socket.
+func (l *launcher) in(namespace string, do func() error) error {
 	result := make(chan error)
-	l.do <- func() { result <- startIn(namespace, cmd) }
+	l.do <- func() { result <- callIn(namespace, do) }
 	return <-result
 }
 
-func startIn(namespace string, cmd *exec.Cmd) error {
+func callIn(namespace string, do func() error) error {
 	ns, err := os.Open(filepath.Join(namespaces, namespace))
 	if err != nil {
 		return err
@@ -193,7 +193,7 @@ func startIn(namespace string, cmd *exec.Cmd) error {
 	if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
 		return fmt.Errorf("enter the namespace %s: %w", namespace, err)
 	}
-	return cmd.Start()
+	return do()
 }
 
 // sweep removes what processes have left that were killed: their processes, namespaces and mounted folders.

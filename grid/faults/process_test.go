@@ -48,7 +48,7 @@ func (c *cluster) spawn(host, path string, env []string, args ...string) (*proce
 	if err != nil {
 		return nil, err
 	}
-	if err := c.launcher.start(c.namespace(host), p.cmd); err != nil {
+	if err := c.launcher.in(c.namespace(host), p.cmd.Start); err != nil {
 		return nil, fmt.Errorf("start %s: %w", host, err)
 	}
 	fmt.Fprintf(log, "\n== process %d, at %v\n", p.cmd.Process.Pid, now())
