@@ -3,6 +3,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,7 +68,7 @@ func Start(ctx context.Context, o Options) (*Hub, error) {
 		h.Shutdown()
 		return nil, fmt.Errorf("hub: not started: %w", err)
 	}
-	go h.watch(h.etcd.Failed())
+	go h.watch(h.etcd.Failed(), h.nats)
 	return h, nil
 }
 
@@ -180,12 +181,35 @@ func (h *Hub) startEtcd(ctx context.Context) error {
 	}
 }
 
+// lookAtNATS is how often it is looked whether JetStream goes on: nobody is told if not.
+const lookAtNATS = time.Second
+
 // watch tells that a server has ended by itself.
-func (h *Hub) watch(etcd <-chan error) {
+func (h *Hub) watch(etcd <-chan error, nats *natsServer) {
+	look := time.NewTicker(lookAtNATS)
+	defer look.Stop()
+	for {
+		select {
+		case err := <-etcd:
+			h.failed <- fmt.Errorf("hub: %w", err)
+			return
+		case <-look.C:
+			if !nats.s.JetStreamEnabled() && !h.isEnding() { // it has no room to store anything, and would not begin again
+				h.failed <- fmt.Errorf("hub: NATS stores nothing any more: %w", cmp.Or(nats.log.lastError(), errors.New("JetStream was disabled")))
+				return
+			}
+		case <-h.ended:
+			return
+		}
+	}
+}
+
+func (h *Hub) isEnding() bool {
 	select {
-	case err := <-etcd:
-		h.failed <- fmt.Errorf("hub: %w", err)
 	case <-h.ended:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -297,6 +297,18 @@ func TestQueue(t *testing.T) {
 	patiently(t, "the hub to be well", tr.hubs[0].Health)
 }
 
+// TestStoresNoMore: a hub whose JetStream was disabled, as for want of room, says that it has failed. It would not begin again when there
+// is room.
+func TestStoresNoMore(t *testing.T) {
+	h := start(t, hub.Options{})
+	if err := h.DisableJetStream(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-h.Failed(); err == nil || !strings.Contains(err.Error(), "stores nothing any more") {
+		t.Error(err)
+	}
+}
+
 // TestPartitionsAndBuckets: with the certificate of a node, parts of a queue are taken over and their messages acked, and a bucket is
 // read and written. What Options does not name is refused.
 func TestPartitionsAndBuckets(t *testing.T) {
