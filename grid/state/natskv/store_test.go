@@ -249,7 +249,7 @@ func TestReadsFromBeforeTheOwner(t *testing.T) {
 	}
 }
 
-// A key that somebody has deleted is a new one. Its owner is fenced: what it had saved is gone.
+// A key that somebody has deleted is a new one. Its owner saves no more: what it had saved is gone.
 func TestDeleted(t *testing.T) {
 	kv, end := bucket(t, t.TempDir(), jetstream.KeyValueConfig{Bucket: "STATE"})
 	defer end()
