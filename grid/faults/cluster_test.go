@@ -25,6 +25,9 @@ var seed = flag.Uint64("faults.seed", 0, "the seed of all choices; 0: another ea
 
 var lasts = flag.Duration("faults.lasts", 0, "how long there are faults; 0: 5 minutes, or 30 with "+fullVariable+"=1")
 
+// mistake shows that the checks find something: with it the test has to fail.
+var mistake = flag.Bool("faults.mistake", false, "have nodes answer before what they say is saved, which the checks have to find")
+
 // fullVariable asks for the full size.
 const fullVariable = "PROTOLOOP_TEST_FULL"
 
@@ -184,7 +187,7 @@ func (c *cluster) startHub(path, name string) (*process, error) {
 func (c *cluster) startChild(role, name string) (*process, error) {
 	c.mu.Lock()
 	c.incarnations[name]++
-	s := settings{Role: role, Dir: c.dir, Incarnation: c.incarnations[name], Shards: 64, Lease: 2 * time.Second, Queue: c.queue, Parts: parts}
+	s := settings{Role: role, Dir: c.dir, Incarnation: c.incarnations[name], Shards: 64, Lease: 2 * time.Second, Queue: c.queue, Parts: parts, Mistake: *mistake}
 	c.mu.Unlock()
 	if testtools.RaceEnabled() {
 		s.Lease = 5 * time.Second // it takes ten times as long for everything

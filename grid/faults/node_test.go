@@ -47,6 +47,7 @@ type settings struct {
 	Seed        uint64 // of a client
 	Queue       bool   // a node that consumes the queue, or a client that fills it
 	Parts       int
+	Mistake     bool
 }
 
 // Roles.
@@ -214,7 +215,9 @@ func (s settings) kinds(ctx context.Context, c *hubclient.Client) ([]grid.Kind, 
 	if n.effects, err = openJournal(s.Dir, "effects-"+c.Node()); err != nil {
 		return nil, err
 	}
-	o := func(kind string) state.Options { return state.Options{Store: store, Kind: kind} }
+	o := func(kind string) state.Options {
+		return state.Options{Store: store, Kind: kind, AnswerFirst: s.Mistake}
+	}
 	return []grid.Kind{
 		{Name: kindRegister, Setup: func(w *actors.Worker, id string) error {
 			r, err := state.Load[number](w, id, o(kindRegister))
