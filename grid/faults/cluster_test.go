@@ -25,6 +25,8 @@ var seed = flag.Uint64("faults.seed", 0, "the seed of all choices; 0: another ea
 
 var lasts = flag.Duration("faults.lasts", 0, "how long there are faults; 0: 5 minutes, or 30 with "+fullVariable+"=1")
 
+var keep = flag.Bool("faults.keep", false, "keep logs and history also if the test passes")
+
 // mistake shows that the checks find something: with it the test has to fail.
 var mistake = flag.Bool("faults.mistake", false, "have nodes answer before what they say is saved, which the checks have to find")
 
@@ -73,7 +75,7 @@ func newCluster(t *testing.T, queue bool) *cluster {
 	}
 	t.Logf("-faults.seed=%d; logs and history are in %s while it runs, and stay there if it fails", c.seed, c.dir)
 	t.Cleanup(func() {
-		if t.Failed() {
+		if t.Failed() || *keep {
 			t.Logf("-faults.seed=%d; logs and history are in %s", c.seed, c.dir)
 			return
 		}

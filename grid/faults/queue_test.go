@@ -262,13 +262,20 @@ func TestQueue(t *testing.T) {
 		t.Fatal(err)
 	}
 	slices.SortFunc(all, func(a, b handled) int { return cmp.Compare(a.Ended, b.Ended) })
-	var stall, at time.Duration
-	for i := 1; i < len(all); i++ {
-		if gap := all[i].Ended - all[i-1].Ended; gap > stall {
-			stall, at = gap, all[i-1].Ended
+	var stall, ofPart, at time.Duration
+	var part string
+	last := map[string]time.Duration{}
+	for i, h := range all {
+		if i > 0 {
+			stall = max(stall, h.Ended-all[i-1].Ended)
 		}
+		if before, is := last[h.Part]; is && h.Ended-before > ofPart {
+			part, ofPart, at = h.Part, h.Ended-before, before
+		}
+		last[h.Part] = h.Ended
 	}
-	t.Logf("%d messages were handled %d times in %v, while nodes were killed %d times, and %s once. None was handled for %v at most, from %v", count, len(all), all[len(all)-1].Ended-all[0].Begun, kills, victim, stall, at)
+	t.Logf("%d messages were handled %d times in %v, while nodes were killed %d times, and %s once. None was handled for %v at most, and none of one part for %v: part %s from %v",
+		count, len(all), all[len(all)-1].Ended-all[0].Begun, kills, victim, stall, ofPart, part, at)
 	if full && stall > 10*time.Second {
 		t.Errorf("none was handled for %v", stall)
 	}
