@@ -137,8 +137,28 @@ func (p *Partitions) Opener(part string, owner uint64) consumer.Open {
 		if err != nil || i < 0 || i >= len(p.parts) || strconv.Itoa(i) != part {
 			return nil, fmt.Errorf("jetstream: queue %s has no part %.100q: it has 0 to %d", p.parts[0].o.Name, part, len(p.parts)-1)
 		}
-		return p.parts[i].takeOver(ctx, i, owner)
+		return p.parts[i].takeOverSoon(ctx, i, owner)
 	}
+}
+
+// While nobody leads the stream, as after the loss of a server, nobody answers, and the client would wait for each answer for 5 s.
+const (
+	quickTries = 6
+	quickTry   = time.Second
+)
+
+// takeOverSoon tries several times, for a moment each, and then once more for as long as the client waits.
+func (q *Queue) takeOverSoon(ctx context.Context, part int, owner uint64) (consumer.Source, error) {
+	for range quickTries {
+		within, cancel := context.WithTimeout(ctx, quickTry)
+		src, err := q.takeOver(within, part, owner)
+		over := within.Err() != nil && ctx.Err() == nil
+		cancel()
+		if err == nil || !over {
+			return src, err
+		}
+	}
+	return q.takeOver(ctx, part, owner)
 }
 
 // takeOver makes a consumer of a part, in the place of those that there are.

@@ -297,6 +297,20 @@ func TestQueue(t *testing.T) {
 	patiently(t, "the hub to be well", tr.hubs[0].Health)
 }
 
+// TestQueuesLeaveAHeldHub: the connection for queues is pinged so often that a hub which does not answer is left soon. A hub that is killed is left at
+// once, and one that is held only by that.
+func TestQueuesLeaveAHeldHub(t *testing.T) {
+	h := start(t, hub.Options{})
+	nc, err := dial(t, hubclient.Options{Hubs: []string{h.Addr()}, Node: "a"}).Queues()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if after := nc.Opts.PingInterval * time.Duration(nc.Opts.MaxPingsOut+1); after > 5*time.Second {
+		t.Errorf("a hub that does not answer is left after %v", after)
+	}
+}
+
 // TestStoresNoMore: a hub whose JetStream was disabled, as for want of room, says that it has failed. It would not begin again when there
 // is room.
 func TestStoresNoMore(t *testing.T) {

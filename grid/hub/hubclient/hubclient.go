@@ -168,10 +168,18 @@ func (c *Client) Store() grid.Store { return c.store }
 // Net is for the Net of [grid.Options].
 func (c *Client) Net() grid.Net { return c.net }
 
-// Queues connects to NATS anew, for the queues that hub.Options names: see consumer/jetstream. The connection is the caller's. What the
+// A hub that is held, or cut off, does not answer pings, and nothing else tells that. The default would take a minute until the node goes to
+// another, in which nothing is saved and no queue is read.
+const (
+	pingEvery = time.Second
+	pingsOut  = 2
+)
+
+// Queues connects to NATS anew, for the queues and buckets that hub.Options names: see consumer/jetstream. A hub that does not answer is
+// left after three seconds. The connection is the caller's. What the
 // hub has not made, a node cannot make: a queue with other options than a hub gives it fails when it is opened.
 func (c *Client) Queues(opts ...natsgo.Option) (*natsgo.Conn, error) {
-	all := append(c.natsOptions(), natsgo.IgnoreDiscoveredServers())
+	all := append(c.natsOptions(), natsgo.IgnoreDiscoveredServers(), natsgo.PingInterval(pingEvery), natsgo.MaxPingsOutstanding(pingsOut))
 	if c.tls != nil {
 		all = append(all, natsgo.Secure(c.tls))
 	}
