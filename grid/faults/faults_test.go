@@ -29,7 +29,7 @@ func TestFaults(t *testing.T) {
 		t.Skip("eleven processes and five minutes are much for a slow machine")
 	}
 	long := 5 * time.Minute
-	if os.Getenv(fullVariable) != "" {
+	if full() {
 		long = 30 * time.Minute
 	}
 	if *lasts > 0 {

@@ -14,7 +14,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -39,7 +38,6 @@ const nowhere = "02:00:00:00:00:01"
 // Hosts do not look for each other's hardware addresses. They are told them, and a cut tells wrong ones.
 type network struct {
 	*testing.T
-	mu    sync.Mutex
 	hosts map[string]int // the last byte of its address
 }
 
