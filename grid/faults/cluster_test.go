@@ -5,12 +5,15 @@
 package faults
 
 import (
+	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -243,6 +246,31 @@ func (c *cluster) endAll() {
 		}
 	}
 }
+
+// checkPrograms says which programs have ended by themselves, and what they have logged that none may.
+func (c *cluster) checkPrograms() (wrong []string) {
+	for host, g := range c.programs {
+		path := filepath.Join(c.dir, host+".log")
+		if g.diedItself() {
+			wrong = append(wrong, fmt.Sprintf("%s has ended by itself: see %s", host, path))
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			c.t.Error(err)
+		}
+		bad := brokenLine.FindAll(b, 5)
+		if host == c.small() { // etcd panics when its disk is full
+			bad = slices.DeleteFunc(bad, func(line []byte) bool { return !bytes.Contains(line, []byte("DATA RACE")) })
+		}
+		for _, line := range bad {
+			wrong = append(wrong, fmt.Sprintf("%s has logged %q: see %s", host, line, path))
+		}
+	}
+	return wrong
+}
+
+// brokenLine is what the runtime writes when a program is broken.
+var brokenLine = regexp.MustCompile(`(?m)^(panic:|fatal error:|WARNING: DATA RACE).*`)
 
 // client is one of the clients' processes.
 func (c *cluster) client(i int) *process { return c.programs[c.clients[i]].process() }

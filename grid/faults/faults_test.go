@@ -99,6 +99,7 @@ func (c *cluster) judge(history []ask, last map[string][]string, effects []effec
 		"budgets":   checkBudgets(history),
 		"tokens":    checkEffects(effects),
 		"puts":      checkPuts(puts),
+		"programs":  c.checkPrograms(),
 	} {
 		for i, w := range wrong {
 			if i == 20 {
@@ -106,11 +107,6 @@ func (c *cluster) judge(history []ask, last map[string][]string, effects []effec
 				break
 			}
 			c.t.Errorf("%s: %s", what, w)
-		}
-	}
-	for host, g := range c.programs {
-		if g.diedItself() {
-			c.t.Errorf("%s has ended by itself: see %s", host, filepath.Join(c.dir, host+".log"))
 		}
 	}
 	if c.t.Failed() {

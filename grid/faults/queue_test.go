@@ -286,9 +286,7 @@ func TestQueue(t *testing.T) {
 	if len(wrong) > 0 {
 		t.Errorf("%d are wrong", len(wrong))
 	}
-	for host, g := range c.programs {
-		if g.diedItself() {
-			t.Errorf("%s has ended by itself", host)
-		}
+	for _, w := range c.checkPrograms() {
+		t.Error(w)
 	}
 }
