@@ -19,7 +19,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -63,11 +62,12 @@ func untilSignal(parent context.Context) (ctx context.Context, release func()) {
 // command is a call of it.
 type command struct {
 	hub.Options
-	files      certs.Files
-	hubs       string
-	queues     string
+	files   certs.Files
+	hubs    string
+	queues  string
+	buckets string
+	// partitions is like queues.
 	partitions string
-	buckets    string
 	dev        bool
 	nodes      string
 	logFormat  string
@@ -106,8 +106,8 @@ func parseCommand(args []string, env func(string) (string, bool), help io.Writer
 	f.StringVar(&c.files.Key, "key", "", "the `file` with its key")
 	f.StringVar(&c.files.CA, "ca", "", "the `file` with the authority that has signed the certificates of all hubs and nodes")
 	f.StringVar(&c.queues, "queues", "", "the `names` of queues in JetStream that nodes may use, with commas between")
+	f.StringVar(&c.buckets, "buckets", "", "the `names` of key-value buckets in JetStream that nodes may use, with commas between")
 	f.StringVar(&c.partitions, "partitions", "", "the `names` of queues in parts, whose order is kept over many nodes, with commas between")
-	f.StringVar(&c.buckets, "buckets", "", "the `names` of key-value buckets that nodes may use, as for the state of keys, with commas between")
 	f.DurationVar(&c.StartWithin, "start-within", 0, "how long it waits until more than half of the hubs are there; 0: two minutes")
 	f.StringVar(&c.health, "health", "", "serve /healthz at this `host:port`, without TLS: 200, or 503 and what is wrong")
 	f.StringVar(&c.logFormat, "log", "text", "how to log: `text` or json")
@@ -179,9 +179,15 @@ func (c *command) completeOptions() (errs []error) {
 		}
 		c.Hubs[name] = addr
 	}
-	c.Queues = slices.AppendSeq(c.Queues, eachOf(c.queues))
-	c.Partitions = slices.AppendSeq(c.Partitions, eachOf(c.partitions))
-	c.Buckets = slices.AppendSeq(c.Buckets, eachOf(c.buckets))
+	for q := range eachOf(c.queues) {
+		c.Queues = append(c.Queues, q)
+	}
+	for b := range eachOf(c.buckets) {
+		c.Buckets = append(c.Buckets, b)
+	}
+	for q := range eachOf(c.partitions) {
+		c.Partitions = append(c.Partitions, q)
+	}
 	if c.dev && len(c.Hubs) > 1 {
 		wrong("-dev is for one hub")
 	}

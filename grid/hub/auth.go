@@ -23,11 +23,12 @@ const maxName = 255
 
 // auth says who a client of the NATS server is, and what it may do.
 type auth struct {
-	cluster    string
-	queues     []string
+	cluster string
+	queues  []string
+	buckets []string
+	hubs    map[string]string
+	// partitions are queues in parts.
 	partitions []string
-	buckets    []string
-	hubs       map[string]string
 	secret     string
 	open       bool // there are no certificates: whoever is on this machine may do anything
 	system     func() *server.Account
@@ -72,29 +73,28 @@ func (a *auth) Check(c server.ClientAuthentication) bool {
 	return true
 }
 
-// dead is what the name of the stream of dead letters has behind that of the queue.
-const dead = "_DEAD"
-
 // permissions are those of a node.
 func (a *auth) permissions(name string) *server.Permissions {
 	publish := []string{gridsubject.Publish(a.cluster, name)}
 	subscribe := append(gridsubject.Subscribe(a.cluster, name), gridsubject.Inbox(name)+".>")
-	if len(a.queues)+len(a.partitions)+len(a.buckets) > 0 {
+	if len(a.queues)+len(a.buckets)+len(a.partitions) > 0 {
 		// Both tell names alone.
 		publish = append(publish, "$JS.API.INFO", "$JS.API.STREAM.NAMES")
 	}
-	use := func(stream, subject string) {
-		publish = append(publish, subject,
-			"$JS.API.STREAM.INFO."+stream, "$JS.API.CONSUMER.INFO."+stream+".*", "$JS.API.CONSUMER.MSG.NEXT."+stream+".*", "$JS.ACK."+stream+".>")
-	}
 	for _, q := range a.queues {
-		use(q, strings.ToLower(q))
-		use(q+dead, strings.ToLower(q+dead))
+		for _, stream := range []string{q, q + "_DEAD"} {
+			publish = append(publish, strings.ToLower(stream),
+				"$JS.API.STREAM.INFO."+stream, "$JS.API.CONSUMER.INFO."+stream+".*", "$JS.API.CONSUMER.MSG.NEXT."+stream+".*", "$JS.ACK."+stream+".>")
+		}
 	}
 	for _, q := range a.partitions {
-		use(q, strings.ToLower(q)+".*")
-		use(q+dead, strings.ToLower(q+dead))
-		publish = append(publish, "$JS.API.CONSUMER.NAMES."+q, "$JS.API.CONSUMER.DELETE."+q+".*", "$JS.API.CONSUMER.CREATE."+q+".*."+strings.ToLower(q)+".*")
+		subject := strings.ToLower(q) + ".*"
+		for _, stream := range []string{q, q + "_DEAD"} {
+			publish = append(publish,
+				"$JS.API.STREAM.INFO."+stream, "$JS.API.CONSUMER.INFO."+stream+".*", "$JS.API.CONSUMER.MSG.NEXT."+stream+".*", "$JS.ACK."+stream+".>")
+		}
+		publish = append(publish, subject, strings.ToLower(q+"_DEAD"),
+			"$JS.API.CONSUMER.NAMES."+q, "$JS.API.CONSUMER.DELETE."+q+".*", "$JS.API.CONSUMER.CREATE."+q+".*."+subject)
 	}
 	for _, b := range a.buckets {
 		// Not DIRECT.GET: its answer is what a node has stored as it is, and goes to any subject.

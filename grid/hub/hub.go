@@ -3,7 +3,6 @@
 package hub
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -181,35 +180,33 @@ func (h *Hub) startEtcd(ctx context.Context) error {
 	}
 }
 
-// lookAtNATS is how often it is looked whether JetStream goes on: nobody is told if not.
-const lookAtNATS = time.Second
+// Once in lookEvery the NATS server is asked whether it can write. That it cannot counts when it says so tooOften in a row.
+const (
+	lookEvery = time.Second
+	tooOften  = 2
+)
 
-// watch tells that a server has ended by itself.
+// watch tells that a server has ended by itself, or cannot go on: NATS switches off what it could not write, and never on again. With
+// all that is read and written by etcd it would be a hub that is never well.
 func (h *Hub) watch(etcd <-chan error, nats *natsServer) {
-	look := time.NewTicker(lookAtNATS)
+	look := time.NewTicker(lookEvery)
 	defer look.Stop()
-	for {
+	for failed := 0; ; {
 		select {
 		case err := <-etcd:
 			h.failed <- fmt.Errorf("hub: %w", err)
 			return
-		case <-look.C:
-			if !nats.s.JetStreamEnabled() && !h.isEnding() { // it has no room to store anything, and would not begin again
-				h.failed <- fmt.Errorf("hub: NATS stores nothing any more: %w", cmp.Or(nats.log.lastError(), errors.New("JetStream was disabled")))
-				return
-			}
 		case <-h.ended:
 			return
+		case <-look.C:
+			err := nats.writeError()
+			if err == nil {
+				failed = 0
+			} else if failed++; failed == tooOften {
+				h.failed <- err
+				return
+			}
 		}
-	}
-}
-
-func (h *Hub) isEnding() bool {
-	select {
-	case <-h.ended:
-		return true
-	default:
-		return false
 	}
 }
 
@@ -219,7 +216,7 @@ func (h *Hub) Addr() string { return h.addr }
 // Name is that of the hub.
 func (h *Hub) Name() string { return h.o.Name }
 
-// Failed yields why a server has ended by itself, such as that the disk is full. Then Shutdown is to be called, or the
+// Failed yields why a server has ended by itself, or cannot write any more, such as that the disk is full. Then Shutdown is to be called, or the
 // process to be ended.
 func (h *Hub) Failed() <-chan error { return h.failed }
 

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/url"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -46,7 +47,7 @@ const handshakeSeconds = 10
 func (h *Hub) startNATS(ctx context.Context) error {
 	n := &natsServer{log: &natsLog{l: h.log}}
 	h.nats = n
-	auth := &auth{cluster: h.o.Cluster, queues: h.o.Queues, partitions: h.o.Partitions, buckets: h.o.Buckets, hubs: h.o.Hubs, secret: rand.Text(), log: h.log, open: h.o.Certificates == nil}
+	auth := &auth{cluster: h.o.Cluster, queues: h.o.Queues, buckets: h.o.Buckets, partitions: h.o.Partitions, hubs: h.o.Hubs, secret: rand.Text(), log: h.log, open: h.o.Certificates == nil}
 	o := &server.Options{
 		ServerName: h.o.Name, Host: hostOf(h.addr), Port: portOf(at(h.addr, natsNodes)), NoSigs: true, NoLog: true,
 		JetStream: true, StoreDir: filepath.Join(h.o.Dir, "nats"), SyncAlways: true,
@@ -136,19 +137,19 @@ func (n *natsServer) connect(ctx context.Context, a *auth, user string) (*nats.C
 func (h *Hub) ensureQueues(ctx context.Context) error {
 	for _, name := range h.o.Queues {
 		q, err := jetstream.New(h.nats.conn, jetstream.Options{Name: name, Replicas: len(h.o.Hubs)})
-		if err != nil {
-			return err
+		if err == nil {
+			err = untilMade(ctx, "queue "+name, q.Ensure)
 		}
-		if err := eventually(ctx, "make the queue "+name, q.Ensure); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	for _, name := range h.o.Partitions {
 		p, err := jetstream.NewPartitions(h.nats.conn, jetstream.Options{Name: name, Replicas: len(h.o.Hubs)}, 1) // the stream takes all parts
-		if err != nil {
-			return err
+		if err == nil {
+			err = untilMade(ctx, "queue "+name, p.Ensure)
 		}
-		if err := eventually(ctx, "make the queue "+name, p.Ensure); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -160,14 +161,14 @@ func (h *Hub) ensureQueues(ctx context.Context) error {
 func (h *Hub) ensureBuckets(ctx context.Context) error {
 	js, err := natsjs.New(h.nats.conn)
 	if err != nil {
-		return err
+		return fmt.Errorf("NATS: %w", err)
 	}
 	for _, name := range h.o.Buckets {
 		cfg := natsjs.StreamConfig{
 			Name: "KV_" + name, Subjects: []string{"$KV." + name + ".>"}, Replicas: len(h.o.Hubs), Storage: natsjs.FileStorage,
 			MaxMsgsPerSubject: 1, Discard: natsjs.DiscardNew, DenyDelete: true, DenyPurge: true,
 		}
-		err := eventually(ctx, "make the bucket "+name, func(ctx context.Context) error {
+		err := untilMade(ctx, "bucket "+name, func(ctx context.Context) error {
 			_, err := js.CreateStream(ctx, cfg)
 			if errors.Is(err, natsjs.ErrStreamNameAlreadyInUse) { // with what somebody has changed of it
 				return nil
@@ -181,18 +182,18 @@ func (h *Hub) ensureBuckets(ctx context.Context) error {
 	return nil
 }
 
-// eventually does what fails until most hubs are there, and have elected who leads.
-func eventually(ctx context.Context, what string, do func(context.Context) error) error {
+// untilMade makes something in JetStream. Until most hubs are there, and have elected who leads, that fails.
+func untilMade(ctx context.Context, what string, ensure func(ctx context.Context) error) error {
 	for {
 		within, cancel := context.WithTimeout(ctx, 5*time.Second)
-		err := do(within)
+		err := ensure(within)
 		cancel()
 		if err == nil {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s: %w: %w", what, context.Cause(ctx), err)
+			return fmt.Errorf("make the %s: %w: %w", what, context.Cause(ctx), err)
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
@@ -204,6 +205,17 @@ func (n *natsServer) health() error {
 		return nil
 	}
 	return fmt.Errorf("hub: NATS is %s: %s", s.Status, s.Error)
+}
+
+// writeError is why something could not be written, or nil. All else that is wrong may pass, such as that there is no quorum.
+func (n *natsServer) writeError() error {
+	if err := n.health(); err != nil && strings.Contains(err.Error(), "write error") {
+		return err
+	}
+	if !n.s.JetStreamEnabled() { // it has run out of room, and would not begin again when there is some
+		return fmt.Errorf("hub: NATS stores nothing any more: %w", cmp.Or(n.log.writeError(), errors.New("JetStream was disabled")))
+	}
+	return nil
 }
 
 func (n *natsServer) shutdown() {
@@ -227,6 +239,7 @@ type natsLog struct {
 
 	mu          sync.Mutex
 	last, fatal error
+	write       error // the last about something that could not be written
 }
 
 func (l *natsLog) failed(fatal bool, format string, args []any) {
@@ -237,12 +250,21 @@ func (l *natsLog) failed(fatal bool, format string, args []any) {
 	if l.last = err; fatal {
 		l.fatal = err
 	}
+	if strings.Contains(err.Error(), "write error") {
+		l.write = err
+	}
 }
 
 func (l *natsLog) lastError() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.last
+}
+
+func (l *natsLog) writeError() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.write
 }
 
 // fatalError is that of a call after which the server does not expect to run.

@@ -34,12 +34,12 @@ type Options struct {
 	// Queues are the names of queues of consumer/jetstream that nodes may use. They are made with as many replicas as there are
 	// hubs, with a place for dead letters and the defaults of all else.
 	Queues []string
-	// Partitions are the names of queues in parts that nodes may use: see jetstream.NewPartitions. They are made as Queues are. A
-	// node that takes a part over makes a consumer, and may have it deliver to any subject: nodes trust each other with what is in these.
-	Partitions []string
 	// Buckets are the names of key-value buckets of JetStream that nodes may use: see grid/state/natskv. They are made with as many
 	// replicas as there are hubs. Values do not expire, and a node may read and write keys and nothing else.
 	Buckets []string
+	// Partitions are the names of queues in parts that nodes may use: see jetstream.NewPartitions. They are made as Queues are. A
+	// node that takes a part over makes a consumer, and may have it deliver to any subject: nodes trust each other with what is in these.
+	Partitions []string
 	// StartWithin bounds the start, which waits until more than half of Hubs are there. 0: two minutes.
 	StartWithin time.Duration
 	// Logger is told what the servers warn of. nil: slog.Default().
@@ -102,26 +102,21 @@ func (o Options) Validate() error {
 			bad(fmt.Sprintf("Hubs[%q]", name), o.Hubs[name], why)
 		}
 	}
-	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
-	seen := map[string]bool{}
-	for _, queues := range []struct {
-		field string
-		names []string
-	}{{"Queues", o.Queues}, {"Partitions", o.Partitions}} {
-		field := queues.field
-		for _, q := range queues.names {
-			if q == "" || strings.ContainsAny(q, ".*> /\\\t\r\n") {
-				bad(field, q, "is no name of a queue: it has to be without spaces, dots, wildcards and slashes")
-			}
-			if seen[q] {
-				bad(field, q, "is there twice, or also that of another kind of queue")
-			}
-			seen[q] = true
+	for _, q := range o.Queues {
+		if q == "" || strings.ContainsAny(q, ".*> /\\\t\r\n") {
+			bad("Queues", q, "is no name of a queue: it has to be without spaces, dots, wildcards and slashes")
+		}
+	}
+	for _, q := range o.Partitions {
+		if q == "" || strings.ContainsAny(q, ".*> /\\\t\r\n") {
+			bad("Partitions", q, "is no name of a queue: it has to be without spaces, dots, wildcards and slashes")
+		} else if slices.Contains(o.Queues, q) {
+			bad("Partitions", q, "is one of Queues, too")
 		}
 	}
 	for _, b := range o.Buckets {
-		if b == "" || strings.Trim(b, letters) != "" {
-			bad("Buckets", b, "is no name of a bucket: it has more than letters, digits, hyphens and underscores, or is empty")
+		if strings.Trim(b, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != "" || b == "" {
+			bad("Buckets", b, "is no name of a bucket: it has to be of letters, digits, hyphens and underscores")
 		}
 	}
 	return errors.Join(errs...)

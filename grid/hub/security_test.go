@@ -43,7 +43,7 @@ func port(t testing.TB, addr string, n int) string {
 func secured(t testing.TB, queues ...string) (*hub.Hub, *certs.Authority) {
 	t.Helper()
 	ca := authority(t)
-	return start(t, hub.Options{Hubs: map[string]string{"hub": "127.0.0.1:0"}, Name: "hub", Certificates: hubFiles(t, ca, "hub"), Queues: queues}), ca
+	return start(t, hub.Options{Hubs: map[string]string{"hub": "127.0.0.1:0"}, Name: "hub", Certificates: hubFiles(t, ca, "hub"), Queues: queues, Buckets: []string{"STATE"}}), ca
 }
 
 // TestNoCertificate: without one of its authority, nobody gets in: neither to NATS nor to etcd, nor with the certificate of another
@@ -177,6 +177,7 @@ func TestNodeIsWhatItsCertificateSays(t *testing.T) {
 		"$JS.API.CONSUMER.CREATE.ORDERS", "$JS.API.CONSUMER.CREATE.ORDERS.evil", "$JS.API.CONSUMER.DURABLE.CREATE.ORDERS.evil", "$JS.API.CONSUMER.DELETE.ORDERS.consumer",
 		"$JS.API.STREAM.INFO.OTHER", "$JS.API.STREAM.LIST", "$JS.API.DIRECT.GET.ORDERS",
 		"pl.shop.$topic.prices.victim", "pl.shop.$topic.prices.evil.evil", "pl.shop.$topic.evil", "pl.elsewhere.$topic.prices.evil",
+		"$KV.OTHER.x", "$JS.API.DIRECT.GET.KV_STATE.$KV.STATE.x", "$JS.API.STREAM.PURGE.KV_STATE", "$JS.API.STREAM.MSG.DELETE.KV_STATE", "$JS.API.CONSUMER.CREATE.KV_STATE.evil",
 	} {
 		if err := r.PublishRequest(subject, reply, []byte(`{"name":"EVIL","subjects":["pl.>"]}`)); err != nil {
 			t.Fatal(err)
@@ -185,7 +186,7 @@ func TestNodeIsWhatItsCertificateSays(t *testing.T) {
 	}
 	for _, subject := range []string{
 		">", "pl.>", "*.>", "pl.shop.*.1.evil", "pl.shop.victim.>", "pl.shop.victim.1.>", "pl.shop.victim.here", "$SYS.>", "$SYS.ACCOUNT.*.DISCONNECT", "$JS.>", "_INBOX.>", "_INBOX.victim.>",
-		"orders", "pl.elsewhere.evil.>", "pl.elsewhere.$topic.prices.*", "pl.*.$topic.prices.*", "pl.shop.*.prices.*", "pl.shop.$topic.prices.*.evil",
+		"orders", "pl.elsewhere.evil.>", "pl.elsewhere.$topic.prices.*", "pl.*.$topic.prices.*", "pl.shop.*.prices.*", "pl.shop.$topic.prices.*.evil", "$KV.STATE.>",
 	} {
 		if _, err := r.SubscribeSync(subject); err != nil {
 			t.Fatal(err)
@@ -196,7 +197,7 @@ func TestNodeIsWhatItsCertificateSays(t *testing.T) {
 	// What it may do does not make others do what it may not: the answers of the server, and its notices, come by the
 	// reply subject that it is told.
 	for _, forged := range []string{"pl.shop.victim.1.other", "pl.shop.victim.1.1.1.1", "pl.shop.gone.other", "pl.shop.$topic.prices.other"} {
-		for _, subject := range []string{"orders", "pl.shop.nobody.1.evil", "$JS.API.INFO", "$JS.API.STREAM.INFO.ORDERS", "$JS.API.CONSUMER.MSG.NEXT.ORDERS.consumer"} {
+		for _, subject := range []string{"orders", "pl.shop.nobody.1.evil", "$JS.API.INFO", "$JS.API.STREAM.INFO.ORDERS", "$JS.API.CONSUMER.MSG.NEXT.ORDERS.consumer", "$KV.STATE.x", "$JS.API.STREAM.MSG.GET.KV_STATE"} {
 			if err := r.PublishRequest(subject, forged, []byte(`{"batch":5,"expires":100000000}`)); err != nil {
 				t.Fatal(err)
 			}
