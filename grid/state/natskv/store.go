@@ -191,11 +191,12 @@ func (o *owner) readSaved(ctx context.Context) (state.Record, uint64, error) {
 		if err != nil || revision >= saved {
 			return r, revision, err
 		}
+		lags := fmt.Errorf("natskv: %s is at revision %d, and %d was saved: the server that was asked lags, or the store has lost what was saved", o.key, revision, saved)
 		if n == staleReads {
-			return r, 0, fmt.Errorf("natskv: %s is at revision %d, and %d was saved: the server that was asked lags, or the store has lost what was saved", o.key, revision, saved)
+			return r, 0, lags
 		}
 		if err := pauseBeforeRead(ctx, n); err != nil {
-			return r, 0, err
+			return r, 0, fmt.Errorf("%w: %w", lags, err)
 		}
 	}
 }
