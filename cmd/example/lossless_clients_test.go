@@ -25,7 +25,7 @@ func (tr *trial) add(t *testing.T, todo <-chan int) {
 		for {
 			ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
 			if c == nil {
-				c, _ = dial(ctx, tr.service.addr, nil)
+				c, _ = dial(ctx, tr.addr, nil)
 			}
 			err := errCut
 			if c != nil {
@@ -67,7 +67,7 @@ func (tr *trial) again(ctx context.Context) bool {
 // remove removes each tenth item that it is told of.
 func (tr *trial) remove(ctx context.Context, seen chan string) {
 	for ctx.Err() == nil {
-		c, err := dial(ctx, tr.service.addr, func(event string, body json.RawMessage) {
+		c, err := dial(ctx, tr.addr, func(event string, body json.RawMessage) {
 			var i struct{ Key string }
 			if event == "item_added" && json.Unmarshal(body, &i) == nil && strings.HasSuffix(i.Key, "7") {
 				seen <- i.Key

@@ -189,7 +189,7 @@ func (tr *trial) cut(t *testing.T, n int) {
 	t.Helper()
 	key := fmt.Sprintf("cut-%d", n)
 	item := map[string]string{"key": key, "text": "Number " + key}
-	c, err := dial(t.Context(), tr.service.addr, nil)
+	c, err := dial(t.Context(), tr.addr, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,7 +262,7 @@ func (tr *trial) check(t *testing.T) {
 func (tr *trial) settled(t *testing.T) (items []service.Item, total int) {
 	t.Helper()
 	added := make(chan struct{}, 1)
-	c, err := dial(t.Context(), tr.service.addr, func(string, json.RawMessage) {
+	c, err := dial(t.Context(), tr.addr, func(string, json.RawMessage) {
 		select {
 		case added <- struct{}{}:
 		default:
@@ -273,7 +273,7 @@ func (tr *trial) settled(t *testing.T) (items []service.Item, total int) {
 	}
 	defer c.close()
 	for {
-		if items, total = shown(t, tr.service.addr); total == tr.left() {
+		if items, total = shown(t, tr.addr); total == tr.left() {
 			return items, total
 		}
 		select {

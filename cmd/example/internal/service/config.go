@@ -53,6 +53,15 @@ type Config struct {
 	// Empty: that of the queue if it is NATS, and else Embedded. Processes that
 	// share a store show one list.
 	Store string
+	// Join is where the hubs of a cluster are, each an IP address and port, with commas between: processes that join one show one list, which
+	// is a worker on one of them. The queue and the list's state are on the hubs. Empty: this process is alone.
+	Join string
+	// Cluster is the cluster's name.
+	Cluster string
+	// Node is the name of this process in the cluster, and no other's. Empty: that in the certificate.
+	Node string
+	// Cert, Key and CA are the files of its certificate. Empty: the hubs are on this machine, and have none.
+	Cert, Key, CA string
 	// Topic is the URL that adds are sent to, for a queue of gocloud.dev whose
 	// topic has another one than its subscription. Empty: Queue.
 	Topic string
@@ -80,7 +89,7 @@ type Config struct {
 // Defaults returns the configuration that needs nothing from outside.
 func Defaults() Config {
 	return Config{
-		Addr: "127.0.0.1:8080", Queue: Embedded, Data: defaultData(),
+		Addr: "127.0.0.1:8080", Queue: Embedded, Data: defaultData(), Cluster: "dev",
 		Grace: 10 * time.Second, Lease: 30 * time.Second, Tries: 10, Concurrency: 64, MaxItems: 100_000,
 	}
 }
@@ -146,6 +155,9 @@ func (c Config) Validate() error {
 			wrong("-topic: %v", err)
 		}
 	}
+	if err := c.validateJoin(); err != nil {
+		errs = append(errs, err)
+	}
 	if c.Data == "" && c.needsServer() {
 		wrong("-data is empty: it has to name a folder")
 	}
@@ -174,7 +186,9 @@ func (c Config) store() string {
 }
 
 // needsServer reports whether the embedded server is used at all.
-func (c Config) needsServer() bool { return c.Queue == Embedded || c.store() == Embedded }
+func (c Config) needsServer() bool {
+	return !c.joined() && (c.Queue == Embedded || c.store() == Embedded)
+}
 
 // queueScheme is the kind of a queue: Embedded, one of the keys of queueKinds,
 // or one that isCloud.

@@ -25,8 +25,10 @@ type forgetting struct {
 // forgettingOf: an item whose message was not acked comes back when its lease is
 // over, and one whose client has heard nothing when that client tries again.
 func forgettingOf(c Config) forgetting {
-	return forgetting{keep: 20_000, atLeast: max(2*time.Minute, 4*c.Lease), every: time.Second}
+	return forgetting{keep: 20_000, atLeast: max(forgetAtLeast, 4*c.Lease), every: time.Second}
 }
+
+const forgetAtLeast = 2 * time.Minute
 
 // removals tracks the removals in the log, the oldest first.
 type removals struct {

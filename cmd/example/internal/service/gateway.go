@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -31,7 +30,8 @@ import (
 type gateway struct {
 	telemetry *telemetry
 	storage   *storage
-	list      *actor.PID
+	shown     *actor.PID // the worker that shows the list
+	list      changer
 	full      func() bool // whether the list is
 	pace      *pace
 }
@@ -48,7 +48,7 @@ func (g gateway) register(io *socketio.Server) {
 }
 
 func (g gateway) show(t *actors.Task, s show) error {
-	_, err := actors.Ask[actors.None](t, g.list, s)
+	_, err := actors.Ask[actors.None](t, g.shown, s)
 	return err
 }
 
@@ -83,7 +83,7 @@ func (g gateway) add(t *actors.Task, _ *socketio.Socket, i Item) (keyed, error) 
 		return keyed{}, err
 	}
 	if slowness() == 0 {
-		t.Send(g.list, early{i}) // while the queue stores it, see early
+		g.list.early(t, i) // while the queue stores it, see early
 	}
 	if err := g.store(t, consumer.Message{Key: i.Key, Body: body}); err != nil {
 		g.pace.end(i.Key)
@@ -109,10 +109,7 @@ type removed struct {
 	Removed bool `json:"removed"` // false: it was not there
 }
 
-// removeWithin bounds how long a client waits for a removal.
-const removeWithin = 10 * time.Second
-
 func (g gateway) remove(t *actors.Task, _ *socketio.Socket, i keyed) (removed, error) {
-	was, err := actors.Ask[bool](t, g.list, remove{i.Key}, actors.Timeout(removeWithin))
+	was, err := g.list.remove(t, i.Key)
 	return removed{was}, err
 }

@@ -3,15 +3,13 @@
 package service
 
 import (
-	"github.com/asynkron/protoactor-go/actor"
-
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/consumer"
 )
 
 // handler handles the messages of the queue: each is acked when the list has
 // its item in the log. One whose body is no item is poison.
-func handler(list *actor.PID, pace *pace) consumer.Handler {
+func handler(list changer, pace *pace) consumer.Handler {
 	return consumer.JSON(func(t *actors.Task, i Item, m consumer.Message) error {
 		if i.Key == "" {
 			i.Key = m.Key
@@ -21,7 +19,6 @@ func handler(list *actor.PID, pace *pace) consumer.Handler {
 		if err != nil {
 			return consumer.Poison(err)
 		}
-		_, err = actors.Ask[actors.None](t, list, put{i})
-		return err
+		return list.put(t, i)
 	})
 }

@@ -23,7 +23,9 @@ type Item struct {
 }
 
 // bytes is what the item takes, about: its texts, and what is beside them.
-func (i Item) bytes() int { return len(i.Key) + len(i.Text) + 256 }
+func (i Item) bytes() int { return len(i.Key) + len(i.Text) + itemBytes }
+
+const itemBytes = 256 // beside its texts
 
 const (
 	maxKey  = 128 // bytes

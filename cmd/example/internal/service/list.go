@@ -4,7 +4,6 @@ package service
 
 import (
 	"errors"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -23,13 +22,11 @@ type list struct {
 	max        int
 	forgetting forgetting
 
+	contents
 	log      *itemLog
 	reading  reading
-	items    map[string]Item
 	writing  map[string]*actors.Future[uint64] // items on their way into the log, by key
-	order    []Item                            // by Seq; a removed one may stay for a while, see gone
 	removals removals
-	bytes    int          // of the items
 	total    atomic.Int64 // len(items), for others
 }
 
@@ -45,20 +42,6 @@ type (
 	}
 )
 
-// Page is a part of the list, the newest items first.
-type Page struct {
-	Items []Item `json:"items"`
-	// Older: there are items before the last one of these, to be asked for by
-	// its Seq.
-	Older bool `json:"older"`
-	// Total is how many items the list has.
-	Total int `json:"total"`
-	// Before is the Seq that the items are before; 0: they are the newest.
-	Before uint64 `json:"before,omitempty"`
-}
-
-const pageSize = 500
-
 // keyed says which item is meant.
 type keyed struct {
 	Key string `json:"key"`
@@ -66,7 +49,7 @@ type keyed struct {
 
 func (l *list) setup(w *actors.Worker) error {
 	t := w.Task()
-	l.items, l.order, l.removals, l.bytes = map[string]Item{}, nil, removals{}, 0
+	l.contents, l.removals = newContents(), removals{}
 	l.writing = map[string]*actors.Future[uint64]{}
 	if err := l.read(w); err != nil {
 		return err
@@ -113,51 +96,7 @@ func (l *list) apply(e entry) bool {
 	if e.Removed {
 		l.removals.add(e.Seq, time.Now())
 	}
-	was, here := l.items[e.Key]
-	if here != e.Removed {
-		return false
-	}
-	if !e.Removed {
-		l.bytes += e.bytes()
-		l.items[e.Key] = e.Item
-		l.order = append(l.order, e.Item) // the log is read in order
-		return true
-	}
-	l.bytes -= was.bytes()
-	delete(l.items, e.Key)
-	if len(l.order) > 2*len(l.items)+pageSize {
-		l.order = slices.DeleteFunc(l.order, l.gone)
-	}
-	return true
-}
-
-// gone reports whether an item of order was removed, or replaced by a later
-// one of the same key.
-func (l *list) gone(i Item) bool { return l.items[i.Key].Seq != i.Seq }
-
-// page is the newest items before a place in the log; 0 is its end.
-func (l *list) page(before uint64) Page {
-	p := Page{Items: []Item{}, Total: len(l.items), Before: before}
-	end := len(l.order)
-	if before > 0 {
-		end, _ = slices.BinarySearchFunc(l.order, before, func(i Item, seq uint64) int {
-			if i.Seq < seq {
-				return -1
-			}
-			return 1
-		})
-	}
-	for i := end - 1; i >= 0; i-- {
-		if l.gone(l.order[i]) {
-			continue
-		}
-		if len(p.Items) == pageSize {
-			p.Older = true
-			break
-		}
-		p.Items = append(p.Items, l.order[i])
-	}
-	return p
+	return l.contents.apply(e)
 }
 
 func (l *list) put(t *actors.Task, p put) error {

@@ -16,7 +16,7 @@ import (
 // TestRoom: the list is bounded by what its items take, and by how many entries
 // the log has, those of removals included.
 func TestRoom(t *testing.T) {
-	l := &list{items: map[string]Item{}}
+	l := &list{contents: newContents()}
 	for i := range 3 {
 		l.apply(entry{Item: Item{Key: fmt.Sprint("k", i), Text: strings.Repeat("x", i), Seq: uint64(i + 1)}})
 	}

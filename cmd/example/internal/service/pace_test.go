@@ -103,7 +103,7 @@ func TestPaceOfHandler(t *testing.T) {
 		}, actors.Options{})
 		w := actortest.Spawn(t, sys.Root, "consumer", func(*actors.Worker) error { return nil }, actors.Options{})
 		p := newPace(1)
-		handle := handler(list, p)
+		handle := handler(ofProcess{list}, p)
 		room := func() int {
 			p.mu.Lock()
 			defer p.mu.Unlock()

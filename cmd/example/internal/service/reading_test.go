@@ -27,7 +27,7 @@ func TestWrote(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &list{items: map[string]Item{}, log: &itemLog{}, io: io}
+	l := &list{contents: newContents(), log: &itemLog{}, io: io}
 	l.reading.again = make(chan struct{}, 1)
 	item := func(seq int) entry { return entry{Item: Item{Key: fmt.Sprint("k", seq), Text: "x", Seq: uint64(seq)}} }
 	confirmed := func(seq int) {

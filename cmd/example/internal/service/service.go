@@ -44,6 +44,10 @@ func Run(ctx context.Context, cfg Config, logger *slog.Logger) (Result, error) {
 	defer s.telemetry.end(logger)
 	report, err := supervisor.Run(ctx, s.system, s.tree(), func(tree *supervisor.Supervisor) error {
 		s.health.tree.Store(tree)
+		if cfg.joined() {
+			logger.Info("ready", "hubs", cfg.Join)
+			return nil
+		}
 		logger.Info("ready", "queue", redacted(cfg.Queue), "store", redacted(cfg.store()), "data", cfg.Data)
 		return nil
 	})
@@ -60,11 +64,18 @@ type service struct {
 	system    *actor.ActorSystem
 	io        *socketio.Server
 	storage   *storage
-	list      *list
+	list      *list      // nil: it is a cluster's
+	shown     listWorker // the list, or the view of that of the cluster
 	consumer  *consumer.Consumer
 	health    *health
 	telemetry *telemetry
 	console   *consoleChild // nil: there is none
+}
+
+// listWorker is the worker that shows the list to the clients: it has the list alone, or as others in the cluster do.
+type listWorker interface {
+	setup(w *actors.Worker) error
+	full() bool
 }
 
 // The name of the tree, and those of its children.
@@ -87,22 +98,29 @@ func newService(cfg Config, logger *slog.Logger) (*service, error) {
 	}
 	s := &service{
 		cfg: cfg, logger: logger, system: system, io: io,
-		storage: &storage{cfg: cfg, logger: logger},
+		storage: &storage{cfg: cfg, system: system, logger: logger},
 	}
 	if s.telemetry, err = newTelemetry(cfg, system, logger); err != nil {
 		return nil, err
 	}
 	s.list = &list{telemetry: s.telemetry, storage: s.storage, io: s.io, max: cfg.MaxItems, forgetting: forgettingOf(cfg)}
+	s.shown = s.list
+	changes := changer(ofProcess{s.child(listName)})
+	if cfg.joined() {
+		s.list = nil
+		s.shown = &view{storage: s.storage, io: s.io, max: cfg.MaxItems, logger: logger}
+		changes = ofCluster{s.storage}
+	}
 	s.health = &health{system: system, storage: s.storage, consumed: func() consumer.Stats { return s.consumer.Stats() }}
 	var pace *pace
-	if cfg.Queue == Embedded { // or they are consumed elsewhere, too
+	if cfg.needsServer() && cfg.Queue == Embedded { // or they are consumed elsewhere, too
 		pace = newPace(maxOnWay)
 	}
 	if s.console, err = newConsole(cfg, system, logger); err != nil {
 		return nil, err
 	}
-	gateway{telemetry: s.telemetry, storage: s.storage, list: s.child(listName), full: s.list.full, pace: pace}.register(s.io)
-	s.consumer, err = consumer.New(s.storage.openSource, s.telemetry.handler(faulty(handler(s.child(listName), pace), logger)), consumer.Options{
+	gateway{telemetry: s.telemetry, storage: s.storage, shown: s.child(listName), list: changes, full: s.shown.full, pace: pace}.register(s.io)
+	s.consumer, err = consumer.New(s.storage.openSource, s.telemetry.handler(faulty(handler(changes, pace), logger)), consumer.Options{
 		Concurrency: cfg.Concurrency, Prefetch: 2 * cfg.Concurrency, Pollers: cfg.calls(), MaxTries: cfg.Tries, Logger: logger,
 	})
 	return s, err
@@ -130,8 +148,8 @@ func (s *service) tree() supervisor.Spec {
 		MaxRestarts: 60, Within: time.Minute,
 		Children: []supervisor.Child{
 			{Name: webName, Props: worker(webName, web.setup), Backoff: again, Shutdown: 5 * time.Second},
-			{Name: storageName, Props: worker(storageName, s.storage.setup), Backoff: again, Shutdown: 5 * time.Second, StartTimeout: time.Minute},
-			{Name: listName, Props: worker(listName, s.list.setup), Backoff: again, Shutdown: 5 * time.Second, StartTimeout: time.Minute},
+			{Name: storageName, Props: worker(storageName, s.storage.setup), Backoff: again, Shutdown: 5*time.Second + leaveWithin, StartTimeout: time.Minute},
+			{Name: listName, Props: worker(listName, s.shown.setup), Backoff: again, Shutdown: 5 * time.Second, StartTimeout: time.Minute},
 			{Name: gatewayName, Props: s.io.Props(), Backoff: again, Shutdown: 5 * time.Second},
 			{Name: consumerName, Props: s.consumer.Props(), Backoff: again, Shutdown: s.cfg.Grace},
 			{Name: noticeName, Props: worker(noticeName, s.notice), Shutdown: time.Second},

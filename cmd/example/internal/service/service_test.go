@@ -35,7 +35,7 @@ func TestItemChecked(t *testing.T) {
 // TestListPages: pages are the newest items first and miss none, whatever was
 // removed and came again.
 func TestListPages(t *testing.T) {
-	l := &list{items: map[string]Item{}}
+	l := &list{contents: newContents()}
 	seq := uint64(0)
 	apply := func(key string, removed bool) bool {
 		seq++

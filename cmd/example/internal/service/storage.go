@@ -9,18 +9,21 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
 	"github.com/nats-io/nats.go"
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/consumer"
 	"github.com/protoloop/protoloop/consumer/jetstream"
 	"github.com/protoloop/protoloop/consumer/jetstream/embedded"
+	"github.com/protoloop/protoloop/grid"
 )
 
 // storage is the worker that holds the queue and the server of the list's log.
 // Those who use them are started after it, and restarted with it.
 type storage struct {
 	cfg    Config
+	system *actor.ActorSystem
 	logger *slog.Logger
 	now    atomic.Pointer[opened] // of this incarnation
 
@@ -33,6 +36,7 @@ type opened struct {
 	adds   adds
 	log    *nats.Conn
 	server *embedded.Server // the embedded one, if there is one
+	grid   *grid.Grid       // of the processes that share the list, if there are any; log is the connection to its hubs then
 	own    *nats.Conn       // to the embedded server, if the queue is there; the log's, too, if that is
 	close  []func()         // the last one first
 }
@@ -98,6 +102,10 @@ func (s *storage) open(ctx context.Context) (o *opened, err error) {
 			o = nil
 		}
 	}()
+	if s.cfg.joined() {
+		err = s.join(ctx, o)
+		return o, err
+	}
 	var server *embedded.Server
 	if s.cfg.needsServer() {
 		if server, err = s.startServer(o); err != nil {

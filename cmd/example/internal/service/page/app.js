@@ -15,8 +15,11 @@ let total = 0;
 let oldest = Infinity; // place of the last item that is shown
 let older = false; // the server has items before it
 
-// Beside this page, wherever a proxy has put that.
-const socket = io({ path: new URL("socket.io/", document.baseURI).pathname });
+// Beside this page, wherever a proxy has put that. A WebSocket first: one that polls needs a proxy that leads each of its requests
+// to the same process.
+const socket = io({
+  path: new URL("socket.io/", document.baseURI).pathname, transports: ["websocket", "polling"], tryAllTransports: true,
+});
 
 // The connection.
 
