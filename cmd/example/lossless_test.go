@@ -62,6 +62,7 @@ type trial struct {
 	queue              trialQueue
 
 	service *running
+	addr    string // where clients find it
 	poison  []string
 
 	mu       sync.Mutex
@@ -74,14 +75,24 @@ type trial struct {
 // writers is how many clients add at a time.
 const writers = 8
 
-func (tr *trial) run(t *testing.T) {
+func (tr *trial) init() {
 	tr.keys, tr.more, tr.up = map[string]bool{}, make(chan struct{}), make(chan struct{})
+}
+
+func (tr *trial) run(t *testing.T) {
+	tr.init()
 	tr.service = newService(t, append([]string{"-lease", "2s", "-tries", "1000", "-grace", "5s"}, tr.queue.flags()...)...)
 	tr.service.env = []string{"PROTOLOOP_TEST_FAULTS=0.05"}
+	tr.addr = tr.service.addr
 	tr.spoil(t)
 	tr.service.start()
 	close(tr.up)
+	tr.load(t, func() { tr.disturb(t) })
+	tr.check(t)
+}
 
+// load adds all items, and removes some, while disturb runs.
+func (tr *trial) load(t *testing.T, disturb func()) {
 	todo := make(chan int)
 	go func() {
 		defer close(todo)
@@ -97,12 +108,11 @@ func (tr *trial) run(t *testing.T) {
 	removing, stop := context.WithCancel(t.Context())
 	removed := make(chan struct{})
 	go func() { defer close(removed); tr.remove(removing, seen) }()
-	tr.disturb(t)
+	disturb()
 	adding.Wait()
 	actortest.Eventually(t, "all removals", func() bool { return len(seen) == 0 || t.Failed() })
 	stop()
 	<-removed
-	tr.check(t)
 }
 
 // spoil puts into the queue what is no item.
@@ -215,18 +225,7 @@ func (tr *trial) check(t *testing.T) {
 	if total != tr.left() || len(items) != total {
 		t.Errorf("%d items are shown of a list of %d; %d were acknowledged and not removed", len(items), total, tr.left())
 	}
-	times := map[string]int{}
-	for _, i := range items {
-		times[i.Key]++
-		if want := "Number " + strings.TrimPrefix(i.Key, "item-"); i.Text != want {
-			t.Errorf("%s has the text %q, want %q", i.Key, i.Text, want)
-		}
-	}
-	for key, removed := range tr.keys {
-		if n := times[key]; removed && n != 0 || !removed && n != 1 {
-			t.Errorf("%s is shown %d times; removed: %v", key, n, removed)
-		}
-	}
+	tr.checkItems(t, items)
 	tr.service.stop()
 	waiting, dead := tr.queue.state(t, tr.service.data)
 	for tries := 0; waiting > 0 && tries < 5; tries++ { // what is shown, but was not acked, by a fault
@@ -255,6 +254,23 @@ func (tr *trial) check(t *testing.T) {
 		t.Errorf("%d dead letters, want %d:\n%q\n%q", len(bodies), len(tr.poison), bodies, tr.poison)
 	}
 	t.Logf("%d items accepted, %d removed, %d shown, %d dead letters", tr.accepted, len(tr.keys)-tr.left(), len(items), len(dead))
+}
+
+// checkItems: each item that was accepted is there once, unless it was removed.
+func (tr *trial) checkItems(t *testing.T, items []service.Item) {
+	t.Helper()
+	times := map[string]int{}
+	for _, i := range items {
+		times[i.Key]++
+		if want := "Number " + strings.TrimPrefix(i.Key, "item-"); i.Text != want {
+			t.Errorf("%s has the text %q, want %q", i.Key, i.Text, want)
+		}
+	}
+	for key, removed := range tr.keys {
+		if n := times[key]; removed && n != 0 || !removed && n != 1 {
+			t.Errorf("%s is shown %d times; removed: %v", key, n, removed)
+		}
+	}
 }
 
 // settled returns what a fresh client is shown once that is as many items as
