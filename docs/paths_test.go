@@ -23,8 +23,8 @@ func TestPathsThroughTheCode(t *testing.T) {
 	}
 	section, _, _ = strings.Cut(section, "\n## ")
 	paths := strings.Split(section, "\n### ")[1:]
-	if len(paths) != 4 {
-		t.Errorf("%d paths, want those of a request, a crash, a stop and a queue message", len(paths))
+	if len(paths) != 5 {
+		t.Errorf("%d paths, want those of a request, a crash, a stop, a queue message and an ask of another node", len(paths))
 	}
 	item := regexp.MustCompile("(?m)^[0-9]+\\. (Later[^\\[]*)?\\[`([^`]*)`\\]\\([^)]*\\): (.*(?:\n   .*)*)")
 	function := regexp.MustCompile("`([A-Za-z.]+)`")
