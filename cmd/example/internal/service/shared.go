@@ -40,8 +40,8 @@ type shared struct {
 // A value of the store has to fit into a message of NATS, of a megabyte. The list takes no more when it has maxStored; a change
 // that is stored beside it takes 2.2 kB at most, and there are storeEvery of them.
 const (
-	maxStored  = 800_000
-	storeEvery = 50
+	maxStored  = 900_000
+	storeEvery = 40
 	itemStored = 16 // beside its texts
 	goneStored = 24
 )
