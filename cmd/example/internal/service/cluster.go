@@ -100,12 +100,14 @@ func (s *storage) join(ctx context.Context, o *opened) error {
 func (s *storage) dialHubs(ctx context.Context) (*hubclient.Client, error) {
 	options := s.cfg.hubOptions()
 	options.Logger = s.logger
-	for {
+	for first := true; ; first = false {
 		hubs, err := hubclient.Dial(ctx, options)
 		if err == nil || ctx.Err() != nil {
 			return hubs, err
 		}
-		s.logger.Warn("no hub answers", "err", err)
+		if first {
+			s.logger.Warn("no hub answers", "err", err)
+		}
 		select {
 		case <-ctx.Done():
 			return nil, err
