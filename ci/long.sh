@@ -29,5 +29,5 @@ if [ "$(id -u)" -ne 0 ] && sudo -n true 2>/dev/null; then as_root=(-exec "sudo -
 go test -vet=off -timeout 25m "${as_root[@]}" "$@" ./grid/faults || status=1
 in_apart go test -vet=off -timeout 25m "$@" ./... || status=1
 echo "== ci/long.sh took $SECONDS s, but for the service under many more kills, which go at the machine's own speed"
-PROTOLOOP_TEST_FULL=1 go test -vet=off -run TestNothingLost -timeout 25m ./cmd/example || status=1
+PROTOLOOP_TEST_FULL=1 go test -vet=off -run TestNothingLost -timeout 35m ./cmd/example || status=1
 exit "$status"

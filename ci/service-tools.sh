@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Installs what the tests of cmd/example and cmd/protoloop need beside Go: Chromium, axe-core from npm, into
-# $PROTOLOOP_TOOLS or the user's cache folder, a terminal (tmux), and Debian's python3-socketio with what its client needs.
+# $PROTOLOOP_TOOLS or the user's cache folder, a terminal (tmux), OpenSSL, and Debian's python3-socketio with what its client needs.
 # Without the right to install packages they have to be there.
 set -euo pipefail
 
@@ -15,6 +15,7 @@ missing=()
 command -v chromium >/dev/null || missing+=(chromium)
 command -v tmux >/dev/null || missing+=(tmux)
 command -v script >/dev/null || missing+=(bsdutils)
+command -v openssl >/dev/null || missing+=(openssl)
 /usr/bin/python3 -c 'import socketio, aiohttp' 2>/dev/null || missing+=(python3-socketio python3-engineio python3-aiohttp)
 /usr/bin/python3 -c 'import requests' 2>/dev/null || missing+=(python3-requests)
 /usr/bin/python3 -c 'import websocket' 2>/dev/null || missing+=(python3-websocket)
