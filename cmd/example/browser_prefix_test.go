@@ -43,3 +43,29 @@ func TestBrowserBehindPrefix(t *testing.T) {
 	direct.Do(t, chromedp.Navigate("about:blank"))
 	r.stop()
 }
+
+// TestBrowserWithoutWebSockets has the page behind a proxy that passes none: it polls.
+func TestBrowserWithoutWebSockets(t *testing.T) {
+	longBrowser(t)
+	t.Parallel()
+	browser := newBrowser(t)
+	r := newService(t)
+	r.start()
+	pass := &httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) {
+		p.SetURL(&url.URL{Scheme: "http", Host: r.addr})
+		p.Out.Host = p.In.Host
+	}}
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") != "" {
+			http.Error(w, "no WebSockets here", http.StatusNotImplemented)
+			return
+		}
+		pass.ServeHTTP(w, r)
+	}))
+	defer proxy.Close()
+	page := browser.open(t, strings.TrimPrefix(proxy.URL, "http://"))
+	page.add(t, "By polling")
+	page.shows(t, "By polling")
+	page.Do(t, chromedp.Navigate("about:blank"))
+	r.stop()
+}

@@ -161,6 +161,12 @@ func TestServeUsage(t *testing.T) {
 		{"-topic mem://x", "", "-topic: it is for a queue of gocloud.dev"},
 		{"-queue mem://x -topic loft", "", `-topic: "loft" is neither`},
 		{"-data=", "", "-data is empty"},
+		{"-node a", "", "-node is for -join"},
+		{"-join 127.0.0.1:7420", "", "-join needs -cert, -key and -ca, or -node"},
+		{"-join 127.0.0.1:7420 -node a -cert x", "", "all or none are needed"},
+		{"-join localhost:7420 -node a", "", `-join: "localhost:7420" is no IP address and port`},
+		{"-join 127.0.0.1:7420,10.0.0.2:7420 -node a", "", "the hub 10.0.0.2:7420 is not on this machine"},
+		{"-join 127.0.0.1:7420 -node a -queue nats://x", "", "are for one process"},
 		{"", "PROTOLOOP_GRACE=soon", `invalid value "soon" of PROTOLOOP_GRACE`},
 		{"", "PROTOLOOP_MAX_ITEMS=0", `invalid value "0" of PROTOLOOP_MAX_ITEMS: must be from 1 to 500000`},
 	} {

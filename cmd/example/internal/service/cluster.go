@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -144,6 +145,13 @@ func (c Config) validateJoin() error {
 			}
 		}
 		return errors.Join(errs...)
+	}
+	for _, addr := range c.hubOptions().Hubs {
+		if hub, err := netip.ParseAddrPort(addr); err != nil || hub.Port() == 0 {
+			errs = append(errs, fmt.Errorf("-join: %q is no IP address and port", addr))
+		} else if c.Cert == "" && !hub.Addr().IsLoopback() {
+			errs = append(errs, fmt.Errorf("-join: the hub %s is not on this machine: -cert, -key and -ca are needed", addr))
+		}
 	}
 	if (c.Cert == "") != (c.Key == "") || (c.Cert == "") != (c.CA == "") {
 		errs = append(errs, errors.New("-cert, -key and -ca: all or none are needed"))
