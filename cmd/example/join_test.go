@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -223,13 +224,28 @@ func TestBrowserOfTwoProcesses(t *testing.T) {
 	b.stop()
 }
 
-// TestNothingLostOfProcesses is TestNothingLost of three processes with one list behind a proxy, which are killed and stopped while
+// hold holds a process until another has seen that its session is over, and lets it go on.
+func hold(t *testing.T, r *running, node string, other *running) {
+	t.Helper()
+	lost := func() int { return strings.Count(other.p.err.String(), "event=lost node="+node) }
+	before := lost()
+	r.held = true
+	if err := r.p.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	actortest.Eventually(t, "the process that is held to be lost", func() bool { return lost() > before })
+	if err := r.p.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestNothingLostOfProcesses is TestNothingLost of three processes with one list behind a proxy, which are killed, stopped and held while
 // others go on. Their hub is killed, too. A client of each process that listens is told of each change once, in order.
 func TestNothingLostOfProcesses(t *testing.T) {
 	t.Parallel()
-	items, kills, stops, hubKills := 300, 1, 1, 1
+	items, kills, stops, holds, hubKills := 300, 1, 1, 1, 1
 	if os.Getenv(fullVariable) != "" {
-		items, kills, stops, hubKills = 20_000, 5, 5, 2
+		items, kills, stops, holds, hubKills = 20_000, 5, 5, 3, 2
 	}
 	h := startHub(t)
 	tr := &trial{items: items}
@@ -251,7 +267,7 @@ func TestNothingLostOfProcesses(t *testing.T) {
 		listeners.Go(func() { listen(listening, t, r.addr) })
 	}
 	tr.load(t, func() {
-		events := slices.Concat(slices.Repeat([]string{"kill"}, kills), slices.Repeat([]string{"stop"}, stops), slices.Repeat([]string{"hub"}, hubKills))
+		events := slices.Concat(slices.Repeat([]string{"kill"}, kills), slices.Repeat([]string{"stop"}, stops), slices.Repeat([]string{"hold"}, holds), slices.Repeat([]string{"hub"}, hubKills))
 		rand.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
 		at := make([]int, len(events))
 		for i := range at {
@@ -261,7 +277,10 @@ func TestNothingLostOfProcesses(t *testing.T) {
 		t.Logf("events %v at %v", events, at)
 		for i, event := range events {
 			tr.await(t, at[i])
-			switch r := nodes[rand.IntN(len(nodes))]; event {
+			n := rand.IntN(len(nodes))
+			switch r := nodes[n]; event {
+			case "hold":
+				hold(t, r, fmt.Sprint("node-", n+1), nodes[(n+1)%len(nodes)])
 			case "kill":
 				r.kill()
 				r.start()
