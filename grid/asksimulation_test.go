@@ -225,13 +225,13 @@ func TestAskSimulationOfSmallWindows(t *testing.T) {
 			s := &askSimulation{T: t, machines: w, runs: runs, dice: rand.New(rand.NewPCG(simulationSeed(t), 6))}
 			s.told.by = map[string]int{}
 			over := make(chan struct{})
-			for i := range 60 {
+			for i := range 40 {
 				s.load(over, i, keys)
 			}
 			for i := range 10 {
 				s.send(over, i, keys)
 			}
-			for range 15 {
+			for range 10 {
 				s.disturb()
 				time.Sleep(s.upTo(2 * time.Second))
 			}
