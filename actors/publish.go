@@ -28,7 +28,7 @@ type inbox struct{ mb *mailbox }
 
 // Offer is keyed.Inbox's.
 func (b inbox) Offer(env *actor.MessageEnvelope) keyed.Place {
-	w := keyedWorker{supervised{b.mb}}
+	w := keyedWorker{supervised(b)}
 	place := w.Reserve()
 	if place == keyed.Reserved {
 		w.Post(env.Message, env, false)
