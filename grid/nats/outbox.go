@@ -49,7 +49,7 @@ func (o *outbox) Write(p []byte) (int, error) {
 		return 0, o.broken
 	}
 	whole := len(p)
-	// To wake another goroutine for this took longer than to write: of an ask that is alone a tenth, on each of the two sides
+	// To wake another goroutine for this took longer than to write: an eighth of the time of an ask that is alone
 	// (bench: asks/near-1). Its price is that whoever sends meanwhile waits for one call of the system.
 	if o.raw != nil && !o.writing && len(o.waiting) == 0 {
 		p = p[tryWrite(o.raw, p):]
