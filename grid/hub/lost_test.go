@@ -7,6 +7,7 @@ package hub_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"os"
 	"slices"
@@ -69,6 +70,7 @@ func testNodeIsLost(t *testing.T, signal os.Signal, limit time.Duration) {
 		}
 		var all sync.WaitGroup
 		var mu sync.Mutex
+		var last time.Duration
 		var killed atomic.Pointer[time.Time]
 		var flying, early, moved atomic.Int64
 		flying.Store(int64(asks))
@@ -89,7 +91,8 @@ func testNodeIsLost(t *testing.T, signal os.Signal, limit time.Duration) {
 						t.Errorf("an ask of %d in flight to the node: %v", key, err)
 					default:
 						mu.Lock()
-						told = append(told, time.Since(*at))
+						took := time.Since(*at)
+						told, last = append(told, took), max(last, took)
 						mu.Unlock()
 					}
 					return
@@ -128,7 +131,8 @@ func testNodeIsLost(t *testing.T, signal os.Signal, limit time.Duration) {
 		if n := moved.Load(); n > 0 && early.Load() == 0 {
 			t.Errorf("%d asks were answered by another node", n)
 		}
-		t.Logf("%d asks of %d keys; %d had failed before", asks, len(keys), early.Load())
+		t.Logf("%d asks of %d keys; %d had failed before; the last was told after %v; the asker has lost its own connection %d times so far",
+			asks, len(keys), early.Load(), last, len(asker.log.Find(slog.LevelWarn, "is lost")))
 		p.Kill()
 	}
 	if t.Failed() {

@@ -186,6 +186,7 @@ type member struct {
 	c      *hubclient.Client
 	sys    *actor.ActorSystem
 	net    grid.Net
+	log    *actortest.Log // of its connection
 	g      *grid.Grid
 	gone   sync.Once
 	ledger state.JournalOptions
@@ -194,12 +195,13 @@ type member struct {
 }
 
 func newMember(ctx context.Context, o memberOptions) (*member, error) {
-	o.Logger = quiet
+	log := actortest.NewLog()
+	o.Logger = slog.New(log)
 	c, err := hubclient.Dial(ctx, o.Options)
 	if err != nil {
 		return nil, err
 	}
-	return &member{o: o, c: c, net: c.Net(), sys: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet }))}, nil
+	return &member{o: o, c: c, net: c.Net(), log: log, sys: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet }))}, nil
 }
 
 // join joins the cluster: with workers, or only to ask.
