@@ -67,8 +67,9 @@ func (t *Task) Sender() *actor.PID {
 	}
 	o.firstTime(isPassedOn)
 	m := o.scope().with()
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	mu := &o.future().base().mu
+	mu.Lock()
+	defer mu.Unlock()
 	if m.reply.Load() == nil {
 		to := new(replyTo)
 		o.system().replies.assignPID(to)

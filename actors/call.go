@@ -261,7 +261,7 @@ func (u *carriedRequest[Resp]) label() string     { return typeIn(&u.msg) }
 func (u *carriedRequest[Resp]) future() completer { return u.fut }
 
 // carried is what a request needs to go by the engine's way. With 8 bytes more a request would be in the next size of
-// allocations, of 384 bytes (bench: burst/plain).
+// allocations, of 352 bytes (bench: burst/plain).
 type carried struct {
 	scope scope
 	more  more

@@ -40,8 +40,8 @@ func newCleanup(t *Task, fn func(t *Task) error) *Task {
 	s := u.scope()
 	s.set().view = t.coroutineTask()
 	if ps := t.ext.Load(); ps != nil {
-		if h := ps.inheritedByWork(); h != nil {
-			s.inheritValues(h)
+		if v := ps.inheritedByWork(); v != nil {
+			s.inheritValues(v)
 		}
 	}
 	u.lt.Body = &cleanupBody{u, fn}

@@ -75,7 +75,7 @@ type contextWatch struct {
 	end         func()        // its own endCalls
 	done        <-chan struct{}
 	stop        func() bool // constant while it is in the table
-	values      *more       // of its first call, and of all that come with the same context; likewise
+	values      *values     // of its first call, and of all that come with the same context; likewise
 	ended       bool        // endCalls has been called
 	first, last *boundCall
 }
@@ -105,13 +105,10 @@ func (cs *contexts) bindCall(t *Task, ctx context.Context, done <-chan struct{},
 	var stopSuperfluous func() bool
 	if w == nil {
 		c.mu.Unlock()
-		var values *more
 		if alone {
-			values = valuesOf(ctx)
-			t.ext.Load().setValues(values)
-		} else {
-			values = t.boundValues()
+			t.ext.Load().setValues(valuesOf(ctx))
 		}
+		values := t.boundValues()
 		made := c.takeSpare()
 		stop := context.AfterFunc(ctx, made.end)
 		c.mu.Lock()
@@ -128,11 +125,11 @@ func (cs *contexts) bindCall(t *Task, ctx context.Context, done <-chan struct{},
 			c.addWatch(w)
 		}
 	} else if alone {
-		h := w.values
-		if h == nil || !same(h.base, ctx) { // one that is derived from it, with other values
-			h = valuesOf(ctx)
+		v := w.values
+		if v == nil || !same(v.base, ctx) { // one that is derived from it, with other values
+			v = valuesOf(ctx)
 		}
-		t.ext.Load().setValues(h)
+		t.ext.Load().setValues(v)
 	}
 	if alone { // whoever learns of the task by the table finds it
 		b.presetWatch(w)

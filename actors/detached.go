@@ -15,8 +15,8 @@ import (
 func (t *Task) detachFrom(from *Task) bool {
 	top := from.coroutineTask()
 	if ps := from.ext.Load(); ps != nil {
-		if h := ps.inheritedByWork(); h != nil {
-			t.scope().inheritValues(h)
+		if v := ps.inheritedByWork(); v != nil {
+			t.scope().inheritValues(v)
 		}
 	}
 	if t.kin == nil {
@@ -84,10 +84,10 @@ func (t *Task) endAtStopOf(from *Task) bool {
 	sc := &stopCall{event: event}
 	sc.prompt = true
 	sc.f = func() { t.cancel(errUntilStop) }
-	m := t.scope().with()
-	m.mu.Lock()
-	t.rareScope().stop = sc
-	m.mu.Unlock()
+	r := t.rareScope()
+	r.mu.Lock()
+	r.stop = sc
+	r.mu.Unlock()
 	event.addCallback(&sc.node)
 	if t.has(hasLeftTree) { // a carrier that has been ended by who has created it
 		event.removeWaiter(&sc.node.Waiter)
@@ -117,14 +117,11 @@ func (s *scope) stopEventCame() bool {
 
 // stopCall is how a stop event ends the task, or nil.
 func (s *scope) stopCall() *stopCall {
-	if s.seldom() == &noRare {
+	r := s.seldom()
+	if r == &noRare {
 		return nil
 	}
-	m := s.more.Load()
-	if m == nil {
-		return nil
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return s.seldom().stop
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.stop
 }

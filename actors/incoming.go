@@ -363,11 +363,11 @@ func (w *work) Done(_ *loop.Task, how loop.How) {
 // endsPlainly reports whether the task, which has returned, is work from outside or a child that has
 // decided its future, and has nothing to be let go of but its message and its place in the tree. What
 // follows from its end is then in leavePlainly, which comes to the same as Done (bench: burst/request,
-// burst/start).
+// burst/request-timeout, burst/start).
 func (t *Task) endsPlainly() bool {
 	s := t.once.Load()
 	return t.how == life.HowFinished && t.turn&isDecided != 0 && t.lifetime <= child && s&isStashed == 0 &&
-		!t.mb.taps && !t.holdsAny() && t.ext.Load() == nil && t.hasNoKids()
+		!t.mb.taps && !t.holdsAny() && t.ext.Load().isReleased() && t.hasNoKids()
 }
 
 // leavePlainly is noteEnded, leaveTree and noteSpendable, for such a task.

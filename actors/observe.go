@@ -57,14 +57,14 @@ func (w *watched) note(err error) error {
 }
 
 // valuesIn gives m, which has none yet, the values of the task's context. It returns nil if the task is spent.
-func (w *watched) valuesIn(m *more) *more {
+func (w *watched) valuesIn(m *more) *values {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.ctx == nil {
 		return nil
 	}
-	m.heirs.CompareAndSwap(nil, valuesOf(w.ctx))
-	return m.heirs.Load()
+	m.values.CompareAndSwap(nil, valuesOf(w.ctx))
+	return m.values.Load()
 }
 
 // spend lets go of what it has. It may be a part of what a future keeps.
@@ -94,19 +94,22 @@ func (t *Task) watch(by *observe.Observer, ctx context.Context) {
 		}
 	}
 	s := t.scope()
+	var bound *values
+	if t.roomForContext() != nil {
+		bound = t.boundValues()
+	}
 	if m := s.more.Load(); m == nil || m.isInherited() {
 		x := &struct {
 			more    more
 			rare    rare
-			heirs   more
+			values  values
 			watched watched
-		}{heirs: more{base: ctx}, watched: watched{by: by, ctx: ctx, at: at}}
-		x.heirs.presetHeirs(&x.heirs)
-		if x.more.presetHeirs(&x.heirs); m != nil {
-			x.more.presetBound(m)
-		}
+		}{watched: watched{by: by, ctx: ctx, at: at}}
+		x.values.init(ctx)
+		x.more.presetValues(&x.values)
 		x.more.presetRare(&x.rare)
 		x.rare.presetWatched(&x.watched)
+		x.rare.presetBound(bound)
 		if s.more.CompareAndSwap(m, &x.more) {
 			return
 		}
@@ -114,15 +117,18 @@ func (t *Task) watch(by *observe.Observer, ctx context.Context) {
 	m := s.with()
 	x := &struct {
 		rare    rare
-		heirs   more // its base is not the task's own: that may be what ends it
+		values  values
 		watched watched
-	}{heirs: more{base: ctx}, watched: watched{by: by, ctx: ctx, at: at}}
-	x.heirs.presetHeirs(&x.heirs)
-	m.heirs.Store(&x.heirs)
+	}{watched: watched{by: by, ctx: ctx, at: at}}
+	x.values.init(ctx)
 	x.rare.presetWatched(&x.watched)
+	x.rare.presetBound(bound)
 	if !m.rare.CompareAndSwap(nil, &x.rare) {
-		m.rare.Load().watched.Store(&x.watched)
+		r := m.rare.Load()
+		r.bound.CompareAndSwap(nil, bound)
+		r.watched.Store(&x.watched)
 	}
+	m.values.Store(&x.values) // last: see keepBoundValues
 }
 
 // observedTask is a task as the observer sees it.
@@ -359,7 +365,8 @@ func (t *Task) SetContext(ctx context.Context) {
 }
 
 func (t *Task) setContext(ctx context.Context) {
-	t.scope().with().heirs.Store(valuesOf(ctx))
+	t.keepBoundValues()
+	t.scope().with().values.Store(valuesOf(ctx))
 }
 
 // rebasedContext is a task's context after SetContext: another one has the values.

@@ -23,50 +23,53 @@ type scope struct {
 // more is what a budget alone does not need: a request with a Timeout is in the
 // next smaller size of allocations without it.
 //
-// A context's values are the same for all calls that are made with it, and for all work
-// that inherits them: they share one, until one of them needs another. One of its own for
-// each was a fifth of the allocations of an order (bench: order/worker-0s), and a quarter
-// of the memory of a request (bench: burst/request-context).
+// Each field is a part of every request to a plain actor: see carried.
 type more struct {
-	mu    sync.Mutex // guards making a reply, what is below, and rare
-	reply atomic.Pointer[replyTo]
-	rare  atomic.Pointer[rare]
-	ctx   atomic.Pointer[taskContext] // of Context
-	heirs atomic.Pointer[more]        // has the values of the task, and of its work; itself: it is that
-	bound atomic.Pointer[more]        // heirs as it was at first: the context that may end the task; see boundTo
-	base  context.Context             // whose values those are; in heirs only, where it is constant
+	reply  atomic.Pointer[replyTo]
+	rare   atomic.Pointer[rare]
+	ctx    atomic.Pointer[taskContext] // of Context
+	values atomic.Pointer[values]      // of the task, and of its work
+}
+
+// values are those of a context. They are the same for all calls that are made with it, and for
+// all work that inherits them: they share one, as their more, until one of them needs another. One
+// of its own for each was a fifth of the allocations of an order (bench: order/worker-0s), and a
+// quarter of the memory of a request (bench: burst/request-context).
+type values struct {
+	more // has these values, and nothing else
+	base context.Context
 }
 
 // valuesOf has the values of ctx, for several tasks.
-func valuesOf(ctx context.Context) *more {
+func valuesOf(ctx context.Context) *values {
 	if ctx == context.Background() {
 		return noValues // an allocation less
 	}
-	h := &more{base: ctx}
-	h.presetHeirs(h)
-	return h
+	v := new(values)
+	v.init(ctx)
+	return v
 }
 
-var noValues = func() *more {
-	h := &more{base: context.Background()}
-	h.presetHeirs(h)
-	return h
+var noValues = func() *values {
+	v := new(values)
+	v.init(context.Background())
+	return v
 }()
 
-// isInherited reports whether several tasks share it: then it has a base and nothing else.
-func (m *more) isInherited() bool { return m.heirs.Load() == m }
-
-// presetHeirs is for one that nobody else knows yet: a plain store, see presetScope.
-func (m *more) presetHeirs(h *more) { *(**more)(unsafe.Pointer(&m.heirs)) = h }
-
-// presetValues is likewise, for one that is a task's own.
-func (m *more) presetValues(h *more) {
-	m.presetHeirs(h)
-	m.presetBound(h)
+// init is for one that nobody else knows yet.
+func (v *values) init(ctx context.Context) {
+	v.base = ctx
+	v.presetValues(v)
 }
 
-// presetBound is likewise.
-func (m *more) presetBound(h *more) { *(**more)(unsafe.Pointer(&m.bound)) = h }
+// isInherited reports whether several tasks share it.
+func (m *more) isInherited() bool {
+	v := m.values.Load()
+	return v != nil && &v.more == m
+}
+
+// presetValues is for one that nobody else knows yet: a plain store, see presetScope.
+func (m *more) presetValues(v *values) { *(**values)(unsafe.Pointer(&m.values)) = v }
 
 // with is for writing.
 func (s *scope) with() *more { return s.withIn(nil) }
@@ -81,6 +84,12 @@ func (s *scope) hasOnlyBudget() bool {
 	return m == nil || m.isInherited()
 }
 
+// isReleased reports whether there is nothing for releaseScope to do, nor for spendData: no scope, or one with
+// a deadline that the clock does not watch.
+func (s *scope) isReleased() bool {
+	return s == nil || s.gone.Load() == nil && s.more.Load() == nil
+}
+
 // withIn is with, in the memory of room if there is none yet; nil: it is to be made.
 func (s *scope) withIn(room *more) *more {
 	for {
@@ -91,7 +100,9 @@ func (s *scope) withIn(room *more) *more {
 		if room == nil {
 			room = new(more)
 		}
-		room.presetValues(m)
+		if m != nil {
+			room.presetValues(m.values.Load())
+		}
 		s.more.CompareAndSwap(m, room) // spend may take it back
 	}
 }
@@ -106,44 +117,44 @@ func (s *scope) own() *more {
 
 // base is the context whose values the task has, or nil.
 func (s *scope) base() context.Context {
-	if h := s.inheritedByWork(); h != nil {
-		return h.base
+	if v := s.inheritedByWork(); v != nil {
+		return v.base
 	}
 	return nil
 }
 
 // inheritedByWork is what the task's work inherits, or nil. It is apart from the task, which a future
 // may keep for longer than the context.
-func (s *scope) inheritedByWork() *more {
+func (s *scope) inheritedByWork() *values {
 	m := s.more.Load()
 	if m == nil {
 		return nil
 	}
-	h := m.heirs.Load()
-	if h == nil {
+	v := m.values.Load()
+	if v == nil {
 		if r := m.rare.Load(); r != nil {
 			if w := r.watched.Load(); w != nil {
-				h = w.valuesIn(m)
+				v = w.valuesIn(m)
 			}
 		}
 	}
-	return h
+	return v
 }
 
-// inheritValues gives the task, which nobody else knows yet, the values of h, which its
-// creator hands on, unless it has some.
-func (s *scope) inheritValues(h *more) {
-	if m := s.more.Load(); m == nil || m.heirs.Load() == nil {
-		s.setValues(h)
+// inheritValues gives the task, which nobody else knows yet, the values that its creator hands on,
+// unless it has some.
+func (s *scope) inheritValues(v *values) {
+	if m := s.more.Load(); m == nil || m.values.Load() == nil {
+		s.setValues(v)
 	}
 }
 
-// setValues gives the task, which nobody else knows yet, the values of h.
-func (s *scope) setValues(h *more) {
+// setValues gives the task, which nobody else knows yet, these values.
+func (s *scope) setValues(v *values) {
 	if own := s.own(); own != nil {
-		own.presetValues(h)
+		own.presetValues(v)
 	} else {
-		s.presetMore(h)
+		s.presetMore(&v.more)
 	}
 }
 
@@ -178,16 +189,18 @@ func (t *Task) system() *system {
 	return nil
 }
 
-// rare is what still fewer tasks have. The mu of more guards stop; the others are set
-// before others know the task, or are its own.
+// rare is what still fewer tasks have. What mu does not guard is set before others know
+// the task, or is its own.
 type rare struct {
+	mu      sync.Mutex
+	stop    *stopCall // by UntilStop; guarded by mu
 	name    string
 	view    *Task                   // of a Cleanup: the task whose coroutine it uses
 	why     error                   // of an OnStop hook: why the incarnation ends
 	env     *actor.MessageEnvelope  // of a request that has come the long way, by middleware
 	failure error                   // what its worker fails of when it has ended
-	stop    *stopCall               // by UntilStop
 	watched atomic.Pointer[watched] // of a task that is observed
+	bound   atomic.Pointer[values]  // of the context that may end the task, when its values are another's; see boundTo
 }
 
 var noRare rare
@@ -230,6 +243,9 @@ func (m *more) presetRare(r *rare) { *(**rare)(unsafe.Pointer(&m.rare)) = r }
 // presetWatched is likewise.
 func (r *rare) presetWatched(w *watched) { *(**watched)(unsafe.Pointer(&r.watched)) = w }
 
+// presetBound is likewise.
+func (r *rare) presetBound(v *values) { *(**values)(unsafe.Pointer(&r.bound)) = v }
+
 // spendAllButName lets go of the rest.
 func (s *scope) spendAllButName() {
 	m := s.more.Load()
@@ -258,8 +274,7 @@ func (s *scope) spendAllButName() {
 	letGoOf(&m.reply) // m may be a part of the task, and would keep these
 	letGoOf(&m.rare)
 	letGoOf(&m.ctx)
-	letGoOf(&m.heirs)
-	letGoOf(&m.bound)
+	letGoOf(&m.values)
 }
 
 // letGoOf spares most of the exchanges, which are locked.
@@ -271,32 +286,48 @@ func letGoOf[T any](p *atomic.Pointer[T]) {
 
 // hasOnlyName reports whether there is nothing but r, and in that nothing but a name.
 func (m *more) hasOnlyName(r *rare) bool {
-	if m.reply.Load() != nil || m.ctx.Load() != nil || m.heirs.Load() != nil || m.bound.Load() != nil || r.watched.Load() != nil {
+	if m.reply.Load() != nil || m.ctx.Load() != nil || m.values.Load() != nil || r.watched.Load() != nil || r.bound.Load() != nil {
 		return false
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	return r.view == nil && r.why == nil && r.env == nil && r.failure == nil && r.stop == nil
 }
 
 // boundTo is the context whose end ends the task by itself, or nil.
 func (t *Task) boundTo() context.Context {
 	if r := t.roomForContext(); r != nil && r.bound.watch.Load() != nil {
-		if h := t.boundValues(); h != nil {
-			return h.base
+		if v := t.boundValues(); v != nil {
+			return v.base
 		}
 	}
 	return nil
 }
 
-// boundValues has the context that WithContext has given the task, if it has; nil: it
-// has none, or is spent.
-func (t *Task) boundValues() *more {
+// boundValues has the context that WithContext has given the task, which has a contextRoom; nil: it
+// is spent.
+func (t *Task) boundValues() *values {
 	m := t.ext.Load().more.Load()
-	if m == nil || m.isInherited() {
-		return m
+	if m == nil {
+		return nil
 	}
-	return m.bound.Load()
+	v := m.values.Load() // first: see keepBoundValues
+	if r := m.rare.Load(); r != nil {
+		if bound := r.bound.Load(); bound != nil {
+			return bound
+		}
+	}
+	return v
+}
+
+// keepBoundValues goes before the task gets values of another context.
+func (t *Task) keepBoundValues() {
+	if t.roomForContext() == nil {
+		return
+	}
+	if v := t.boundValues(); v != nil {
+		t.rareScope().bound.CompareAndSwap(nil, v)
+	}
 }
 
 // isBoundTo reports whether the end of ctx ends the task by itself.
@@ -425,10 +456,10 @@ func (t *Task) releaseScope(s *scope) {
 		if t.lifetime == cleanup {
 			t.mb.sparse().cleanups.remove(t)
 		}
-		m.mu.Lock()
+		r.mu.Lock()
 		stop := r.stop
 		r.stop = nil
-		m.mu.Unlock()
+		r.mu.Unlock()
 		if stop != nil {
 			stop.event.removeWaiter(&stop.node.Waiter)
 		}

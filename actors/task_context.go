@@ -164,24 +164,24 @@ func (s *scope) context(t *Task) context.Context {
 		}{}
 		m, c = s.withIn(&x.more), &x.ctx
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	base := s.base()
-	if c := m.ctx.Load(); c != nil {
-		if base == nil || same(c.base, base) {
+	if m.ctx.Load() == nil {
+		if c == nil {
+			c = new(taskContext)
+		}
+		c.task, c.base = t, base
+		if m.ctx.CompareAndSwap(nil, c) {
+			if t.lifetime == aside { // the end of its incarnation finds it by this
+				c.standard()
+			}
 			return c
 		}
-		return &rebasedContext{c, base}
 	}
-	if c == nil {
-		c = new(taskContext)
+	c = m.ctx.Load()
+	if base == nil || same(c.base, base) {
+		return c
 	}
-	c.task, c.base = t, base
-	if t.lifetime == aside { // the end of its incarnation finds it by this
-		c.standard()
-	}
-	m.ctx.Store(c)
-	return c
+	return &rebasedContext{c, base}
 }
 
 // endContext ends the context of the task, if it has made one: one that is made from here

@@ -222,8 +222,8 @@ func (t *Task) inheritBudget(ps *scope) {
 			s.deadline = d // the parent's expiry reaches it
 		}
 	}
-	if h := ps.inheritedByWork(); h != nil {
-		t.scope().inheritValues(h)
+	if v := ps.inheritedByWork(); v != nil {
+		t.scope().inheritValues(v)
 	}
 }
 
