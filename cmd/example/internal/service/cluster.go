@@ -121,7 +121,7 @@ func (s *storage) dialHubs(ctx context.Context) (*hubclient.Client, error) {
 func (s *storage) noteClusterEvent(e grid.Event) {
 	switch e.Kind {
 	case grid.Joined, grid.Left, grid.Suspected, grid.Lost, grid.Fenced:
-		s.logger.Info("cluster", "event", e.Kind.String(), "node", e.Node)
+		s.logger.Info("cluster", "event", e.Kind.String(), "node", e.Node, "session", e.Session)
 	}
 }
 
