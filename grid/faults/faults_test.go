@@ -359,7 +359,7 @@ func (c *cluster) fillDisk(d time.Duration) (string, func() error) {
 		}
 		if !c.healthy(name, 10*time.Second) {
 			c.note("%s is started anew", name)
-			g.kill() // etcd may hang in its end, once it could not commit
+			g.stop()
 			return g.run()
 		}
 		g.mayEnd(false)

@@ -24,6 +24,7 @@ type serverLog struct {
 
 // lastError is the last that the server has said was wrong.
 type lastError struct {
+	log  *slog.Logger
 	mu   sync.Mutex
 	text string
 	gave chan struct{} // closed when it was fatal
@@ -41,7 +42,7 @@ func (e *lastError) String() string {
 // newLogger returns a logger for a server. An error for which etcd would panic or end the process ends the goroutine
 // that has it.
 func newLogger(l *slog.Logger) (*zap.Logger, *lastError) {
-	last := &lastError{gave: make(chan struct{})}
+	last := &lastError{log: l, gave: make(chan struct{})}
 	return zap.New(&serverLog{LevelEnabler: zapcore.WarnLevel, l: l, last: last}, zap.WithFatalHook(zapcore.WriteThenGoexit), zap.WithPanicHook(zapcore.WriteThenGoexit)), last
 }
 

@@ -292,7 +292,7 @@ func (s *Server) Connect() (*clientv3.Client, error) {
 }
 
 // Failed yields why the server does nothing any more, such as that its disk fails: what would end the process in etcd
-// ends only what the server has begun. Then the process is to be ended, soon: Shutdown may wait for ever.
+// ends only what the server has begun. Then the process is to be ended, soon.
 func (s *Server) Failed() <-chan error {
 	failed := make(chan error, 1)
 	go func() {
@@ -310,10 +310,28 @@ func (s *Server) Failed() <-chan error {
 	return failed
 }
 
+// afterFailure is how long Shutdown waits for a server that has failed.
+const afterFailure = 5 * time.Second
+
 // Shutdown stops the server and waits until its files are written. Close connections to it first: it waits
-// for their calls, some seconds at most.
+// for their calls, some seconds at most. A server that has failed may never end, as it waits for what the failure has ended: after
+// five seconds it is abandoned, and the Dir refused to others as long as the process lives.
 func (s *Server) Shutdown() {
 	s.last.stopping.Store(true)
-	s.e.Close()
-	s.unlock()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.e.Close()
+		s.unlock()
+	}()
+	select {
+	case <-ended:
+		return
+	case <-s.last.gave:
+	}
+	select {
+	case <-ended:
+	case <-time.After(afterFailure):
+		s.last.log.Error("embedded: the server has failed, does not end, and is abandoned", "error", s.last.String())
+	}
 }

@@ -91,6 +91,25 @@ func TestServersFolder(t *testing.T) {
 	}
 }
 
+// TestShutdownOfAFailedServer: one that cannot commit fails with the lock of its storage held, which its end would wait for. It is
+// abandoned, and keeps its folder.
+func TestShutdownOfAFailedServer(t *testing.T) {
+	dir := t.TempDir()
+	srv, err := embedded.Start(embedded.Options{Dir: dir, StartWithin: 5 * time.Minute, Logger: quiet})
+	must(t, err)
+	failed := srv.Failed()
+	release := srv.Hang("no space left")
+	if err := <-failed; err == nil || !strings.Contains(err.Error(), "no space left") {
+		t.Error(err)
+	}
+	srv.Shutdown()
+	if _, err := embedded.Start(embedded.Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "in use") {
+		t.Errorf("a server beside one that has not ended: %v", err)
+	}
+	release()
+	isUnlocked(t, dir)
+}
+
 // TestServerCannotUseItsFolder is told, and why. Nothing of it is in the way of the next.
 func TestServerCannotUseItsFolder(t *testing.T) {
 	if _, err := embedded.Start(embedded.Options{Dir: "/dev/null/x"}); err == nil {
