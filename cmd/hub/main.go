@@ -62,11 +62,10 @@ func untilSignal(parent context.Context) (ctx context.Context, release func()) {
 // command is a call of it.
 type command struct {
 	hub.Options
-	files   certs.Files
-	hubs    string
-	queues  string
-	buckets string
-	// partitions is like queues.
+	files      certs.Files
+	hubs       string
+	queues     string
+	buckets    string
 	partitions string
 	dev        bool
 	nodes      string

@@ -31,7 +31,7 @@ type Options struct {
 
 // Run tries a network.
 func Run(t *testing.T, o Options) {
-	for name, test := range map[string]func(n *network){
+	o.runEach(t, map[string]func(n *network){
 		"frames come in the order in which they were sent":         testOrder,
 		"many lines to one, each in its order, one call at a time": testMany,
 		"many goroutines on one line":                              testGoroutines,
@@ -47,7 +47,12 @@ func Run(t *testing.T, o Options) {
 		"what a receiver sends":                                    testAnswers,
 		"a context that has ended":                                 testContext,
 		"opened and closed at any time":                            testStress,
-	} {
+	})
+}
+
+// runEach runs each test on a network of its own.
+func (o Options) runEach(t *testing.T, tests map[string]func(n *network)) {
+	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			if !o.Bubble {
 				test(&network{t, o, o.New(t)})

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/protoloop/protoloop/grid"
@@ -17,7 +16,7 @@ import (
 
 // RunTopics tries the topics of a network, whose lines are each a [grid.TopicLine].
 func RunTopics(t *testing.T, o Options) {
-	for name, test := range map[string]func(n *network){
+	o.runEach(t, map[string]func(n *network){
 		"what is published comes to all that have subscribed, in order": testPublish,
 		"many that publish, one call at a time":                         testPublishers,
 		"names of topics of any bytes":                                  testTopics,
@@ -27,15 +26,7 @@ func RunTopics(t *testing.T, o Options) {
 		"one subscription follows another":                              testSubscriptions,
 		"topics of a line that was closed":                              testTopicsClosed,
 		"subscribed and ended at any time":                              testTopicsStress,
-	} {
-		t.Run(name, func(t *testing.T) {
-			if !o.Bubble {
-				test(&network{t, o, o.New(t)})
-				return
-			}
-			synctest.Test(t, func(t *testing.T) { test(&network{t, o, o.New(t)}) })
-		})
-	}
+	})
 }
 
 func (p *peer) topics() grid.TopicLine {
