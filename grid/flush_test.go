@@ -3,12 +3,12 @@
 package grid_test
 
 import (
-	"runtime"
 	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/grid"
@@ -38,27 +38,61 @@ func TestAloneIsSentAtOnce(t *testing.T) {
 	}
 }
 
-// TestAsksOfAMomentAreOneFrame: what many ask at a time, and what they are answered, goes in few frames.
+// TestAsksOfAMomentAreOneFrame: what many ask while a frame is being sent goes in one frame after it, and so do their answers.
 func TestAsksOfAMomentAreOneFrame(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // else how many there are is chance
-	const askers, each = 64, 20
-	var frames atomic.Int64
-	asker := onWire(t, &wire{lines: map[grid.Peer]*wireLine{}, sending: func(string) { frames.Add(1) }})
-	var all sync.WaitGroup
-	for _, id := range ids("k", askers) {
-		all.Go(func() {
-			for range each {
-				if _, err := actors.RequestFuture[number](asker.sys.Root, asker.g.PID("echo", id), count(1)).Wait(t.Context()); err != nil {
-					t.Error(err)
-					return
+	synctest.Test(t, func(t *testing.T) {
+		const askers = 64
+		var mu sync.Mutex
+		sent := map[string]int{}
+		held := map[string]chan struct{}{} // by who sends; nil: nothing is held
+		asker := onWire(t, &wire{lines: map[grid.Peer]*wireLine{}, sending: func(from string) {
+			mu.Lock()
+			sent[from]++
+			hold := held[from]
+			mu.Unlock()
+			if hold != nil {
+				<-hold
+			}
+		}})
+		keys := ids("k", askers)
+		all := make([]*actors.Future[number], askers)
+		ask := func(i int) {
+			all[i] = actors.RequestFuture[number](asker.sys.Root, asker.g.PID("echo", keys[i]), count(1))
+		}
+		wait := func() {
+			t.Helper()
+			for _, f := range all {
+				if _, err := f.Wait(t.Context()); err != nil {
+					t.Fatal(err)
 				}
 			}
-		})
-	}
-	all.Wait()
-	if n := frames.Load(); n > 2*askers*each/4 {
-		t.Errorf("%d asks and their answers took %d frames", askers*each, n)
-	} else {
-		t.Logf("%d asks and their answers took %d frames", askers*each, n)
-	}
+			synctest.Wait()
+		}
+		for i := range all { // where the owner is, and a worker for each
+			ask(i)
+		}
+		wait()
+
+		mu.Lock()
+		clear(sent)
+		held["asker"], held["owner"] = make(chan struct{}), make(chan struct{})
+		mu.Unlock()
+		go ask(0) // which sends it itself
+		synctest.Wait()
+		for i := 1; i < askers; i++ {
+			ask(i)
+		}
+		for _, from := range []string{"asker", "owner"} {
+			synctest.Wait()
+			close(held[from])
+		}
+		wait()
+		mu.Lock()
+		defer mu.Unlock()
+		for _, from := range []string{"asker", "owner"} {
+			if sent[from] != 2 {
+				t.Errorf("for %d asks %s sent %d frames, want 2", askers, from, sent[from])
+			}
+		}
+	})
 }
