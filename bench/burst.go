@@ -28,6 +28,8 @@ func burstCases() []*benchCase {
 		{"burst/bare-request", "the least request: a queue, a future, a goroutine that handles them", burst, bareBurst(false)},
 		{"burst/bare-context", "the same with the least timeout and the least context that all share", burst, bareBurst(true)},
 		{"burst/plain", "RequestFuture to a plain actor", burst, requestBurst(toPlain, actors.Timeout(requestTimeout))},
+		{"burst/bare-plain", "… the least: an envelope, a place for its answer, a deadline, a future", burst, barePlainBurst(false)},
+		{"burst/bare-plain-within", "… the same in one piece of memory, which a kept PID or future keeps", burst, barePlainBurst(true)},
 		{"burst/await", "handler awaits another worker", burst, awaitBurst},
 		{"burst/bare-await", "… with two queues, coroutines and futures alone", burst, bareAwaitBurst},
 		{"burst/go-two", "goroutine awaits another goroutine", burst, goTwoBurst},

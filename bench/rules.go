@@ -65,6 +65,8 @@ func rules() []rule {
 		{of: "burst/request-context", figure: allocs, limit: 4},
 		{of: "burst/request-own-context", against: "burst/go-own-context", as: "goroutine with both", figure: wall},
 		{of: "burst/plain", against: "burst/engine", as: "Proto.Actor", figure: wall, limit: 0.45},
+		{of: "burst/plain", against: "burst/bare-plain", as: "bare", figure: ofCPU},
+		{of: "burst/bare-plain", against: "burst/bare-plain-within", as: "in one piece", figure: ofCPU},
 		{of: "burst/await", against: "burst/go", as: "goroutine + channel", figure: wall, limit: 1.7, aim: 0.8},
 		{of: "burst/await", against: "burst/bare-await", as: "bare", figure: wall},
 		{of: "burst/bare-await", against: "burst/go", as: "goroutine + channel", figure: wall},
