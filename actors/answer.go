@@ -96,9 +96,9 @@ func (t *Task) Respond(response any) {
 		o.answerRequest(response, teller{})
 	case t.lt.Lost(): // it has no say any more
 	case o.asker() != nil:
-		a := answer{value: response}.copiedFor(o)
+		a := valueAnswer(response).copiedFor(o)
 		if err := t.mb.sys.unsendable(o.asker(), a.message(), 0); err != nil {
-			a = answer{err: err, ran: true}
+			a = failedAnswer(err, answerRan)
 		}
 		if !o.completeRequest(a, teller{turn: t}) && !o.has(isTold) { // as in Proto.Actor, which sends each of them
 			t.Send(o.asker(), a.message())
@@ -129,7 +129,7 @@ func (t *Task) Forward(pid *actor.PID) {
 	env.Message, env.Sender = o.msg, t.Sender()
 	if o.future() != nil || o.asker() != nil {
 		if err := t.mb.sys.unsendable(pid, o.msg, roomForContextValues(o.base() != nil)); err != nil {
-			o.completeRequest(answer{err: err, ran: true}, teller{turn: t})
+			o.completeRequest(failedAnswer(err, answerRan), teller{turn: t})
 			return
 		}
 	}
@@ -154,7 +154,7 @@ func (t *Task) Forward(pid *actor.PID) {
 // added to later: whoever ends a task is most often a loop in its own state, the
 // clock, or work that a callback of somebody else's must not hold up.
 func (t *Task) tellCause(cause error, later *callbacks) {
-	t.completeRequest(answer{err: cause, ran: !t.lt.Fresh() || t.isAgain(), ended: true}, teller{later: later})
+	t.completeRequest(failedAnswer(cause, answerEnded|ranIf(!t.lt.Fresh() || t.isAgain())), teller{later: later})
 }
 
 // tellNeverRan tells whoever sent t, or the dead letters, that it will not run, and
@@ -176,7 +176,7 @@ func (t *Task) tellNeverRan(err error, later *callbacks) life.How {
 	}
 	switch _, notify := life.ClassifyEnd(how, life.HeardNothing, t.isAsked()); notify {
 	case life.NotifyAsker:
-		if !t.completeRequest(answer{err: err, ran: ran, ended: true}, teller{later: later}) {
+		if !t.completeRequest(failedAnswer(err, answerEnded|ranIf(ran)), teller{later: later}) {
 			return life.HowLate
 		}
 	case life.NotifyDeadLetters:
@@ -217,9 +217,13 @@ func (t *Task) replyAtEnd(v any, err error) {
 	default:
 		err = t.mb.sys.unsendable(t.asker(), sentAs(v), 0)
 	}
-	told := answer{value: v, err: err, ran: t.turn&isHandling != 0}.copiedFor(t)
+	told := valueAnswer(v)
+	if err != nil {
+		told = failedAnswer(err, ranIf(t.turn&isHandling != 0))
+	}
+	told = told.copiedFor(t)
 	if err == nil {
-		err = told.err
+		err = told.err()
 	}
 	t.concludeFuture(t.completeRequest(told, teller{turn: t}), err)
 	if f == nil {
@@ -234,7 +238,7 @@ func (t *Task) replyGoexit() {
 		t.replyAtEnd(nil, ErrGoexit)
 		return
 	}
-	t.concludeFuture(t.completeRequest(answer{err: ErrGoexit, ran: true}, teller{elsewhere: true}), ErrGoexit)
+	t.concludeFuture(t.completeRequest(failedAnswer(ErrGoexit, answerRan), teller{elsewhere: true}), ErrGoexit)
 }
 
 // concludeOneWay is concluded for a task whose return decides no future. What its
@@ -265,9 +269,9 @@ func (t *Task) answerUnanswered() bool {
 		return true
 	case passedOn:
 	case t.turn&hasNoValue != 0: // past the sender middleware: the handler is over
-		t.completeRequest(answer{value: None{}}, elsewhere)
+		t.completeRequest(valueAnswer(None{}), elsewhere)
 	case f != nil: // a plain actor's
-		t.completeRequest(answer{err: fmt.Errorf("%w: the handler of %T returned without an answer", ErrUnhandled, t.msg)}, elsewhere)
+		t.completeRequest(failedAnswer(fmt.Errorf("%w: the handler of %T returned without an answer", ErrUnhandled, t.msg), 0), elsewhere)
 	}
 	return false
 }

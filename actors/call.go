@@ -216,7 +216,7 @@ func submit[T any](s actor.SenderContext, worker *actor.PID, fn any, what string
 	if mb == nil {
 		var err error
 		if mb, err = sys.locate(worker); err != nil {
-			u.completeRequest(answer{err: err}, teller{})
+			u.completeRequest(failedAnswer(err, 0), teller{})
 			u.spendData()
 			return &u.fut
 		}
@@ -388,14 +388,14 @@ func requestFuture[Resp any](s actor.SenderContext, to *actor.PID, msg any, what
 	u.attachTo(mb)
 	u.to.openSlot(&u.Task)
 	if msg == nil {
-		u.completeRequest(answer{err: fmt.Errorf("%w: %s called with a nil message", ErrUnhandled, what)}, teller{})
+		u.completeRequest(failedAnswer(fmt.Errorf("%w: %s called with a nil message", ErrUnhandled, what), 0), teller{})
 		u.closeRequest()
 		return u.fut
 	}
 	if mb == nil {
 		has := from != nil && from.base() != nil || hasOption(opts, setContext)
 		if err := sys.unsendable(to, msg, roomForContextValues(has)); err != nil {
-			u.completeRequest(answer{err: err}, teller{})
+			u.completeRequest(failedAnswer(err, 0), teller{})
 			u.closeRequest()
 			return u.fut
 		}

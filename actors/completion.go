@@ -16,41 +16,69 @@ import (
 // [life.ClassifyEnd]. That a value is put into a future of its own type, without boxing,
 // has two forms of its own below. TestWhoCompletesRequests keeps it so.
 
-// answer is what whoever has asked for a task hears of its end.
+// answer is what whoever has asked for a task hears of its end. It is three words, which stay in registers: value and error
+// apart went through memory at each call (bench: burst/plain).
 type answer struct {
-	value any // if err is nil
-	err   error
-	ran   bool // what a plain or a remote asker hears of whether it may try again, beside err
-	ended bool // err is why the task was ended, and not what its work has led to
+	is  any // a value, or an error
+	how answerHow
+}
+
+type answerHow uint8
+
+const (
+	answerFailed answerHow = 1 << iota // it is an error
+	answerRan                          // what a plain or a remote asker hears of whether it may try again, beside the error
+	answerEnded                        // the error is why the task was ended, and not what its work has led to
+)
+
+func valueAnswer(v any) answer { return answer{is: v} }
+
+// failedAnswer is one that says why there is no value. how adds to that it has failed.
+func failedAnswer(err error, how answerHow) answer { return answer{err, how | answerFailed} }
+
+// err is why there is no value; nil: there is one.
+func (a answer) err() error {
+	if a.how&answerFailed == 0 {
+		return nil
+	}
+	return a.is.(error)
+}
+
+// ranIf is answerRan, if it is so.
+func ranIf(ran bool) answerHow {
+	if ran {
+		return answerRan
+	}
+	return 0
 }
 
 // answerIn is the answer that a message to an asker's PID brings.
 func (t *Task) answerIn(m any) answer {
 	switch m := m.(type) {
 	case *actor.DeadLetterResponse:
-		return answer{err: t.noAnswerError(m.GetTarget())}
+		return failedAnswer(t.noAnswerError(m.GetTarget()), 0)
 	case *messages.Failure:
 		if _, wanted := t.future().(*Future[*messages.Failure]); !wanted {
-			return answer{err: m}
+			return failedAnswer(m, 0)
 		}
 	}
-	return answer{value: m}
+	return valueAnswer(m)
 }
 
 // message is the answer as a PID gets it.
 func (a answer) message() any {
-	if a.err != nil {
-		return failureOf(a.err, a.ran)
+	if err := a.err(); err != nil {
+		return failureOf(err, a.how&answerRan != 0)
 	}
-	return sentAs(a.value)
+	return sentAs(a.is)
 }
 
 // answeredBits are those of Task.once that say what a PID has got.
 func (a answer) answeredBits() uint32 {
-	switch _, failed := a.value.(*messages.Failure); {
-	case a.ended:
+	switch _, failed := a.is.(*messages.Failure); {
+	case a.how&answerEnded != 0:
 		return isAnswered | isTold
-	case failed, a.err != nil:
+	case failed, a.how&answerFailed != 0:
 		return isAnswered | isFailed
 	}
 	return isAnswered
@@ -92,10 +120,10 @@ func (by teller) sendAnswer(s *system, pid *actor.PID, m any) {
 func (t *Task) completeRequest(a answer, by teller) (first bool) {
 	if f := t.future(); f != nil {
 		var calls callbacks
-		if a.err != nil {
-			calls, first = f.failLater(a.err)
+		if a.how&answerFailed != 0 {
+			calls, first = f.failLater(a.err())
 		} else {
-			calls, first = f.deliverAnswerLater(a.value)
+			calls, first = f.deliverAnswerLater(a.is)
 		}
 		by.runCallbacks(calls)
 		return first

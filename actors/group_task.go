@@ -53,7 +53,7 @@ func (m *groupTask[T]) Run(*loop.Task) {
 	defer func() {
 		if p := recover(); p != nil {
 			m.err = newPanicError(p)
-			t.noteOutcome(t.completeRequest(answer{err: m.err}, teller{turn: t}), m.err)
+			t.noteOutcome(t.completeRequest(failedAnswer(m.err, 0), teller{turn: t}), m.err)
 		}
 		if !t.lt.Lost() {
 			m.group.passPlaceOn(m)
@@ -79,7 +79,7 @@ func (m *groupTask[T]) Run(*loop.Task) {
 func (m *groupTask[T]) Done(lt *loop.Task, how loop.How) {
 	if how == loop.Exited && m.how == life.HowNone { // as Run does at a panic: the group tells of it
 		t := &m.Task
-		t.noteOutcome(t.completeRequest(answer{err: ErrGoexit, ran: true}, teller{elsewhere: true}), ErrGoexit)
+		t.noteOutcome(t.completeRequest(failedAnswer(ErrGoexit, answerRan), teller{elsewhere: true}), ErrGoexit)
 	}
 	m.work.Done(lt, how)
 	g := m.group

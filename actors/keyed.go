@@ -295,29 +295,31 @@ func (a answer) copiedFor(t *Task) answer {
 func (a answer) copyFor(t *Task) answer {
 	if t.attached != nil {
 		if l := t.mb.lease(); l != nil {
-			if a.err == nil && !l.Holds() {
-				a = answer{err: fmt.Errorf("%w: the answer to a %s: the lease of its node was over", ErrFenced, t.name()), ran: true}
+			if a.how&answerFailed == 0 && !l.Holds() {
+				a = failedAnswer(fmt.Errorf("%w: the answer to a %s: the lease of its node was over", ErrFenced, t.name()), answerRan)
 			}
 			if l.Shares() {
 				return a
 			}
 		}
 	}
-	if a.err == nil {
-		v, why := a.value, error(nil)
+	if a.how&answerFailed == 0 {
+		v, why := a.is, error(nil)
 		switch m := v.(type) {
 		case None:
 		case proto.Message:
-			a.value, why = keyed.Copy(m)
+			a.is, why = keyed.Copy(m)
 		default:
 			why = errors.New("it is no proto.Message: make it one, or set Share of the grid.Kind")
 		}
 		if why != nil {
-			a = answer{err: fmt.Errorf("%w: the answer %T to a %s: %w", ErrUnsendable, v, t.name(), why), ran: true}
+			a = failedAnswer(fmt.Errorf("%w: the answer %T to a %s: %w", ErrUnsendable, v, t.name(), why), answerRan)
 		}
 	}
-	if _, is := a.err.(*messages.Failure); a.err != nil && !is {
-		a.err = failureOf(a.err, a.ran)
+	if err := a.err(); err != nil {
+		if _, is := err.(*messages.Failure); !is {
+			a.is = failureOf(err, a.how&answerRan != 0)
+		}
 	}
 	return a
 }

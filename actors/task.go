@@ -265,7 +265,7 @@ func (t *Task) neverBegin(err error) {
 func (t *Task) recoverPanic() {
 	if p := recover(); p != nil {
 		err := newPanicError(p)
-		t.concludeFuture(t.completeRequest(answer{err: err}, teller{turn: t}), err)
+		t.concludeFuture(t.completeRequest(failedAnswer(err, 0), teller{turn: t}), err)
 	}
 }
 
