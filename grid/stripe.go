@@ -294,9 +294,21 @@ func (st *stripe) addTo(all []KindInfo, g *Grid, now time.Time) {
 			info.Counts = info.Counts.Plus(actors.Counts(w.Counts()))
 		}
 	}
+	st.findFailing(now, func(id string) { all[g.kindOf(id).index].Failing++ })
+}
+
+// eachFailing calls f with each key that waits for its Backoff, without a worker.
+func (st *stripe) eachFailing(now time.Time, f func(id string)) {
+	st.mu.RLock()
+	defer st.mu.RUnlock()
+	st.findFailing(now, f)
+}
+
+// findFailing is eachFailing. With mu held.
+func (st *stripe) findFailing(now time.Time, f func(id string)) {
 	for id, a := range st.ailments {
 		if st.keys[id] == nil && now.Before(a.until) {
-			all[g.kindOf(id).index].Failing++
+			f(id)
 		}
 	}
 }

@@ -3,6 +3,7 @@
 package otelloop_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -72,6 +73,8 @@ func describe(m metricdata.Metrics, want string) string {
 func TestDocsNameTheMetrics(t *testing.T) {
 	sys := actortest.NewSystem(t)
 	startAll(t, sys)
+	g := startGrid(t, sys)
+	defer g.Drain(context.Background())
 	_, server := newSocketServer(t, sys, newTraced(t, otelloop.Options{}))
 	client := connectPoller(t, server)
 	client.call("POST", `420["add",[1,2]]`)

@@ -68,6 +68,8 @@ const (
 	transportKey    = attribute.Key("protoloop.socketio.transport")
 	directionKey    = attribute.Key("network.io.direction")
 	closeReasonKey  = attribute.Key("protoloop.socketio.reason")
+	gridKindKey     = attribute.Key("protoloop.grid.kind")
+	topicStepKey    = attribute.Key("protoloop.grid.topic.step")
 )
 
 // How often sources of messages are asked how many there are, and how long they have to answer.
@@ -109,6 +111,7 @@ type producer struct {
 	perWorker     bool
 	workers       map[string]bool // that have series of their own
 	io            ioSums
+	grid          gridSums
 	consumerNames names
 	consumers     map[weak.Pointer[consumer.Consumer]]*consumerSeen
 	gone          map[string]consumer.Stats // by label, of consumers that nobody has any more: sums do not shrink
@@ -160,6 +163,7 @@ func (p *producer) Produce(ctx context.Context) ([]metricdata.ScopeMetrics, erro
 	p.addSupervisors(b)
 	p.addConsumers(ctx, b)
 	p.addServers(b)
+	p.addGrid(b)
 	if p.perWorker {
 		p.addWorkers(b)
 	}
