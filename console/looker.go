@@ -15,6 +15,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors/inspect"
 	"github.com/protoloop/protoloop/consumer"
+	"github.com/protoloop/protoloop/grid"
 	"github.com/protoloop/protoloop/internal/view"
 	"github.com/protoloop/protoloop/socketio"
 	"github.com/protoloop/protoloop/supervisor"
@@ -96,6 +97,10 @@ func (l *looker) look() *seen {
 	for _, srv := range socketio.All(l.c.sys) {
 		s.Servers = append(s.Servers, view.SocketLook{Stats: srv.Stats(), Sessions: srv.Sessions(view.MaxSlow)})
 	}
+	if g := grid.Of(l.c.sys); g != nil {
+		i := g.Info()
+		s.Grid = &i
+	}
 	anew := l.last == nil || now.Sub(l.last.At) > gap
 	if anew {
 		l.minute, l.began = nil, now
@@ -145,7 +150,7 @@ func (l *looker) remember(s *view.State) {
 			l.minute = l.minute[:n-1] // in its place, as above
 		}
 	}
-	l.minute = append(l.minute, past{s.At, s.Totals(), &view.State{At: s.At, Kinds: s.Kinds, Consumers: s.Consumers, Servers: s.Servers}})
+	l.minute = append(l.minute, past{s.At, s.Totals(), &view.State{At: s.At, Kinds: s.Kinds, Consumers: s.Consumers, Servers: s.Servers, Grid: s.Grid}})
 	m := view.Minute{Finished: []float64{}, Failed: []float64{}, Queued: []float64{}, Oldest: []float64{}, Tasks: []float64{}, Busy: []float64{}, Restarts: []float64{}}
 	for i, p := range l.minute {
 		var finished, failed, restarts float64

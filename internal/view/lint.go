@@ -58,6 +58,8 @@ const (
 	LintDead      = "dead-letters"
 	LintBreaker   = "breaker-open"
 	LintSlow      = "slow-clients"
+	LintKeys      = "keys-fail"
+	LintGrid      = "grid-lost"
 	LintPromise   = "promise"
 	LintStop      = "stop"
 )

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/inspect"
 	"github.com/protoloop/protoloop/consumer"
+	"github.com/protoloop/protoloop/grid"
 	"github.com/protoloop/protoloop/supervisor"
 )
 
@@ -93,12 +95,20 @@ var rules = []rule{
 		"It tries one message now and then, and goes on by itself when that works.", byTime, openBreakers,
 	},
 	{
+		LintKeys, Warning, "%s some that fail", "kind of keys has", "kinds of keys have",
+		"Each waits for its Backoff and is then started by its next message; until then askers get ErrUnavailable: the log says what its workers fail of.", byNumber, failingKeys,
+	},
+	{
 		LintSlow, Warning, "Slow clients: %s", "place", "places",
 		"They do not read as fast as is sent to them: at MaxBuffered their sessions end. Send less, use Volatile, or await Drain.", byNumber, slowClients,
 	},
 	{
 		LintLost, Note, "%s not tell the queue what became of messages", "consumer could", "consumers could",
 		"The queue delivers them again when their lease is over: look at the errors of the source, and at the lease.", byNumber, lostMessages,
+	},
+	{
+		LintGrid, Note, "%s by the grid", "kind of message was refused, or not delivered,", "kinds of messages were refused, or not delivered,",
+		"Nodes do not agree on a frame or on the type of a topic, ask for a kind that nobody has, or workers do not keep up with a topic.", byNumber, lostOnGrid,
 	},
 	{
 		LintDead, Note, "%s dead letters", "kind of workers, or consumer, has", "kinds of workers and consumers have",
@@ -490,6 +500,43 @@ func lostMessages(s *State, p *places) {
 		c := &s.Consumers[k]
 		n := c.Stats.Lost
 		p.addLost(atConsumer(c, n), s.before(c, func(s *consumer.Stats) int64 { return s.Lost }), "consumer "+Named(c.Name)+": "+count64(n, "message", "messages"))
+	}
+}
+
+// failingKeys: keys have no worker, because their last ones failed.
+func failingKeys(s *State, p *places) {
+	if s.Grid == nil {
+		return
+	}
+	for _, kind := range slices.Sorted(maps.Keys(s.Grid.Failing)) {
+		if n := s.Grid.Failing[kind]; n > 0 {
+			p.add(LintItem{Kind: kind, N: int64(n), Page: "workers?q=" + url.QueryEscape(kind)}, "%s: %s", kind, count(n, "key waits to be started again", "keys wait to be started again"))
+		}
+	}
+}
+
+// lostOnGrid: what came from other nodes, or was published, did not get to where it should, in the last minute or before.
+func lostOnGrid(s *State, p *places) {
+	if s.Grid == nil {
+		return
+	}
+	for _, of := range []struct {
+		what string
+		n    func(g *grid.Info) int64
+	}{
+		{"frames that no node sends", func(g *grid.Info) int64 { return g.Frames }},
+		{"messages to kinds that there are not", func(g *grid.Info) int64 { return g.Unknown }},
+		{"messages of topics for workers whose mailbox was full", func(g *grid.Info) int64 { return g.Topics.Full }},
+		{"messages of topics of another type", func(g *grid.Info) int64 { return g.Topics.Refused }},
+	} {
+		n, before := of.n(s.Grid), int64(-1)
+		if s.Past != nil {
+			before = 0
+			if s.Past.Grid != nil {
+				before = of.n(s.Past.Grid)
+			}
+		}
+		p.addLost(LintItem{N: n, Page: "workers"}, before, fmt.Sprintf("%s: %d", of.what, n))
 	}
 }
 

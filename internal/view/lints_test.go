@@ -12,6 +12,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/inspect"
 	"github.com/protoloop/protoloop/consumer"
+	"github.com/protoloop/protoloop/grid"
 	"github.com/protoloop/protoloop/socketio"
 	"github.com/protoloop/protoloop/supervisor"
 )
@@ -55,6 +56,7 @@ func TestLints(t *testing.T) {
 	cut := func(n int64) *State {
 		return &State{At: now, Servers: []SocketLook{{Stats: socketio.Stats{SlowClients: n}}}}
 	}
+	onGrid := func(i grid.Info) *State { return &State{At: now, Grid: &i} }
 	failed := errors.New("no disk")
 	for name, c := range map[string]struct {
 		s     *State
@@ -112,6 +114,14 @@ func TestLints(t *testing.T) {
 		"a slow client":          {client(500), LintSlow, Warning, "session x of 10.0.0.9: 500 of 1000 bytes wait to be sent"},
 		"clients cut off before": {s: past(cut(3), cut(3))},
 		"clients cut off now":    {past(cut(3), cut(1)), LintSlow, Warning, "socketio 1: 2 clients were cut off in the last minute"},
+
+		"keys that fail":           {onGrid(grid.Info{Failing: map[string]int{"account": 3, "shop": 0}}), LintKeys, Warning, "account: 3 keys wait to be started again"},
+		"a grid where all is well": {s: onGrid(grid.Info{Nodes: 3, Shards: 9, Asking: 7, Failing: map[string]int{"shop": 0}, Topics: grid.TopicCounts{Published: 5, Delivered: 5}})},
+		"frames refused before":    {past(onGrid(grid.Info{Frames: 2}), onGrid(grid.Info{Frames: 2})), LintGrid, Note, "frames that no node sends: 2"},
+		"frames refused now":       {past(onGrid(grid.Info{Frames: 2}), onGrid(grid.Info{})), LintGrid, Warning, "frames that no node sends: 2, 2 of them in the last minute"},
+		"a grid that is new":       {past(onGrid(grid.Info{Unknown: 1}), &State{At: ago(time.Minute)}), LintGrid, Warning, "messages to kinds that there are not: 1, 1 of them in the last minute"},
+		"a topic that is too much": {onGrid(grid.Info{Topics: grid.TopicCounts{Full: 4}}), LintGrid, Note, "messages of topics for workers whose mailbox was full: 4"},
+		"a topic of another type":  {onGrid(grid.Info{Topics: grid.TopicCounts{Refused: 1}}), LintGrid, Note, "messages of topics of another type: 1"},
 
 		"6 of 10 restarts":           {s: tree(supervisor.Info{MaxRestarts: 10, Restarted: 6, Within: time.Minute})},
 		"7 of 10 restarts":           {tree(supervisor.Info{MaxRestarts: 10, Restarted: 7, Within: time.Minute}), LintIntensity, Warning, "s: 7 of 10 restarts within 1m0s"},

@@ -8,6 +8,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/inspect"
 	"github.com/protoloop/protoloop/consumer"
+	"github.com/protoloop/protoloop/grid"
 	"github.com/protoloop/protoloop/supervisor"
 )
 
@@ -24,8 +25,9 @@ type State struct {
 	Supervisors []supervisor.Info // each behind its parent
 	Consumers   []consumer.Info   // by name
 	Servers     []SocketLook      // with the slowest sessions alone
+	Grid        *grid.Info        // nil: there is none
 	Before      *State            // the look before, without its own; nil: this is the first, or that was long ago
-	Past        *State            // the oldest of the last minute, with its Kinds alone; nil: there is none
+	Past        *State            // the oldest of the last minute, without its workers and supervisors; nil: there is none
 	Minute      Minute
 }
 
