@@ -151,6 +151,7 @@ func TestUsage(t *testing.T) {
 		"is not among Hubs":           {"-cluster", "shop", "-dir", "x", "-hubs", "a=127.0.0.1:7420"},
 		"leave -cert, -key":           {"-dev", "-cert", "x"},
 		"-dev is for one":             {"-dev", "-name", "a", "-hubs", "a=127.0.0.1:1,b=127.0.0.1:10,c=127.0.0.1:20"},
+		"is for one of three Hubs":    {"-dev", "-replace"},
 		"neither text nor json":       {"-dev", "-log", "xml"},
 		"unexpected argument":         {"-dev", "x"},
 		"flag provided but not defin": {"-x"},

@@ -107,6 +107,7 @@ func parseCommand(args []string, env func(string) (string, bool), help io.Writer
 	f.StringVar(&c.queues, "queues", "", "the `names` of queues in JetStream that nodes may use, with commas between")
 	f.StringVar(&c.buckets, "buckets", "", "the `names` of key-value buckets in JetStream that nodes may use, with commas between")
 	f.StringVar(&c.partitions, "partitions", "", "the `names` of queues in parts, whose order is kept over many nodes, with commas between")
+	f.BoolVar(&c.Replace, "replace", false, "if the folder is empty, begin anew in the place of the hub of this name, whose disk is lost, while the others go on; if it is not, this does nothing")
 	f.DurationVar(&c.StartWithin, "start-within", 0, "how long it waits until more than half of the hubs are there; 0: two minutes")
 	f.StringVar(&c.health, "health", "", "serve /healthz at this `host:port`, without TLS: 200, or 503 and what is wrong")
 	f.StringVar(&c.logFormat, "log", "text", "how to log: `text` or json")

@@ -10,7 +10,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -33,6 +32,8 @@ type Hub struct {
 	failed chan error
 	ended  chan struct{} // closed when it is being shut down
 	end    sync.Once
+
+	replaces bool // it takes the place of the one whose folder is lost
 }
 
 // Start starts a hub and waits until it can be used: of three hubs, until two are there. If ctx ends before, or
@@ -84,7 +85,13 @@ func (h *Hub) start(ctx context.Context) error {
 		} else if err := checkPorts(h.addr); err != nil {
 			return err
 		}
-		err := h.startServers(ctx)
+		err := h.prepareFolder(ctx)
+		if err == nil {
+			err = h.startServers(ctx)
+		}
+		if err == nil {
+			err = h.noteReplaced()
+		}
 		if err == nil || !free || attempt == 3 || ctx.Err() != nil {
 			return err
 		}
@@ -117,30 +124,19 @@ func checkPorts(addr string) error {
 	return nil
 }
 
-// startServers starts both side by side: each waits for those of the other hubs.
+// startServers starts both, each of which waits for those of the other hubs. NATS is not to begin before etcd has seen that the folder is the one
+// that others count on: without what it had its vote in JetStream would lose what others have acknowledged.
 func (h *Hub) startServers(ctx context.Context) error {
-	var wg sync.WaitGroup
-	var natsErr, etcdErr error
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	wg.Go(func() {
-		if natsErr = h.startNATS(ctx); natsErr != nil {
-			cancel(natsErr)
-		}
-	})
-	wg.Go(func() {
-		if etcdErr = h.startEtcd(ctx); etcdErr != nil {
-			cancel(etcdErr)
-		}
-	})
-	wg.Wait()
-	return errors.Join(natsErr, etcdErr)
+	if err := h.startEtcd(ctx); err != nil {
+		return err
+	}
+	return h.startNATS(ctx)
 }
 
 func (h *Hub) startEtcd(ctx context.Context) error {
 	o := embedded.Options{
-		Dir: filepath.Join(h.o.Dir, "store"), ClientAddr: at(h.addr, etcdNodes), Logger: h.log, Name: h.o.Name,
-		Servers: map[string]string{h.o.Name: at(h.addr, etcdHubs)},
+		Dir: h.storeDir(), ClientAddr: at(h.addr, etcdNodes), Logger: h.log, Name: h.o.Name,
+		Servers: map[string]string{h.o.Name: at(h.addr, etcdHubs)}, Replace: h.replaces,
 	}
 	for name, addr := range h.o.Hubs {
 		if name != h.o.Name {
@@ -163,6 +159,9 @@ func (h *Hub) startEtcd(ctx context.Context) error {
 	}()
 	select {
 	case r := <-started:
+		if errors.Is(r.err, embedded.ErrFilesLost) {
+			return fmt.Errorf("%w; if its disk is lost, empty the folder and start it with Replace, which is hub -replace", r.err)
+		}
 		if r.err != nil {
 			return r.err
 		}

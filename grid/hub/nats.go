@@ -44,13 +44,16 @@ const (
 // handshakeSeconds is how long a client may take to show who it is. It is generous for machines that are busy.
 const handshakeSeconds = 10
 
-func (h *Hub) startNATS(ctx context.Context) error {
-	n := &natsServer{log: &natsLog{l: h.log}}
-	h.nats = n
-	auth := &auth{cluster: h.o.Cluster, queues: h.o.Queues, buckets: h.o.Buckets, partitions: h.o.Partitions, hubs: h.o.Hubs, secret: rand.Text(), log: h.log, open: h.o.Certificates == nil}
+func (h *Hub) natsDir() string { return filepath.Join(h.o.Dir, "nats") }
+
+func (h *Hub) newAuth() *auth {
+	return &auth{cluster: h.o.Cluster, queues: h.o.Queues, buckets: h.o.Buckets, partitions: h.o.Partitions, hubs: h.o.Hubs, secret: rand.Text(), log: h.log, open: h.o.Certificates == nil}
+}
+
+// natsOptions are those of a server that the other hubs know as one of theirs.
+func (h *Hub) natsOptions(auth *auth) (*server.Options, error) {
 	o := &server.Options{
-		ServerName: h.o.Name, Host: hostOf(h.addr), Port: portOf(at(h.addr, natsNodes)), NoSigs: true, NoLog: true,
-		JetStream: true, StoreDir: filepath.Join(h.o.Dir, "nats"), SyncAlways: true,
+		NoSigs: true, NoLog: true,
 		PingInterval: pingEvery, MaxPingsOut: pingsOut, TLSTimeout: handshakeSeconds, AuthTimeout: handshakeSeconds + 1,
 		CustomClientAuthentication: auth,
 	}
@@ -68,15 +71,28 @@ func (h *Hub) startNATS(ctx context.Context) error {
 	if h.o.Certificates != nil {
 		nodes, err := h.o.Certificates.TLS()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		hubs, err := h.o.Certificates.TLS()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		hubs.VerifyConnection = func(s tls.ConnectionState) error { return h.checkIsHub(s) }
 		o.TLSConfig, o.Cluster.TLSConfig = nodes, hubs
 	}
+	return o, nil
+}
+
+func (h *Hub) startNATS(ctx context.Context) error {
+	n := &natsServer{log: &natsLog{l: h.log}}
+	h.nats = n
+	auth := h.newAuth()
+	o, err := h.natsOptions(auth)
+	if err != nil {
+		return err
+	}
+	o.ServerName, o.Host, o.Port = h.o.Name, hostOf(h.addr), portOf(at(h.addr, natsNodes))
+	o.JetStream, o.StoreDir, o.SyncAlways = true, h.natsDir(), true
 	s, err := server.NewServer(o)
 	if err != nil {
 		return fmt.Errorf("NATS: %w", err)

@@ -40,6 +40,10 @@ type Options struct {
 	// Partitions are the names of queues in parts that nodes may use: see jetstream.NewPartitions. They are made as Queues are. A
 	// node that takes a part over makes a consumer, and may have it deliver to any subject: nodes trust each other with what is in these.
 	Partitions []string
+	// Replace has a hub whose disk is lost begin with an empty Dir, in its own place, while the others go on. It does nothing if Dir has files, so
+	// it may stay. More than half of Hubs have to be there without it, and to have all that was acknowledged. If it fails half-way, it is
+	// to be started with Replace again.
+	Replace bool
 	// StartWithin bounds the start, which waits until more than half of Hubs are there. 0: two minutes.
 	StartWithin time.Duration
 	// Logger is told what the servers warn of. nil: slog.Default().
@@ -93,6 +97,9 @@ func (o Options) Validate() error {
 	}
 	if n := len(o.Hubs); n == 2 {
 		bad("Hubs", slices.Sorted(maps.Keys(o.Hubs)), "are two, which fail together as soon as one does: have one or three")
+	}
+	if o.Replace && len(o.Hubs) < 3 {
+		bad("Replace", true, "is for one of three Hubs: nobody has what one that is alone has lost")
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.Hubs)) {
 		if name == "" || strings.ContainsAny(name, "=, \t\r\n") {

@@ -20,12 +20,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actortest"
-	"github.com/protoloop/protoloop/grid/hub/hubclient"
+	"github.com/protoloop/protoloop/grid/hub"
 	"github.com/protoloop/protoloop/internal/testtools"
 )
 
@@ -42,12 +41,11 @@ func TestRollingRestart(t *testing.T) {
 	default:
 		build = laterBuild(t)
 	}
-	h := spawnHubs(t, hubCount, nil, hubOptions{Healthy: true}) // without certificates, so that nodes may use a bucket
+	h := spawnHubs(t, hubCount, authority(t), hubOptions{Healthy: true, Options: hub.Options{Buckets: []string{"LEDGER"}}})
 	o := memberOptions{Bucket: "LEDGER"}
 	if !*judged {
 		o.Lease, o.SaveWithin = time.Minute, 2*time.Minute // nobody crashes, and a slow machine is not to lose anything
 	}
-	makeBucket(h, o.Bucket, hubCount)
 	procs := map[string]*testtools.Process{}
 	for _, node := range nodes {
 		procs[node] = h.spawnMember(node, o)
@@ -78,13 +76,24 @@ func TestRollingRestart(t *testing.T) {
 	l.more(2*enough, "after")
 	l.stop()
 
+	l.checkLedgers(h, procs, o)
+	if *judged {
+		judge(t, figure{"nodes restarted: an ask, 99 of 100", p99(l.between(began, between)), 500 * time.Millisecond},
+			figure{"hubs restarted: an ask, 99 of 100", p99(l.between(between, l.next.Load())), 500 * time.Millisecond},
+			figure{"all: an ask, 99 of 100", p99(l.between(0, l.next.Load())), 500 * time.Millisecond})
+	}
+}
+
+// checkLedgers ends the nodes, and compares what was answered with what is stored.
+func (l *load) checkLedgers(h *hubProcesses, procs map[string]*testtools.Process, o memberOptions) {
+	l.Helper()
 	repeats := 0
 	for node := range procs {
 		key := 0
-		for asker.owner(t, key) != node {
+		for l.asker.owner(l.T, key) != node {
 			key++
 		}
-		repeats += asker.count(t, key, again)
+		repeats += l.asker.count(l.T, key, again)
 	}
 	// One that has all to load shows what is stored.
 	for _, p := range procs {
@@ -93,24 +102,19 @@ func TestRollingRestart(t *testing.T) {
 	h.spawnMember("reader", o).Ready()
 	times := map[int]int{}
 	for key := range accounts {
-		actortest.Eventually(t, fmt.Sprint("the ledger of key ", key), func() bool {
-			text, err := inquire.Call(t.Context(), asker.sys.Root, asker.account(key), wrapperspb.String(lists))
+		actortest.Eventually(l.T, fmt.Sprint("the ledger of key ", key), func() bool {
+			text, err := inquire.Call(l.Context(), l.asker.sys.Root, l.asker.account(key), wrapperspb.String(lists))
 			for _, number := range strings.Fields(text.GetValue()) {
 				n := 0
 				_, _ = fmt.Sscan(number, &n)
 				if times[n]++; n%accounts != key {
-					t.Errorf("the number %d is in the ledger of the key %d", n, key)
+					l.Errorf("the number %d is in the ledger of the key %d", n, key)
 				}
 			}
 			return err == nil
 		})
 	}
 	l.check(times, repeats)
-	if *judged {
-		judge(t, figure{"nodes restarted: an ask, 99 of 100", p99(l.between(began, between)), 500 * time.Millisecond},
-			figure{"hubs restarted: an ask, 99 of 100", p99(l.between(between, l.next.Load())), 500 * time.Millisecond},
-			figure{"all: an ask, 99 of 100", p99(l.between(0, l.next.Load())), 500 * time.Millisecond})
-	}
 }
 
 // owner is the node that has a key.
@@ -122,28 +126,6 @@ func (m *member) owner(t *testing.T, key int) (node string) {
 		return err == nil
 	})
 	return node
-}
-
-func makeBucket(h *hubProcesses, name string, replicas int) {
-	h.Helper()
-	c, err := hubclient.Dial(h.Context(), h.client("founder"))
-	if err != nil {
-		h.Fatal(err)
-	}
-	defer c.Close()
-	nc, err := c.Queues()
-	if err != nil {
-		h.Fatal(err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		h.Fatal(err)
-	}
-	patiently(h.T, "make the bucket", func(ctx context.Context) error {
-		_, err := js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: name, Replicas: replicas})
-		return err
-	})
 }
 
 // load asks keys to enter numbers, each another one: 1,000 a second, or fewer if the machine is too slow for that. One in ten is relayed

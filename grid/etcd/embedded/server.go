@@ -20,6 +20,7 @@ package embedded
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -55,6 +56,11 @@ type Options struct {
 	Servers map[string]string
 	// Certificates are shown to clients, to other servers, and by Connect. nil: every address is one of this machine.
 	Certificates *Certificates
+	// Replace has a server that has no files take the place of the one that it was before they were lost, as with its disk. It begins as another
+	// member of the cluster, which has no vote until it has what the others have, and the start waits for that. More than half of Servers have
+	// to be there without it. If it fails half-way, it can be done again, with a Dir that is empty. It must not be used for a server that
+	// runs elsewhere: that ends then.
+	Replace bool
 	// StartWithin bounds the start, in which the server reads its files, and waits until more than
 	// half of Servers are there. 0: 30 s.
 	StartWithin time.Duration
@@ -96,6 +102,9 @@ func (o Options) validate() error {
 	}
 	if o.Servers != nil && o.Servers[o.Name] == "" {
 		return &actors.OptionError{Of: of, Field: "Options.Name", Value: o.Name, Why: "is not among Servers"}
+	}
+	if o.Replace && len(o.Servers) < 3 {
+		return &actors.OptionError{Of: of, Field: "Options.Replace", Value: true, Why: "is for one of three Servers or more: without it fewer have no majority"}
 	}
 	if o.ClientAddr != "" {
 		if err := o.checkAddr("Options.ClientAddr", o.ClientAddr); err != nil {
@@ -151,7 +160,53 @@ func Start(o Options) (*Server, error) {
 	}
 	s := &Server{o: o, unlock: unlock}
 	s.log, s.last = newLogger(safelog.Contain(cmp.Or(o.Logger, slog.Default())).With("dir", o.Dir))
-	return s.start(filepath.Join(dir, "etcd"))
+	if len(o.Servers) < 2 {
+		return s.start(filepath.Join(dir, "etcd"), s.o.StartWithin)
+	}
+	return s.startOneOfMany(filepath.Join(dir, "etcd"))
+}
+
+// startOneOfMany starts a server that has others.
+func (s *Server) startOneOfMany(dir string) (*Server, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), s.o.StartWithin)
+	defer cancel()
+	all, err := s.others()
+	switch has := hasFiles(dir); {
+	case err != nil:
+	case s.o.Replace && has:
+		err = errors.New("it has files, and one that takes the place of another begins without any")
+	case s.o.Replace:
+		if err = s.checkPorts(); err == nil {
+			err = all.join(ctx)
+		}
+	case !has:
+		err = all.checkNew(ctx)
+	}
+	if err != nil {
+		s.unlock()
+		return nil, s.unusable(err)
+	}
+	deadline, _ := ctx.Deadline()
+	if s, err = s.start(dir, time.Until(deadline)); err != nil {
+		return nil, err
+	}
+	if err := all.promote(ctx); err != nil {
+		s.Shutdown()
+		return nil, s.unusable(err)
+	}
+	return s, nil
+}
+
+// checkPorts fails if somebody listens where this server would, such as the one that it is to take the place of.
+func (s *Server) checkPorts() error {
+	for _, addr := range []string{s.o.Servers[s.o.Name], cmp.Or(s.o.ClientAddr, "127.0.0.1:0")} {
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			return fmt.Errorf("does it run already? %w", err)
+		}
+		l.Close()
+	}
+	return nil
 }
 
 func (s *Server) config(dir string) *embed.Config {
@@ -185,6 +240,9 @@ func (s *Server) config(dir string) *embed.Config {
 	}
 	c.InitialCluster = strings.Join(cluster, ",")
 	c.InitialClusterToken = "protoloop"
+	if o.Replace {
+		c.ClusterState = embed.ClusterStateFlagExisting
+	}
 	if o.cheapPasswords {
 		c.BcryptCost = 4
 	}
@@ -204,7 +262,7 @@ func (c *Certificates) info() transport.TLSInfo {
 
 // start starts it on a folder that is locked. If it does not come up that is unlocked when it has ended, be it
 // long after start has returned.
-func (s *Server) start(dir string) (*Server, error) {
+func (s *Server) start(dir string, within time.Duration) (*Server, error) {
 	started := make(chan error, 1)
 	gaveUp := errors.New("it has given up")
 	go func() {
@@ -212,7 +270,7 @@ func (s *Server) start(dir string) (*Server, error) {
 		defer func() { started <- err }() // also if an error ends the goroutine
 		s.e, err = embed.StartEtcd(s.config(dir))
 	}()
-	timer := time.NewTimer(s.o.StartWithin)
+	timer := time.NewTimer(within)
 	defer timer.Stop()
 	late := fmt.Errorf("it is not ready after %v; of a cluster, more than half of the servers must be there", s.o.StartWithin)
 	var err error
