@@ -79,7 +79,8 @@ func (h *Hub) checkOthers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o.ServerName, o.DontListen = h.o.Name+"=new", true // which is no name of a hub
+	o.ServerName = h.o.Name + "=new"                 // which is no name of a hub
+	o.Host, o.Port = "127.0.0.1", server.RANDOM_PORT // not where nodes look for a hub
 	if n.s, err = server.NewServer(o); err != nil {
 		return fmt.Errorf("NATS: %w", err)
 	}
@@ -96,18 +97,19 @@ func (h *Hub) checkOthers(ctx context.Context) error {
 		if err == nil || alive {
 			return err
 		}
+		h.log.Warn("hub: it waits for the others before it is replaced", "error", err)
 		if fatal := n.log.fatalError(); fatal != nil {
 			return fmt.Errorf("NATS: %w", fatal)
 		}
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
-		case <-time.After(200 * time.Millisecond):
+		case <-time.After(askEvery / 4):
 		}
 	}
 }
 
-// askEvery is how long one waits for the answers of the other hubs.
+// askEvery is how long it waits for the answers of the other hubs.
 const askEvery = 2 * time.Second
 
 // askOthers asks the other hubs for their part in JetStream. alive: the hub itself has answered.
@@ -154,6 +156,7 @@ func (h *Hub) checkReplicas(parts map[string]*server.JSInfo) error {
 	if len(parts) < need {
 		return fmt.Errorf("of the other hubs %d have answered with what they store, and it takes %d: %v", len(parts), need, slices.Sorted(maps.Keys(parts)))
 	}
+	heard := false
 	led := map[string]bool{} // by what it is: whether the one that leads it has answered, and others have what it has
 	check := func(what, leader, by string, replicas []*server.PeerInfo) {
 		if len(replicas) == 0 { // it is at one hub alone
@@ -161,6 +164,7 @@ func (h *Hub) checkReplicas(parts map[string]*server.JSInfo) error {
 		}
 		have := 1
 		for _, r := range replicas {
+			heard = heard || leader == by && r.Name == h.o.Name && !r.Offline
 			if r.Name != h.o.Name && r.Current && !r.Offline && r.Lag == 0 {
 				have++
 			}
@@ -188,6 +192,9 @@ func (h *Hub) checkReplicas(parts map[string]*server.JSInfo) error {
 		if !led[what] {
 			return fmt.Errorf("the other hubs do not all have %s yet, or nobody leads it", what)
 		}
+	}
+	if heard {
+		return fmt.Errorf("the other hubs hear of %s: does it run elsewhere?", h.o.Name)
 	}
 	if _, is := led["the list of streams"]; !is {
 		return errors.New("the other hubs have no list of streams")

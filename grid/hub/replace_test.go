@@ -6,11 +6,16 @@ package hub_test
 
 import (
 	"errors"
+	"maps"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/grid/hub"
+	"github.com/protoloop/protoloop/grid/hub/certs"
 	"github.com/protoloop/protoloop/internal/testtools"
 )
 
@@ -33,7 +38,7 @@ func (h *hubProcesses) replace(name string) {
 	h.procs[name].Ready()
 }
 
-// TestDiskIsLost: the disk of one hub after the other is lost, and it begins anew, while keys are asked to enter numbers into their state.
+// TestDiskIsLost: the disk of a hub is lost, twice, and it begins anew, while keys are asked to enter numbers into their state.
 // After each, another hub is killed, so that what the new one has counts. No ask fails, and each number is stored once.
 func TestDiskIsLost(t *testing.T) {
 	if testing.Short() {
@@ -49,7 +54,7 @@ func TestDiskIsLost(t *testing.T) {
 	l := startLoad(t, h.asker())
 	const enough = 500
 	l.more(enough, "before")
-	for _, round := range [][2]string{{"hub-1", "hub-2"}, {"hub-2", "hub-3"}, {"hub-1", "hub-3"}} { // hub-1 twice: then nobody knows it by its first number
+	for _, round := range [][2]string{{"hub-1", "hub-2"}, {"hub-1", "hub-3"}} { // twice: then nobody knows it by its first number
 		lost, next := round[0], round[1]
 		h.loseDisk(lost)
 		l.more(enough, "without "+lost)
@@ -65,4 +70,86 @@ func TestDiskIsLost(t *testing.T) {
 	l.more(enough, "after")
 	l.stop()
 	l.checkLedgers(h, procs, o)
+}
+
+// TestReplaceIsRefused: a hub that runs is not replaced, and none without a majority of the others; nothing changes then. What has begun and is
+// not complete is done from its beginning, and a hub with all its files starts as any other.
+func TestReplaceIsRefused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("three hubs are much for a slow machine")
+	}
+	ca := authority(t)
+	tr := startTrio(t, hub.Options{StartWithin: 10 * time.Minute}, func(name string) *certs.Files { return hubFiles(t, ca, name) })
+	refuses := func(o hub.Options, why string) {
+		t.Helper()
+		h, err := hub.Start(t.Context(), o)
+		if err == nil {
+			h.Shutdown()
+			t.Fatalf("it has started, and not failed by %q", why)
+		}
+		if !strings.Contains(err.Error(), why) {
+			t.Errorf("it fails by %v, and not by %q", err, why)
+		}
+	}
+	healthy := func() {
+		t.Helper()
+		actortest.Eventually(t, "all hubs to be well", func() bool {
+			for _, h := range tr.hubs {
+				if h.Health(t.Context()) != nil {
+					return false
+				}
+			}
+			return true
+		})
+	}
+	start := func(i int, o hub.Options) {
+		t.Helper()
+		var err error
+		if tr.hubs[i], err = hub.Start(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+		healthy()
+	}
+	healthy()
+	full := tr.o[0]
+	empty := full
+	empty.Replace, empty.Dir = true, t.TempDir()
+	refuses(empty, "of its four ports one is not to be had")
+	elsewhere := empty
+	elsewhere.Hubs = maps.Clone(empty.Hubs)
+	elsewhere.Hubs[elsewhere.Name] = addrs(t, 1)[0]
+	elsewhere.StartWithin = 20 * time.Second // a slow machine may not hear of it directly
+	refuses(elsewhere, "nothing has changed")
+	healthy()
+
+	tr.hubs[0].Shutdown()
+	tr.hubs[1].Shutdown()
+	empty.StartWithin = 10 * time.Second
+	refuses(empty, "nothing has changed")
+	empty.StartWithin = full.StartWithin
+	if _, err := os.Stat(filepath.Join(empty.Dir, "replacing")); err == nil {
+		t.Error("it has begun")
+	}
+	tr.restart(t, 0, 1)
+	healthy()
+
+	tr.hubs[0].Shutdown()
+	plain := empty
+	plain.Replace = false
+	refuses(plain, "hub -replace")
+	start(0, empty)
+	tr.hubs[0].Shutdown()
+	start(0, plain)
+	tr.hubs[0].Shutdown()
+	start(0, empty) // it has files
+	tr.hubs[0].Shutdown()
+	half := filepath.Join(empty.Dir, "replacing")
+	if err := os.WriteFile(half, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refuses(plain, "not complete")
+	start(0, empty)
+	if _, err := os.Stat(half); err == nil {
+		t.Error("it is not complete")
+	}
 }
