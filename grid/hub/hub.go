@@ -179,7 +179,7 @@ func (h *Hub) startEtcd(ctx context.Context) error {
 	}
 }
 
-// Once in lookEvery the NATS server is asked whether it can write. That it cannot counts when it says so tooOften in a row.
+// Once in lookEvery the NATS server is asked whether it has failed. That counts when it says so tooOften in a row.
 const (
 	lookEvery = time.Second
 	tooOften  = 2
@@ -198,7 +198,7 @@ func (h *Hub) watch(etcd <-chan error, nats *natsServer) {
 		case <-h.ended:
 			return
 		case <-look.C:
-			err := nats.writeError()
+			err := nats.failure()
 			if err == nil {
 				failed = 0
 			} else if failed++; failed == tooOften {
@@ -215,7 +215,7 @@ func (h *Hub) Addr() string { return h.addr }
 // Name is that of the hub.
 func (h *Hub) Name() string { return h.o.Name }
 
-// Failed yields why a server has ended by itself, or cannot write any more, such as that the disk is full. Then Shutdown is to be called, or the
+// Failed yields why one of the two servers has ended by itself, or is of no use until it is started anew, such as that the disk is full. Then Shutdown is to be called, or the
 // process to be ended.
 func (h *Hub) Failed() <-chan error { return h.failed }
 

@@ -368,6 +368,20 @@ func TestStoresNoMore(t *testing.T) {
 	}
 }
 
+// TestNATSFails: a hub whose NATS server says that it cannot go on, or has ended, says that it has failed.
+func TestNATSFails(t *testing.T) {
+	for want, fail := range map[string]func(h *hub.Hub){
+		"NATS has failed: the port is gone": func(h *hub.Hub) { h.FailNATS("the port is gone") },
+		"NATS has ended by itself":          (*hub.Hub).EndNATS,
+	} {
+		h := start(t, hub.Options{})
+		fail(h)
+		if err := <-h.Failed(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, and not %q", err, want)
+		}
+	}
+}
+
 // TestPartitions: with the certificate of a node, parts of a queue are taken over and their messages acked. A consumer of
 // anything else is refused.
 func TestPartitions(t *testing.T) {

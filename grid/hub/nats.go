@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -223,16 +224,28 @@ func (n *natsServer) health() error {
 	return fmt.Errorf("hub: NATS is %s: %s", s.Status, s.Error)
 }
 
-// writeError is why something could not be written, or nil. All else that is wrong may pass, such as that there is no quorum.
-func (n *natsServer) writeError() error {
-	if err := n.health(); err != nil && strings.Contains(err.Error(), "write error") {
-		return err
+// failure is why the server is of no use until it is started anew, or nil. All else that is wrong may pass, such as that there is no quorum.
+func (n *natsServer) failure() error {
+	if err := n.log.fatalError(); err != nil {
+		return fmt.Errorf("hub: NATS has failed: %w", err)
+	}
+	if !n.s.Running() {
+		return fmt.Errorf("hub: NATS has ended by itself: %w", cmp.Or(n.log.lastError(), errors.New("it does not say why")))
 	}
 	if !n.s.JetStreamEnabled() { // it has run out of room, and would not begin again when there is some
 		return fmt.Errorf("hub: NATS stores nothing any more: %w", cmp.Or(n.log.writeError(), errors.New("JetStream was disabled")))
 	}
+	s := n.s.Healthz(&server.HealthzOptions{Details: true}) // all that is wrong, of which the first may pass
+	for _, e := range s.Errors {
+		if slices.ContainsFunc(lasting, func(part string) bool { return strings.Contains(e.Error, part) }) {
+			return fmt.Errorf("hub: NATS: %s", e.Error)
+		}
+	}
 	return nil
 }
+
+// lasting is what an error of the server's health has that does not pass: what could not be written, or understood, is not tried again.
+var lasting = []string{"write error", "apply error", "meta layer is not running"}
 
 func (n *natsServer) shutdown() {
 	if n.gone != nil {
