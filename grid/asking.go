@@ -124,7 +124,17 @@ const (
 	tellsUnknown = keepAnswers - 2*time.Second
 	// maxAudit is how many IDs are in one.
 	maxAudit = 1000
+	// absentFor is how long nobody is there as a peer until it is taken for one that the network has lost. A node that has lost its connection
+	// has another within some tens of milliseconds. It is less than tickEvery, so that the next audit tells.
+	absentFor = 200 * time.Millisecond
 )
+
+// absence tracks since when frames to a peer come back. The network says once that it has lost a node, and that can be lost like
+// any frame: so a peer is also lost if a frame comes back that was begun absentFor after another had come back. With mu of asking held.
+type absence struct {
+	since time.Duration
+	until uint64 // frames with a greater number were begun absentFor later; 0: there are none yet
+}
 
 func (q *asking) init(n *network) {
 	q.n = n
@@ -384,6 +394,14 @@ func (q *asking) notDelivered(p *peer, frame uint64, absent bool) {
 		}
 		a = next
 	}
+	switch {
+	case !absent:
+	case !p.absent.Swap(true):
+		p.absence = absence{since: q.n.c.clock.Now()}
+		q.wake()
+	case p.absence.until > 0 && frame > p.absence.until:
+		q.suspect(p)
+	}
 }
 
 // refused: the peer does not take an ask.
@@ -538,20 +556,39 @@ func (q *asking) gone(l *link, node string) {
 	defer q.unlockElsewhere()
 	for _, p := range l.allPeers() {
 		if p.is.Node == node {
-			p.suspect.Store(true)
-			if p.wasThere {
-				q.n.g.tell(Event{Kind: Suspected, Node: node, Session: p.is.Session})
-			}
-			q.lostSoon(l, p, "is lost to the network", isGone)
-			q.wake() // it is asked whether it lives
+			q.suspect(p)
 		}
 	}
 }
 
-// heard: a peer lives that was lost.
+// suspect: the network has lost a peer. It is asked whether it lives.
+func (q *asking) suspect(p *peer) {
+	p.absent.Store(false)
+	if !p.suspect.Swap(true) && p.wasThere {
+		q.n.g.tell(Event{Kind: Suspected, Node: p.is.Node, Session: p.is.Session})
+	}
+	q.lostSoon(p.link, p, "is lost to the network", isGone)
+	q.wake()
+}
+
+// lookForAbsent has a peer be asked for which frames have come back, as long as somebody waits for it.
+func (q *asking) lookForAbsent(p *peer, now time.Duration) (busy bool) {
+	if p.flight.first == nil {
+		p.absent.Store(false)
+		return false
+	}
+	if p.absence.until == 0 && now-p.absence.since >= absentFor {
+		p.absence.until = p.link.frame.Load()
+	}
+	p.putAudit(gridwire.Audit{Number: p.link.frame.Add(1)})
+	return true
+}
+
+// heard: a peer lives that was lost, or seemed to be.
 func (q *asking) heard(p *peer) {
 	q.mu.Lock()
 	defer q.unlockElsewhere()
+	p.absent.Store(false)
 	if p.suspect.Swap(false) {
 		q.retryAll()
 	}
@@ -672,9 +709,12 @@ func (q *asking) tick() {
 		now := q.n.c.clock.Now()
 		for _, p := range l.allPeers() {
 			q.tickPeer(p, now, auditAfter)
-			if p.suspect.Load() {
+			switch {
+			case p.suspect.Load():
 				busy = true
 				p.putAudit(gridwire.Audit{Number: p.link.frame.Add(1)}) // it answers if it lives
+			case p.absent.Load():
+				busy = q.lookForAbsent(p, now) || busy
 			}
 		}
 	}

@@ -262,6 +262,43 @@ func TestTrap6RestartUnderLoad(t *testing.T) {
 	})
 }
 
+// TestGoneIsNotTold: the word that a node is gone may be lost as any frame. Those that wait for it find out by what comes back, before its
+// lease is over. One that only has another connection is not taken for lost.
+func TestGoneIsNotTold(t *testing.T) {
+	onNetwork(t, 3, gridtest.Options{GoneLoss: 1}, nil, func(t *testing.T, w *machines, runs *runLog) {
+		owner := w.owner("k")
+		asker := w.other(owner)
+		stays := w.future(asker, "k", "stays 5s")
+		time.Sleep(time.Second)
+		for range 3 {
+			owner.Reconnect(150 * time.Millisecond)
+			for range 10 {
+				time.Sleep(30 * time.Millisecond)
+				w.future(asker, "k", "on its way") // it may come back
+			}
+		}
+		if _, err := stays.Wait(t.Context()); err != nil {
+			t.Errorf("the owner had another connection, and the asker is told: %v", err)
+		}
+		runs.want("stays", 1, 1)
+
+		waits := w.future(asker, "k", "waits 1h")
+		again := w.future(asker, "k", "again 10s", actors.Idempotent())
+		time.Sleep(time.Second)
+		w.crash(owner)
+		begun := time.Now()
+		_, err := waits.Wait(t.Context())
+		wantLost(t, err)
+		if took := time.Since(begun); took > 1200*time.Millisecond { // 0.5 s until it is asked for, 0.25 s apart, and the ticks
+			t.Errorf("it was told after %v", took)
+		}
+		if _, err := again.Wait(t.Context()); err != nil {
+			t.Error(err)
+		}
+		runs.want("again", 2, 2)
+	})
+}
+
 // TestTrap7StaleAnswer: an owner is held past its lease and goes on. Its answer does not count any more.
 func TestTrap7StaleAnswer(t *testing.T) {
 	for _, idempotent := range []bool{false, true} {

@@ -179,7 +179,7 @@ func TestAskSimulation(t *testing.T) {
 	case testtools.RaceEnabled(): // with the race detector all of it takes many minutes
 		nodes, askers, keys, rounds = 30, 80, 200, 15
 	}
-	onNetwork(t, nodes, gridtest.Options{FrameLoss: 0.002}, nil, func(t *testing.T, w *machines, runs *runLog) {
+	onNetwork(t, nodes, gridtest.Options{FrameLoss: 0.002, GoneLoss: 0.2}, nil, func(t *testing.T, w *machines, runs *runLog) {
 		s := &askSimulation{T: t, machines: w, runs: runs, dice: rand.New(rand.NewPCG(simulationSeed(t), 6))}
 		s.told.by = map[string]int{}
 		over := make(chan struct{})

@@ -250,7 +250,7 @@ func (r *reader) Begin(h gridwire.Header) {
 	// Who sends to a node knows its number, and could ask with that. So the name is in it, in a way that nobody else can know.
 	r.origin = h.Origin ^ maphash.String(r.n.seed, r.from)
 	r.delay = r.peer.delayOf(h.Sent, r.n.c.clock.Now())
-	if r.peer.suspect.Load() {
+	if r.peer.suspect.Load() || r.peer.absent.Load() {
 		r.n.asking.heard(r.peer)
 	}
 }
@@ -318,6 +318,7 @@ type peer struct {
 	link    *link
 	is      Peer
 	suspect atomic.Bool  // the network has lost it
+	absent  atomic.Bool  // a frame has come back, and nothing was heard since
 	running atomic.Int32 // asks of its that have no answer yet, and frames of its that are being read
 
 	mu       sync.Mutex
@@ -335,6 +336,7 @@ type peer struct {
 	asks     int                   // … and waits for an answer
 	sends    int                   // … and for none
 	wasThere bool                  // in a view
+	absence  absence
 	isOld    bool                  // there is a later session of the node
 }
 

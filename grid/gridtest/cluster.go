@@ -31,6 +31,8 @@ type Options struct {
 	FrameLatency time.Duration
 	// FrameLoss is how many frames do not arrive, of 1.
 	FrameLoss float64
+	// GoneLoss is how many nodes are not told that another is gone, of 1.
+	GoneLoss float64
 	// MaxFrame is how many bytes a frame may have. 0: 1 MiB.
 	MaxFrame int
 	// Room is how many bytes wait for a node that does not take them; more is lost, and so is a frame that is longer. 0: 64 MiB.

@@ -320,7 +320,7 @@ func (n *Node) gone(since int) {
 		}
 	}
 	for _, l := range n.c.linesInOrder() {
-		if l.node != n && !l.node.isCut(FramesIn) {
+		if l.node != n && !l.node.isCut(FramesIn) && (n.c.o.GoneLoss == 0 || n.c.dice.Float64() >= n.c.o.GoneLoss) {
 			l.push(n.c.between(n.c.o.FrameLatency/10, n.c.o.FrameLatency), func(r grid.Receiver) { r.Gone(n.name) })
 		}
 	}
