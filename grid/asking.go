@@ -613,7 +613,7 @@ func (q *asking) seen(nodes []Node) {
 	newest := map[string]uint64{}
 	for _, n := range nodes {
 		q.known[n.Session] = len(q.nodes)
-		q.nodes = append(q.nodes, seenNode{is: Peer{n.Name, n.Session}, hash: ownership.HashName(n.Name), owns: len(n.Kinds) > 0, draining: n.Draining})
+		q.nodes = append(q.nodes, seenNode{is: Peer{n.Name, n.Session}, hash: ownership.HashName(n.Name), owns: len(n.Kinds) > 0, draining: n.Draining, cutOff: n.CutOff})
 		newest[n.Name] = n.Session
 	}
 	for i := range q.nodes {

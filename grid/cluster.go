@@ -89,11 +89,30 @@ func (c *cluster) open(ctx context.Context, self Node) error {
 	return c.net.open(ctx, Peer{self.Name, self.Session})
 }
 
+// connected is host's.
+func (c *cluster) connected() bool {
+	if c.net == nil {
+		return true
+	}
+	l := c.net.link.Load()
+	if l == nil {
+		return true
+	}
+	line, knows := l.line.(ConnectedLine)
+	return !knows || line.Connected()
+}
+
 // seen is host's.
 func (c *cluster) seen(before, after []Node) {
 	gone := map[Peer]bool{}
 	eachChange(before, after, func(was, is *Node) {
 		switch {
+		case was != nil && is != nil && is.CutOff != was.CutOff:
+			kind := Reached
+			if is.CutOff {
+				kind = CutOff
+			}
+			c.g.tell(Event{Kind: kind, Node: is.Name, Session: is.Session})
 		case was == nil:
 			c.g.tell(Event{Kind: Joined, Node: is.Name, Session: is.Session})
 		case is == nil && was.Draining:

@@ -9,7 +9,7 @@ type Event struct {
 	Kind EventKind
 	// Node is whom it is about: of ShardGivenUp the node that the shard belongs to now, "" if there is none.
 	Node string
-	// Session is that of the node, of Joined, Left, Suspected and Lost.
+	// Session is that of the node, of Joined, Left, Suspected, Lost, CutOff and Reached.
 	Session uint64
 	// Shard and Token are those of ShardGained and ShardGivenUp.
 	Shard int
@@ -36,11 +36,13 @@ const (
 	ShardGivenUp                      // it hands the shard over
 	Fenced                            // the session of this node is over, and with it its right to all shards
 	Missed                            // a worker, or all of this node, may not have got what was published to a topic; see [Topic]
+	CutOff                            // the network has not reached the node for long, which lives: its shards go to others
+	Reached                           // the network reaches that again
 )
 
 // String is the name of the kind.
 func (k EventKind) String() string {
-	names := [...]string{"none", "joined", "left", "suspected", "lost", "shard gained", "shard given up", "fenced", "missed"}
+	names := [...]string{"none", "joined", "left", "suspected", "lost", "shard gained", "shard given up", "fenced", "missed", "cut off", "reached"}
 	if k < 0 || int(k) >= len(names) {
 		k = 0
 	}

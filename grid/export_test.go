@@ -24,6 +24,7 @@ func (testHost) quiesce(left func())              { left() }
 func (testHost) seen(before, after []Node)        {}
 func (h testHost) begin(t Token)                  { h.Begin(t) }
 func (h testHost) end(shard int, ended func())    { h.End(shard, ended) }
+func (testHost) connected() bool                  { return true }
 func (h testHost) fenced()                        { h.Fenced() }
 
 // Mutation is a mistake that the protocol must not make.

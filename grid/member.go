@@ -72,6 +72,8 @@ type host interface {
 	end(shard int, ended func())
 	// quiesce: all shards are given up. left is called when the node may leave, by any goroutine.
 	quiesce(left func())
+	// connected reports whether the network reaches the node, as far as it knows. Any goroutine.
+	connected() bool
 	// fenced: the lease is over, and with it the right to all shards. Any goroutine, at once.
 	fenced()
 }
@@ -87,6 +89,22 @@ type tenure struct {
 	draining bool            // the store is told that it drains
 	drained  bool            // … and has acknowledged that
 	leaving  bool
+	cut      cut
+}
+
+// cut tracks whether the network reaches the node. If it has not for as long as a lease, which is how long the keys of a node that has crashed are without
+// an owner, too, the store is told, and so all nodes: they give its shards to those that can be asked, and back to it when the network
+// reaches it again. A node that has lost a hub goes to another within half of that time.
+//
+// The shards move only when they have been others' for Settle. If all nodes are cut off, as when NATS is down at all hubs, they say so within less
+// than that: then nobody could take anything, and nothing moves.
+type cut struct {
+	down    bool
+	since   time.Duration // that it is
+	is      bool          // … for as long as a lease
+	told    bool          // the store knows that it is
+	telling bool
+	looks   atomic.Bool // one of these is true. Any goroutine
 }
 
 // validUntil is until when a session is ours for certain. The store counts from when it gets the call,
@@ -295,6 +313,9 @@ func (m *member) renew(t *tenure, after time.Duration) {
 			return
 		}
 		m.renew(t, t.session.TTL()/renewals)
+		if t.cut.looks.Load() || !m.host.connected() {
+			m.tell(t, func() { m.lookAtNetwork(t) })
+		}
 		sent := m.clock.Now()
 		ctx, cancel := context.WithTimeout(t.ctx, t.session.TTL())
 		defer cancel()
@@ -304,6 +325,37 @@ func (m *member) renew(t *tenure, after time.Duration) {
 			t.lease.Extend(m.validUntil(sent, m.clock.Now(), t.session.TTL()))
 		case errors.Is(err, actors.ErrFenced):
 			t.lease.End()
+		}
+	})
+}
+
+// lookAtNetwork looks whether the network has not reached the node for as long as its lease, or does again.
+func (m *member) lookAtNetwork(t *tenure) {
+	c, now := &t.cut, m.clock.Now()
+	switch connected := m.host.connected(); {
+	case connected:
+		c.down = false
+	case !c.down:
+		c.down, c.since = true, now
+	}
+	c.is = c.down && now-c.since >= t.session.TTL()
+	c.looks.Store(c.down || c.told || c.telling)
+}
+
+// tellCutOff has the store told what it does not know. It is not called while there is a call about shards, and no other
+// until it is answered: one of two that are under way at a time may have no effect, and no answer.
+func (m *member) tellCutOff(t *tenure) {
+	c, is := &t.cut, t.cut.is
+	c.telling = true
+	m.call(t, func(ctx context.Context) error { return t.session.CutOff(ctx, is) }, func(err error) {
+		if c.telling = false; err != nil {
+			c.is = c.told // it is looked at again with the next renewal
+			return
+		}
+		if c.told = is; is {
+			m.log.Warn("grid: the network has not reached this node for as long as its lease; its shards go to nodes that it reaches", "session", t.self.Session)
+		} else {
+			m.log.Info("grid: the network reaches this node again, and it takes part", "session", t.self.Session)
 		}
 	})
 }
@@ -342,7 +394,8 @@ func (m *member) see(v View) {
 	t.seen = t.seen || there
 }
 
-func (n *Node) takesPart() bool { return len(n.Kinds) > 0 && !n.Draining }
+// takesPart: it owns shards. If no node does, as when all are cut off, those that have some keep them.
+func (n *Node) takesPart() bool { return len(n.Kinds) > 0 && !n.Draining && !n.CutOff }
 
 // eachChange calls f for each node that differs in two views, nil if it is not in one of them.
 func eachChange(before, after []Node, f func(was, is *Node)) {
@@ -355,7 +408,7 @@ func eachChange(before, after []Node, f func(was, is *Node)) {
 			f(nil, &after[0])
 			after = after[1:]
 		default:
-			if before[0].Draining != after[0].Draining {
+			if before[0].Draining != after[0].Draining || before[0].CutOff != after[0].CutOff {
 				f(&before[0], &after[0])
 			}
 			before, after = before[1:], after[1:]
@@ -377,6 +430,12 @@ func (m *member) work() {
 	}
 	if m.draining && !t.draining {
 		m.announceDrain(t)
+	}
+	if t.cut.is != t.cut.told && !t.cut.telling && !t.shards.IsBusy() && !m.draining && t.seen {
+		m.tellCutOff(t)
+	}
+	if t.cut.telling {
+		return
 	}
 	now := m.clock.Now()
 	w := t.shards.Next(now)

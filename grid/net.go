@@ -33,6 +33,14 @@ type Line interface {
 	Close() error
 }
 
+// ConnectedLine is a Line that knows whether it has a connection. A Line need not: then a node that the network does not reach, and the store does,
+// keeps what it owns, and nobody can ask for it.
+type ConnectedLine interface {
+	Line
+	// Connected reports whether frames can be sent, as far as the line knows.
+	Connected() bool
+}
+
 // TopicLine is a Line that carries topics, too. A Net need not have it: then what is published reaches the workers of
 // the same process only, and who publishes is told so. Any goroutine may call its methods, but no [TopicReceiver].
 type TopicLine interface {

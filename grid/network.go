@@ -337,7 +337,7 @@ type peer struct {
 	sends    int                   // … and for none
 	wasThere bool                  // in a view
 	absence  absence
-	isOld    bool                  // there is a later session of the node
+	isOld    bool // there is a later session of the node
 }
 
 type outFrame struct {

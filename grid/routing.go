@@ -14,7 +14,7 @@ import (
 // route tracks which node has a shard, as far as this one knows. All of it with mu of asking held.
 //
 // A shard belongs to the node with the highest rank. One that has joined lately has not got it yet, and one that
-// drains may still have it. So whoever is asked and has it not is passed over, and the next in rank is asked; after a few the
+// drains, or is cut off, may still have it. So whoever is asked and has it not is passed over, and the next in rank is asked; after a few the
 // ask is parked for a moment. Who has answered last is asked first.
 type route struct {
 	at   Peer   // who has answered last; Session 0: nobody
@@ -42,6 +42,7 @@ type seenNode struct {
 	owns     bool // it has kinds
 	draining bool
 	isOld    bool // there is a later session of the node
+	cutOff   bool // from the network
 }
 
 const (
@@ -200,7 +201,7 @@ func (q *asking) choose(shard int) *peer {
 	var top uint64
 	for i := range q.nodes {
 		n := &q.nodes[i]
-		if !n.owns || n.draining && (d == nil || len(d.refusedBy) == 0) {
+		if !n.owns || (n.draining || n.cutOff) && (d == nil || len(d.refusedBy) == 0) {
 			continue
 		}
 		if rank := ownership.Score(shard, n.hash); best == nil || rank >= top {

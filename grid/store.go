@@ -20,6 +20,8 @@ type Node struct {
 	Shards int
 	// Draining: it hands over all that it owns, and gets nothing.
 	Draining bool
+	// CutOff: the network has not reached it for long. It gets nothing, and hands over what it owns, if there is a node that is not cut off.
+	CutOff bool
 }
 
 // Token is the right to save the state of the keys of a shard. Of two tokens of a shard the later
@@ -49,7 +51,7 @@ type Store interface {
 //
 // A call fails with [actors.ErrFenced] if the session is over: all that it owned has been given up.
 // With any other error, be it that of its ctx, it may have taken effect or may still do so; but never
-// after a later Claim, Release or Drain of the session has returned without an error.
+// after a later Claim, Release, Drain or CutOff of the session has returned without an error.
 type Session interface {
 	// Node is the node as it has joined, with its session.
 	Node() Node
@@ -67,6 +69,8 @@ type Session interface {
 	Free() <-chan int
 	// Drain lets all see that the node is draining.
 	Drain(ctx context.Context) error
+	// CutOff lets all see whether the node is cut off from the network. It is not called once Drain was.
+	CutOff(ctx context.Context, is bool) error
 	// Leave ends the session at once.
 	Leave(ctx context.Context) error
 }

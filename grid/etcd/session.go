@@ -326,7 +326,19 @@ func (is *session) Release(ctx context.Context, shards []int) error {
 func (is *session) Drain(ctx context.Context) error {
 	node := is.node
 	node.Draining = true
-	_, _, _, err := is.do(ctx, "drain", clientv3.OpPut(is.nodeKey(), encodeNode(node), clientv3.WithLease(is.lease)))
+	return is.put(ctx, "drain", node)
+}
+
+// CutOff is [grid.Session]'s.
+func (is *session) CutOff(ctx context.Context, cut bool) error {
+	node := is.node
+	node.CutOff = cut
+	return is.put(ctx, "cut off", node)
+}
+
+// put has the others see the node as it is now.
+func (is *session) put(ctx context.Context, what string, node grid.Node) error {
+	_, _, _, err := is.do(ctx, what, clientv3.OpPut(is.nodeKey(), encodeNode(node), clientv3.WithLease(is.lease)))
 	return err
 }
 

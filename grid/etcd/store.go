@@ -207,6 +207,7 @@ type nodeValue struct {
 	Kinds    []string `json:"kinds,omitempty"`
 	Shards   int      `json:"shards"`
 	Draining bool     `json:"draining,omitempty"`
+	CutOff   bool     `json:"cutOff,omitempty"`
 }
 
 func encodeNode(n grid.Node) string {

@@ -374,6 +374,14 @@ func (s *session) Drain(ctx context.Context) error {
 	})
 }
 
+// CutOff is [grid.Session]'s.
+func (s *session) CutOff(ctx context.Context, is bool) error {
+	return s.call(ctx, "CutOff", true, func() {
+		s.is.CutOff = is
+		s.c.changed()
+	})
+}
+
 // Leave is [grid.Session]'s.
 func (s *session) Leave(ctx context.Context) error {
 	return s.call(ctx, "Leave", false, func() { s.c.end(s) })

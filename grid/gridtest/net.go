@@ -69,8 +69,9 @@ type frame struct {
 }
 
 var (
-	_ grid.Net       = (*Node)(nil)
-	_ grid.TopicLine = (*line)(nil)
+	_ grid.Net           = (*Node)(nil)
+	_ grid.TopicLine     = (*line)(nil)
+	_ grid.ConnectedLine = (*line)(nil)
 )
 
 var errNotSent = errors.New("gridtest: not sent")
@@ -88,6 +89,13 @@ func (n *Node) Open(ctx context.Context, self grid.Peer, to grid.Receiver) (grid
 		n.c.lines[self] = l
 	}
 	return l, nil
+}
+
+// Connected is [grid.ConnectedLine]'s. The node finds out when the network does.
+func (l *line) Connected() bool {
+	l.node.c.mu.Lock()
+	defer l.node.c.mu.Unlock()
+	return !l.node.net.lost
 }
 
 // MaxFrame is [grid.Line]'s.

@@ -51,8 +51,8 @@ func TestDiskIsLost(t *testing.T) {
 		procs[node] = h.spawnMember(node, o)
 		procs[node].Ready()
 	}
-	l := startLoad(t, h.asker())
-	const enough = 500
+	l := startLoad(t, h.asker(), 10*loadEvery)
+	const enough = 100
 	l.more(enough, "before")
 	for _, round := range [][2]string{{"hub-1", "hub-2"}, {"hub-1", "hub-3"}} { // twice: then nobody knows it by its first number
 		lost, next := round[0], round[1]

@@ -181,6 +181,9 @@ func (l *line) route(to grid.Peer) (*route, error) {
 	return r, nil
 }
 
+// Connected is [grid.ConnectedLine]'s.
+func (l *line) Connected() bool { return l.n.nc.IsConnected() }
+
 // MaxFrame is [grid.Line]'s.
 func (l *line) MaxFrame() int { return int(l.n.nc.MaxPayload()) }
 

@@ -86,6 +86,9 @@ func (s *Shards) Drain() { s.draining = true }
 // IsEmpty reports whether there is nothing left that may be this session's.
 func (s *Shards) IsEmpty() bool { return len(s.all) == 0 && !s.busy }
 
+// IsBusy reports whether a call to the store is under way.
+func (s *Shards) IsBusy() bool { return s.busy }
+
 // TableChanged is called after each update of the table, with the shards that it has gained.
 func (s *Shards) TableChanged(gained []int) { s.want(gained) }
 

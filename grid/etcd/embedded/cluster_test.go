@@ -61,6 +61,10 @@ func (p patientSession) Drain(ctx context.Context) error {
 	return again(ctx, func() error { return p.Session.Drain(ctx) })
 }
 
+func (p patientSession) CutOff(ctx context.Context, is bool) error {
+	return again(ctx, func() error { return p.Session.CutOff(ctx, is) })
+}
+
 func (p patientSession) Leave(ctx context.Context) error {
 	n := 0
 	return again(ctx, func() error {

@@ -38,6 +38,7 @@ func Run(t *testing.T, start func(t *testing.T) Cluster, run func(t *testing.T, 
 		"a view has what was joined, in order":               testView,
 		"a node is shown by its first renewal":               testShown,
 		"a drain is seen by all":                             testDrain,
+		"that a node is cut off is seen by all":              testCutOff,
 		"another number of shards is refused":                testShards,
 		"a session lasts for its TTL, and then ends":         testExpires,
 		"a session that is renewed lasts":                    testRenewed,
@@ -196,7 +197,7 @@ func has(n grid.Node) func(nodes []grid.Node) bool {
 }
 
 func same(a, b grid.Node) bool {
-	return a.Name == b.Name && a.Session == b.Session && slices.Equal(a.Kinds, b.Kinds) && a.Shards == b.Shards && a.Draining == b.Draining
+	return a.Name == b.Name && a.Session == b.Session && slices.Equal(a.Kinds, b.Kinds) && a.Shards == b.Shards && a.Draining == b.Draining && a.CutOff == b.CutOff
 }
 
 // hasWithout is true of views with the one, and without the other.
@@ -214,6 +215,7 @@ func (m *member) isOver() {
 		"a claim":   second(m.Claim(ctx, []int{7})),
 		"a release": m.Release(ctx, []int{7}),
 		"a drain":   m.Drain(ctx),
+		"a cut":     m.CutOff(ctx, true),
 		"a leave":   m.Leave(ctx),
 	} {
 		if !errors.Is(err, actors.ErrFenced) {
@@ -326,6 +328,23 @@ func testDrain(s *suite) {
 	s.must(b.Drain(s.ctx()))
 	s.sees(s.Node(s.T, "c"), "both draining", func(nodes []grid.Node) bool {
 		return len(nodes) == 2 && nodes[0].Draining && nodes[1].Draining
+	})
+}
+
+func testCutOff(s *suite) {
+	a, b := s.member("a"), s.member("b")
+	a.claims(1)
+	for _, is := range []bool{true, true, false, true} {
+		s.must(a.CutOff(s.ctx(), is))
+		n := a.Node()
+		n.CutOff = is
+		s.sees(b.store, "whether a is cut off", has(n))
+		s.must(a.Renew(s.ctx()))
+	}
+	b.claimsNone(1) // it keeps what it has
+	s.must(a.Drain(s.ctx()))
+	s.sees(b.store, "that a drains", func(nodes []grid.Node) bool {
+		return slices.ContainsFunc(nodes, func(n grid.Node) bool { return n.Name == "a" && n.Draining })
 	})
 }
 
