@@ -33,6 +33,7 @@
 //
 // What the hubs have acknowledged is on their disks, of the queues too. With one of three hubs lost, nodes go to another within a
 // fraction of a second, nobody loses what it owns, and queues stand still until JetStream has elected who leads them, some seconds.
+// One whose disk is lost takes its place again by Options.Replace, while the others run.
 // With two lost nobody becomes the owner of anything, and each owner stops with its lease. A node that was lost is told to
 // the others 250 ms after its connection: asks in flight to it fail then, and do not wait for its lease.
 package hub
