@@ -112,6 +112,10 @@ func (h *Hub) checkOthers(ctx context.Context) error {
 // askEvery is how long it waits for the answers of the other hubs.
 const askEvery = 2 * time.Second
 
+// heardLately is much more than the time between two answers of a hub that runs to the one that leads it, which asks it each second. NATS
+// calls it off line much later.
+const heardLately = 5 * time.Second
+
 // askOthers asks the other hubs for their part in JetStream. alive: the hub itself has answered.
 func (h *Hub) askOthers(ctx context.Context, nc *nats.Conn) (alive bool, err error) {
 	within, cancel := context.WithTimeout(ctx, askEvery)
@@ -164,8 +168,8 @@ func (h *Hub) checkReplicas(parts map[string]*server.JSInfo) error {
 		}
 		have := 1
 		for _, r := range replicas {
-			heard = heard || leader == by && r.Name == h.o.Name && !r.Offline
-			if r.Name != h.o.Name && r.Current && !r.Offline && r.Lag == 0 {
+			heard = heard || leader == by && r.Name == h.o.Name && r.Active > 0 && r.Active < heardLately
+			if r.Name != h.o.Name && r.Current && r.Lag == 0 {
 				have++
 			}
 		}
