@@ -44,11 +44,12 @@ func (h *hubProcesses) replaceHalf(name string) {
 	o := h.options[name]
 	o.Replace = true
 	h.procs[name] = testtools.Spawn(h.T, hubVariable, o)
-	actortest.Eventually(h.T, name+" to begin", func() bool {
-		_, begun := os.Stat(filepath.Join(o.Dir, "replacing"))
+	for begun := false; !begun; { // as long as it takes
+		time.Sleep(time.Millisecond)
+		_, err := os.Stat(filepath.Join(o.Dir, "replacing"))
 		_, ready := os.Stat(filepath.Join(o.Dir, "nats"))
-		return begun == nil || ready == nil
-	})
+		begun = err == nil || ready == nil
+	}
 	h.procs[name].Kill()
 }
 
