@@ -150,12 +150,12 @@ func (c *serverChild) run() error {
 }
 
 // bucket is one with replicas on so many servers.
-func bucket(ctx context.Context, nc *nats.Conn, replicas int) (kv natsjs.KeyValue, err error) {
-	js, err := natsjs.New(nc)
+func bucket(ctx context.Context, nc *nats.Conn, replicas int) (js natsjs.JetStream, kv natsjs.KeyValue, err error) {
+	js, err = natsjs.New(nc)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return kv, untilElected(ctx, func(ctx context.Context) error {
+	return js, kv, untilElected(ctx, func(ctx context.Context) error {
 		kv, err = js.CreateKeyValue(ctx, natsjs.KeyValueConfig{Bucket: "STATE", Replicas: replicas})
 		return err
 	})
@@ -179,7 +179,7 @@ func putBare(serve func(*env) (*nats.Conn, error), replicas int) func(e *env) (r
 		if err != nil {
 			return nil, err
 		}
-		kv, err := bucket(e.ctx, nc, replicas)
+		_, kv, err := bucket(e.ctx, nc, replicas)
 		if err != nil {
 			return nil, err
 		}
@@ -215,11 +215,11 @@ func saveStates(serve func(*env) (*nats.Conn, error), replicas int) func(e *env)
 		if err != nil {
 			return nil, err
 		}
-		kv, err := bucket(e.ctx, nc, replicas)
+		js, kv, err := bucket(e.ctx, nc, replicas)
 		if err != nil {
 			return nil, err
 		}
-		store, err := natskv.New(e.ctx, kv)
+		store, err := natskv.New(e.ctx, js, kv.Bucket())
 		if err != nil {
 			return nil, err
 		}

@@ -193,10 +193,7 @@ func (s settings) kinds(ctx context.Context, c *hubclient.Client) ([]grid.Kind, 
 	var store *natskv.Store
 	for { // until JetStream has somebody who leads
 		within, cancel := context.WithTimeout(ctx, 5*time.Second)
-		var kv natsjs.KeyValue
-		if kv, err = js.KeyValue(within, bucket); err == nil {
-			store, err = natskv.New(within, kv)
-		}
+		store, err = natskv.New(within, js, bucket)
 		cancel()
 		if err == nil {
 			break

@@ -241,11 +241,7 @@ func memberChild(o memberOptions) (string, func(), error) {
 		if err != nil {
 			return "", nil, err
 		}
-		kv, err := js.KeyValue(ctx, o.Bucket)
-		if err != nil {
-			return "", nil, err
-		}
-		store, err := natskv.New(ctx, kv)
+		store, err := natskv.New(ctx, js, o.Bucket)
 		if err != nil {
 			return "", nil, err
 		}

@@ -19,6 +19,7 @@ type saver struct {
 	opts      Options
 	key       string
 	owner     Owner
+	starter   Starter // the owner, if it is one
 	token     uint64
 	seq       uint64                // of the last write
 	makeWrite func() (Write, error) // what is to be saved, as it is now
@@ -36,7 +37,7 @@ func loadRecord(w *actors.Worker, id string, o Options) (*saver, Record, error) 
 	}
 	s := &saver{opts: o.resolved(), key: o.Kind + "/" + id}
 	var r Record
-	err := s.retryCall(w.Task(), "load", func(ctx context.Context) (err error) {
+	err := s.retryCall(w.Task(), "load", time.Now(), func(ctx context.Context) (err error) {
 		s.owner, r, err = o.Store.Open(ctx, s.key)
 		return err
 	})
@@ -44,12 +45,31 @@ func loadRecord(w *actors.Worker, id string, o Options) (*saver, Record, error) 
 		return nil, r, fmt.Errorf("state: %s was not loaded: %w", s.key, err)
 	}
 	s.token, s.seq = r.Token, r.Seq
+	if s.opts.SaveWithin < 0 || s.opts.SaveWithin >= startWithin {
+		s.starter, _ = s.owner.(Starter)
+	}
 	return s, r, nil
 }
 
+// startWithin is what a Starter may take. Whoever wants to know sooner what became of a save has it made by Save alone.
+const startWithin = time.Second
+
+// saveWrite has a write saved.
+func (s *saver) saveWrite(t *actors.Task, w Write) error {
+	begun := time.Now()
+	if s.starter != nil {
+		started := s.starter.Start(w)
+		if err := t.Await(started); err == nil || errors.Is(err, actors.ErrFenced) {
+			return err
+		}
+		started.OnDone(func(none, error) {}) // if this task has ended nobody looks at it
+	}
+	return s.retryCall(t, "save", begun, func(ctx context.Context) error { return s.owner.Save(ctx, w) })
+}
+
 // retryCall calls f until it succeeds, is fenced, or SaveWithin is over.
-func (s *saver) retryCall(t *actors.Task, what string, f func(ctx context.Context) error) error {
-	begun, within := time.Now(), max(s.opts.SaveWithin, 0)
+func (s *saver) retryCall(t *actors.Task, what string, begun time.Time, f func(ctx context.Context) error) error {
+	within := max(s.opts.SaveWithin, 0)
 	for n := 1; ; n++ {
 		opts := []actors.CallOption{actors.Name("state: " + what)}
 		if within > 0 { // a call that hangs is not to hold up the next save for ever
@@ -113,7 +133,7 @@ func (s *saver) runSaves(t *actors.Task) error {
 		if err == nil {
 			s.seq++
 			w.Token, w.Seq = s.token, s.seq
-			err = s.retryCall(t, "save", func(ctx context.Context) error { return s.owner.Save(ctx, w) })
+			err = s.saveWrite(t, w)
 		}
 		if err != nil {
 			s.failSaves(t, fmt.Errorf("state: %s was not saved: %w", s.key, err))

@@ -31,6 +31,15 @@ type Owner interface {
 	Save(ctx context.Context, w Write) error
 }
 
+// Starter is an [Owner] whose saves need no goroutine while they are on their way.
+type Starter interface {
+	Owner
+	// Start begins what Save does and returns at once. A worker's loop calls it, so it waits for nobody. Its future ends within
+	// a second: with nil if the change is stored and will not be lost, with an [actors.ErrFenced] if there is another owner,
+	// and with any other error if it does not know: Save is called with the same Write then.
+	Start(w Write) *actors.Future[actors.None]
+}
+
 // Record is what a store has of a key.
 type Record struct {
 	Token    uint64   // of the owner; 0: there was none

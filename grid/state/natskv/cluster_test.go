@@ -130,7 +130,7 @@ func (c *cluster) eventually(what string, f func(ctx context.Context) error) {
 }
 
 // bucket is a replicated one.
-func (c *cluster) bucket() (jetstream.JetStream, jetstream.KeyValue) {
+func (c *cluster) bucket() bucket {
 	c.Helper()
 	var urls []string
 	for _, p := range c.servers {
@@ -150,21 +150,20 @@ func (c *cluster) bucket() (jetstream.JetStream, jetstream.KeyValue) {
 		kv, err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: "STATE", Replicas: 3})
 		return err
 	})
-	return js, kv
+	return bucket{js, kv}
 }
 
 func TestCluster(t *testing.T) {
 	c := startCluster(t)
-	_, kv := c.bucket()
-	statetest.Run(t, store(t, kv))
+	statetest.Run(t, store(t, c.bucket()))
 }
 
 // TestLeaderIsKilled kills the server that leads the bucket, twice, while owners save. No save that was
 // acknowledged is missing or there twice, none is out of order, and a fenced owner saves nothing.
 func TestLeaderIsKilled(t *testing.T) {
 	c := startCluster(t)
-	js, kv := c.bucket()
-	s := store(t, kv)
+	b := c.bucket()
+	s := store(t, b)
 	const keys = 8
 	var acknowledged [keys]atomic.Int64
 	stop := make(chan struct{})
@@ -236,7 +235,7 @@ func TestLeaderIsKilled(t *testing.T) {
 		goOn("before the kill")
 		var leader string
 		c.eventually("find the leader", func(ctx context.Context) error {
-			stream, err := js.Stream(ctx, "KV_STATE")
+			stream, err := b.Stream(ctx, "KV_STATE")
 			if err != nil {
 				return err
 			}
@@ -329,7 +328,7 @@ func TestManySaveAtATime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := store(t, kv)
+	s := store(t, bucket{js, kv})
 	const n = 500
 	owners, tokens := make([]state.Owner, n), make([]uint64, n)
 	for i := range owners {

@@ -64,7 +64,7 @@ func TestLostOnItsWay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := store(t, kv)
+	s := store(t, bucket{js, kv})
 	// try makes a call whose first request is lost, and the others as long as there is no connection.
 	try := func(what string, f func(ctx context.Context) error) {
 		t.Helper()

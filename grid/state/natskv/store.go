@@ -4,8 +4,8 @@
 // [github.com/protoloop/protoloop/grid/state]:
 //
 //	js, err := jetstream.New(nc)
-//	kv, err := js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: "accounts", Replicas: 3})
-//	store, err := natskv.New(ctx, kv)
+//	_, err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: "accounts", Replicas: 3})
+//	store, err := natskv.New(ctx, js, "accounts")
 //
 // A key has one value: the record. Each save writes all of it, a journal's changes too, at the
 // revision that the owner knows. So an owner saves with one round trip, and it is fenced by the revision that
@@ -31,20 +31,34 @@ import (
 )
 
 // Store is a bucket. Nobody else may write to its keys.
-type Store struct{ kv jetstream.KeyValue }
+type Store struct {
+	kv      jetstream.KeyValue
+	started *startedSaves // nil: saves are not started
+}
 
 var _ state.Store = (*Store)(nil)
 
-// New is a store in a bucket. One whose values expire is refused: state would be lost.
-func New(ctx context.Context, kv jetstream.KeyValue) (*Store, error) {
-	status, err := kv.Status(ctx)
+// New is a store in a bucket, which has to exist. One whose values expire is refused: state would be lost. The store has one
+// subscription on the connection, for what answers its saves.
+func New(ctx context.Context, js jetstream.JetStream, bucket string) (*Store, error) {
+	kv, err := js.KeyValue(ctx, bucket)
+	var status jetstream.KeyValueStatus
+	if err == nil {
+		status, err = kv.Status(ctx)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("natskv: the bucket %s: %w", kv.Bucket(), err)
+		return nil, fmt.Errorf("natskv: the bucket %s: %w", bucket, err)
 	}
 	if ttl := status.TTL(); ttl > 0 {
-		return nil, fmt.Errorf("natskv: values of the bucket %s expire after %v: state would be lost; take one without a TTL", kv.Bucket(), ttl)
+		return nil, fmt.Errorf("natskv: values of the bucket %s expire after %v: state would be lost; take one without a TTL", bucket, ttl)
 	}
-	return &Store{kv}, nil
+	s := &Store{kv: kv}
+	if of, is := status.(*jetstream.KeyValueBucketStatus); is && of.StreamInfo().Config.Mirror == nil { // a mirror's writes go elsewhere
+		if s.started, err = startSaves(js, bucket); err != nil {
+			return nil, fmt.Errorf("natskv: the bucket %s: %w", bucket, err)
+		}
+	}
+	return s, nil
 }
 
 // keyOf is the key in the bucket, which may have few kinds of bytes.
@@ -108,6 +122,9 @@ func (s *Store) Open(ctx context.Context, key string) (state.Owner, state.Record
 	if err := instead(ctx, o.open); err != nil {
 		return nil, state.Record{}, err
 	}
+	if s.started != nil {
+		return starter{o}, o.record, nil
+	}
 	return o, o.record, nil
 }
 
@@ -148,9 +165,7 @@ func (o *owner) Save(ctx context.Context, w state.Write) error {
 
 // save may run more than once at a time for a write: whichever comes later finds it stored.
 func (o *owner) save(ctx context.Context, w state.Write) error {
-	o.mu.Lock()
-	record, revision := o.record, o.revision
-	o.mu.Unlock()
+	record, revision := o.known()
 	for n := 0; ; n = min(n+1, 10) {
 		takes, err := record.Takes(w)
 		if err != nil || !takes {
@@ -164,6 +179,10 @@ func (o *owner) save(ctx context.Context, w state.Write) error {
 		}
 		if !isStale(err) {
 			return err
+		}
+		if r, at := o.known(); at > revision { // what has been started before was acknowledged meanwhile
+			record, revision = r, at
+			continue
 		}
 		if n > 0 { // the first time it is another owner, or this save was made and its answer lost
 			if err := pauseBeforeRead(ctx, n); err != nil {
@@ -183,9 +202,7 @@ const staleReads = 10
 // readSaved is readRecord, but for what a server shows that lags: without what the owner knows to be saved. By that
 // nobody can tell whether a save is stored, or fenced.
 func (o *owner) readSaved(ctx context.Context) (state.Record, uint64, error) {
-	o.mu.Lock()
-	saved := o.revision
-	o.mu.Unlock()
+	_, saved := o.known()
 	for n := 1; ; n++ {
 		r, revision, err := o.s.readRecord(ctx, o.key)
 		if err != nil || revision >= saved {
@@ -199,6 +216,13 @@ func (o *owner) readSaved(ctx context.Context) (state.Record, uint64, error) {
 			return r, 0, fmt.Errorf("%w: %w", lags, err)
 		}
 	}
+}
+
+// known is what the store has, as far as the owner knows.
+func (o *owner) known() (state.Record, uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.record, o.revision
 }
 
 // noteRecord notes what the store has, unless something later is known.

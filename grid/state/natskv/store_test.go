@@ -22,7 +22,16 @@ import (
 )
 
 // bucket is one in a server of this process.
-func bucket(t testing.TB, dir string, c jetstream.KeyValueConfig) (jetstream.KeyValue, func()) {
+type bucket struct {
+	jetstream.JetStream
+	kv jetstream.KeyValue
+}
+
+// KeyValue is that of jetstream.JetStream, but for what a test has put in the place of the client's.
+func (b bucket) KeyValue(context.Context, string) (jetstream.KeyValue, error) { return b.kv, nil }
+
+// startBucket starts a server, too.
+func startBucket(t testing.TB, dir string, c jetstream.KeyValueConfig) (bucket, func()) {
 	t.Helper()
 	srv, err := embedded.Start(embedded.Options{Dir: dir})
 	if err != nil {
@@ -40,12 +49,12 @@ func bucket(t testing.TB, dir string, c jetstream.KeyValueConfig) (jetstream.Key
 	if err != nil {
 		t.Fatal(err)
 	}
-	return kv, func() { nc.Close(); srv.Shutdown() }
+	return bucket{js, kv}, func() { nc.Close(); srv.Shutdown() }
 }
 
-func store(t testing.TB, kv jetstream.KeyValue) *natskv.Store {
+func store(t testing.TB, b bucket) *natskv.Store {
 	t.Helper()
-	s, err := natskv.New(t.Context(), kv)
+	s, err := natskv.New(t.Context(), b, b.kv.Bucket())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,9 +62,9 @@ func store(t testing.TB, kv jetstream.KeyValue) *natskv.Store {
 }
 
 func TestStore(t *testing.T) {
-	kv, end := bucket(t, t.TempDir(), jetstream.KeyValueConfig{Bucket: "STATE"})
+	b, end := startBucket(t, t.TempDir(), jetstream.KeyValueConfig{Bucket: "STATE"})
 	defer end()
-	statetest.Run(t, store(t, kv))
+	statetest.Run(t, store(t, b))
 }
 
 // What was acknowledged is there when a server is started on the same folder, and owners go on.
@@ -63,8 +72,8 @@ func TestSurvivesTheServersEnd(t *testing.T) {
 	dir := t.TempDir()
 	var token uint64
 	for round := range 3 {
-		kv, end := bucket(t, dir, jetstream.KeyValueConfig{Bucket: "STATE"})
-		o, r, err := store(t, kv).Open(t.Context(), "a")
+		b, end := startBucket(t, dir, jetstream.KeyValueConfig{Bucket: "STATE"})
+		o, r, err := store(t, b).Open(t.Context(), "a")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,10 +127,10 @@ func (u *unreliable) Update(ctx context.Context, key string, value []byte, revis
 // TestStaleReadIsNoLoss: a save that was refused for the moment reads what is stored from a server that lags, and shows less than the owner has
 // saved, or nothing. That is not the loss of it: the save is made when the server shows it.
 func TestStaleReadIsNoLoss(t *testing.T) {
-	kv, end := bucket(t, t.TempDir(), jetstream.KeyValueConfig{Bucket: "STATE"})
+	b, end := startBucket(t, t.TempDir(), jetstream.KeyValueConfig{Bucket: "STATE"})
 	defer end()
-	u := &unreliable{KeyValue: kv}
-	o, r, err := store(t, u).Open(t.Context(), "a")
+	u := &unreliable{KeyValue: b.kv}
+	o, r, err := store(t, bucket{b, u}).Open(t.Context(), "a")
 	seq := uint64(0)
 	save := func() error {
 		seq++
@@ -133,7 +142,7 @@ func TestStaleReadIsNoLoss(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	old, err := kv.Get(t.Context(), "a")
+	old, err := b.kv.Get(t.Context(), "a")
 	if err == nil {
 		err = save()
 	}
@@ -146,7 +155,7 @@ func TestStaleReadIsNoLoss(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, r, err = store(t, kv).Open(t.Context(), "a"); err != nil || string(bytes.Join(r.Changes, nil)) != "1234" {
+	if _, r, err = store(t, b).Open(t.Context(), "a"); err != nil || string(bytes.Join(r.Changes, nil)) != "1234" {
 		t.Errorf("%+v, %v", r, err)
 	}
 	u.busy, u.stale, u.old = 1, 1_000_000, old
@@ -163,10 +172,10 @@ var errLost = errors.New("the answer is lost")
 
 // A stale read gives nobody a token twice, and lets nobody save what is fenced. A save whose answer was lost is found.
 func TestStaleReadsAndLostAnswers(t *testing.T) {
-	kv, end := bucket(t, t.TempDir(), jetstream.KeyValueConfig{Bucket: "STATE"})
+	b, end := startBucket(t, t.TempDir(), jetstream.KeyValueConfig{Bucket: "STATE"})
 	defer end()
-	u := &unreliable{KeyValue: kv}
-	s := store(t, u)
+	u := &unreliable{KeyValue: b.kv}
+	s := store(t, bucket{b, u})
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -182,7 +191,7 @@ func TestStaleReadsAndLostAnswers(t *testing.T) {
 	if r2.Token != r1.Token+1 || len(r2.Changes) != 1 || u.stale != 0 {
 		t.Errorf("%+v", r2)
 	}
-	if u.old, err = kv.Get(t.Context(), "a"); err != nil {
+	if u.old, err = b.kv.Get(t.Context(), "a"); err != nil {
 		t.Fatal(err)
 	}
 	u.lose = 1
@@ -214,10 +223,10 @@ func TestStaleReadsAndLostAnswers(t *testing.T) {
 
 // A save whose answer was lost, and reads that show what there was before its owner, or nothing, say nothing about the owner.
 func TestReadsFromBeforeTheOwner(t *testing.T) {
-	kv, end := bucket(t, t.TempDir(), jetstream.KeyValueConfig{Bucket: "STATE"})
+	b, end := startBucket(t, t.TempDir(), jetstream.KeyValueConfig{Bucket: "STATE"})
 	defer end()
-	u := &unreliable{KeyValue: kv}
-	s := store(t, u)
+	u := &unreliable{KeyValue: b.kv}
+	s := store(t, bucket{b, u})
 	first, r, err := s.Open(t.Context(), "a")
 	if err == nil {
 		err = first.Save(t.Context(), state.Write{Token: r.Token, Seq: 1, Changes: [][]byte{[]byte("1")}})
@@ -225,7 +234,7 @@ func TestReadsFromBeforeTheOwner(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, err := kv.Get(t.Context(), "a")
+	before, err := b.kv.Get(t.Context(), "a")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,15 +260,15 @@ func TestReadsFromBeforeTheOwner(t *testing.T) {
 
 // A key that somebody has deleted is a new one. Its owner saves no more: what it had saved is gone.
 func TestDeleted(t *testing.T) {
-	kv, end := bucket(t, t.TempDir(), jetstream.KeyValueConfig{Bucket: "STATE"})
+	b, end := startBucket(t, t.TempDir(), jetstream.KeyValueConfig{Bucket: "STATE"})
 	defer end()
-	s := store(t, kv)
+	s := store(t, b)
 	o, r, err := s.Open(t.Context(), "a")
 	if err == nil {
 		err = o.Save(t.Context(), state.Write{Token: r.Token, Seq: 1, Snapshot: []byte("s")})
 	}
 	if err == nil {
-		err = kv.Delete(t.Context(), "a")
+		err = b.kv.Delete(t.Context(), "a")
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -274,9 +283,9 @@ func TestDeleted(t *testing.T) {
 
 // A value that does not fit, and one that is none of ours, are errors.
 func TestBadValues(t *testing.T) {
-	kv, end := bucket(t, t.TempDir(), jetstream.KeyValueConfig{Bucket: "STATE"})
+	b, end := startBucket(t, t.TempDir(), jetstream.KeyValueConfig{Bucket: "STATE"})
 	defer end()
-	s := store(t, kv)
+	s := store(t, b)
 	o, r, err := s.Open(t.Context(), "large")
 	if err != nil {
 		t.Fatal(err)
@@ -284,7 +293,7 @@ func TestBadValues(t *testing.T) {
 	if err := o.Save(t.Context(), state.Write{Token: r.Token, Seq: 1, Snapshot: make([]byte, 2<<20)}); err == nil || !strings.Contains(err.Error(), nats.ErrMaxPayload.Error()) {
 		t.Error(err)
 	}
-	if _, err := kv.Put(t.Context(), "foreign", []byte("text")); err != nil {
+	if _, err := b.kv.Put(t.Context(), "foreign", []byte("text")); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := s.Open(t.Context(), "foreign"); err == nil || !strings.Contains(err.Error(), "no record") {
@@ -293,34 +302,36 @@ func TestBadValues(t *testing.T) {
 }
 
 func TestNewRefusesATTL(t *testing.T) {
-	kv, end := bucket(t, t.TempDir(), jetstream.KeyValueConfig{Bucket: "STATE", TTL: time.Hour})
+	b, end := startBucket(t, t.TempDir(), jetstream.KeyValueConfig{Bucket: "STATE", TTL: time.Hour})
 	defer end()
-	if _, err := natskv.New(t.Context(), kv); err == nil || !strings.Contains(err.Error(), "expire") {
+	if _, err := natskv.New(t.Context(), b, "STATE"); err == nil || !strings.Contains(err.Error(), "expire") {
 		t.Error(err)
 	}
 }
 
-// BenchmarkSave is a save of an owner, beside a bare write at a revision.
+// BenchmarkSave is a save of an owner, and one that is started, beside a bare write at a revision.
 func BenchmarkSave(b *testing.B) {
-	kv, end := bucket(b, b.TempDir(), jetstream.KeyValueConfig{Bucket: "STATE"})
+	bk, end := startBucket(b, b.TempDir(), jetstream.KeyValueConfig{Bucket: "STATE"})
 	defer end()
 	value := make([]byte, 200)
 	b.Run("bare", func(b *testing.B) {
-		revision, err := kv.Put(b.Context(), "bare", value)
+		revision, err := bk.kv.Put(b.Context(), "bare", value)
 		for b.Loop() && err == nil {
-			revision, err = kv.Update(b.Context(), "bare", value, revision)
+			revision, err = bk.kv.Update(b.Context(), "bare", value, revision)
 		}
 		if err != nil {
 			b.Fatal(err)
 		}
 	})
-	b.Run("owner", func(b *testing.B) {
-		o, r, err := store(b, kv).Open(b.Context(), "owner")
-		for seq := uint64(1); b.Loop() && err == nil; seq++ {
-			err = o.Save(b.Context(), state.Write{Token: r.Token, Seq: seq, Snapshot: value})
-		}
-		if err != nil {
-			b.Fatal(err)
-		}
-	})
+	for name, s := range map[string]state.Store{"owner": store(b, bk), "started": statetest.Starting{Store: store(b, bk)}} {
+		b.Run(name, func(b *testing.B) {
+			o, r, err := s.Open(b.Context(), name)
+			for seq := uint64(1); b.Loop() && err == nil; seq++ {
+				err = o.Save(b.Context(), state.Write{Token: r.Token, Seq: seq, Snapshot: value})
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+		})
+	}
 }

@@ -25,9 +25,10 @@ import (
 	"github.com/protoloop/protoloop/grid/state"
 )
 
-// Run tries a store. It may have records, but of no key that begins with a name of t.
+// Run tries a store. It may have records, but of no key that begins with a name of t. If its owners start saves, all is
+// tried with that, too.
 func Run(t *testing.T, store state.Store) {
-	for name, test := range map[string]func(t *testing.T, s state.Store, key string){
+	tests := map[string]func(t *testing.T, s state.Store, key string){
 		"a new key has an empty record":               testNew,
 		"what was saved is there":                     testSaved,
 		"changes are added, and a snapshot ends them": testChanges,
@@ -43,8 +44,66 @@ func Run(t *testing.T, store state.Store) {
 		"an ended context":                            testContext,
 		"a worker, with answers lost and outages":     testWorker,
 		"two owners of one key":                       testTwoOwners,
-	} {
+	}
+	for name, test := range tests {
 		t.Run(name, func(t *testing.T) { test(t, store, t.Name()) })
+	}
+	if o, _ := open(t, store, t.Name()); !isStarter(o) {
+		return
+	}
+	t.Run("a save is started", func(t *testing.T) { testStarts(t, store, t.Name()) })
+	for name, test := range tests {
+		t.Run("started: "+name, func(t *testing.T) { test(t, Starting{store}, t.Name()) })
+	}
+}
+
+func isStarter(o state.Owner) bool {
+	_, is := o.(state.Starter)
+	return is
+}
+
+// Starting is a store whose owners start saves. Their Save is to start one, and to call theirs if that does not know.
+type Starting struct{ state.Store }
+
+// Open is [state.Store]'s.
+func (s Starting) Open(ctx context.Context, key string) (state.Owner, state.Record, error) {
+	o, r, err := s.Store.Open(ctx, key)
+	if err != nil {
+		return nil, r, err
+	}
+	return startingOwner{o.(state.Starter)}, r, nil
+}
+
+type startingOwner struct{ o state.Starter }
+
+// Save is [state.Owner]'s.
+func (s startingOwner) Save(ctx context.Context, w state.Write) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	if _, err := s.o.Start(w).Wait(ctx); err == nil || errors.Is(err, actors.ErrFenced) {
+		return err
+	}
+	return s.o.Save(ctx, w)
+}
+
+// testStarts: a store that always says that it does not know has nothing to start saves for.
+func testStarts(t *testing.T, s state.Store, key string) {
+	o, r := open(t, s, key)
+	for seq := uint64(1); ; seq++ {
+		w := state.Write{Token: r.Token, Seq: seq, Changes: bytesOf("c")}
+		_, err := o.(state.Starter).Start(w).Wait(t.Context())
+		if err == nil {
+			_, r := open(t, s, key)
+			if uint64(len(r.Changes)) != seq {
+				t.Errorf("%d of %d are stored", len(r.Changes), seq)
+			}
+			return
+		}
+		if errors.Is(err, actors.ErrFenced) || t.Context().Err() != nil {
+			t.Fatal(err)
+		}
+		save(t, o, w) // the machine is slow
 	}
 }
 

@@ -70,13 +70,9 @@ func (s *storage) join(ctx context.Context, o *opened) error {
 	if err != nil {
 		return err
 	}
-	bucket, err := js.KeyValue(ctx, bucketName)
+	store, err := natskv.New(ctx, js, bucketName)
 	if err != nil {
 		return fmt.Errorf("the bucket on the hubs (hub -buckets %s): %w", bucketName, err)
-	}
-	store, err := natskv.New(ctx, bucket)
-	if err != nil {
-		return err
 	}
 	lease, _ := time.ParseDuration(os.Getenv(gridLeaseVariable))
 	o.grid, err = grid.Start(ctx, s.system, grid.Options{
