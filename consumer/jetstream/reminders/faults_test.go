@@ -273,6 +273,35 @@ func TestLateTimer(t *testing.T) {
 	}
 }
 
+// TestSetReadsNothing: neither what is new nor what takes the place of another is read before it is set: that would be one more round
+// trip, by the API of the server, which takes several times as long as a write.
+func TestSetReadsNothing(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, t.TempDir())
+	store, nc := s.store(), s.connect()
+	failOn(t, store.Ensure(t.Context()))
+	reads, err := nc.SubscribeSync("$JS.API.STREAM.MSG.GET.>")
+	failOn(t, err)
+	failOn(t, nc.Flush())
+	for i := range 3 {
+		e := entryAt("a", time.Now().Add(time.Hour), 0)
+		e.Data = []byte{byte(i)}
+		failOn(t, store.Set(t.Context(), e))
+	}
+	failOn(t, nc.Flush()) // behind what the server has passed on
+	if n, _, err := reads.Pending(); n != 0 || err != nil {
+		t.Errorf("%d reads, %v", n, err)
+	}
+	all, err := store.List(t.Context(), "kind", "id") // which reads
+	failOn(t, err)
+	if len(all) != 1 || string(all[0].Data) != "\x02" {
+		t.Errorf("%v are set", all)
+	}
+	if _, err := reads.NextMsgWithContext(t.Context()); err != nil {
+		t.Errorf("a read was not seen: %v", err)
+	}
+}
+
 // TestForeign: what is no reminder is a dead letter.
 func TestForeign(t *testing.T) {
 	t.Parallel()

@@ -239,15 +239,12 @@ func (s *Store) Set(ctx context.Context, e remind.Entry) error {
 	if err != nil {
 		return err
 	}
+	before := uint64(0) // most are new: what there is otherwise the server says, and is not asked
 	for n := 0; ; n++ {
-		before, err := readRecord(ctx, stream, s.subjectOf(recordKind, e.Key))
-		if err != nil {
-			return fmt.Errorf("reminders: %w", err)
-		}
-		version, err := s.writeRecord(ctx, e, before.version)
+		version, err := s.writeRecord(ctx, e, before)
 		if isStale(err) {
-			if err := pauseBeforeRead(ctx, n); err != nil {
-				return err
+			if before, err = s.lastVersion(ctx, stream, e.Key, err, n); err != nil {
+				return wrapError(err)
 			}
 			continue
 		}
@@ -255,13 +252,31 @@ func (s *Store) Set(ctx context.Context, e remind.Entry) error {
 			err = s.startTimer(ctx, e, version)
 		}
 		if err != nil {
-			return fmt.Errorf("reminders: %w", err)
+			return wrapError(err)
 		}
-		if before.version > 0 {
-			s.endTimer(ctx, stream, e.Key, before.version)
+		if before > 0 {
+			s.endTimer(ctx, stream, e.Key, before)
 		}
 		return nil
 	}
+}
+
+// lastVersion is the version of the record that stale is about, which try n at a write has failed with. The server has said it, unless a
+// write before it is under way, and within the text of the error alone: what is not found there is read.
+func (s *Store) lastVersion(ctx context.Context, stream natsjs.Stream, k remind.Key, stale error, n int) (uint64, error) {
+	var api *natsjs.APIError
+	if errors.As(stale, &api) {
+		if said, is := strings.CutPrefix(api.Description, "wrong last sequence: "); is && n == 0 {
+			if version, err := strconv.ParseUint(said, 10, 64); err == nil {
+				return version, nil
+			}
+		}
+	}
+	if err := pauseBeforeRead(ctx, n); err != nil {
+		return 0, err
+	}
+	r, err := readRecord(ctx, stream, s.subjectOf(recordKind, k))
+	return r.version, err
 }
 
 // Cancel is [remind.Store]'s.
