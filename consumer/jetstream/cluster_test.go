@@ -18,60 +18,14 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/consumer"
 	"github.com/protoloop/protoloop/consumer/jetstream"
+	"github.com/protoloop/protoloop/consumer/jetstream/jetstreamtest"
 	"github.com/protoloop/protoloop/supervisor"
 )
 
-// cluster is three servers: the fewest of which one can be lost.
-type cluster [3]*process
-
-func startCluster(t *testing.T) *cluster {
-	t.Helper()
-	c := new(cluster)
-	for i := range c {
-		c[i] = &process{t: t, dir: t.TempDir(), name: fmt.Sprint("server-", i)}
-		c.start(i)
-		t.Cleanup(c[i].kill)
-	}
-	return c
-}
-
-// start starts a server, and tells it of the others that have been started
-// before.
-func (c *cluster) start(i int) {
-	c[i].t.Helper()
-	c[i].routes = nil
-	for _, p := range c {
-		if p != nil && p != c[i] {
-			c[i].routes = append(c[i].routes, "nats://"+p.cluster)
-		}
-	}
-	c[i].start()
-}
-
-// url is that of the whole cluster, as a user writes it.
-func (c *cluster) url() string {
-	var all []string
-	for _, p := range c {
-		all = append(all, "nats://"+p.addr)
-	}
-	return strings.Join(all, ",")
-}
-
-// of is the server that nc is connected to; nil: none.
-func (c *cluster) of(nc *nats.Conn) *process {
-	for _, p := range c {
-		if nc.ConnectedAddr() == p.addr {
-			return p
-		}
-	}
-	return nil
-}
-
 // connect connects as a user does.
-func (c *cluster) connect() *nats.Conn {
-	t := c[0].t
+func connect(t *testing.T, c *jetstreamtest.Cluster) *nats.Conn {
 	t.Helper()
-	nc, err := jetstream.Connect(c.url())
+	nc, err := jetstream.Connect(c.URL())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,35 +33,13 @@ func (c *cluster) connect() *nats.Conn {
 	return nc
 }
 
-// patiently tries again what a cluster cannot do before it has elected who leads
-// it.
-func patiently(ctx context.Context, t *testing.T, what string, f func(ctx context.Context) error) {
-	t.Helper()
-	for {
-		within, cancel := context.WithTimeout(ctx, 5*time.Second)
-		err := f(within)
-		cancel()
-		if err == nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("%s: %v", what, err)
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
-}
-
 // TestReplicasOfTheStream: the consumer of a stream that somebody else has made is
 // on as many servers as the stream, also when it gets more of them, so that the
 // loss of one stops neither.
 func TestReplicasOfTheStream(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a cluster takes seconds for each election")
-	}
+	nc := connect(t, jetstreamtest.StartCluster(t))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	nc := startCluster(t).connect()
 	js, err := natsjs.New(nc)
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +54,7 @@ func TestReplicasOfTheStream(t *testing.T) {
 		replicas := func(n int) {
 			t.Helper()
 			cfg := natsjs.StreamConfig{Name: name, Subjects: []string{strings.ToLower(name)}, Retention: s.retention, Replicas: n}
-			patiently(ctx, t, fmt.Sprintf("give %s %d replicas", name, n), func(ctx context.Context) error {
+			jetstreamtest.Patiently(ctx, t, fmt.Sprintf("give %s %d replicas", name, n), func(ctx context.Context) error {
 				_, err := js.CreateOrUpdateStream(ctx, cfg)
 				return err
 			})
@@ -137,7 +69,7 @@ func TestReplicasOfTheStream(t *testing.T) {
 			continue
 		}
 		replicas(3)
-		patiently(ctx, t, "look at "+name, func(ctx context.Context) error {
+		jetstreamtest.Patiently(ctx, t, "look at "+name, func(ctx context.Context) error {
 			c, err := js.Consumer(ctx, name, "consumer")
 			if err != nil {
 				return err
@@ -155,20 +87,17 @@ func TestReplicasOfTheStream(t *testing.T) {
 // one that they are connected to then: what was confirmed is handled, and the
 // worker has not failed.
 func TestFailover(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a cluster takes seconds for each election")
-	}
+	c := jetstreamtest.StartCluster(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	c := startCluster(t)
-	nc := c.connect()
+	nc := connect(t, c)
 	q, err := jetstream.New(nc, jetstream.Options{Name: "ITEMS", Replicas: 3, Lease: 5 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
 	patiently := func(what string, f func(ctx context.Context) error) {
 		t.Helper()
-		patiently(ctx, t, what, f)
+		jetstreamtest.Patiently(ctx, t, what, f)
 	}
 	patiently("make the streams", q.Ensure)
 
@@ -210,11 +139,11 @@ func TestFailover(t *testing.T) {
 	}
 	for round := range 2 {
 		send(20)
-		lost := c.of(nc)
-		for ; lost == nil; lost = c.of(nc) { // it is being connected
+		lost := c.Find(nc.ConnectedAddr())
+		for ; lost == nil; lost = c.Find(nc.ConnectedAddr()) { // it is being connected
 			patiently("find a server", func(context.Context) error { return nc.FlushTimeout(time.Second) })
 		}
-		lost.kill()
+		lost.Kill()
 		send(20) // while it is away
 		patiently(fmt.Sprintf("round %d: handle all", round), func(context.Context) error {
 			if m := missing(); len(m) > 0 {
@@ -222,11 +151,7 @@ func TestFailover(t *testing.T) {
 			}
 			return nil
 		})
-		for i, p := range c {
-			if p == lost {
-				c.start(i)
-			}
-		}
+		lost.Start()
 	}
 	patiently("empty the queue", func(ctx context.Context) error {
 		n, err := lenOf(ctx, nc, "ITEMS")

@@ -17,6 +17,7 @@ import (
 	"github.com/protoloop/protoloop/consumer"
 	"github.com/protoloop/protoloop/consumer/consumertest"
 	"github.com/protoloop/protoloop/consumer/jetstream"
+	"github.com/protoloop/protoloop/consumer/jetstream/jetstreamtest"
 )
 
 func TestConformanceEmbedded(t *testing.T) {
@@ -31,8 +32,8 @@ func TestConformanceEmbedded(t *testing.T) {
 func TestConformanceProcess(t *testing.T) {
 	t.Parallel()
 	consumertest.Run(t, func(t *testing.T, lease time.Duration) consumertest.Queue {
-		p := startProcess(t)
-		nc, err := jetstream.Connect("nats://"+p.addr, nats.ReconnectWait(50*time.Millisecond))
+		p := jetstreamtest.StartServer(t)
+		nc, err := jetstream.Connect("nats://"+p.Addr(), nats.ReconnectWait(50*time.Millisecond))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -47,8 +48,8 @@ func TestConformanceProcess(t *testing.T) {
 			return err
 		}
 		q.Outage = func(t *testing.T) func() {
-			p.kill()
-			return p.start
+			p.Kill()
+			return p.Start
 		}
 		return q
 	})

@@ -13,6 +13,7 @@ import (
 	natsjs "github.com/nats-io/nats.go/jetstream"
 
 	"github.com/protoloop/protoloop/consumer"
+	"github.com/protoloop/protoloop/consumer/jetstream/jetstreamtest"
 	"github.com/protoloop/protoloop/consumer/jetstream/reminders"
 	"github.com/protoloop/protoloop/grid/remind"
 	"github.com/protoloop/protoloop/grid/remind/remindtest"
@@ -25,16 +26,13 @@ func replicated(t *testing.T, nc *nats.Conn, name string) *reminders.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	patiently(t.Context(), t, "make the streams", s.Ensure)
+	jetstreamtest.Patiently(t.Context(), t, "make the streams", s.Ensure)
 	return s
 }
 
 func TestRemindersOfACluster(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a cluster takes seconds for each election")
-	}
-	c := startCluster(t)
-	one, two := c.connect(), c.connect()
+	c := jetstreamtest.StartCluster(t)
+	one, two := connect(t, c), connect(t, c)
 	var n atomic.Int64
 	remindtest.Run(t, func(t *testing.T) remindtest.Stores {
 		name := fmt.Sprint("REMINDERS", n.Add(1))
@@ -62,18 +60,15 @@ func TestRemindersOfACluster(t *testing.T) {
 // TestRemindersWhenTheLeaderIsKilled: what was set before the server is killed that leads the stream, and while
 // it is away, comes; what was cancelled does not, and one that repeats goes on.
 func TestRemindersWhenTheLeaderIsKilled(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a cluster takes seconds for each election")
-	}
-	c := startCluster(t)
-	nc := c.connect()
+	c := jetstreamtest.StartCluster(t)
+	nc := connect(t, c)
 	s := replicated(t, nc, "REMINDERS")
 	entry := func(name string, in, every time.Duration) remind.Entry {
 		return remind.Entry{Key: remind.Key{Kind: "kind", ID: "id", Name: name}, At: time.Now().Add(in).UTC(), Every: every, Type: "type"}
 	}
 	set := func(e remind.Entry) {
 		t.Helper()
-		patiently(t.Context(), t, "set", func(ctx context.Context) error { return s.Set(ctx, e) })
+		jetstreamtest.Patiently(t.Context(), t, "set", func(ctx context.Context) error { return s.Set(ctx, e) })
 	}
 	var want []string
 	for i := range 20 {
@@ -86,24 +81,11 @@ func TestRemindersWhenTheLeaderIsKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	leader := -1
-	patiently(t.Context(), t, "find the leader", func(ctx context.Context) error {
-		stream, err := js.Stream(ctx, "REMINDERS")
-		if err != nil {
-			return err
-		}
-		for i, p := range c {
-			if info := stream.CachedInfo().Cluster; info != nil && info.Leader == p.name {
-				leader = i
-				return nil
-			}
-		}
-		return fmt.Errorf("%+v", stream.CachedInfo().Cluster)
-	})
-	c[leader].kill()
+	leader := c.Leader(t.Context(), t, js, "REMINDERS")
+	leader.Kill()
 	for i := range 20 {
 		set(entry(fmt.Sprint("while ", i), 0, 0))
-		patiently(t.Context(), t, "cancel", func(ctx context.Context) error {
+		jetstreamtest.Patiently(t.Context(), t, "cancel", func(ctx context.Context) error {
 			_, err := s.Cancel(ctx, entry(fmt.Sprint("canceled ", i), 0, 0).Key)
 			return err
 		})
@@ -119,7 +101,7 @@ func TestRemindersWhenTheLeaderIsKilled(t *testing.T) {
 	}
 	again, back := 0, false
 	for !back || came["again"] < again+3 {
-		patiently(t.Context(), t, fmt.Sprintf("receive %v", missing()), func(ctx context.Context) error {
+		jetstreamtest.Patiently(t.Context(), t, fmt.Sprintf("receive %v", missing()), func(ctx context.Context) error {
 			src, err := s.Open(ctx)
 			if err != nil {
 				return err
@@ -148,7 +130,7 @@ func TestRemindersWhenTheLeaderIsKilled(t *testing.T) {
 		})
 		if !back {
 			again, back = came["again"], true
-			c.start(leader) // it goes on when that is back
+			leader.Start() // it goes on when that is back
 		}
 	}
 	for i := range 20 {
@@ -156,7 +138,7 @@ func TestRemindersWhenTheLeaderIsKilled(t *testing.T) {
 			t.Errorf("%s came", name)
 		}
 	}
-	patiently(t.Context(), t, "list", func(ctx context.Context) error {
+	jetstreamtest.Patiently(t.Context(), t, "list", func(ctx context.Context) error {
 		all, err := s.List(ctx, "kind", "id")
 		if err == nil && (len(all) != 1 || all[0].Name != "again") {
 			t.Errorf("%+v are set", all)

@@ -9,11 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
-	protojs "github.com/protoloop/protoloop/consumer/jetstream"
 	"github.com/protoloop/protoloop/grid/state"
 )
 
@@ -40,49 +37,26 @@ func (l leaky) Dial(network, addr string) (net.Conn, error) {
 // TestLostOnItsWay: what was sent to a server that is lost is answered by nobody. It is sent again to the next one, and does not wait until
 // the save as a whole has failed.
 func TestLostOnItsWay(t *testing.T) {
-	srv, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv.Start()
-	defer srv.WaitForShutdown()
-	defer srv.Shutdown()
-	if !srv.ReadyForConnections(time.Minute) {
-		t.Fatal("the server is not ready")
-	}
 	l := leaky{swallow: new(atomic.Int64)}
-	nc, err := protojs.Connect(srv.ClientURL(), nats.Timeout(time.Minute), nats.SetCustomDialer(l), nats.PingInterval(time.Hour), nats.ReconnectWait(time.Millisecond), nats.ReconnectJitter(0, 0))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	kv, err := js.CreateOrUpdateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "STATE"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := store(t, bucket{js, kv})
+	nc := connect(t, startServer(t, nil), nats.SetCustomDialer(l), nats.ReconnectWait(time.Millisecond), nats.ReconnectJitter(0, 0))
+	s := store(t, bucketOf(t, clientOf(t, nc)))
 	// try makes a call whose first request is lost, and the others as long as there is no connection.
 	try := func(what string, f func(ctx context.Context) error) {
 		t.Helper()
 		l.swallow.Store(1)
-		for range 100 {
+		for {
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // which nothing here takes on its own
-			err = f(ctx)
+			err := f(ctx)
 			late := ctx.Err() != nil
 			cancel()
 			if err == nil {
 				return
 			}
 			if late {
-				break
+				t.Fatalf("%s: %v", what, err)
 			}
 			time.Sleep(10 * time.Millisecond) // there is no connection yet
 		}
-		t.Fatalf("%s: %v", what, err)
 	}
 	var o state.Owner
 	var r state.Record
@@ -97,7 +71,7 @@ func TestLostOnItsWay(t *testing.T) {
 			return o.Save(ctx, state.Write{Token: r.Token, Seq: seq, Changes: [][]byte{{byte(seq)}}})
 		})
 	}
-	if _, r, err = s.Open(t.Context(), "key"); err != nil || len(r.Changes) != 2 {
+	if _, r, err := s.Open(t.Context(), "key"); err != nil || len(r.Changes) != 2 {
 		t.Errorf("stored: %v, %v", r.Changes, err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -174,12 +175,7 @@ func TestStartedIsLost(t *testing.T) {
 	w := state.Write{Token: r.Token, Seq: 1, Changes: [][]byte{[]byte("1")}}
 	l.swallow.Store(1)
 	wantUnknown(t, o.Start(w))
-	for range 100 {
-		if err := o.Save(t.Context(), w); err == nil {
-			break
-		}
-		time.Sleep(10 * time.Millisecond) // there is no connection yet
-	}
+	saveUntil(t, o, w)
 	wantChanges(t, s, "a", 1)
 	o, r = openStarter(t, s, "a")
 	nc.Close()
@@ -197,20 +193,20 @@ func TestStartedWithoutAServer(t *testing.T) {
 	nc := connect(t, srv, nats.ReconnectWait(time.Millisecond), nats.ReconnectJitter(0, 0))
 	s := store(t, bucketOf(t, clientOf(t, nc)))
 	o, r := openStarter(t, s, "a")
-	addr := srv.Addr().String()
+	addr := srv.Addr().(*net.TCPAddr)
 	srv.Shutdown()
 	srv.WaitForShutdown()
 	w := state.Write{Token: r.Token, Seq: 1, Changes: [][]byte{[]byte("1")}}
 	for range 3 {
 		wantUnknown(t, o.Start(w))
 	}
-	startServer(t, func(o *server.Options) { o.StoreDir = dir; o.Host, o.Port = hostPort(addr) })
+	startServer(t, func(o *server.Options) { o.StoreDir = dir; o.Host, o.Port = addr.IP.String(), addr.Port })
 	saveUntil(t, o, w)
 	saveUntil(t, o, state.Write{Token: r.Token, Seq: 2, Changes: [][]byte{[]byte("2")}})
 	wantChanges(t, s, "a", 2)
 }
 
-// saveUntil makes a save that fails until there is a server.
+// saveUntil makes a save that fails until there is a connection.
 func saveUntil(t *testing.T, o state.Owner, w state.Write) {
 	t.Helper()
 	for err := o.Save(t.Context(), w); err != nil; err = o.Save(t.Context(), w) {
