@@ -39,5 +39,6 @@
 // # Stores
 //
 // [Memory] is for tests and for one process. A module of its own each have natskv, for JetStream's
-// key-value store, and pgstate, for PostgreSQL. Package statetest has the tests that a store must pass.
+// key-value store, and pgstate, for PostgreSQL. A store whose client need not wait for an answer may start its saves: see
+// [Starter]. Package statetest has the tests that a store must pass.
 package state

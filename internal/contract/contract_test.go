@@ -90,6 +90,7 @@ func TestOnlyTestsImportTesting(t *testing.T) {
 		module + "actortest",
 		module + "cmd/example/internal/browser",
 		module + "consumer/consumertest",
+		module + "consumer/jetstream/jetstreamtest",
 		module + "examples/tutorial/internal/program",
 		module + "grid/gridtest",
 		module + "grid/gridtest/nettest",

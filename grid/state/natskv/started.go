@@ -205,7 +205,7 @@ func (s *startedSaves) hear(m *nats.Msg) {
 }
 
 // readAck is the revision of an acknowledgement; 0: it is none. All acknowledgements of a stream are alike but for the
-// number, and JSON takes as long as all else that is done with one (BenchmarkReadAck).
+// number, and to decode JSON takes eight times as long as to compare them (BenchmarkReadAck).
 func (s *startedSaves) readAck(data []byte) uint64 {
 	if len(s.ack) > 0 {
 		if number, is := bytes.CutPrefix(data, s.ack); is {

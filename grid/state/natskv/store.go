@@ -8,8 +8,8 @@
 //	store, err := natskv.New(ctx, js, "accounts")
 //
 // A key has one value: the record. Each save writes all of it, a journal's changes too, at the
-// revision that the owner knows. So an owner saves with one round trip, and it is fenced by the revision that
-// the next owner has made. Reads may be stale, as they are in a cluster: a write at a stale revision
+// revision that the owner knows. So an owner saves with one round trip, during which it holds no goroutine, and it is fenced by the
+// revision that the next owner has made. Reads may be stale, as they are in a cluster: a write at a stale revision
 // fails, and is tried again.
 //
 // What the server acknowledges survives the end of its process. It survives a loss of power if the

@@ -12,7 +12,8 @@ import (
 // Faulty is a store with faults. Before is called ahead of each call of the store, and After behind
 // one that has succeeded; what is "open" or "save". An error of Before is returned in the place of the
 // call, and one of After in the place of its answer: the call was made, and its answer is lost. Either
-// may block, which delays the call or its answer. nil: there is no fault. They may be set while it is in use.
+// may block, which delays the call or its answer. nil: there is no fault. They may be set while it is in use. Its owners start
+// no saves.
 type Faulty struct {
 	Store state.Store
 
