@@ -77,7 +77,7 @@ func large(c *benchCase) bool {
 func startsCluster(c *benchCase) bool {
 	for _, of := range []string{"asks/", "state/"} {
 		if strings.HasPrefix(c.name, of) {
-			return !slices.Contains([]string{"asks/remote-64", "asks/far-64", "state/kv", "state/save"}, c.name)
+			return !slices.Contains([]string{"asks/remote-64", "asks/far-64", "state/kv", "state/async", "state/save"}, c.name)
 		}
 	}
 	return false
