@@ -180,7 +180,7 @@ func (o *owner) save(ctx context.Context, w state.Write) error {
 		if !isStale(err) {
 			return err
 		}
-		if r, at := o.known(); at > revision { // what has been started before was acknowledged meanwhile
+		if r, at := o.known(); at > revision { // a call beside this one was acknowledged: no need to read
 			record, revision = r, at
 			continue
 		}
