@@ -131,6 +131,9 @@ func overGoroutines(n int) func(*env) (run, error) {
 // suspendTasks submits n tasks that each await gate, and returns their
 // futures when all of them do.
 func (e *env) suspendTasks(pid *actor.PID, n int, gate *actors.Future[int]) ([]*actors.Future[int], error) {
+	if n == 0 {
+		return nil, nil // start/dynamic and stop/workers have none, and are about no task
+	}
 	fs := make([]*actors.Future[int], n)
 	for i := range fs {
 		fs[i] = actors.Submit(e.sys.Root, pid, func(t *actors.Task) (int, error) {
