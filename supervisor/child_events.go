@@ -127,7 +127,7 @@ func (c *core) handleReportedFailure(t *actors.Task, p childProcess, f *supervis
 func (c *core) handleFailure(t *actors.Task, k *child, f *supervision.Failure) {
 	c.emitFailure(k, f)
 	if !f.Draining {
-		k.failure = f
+		k.noteFailed().last = f
 		k.handleEvent(t, life.ChildCrashed)
 	}
 }
@@ -155,10 +155,11 @@ func (c *core) startRecovery(t *actors.Task, k *child) {
 
 // restartTaskName is the name of a task that restarts it.
 func (k *child) restartTaskName() string {
-	if k.restartTask == "" {
-		k.restartTask = k.core.taskName("restart", k.name)
+	f := k.noteFailed()
+	if f.restartTask == "" {
+		f.restartTask = k.core.taskName("restart", k.name)
 	}
-	return k.restartTask
+	return f.restartTask
 }
 
 // emitFailure makes an event of a failure, and hands on the message that it

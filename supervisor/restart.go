@@ -53,7 +53,7 @@ func (c *core) recoverChild(t *actors.Task, k *child) error {
 	}
 	e := exitReason{}
 	if k.life.State().HasFailed() {
-		e = exitReasonOf(k.failure)
+		e = exitReasonOf(k.failed().last)
 	}
 	return c.handleExit(t, &h, k, e)
 }
@@ -104,14 +104,14 @@ func (c *core) restartAlone(t *actors.Task, k *child) bool {
 	if c.restartsTogether() || c.isStopping() || k.operations.held || k.life.State() != life.ChildFailed || k.kind == KindSupervisor || k.spec.hasBackoff() {
 		return false
 	}
-	e := exitReasonOf(k.failure)
+	e := exitReasonOf(k.failed().last)
 	if decideOnExit(k.spec.Restart, e) != decideRestart {
 		return false
 	}
-	s := k.restarter
+	s := k.failures.restarter
 	if s == nil {
 		s = &startWait{holder: lockHolder{lock: &k.operations}}
-		k.restarter = s
+		k.failures.restarter = s
 	}
 	s.holder.takeFree()
 	now := k.stateSince // it has just failed
@@ -130,9 +130,13 @@ func (c *core) restartAlone(t *actors.Task, k *child) bool {
 // countRestart notes a failure that a restart is to follow, and takes that from the budget; false: there was none left,
 // and the supervisor ends.
 func (c *core) countRestart(t *actors.Task, k *child, e exitReason, now time.Time) (r RestartRecord, within bool) {
-	k.delay.noteFailure(k.spec, now)
+	delay := &k.noteFailed().delay
+	if k.wasUp {
+		delay.upSince, k.wasUp = c.startedAt.Add(k.upSince), false
+	}
+	delay.noteFailure(k.spec, now)
 	// The tries of one message are one failure: the last of them counts.
-	counted := !e.retried && k.delay.takesRestart(k.spec)
+	counted := !e.retried && delay.takesRestart(k.spec)
 	if counted && !c.spendRestart(t, k, e.err, now) {
 		return r, false
 	}
@@ -175,8 +179,9 @@ var errTakenOver = errors.New("supervisor: restarted together with others")
 // prepareRestart notes the restart, quiesces the group and waits as long as the backoff of
 // the child that has failed says.
 func (c *core) prepareRestart(t *actors.Task, h *lockHolder, k *child, group []*child, r RestartRecord) error {
-	r.Delay, r.With = k.spec.Backoff.Wait(k.delay.attempts), siblingNames(group, k)
-	emitEvent(c.events, ChildRestarting{k.eventPlace(), r.Delay, k.delay.attempts, r.With})
+	attempt := k.failed().delay.attempts
+	r.Delay, r.With = k.spec.Backoff.Wait(attempt), siblingNames(group, k)
+	emitEvent(c.events, ChildRestarting{k.eventPlace(), r.Delay, attempt, r.With})
 	k.recordRestart(r)
 	h.lock.restartRound++
 	for _, o := range group {
@@ -198,8 +203,9 @@ func (c *core) awaitBackoff(t *actors.Task, h *lockHolder, k *child, d time.Dura
 	}
 	round, begin := h.lock.restartRound, time.Now()
 	h.release()
-	k.updateShown(func() { k.waitsUntil = begin.Add(d) })
-	defer k.updateShown(func() { k.waitsUntil = time.Time{} })
+	f := k.noteFailed()
+	k.updateShown(func() { f.waitsUntil = begin.Add(d) })
+	defer k.updateShown(func() { f.waitsUntil = time.Time{} })
 	defer c.afterFunc(d, func() { k.changed.Broadcast() }).Stop()
 	for !c.isStopping() && h.lock.restartRound == round && (k.life.State() == life.ChildQuiesced || k.life.State() == life.ChildGone) && time.Since(begin) < d {
 		if err := k.changed.Wait(t); err != nil {
@@ -273,7 +279,7 @@ func (c *core) quiesceGroup(t *actors.Task, group []*child, because *child, why 
 func (c *core) quiesceChild(t *actors.Task, k *child, why error) error {
 	// Also if it fails or ends meanwhile: it comes up with the others.
 	defer func() { k.handleEvent(t, life.ChildQuiesceOver) }()
-	k.restartCause = why
+	k.noteFailed().restartCause = why
 	k.handleEventBecause(t, life.ChildQuiesceAsked, why)
 	begin, limit := c.sinceStart(), k.unwindLimit()
 	alarm := c.afterFunc(limit, func() { k.changed.Broadcast() })

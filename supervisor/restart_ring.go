@@ -41,9 +41,10 @@ func (r *restartRing) addRecord(e RestartRecord) {
 // recordRestart notes a restart of the child, which its last failure, if it has failed, has led
 // to. On the loop.
 func (k *child) recordRestart(e RestartRecord) {
-	e.Child, e.Attempt = k.name, k.delay.attempts
-	if k.failure != nil {
-		e.Task = k.failure.Task
+	f := k.failed()
+	e.Child, e.Attempt = k.name, f.delay.attempts
+	if f.last != nil {
+		e.Task = f.last.Task
 	}
 	n := k.core.node
 	n.mu.Lock()

@@ -3,6 +3,7 @@
 package supervisor
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -84,8 +85,8 @@ func (c *core) startGroup(t *actors.Task, group []*child) (*child, exitReason) {
 		if err == nil {
 			continue
 		}
-		if bad != k && bad.failure != nil {
-			return bad, exitReasonOf(bad.failure)
+		if last := bad.failed().last; bad != k && last != nil {
+			return bad, exitReasonOf(last)
 		}
 		return bad, exitReason{failed: true, err: err}
 	}
@@ -113,16 +114,19 @@ func (c *core) beginChildStart(t *actors.Task, k *child) (limit time.Duration, e
 	if k.life.State().HasFailed() { // what is in flight unwinds first
 		limit += min(k.process.StopGrace(), actors.Forever/4)
 	}
-	switch {
-	case k.failure != nil:
-		k.restartCause = k.failure.Err
-	case k.spawnErr != nil:
-		k.restartCause = k.spawnErr
+	if f := k.failures; f != nil {
+		switch {
+		case f.last != nil:
+			f.restartCause = f.last.Err
+		case f.spawnErr != nil:
+			f.restartCause = f.spawnErr
+		}
+		f.spawnErr, f.last = nil, nil
 	}
-	k.startResult, k.spawnErr, k.failure = startPending, nil, nil
+	k.startResult = startPending
 	k.handleEvent(t, life.ChildStartAsked)
-	if err := k.spawnErr; err != nil {
-		k.updateShown(func() { k.lastErr = err })
+	if err := k.failed().spawnErr; err != nil {
+		k.updateShown(func() { k.failures.lastErr = err })
 		k.emitChildFailed(ChildFailed{Err: err, Stack: stackOf(err)})
 		return limit, err
 	}
@@ -158,12 +162,13 @@ func (c *core) awaitChildStart(t *actors.Task, k *child, now, limit time.Duratio
 		return k, errStopping
 	case k.startResult == startedUp:
 		return nil, nil
-	case k.life.State().HasFailed() && k.failure.Err != nil:
-		return k, k.failure.Err
+	case k.life.State().HasFailed() && k.failures.last.Err != nil:
+		return k, k.failures.last.Err
 	case k.life.State().HasFailed():
 		return k, ErrEnded
 	}
-	k.updateShown(func() { k.lastErr = ErrEnded })
+	f := k.noteFailed()
+	k.updateShown(func() { f.lastErr = ErrEnded })
 	k.emitChildFailed(ChildFailed{Err: ErrEnded})
 	return k, ErrEnded
 }
@@ -201,7 +206,7 @@ func (c *core) lookAtStarts(t *actors.Task) {
 // failStartTimeout is the failure of a setup that takes too long.
 func (k *child) failStartTimeout(t *actors.Task, limit time.Duration) error {
 	err := fmt.Errorf("%w: %v", ErrStartTimeout, limit)
-	k.failure = &supervision.Failure{Err: err, Task: "setup"}
+	k.noteFailed().last = &supervision.Failure{Err: err, Task: "setup"}
 	k.handleEvent(t, life.ChildStartTimedOut)
 	k.emitChildFailed(ChildFailed{Err: err, Task: "setup"})
 	return err
@@ -215,7 +220,7 @@ func (c *core) failedSibling(k *child) *child {
 	}
 	for o := range c.undecided {
 		if o.life.State().HasFailed() && (c.spec.Strategy == OneForAll || o.seq < k.seq) &&
-			decideOnExit(o.spec.Restart, exitReasonOf(o.failure)) != decideLetGo {
+			decideOnExit(o.spec.Restart, exitReasonOf(o.failed().last)) != decideLetGo {
 			return o
 		}
 	}
@@ -228,19 +233,14 @@ func (k *child) spawnActor(t *actors.Task) {
 	if k.process != nil || k.kind != KindPlain || k.node != nil {
 		k.updateShown(func() { k.process, k.kind, k.node = nil, KindPlain, nil })
 	}
-	var p *plainProcess
-	var pid *actor.PID
-	var err error
-	if c.loopProps == k.spec.Props && c.loopPropsOwn {
-		pid, err = k.spawnOwn(t)
-	} else {
-		if c.loopProps != k.spec.Props {
-			p = newPlainProcess(k)
-		}
-		pid, err = k.spawnInTask(t, p)
+	p, pid, err := k.trySpawn(t)
+	for k.unnamed && errors.Is(err, actor.ErrNameExists) {
+		c.renameChild(k)
+		p, pid, err = k.trySpawn(t)
 	}
+	k.unnamed = false // it keeps the name
 	if err != nil {
-		k.spawnErr = err
+		k.noteFailed().spawnErr = err
 		k.handleEvent(t, life.ChildSpawnFailed)
 		return
 	}
@@ -260,6 +260,20 @@ func (k *child) spawnActor(t *actors.Task) {
 		c.events.log.Debug("supervisor: the props of a plain actor spawn it in a way of their own: it counts as up at once", "child", pid.Id)
 		k.handleEvent(t, life.ChildSetUp)
 	}
+}
+
+// trySpawn spawns the child's actor, through p unless that is nil.
+func (k *child) trySpawn(t *actors.Task) (p *plainProcess, pid *actor.PID, err error) {
+	c := k.core
+	if c.loopProps == k.spec.Props && c.loopPropsOwn {
+		pid, err = k.spawnOwn(t)
+		return nil, pid, err
+	}
+	if c.loopProps != k.spec.Props {
+		p = newPlainProcess(k)
+	}
+	pid, err = k.spawnInTask(t, p)
+	return p, pid, err
 }
 
 // showPID shows who the child's actor is.

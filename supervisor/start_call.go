@@ -62,8 +62,12 @@ func (s *startCall) answerCaller(pid *actor.PID, err error) {
 // beginStart is called where messages are handled.
 func (s *startCall) beginStart(t *actors.Task) {
 	c := s.core
+	if !s.get {
+		s.startNewChild(t)
+		return
+	}
 	switch k := c.children[s.name]; {
-	case !s.get || k == nil && !c.isStopping():
+	case k == nil && !c.isStopping():
 		s.startNewChild(t)
 	case c.isStopping():
 		s.answerCaller(nil, errStopping)
@@ -79,14 +83,15 @@ func (s *startCall) beginStart(t *actors.Task) {
 // startNewChild adds the child, whose lock is free.
 func (s *startCall) startNewChild(t *actors.Task) {
 	c, name := s.core, s.name
-	if name == "" {
-		name = c.freeName()
-	}
 	if err := c.refuseDynamicChild(name); err != nil {
 		s.answerCaller(nil, err)
 		return
 	}
+	if name == "" {
+		name = c.freeName()
+	}
 	k := c.registerChild(name, s.spec)
+	k.unnamed = s.name == ""
 	s.holder = lockHolder{lock: &k.operations}
 	s.holder.takeFree()
 	s.call = s
