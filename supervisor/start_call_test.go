@@ -241,3 +241,44 @@ func TestStartCallsUsers(t *testing.T) {
 		})
 	}
 }
+
+// A name that the supervisor chooses is not one that an actor has which is no child of it, as one has that was
+// abandoned. One that the caller has chosen is refused.
+func TestStartUnderATakenName(t *testing.T) {
+	for kind, props := range map[string]*actor.Props{
+		"worker":      actors.Props(func(*actors.Worker) error { return nil }),
+		"plain actor": actor.PropsFromFunc(func(actor.Context) {}),
+	} {
+		t.Run(kind, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				d := w.dynamicOf(supervisor.Child{Props: props})
+				id := d.PID().Id
+				var others []*actor.PID
+				for _, name := range []string{"/$1", "/$2", "/$5", "/$7"} {
+					pid, err := w.root.SpawnNamed(actor.PropsFromFunc(func(actor.Context) {}), id+name)
+					if err != nil {
+						t.Fatal(err)
+					}
+					others = append(others, pid)
+				}
+				for i, want := range []string{"$3", "$4", "$6", "$8"} {
+					pid, err := d.Start(w.Context(), "", nil)
+					if err != nil || pid.Id != id+"/"+want || d.Child(want) != pid || d.Len() != i+1 || d.Children()[i].Name != want || state(d, want) != "up" {
+						t.Errorf("%v, %v, %v", pid, err, d.Children())
+					}
+				}
+				if pid, err := d.Start(w.Context(), "$7", nil); !errors.Is(err, actor.ErrNameExists) || d.Len() != 4 {
+					t.Errorf("%v, %v: it started under a name that is taken", pid, err)
+				}
+				// Its name is its own by now: it is restarted under that.
+				if err := d.Remove(w.Context(), "$3"); err != nil || d.Len() != 3 {
+					t.Error(err)
+				}
+				for _, pid := range others {
+					w.root.Stop(pid)
+				}
+				d.Stop(w.Context())
+			})
+		})
+	}
+}
