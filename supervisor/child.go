@@ -39,6 +39,7 @@ type child struct {
 	upCount    int // how often it has come up
 
 	unnamed     bool                // the supervisor has chosen its name, and nobody knows it yet
+	sameTime    bool                // it enters its next state as soon as it has entered this one
 	startResult startResult         // of its last start …
 	startedAt   time.Duration       // … and when that began
 	upSince     time.Duration       // it came up last …
@@ -188,7 +189,10 @@ func (k *child) setLife(is life.Child, effects life.ChildEffects) {
 	c, was := k.core, k.life
 	var now time.Time
 	if effects.Has(life.ChildEnter) {
-		now = time.Now()
+		if now = k.stateSince; !k.sameTime {
+			now = time.Now()
+		}
+		k.sameTime = false
 	}
 	mu := &c.node.mu
 	mu.Lock()

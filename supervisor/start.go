@@ -286,6 +286,7 @@ func (k *child) spawnOwn(t *actors.Task) (*actor.PID, error) {
 	c.spawning = k
 	pid, err := t.SpawnNamed(k.spec.Props, k.name)
 	c.spawning = nil
+	k.sameTime = err == nil // it took a microsecond or two
 	return pid, spawnError(err)
 }
 

@@ -91,7 +91,7 @@ func (s *startCall) startNewChild(t *actors.Task) {
 		name = c.freeName()
 	}
 	k := c.registerChild(name, s.spec)
-	k.unnamed = s.name == ""
+	k.unnamed, k.sameTime = s.name == "", true // its start is now
 	s.holder = lockHolder{lock: &k.operations}
 	s.holder.takeFree()
 	s.call = s
