@@ -64,30 +64,67 @@ func TestSpawnFailsWithChildren(t *testing.T) {
 	})
 }
 
-// TestSpawnCancelledAsSetupEnds: its worker does not outlive the error.
+// TestSpawnCancelledAsSetupEnds: its worker does not outlive the error. A ctx that never ends is waited with in another way.
 func TestSpawnCancelledAsSetupEnds(t *testing.T) {
+	for name, ends := range map[string]bool{"a ctx that may end": true, "a ctx that never ends": false} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				ctx := context.Background()
+				if ends {
+					ctx = w.Context()
+				}
+				parent := w.worker("parent", actors.Options{}, none)
+				failed := make(chan error, 1)
+				spawning := did(w.root, parent, func(t *actors.Task) error {
+					_, err := actors.Spawn(ctx, t, "child", func(c *actors.Worker) error {
+						return c.Task().Sleep(time.Second)
+					}, actors.Options{})
+					failed <- err
+					return err
+				})
+				synctest.Wait()
+				did(w.root, parent, func(*actors.Task) error {
+					time.Sleep(2 * time.Second) // in its turn: the setup ends, and the other task does not hear of it
+					spawning.Cancel()
+					return nil
+				})
+				if err := <-failed; !errors.Is(err, actors.ErrCanceled) {
+					w.Errorf("Spawn: %v", err)
+				}
+				synctest.Wait()
+				if _, ok := w.sys.ProcessRegistry.GetLocal("parent/child"); ok {
+					w.Error("the worker is still there")
+				}
+			})
+		})
+	}
+}
+
+// A task hears of a setup as everybody does, and goes on as soon as that has ended.
+func TestSpawnByATask(t *testing.T) {
 	bubble(t, func(w *world) {
 		parent := w.worker("parent", actors.Options{}, none)
-		failed := make(chan error, 1)
-		spawning := did(w.root, parent, func(t *actors.Task) error {
-			_, err := actors.Spawn(context.Background(), t, "child", func(c *actors.Worker) error {
-				return c.Task().Sleep(time.Second)
-			}, actors.Options{})
-			failed <- err
-			return err
-		})
-		synctest.Wait()
-		did(w.root, parent, func(*actors.Task) error {
-			time.Sleep(2 * time.Second) // in its turn: the setup ends, and the other task does not hear of it
-			spawning.Cancel()
-			return nil
-		})
-		if err := <-failed; !errors.Is(err, actors.ErrCanceled) {
-			w.Errorf("Spawn: %v", err)
-		}
-		synctest.Wait()
-		if _, ok := w.sys.ProcessRegistry.GetLocal("parent/child"); ok {
-			w.Error("the worker is still there")
+		bad := errors.New("no database")
+		for i, ctx := range []context.Context{context.Background(), w.Context()} {
+			for _, fails := range []error{nil, bad} {
+				begin := time.Now()
+				_, err := did(w.root, parent, func(t *actors.Task) error {
+					pid, err := actors.Spawn(ctx, t, fmt.Sprint("child", i), func(c *actors.Worker) error {
+						if err := c.Task().Sleep(time.Second); err != nil {
+							return err
+						}
+						return fails
+					}, actors.Options{})
+					if err == nil {
+						w.root.Stop(pid) // its name is for the next one
+					}
+					return err
+				}).Wait(w.Context())
+				if !errors.Is(err, fails) || time.Since(begin) != time.Second {
+					w.Errorf("context %d: %v after %v, want %v", i, err, time.Since(begin), fails)
+				}
+				synctest.Wait()
+			}
 		}
 	})
 }
