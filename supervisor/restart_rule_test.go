@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/protoloop/protoloop/actors"
 )
@@ -155,5 +156,12 @@ func TestNames(t *testing.T) {
 		if got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
+	}
+}
+
+// A Dynamic may have a million children, and each is as large as its size class.
+func TestChildSize(t *testing.T) {
+	if size := unsafe.Sizeof(child{}); size > 224 {
+		t.Errorf("a child has %d bytes, want at most 224", size)
 	}
 }
