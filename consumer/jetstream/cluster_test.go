@@ -102,11 +102,11 @@ func TestFailover(t *testing.T) {
 	patiently("make the streams", q.Ensure)
 
 	var mu sync.Mutex
-	handled := map[string]int{}
+	handled := map[string][]string{} // by key: the ids, which are places in the stream
 	work, err := consumer.New(q.Open, func(_ *actors.Task, m consumer.Message) error {
 		mu.Lock()
 		defer mu.Unlock()
-		handled[m.Key]++
+		handled[m.Key] = append(handled[m.Key], m.ID)
 		return nil
 	}, consumer.Options{})
 	if err != nil {
@@ -131,7 +131,7 @@ func TestFailover(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		for i := range sent {
-			if key := fmt.Sprint("item ", i); handled[key] == 0 {
+			if key := fmt.Sprint("item ", i); len(handled[key]) == 0 {
 				keys = append(keys, key)
 			}
 		}
@@ -145,9 +145,12 @@ func TestFailover(t *testing.T) {
 		}
 		lost.Kill()
 		send(20) // while it is away
-		patiently(fmt.Sprintf("round %d: handle all", round), func(context.Context) error {
+		patiently(fmt.Sprintf("round %d: handle all", round), func(ctx context.Context) error {
 			if m := missing(); len(m) > 0 {
-				return fmt.Errorf("%d of %d are not handled, such as %s: %v", len(m), sent, m[0], work.Stats())
+				n, err := lenOf(ctx, nc, "ITEMS")
+				mu.Lock()
+				defer mu.Unlock()
+				return fmt.Errorf("%d of %d are not handled, such as %s: %v; %d are in the stream (%v), of which came %v", len(m), sent, m[0], work.Stats(), n, err, handled)
 			}
 			return nil
 		})
