@@ -163,7 +163,7 @@ func (t *Task) Request(pid *actor.PID, message any) {
 		t.mb.sendToDeadLetters(pid, message)
 		return
 	}
-	if env, is := t.withTrace(message).(*actor.MessageEnvelope); is && observe.On.Load() != 0 && env != message {
+	if env, is := t.withTrace(message).(*actor.MessageEnvelope); is && observe.Observed() && env != message {
 		env.Sender = t.Self()
 		t.actorContext.Send(pid, env)
 		return
@@ -177,7 +177,7 @@ func (t *Task) RequestWithCustomSender(pid *actor.PID, message any, sender *acto
 		t.mb.sendToDeadLetters(pid, message)
 		return
 	}
-	if env, is := t.withTrace(message).(*actor.MessageEnvelope); is && observe.On.Load() != 0 && env != message {
+	if env, is := t.withTrace(message).(*actor.MessageEnvelope); is && observe.Observed() && env != message {
 		env.Sender = sender
 		t.actorContext.Send(pid, env)
 		return

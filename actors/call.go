@@ -504,7 +504,7 @@ func failedNilPID[T any](what string) *Future[T] {
 func (t *Task) bindCall(from *Task, opts []CallOption, timeout time.Duration) (bound bool) {
 	if len(opts) == 0 && timeout == 0 {
 		if from == nil || t.becomeWorkOf(from) {
-			if observe.On.Load() != 0 {
+			if observe.Observed() {
 				t.offerToObserver()
 			}
 			return true
@@ -521,7 +521,7 @@ func (t *Task) bindCall(from *Task, opts []CallOption, timeout time.Duration) (b
 			t.endUnbegun(returned)
 		}
 	}()
-	if bound = t.bindOptions(from, opts, timeout); bound && observe.On.Load() != 0 {
+	if bound = t.bindOptions(from, opts, timeout); bound && observe.Observed() {
 		t.offerToObserver()
 	}
 	returned = true

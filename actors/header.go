@@ -29,7 +29,7 @@ func (t *Task) setHeader(env *actor.MessageEnvelope, opts []CallOption) {
 	if base := t.base(); base != nil {
 		t.system().setContextValues(env, base)
 	}
-	if observe.On.Load() != 0 {
+	if observe.Observed() {
 		t.injectInto(env)
 	}
 }

@@ -42,7 +42,7 @@ func (mb *mailbox) incoming(m any, env *actor.MessageEnvelope) *Task {
 	if env == nil || early {
 		u := &message{early: early}
 		u.init(mb, m, env)
-		if !early && observe.On.Load() != 0 {
+		if !early && observe.Observed() {
 			u.offerToObserver()
 		}
 		return &u.Task
@@ -57,7 +57,7 @@ func (mb *mailbox) incoming(m any, env *actor.MessageEnvelope) *Task {
 	u := newMessageOf(asker)
 	u.init(mb, m, env)
 	u.know(asker)
-	if observe.On.Load() != 0 {
+	if observe.Observed() {
 		u.offerToObserver()
 	}
 	return &u.Task
@@ -95,7 +95,7 @@ func (t *Task) forwardedTo(pid *actor.PID) *message {
 	if o.has(isCopied) {
 		u.markEarly(isCopied)
 	}
-	if observe.On.Load() != 0 {
+	if observe.Observed() {
 		u.offerToObserver()
 	}
 	return u

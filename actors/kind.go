@@ -27,8 +27,9 @@ type kind struct {
 	queueWait, turnTime histogram
 	stamps              [maxStamps]stamp
 
-	labels  sync.Map // a context with labels, by the name of a task
-	nLabels atomic.Int32
+	labels   sync.Map // a context with labels, by the name of a task
+	nLabels  atomic.Int32
+	labelled [1 << labelBits]atomic.Pointer[taskLabels] // some of them, by what tasks are called by
 
 	handlers atomic.Int32 // how many a new worker has room for at first: as many as the last one had
 

@@ -49,7 +49,7 @@ func headerPublished(s actor.SenderContext, what string) (header map[string]stri
 	if base := t.base(); base != nil {
 		sys.setContextValues(&env, base)
 	}
-	if observe.On.Load() != 0 {
+	if observe.Observed() {
 		t.injectInto(&env)
 	}
 	return env.Header, true

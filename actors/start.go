@@ -115,7 +115,7 @@ func newChild[T any](t *Task, fn any, opts []CallOption) (f *Future[T], child *w
 // bindToCreator is bindCall for a task that from starts.
 func (w *work) bindToCreator(from *Task, opts []CallOption) bool {
 	w.attached, w.lifetime = from.attached, child
-	if len(opts) > 0 || observe.On.Load() != 0 {
+	if len(opts) > 0 || observe.Observed() {
 		return w.bindCall(from, opts, 0)
 	}
 	if !w.becomeChildOf(from) { // as bindCall does it, two frames nearer: 1 % of burst/start

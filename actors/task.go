@@ -202,8 +202,8 @@ func (t *Task) beginTurn() bool {
 		return false
 	}
 	t.lt.Enter()
-	if observe.On.Load() != 0 {
-		t.beginWatched()
+	if on := observe.On.Load(); on != 0 && (s != nil || on >= observe.Labelled) { // an observed task has a scope
+		t.beginWatched(s)
 	}
 	if s != nil && s.deadline > 0 && t.lifetime == offered {
 		t.lt.CallBetweenTurns()

@@ -341,7 +341,7 @@ func (t *Task) listKids() (all []*Task) {
 // when the last of its kids has.
 func (t *Task) noteEnded() {
 	s := t.ext.Load()
-	if s != nil && observe.On.Load() != 0 {
+	if s != nil && observe.Observed() {
 		t.endWatched(s)
 	}
 	if s != nil && s.endContext(context.Canceled) && t.inc != nil {

@@ -74,7 +74,6 @@ func Observe(sys *actor.ActorSystem, o *Observer) {
 		return
 	}
 	in := &observe.Observer{
-		Sample:  func(observe.Work) bool { return false },
 		Offered: func(parent context.Context, _ observe.Work) context.Context { return parent },
 		Began:   func(context.Context, observe.Work) context.Context { return nil },
 		Ended:   func(context.Context, observe.Work, error) {},

@@ -16,7 +16,14 @@ import (
 
 // On is not 0 while any system of the process is watched, or has had labels. It is all that a call looks at when
 // nothing is attached: one load of what nobody writes.
-var On atomic.Int32
+var On atomic.Int64
+
+// Labelled is what On counts for each system that has had labels, and 1 for each that is observed. Whoever creates work where there
+// are but labels has nothing else to look at, nor has work that begins where nobody observes it and there have been no labels.
+const Labelled = 1 << 32
+
+// Observed reports whether any system of the process is observed.
+func Observed() bool { return On.Load()&(Labelled-1) != 0 }
 
 // Work is an inspect.Work.
 type Work interface {
@@ -29,9 +36,9 @@ type Work interface {
 	Offered() time.Time
 }
 
-// Observer is an inspect.Observer. Each function is there.
+// Observer is an inspect.Observer. Each function is there, but perhaps Sample.
 type Observer struct {
-	Sample  func(w Work) bool
+	Sample  func(w Work) bool // nil: it chooses nothing
 	Offered func(parent context.Context, w Work) context.Context
 	Began   func(ctx context.Context, w Work) context.Context
 	Ended   func(ctx context.Context, w Work, err error)
@@ -64,6 +71,6 @@ func (s *Slot) Observe(o *Observer) {
 func (s *Slot) SetLabels(on bool) {
 	s.Labels.Store(on)
 	if on && s.labelled.CompareAndSwap(false, true) {
-		On.Add(1)
+		On.Add(Labelled)
 	}
 }
