@@ -25,14 +25,25 @@ import (
 
 // watched is what a task has that is observed.
 type watched struct {
-	by    *observe.Observer
-	at    time.Time // when it was offered
-	ended atomic.Bool
+	by     *observe.Observer
+	at     time.Time     // when it was offered
+	begins bool          // see observe.Work
+	state  atomic.Uint32 // what the observer has been told
 
-	mu  sync.Mutex      // guards the others
+	mu  sync.Mutex      // guards the next two
 	ctx context.Context // of Offered, and then of Began
 	err error           // how it has ended, where its future does not tell
+
+	kept any // the observer's
 }
+
+// What an observer has been told. Who abandons a turn may end its task while the observer is told that it begins: then
+// whoever tells it that tells it of the end, too.
+const (
+	toldBeginning uint32 = 1 << iota
+	toldBegun
+	toldEnded
+)
 
 // context is that of the work; nil: the task has been spent.
 func (w *watched) context() context.Context {
@@ -41,20 +52,32 @@ func (w *watched) context() context.Context {
 	return w.ctx
 }
 
-func (w *watched) setContext(ctx context.Context) {
+// rebase has the work carry the values of ctx from here on, unless the task is spent. What it inherits takes them from here, so no
+// values need be made of a context that nothing inherits: they were an allocation for each span that begins with its work.
+func (w *watched) rebase(m *more, ctx context.Context) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.ctx == nil {
+		return
+	}
 	w.ctx = ctx
+	if m.values.Load() != nil { // somebody has asked before it began
+		m.values.Store(valuesOf(ctx))
+	}
 }
 
-// note says how the work has ended; nil is for reading that.
-func (w *watched) note(err error) error {
+// note says how the work has ended.
+func (w *watched) note(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err != nil {
-		w.err = err
-	}
-	return w.err
+	w.err = err
+}
+
+// end is what the observer is told of the end. No context: the task is spent.
+func (w *watched) end() (ctx context.Context, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ctx, w.err
 }
 
 // valuesIn gives m, which has none yet, the values of the task's context. It returns nil if the task is spent.
@@ -72,21 +95,21 @@ func (w *watched) valuesIn(m *more) *values {
 func (w *watched) spend() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.ctx, w.err = nil, nil
+	w.ctx, w.err, w.kept = nil, nil, nil
 }
 
 // watch has the task be observed, with ctx as the context whose values it has. What it needs for that is one allocation,
 // which a future keeps, without the context. The task may be ended meanwhile by whoever has created it, so each part is
 // complete before the task has it.
 func (t *Task) watch(by *observe.Observer, ctx context.Context) {
-	at := time.Now()
+	at, begins := time.Now(), t.begins()
 	if t.ext.Load() == nil {
 		x := &struct {
 			scope   scope
 			more    more
 			rare    rare
-			watched watched // has the values, until work inherits them
-		}{watched: watched{by: by, ctx: ctx, at: at}}
+			watched watched // has the values, until work inherits them; so it is in the other cases
+		}{watched: watched{by: by, ctx: ctx, at: at, begins: begins}}
 		x.more.presetRare(&x.rare)
 		x.rare.presetWatched(&x.watched)
 		x.scope.presetMore(&x.more)
@@ -103,11 +126,8 @@ func (t *Task) watch(by *observe.Observer, ctx context.Context) {
 		x := &struct {
 			more    more
 			rare    rare
-			values  values
 			watched watched
-		}{watched: watched{by: by, ctx: ctx, at: at}}
-		x.values.init(ctx)
-		x.more.presetValues(&x.values)
+		}{watched: watched{by: by, ctx: ctx, at: at, begins: begins}}
 		x.more.presetRare(&x.rare)
 		x.rare.presetWatched(&x.watched)
 		x.rare.presetBound(bound)
@@ -118,10 +138,8 @@ func (t *Task) watch(by *observe.Observer, ctx context.Context) {
 	m := s.with()
 	x := &struct {
 		rare    rare
-		values  values
 		watched watched
-	}{watched: watched{by: by, ctx: ctx, at: at}}
-	x.values.init(ctx)
+	}{watched: watched{by: by, ctx: ctx, at: at, begins: begins}}
 	x.rare.presetWatched(&x.watched)
 	x.rare.presetBound(bound)
 	if !m.rare.CompareAndSwap(nil, &x.rare) {
@@ -129,7 +147,13 @@ func (t *Task) watch(by *observe.Observer, ctx context.Context) {
 		r.bound.CompareAndSwap(nil, bound)
 		r.watched.Store(&x.watched)
 	}
-	m.values.Store(&x.values) // last: see keepBoundValues
+	m.values.Store(nil) // last: see keepBoundValues
+}
+
+// begins is observe.Work's, of a task that nobody else knows yet.
+func (t *Task) begins() bool {
+	s := t.ext.Load()
+	return t.lifetime <= child && (s == nil || s.replyTo() == nil)
 }
 
 // observedTask is a task as the observer sees it.
@@ -195,6 +219,19 @@ func (w *observedTask) Offered() time.Time {
 	}
 	return time.Time{}
 }
+
+func (w *observedTask) Begins() bool {
+	if w := (*Task)(w).watchedBy(); w != nil {
+		return w.begins
+	}
+	return (*Task)(w).begins()
+}
+
+func (w *observedTask) Called() unsafe.Pointer { return (*Task)(w).calledBy() }
+
+func (w *observedTask) Keep(what any) { (*Task)(w).watchedBy().kept = what }
+
+func (w *observedTask) Kept() any { return (*Task)(w).watchedBy().kept }
 
 // observer is that of the task's system, or nil.
 func (t *Task) observer() *observe.Observer {
@@ -290,14 +327,23 @@ func (t *Task) beginWatched(s *scope) {
 // beginObserved tells the observer that the task begins.
 func (t *Task) beginObserved() {
 	w := t.watchedBy()
-	if w == nil || w.ended.Load() {
+	if w == nil {
 		return
 	}
-	if offered := w.context(); offered != nil {
-		if ctx := w.by.Began(offered, (*observedTask)(t)); ctx != nil && !same(ctx, offered) {
-			w.setContext(ctx)
-			t.setContext(ctx)
-		}
+	offered := w.context()
+	if offered == nil || w.state.Or(toldBeginning)&toldEnded != 0 {
+		return
+	}
+	defer t.noteBegun(w) // even if it panics
+	if ctx := w.by.Began(offered, (*observedTask)(t)); ctx != nil && !same(ctx, offered) {
+		w.rebase(t.ext.Load().with(), ctx)
+	}
+}
+
+// noteBegun is called when the observer has been told that the task begins.
+func (t *Task) noteBegun(w *watched) {
+	if w.state.Or(toldBegun)&toldEnded != 0 {
+		t.tellEnded(w)
 	}
 }
 
@@ -316,11 +362,20 @@ func (t *Task) beginOffloadWatched(ctx context.Context) context.Context {
 // endWatched tells the observer that a task has ended, once.
 func (t *Task) endWatched(s *scope) {
 	w := s.seldom().watched.Load()
-	if w == nil || !w.ended.CompareAndSwap(false, true) {
+	if w == nil {
 		return
 	}
-	if ctx := w.context(); ctx != nil {
-		w.by.Ended(ctx, (*observedTask)(t), t.outcome(w))
+	if was := w.state.Or(toldEnded); was&toldEnded == 0 && was&(toldBeginning|toldBegun) != toldBeginning {
+		t.tellEnded(w)
+	}
+}
+
+func (t *Task) tellEnded(w *watched) {
+	if ctx, err := w.end(); ctx != nil {
+		if err == nil {
+			err = t.outcome()
+		}
+		w.by.Ended(ctx, (*observedTask)(t), err)
 	}
 }
 
@@ -328,10 +383,7 @@ func (t *Task) endWatched(s *scope) {
 var errNoAnswer = errors.New("actors: the work has failed")
 
 // outcome is what the work of an observed task has come to.
-func (t *Task) outcome(w *watched) error {
-	if err := w.note(nil); err != nil {
-		return err
-	}
+func (t *Task) outcome() error {
 	if f := t.future(); f != nil {
 		if c := f.base(); c.done.Load() {
 			return c.failedWith()

@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"go.opentelemetry.io/otel"
@@ -26,6 +28,7 @@ import (
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/actors/inspect"
 	"github.com/protoloop/protoloop/internal/label"
+	"github.com/protoloop/protoloop/internal/observe"
 )
 
 // Options are those of [New]. The zero value is usable.
@@ -45,22 +48,30 @@ type Options struct {
 
 // Ratio is for Options.Roots: it chooses so many of the work that nobody has given a span, 0.01 being one in a hundred. Each is chosen for itself.
 func Ratio(part float64) func(inspect.Work) bool {
-	return func(inspect.Work) bool { return rand.Float64() < part }
+	switch {
+	case !(part > 0):
+		return func(inspect.Work) bool { return false }
+	case part >= 1:
+		return func(inspect.Work) bool { return true }
+	}
+	below := uint64(part * (1 << 64))
+	return func(inspect.Work) bool { return rand.Uint64() < below }
 }
 
 // Tracing makes spans of what actor systems and consumers do. Its methods may be called on any goroutine.
 type Tracing struct {
 	tracer     trace.Tracer
 	propagator propagation.TextMapPropagator
-	roots      func(inspect.Work) bool
+	roots      func(observe.Work) bool // nil: none
 
 	serverCalls rpcconv.ServerCallDuration
 	clientCalls rpcconv.ClientCallDuration
 	measured    bool
 	queues      queueInstruments
 
-	sorts  sync.Map // workSort → *spanSort
-	nSorts atomic.Int64
+	sorts   sync.Map // workSort → *spanSort
+	nSorts  atomic.Int64
+	sortsAt [1 << sortBits]atomic.Pointer[begunSort] // some of them, of work that begins
 }
 
 // New returns what makes spans. It fails only if an instrument cannot be made.
@@ -73,7 +84,10 @@ func New(o Options) (*Tracing, error) {
 	}
 	tr := &Tracing{
 		tracer:     o.TracerProvider.Tracer(ScopeName, trace.WithSchemaURL(semconv.SchemaURL)),
-		propagator: o.Propagator, roots: o.Roots, measured: o.MeterProvider != nil,
+		propagator: o.Propagator, measured: o.MeterProvider != nil,
+	}
+	if o.Roots != nil {
+		tr.roots = observe.SampledBy(o.Roots)
 	}
 	var meter metric.Meter = noop.Meter{}
 	if tr.measured {
@@ -94,16 +108,19 @@ func New(o Options) (*Tracing, error) {
 
 // Observe has spans made of the work of an actor system, in place of any other [inspect.Observer]. stop ends that: what is under way then has no end.
 //
-// A span begins when its work is offered, so the wait in the queue is a part of it. An ask of this process has one span,
+// A span begins when its work is offered, so the wait in the queue is a part of it. It is made later, when the work begins, or ends
+// without: its processors hear of it then. An ask of this process has one span,
 // of kind SERVER; one of another machine has a CLIENT span here and a SERVER span there. A message that nobody
 // waits for is a CONSUMER span, and functions of Submit, Start and Offload are INTERNAL. Below a span that is not
 // sampled nothing is begun.
 func (tr *Tracing) Observe(sys *actor.ActorSystem) (stop func()) {
-	inspect.Observe(sys, &inspect.Observer{
-		Sample: tr.roots, Offered: tr.workOffered, Began: tr.workBegan, Ended: tr.workEnded,
-		Inject: tr.inject, Extract: tr.extract,
-	})
-	return sync.OnceFunc(func() { inspect.Observe(sys, nil) })
+	if sys == nil {
+		panic("otelloop: Observe called with a nil actor system")
+	}
+	o := &observe.Observer{Sample: tr.roots, Offered: tr.workOffered, Began: tr.workBegan, Ended: tr.workEnded, Inject: tr.inject, Extract: tr.extract}
+	slot := observe.Of(sys)
+	slot.Observe(o)
+	return sync.OnceFunc(func() { slot.Observe(nil) })
 }
 
 // The attributes of spans. A PID may be one: there is no series for each.
@@ -126,13 +143,17 @@ type spanSort struct {
 	name    string
 	start   []trace.SpanStartOption
 	metrics attribute.Set // of calls
+
+	static []attribute.KeyValue // those of start
+	kind   trace.SpanStartOption
+	begun  sync.Pool // of *beginning
 }
 
 // maxSpanSorts is how many are kept: names of tasks may be made up.
 const maxSpanSorts = 10_000
 
 // sortOf is that of some work.
-func (tr *Tracing) sortOf(w inspect.Work) *spanSort {
+func (tr *Tracing) sortOf(w observe.Work) *spanSort {
 	key := workSort{is: w.Is(), kind: w.Kind(), message: w.MessageType()}
 	if key.message == "" {
 		key.name = w.Name()
@@ -182,51 +203,122 @@ func newSpanSort(key workSort) *spanSort {
 	default:
 		s.name = key.name
 	}
-	s.start = []trace.SpanStartOption{trace.WithSpanKind(kind), trace.WithAttributes(attrs...)}
+	s.static, s.kind = attrs, trace.WithSpanKind(kind)
+	s.start = []trace.SpanStartOption{s.kind, trace.WithAttributes(attrs...)}
 	return s
 }
 
-// workOffered is the Observer's Offered.
-func (tr *Tracing) workOffered(parent context.Context, w inspect.Work) context.Context {
-	switch in := trace.SpanContextFromContext(parent); {
-	case in.IsSampled():
-	case in.IsValid():
-		return nil
-	case parent != context.Background() && (tr.roots == nil || !tr.roots(w)): // a context without a span; otherwise Sample has been asked
-		return nil
+// begunSort is the sort of work of a kind that is called by the same thing. To look for it by that takes a twentieth of what the names
+// take, of which a hash is made.
+type begunSort struct {
+	kind *byte // its name, as a string of it has it
+	of   unsafe.Pointer
+	is   string
+	sort *spanSort
+}
+
+const sortBits = 6
+
+// sortOfBegun is sortOf for work that begins.
+func (tr *Tracing) sortOfBegun(w observe.Work) *spanSort {
+	kind, of, is := unsafe.StringData(w.Kind()), w.Called(), w.Is()
+	if of == nil {
+		return tr.sortOf(w)
+	}
+	place := &tr.sortsAt[uint64(uintptr(of)^uintptr(unsafe.Pointer(kind)))*0x9e3779b97f4a7c15>>(64-sortBits)]
+	found := place.Load()
+	if found != nil && found.of == of && found.kind == kind && found.is == is {
+		return found.sort
+	}
+	s := tr.sortOf(w)
+	if found == nil { // else another one has the place, and keeps it
+		place.CompareAndSwap(nil, &begunSort{kind, of, is, s})
+	}
+	return s
+}
+
+// beginning is what a span is made of when its work begins: the options of its sort, with what only then is known. It is kept: who
+// implements a span is in another package, and copies what it is given; to make it anew would be three allocations more for each span.
+type beginning struct {
+	worker string
+	attrs  []attribute.KeyValue // of opts
+	opts   [3]trace.SpanStartOption
+}
+
+func (s *spanSort) newBeginning() *beginning {
+	b := &beginning{attrs: append(slices.Clone(s.static), workerKey.String(""), incarnationKey.Int64(0), queueWaitKey.Float64(0))}
+	b.opts = [...]trace.SpanStartOption{s.kind, trace.WithAttributes(b.attrs...), nil}
+	return b
+}
+
+// set says which work it is.
+func (b *beginning) set(w observe.Work, offered time.Time) {
+	last := b.attrs[len(b.attrs)-3:]
+	if id := w.Worker().GetId(); id != b.worker {
+		b.worker, last[0].Value = id, attribute.StringValue(nameOf(id))
+	}
+	last[1].Value = attribute.Int64Value(int64(w.Incarnation()))
+	last[2].Value = attribute.Float64Value(time.Since(offered).Seconds())
+	b.opts[2] = trace.WithTimestamp(offered)
+}
+
+// workOffered is the Observer's Offered. Of work that begins in this process the span is made then: whoever offers it has no use for the
+// span, nor is it in the cache of another processor, and alive for each collection while the work waits in a queue. That is a
+// third of what a span costs (bench: trace/all).
+func (tr *Tracing) workOffered(parent context.Context, w observe.Work) context.Context {
+	if parent != context.Background() { // otherwise Sample has been asked
+		switch in := trace.SpanContextFromContext(parent); {
+		case in.IsSampled():
+		case in.IsValid():
+			return nil
+		case tr.roots == nil || !tr.roots(w): // a context without a span
+			return nil
+		}
+	}
+	if w.Begins() {
+		return parent
 	}
 	s := tr.sortOf(w)
 	ctx, span := tr.tracer.Start(parent, s.name, s.start...)
-	if !span.IsRecording() && !span.SpanContext().IsValid() {
+	if !span.SpanContext().IsValid() && !span.IsRecording() {
 		return nil
 	}
 	return ctx
 }
 
 // workBegan is the Observer's Began.
-func (tr *Tracing) workBegan(ctx context.Context, w inspect.Work) context.Context {
-	if span := trace.SpanFromContext(ctx); span.IsRecording() {
-		attrs := beginnings.Get().(*beginning)
-		attrs[0] = workerKey.String(nameOf(w.Worker().GetId()))
-		attrs[1] = incarnationKey.Int64(int64(w.Incarnation()))
-		attrs[2] = queueWaitKey.Float64(time.Since(w.Offered()).Seconds())
-		span.SetAttributes(attrs[:]...)
-		beginnings.Put(attrs)
+func (tr *Tracing) workBegan(ctx context.Context, w observe.Work) context.Context {
+	if !w.Begins() { // it has its span
+		if span := trace.SpanFromContext(ctx); span.IsRecording() {
+			span.SetAttributes(workerKey.String(nameOf(w.Worker().GetId())), incarnationKey.Int64(int64(w.Incarnation())),
+				queueWaitKey.Float64(time.Since(w.Offered()).Seconds()))
+		}
+		return ctx
 	}
+	s := tr.sortOfBegun(w)
+	b, kept := s.begun.Get().(*beginning)
+	if !kept {
+		b = s.newBeginning()
+	}
+	b.set(w, w.Offered())
+	ctx, span := tr.tracer.Start(ctx, s.name, b.opts[:]...)
+	s.begun.Put(b)
+	w.Keep(span)
 	return ctx
 }
 
-// beginning is what is known of a span when its work begins.
-type beginning [3]attribute.KeyValue
-
-// beginnings keeps them: an allocation less for each span, because who implements a span is in another package. It copies what
-// it is given.
-var beginnings = sync.Pool{New: func() any { return new(beginning) }}
-
 // workEnded is the Observer's Ended.
-func (tr *Tracing) workEnded(ctx context.Context, w inspect.Work, err error) {
-	span := trace.SpanFromContext(ctx)
-	if !span.IsRecording() {
+func (tr *Tracing) workEnded(ctx context.Context, w observe.Work, err error) {
+	span, begun := w.Kept().(trace.Span)
+	switch {
+	case begun:
+	case w.Begins(): // it has not
+		s := tr.sortOf(w)
+		ctx, span = tr.tracer.Start(ctx, s.name, append(s.start[:len(s.start):len(s.start)], trace.WithTimestamp(w.Offered()))...)
+	default:
+		span = trace.SpanFromContext(ctx)
+	}
+	if (err != nil || tr.measured) && !span.IsRecording() {
 		return
 	}
 	endSpan(span, err)
@@ -236,7 +328,7 @@ func (tr *Tracing) workEnded(ctx context.Context, w inspect.Work, err error) {
 }
 
 // measureCall records how long an ask took.
-func (tr *Tracing) measureCall(ctx context.Context, w inspect.Work, err error) {
+func (tr *Tracing) measureCall(ctx context.Context, w observe.Work, err error) {
 	is := w.Is()
 	if is != "ask" && is != "remote" {
 		return

@@ -65,6 +65,13 @@ func (w Work) Incarnation() uint64 { return w.w.Incarnation() }
 // Offered is when it was created, in Began and Ended.
 func (w Work) Offered() time.Time { return w.w.Offered() }
 
+func init() {
+	observe.SampledBy = func(f any) func(observe.Work) bool {
+		sample := f.(func(Work) bool)
+		return func(w observe.Work) bool { return sample(Work{w}) }
+	}
+}
+
 // Observe has o told of work from now on, in place of the one before; nil ends it. What is under way then need not be told to have
 // ended. Where nobody observes, work costs a load and a test more than it would without.
 func Observe(sys *actor.ActorSystem, o *Observer) {
@@ -81,7 +88,7 @@ func Observe(sys *actor.ActorSystem, o *Observer) {
 		Extract: func(func(key string) string) context.Context { return nil },
 	}
 	if f := o.Sample; f != nil {
-		in.Sample = func(w observe.Work) bool { return f(Work{w}) }
+		in.Sample = observe.SampledBy(f)
 	}
 	if f := o.Offered; f != nil {
 		in.Offered = func(parent context.Context, w observe.Work) context.Context { return f(parent, Work{w}) }

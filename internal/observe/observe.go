@@ -8,6 +8,7 @@ import (
 	"context"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -34,7 +35,18 @@ type Work interface {
 	Kind() string
 	Incarnation() uint64
 	Offered() time.Time
+
+	// Begins reports whether it begins, or else ends, in this process, and nothing asks for its context before. Constant.
+	Begins() bool
+	// Called is what work of a Name has in common, by its address: it is for Began. nil: nothing is known of that.
+	Called() unsafe.Pointer
+	// Keep keeps something of the observer's from Began on, and Kept is that.
+	Keep(what any)
+	Kept() any
 }
+
+// SampledBy is package inspect's: what a function of it, a func(inspect.Work) bool, chooses.
+var SampledBy func(f any) func(Work) bool
 
 // Observer is an inspect.Observer. Each function is there, but perhaps Sample.
 type Observer struct {
