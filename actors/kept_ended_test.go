@@ -565,7 +565,7 @@ func (k *keptWorld) observer() *inspect.Observer {
 		}
 		return context.WithValue(ctx, spanKey{}, k.had.make("span"))
 	}
-	return &inspect.Observer{Sample: func(inspect.Work) bool { return true }, Offered: span}
+	return &inspect.Observer{Sample: func(inspect.Work) bool { return true }, Offered: span, Began: span}
 }
 
 // canBe reports whether what is called so can end so.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"reflect"
 	"runtime"
 	"runtime/pprof"
 	"strings"
@@ -343,6 +344,46 @@ func TestLabelTasks(t *testing.T) {
 		}
 		if text := goroutineLabels(); strings.Contains(text, `"protoloop.task":"while"`) {
 			t.Errorf("labels of a task have stayed:\n%s", text)
+		}
+	})
+}
+
+// TestLabelsOfManyTypes: where there are more types of messages than places for what is looked up by their address, each task has the
+// label of its own type all the same, and so has one that was given a name.
+func TestLabelsOfManyTypes(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		inspect.LabelTasks(sys, true)
+		defer inspect.LabelTasks(sys, false)
+		seen := make(chan string, 1)
+		pid := sys.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+			if want := fmt.Sprintf("%T", c.Message()); strings.HasPrefix(want, "[") {
+				if strings.Contains(goroutineLabels(), `"protoloop.task":"`+want+`"`) {
+					want = ""
+				}
+				seen <- want
+			}
+		}, actors.EventLoop(actors.Options{})))
+		defer func() { _ = sys.Root.StopFuture(pid).Wait() }()
+		for range 2 { // the second time it is known
+			for n := range 100 {
+				sys.Root.Send(pid, reflect.New(reflect.ArrayOf(n, reflect.TypeFor[byte]())).Elem().Interface())
+				if missed := <-seen; missed != "" {
+					t.Errorf("a task has no label %s", missed)
+				}
+			}
+		}
+		worker := actortest.Spawn(t, sys.Root, "w", inspected, actors.Options{})
+		same := func(*actors.Task) (string, error) { return goroutineLabels(), nil }
+		for _, name := range []string{"", "named", ""} {
+			var opts []actors.CallOption
+			want := "actors_test.TestLabelsOfManyTypes"
+			if name != "" {
+				opts, want = append(opts, actors.Name(name)), name
+			}
+			labels, err := actors.Submit(sys.Root, worker, same, opts...).Wait(t.Context())
+			if err != nil || !strings.Contains(labels, `"protoloop.task":"`+want) {
+				t.Errorf("a function has no label %s: %v", want, err)
+			}
 		}
 	})
 }

@@ -50,7 +50,8 @@ func watchedCases() []*benchCase {
 		{name: "trace/none", label: "… traced, nothing is sampled", batch: burst, open: traced(none, request)},
 		{name: "trace/percent", label: "… traced, 1 in 100 is sampled", batch: burst, open: traced(otelloop.Ratio(0.01), request)},
 		{name: "trace/all", label: "… traced, all are sampled", batch: burst, open: traced(all, request)},
-		{name: "trace/bare", label: "… and a bare span of the SDK's for each", batch: burst, open: besideSpans},
+		{name: "trace/bare", label: "… and a bare span of the SDK's for each", batch: burst, open: besideSpans(1)},
+		{name: "trace/bare-percent", label: "… and a bare span of the SDK's for 1 in 100", batch: burst, open: besideSpans(0.01)},
 		{name: awaitNobody, label: "handler awaits another worker, no observer", batch: burst, open: await},
 		{name: "trace/await-none", label: "… traced, nothing is sampled", batch: burst, open: traced(none, await)},
 		{name: "trace/await-all", label: "… traced, both asks are sampled", batch: burst, open: traced(all, await)},
@@ -86,6 +87,9 @@ func watchedRules() []rule {
 		{of: "trace/all", against: toldNobody, as: "no observer", figure: moreAllocs, limit: 6},
 		{of: "trace/all", against: toldNobody, as: "no observer", figure: moreMicros, limit: 3},
 		{of: "trace/all", against: "trace/bare", as: "a bare span", figure: wall},
+		{of: "trace/bare", against: toldNobody, as: "no observer", figure: moreMicros},
+		{of: "trace/bare-percent", against: toldNobody, as: "no observer", figure: wall},
+		{of: "trace/percent", against: "trace/bare-percent", as: "bare spans", figure: wall},
 		{of: "trace/await-none", against: awaitNobody, as: "no observer", figure: wall, limit: 1.05},
 		{of: "trace/await-all", against: awaitNobody, as: "no observer", figure: wall},
 		{of: "labels/on", against: labelsNobody, as: "no labels", figure: wall, limit: 1.15},
@@ -112,38 +116,45 @@ func traced(roots func(inspect.Work) bool, open opening) opening {
 	}
 }
 
-// besideSpans is a burst of requests with as many spans of the SDK's, which have the attributes of ours: what a span
-// costs by itself.
-func besideSpans(e *env) (run, error) {
-	requests, err := requestBurst(toWorker)(e)
-	if err != nil {
-		return nil, err
-	}
-	tracer := sdktrace.NewTracerProvider().Tracer("bare")
-	start := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
-		attribute.String("protoloop.work", "ask"), attribute.String("protoloop.worker.kind", "bench"), attribute.String("protoloop.message.type", "question"),
-		attribute.String("rpc.system.name", "protoloop"), attribute.String("rpc.method", "bench/question"))}
-	began := []attribute.KeyValue{
-		attribute.String("protoloop.worker", "worker"), attribute.Int64("protoloop.worker.incarnation", 1), attribute.Float64("protoloop.queue.wait", 1),
-	}
-	spans := make([]trace.Span, burst)
-	return func(n int) (sum int, err error) {
-		for range n / burst {
-			for i := range spans {
-				_, spans[i] = tracer.Start(e.ctx, "bench/question", start...)
-			}
-			got, err := requests(burst)
-			if err != nil {
-				return 0, err
-			}
-			sum += got
-			for _, s := range spans {
-				s.SetAttributes(began...)
-				s.End()
-			}
+// besideSpans is a burst of requests of which that part is chosen by lot, with a span of the SDK's for each that is. It has the
+// attributes of ours: what a span costs by itself, and the least that a choice costs.
+func besideSpans(part float64) opening {
+	return func(e *env) (run, error) {
+		requests, err := requestBurst(toWorker)(e)
+		if err != nil {
+			return nil, err
 		}
-		return sum, nil
-	}, nil
+		chosen := otelloop.Ratio(part)
+		tracer := sdktrace.NewTracerProvider().Tracer("bare")
+		start := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
+			attribute.String("protoloop.work", "ask"), attribute.String("protoloop.worker.kind", "bench"), attribute.String("protoloop.message.type", "question"),
+			attribute.String("rpc.system.name", "protoloop"), attribute.String("rpc.method", "bench/question"))}
+		began := []attribute.KeyValue{
+			attribute.String("protoloop.worker", "worker"), attribute.Int64("protoloop.worker.incarnation", 1), attribute.Float64("protoloop.queue.wait", 1),
+		}
+		spans := make([]trace.Span, burst)
+		return func(n int) (sum int, err error) {
+			for range n / burst {
+				for i := range spans {
+					if spans[i] = nil; chosen(inspect.Work{}) {
+						_, spans[i] = tracer.Start(e.ctx, "bench/question", start...)
+					}
+				}
+				got, err := requests(burst)
+				if err != nil {
+					return 0, err
+				}
+				sum += got
+				for _, s := range spans {
+					if s != nil {
+						s.SetAttributes(began...)
+						s.End()
+					}
+				}
+			}
+			return sum, nil
+		}, nil
+	}
 }
 
 // labelled is a case whose tasks have pprof labels.

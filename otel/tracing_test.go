@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -273,6 +274,83 @@ func TestWhatNeverBeganHasAnEnd(t *testing.T) {
 			t.Errorf("the exception is %s", text)
 		}
 	})
+}
+
+// starts counts the spans that are made, and those that are collected.
+type starts struct {
+	trace.SpanProcessor
+	made, gone atomic.Int64
+}
+
+func (s *starts) OnStart(_ context.Context, span trace.ReadWriteSpan) {
+	s.made.Add(1)
+	runtime.SetFinalizer(span, func(trace.ReadWriteSpan) { s.gone.Add(1) })
+}
+
+// TestSpansBeginWithTheirOffer: a span is made when its work begins, or ends without, and is as long as if it had been made when the
+// work was offered.
+func TestSpansBeginWithTheirOffer(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		made := &starts{SpanProcessor: trace.NewSimpleSpanProcessor(tracetest.NewNoopExporter())}
+		tr := newTraced(t, otelloop.Options{Roots: func(inspect.Work) bool { return true }}, trace.WithSpanProcessor(made))
+		tr.observe(t, sys)
+		bank := actortest.Spawn(t, sys.Root, "bank", traceBank, actors.Options{Kind: "bank", MaxInFlight: 1})
+		ask := func(opts ...actors.CallOption) *actors.Future[actors.None] {
+			return actors.RequestFuture[actors.None](sys.Root, bank, charge{}, opts...)
+		}
+		first, second, third := ask(), ask(), ask(actors.Timeout(time.Second/2))
+		synctest.Wait()
+		if n := made.made.Load(); n != 1 {
+			t.Errorf("%d spans are made, of which the work of one has begun", n)
+		}
+		for _, f := range []*actors.Future[actors.None]{first, second} {
+			if _, err := f.Wait(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		if _, err := third.Wait(t.Context()); !errors.Is(err, actors.ErrTimeout) {
+			t.Error(err)
+		}
+		synctest.Wait()
+		var lasted []string
+		for _, s := range tr.spans.GetSpans() {
+			lasted = append(lasted, fmt.Sprintf("%v, waited %v s, %s", s.EndTime.Sub(s.StartTime), attr(s, "protoloop.queue.wait").AsFloat64(), attr(s, "protoloop.worker").AsString()))
+		}
+		slices.Sort(lasted)
+		want := []string{"1s, waited 0 s, bank", "2s, waited 0 s, ", "2s, waited 1 s, bank"} // what has expired ends when there is a place for it
+		if n := made.made.Load(); n != 3 || !slices.Equal(lasted, want) {
+			t.Errorf("%d spans:\n%s\nwant:\n%s", n, strings.Join(lasted, "\n"), strings.Join(want, "\n"))
+		}
+	})
+}
+
+// TestFuturesKeepNoSpan: who keeps the future of work that has ended keeps nothing of its span.
+func TestFuturesKeepNoSpan(t *testing.T) {
+	sys := actortest.NewSystem(t)
+	made := &starts{SpanProcessor: trace.NewSimpleSpanProcessor(tracetest.NewNoopExporter())}
+	provider := trace.NewTracerProvider(trace.WithSpanProcessor(made))
+	tr, err := otelloop.New(otelloop.Options{TracerProvider: provider, Roots: func(inspect.Work) bool { return true }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.Observe(sys)()
+	bank := actortest.Spawn(t, sys.Root, "bank", func(w *actors.Worker) error {
+		actors.Handle(w, func(*actors.Task, charge) (actors.None, error) { return actors.None{}, nil })
+		return nil
+	}, actors.Options{})
+	var kept []*actors.Future[actors.None]
+	for range 100 {
+		f := actors.RequestFuture[actors.None](sys.Root, bank, charge{})
+		if _, err := f.Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		kept = append(kept, f)
+	}
+	actortest.Eventually(t, "the spans are collected", func() bool {
+		runtime.GC()
+		return made.gone.Load() >= int64(len(kept))
+	})
+	runtime.KeepAlive(kept)
 }
 
 // TestCallsAreMeasured: the instruments of the conventions have what has a span.
