@@ -258,23 +258,18 @@ func (t *Task) watchedBy() *watched {
 }
 
 // offerToObserver lets the observer decide whether a task is observed, which nobody else knows yet. Most have no context,
-// and are not sampled: these need one look at each of the things here, and no frame to speak of.
+// and are not sampled: these need one look at each of the things here, which with the rest is 70 instructions in place of 150, by a
+// count of callgrind (bench: trace/none).
 func (t *Task) offerToObserver() {
-	if t.attached == nil || !t.mb.named() || t.ext.Load() != nil {
-		t.offerInContext()
-		return
+	if at := t.attached; at != nil && at.mb.named() && t.ext.Load() == nil && t.lifetime <= child {
+		if _, is := t.lt.Body.(*message); !is { // it has no header either
+			if o := at.mb.sys.watch.Observer.Load(); o != nil && o.Sample != nil && o.Sample((*observedTask)(t)) {
+				t.offerSampled(o, context.Background())
+			}
+			return
+		}
 	}
-	o := t.mb.sys.watch.Observer.Load()
-	if o == nil {
-		return
-	}
-	if _, is := t.lt.Body.(*message); is {
-		t.offerInContext()
-		return
-	}
-	if o.Sample != nil && t.lifetime != cleanup && t.lifetime != grouping && o.Sample((*observedTask)(t)) {
-		t.offerSampled(o, context.Background())
-	}
+	t.offerInContext()
 }
 
 // offerInContext is offerToObserver for a task that may have a context.
@@ -544,7 +539,7 @@ type taskLabels struct {
 const labelBits = 5
 
 // labels is a context with the labels of the task, whose turn has just begun. That what most tasks are called by is looked up by its
-// address, and not by a name that has to be made first, is two thirds of what labels have cost (bench: labels/on).
+// address, and not by a name that has to be made first, is 200 instructions in place of 730, by a count of callgrind (bench: labels/on).
 func (t *Task) labels() context.Context {
 	k, of := t.mb.kind, t.calledBy()
 	if of == nil {

@@ -263,8 +263,8 @@ func (b *beginning) set(w observe.Work, offered time.Time) {
 }
 
 // workOffered is the Observer's Offered. Of work that begins in this process the span is made then: whoever offers it has no use for the
-// span, nor is it in the cache of another processor, and alive for each collection while the work waits in a queue. That is a
-// third of what a span costs (bench: trace/all).
+// span, nor is it in the cache of another processor, and alive for each collection while the work waits in a queue. A request is so 1.2
+// to 1.35 of one with a bare span of the SDK's beside it, by CPU time; it was 1.5 (bench: trace/all).
 func (tr *Tracing) workOffered(parent context.Context, w observe.Work) context.Context {
 	if parent != context.Background() { // otherwise Sample has been asked
 		switch in := trace.SpanContextFromContext(parent); {
