@@ -258,7 +258,7 @@ func (t *Task) watchedBy() *watched {
 }
 
 // offerToObserver lets the observer decide whether a task is observed, which nobody else knows yet. Most have no context,
-// and are not sampled: these need one look at each of the things here, which with the rest is 70 instructions in place of 150, by a
+// and are not sampled: these need one look at each of the things here, which with the rest is 65 instructions in place of 150, by a
 // count of callgrind (bench: trace/none).
 func (t *Task) offerToObserver() {
 	if at := t.attached; at != nil && at.mb.named() && t.ext.Load() == nil && t.lifetime <= child {
@@ -539,7 +539,7 @@ type taskLabels struct {
 const labelBits = 5
 
 // labels is a context with the labels of the task, whose turn has just begun. That what most tasks are called by is looked up by its
-// address, and not by a name that has to be made first, is 200 instructions in place of 730, by a count of callgrind (bench: labels/on).
+// address, and not by a name that has to be made first, is 190 instructions in place of 730, by a count of callgrind (bench: labels/on).
 func (t *Task) labels() context.Context {
 	k, of := t.mb.kind, t.calledBy()
 	if of == nil {
