@@ -50,7 +50,9 @@ func TestInfo(t *testing.T) {
 
 // TestInfoOfFailingKeys: a key that waits to be started again is failing, until it is up.
 func TestInfoOfFailingKeys(t *testing.T) {
-	run(t, func(k *grid.Kind) { k.Backoff, k.MaxRestarts, k.Within = actors.Backoff{Initial: time.Second}, 1, time.Minute }, func(w *world) {
+	run(t, func(k *grid.Kind) {
+		k.Backoff, k.MaxRestarts, k.Within = actors.Backoff{Initial: time.Second}, 1, time.Minute
+	}, func(w *world) {
 		w.want("other", count(1), "1")
 		for range 2 {
 			if _, err := w.ask("a", count(-1)); err == nil {
