@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -59,6 +60,7 @@ func TestGridIsCounted(t *testing.T) {
 			}
 			want := func(drained bool) {
 				t.Helper()
+				synctest.Wait() // an asker is answered before that is counted
 				got := collect(t, p)
 				if !drained {
 					wantSum(t, got, "protoloop.grid.failing", "{key}", false, points(1, "protoloop.grid.kind", "stock"))
