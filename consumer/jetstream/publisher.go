@@ -27,8 +27,7 @@ type Publisher struct {
 	ended chan struct{} // closed by Close
 
 	mu      sync.Mutex
-	last    uint64
-	free    []place                 // of what is confirmed
+	last    uint64                  // number that was given out
 	open    map[uint64]*publication // by number: not confirmed, nor given up
 	queue   []*publication          // of those, not sent yet
 	sending bool                    // a goroutine is at it
@@ -36,22 +35,14 @@ type Publisher struct {
 	closed  bool
 }
 
-// publication is a message that is not confirmed.
+// publication is a message that is not confirmed. Its number is the last part of the subject where it will be, and no other
+// message's ever after: a server that begins to lead the stream confirms once more what the one before it has confirmed last.
 type publication struct {
-	place
+	number  uint64
 	msg     *nats.Msg
 	began   time.Time
 	retries int // see noStreamRetries
 	done    func(seq uint64, err error)
-}
-
-// place is where a message is confirmed. It is used again, once that has
-// happened: the server remembers of a subject whom it goes to, and would have to
-// find out for each message, and to forget another one, if each had its own. The
-// place of one that is given up is not: it may be confirmed yet.
-type place struct {
-	number  uint64
-	subject string
 }
 
 const (
@@ -187,7 +178,8 @@ func (p *Publisher) enqueue(m *nats.Msg, done func(seq uint64, err error)) {
 		return
 	}
 	defer p.mu.Unlock()
-	one := &publication{place: p.placeHeld(), msg: m, began: time.Now(), done: done}
+	p.last++
+	one := &publication{number: p.last, msg: m, began: time.Now(), done: done}
 	if len(p.open) == 0 {
 		if p.timer == nil {
 			p.timer = time.AfterFunc(publishWithin, p.giveUp)
@@ -214,17 +206,6 @@ func (p *Publisher) closeHeld(one *publication) {
 	<-p.room
 }
 
-// placeHeld returns a place that is free. With mu held.
-func (p *Publisher) placeHeld() place {
-	if last := len(p.free) - 1; last >= 0 {
-		at := p.free[last]
-		p.free = p.free[:last]
-		return at
-	}
-	p.last++
-	return place{p.last, p.inbox + strconv.FormatUint(p.last, 36)}
-}
-
 // send sends until nothing is left to be sent.
 func (p *Publisher) send() {
 	var batch []*publication
@@ -238,12 +219,16 @@ func (p *Publisher) send() {
 			return
 		}
 		for _, one := range batch {
-			one.msg.Reply = one.subject
+			one.msg.Reply = p.subjectOf(one)
 			if err := p.nc.PublishMsg(one.msg); err != nil && p.failed(one) {
 				one.done(0, err)
 			}
 		}
 	}
+}
+
+func (p *Publisher) subjectOf(one *publication) string {
+	return p.inbox + strconv.FormatUint(one.number, 36)
 }
 
 // failed takes a publication that could not be sent from the open ones. false:
@@ -285,7 +270,6 @@ func (p *Publisher) take(number uint64, noStream bool) *publication {
 		return nil
 	}
 	p.closeHeld(one)
-	p.free = append(p.free, one.place)
 	return one
 }
 
