@@ -14,7 +14,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -45,10 +47,14 @@ const startWithin = 5 * time.Minute
 
 func serve(of options) (says string, stop func(), err error) {
 	o := &server.Options{JetStream: true, StoreDir: of.Dir, NoSigs: true, NoLog: true}
-	o.Host, o.Port = hostPort(of.Addr)
+	if o.Host, o.Port, err = hostPort(of.Addr); err != nil {
+		return "", nil, err
+	}
 	if of.Name != "" {
 		o.ServerName, o.Cluster.Name = of.Name, "protoloop"
-		o.Cluster.Host, o.Cluster.Port = hostPort(of.ClusterAddr)
+		if o.Cluster.Host, o.Cluster.Port, err = hostPort(of.ClusterAddr); err != nil {
+			return "", nil, err
+		}
 		o.Routes = server.RoutesFromStr(strings.Join(of.Routes, ","))
 	}
 	s, err := server.NewServer(o)
@@ -65,17 +71,31 @@ func serve(of options) (says string, stop func(), err error) {
 	return fmt.Sprint(s.Addr(), " ", says), s.Shutdown, nil
 }
 
-// hostPort takes addr apart. Without one the port is any that is free, which is the server's own to find: one that somebody
-// else has found may be taken by then.
-func hostPort(addr string) (string, int) {
+// hostPort takes addr apart. Without one the port is any that is free.
+func hostPort(addr string) (string, int, error) {
 	if addr == "" {
-		return "127.0.0.1", server.RANDOM_PORT
+		port, err := freePort("127.0.0.1")
+		return "127.0.0.1", port, err
 	}
 	a, err := net.ResolveTCPAddr("tcp", addr)
 	if err != nil {
-		panic(err) // it is a server's own
+		return "", 0, err // it is a server's own
 	}
-	return a.IP.String(), a.Port
+	return a.IP.String(), a.Port, nil
+}
+
+// freePort is a port that no client is ever given, so that a server which is killed has it again when it is started again.
+// On Linux clients have those from 32,768 on.
+func freePort(host string) (int, error) {
+	var err error
+	for range 100 {
+		port := 10_000 + rand.IntN(22_768)
+		var l net.Listener
+		if l, err = net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port))); err == nil {
+			return port, l.Close()
+		}
+	}
+	return 0, err
 }
 
 // Server is a server with a folder of its own. It is killed when its test ends.
