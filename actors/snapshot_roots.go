@@ -101,7 +101,7 @@ func (in *inspection) roots() []snapshot.Root {
 	for i := range in.seenOf {
 		n += len(in.seenOf[i].tasks)
 	}
-	g := &waitGraph{in: in, byTask: make(map[*Task]int32, n), byCore: map[*core]int32{}, byKey: map[any]int32{}, seenAt: map[*mailbox]int{}, runs: map[*Limiter][]int32{}}
+	g := &waitGraph{in: in, nodes: make([]graphNode, 0, n+n/16+16), byTask: make(map[*Task]int32, n), byCore: map[*core]int32{}, byKey: map[any]int32{}, seenAt: map[*mailbox]int{}, runs: map[*Limiter][]int32{}}
 	for i := range in.seenOf {
 		w := &in.seenOf[i]
 		if w.mb == nil {
