@@ -173,11 +173,11 @@ func TestUsage(t *testing.T) {
 		t.Errorf("a wrong variable: %d, %s", code, log.String())
 	}
 	env = func(name string) (string, bool) {
-		value, is := map[string]string{"PROTOLOOP_HUB_CLUSTER": "shop", "PROTOLOOP_HUB_QUEUES": "A,B", "PROTOLOOP_HUB_BUCKETS": "C", "PROTOLOOP_HUB_PARTITIONS": "D, E", "PROTOLOOP_HUB_DIR": "d", "PROTOLOOP_HUB_HUBS": "a=127.0.0.1:7420", "PROTOLOOP_HUB_NAME": "a"}[name]
+		value, is := map[string]string{"PROTOLOOP_HUB_CLUSTER": "shop", "PROTOLOOP_HUB_QUEUES": "A,B", "PROTOLOOP_HUB_BUCKETS": "C", "PROTOLOOP_HUB_PARTITIONS": "D, E", "PROTOLOOP_HUB_REMINDERS": "F", "PROTOLOOP_HUB_DIR": "d", "PROTOLOOP_HUB_HUBS": "a=127.0.0.1:7420", "PROTOLOOP_HUB_NAME": "a"}[name]
 		return value, is
 	}
 	c, err := parseCommand([]string{"-cluster", "other"}, env, io.Discard)
-	if err != nil || c.Cluster != "other" || fmt.Sprint(c.Queues, c.Buckets, c.Partitions) != "[A B] [C] [D E]" || c.Hubs["a"] != "127.0.0.1:7420" {
+	if err != nil || c.Cluster != "other" || fmt.Sprint(c.Queues, c.Buckets, c.Partitions, c.Reminders) != "[A B] [C] [D E] [F]" || c.Hubs["a"] != "127.0.0.1:7420" {
 		t.Errorf("%+v, %v", c, err)
 	}
 }

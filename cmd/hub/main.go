@@ -67,6 +67,7 @@ type command struct {
 	queues     string
 	buckets    string
 	partitions string
+	reminders  string
 	dev        bool
 	nodes      string
 	logFormat  string
@@ -107,7 +108,8 @@ func parseCommand(args []string, env func(string) (string, bool), help io.Writer
 	f.StringVar(&c.queues, "queues", "", "the `names` of queues in JetStream that nodes may use, with commas between")
 	f.StringVar(&c.buckets, "buckets", "", "the `names` of key-value buckets in JetStream that nodes may use, with commas between")
 	f.StringVar(&c.partitions, "partitions", "", "the `names` of queues in parts, whose order is kept over many nodes, with commas between")
-	f.BoolVar(&c.Replace, "replace", false, "if the folder is empty, begin anew in the place of the hub of this name, whose disk is lost, while the others go on; if it is not, this does nothing")
+	f.StringVar(&c.reminders, "reminders", "", "the `names` of streams of reminders in JetStream that nodes may use, such as REMINDERS, with commas between")
+	f.BoolVar(&c.Replace, "replace", false, "if the folder has no files of a hub's data, begin anew in the place of the hub of this name, whose disk is lost, while the others go on; if it has, this does nothing")
 	f.DurationVar(&c.StartWithin, "start-within", 0, "how long it waits until more than half of the hubs are there; 0: two minutes")
 	f.StringVar(&c.health, "health", "", "serve /healthz at this `host:port`, without TLS: 200, or 503 and what is wrong")
 	f.StringVar(&c.logFormat, "log", "text", "how to log: `text` or json")
@@ -187,6 +189,9 @@ func (c *command) completeOptions() (errs []error) {
 	}
 	for q := range eachOf(c.partitions) {
 		c.Partitions = append(c.Partitions, q)
+	}
+	for r := range eachOf(c.reminders) {
+		c.Reminders = append(c.Reminders, r)
 	}
 	if c.dev && len(c.Hubs) > 1 {
 		wrong("-dev is for one hub")

@@ -29,6 +29,7 @@ type auth struct {
 	hubs    map[string]string
 	// partitions are queues in parts.
 	partitions []string
+	reminders  []string
 	secret     string
 	open       bool // there are no certificates: whoever is on this machine may do anything
 	system     func() *server.Account
@@ -77,24 +78,34 @@ func (a *auth) Check(c server.ClientAuthentication) bool {
 func (a *auth) permissions(name string) *server.Permissions {
 	publish := []string{gridsubject.Publish(a.cluster, name)}
 	subscribe := append(gridsubject.Subscribe(a.cluster, name), gridsubject.Inbox(name)+".>")
-	if len(a.queues)+len(a.buckets)+len(a.partitions) > 0 {
+	if len(a.queues)+len(a.buckets)+len(a.partitions)+len(a.reminders) > 0 {
 		// Both tell names alone.
 		publish = append(publish, "$JS.API.INFO", "$JS.API.STREAM.NAMES")
 	}
+	consume := func(stream string) {
+		publish = append(publish,
+			"$JS.API.STREAM.INFO."+stream, "$JS.API.CONSUMER.INFO."+stream+".*", "$JS.API.CONSUMER.MSG.NEXT."+stream+".*", "$JS.ACK."+stream+".>")
+	}
 	for _, q := range a.queues {
 		for _, stream := range []string{q, q + "_DEAD"} {
-			publish = append(publish, strings.ToLower(stream),
-				"$JS.API.STREAM.INFO."+stream, "$JS.API.CONSUMER.INFO."+stream+".*", "$JS.API.CONSUMER.MSG.NEXT."+stream+".*", "$JS.ACK."+stream+".>")
+			publish = append(publish, strings.ToLower(stream))
+			consume(stream)
 		}
 	}
 	for _, q := range a.partitions {
 		subject := strings.ToLower(q) + ".*"
-		for _, stream := range []string{q, q + "_DEAD"} {
-			publish = append(publish,
-				"$JS.API.STREAM.INFO."+stream, "$JS.API.CONSUMER.INFO."+stream+".*", "$JS.API.CONSUMER.MSG.NEXT."+stream+".*", "$JS.ACK."+stream+".>")
-		}
+		consume(q)
+		consume(q + "_DEAD")
 		publish = append(publish, subject, strings.ToLower(q+"_DEAD"),
 			"$JS.API.CONSUMER.NAMES."+q, "$JS.API.CONSUMER.DELETE."+q+".*", "$JS.API.CONSUMER.CREATE."+q+".*."+subject)
+	}
+	for _, r := range a.reminders {
+		subject := strings.ToLower(r)
+		consume(r)
+		consume(r + "_DEAD")
+		// Records are read and deleted, and the timers of those that were replaced are purged. What is due is published by the server.
+		publish = append(publish, subject+".record.>", subject+".timer.>", strings.ToLower(r+"_DEAD"),
+			"$JS.API.STREAM.MSG.GET."+r, "$JS.API.STREAM.MSG.DELETE."+r, "$JS.API.STREAM.PURGE."+r)
 	}
 	for _, b := range a.buckets {
 		// Not DIRECT.GET: its answer is what a node has stored as it is, and goes to any subject.

@@ -20,7 +20,7 @@
 // Off this machine each side shows a certificate, see package certs, and no plaintext is taken. The name in a node's
 // certificate is that of the node, and NATS lets it do what that node does: send frames that say they are from it, receive what is
 // sent to it, hear of lost nodes, publish to the topics of its cluster in its own name and hear them, use the queues that Options.Queues
-// has and all keys of the buckets that Options.Buckets has, and have its own inboxes: _INBOX.NODE. It neither makes nor changes streams
+// has, all keys of the buckets that Options.Buckets has and all reminders of the streams that Options.Reminders has, and have its own inboxes: _INBOX.NODE. It neither makes nor changes streams
 // and consumers: a stream could store what other nodes send, and a consumer deliver anything to anybody. But who takes over a part of a
 // queue of Options.Partitions makes its consumer, which can deliver what is in that queue to anybody.
 // The ports for hubs take the certificates alone whose names are in Options.Hubs.

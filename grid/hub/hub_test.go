@@ -442,6 +442,7 @@ func TestOptions(t *testing.T) {
 		"Hubs":        {Cluster: "c", Dir: "x", Hubs: map[string]string{"a": "127.0.0.1:7420", "b": "127.0.0.1:7430"}, Name: "a"},
 		"Queues":      {Cluster: "c", Dir: "x", Queues: []string{"a.>"}},
 		"Partitions":  {Cluster: "c", Dir: "x", Queues: []string{"A"}, Partitions: []string{"A"}},
+		"Reminders":   {Cluster: "c", Dir: "x", Reminders: []string{"PL"}},
 		"Buckets":     {Cluster: "c", Dir: "x", Buckets: []string{"a.b"}},
 		`Hubs["a"]`:   {Cluster: "c", Dir: "x", Hubs: map[string]string{"a": "10.0.0.1:7420"}, Name: "a"},
 		`Hubs["b"]`:   {Cluster: "c", Dir: "x", Hubs: map[string]string{"b": "localhost:7420"}, Name: "b"},

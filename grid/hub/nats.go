@@ -22,6 +22,7 @@ import (
 	natsjs "github.com/nats-io/nats.go/jetstream"
 
 	"github.com/protoloop/protoloop/consumer/jetstream"
+	"github.com/protoloop/protoloop/consumer/jetstream/reminders"
 )
 
 // natsServer is the NATS server of a hub.
@@ -48,7 +49,7 @@ const handshakeSeconds = 10
 func (h *Hub) natsDir() string { return filepath.Join(h.o.Dir, "nats") }
 
 func (h *Hub) newAuth() *auth {
-	return &auth{cluster: h.o.Cluster, queues: h.o.Queues, buckets: h.o.Buckets, partitions: h.o.Partitions, hubs: h.o.Hubs, secret: rand.Text(), log: h.log, open: h.o.Certificates == nil}
+	return &auth{cluster: h.o.Cluster, queues: h.o.Queues, buckets: h.o.Buckets, partitions: h.o.Partitions, reminders: h.o.Reminders, hubs: h.o.Hubs, secret: rand.Text(), log: h.log, open: h.o.Certificates == nil}
 }
 
 // natsOptions are those of a server that the other hubs know as one of theirs.
@@ -150,7 +151,7 @@ func (n *natsServer) connect(ctx context.Context, a *auth, user string) (*nats.C
 	}
 }
 
-// ensureQueues makes the queues.
+// ensureQueues makes the queues, and the streams of reminders, which are queues as well.
 func (h *Hub) ensureQueues(ctx context.Context) error {
 	for _, name := range h.o.Queues {
 		q, err := jetstream.New(h.nats.conn, jetstream.Options{Name: name, Replicas: len(h.o.Hubs)})
@@ -165,6 +166,15 @@ func (h *Hub) ensureQueues(ctx context.Context) error {
 		p, err := jetstream.NewPartitions(h.nats.conn, jetstream.Options{Name: name, Replicas: len(h.o.Hubs)}, 1) // the stream takes all parts
 		if err == nil {
 			err = untilMade(ctx, "queue "+name, p.Ensure)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, name := range h.o.Reminders {
+		s, err := reminders.New(h.nats.conn, reminders.Options{Name: name, Replicas: len(h.o.Hubs)})
+		if err == nil {
+			err = untilMade(ctx, "stream of reminders "+name, s.Ensure)
 		}
 		if err != nil {
 			return err

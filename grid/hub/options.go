@@ -16,6 +16,7 @@ import (
 
 	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/grid/hub/certs"
+	"github.com/protoloop/protoloop/internal/gridsubject"
 )
 
 // Options of a hub. Cluster and Dir are needed; Name with Hubs, and Certificates off this machine.
@@ -40,8 +41,11 @@ type Options struct {
 	// Partitions are the names of queues in parts that nodes may use: see jetstream.NewPartitions. They are made as Queues are. A
 	// node that takes a part over makes a consumer, and may have it deliver to any subject: nodes trust each other with what is in these.
 	Partitions []string
-	// Replace has a hub whose disk is lost begin with an empty Dir, in its own place, while the others go on. It does nothing if Dir has files, so
-	// it may stay. More than half of Hubs have to be there without it, and to have all that was acknowledged. If it fails half-way, it is
+	// Reminders are the names of streams of reminders that nodes may use: see consumer/jetstream/reminders, whose default is REMINDERS. They
+	// are made as Queues are. A node may remove any message of theirs, as it has to for those that it cancels: nodes trust each other with these.
+	Reminders []string
+	// Replace has a hub whose disk is lost begin with an empty Dir, in its own place, while the others go on. It does nothing if Dir has files of its
+	// own data, so it may stay. More than half of Hubs have to be there without it, and to have all that was acknowledged. If it fails half-way, it is
 	// to be started with Replace again.
 	Replace bool
 	// StartWithin bounds the start, which waits until more than half of Hubs are there. 0: two minutes.
@@ -119,6 +123,16 @@ func (o Options) Validate() error {
 			bad("Partitions", q, "is no name of a queue: it has to be without spaces, dots, wildcards and slashes")
 		} else if slices.Contains(o.Queues, q) {
 			bad("Partitions", q, "is one of Queues, too")
+		}
+	}
+	for _, r := range o.Reminders {
+		switch {
+		case r == "" || strings.ContainsAny(r, ".*> /\\\t\r\n"):
+			bad("Reminders", r, "is no name of a stream: it has to be without spaces, dots, wildcards and slashes")
+		case slices.Contains(o.Queues, r) || slices.Contains(o.Partitions, r):
+			bad("Reminders", r, "is one of Queues or Partitions, too")
+		case strings.EqualFold(r, gridsubject.Root):
+			bad("Reminders", r, "is what the subjects of all nodes begin with: the stream would store what they send")
 		}
 	}
 	for _, b := range o.Buckets {

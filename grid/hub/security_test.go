@@ -43,7 +43,7 @@ func port(t testing.TB, addr string, n int) string {
 func secured(t testing.TB, queues ...string) (*hub.Hub, *certs.Authority) {
 	t.Helper()
 	ca := authority(t)
-	return start(t, hub.Options{Hubs: map[string]string{"hub": "127.0.0.1:0"}, Name: "hub", Certificates: hubFiles(t, ca, "hub"), Queues: queues, Buckets: []string{"STATE"}}), ca
+	return start(t, hub.Options{Hubs: map[string]string{"hub": "127.0.0.1:0"}, Name: "hub", Certificates: hubFiles(t, ca, "hub"), Queues: queues, Buckets: []string{"STATE"}, Reminders: []string{"REMINDERS"}}), ca
 }
 
 // TestNoCertificate: without one of its authority, nobody gets in: neither to NATS nor to etcd, nor with the certificate of another
@@ -178,6 +178,8 @@ func TestNodeIsWhatItsCertificateSays(t *testing.T) {
 		"$JS.API.STREAM.INFO.OTHER", "$JS.API.STREAM.LIST", "$JS.API.DIRECT.GET.ORDERS",
 		"pl.shop.$topic.prices.victim", "pl.shop.$topic.prices.evil.evil", "pl.shop.$topic.evil", "pl.elsewhere.$topic.prices.evil",
 		"$KV.OTHER.x", "$JS.API.DIRECT.GET.KV_STATE.$KV.STATE.x", "$JS.API.STREAM.PURGE.KV_STATE", "$JS.API.STREAM.MSG.DELETE.KV_STATE", "$JS.API.CONSUMER.CREATE.KV_STATE.evil",
+		"reminders.due.x", "reminders.x", "reminders", "$JS.API.STREAM.UPDATE.REMINDERS", "$JS.API.STREAM.DELETE.REMINDERS", "$JS.API.DIRECT.GET.REMINDERS", "$JS.API.CONSUMER.CREATE.REMINDERS.evil",
+		"$JS.API.STREAM.PURGE.REMINDERS_DEAD", "$JS.API.STREAM.MSG.DELETE.REMINDERS_DEAD",
 	} {
 		if err := r.PublishRequest(subject, reply, []byte(`{"name":"EVIL","subjects":["pl.>"]}`)); err != nil {
 			t.Fatal(err)
@@ -197,7 +199,8 @@ func TestNodeIsWhatItsCertificateSays(t *testing.T) {
 	// What it may do does not make others do what it may not: the answers of the server, and its notices, come by the
 	// reply subject that it is told.
 	for _, forged := range []string{"pl.shop.victim.1.other", "pl.shop.victim.1.1.1.1", "pl.shop.gone.other", "pl.shop.$topic.prices.other"} {
-		for _, subject := range []string{"orders", "pl.shop.nobody.1.evil", "$JS.API.INFO", "$JS.API.STREAM.INFO.ORDERS", "$JS.API.CONSUMER.MSG.NEXT.ORDERS.consumer", "$KV.STATE.x", "$JS.API.STREAM.MSG.GET.KV_STATE"} {
+		for _, subject := range []string{"orders", "pl.shop.nobody.1.evil", "$JS.API.INFO", "$JS.API.STREAM.INFO.ORDERS", "$JS.API.CONSUMER.MSG.NEXT.ORDERS.consumer", "$KV.STATE.x", "$JS.API.STREAM.MSG.GET.KV_STATE",
+			"reminders.record.x", "reminders.timer.x", "$JS.API.STREAM.MSG.GET.REMINDERS", "$JS.API.CONSUMER.MSG.NEXT.REMINDERS.consumer"} {
 			if err := r.PublishRequest(subject, forged, []byte(`{"batch":5,"expires":100000000}`)); err != nil {
 				t.Fatal(err)
 			}

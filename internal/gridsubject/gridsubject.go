@@ -21,7 +21,10 @@ import (
 	"strings"
 )
 
-const root = "pl."
+// Root is what all subjects begin with, up to the dot.
+const Root = "pl"
+
+const root = Root + "."
 
 // No name becomes one of these tokens.
 const (

@@ -7,6 +7,9 @@
 //	store, err := reminders.New(nc, reminders.Options{Replicas: 3})
 //	rs, err := remind.New(remind.Options{Store: store, Grid: g})
 //
+// On the hubs of package grid/hub, nc is from Queues of package grid/hub/hubclient. A node may not make streams there: the hubs do, by
+// Options.Reminders or hub -reminders.
+//
 // # What it is in JetStream
 //
 // All is in one stream, REMINDERS unless Options.Name says otherwise, and a second one for dead
