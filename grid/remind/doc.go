@@ -3,16 +3,19 @@
 // Package remind sends the worker of a key a message when a time has come, once or again and
 // again, also if the process that has asked for it has ended meanwhile:
 //
-//	reminders, err := remind.New(remind.Options{Store: store, Grid: g})
+//	set, err := remind.New(remind.Options{Store: store}) // for the setup of the kinds
+//	g, err := grid.Start(ctx, sys, grid.Options{Kinds: kinds(set)})
+//	deliver, err := remind.New(remind.Options{Store: store, Grid: g})
 //	s, err := supervisor.Start(ctx, sys, supervisor.Spec{Name: "app", Children: []supervisor.Child{
 //		{Name: "grid", Props: g.Props()},
-//		{Name: "reminders", Props: reminders.Props()}, // delivers; it stops before the grid
+//		{Name: "reminders", Props: deliver.Props()}, // it stops before the grid
 //	}})
-//	err = reminders.Set(ctx, remind.Reminder{
+//	err = set.Set(ctx, remind.Reminder{
 //		Kind: "cart", ID: "ada", Name: "forgotten", At: time.Now().Add(24 * time.Hour), Message: &pb.Forgotten{},
 //	})
 //
-// A task calls Set, Cancel and List in [actors.Offload].
+// There are two because other nodes ask as soon as the grid starts: workers must have what sets reminders by then. A task calls Set,
+// Cancel and List in [actors.Offload].
 //
 // # What holds
 //

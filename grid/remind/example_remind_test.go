@@ -46,22 +46,25 @@ func cart(w *actors.Worker, id string, reminders *remind.Reminders, after time.D
 
 // startCarts starts a grid with carts, and what reminds them.
 func startCarts(ctx context.Context, system *actor.ActorSystem, store remind.Store) (*grid.Grid, *supervisor.Supervisor, error) {
-	var reminders *remind.Reminders
+	set, err := remind.New(remind.Options{Store: store}) // without a grid it delivers nothing, and carts can have it from the start
+	if err != nil {
+		return nil, nil, err
+	}
 	g, err := grid.Start(ctx, system, grid.Options{Kinds: []grid.Kind{{
 		Name:    "cart",
 		Accepts: []grid.Message{grid.MessageOf[put](), grid.MessageOf[forgotten]()},
-		Setup:   func(w *actors.Worker, id string) error { return cart(w, id, reminders, 10*time.Millisecond) },
+		Setup:   func(w *actors.Worker, id string) error { return cart(w, id, set, 10*time.Millisecond) },
 	}}})
 	if err != nil {
 		return nil, nil, err
 	}
-	reminders, err = remind.New(remind.Options{Store: store, Grid: g}) // before anybody asks a cart
+	deliver, err := remind.New(remind.Options{Store: store, Grid: g})
 	if err != nil {
 		return nil, nil, err
 	}
 	s, err := supervisor.Start(ctx, system, supervisor.Spec{Name: "app", MaxRestarts: 10, Children: []supervisor.Child{
 		{Name: "grid", Props: g.Props()},
-		{Name: "reminders", Props: reminders.Props(), Backoff: actors.Backoff{Initial: time.Second, Max: 30 * time.Second}},
+		{Name: "reminders", Props: deliver.Props(), Backoff: actors.Backoff{Initial: time.Second, Max: 30 * time.Second}},
 	}})
 	return g, s, err
 }
