@@ -190,7 +190,10 @@ func (o *Options) listMistakes() []error {
 
 const minToken = 16
 
-// Handler is the console for a server of yours, at the root or under a prefix that
-// [http.StripPrefix] takes off, and ends with a slash. It checks each request as said above. The server may
+// Handler is the console for a server of yours, at the root of it or below a path:
+//
+//	mux.Handle("/console/", http.StripPrefix("/console", c.Handler()))
+//
+// It checks each request as said above. The server may
 // not have a WriteTimeout of less than some seconds: captures take that long; a page's stream sets its own.
 func (c *Console) Handler() http.Handler { return c.guard(c.routes()) }

@@ -7,6 +7,9 @@
 //	_, err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: "accounts", Replicas: 3})
 //	store, err := natskv.New(ctx, js, "accounts")
 //
+// On the hubs of package grid/hub a node may not make a bucket, so the second line is left out there: the hubs make those that
+// Options.Buckets or hub -buckets names, and nc is from Queues of package grid/hub/hubclient.
+//
 // A key has one value: the record. Each save writes all of it, a journal's changes too, at the
 // revision that the owner knows. So an owner saves with one round trip, during which it holds no goroutine, and it is fenced by the
 // revision that the next owner has made. Reads may be stale, as they are in a cluster: a write at a stale revision
