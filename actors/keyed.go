@@ -19,7 +19,17 @@ import (
 // A keyed worker is one of package grid: whoever asks it knows its key, and not its PID. See
 // package keyed for what the two share.
 
-func init() { keyed.NewKind = newKeyedKind }
+func init() {
+	keyed.NewKind = newKeyedKind
+	keyed.AddAccount = func(w any, what string, make func() func() supervision.Ended) {
+		worker := w.(*Worker)
+		worker.open(what)
+		if s := worker.mb.sparse(); s.accounts.Load() == nil && !worker.task.isAbandoned() {
+			more := make()
+			s.accounts.Store(&more)
+		}
+	}
+}
 
 // keyedKind is keyed.Kind.
 type keyedKind struct {

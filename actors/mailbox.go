@@ -102,6 +102,8 @@ type sparse struct {
 	blocked      atomic.Pointer[blocked]                // the turn that was reported last
 	blockedTurns atomic.Int64                           // so many were
 	supervises   atomic.Pointer[supervision.Supervisor] // what this actor is to its children, if it is a supervisor
+
+	accounts atomic.Pointer[func() supervision.Ended] // see keyed.AddAccount
 }
 
 // sparse is for writing. Any goroutine.

@@ -53,8 +53,23 @@ func (s supervised) Quiesce(cause error) {
 func (s supervised) Account() supervision.Ended {
 	e := s.mb.ending()
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.endedAccount(s.mb)
+	own := e.endedAccount(s.mb)
+	e.mu.Unlock()
+	return s.addMore(own)
+}
+
+// addMore adds what the worker accounts for beside itself.
+func (s supervised) addMore(own supervision.Ended) supervision.Ended {
+	rare := s.mb.rare.Load()
+	if rare == nil {
+		return own
+	}
+	if more := rare.accounts.Load(); more != nil {
+		e := (*more)()
+		own.Counts = supervision.Counts(Counts(own.Counts).Plus(Counts(e.Counts)))
+		own.Abandoned = append(own.Abandoned, e.Abandoned...)
+	}
+	return own
 }
 
 // Final is that of the end. Most workers have ended when their supervisor asks,
@@ -62,12 +77,14 @@ func (s supervised) Account() supervision.Ended {
 func (s supervised) Final() (supervision.Ended, bool) {
 	e := s.mb.ending()
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	if !e.over {
 		e.asked = true
+		e.mu.Unlock()
 		return supervision.Ended{}, false
 	}
-	return e.endedAccount(s.mb), true
+	own := e.endedAccount(s.mb)
+	e.mu.Unlock()
+	return s.addMore(own), true
 }
 
 var _ supervision.Actor = (*mailbox)(nil)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -235,10 +236,12 @@ func (g *Grid) report() Report {
 
 // Props are those of a child of a supervisor whose stop is the drain of the grid: give it a
 // Shutdown that is longer than the StopGrace of the kinds, and put it behind what the workers
-// of the keys need, which then stops after it. What the drain has come to is logged. A restart of
+// of the keys need, which then stops after it. What the drain has come to is logged, and the supervisor's report has the
+// account of all keys in the child's row. A restart of
 // it, together with its siblings, is a drain too, after which the grid goes on.
 func (g *Grid) Props() *actor.Props {
 	return actors.Props(func(w *actors.Worker) error {
+		keyed.AddAccount(w, "the setup of grid.Props", g.accountForChild)
 		g.reopen()
 		w.OnStop(func(t *actors.Task) error {
 			report, err := actors.Await(t, actors.Offload(t, g.Drain))
@@ -250,6 +253,44 @@ func (g *Grid) Props() *actor.Props {
 		})
 		return nil
 	}, actors.EventLoop(actors.Options{Kind: "grid"}))
+}
+
+// toldAccount tracks what the supervisors' reports have of the keys.
+type toldAccount struct {
+	mu        sync.Mutex
+	counts    actors.Counts
+	abandoned []int // of each kind
+}
+
+// accountForChild returns the account of the keys for the row of a child with Props: what none before it has told.
+func (g *Grid) accountForChild() func() supervision.Ended {
+	told := &g.told
+	told.mu.Lock()
+	defer told.mu.Unlock()
+	before, abandoned := told.counts, told.abandoned
+	return func() (e supervision.Ended) {
+		told.mu.Lock()
+		defer told.mu.Unlock()
+		r := g.report()
+		c := r.Counts()
+		e.Counts = supervision.Counts{
+			Offered: c.Offered - before.Offered, Accepted: c.Accepted - before.Accepted, Refused: c.Refused - before.Refused,
+			Finished: c.Finished - before.Finished, Failed: c.Failed - before.Failed, Canceled: c.Canceled - before.Canceled,
+			Abandoned: c.Abandoned - before.Abandoned, DeadLettered: c.DeadLettered - before.DeadLettered, Pending: c.Pending - before.Pending,
+		}
+		counted := make([]int, len(r.Kinds))
+		for i, k := range r.Kinds {
+			left := k.Abandoned
+			if counted[i] = len(left); abandoned != nil {
+				left = left[abandoned[i]:]
+			}
+			for _, a := range left {
+				e.Abandoned = append(e.Abandoned, supervision.Abandoned{Name: fmt.Sprintf("%s of %s %q", a.Task, k.Name, a.ID), Since: a.Since, Stack: a.Stack})
+			}
+		}
+		told.counts, told.abandoned = c, counted
+		return e
+	}
 }
 
 // reopen lets a grid go on that has been drained.

@@ -58,6 +58,8 @@ type Grid struct {
 	begun   time.Time     // of the drain
 	drained chan struct{} // closed when it is over; nil: it has not begun
 	took    time.Duration
+
+	told toldAccount
 	// draining is set before the workers are stopped, and looked at with the mu of a stripe held.
 	draining atomic.Bool
 }

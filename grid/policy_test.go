@@ -496,14 +496,69 @@ func TestPropsDrain(t *testing.T) {
 			w.Error(w.livesOf("a"))
 		}
 		slow := actors.RequestFuture[actors.None](w.root, w.pid("a"), sleeping(2*time.Second))
-		if _, err := sup.Stop(w.Context()); err != nil {
+		report, err := sup.Stop(w.Context())
+		if err != nil {
 			w.Error(err)
 		}
 		if _, err := slow.Wait(w.Context()); err != nil {
 			w.Error(err)
 		}
+		if row := report.Children[0]; row.Name != "grid" || !row.Counts.Agree() || row.Counts.Finished != 3 || row.Counts.Pending != 0 || row.Counts != w.drain().Counts() || report.Total != row.Counts.Plus(report.Children[1].Counts) {
+			w.Errorf("the report has %+v", row)
+		}
 		if _, err := w.ask("a", count(1)); !errors.Is(err, actors.ErrStopping) {
 			w.Error(err)
+		}
+	})
+}
+
+// The report of a supervisor has the account of the keys in the row of the grid, and what is abandoned. That of the next one, with the same
+// grid, has what has come since.
+func TestReportHasKeys(t *testing.T) {
+	hold := make(chan chan struct{}, 1)
+	run(t, func(k *grid.Kind) {
+		k.Options.StopGrace = time.Second
+		setup := k.Setup
+		k.Setup = func(w *actors.Worker, id string) error {
+			actors.On(w, func(t *actors.Task, m *messages.Status) error {
+				c := make(chan struct{})
+				hold <- c
+				<-c
+				return nil
+			})
+			return setup(w, id)
+		}
+		k.Accepts = append(k.Accepts, grid.MessageOf[*messages.Status]())
+	}, func(w *world) {
+		during := func(f func()) supervisor.Report {
+			t.Helper()
+			sup, err := supervisor.Start(w.Context(), w.sys, supervisor.Spec{Name: "app", Children: []supervisor.Child{{Name: "grid", Props: w.g.Props(), Shutdown: time.Minute}}})
+			if err != nil {
+				w.Fatal(err)
+			}
+			f()
+			report, err := sup.Stop(w.Context())
+			if err != nil {
+				w.Log(err)
+			}
+			return report
+		}
+		w.want("b", count(1), "1") // before there is a child
+		report := during(func() {
+			w.root.Send(w.pid("a"), &messages.Status{})
+			release := <-hold
+			w.Cleanup(func() { close(release) })
+		})
+		left, is := errors.AsType[*supervisor.AbandonedError](report.Err())
+		if c := report.Children[0].Counts; c.Finished != 1 || c.Abandoned != 1 || c.Offered != 2 || !c.Agree() || !is || !strings.Contains(left.Error(), `of count "a"`) {
+			w.Errorf("%v\n%v", left, report)
+		}
+		report = during(func() {
+			w.want("b", count(1), "1")
+			w.want("c", count(1), "1")
+		})
+		if c := report.Children[0].Counts; c.Finished != 2 || c.Offered != 2 || !c.Agree() || report.Err() != nil {
+			w.Errorf("the second: %v\n%v", report.Err(), report)
 		}
 	})
 }

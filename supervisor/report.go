@@ -34,7 +34,8 @@ type ChildReport struct {
 	Kind Kind   `json:"kind"`
 	// Counted: the child has an exact account. A plain actor without an
 	// EventLoop has none; its Counts are zero and in no sum. Nor has a
-	// supervisor that nobody has waited for.
+	// supervisor that nobody has waited for. The child that drains a grid has the
+	// account of all its keys, and what those have abandoned.
 	Counted   bool          `json:"counted"`
 	Counts    actors.Counts `json:"counts"`
 	Restarts  int           `json:"restarts"`
