@@ -175,7 +175,7 @@ const (
 	pingsOut  = 2
 )
 
-// Queues connects to NATS anew, for the queues and buckets that hub.Options names: see consumer/jetstream. A hub that does not answer is
+// Queues connects to NATS anew, for the queues, buckets and reminders that hub.Options names: see consumer/jetstream. A hub that does not answer is
 // left after three seconds. The connection is the caller's. What the
 // hub has not made, a node cannot make: a queue with other options than a hub gives it fails when it is opened.
 func (c *Client) Queues(opts ...natsgo.Option) (*natsgo.Conn, error) {
