@@ -222,8 +222,10 @@ func (f *following) start() error {
 		f.put(kv)
 	}
 	f.publish()
+	// Not from the next revision: as long as that is not written etcd gives no sign of life to the stream. What was
+	// written last does not change the nodes if it comes again.
 	err = f.create(&etcdserverpb.WatchCreateRequest{
-		Key: []byte(prefix), RangeEnd: []byte(clientv3.GetPrefixRangeEnd(prefix)), StartRevision: resp.Header.Revision + 1, WatchId: nodesWatch,
+		Key: []byte(prefix), RangeEnd: []byte(clientv3.GetPrefixRangeEnd(prefix)), StartRevision: resp.Header.Revision, WatchId: nodesWatch,
 	})
 	if err != nil {
 		return err
@@ -265,7 +267,7 @@ func (f *following) watch(id int64) error {
 		return nil
 	}
 	return f.create(&etcdserverpb.WatchCreateRequest{
-		Key: []byte(f.w.s.shardKey(wait.shard)), StartRevision: wait.from, WatchId: id,
+		Key: []byte(f.w.s.shardKey(wait.shard)), StartRevision: wait.from - 1, WatchId: id, // at which the key was there: see start
 		Filters: []etcdserverpb.WatchCreateRequest_FilterType{etcdserverpb.WatchCreateRequest_NOPUT},
 	})
 }

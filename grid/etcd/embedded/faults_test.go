@@ -34,6 +34,8 @@ type faulty struct {
 	unary func(ctx context.Context, method string, call func(context.Context) error) error
 	// send is in the place of each message of a stream.
 	send func(stream int, m any, send func(any) error) error
+	// received is told each message that a stream has received.
+	received func(stream int, m any)
 	// streams counts those that were opened, by method.
 	mu      sync.Mutex
 	streams map[string]int
@@ -82,6 +84,14 @@ func (s faultyStream) SendMsg(m any) error {
 		return s.ClientStream.SendMsg(m)
 	}
 	return s.f.send(s.n, m, s.ClientStream.SendMsg)
+}
+
+func (s faultyStream) RecvMsg(m any) error {
+	err := s.ClientStream.RecvMsg(m)
+	if err == nil && s.f.received != nil {
+		s.f.received(s.n, m)
+	}
+	return err
 }
 
 const txn = "/etcdserverpb.KV/Txn"
@@ -441,6 +451,57 @@ func TestCompactedBeforeWatch(t *testing.T) {
 			break
 		}
 	}
+}
+
+// TestQuietCluster: where nothing is written the server gives a sign of life when it is asked, to a store that has only begun, and
+// to one that waits for shards. Without that the stream would be given up every three seconds, with a warning.
+func TestQuietCluster(t *testing.T) {
+	srv := startServer(t)
+	f := &faulty{}
+	var mu sync.Mutex
+	var stream, asked, answered, before int // before: asked when the last watch was begun
+	waits := false                          // for a shard
+	of := func(n int) {
+		if n > stream {
+			stream, asked, answered, before, waits = n, 0, 0, 0, false
+		}
+	}
+	f.send = func(n int, m any, send func(any) error) error {
+		if r, is := m.(*etcdserverpb.WatchRequest); is {
+			mu.Lock()
+			of(n)
+			switch {
+			case r.GetProgressRequest() != nil:
+				asked++
+			case r.GetCreateRequest() != nil:
+				before, waits = asked, r.GetCreateRequest().WatchId > 1
+			}
+			mu.Unlock()
+		}
+		return send(m)
+	}
+	f.received = func(n int, m any) {
+		if r, is := m.(*etcdserverpb.WatchResponse); is && r.WatchId == clientv3.InvalidWatchID {
+			mu.Lock()
+			defer mu.Unlock()
+			if of(n); n == stream {
+				answered++
+			}
+		}
+	}
+	store := newQuietStore(t, f.connect(t, srv), "c") // on a machine that is slow it may warn
+	actortest.Eventually(t, "a sign of life", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return answered > before
+	})
+	claim(t, join(t, newStore(t, connect(t, srv), "c"), "owner"), allShards...)
+	claim(t, join(t, store, "waits"), allShards...)
+	actortest.Eventually(t, "a sign of life while it waits for shards", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return waits && answered > before
+	})
 }
 
 // TestStreams: many sessions of a store are renewed on one stream, and what they watch is on one.
