@@ -122,7 +122,9 @@ func (p *Partitions) SendAsync(m consumer.Message, done func(err error)) {
 }
 
 // Ensure makes the streams, as far as they do not exist. Opener does so, too; a program that only sends calls it once.
-func (p *Partitions) Ensure(ctx context.Context) error { return p.parts[0].ensureStreams(ctx) }
+func (p *Partitions) Ensure(ctx context.Context) error {
+	return p.parts[0].unlessRefused(ctx, p.parts[0].ensureStreams)
+}
 
 // Opener returns what opens a source of a part, by one of the names of Parts, for the owner with that number: a consumer.Open. Of two
 // owners the later one has the greater number, such as the Rev of a grid.Token; 0 if there is never more than one process.
@@ -137,7 +139,12 @@ func (p *Partitions) Opener(part string, owner uint64) consumer.Open {
 		if err != nil || i < 0 || i >= len(p.parts) || strconv.Itoa(i) != part {
 			return nil, fmt.Errorf("jetstream: queue %s has no part %.100q: it has 0 to %d", p.parts[0].o.Name, part, len(p.parts)-1)
 		}
-		return p.parts[i].takeOverSoon(ctx, i, owner)
+		var src consumer.Source
+		err = p.parts[i].unlessRefused(ctx, func(ctx context.Context) error {
+			src, err = p.parts[i].takeOverSoon(ctx, i, owner)
+			return err
+		})
+		return src, err
 	}
 }
 

@@ -13,6 +13,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/protoloop/protoloop/internal/natsrefusal"
 )
 
 // Publisher publishes messages to streams, from anywhere: Publish never blocks,
@@ -46,9 +48,10 @@ type publication struct {
 }
 
 const (
-	publishWithin = 10 * time.Second // then a message is given up
-	maxOpen       = 10_000           // messages at a time
-	maxOpenOfCall = 500              // of one publishAll: others have room beside it, and a slow disk writes so many in time
+	publishWithin = 10 * time.Second       // then a message is given up
+	lookEvery     = 500 * time.Millisecond // for those, and for what the server has refused
+	maxOpen       = 10_000                 // messages at a time
+	maxOpenOfCall = 500                    // of one publishAll: others have room beside it, and a slow disk writes so many in time
 
 	// A server that is electing a leader answers as one without a stream.
 	noStreamRetries = 2
@@ -81,7 +84,8 @@ func newPublisher(nc *nats.Conn, inbox string) *Publisher {
 
 // Publish publishes m, whose Reply is the publisher's. done is told the
 // sequence number in the stream when m is stored, or why it may not be: the
-// server has refused it, with a [*jetstream.APIError], or has not confirmed it
+// server has refused it, with a [*jetstream.APIError], or does not let the client publish
+// to its subject ([nats.ErrPermissionViolation]), or has not confirmed it
 // within ten seconds ([jetstream.ErrAsyncPublishTimeout]), or 10,000 others wait
 // already ([jetstream.ErrTooManyStalledMsgs]). It is called once, in the order in
 // which the server confirms, on a goroutine that it must not hold up.
@@ -182,9 +186,9 @@ func (p *Publisher) enqueue(m *nats.Msg, done func(seq uint64, err error)) {
 	one := &publication{number: p.last, msg: m, began: time.Now(), done: done}
 	if len(p.open) == 0 {
 		if p.timer == nil {
-			p.timer = time.AfterFunc(publishWithin, p.giveUp)
+			p.timer = time.AfterFunc(lookEvery, p.giveUp)
 		} else {
-			p.timer.Reset(publishWithin)
+			p.timer.Reset(lookEvery)
 		}
 	}
 	p.open[one.number] = one
@@ -282,22 +286,36 @@ func (p *Publisher) sendAgain(one *publication) {
 	}
 }
 
-// giveUp ends the wait for confirmations that are overdue.
+// giveUp ends the wait for confirmations that are overdue, and for those that nobody sends: what the server does not let the
+// client publish it tells the connection alone.
 func (p *Publisher) giveUp() {
-	var late []*publication
+	var late, refused []*publication
+	var forbidden string // subject
+	err := p.nc.LastError()
+	if errors.Is(err, nats.ErrPermissionViolation) {
+		forbidden = natsrefusal.Subject(err)
+	}
 	p.mu.Lock()
 	for _, one := range p.open {
-		if time.Since(one.began) >= publishWithin {
+		switch waits := time.Since(one.began); {
+		case waits >= publishWithin:
 			late = append(late, one)
-			p.closeHeld(one)
+		case waits >= lookEvery && one.msg.Subject == forbidden:
+			refused = append(refused, one)
+		default:
+			continue
 		}
+		p.closeHeld(one)
 	}
 	if len(p.open) > 0 {
-		p.timer.Reset(time.Second)
+		p.timer.Reset(lookEvery)
 	}
 	p.mu.Unlock()
 	for _, one := range late {
 		one.done(0, errUnconfirmed)
+	}
+	for _, one := range refused {
+		one.done(0, fmt.Errorf("the server has no stream for %s, or this client may not publish to it; hubs have those of -queues, and of -partitions: %w", forbidden, err))
 	}
 }
 

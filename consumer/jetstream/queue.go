@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/protoloop/protoloop/consumer"
+	"github.com/protoloop/protoloop/internal/natsrefusal"
 )
 
 // Names of the headers that JetStream has none of its own for.
@@ -50,9 +51,19 @@ func New(nc *nats.Conn, o Options) (*Queue, error) {
 }
 
 // Ensure makes the streams and the consumer, as far as they do not exist, and
-// sees to its lease and MaxAckPending. Open does so, too; a program that only sends calls it once.
+// sees to its lease and MaxAckPending. Open does so, too; a program that only sends calls it once. It fails with
+// [nats.ErrPermissionViolation] if the server does not let the client do so.
 func (q *Queue) Ensure(ctx context.Context) error {
 	_, err := q.ensure(ctx)
+	return err
+}
+
+// unlessRefused makes a call that ends, too, when the server refuses to do something with the queue.
+func (q *Queue) unlessRefused(ctx context.Context, call func(ctx context.Context) error) error {
+	err := natsrefusal.Watch(ctx, q.nc.LastError, []string{q.o.Name, q.o.DeadLetters}, call)
+	if errors.Is(err, nats.ErrPermissionViolation) {
+		return fmt.Errorf("jetstream: the server has no queue %s, or this client may not use it so; hubs have those of -queues, and of -partitions: %w", q.o.Name, err)
+	}
 	return err
 }
 
@@ -67,7 +78,15 @@ func (q *Queue) ensureStreams(ctx context.Context) error {
 	return q.stream(ctx, q.o.deadConfig())
 }
 
-func (q *Queue) ensure(ctx context.Context) (jetstream.Consumer, error) {
+func (q *Queue) ensure(ctx context.Context) (c jetstream.Consumer, err error) {
+	err = q.unlessRefused(ctx, func(ctx context.Context) error {
+		c, err = q.ensureConsumer(ctx)
+		return err
+	})
+	return c, err
+}
+
+func (q *Queue) ensureConsumer(ctx context.Context) (jetstream.Consumer, error) {
 	if err := q.ensureStreams(ctx); err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"strconv"
 	"strings"
@@ -15,14 +16,18 @@ import (
 	"time"
 
 	natsgo "github.com/nats-io/nats.go"
+	natsjs "github.com/nats-io/nats.go/jetstream"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 
 	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/consumer"
+	"github.com/protoloop/protoloop/consumer/jetstream"
 	"github.com/protoloop/protoloop/grid"
 	"github.com/protoloop/protoloop/grid/hub"
 	"github.com/protoloop/protoloop/grid/hub/certs"
 	"github.com/protoloop/protoloop/grid/hub/hubclient"
+	"github.com/protoloop/protoloop/grid/state/natskv"
 	"github.com/protoloop/protoloop/internal/gridsubject"
 )
 
@@ -247,6 +252,95 @@ func TestNodeIsWhatItsCertificateSays(t *testing.T) {
 	if err := h.Health(within); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestNoSuchQueue: a queue or bucket that the hub does not have fails the call with what the hub says of it, which goes to the logger, too.
+func TestNoSuchQueue(t *testing.T) {
+	ca := authority(t)
+	h := start(t, hub.Options{
+		Hubs: map[string]string{"hub": "127.0.0.1:0"}, Name: "hub", Certificates: hubFiles(t, ca, "hub"),
+		Queues: []string{"ORDERS"}, Buckets: []string{"STATE"},
+	})
+	var log lines
+	c, err := hubclient.Dial(t.Context(), hubclient.Options{Cluster: "shop", Hubs: []string{h.Addr()}, Certificates: nodeFiles(t, ca, "a"), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	nc, err := c.Queues()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := natsjs.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	queue := func(name string) *jetstream.Queue {
+		t.Helper()
+		q, err := jetstream.New(nc, jetstream.Options{Name: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return q
+	}
+	parts, err := jetstream.NewPartitions(nc, jetstream.Options{Name: "NOPARTS"}, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := consumer.Message{Key: "1", Body: []byte("1")}
+	for _, call := range []struct {
+		what string
+		do   func() error
+		want string
+	}{
+		{"a bucket", func() error { _, err := natskv.New(t.Context(), js, "NOSTATE"); return err }, "has no bucket NOSTATE"},
+		{"Open", func() error { _, err := queue("NONE").Open(t.Context()); return err }, "has no queue NONE"},
+		{"Ensure", func() error { return queue("NONE").Ensure(t.Context()) }, "has no queue NONE"},
+		{"Send", func() error { return queue("NONE").Send(t.Context(), m) }, "has no stream for none"},
+		{"Ensure of parts", func() error { return parts.Ensure(t.Context()) }, "has no queue NOPARTS"},
+		{"Opener of parts", func() error { _, err := parts.Opener("0", 1)(t.Context()); return err }, "has no queue NOPARTS"},
+		{"Send to parts", func() error { return parts.Send(t.Context(), m) }, "has no stream for noparts."},
+	} {
+		if err := call.do(); !errors.Is(err, natsgo.ErrPermissionViolation) || !strings.Contains(err.Error(), call.want) {
+			t.Errorf("%s: %v", call.what, err)
+		}
+	}
+	actortest.Eventually(t, "the log to have it", func() bool { return strings.Contains(log.String(), "KV_NOSTATE") })
+
+	// What the hub has can be used by the same connection.
+	if _, err := natskv.New(t.Context(), js, "STATE"); err != nil {
+		t.Error(err)
+	}
+	q := queue("ORDERS")
+	if err := q.Send(t.Context(), m); err != nil {
+		t.Error(err)
+	}
+	source, err := q.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := source.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// lines is what was logged.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // TestNodeDoesNotAdministerEtcd: a node reads and writes keys, watches, and has leases. What changes the servers, or who may use

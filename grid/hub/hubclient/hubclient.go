@@ -32,6 +32,7 @@ import (
 	"github.com/protoloop/protoloop/grid/hub/certs"
 	"github.com/protoloop/protoloop/grid/nats"
 	"github.com/protoloop/protoloop/internal/gridsubject"
+	"github.com/protoloop/protoloop/internal/safelog"
 )
 
 // Options are those of a node. Cluster and Hubs are needed, and Certificates or Node.
@@ -44,13 +45,14 @@ type Options struct {
 	Certificates *certs.Files
 	// Node is the name of the node, if there are no Certificates.
 	Node string
-	// Logger is told of lost connections. nil: slog.Default().
+	// Logger is told of lost connections, and of what the hubs refuse. nil: slog.Default().
 	Logger *slog.Logger
 }
 
 // Client is a node's connections to the hubs. Any goroutine may call its methods.
 type Client struct {
 	o      Options
+	log    *slog.Logger
 	tls    *tls.Config
 	client *clientv3.Client
 	store  *etcd.Store
@@ -91,7 +93,7 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 		return nil, err
 	}
 	o.Logger = cmp.Or(o.Logger, slog.Default())
-	c := &Client{o: o}
+	c := &Client{o: o, log: safelog.Contain(o.Logger)}
 	if err := c.dial(ctx); err != nil {
 		c.Close()
 		return nil, fmt.Errorf("hubclient: %w", err)
@@ -177,13 +179,22 @@ const (
 
 // Queues connects to NATS anew, for the queues, buckets and reminders that hub.Options names: see consumer/jetstream. A hub that does not answer is
 // left after three seconds. The connection is the caller's. What the
-// hub has not made, a node cannot make: a queue with other options than a hub gives it fails when it is opened.
+// hub has not made, a node cannot make: a queue with other options than a hub gives it fails when it is opened, and one that no hub has, soon.
 func (c *Client) Queues(opts ...natsgo.Option) (*natsgo.Conn, error) {
-	all := append(c.natsOptions(), natsgo.IgnoreDiscoveredServers(), natsgo.PingInterval(pingEvery), natsgo.MaxPingsOutstanding(pingsOut))
+	all := append(c.natsOptions(), natsgo.IgnoreDiscoveredServers(), natsgo.PingInterval(pingEvery), natsgo.MaxPingsOutstanding(pingsOut), natsgo.ErrorHandler(c.tellOfQueues))
 	if c.tls != nil {
 		all = append(all, natsgo.Secure(c.tls))
 	}
 	return jetstream.Connect(c.natsURL(), append(all, opts...)...)
+}
+
+// tellOfQueues is told what no caller is. The client would write it to standard error.
+func (c *Client) tellOfQueues(_ *natsgo.Conn, sub *natsgo.Subscription, err error) {
+	attrs := []any{"error", err}
+	if sub != nil {
+		attrs = append(attrs, "subject", sub.Subject)
+	}
+	c.log.Warn("hubclient: error of the connection for queues and buckets", attrs...)
 }
 
 // Close ends the connections. Drain the grid first.

@@ -28,9 +28,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/protoloop/protoloop/grid/state"
+	"github.com/protoloop/protoloop/internal/natsrefusal"
 )
 
 // Store is a bucket. Nobody else may write to its keys.
@@ -41,13 +43,20 @@ type Store struct {
 
 var _ state.Store = (*Store)(nil)
 
-// New is a store in a bucket, which has to exist. One whose values expire is refused: state would be lost. The store has one
+// New is a store in a bucket, which has to exist. One that the server does not let the client use is [nats.ErrPermissionViolation].
+// One whose values expire is refused: state would be lost. The store has one
 // subscription on the connection, for what answers its saves.
 func New(ctx context.Context, js jetstream.JetStream, bucket string) (*Store, error) {
-	kv, err := js.KeyValue(ctx, bucket)
+	var kv jetstream.KeyValue
 	var status jetstream.KeyValueStatus
-	if err == nil {
-		status, err = kv.Status(ctx)
+	err := natsrefusal.Watch(ctx, js.Conn().LastError, []string{"KV_" + bucket}, func(ctx context.Context) (err error) {
+		if kv, err = js.KeyValue(ctx, bucket); err == nil {
+			status, err = kv.Status(ctx)
+		}
+		return err
+	})
+	if errors.Is(err, nats.ErrPermissionViolation) {
+		return nil, fmt.Errorf("natskv: the server has no bucket %s, or this client may not use it; hubs have those of -buckets: %w", bucket, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("natskv: the bucket %s: %w", bucket, err)
