@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"strings"
 	"sync"
@@ -464,6 +465,31 @@ func TestOptions(t *testing.T) {
 		if mistake, is := errors.AsType[*actors.OptionError](err); !is || mistake.Field != field {
 			t.Errorf("%s: %v", field, err)
 		}
+	}
+}
+
+// TestDialWaits: who dials before a hub is up is connected when it is, and is told why not when the time is over.
+func TestDialWaits(t *testing.T) {
+	addr := addrs(t, 1)[0]
+	var log lines
+	o := hubclient.Options{Cluster: "shop", Hubs: []string{addr}, Node: "a", Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := hubclient.Dial(ctx, o); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), addr) {
+		t.Errorf("dialed nobody: %v", err)
+	}
+	dialed := make(chan error, 1)
+	go func() {
+		c, err := hubclient.Dial(t.Context(), o)
+		if err == nil {
+			c.Close()
+		}
+		dialed <- err
+	}()
+	actortest.Eventually(t, "the log to have it", func() bool { return strings.Contains(log.String(), "tried until there is") })
+	start(t, hub.Options{Hubs: map[string]string{"hub": addr}, Name: "hub"})
+	if err := <-dialed; err != nil {
+		t.Error(err)
 	}
 }
 

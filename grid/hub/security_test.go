@@ -110,6 +110,18 @@ func TestNoCertificate(t *testing.T) {
 	}
 }
 
+// TestOtherCluster: who dials the hubs of another cluster is told so at once.
+func TestOtherCluster(t *testing.T) {
+	h, ca := secured(t)
+	c, err := hubclient.Dial(t.Context(), hubclient.Options{Cluster: "store", Hubs: []string{h.Addr()}, Certificates: nodeFiles(t, ca, "a"), Logger: quiet})
+	if err == nil {
+		c.Close()
+	}
+	if err == nil || !strings.Contains(err.Error(), `in the cluster "store"`) || !strings.Contains(err.Error(), "server of another cluster") {
+		t.Errorf("dialed hubs of another cluster: %v", err)
+	}
+}
+
 // raw is a connection of a node that does what it likes.
 type raw struct {
 	*natsgo.Conn

@@ -112,7 +112,7 @@ func (l *line) refuse(err error) bool {
 		return false
 	}
 	select {
-	case l.opened <- fmt.Errorf("the server does not let this node be called so: its certificate or user is another's: %w", err):
+	case l.opened <- fmt.Errorf("the server does not let this node be called so in the cluster %q: it is a server of another cluster, or the certificate or user is another node's: %w", l.n.o.Cluster, err):
 	default:
 	}
 	return true

@@ -41,7 +41,8 @@ type Net struct {
 
 var _ grid.Net = (*Net)(nil)
 
-// Connect connects to a server. It tries each up to three times, and fails if there is none, or one refuses this node, or if ctx ends.
+// Connect connects to a server. It tries each up to three times, or with Options.Wait until ctx ends, and fails if there is none, or one
+// refuses this node, or if ctx ends.
 // Later, when the connection is lost, it is made anew for as long as that takes.
 func Connect(ctx context.Context, o Options) (*Net, error) {
 	if err := o.Validate(); err != nil {
@@ -62,13 +63,13 @@ func Connect(ctx context.Context, o Options) (*Net, error) {
 	if o.TLS != nil {
 		opts = append(opts, nats.Secure(o.TLS))
 	}
-	nc, err := connect(ctx, o.URL, append(opts, o.NATS...))
+	nc, err := n.connect(ctx, append(opts, o.NATS...))
 	if err != nil {
 		d.connected()
 		if ended := context.Cause(ctx); ended != nil {
-			err = ended
+			err = fmt.Errorf("%w: %w", ended, err)
 		}
-		return nil, fmt.Errorf("grid/nats: no connection to a server: %w", inWords(err))
+		return nil, fmt.Errorf("grid/nats: no connection to a server: %w", err)
 	}
 	d.connected()
 	n.nc = nc
@@ -79,21 +80,40 @@ func Connect(ctx context.Context, o Options) (*Net, error) {
 	return n, nil
 }
 
+// triesOfConnect is for how often all servers are tried, unless it is to wait for one.
+const triesOfConnect = 3
+
 // connect tries again what may go well the next time: the client gives up if the server pings it before
 // it has had its first answer, which it does on a machine that is busy.
-func connect(ctx context.Context, url string, opts []nats.Option) (nc *nats.Conn, err error) {
+func (n *Net) connect(ctx context.Context, opts []nats.Option) (*nats.Conn, error) {
+	var last error // that is not by the end of ctx
 	for attempt := 1; ; attempt++ {
-		nc, err = nats.Connect(url, opts...)
-		_, foreign := errors.AsType[*tls.CertificateVerificationError](err)
-		if err == nil || attempt == 3 || foreign || errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrSecureConnRequired) || errors.Is(err, nats.ErrSecureConnWanted) {
-			return nc, err
+		nc, err := nats.Connect(n.o.URL, opts...)
+		if err == nil {
+			return nc, nil
+		}
+		if last == nil || ctx.Err() == nil {
+			last = inWords(err)
+		}
+		if isLasting(err) || attempt == triesOfConnect && !n.o.Wait {
+			return nil, last
+		}
+		if attempt == triesOfConnect {
+			n.log.Warn("grid/nats: there is no connection to a server; it is tried until there is", "error", last)
 		}
 		select {
 		case <-ctx.Done():
-			return nil, err
+			return nil, last
 		case <-time.After(reconnectDelay(attempt)):
 		}
 	}
+}
+
+// isLasting reports whether a server is there, and refuses this node, or is refused by it.
+func isLasting(err error) bool {
+	_, foreign := errors.AsType[*tls.CertificateVerificationError](err)
+	_, refused := errors.AsType[tls.AlertError](err)
+	return foreign || refused || errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrSecureConnRequired) || errors.Is(err, nats.ErrSecureConnWanted)
 }
 
 // inWords adds what to do about an error.
@@ -251,14 +271,15 @@ func (n *Net) heardGone(m *nats.Msg) {
 
 // Open is [grid.Net]'s. It fails if the server does not let the node be called so.
 func (n *Net) Open(ctx context.Context, self grid.Peer, to grid.Receiver) (grid.Line, error) {
-	l, err := n.open(ctx, self, to)
+	l, err := n.open(ctx, self, to, true)
 	if err != nil {
 		return nil, fmt.Errorf("grid/nats: no line for the node %s: %w", self.Node, err)
 	}
 	return l, nil
 }
 
-func (n *Net) open(ctx context.Context, self grid.Peer, to grid.Receiver) (*line, error) {
+// open opens a line. shown: the hubs see that the node is there.
+func (n *Net) open(ctx context.Context, self grid.Peer, to grid.Receiver, shown bool) (*line, error) {
 	if why := nameMistake(self.Node); why != "" {
 		return nil, fmt.Errorf("its name %s", why)
 	}
@@ -272,7 +293,13 @@ func (n *Net) open(ctx context.Context, self grid.Peer, to grid.Receiver) (*line
 		return nil, errClosed
 	}
 	n.lines[l] = struct{}{}
-	err := n.subscribe(l)
+	err := error(nil)
+	if shown {
+		err = n.show(self.Node)
+	}
+	if err == nil {
+		err = n.subscribe(l)
+	}
 	n.mu.Unlock()
 	if err == nil {
 		err = l.probe(ctx)
@@ -284,14 +311,37 @@ func (n *Net) open(ctx context.Context, self grid.Peer, to grid.Receiver) (*line
 	return l, nil
 }
 
-// subscribe subscribes to the frames of a line, and lets the hubs see that its node is here. With mu held.
-func (n *Net) subscribe(l *line) error {
-	if _, is := n.here[l.self.Node]; !is {
-		if _, err := n.nc.Subscribe(gridsubject.Here(n.o.Cluster, l.self.Node), func(*nats.Msg) {}); err != nil {
-			return err
-		}
-		n.here[l.self.Node] = struct{}{}
+// Check fails, as Open would, if the server does not let a node be called so in the cluster. It does not show the node to others.
+func (n *Net) Check(ctx context.Context, node string) error {
+	l, err := n.open(ctx, grid.Peer{Node: node}, nobody{}, false) // no session has the number 0
+	if err != nil {
+		return fmt.Errorf("grid/nats: the node %s: %w", node, err)
 	}
+	return l.Close()
+}
+
+// nobody is told nothing.
+type nobody struct{}
+
+func (nobody) Received(string, []byte)       {}
+func (nobody) Undelivered(grid.Peer, uint64) {}
+func (nobody) Gone(string)                   {}
+func (nobody) Missed()                       {}
+
+// show lets the hubs see that a node is here. With mu held.
+func (n *Net) show(node string) error {
+	if _, is := n.here[node]; is {
+		return nil
+	}
+	if _, err := n.nc.Subscribe(gridsubject.Here(n.o.Cluster, node), func(*nats.Msg) {}); err != nil {
+		return err
+	}
+	n.here[node] = struct{}{}
+	return nil
+}
+
+// subscribe subscribes to the frames of a line. With mu held.
+func (n *Net) subscribe(l *line) error {
 	sub, err := n.nc.Subscribe(l.prefix+">", l.received)
 	if err != nil {
 		return err

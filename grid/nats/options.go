@@ -39,6 +39,8 @@ type Options struct {
 	Ping time.Duration
 	// Timeout is for how long a server is tried. 0: 5 s.
 	Timeout time.Duration
+	// Wait has [Connect] wait until there is a server, or its context ends.
+	Wait bool
 	// NATS are more options of the connection, such as a user. What they change of the above is not told here.
 	NATS []nats.Option
 	// Logger is told of lost connections and of what was dropped. nil: slog.Default().

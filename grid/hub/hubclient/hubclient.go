@@ -87,7 +87,7 @@ func (o Options) validate() error {
 	return errors.Join(errs...)
 }
 
-// Dial connects to the hubs. It fails if none of them answers, or ctx ends.
+// Dial connects to the hubs, and waits until one of them is up, or ctx ends. It fails if a hub refuses this node, or is of another cluster.
 func Dial(ctx context.Context, o Options) (*Client, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
@@ -116,9 +116,12 @@ func (c *Client) dial(ctx context.Context) error {
 		c.o.Node = name
 	}
 	var err error
-	c.net, err = nats.Connect(ctx, nats.Options{Cluster: c.o.Cluster, URL: c.natsURL(), TLS: c.tls, Logger: c.o.Logger, NATS: c.natsOptions()})
+	c.net, err = nats.Connect(ctx, nats.Options{Cluster: c.o.Cluster, URL: c.natsURL(), TLS: c.tls, Logger: c.o.Logger, Wait: true, NATS: c.natsOptions()})
+	if err == nil {
+		err = c.net.Check(ctx, c.o.Node)
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("the hubs %s: %w", strings.Join(c.o.Hubs, ", "), err)
 	}
 	var endpoints []string
 	for _, addr := range c.o.Hubs {
