@@ -144,17 +144,19 @@ func TestToldToEnd(t *testing.T) {
 // TestUsage: mistakes are told in the words of the command line.
 func TestUsage(t *testing.T) {
 	for want, args := range map[string][]string{
-		"use -dev":                    {"-cluster", "shop"},
-		"not NAME=IP:PORT":            {"-cluster", "shop", "-dir", "x", "-hubs", "a"},
-		"two of that name":            {"-cluster", "shop", "-dir", "x", "-hubs", "a=127.0.0.1:1,a=127.0.0.1:2"},
-		"no Certificates":             {"-cluster", "shop", "-dir", "x", "-name", "a", "-hubs", "a=10.0.0.1:7420"},
-		"is not among Hubs":           {"-cluster", "shop", "-dir", "x", "-hubs", "a=127.0.0.1:7420"},
-		"leave -cert, -key":           {"-dev", "-cert", "x"},
-		"-dev is for one":             {"-dev", "-name", "a", "-hubs", "a=127.0.0.1:1,b=127.0.0.1:10,c=127.0.0.1:20"},
-		"is for one of three Hubs":    {"-dev", "-replace"},
-		"neither text nor json":       {"-dev", "-log", "xml"},
-		"unexpected argument":         {"-dev", "x"},
-		"flag provided but not defin": {"-x"},
+		"use -dev":                                  {"-cluster", "shop"},
+		"not NAME=IP:PORT":                          {"-cluster", "shop", "-dir", "x", "-hubs", "a"},
+		"two of that name":                          {"-cluster", "shop", "-dir", "x", "-hubs", "a=127.0.0.1:1,a=127.0.0.1:2"},
+		"no -cert, -key and -ca":                    {"-cluster", "shop", "-dir", "x", "-name", "a", "-hubs", "a=10.0.0.1:7420"},
+		"hub: -name is missing":                     {"-cluster", "shop", "-dir", "x", "-hubs", "a=127.0.0.1:7420"},
+		"hub: -name is not among -hubs: \"b\"":      {"-dev", "-name", "b", "-hubs", "a=127.0.0.1:7420"},
+		"hub: -cluster is missing\n-dir is missing": {"-name", "a", "-hubs", "a=127.0.0.1:7420"},
+		"leave -cert, -key":                         {"-dev", "-cert", "x"},
+		"-dev is for one":                           {"-dev", "-name", "a", "-hubs", "a=127.0.0.1:1,b=127.0.0.1:10,c=127.0.0.1:20"},
+		"-replace is for one of three -hubs":        {"-dev", "-replace"},
+		"neither text nor json":                     {"-dev", "-log", "xml"},
+		"unexpected argument":                       {"-dev", "x"},
+		"flag provided but not defin":               {"-x"},
 	} {
 		var out, log bytes.Buffer
 		if code := run(t.Context(), args, noEnv, &out, &log); code != exitUsage || !strings.Contains(log.String(), want) {
@@ -178,6 +180,14 @@ func TestUsage(t *testing.T) {
 	}
 	c, err := parseCommand([]string{"-cluster", "other"}, env, io.Discard)
 	if err != nil || c.Cluster != "other" || fmt.Sprint(c.Queues, c.Buckets, c.Partitions, c.Reminders) != "[A B] [C] [D E] [F]" || c.Hubs["a"] != "127.0.0.1:7420" {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+// TestNameOfOneHub: with -dev the only one of -hubs needs no -name.
+func TestNameOfOneHub(t *testing.T) {
+	c, err := parseCommand([]string{"-dev", "-hubs", "dev=127.0.0.1:7430"}, noEnv, io.Discard)
+	if err != nil || c.Name != "dev" {
 		t.Errorf("%+v, %v", c, err)
 	}
 }

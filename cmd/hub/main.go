@@ -23,6 +23,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/protoloop/protoloop/actors"
 	"github.com/protoloop/protoloop/grid/hub"
 	"github.com/protoloop/protoloop/grid/hub/certs"
 )
@@ -101,7 +102,7 @@ func parseCommand(args []string, env func(string) (string, bool), help io.Writer
 	f.StringVar(&c.Cluster, "cluster", "", "the `name` of the cluster; with -dev it may be left out")
 	f.StringVar(&c.Dir, "dir", "", "the `folder` of the files; with -dev it may be left out")
 	f.StringVar(&c.hubs, "hubs", "", "all hubs with their addresses, this one too: `NAME=IP:PORT,…`; each has four ports in a row, of which this is the first. It is the same for all hubs, for ever")
-	f.StringVar(&c.Name, "name", "", "the `name` of this hub among -hubs, and in its certificate")
+	f.StringVar(&c.Name, "name", "", "the `name` of this hub among -hubs, and in its certificate; with -dev it may be left out")
 	f.StringVar(&c.files.Cert, "cert", "", "the `file` with the certificate of this hub, in PEM format; it is for servers and for clients, and has the IP address")
 	f.StringVar(&c.files.Key, "key", "", "the `file` with its key")
 	f.StringVar(&c.files.CA, "ca", "", "the `file` with the authority that has signed the certificates of all hubs and nodes")
@@ -181,6 +182,10 @@ func (c *command) completeOptions() (errs []error) {
 		}
 		c.Hubs[name] = addr
 	}
+	if c.dev && c.Name == "" && len(c.Hubs) == 1 {
+		for c.Name = range c.Hubs {
+		}
+	}
 	for q := range eachOf(c.queues) {
 		c.Queues = append(c.Queues, q)
 	}
@@ -201,11 +206,34 @@ func (c *command) completeOptions() (errs []error) {
 	}
 	if len(errs) == 0 {
 		if err := c.Validate(); err != nil {
-			errs = append(errs, err)
+			errs = append(errs, inFlags(err))
 		}
 	}
 	return errs
 }
+
+// inFlags tells mistakes in hub.Options by the flags that set them.
+func inFlags(err error) error {
+	if all, is := err.(interface{ Unwrap() []error }); is {
+		var told []error
+		for _, one := range all.Unwrap() {
+			told = append(told, inFlags(one))
+		}
+		return errors.Join(told...)
+	}
+	mistake, is := errors.AsType[*actors.OptionError](err)
+	if !is {
+		return err
+	}
+	told := *mistake
+	told.Field, _, _ = strings.Cut(told.Field, "[") // of Hubs["a"]
+	told.Field, told.Why = flags.Replace(told.Field), flags.Replace(told.Why)
+	return errors.New(strings.TrimPrefix(told.Error(), told.Of+": "))
+}
+
+// flags has those of the fields of hub.Options.
+var flags = strings.NewReplacer("Certificates", "-cert, -key and -ca", "StartWithin", "-start-within", "Partitions", "-partitions", "Buckets", "-buckets",
+	"Queues", "-queues", "Hubs", "-hubs", "Replace", "-replace", "Cluster", "-cluster", "Name", "-name", "Dir", "-dir")
 
 // eachOf yields what is between commas.
 func eachOf(s string) func(yield func(string) bool) {

@@ -97,7 +97,11 @@ func (o Options) Validate() error {
 		bad("StartWithin", o.StartWithin, "is negative")
 	}
 	if _, is := o.Hubs[o.Name]; !is && len(o.Hubs) > 0 {
-		bad("Name", o.Name, "is not among Hubs")
+		if o.Name == "" {
+			bad("Name", nil, "is missing: it says which of Hubs this is")
+		} else {
+			bad("Name", o.Name, "is not among Hubs")
+		}
 	}
 	if n := len(o.Hubs); n == 2 {
 		bad("Hubs", slices.Sorted(maps.Keys(o.Hubs)), "are two, which fail together as soon as one does: have one or three")

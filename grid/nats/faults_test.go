@@ -347,6 +347,12 @@ func TestNameOfAnother(t *testing.T) {
 	if _, err := n.Open(t.Context(), grid.Peer{Node: "b", Session: 1}, &ear{}); err == nil || !strings.Contains(err.Error(), "does not let this node be called so") {
 		t.Errorf("line of another node: %v", err)
 	}
+	if err := n.Check(t.Context(), "b"); err == nil || !strings.Contains(err.Error(), "does not let this node be called so") {
+		t.Errorf("another node: %v", err)
+	}
+	if err := n.Check(t.Context(), "a"); err != nil {
+		t.Error(err)
+	}
 	var a ear
 	line := open(t, n, "a", &a)
 	if err := line.Send(grid.Peer{Node: "b", Session: 1}, 9, nil); err != nil {
