@@ -103,7 +103,7 @@ func parseCommand(args []string, env func(string) (string, bool), help io.Writer
 	f.StringVar(&c.Dir, "dir", "", "the `folder` of the files; with -dev it may be left out")
 	f.StringVar(&c.hubs, "hubs", "", "all hubs with their addresses, this one too: `NAME=IP:PORT,…`; each has four ports in a row, of which this is the first. It is the same for all hubs, for ever")
 	f.StringVar(&c.Name, "name", "", "the `name` of this hub among -hubs, and in its certificate; with -dev it may be left out")
-	f.StringVar(&c.files.Cert, "cert", "", "the `file` with the certificate of this hub, in PEM format; it is for servers and for clients, and has the IP address")
+	f.StringVar(&c.files.Cert, "cert", "", "the `file` with the certificate of this hub, in PEM format; it is for servers and for clients, and has the IP address of this hub in -hubs, and that from which it dials the others")
 	f.StringVar(&c.files.Key, "key", "", "the `file` with its key")
 	f.StringVar(&c.files.CA, "ca", "", "the `file` with the authority that has signed the certificates of all hubs and nodes")
 	f.StringVar(&c.queues, "queues", "", "the `names` of queues in JetStream that nodes may use, with commas between")

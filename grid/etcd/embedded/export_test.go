@@ -2,6 +2,18 @@
 
 package embedded
 
+import (
+	"log/slog"
+
+	"go.uber.org/zap"
+)
+
+// LoggerOf is what a server logs to.
+func LoggerOf(l *slog.Logger) *zap.Logger {
+	logger, _ := newLogger(l)
+	return logger
+}
+
 // WithCheapPasswords is o for a server that checks passwords quickly.
 func WithCheapPasswords(o Options) Options {
 	o.cheapPasswords = true

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -31,6 +32,53 @@ type lastError struct {
 	once sync.Once
 
 	stopping atomic.Bool // then it complains that what it has closed is closed
+	repeats  repeats
+}
+
+// repeats bounds how often the same is told: a server says hundreds of times a second that another one cannot be reached.
+type repeats struct {
+	mu   sync.Mutex
+	seen map[string]*repeated
+}
+
+type repeated struct {
+	since         time.Time
+	told, dropped int
+}
+
+const (
+	repeatsWithin = time.Minute
+	mostRepeats   = 5
+	mostSeen      = 256 // messages that are remembered
+)
+
+// admit reports whether it is to be told, and how often it was not since it was told last.
+func (r *repeats) admit(text string) (dropped int, ok bool) {
+	text = strings.Map(func(c rune) rune {
+		if '0' <= c && c <= '9' { // of ports
+			return -1
+		}
+		return c
+	}, text)
+	now := time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	one := r.seen[text]
+	switch {
+	case one == nil && len(r.seen) >= mostSeen:
+		clear(r.seen)
+	case one != nil && now.Sub(one.since) < repeatsWithin:
+		if one.told < mostRepeats {
+			one.told++
+			return 0, true
+		}
+		one.dropped++
+		return 0, false
+	case one != nil:
+		dropped = one.dropped
+	}
+	r.seen[text] = &repeated{since: now, told: 1}
+	return dropped, true
 }
 
 func (e *lastError) String() string {
@@ -42,7 +90,7 @@ func (e *lastError) String() string {
 // newLogger returns a logger for a server. An error for which etcd would panic or end the process ends the goroutine
 // that has it.
 func newLogger(l *slog.Logger) (*zap.Logger, *lastError) {
-	last := &lastError{log: l, gave: make(chan struct{})}
+	last := &lastError{log: l, gave: make(chan struct{}), repeats: repeats{seen: map[string]*repeated{}}}
 	return zap.New(&serverLog{LevelEnabler: zapcore.WarnLevel, l: l, last: last}, zap.WithFatalHook(zapcore.WriteThenGoexit), zap.WithPanicHook(zapcore.WriteThenGoexit)), last
 }
 
@@ -88,7 +136,12 @@ func (s *serverLog) Write(e zapcore.Entry, fields []zapcore.Field) error {
 		s.last.text = e.Message + reason
 		s.last.mu.Unlock()
 	}
-	s.l.LogAttrs(context.Background(), level, "embedded: "+e.Message, attrs...)
+	if dropped, ok := s.last.repeats.admit(e.Message + reason); ok || e.Level >= zapcore.PanicLevel {
+		if dropped > 0 {
+			attrs = append(attrs, slog.Int("not told", dropped))
+		}
+		s.l.LogAttrs(context.Background(), level, "embedded: "+e.Message, attrs...)
+	}
 	if e.Level >= zapcore.PanicLevel {
 		s.last.once.Do(func() { close(s.last.gave) })
 	}

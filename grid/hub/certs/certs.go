@@ -4,8 +4,8 @@
 // development an [Authority] that signs them.
 //
 // The common name of a certificate is the name of the hub or node. A hub needs one that is good for servers and for
-// clients (the extended key usages serverAuth and clientAuth) and names the IP address of the hub; a node needs
-// clientAuth alone. All are signed by one authority, which signs nothing else: whoever has a certificate of it, and
+// clients (the extended key usages serverAuth and clientAuth) and names the IP address of the hub, and the one from which it dials
+// other hubs if that is another; a node needs clientAuth alone. All are signed by one authority, which signs nothing else: whoever has a certificate of it, and
 // its name, is that node.
 package certs
 
