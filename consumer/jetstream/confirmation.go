@@ -4,6 +4,7 @@ package jetstream
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/nats-io/nats.go"
@@ -30,4 +31,11 @@ func sequence(m *nats.Msg) (uint64, error) {
 		return 0, jetstream.ErrInvalidJSAck
 	}
 	return ack.Seq, nil
+}
+
+// beingStored reports whether the server has refused a double of a message that it has not stored yet: it may fail to.
+func beingStored(err error) bool {
+	const duplicateInProcess = 10158
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && api.ErrorCode == duplicateInProcess
 }

@@ -25,8 +25,9 @@ type Publisher struct {
 	nc    *nats.Conn
 	inbox string // and a number: where a message is confirmed
 	sub   *nats.Subscription
-	room  chan struct{} // has one for each that is open, or about to be
-	ended chan struct{} // closed by Close
+	conns chan nats.Status // what becomes of the connection
+	room  chan struct{}    // has one for each that is open, or about to be
+	ended chan struct{}    // closed by Close
 
 	mu      sync.Mutex
 	last    uint64                  // number that was given out
@@ -43,7 +44,11 @@ type publication struct {
 	number  uint64
 	msg     *nats.Msg
 	began   time.Time
-	retries int // see noStreamRetries
+	order   uint64 // in which they came: its first number
+	conn    uint32 // the connection that it has gone by: see Publisher.connection
+	retries uint8  // see noStreamRetries
+	sent    bool   // or is being sent
+	again   bool   // it was sent by a connection before
 	done    func(seq uint64, err error)
 }
 
@@ -61,6 +66,7 @@ const (
 // What ends a publication is also the error that nats.go has for it.
 var (
 	errTooMany     = fmt.Errorf("too many messages wait to be stored: %w", jetstream.ErrTooManyStalledMsgs)
+	errLost        = fmt.Errorf("the connection was lost before the message was confirmed, and it has no Key to be sent again with: it may be stored: %w", nats.ErrDisconnected)
 	errUnconfirmed = fmt.Errorf("not confirmed within %v: %w", publishWithin, jetstream.ErrAsyncPublishTimeout)
 	errNoStream    = fmt.Errorf("no stream takes the message: %w", jetstream.ErrNoStreamResponse)
 )
@@ -68,10 +74,13 @@ var (
 // NewPublisher returns a publisher on a connection, which stays the caller's.
 func NewPublisher(nc *nats.Conn) (*Publisher, error) {
 	p := newPublisher(nc, nc.NewInbox()+".")
+	p.conns = nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED, nats.CLOSED)
 	var err error
 	if p.sub, err = nc.Subscribe(p.inbox+"*", p.confirmed); err != nil {
+		nc.RemoveStatusListener(p.conns)
 		return nil, fmt.Errorf("jetstream: %w", err)
 	}
+	go p.watchConnection()
 	return p, nil
 }
 
@@ -89,6 +98,10 @@ func newPublisher(nc *nats.Conn, inbox string) *Publisher {
 // within ten seconds ([jetstream.ErrAsyncPublishTimeout]), or 10,000 others wait
 // already ([jetstream.ErrTooManyStalledMsgs]). It is called once, in the order in
 // which the server confirms, on a goroutine that it must not hold up.
+//
+// If the connection is lost before m is confirmed, m may be stored. With a Nats-Msg-Id
+// header, by which the server drops doubles, it is sent again when there is a
+// connection. Without one done is told a [nats.ErrDisconnected].
 func (p *Publisher) Publish(m *nats.Msg, done func(seq uint64, err error)) {
 	p.publish(m, func(seq uint64, err error) {
 		if err != nil {
@@ -183,7 +196,7 @@ func (p *Publisher) enqueue(m *nats.Msg, done func(seq uint64, err error)) {
 	}
 	defer p.mu.Unlock()
 	p.last++
-	one := &publication{number: p.last, msg: m, began: time.Now(), done: done}
+	one := &publication{number: p.last, order: p.last, msg: m, began: time.Now(), done: done}
 	if len(p.open) == 0 {
 		if p.timer == nil {
 			p.timer = time.AfterFunc(lookEvery, p.giveUp)
@@ -222,9 +235,16 @@ func (p *Publisher) send() {
 		if len(batch) == 0 {
 			return
 		}
+		p.markSent(batch)
 		for _, one := range batch {
-			one.msg.Reply = p.subjectOf(one)
-			if err := p.nc.PublishMsg(one.msg); err != nil && p.failed(one) {
+			switch err := p.nc.PublishMsg(one.msg); {
+			case err == nil:
+			case one.again && errors.Is(err, nats.ErrReconnectBufExceeded): // lost again
+				p.mu.Lock()
+				one.conn = 0
+				p.mu.Unlock()
+				p.afterLoss() // there may be a connection by now
+			case p.failed(one):
 				one.done(0, err)
 			}
 		}
@@ -254,7 +274,7 @@ func (p *Publisher) confirmed(m *nats.Msg) {
 		return // not from the server
 	}
 	seq, err := sequence(m)
-	if one := p.take(number, errors.Is(err, errNoStream)); one != nil {
+	if one := p.take(number, errors.Is(err, errNoStream) || beingStored(err)); one != nil {
 		one.done(seq, err)
 	}
 }
@@ -268,7 +288,7 @@ func (p *Publisher) take(number uint64, noStream bool) *publication {
 	switch {
 	case one == nil:
 		return nil
-	case noStream && one.retries < noStreamRetries:
+	case noStream && (one.again || one.retries < noStreamRetries): // one that was sent before may be stored, which only the stream knows
 		one.retries++
 		time.AfterFunc(noStreamWait, func() { p.sendAgain(one) })
 		return nil
@@ -322,18 +342,12 @@ func (p *Publisher) giveUp() {
 // Close ends the publisher. What is not confirmed may have been stored.
 func (p *Publisher) Close() {
 	_ = p.sub.Unsubscribe() // of a connection that may be closed
-	var open []*publication
+	p.nc.RemoveStatusListener(p.conns)
 	p.mu.Lock()
 	if !p.closed {
 		p.closed = true
 		close(p.ended)
 	}
-	for _, one := range p.open {
-		open = append(open, one)
-		p.closeHeld(one)
-	}
 	p.mu.Unlock()
-	for _, one := range open {
-		one.done(0, nats.ErrConnectionClosed)
-	}
+	p.endAll()
 }

@@ -204,7 +204,8 @@ func (q *Queue) Open(ctx context.Context) (consumer.Source, error) {
 //
 // The error is a [*consumer.BatchError]: it says which messages were not
 // confirmed, and of each what [Publisher.Publish] would say, or the cause of ctx.
-// To send those again, with Keys, is safe. Send waits where [Queue.SendAsync]
+// To send those again, with Keys, is safe. Send itself does so with what has a Key when
+// the connection was lost on the way and there is another one. Send waits where [Queue.SendAsync]
 // refuses a message because too many wait to be stored.
 func (q *Queue) Send(ctx context.Context, ms ...consumer.Message) error {
 	return q.sendTo(ctx, func(consumer.Message) *Queue { return q }, ms)
