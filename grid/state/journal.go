@@ -34,6 +34,11 @@ type Journal[S, C any, P Applier[S, C]] struct {
 	format  Format   // of changes
 	pending [][]byte // changes that no save has yet
 	since   int      // changes since the last snapshot, without those
+
+	// Of a store that is limited.
+	state Format
+	size  int  // of the record with all changes, at most
+	fold  bool // the next save is a snapshot: with the changes, the record would be too large
 }
 
 // LoadJournal is [Load] for a journal.
@@ -45,7 +50,7 @@ func LoadJournal[S, C any, P Applier[S, C]](w *actors.Worker, id string, o Journ
 	if err != nil {
 		return nil, err
 	}
-	j := &Journal[S, C, P]{value: P(new(S)), saver: sv, format: o.Changes, since: len(r.Changes)}
+	j := &Journal[S, C, P]{value: P(new(S)), saver: sv, format: o.Changes, since: len(r.Changes), state: o.Format, size: recordRoom + len(r.Snapshot)}
 	if r.Snapshot != nil {
 		if err := o.Format.decodeValue(r.Snapshot, (*S)(j.value)); err != nil {
 			return nil, err
@@ -57,16 +62,21 @@ func LoadJournal[S, C any, P Applier[S, C]](w *actors.Worker, id string, o Journ
 			return nil, err
 		}
 		j.value.Apply(c)
+		j.size += changeRoom + len(data)
 	}
 	every := cmp.Or(o.Every, defaultEvery)
 	sv.makeWrite = func() (Write, error) {
 		changes := j.pending
 		j.pending = nil
-		if j.since += len(changes); j.since <= every {
+		if j.since += len(changes); j.since <= every && !j.fold {
 			return Write{Changes: changes}, nil
 		}
 		j.since = 0 // the snapshot has these changes
 		data, err := o.Format.encodeValue((*S)(j.value))
+		if err == nil && !j.fold && sv.checkSize(recordRoom+len(data)) != nil {
+			return Write{Changes: changes}, nil // these fit
+		}
+		j.size, j.fold = recordRoom+len(data), false
 		return Write{Snapshot: data}, err
 	}
 	return j, nil
@@ -92,12 +102,45 @@ func (j *Journal[S, C, P]) Record(t *actors.Task, changes ...C) error {
 	if len(changes) == 0 {
 		return j.Saved(t)
 	}
-	for _, c := range changes {
-		j.value.Apply(c)
+	more := 0
+	for _, data := range encoded {
+		more += changeRoom + len(data)
 	}
+	if j.fold || j.saver.checkSize(j.size+more) != nil {
+		if err := j.applyFolded(t, changes); err != nil {
+			return err
+		}
+	} else {
+		for _, c := range changes {
+			j.value.Apply(c)
+		}
+	}
+	j.size += more
 	j.pending = append(j.pending, encoded...)
 	return j.saver.saveChanges(t)
 }
 
 // Saved returns when the store has acknowledged all that Value shows.
 func (j *Journal[S, C, P]) Saved(t *actors.Task) error { return j.saver.awaitSaves(t) }
+
+// applyFolded applies changes that the record has no room for. If all of the state has room, the next save is a snapshot; if not,
+// nothing has changed.
+func (j *Journal[S, C, P]) applyFolded(t *actors.Task, changes []C) error {
+	before, err := j.state.encodeValue((*S)(j.value))
+	if err != nil {
+		return err
+	}
+	for _, c := range changes {
+		j.value.Apply(c)
+	}
+	after, err := j.state.encodeValue((*S)(j.value))
+	if err == nil {
+		err = j.saver.checkSize(recordRoom + len(after))
+	}
+	if err != nil {
+		restore(t, j.state, (*S)(j.value), before)
+		return err
+	}
+	j.fold = true
+	return nil
+}

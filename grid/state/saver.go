@@ -4,6 +4,7 @@ package state
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -20,6 +21,7 @@ type saver struct {
 	key       string
 	owner     Owner
 	starter   Starter // the owner, if it is one
+	limited   Limited // likewise
 	token     uint64
 	seq       uint64                // of the last write
 	makeWrite func() (Write, error) // what is to be saved, as it is now
@@ -45,6 +47,7 @@ func loadRecord(w *actors.Worker, id string, o Options) (*saver, Record, error) 
 		return nil, r, fmt.Errorf("state: %s was not loaded: %w", s.key, err)
 	}
 	s.token, s.seq = r.Token, r.Seq
+	s.limited, _ = s.owner.(Limited)
 	if s.opts.SaveWithin < 0 || s.opts.SaveWithin >= startWithin {
 		s.starter, _ = s.owner.(Starter)
 	}
@@ -59,7 +62,7 @@ func (s *saver) saveWrite(t *actors.Task, w Write) error {
 	begun := time.Now()
 	if s.starter != nil {
 		started := s.starter.Start(w)
-		if err := t.Await(started); err == nil || errors.Is(err, actors.ErrFenced) {
+		if err := t.Await(started); err == nil || isFinal(err) {
 			return err
 		}
 		started.OnDone(func(none, error) {}) // if this task has ended nobody looks at it
@@ -67,7 +70,39 @@ func (s *saver) saveWrite(t *actors.Task, w Write) error {
 	return s.retryCall(t, "save", begun, func(ctx context.Context) error { return s.owner.Save(ctx, w) })
 }
 
-// retryCall calls f until it succeeds, is fenced, or SaveWithin is over.
+// isFinal reports whether a save has failed for good.
+func isFinal(err error) bool { return errors.Is(err, actors.ErrFenced) || errors.Is(err, ErrTooLarge) }
+
+// What a record has beside its parts, and for each change, at most.
+const (
+	recordRoom = 4 * binary.MaxVarintLen64
+	changeRoom = binary.MaxVarintLen64
+)
+
+// checkSize fails if the store does not take a record of so many bytes.
+func (s *saver) checkSize(size int) error {
+	if s.limited == nil {
+		return nil
+	}
+	if most := s.limited.MaxSize(); size > most {
+		return fmt.Errorf("state: %s: %w: it would be %d bytes, and may be %d", s.key, ErrTooLarge, size, most)
+	}
+	return nil
+}
+
+// restore has a value be what was encoded before; nil: nothing was, so it is the zero value.
+func restore[S any](t *actors.Task, f Format, value *S, before []byte) {
+	var zero S
+	*value = zero
+	if before == nil {
+		return
+	}
+	if err := f.decodeValue(before, value); err != nil {
+		t.Exit(err) // the next incarnation loads what is stored
+	}
+}
+
+// retryCall calls f until it succeeds, fails for good, or SaveWithin is over.
 func (s *saver) retryCall(t *actors.Task, what string, begun time.Time, f func(ctx context.Context) error) error {
 	within := max(s.opts.SaveWithin, 0)
 	for n := 1; ; n++ {
@@ -77,7 +112,7 @@ func (s *saver) retryCall(t *actors.Task, what string, begun time.Time, f func(c
 		}
 		err := t.AwaitOffload(f, opts...)
 		pause := pauses.Wait(n)
-		if err == nil || errors.Is(err, actors.ErrFenced) || time.Since(begun)+pause >= within {
+		if err == nil || isFinal(err) || time.Since(begun)+pause >= within {
 			return err
 		}
 		if ended := t.Sleep(pause); ended != nil {

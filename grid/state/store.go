@@ -26,7 +26,7 @@ type Store interface {
 type Owner interface {
 	// Save changes the record as [Record.Apply] does, if [Record.Takes] says so, in one step. It
 	// returns nil if the change is stored and will not be lost, be it by this call or by one before; an
-	// [actors.ErrFenced] if there is another owner; any other error if it does not know: the
+	// [actors.ErrFenced] if there is another owner; an [ErrTooLarge] if it never will be stored; any other error if it does not know: the
 	// same Write is tried again then.
 	Save(ctx context.Context, w Write) error
 }
@@ -36,9 +36,19 @@ type Starter interface {
 	Owner
 	// Start begins what Save does and returns at once. A worker's loop calls it, so it waits for nobody. Its future ends within
 	// a second: with nil if the change is stored and will not be lost, with an [actors.ErrFenced] if there is another owner,
-	// and with any other error if it does not know: Save is called with the same Write then.
+	// with an [ErrTooLarge] if it never will be stored, and with any other error if it does not know: Save is called with the same Write then.
 	Start(w Write) *actors.Future[actors.None]
 }
+
+// Limited is an [Owner] whose store does not take records of every size.
+type Limited interface {
+	Owner
+	// MaxSize is how long a record may be, in bytes, as [Record.AppendBinary] writes it. It is asked for each save, by a worker's loop.
+	MaxSize() int
+}
+
+// ErrTooLarge says that the store does not take so large a record. It never will, so Save and Start return it at once.
+var ErrTooLarge = errors.New("the state is too large for its store")
 
 // Record is what a store has of a key.
 type Record struct {

@@ -95,6 +95,9 @@ func (o starter) Start(w state.Write) *actors.Future[actors.None] {
 		p.next = record.Apply(w)
 		p.value, err = p.next.AppendBinary(nil)
 	}
+	if err == nil && takes {
+		err = o.s.checkSize(p.value)
+	}
 	switch {
 	case err != nil:
 		p.saved.Reject(err)

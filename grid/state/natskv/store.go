@@ -17,7 +17,7 @@
 //
 // What the server acknowledges survives the end of its process. It survives a loss of power if the
 // server has SyncAlways, or the bucket has replicas elsewhere. A value has to fit into the server's
-// max_payload, 1 MB unless it is set.
+// max_payload, 1 MB unless it is set, and into the bucket's MaxValueSize: see MaxSize of [state.Limited].
 package natskv
 
 import (
@@ -38,6 +38,8 @@ import (
 // Store is a bucket. Nobody else may write to its keys.
 type Store struct {
 	kv      jetstream.KeyValue
+	nc      *nats.Conn
+	most    int           // bytes of a value in the bucket; 0: any
 	started *startedSaves // nil: saves are not started
 }
 
@@ -64,8 +66,12 @@ func New(ctx context.Context, js jetstream.JetStream, bucket string) (*Store, er
 	if ttl := status.TTL(); ttl > 0 {
 		return nil, fmt.Errorf("natskv: values of the bucket %s expire after %v: state would be lost; take one without a TTL", bucket, ttl)
 	}
-	s := &Store{kv: kv}
-	if of, is := status.(*jetstream.KeyValueBucketStatus); is && of.StreamInfo().Config.Mirror == nil { // a mirror's writes go elsewhere
+	s := &Store{kv: kv, nc: js.Conn()}
+	of, is := status.(*jetstream.KeyValueBucketStatus)
+	if is {
+		s.most = int(max(of.StreamInfo().Config.MaxMsgSize, 0))
+	}
+	if is && of.StreamInfo().Config.Mirror == nil { // a mirror's writes go elsewhere
 		if s.started, err = startSaves(js, bucket); err != nil {
 			return nil, fmt.Errorf("natskv: the bucket %s: %w", bucket, err)
 		}
@@ -102,6 +108,9 @@ func (s *Store) readRecord(ctx context.Context, key string) (r state.Record, rev
 // writeRecord stores r in the place of a revision, and returns the new one.
 func (s *Store) writeRecord(ctx context.Context, key string, r state.Record, revision uint64) (uint64, error) {
 	value, err := r.AppendBinary(nil)
+	if err == nil {
+		err = s.checkSize(value)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -109,6 +118,26 @@ func (s *Store) writeRecord(ctx context.Context, key string, r state.Record, rev
 		return s.kv.Create(ctx, key, value) // also over the marker of a deletion
 	}
 	return s.kv.Update(ctx, key, value, revision)
+}
+
+// headerRoom is more than what a write has beside its value, which counts, too: the revision, with its name.
+const headerRoom = 256
+
+// maxSize is how long a value may be.
+func (s *Store) maxSize() int {
+	most := int(s.nc.MaxPayload()) // each server that is connected to says its own
+	if s.most > 0 {
+		most = min(most, s.most)
+	}
+	return most - headerRoom
+}
+
+// checkSize fails if a value is too long. The client would say so of itself, but not in a way that lasts; and the server would of the bucket.
+func (s *Store) checkSize(value []byte) error {
+	if most := s.maxSize(); len(value) > most {
+		return fmt.Errorf("natskv: %w: it is %d bytes, and may be %d, by the server's max_payload and the bucket's MaxValueSize", state.ErrTooLarge, len(value), most)
+	}
+	return nil
 }
 
 // isStale reports whether a write has failed because the key has another revision. A replicated
@@ -169,6 +198,11 @@ func (o *owner) open(ctx context.Context) error {
 		}
 	}
 }
+
+var _ state.Limited = (*owner)(nil)
+
+// MaxSize is [state.Limited]'s.
+func (o *owner) MaxSize() int { return o.s.maxSize() }
 
 // Save is [state.Owner]'s.
 func (o *owner) Save(ctx context.Context, w state.Write) error {

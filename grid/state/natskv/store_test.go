@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/protoloop/protoloop/actors"
@@ -277,7 +276,7 @@ func TestBadValues(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := o.Save(t.Context(), state.Write{Token: r.Token, Seq: 1, Snapshot: make([]byte, 2<<20)}); err == nil || !strings.Contains(err.Error(), nats.ErrMaxPayload.Error()) {
+	if err := o.Save(t.Context(), state.Write{Token: r.Token, Seq: 1, Snapshot: make([]byte, 2<<20)}); !errors.Is(err, state.ErrTooLarge) {
 		t.Error(err)
 	}
 	if _, err := b.kv.Put(t.Context(), "foreign", []byte("text")); err != nil {

@@ -48,7 +48,11 @@ func Run(t *testing.T, store state.Store) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) { test(t, store, t.Name()) })
 	}
-	if o, _ := open(t, store, t.Name()); !isStarter(o) {
+	o, _ := open(t, store, t.Name())
+	if _, is := o.(state.Limited); is {
+		t.Run("the largest record", func(t *testing.T) { testLargest(t, store, t.Name()) })
+	}
+	if !isStarter(o) {
 		return
 	}
 	t.Run("a save is started", func(t *testing.T) { testStarts(t, store, t.Name()) })
@@ -81,10 +85,39 @@ func (s startingOwner) Save(ctx context.Context, w state.Write) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	if _, err := s.o.Start(w).Wait(ctx); err == nil || errors.Is(err, actors.ErrFenced) {
+	if _, err := s.o.Start(w).Wait(ctx); err == nil || errors.Is(err, actors.ErrFenced) || errors.Is(err, state.ErrTooLarge) {
 		return err
 	}
 	return s.o.Save(ctx, w)
+}
+
+// testLargest: a limited store takes a record of its size, and fails for good with one that is longer.
+func testLargest(t *testing.T, s state.Store, key string) {
+	o, r := open(t, s, key)
+	most := o.(state.Limited).MaxSize()
+	w := state.Write{Token: r.Token, Seq: 1}
+	for w.Snapshot = make([]byte, most); ; w.Snapshot = w.Snapshot[1:] {
+		if data, err := r.Apply(w).AppendBinary(nil); err != nil {
+			t.Fatal(err)
+		} else if len(data) <= most {
+			break
+		}
+	}
+	save(t, o, w)
+	w.Seq, w.Snapshot = 2, append(w.Snapshot, 0)
+	if err := o.Save(t.Context(), w); !errors.Is(err, state.ErrTooLarge) {
+		t.Errorf("one byte more: %v", err)
+	}
+	if starter, is := o.(state.Starter); is {
+		if _, err := starter.Start(w).Wait(t.Context()); !errors.Is(err, state.ErrTooLarge) {
+			t.Errorf("one byte more, started: %v", err)
+		}
+	}
+	w.Snapshot = w.Snapshot[1:]
+	save(t, o, w)
+	if _, r := open(t, s, key); len(r.Snapshot) != len(w.Snapshot) {
+		t.Errorf("%d bytes are stored, and %d were saved", len(r.Snapshot), len(w.Snapshot))
+	}
 }
 
 // testStarts: a store that always says that it does not know has nothing to start saves for.
