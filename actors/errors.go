@@ -74,9 +74,9 @@ var (
 	// ErrNodeLost: the node of a grid that had the request is lost. The work may have run, or in
 	// part, and may still run there: nobody can tell. An [Idempotent] request is sent again instead.
 	ErrNodeLost = newError("node_lost", "the node is lost; the work may have run")
-	// ErrFenced: another worker owns the state of the key by now, so what this one has done is
-	// not saved: see package grid/state. The handler has run.
-	ErrFenced = newError("fenced", "another worker owns the state; nothing was saved")
+	// ErrFenced: another worker owns the key by now, or may, because the lease of the node is over. So what this one has done and not
+	// saved is not saved: see packages grid and grid/state. The handler has run.
+	ErrFenced = newError("fenced", "another worker owns the key, or may; what was not saved will not be")
 	// ErrDeadLetter: there is no such actor. It matches the engine's
 	// ErrDeadLetter.
 	ErrDeadLetter = newError("dead_letter", "no such actor", actor.ErrDeadLetter)

@@ -12,6 +12,7 @@ import (
 	"github.com/protoloop/protoloop/internal/engine"
 	"github.com/protoloop/protoloop/internal/keyed"
 	"github.com/protoloop/protoloop/internal/life"
+	"github.com/protoloop/protoloop/internal/safeerr"
 	"github.com/protoloop/protoloop/internal/supervision"
 	"github.com/protoloop/protoloop/messages"
 )
@@ -268,6 +269,12 @@ func (mb *mailbox) isFenced() bool {
 	return l != nil && !l.Holds()
 }
 
+// fencedError is what the asker of a task is told that was cut off because the lease is over: nobody has stopped the worker, and
+// no grace would have helped. The task itself has the error of any stop.
+func (t *Task) fencedError(stopped error) error {
+	return fmt.Errorf("%w: a %s was cut off: the lease of its node was over: %w", ErrFenced, t.name(), stopped)
+}
+
 // isLeased reports whether a task may go on only as long as the lease lasts: all but setup, which says why it fails, and what
 // ends the worker.
 func (t *Task) isLeased() bool {
@@ -305,8 +312,13 @@ func (a answer) copiedFor(t *Task) answer {
 func (a answer) copyFor(t *Task) answer {
 	if t.attached != nil {
 		if l := t.mb.lease(); l != nil {
-			if a.how&answerFailed == 0 && !l.Holds() {
-				a = failedAnswer(fmt.Errorf("%w: the answer to a %s: the lease of its node was over", ErrFenced, t.name()), answerRan)
+			switch {
+			case a.how&answerFailed == 0:
+				if !l.Holds() {
+					a = failedAnswer(fmt.Errorf("%w: the answer to a %s: the lease of its node was over", ErrFenced, t.name()), answerRan)
+				}
+			case safeerr.Is(a.err(), ErrStopped) && !l.Holds():
+				a = failedAnswer(t.fencedError(a.err()), a.how)
 			}
 			if l.Shares() {
 				return a

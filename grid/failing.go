@@ -3,6 +3,7 @@
 package grid
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -131,7 +132,8 @@ func (k *kind) refusal(err error) error {
 // neverRan is the form in which an error goes to another process.
 func neverRan(err error) *messages.Failure {
 	f := messages.NewFailure(err, false, true)
-	f.Ran, f.RetrySafe = false, true // whatever a setup that has failed has heard from others
+	// Whatever a setup that has failed has heard from others. What cannot be sent cannot be the next time either.
+	f.Ran, f.RetrySafe = false, errors.Is(err, actors.ErrUnavailable) || !errors.Is(err, actors.ErrUnsendable)
 	return f
 }
 

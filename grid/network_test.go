@@ -80,6 +80,18 @@ func TestFailureThatIsTooLong(t *testing.T) {
 	})
 }
 
+// TestMessageThatIsTooLong cannot be sent the next time either.
+func TestMessageThatIsTooLong(t *testing.T) {
+	onNetwork(t, 2, gridtest.Options{}, nil, func(t *testing.T, w *machines, runs *runLog) {
+		owner := w.owner("k")
+		_, err := w.future(w.other(owner), "k", strings.Repeat("x", 2<<20)).Wait(t.Context())
+		f, is := errors.AsType[*messages.Failure](err)
+		if !errors.Is(err, actors.ErrUnsendable) || !is || f.Ran || f.MaybeRan || f.RetrySafe || actors.RetrySafe(err) {
+			t.Errorf("it is told %.200v", err)
+		}
+	})
+}
+
 // TestLateAnswerToAFormerGrid: the numbers of answers to a grid that was drained are not those of the next one in its process.
 func TestLateAnswerToAFormerGrid(t *testing.T) {
 	var asked *actor.PID
