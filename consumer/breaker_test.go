@@ -7,7 +7,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -559,5 +561,54 @@ func TestOutageIsTold(t *testing.T) {
 			}
 		}
 		stop(t, sys, pid, c, q, time.Second)
+	})
+}
+
+// TestOutageIsToldBriefly: an outage fails many handlers, and extensions of many leases. The log has the first at once, and then a line a
+// second at most, with how many there were.
+func TestOutageIsToldBriefly(t *testing.T) {
+	actortest.Run(t, func(t *testing.T, sys *actor.ActorSystem) {
+		var extensions atomic.Int64
+		q := memory.New(memory.Options{Lease: 10 * time.Second, Fault: func(_ context.Context, call memory.Call, _ []string) error {
+			if call == memory.Extend {
+				extensions.Add(1)
+				return errors.New("no answer")
+			}
+			return nil
+		}})
+		c := newConsumer(q.Open, func(t *actors.Task, m consumer.Message) error {
+			i, _ := strconv.Atoi(string(m.Body))
+			wait := time.Second // 20 within 100 ms,
+			if i >= 20 {
+				wait = 3 * time.Second // 20 later,
+			}
+			if i >= 40 {
+				wait = time.Hour // and 20 whose leases have to be extended, each at its own time
+			}
+			return cmp.Or(t.Sleep(wait), consumer.Unavailable(errors.New("connection refused")))
+		}, consumer.Options{Concurrency: 60})
+		pid := spawn(t, sys, c, actors.Options{})
+		for i := range 60 {
+			q.SendBody(fmt.Sprint(i))
+			pass(5 * time.Millisecond)
+		}
+		lines := func(text string) (lines, counted int64) {
+			for _, r := range actortest.LogOf(sys).Find(slog.LevelWarn, text) {
+				n, _ := r.Attr("more since the last line").(int64)
+				lines, counted = lines+1, counted+n
+			}
+			return lines, counted
+		}
+		pass(4 * time.Second)
+		if lines, counted := lines("a handler failed, not for its message"); lines != 2 || counted < 10 || counted > 20 {
+			t.Errorf("%d lines of handlers, which count %d more", lines, counted)
+		}
+		const seconds = 60
+		pass(seconds * time.Second)
+		all := extensions.Load()
+		if lines, counted := lines("leases could not be extended"); lines == 0 || lines > 4+seconds || lines > all/2 || lines+counted > all || lines+counted < all-100 {
+			t.Errorf("%d lines of leases, which count %d more, of %d", lines, counted, all)
+		}
+		actortest.Stop(t, sys.Root, pid, time.Second)
 	})
 }

@@ -39,6 +39,9 @@ type run struct {
 	lags     *lagCalls
 	names    *taskNames
 
+	excused    thinned // failures of handlers
+	unextended thinned // leases
+
 	polling  context.Context // ends with the stop event
 	endPoll  context.CancelFunc
 	calls    context.Context // of Receive: ends when the breaker opens; the consumer's lock guards it
@@ -47,6 +50,7 @@ type run struct {
 
 func newRun(c *Consumer, src Source, own *actors.Limiter, w *actors.Worker, log *slog.Logger) *run {
 	r := &run{c: c, src: src, own: own, log: log, hooks: failureHooksOf(w, c.names), registry: persystem.Of[registry](w.ActorSystem()), lags: newLagCalls(), names: c.names}
+	r.excused.text, r.unextended.text = "a handler failed, not for its message; that counts as no try", "leases could not be extended"
 	r.inFlight = &inFlight{run: r, worker: w.Self(), names: c.names, recent: &c.recent, mu: &c.mu, stats: &c.stats, opts: &c.opts, breaker: c.breaker, takers: c.opts.Pollers + 2} // and watchStop and watchBreaker
 	_, r.inFlight.streams = src.(Streamer)
 	r.polling, r.endPoll = context.WithCancel(context.Background())
@@ -261,7 +265,7 @@ func (r *run) handled(t *actors.Task, d *delivery, err error) {
 	case v.excused && v.probe:
 		r.log.WarnContext(ctx, "consumer: a probe failed: the breaker stays open", args...)
 	case v.excused:
-		r.log.WarnContext(ctx, "consumer: a handler failed, not for its message; that counts as no try", args...)
+		r.excused.warn(ctx, r.log, args...)
 	default:
 		r.log.WarnContext(ctx, "consumer: a handler failed; the message will be tried again", append(args, "delay", v.delay)...)
 	}

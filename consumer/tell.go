@@ -114,7 +114,7 @@ func (r *run) extend(t *actors.Task) error {
 			err := r.offload(t, func(ctx context.Context) error { return r.src.Extend(ctx, messages(ds)) }, func(ctx context.Context, err error) {
 				if err != nil {
 					r.c.noteError(nil, 0, err)
-					worry(ctx, r.log, "leases could not be extended", err, "messages", len(ds))
+					r.unextended.warn(ctx, r.log, "error", err, "messages", len(ds))
 				}
 				r.inFlight.noteExtended(ds, time.Now(), err)
 			})
