@@ -58,7 +58,7 @@ func TestConnectionIsLost(t *testing.T) {
 		together <- q.Send(t.Context(), consumer.Message{Key: "a"}, consumer.Message{Key: "b"}, consumer.Message{Key: "c"})
 	}()
 	var round []*nats.Msg
-	places := map[string]bool{first.Reply: true}
+	subjects := map[string]bool{first.Reply: true}
 	for n := range 4 {
 		if n > 0 {
 			if err := producer.ForceReconnect(); err != nil {
@@ -69,10 +69,10 @@ func TestConnectionIsLost(t *testing.T) {
 		var keys []string
 		for range 3 {
 			m := <-arrived
-			if places[m.Reply] {
-				t.Errorf("round %d: confirmed at a place where it, or another one, may be confirmed yet", n)
+			if subjects[m.Reply] {
+				t.Errorf("round %d: confirmed at a subject where it, or another one, may be confirmed yet", n)
 			}
-			places[m.Reply] = true
+			subjects[m.Reply] = true
 			keys = append(keys, m.Header.Get(natsjs.MsgIDHeader))
 			round = append(round, m)
 		}
