@@ -154,7 +154,7 @@ func (t *Task) Forward(pid *actor.PID) {
 // added to later: whoever ends a task is most often a loop in its own state, the
 // clock, or work that a callback of somebody else's must not hold up.
 func (t *Task) tellCause(cause error, later *callbacks) {
-	if cause == ErrStopped && t.mb.isFenced() {
+	if cause == ErrStopped && t.attached != nil && t.mb.isFenced() {
 		cause = t.fencedError(cause)
 	}
 	t.completeRequest(failedAnswer(cause, answerEnded|ranIf(!t.lt.Fresh() || t.isAgain())), teller{later: later})
