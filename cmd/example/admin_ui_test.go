@@ -177,11 +177,11 @@ func (p *tab) logIn(t *testing.T, url, user, password string) {
 	p.click(t, `document.querySelector(".v-dialog--active form button[type=submit]")`)
 }
 
-// click clicks what an expression finds, once it is there.
+// click clicks what an expression finds, as soon as it is there. The page may draw it anew at any moment, so it is not looked
+// for once more.
 func (p *tab) click(t *testing.T, element string) {
 	t.Helper()
-	p.Until(t, fmt.Sprintf(`(() => { try { return !!%s } catch { return false } })()`, element))
-	p.Eval(t, element+`.click() || ""`)
+	p.Until(t, fmt.Sprintf(`(() => { try { %s.click(); return true } catch { return false } })()`, element))
 }
 
 // sees goes to a part of the page and waits until it shows all of that.
