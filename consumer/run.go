@@ -39,8 +39,8 @@ type run struct {
 	lags     *lagCalls
 	names    *taskNames
 
-	excused    thinned // failures of handlers
-	unextended thinned // leases
+	excused    limitedWarning // failures of handlers
+	unextended limitedWarning // leases
 
 	polling  context.Context // ends with the stop event
 	endPoll  context.CancelFunc

@@ -37,21 +37,23 @@ func (c gridCounts) plus(o gridCounts) gridCounts {
 func (p *producer) addGrid(b *builder) {
 	s := &p.grid
 	s.kinds.most = p.kinds.most
-	g := grid.Of(p.sys)
-	last := s.of.Value()
-	if last != nil { // its drain may have counted more
+	g, last := grid.Of(p.sys), s.of.Value()
+	if last != nil && last != g { // its drain may have counted more
 		s.last = countsOfGrid(last.Info())
 	}
-	if g != nil && g != last {
-		s.before, s.of = s.before.plus(s.last), weak.Make(g)
-		s.last = countsOfGrid(g.Info())
+	var i grid.Info
+	if g != nil {
+		i = g.Info()
+		if g != last {
+			s.before, s.of = s.before.plus(s.last), weak.Make(g)
+		}
+		s.last = countsOfGrid(i)
 	}
 	sum := s.before.plus(s.last)
 	if g == nil && sum == (gridCounts{}) {
 		return
 	}
 	if g != nil {
-		i := g.Info()
 		const nodes, shards, asks = "Nodes of the grid, as this one sees it.", "Shards of the grid that this node owns.", "Asks between nodes that have no answer yet."
 		b.upDown("protoloop.grid.node", "{node}", nodes, int64(i.Nodes))
 		b.upDown("protoloop.grid.shard", "{shard}", shards, int64(i.Shards))

@@ -37,7 +37,7 @@ func TestArticle(t *testing.T) {
 				return createQueue(t, client, name+strings.ReplaceAll(transports, ",", "-"))
 			}
 			s := &session{t: t, endpoint: endpoint, transports: transports}
-			theirs := &article{t: t, addr: freePort(t), queue: queue("article-"), env: settings(endpoint)}
+			theirs := &article{t: t, addr: freePorts(t, 1), queue: queue("article-"), env: settings(endpoint)}
 			want := s.with(theirs, theirs.addr, theirs.queue)
 			items, dead := queue("items-"), queue("dead-")
 			ours := newService(t, "-queue", items, "-dead-letters", dead, "-lease", "2s")

@@ -5,8 +5,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -16,6 +14,7 @@ import (
 
 	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/consumer"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // running is a service that can be started, killed and stopped, again and
@@ -31,25 +30,17 @@ type running struct {
 }
 
 func newService(t *testing.T, args ...string) *running {
-	return &running{t: t, addr: freePort(t), data: t.TempDir(), args: args}
+	return &running{t: t, addr: freePorts(t, 1), data: t.TempDir(), args: args}
 }
 
-// freePort returns an address that nobody listens on now, nor will: its port is
-// below those that Linux gives to connections, of which there are many here. A
-// service that was killed could find it taken.
-func freePort(t *testing.T) string {
+// freePorts is the address of the first of n ports that are free: see [testtools.FreePorts].
+func freePorts(t *testing.T, n int) string {
 	t.Helper()
-	const first, last = 20_000, 32_000
-	for range 100 {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first+rand.IntN(last-first)))
-		if err != nil {
-			continue
-		}
-		defer l.Close()
-		return l.Addr().String()
+	first, err := testtools.FreePorts(n)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatalf("no port of %d to %d is free", first, last)
-	return ""
+	return fmt.Sprintf("127.0.0.1:%d", first)
 }
 
 // start starts the service and waits until it is ready.

@@ -28,7 +28,7 @@ func TestSoak(t *testing.T) {
 	}
 	const rate, parts = 200, 10
 	r := newService(t)
-	profiles := freePort(t)
+	profiles := freePorts(t, 1)
 	r.env = []string{"PROTOLOOP_PPROF=" + profiles}
 	r.start()
 	items := int(d.Seconds()) * rate / parts

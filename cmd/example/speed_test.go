@@ -86,7 +86,7 @@ func measureService(t *testing.T, clients int, rate float64, args ...string) spe
 
 func measurePython(t *testing.T, clients int, rate float64) speed {
 	t.Helper()
-	addr := freePort(t)
+	addr := freePorts(t, 1)
 	_, port, _ := net.SplitHostPort(addr)
 	cmd := exec.Command(python(t), "testdata/article.py", port)
 	cmd.Stderr = os.Stderr

@@ -4,7 +4,6 @@ package main
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -32,26 +31,6 @@ type steps struct {
 	replaced *strings.Replacer
 }
 
-// freePorts is an address with that many free ports in a row.
-func freePorts(t *testing.T, n int) string {
-	t.Helper()
-	for range 100 {
-		first := 20_000 + rand.IntN(12_000)
-		free := true
-		for port := first; free && port < first+n; port++ {
-			l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-			if free = err == nil; free {
-				l.Close()
-			}
-		}
-		if free {
-			return fmt.Sprintf("127.0.0.1:%d", first)
-		}
-	}
-	t.Fatalf("no %d ports in a row are free", n)
-	return ""
-}
-
 func newSteps(t *testing.T) *steps {
 	t.Helper()
 	page, err := os.ReadFile(stepsPage)
@@ -74,7 +53,7 @@ func newSteps(t *testing.T) *steps {
 	if len(s.blocks) != 10 {
 		t.Fatalf("%d steps", len(s.blocks))
 	}
-	replaced := []string{"127.0.0.1:7420", freePorts(t, 4), "127.0.0.1:8081", freePort(t), "127.0.0.1:8082", freePort(t)}
+	replaced := []string{"127.0.0.1:7420", freePorts(t, 4), "127.0.0.1:8081", freePorts(t, 1), "127.0.0.1:8082", freePorts(t, 1)}
 	for n := 1; n <= 3; n++ {
 		hub := freePorts(t, 5)
 		_, port, _ := net.SplitHostPort(hub)

@@ -253,7 +253,7 @@ func TestTraceGoesThroughEachQueue(t *testing.T) {
 // TestMetricsOfTheService: Prometheus' text has what the service counts.
 func TestMetricsOfTheService(t *testing.T) {
 	t.Parallel()
-	r := newService(t, "-metrics", freePort(t))
+	r := newService(t, "-metrics", freePorts(t, 1))
 	r.start()
 	c, err := dial(t.Context(), r.addr, nil)
 	if err != nil {

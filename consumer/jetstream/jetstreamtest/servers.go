@@ -14,9 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -74,7 +72,7 @@ func serve(of options) (says string, stop func(), err error) {
 // hostPort takes addr apart. Without one the port is any that is free.
 func hostPort(addr string) (string, int, error) {
 	if addr == "" {
-		port, err := freePort("127.0.0.1")
+		port, err := testtools.FreePorts(1)
 		return "127.0.0.1", port, err
 	}
 	a, err := net.ResolveTCPAddr("tcp", addr)
@@ -82,20 +80,6 @@ func hostPort(addr string) (string, int, error) {
 		return "", 0, err // it is a server's own
 	}
 	return a.IP.String(), a.Port, nil
-}
-
-// freePort is a port that no client is ever given, so that a server which is killed has it again when it is started again.
-// On Linux clients have those from 32,768 on.
-func freePort(host string) (int, error) {
-	var err error
-	for range 100 {
-		port := 10_000 + rand.IntN(22_768)
-		var l net.Listener
-		if l, err = net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port))); err == nil {
-			return port, l.Close()
-		}
-	}
-	return 0, err
 }
 
 // Server is a server with a folder of its own. It is killed when its test ends.

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// thinned tracks a warning that an outage repeats for each message: the first is logged, and then a line a second at most, with how many
+// limitedWarning tracks a warning that an outage repeats for each message: the first is logged, and then a line a second at most, with how many
 // there were in between. Any goroutine.
-type thinned struct {
+type limitedWarning struct {
 	text string
 
 	mu     sync.Mutex
@@ -20,7 +20,7 @@ type thinned struct {
 }
 
 // warn logs it, unless there was a line within the last second.
-func (l *thinned) warn(ctx context.Context, log *slog.Logger, args ...any) {
+func (l *limitedWarning) warn(ctx context.Context, log *slog.Logger, args ...any) {
 	now := time.Now()
 	l.mu.Lock()
 	if now.Before(l.next) {
