@@ -200,7 +200,7 @@ func TestEveryEndsWithItsTask(t *testing.T) {
 }
 
 func TestEveryLeavesNothing(t *testing.T) {
-	in(t, func(w *world, t *actors.Task) error {
+	nothingWaitsAfter(t, func(t *actors.Task) error {
 		for range 10 {
 			for _, err := range t.Every(1) {
 				if err != nil {
@@ -208,9 +208,6 @@ func TestEveryLeavesNothing(t *testing.T) {
 				}
 				break
 			}
-		}
-		if n := actors.WaitingForStop(t); n != 0 {
-			w.Errorf("%d still wait for the stop event", n)
 		}
 		return nil
 	})

@@ -234,7 +234,7 @@ func TestUntilStopOfWorkFromOutside(t *testing.T) {
 }
 
 func TestUntilStopIsForgotten(t *testing.T) {
-	in(t, func(w *world, t *actors.Task) error {
+	nothingWaitsAfter(t, func(t *actors.Task) error {
 		for range 10 {
 			if err := t.UntilStop(func(t *actors.Task) error { return t.Sleep(1) }); err != nil {
 				return err
@@ -243,10 +243,29 @@ func TestUntilStopIsForgotten(t *testing.T) {
 				return err
 			}
 		}
-		if n := actors.WaitingForStop(t); n != 0 {
-			w.Errorf("%d still wait for the stop event", n)
-		}
 		return nil
+	})
+}
+
+// nothingWaitsAfter checks that nothing waits for the stop event of a worker when a task of its is over. What was offloaded
+// ends a moment after its future.
+func nothingWaitsAfter(t *testing.T, f func(t *actors.Task) error) {
+	t.Helper()
+	bubble(t, func(w *world) {
+		pid := w.worker("worker", actors.Options{}, none)
+		if _, err := result(did(w.root, pid, f)); err != nil {
+			w.Error(err)
+		}
+		synctest.Wait()
+		if _, err := result(did(w.root, pid, func(t *actors.Task) error {
+			if n := actors.WaitingForStop(t); n != 0 {
+				w.Errorf("%d still wait for the stop event", n)
+			}
+			return nil
+		})); err != nil {
+			w.Error(err)
+		}
+		w.stopped(pid, time.Hour)
 	})
 }
 

@@ -167,6 +167,12 @@ func (ts *topics) subscribe(s *subscriber, name string, typ protoreflect.Message
 	p.live++
 	s.subscriptions = append(s.subscriptions, sub)
 	ts.mu.Unlock()
+	if g := ts.hub.grid.Load(); g != nil {
+		if n := g.network(); n != nil && !n.c.connected() {
+			go ts.syncWire(p) // it may take as long as there is no connection, and this is a worker's turn
+			return
+		}
+	}
 	ts.syncWire(p)
 }
 

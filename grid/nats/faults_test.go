@@ -121,6 +121,62 @@ func TestServerIsBack(t *testing.T) {
 	}
 }
 
+// TestServerDoesNotGreet: what a line is asked while the client makes a connection, which a server takes that says nothing, is
+// answered at once. The client has its lock meanwhile.
+func TestServerDoesNotGreet(t *testing.T) {
+	s := startServer(t, server.Options{})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := make(chan net.Conn, 100)
+	go func() {
+		defer close(taken)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			taken <- c
+		}
+	}()
+	n := connect(t, nats.Options{URL: s.ClientURL() + ",nats://" + l.Addr().String(), NATS: []natsgo.Option{natsgo.DontRandomize()}, Timeout: 5 * time.Minute})
+	line := open(t, n, "a", &ear{}).(grid.TopicLine)
+	isConnected := line.(grid.ConnectedLine).Connected
+	if !isConnected() {
+		t.Error("the line is not connected")
+	}
+	longest := line.MaxFrame()
+	s.Shutdown()
+	first := <-taken
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for what, err := range map[string]error{"sent": line.Send(grid.Peer{Node: "b", Session: 1}, 1, []byte("x")), "published": line.Publish("topic", []byte("x"))} {
+			if err == nil || !strings.Contains(err.Error(), "no connection") {
+				t.Errorf("%s without a connection: %v", what, err)
+			}
+		}
+		if isConnected() {
+			t.Error("the line is connected")
+		}
+		if got := line.MaxFrame(); got != longest {
+			t.Errorf("a frame may have %d bytes, and could have %d", got, longest)
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(time.Minute):
+		t.Error("the line waits until the server is given up")
+	}
+	l.Close()
+	first.Close()
+	for c := range taken {
+		c.Close()
+	}
+	<-done
+}
+
 // stalled is a way to a server on which nothing goes any more once it is cut, as with a server that is stopped.
 type stalled struct {
 	net.Listener

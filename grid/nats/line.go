@@ -136,6 +136,10 @@ func (l *line) publish(subject, number string, tag uint64, frame []byte) error {
 		return fmt.Errorf("grid/nats: a frame of %d bytes is longer than the server takes, which is %d", len(frame), longest)
 	}
 	out := l.n.out.Load()
+	if !out.phase.enter() {
+		return errCutOff
+	}
+	defer out.phase.leave()
 	if out.size.Load()+int64(len(frame)) > int64(l.n.o.SendBuffer) {
 		return errFull
 	}
@@ -182,10 +186,10 @@ func (l *line) route(to grid.Peer) (*route, error) {
 }
 
 // Connected is [grid.ConnectedLine]'s.
-func (l *line) Connected() bool { return l.n.nc.IsConnected() }
+func (l *line) Connected() bool { return l.n.out.Load().phase.isOpen() }
 
-// MaxFrame is [grid.Line]'s.
-func (l *line) MaxFrame() int { return int(l.n.nc.MaxPayload()) }
+// MaxFrame is [grid.Line]'s: what the server has said with which there was a connection last.
+func (l *line) MaxFrame() int { return int(l.n.most.Load()) }
 
 // Close is [grid.Line]'s. It must not be called by the receiver.
 func (l *line) Close() error {

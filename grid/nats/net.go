@@ -29,6 +29,7 @@ type Net struct {
 	nc  *nats.Conn
 	// out is the last connection to a server. What waited in an earlier one is gone.
 	out    atomic.Pointer[outbox]
+	most   atomic.Int64 // see line.MaxFrame
 	dials  atomic.Uint64
 	bad    atomic.Int64  // see Refused
 	closed chan struct{} // closed when nothing is called any more
@@ -73,6 +74,7 @@ func Connect(ctx context.Context, o Options) (*Net, error) {
 	}
 	d.connected()
 	n.nc = nc
+	n.opened()
 	if _, err := nc.Subscribe(gridsubject.Gone(o.Cluster, "*"), n.heardGone); err != nil {
 		nc.Close()
 		return nil, fmt.Errorf("grid/nats: %w", err)
@@ -219,7 +221,18 @@ func (n *Net) disconnected(_ *nats.Conn, err error) {
 	}
 }
 
+// opened: the client has said that there is a connection.
+func (n *Net) opened() {
+	out := n.out.Load()
+	if !n.nc.IsConnected() {
+		return // it is lost by now, and maybe out is not greeted yet
+	}
+	out.phase.opened() // it, or a later one, which will be told of, too
+	n.most.Store(n.nc.MaxPayload())
+}
+
 func (n *Net) reconnected(nc *nats.Conn) {
+	n.opened()
 	n.log.Info("grid/nats: there is a connection to a server again", "server", nc.ConnectedUrlRedacted())
 	// Until the server has all subscriptions again it may drop frames.
 	_ = nc.FlushTimeout(n.o.Timeout) // if that fails, another connection will be made, which is told, too

@@ -15,8 +15,9 @@ import (
 // [line.Send] looks how much that is.
 type outbox struct {
 	net.Conn
-	// epoch is greater than those of all connections before. See [line.isLate].
+	// epoch is greater than those of all connections before. See [line.frame].
 	epoch uint64
+	phase phase
 	// size is how many bytes wait or are being written.
 	size atomic.Int64
 
@@ -29,6 +30,50 @@ type outbox struct {
 	broken  error
 }
 
+// phase is what a connection to a server can be used for.
+//
+//	dialled ──opened──▶ open ──▶ over
+//	   └─────────────────────────▲
+//
+// The client makes a connection with its lock held: whoever sent something meanwhile would wait until a server is found, or the
+// last has not answered for Options.Timeout. So nobody calls it but between enter and leave.
+type phase struct {
+	is    atomic.Int32
+	using sync.RWMutex // by those who are between enter and leave
+}
+
+const (
+	isDialled = iota // the client and the server greet each other
+	isOpen
+	isOver
+)
+
+func (p *phase) opened() { p.is.CompareAndSwap(isDialled, isOpen) }
+
+// end returns when nobody uses the connection any more.
+func (p *phase) end() {
+	p.using.Lock()
+	defer p.using.Unlock()
+	p.is.Store(isOver)
+}
+
+func (p *phase) isOpen() bool { return p.is.Load() == isOpen }
+
+// enter reports whether the connection is open. Then the client makes no other one until leave is called.
+func (p *phase) enter() bool {
+	if !p.isOpen() { // most often known without the lock
+		return false
+	}
+	p.using.RLock()
+	if p.isOpen() {
+		return true
+	}
+	p.using.RUnlock()
+	return false
+}
+
+func (p *phase) leave() { p.using.RUnlock() }
+
 // keptBuffer is how large a buffer may be that is kept for what is written next.
 const keptBuffer = 1 << 20
 
@@ -39,6 +84,15 @@ func newOutbox(c net.Conn, epoch uint64) *outbox {
 	}
 	go o.write()
 	return o
+}
+
+// Read is [net.Conn]'s. The client makes no other connection before it has returned with an error.
+func (o *outbox) Read(p []byte) (int, error) {
+	n, err := o.Conn.Read(p)
+	if err != nil {
+		o.phase.end()
+	}
+	return n, err
 }
 
 // Write is [net.Conn]'s. It fails if an earlier one has not succeeded after all.
