@@ -52,9 +52,13 @@ type deadlines struct {
 	timer   *time.Timer
 	armed   time.Duration // when timer fires; 0: it is not set
 
-	first   atomic.Int64 // when the first one is due, for those without mu; 0: there is none
-	dropped atomic.Int32 // marks here that have been cleared
+	first   atomic.Int64  // when the first one is due, for those without mu; 0: there is none
+	cleared atomic.Uint32 // how many marks have been cleared, of those here at one time
+	removed uint32        // … and removed
 }
+
+// dropped is how many marks here have been cleared. With mu held.
+func (h *deadlines) dropped() int { return int(int32(h.cleared.Load() - h.removed)) }
 
 type deadline struct {
 	when time.Duration
@@ -91,8 +95,8 @@ func (c *clock) deadlinesOf(p unsafe.Pointer) *deadlines {
 func (c *clock) addDeadline(when time.Duration, t *Task) {
 	h := c.deadlinesOf(unsafe.Pointer(t))
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	h.addTask(when, t)
+	h.mu.Unlock()
 }
 
 // quickCopy is how many deadlines are copied in a few microseconds. Constant but in tests.
@@ -131,7 +135,7 @@ func (c *clock) makeRoom(t *Task) {
 // addTask is addDeadline. With mu held.
 func (h *deadlines) addTask(when time.Duration, t *Task) {
 	m := h.newMark()
-	m.task.Store(t)
+	*(**Task)(unsafe.Pointer(&m.task)) = t // a plain store, see presetScope
 	t.ext.Load().gone.Store(m)
 	h.push(deadline{when, m})
 	h.armTimer()
@@ -175,12 +179,12 @@ func (h *deadlines) newMark() *mark {
 
 // noteDropped counts a mark that has been cleared.
 func (h *deadlines) noteDropped() {
-	if n := h.dropped.Add(1); n%marksBlock != 0 {
+	if h.cleared.Add(1)%marksBlock != 0 {
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if int(h.dropped.Load()) > (h.inOrder.Len()+len(h.heap))/2 {
+	if h.dropped() > (h.inOrder.Len()+len(h.heap))/2 {
 		h.sweepEnded()
 	}
 }
@@ -203,11 +207,11 @@ func (c *clock) sweepAll() {
 func (h *deadlines) armTimer() {
 	for h.inOrder.Len() > 0 && h.inOrder.First().mark.isCleared() {
 		h.inOrder.Pop()
-		h.dropped.Add(-1)
+		h.removed++
 	}
 	for len(h.heap) > 0 && h.heap[0].mark.isCleared() {
 		h.popHeap()
-		h.dropped.Add(-1)
+		h.removed++
 	}
 	first := h.firstDue()
 	if int64(first) != h.first.Load() {
@@ -299,7 +303,7 @@ func (h *deadlines) takeDue(d *due, now time.Duration) (more bool) {
 			d.queues[d.nq] = mb
 			d.nq++
 		} else {
-			h.dropped.Add(-1)
+			h.removed++
 		}
 	}
 	h.armTimer()
@@ -321,7 +325,7 @@ func (h *deadlines) sweepEnded() {
 	var inOrder fifo.Queue[deadline] // the ring may have been far longer
 	for h.inOrder.Len() > 0 {
 		if d := h.inOrder.Pop(); d.mark.isCleared() {
-			h.dropped.Add(-1)
+			h.removed++
 		} else {
 			inOrder.Push(d)
 		}
@@ -330,7 +334,7 @@ func (h *deadlines) sweepEnded() {
 	kept := h.heap[:0]
 	for _, d := range h.heap {
 		if d.mark.isCleared() {
-			h.dropped.Add(-1)
+			h.removed++
 		} else {
 			kept = append(kept, d)
 		}

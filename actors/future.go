@@ -303,7 +303,7 @@ func (c *core) letGoOfWork(err error) {
 	if o == nil {
 		return
 	}
-	c.fresh = !c.hasRun(err)
+	c.fresh = err != nil && !c.hasRun(err)
 	c.owner.Store(nil)
 }
 

@@ -436,7 +436,7 @@ func (c *clock) countDeadlines() (n int) {
 	for i := range c.part {
 		h := &c.part[i]
 		h.mu.Lock()
-		n += h.inOrder.Len() + len(h.heap) - int(h.dropped.Load())
+		n += h.inOrder.Len() + len(h.heap) - h.dropped()
 		h.mu.Unlock()
 	}
 	return max(0, n)

@@ -347,8 +347,10 @@ func (t *Task) noteEnded() {
 	if s != nil && s.endContext(context.Canceled) && t.inc != nil {
 		t.inc.forgetContext(t)
 	}
-	if t.kids.Load() == nil && t.lifetime < carrier {
-		t.leaveTree() // nobody else can know of it any more, nor give it kids
+	if t.kids.Load() == nil && t.lifetime <= carrier { // nobody can give it kids: its code is over, and a carrier has none
+		if t.lifetime < carrier || t.once.Or(isEnded|hasLeftTree)&isEnded == 0 { // else somebody else knows of it, and ends it
+			t.leaveTree()
+		}
 		return
 	}
 	t.putInClock() // for its kids' sake
@@ -440,7 +442,7 @@ func (t *Task) passKidsToParent() {
 func (t *Task) leaveTree() {
 	for t != nil {
 		s := t.ext.Load()
-		if (t.lt.Lost() || t.turn&isDecided == 0) && t.answerUnanswered() {
+		if t.lifetime != carrier && (t.lt.Lost() || t.turn&isDecided == 0) && t.answerUnanswered() {
 			return // and ends with its creator until it is answered: see leaveOpen
 		}
 		if s != nil {
