@@ -109,6 +109,59 @@ func wantChanges(t *testing.T, s *natskv.Store, key string, n int) {
 	}
 }
 
+// TestServerDoesNotGreet: a save begins, and a state learns how large it may be, while the client makes a connection, which a server takes
+// that says nothing. The client has its lock meanwhile, and who asks is a worker's turn.
+func TestServerDoesNotGreet(t *testing.T) {
+	srv := startServer(t, nil)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := make(chan net.Conn, 100)
+	go func() {
+		defer close(taken)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			taken <- c
+		}
+	}()
+	nc, err := protojs.Connect(srv.ClientURL()+",nats://"+l.Addr().String(), nats.DontRandomize(), nats.Timeout(5*time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	s := store(t, bucketOf(t, clientOf(t, nc)))
+	o, r := openStarter(t, s, "key")
+	srv.Shutdown()
+	first := <-taken
+	began := make(chan *actors.Future[actors.None])
+	go func() {
+		if got, payload := o.(state.Limited).MaxSize(), 1<<20; got < payload/2 || got > payload {
+			t.Errorf("a value may have %d bytes, by a max_payload of %d", got, payload)
+		}
+		began <- o.Start(state.Write{Token: r.Token, Seq: 1, Snapshot: []byte("x")})
+	}()
+	f, waited := (*actors.Future[actors.None])(nil), false
+	select {
+	case f = <-began:
+	case <-time.After(time.Minute):
+		t.Error("a save that is started waits until the server is given up")
+		waited = true
+	}
+	l.Close()
+	first.Close()
+	for c := range taken {
+		c.Close()
+	}
+	if waited {
+		f = <-began
+	}
+	wantUnknown(t, f)
+}
+
 // TestManyStartAtATime: started saves of many keys are on their way together, and hold no goroutine. Those that nobody answers end by
 // themselves, and an answer that comes after that is none.
 func TestManyStartAtATime(t *testing.T) {

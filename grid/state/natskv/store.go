@@ -26,6 +26,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -40,6 +41,7 @@ type Store struct {
 	kv      jetstream.KeyValue
 	nc      *nats.Conn
 	most    int           // bytes of a value in the bucket; 0: any
+	payload atomic.Int64  // max_payload of the server; see notePayload
 	started *startedSaves // nil: saves are not started
 }
 
@@ -67,12 +69,13 @@ func New(ctx context.Context, js jetstream.JetStream, bucket string) (*Store, er
 		return nil, fmt.Errorf("natskv: values of the bucket %s expire after %v: state would be lost; take one without a TTL", bucket, ttl)
 	}
 	s := &Store{kv: kv, nc: js.Conn()}
+	s.notePayload()
 	of, is := status.(*jetstream.KeyValueBucketStatus)
 	if is {
 		s.most = int(max(of.StreamInfo().Config.MaxMsgSize, 0))
 	}
 	if is && of.StreamInfo().Config.Mirror == nil { // a mirror's writes go elsewhere
-		if s.started, err = startSaves(js, bucket); err != nil {
+		if s.started, err = startSaves(js, bucket, s.notePayload); err != nil {
 			return nil, fmt.Errorf("natskv: the bucket %s: %w", bucket, err)
 		}
 	}
@@ -109,6 +112,7 @@ func (s *Store) readRecord(ctx context.Context, key string) (r state.Record, rev
 func (s *Store) writeRecord(ctx context.Context, key string, r state.Record, revision uint64) (uint64, error) {
 	value, err := r.AppendBinary(nil)
 	if err == nil {
+		s.notePayload()
 		err = s.checkSize(value)
 	}
 	if err != nil {
@@ -123,9 +127,13 @@ func (s *Store) writeRecord(ctx context.Context, key string, r state.Record, rev
 // headerRoom is more than what a write has beside its value, which counts, too: the revision, with its name.
 const headerRoom = 256
 
+// notePayload notes how much the server takes that there is a connection to: each says its own. The client answers when it has
+// no connection to make, which can take as long as its Timeout, so only who waits for a server anyway may ask it.
+func (s *Store) notePayload() { s.payload.Store(s.nc.MaxPayload()) }
+
 // maxSize is how long a value may be.
 func (s *Store) maxSize() int {
-	most := int(s.nc.MaxPayload()) // each server that is connected to says its own
+	most := int(s.payload.Load())
 	if s.most > 0 {
 		most = min(most, s.most)
 	}
