@@ -83,6 +83,9 @@ func (c *combination[T]) followMembers() {
 // leaveMembers is called when the future is done.
 func (c *combination[T]) leaveMembers() {
 	for i, m := range c.cores {
+		if m.done.Load() && m.extra.Load() == nil { // it has told of its end, and has no failure
+			continue
+		}
 		m.stopFollowing(&c.nodes[i], c.heed)
 		if c.heed {
 			c.out.lookAtMember(m)
