@@ -25,6 +25,9 @@ const (
 	keepAnswers = 10 * time.Second
 	// maxKept is how many bytes of them there are at most.
 	maxKept = 64 << 20
+	// windowsOfOther is how many of its own windows a node takes of another. The other counts no more what it has given up, and the word of
+	// that may be lost. So one with the same window is not refused.
+	windowsOfOther = 2
 )
 
 // answerPrefix begins the ids of the PIDs that answers to other nodes are sent to. No key has it.
@@ -48,6 +51,7 @@ type answering struct {
 	full     *served                     // the first of kept whose answer is kept, too
 	bytes    int                         // of kept
 	cleans   bool                        // there is a timer
+	running  map[string]int              // of each node, in all its sessions: asks that have no answer yet
 }
 
 // askKey is an ask as its asker knows it. The origin has the name of its node in it: see reader.Begin.
@@ -83,7 +87,7 @@ type envelope struct {
 func (v *answering) init(n *network) {
 	v.n = n
 	v.id = answerPrefix + strconv.FormatUint(n.origin, 16)
-	v.asks, v.byNumber = map[askKey]*served{}, map[uint32]*served{}
+	v.asks, v.byNumber, v.running = map[askKey]*served{}, map[uint32]*served{}, map[string]int{}
 }
 
 // accept takes an ask of another node.
@@ -143,7 +147,16 @@ func (v *answering) accept(from *peer, origin uint64, w gridwire.Ask, delay time
 	var s *served
 	var env *actor.MessageEnvelope
 	if wanted {
-		if s = v.begin(from, key, w, right); s == nil {
+		var full bool
+		if s, full = v.begin(from, key, w, right); full {
+			k.refused.Add(1)
+			if g.refusals.mayLog() {
+				g.log.Warn("grid: a node has more asks at this one than that takes", "node", from.is.Node, "asks", v.most())
+			}
+			v.fail(from, w, right, msg, fmt.Errorf("%w: %s: the node %s takes %d asks of one node at a time", actors.ErrUnavailable, w.Key, n.c.o.Node, v.most()))
+			return
+		}
+		if s == nil {
 			return
 		}
 		env = v.envelope(s, msg, w.Header)
@@ -197,14 +210,21 @@ func (v *answering) answerAgain(s *served) (forgotten bool) {
 	return s.isKept && s.item == nil
 }
 
-// begin notes an ask that is about to run. It returns nil if that has come by another link meanwhile.
-func (v *answering) begin(from *peer, key askKey, w gridwire.Ask, right Token) *served {
-	s := &served{key: key, id: w.Key, shard: right.Shard, rev: right.Rev, to: from}
+// most is how many asks of one node may have no answer yet.
+func (v *answering) most() int { return windowsOfOther * v.n.c.o.Window }
+
+// begin notes an ask that is about to run. It returns nil if that has come by another link meanwhile, or if its node has as many here as it
+// may. That one keeps to its own window is not relied upon: it may be of another version, or have another window.
+func (v *answering) begin(from *peer, key askKey, w gridwire.Ask, right Token) (s *served, full bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.asks[key] != nil {
-		return nil
+		return nil, false
 	}
+	if v.running[from.is.Node] >= v.most() {
+		return nil, true
+	}
+	s = &served{key: key, id: w.Key, shard: right.Shard, rev: right.Rev, to: from}
 	for s.number == 0 || v.byNumber[s.number] != nil {
 		v.last++
 		s.number = v.last
@@ -212,7 +232,8 @@ func (v *answering) begin(from *peer, key askKey, w gridwire.Ask, right Token) *
 	v.asks[key], v.byNumber[s.number] = s, s
 	s.runsFor = from
 	from.running.Add(1)
-	return s
+	v.running[from.is.Node]++
+	return s, false
 }
 
 func (v *answering) envelope(s *served, msg proto.Message, header map[string]string) *actor.MessageEnvelope {
@@ -223,11 +244,16 @@ func (v *answering) envelope(s *served, msg proto.Message, header map[string]str
 	return &e.is
 }
 
-// runsNoMore: nothing more is expected of it. With mu of answering held.
-func (s *served) runsNoMore() {
-	if s.runsFor != nil {
-		s.runsFor.running.Add(-1)
-		s.runsFor = nil
+// runsNoMore: nothing more is expected of it. With mu held.
+func (v *answering) runsNoMore(s *served) {
+	p := s.runsFor
+	if p == nil {
+		return
+	}
+	s.runsFor = nil
+	p.running.Add(-1)
+	if v.running[p.is.Node]--; v.running[p.is.Node] == 0 {
+		delete(v.running, p.is.Node)
 	}
 }
 
@@ -268,7 +294,7 @@ func (v *answering) dropHeld(s *served) {
 		return
 	}
 	s.dropped = true
-	s.runsNoMore()
+	v.runsNoMore(s)
 	delete(v.asks, s.key)
 	delete(v.byNumber, s.number)
 	if s.isKept {
@@ -325,7 +351,7 @@ func (v *answering) answer(pid *actor.PID, m any) {
 		return
 	}
 	s.answered, s.work, s.passedOn = true, nil, nil // who comes next is too late
-	s.runsNoMore()
+	v.runsNoMore(s)
 	most := s.to.link.mostBytes()
 	v.mu.Unlock()
 	if to := v.keep(s, v.n.answerItem(s, m, most)); to != nil {

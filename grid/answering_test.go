@@ -36,12 +36,12 @@ func TestDropWhileAnswered(t *testing.T) {
 // TestAskIsTakenOnce: of an ask that comes by two links at a time one is taken.
 func TestAskIsTakenOnce(t *testing.T) {
 	v := &answering{}
-	v.init(&network{g: &Grid{hub: &hub{}}})
+	v.init(&network{g: &Grid{hub: &hub{}}, c: &cluster{o: Options{Window: 1}}})
 	ask := gridwire.Ask{ID: 1, Key: "account/k"}
-	if v.begin(&peer{}, askKey{1, 1}, ask, Token{1, 1}) == nil {
+	if s, full := v.begin(&peer{}, askKey{1, 1}, ask, Token{1, 1}); s == nil || full {
 		t.Error("it is not taken")
 	}
-	if v.begin(&peer{}, askKey{1, 1}, ask, Token{1, 1}) != nil {
+	if s, full := v.begin(&peer{}, askKey{1, 1}, ask, Token{1, 1}); s != nil || full {
 		t.Error("it is taken twice")
 	}
 }

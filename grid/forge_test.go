@@ -58,7 +58,13 @@ type forger struct {
 // forger opens a line as m, in a session that the cluster does not know.
 func (w *machines) forger(m *machine) *forger {
 	w.Helper()
-	f := &forger{TB: w.T, self: grid.Peer{Node: m.Name(), Session: 1 << 40}, origin: 77}
+	return w.forgerIn(m, 1<<40, 77)
+}
+
+// forgerIn is one in that session, of the process that has that origin.
+func (w *machines) forgerIn(m *machine, session, origin uint64) *forger {
+	w.Helper()
+	f := &forger{TB: w.T, self: grid.Peer{Node: m.Name(), Session: session}, origin: origin}
 	line, err := m.Open(w.Context(), f.self, f)
 	if err != nil {
 		w.Fatal(err)
@@ -231,6 +237,79 @@ func TestAnswersOfOthersAreNotTaken(t *testing.T) {
 		}
 		if got, err := answer.Wait(t.Context()); err != nil || got.Value == "" {
 			t.Errorf("answered with %v, %v", got, err)
+		}
+	})
+}
+
+// TestAsksOfOneNodeAreBounded: a node that keeps to no window has as many asks at another as that takes of one. What is more has not
+// run, in whatever session it was asked. There is room again for each that is answered or canceled.
+func TestAsksOfOneNodeAreBounded(t *testing.T) {
+	const window, most = 5, 10
+	onNetwork(t, 0, gridtest.Options{}, nil, func(t *testing.T, w *machines, runs *runLog) {
+		w.change = func(o *grid.Options) { o.Window = window }
+		owner := w.start()
+		w.change = func(o *grid.Options) { o.Kinds[0].Setup = nil } // with the window that is usual
+		asker, other := w.startAs("asker"), w.startAs("other")
+		time.Sleep(5 * time.Second)
+		to := w.peerOf(owner)
+		f := []*forger{w.forgerIn(asker, 1<<40, 77), w.forgerIn(asker, 1<<41, 78)}
+		asks := func(what string, from, upTo int) {
+			for i := from; i < upTo; i++ {
+				by := f[i%2]
+				by.send(to, by.ask(by.frame(), uint64(i+1), fmt.Sprint("account/k", i), say(fmt.Sprint(what, "-", i, " 10s"))))
+				time.Sleep(100 * time.Millisecond) // else those of the two may overtake each other
+			}
+		}
+		refused := func(when string, want int) {
+			t.Helper()
+			n := 0
+			for _, by := range f {
+				by.mu.Lock()
+				for _, err := range by.failures {
+					if n++; !errors.Is(err, actors.ErrUnavailable) || err.Ran || err.MaybeRan || !err.RetrySafe {
+						t.Errorf("%s: %v", when, err)
+					}
+				}
+				by.failures = nil
+				by.mu.Unlock()
+			}
+			if n != want {
+				t.Errorf("%s: %d are refused, want %d", when, n, want)
+			}
+		}
+		asks("first", 0, most+7)
+		refused("at once", 7)
+		runs.want(fmt.Sprint("first-", most-1), 1, 1)
+		runs.want(fmt.Sprint("first-", most), 0, 0)
+		if _, err := w.ask(other, "k", say("other")); err != nil {
+			t.Errorf("another node: %v", err)
+		}
+		if _, err := w.ask(asker, "k", say("asker")); !errors.Is(err, actors.ErrUnavailable) || !actors.RetrySafe(err) {
+			t.Errorf("the node itself: %v", err)
+		}
+		f[0].send(to, gridwire.AppendCancel(f[0].frame(), 1))
+		time.Sleep(100 * time.Millisecond)
+		asks("second", 100, 103)
+		refused("when one is canceled", 2)
+		time.Sleep(20 * time.Second)
+		asks("third", 200, 200+most+1)
+		refused("when all are answered", 1)
+		time.Sleep(20 * time.Second)
+
+		var all []*actors.Future[word]
+		for i := range most + 3 {
+			all = append(all, w.future(asker, fmt.Sprint("k", i), fmt.Sprint("window-", i, " 1s")))
+		}
+		full := 0
+		for i, f := range all {
+			if _, err := f.Wait(t.Context()); err == nil {
+				runs.want(fmt.Sprint("window-", i), 1, 1)
+			} else if full++; !errors.Is(err, actors.ErrUnavailable) || !actors.RetrySafe(err) {
+				t.Errorf("number %d: %v", i, err)
+			}
+		}
+		if full != 3 {
+			t.Errorf("with a greater window %d are refused, want 3", full)
 		}
 	})
 }

@@ -112,7 +112,8 @@ type Options struct {
 	// [actors.ErrUnavailable], which names the node. Then each node has workers.
 	Net Net
 	// Window is how many asks may be in flight to one node, and how many may wait for one that has their keys. One
-	// more fails with [actors.ErrMailboxFull]. 0: 4,096.
+	// more fails with [actors.ErrMailboxFull]. 0: 4,096. Of another node this one takes two windows of its own, whatever
+	// the other's window is. What is more has not run, and fails with [actors.ErrUnavailable].
 	Window int
 	// Node is the name of this process in the cluster. It stays when the process is started anew, and no
 	// other has it. Needed with a Store.
