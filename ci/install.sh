@@ -5,6 +5,11 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
+# A test builds an older version, which it takes from the history.
+if [ "$(git rev-parse --is-shallow-repository)" = true ]; then
+	git fetch --unshallow
+fi
+
 for script in generate-tools socketio-clients consumer-tools service-tools telemetry-tools postgres-tools network-tools; do
 	echo "== ci/$script.sh"
 	"./$script.sh"

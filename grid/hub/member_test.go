@@ -95,6 +95,8 @@ type hubProcesses struct {
 type hubOptions struct {
 	hub.Options
 	Healthy bool // it is ready when it is healthy, and so is its part of JetStream
+	// builds has other builds of the test binary, for hubs by their names.
+	builds map[string]string
 }
 
 // spawnHubs starts n hubs.
@@ -122,7 +124,8 @@ func spawnHubs(t *testing.T, n int, ca *certs.Authority, o hubOptions) *hubProce
 
 func (h *hubProcesses) start(name string) *testtools.Process {
 	h.Helper()
-	h.procs[name] = testtools.Spawn(h.T, hubVariable, h.options[name])
+	o := h.options[name]
+	h.procs[name] = testtools.SpawnProgram(h.T, cmp.Or(o.builds[name], os.Args[0]), hubVariable, o)
 	return h.procs[name]
 }
 
@@ -316,10 +319,13 @@ func (h *hubProcesses) spawnMember(node string, o memberOptions) *testtools.Proc
 	return h.spawnMemberOf(os.Args[0], node, o)
 }
 
-// spawnMemberOf starts one of another build of the test binary.
+// spawnMemberOf starts one of another build of the test binary. If its options have Hubs it dials no other.
 func (h *hubProcesses) spawnMemberOf(build, node string, o memberOptions) *testtools.Process {
 	h.Helper()
-	o.Options = h.client(node)
+	only := o.Hubs
+	if o.Options = h.client(node); only != nil {
+		o.Hubs = only
+	}
 	o.Lease = cmp.Or(o.Lease, lease())
 	return testtools.SpawnProgram(h.T, build, memberVariable, o)
 }

@@ -281,7 +281,7 @@ func TestVersions(t *testing.T) {
 	for _, from := range nodes {
 		for _, to := range nodes {
 			ask := func(id string, within time.Duration) (answer, error) {
-				return asker.ask(t.Context(), keys[from], fmt.Sprint(asks, " ", id, " ", within))
+				return asker.askBy(t, keys[from], id, within)
 			}
 			if a, err := ask(accountOf(keys[to]), 10*time.Minute); err != nil || a.node != to {
 				t.Errorf("%s asks %s: %v, %v", from, to, a, err)

@@ -6,6 +6,7 @@
 package testtools
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,12 +19,17 @@ import (
 // where all of it was installed, the test fails instead.
 func Lacking(t testing.TB, what, script string) {
 	t.Helper()
-	const how = "%s is missing; install it with: ./ci/%s.sh"
+	Unable(t, fmt.Sprintf("%s is missing; install it with: ./ci/%s.sh", what, script))
+}
+
+// Unable skips a test that cannot run here, and says why. With CI_REQUIRE=1 in the environment the test fails instead.
+func Unable(t testing.TB, why string) {
+	t.Helper()
 	// Any value: a skip by a misspelt one would be taken for a success.
 	if os.Getenv("CI_REQUIRE") != "" {
-		t.Fatalf(how, what, script)
+		t.Fatalf("%s", why)
 	}
-	t.Skipf(how, what, script)
+	t.Skipf("%s", why)
 }
 
 // RaceEnabled reports whether the test was built with the race detector.
