@@ -6,6 +6,7 @@ package faults
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -34,6 +35,7 @@ type command struct {
 	Do    string
 	Keys  []string // of lists, to be read in the end
 	Hub   string   // an address
+	Hubs  []string // without a port
 	Count int
 }
 
@@ -45,6 +47,7 @@ const (
 	doRead    = "read"    // each list, until it is answered
 	doLeaders = "leaders" // who leads
 	doHealth  = "health"  // of a hub
+	doReach   = "reach"   // what is wrong with the line, or the way to each of these hubs; empty: nothing
 	doPuts    = "puts"    // what handlers have stored in etcd
 	doFill    = "fill"    // the queue
 	doLeft    = "left"    // how much is in the queue
@@ -68,6 +71,8 @@ type client struct {
 	nc      *natsgo.Conn
 	js      natsjs.JetStream
 	etcd    *clientv3.Client
+	tls     *tls.Config
+	line    lastLine
 	history *journal
 	stall   stall
 
@@ -89,8 +94,7 @@ func runClient(s settings) error {
 	}
 	defer hubs.Close()
 	c := &client{settings: s, name: hubs.Node(), stop: make(chan struct{})}
-	conf, err := s.Hub.Certificates.TLS()
-	if err != nil {
+	if c.tls, err = s.Hub.Certificates.TLS(); err != nil {
 		return err
 	}
 	var endpoints []string
@@ -105,7 +109,7 @@ func runClient(s settings) error {
 		}
 		endpoints = append(endpoints, "https://"+net.JoinHostPort(host, strconv.Itoa(n+1)))
 	}
-	if c.etcd, err = clientv3.New(clientv3.Config{Endpoints: endpoints, TLS: conf, Logger: zap.NewNop()}); err != nil {
+	if c.etcd, err = clientv3.New(clientv3.Config{Endpoints: endpoints, TLS: c.tls, Logger: zap.NewNop()}); err != nil {
 		return err
 	}
 	defer c.etcd.Close()
@@ -117,7 +121,8 @@ func runClient(s settings) error {
 		return err
 	}
 	if !s.Queue {
-		if c.grid, c.sys, err = s.start(ctx, hubs, []grid.Kind{{Name: kindRegister}, {Name: kindList}}); err != nil {
+		c.line.Net = hubs.Net()
+		if c.grid, c.sys, err = s.start(ctx, hubs, &c.line, []grid.Kind{{Name: kindRegister}, {Name: kindList}}); err != nil {
 			return err
 		}
 		if c.history, err = openJournal(s.Dir, "history-"+c.name); err != nil {
@@ -152,6 +157,8 @@ func (c *client) do(cmd command) (any, error) {
 		return c.readLists(cmd.Keys)
 	case doLeaders:
 		return c.leaders(ctx)
+	case doReach:
+		return c.reach(cmd.Hubs), nil
 	case doHealth:
 		return health(ctx, cmd.Hub)
 	case doPuts:
@@ -303,6 +310,49 @@ func health(ctx context.Context, addr string) (string, error) {
 		return "", err
 	}
 	return strings.TrimSpace(string(b)), err
+}
+
+// reach is what is wrong with the way to each of these hubs, or with the line; empty: nothing.
+func (c *client) reach(hubs []string) string {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // a slow machine is to reach them, too
+	defer cancel()
+	if !c.line.isUp() {
+		return "the line has no connection"
+	}
+	for _, hub := range hubs {
+		if _, err := c.etcd.Status(ctx, fmt.Sprintf("https://%s:%d", hub, etcdPort)); err != nil {
+			return fmt.Sprintf("etcd at %s: %v", hub, err)
+		}
+		nc, err := natsgo.Connect(fmt.Sprintf("nats://%s:%d", hub, natsPort), natsgo.Secure(c.tls), natsgo.NoReconnect(), natsgo.Timeout(time.Minute))
+		if err == nil {
+			err = nc.FlushWithContext(ctx)
+			nc.Close()
+		}
+		if err != nil {
+			return fmt.Sprintf("NATS at %s: %v", hub, err)
+		}
+	}
+	return ""
+}
+
+// lastLine is a network that knows its last line.
+type lastLine struct {
+	grid.Net
+	line atomic.Pointer[grid.ConnectedLine]
+}
+
+// Open is grid.Net's.
+func (n *lastLine) Open(ctx context.Context, self grid.Peer, to grid.Receiver) (grid.Line, error) {
+	l, err := n.Net.Open(ctx, self, to)
+	if line, is := l.(grid.ConnectedLine); is {
+		n.line.Store(&line)
+	}
+	return l, err
+}
+
+func (n *lastLine) isUp() bool {
+	l := n.line.Load()
+	return l != nil && (*l).Connected()
 }
 
 // puts is what handlers have stored in etcd. Each has its key, so that none is in the place of another.

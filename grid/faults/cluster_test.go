@@ -42,9 +42,10 @@ const (
 	hubCount    = 3
 	nodeCount   = 5
 	clientCount = 2
-	smallDisk   = 320 // megabytes of the hub whose disk becomes full; etcd alone takes 128 for its log
-	firstPort   = 7420
-	healthPort  = firstPort + 10
+	smallDisk   = 320  // megabytes of the hub whose disk becomes full; etcd alone takes 128 for its log
+	natsPort    = 7420 // that of a hub's address
+	etcdPort    = natsPort + 1
+	healthPort  = natsPort + 10
 )
 
 // cluster is hubs, nodes and clients, each in a namespace of its own.
@@ -168,7 +169,7 @@ func (c *cluster) build() string {
 func (c *cluster) startHub(path, name string) (*process, error) {
 	var all []string
 	for _, hub := range c.hubs {
-		all = append(all, fmt.Sprintf("%s=%s:%d", hub, c.addr(hub), firstPort))
+		all = append(all, fmt.Sprintf("%s=%s:%d", hub, c.addr(hub), natsPort))
 	}
 	f := c.files[name]
 	args := []string{
@@ -201,7 +202,7 @@ func (c *cluster) startChild(role, name string) (*process, error) {
 	}
 	s.Hub = hubclient.Options{Cluster: "faults", Certificates: c.files[name], Node: name}
 	for _, hub := range c.hubs {
-		s.Hub.Hubs = append(s.Hub.Hubs, fmt.Sprintf("%s:%d", c.addr(hub), firstPort))
+		s.Hub.Hubs = append(s.Hub.Hubs, fmt.Sprintf("%s:%d", c.addr(hub), natsPort))
 	}
 	for i, client := range c.clients {
 		if client == name {

@@ -6,6 +6,7 @@ package faults
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -19,7 +20,7 @@ import (
 )
 
 // TestFaults: three hubs, five nodes whose keys have their state in the hubs' JetStream, and clients that ask. Nodes and hubs are
-// killed, held, cut off in four ways, told to end, and one hub's disk becomes full. Each register is linearizable, each list has what was
+// killed, held, cut off in six ways, told to end, and one hub's disk becomes full. Each register is linearizable, each list has what was
 // acknowledged, once and in order, and nothing of which its asker was told that it never ran; no token is good after a later one was;
 // what etcd stores by tokens is in their order; and no ask outlives its budget by more than a second.
 //
@@ -255,6 +256,15 @@ func (c *cluster) nodeFaults() []fault {
 			name, d, hub := c.clients[rng.IntN(len(c.clients))], upTo(rng, 10), c.hubs[rng.IntN(len(c.hubs))]
 			return fmt.Sprintf("%s from %s for %v", name, hub, d), c.cutFor(d, name, []string{hub}, true, true)
 		}},
+		// The two that a node needs, each without the other.
+		{"a node is cut from NATS alone", func(rng *rand.Rand) (string, func() error) {
+			g, d := some(rng), upTo(rng, 10)
+			return fmt.Sprintf("%s for %v", g.host, d), c.cutPortFor(d, g.host, natsPort)
+		}},
+		{"a node is cut from etcd alone", func(rng *rand.Rand) (string, func() error) {
+			g, d := some(rng), upTo(rng, 10)
+			return fmt.Sprintf("%s for %v", g.host, d), c.cutPortFor(d, g.host, etcdPort)
+		}},
 	}...)
 	return all
 }
@@ -286,7 +296,8 @@ func (c *cluster) hubFaults() []fault {
 		{"two hubs are cut from each other", func(rng *rand.Rand) (string, func() error) {
 			a, b := two(rng)
 			d := upTo(rng, 10)
-			return fmt.Sprintf("%s and %s for %v", a, b, d), c.cutFor(d, a, []string{b}, true, true)
+			heal := c.cutFor(d, a, []string{b}, true, true)
+			return fmt.Sprintf("%s and %s for %v", a, b, d), func() error { return errors.Join(c.awaitReached(a, b), heal()) }
 		}},
 		{"a hub sends another nothing", func(rng *rand.Rand) (string, func() error) {
 			a, b := two(rng)
@@ -340,6 +351,47 @@ func (c *cluster) cutFor(d time.Duration, host string, others []string, sends, r
 	}
 	each(c.cut)
 	return after(d, func() error { each(c.heal); return nil })
+}
+
+// cutPortFor cuts a host from a port of all hubs, until heal has returned.
+func (c *cluster) cutPortFor(d time.Duration, host string, port int) (heal func() error) {
+	for _, hub := range c.hubs {
+		c.cutPort(host, hub, port)
+	}
+	return after(d, func() error {
+		for _, hub := range c.hubs {
+			c.healPort(host, hub, port)
+		}
+		return nil
+	})
+}
+
+// awaitReached waits until a client reaches both hubs, NATS and etcd of each, and has a line. It is for hubs that do not reach each other. Another
+// fault may have cut one of the clients off.
+func (c *cluster) awaitReached(a, b string) error {
+	last := ""
+	for {
+		for i := range c.clients {
+			var wrong string
+			if err := c.client(i).request(command{Do: doReach, Hubs: []string{c.addr(a), c.addr(b)}}, &wrong); err != nil {
+				return err
+			}
+			if wrong == "" {
+				c.note("%s reaches %s and %s", c.clients[i], a, b)
+				return nil
+			}
+			if wrong != last {
+				c.note("%s: %s", c.clients[i], wrong)
+				last = wrong
+			}
+		}
+		for _, hub := range []string{a, b} {
+			if c.programs[hub].process().hasEnded() {
+				return fmt.Errorf("%s has ended", hub)
+			}
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
 }
 
 // fillDisk fills the disk of the hub that has a small one. Then there is room again, and the hub is started anew if it has ended, or is

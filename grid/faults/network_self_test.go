@@ -6,6 +6,7 @@ package faults
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -25,45 +26,53 @@ func TestNetwork(t *testing.T) {
 	needNetworks(t)
 	hosts := []string{"host-a", "host-b", "host-c"}
 	n, l := newNetwork(t, hosts...), newLauncher(t)
-	sockets := map[string]*net.UDPConn{}
-	for _, host := range hosts {
-		err := l.in(n.namespace(host), func() (err error) {
-			sockets[host], err = net.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(n.addr(host)), Port: 9})
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
+	const first, second = 9, 19 // ports
+	sockets := map[int]map[string]*net.UDPConn{first: {}, second: {}}
+	for port, of := range sockets {
+		for _, host := range hosts {
+			err := l.in(n.namespace(host), func() (err error) {
+				of[host], err = net.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(n.addr(host)), Port: port})
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer of[host].Close()
 		}
-		defer sockets[host].Close()
 	}
-	send := func(from, to, what string) {
+	send := func(port int, from, to, what string) {
 		t.Helper()
-		if _, err := sockets[from].WriteToUDP([]byte(what), &net.UDPAddr{IP: net.ParseIP(n.addr(to)), Port: 9}); err != nil {
+		if _, err := sockets[port][from].WriteToUDP([]byte(what), &net.UDPAddr{IP: net.ParseIP(n.addr(to)), Port: port}); err != nil {
 			t.Errorf("%s to %s: %v", from, to, err)
 		}
 	}
 	// Datagrams of two hosts do not overtake each other here, so none has to be waited for that does not come.
-	comes := func(from, to, what string) {
+	comes := func(port int, from, to, what string) {
 		t.Helper()
 		b := make([]byte, 100)
-		_ = sockets[to].SetReadDeadline(time.Now().Add(time.Minute))
-		size, addr, err := sockets[to].ReadFromUDP(b)
+		_ = sockets[port][to].SetReadDeadline(time.Now().Add(time.Minute))
+		size, addr, err := sockets[port][to].ReadFromUDP(b)
 		if err != nil || string(b[:size]) != what || !strings.HasPrefix(addr.String(), n.addr(from)+":") {
 			t.Fatalf("%s has got %q of %v, %v, and not %q of %s", to, b[:size], addr, err, what, from)
 		}
 	}
-	all := func(when string, lost func(from, to string) bool) {
+	allAt := func(port int, when string, lost func(from, to string) bool) {
 		t.Helper()
 		for _, from := range hosts {
 			for _, to := range hosts {
 				if from == to {
 					continue
 				}
-				if send(from, to, when); !lost(from, to) {
-					comes(from, to, when)
+				if send(port, from, to, when); !lost(from, to) {
+					comes(port, from, to, when)
 				}
 			}
 		}
+	}
+	all := func(when string, lost func(from, to string) bool) {
+		t.Helper()
+		allAt(first, when, lost)
+		allAt(second, when, lost)
 	}
 	nothing := func(string, string) bool { return false }
 	all("before", nothing)
@@ -75,6 +84,81 @@ func TestNetwork(t *testing.T) {
 	all("unplugged", func(from, to string) bool { return from == "host-c" || to == "host-c" })
 	n.plug("host-c")
 	all("plugged", nothing)
+	n.cutPort("host-a", "host-b", second)
+	allAt(first, "at another port", nothing)
+	// Each sends from the port that it sends to, so both ways are cut both ways.
+	allAt(second, "at a port", func(from, to string) bool { return from != "host-c" && to != "host-c" })
+	n.healPort("host-a", "host-b", second)
+	all("at all ports", nothing)
+}
+
+// TestCutPort: a connection to a port that is cut stands still, both ways, and goes on afterwards. One to another port does not.
+func TestCutPort(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it needs root")
+	}
+	needNetworks(t)
+	n, l := newNetwork(t, "host-a", "host-b"), newLauncher(t)
+	connect := func(port int) (a, b *net.TCPConn) {
+		t.Helper()
+		at := &net.TCPAddr{IP: net.ParseIP(n.addr("host-b")), Port: port}
+		var listener *net.TCPListener
+		err := l.in(n.namespace("host-b"), func() (err error) { listener, err = net.ListenTCP("tcp4", at); return err })
+		if err == nil {
+			err = l.in(n.namespace("host-a"), func() (err error) { a, err = net.DialTCP("tcp4", nil, at); return err })
+		}
+		if err == nil {
+			b, err = listener.AcceptTCP()
+			listener.Close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { a.Close(); b.Close() })
+		return a, b
+	}
+	cutA, cutB := connect(9)
+	otherA, otherB := connect(19)
+	pass := func(from, to *net.TCPConn) {
+		t.Helper()
+		got := make([]byte, 1)
+		_ = to.SetReadDeadline(time.Now().Add(5 * time.Minute))
+		if _, err := from.Write([]byte("x")); err != nil {
+			t.Error(err)
+		}
+		if _, err := io.ReadFull(to, got); err != nil {
+			t.Error(err)
+		}
+	}
+	waits := func(c *net.TCPConn) (bytes int) {
+		raw, err := c.SyscallConn()
+		if err == nil {
+			err = raw.Control(func(fd uintptr) { bytes, _ = unix.IoctlGetInt(int(fd), unix.TIOCINQ) })
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		return bytes
+	}
+	pass(cutA, cutB)
+	n.cutPort("host-a", "host-b", 9)
+	for _, way := range [][4]*net.TCPConn{{cutA, cutB, otherA, otherB}, {cutB, cutA, otherB, otherA}} {
+		if _, err := way[0].Write([]byte("y")); err != nil {
+			t.Error(err)
+		}
+		pass(way[2], way[3]) // it has not overtaken what was sent before
+		if got := waits(way[1]); got != 0 {
+			t.Errorf("%d bytes have come", got)
+		}
+	}
+	n.healPort("host-a", "host-b", 9)
+	for _, c := range []*net.TCPConn{cutA, cutB} {
+		got := make([]byte, 1)
+		_ = c.SetReadDeadline(time.Now().Add(5 * time.Minute))
+		if _, err := io.ReadFull(c, got); err != nil || got[0] != 'y' {
+			t.Errorf("afterwards %q has come, %v", got, err)
+		}
+	}
 }
 
 // TestSweep: what a process has left that is there no more is removed, and what others have is not.

@@ -107,7 +107,7 @@ type node struct {
 }
 
 // start starts the grid of a child.
-func (s settings) start(ctx context.Context, c *hubclient.Client, kinds []grid.Kind) (*grid.Grid, *actor.ActorSystem, error) {
+func (s settings) start(ctx context.Context, c *hubclient.Client, net grid.Net, kinds []grid.Kind) (*grid.Grid, *actor.ActorSystem, error) {
 	sys := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return s.logger() }))
 	for i := range kinds {
 		kinds[i].Idle = 10 * time.Second // so that keys end and are loaded again
@@ -117,7 +117,7 @@ func (s settings) start(ctx context.Context, c *hubclient.Client, kinds []grid.K
 		}
 	}
 	g, err := grid.Start(ctx, sys, grid.Options{
-		Node: c.Node(), Store: c.Store(), Net: c.Net(), Kinds: kinds, Shards: s.Shards, Lease: s.Lease, Logger: s.logger(),
+		Node: c.Node(), Store: c.Store(), Net: net, Kinds: kinds, Shards: s.Shards, Lease: s.Lease, Logger: s.logger(),
 		OnEvent: func(e grid.Event) {
 			if e.Kind != grid.ShardGained && e.Kind != grid.ShardGivenUp {
 				s.logger().Info("event: "+e.Kind.String(), "node", e.Node, "session", e.Session)
@@ -153,7 +153,7 @@ func runNode(s settings) error {
 	if err != nil {
 		return err
 	}
-	g, sys, err := s.start(ctx, c, kinds)
+	g, sys, err := s.start(ctx, c, c.Net(), kinds)
 	if err != nil {
 		return err
 	}
