@@ -61,6 +61,7 @@ func groups() []group {
 		{"supervision", supervisedCases()},
 		{"workers by key", gridCases()},
 		{"asks of another process, by mutual TLS; each hub is a process, too, and CPU ns is that of them all", askCases()},
+		{"a publication to all subscribers, by mutual TLS over three hubs; each hub is a process, too, and CPU ns is that of them all", topicCases()},
 		{"state of keys in JetStream: 64 saves of 200 bytes in flight", stateCases()},
 		{"reminders in JetStream, a server in the process; the server looks what is due four times a second", remindCases()},
 		{"a look inside", lookCases()},

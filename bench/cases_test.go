@@ -75,9 +75,9 @@ func large(c *benchCase) bool {
 // startsCluster reports whether a case starts servers in processes of their own. Of those that differ in numbers only one is
 // tested with -short.
 func startsCluster(c *benchCase) bool {
-	for _, of := range []string{"asks/", "state/"} {
+	for _, of := range []string{"asks/", "topics/", "state/"} {
 		if strings.HasPrefix(c.name, of) {
-			return !slices.Contains([]string{"asks/remote-64", "asks/far-64", "state/kv", "state/async", "state/save"}, c.name)
+			return !slices.Contains([]string{"asks/remote-64", "asks/far-64", "topics/bare-8", "topics/grid-8", "state/kv", "state/async", "state/save"}, c.name)
 		}
 	}
 	return false

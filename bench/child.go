@@ -24,6 +24,7 @@ type child struct {
 	Node   *nodeChild
 	Remote *remoteChild
 	Server *serverChild
+	Topic  *topicChild
 }
 
 // run starts what the child is, and returns what its parent needs to know of it.
@@ -37,6 +38,8 @@ func (c child) run() (says string, err error) {
 		return c.Remote.run()
 	case c.Server != nil:
 		return "", c.Server.run()
+	case c.Topic != nil:
+		return "", c.Topic.run()
 	}
 	return "", fmt.Errorf("it is not said what to be")
 }

@@ -94,7 +94,7 @@ func rules() []rule {
 		{of: "askers/request", against: "askers/engine", as: "Proto.Actor", figure: wall, limit: 1.0 / 3},
 		{of: "askers/request", against: "askers/engine", as: "Proto.Actor", figure: p99, limit: 1, below: true},
 		{of: "askers/chan", against: "askers/engine", as: "Proto.Actor", figure: wall},
-	}, slices.Concat(scaleRules(), coreRules(), gatherRules(), overloadRules(), ringRules(), orderRules(), startRules(), gridRules(), askRules(), stateRules(), remindRules(), idleRules(), neighbourRules(), fairRules(), supervisedRules(), watchedRules())...)
+	}, slices.Concat(scaleRules(), coreRules(), gatherRules(), overloadRules(), ringRules(), orderRules(), startRules(), gridRules(), askRules(), topicRules(), stateRules(), remindRules(), idleRules(), neighbourRules(), fairRules(), supervisedRules(), watchedRules())...)
 }
 
 func scaleRules() []rule {

@@ -71,7 +71,7 @@ func (c *benchCase) leastSample() time.Duration {
 	if strings.HasPrefix(c.name, "scrape/") || strings.HasPrefix(c.name, "console/") {
 		return lookSample
 	}
-	for _, of := range []string{"asks/", "state/", "remind/"} {
+	for _, of := range []string{"asks/", "topics/", "state/", "remind/"} {
 		if strings.HasPrefix(c.name, of) {
 			return clusterSample
 		}
