@@ -68,8 +68,8 @@ var (
 	// is wrapped beside it.
 	ErrRestarted = newError("restarted", "the worker failed; the work was cut off")
 	// ErrUnavailable: there is no worker for the key of a grid, because one could not be
-	// started, or failed too often, or because another node has the key. The error wraps
-	// why. The work did not begin.
+	// started, or failed too often, or because another node has the key; or that node has
+	// too many asks of this one. The error wraps why. The work did not begin.
 	ErrUnavailable = newError("unavailable", "no worker is available; the work did not begin")
 	// ErrNodeLost: the node of a grid that had the request is lost. The work may have run, or in
 	// part, and may still run there: nobody can tell. An [Idempotent] request is sent again instead.
