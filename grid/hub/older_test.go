@@ -42,7 +42,7 @@ func TestOlder(t *testing.T) {
 // stopped those load that get its shards, and what these have saved the node loads that takes its place: across the versions, both ways.
 func sideBySide(t *testing.T, build string) {
 	h := spawnHubs(t, 3, authority(t), hubOptions{
-		Healthy: true, Options: hub.Options{Buckets: []string{"LEDGER"}}, builds: map[string]string{"hub-1": build, "hub-3": build},
+		Healthy: true, Options: hub.Options{Buckets: []string{"LEDGER"}, StartWithin: 10 * time.Minute}, builds: map[string]string{"hub-1": build, "hub-3": build},
 	})
 	hubOf := map[string]string{"older-1": "hub-1", "older-2": "hub-2", "today-1": "hub-1", "today-2": "hub-2"}
 	isOlder := func(node string) bool { return strings.HasPrefix(node, "older") }
@@ -97,7 +97,7 @@ func sideBySide(t *testing.T, build string) {
 		for key := range accounts {
 			id := accountOf(key)
 			from, to := homeOf(id, before), homeOf(id, after)
-			text, err := inquire.Call(t.Context(), asker.sys.Root, asker.account(key), wrapperspb.String(lists), actors.Timeout(10*time.Minute))
+			text, err := inquire.Call(t.Context(), asker.sys.Root, asker.account(key), wrapperspb.String(lists), actors.Idempotent(), actors.Timeout(10*time.Minute))
 			want := strings.Trim(fmt.Sprint(entered[key]), "[]")
 			if err != nil || text.GetValue() != want {
 				t.Errorf("the key %d, which was at %s, has %q at %s, %v, want %q", key, from, text.GetValue(), to, err, want)
@@ -132,7 +132,7 @@ func sideBySide(t *testing.T, build string) {
 func upgrade(t *testing.T, build string) {
 	today := os.Args[0]
 	h := spawnHubs(t, 3, authority(t), hubOptions{
-		Healthy: true, Options: hub.Options{Buckets: []string{"LEDGER"}}, builds: map[string]string{"hub-1": build, "hub-2": build, "hub-3": build},
+		Healthy: true, Options: hub.Options{Buckets: []string{"LEDGER"}, StartWithin: 10 * time.Minute}, builds: map[string]string{"hub-1": build, "hub-2": build, "hub-3": build},
 	})
 	// Nobody crashes, and a slow machine is not to lose anything.
 	o := memberOptions{Bucket: "LEDGER", Lease: time.Minute, SaveWithin: 2 * time.Minute}
@@ -226,7 +226,7 @@ func olderBuild(t *testing.T) string {
 	return path
 }
 
-// askBy has a key ask another who it is.
+// askBy has a key ask another who it is, for so long. To ask twice does no harm: on a slow machine a connection may be given up.
 func (m *member) askBy(t *testing.T, key int, id string, within time.Duration) (answer, error) {
-	return m.ask(t.Context(), key, fmt.Sprint(asks, " ", id, " ", within))
+	return m.ask(t.Context(), key, fmt.Sprint(asks, " ", id, " ", within), actors.Idempotent())
 }
