@@ -176,7 +176,8 @@ func olderBuild(t *testing.T) string {
 		}
 	}
 	if out, err := exec.Command("git", "cat-file", "-e", olderCommit+"^{commit}").CombinedOutput(); err != nil {
-		testtools.Unable(t, fmt.Sprintf("the commit %s is not here, of which an older version is built: this is no clone with all of its history. "+
+		// Also where no tool may be missing: no script can fetch the history of a copy that has none.
+		t.Skip(fmt.Sprintf("the commit %s is not here, of which an older version is built: this is no clone with all of its history. "+
 			"git fetch --unshallow gets that. %s", olderCommit, bytes.TrimSpace(out)))
 	}
 	dir, err := testtools.Dir()
