@@ -3,6 +3,7 @@
 # Every check, in order. A failed one does not hide the next.
 set -euo pipefail
 cd "$(dirname "$0")"
+source ./clock.sh
 
 failed=()
 for check in fmt spdx docs generate lint vuln test fuzz bench; do

@@ -7,7 +7,7 @@ fuzztime=${FUZZTIME:-5s}
 # A target that makes actor systems makes megabytes of garbage a run; many workers of it must not fill the machine.
 export GOMEMLIMIT=${GOMEMLIMIT:-500MiB}
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+temporary+=("$log")
 
 # fuzz runs one target of one package.
 fuzz() {
@@ -23,23 +23,19 @@ fuzz() {
 	return 1
 }
 
-# fuzz_module runs each target of the module in the current folder.
-fuzz_module() {
-	local listing line package status=0
-	local -a targets=()
-	listing=$(go test -list '^Fuzz' ./...) || { echo "$listing"; return 1; }
-	while read -r line package _; do
-		case $line in
-		Fuzz*) targets+=("$line") ;;
-		ok) # the package of the targets above
-			for line in "${targets[@]}"; do
-				fuzz "$package" "$line" || status=1
-			done
-			targets=()
-			;;
-		esac
-	done <<<"$listing"
-	return "$status"
-}
-
-in_modules fuzz_module
+# Only the packages that have targets are built.
+mapfile -t packages < <(folders '^func Fuzz' '*_test.go' "${apart[@]/#/:!}")
+listing=$(go test -vet=off -list '^Fuzz' "${packages[@]/#/./}") || { echo "$listing"; exit 1; }
+status=0 targets=()
+while read -r line package _; do
+	case $line in
+	Fuzz*) targets+=("$line") ;;
+	ok) # the package of the targets above
+		for target in "${targets[@]}"; do
+			fuzz "$package" "$target" || status=1
+		done
+		targets=()
+		;;
+	esac
+done <<<"$listing"
+exit "$status"

@@ -4,6 +4,7 @@
 # are skipped, and say which script installs what they lack.
 set -euo pipefail
 cd "$(dirname "$0")"
+source ./clock.sh
 
 # A test builds an older version, which it takes from the history.
 if [ "$(git rev-parse --is-shallow-repository)" = true ]; then

@@ -18,7 +18,7 @@ next=go1.27.3
 # prints or is an example does nothing else on another number of processors.
 scheduled=(. ./actors/... ./actortest ./consumer ./grid ./grid/state ./grid/remind ./internal/... ./socketio ./supervisor)
 
-short() { go test -vet=off -short -shuffle=on -timeout 15m "$@" "${scheduled[@]}"; }
+short() { go test -vet=off -short -shuffle=on -timeout 15m "$@" "${scheduled[@]}" | account; }
 
 leg_one() { GOMAXPROCS=1 GODEBUG=tracebackancestors=5 short "$@"; }
 leg_many() { GOMAXPROCS=16 short "$@"; }

@@ -5,6 +5,7 @@
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source ci/clock.sh
 export GOWORK=$PWD/go.work
 # The race detector lets a process wait for a second before it ends, in case goroutines are still at work that race. Tests
 # leave none, and there are many processes.
@@ -19,6 +20,9 @@ go_files() {
 		fi
 	done
 }
+
+# folders prints each folder with a file that matches.
+folders() { git grep --untracked -lE "$1" -- "${@:2}" | xargs -r dirname | sort -u; }
 
 list_modules() {
 	local dir dirs packages
@@ -60,19 +64,19 @@ fi
 mapfile -t modules <<<"$list"
 
 # test_modules runs go test once, for every module. So packages of one module are tested while a test of another one waits,
-# which they would not be by one go test a module. It prints how long the tests of each module have run.
+# which they would not be by one go test a module.
 #
 # Vet is ci/lint.sh's.
 test_modules() {
-	go test -vet=off -shuffle=on "$@" "${longest[@]}" "${modules[@]/%//...}" | sum_by_module
+	go test -vet=off -shuffle=on "$@" "${longest[@]}" "${modules[@]/%//...}" | account
 }
 
 # longest has the packages that take longest, or wait most. They go first, so that none of them is left over at the end and
 # holds everything up while the other processors are idle.
 longest=(./cmd/example ./actors ./supervisor ./socketio/internal/clients ./bench)
 
-# sum_by_module prints what go test prints, and then the sums.
-sum_by_module() {
+# account prints what go test prints, and then how long the tests of each module have run, and the ten packages that took longest.
+account() {
 	awk -v own=github.com/protoloop/protoloop -v dirs="${modules[*]#"$PWD"}" '
 		BEGIN { split(dirs, modules) } # without the root module, which has no folder of its own
 		{ print; fflush() }
@@ -82,6 +86,16 @@ sum_by_module() {
 				if (index($2 "/", own modules[i] "/") == 1 && length(own modules[i]) > length(module)) module = own modules[i]
 			packages[module]++
 			seconds[module] += $3
+			took[$2] += $3
 		}
-		END { for (m in packages) printf "== module %s: the tests of %d packages ran for %.0f s\n", m, packages[m], seconds[m] }'
+		END {
+			for (m in packages) printf "== module %s: the tests of %d packages ran for %.0f s\n", m, packages[m], seconds[m]
+			for (n = 0; n < 10; n++) {
+				slowest = ""
+				for (p in took) if (slowest == "" || took[p] > took[slowest]) slowest = p
+				if (slowest == "") break
+				printf "== slowest %2d: %6.1f s %s\n", n + 1, took[slowest], slowest
+				delete took[slowest]
+			}
+		}'
 }

@@ -4,9 +4,6 @@
 # tests have but one size: ci/test.sh has run them. Arguments go to go test: ci/long.sh -run Chaos
 source "$(dirname "$0")/lib.sh"
 
-# folders prints each folder with a file that matches.
-folders() { git grep --untracked -lE "$1" -- "${@:2}" | xargs -r dirname | sort -u; }
-
 # Tests have two sizes if they look at -short, or import helpers that do.
 short='testing\.Short\(\)'
 helpers=$(folders "$short" '*.go' ':!*_test.go' | paste -sd '|')
@@ -19,7 +16,7 @@ raced=() status=0
 for folder in "${sized[@]}"; do
 	case $folder in bench | grid/faults) ;; *) raced+=("./$folder") ;; esac
 done
-go test -vet=off -race -shuffle=on -timeout 25m "$@" "${raced[@]}" | sum_by_module || status=1
+go test -vet=off -race -shuffle=on -timeout 25m "$@" "${raced[@]}" | account || status=1
 go test -vet=off -shuffle=on -timeout 25m "$@" ./bench || status=1
 # The simulation of 1,000 nodes takes ten times as long with the race detector, and is smaller there.
 go test -vet=off -run 'TestSimulation$' -timeout 25m "$@" ./grid || status=1

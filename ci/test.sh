@@ -7,5 +7,4 @@ source "$(dirname "$0")/lib.sh"
 status=0
 test_modules -race -short "$@" || status=1
 in_apart go test -vet=off -short "$@" ./... || status=1
-echo "== ci/test.sh took $SECONDS s"
 exit "$status"

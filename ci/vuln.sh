@@ -11,6 +11,6 @@ if [[ $db != file://* ]] && ! curl --silent --fail --max-time 20 --output /dev/n
 	exit 0
 fi
 tools=$(mktemp -d)
-trap 'rm -rf "$tools"' EXIT
+temporary+=("$tools")
 GOWORK=off GOBIN=$tools go install "golang.org/x/vuln/cmd/govulncheck@$version"
 in_modules "$tools/govulncheck" -db "$db" -test ./...
