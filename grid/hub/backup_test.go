@@ -20,6 +20,7 @@ func TestBackup(t *testing.T) {
 	if testing.Short() {
 		t.Skip("JetStream takes seconds for each election")
 	}
+	t.Parallel()
 	ca := authority(t)
 	tr := startTrio(t, hub.Options{Buckets: []string{"STATE"}}, func(name string) *certs.Files { return hubFiles(t, ca, name) })
 	nc, err := dial(t, hubclient.Options{Hubs: tr.addrs, Certificates: nodeFiles(t, ca, "a")}).Queues()

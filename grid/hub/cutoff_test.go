@@ -15,6 +15,7 @@ import (
 // TestNodeIsCutOffFromNATS: a node that reaches etcd, and NATS at no hub, hands its keys over to one that can be asked. When it
 // reaches NATS again they come back.
 func TestNodeIsCutOffFromNATS(t *testing.T) {
+	t.Parallel()
 	h := spawnHubs(t, 1, authority(t), hubOptions{})
 	way := testtools.StartProxy(t, h.addrs[0])
 	cut, err := newMember(t.Context(), memberOptions{Options: h.client("a"), Lease: lease()})

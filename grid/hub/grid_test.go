@@ -190,6 +190,7 @@ func TestAsksWhenAHubIsLost(t *testing.T) {
 	if testing.Short() {
 		t.Skip("three processes with etcd are much for a slow machine")
 	}
+	t.Parallel()
 	for how, signal := range map[string]os.Signal{"killed": syscall.SIGKILL, "held": syscall.SIGSTOP} {
 		t.Run(how, func(t *testing.T) { testAsksWhenAHubIsLost(t, signal) })
 	}

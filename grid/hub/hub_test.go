@@ -255,6 +255,7 @@ func TestQueue(t *testing.T) {
 	if testing.Short() {
 		t.Skip("JetStream takes seconds for each election")
 	}
+	t.Parallel()
 	ca := authority(t)
 	tr := startTrio(t, hub.Options{Queues: []string{"ORDERS"}}, func(name string) *certs.Files { return hubFiles(t, ca, name) })
 	a := dial(t, hubclient.Options{Hubs: tr.addrs, Certificates: nodeFiles(t, ca, "a")})

@@ -31,6 +31,7 @@ func TestTwoHubsAreLost(t *testing.T) {
 	if testing.Short() {
 		t.Skip("three hubs are much for a slow machine, and the lease is ten seconds")
 	}
+	t.Parallel()
 	ca := authority(t)
 	tr := startTrio(t, hub.Options{}, func(name string) *certs.Files { return hubFiles(t, ca, name) })
 	owner := dial(t, hubclient.Options{Hubs: tr.addrs, Certificates: nodeFiles(t, ca, "owner")})

@@ -19,10 +19,12 @@ import (
 	"github.com/protoloop/protoloop/grid/hub"
 	"github.com/protoloop/protoloop/grid/hub/certs"
 	"github.com/protoloop/protoloop/grid/hub/hubclient"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 func TestMain(m *testing.M) {
 	if !child() {
+		testtools.AtATime(4)
 		actortest.Main(m)
 	}
 }
@@ -144,7 +146,10 @@ func open(t testing.TB, c *hubclient.Client, to grid.Receiver) grid.Line {
 	return l
 }
 
-// addrs are n addresses of which each has four free ports.
+// given has the first ports of all addresses that tests were given. A hub that is down, and is to be started again, has its ports still.
+var given sync.Map
+
+// addrs are n addresses of which each has four free ports. No other test of this process gets them.
 func addrs(t testing.TB, n int) (all []string) {
 	t.Helper()
 	for len(all) < n {
@@ -158,9 +163,11 @@ func addrs(t testing.TB, n int) (all []string) {
 			}
 			l.Close()
 		}
-		addr := fmt.Sprint("127.0.0.1:", port)
-		if free && !strings.Contains(strings.Join(all, " "), addr) {
-			all = append(all, addr)
+		if !free {
+			continue
+		}
+		if _, is := given.LoadOrStore(port, true); !is {
+			all = append(all, fmt.Sprint("127.0.0.1:", port))
 		}
 	}
 	return all

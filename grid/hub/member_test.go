@@ -125,8 +125,21 @@ func spawnHubs(t *testing.T, n int, ca *certs.Authority, o hubOptions) *hubProce
 func (h *hubProcesses) start(name string) *testtools.Process {
 	h.Helper()
 	o := h.options[name]
-	h.procs[name] = testtools.SpawnProgram(h.T, cmp.Or(o.builds[name], os.Args[0]), hubVariable, o)
+	if program := o.builds[name]; program != "" {
+		h.procs[name] = testtools.SpawnProgram(h.T, program, hubVariable, o)
+	} else {
+		h.procs[name] = h.spawn(o)
+	}
 	return h.procs[name]
+}
+
+// spawn starts a hub, which is etcd and NATS. Hubs within the process of a test have the race detector, and nodes.
+func (h *hubProcesses) spawn(o hubOptions) *testtools.Process {
+	h.Helper()
+	if testing.Short() { // where few hubs are started another build would take longer
+		return testtools.Spawn(h.T, hubVariable, o)
+	}
+	return testtools.SpawnUnraced(h.T, hubVariable, o)
 }
 
 // client is what a node with that name dials them with.

@@ -34,7 +34,7 @@ func (h *hubProcesses) replace(name string) {
 	h.Helper()
 	o := h.options[name]
 	o.Replace, o.Healthy = true, true
-	h.procs[name] = testtools.Spawn(h.T, hubVariable, o)
+	h.procs[name] = h.spawn(o)
 	h.procs[name].Ready()
 }
 
@@ -43,7 +43,7 @@ func (h *hubProcesses) replaceHalf(name string) {
 	h.Helper()
 	o := h.options[name]
 	o.Replace = true
-	h.procs[name] = testtools.Spawn(h.T, hubVariable, o)
+	h.procs[name] = h.spawn(o)
 	for begun := false; !begun; { // as long as it takes
 		time.Sleep(time.Millisecond)
 		_, err := os.Stat(filepath.Join(o.Dir, "replacing"))
@@ -59,6 +59,7 @@ func TestDiskIsLost(t *testing.T) {
 	if testing.Short() {
 		t.Skip("JetStream takes seconds for each election")
 	}
+	t.Parallel()
 	h := spawnHubs(t, 3, authority(t), hubOptions{Healthy: true, Options: hub.Options{Buckets: []string{"LEDGER"}, StartWithin: 10 * time.Minute}})
 	o := memberOptions{Bucket: "LEDGER", Lease: time.Minute, SaveWithin: 2 * time.Minute}
 	procs := map[string]*testtools.Process{}
@@ -96,6 +97,7 @@ func TestReplaceIsRefused(t *testing.T) {
 	if testing.Short() {
 		t.Skip("three hubs are much for a slow machine")
 	}
+	t.Parallel()
 	ca := authority(t)
 	tr := startTrio(t, hub.Options{StartWithin: 10 * time.Minute}, func(name string) *certs.Files { return hubFiles(t, ca, name) })
 	refuses := func(o hub.Options, why string) {

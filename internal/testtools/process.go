@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -63,6 +64,29 @@ func Spawn(t testing.TB, variable string, options any) *Process {
 	t.Helper()
 	return SpawnProgram(t, os.Args[0], variable, options)
 }
+
+// SpawnUnraced is [Spawn] for a process that runs the code of others, as a server: under the race detector it is a build without it, for
+// which the go command is needed. Else it would take several times as much of the processors.
+func SpawnUnraced(t testing.TB, variable string, options any) *Process {
+	t.Helper()
+	if _, err := exec.LookPath("go"); err != nil || !RaceEnabled() {
+		return Spawn(t, variable, options)
+	}
+	path, err := unraced()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return SpawnProgram(t, path, variable, options)
+}
+
+// unraced builds the tests of the package in the current folder, beside the test binary: in a folder that go test removes.
+var unraced = sync.OnceValues(func() (path string, err error) {
+	path = filepath.Join(filepath.Dir(os.Args[0]), "unraced-"+filepath.Base(os.Args[0]))
+	if out, err := exec.Command("go", "test", "-c", "-vet=off", "-o", path, ".").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("a build without the race detector: %w\n%s", err, out)
+	}
+	return path, nil
+})
 
 // SpawnProgram starts another build of the test binary.
 func SpawnProgram(t testing.TB, path, variable string, options any) *Process {

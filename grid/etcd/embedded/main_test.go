@@ -100,7 +100,7 @@ func (c *cluster) startAll() {
 // start starts a server that has not been started, or was killed. It is ready when there are enough of them.
 func (c *cluster) start(p *process) {
 	c.Helper()
-	p.Process = testtools.Spawn(c, serverVariable, p.o)
+	p.Process = testtools.SpawnUnraced(c, serverVariable, p.o)
 }
 
 // connect is a client of all servers.
