@@ -63,6 +63,20 @@ if [ -z "$list" ]; then
 fi
 mapfile -t modules <<<"$list"
 
+# sized has the folders whose tests have two sizes, as they look at -short or import helpers that do.
+short='testing\.Short\(\)'
+helpers=$(folders "$short" '*.go' ':!*_test.go' | paste -sd '|')
+list=$(folders "$short|\"github.com/protoloop/protoloop/($helpers)\"" '*_test.go' "${apart[@]/#/:!}")
+mapfile -t sized <<<"$list"
+
+# longest has the packages that take longest, or wait most. They go first, so that none of them is left over at the end and
+# holds everything up while the other processors are idle.
+longest=(./grid/hub ./actors ./cmd/example ./grid/etcd/embedded ./supervisor ./consumer/jetstream ./socketio/internal/clients ./bench)
+
+# raced has those, the longest first, whose full size is run with the race detector. It never gives back what it holds for a goroutine:
+# bench's large cases make millions, which were 12 GB. And a cluster of eleven processes would be busy with itself.
+mapfile -t raced < <(printf '%s\n' "${longest[@]}" "${sized[@]/#/./}" | grep -vxE './bench|./grid/faults' | grep -xFf <(printf './%s\n' "${sized[@]}") | awk '!seen[$0]++')
+
 # test_modules runs go test once, for every module. So packages of one module are tested while a test of another one waits,
 # which they would not be by one go test a module.
 #
@@ -70,10 +84,6 @@ mapfile -t modules <<<"$list"
 test_modules() {
 	go test -vet=off -shuffle=on "$@" "${longest[@]}" "${modules[@]/%//...}" | account
 }
-
-# longest has the packages that take longest, or wait most. They go first, so that none of them is left over at the end and
-# holds everything up while the other processors are idle.
-longest=(./cmd/example ./actors ./supervisor ./socketio/internal/clients ./bench)
 
 # account prints what go test prints, and then how long the tests of each module have run, and the ten packages that took longest.
 account() {
