@@ -140,45 +140,45 @@ func needOf(from *Task, opts []CallOption) need {
 }
 
 // newSubmission makes one that from, or nobody, has created, with what it needs in the same
-// allocation.
+// allocation. It is not embedded there: see TestStructsWithoutNamesEmbedNothing.
 func newSubmission[T any](from *Task, fn any, needs need) *submission[T] {
 	var u *submission[T]
 	switch {
 	case needs == needContext && from != nil:
 		x := &struct {
-			submission[T]
+			task submission[T]
 			kin  kinship
 			room contextRoom
 		}{}
-		u, x.submission.kin = &x.submission, &x.kin
+		u, x.task.kin = &x.task, &x.kin
 		u.useContextRoom(&x.room)
 	case needs == needContext:
 		x := &struct {
-			submission[T]
+			task submission[T]
 			room contextRoom
 		}{}
-		u = &x.submission
+		u = &x.task
 		u.useContextRoom(&x.room)
 	case needs == needScope && from != nil:
 		x := &struct {
-			submission[T]
+			task submission[T]
 			room room
 		}{}
-		u = &x.submission
+		u = &x.task
 		u.useRoom(&x.room)
 	case needs == needScope:
 		x := &struct {
-			submission[T]
+			task  submission[T]
 			scope scope
 		}{}
-		u = &x.submission
+		u = &x.task
 		u.presetScope(&x.scope)
 	case from != nil:
 		x := &struct {
-			submission[T]
-			kin kinship
+			task submission[T]
+			kin  kinship
 		}{}
-		u, x.submission.kin = &x.submission, &x.kin
+		u, x.task.kin = &x.task, &x.kin
 	default:
 		u = &submission[T]{}
 	}
@@ -274,39 +274,39 @@ func newRequest[Resp any](from *Task, msg any, needs need) *request[Resp] {
 	switch {
 	case needs == needContext && from != nil:
 		x := &struct {
-			request[Resp]
+			task request[Resp]
 			kin  kinship
 			room contextRoom
 		}{}
-		u, x.request.kin = &x.request, &x.kin
+		u, x.task.kin = &x.task, &x.kin
 		u.useContextRoom(&x.room)
 	case needs == needContext:
 		x := &struct {
-			request[Resp]
+			task request[Resp]
 			room contextRoom
 		}{}
-		u = &x.request
+		u = &x.task
 		u.useContextRoom(&x.room)
 	case needs == needScope && from != nil:
 		x := &struct {
-			request[Resp]
+			task request[Resp]
 			room room
 		}{}
-		u = &x.request
+		u = &x.task
 		u.useRoom(&x.room)
 	case needs == needScope:
 		x := &struct {
-			request[Resp]
+			task  request[Resp]
 			scope scope
 		}{}
-		u = &x.request
+		u = &x.task
 		u.presetScope(&x.scope)
 	case from != nil:
 		x := &struct {
-			request[Resp]
-			kin kinship
+			task request[Resp]
+			kin  kinship
 		}{}
-		u, x.request.kin = &x.request, &x.kin
+		u, x.task.kin = &x.task, &x.kin
 	default:
 		u = &request[Resp]{}
 	}

@@ -70,11 +70,11 @@ func newMessageOf(asker *Task) *message {
 		return &message{}
 	}
 	x := &struct {
-		message
+		task message
 		room room
 	}{}
-	x.useRoom(&x.room)
-	return &x.message
+	x.task.useRoom(&x.room)
+	return &x.task
 }
 
 // forwardedTo is Forward of a request of this process to one of its workers, past the

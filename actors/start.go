@@ -46,18 +46,18 @@ func newStarted[T any](fn any, needs need) *started[T] {
 	var u *started[T]
 	if needs == needContext {
 		x := &struct {
-			started[T]
+			task started[T]
 			kin  kinship
 			room contextRoom
 		}{}
-		u, x.started.kin = &x.started, &x.kin
+		u, x.task.kin = &x.task, &x.kin
 		u.useContextRoom(&x.room)
 	} else {
 		x := &struct {
-			started[T]
+			task started[T]
 			room room
 		}{}
-		u = &x.started
+		u = &x.task
 		u.useRoom(&x.room)
 	}
 	u.msg = fn
