@@ -5,19 +5,19 @@
 source "$(dirname "$0")/lib.sh"
 
 generate() {
-	local package
-	go list -f '{{.ImportPath}}' ./... | while IFS= read -r package; do
-		if [[ $package == */messages || $package == */listpb ]] && ! command -v protoc >/dev/null && [ -z "${CI_REQUIRE:-}" ]; then
-			echo "ci/generate.sh: protoc not found: $package is not generated anew; Debian's protobuf-compiler has it" >&2
+	local folder
+	while IFS= read -r folder; do
+		if [[ $folder == messages || $folder == */listpb ]] && ! command -v protoc >/dev/null && [ -z "${CI_REQUIRE:-}" ]; then
+			echo "ci/generate.sh: protoc not found: $folder is not generated anew; Debian's protobuf-compiler has it" >&2
 			continue
 		fi
-		go generate "$package" || return
-	done
+		go generate -C "$folder" . || return
+	done < <(folders '^//go:generate ' '*.go')
 }
 
 # What is not committed yet is not held against the generators: only what they change.
 before=$(git diff | sha256sum)
-in_modules generate
+generate
 if [ "$before" != "$(git diff | sha256sum)" ]; then
 	echo "go generate has changed this; commit it:" >&2
 	git --no-pager diff --exit-code
