@@ -6,12 +6,11 @@
 temporary=() # files and folders that go at the end
 
 at_exit() {
-	local status=$? used
+	local used
 	used=$(mktemp)
 	times >"$used"
 	used=$(awk 'NR == 2 { gsub(/[ms]/, " "); printf "%.0f", 60 * ($1 + $3) + $2 + $4 }' "$used"; rm -f "$used")
 	if ((${#temporary[@]} > 0)); then rm -rf "${temporary[@]}"; fi
 	echo "== ci/${0##*/} took $SECONDS s, and $used s of processors"
-	return "$status"
 }
 trap at_exit EXIT

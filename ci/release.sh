@@ -44,7 +44,7 @@ list=$(
 mapfile -t dirs <<<"$list"
 
 scratch=$(mktemp -d)
-trap 'chmod -R u+w "$scratch"; rm -rf "$scratch"' EXIT
+trap 'chmod -R u+w "$scratch"; rm -rf "$scratch"; at_exit' EXIT
 (cd ci/tools && GOWORK=off go build -o "$scratch/modproxy" ./modproxy)
 
 for dir in "${dirs[@]}"; do
