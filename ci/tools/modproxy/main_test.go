@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -47,6 +48,7 @@ func workspace(t *testing.T) (dirs []string, version string) {
 // are since the repository's own packages were built, or else from where that has them: a module by itself may need an
 // older version than all of go.work together.
 type packed struct {
+	dirs    []string // of go.work
 	version string
 	env     []string
 }
@@ -66,8 +68,8 @@ func packAll(t *testing.T, edit func(dir, goMod string) string) packed {
 		t.Fatal(err)
 	}
 	cache, others, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
-	return packed{version, append(os.Environ(), "GOWORK=off", "GOSUMDB=off", "GOPRIVATE=", "GONOPROXY=",
-		"GOMODCACHE="+t.TempDir(), "GOFLAGS=-mod=mod -modcacherw -trimpath", // -trimpath: the build cache does not ask where a module is
+	return packed{dirs, version, append(os.Environ(), "GOWORK=off", "GOSUMDB=off", "GOPRIVATE=", "GONOPROXY=",
+		"GOMODCACHE="+t.TempDir(), "GOFLAGS=-mod=mod -modcacherw",
 		"GOPROXY=file://"+proxy+",file://"+filepath.ToSlash(cache)+"/cache/download,"+others)}
 }
 
@@ -104,7 +106,7 @@ func (u *user) run(args ...string) (string, error) {
 }
 
 // get gets one module as its README says, for a program that imports all packages of it that are for others. It builds
-// the program, or with -short, as that compiles all dependencies once more, only finds what it would be built of.
+// the program, or with -short only finds what it would be built of.
 func (u *user) get(dir string) error {
 	module := path.Join(prefix, dir)
 	if _, err := u.run("get", module+"@"+u.version); err != nil {
@@ -128,9 +130,47 @@ func (u *user) get(dir string) error {
 	}
 	if testing.Short() {
 		_, err = u.run("list", "-deps", ".", module+"/...")
-	} else {
-		_, err = u.run("build", "-o", os.DevNull, ".", module+"/...")
+		return err
 	}
+	return u.build(".", module+"/...")
+}
+
+// build builds packages of the modules that the user has, each at that version. The modules of others are those of the cache that is
+// there: what they are compiled to is in the build cache by the folder that they are in, and the repository's own builds have left it.
+func (u *user) build(packages ...string) error {
+	list := append([]string{"list", "-deps", "-f", "{{with .Module}}{{.Path}} {{.Version}}{{end}}"}, packages...)
+	before, err := u.run(list...)
+	if err != nil {
+		return err
+	}
+	get, edit := []string{"mod", "download", "-json"}, []string{"mod", "edit"}
+	for _, dir := range u.dirs {
+		get = append(get, path.Join(prefix, dir)+"@"+u.version)
+	}
+	downloaded, err := u.run(get...)
+	if err != nil {
+		return err
+	}
+	for d := json.NewDecoder(strings.NewReader(downloaded)); d.More(); {
+		var module struct{ Path, Dir string }
+		if err := d.Decode(&module); err != nil {
+			return err
+		}
+		edit = append(edit, "-replace="+module.Path+"="+module.Dir)
+	}
+	if _, err := u.run(edit...); err != nil {
+		return err
+	}
+	at := *u
+	at.env = append(os.Environ(), "GOWORK=off", "GOSUMDB=off", "GOFLAGS=-mod=mod")
+	after, err := at.run(list...)
+	if err != nil {
+		return err
+	}
+	if before != after {
+		return fmt.Errorf("it would be built of\n%s\nand not of what go get has found:\n%s", after, before)
+	}
+	_, err = at.run(append([]string{"build", "-o", os.DevNull}, packages...)...)
 	return err
 }
 
