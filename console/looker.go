@@ -22,7 +22,7 @@ import (
 )
 
 // looker tracks what has been seen of the process. Nothing looks while nobody asks: whoever
-// asks looks, unless somebody else has just done so.
+// asks looks, unless somebody else has just done so, or looks have taken too much of late.
 type looker struct {
 	c     *Console
 	about view.About
@@ -30,6 +30,8 @@ type looker struct {
 	mu      sync.Mutex // held while somebody looks
 	last    *seen
 	expired bool      // something was done since: it is not fresh
+	pace    pace      // when the next may be made
+	asked   time.Time // when somebody asked last
 	minute  []past    // the oldest first
 	began   time.Time // when the first of a row of looks was made
 	sampler *inspect.Sampler
@@ -53,12 +55,13 @@ type past struct {
 const (
 	// fresh is how old a look may be that is shown to somebody else.
 	fresh = 900 * time.Millisecond
-	// gap is for how long nobody has to look for the last minute to begin anew.
+	// gap is for how long nobody has to ask for the last minute to begin anew.
 	gap = 10 * time.Second
 )
 
 func (l *looker) init(c *Console) {
 	l.c = c
+	l.pace.spent = threadTime
 	host, _ := os.Hostname() // without one it says nothing
 	l.about = view.About{
 		PID: os.Getpid(), Command: filepath.Base(os.Args[0]), Started: processStart, Go: runtime.Version(),
@@ -77,10 +80,19 @@ func (l *looker) look() *seen {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	if l.last != nil && now.Sub(l.last.At) < fresh && !l.expired {
+	anew := now.Sub(l.asked) > gap
+	l.asked = now
+	if l.last != nil && !l.expired && (now.Sub(l.last.At) < fresh || now.Before(l.pace.next)) {
+		l.keepSampling()
 		return l.last
 	}
 	l.expired = false
+	l.pace.note(now, l.pace.measure(func() { l.last = l.lookNow(now, anew) }))
+	return l.last
+}
+
+// lookNow looks. anew is whether nobody has for a while.
+func (l *looker) lookNow(now time.Time, anew bool) *seen {
 	shares := l.sample()
 	s := &view.State{
 		Seq: 1, At: now, About: l.about, Redact: l.c.redact(), Goroutines: runtime.NumGoroutine(),
@@ -101,7 +113,6 @@ func (l *looker) look() *seen {
 		i := g.Info()
 		s.Grid = &i
 	}
-	anew := l.last == nil || now.Sub(l.last.At) > gap
 	if anew {
 		l.minute, l.began = nil, now
 	}
@@ -124,7 +135,6 @@ func (l *looker) look() *seen {
 	l.remember(s)
 	next := &seen{State: s, lints: s.Lints(), consumers: consumers}
 	l.tellLints(next, anew)
-	l.last = next
 	return next
 }
 
@@ -209,13 +219,21 @@ func recordOf(x view.Lint, at time.Time, ended bool) view.Record {
 // sample is what the turns since the look before were of. The first look has nothing: it begins to
 // sample, until nobody has looked for a while.
 func (l *looker) sample() []inspect.Share {
-	if l.sampler != nil {
-		l.idle.Reset(gap)
+	if l.keepSampling() {
 		return l.sampler.Shares()
 	}
 	l.sampler = inspect.StartSampler(l.c.sys)
 	l.idle = time.AfterFunc(gap, l.stopSampler)
 	return nil
+}
+
+// keepSampling reports whether it samples: then it does so for a while more.
+func (l *looker) keepSampling() bool {
+	if l.sampler == nil {
+		return false
+	}
+	l.idle.Reset(gap)
+	return true
 }
 
 func (l *looker) stopSampler() {
@@ -228,19 +246,27 @@ func (l *looker) stopSampler() {
 	}
 }
 
+// measure has what f takes counted as a look's.
+func (l *looker) measure(f func()) {
+	took := l.pace.measure(f)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pace.note(time.Now(), took)
+}
+
 // perLook keeps what a page shows beside a look, for all who ask for it until the next one: it takes some
-// microseconds for each goroutine or socket, and many may ask.
+// microseconds for each goroutine or socket, and many may ask. So it counts as part of the look.
 type perLook[T any] struct {
 	mu  sync.Mutex // held while it is made
 	of  uint64
 	has T
 }
 
-func (p *perLook[T]) get(s *seen, look func() T) T {
+func (p *perLook[T]) get(l *looker, s *seen, look func() T) T {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.of != s.Seq {
-		p.has = look()
+		l.measure(func() { p.has = look() })
 		p.of = s.Seq
 	}
 	return p.has

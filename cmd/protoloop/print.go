@@ -38,6 +38,9 @@ func page[V any](ctx context.Context, c *command, name string, query url.Values,
 		var found error
 		if !c.json {
 			found = print(&b, v)
+			if age := ageOf(text); age != "" {
+				fmt.Fprintln(&b, age)
+			}
 		} else {
 			found = print(io.Discard, v)
 		}

@@ -249,6 +249,15 @@ func (c *client) parse(page string, text []byte, v any) error {
 	return nil
 }
 
+// ageOf says how old what an answer shows is, if that is more than a second; else it is empty.
+func ageOf(text []byte) string {
+	var a view.Answer
+	if err := json.Unmarshal(text, &a); err != nil || a.Age < 1 {
+		return ""
+	}
+	return "seen " + span(a.Age) + " ago"
+}
+
 // do sends a request. Whoever calls it closes the body.
 func (c *client) do(ctx context.Context, method, path string, query url.Values, body any) (*http.Response, error) {
 	to := c.base + path

@@ -74,6 +74,9 @@ func (l *look) head() []string {
 		fmt.Sprintf("%s, %d with work, %d blocked; %s, %d queued, the oldest for %s; %s done, %s failed; %s", number(t.Workers, "worker"), t.Working, t.Blocked,
 			number(t.Tasks, "task"), t.Queued, cmp.Or(span(t.Oldest), "0s"), cmp.Or(rate(finished), "0/s"), cmp.Or(rate(failed), "0/s"), number(int(t.Restarts), "restart")),
 	}
+	if age := ageOf(l.text); age != "" {
+		lines[1] += "; " + age
+	}
 	for i := range l.overview.Lints {
 		if lint := &l.overview.Lints[i]; lint.Level == view.Error || lint.Level == view.Warning {
 			lines = append(lines, fmt.Sprintf("%s: %s", lint.Level, clean(lint.Title)))

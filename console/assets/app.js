@@ -2,7 +2,7 @@
 
 // The frame of all pages: which one the address names, its stream, the verdict, and whether what is shown is old.
 
-import { clock, deco, h, marks, render } from "./parts.js";
+import { clock, deco, h, marks, render, span } from "./parts.js";
 import { ask, setActing } from "./act.js";
 import { openStream } from "./stream.js";
 import { overview } from "./overview.js";
@@ -121,15 +121,16 @@ function drawHead() {
 	}
 }
 
-// drawStale says since when nothing has come, and why.
+// drawStale says since when nothing has come, and why, or how old that is.
 function drawStale() {
-	const old = seen && Date.now() - seen > 4000;
-	let text = "";
-	if (paused) text = `Paused at ${current.answer ? clock(current.answer.at) : "once"}`;
-	else if (lost || (old && !document.hidden)) text = `${marks.warning} Stale since ${seen ? clock(seen) : "the beginning"}: ${lost || "nothing has come"}`;
+	const { at, age_s } = current.answer || {};
+	const stale = !paused && (lost || (seen && Date.now() - seen > 4000 && !document.hidden));
+	const text = paused ? `Paused at ${at ? clock(at) : "once"}`
+		: stale ? `${marks.warning} Stale since ${seen ? clock(seen) : "the beginning"}: ${lost || "nothing has come"}`
+		: age_s >= 1 && `Seen ${span(age_s)} ago`;
 	el("stale").hidden = !text;
 	render(el("stale"), text);
-	document.body.classList.toggle("old", Boolean(text) && !paused);
+	document.body.classList.toggle("old", stale);
 }
 
 // go shows the same page with other parameters: {sort: "queued"}; an empty one is taken out.

@@ -23,9 +23,10 @@ import (
 
 // Answer is one page, as each endpoint gives it and each "view" event of a stream.
 type Answer struct {
-	Page    string    `json:"page"` // "overview"
-	At      time.Time `json:"at"`   // of what is shown
-	Seq     uint64    `json:"seq"`  // grows with each look; what has the same number was seen at the same moment
+	Page    string    `json:"page"`  // "overview"
+	At      time.Time `json:"at"`    // of what is shown
+	Age     float64   `json:"age_s"` // how long ago that was; more than a second where looks take long
+	Seq     uint64    `json:"seq"`   // grows with each look; what has the same number was seen at the same moment
 	Verdict Verdict   `json:"verdict"`
 	View    any       `json:"view"` // *Overview
 }
