@@ -34,7 +34,7 @@ func (s *system) Look(o snapshot.Options, show func(i, n int, w *snapshot.Worker
 	defer s.keepInspection(in)
 	in.options = &o
 	if o.Roots || o.Groups {
-		in.seenOf = make([]seenWorker, len(all))
+		in.seenOf = slices.Grow(in.space, len(all))[:len(all)]
 	}
 	for {
 		again := missed[:0]
@@ -71,6 +71,9 @@ func (s *system) toLookAt(o *snapshot.Options) (all []*mailbox) {
 			all = append(all, mb)
 		}
 	default:
+		if !o.Blocked {
+			all = make([]*mailbox, 0, len(s.workers))
+		}
 		for _, mb := range s.workers {
 			if !o.Blocked || o.Roots || mb.isHeldUp() {
 				all = append(all, mb)
@@ -103,9 +106,13 @@ type inspection struct {
 	options *snapshot.Options
 	waits   int             // so often it has waited for loops
 	at      int             // the worker that it looks at
-	seen    []seenTask      // space for those of one worker
-	shown   snapshot.Worker // the worker that it has looked at, with space for its tasks
+	all     []seenTask      // the tasks that it has seen: of one worker, or of those in seenOf
+	seen    []seenTask      // of these: of the worker that it has looked at
+	shown   snapshot.Worker // that worker, with space for its tasks
 	seenOf  []seenWorker    // what it has seen of each, where it needs that for all; nil: it does not
+	space   []seenWorker    // for seenOf, to be used again …
+	waitFor []int32         // … as are these: beside all, see roots
+	walk    *loop.Suspended
 }
 
 // seenWorker is what was seen of a worker.
@@ -116,8 +123,12 @@ type seenWorker struct {
 	id          uint64
 	place       loop.Place
 	blocked     *snapshot.Turn
-	tasks       []seenTask // by id
+	begin, end  int  // its tasks in all, by id
+	supervises  bool // it is a supervisor: what its tasks wait for is that something happens
 }
+
+// tasksOf are the tasks of a worker, by id.
+func (in *inspection) tasksOf(w *seenWorker) []seenTask { return in.all[w.begin:w.end] }
 
 // seenTask is a task that has awaited.
 type seenTask struct {
@@ -136,12 +147,18 @@ func (s *system) takeInspection() *inspection {
 	return new(inspection)
 }
 
-// keepInspection leaves the space of one to the next look, unless that is much.
+// keepInspection leaves the space of one to the next look. That may be a hundredth of what the tasks take which it has looked at, and
+// the collector takes it if nobody looks for a while. What is shown of single tasks is more: if that is much nobody
+// looks each second.
 func (s *system) keepInspection(in *inspection) {
-	if cap(in.seen) <= 2*loop.StretchTasks && cap(in.shown.Tasks) <= 2*loop.StretchTasks {
-		*in = inspection{seen: in.seen[:0], shown: snapshot.Worker{Tasks: in.shown.Tasks[:0]}}
-		s.inspections.Put(in)
+	clear(in.all)
+	clear(in.seenOf)
+	kept := inspection{all: in.all[:0], space: in.seenOf[:0], waitFor: in.waitFor[:0], walk: in.walk}
+	if cap(in.shown.Tasks) <= 2*loop.StretchTasks {
+		kept.shown.Tasks = in.shown.Tasks[:0]
 	}
+	*in = kept
+	s.inspections.Put(in)
 }
 
 func (in *inspection) wait() {
@@ -160,10 +177,15 @@ func (in *inspection) worker(mb *mailbox) bool {
 	var runningID uint64
 	var place loop.Place  // of running, too
 	var age time.Duration // of running
-	seen := in.seen[:0]
+	if in.seenOf == nil {
+		clear(in.all)
+		in.all = in.all[:0]
+	}
+	begin, seen := len(in.all), in.all
 	begun, done := false, false
 	walks := in.seenOf != nil || in.options.Tasks > 0
-	walk := mb.loop.Suspended()
+	walk := in.takeWalk(mb)
+	var now time.Duration
 	look := func(cur *loop.Task) {
 		if !begun {
 			begun = true
@@ -180,13 +202,14 @@ func (in *inspection) worker(mb *mailbox) bool {
 			done = true
 			return
 		}
+		now = mb.sys.pool.Now()
 		done = walk.Next(func(lt *loop.Task) {
 			switch t := taskOfLoop(lt); {
 			case t == nil:
 			case t == running:
-				age = mb.loop.Age(lt)
+				age = loop.AgeAt(lt, now)
 			default:
-				seen = append(seen, seenTask{t, mb.loop.ID(lt), mb.loop.Age(lt), loop.PlaceOf(lt)})
+				seen = append(seen, seenTask{t, mb.loop.ID(lt), loop.AgeAt(lt, now), loop.PlaceOf(lt)})
 			}
 		})
 	}
@@ -203,12 +226,14 @@ func (in *inspection) worker(mb *mailbox) bool {
 			in.wait()
 		case begun: // it has to do without the rest
 			mb.leaveWalk(walk)
+			in.walk = nil
 			done = true
 		default:
 			done = true
 		}
 	}
-	in.seen = seen
+	in.all, in.seen = seen, seen[begin:]
+	seen = in.seen
 	w.Queued, w.OldestWait, w.MailboxSize = mb.queued(), mb.loop.OldestWait(), int64(mb.opts.MailboxSize)
 	w.Counts = supervision.Counts(mb.readCounts())
 	w.BlockedTurns = mb.blockedTurns()
@@ -232,7 +257,7 @@ func (in *inspection) worker(mb *mailbox) bool {
 		}
 	}
 	if in.seenOf != nil {
-		in.seenOf[in.at] = seenWorker{mb, w.Incarnation, running, runningID, place, w.Blocked, slices.Clone(seen)}
+		in.seenOf[in.at] = seenWorker{mb, w.Incarnation, running, runningID, place, w.Blocked, begin, len(in.all), false}
 	}
 	if in.options.Tasks > 0 && in.wanted(mb) {
 		w.Tasks = in.tasks(mb, running, seenTask{running, runningID, age, place})
@@ -240,8 +265,17 @@ func (in *inspection) worker(mb *mailbox) bool {
 	if exclusive != nil {
 		w.Exclusive = exclusive.name()
 	}
-	clear(seen)
 	return true
+}
+
+// takeWalk is a walk over the tasks of a worker.
+func (in *inspection) takeWalk(mb *mailbox) *loop.Suspended {
+	if in.walk == nil {
+		in.walk = mb.loop.Suspended()
+	} else {
+		in.walk.Begin(&mb.loop)
+	}
+	return in.walk
 }
 
 func compareByID(a, b seenTask) int { return cmp.Compare(a.id, b.id) }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/protoloop/protoloop/internal/label"
 	"github.com/protoloop/protoloop/internal/loop"
 	"github.com/protoloop/protoloop/internal/snapshot"
@@ -30,65 +32,92 @@ type tally struct {
 	places []loop.Place // of the tasks, if lines are wanted
 }
 
+// groupBuilder puts tasks into groups. Most tasks are like the one before: then nothing is looked for.
+type groupBuilder struct {
+	in    *inspection
+	all   map[groupKey]*tally
+	alike bool // names that differ in their digits alone are one
+
+	own  groupKey // of the task before …
+	last *tally   // … and its group; nil: there is none
+
+	core        *core // that the one before that awaited something did
+	awaits, of  string
+	answersFor  *actor.PID // whose kind is answersKind
+	answersKind string
+}
+
 // groupsOf puts all tasks that were seen into groups. With alike, names that differ in their digits alone are one.
 func (in *inspection) groupsOf(alike bool) map[groupKey]*tally {
-	all := map[groupKey]*tally{}
+	g := groupBuilder{in: in, all: map[groupKey]*tally{}, alike: alike}
 	for i := range in.seenOf {
 		w := &in.seenOf[i]
 		if w.mb == nil || !in.wanted(w.mb) {
 			continue
 		}
-		ref := func(id uint64) snapshot.TaskRef {
-			return snapshot.TaskRef{Worker: w.mb.pid, Incarnation: w.incarnation, ID: id}
-		}
-		add := func(own groupKey, t seenTask) {
-			key := own
-			if alike {
-				key.task, key.awaits = label.Digits(key.task), label.Digits(key.awaits)
-			}
-			g := all[key]
-			if g == nil {
-				g = &tally{Group: snapshot.Group{Kind: key.kind, Task: own.task, State: key.state, Awaits: own.awaits, Of: key.of}}
-				g.Example = ref(t.id)
-				all[key] = g
-			}
-			if g.Task != own.task {
-				g.Task = key.task
-			}
-			if g.Awaits != own.awaits {
-				g.Awaits = key.awaits
-			}
-			g.Tasks++
-			if g.last != i+1 {
-				g.last = i + 1
-				g.Workers++
-			}
-			if t.age > g.Oldest {
-				g.Oldest = t.age
-				g.Example = ref(t.id)
-			}
-			if told := t.toldToEnd(); !told.IsZero() {
-				g.ToldToEnd++
-				if t.budgetLeft() == noBudgetLeft {
-					g.OverBudget++
-				}
-				if g.FirstTold.IsZero() || told.Before(g.FirstTold) {
-					g.FirstTold = told
-					g.Told = ref(t.id)
-				}
-			}
-			if in.options.Lines {
-				g.places = append(g.places, t.place)
-			}
-		}
+		kind := w.mb.kindName()
 		if w.running != nil {
-			add(groupKey{kind: w.mb.kindName(), task: w.running.name(), state: "running"}, seenTask{Task: w.running, id: w.id, place: w.place})
+			g.add(i, groupKey{kind: kind, task: w.running.name(), state: "running"}, seenTask{Task: w.running, id: w.id, place: w.place})
 		}
-		for _, t := range w.tasks {
-			add(keyOf(w.mb, t.Task), t)
+		for _, t := range in.tasksOf(w) {
+			g.add(i, g.keyOf(w.mb, kind, t.Task), t)
 		}
 	}
-	return all
+	return g.all
+}
+
+// add counts a task of worker i.
+func (s *groupBuilder) add(i int, own groupKey, t seenTask) {
+	w := &s.in.seenOf[i]
+	ref := func() snapshot.TaskRef {
+		return snapshot.TaskRef{Worker: w.mb.pid, Incarnation: w.incarnation, ID: t.id}
+	}
+	if s.last == nil || s.own != own {
+		s.own, s.last = own, s.find(own, ref)
+	}
+	g := s.last
+	g.Tasks++
+	if g.last != i+1 {
+		g.last = i + 1
+		g.Workers++
+	}
+	if t.age > g.Oldest {
+		g.Oldest = t.age
+		g.Example = ref()
+	}
+	if told := t.toldToEnd(); !told.IsZero() {
+		g.ToldToEnd++
+		if t.budgetLeft() == noBudgetLeft {
+			g.OverBudget++
+		}
+		if g.FirstTold.IsZero() || told.Before(g.FirstTold) {
+			g.FirstTold = told
+			g.Told = ref()
+		}
+	}
+	if s.in.options.Lines {
+		g.places = append(g.places, t.place)
+	}
+}
+
+// find is the group of a task, which is its example if it is the first one.
+func (s *groupBuilder) find(own groupKey, ref func() snapshot.TaskRef) *tally {
+	key := own
+	if s.alike {
+		key.task, key.awaits = label.Digits(key.task), label.Digits(key.awaits)
+	}
+	g := s.all[key]
+	if g == nil {
+		g = &tally{Group: snapshot.Group{Kind: key.kind, Task: own.task, State: key.state, Awaits: own.awaits, Of: key.of, Example: ref()}}
+		s.all[key] = g
+	}
+	if g.Task != own.task {
+		g.Task = key.task
+	}
+	if g.Awaits != own.awaits {
+		g.Awaits = key.awaits
+	}
+	return g
 }
 
 // groups are those of all tasks that were seen, those of most tasks first.
@@ -113,12 +142,21 @@ func (in *inspection) groups() []snapshot.Group {
 }
 
 // keyOf is the group of a task that has awaited.
-func keyOf(mb *mailbox, t *Task) groupKey {
-	k := groupKey{kind: mb.kindName(), task: t.name(), state: t.waitState()}
-	if c := t.awaits.Load(); c != nil && !c.done.Load() {
-		name, on := c.describe()
-		k.awaits, k.of = name, mb.sys.ownerKind(on)
+func (s *groupBuilder) keyOf(mb *mailbox, kind string, t *Task) groupKey {
+	k := groupKey{kind: kind, task: t.name(), state: t.waitState()}
+	c := t.awaits.Load()
+	if c == nil || c.done.Load() {
+		return k
 	}
+	if c != s.core {
+		var on *actor.PID
+		s.core = c
+		if s.awaits, on = c.describe(); on == nil || on != s.answersFor {
+			s.answersFor, s.answersKind = on, mb.sys.ownerKind(on)
+		}
+		s.of = s.answersKind
+	}
+	k.awaits, k.of = s.awaits, s.of
 	return k
 }
 

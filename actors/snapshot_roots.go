@@ -15,7 +15,8 @@ import (
 )
 
 // What tasks wait for in the end is found in a graph of who waits for whom, made of what a look has
-// seen. Its nodes are tasks, futures that wait for others, and what waits for nobody. All that is
+// seen. Its nodes are futures that wait for others, what waits for nobody, and tasks, but for those that wait for one thing and that
+// nobody waits for: most do, and of these it is enough to know for which node. All that is
 // read for it is published; no loop stands still meanwhile, so an edge may be of a moment later than
 // another one. A ring of which that makes one more, or one less, is gone, or there, at the next look.
 
@@ -49,7 +50,6 @@ type graphNode struct {
 	root *rootCount // it waits for nobody
 	full *Limiter   // that has no place for a function; nil: it is none
 	id   uint64     // of the task, if that was seen
-	seen int32      // the worker in whose list the task was seen, plus 1; it waits
 
 	// Of the search for rings.
 	index, low int32 // from 1 on; 0: not visited
@@ -61,6 +61,7 @@ type graphNode struct {
 type rootCount struct {
 	snapshot.Root
 	of     *Task      // the task that it is, which does not wait for itself
+	node   int32      // of that task
 	last   int32      // the worker that it has counted last, plus 1
 	as     *rootCount // that is shown in its place, for all that are like it; nil: there is none
 	waited bool       // it was counted in as.N
@@ -87,7 +88,16 @@ type waitGraph struct {
 	all    []*rootCount
 	runs   map[*Limiter][]int32 // the functions that were seen to run in it
 	full   []fullLimiter
+
+	lastCore *core // that was looked for last, and its node: many tasks may await the same
+	lastNode int32
 }
+
+// For which node a task waits that was seen, if for one.
+const (
+	waitsForNone int32 = -1 // it sleeps
+	hasNode      int32 = -2 // it has one itself: minus the place of that
+)
 
 // fullLimiter is the node of one that has no place for a function, of which it is the first that was seen.
 type fullLimiter struct {
@@ -97,25 +107,17 @@ type fullLimiter struct {
 
 // roots are what the tasks wait for in the end, that for which most do first.
 func (in *inspection) roots() []snapshot.Root {
-	n := 0
+	g := &waitGraph{in: in, byTask: map[*Task]int32{}, byCore: map[*core]int32{}, byKey: map[any]int32{}, seenAt: make(map[*mailbox]int, len(in.seenOf)), runs: map[*Limiter][]int32{}}
 	for i := range in.seenOf {
-		n += len(in.seenOf[i].tasks)
+		if w := &in.seenOf[i]; w.mb != nil {
+			g.seenAt[w.mb] = i
+			w.supervises = w.mb.Supervisor() != nil
+		}
 	}
-	g := &waitGraph{in: in, nodes: make([]graphNode, 0, n+n/16+16), byTask: make(map[*Task]int32, n), byCore: map[*core]int32{}, byKey: map[any]int32{}, seenAt: map[*mailbox]int{}, runs: map[*Limiter][]int32{}}
+	in.waitFor = slices.Grow(in.waitFor[:0], len(in.all))[:len(in.all)]
+	g.eachSeen(func(w *seenWorker, _, at int) { in.waitFor[at] = g.waitOf(in.all[at].Task) })
 	for i := range in.seenOf {
-		w := &in.seenOf[i]
-		if w.mb == nil {
-			continue
-		}
-		g.seenAt[w.mb] = i
-		if w.mb.Supervisor() != nil { // what its own tasks wait for is that something happens
-			continue
-		}
-		for _, t := range w.tasks {
-			x := g.taskNode(t.Task)
-			g.nodes[x].id, g.nodes[x].seen = t.id, int32(i+1)
-		}
-		if w.running != nil {
+		if w := &in.seenOf[i]; w.running != nil && !w.supervises {
 			g.nodes[g.taskNode(w.running)].id = w.id
 		}
 	}
@@ -125,12 +127,54 @@ func (in *inspection) roots() []snapshot.Root {
 	for _, f := range g.full {
 		g.linkToRunning(f)
 	}
+	if len(g.byTask) > 0 {
+		g.eachSeen(func(w *seenWorker, i, at int) {
+			if x, has := g.byTask[in.all[at].Task]; has { // by itself, or because another one waits for it
+				g.nodes[x].id = in.all[at].id
+				in.waitFor[at] = hasNode - x
+			}
+		})
+	}
+	g.describeTasks()
 	g.findRoots()
 	g.joinRoots()
-	for i := range g.nodes { // by worker, as they were added
-		g.count(&g.nodes[i])
-	}
+	g.eachSeen(func(w *seenWorker, i, at int) { // by worker
+		switch to := in.waitFor[at]; {
+		case to <= hasNode:
+			g.count(g.nodes[hasNode-to].roots, in.all[at].Task, int32(i+1))
+		case to != waitsForNone:
+			g.count(g.nodes[to].roots, nil, int32(i+1))
+		}
+	})
 	return g.shown()
+}
+
+// eachSeen calls f with the place in all of each task that counts as one that waits: not those of a
+// supervisor.
+func (g *waitGraph) eachSeen(f func(w *seenWorker, i, at int)) {
+	for i := range g.in.seenOf {
+		w := &g.in.seenOf[i]
+		if w.supervises {
+			continue
+		}
+		for at := w.begin; at < w.end; at++ {
+			f(w, i, at)
+		}
+	}
+}
+
+// waitOf is the node for which a task waits that was seen. Where it is not as simple as that the task gets one itself.
+func (g *waitGraph) waitOf(t *Task) int32 {
+	if t.lt.Asleep() {
+		switch c := t.awaits.Load(); {
+		case c == nil:
+			return waitsForNone
+		case !c.done.Load():
+			return g.coreNode(c)
+		}
+	}
+	g.taskNode(t)
+	return hasNode
 }
 
 func (g *waitGraph) addNode(n graphNode) int32 {
@@ -163,22 +207,34 @@ func (g *waitGraph) leaf(key any, of func() snapshot.Root) int32 {
 func (g *waitGraph) becomeRoot(i int32, is string) {
 	n := &g.nodes[i]
 	t := n.task
-	r := &rootCount{of: t, Root: snapshot.Root{Is: is, Name: t.name(), Worker: t.mb.pid, Kind: t.mb.kindName()}}
-	r.Ref = g.refOf(n)
-	if at, ok := g.seenAt[t.mb]; ok {
-		w := &g.in.seenOf[at]
-		if is == rootTurn {
-			r.Queued = t.mb.queued()
-			if w.running == t {
-				r.Blocked = w.blocked
-			}
-		}
-		if j, found := slices.BinarySearchFunc(w.tasks, n.id, func(s seenTask, id uint64) int { return cmp.Compare(s.id, id) }); found {
-			r.Age = w.tasks[j].age
+	r := &rootCount{of: t, node: i, Root: snapshot.Root{Is: is, Name: t.name(), Worker: t.mb.pid, Kind: t.mb.kindName()}}
+	if at, ok := g.seenAt[t.mb]; ok && is == rootTurn {
+		r.Queued = t.mb.queued()
+		if w := &g.in.seenOf[at]; w.running == t {
+			r.Blocked = w.blocked
 		}
 	}
 	n.root = r
 	g.all = append(g.all, r)
+}
+
+// describeTasks says which tasks the roots are that are tasks, when it is known which of them were seen.
+func (g *waitGraph) describeTasks() {
+	for _, r := range g.all {
+		if r.of == nil {
+			continue
+		}
+		n := &g.nodes[r.node]
+		r.Ref = g.refOf(n)
+		at, ok := g.seenAt[r.of.mb]
+		if !ok {
+			continue
+		}
+		tasks := g.in.tasksOf(&g.in.seenOf[at])
+		if j, found := slices.BinarySearchFunc(tasks, n.id, func(s seenTask, id uint64) int { return cmp.Compare(s.id, id) }); found {
+			r.Age = tasks[j].age
+		}
+	}
 }
 
 // refOf is that of a task, if it was seen.
@@ -219,7 +275,7 @@ func (g *waitGraph) expandTask(i int32, t *Task) {
 		case t.lt.Asleep() && c == nil:
 			g.becomeRoot(i, rootSleep)
 		case t.lt.Asleep() && !c.done.Load():
-			g.linkToCore(i, c)
+			g.link(i, g.coreNode(c))
 		default: // it is ready
 			g.linkToHolders(i, t)
 		}
@@ -274,36 +330,42 @@ func (g *waitGraph) link(from, to int32) {
 	}
 }
 
-// linkToCore links a node to what completes a future that is not done.
-func (g *waitGraph) linkToCore(i int32, c *core) {
+// coreNode is the node of what completes a future that is not done.
+func (g *waitGraph) coreNode(c *core) int32 {
+	if c != g.lastCore {
+		g.lastNode = g.findCoreNode(c)
+		g.lastCore = c
+	}
+	return g.lastNode
+}
+
+func (g *waitGraph) findCoreNode(c *core) int32 {
 	if c.deps() != nil {
 		j, ok := g.byCore[c]
 		if !ok {
 			j = g.addNode(graphNode{core: c})
 			g.byCore[c] = j
 		}
-		g.link(i, j)
-		return
+		return j
 	}
 	o := c.owner.Load()
 	switch {
 	case o == nil:
-		g.link(i, g.leaf(c, func() snapshot.Root { return snapshot.Root{Is: rootPromise, Name: "promise"} }))
+		return g.leaf(c, func() snapshot.Root { return snapshot.Root{Is: rootPromise, Name: "promise"} })
 	case o.lifetime == carrier:
 		whom := o.whom()
-		g.link(i, g.leaf(oneline.PID(whom, ""), func() snapshot.Root { return g.actorRoot(o, whom) }))
+		return g.leaf(oneline.PID(whom, ""), func() snapshot.Root { return g.actorRoot(o, whom) })
 	case o.lifetime == aside:
-		g.linkToFunction(i, o)
+		return g.functionNode(o)
 	case o.attached == nil:
-		g.link(i, g.leaf(c, func() snapshot.Root { return snapshot.Root{Is: rootPromise, Name: o.name()} }))
-	default:
-		g.link(i, g.taskNode(o))
+		return g.leaf(c, func() snapshot.Root { return snapshot.Root{Is: rootPromise, Name: o.name()} })
 	}
+	return g.taskNode(o)
 }
 
-// linkToFunction links a node to an offloaded function: those alike of a worker are one. What waits for a place waits for
+// functionNode is the node of an offloaded function: those alike of a worker are one. What waits for a place waits for
 // those that have one.
-func (g *waitGraph) linkToFunction(i int32, o *Task) {
+func (g *waitGraph) functionNode(o *Task) int32 {
 	var l *Limiter
 	waits := false
 	if b, ok := o.lt.Body.(interface{ limiterUse() (*Limiter, bool) }); ok {
@@ -315,8 +377,7 @@ func (g *waitGraph) linkToFunction(i int32, o *Task) {
 		if len(g.nodes) > n {
 			g.runs[l] = append(g.runs[l], leaf)
 		}
-		g.link(i, leaf)
-		return
+		return leaf
 	}
 	full, ok := g.byKey[l]
 	if !ok {
@@ -324,7 +385,7 @@ func (g *waitGraph) linkToFunction(i int32, o *Task) {
 		g.byKey[l] = full
 		g.full = append(g.full, fullLimiter{full, o})
 	}
-	g.link(i, full)
+	return full
 }
 
 func functionRoot(o *Task) snapshot.Root {
@@ -386,7 +447,7 @@ func (g *waitGraph) expandDeps(i int32, c *core) {
 		g.nodes[i].any = d.by >= combine.OneValue
 		for _, m := range d.cores {
 			if !m.done.Load() {
-				g.linkToCore(i, m)
+				g.link(i, g.coreNode(m))
 			}
 		}
 	}
@@ -541,14 +602,11 @@ func addRoots(to, more []*rootCount) []*rootCount {
 	return to
 }
 
-// count counts a task that waits for what it waits for in the end.
-func (g *waitGraph) count(n *graphNode) {
-	if n.seen == 0 {
-		return
-	}
+// count counts a task for what it waits for in the end, which is of itself only if it has a node. seen is its worker, plus 1.
+func (g *waitGraph) count(roots []*rootCount, task *Task, seen int32) {
 	var joined []*rootCount
-	for _, r := range n.roots {
-		if r.of != nil && r.of == n.task {
+	for _, r := range roots {
+		if r.of != nil && r.of == task {
 			continue
 		}
 		if as := r.as; as != nil {
@@ -567,8 +625,8 @@ func (g *waitGraph) count(n *graphNode) {
 			joined = append(joined, as)
 		}
 		r.Tasks++
-		if r.last != n.seen {
-			r.last = n.seen
+		if r.last != seen {
+			r.last = seen
 			r.Workers++
 		}
 	}

@@ -20,6 +20,7 @@ package inspect
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -259,10 +260,9 @@ func look(sys *actor.ActorSystem, what string, o snapshot.Options) Snapshot {
 		}
 		workers[i] = workerOf(w)
 	})
-	for _, w := range workers {
-		if w.PID != nil { // else it was looked at for the roots alone
-			s.Workers = append(s.Workers, w)
-		}
+	// Those without a PID were looked at for the roots alone.
+	if workers = slices.DeleteFunc(workers, func(w Worker) bool { return w.PID == nil }); len(workers) > 0 {
+		s.Workers = workers
 	}
 	for _, g := range groups {
 		s.Groups = append(s.Groups, groupOf(g))

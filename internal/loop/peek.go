@@ -82,9 +82,13 @@ func (l *Loop) setRunner(r *runner) {
 
 // Age is how long ago t, which has awaited, did so first, too long by half a
 // BlockedTurn at most; 0: not known. In Peek.
-func (l *Loop) Age(t *Task) time.Duration {
+func (l *Loop) Age(t *Task) time.Duration { return AgeAt(t, l.pool.Now()) }
+
+// AgeAt is Age at a time that Pool.Now has told: for many tasks a reading of the clock for each would be most of what a look at
+// them takes.
+func AgeAt(t *Task, now time.Duration) time.Duration {
 	if since := t.co.since; since > 0 {
-		return l.pool.Now() - since
+		return now - since
 	}
 	return 0
 }

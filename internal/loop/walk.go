@@ -159,6 +159,9 @@ type Suspended struct {
 // Suspended returns one.
 func (l *Loop) Suspended() *Suspended { return &Suspended{loop: l} }
 
+// Begin has it go over another loop. It has come to the end of the one before, or was left.
+func (w *Suspended) Begin(l *Loop) { w.loop, w.begun = l, false }
+
 // Next calls f for the tasks of the next stretch, and reports whether it was the
 // last one. In Peek or on the loop.
 func (w *Suspended) Next(f func(*Task)) (done bool) {

@@ -172,10 +172,14 @@ func byTime(a, b *LintItem) int   { return cmp.Compare(b.For, a.For) }
 func byNumber(a, b *LintItem) int { return cmp.Compare(b.N, a.N) }
 func byTasks(a, b *LintItem) int  { return cmp.Compare(b.Tasks, a.Tasks) }
 
-// eachAt visits the workers, each with a place that is there.
-func (s *State) eachAt(f func(w *inspect.Worker, i LintItem)) {
+// eachAt visits the workers that are as said, each with a place that is there: of most there is nothing to say, and a place takes
+// longer than to look.
+func (s *State) eachAt(is func(w *inspect.Worker) bool, f func(w *inspect.Worker, i LintItem)) {
 	for k := range s.Snapshot.Workers {
 		w := &s.Snapshot.Workers[k]
+		if !is(w) {
+			continue
+		}
 		i := LintItem{Worker: s.Redact.worker(w.PID.Id), Kind: w.Kind}
 		i.Page = pageOf(i.Worker)
 		f(w, i)
@@ -200,10 +204,7 @@ func atConsumer(c *consumer.Info, n int64) LintItem {
 
 // blockedTurns: a worker does nothing but the one turn that lasts.
 func blockedTurns(s *State, p *places) {
-	s.eachAt(func(w *inspect.Worker, i LintItem) {
-		if w.Blocked == nil {
-			return
-		}
+	s.eachAt(func(w *inspect.Worker) bool { return w.Blocked != nil }, func(w *inspect.Worker, i LintItem) {
 		i.Task, i.Line, i.For, i.N = s.Redact.task(w.Blocked.Task), LineOf(string(w.Blocked.Stack)), s.since(w.Blocked.Since), w.Queued
 		if r := s.rootOf(w.PID.Id); r != nil {
 			i.Tasks, i.Workers = r.Tasks, r.Workers
@@ -218,10 +219,8 @@ func blockedTurns(s *State, p *places) {
 
 // oldQueues: messages wait for longer than a second, where no turn is blocked, which says so itself.
 func oldQueues(s *State, p *places) {
-	s.eachAt(func(w *inspect.Worker, i LintItem) {
-		if w.Queued == 0 || w.OldestWait < oldQueue || w.Blocked != nil {
-			return
-		}
+	old := func(w *inspect.Worker) bool { return w.Queued > 0 && w.OldestWait >= oldQueue && w.Blocked == nil }
+	s.eachAt(old, func(w *inspect.Worker, i LintItem) {
 		i.For, i.N = seconds(w.OldestWait), w.Queued
 		p.add(i, "%s has %s, the first of them for %s%s", i.Worker, count64(w.Queued, "message that waits", "messages that wait"), briefly(i.For), heldBy(w))
 	})
@@ -229,10 +228,10 @@ func oldQueues(s *State, p *places) {
 
 // fullMailboxes: a mailbox has as many messages as it takes, or nearly so.
 func fullMailboxes(s *State, p *places) {
-	s.eachAt(func(w *inspect.Worker, i LintItem) {
-		if w.MailboxSize <= 0 || float64(w.Queued) < nearlyFull*float64(w.MailboxSize) {
-			return
-		}
+	full := func(w *inspect.Worker) bool {
+		return w.MailboxSize > 0 && float64(w.Queued) >= nearlyFull*float64(w.MailboxSize)
+	}
+	s.eachAt(full, func(w *inspect.Worker, i LintItem) {
 		i.N = w.Counts.Refused
 		p.add(i, "%s has %d of %s, and has refused %d so far", i.Worker, w.Queued, count64(w.MailboxSize, "message", "messages"), i.N)
 	})
@@ -279,24 +278,21 @@ func heldBy(w *inspect.Worker) string {
 
 // fullOffloads: functions have no place to run.
 func fullOffloads(s *State, p *places) {
-	s.eachAt(func(w *inspect.Worker, i LintItem) {
-		if i.N = int64(w.OffloadsWaiting); i.N > 0 {
-			for k := range s.Snapshot.Roots {
-				if r := &s.Snapshot.Roots[k]; r.Is == "offload" && r.Worker.GetId() == w.PID.Id {
-					i.Tasks, i.Workers = i.Tasks+r.Tasks, max(i.Workers, r.Workers)
-				}
+	s.eachAt(func(w *inspect.Worker) bool { return w.OffloadsWaiting > 0 }, func(w *inspect.Worker, i LintItem) {
+		i.N = int64(w.OffloadsWaiting)
+		for k := range s.Snapshot.Roots {
+			if r := &s.Snapshot.Roots[k]; r.Is == "offload" && r.Worker.GetId() == w.PID.Id {
+				i.Tasks, i.Workers = i.Tasks+r.Tasks, max(i.Workers, r.Workers)
 			}
-			p.add(i, "%s: %s for a place while %d run%s", i.Worker, count64(i.N, "function waits", "functions wait"), w.Offloads, waiting(i.Tasks, i.Workers))
 		}
+		p.add(i, "%s: %s for a place while %d run%s", i.Worker, count64(i.N, "function waits", "functions wait"), w.Offloads, waiting(i.Tasks, i.Workers))
 	})
 }
 
 // accounts: work has gone missing. That is a fault of protoloop.
 func accounts(s *State, p *places) {
-	s.eachAt(func(w *inspect.Worker, i LintItem) {
-		if !w.Counts.Agree() {
-			p.add(i, "%s: %v", i.Worker, w.Counts)
-		}
+	s.eachAt(func(w *inspect.Worker) bool { return !w.Counts.Agree() }, func(w *inspect.Worker, i LintItem) {
+		p.add(i, "%s: %v", i.Worker, w.Counts)
 	})
 	for k := range s.Consumers {
 		if c := &s.Consumers[k]; !c.Stats.Agree() {
@@ -394,11 +390,11 @@ func downChildren(s *State, p *places) {
 
 // toldToEnd: a worker, or a task by itself, was told to end and is still here.
 func toldToEnd(s *State, p *places) {
-	s.eachAt(func(w *inspect.Worker, i LintItem) {
-		// While a worker drains, which its grace bounds, it does what it is to do, and one that waits for its restart has ended.
-		if w.ToldToEnd.IsZero() || w.State == "stopping" || w.State == "quiesced" || s.At.Sub(w.ToldToEnd) < oldEnd {
-			return
-		}
+	// While a worker drains, which its grace bounds, it does what it is to do, and one that waits for its restart has ended.
+	late := func(w *inspect.Worker) bool {
+		return !w.ToldToEnd.IsZero() && w.State != "stopping" && w.State != "quiesced" && s.At.Sub(w.ToldToEnd) >= oldEnd
+	}
+	s.eachAt(late, func(w *inspect.Worker, i LintItem) {
 		i.For, i.N = s.since(w.ToldToEnd), int64(w.Live)
 		p.add(i, "%s was told to end %s ago and is %s: %s left", i.Worker, briefly(i.For), w.State, count(w.Live, "task is", "tasks are"))
 	})
