@@ -33,7 +33,7 @@ func slowLooks(t *testing.T, sys *actor.ActorSystem) (c *Console, each *atomic.I
 	// Its name is shown because a message waits behind a task that never ends.
 	pid := actortest.Spawn(t, sys.Root, "slow", func(*actors.Worker) error { return nil }, actors.Options{MailboxSize: 1, MaxInFlight: 1})
 	for range 2 {
-		actors.Submit(sys.Root, pid, func(t *actors.Task) (int, error) { return 0, t.Sleep(1000*time.Hour) })
+		actors.Submit(sys.Root, pid, func(t *actors.Task) (int, error) { return 0, t.Sleep(1000 * time.Hour) })
 		synctest.Wait() // it has started, or the next one is refused
 	}
 	return c, each, func() time.Duration { return time.Duration(total.Load()) }
