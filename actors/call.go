@@ -5,6 +5,7 @@ package actors
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"sync"
 	"time"
 	"unsafe"
@@ -28,6 +29,7 @@ func (u *submission[T]) future() completer { return &u.fut }
 
 func (u *submission[T]) label() string     { return labelOfFunction(&u.fut.mu, &u.msg) }
 func (u *submission[T]) labelHeld() string { return labelOfFunctionHeld(&u.msg) }
+func (u *submission[T]) code() uintptr     { return codeOfFunction(&u.fut.mu, &u.msg) }
 
 // labelOfFunction is under the lock of its future, because spend and completeFunction
 // write what it reads.
@@ -35,6 +37,16 @@ func labelOfFunction(mu *sync.Mutex, fn *any) string {
 	mu.Lock()
 	defer mu.Unlock()
 	return labelOfFunctionHeld(fn)
+}
+
+// codeOfFunction is where its code begins, of which labelOfFunction is the name: for those who have many that are the same.
+func codeOfFunction(mu *sync.Mutex, fn *any) uintptr {
+	mu.Lock()
+	defer mu.Unlock()
+	if code := codeIn(fn); code != nil {
+		return code.Entry()
+	}
+	return reflect.ValueOf(*fn).Pointer()
 }
 
 func labelOfFunctionHeld(fn *any) string {

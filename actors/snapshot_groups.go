@@ -5,6 +5,7 @@ package actors
 import (
 	"cmp"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -37,6 +38,9 @@ type groupBuilder struct {
 	in    *inspection
 	all   map[groupKey]*tally
 	alike bool // names that differ in their digits alone are one
+
+	code uintptr // of the function that was asked for its name last …
+	name string  // … and that
 
 	own  groupKey // of the task before …
 	last *tally   // … and its group; nil: there is none
@@ -143,7 +147,7 @@ func (in *inspection) groups() []snapshot.Group {
 
 // keyOf is the group of a task that has awaited.
 func (s *groupBuilder) keyOf(mb *mailbox, kind string, t *Task) groupKey {
-	k := groupKey{kind: kind, task: t.name(), state: t.waitState()}
+	k := groupKey{kind: kind, task: s.nameOf(t), state: t.waitState()}
 	c := t.awaits.Load()
 	if c == nil || c.done.Load() {
 		return k
@@ -158,6 +162,18 @@ func (s *groupBuilder) keyOf(mb *mailbox, kind string, t *Task) groupKey {
 	}
 	k.awaits, k.of = s.awaits, s.of
 	return k
+}
+
+// nameOf is the name of a task. That of a function takes longer to find than all else that is looked at.
+func (s *groupBuilder) nameOf(t *Task) string {
+	b, ok := t.lt.Body.(interface{ code() uintptr })
+	if e := t.ext.Load(); !ok || e != nil && e.seldom().name != "" {
+		return t.name()
+	}
+	if code := b.code(); code != s.code {
+		s.code, s.name = code, codeName(runtime.FuncForPC(code))
+	}
+	return s.name
 }
 
 // isLike reports whether a task is one of a group.

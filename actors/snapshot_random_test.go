@@ -46,7 +46,13 @@ func TestGroupsAndRootsOfAnyTasks(t *testing.T) {
 					continue
 				}
 				f := futures[rnd.IntN(len(futures))]
-				actors.Submit(sys.Root, pid, func(t *actors.Task) (int, error) { return actors.Await(t, f) }, name)
+				await := func(t *actors.Task) (int, error) { return actors.Await(t, f) }
+				if rnd.IntN(2) == 0 { // in the context of another task, and as a child of it
+					await = func(t *actors.Task) (int, error) {
+						return actors.Await(t, actors.Start(t, func(t *actors.Task) (int, error) { return actors.Await(t, f) }))
+					}
+				}
+				actors.Submit(sys.Root, pid, await) // its name is that of the function
 			}
 			if i%100 == 99 { // some end, and others come
 				synctest.Wait()

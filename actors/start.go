@@ -19,6 +19,7 @@ type started[T any] struct {
 
 func (u *started[T]) label() string     { return labelOfFunction(&u.fut.mu, &u.msg) }
 func (u *started[T]) labelHeld() string { return labelOfFunctionHeld(&u.msg) }
+func (u *started[T]) code() uintptr     { return codeOfFunction(&u.fut.mu, &u.msg) }
 func (u *started[T]) future() completer { return u.fut }
 
 func (u *started[T]) Run(*loop.Task) {
