@@ -177,8 +177,8 @@ func olderBuild(t *testing.T) string {
 	}
 	if out, err := exec.Command("git", "cat-file", "-e", olderCommit+"^{commit}").CombinedOutput(); err != nil {
 		// Also where no tool may be missing: no script can fetch the history of a copy that has none.
-		t.Skip(fmt.Sprintf("the commit %s is not here, of which an older version is built: this is no clone with all of its history. "+
-			"git fetch --unshallow gets that. %s", olderCommit, bytes.TrimSpace(out)))
+		t.Skipf("the commit %s is not here, of which an older version is built: this is no clone with all of its history. "+
+			"git fetch --unshallow gets that. %s", olderCommit, bytes.TrimSpace(out))
 	}
 	dir, err := testtools.Dir()
 	if err != nil {
