@@ -22,7 +22,7 @@ func All[T any](fs ...*actors.Future[T]) *actors.Future[[]T] {
 		}
 		vals := make([]T, len(fs))
 		for i, f := range fs {
-			vals[i], _ = peekResult(f)
+			vals[i], _ = f.TryResult() // none has failed, so nothing is looked at
 		}
 		return vals, nil
 	})
