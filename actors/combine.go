@@ -12,9 +12,6 @@ import (
 // Inside hands the future over to package futures.
 func (f *typedCore[T]) Inside(combine.Key) combine.Future[T] { return (*innerFuture[T])(f) }
 
-// Member is the future as a member of a combination: without its type.
-func (f *typedCore[T]) Member(combine.Key) combine.Member { return &f.core }
-
 // innerFuture is a future as package futures completes it.
 type innerFuture[T any] typedCore[T]
 
@@ -34,17 +31,17 @@ func (f *innerFuture[T]) Waiting() (n int) {
 
 func (f *innerFuture[T]) CallWhenDone(call func()) { f.addCallback(&node{f: call}) }
 
-func (f *innerFuture[T]) Combine(r combine.Rule, n int, member func(i int) combine.Member, value func(i int) (T, error)) {
+func (f *innerFuture[T]) Combine(r combine.Rule, n int, member func(i int) any, value func(i int) (T, error)) {
 	c := &combination[T]{out: (*typedCore[T])(f), value: value, heed: r.Heed, name: r.Name}
 	c.cores, c.by, c.kept, c.late = coresOf(n, member), r.By, r.Kept, r.By == combine.OneValue
 	c.followMembers()
 }
 
 // coresOf are the members without their types.
-func coresOf(n int, member func(i int) combine.Member) []*core {
+func coresOf(n int, member func(i int) any) []*core {
 	cores := make([]*core, n)
 	for i := range cores {
-		cores[i] = member(i).(*core)
+		cores[i] = member(i).(AnyFuture).base()
 	}
 	return cores
 }

@@ -12,9 +12,6 @@ import (
 // insideOf is f as package actors shows it to this package alone.
 func insideOf[T any](f *actors.Future[T]) combine.Future[T] { return f.Inside(combine.Key{}) }
 
-// memberOf is f as a member of a combination.
-func memberOf[T any](f *actors.Future[T]) combine.Member { return f.Member(combine.Key{}) }
-
 // peekResult is the result of f, which is done. It does not count as looked at: for whoever
 // passes a failure on, and has not seen it.
 func peekResult[T any](f *actors.Future[T]) (T, error) { return insideOf(f).Peek() }
@@ -23,7 +20,7 @@ func peekResult[T any](f *actors.Future[T]) (T, error) { return insideOf(f).Peek
 // one, with what value returns.
 func newCombined[T, V any](r combine.Rule, fs []*actors.Future[T], value func(i int) (V, error)) *actors.Future[V] {
 	out := new(actors.Future[V])
-	insideOf(out).Combine(r, len(fs), func(i int) combine.Member { return memberOf(fs[i]) }, value)
+	insideOf(out).Combine(r, len(fs), func(i int) any { return fs[i] }, value)
 	return out
 }
 

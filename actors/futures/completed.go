@@ -82,7 +82,7 @@ func newArrivals[T any](fs []*actors.Future[T]) *arrivals[T] {
 }
 
 // Member is package combine's, and so is Arrive.
-func (q *arrivals[T]) Member(i int) combine.Member { return memberOf(q.fs[i]) }
+func (q *arrivals[T]) Member(i int) any { return q.fs[i] }
 
 func (q *arrivals[T]) Arrive(i int) (completes any) {
 	q.mu.Lock()

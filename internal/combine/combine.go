@@ -24,15 +24,15 @@ type Future[T any] interface {
 	Peek() (T, error)
 
 	// Combine makes the future, which is pending and nobody else knows yet, one that
-	// completes by the ends of n members: when, says r. Each member is what the method
-	// Member of an *actors.Future returns, of whatever type; there is at least one. Cancelling the future
+	// completes by the ends of n members: when, says r. Each member is an
+	// *actors.Future, of whatever type; there is at least one. Cancelling the future
 	// cancels its members, and what they are made of.
 	//
 	// value is called when member i has completed it, on the goroutine that has
 	// completed the member. It returns with what: a failure with the error of that
 	// member, or of several, counts as looked at when the future's is. What it returns
 	// is dropped if the future is done by then. It must not complete anything.
-	Combine(r Rule, n int, member func(i int) Member, value func(i int) (T, error))
+	Combine(r Rule, n int, member func(i int) any, value func(i int) (T, error))
 
 	// Watch tells q of the ends of n members, of those that are done at once. The
 	// future, which is pending and nobody else knows yet, is the first of q: see
@@ -49,9 +49,6 @@ type Future[T any] interface {
 	// TimeoutError is why a future that bounds this one in time has failed.
 	TimeoutError(after time.Duration) error
 }
-
-// Member is a future without its type.
-type Member any
 
 // Rule says what completes a combination.
 type Rule struct {
@@ -77,8 +74,8 @@ var ErrLater = errors.New("combine: somebody else completes it")
 
 // Queue is told of members that are done, in the order in which that happens.
 type Queue interface {
-	// Member returns member i.
-	Member(i int) Member
+	// Member returns member i, an *actors.Future.
+	Member(i int) any
 	// Arrive is called when member i is done. It returns the future that this
 	// completes, with a zero value, or nil. It must not complete anything itself.
 	Arrive(i int) any
