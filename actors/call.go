@@ -27,9 +27,9 @@ type submitted[T any] func(t *Task) (T, error)
 
 func (u *submission[T]) future() completer { return &u.fut }
 
-func (u *submission[T]) label() string     { return labelOfFunction(&u.fut.mu, &u.msg) }
-func (u *submission[T]) labelHeld() string { return labelOfFunctionHeld(&u.msg) }
-func (u *submission[T]) code() uintptr     { return codeOfFunction(&u.fut.mu, &u.msg) }
+func (u *submission[T]) label() string      { return labelOfFunction(&u.fut.mu, &u.msg) }
+func (u *submission[T]) labelHeld() string  { return labelOfFunctionHeld(&u.msg) }
+func (u *submission[T]) codeEntry() uintptr { return codeOfFunction(&u.fut.mu, &u.msg) }
 
 // labelOfFunction is under the lock of its future, because spend and completeFunction
 // write what it reads.

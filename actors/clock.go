@@ -57,8 +57,8 @@ type deadlines struct {
 	removed uint32        // … and removed
 }
 
-// dropped is how many marks here have been cleared. With mu held.
-func (h *deadlines) dropped() int { return int(int32(h.cleared.Load() - h.removed)) }
+// countDropped is how many marks here have been cleared. With mu held.
+func (h *deadlines) countDropped() int { return int(int32(h.cleared.Load() - h.removed)) }
 
 type deadline struct {
 	when time.Duration
@@ -184,7 +184,7 @@ func (h *deadlines) noteDropped() {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.dropped() > (h.inOrder.Len()+len(h.heap))/2 {
+	if h.countDropped() > (h.inOrder.Len()+len(h.heap))/2 {
 		h.sweepEnded()
 	}
 }

@@ -470,7 +470,7 @@ func (c *clock) countDeadlines() (n int) {
 	for i := range c.part {
 		h := &c.part[i]
 		h.mu.Lock()
-		n += h.inOrder.Len() + len(h.heap) - h.dropped()
+		n += h.inOrder.Len() + len(h.heap) - h.countDropped()
 		h.mu.Unlock()
 	}
 	return max(0, n)

@@ -61,23 +61,23 @@ func (in *inspection) groupsOf(alike bool) map[groupKey]*tally {
 		}
 		kind := w.mb.kindName()
 		if w.running != nil {
-			g.add(i, groupKey{kind: kind, task: w.running.name(), state: "running"}, seenTask{Task: w.running, id: w.id, place: w.place})
+			g.addTask(i, groupKey{kind: kind, task: w.running.name(), state: "running"}, seenTask{Task: w.running, id: w.id, place: w.place})
 		}
 		for _, t := range in.tasksOf(w) {
-			g.add(i, g.keyOf(w.mb, kind, t.Task), t)
+			g.addTask(i, g.keyOf(w.mb, kind, t.Task), t)
 		}
 	}
 	return g.all
 }
 
-// add counts a task of worker i.
-func (s *groupBuilder) add(i int, own groupKey, t seenTask) {
+// addTask counts a task of worker i.
+func (s *groupBuilder) addTask(i int, own groupKey, t seenTask) {
 	w := &s.in.seenOf[i]
 	ref := func() snapshot.TaskRef {
 		return snapshot.TaskRef{Worker: w.mb.pid, Incarnation: w.incarnation, ID: t.id}
 	}
 	if s.last == nil || s.own != own {
-		s.own, s.last = own, s.find(own, ref)
+		s.own, s.last = own, s.findGroup(own, ref)
 	}
 	g := s.last
 	g.Tasks++
@@ -104,8 +104,8 @@ func (s *groupBuilder) add(i int, own groupKey, t seenTask) {
 	}
 }
 
-// find is the group of a task, which is its example if it is the first one.
-func (s *groupBuilder) find(own groupKey, ref func() snapshot.TaskRef) *tally {
+// findGroup is the group of a task, which is its example if it is the first one.
+func (s *groupBuilder) findGroup(own groupKey, ref func() snapshot.TaskRef) *tally {
 	key := own
 	if s.alike {
 		key.task, key.awaits = label.Digits(key.task), label.Digits(key.awaits)
@@ -166,11 +166,11 @@ func (s *groupBuilder) keyOf(mb *mailbox, kind string, t *Task) groupKey {
 
 // nameOf is the name of a task. That of a function takes longer to find than all else that is looked at.
 func (s *groupBuilder) nameOf(t *Task) string {
-	b, ok := t.lt.Body.(interface{ code() uintptr })
+	b, ok := t.lt.Body.(interface{ codeEntry() uintptr })
 	if e := t.ext.Load(); !ok || e != nil && e.seldom().name != "" {
 		return t.name()
 	}
-	if code := b.code(); code != s.code {
+	if code := b.codeEntry(); code != s.code {
 		s.code, s.name = code, codeName(runtime.FuncForPC(code))
 	}
 	return s.name

@@ -141,9 +141,9 @@ func (in *inspection) roots() []snapshot.Root {
 	g.eachSeen(func(w *seenWorker, i, at int) { // by worker
 		switch to := in.waitFor[at]; {
 		case to <= hasNode:
-			g.count(g.nodes[hasNode-to].roots, in.all[at].Task, int32(i+1))
+			g.countTask(g.nodes[hasNode-to].roots, in.all[at].Task, int32(i+1))
 		case to != waitsForNone:
-			g.count(g.nodes[to].roots, nil, int32(i+1))
+			g.countTask(g.nodes[to].roots, nil, int32(i+1))
 		}
 	})
 	return g.shown()
@@ -602,8 +602,8 @@ func addRoots(to, more []*rootCount) []*rootCount {
 	return to
 }
 
-// count counts a task for what it waits for in the end, which is of itself only if it has a node. seen is its worker, plus 1.
-func (g *waitGraph) count(roots []*rootCount, task *Task, seen int32) {
+// countTask counts a task for what it waits for in the end, which is of itself only if it has a node. seen is its worker, plus 1.
+func (g *waitGraph) countTask(roots []*rootCount, task *Task, seen int32) {
 	var joined []*rootCount
 	for _, r := range roots {
 		if r.of != nil && r.of == task {

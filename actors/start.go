@@ -17,10 +17,10 @@ type started[T any] struct {
 	fut *Future[T]
 }
 
-func (u *started[T]) label() string     { return labelOfFunction(&u.fut.mu, &u.msg) }
-func (u *started[T]) labelHeld() string { return labelOfFunctionHeld(&u.msg) }
-func (u *started[T]) code() uintptr     { return codeOfFunction(&u.fut.mu, &u.msg) }
-func (u *started[T]) future() completer { return u.fut }
+func (u *started[T]) label() string      { return labelOfFunction(&u.fut.mu, &u.msg) }
+func (u *started[T]) labelHeld() string  { return labelOfFunctionHeld(&u.msg) }
+func (u *started[T]) codeEntry() uintptr { return codeOfFunction(&u.fut.mu, &u.msg) }
+func (u *started[T]) future() completer  { return u.fut }
 
 func (u *started[T]) Run(*loop.Task) {
 	t := &u.Task

@@ -44,8 +44,8 @@ func topicCases() (cs []*benchCase) {
 			to = "one subscriber"
 		}
 		cs = append(cs,
-			&benchCase{topicName("bare", n), "core NATS alone, to " + to, topicBatch, publish(n, true)},
-			&benchCase{topicName("grid", n), "… a topic, to workers of other nodes", topicBatch, publish(n, false)})
+			&benchCase{topicName("bare", n), "core NATS alone, to " + to, topicBatch, publishTo(n, true)},
+			&benchCase{topicName("grid", n), "… a topic, to workers of other nodes", topicBatch, publishTo(n, false)})
 	}
 	return cs
 }
@@ -72,8 +72,8 @@ func sumOf(subscriber int, sum int64) int64 { return int64(subscriber)<<32 | sum
 
 func hereIs(subscriber int) int64 { return -1 - int64(subscriber) }
 
-// publish has publications to n subscribers in a process of their own.
-func publish(n int, bare bool) func(e *env) (run, error) {
+// publishTo has publications to n subscribers in a process of their own.
+func publishTo(n int, bare bool) func(e *env) (run, error) {
 	return func(e *env) (run, error) {
 		hubs, ca, err := e.startHubs(3)
 		if err != nil {
@@ -96,19 +96,19 @@ func publish(n int, bare bool) func(e *env) (run, error) {
 			return nil, err
 		}
 		if bare {
-			err = p.connect(e, hubs[0], files)
+			err = p.connectBare(e, hubs[0], files)
 		} else {
-			err = p.join(e, hubs[:1], files)
+			err = p.joinCluster(e, hubs[:1], files)
 		}
 		if err != nil {
 			return nil, err
 		}
-		return p.run, p.awaitAll()
+		return p.publishAll, p.awaitAll()
 	}
 }
 
-// join makes it a node.
-func (p *publisher) join(e *env, hubs []string, files certs.Files) error {
+// joinCluster makes it a node.
+func (p *publisher) joinCluster(e *env, hubs []string, files certs.Files) error {
 	g, err := joinCluster(e.ctx, e.sys, hubclient.Options{Cluster: cluster, Hubs: hubs, Certificates: &files, Logger: quiet()}, nil)
 	if err != nil {
 		return err
@@ -125,15 +125,15 @@ func (p *publisher) join(e *env, hubs []string, files certs.Files) error {
 	return err
 }
 
-// connect makes it a client of NATS.
-func (p *publisher) connect(e *env, hub string, files certs.Files) error {
+// connectBare makes it a client of NATS.
+func (p *publisher) connectBare(e *env, hub string, files certs.Files) error {
 	b, err := connectBare(hub, "publisher", files)
 	if err != nil {
 		return err
 	}
 	e.onClose(func() error { b.nc.Close(); return nil })
-	p.publish = func(v int64) error { return b.publish(topicNumbers, v) }
-	return b.subscribe(topicSums, func(v int64) { p.sums <- v })
+	p.publish = func(v int64) error { return b.publishNumber(topicNumbers, v) }
+	return b.subscribeTo(topicSums, func(v int64) { p.sums <- v })
 }
 
 // awaitAll publishes until all are there: who has subscribed a moment ago may not be known to all hubs.
@@ -155,7 +155,7 @@ func (p *publisher) awaitAll() error {
 	return nil
 }
 
-func (p *publisher) run(n int) (sum int, err error) {
+func (p *publisher) publishAll(n int) (sum int, err error) {
 	heard := make([]int, p.n) // batches
 	await := func(batches int) error {
 		for slices.Min(heard) < batches {
@@ -207,9 +207,9 @@ func (c *topicChild) run() error {
 			if err != nil {
 				return err
 			}
-			err = b.subscribe(topicNumbers, func(v int64) {
-				if answer, is := s.hears(v); is {
-					_ = b.publish(topicSums, answer) // the publisher misses it then, and says so
+			err = b.subscribeTo(topicNumbers, func(v int64) {
+				if answer, is := s.addHeard(v); is {
+					_ = b.publishNumber(topicSums, answer) // the publisher misses it then, and says so
 				}
 			})
 			if err != nil {
@@ -223,7 +223,7 @@ func (c *topicChild) run() error {
 		}
 		_, err := actors.Spawn(context.Background(), sys.Root, "subscriber", func(w *actors.Worker) error {
 			topicNumbers.On(w, func(t *actors.Task, v number) error {
-				if answer, is := s.hears(v.Value); is {
+				if answer, is := s.addHeard(v.Value); is {
 					return topicSums.Publish(t, wrapperspb.Int64(answer))
 				}
 				return nil
@@ -244,8 +244,8 @@ type subscriber struct {
 	sum    int64
 }
 
-// hears takes a number. is: it has something to publish.
-func (s *subscriber) hears(v int64) (answer int64, is bool) {
+// addHeard takes a number. is: it has something to publish.
+func (s *subscriber) addHeard(v int64) (answer int64, is bool) {
 	if v < 0 {
 		return hereIs(s.number), true
 	}
@@ -273,7 +273,7 @@ func connectBare(hub, node string, files certs.Files) (*bareClient, error) {
 	return &bareClient{nc, node}, err
 }
 
-func (b *bareClient) publish(topic grid.Topic[number], v int64) error {
+func (b *bareClient) publishNumber(topic grid.Topic[number], v int64) error {
 	data, err := proto.Marshal(wrapperspb.Int64(v))
 	if err != nil {
 		return err
@@ -281,7 +281,7 @@ func (b *bareClient) publish(topic grid.Topic[number], v int64) error {
 	return b.nc.Publish(gridsubject.Topic(cluster, topic.Name())+gridsubject.Token(b.node), data)
 }
 
-func (b *bareClient) subscribe(topic grid.Topic[number], hear func(v int64)) error {
+func (b *bareClient) subscribeTo(topic grid.Topic[number], hear func(v int64)) error {
 	_, err := b.nc.Subscribe(gridsubject.Topic(cluster, topic.Name())+"*", func(m *nats.Msg) {
 		var v wrapperspb.Int64Value
 		if proto.Unmarshal(m.Data, &v) == nil {

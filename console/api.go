@@ -118,7 +118,7 @@ func (c *Console) view(s *seen, page string, q url.Values) (any, error) {
 		dead := c.timeline.newest(maxTimeline, func(r *view.Record) bool { return r.What == string(inspect.DeadLetter) })
 		return s.Queues(c.lags.of(s.consumers), dead), nil
 	case "sockets":
-		return s.Sockets(c.sockets.get(&c.look, s, c.lookAtSockets), q.Get("q")), nil
+		return s.Sockets(c.sockets.ofLook(&c.look, s, c.lookAtSockets), q.Get("q")), nil
 	case "captures":
 		return c.captures.list(), nil
 	case "stop":
@@ -129,7 +129,7 @@ func (c *Console) view(s *seen, page string, q url.Values) (any, error) {
 			return nil
 		}), nil
 	case "stacks":
-		one := c.stacks.get(&c.look, s, stacks)
+		one := c.stacks.ofLook(&c.look, s, stacks)
 		return one.view, one.err
 	case "log":
 		return c.timeline.newest(maxRecords, nil), nil
@@ -147,7 +147,7 @@ func (c *Console) waits(s *seen, q url.Values) (any, error) {
 		return s.Waits(), nil
 	}
 	with := *s.State
-	look := c.withLines.get(&c.look, s, func() inspect.Snapshot {
+	look := c.withLines.ofLook(&c.look, s, func() inspect.Snapshot {
 		return inspect.Look(c.sys, inspect.Options{Tasks: -1, Groups: true, Roots: true, Lines: true})
 	})
 	with.Snapshot.Groups, with.Snapshot.Roots = look.Groups, look.Roots

@@ -87,7 +87,7 @@ func (l *looker) look() *seen {
 		return l.last
 	}
 	l.expired = false
-	l.pace.note(now, l.pace.measure(func() { l.last = l.lookNow(now, anew) }))
+	l.pace.noteLook(now, l.pace.measureLook(func() { l.last = l.lookNow(now, anew) }))
 	return l.last
 }
 
@@ -246,12 +246,12 @@ func (l *looker) stopSampler() {
 	}
 }
 
-// measure has what f takes counted as a look's.
-func (l *looker) measure(f func()) {
-	took := l.pace.measure(f)
+// countInLook has what f takes counted as a look's.
+func (l *looker) countInLook(f func()) {
+	took := l.pace.measureLook(f)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.pace.note(time.Now(), took)
+	l.pace.noteLook(time.Now(), took)
 }
 
 // perLook keeps what a page shows beside a look, for all who ask for it until the next one: it takes some
@@ -262,11 +262,11 @@ type perLook[T any] struct {
 	has T
 }
 
-func (p *perLook[T]) get(l *looker, s *seen, look func() T) T {
+func (p *perLook[T]) ofLook(l *looker, s *seen, look func() T) T {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.of != s.Seq {
-		l.measure(func() { p.has = look() })
+		l.countInLook(func() { p.has = look() })
 		p.of = s.Seq
 	}
 	return p.has

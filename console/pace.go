@@ -23,8 +23,8 @@ type pace struct {
 	spent func() time.Duration
 }
 
-// measure is how much of a processor's time f takes, the share of the garbage collector that it is made to do included.
-func (p *pace) measure(f func()) time.Duration {
+// measureLook is how much of a processor's time f takes, the share of the garbage collector that it is made to do included.
+func (p *pace) measureLook(f func()) time.Duration {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	began, spent := time.Now(), p.spent()
@@ -32,8 +32,8 @@ func (p *pace) measure(f func()) time.Duration {
 	return min(p.spent()-spent, time.Since(began)) // in a bubble time stands still, and a processor's does not
 }
 
-// note counts what was taken from now on.
-func (p *pace) note(now time.Time, took time.Duration) {
+// noteLook counts what was taken from now on.
+func (p *pace) noteLook(now time.Time, took time.Duration) {
 	rest := time.Duration(float64(took) / maxShare)
 	if p.next.Before(now) {
 		p.next = now

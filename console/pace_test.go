@@ -142,7 +142,7 @@ func TestLinesCount(t *testing.T) {
 		s := c.look.look()
 		var p perLook[int]
 		for range 3 { // it is made once
-			p.get(&c.look, s, func() int { time.Sleep(90 * time.Millisecond); return 1 })
+			p.ofLook(&c.look, s, func() int { time.Sleep(90 * time.Millisecond); return 1 })
 		}
 		time.Sleep(3*time.Second - time.Nanosecond)
 		if c.look.look().Seq > s.Seq {

@@ -3,18 +3,15 @@
 package console
 
 import (
-	"syscall"
 	"time"
-	"unsafe"
-)
 
-// clockThreadCPU is CLOCK_THREAD_CPUTIME_ID of clock_gettime(2).
-const clockThreadCPU = 3
+	"golang.org/x/sys/unix"
+)
 
 // threadTime is how long the calling thread has had a processor.
 func threadTime() time.Duration {
-	var t syscall.Timespec
-	if _, _, err := syscall.Syscall(syscall.SYS_CLOCK_GETTIME, clockThreadCPU, uintptr(unsafe.Pointer(&t)), 0); err != 0 {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
 		return wallTime()
 	}
 	return time.Duration(t.Nano())

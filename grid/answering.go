@@ -151,9 +151,9 @@ func (v *answering) accept(from *peer, origin uint64, w gridwire.Ask, delay time
 		if s, full = v.begin(from, key, w, right); full {
 			k.refused.Add(1)
 			if g.refusals.mayLog() {
-				g.log.Warn("grid: a node has more asks at this one than that takes", "node", from.is.Node, "asks", v.most())
+				g.log.Warn("grid: a node has more asks at this one than that takes", "node", from.is.Node, "asks", v.maxAsksOfNode())
 			}
-			v.fail(from, w, right, msg, fmt.Errorf("%w: %s: the node %s takes %d asks of one node at a time", actors.ErrUnavailable, w.Key, n.c.o.Node, v.most()))
+			v.fail(from, w, right, msg, fmt.Errorf("%w: %s: the node %s takes %d asks of one node at a time", actors.ErrUnavailable, w.Key, n.c.o.Node, v.maxAsksOfNode()))
 			return
 		}
 		if s == nil {
@@ -210,8 +210,8 @@ func (v *answering) answerAgain(s *served) (forgotten bool) {
 	return s.isKept && s.item == nil
 }
 
-// most is how many asks of one node may have no answer yet.
-func (v *answering) most() int { return windowsOfOther * v.n.c.o.Window }
+// maxAsksOfNode is how many asks of one node may have no answer yet.
+func (v *answering) maxAsksOfNode() int { return windowsOfOther * v.n.c.o.Window }
 
 // begin notes an ask that is about to run. It returns nil if that has come by another link meanwhile, or if its node has as many here as it
 // may. That one keeps to its own window is not relied upon: it may be of another version, or have another window.
@@ -221,7 +221,7 @@ func (v *answering) begin(from *peer, key askKey, w gridwire.Ask, right Token) (
 	if v.asks[key] != nil {
 		return nil, false
 	}
-	if v.running[from.is.Node] >= v.most() {
+	if v.running[from.is.Node] >= v.maxAsksOfNode() {
 		return nil, true
 	}
 	s = &served{key: key, id: w.Key, shard: right.Shard, rev: right.Rev, to: from}

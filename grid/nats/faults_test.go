@@ -125,22 +125,8 @@ func TestServerIsBack(t *testing.T) {
 // answered at once. The client has its lock meanwhile.
 func TestServerDoesNotGreet(t *testing.T) {
 	s := startServer(t, server.Options{})
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	taken := make(chan net.Conn, 100)
-	go func() {
-		defer close(taken)
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			taken <- c
-		}
-	}()
-	n := connect(t, nats.Options{URL: s.ClientURL() + ",nats://" + l.Addr().String(), NATS: []natsgo.Option{natsgo.DontRandomize()}, Timeout: 5 * time.Minute})
+	silent := testtools.NewSilentServer(t)
+	n := connect(t, nats.Options{URL: s.ClientURL() + ",nats://" + silent.Addr, NATS: []natsgo.Option{natsgo.DontRandomize()}, Timeout: 5 * time.Minute})
 	line := open(t, n, "a", &ear{}).(grid.TopicLine)
 	isConnected := line.(grid.ConnectedLine).Connected
 	if !isConnected() {
@@ -148,7 +134,7 @@ func TestServerDoesNotGreet(t *testing.T) {
 	}
 	longest := line.MaxFrame()
 	s.Shutdown()
-	first := <-taken
+	first := silent.Taken()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -169,11 +155,8 @@ func TestServerDoesNotGreet(t *testing.T) {
 	case <-time.After(time.Minute):
 		t.Error("the line waits until the server is given up")
 	}
-	l.Close()
 	first.Close()
-	for c := range taken {
-		c.Close()
-	}
+	silent.Close()
 	<-done
 }
 

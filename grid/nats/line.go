@@ -189,7 +189,7 @@ func (l *line) route(to grid.Peer) (*route, error) {
 func (l *line) Connected() bool { return l.n.out.Load().phase.isOpen() }
 
 // MaxFrame is [grid.Line]'s: what the server has said with which there was a connection last.
-func (l *line) MaxFrame() int { return int(l.n.most.Load()) }
+func (l *line) MaxFrame() int { return int(l.n.maxFrame.Load()) }
 
 // Close is [grid.Line]'s. It must not be called by the receiver.
 func (l *line) Close() error {

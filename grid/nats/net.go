@@ -28,11 +28,11 @@ type Net struct {
 	log *slog.Logger
 	nc  *nats.Conn
 	// out is the last connection to a server. What waited in an earlier one is gone.
-	out    atomic.Pointer[outbox]
-	most   atomic.Int64 // see line.MaxFrame
-	dials  atomic.Uint64
-	bad    atomic.Int64  // see Refused
-	closed chan struct{} // closed when nothing is called any more
+	out      atomic.Pointer[outbox]
+	maxFrame atomic.Int64 // see line.MaxFrame
+	dials    atomic.Uint64
+	bad      atomic.Int64  // see Refused
+	closed   chan struct{} // closed when nothing is called any more
 
 	mu sync.Mutex
 	// All below with mu held.
@@ -228,7 +228,7 @@ func (n *Net) opened() {
 		return // it is lost by now, and maybe out is not greeted yet
 	}
 	out.phase.opened() // it, or a later one, which will be told of, too
-	n.most.Store(n.nc.MaxPayload())
+	n.maxFrame.Store(n.nc.MaxPayload())
 }
 
 func (n *Net) reconnected(nc *nats.Conn) {

@@ -132,12 +132,12 @@ func (u *user) get(dir string) error {
 		_, err = u.run("list", "-deps", ".", module+"/...")
 		return err
 	}
-	return u.build(".", module+"/...")
+	return u.buildPackages(".", module+"/...")
 }
 
-// build builds packages of the modules that the user has, each at that version. The modules of others are those of the cache that is
+// buildPackages builds packages of the modules that the user has, each at that version. The modules of others are those of the cache that is
 // there: what they are compiled to is in the build cache by the folder that they are in, and the repository's own builds have left it.
-func (u *user) build(packages ...string) error {
+func (u *user) buildPackages(packages ...string) error {
 	list := append([]string{"list", "-deps", "-f", "{{with .Module}}{{.Path}} {{.Version}}{{end}}"}, packages...)
 	before, err := u.run(list...)
 	if err != nil {

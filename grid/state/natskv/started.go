@@ -23,10 +23,10 @@ import (
 // one subscription. The client's own asynchronous publishing has neither a callback for one message nor an end for one that
 // is not answered while the connection lasts.
 type startedSaves struct {
-	nc       *nats.Conn
-	subjects string // of the bucket's keys, with a dot
-	inbox    string // of the answers, with a dot
-	sent     func() // called by whoever sends, from time to time
+	nc          *nats.Conn
+	subjects    string // of the bucket's keys, with a dot
+	inbox       string // of the answers, with a dot
+	notePayload func() // of the store; called by whoever sends
 
 	mu      sync.Mutex
 	queue   []*startedSave // not sent yet
@@ -57,10 +57,10 @@ type startedSave struct {
 // errUnknown is all that a started save says when it was not acknowledged: Save finds out.
 var errUnknown = errors.New("natskv: it is not known whether this is stored")
 
-func startSaves(js jetstream.JetStream, bucket string, sent func()) (*startedSaves, error) {
+func startSaves(js jetstream.JetStream, bucket string, notePayload func()) (*startedSaves, error) {
 	nc := js.Conn()
 	s := &startedSaves{
-		nc: nc, sent: sent, subjects: subjectPrefix(js.Options()) + "$KV." + bucket + ".", inbox: nc.NewInbox() + ".", pending: map[uint64]*startedSave{},
+		nc: nc, notePayload: notePayload, subjects: subjectPrefix(js.Options()) + "$KV." + bucket + ".", inbox: nc.NewInbox() + ".", pending: map[uint64]*startedSave{},
 		msg: nats.Msg{Header: nats.Header{jetstream.ExpectedLastSubjSeqHeader: {""}}},
 	}
 	_, err := nc.Subscribe(s.inbox+"*", s.hear)
@@ -186,7 +186,7 @@ func (s *startedSaves) send() {
 			}
 		}
 		s.msg.Data = nil
-		s.sent()
+		s.notePayload()
 	}
 }
 

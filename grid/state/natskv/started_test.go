@@ -21,6 +21,7 @@ import (
 	protojs "github.com/protoloop/protoloop/consumer/jetstream"
 	"github.com/protoloop/protoloop/grid/state"
 	"github.com/protoloop/protoloop/grid/state/natskv"
+	"github.com/protoloop/protoloop/internal/testtools"
 )
 
 // startServer starts a server that listens to clients.
@@ -113,22 +114,8 @@ func wantChanges(t *testing.T, s *natskv.Store, key string, n int) {
 // that says nothing. The client has its lock meanwhile, and who asks is a worker's turn.
 func TestServerDoesNotGreet(t *testing.T) {
 	srv := startServer(t, nil)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	taken := make(chan net.Conn, 100)
-	go func() {
-		defer close(taken)
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			taken <- c
-		}
-	}()
-	nc, err := protojs.Connect(srv.ClientURL()+",nats://"+l.Addr().String(), nats.DontRandomize(), nats.Timeout(5*time.Minute))
+	silent := testtools.NewSilentServer(t)
+	nc, err := protojs.Connect(srv.ClientURL()+",nats://"+silent.Addr, nats.DontRandomize(), nats.Timeout(5*time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +123,7 @@ func TestServerDoesNotGreet(t *testing.T) {
 	s := store(t, bucketOf(t, clientOf(t, nc)))
 	o, r := openStarter(t, s, "key")
 	srv.Shutdown()
-	first := <-taken
+	first := silent.Taken()
 	began := make(chan *actors.Future[actors.None])
 	go func() {
 		if got, payload := o.(state.Limited).MaxSize(), 1<<20; got < payload/2 || got > payload {
@@ -151,11 +138,8 @@ func TestServerDoesNotGreet(t *testing.T) {
 		t.Error("a save that is started waits until the server is given up")
 		waited = true
 	}
-	l.Close()
 	first.Close()
-	for c := range taken {
-		c.Close()
-	}
+	silent.Close()
 	if waited {
 		f = <-began
 	}
