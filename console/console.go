@@ -21,7 +21,7 @@
 //
 // While nobody looks it does nothing; it only hears of failures and restarts, of which it keeps the
 // last thousand. However many pages are open, the process is looked at once a second, and after an action; less often where looks
-// would take more than 3 % of one processor; each page says how old it is. Captures, and a look at the tasks of one worker, are
+// would take more than 4 % of one processor; each page says how old it is. Captures, and a look at the tasks of one worker, are
 // made when somebody asks for them. Who may ask is decided in this order:
 //
 //   - The host that a request names has to be a loopback name or one of [Options.Hosts], so that

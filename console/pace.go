@@ -10,7 +10,7 @@ import (
 const (
 	// maxShare is how much of one processor's time looks may take, so that a console may stay open beside any program: who has so
 	// many tasks that a look takes longer than that of a second is shown them less often.
-	maxShare = 0.03
+	maxShare = 0.04
 	// longestDebt is for how long nobody looks because many looks were made before their time, as after actions.
 	longestDebt = time.Minute
 )
