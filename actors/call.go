@@ -237,6 +237,10 @@ func submit[T any](s actor.SenderContext, worker *actor.PID, fn any, what string
 		u.markEarly(isPosted) // its worker runs, and so can look after its deadline
 	}
 	u.attachTo(mb)
+	if from == nil && len(opts) == 0 && !observe.Observed() { // most often: there is nothing to bind
+		mb.offer(&u.Task)
+		return &u.fut
+	}
 	u.submit(mb, from, opts)
 	return &u.fut
 }
