@@ -75,12 +75,11 @@ type delayed struct {
 func (u *delayed) beginWhenDue(from *Task) {
 	d := &u.mb.sparse().delays
 	d.add(u)
-	u.ended.prompt = true
-	u.ended.f = func() {
+	u.ended.to = promptCallback(func() {
 		if d.remove(u) {
 			u.endUnbegun(true)
 		}
-	}
+	})
 	u.fut.addCallback(&u.ended)
 	// Looked at when it is there: whoever has ended all that is there may have missed it.
 	err := u.refusalCause()

@@ -140,11 +140,11 @@ func (t *Task) Forward(pid *actor.PID) {
 	if f := o.future(); f != nil && pid != nil {
 		if door := t.mb.sys.doorOf(pid); door != nil {
 			c, asker := f.base(), env.Sender
-			c.addCallback(&node{f: func() {
+			c.addCallback(&node{to: userCallback(func() {
 				if isCut(c.failedWith()) {
 					door.CancelCarried(asker)
 				}
-			}, user: true})
+			})})
 		}
 	}
 }

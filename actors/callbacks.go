@@ -45,11 +45,17 @@ func (l *callbacks) next() *node {
 
 // call calls the callback that w is.
 func (w *node) call() callbacks {
-	if w.f != nil {
-		w.f()
-		return callbacks{}
+	switch to := w.to.(type) {
+	case *deps:
+		return to.follower.memberEnded(to.cores[w.Seq], int(w.Seq))
+	case callback:
+		to()
+	case promptCallback:
+		to()
+	case userCallback:
+		to()
 	}
-	return w.of.follower.memberEnded(w.of.cores[w.Seq], int(w.Seq))
+	return callbacks{}
 }
 
 // deepStack is how many bytes of the stack may be used where callbacks are called
@@ -69,8 +75,10 @@ func (l callbacks) call() {
 }
 
 func (l callbacks) callAll() {
-	for l.first.of != nil { // no code of a user's, and nothing nests: it needs neither of the guards below
-		if l.lead(l.next().call()); l.first == nil {
+	for l.first.isMember() { // no code of a user's, and nothing nests: it needs neither of the guards below
+		if more := l.next().call(); more.first != nil {
+			l.lead(more)
+		} else if l.first == nil {
 			return
 		}
 	}
@@ -90,7 +98,7 @@ func (l callbacks) callAll() {
 func (l callbacks) callOwn() (users callbacks) {
 	for l.first != nil {
 		w := l.next()
-		if w.user {
+		if _, is := w.to.(userCallback); is {
 			users.append(callbacks{w, w})
 		} else {
 			l.lead(w.call())
@@ -124,7 +132,7 @@ func (l callbacks) callDeep(id uintptr) {
 	came := d.of[id]
 	if came != nil {
 		d.mu.Unlock()
-		if l.first.prompt {
+		if _, is := l.first.to.(promptCallback); is {
 			l.next().call()
 		}
 		came.append(l) // it is this goroutine's alone

@@ -5,6 +5,7 @@ package actors
 import (
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/protoloop/protoloop/internal/combine"
 )
@@ -29,21 +30,19 @@ func (f *innerFuture[T]) Waiting() (n int) {
 	return n
 }
 
-func (f *innerFuture[T]) CallWhenDone(call func()) { f.addCallback(&node{f: call}) }
+func (f *innerFuture[T]) CallWhenDone(call func()) { f.addCallback(&node{to: callback(call)}) }
 
-func (f *innerFuture[T]) Combine(r combine.Rule, n int, member func(i int) any, value func(i int) (T, error)) {
+func (f *innerFuture[T]) Combine(r combine.Rule, ms combine.Members, value func(i int) (T, error)) {
 	c := &combination[T]{out: (*typedCore[T])(f), value: value, heed: r.Heed, name: r.Name}
-	c.cores, c.by, c.kept, c.late = coresOf(n, member), r.By, r.Kept, r.By == combine.OneValue
+	c.cores, c.by, c.kept, c.late = coresOf(ms), r.By, r.Kept, r.By == combine.OneValue
 	c.followMembers()
 }
 
-// coresOf are the members without their types.
-func coresOf(n int, member func(i int) any) []*core {
-	cores := make([]*core, n)
-	for i := range cores {
-		cores[i] = member(i).(AnyFuture).base()
-	}
-	return cores
+// coresOf are the members without their type, in the same memory: of a future its core is the first, see
+// TestCoreIsFirst.
+func coresOf(ms combine.Members) []*core {
+	first, n := ms.AsSlice()
+	return unsafe.Slice((**core)(first), n)
 }
 
 // combination is what completes a future by the ends of others.
@@ -75,8 +74,7 @@ func (c *combination[T]) followMembers() {
 		}
 	}
 	over := &c.nodes[len(c.cores)]
-	over.prompt = true
-	over.f = c.leaveMembers
+	over.to = promptCallback(c.leaveMembers)
 	out.addCallback(over)
 }
 

@@ -63,7 +63,7 @@ func (d *deps) name() string {
 // follow lets w tell of the end of member i.
 func (d *deps) follow(w *node, i int) {
 	c := d.cores[i]
-	w.Seq, w.of = uint32(i), d
+	w.Seq, w.to = uint32(i), d
 	c.addCallback(w)
 	cd := c.deps()
 	d.late = d.late || cd != nil && cd.late

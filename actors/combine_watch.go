@@ -12,9 +12,10 @@ type watch struct {
 	queue combine.Queue
 }
 
-func (f *innerFuture[T]) Watch(n int, q combine.Queue) combine.Watch {
-	w := &watch{queue: q, nodes: make([]node, n)}
-	w.cores, w.by, w.follower = coresOf(n, q.Member), combine.NextEnd, w
+func (f *innerFuture[T]) Watch(ms combine.Members, q combine.Queue) combine.Watch {
+	w := &watch{queue: q}
+	w.cores, w.by, w.follower = coresOf(ms), combine.NextEnd, w
+	w.nodes = make([]node, len(w.cores))
 	w.extra.deps = &w.deps
 	w.completeNext(&f.core, 0)
 	for i := range w.nodes {

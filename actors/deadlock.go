@@ -112,7 +112,7 @@ func (c *core) lateAwaits() (all []*lateAwait) {
 				if w.IsTask {
 					continue
 				}
-				if d := nodeOf(w).of; d != nil {
+				if d, is := nodeOf(w).to.(*deps); is {
 					left = append(left, d)
 				}
 			}

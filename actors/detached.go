@@ -82,8 +82,7 @@ func (t *Task) endAtStopOf(from *Task) bool {
 		return false
 	}
 	sc := &stopCall{event: event}
-	sc.prompt = true
-	sc.f = func() { t.cancel(errUntilStop) }
+	sc.to = promptCallback(func() { t.cancel(errUntilStop) })
 	r := t.rareScope()
 	r.mu.Lock()
 	r.stop = sc

@@ -282,13 +282,13 @@ func (c *core) wakeWaiters() (calls callbacks) {
 			task.Wake(seq)
 		} else {
 			n := nodeOf(w)
-			signal := n.signal
-			if signal == nil {
+			s, is := n.to.(signal)
+			if !is {
 				calls.append(callbacks{n, n})
 			}
 			w.Linked = false // … and another goroutine
-			if signal != nil {
-				signal <- struct{}{}
+			if is {
+				s <- struct{}{}
 			}
 		}
 		w = next
@@ -370,7 +370,7 @@ func (f *Future[T]) Wait(ctx context.Context) (T, error) {
 		switch {
 		case w == nil:
 		case ctx.Done() == nil:
-			<-w.signal // here: a return after a goroutine was switched costs more than others
+			<-w.to.(signal) // here: a return after a goroutine was switched costs more than others
 			keepSignalNode(nodes, w)
 		default:
 			if err := f.waitOrEnd(ctx, w, nodes); err != nil {
@@ -404,13 +404,13 @@ func (c *core) beginWait(ctx context.Context, nodes *sync.Pool) *node {
 // waitOrEnd waits until w is signalled, or ctx ends.
 func (c *core) waitOrEnd(ctx context.Context, w *node, nodes *sync.Pool) error {
 	select {
-	case <-w.signal:
+	case <-w.to.(signal):
 		keepSignalNode(nodes, w)
 		return nil
 	case <-ctx.Done():
 		if o := c.owner.Load(); o != nil && !c.done.Load() && o.isBoundTo(ctx) {
 			o.cancel(contextCause(ctx)) // which has begun already, or would at once
-			<-w.signal
+			<-w.to.(signal)
 			keepSignalNode(nodes, w)
 			return nil
 		}
@@ -440,7 +440,7 @@ func takeSignalNode(nodes *sync.Pool) *node {
 			return w
 		}
 	}
-	return &node{signal: make(chan struct{}, 1)}
+	return &node{to: make(signal, 1)}
 }
 
 func keepSignalNode(nodes *sync.Pool, w *node) {

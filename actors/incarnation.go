@@ -80,7 +80,7 @@ func (inc *incarnation) leaveOpen(t *Task) {
 	}
 	o.open[t] = struct{}{}
 	o.mu.Unlock()
-	t.future().base().addCallback(&node{f: func() {
+	t.future().base().addCallback(&node{to: callback(func() {
 		o.mu.Lock()
 		delete(o.open, t)
 		o.mu.Unlock()
@@ -89,7 +89,7 @@ func (inc *incarnation) leaveOpen(t *Task) {
 		}
 		t.noteSpendable()
 		t.leaveParent().leaveTree()
-	}})
+	})})
 	if p := inc.cause.Load(); p != nil {
 		t.tellCauseElsewhere(p.why)
 	}

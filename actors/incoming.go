@@ -114,7 +114,7 @@ func (u *message) know(asker *Task) {
 		u.fut = asker.future()
 		asker.adoptKid(&u.Task)
 		if asker.lifetime == carrier { // the answer does not come by its PID, which would end it
-			u.fut.base().addCallback(&node{f: asker.noteEnded})
+			u.fut.base().addCallback(&node{to: callback(asker.noteEnded)})
 		}
 		return
 	}

@@ -60,12 +60,12 @@ func offload[T any](t *Task, fn any, opts []CallOption) *Future[T] {
 	}
 	// The others may be long in letting it begin: if it is ended before,
 	// nobody waits for it.
-	u.ended.f = func() {
+	u.ended.to = callback(func() {
 		if u.begun.CompareAndSwap(false, true) {
 			l.dropQueued(&u.limited)
 			done()
 		}
-	}
+	})
 	u.limited.run = func() {
 		if u.begun.CompareAndSwap(false, true) {
 			defer done() // also after a Goexit

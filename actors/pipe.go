@@ -40,14 +40,14 @@ func (f *Future[T]) OnDone(fn func(T, error)) {
 		panic("actors: OnDone called with a nil function")
 	}
 	owner := f.owner.Load() // for its logger: a future that is done may have let go of it
-	f.addCallback(&node{user: true, f: func() {
+	f.addCallback(&node{to: userCallback(func() {
 		defer func() {
 			if p := recover(); p != nil {
 				owner.reportCallback(newPanicError(p))
 			}
 		}()
 		fn(f.val, f.lookAtResult())
-	}})
+	})})
 }
 
 // reportCallback logs the panic of an OnDone callback of the future of t, which may be nil.

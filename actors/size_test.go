@@ -205,3 +205,11 @@ func TestDeadlinesInTheirOrder(t *testing.T) {
 		t.Errorf("%d in order, %d others: both should be in use", h.inOrder.Len(), len(h.heap))
 	}
 }
+
+// TestCoreIsFirst: a pointer to a future is one to its core, whatever its type is, see coresOf.
+func TestCoreIsFirst(t *testing.T) {
+	var f Future[string]
+	if unsafe.Pointer(&f) != unsafe.Pointer(f.base()) {
+		t.Error("the core of a future is not the first of it")
+	}
+}

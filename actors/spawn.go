@@ -61,7 +61,7 @@ func (t *Task) awaitReady(ctx context.Context, ready *Future[None]) error {
 	}
 	either := &Future[None]{}
 	either.known = true
-	ready.addCallback(&node{f: func() { either.resolve(struct{}{}, ready.failedWith()) }})
+	ready.addCallback(&node{to: callback(func() { either.resolve(struct{}{}, ready.failedWith()) })})
 	forget := context.AfterFunc(ctx, func() { either.fail(context.Cause(ctx)) })
 	_, err := Await(t, either)
 	forget()

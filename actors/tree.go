@@ -280,7 +280,7 @@ func (t *Task) endTree(cause error, stashed bool, later *callbacks) {
 		case t.lifetime == carrier:
 			t.noteEnded()
 			if t.has(isAtDoor) && t.isCut() {
-				n := &node{f: t.tellDoor, user: true} // it may be the user's network
+				n := &node{to: userCallback(t.tellDoor)} // it may be the user's network
 				later.append(callbacks{n, n})
 			}
 		case t.lifetime == aside:

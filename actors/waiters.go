@@ -14,14 +14,23 @@ import (
 
 // node is something that waits for a future and is no await: there may be 100,000 awaits at a time,
 // which need nothing else than their Waiter.
+//
+// It is small, because a combination has one for each member: with 56 bytes, in which each of what may be told had a field, an
+// All took 1.03 of the time (bench: gather/all-100).
 type node struct {
-	loop.Waiter               // the first field, see nodeOf; its Seq is which member's it is, in follow
-	signal      chan struct{} // send to it: it has room for one …
-	f           func()        // … or call this
-	of          *deps         // … or tell the follower of these, whose member it is
-	prompt      bool          // f calls nothing of a user's, and what has to wait longer stays in memory
-	user        bool          // f is a user's: it may block
+	loop.Waiter     // the first field, see nodeOf; its Seq is which member's it is, in follow
+	to          any // what is told: one of those below, or the follower of a *deps, whose member it is
 }
+
+type (
+	signal         chan struct{} // is sent to: it has room for one
+	callback       func()        // is called, and calls nothing of a user's
+	promptCallback func()        // … and what has to wait longer stays in memory
+	userCallback   func()        // is called, and may block
+)
+
+// isMember reports whether w is of a member of a combination.
+func (w *node) isMember() bool { _, is := w.to.(*deps); return is }
 
 // nodeOf is the node that a waiter is the first field of, which is not a task's.
 func nodeOf(w *loop.Waiter) *node { return (*node)(unsafe.Pointer(w)) }
@@ -72,7 +81,7 @@ func (c *core) addWaiter(w *loop.Waiter) bool {
 func (c *core) addCallback(w *node) {
 	switch {
 	case c.addWaiter(&w.Waiter):
-	case w.of != nil: // no code of a user's: whoever combines needs to know at once
+	case w.isMember(): // no code of a user's: whoever combines needs to know at once
 		w.call().call()
 	default:
 		callbacks{w, w}.call()

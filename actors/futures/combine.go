@@ -20,7 +20,7 @@ func peekResult[T any](f *actors.Future[T]) (T, error) { return insideOf(f).Peek
 // one, with what value returns.
 func newCombined[T, V any](r combine.Rule, fs []*actors.Future[T], value func(i int) (V, error)) *actors.Future[V] {
 	out := new(actors.Future[V])
-	insideOf(out).Combine(r, len(fs), func(i int) any { return fs[i] }, value)
+	insideOf(out).Combine(r, combine.MembersOf(fs), value)
 	return out
 }
 

@@ -65,7 +65,6 @@ func yieldEach[T any](fs []*actors.Future[T], yield func(int, error) bool, mayGo
 
 // arrivals is the queue of futures that have completed.
 type arrivals[T any] struct {
-	fs    []*actors.Future[T]
 	watch combine.Watch
 	mu    sync.Mutex
 	queue []int
@@ -75,15 +74,13 @@ type arrivals[T any] struct {
 }
 
 func newArrivals[T any](fs []*actors.Future[T]) *arrivals[T] {
-	q := &arrivals[T]{fs: fs, queue: make([]int, 0, len(fs))}
+	q := &arrivals[T]{queue: make([]int, 0, len(fs))}
 	q.more = &q.first
-	q.watch = insideOf(q.more).Watch(len(fs), q)
+	q.watch = insideOf(q.more).Watch(combine.MembersOf(fs), q)
 	return q
 }
 
-// Member is package combine's, and so is Arrive.
-func (q *arrivals[T]) Member(i int) any { return q.fs[i] }
-
+// Arrive is package combine's.
 func (q *arrivals[T]) Arrive(i int) (completes any) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -24,7 +24,7 @@ import (
 func Shield[T any](f *actors.Future[T]) *actors.Future[T] {
 	notNil("Shield", f)
 	out := new(actors.Future[T])
-	insideOf(out).Combine(combine.Rule{Name: "futures.Shield", Kept: true}, 1, func(int) any { return f }, func(int) (T, error) { return peekResult(f) })
+	insideOf(out).Combine(combine.Rule{Name: "futures.Shield", Kept: true}, combine.MembersOf([]*actors.Future[T]{f}), func(int) (T, error) { return peekResult(f) })
 	return out
 }
 
@@ -54,7 +54,7 @@ func WithTimeout[T any](f *actors.Future[T], d time.Duration) *actors.Future[T] 
 		p.Reject(err)
 	}
 	bounded := d != actors.Forever && !f.Done()
-	insideOf(p.Future()).Combine(combine.Rule{Name: "futures.WithTimeout", Heed: true}, 1, func(int) any { return f }, func(int) (v T, err error) {
+	insideOf(p.Future()).Combine(combine.Rule{Name: "futures.WithTimeout", Heed: true}, combine.MembersOf([]*actors.Future[T]{f}), func(int) (v T, err error) {
 		if over.Load() {
 			return v, combine.ErrLater
 		}
