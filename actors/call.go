@@ -218,7 +218,9 @@ func Submit[T any](s actor.SenderContext, worker *actor.PID, fn func(t *Task) (T
 
 // submit runs fn, a submitted[T] or a submittedErr.
 func submit[T any](s actor.SenderContext, worker *actor.PID, fn any, what string, opts []CallOption) *Future[T] {
-	checkOptions(opts)
+	if len(opts) > 0 {
+		checkOptions(opts)
+	}
 	from, sys := caller(s, what)
 	if worker == nil {
 		return failedNilPID[T](what)

@@ -253,49 +253,49 @@ func (l *Loop) runTurns(c *coroutine) {
 		}
 
 		t := l.takeDue()
-		ran := t != nil // in place of t, which this frame would keep while a pump is nested in it
-		if l.polls%timeEvery == 0 && ran {
+		if t == nil {
+			if !lingered && l.wantsLinger() {
+				lingered = true
+				c.r.clock.forgetReading()
+				l.pool.linger.yield() // called here: each return after a switch costs more than others
+				l.noteLingered()
+			} else if l.inbox.sleep() {
+				return
+			}
+			continue
+		}
+		if l.polls%timeEvery == 0 {
 			c.r.timed = l.pool.Now()
 		}
-		switch {
-		case t == nil:
-		case t.started:
+		if t.started {
 			l.resumeTask(c, t)
 			if c.pump && c.r.loop != l { // the pump that was nested here has let go of it
 				return
 			}
-		default: // as startTask does
+		} else { // as startTask does
 			c.r.starts++
 			l.beginTask(c, t)
 			t.Body.Run(t)
 			c.finishTask(Returned)
 		}
+		// From here on t is not looked at: this frame would keep it while a pump is nested in it.
 
-		switch {
-		case !c.pump && !c.goOnAsPump():
+		if !c.pump && !c.goOnAsPump() {
 			return
-		case ran:
-			lingered = false
-			if l.polls%timeEvery == 0 { // and so it may be one to rotate after: each test counts here
-				if c.r.timed > 0 {
-					l.endTiming(c.r)
-				}
-				if l.polls%rotateEvery == 0 && l.pool.rotateLoop(l) {
-					return
-				}
-				if c.r.nested > fewNested {
-					l.polls++ // or the one below would do the same at once
-					c.pump = false
-					return
-				}
+		}
+		lingered = false
+		if l.polls%timeEvery == 0 { // and so it may be one to rotate after: each test counts here
+			if c.r.timed > 0 {
+				l.endTiming(c.r)
 			}
-		case !lingered && l.wantsLinger():
-			lingered = true
-			c.r.clock.forgetReading()
-			l.pool.linger.yield() // called here: each return after a switch costs more than others
-			l.noteLingered()
-		case l.inbox.sleep():
-			return
+			if l.polls%rotateEvery == 0 && l.pool.rotateLoop(l) {
+				return
+			}
+			if c.r.nested > fewNested {
+				l.polls++ // or the one below would do the same at once
+				c.pump = false
+				return
+			}
 		}
 	}
 }
@@ -377,7 +377,7 @@ func (l *Loop) yieldIsDue(m yieldMark) bool {
 }
 
 func (l *Loop) mayStart() bool {
-	return !l.hold && l.exclusive == nil && l.lane.head != nil &&
+	return l.lane.head != nil && !l.hold && l.exclusive == nil &&
 		(l.maxInFlight == 0 || l.inFlight < l.maxInFlight)
 }
 
