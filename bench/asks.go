@@ -41,6 +41,9 @@ type number = *wrapperspb.Int64Value
 //   - far: the two nodes are at different hubs, so that an ask and its answer pass six connections, and remote's two;
 //   - near: they are at the same one, as a third of all pairs of nodes are: four.
 //
+// Beside those of one ask at a time there is what core NATS takes by itself on the same way: a client publishes a number, and another
+// one publishes one when it hears it.
+//
 // Where a machine has few processors, the hubs take those of the nodes. CPU ns, which is that of all processes,
 // tells by how much.
 func askCases() (cs []*benchCase) {
@@ -50,7 +53,9 @@ func askCases() (cs []*benchCase) {
 			&benchCase{askName("near", n), "… a key of another node at the same hub", n, askGrid(n, 0)},
 			&benchCase{askName("far", n), "… a key of another node at another hub", n, askGrid(n, 1)})
 	}
-	return cs
+	return append(cs,
+		&benchCase{askName("bare-near", 1), "core NATS alone, there and back by one hub", 1, askBare(0)},
+		&benchCase{askName("bare-far", 1), "core NATS alone, there and back by two hubs", 1, askBare(1)})
 }
 
 func askName(what string, n int) string { return fmt.Sprintf("asks/%s-%d", what, n) }
@@ -70,7 +75,10 @@ func askRules() (rs []rule) {
 			if what == "near" {
 				r.limit = 1.4
 			}
-			rs = append(rs, r, rule{of: askName(what, n), figure: p50Micros})
+			bare := askName("bare-"+what, n)
+			rs = append(rs, r, rule{of: askName(what, n), figure: p50Micros},
+				rule{of: bare, against: askName("remote", n), as: "remote", figure: p50},
+				rule{of: askName(what, n), against: bare, as: "core NATS", figure: p50})
 		}
 	}
 	return append(rs, rule{of: askName("remote", 1), figure: p50Micros})
@@ -115,6 +123,52 @@ func askGrid(n, at int) func(e *env) (run, error) {
 				if err == nil || try == askAgain || !errors.Is(err, actors.ErrNodeLost) && !errors.Is(err, actors.ErrUnavailable) {
 					return int(v.GetValue()), err
 				}
+			}
+		}), nil
+	}
+}
+
+// askBare has numbers sent to another client of NATS, which is at the hub of that number, and back; see topics.go.
+func askBare(at int) func(e *env) (run, error) {
+	return func(e *env) (run, error) {
+		hubs, ca, err := e.startHubs(3)
+		if err != nil {
+			return nil, err
+		}
+		c := child{Topic: &topicChild{Hubs: hubs[at : at+1], Bare: true, Certificates: make([]certs.Files, 1)}}
+		if c.Topic.Certificates[0], err = ca.Node("subscriber-0"); err != nil {
+			return nil, err
+		}
+		if _, err := e.startAll(c); err != nil {
+			return nil, err
+		}
+		files, err := ca.Node("publisher")
+		if err != nil {
+			return nil, err
+		}
+		p := &publisher{n: 1, sums: make(chan int64, 1024)}
+		if err := p.connectBare(e, hubs[0], files); err != nil {
+			return nil, err
+		}
+		if err := p.awaitAll(); err != nil {
+			return nil, err
+		}
+		for left := true; left; { // it may have been asked more than once
+			select {
+			case <-p.sums:
+			case <-time.After(100 * time.Millisecond):
+				left = false
+			}
+		}
+		return e.concurrently(1, func(i int) (int, error) {
+			if err := p.publish(hereIs(0)); err != nil {
+				return 0, err
+			}
+			select {
+			case <-p.sums:
+				return i, nil
+			case <-time.After(patience):
+				return 0, errors.New("the other client has not answered")
 			}
 		}), nil
 	}
