@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -301,6 +302,21 @@ func TestOtherIsAProgram(t *testing.T) {
 	}
 }
 
+// TestComputing: goroutines compute beside what is measured, and take processors.
+func TestComputing(t *testing.T) {
+	var out, errs strings.Builder
+	if code := bench([]string{"-rounds", "1", "-sample", "100ms", "-run", "^seq/least$", "-computing", "1", "-json"}, &out, &errs); code != 0 {
+		t.Fatalf("code %d: %s", code, errs.String())
+	}
+	var all results
+	if err := json.Unmarshal([]byte(out.String()), &all); err != nil {
+		t.Fatal(err)
+	}
+	if s := all["seq/least"]; len(s) != 1 || s[0].CPU == 0 {
+		t.Errorf("it has found %v", all)
+	}
+}
+
 func TestFlags(t *testing.T) {
 	for _, c := range []struct {
 		args string
@@ -311,6 +327,7 @@ func TestFlags(t *testing.T) {
 		{"-list", 0, "burst/submit\n"},
 		{"-rounds 0", 2, "want at least 1"},
 		{"-sample 0s", 2, "want more than 0"},
+		{"-computing -1", 2, "want at least 0"},
 		{"-run (", 2, "missing closing )"},
 		{"-run nothing-like-it", 2, "matches no case"},
 		{"-nonsense", 2, "not defined"},
@@ -355,7 +372,7 @@ func TestProcess(t *testing.T) {
 	if err == nil || !strings.Contains(string(out), "no case") {
 		t.Errorf("%v, %s", err, out)
 	}
-	s, err := spawn("memory/goroutine", time.Second, "")
+	s, err := options{sample: time.Second}.spawn("memory/goroutine")
 	if err != nil || s.Memory < 2000 {
 		t.Errorf("%+v, %v: a goroutine's stack alone takes 2 KiB", s, err)
 	}
@@ -378,7 +395,7 @@ func TestLoad(t *testing.T) {
 // TestIdleWorkerBytes: an idle worker is small, so that there may be a million. What lives on the heap is the
 // same in each run; what is in use, which the table tells, has 10 % of gaps besides.
 func TestIdleWorkerBytes(t *testing.T) {
-	s, err := spawn("start/live", time.Second, "")
+	s, err := options{sample: time.Second}.spawn("start/live")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -396,7 +413,7 @@ func TestSuspendedTaskAllocations(t *testing.T) {
 		t.Skip("100,000 goroutines")
 	}
 	for name, most := range map[string]float64{"memory/coroutine": 8.1, "memory/task": 10.1} {
-		s, err := spawn(name, time.Second, "")
+		s, err := options{sample: time.Second}.spawn(name)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,7 @@
 //	go run ./bench -check     # exit code 1 if a required ratio is missed
 //	go run ./bench -run burst/
 //
+//	go run ./bench -computing 2 # beside two goroutines that compute
 //	go run ./bench -other old   # and compare each case with old, a bench of another commit
 //
 // All cases take turns in one run, so that whatever else the machine does

@@ -16,15 +16,16 @@ import (
 
 // options are what the flags say.
 type options struct {
-	rounds  int
-	sample  time.Duration
-	match   *regexp.Regexp
-	check   bool
-	list    bool
-	json    bool
-	other   string // a program
-	process string
-	child   string
+	rounds    int
+	sample    time.Duration
+	match     *regexp.Regexp
+	check     bool
+	list      bool
+	json      bool
+	other     string // a program
+	computing int    // goroutines, beside each measurement
+	process   string
+	child     string
 }
 
 func main() { os.Exit(bench(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -43,7 +44,7 @@ func bench(args []string, stdout, stderr io.Writer) int {
 	if o.child != "" {
 		err = runChild(o.child, os.Stdin, stdout)
 	} else if o.process != "" {
-		err = runProcess(o.process, o.sample)
+		err = o.runProcess()
 	} else {
 		var missed int
 		if missed, err = o.run(stdout); err == nil && missed > 0 && o.check {
@@ -85,6 +86,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.BoolVar(&o.list, "list", false, "print the names of the cases and end")
 	f.BoolVar(&o.json, "json", false, "print every sample as JSON, and no table")
 	f.StringVar(&o.other, "other", "", "compare with another build of this program, a `file`, whose cases take turns with these")
+	f.IntVar(&o.computing, "computing", 0, "have `n` goroutines compute beside each measurement: of what it finds, ns/op and p99 are of use then")
 	f.StringVar(&o.process, processFlag, "", "")
 	f.StringVar(&o.child, childFlag, "", "")
 	err := f.Parse(args)
@@ -95,6 +97,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		err = fmt.Errorf("unexpected argument %q", f.Arg(0))
 	case o.rounds < 1:
 		err = fmt.Errorf("-rounds is %d, want at least 1", o.rounds)
+	case o.computing < 0:
+		err = fmt.Errorf("-computing is %d, want at least 0", o.computing)
 	case o.sample <= 0:
 		err = fmt.Errorf("-sample is %v, want more than 0", o.sample)
 	}
@@ -128,18 +132,17 @@ func (o options) run(w io.Writer) (missed int, err error) {
 	progress := progressWriter()
 	report := reportLoad()
 	res := results{}
-	measure := func(name string) (sample, error) { return spawn(name, o.sample, o.other) }
 	if o.other != "" {
 		s.rules = slices.Concat(s.rules, otherRules(s.cases))
 	}
-	if err = res.turns(s.cases, o.rounds, o.other != "", measure, progress); err == nil {
-		err = res.memory(s.memory, measure, progress)
+	if err = res.turns(s.cases, o.rounds, o.other != "", o.spawn, progress); err == nil {
+		err = res.memory(s.memory, o.spawn, progress)
 	}
 	if err == nil {
-		err = res.beside(s.beside, measure, progress)
+		err = res.beside(s.beside, o.spawn, progress)
 	}
 	if err == nil {
-		err = res.fair(s.fair, measure, progress)
+		err = res.fair(s.fair, o.spawn, progress)
 	}
 	fmt.Fprint(progress, "\r\x1b[K")
 	if err != nil {

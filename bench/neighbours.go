@@ -142,21 +142,14 @@ func (c *neighbourCase) measure(d time.Duration) (s sample, err error) {
 
 // begin has the neighbours compute until end.
 func (n neighbours) begin(e *env) (end func() error, err error) {
-	var over atomic.Bool
-	var wg sync.WaitGroup
-	perTurn := turnsOf(turnOfNeighbour)
-	for range n.computing {
-		wg.Go(func() {
-			for !over.Load() {
-				compute(perTurn)
-			}
-		})
-	}
+	endComputing := startComputing(n.computing)
 	pids, err := e.workers(n.busy)
 	if err != nil {
-		over.Store(true)
+		endComputing()
 		return nil, err
 	}
+	var over atomic.Bool
+	perTurn := turnsOf(turnOfNeighbour)
 	var begun sync.WaitGroup
 	begun.Add(len(pids))
 	fs := make([]*actors.Future[int], len(pids))
@@ -175,10 +168,28 @@ func (n neighbours) begin(e *env) (end func() error, err error) {
 	begun.Wait()
 	return func() error {
 		over.Store(true)
-		wg.Wait()
+		endComputing()
 		_, err := futures.All(fs...).Wait(e.ctx)
 		return err
 	}, nil
+}
+
+// startComputing has so many goroutines compute until end.
+func startComputing(n int) (end func()) {
+	var over atomic.Bool
+	var wg sync.WaitGroup
+	perTurn := turnsOf(turnOfNeighbour)
+	for range n {
+		wg.Go(func() {
+			for !over.Load() {
+				compute(perTurn)
+			}
+		})
+	}
+	return func() {
+		over.Store(true)
+		wg.Wait()
+	}
 }
 
 // computed keeps the compiler from leaving compute out.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -23,15 +24,18 @@ import (
 const processFlag = "measure-process"
 
 // spawn measures a case in a new process; one whose name ends with ofOther in that of another build.
-func spawn(name string, d time.Duration, other string) (s sample, err error) {
+func (o options) spawn(name string) (s sample, err error) {
 	program, err := os.Executable()
 	if err != nil {
 		return s, err
 	}
 	if of, is := strings.CutSuffix(name, ofOther); is {
-		name, program = of, other
+		name, program = of, o.other
 	}
-	cmd := exec.Command(program, "-"+processFlag, name, "-sample", d.String())
+	cmd := exec.Command(program, "-"+processFlag, name, "-sample", o.sample.String())
+	if o.computing > 0 { // which another build may not know
+		cmd.Args = append(cmd.Args, "-computing", strconv.Itoa(o.computing))
+	}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, os.Stderr
 	if err := cmd.Run(); err != nil {
@@ -41,8 +45,9 @@ func spawn(name string, d time.Duration, other string) (s sample, err error) {
 }
 
 // runProcess is the other side of spawn.
-func runProcess(name string, d time.Duration) error {
-	s, err := measureNamed(name, d)
+func (o options) runProcess() error {
+	defer startComputing(o.computing)()
+	s, err := measureNamed(o.process, o.sample)
 	if err != nil {
 		return err
 	}
