@@ -4,11 +4,10 @@ package jetstream
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -38,7 +37,8 @@ import (
 //
 // The number of parts stays: with another one, messages of a group would be in two of them.
 type Partitions struct {
-	parts []*Queue // by number
+	parts  []*Queue                         // by number
+	stream atomic.Pointer[jetstream.Stream] // of all parts; nil: it is yet to be made, or looked at
 }
 
 // MaxPartitions is how many parts a queue may have: each has a consumer in the server.
@@ -139,80 +139,19 @@ func (p *Partitions) Opener(part string, owner uint64) consumer.Open {
 		if err != nil || i < 0 || i >= len(p.parts) || strconv.Itoa(i) != part {
 			return nil, fmt.Errorf("jetstream: queue %s has no part %.100q: it has 0 to %d", p.parts[0].o.Name, part, len(p.parts)-1)
 		}
-		var src consumer.Source
-		err = p.parts[i].unlessRefused(ctx, func(ctx context.Context) error {
-			src, err = p.parts[i].takeOverSoon(ctx, i, owner)
+		q := p.parts[i]
+		var src *source
+		err = q.unlessRefused(ctx, func(ctx context.Context) error {
+			c, err := (&takeOver{p: p, q: q, part: i, owner: owner}).run(ctx)
+			if err == nil {
+				src = newSource(q, c)
+				src.order = &order{}
+			}
 			return err
 		})
-		return src, err
-	}
-}
-
-// While nobody leads the stream, as after the loss of a server, nobody answers, and the client would wait for each answer for 5 s.
-const (
-	quickTries = 6
-	quickTry   = time.Second
-)
-
-// takeOverSoon tries several times, for a moment each, and then once more for as long as the client waits.
-func (q *Queue) takeOverSoon(ctx context.Context, part int, owner uint64) (consumer.Source, error) {
-	for range quickTries {
-		within, cancel := context.WithTimeout(ctx, quickTry)
-		src, err := q.takeOver(within, part, owner)
-		over := within.Err() != nil && ctx.Err() == nil
-		cancel()
-		if err == nil || !over {
-			return src, err
+		if err != nil {
+			return nil, err
 		}
+		return src, nil
 	}
-	return q.takeOver(ctx, part, owner)
-}
-
-// takeOver makes a consumer of a part, in the place of those that there are.
-func (q *Queue) takeOver(ctx context.Context, part int, owner uint64) (consumer.Source, error) {
-	failed := func(err error) (consumer.Source, error) {
-		return nil, fmt.Errorf("jetstream: take over part %d of stream %s: %w", part, q.o.Name, err)
-	}
-	if err := q.ensureStreams(ctx); err != nil {
-		return nil, err
-	}
-	cfg := q.o.consumerConfig()
-	if err := unfit(cfg); err != nil {
-		return nil, fmt.Errorf("jetstream: Options.Consumer: %w", err)
-	}
-	s, err := q.js.Stream(ctx, q.o.Name)
-	if err != nil {
-		return failed(err)
-	}
-	prefix := fmt.Sprintf("part-%d-", part)
-	names := s.ConsumerNames(ctx)
-	var former []string
-	for name := range names.Name() {
-		rest, is := strings.CutPrefix(name, prefix)
-		if !is {
-			continue
-		}
-		number, _, _ := strings.Cut(rest, "-")
-		if n, err := strconv.ParseUint(number, 10, 64); err == nil && n > owner {
-			return failed(fmt.Errorf("%w: it is that of owner %d, and this is owner %d", actors.ErrFenced, n, owner))
-		}
-		former = append(former, name)
-	}
-	if err := names.Err(); err != nil {
-		return failed(err)
-	}
-	for _, name := range former { // a stream of this kind allows one consumer for a subject
-		if err := s.DeleteConsumer(ctx, name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
-			return failed(err)
-		}
-	}
-	cfg.Durable = fmt.Sprintf("%s%d-%s", prefix, owner, rand.Text()) // of a name that never was: late acks of the former ones lead nowhere
-	cfg.FilterSubject, cfg.InactiveThreshold = q.o.Subject, idleConsumer
-	c, err := s.CreateConsumer(ctx, cfg)
-	if err != nil {
-		return failed(err)
-	}
-	src := newSource(q, c)
-	src.order = &order{}
-	return src, nil
 }

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package jetstream_test
+
+import (
+	"bytes"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+
+	"github.com/protoloop/protoloop/consumer/jetstream"
+)
+
+// lossy is a way to a server that loses what has a word in it.
+type lossy struct {
+	mu     sync.Mutex
+	losses map[string]int // by word: how often it is lost yet
+	sent   map[string]int // by word: how often it was on its way
+}
+
+// lose has so many of what has that word be lost, from now on.
+func (l *lossy) lose(word string, times int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.losses == nil {
+		l.losses, l.sent = map[string]int{}, map[string]int{}
+	}
+	l.losses[word] = times
+}
+
+// watch counts what has that word.
+func (l *lossy) watch(word string) { l.lose(word, 0) }
+
+// count is how often what has that word was on its way, lost or not.
+func (l *lossy) count(word string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.sent[word]
+}
+
+func (l *lossy) isLost(b []byte) (lost bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for word, times := range l.losses {
+		if bytes.Contains(b, []byte(word)) {
+			l.sent[word]++
+			l.losses[word] = max(times-1, 0)
+			lost = lost || times > 0
+		}
+	}
+	return lost
+}
+
+// Dial is that of a nats.CustomDialer.
+func (l *lossy) Dial(network, addr string) (net.Conn, error) {
+	conn, err := net.Dial(network, addr)
+	return &lossyConn{conn, l}, err
+}
+
+type lossyConn struct {
+	net.Conn
+	way *lossy
+}
+
+func (c *lossyConn) Write(b []byte) (int, error) {
+	if c.way.isLost(b) {
+		return len(b), nil
+	}
+	return c.Conn.Write(b)
+}
+
+func (c *lossyConn) Read(b []byte) (int, error) {
+	for {
+		n, err := c.Conn.Read(b)
+		if n == 0 || !c.way.isLost(b[:n]) {
+			return n, err
+		}
+	}
+}
+
+// connectLossy starts a server, and connects to it by a way that loses nothing yet, and by another that never does.
+func connectLossy(t *testing.T) (way *lossy, nc, sound *nats.Conn) {
+	t.Helper()
+	srv, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Start()
+	t.Cleanup(func() {
+		srv.Shutdown()
+		srv.WaitForShutdown()
+	})
+	if !srv.ReadyForConnections(time.Minute) {
+		t.Fatal("the server is not ready")
+	}
+	way = &lossy{}
+	connect := func(opts ...nats.Option) *nats.Conn {
+		nc, err := jetstream.Connect(srv.ClientURL(), append(opts, nats.Timeout(time.Minute), nats.PingInterval(time.Hour))...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(nc.Close)
+		return nc
+	}
+	return way, connect(nats.SetCustomDialer(way)), connect()
+}
+
+// What a client asks a server for, and what that answers.
+const (
+	nameConsumers  = "CONSUMER.NAMES"
+	tellOfConsumer = "CONSUMER.INFO"
+	tellOfStream   = "STREAM.INFO"
+	makeConsumer   = "CONSUMER.CREATE"
+	consumerIsMade = "consumer_create_response"
+	deleted        = "consumer_delete_response"
+	pullNext       = "CONSUMER.MSG.NEXT"
+	settle         = "PUB $JS.ACK"
+)

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package jetstream_test
+
+import (
+	"math"
+	"testing"
+
+	natsjs "github.com/nats-io/nats.go/jetstream"
+)
+
+// TestTakeOverWithoutALeader: a part is taken over although nobody answers at first, as when nobody leads the servers or the former consumer.
+func TestTakeOverWithoutALeader(t *testing.T) {
+	way, nc, _ := connectLossy(t)
+	p := newPartitions(t, nc, 4)
+	if err := p.Send(t.Context(), numberedMessages("a", 0, 1)...); err != nil {
+		t.Fatal(err)
+	}
+	openPart(t, p, "a", 1)
+	way.lose(nameConsumers, 2)
+	way.lose(deleted, 1)
+	if got := bodiesOf(receiveAll(t, openPart(t, p, "a", 2), 1)); got != "0" {
+		t.Errorf("received %s", got)
+	}
+	if asked, told := way.count(nameConsumers), way.count(deleted); asked < 3 || told != 1 {
+		t.Errorf("the consumers were asked for %d times, and %d were said to be deleted", asked, told)
+	}
+}
+
+// TestTakeOverWithoutTheStreamsLeader: who has seen that the streams are as they have to be needs nobody who leads them to take a part over.
+func TestTakeOverWithoutTheStreamsLeader(t *testing.T) {
+	way, nc, _ := connectLossy(t)
+	p := newPartitions(t, nc, 4)
+	if err := p.Send(t.Context(), numberedMessages("a", 0, 1)...); err != nil {
+		t.Fatal(err)
+	}
+	openPart(t, p, "b", 1)
+	way.lose(tellOfStream, math.MaxInt)
+	if got := bodiesOf(receiveAll(t, openPart(t, p, "a", 1), 1)); got != "0" {
+		t.Errorf("received %s", got)
+	}
+}
+
+// TestTakeOverOfADeletedStream: a stream that is deleted is made anew.
+func TestTakeOverOfADeletedStream(t *testing.T) {
+	_, nc, _ := connectLossy(t)
+	p := newPartitions(t, nc, 4)
+	openPart(t, p, "a", 1)
+	js, err := natsjs.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := js.DeleteStream(t.Context(), "ITEMS"); err != nil {
+		t.Fatal(err)
+	}
+	src := openPart(t, p, "a", 1)
+	if err := p.Send(t.Context(), numberedMessages("a", 0, 1)...); err != nil {
+		t.Fatal(err)
+	}
+	if got := bodiesOf(receiveAll(t, src, 1)); got != "0" {
+		t.Errorf("received %s", got)
+	}
+}
+
+// TestTakeOverIsNotRepeated: a consumer that was made too slowly is used, and not made again.
+func TestTakeOverIsNotRepeated(t *testing.T) {
+	way, nc, _ := connectLossy(t)
+	p := newPartitions(t, nc, 4)
+	if err := p.Send(t.Context(), numberedMessages("a", 0, 1)...); err != nil {
+		t.Fatal(err)
+	}
+	way.watch(makeConsumer)
+	way.lose(consumerIsMade, 1)
+	if got := bodiesOf(receiveAll(t, openPart(t, p, "a", 1), 1)); got != "0" {
+		t.Errorf("received %s", got)
+	}
+	if n := way.count(makeConsumer); n != 1 {
+		t.Errorf("%d consumers were made", n)
+	}
+}
