@@ -34,8 +34,9 @@ const heartbeat = time.Second
 // only.
 type pull struct {
 	sub   *nats.Subscription
-	msgs  chan *nats.Msg // has room for all that is asked for and what the server says about it
-	asked int            // messages that have not come; the server may know of fewer
+	msgs  chan *nats.Msg   // has room for all that is asked for and what the server says about it
+	conns chan nats.Status // tells of another connection
+	asked int              // messages that have not come; the server may know of fewer
 }
 
 // pullRequest asks for the next Batch messages, until it Expires.
@@ -60,6 +61,9 @@ func (s *source) Receive(ctx context.Context, most int) ([]*consumer.Message, er
 	ms, err := s.collect(ctx, min(most, maxBatch))
 	if err == nil {
 		return ms, nil
+	}
+	if errors.Is(err, consumer.ErrClosed) {
+		time.AfterFunc(lastAnswerWithin, s.endCalls)
 	}
 	more, moreErr := s.abandon()
 	if ms = append(ms, more...); len(ms) > 0 {
@@ -94,13 +98,17 @@ func (s *source) collect(ctx context.Context, most int) (ms []*consumer.Message,
 				return ms, err
 			}
 		}
-		if isStatus(m) {
-			err = s.status(ctx, m)
-			if err == nil {
+		switch {
+		case m == nil:
+			s.pull.asked = 0
+			err = s.ask(most)
+		case isStatus(m):
+			if err = s.status(ctx, m); err == nil {
 				err = s.ask(most)
 			}
-		} else {
+		default:
 			s.pull.asked--
+			s.unled = 0
 			var c *consumer.Message
 			if c, err = s.inOrder(m); err == nil {
 				ms = append(ms, c)
@@ -122,6 +130,7 @@ func (s *source) ask(most int) error {
 		if p.sub, err = s.q.nc.ChanSubscribe(s.q.nc.NewInbox(), p.msgs); err != nil {
 			return s.failed(err)
 		}
+		p.conns = s.q.nc.StatusChanged(nats.CONNECTED)
 		s.pull = p
 	}
 	if s.pull.asked > most/2 {
@@ -141,13 +150,17 @@ func (s *source) ask(most int) error {
 
 func (s *source) heartbeat() time.Duration { return min(heartbeat, s.q.o.Wait/3) }
 
-// await waits for what the server sends next.
+// await waits for what the server sends next. It returns nothing when the server may have forgotten what it was asked for.
 func (s *source) await(ctx context.Context) (*nats.Msg, error) {
 	silence := time.NewTimer(2*s.heartbeat() + time.Second)
 	defer silence.Stop()
 	select {
 	case m := <-s.pull.msgs:
 		return m, nil
+	case <-s.pull.conns:
+		return nil, nil
+	case <-s.doubt:
+		return nil, nil
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	case <-silence.C:
@@ -164,6 +177,7 @@ func (s *source) status(ctx context.Context, m *nats.Msg) error {
 	code, text := m.Header.Get("Status"), m.Header.Get("Description")
 	switch code {
 	case "100": // a heartbeat
+		s.unled = 0
 		return s.order.heartbeat(m)
 	case "408": // a request is over; as many messages will not come
 		rest, err := strconv.Atoi(m.Header.Get("Nats-Pending-Messages"))
@@ -173,17 +187,39 @@ func (s *source) status(ctx context.Context, m *nats.Msg) error {
 		s.pull.asked = max(s.pull.asked-rest, 0)
 		return nil
 	case "503": // nobody there: no leader at the moment, or no consumer
-		_, err := s.c.Info(ctx)
-		if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
-			return fmt.Errorf("jetstream: %w: %w", consumer.ErrClosed, err)
-		}
-		return errors.New("jetstream: no responders")
+		return s.nobodyThere(ctx)
 	}
 	if code == "409" && strings.Contains(strings.ToLower(text), "consumer deleted") {
 		return fmt.Errorf("jetstream: %w: %s", consumer.ErrClosed, text)
 	}
 	return fmt.Errorf("jetstream: the server ends the pull: %s %s", code, text)
 }
+
+// mayBeUnled is how many pulls in a row nobody may take until the source of a part ends. A server that is told to end, and lets another lead,
+// takes less time than these.
+const mayBeUnled = 2
+
+// nobodyThere is why nobody has taken a pull. The next source of a part has a consumer of its own, with somebody who leads it
+// long before the servers have elected one for this consumer.
+func (s *source) nobodyThere(ctx context.Context) error {
+	if s.order != nil {
+		if s.unled++; s.unled > mayBeUnled {
+			return fmt.Errorf("jetstream: %w: nobody leads its consumer", consumer.ErrClosed)
+		}
+		return errNobody
+	}
+	err := callWithin(ctx, quickTry, func(ctx context.Context) error { // who leads the servers knows if there is one
+		_, err := s.c.Info(ctx)
+		return err
+	})
+	if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
+		return fmt.Errorf("jetstream: %w: %w", consumer.ErrClosed, err)
+	}
+	return errNobody
+}
+
+// errNobody: nobody leads the consumer at the moment.
+var errNobody = errors.New("jetstream: no responders")
 
 // abandonWithin bounds the round trip that ends a pull.
 const abandonWithin = 2 * time.Second
@@ -197,6 +233,7 @@ func (s *source) abandon() (ms []*consumer.Message, err error) {
 		return nil, nil
 	}
 	s.pull = nil
+	s.q.nc.RemoveStatusListener(p.conns)
 	ctx, cancel := context.WithTimeout(context.Background(), abandonWithin)
 	defer cancel()
 	if err = p.sub.Drain(); err == nil {

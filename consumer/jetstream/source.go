@@ -28,6 +28,11 @@ type source struct {
 	pull   *pull         // nil: none yet, or the last has been abandoned
 	closed bool
 	order  *order // nil: whoever consumes the queue may get its messages in any order
+	unled  int    // how many pulls in a row nobody has taken
+
+	doubt    chan struct{}   // has room for one: nobody has taken an ack, so whoever leads the consumer may be lost, and the pull with it
+	calls    context.Context // of what the server is told: ends soon after the source
+	endCalls context.CancelFunc
 
 	held held
 }
@@ -51,7 +56,9 @@ func (s *source) Lag(ctx context.Context) (int64, error) {
 func newSource(q *Queue, c jetstream.Consumer) *source {
 	info := c.CachedInfo()
 	lease := info.Config.AckWait
+	calls, endCalls := context.WithCancel(context.Background())
 	return &source{
+		doubt: make(chan struct{}, 1), calls: calls, endCalls: endCalls,
 		q: q, c: c, lease: lease, linger: min(q.o.Linger, lease/3), turn: make(chan struct{}, 1),
 		next: fmt.Sprintf("%sCONSUMER.MSG.NEXT.%s.%s", jetstream.DefaultAPIPrefix, info.Stream, info.Name),
 	}
@@ -104,11 +111,15 @@ var (
 // or the connection ended is never confirmed, and is told again.
 const answerWithin = 5 * time.Second
 
+// lastAnswerWithin is how long it has once the source has ended: then nobody may lead the consumer any more, and the next source waits.
+const lastAnswerWithin = 500 * time.Millisecond
+
 // tell publishes what body says about each message and waits until the server
 // has taken all of it, which it does in order: it confirms the last one.
 func (s *source) tell(ctx context.Context, ms []*consumer.Message, body func(i int) []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
+	defer context.AfterFunc(s.calls, cancel)()
 	last := len(ms) - 1
 	for i, m := range ms[:last] {
 		if err := s.q.nc.Publish(m.Ref.(string), body(i)); err != nil {
@@ -116,6 +127,17 @@ func (s *source) tell(ctx context.Context, ms []*consumer.Message, body func(i i
 		}
 	}
 	_, err := s.q.nc.RequestWithContext(ctx, ms[last].Ref.(string), body(last))
+	switch {
+	case err == nil:
+		return nil
+	case s.calls.Err() != nil:
+		return fmt.Errorf("jetstream: %w: %w", consumer.ErrClosed, err)
+	case errors.Is(err, nats.ErrNoResponders):
+		select {
+		case s.doubt <- struct{}{}:
+		default:
+		}
+	}
 	return s.failed(err)
 }
 

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package jetstream_test
+
+import (
+	"context"
+	"errors"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	natsjs "github.com/nats-io/nats.go/jetstream"
+
+	"github.com/protoloop/protoloop/actortest"
+	"github.com/protoloop/protoloop/consumer"
+)
+
+// TestPartWithoutALeader: a source of a part whose consumer nobody leads ends soon, and asks nobody why.
+func TestPartWithoutALeader(t *testing.T) {
+	way, nc, sound := connectLossy(t)
+	p := newPartitions(t, nc, 4)
+	src := openPart(t, p, "a", 1)
+	way.lose(tellOfConsumer, math.MaxInt)
+	deleteConsumers(t, sound)
+	var err error
+	for range 3 {
+		if _, err = src.Receive(t.Context(), 10); errors.Is(err, consumer.ErrClosed) {
+			break
+		}
+	}
+	if !errors.Is(err, consumer.ErrClosed) {
+		t.Errorf("Receive ends with %v", err)
+	}
+	if n := way.count(tellOfConsumer); n > 0 {
+		t.Errorf("it has asked %d times", n)
+	}
+}
+
+// deleteConsumers deletes the consumers of ITEMS. Who asks one for messages then is told that nobody is there, as when nobody leads it.
+func deleteConsumers(t *testing.T, nc *nats.Conn) {
+	t.Helper()
+	js, err := natsjs.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), "ITEMS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range stream.ConsumerNames(t.Context()).Name() {
+		if err := stream.DeleteConsumer(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestQueueWithoutALeader: who asks a queue whose consumer nobody leads does not wait for as long as the client does for each answer.
+func TestQueueWithoutALeader(t *testing.T) {
+	way, nc, sound := connectLossy(t)
+	src, err := under(t, nc, time.Minute).Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	way.lose(tellOfConsumer, 1)
+	deleteConsumers(t, sound)
+	began := time.Now()
+	if _, err := src.Receive(t.Context(), 10); err == nil || errors.Is(err, consumer.ErrClosed) {
+		t.Errorf("Receive ends with %v", err)
+	}
+	if took := time.Since(began); took >= 4*time.Second {
+		t.Errorf("that took %v", took)
+	}
+	if _, err := src.Receive(t.Context(), 10); !errors.Is(err, consumer.ErrClosed) {
+		t.Errorf("of a consumer that is deleted Receive ends with %v", err)
+	}
+}
+
+// TestReceiveAfterReconnect: what the server was asked for by a connection that is lost it is asked for at once by the next.
+func TestReceiveAfterReconnect(t *testing.T) {
+	way, nc, _ := connectLossy(t)
+	p := newPartitions(t, nc, 4)
+	src := openPart(t, p, "a", 1)
+	way.watch(pullNext)
+	type result struct {
+		ms  []*consumer.Message
+		err error
+	}
+	received := make(chan result, 1)
+	go func() {
+		ms, err := src.Receive(context.Background(), 10)
+		received <- result{ms, err}
+	}()
+	actortest.Eventually(t, "the server to be asked", func() bool { return way.count(pullNext) == 1 })
+	if err := nc.ForceReconnect(); err != nil {
+		t.Fatal(err)
+	}
+	actortest.Eventually(t, "it to be asked again", func() bool { return way.count(pullNext) == 2 })
+	if err := p.Send(t.Context(), numberedMessages("a", 0, 1)...); err != nil {
+		t.Fatal(err)
+	}
+	if r := <-received; r.err != nil || bodiesOf(r.ms) != "0" {
+		t.Errorf("received %s, %v", bodiesOf(r.ms), r.err)
+	}
+}
+
+// TestAckThatNobodyTakes: whoever waits for messages asks for them anew when an ack tells that the consumer may have lost who leads it.
+func TestAckThatNobodyTakes(t *testing.T) {
+	way, nc, _ := connectLossy(t)
+	p := newPartitions(t, nc, 4)
+	if err := p.Send(t.Context(), numberedMessages("a", 0, 1)...); err != nil {
+		t.Fatal(err)
+	}
+	src := openPart(t, p, "a", 1)
+	ms := receiveAll(t, src, 1)
+	way.watch(pullNext)
+	ctx, end := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for ctx.Err() == nil {
+			_, _ = src.Receive(ctx, 10)
+		}
+	}()
+	actortest.Eventually(t, "the server to be asked", func() bool { return way.count(pullNext) == 1 })
+	ms[0].Ref = "$JS.ACK.ITEMS.nobody.1.1.1.1.0"
+	if err := src.Ack(t.Context(), ms); !errors.Is(err, nats.ErrNoResponders) {
+		t.Errorf("an ack that nobody takes: %v", err)
+	}
+	actortest.Eventually(t, "it to be asked again", func() bool { return way.count(pullNext) > 1 })
+	end()
+	<-ended
+}
+
+// TestAckAfterTheEnd: an ack that is under way when its source ends does not hold up the next one for as long as a server has to confirm it.
+func TestAckAfterTheEnd(t *testing.T) {
+	way, nc, sound := connectLossy(t)
+	p := newPartitions(t, nc, 4)
+	if err := p.Send(t.Context(), numberedMessages("a", 0, 1)...); err != nil {
+		t.Fatal(err)
+	}
+	src := openPart(t, p, "a", 1)
+	ms := receiveAll(t, src, 1)
+	way.lose(settle, math.MaxInt)
+	acked := make(chan error, 1)
+	go func() { acked <- src.Ack(context.Background(), ms) }()
+	actortest.Eventually(t, "the ack to be lost", func() bool { return way.count(settle) == 1 })
+	openPart(t, newPartitions(t, sound, 4), "a", 2)
+	var err error
+	for err == nil || !errors.Is(err, consumer.ErrClosed) {
+		_, err = src.Receive(t.Context(), 10)
+	}
+	if err := <-acked; !errors.Is(err, consumer.ErrClosed) {
+		t.Errorf("the ack ends with %v", err)
+	}
+	if err := src.Ack(t.Context(), ms); !errors.Is(err, consumer.ErrClosed) {
+		t.Errorf("one after it ends with %v", err)
+	}
+}
