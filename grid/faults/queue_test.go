@@ -13,6 +13,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -38,6 +39,7 @@ type work struct {
 type handled struct {
 	work
 	Node, Part   string
+	Stored       time.Duration // the message, in the queue
 	Begun, Ended time.Duration
 }
 
@@ -65,7 +67,7 @@ func (s settings) partKinds(c *hubclient.Client) ([]grid.Kind, error) {
 			return err
 		}
 		handle := func(t *actors.Task, m consumer.Message) error {
-			h := handled{Node: c.Node(), Part: part, Begun: now()}
+			h := handled{Node: c.Node(), Part: part, Stored: now() - time.Since(m.SentAt), Begun: now()}
 			if err := json.Unmarshal(m.Body, &h.work); err != nil {
 				return consumer.Poison(err)
 			}
@@ -188,10 +190,102 @@ func TestHandledCheck(t *testing.T) {
 	}
 }
 
+// killed is a host whose program was killed.
+type killed struct {
+	Host string
+	At   time.Duration
+}
+
+// standstill is a time in which a part had messages, and none of them was handled.
+type standstill struct {
+	Part     string
+	From, To time.Duration
+	Kills    []killed // meanwhile, of hubs and of the nodes that had the part before and after
+}
+
+func (s standstill) lasted() time.Duration { return s.To - s.From }
+
+// sinceKill is how long the part has stood since the last of the kills that it has stood for.
+func (s standstill) sinceKill() time.Duration {
+	from := s.From
+	for _, k := range s.Kills {
+		from = max(from, k.At)
+	}
+	return s.To - from
+}
+
+func (s standstill) String() string {
+	text := fmt.Sprintf("part %s for %v from %v", s.Part, s.lasted().Round(time.Millisecond), s.From.Round(time.Millisecond))
+	for _, k := range s.Kills {
+		text += fmt.Sprintf(", %s is killed after %v", k.Host, (k.At - s.From).Round(time.Millisecond))
+	}
+	return text
+}
+
+// findStandstills returns when parts have stood, the longest first. all is in the order in which it was handled.
+func findStandstills(all []handled, kills []killed) (found []standstill) {
+	byPart := map[string][]handled{}
+	for _, h := range all {
+		byPart[h.Part] = append(byPart[h.Part], h)
+	}
+	for part, of := range byPart {
+		is := map[work]bool{} // handled before, while we go
+		again := make([]bool, len(of))
+		for i, h := range of {
+			again[i] = is[h.work]
+			is[h.work] = true
+		}
+		oldest := time.Duration(math.MaxInt64) // when the first of those was stored that are handled from here on
+		for i := len(of) - 1; i > 0; i-- {
+			if !again[i] {
+				oldest = min(oldest, of[i].Stored)
+			}
+			before, after := of[i-1], of[i]
+			s := standstill{Part: part, From: max(before.Ended, oldest), To: after.Ended}
+			for _, k := range kills {
+				if isHub := strings.HasPrefix(k.Host, "hub-"); k.At >= before.Ended && k.At < after.Ended && (isHub || k.Host == before.Node || k.Host == after.Node) {
+					s.Kills = append(s.Kills, k)
+				}
+			}
+			if s.lasted() > 0 {
+				found = append(found, s)
+			}
+		}
+	}
+	slices.SortFunc(found, func(a, b standstill) int { return cmp.Compare(b.lasted(), a.lasted()) })
+	return found
+}
+
+// TestStandstills: a part stands as long as it has something to handle, and each kill is told.
+func TestStandstills(t *testing.T) {
+	one := func(n int, part, node string, stored, ended time.Duration) handled {
+		return handled{work: work{0, n}, Node: node, Part: part, Stored: stored, Ended: ended}
+	}
+	all := []handled{
+		one(0, "a", "node-1", 0, 1), one(0, "b", "node-2", 0, 2), one(1, "b", "node-2", 8, 9), // nothing was there to be handled
+		one(0, "a", "node-3", 0, 11), one(2, "a", "node-3", 12, 13), one(1, "a", "node-3", 3, 14), // the second is older than the first
+	}
+	kills := []killed{{"node-1", 0}, {"node-1", 4}, {"node-2", 5}, {"hub-1", 6}}
+	found := findStandstills(all, kills)
+	want := []standstill{
+		{"a", 3, 11, []killed{{"node-1", 4}, {"hub-1", 6}}}, {"a", 11, 13, nil}, {"b", 8, 9, []killed{{"node-2", 5}, {"hub-1", 6}}}, {"a", 13, 14, nil},
+	}
+	key := func(s standstill) string { return fmt.Sprint(s.Part, s.From, s.To, s.Kills) }
+	slices.SortFunc(found, func(a, b standstill) int { return cmp.Compare(key(a), key(b)) })
+	slices.SortFunc(want, func(a, b standstill) int { return cmp.Compare(key(a), key(b)) })
+	if fmt.Sprint(found) != fmt.Sprint(want) {
+		t.Errorf("found %v, want %v", found, want)
+	}
+	if s := (standstill{"a", 3, 11, kills[1:]}); s.lasted() != 8 || s.sinceKill() != 5 {
+		t.Errorf("it has stood for %d, and since a kill for %d", s.lasted(), s.sinceKill())
+	}
+}
+
 // TestQueue: messages in a queue of the hubs whose order by group is kept, consumed by five nodes, while nodes are killed and one
 // hub is, the one that leads the queue in half of all runs. None is lost, and none begins before those before it in its group were handled.
 //
-// The log says for how long none was handled. With PROTOLOOP_TEST_FULL=1 there are 100,000 messages instead of 20,000, and that may be 10 s.
+// The log says for how long none was handled, and which parts have stood. With PROTOLOOP_TEST_FULL=1 there are 100,000 messages instead of 20,000, and
+// none may be handled for 10 s at most, nor any of one part since the last kill that it stands for.
 func TestQueue(t *testing.T) {
 	if testing.Short() {
 		t.Skip("eleven processes and 20,000 messages are much for a slow machine")
@@ -210,7 +304,8 @@ func TestQueue(t *testing.T) {
 	victim := c.hubs[rng.IntN(len(c.hubs))]
 	ofLeader := rng.IntN(2) == 0
 	isFilled, hubKilled := false, false
-	kills, progress := 0, 0
+	var kills []killed
+	progress := 0
 	nextKill := time.Now().Add(upTo(rng, 4))
 	var left uint64 = math.MaxUint64
 	for !isFilled || left > 0 || !hubKilled {
@@ -234,6 +329,7 @@ func TestQueue(t *testing.T) {
 				victim = l.NATS
 			}
 			c.note("%s is killed, of %+v", victim, l)
+			kills = append(kills, killed{victim, now()})
 			c.programs[victim].kill()
 			d := upTo(rng, 10)
 			heal := make(chan error, 1)
@@ -249,11 +345,11 @@ func TestQueue(t *testing.T) {
 			progress = handled + count/100
 			g := c.programs[c.nodes[rng.IntN(len(c.nodes))]]
 			c.note("%s is killed", g.host)
+			kills = append(kills, killed{g.host, now()})
 			g.kill()
 			if err := g.run(); err != nil {
 				t.Fatal(err)
 			}
-			kills++
 			nextKill = time.Now().Add(2*time.Second + upTo(rng, 4))
 		}
 	}
@@ -262,21 +358,23 @@ func TestQueue(t *testing.T) {
 		t.Fatal(err)
 	}
 	slices.SortFunc(all, func(a, b handled) int { return cmp.Compare(a.Ended, b.Ended) })
-	var stall, ofPart, at time.Duration
-	var part string
-	last := map[string]time.Duration{}
-	for i, h := range all {
-		if i > 0 {
-			stall = max(stall, h.Ended-all[i-1].Ended)
-		}
-		if before, is := last[h.Part]; is && h.Ended-before > ofPart {
-			part, ofPart, at = h.Part, h.Ended-before, before
-		}
-		last[h.Part] = h.Ended
+	var stall time.Duration
+	for i := 1; i < len(all); i++ {
+		stall = max(stall, all[i].Ended-all[i-1].Ended)
 	}
-	t.Logf("%d messages were handled %d times in %v, while nodes were killed %d times, and %s once. None was handled for %v at most, and none of one part for %v: part %s from %v",
-		count, len(all), all[len(all)-1].Ended-all[0].Begun, kills, victim, stall, ofPart, part, at)
-	if full() && stall > 10*time.Second {
+	stood := findStandstills(all, kills)
+	t.Logf("%d messages were handled %d times in %v, while nodes were killed %d times, and %s once. None was handled for %v at most",
+		count, len(all), all[len(all)-1].Ended-all[0].Begun, len(kills)-1, victim, stall)
+	const shown, most = 5, 10 * time.Second
+	for i, s := range stood {
+		if i < shown {
+			t.Logf("none was handled of %v", s)
+		}
+		if full() && s.sinceKill() > most {
+			t.Errorf("none was handled of %v: that is %v since the last kill", s, s.sinceKill())
+		}
+	}
+	if full() && stall > most {
 		t.Errorf("none was handled for %v", stall)
 	}
 	wrong := checkHandled(all, count)
