@@ -21,16 +21,25 @@ func TestPartWithoutALeader(t *testing.T) {
 	way, nc, sound := connectLossy(t)
 	p := newPartitions(t, nc, 4)
 	src := openPart(t, p, "a", 1)
+	if err := p.Send(t.Context(), numberedMessages("a", 0, 1)...); err != nil {
+		t.Fatal(err)
+	}
+	receiveAll(t, src, 1)
+	if _, err := src.(consumer.Streamer).Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	way.lose(tellOfConsumer, math.MaxInt)
 	deleteConsumers(t, sound)
 	var err error
-	for range 3 {
-		if _, err = src.Receive(t.Context(), 10); errors.Is(err, consumer.ErrClosed) {
-			break
-		}
+	began := time.Now()
+	for time.Since(began) < 4*time.Second && !errors.Is(err, consumer.ErrClosed) {
+		_, err = src.Receive(t.Context(), 10)
 	}
 	if !errors.Is(err, consumer.ErrClosed) {
 		t.Errorf("Receive ends with %v", err)
+	}
+	if took := time.Since(began); took < time.Second {
+		t.Errorf("that took %v, and another server may be about to lead it", took)
 	}
 	if n := way.count(tellOfConsumer); n > 0 {
 		t.Errorf("it has asked %d times", n)

@@ -108,7 +108,7 @@ func (s *source) collect(ctx context.Context, most int) (ms []*consumer.Message,
 			}
 		default:
 			s.pull.asked--
-			s.unled = 0
+			s.somethingHasCome()
 			var c *consumer.Message
 			if c, err = s.inOrder(m); err == nil {
 				ms = append(ms, c)
@@ -152,7 +152,8 @@ func (s *source) heartbeat() time.Duration { return min(heartbeat, s.q.o.Wait/3)
 
 // await waits for what the server sends next. It returns nothing when the server may have forgotten what it was asked for.
 func (s *source) await(ctx context.Context) (*nats.Msg, error) {
-	silence := time.NewTimer(2*s.heartbeat() + time.Second)
+	wait := 2*s.heartbeat() + time.Second
+	silence := time.NewTimer(wait)
 	defer silence.Stop()
 	select {
 	case m := <-s.pull.msgs:
@@ -164,7 +165,7 @@ func (s *source) await(ctx context.Context) (*nats.Msg, error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	case <-silence.C:
-		return nil, errors.New("jetstream: the server is silent")
+		return nil, s.nothingComes(wait, silentWithin, "the server is silent")
 	}
 }
 
@@ -177,7 +178,7 @@ func (s *source) status(ctx context.Context, m *nats.Msg) error {
 	code, text := m.Header.Get("Status"), m.Header.Get("Description")
 	switch code {
 	case "100": // a heartbeat
-		s.unled = 0
+		s.somethingHasCome()
 		return s.order.heartbeat(m)
 	case "408": // a request is over; as many messages will not come
 		rest, err := strconv.Atoi(m.Header.Get("Nats-Pending-Messages"))
@@ -195,31 +196,50 @@ func (s *source) status(ctx context.Context, m *nats.Msg) error {
 	return fmt.Errorf("jetstream: the server ends the pull: %s %s", code, text)
 }
 
-// mayBeUnled is how many pulls in a row nobody may take until the source of a part ends. A server that is told to end, and lets another lead,
-// takes less time than these.
-const mayBeUnled = 2
+// For how long a consumer of a part may have nobody who leads it, as far as its source can tell, until that ends.
+const (
+	// unledWithin is for one that nobody takes pulls for. A server that is told to end, and lets another lead, takes less.
+	unledWithin = 2 * time.Second
+	// silentWithin is for one whose heartbeats do not come: twice as long as a source waits for them.
+	silentWithin = 6 * time.Second
+	// newWithin is for one of which nothing has come yet. Servers that are busy take a while until all know where it is, and another one would
+	// be more work for them.
+	newWithin = 10 * time.Second
+)
 
-// nobodyThere is why nobody has taken a pull. The next source of a part has a consumer of its own, with somebody who leads it
-// long before the servers have elected one for this consumer.
-func (s *source) nobodyThere(ctx context.Context) error {
+// nothingComes is the error of a pull that has failed after a wait, because of why. It ends the source of a part if that has been so for as long as
+// within: the next one has a consumer of its own, with somebody who leads it long before the servers have elected one for this consumer.
+func (s *source) nothingComes(wait, within time.Duration, why string) error {
 	if s.order != nil {
-		if s.unled++; s.unled > mayBeUnled {
-			return fmt.Errorf("jetstream: %w: nobody leads its consumer", consumer.ErrClosed)
+		if s.unledSince.IsZero() {
+			s.unledSince = time.Now().Add(-wait)
 		}
-		return errNobody
+		if !s.hasCome {
+			within = newWithin
+		}
+		if time.Since(s.unledSince) >= within {
+			return fmt.Errorf("jetstream: %w: %s", consumer.ErrClosed, why)
+		}
 	}
-	err := callWithin(ctx, quickTry, func(ctx context.Context) error { // who leads the servers knows if there is one
-		_, err := s.c.Info(ctx)
-		return err
-	})
-	if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
-		return fmt.Errorf("jetstream: %w: %w", consumer.ErrClosed, err)
-	}
-	return errNobody
+	return fmt.Errorf("jetstream: %s", why)
 }
 
-// errNobody: nobody leads the consumer at the moment.
-var errNobody = errors.New("jetstream: no responders")
+// somethingHasCome: the consumer has somebody who leads it.
+func (s *source) somethingHasCome() { s.hasCome, s.unledSince = true, time.Time{} }
+
+// nobodyThere is why nobody has taken a pull.
+func (s *source) nobodyThere(ctx context.Context) error {
+	if s.order == nil {
+		err := callWithin(ctx, quickTry, func(ctx context.Context) error { // who leads the servers knows if there is one
+			_, err := s.c.Info(ctx)
+			return err
+		})
+		if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
+			return fmt.Errorf("jetstream: %w: %w", consumer.ErrClosed, err)
+		}
+	}
+	return s.nothingComes(0, unledWithin, "no responders")
+}
 
 // abandonWithin bounds the round trip that ends a pull.
 const abandonWithin = 2 * time.Second

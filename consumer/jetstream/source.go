@@ -28,7 +28,9 @@ type source struct {
 	pull   *pull         // nil: none yet, or the last has been abandoned
 	closed bool
 	order  *order // nil: whoever consumes the queue may get its messages in any order
-	unled  int    // how many pulls in a row nobody has taken
+
+	hasCome    bool      // something has, by the consumer
+	unledSince time.Time // since when it seems to have nobody who leads it; zero: it does not
 
 	doubt    chan struct{}   // has room for one: nobody has taken an ack, so whoever leads the consumer may be lost, and the pull with it
 	calls    context.Context // of what the server is told: ends soon after the source

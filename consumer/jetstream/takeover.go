@@ -31,6 +31,7 @@ type takeOver struct {
 	made  string // the consumer that was to be made, of which nothing was heard
 
 	patience time.Duration // how long a call waits for its answer
+	longer   time.Duration // … until a consumer is made: that one stays, and the next attempt may delete it
 }
 
 const (
@@ -45,7 +46,7 @@ const (
 // run takes the part over. Calls wait longer the longer that takes: servers that are busy answer late, and each call is more work for them.
 func (t *takeOver) run(ctx context.Context) (jetstream.Consumer, error) {
 	for began := time.Now(); ; {
-		t.patience = max(quickTry, time.Since(began)/4)
+		t.patience, t.longer = max(quickTry, time.Since(began)/4), max(quickTry, time.Since(began)/2)
 		c, err := t.attempt(ctx)
 		switch {
 		case err == nil:
@@ -110,7 +111,7 @@ func (t *takeOver) attempt(ctx context.Context) (jetstream.Consumer, error) {
 }
 
 // brief is how long a call waits which nobody answers if nobody leads the consumer that it is about.
-func (t *takeOver) brief() time.Duration { return t.patience / 3 }
+func (t *takeOver) brief() time.Duration { return t.longer / 3 }
 
 // deleteFormer deletes a consumer. It is deleted also if nobody leads it, and then the list says so.
 func (t *takeOver) deleteFormer(ctx context.Context, stream jetstream.Stream, name string) error {
@@ -174,7 +175,7 @@ func (t *takeOver) makeConsumer(ctx context.Context) (c jetstream.Consumer, err 
 	cfg.Durable = fmt.Sprintf("%s%d-%s", t.prefix(), t.owner, rand.Text()) // of a name that never was: late acks of the former ones lead nowhere
 	cfg.FilterSubject, cfg.InactiveThreshold = t.q.o.Subject, idleConsumer
 	t.made = cfg.Durable
-	err = callWithin(ctx, t.patience, func(ctx context.Context) (err error) {
+	err = callWithin(ctx, t.longer, func(ctx context.Context) (err error) {
 		c, err = t.q.js.CreateConsumer(ctx, t.q.o.Name, cfg)
 		return err
 	})
