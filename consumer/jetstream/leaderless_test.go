@@ -14,6 +14,7 @@ import (
 
 	"github.com/protoloop/protoloop/actortest"
 	"github.com/protoloop/protoloop/consumer"
+	"github.com/protoloop/protoloop/consumer/jetstream"
 )
 
 // TestPartWithoutALeader: a source of a part whose consumer nobody leads ends soon, and asks nobody why.
@@ -85,10 +86,23 @@ func TestQueueWithoutALeader(t *testing.T) {
 	}
 }
 
+// newPatientPartitions are parts whose sources do not ask again by themselves while a test lasts.
+func newPatientPartitions(t *testing.T, nc *nats.Conn) *jetstream.Partitions {
+	t.Helper()
+	p, err := jetstream.NewPartitions(nc, jetstream.Options{Name: "ITEMS", Wait: 10 * time.Minute, Lease: time.Minute}, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Ensure(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
 // TestReceiveAfterReconnect: what the server was asked for by a connection that is lost it is asked for at once by the next.
 func TestReceiveAfterReconnect(t *testing.T) {
 	way, nc, _ := connectLossy(t)
-	p := newPartitions(t, nc, 4)
+	p := newPatientPartitions(t, nc)
 	src := openPart(t, p, "a", 1)
 	way.watch(pullNext)
 	type result struct {
@@ -116,7 +130,7 @@ func TestReceiveAfterReconnect(t *testing.T) {
 // TestAckThatNobodyTakes: whoever waits for messages asks for them anew when an ack tells that the consumer may have lost who leads it.
 func TestAckThatNobodyTakes(t *testing.T) {
 	way, nc, _ := connectLossy(t)
-	p := newPartitions(t, nc, 4)
+	p := newPatientPartitions(t, nc)
 	if err := p.Send(t.Context(), numberedMessages("a", 0, 1)...); err != nil {
 		t.Fatal(err)
 	}

@@ -116,11 +116,20 @@ func (s settings) start(ctx context.Context, c *hubclient.Client, net grid.Net, 
 			kinds[i].Idle, kinds[i].Accepts = 0, nil
 		}
 	}
+	fenced, err := openJournal(s.Dir, fmt.Sprintf("fenced-%s-%d", c.Node(), s.Incarnation))
+	if err != nil {
+		return nil, nil, err
+	}
 	g, err := grid.Start(ctx, sys, grid.Options{
 		Node: c.Node(), Store: c.Store(), Net: net, Kinds: kinds, Shards: s.Shards, Lease: s.Lease, Logger: s.logger(),
 		OnEvent: func(e grid.Event) {
 			if e.Kind != grid.ShardGained && e.Kind != grid.ShardGivenUp {
 				s.logger().Info("event: "+e.Kind.String(), "node", e.Node, "session", e.Session)
+			}
+			if e.Kind == grid.Fenced {
+				if err := fenced.write(loss{c.Node(), isFenced, now()}); err != nil {
+					s.logger().Error("event: not noted", "error", err)
+				}
 			}
 		},
 	})

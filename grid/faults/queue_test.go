@@ -61,7 +61,14 @@ func (s settings) partKinds(c *hubclient.Client) ([]grid.Kind, error) {
 	if err != nil {
 		return nil, err
 	}
+	begun, err := openJournal(s.Dir, fmt.Sprintf("begun-%s-%d", c.Node(), s.Incarnation))
+	if err != nil {
+		return nil, err
+	}
 	return []grid.Kind{{Name: kindPart, Always: q.Parts(), Setup: func(w *actors.Worker, part string) error {
+		if err := begun.write(beginning{Node: c.Node(), Part: part, At: now()}); err != nil {
+			return err
+		}
 		token, err := grid.TokenOf(w.Task())
 		if err != nil {
 			return err
@@ -190,40 +197,54 @@ func TestHandledCheck(t *testing.T) {
 	}
 }
 
-// killed is a host whose program was killed.
-type killed struct {
-	Host string
-	At   time.Duration
+// loss is what a part may stand for: a program was killed, or a node was too slow to keep its lease.
+type loss struct {
+	Host, How string
+	At        time.Duration
+}
+
+// How something is lost.
+const (
+	isKilled = "killed"
+	isFenced = "fenced"
+)
+
+// beginning is that of a worker of a part.
+type beginning struct {
+	Node, Part string
+	At         time.Duration
 }
 
 // standstill is a time in which a part had messages, and none of them was handled.
 type standstill struct {
 	Part     string
 	From, To time.Duration
-	Kills    []killed // meanwhile, of hubs and of the nodes that had the part before and after
+	Losses   []loss // meanwhile, of hubs and of the nodes that have had the part
 }
 
 func (s standstill) lasted() time.Duration { return s.To - s.From }
 
-// sinceKill is how long the part has stood since the last of the kills that it has stood for.
-func (s standstill) sinceKill() time.Duration {
+// sinceLoss is how long the part has stood since the last loss that it has stood for.
+func (s standstill) sinceLoss() time.Duration {
 	from := s.From
-	for _, k := range s.Kills {
-		from = max(from, k.At)
+	for _, l := range s.Losses {
+		from = max(from, l.At)
 	}
 	return s.To - from
 }
 
 func (s standstill) String() string {
 	text := fmt.Sprintf("part %s for %v from %v", s.Part, s.lasted().Round(time.Millisecond), s.From.Round(time.Millisecond))
-	for _, k := range s.Kills {
-		text += fmt.Sprintf(", %s is killed after %v", k.Host, (k.At - s.From).Round(time.Millisecond))
+	for _, l := range s.Losses {
+		text += fmt.Sprintf(", %s is %s after %v", l.Host, l.How, (l.At - s.From).Round(time.Millisecond))
 	}
 	return text
 }
 
 // findStandstills returns when parts have stood, the longest first. all is in the order in which it was handled.
-func findStandstills(all []handled, kills []killed) (found []standstill) {
+func findStandstills(all []handled, begun []beginning, losses []loss) (found []standstill) {
+	losses = slices.Clone(losses)
+	slices.SortFunc(losses, func(a, b loss) int { return cmp.Compare(a.At, b.At) })
 	byPart := map[string][]handled{}
 	for _, h := range all {
 		byPart[h.Part] = append(byPart[h.Part], h)
@@ -242,42 +263,55 @@ func findStandstills(all []handled, kills []killed) (found []standstill) {
 			}
 			before, after := of[i-1], of[i]
 			s := standstill{Part: part, From: max(before.Ended, oldest), To: after.Ended}
-			for _, k := range kills {
-				if isHub := strings.HasPrefix(k.Host, "hub-"); k.At >= before.Ended && k.At < after.Ended && (isHub || k.Host == before.Node || k.Host == after.Node) {
-					s.Kills = append(s.Kills, k)
+			if s.lasted() < leastStandstill {
+				continue
+			}
+			meanwhile := func(at time.Duration) bool { return at >= before.Ended && at < after.Ended }
+			had := map[string]bool{before.Node: true, after.Node: true}
+			for _, b := range begun {
+				if b.Part == part && meanwhile(b.At) {
+					had[b.Node] = true
 				}
 			}
-			if s.lasted() > 0 {
-				found = append(found, s)
+			for _, l := range losses {
+				if meanwhile(l.At) && (had[l.Host] || strings.HasPrefix(l.Host, "hub-")) {
+					s.Losses = append(s.Losses, l)
+				}
 			}
+			found = append(found, s)
 		}
 	}
 	slices.SortFunc(found, func(a, b standstill) int { return cmp.Compare(b.lasted(), a.lasted()) })
 	return found
 }
 
-// TestStandstills: a part stands as long as it has something to handle, and each kill is told.
+// leastStandstill is what is shorter than that is none.
+const leastStandstill = time.Second
+
+// TestStandstills: a part stands as long as it has something to handle, and each loss is told.
 func TestStandstills(t *testing.T) {
 	one := func(n int, part, node string, stored, ended time.Duration) handled {
-		return handled{work: work{0, n}, Node: node, Part: part, Stored: stored, Ended: ended}
+		return handled{work: work{0, n}, Node: node, Part: part, Stored: stored * time.Second, Ended: ended * time.Second}
 	}
+	lost := func(host, how string, at time.Duration) loss { return loss{host, how, at * time.Second} }
 	all := []handled{
-		one(0, "a", "node-1", 0, 1), one(0, "b", "node-2", 0, 2), one(1, "b", "node-2", 8, 9), // nothing was there to be handled
-		one(0, "a", "node-3", 0, 11), one(2, "a", "node-3", 12, 13), one(1, "a", "node-3", 3, 14), // the second is older than the first
+		one(0, "a", "node-1", 0, 1), one(0, "b", "node-2", 0, 2), one(1, "b", "node-2", 7, 12), // nothing was there to be handled before 7
+		one(0, "a", "node-3", 0, 11), one(2, "a", "node-3", 12, 13), one(1, "a", "node-3", 3, 13), // the last is older than the one before
 	}
-	kills := []killed{{"node-1", 0}, {"node-1", 4}, {"node-2", 5}, {"hub-1", 6}}
-	found := findStandstills(all, kills)
+	begun := []beginning{{"node-4", "a", 5 * time.Second}, {"node-5", "b", 5 * time.Second}}
+	found := findStandstills(all, begun, []loss{
+		lost("hub-1", isKilled, 6), lost("node-1", isKilled, 0), lost("node-1", isKilled, 4), lost("node-2", isKilled, 5), lost("node-4", isFenced, 7), lost("node-5", isKilled, 20),
+	})
 	want := []standstill{
-		{"a", 3, 11, []killed{{"node-1", 4}, {"hub-1", 6}}}, {"a", 11, 13, nil}, {"b", 8, 9, []killed{{"node-2", 5}, {"hub-1", 6}}}, {"a", 13, 14, nil},
+		{"a", 3 * time.Second, 11 * time.Second, []loss{lost("node-1", isKilled, 4), lost("hub-1", isKilled, 6), lost("node-4", isFenced, 7)}},
+		{"b", 7 * time.Second, 12 * time.Second, []loss{lost("node-2", isKilled, 5), lost("hub-1", isKilled, 6)}},
+		{"a", 11 * time.Second, 13 * time.Second, nil},
 	}
-	key := func(s standstill) string { return fmt.Sprint(s.Part, s.From, s.To, s.Kills) }
-	slices.SortFunc(found, func(a, b standstill) int { return cmp.Compare(key(a), key(b)) })
-	slices.SortFunc(want, func(a, b standstill) int { return cmp.Compare(key(a), key(b)) })
 	if fmt.Sprint(found) != fmt.Sprint(want) {
 		t.Errorf("found %v, want %v", found, want)
 	}
-	if s := (standstill{"a", 3, 11, kills[1:]}); s.lasted() != 8 || s.sinceKill() != 5 {
-		t.Errorf("it has stood for %d, and since a kill for %d", s.lasted(), s.sinceKill())
+	if s := want[0]; s.lasted() != 8*time.Second || s.sinceLoss() != 4*time.Second {
+		t.Errorf("it has stood for %v, and since a loss for %v", s.lasted(), s.sinceLoss())
 	}
 }
 
@@ -285,7 +319,8 @@ func TestStandstills(t *testing.T) {
 // hub is, the one that leads the queue in half of all runs. None is lost, and none begins before those before it in its group were handled.
 //
 // The log says for how long none was handled, and which parts have stood. With PROTOLOOP_TEST_FULL=1 there are 100,000 messages instead of 20,000, and
-// none may be handled for 10 s at most, nor any of one part since the last kill that it stands for.
+// none may be handled for 10 s at most, nor any of one part since the last loss that it stands for: when its owner is killed while it takes the part over,
+// the next one begins anew.
 func TestQueue(t *testing.T) {
 	if testing.Short() {
 		t.Skip("eleven processes and 20,000 messages are much for a slow machine")
@@ -304,7 +339,7 @@ func TestQueue(t *testing.T) {
 	victim := c.hubs[rng.IntN(len(c.hubs))]
 	ofLeader := rng.IntN(2) == 0
 	isFilled, hubKilled := false, false
-	var kills []killed
+	var losses []loss
 	progress := 0
 	nextKill := time.Now().Add(upTo(rng, 4))
 	var left uint64 = math.MaxUint64
@@ -329,7 +364,7 @@ func TestQueue(t *testing.T) {
 				victim = l.NATS
 			}
 			c.note("%s is killed, of %+v", victim, l)
-			kills = append(kills, killed{victim, now()})
+			losses = append(losses, loss{victim, isKilled, now()})
 			c.programs[victim].kill()
 			d := upTo(rng, 10)
 			heal := make(chan error, 1)
@@ -345,7 +380,7 @@ func TestQueue(t *testing.T) {
 			progress = handled + count/100
 			g := c.programs[c.nodes[rng.IntN(len(c.nodes))]]
 			c.note("%s is killed", g.host)
-			kills = append(kills, killed{g.host, now()})
+			losses = append(losses, loss{g.host, isKilled, now()})
 			g.kill()
 			if err := g.run(); err != nil {
 				t.Fatal(err)
@@ -362,16 +397,24 @@ func TestQueue(t *testing.T) {
 	for i := 1; i < len(all); i++ {
 		stall = max(stall, all[i].Ended-all[i-1].Ended)
 	}
-	stood := findStandstills(all, kills)
-	t.Logf("%d messages were handled %d times in %v, while nodes were killed %d times, and %s once. None was handled for %v at most",
-		count, len(all), all[len(all)-1].Ended-all[0].Begun, len(kills)-1, victim, stall)
+	begun, err := readJournals[beginning](c.dir, "begun-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fenced, err := readJournals[loss](c.dir, "fenced-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stood := findStandstills(all, begun, append(losses, fenced...))
+	t.Logf("%d messages were handled %d times in %v, while nodes were killed %d times, and %s once, and %d had not kept their leases. None was handled for %v at most",
+		count, len(all), all[len(all)-1].Ended-all[0].Begun, len(losses)-1, victim, len(fenced), stall)
 	const shown, most = 5, 10 * time.Second
 	for i, s := range stood {
 		if i < shown {
 			t.Logf("none was handled of %v", s)
 		}
-		if full() && s.sinceKill() > most {
-			t.Errorf("none was handled of %v: that is %v since the last kill", s, s.sinceKill())
+		if full() && s.sinceLoss() > most {
+			t.Errorf("none was handled of %v: that is %v since the last loss", s, s.sinceLoss())
 		}
 	}
 	if full() && stall > most {
