@@ -131,7 +131,8 @@ func (p *Partitions) Ensure(ctx context.Context) error {
 //
 // It takes the part from whoever had it with the same or a smaller number, and begins with the first message that is not
 // acked. The source of that one ends with [consumer.ErrClosed], and what it acks then is refused. So does one that lacks a delivery
-// which was lost on its way, as with a server: nothing behind that is to be handled first. Who has a smaller number than the one that
+// which was lost on its way, as with a server: nothing behind that is to be handled first. And so does one whose consumer nobody leads, as after the
+// loss of a server: another one has somebody who leads it before the servers have elected one for this. Who has a smaller number than the one that
 // has the part is told [actors.ErrFenced]. A message that was tried by the former owner has all its tries anew.
 func (p *Partitions) Opener(part string, owner uint64) consumer.Open {
 	return func(ctx context.Context) (consumer.Source, error) {
