@@ -33,11 +33,8 @@ func TestPartWithoutALeader(t *testing.T) {
 	deleteConsumers(t, sound)
 	var err error
 	began := time.Now()
-	for time.Since(began) < 4*time.Second && !errors.Is(err, consumer.ErrClosed) {
+	for !errors.Is(err, consumer.ErrClosed) {
 		_, err = src.Receive(t.Context(), 10)
-	}
-	if !errors.Is(err, consumer.ErrClosed) {
-		t.Errorf("Receive ends with %v", err)
 	}
 	if took := time.Since(began); took < time.Second {
 		t.Errorf("that took %v, and another server may be about to lead it", took)
@@ -78,7 +75,7 @@ func TestQueueWithoutALeader(t *testing.T) {
 	if _, err := src.Receive(t.Context(), 10); err == nil || errors.Is(err, consumer.ErrClosed) {
 		t.Errorf("Receive ends with %v", err)
 	}
-	if took := time.Since(began); took >= 4*time.Second {
+	if took := time.Since(began); took >= 4900*time.Millisecond { // the client waits for 5 s
 		t.Errorf("that took %v", took)
 	}
 	if _, err := src.Receive(t.Context(), 10); !errors.Is(err, consumer.ErrClosed) {
