@@ -32,6 +32,7 @@ func burstCases() []*benchCase {
 		{"burst/bare-plain-within", "… the same in one piece of memory, which a kept PID or future keeps", burst, barePlainBurst(true)},
 		{"burst/await", "handler awaits another worker", burst, awaitBurst},
 		{"burst/bare-await", "… with two queues, coroutines and futures alone", burst, bareAwaitBurst},
+		{"burst/least-await", "… that keep a worker's promises", burst, leastAwaitBurst},
 		{"burst/go-two", "goroutine awaits another goroutine", burst, goTwoBurst},
 	}, poolBursts()...)
 }

@@ -9,12 +9,13 @@ import (
 	"time"
 )
 
-// The order cases are one realistic flow, three times: accounts that are made
+// The order cases are one realistic flow, several times: accounts that are made
 // when their first order comes; an order asks the inventory and the payment at
 // once, and the payment waits for a gateway outside of the program; each order
 // has a timeout and its caller's context; an order that comes twice is carried
 // out once. order_go.go has it in plain goroutines with mutexes, order_engine.go
-// in plain Proto.Actor, order_worker.go with workers.
+// in plain Proto.Actor, order_worker.go with workers. order_bare.go and order_least.go have the least
+// of it, without and with the promises that workers keep.
 const (
 	orderAccounts = 2000
 	orderItems    = 100
@@ -75,6 +76,7 @@ func orderCases() (cases []*benchCase) {
 			{"go", "goroutines and mutexes", func(e *env, g orderGateway) (run, error) { return orders(e, newGoShop(g), load), nil }},
 			{"engine", "Proto.Actor", func(e *env, g orderGateway) (run, error) { return orders(e, newEngineShop(e, g), load), nil }},
 			{"bare", "queues, coroutines and futures alone", func(e *env, g orderGateway) (run, error) { return orders(e, newBareShop(e, g), load), nil }},
+			{"least", "… that keep a worker's promises", func(e *env, g orderGateway) (run, error) { return orders(e, newLeastShop(e, g), load), nil }},
 			{"worker", "workers", func(e *env, g orderGateway) (run, error) {
 				s, err := newWorkerShop(e, g)
 				return orders(e, s, load), err
@@ -125,10 +127,14 @@ func orderRules() []rule {
 		{of: "order/worker-0s", against: "order/engine-0s", as: "Proto.Actor", figure: ofCPU},
 		{of: "order/worker-0s", against: "order/bare-0s", as: "bare order", figure: ofCPU},
 		{of: "order/bare-0s", against: "order/engine-0s", as: "Proto.Actor", figure: ofCPU},
+		{of: "order/worker-0s", against: "order/least-0s", as: "least order", figure: ofCPU},
+		{of: "order/least-0s", against: "order/engine-0s", as: "Proto.Actor", figure: ofCPU},
 		{of: "order/worker-0s", against: "order/go-0s", as: "goroutines", figure: ofCPU, limit: 3, aim: 2},
 		{of: "order/worker-0s", figure: allocs, limit: 24},
 		{of: "order/worker-0s", against: "order/engine-0s", as: "Proto.Actor", figure: p99},
 		{of: "order/worker-5ms", against: "order/engine-5ms", as: "Proto.Actor", figure: ofCPU},
+		{of: "order/worker-5ms", against: "order/least-5ms", as: "least order", figure: ofCPU},
+		{of: "order/least-5ms", against: "order/engine-5ms", as: "Proto.Actor", figure: ofCPU},
 		{of: "order/worker-5ms", against: "order/go-5ms", as: "goroutines", figure: ofCPU},
 		{of: "order/kept-worker", against: "order/kept-go", as: "goroutines", figure: memory, limit: 1.1},
 	}

@@ -70,6 +70,8 @@ func rules() []rule {
 		{of: "burst/await", against: "burst/go", as: "goroutine + channel", figure: wall, limit: 1.7, aim: 0.8},
 		{of: "burst/await", against: "burst/bare-await", as: "bare", figure: wall},
 		{of: "burst/bare-await", against: "burst/go", as: "goroutine + channel", figure: wall},
+		{of: "burst/await", against: "burst/least-await", as: "least", figure: wall},
+		{of: "burst/least-await", against: "burst/go", as: "goroutine + channel", figure: wall},
 		{of: "burst/go-two", against: "burst/go", as: "goroutine + channel", figure: wall},
 		{of: "burst/ants", against: "burst/go", as: "goroutine + channel", figure: wall},
 		{of: "burst/pond", against: "burst/go", as: "goroutine + channel", figure: wall},
