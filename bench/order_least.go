@@ -89,12 +89,25 @@ func leastAccount(inventory, payment *leastPID) func(*leastLoop) {
 	}
 }
 
+// leastEcho is a worker that answers at once.
+func leastEcho(l *leastLoop) {
+	leastHandle(l, func(_ *leastTask, q question) (answer, error) { return answer(q), nil })
+}
+
+// leastRequestSequential is requestSequential with these.
+func leastRequestSequential(e *env) (run, error) {
+	sys := newLeastSystem(e)
+	pid := sys.spawn("worker", leastEcho)
+	return oneByOne(func(i int) (int, error) {
+		v, err := leastAsk[answer](sys, nil, pid, question{i}).wait(e.ctx)
+		return v.n, err
+	}), nil
+}
+
 // leastAwaitBurst is awaitBurst with these.
 func leastAwaitBurst(e *env) (run, error) {
 	sys := newLeastSystem(e)
-	back := sys.spawn("back", func(l *leastLoop) {
-		leastHandle(l, func(_ *leastTask, q question) (answer, error) { return answer(q), nil })
-	})
+	back := sys.spawn("back", leastEcho)
 	front := sys.spawn("front", func(l *leastLoop) {
 		leastHandle(l, func(t *leastTask, q question) (answer, error) {
 			return leastAwait(t, leastAsk[answer](sys, t, back, q))

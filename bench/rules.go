@@ -82,6 +82,8 @@ func rules() []rule {
 		{of: "seq/submit", against: "seq/least", as: "least call", figure: wall},
 		{of: "seq/bare", against: "seq/chan", as: "channel", figure: wall},
 		{of: "seq/least", against: "seq/chan", as: "channel", figure: wall},
+		{of: "seq/least-request", against: "seq/chan", as: "channel", figure: wall},
+		{of: "seq/request", against: "seq/least-request", as: "least request", figure: wall},
 		{of: "seq/request", against: "seq/chan", as: "channel", figure: wall},
 		{of: "seq/submit", against: "seq/engine", as: "Proto.Actor", figure: wall, limit: 0.25},
 		{of: "seq/request", against: "seq/engine", as: "Proto.Actor", figure: wall},

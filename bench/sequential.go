@@ -18,6 +18,7 @@ func sequentialCases() []*benchCase {
 		{"seq/chan", "unbuffered channel round trip", burst, chanRoundTrip},
 		{"seq/bare", "… with a function, in an object of the size of a task", burst, bareSequential},
 		{"seq/least", "… and a queue, an account, a turn and a future", burst, leastSequential},
+		{"seq/least-request", "… to one of many workers that keep all their promises", burst, leastRequestSequential},
 		{"seq/go", "goroutine + buffered channel", burst, goSequential},
 		{"seq/engine", "Proto.Actor RequestFuture", burst, engineSequential},
 		{"seq/submit", "Submit + Wait", burst, submitSequential},
