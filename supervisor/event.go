@@ -5,12 +5,16 @@ package supervisor
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/protoloop/protoloop/actors"
+	"github.com/protoloop/protoloop/actors/futures"
+	"github.com/protoloop/protoloop/internal/callqueue"
 	"github.com/protoloop/protoloop/internal/failure"
 	"github.com/protoloop/protoloop/internal/safelog"
 	"github.com/protoloop/protoloop/internal/subscribers"
@@ -237,4 +241,87 @@ func logRecord(e Event) (string, []slog.Attr) {
 		return "abandoned", []slog.Attr{slog.String("task", e.Task), slog.Time("since", e.Since), slog.String("stack", string(e.Stack))}
 	}
 	return "event", []slog.Attr{slog.Any("event", e)}
+}
+
+// EventRecord is an [Event] as a function of [Subscribe] is told of it.
+type EventRecord struct {
+	Event Event
+	At    time.Time
+	// Dropped is how many events before this one the function was not told of, because as
+	// many others as it has a buffer for waited for it.
+	Dropped int
+}
+
+// timedEvent is an event and when it was published.
+type timedEvent struct {
+	event Event
+	at    time.Time
+}
+
+// Subscribe has f told of the events of all supervisors of an actor system, from now on
+// until cancel is called, beside the OnEvent of each. f is called on a goroutine of its own,
+// one call after the other; the events of one supervisor come in their order. It may block,
+// and holds up no supervisor by that: buffer events wait for it, 0 is 1,000, and further ones are dropped
+// and counted in the next one. If it panics, that is logged, and it is called again.
+// Once cancel has returned no further call begins.
+func Subscribe(sys *actor.ActorSystem, buffer int, f func(EventRecord)) (cancel func()) {
+	switch {
+	case sys == nil:
+		panic("supervisor: Subscribe called with a nil actor system")
+	case f == nil:
+		panic("supervisor: Subscribe called with a nil function")
+	case buffer < 0:
+		panic(fmt.Sprintf("supervisor: Subscribe called with a buffer of %d", buffer))
+	}
+	return registryOf(sys).events.Add(cmp.Or(sys.Logger(), slog.Default()), "supervisor: a function of Subscribe", cmp.Or(buffer, defaultBuffer),
+		func(e timedEvent, dropped int) { f(EventRecord{e.event, e.at, dropped}) })
+}
+
+// defaultBuffer is that of a Subscribe without one.
+const defaultBuffer = 1000
+
+// tellFailure tells the hooks of inspect.OnFailure of an actor's failure, which goes to
+// the log, too. task may be empty.
+func (c *core) tellFailure(kind string, pid *actor.PID, task string, err error) {
+	if h := c.events.failures; h.Wanted() {
+		h.Tell(failure.Failure{Kind: kind, Worker: pid, Task: task, Err: err, Stack: stackOf(err)})
+	}
+}
+
+// tellPanic tells them of a panic with v in code of a user's that has nobody to fail. pid may
+// be nil.
+func (o *eventSink) tellPanic(pid *actor.PID, code string, v any, stack []byte) {
+	if o.failures.Wanted() {
+		o.failures.Tell(failure.Failure{Kind: failure.CallbackPanic, Worker: pid, Task: code, Stack: stack,
+			Err: fmt.Errorf("supervisor: panic in %s: %w", code, &actors.PanicError{Value: v, Stack: stack})})
+	}
+}
+
+// failurePID is the PID that the child has, or had, or would have.
+func (k *child) failurePID() *actor.PID {
+	if k.pid != nil {
+		return k.pid
+	}
+	n := k.core.node
+	return n.sys.NewLocalPID(n.pid.Id + "/" + k.name)
+}
+
+// emitChildFailed emits the event of a child's failure, and tells the hooks of it.
+func (k *child) emitChildFailed(e ChildFailed) {
+	e.At = k.eventPlace()
+	emitEvent(k.core.events, e)
+	k.core.tellFailure(failure.WorkerFailure, k.failurePID(), e.Task, e.Err)
+}
+
+// callbackQueue calls functions of users. Any goroutine.
+type callbackQueue struct{ callqueue.Queue }
+
+// whenIdle is done when everything so far has been called.
+func (s *callbackQueue) whenIdle() *actors.Future[actors.None] {
+	if s.Idle() {
+		return futures.Resolved(actors.None{})
+	}
+	idle := new(actors.Promise[actors.None])
+	s.Call(func() { idle.Resolve(actors.None{}) }, nil)
+	return idle.Future()
 }
