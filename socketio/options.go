@@ -85,11 +85,11 @@ type Options struct {
 	// "https://app.example.com", where * stands for any characters. "*" is any
 	// origin; "null" and "file://" are those of local files, and the first is also
 	// that of a sandboxed frame on anybody's page. What no browser sends, such as
-	// an origin with a slash at its end, panics. They count for CORS and WebSocket
+	// an origin with a slash at its end, is refused. They count for CORS and WebSocket
 	// alike. Requests without an Origin are none of a browser's and are let in.
 	AllowedOrigins []string
 	// AllowCredentials lets those origins send cookies. Together with an origin
-	// that stands for everybody's, such as "*", it panics.
+	// that stands for everybody's, such as "*", it is refused.
 	AllowCredentials bool
 	// Transports that are offered: "polling" and "websocket". nil: both.
 	Transports []string
