@@ -3,6 +3,7 @@
 package actors_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -69,6 +70,25 @@ func TestProducerPanicsInRestart(t *testing.T) {
 			want(w, actors.RequestFuture[int](w.root, pid, "how many"), 3)
 		})
 	}
+}
+
+// TestResumeAfterFailedSetup: a worker that its parent resumes when setup has failed has nothing to go on
+// with. Setup runs again, and what has come meanwhile is handled after it.
+func TestResumeAfterFailedSetup(t *testing.T) {
+	bubble(t, func(w *world) {
+		setups := 0
+		pid := w.under(&strategy{func(s actor.Supervisor, child *actor.PID) { s.ResumeChildren(child) }}, false, func(wk *actors.Worker) error {
+			if setups++; setups < 3 {
+				return errors.New("not yet")
+			}
+			actors.Handle(wk, func(*actors.Task, int) (string, error) { return "set up", nil })
+			return nil
+		})
+		want(w, actors.RequestFuture[string](w.root, pid, 1), "set up")
+		if setups != 3 {
+			w.Errorf("setup has run %d times, want 3", setups)
+		}
+	})
 }
 
 // TestResumeInDrain: a worker that its parent resumes after the stop event ends

@@ -189,6 +189,10 @@ func (x *world) check(was Worker, e WorkerEvent, f WorkerFacts, do WorkerEffects
 		x.fatalf("it is told twice that the worker is over, or too early")
 	case has(DoOpen|DoReopen) && (x.finished && !has(DoRenew) || x.w.phase != PhaseRunning):
 		x.fatalf("messages are handled by an incarnation that has ended")
+	case has(DoOpen|DoReopen) && !x.ready:
+		x.fatalf("messages are handled, and setup has not succeeded")
+	case has(DoFinish) && x.w.want == WantStop && x.queued > 0 && !has(DoDropQueued):
+		x.fatalf("what no incarnation will see waits until the tasks have ended")
 	case has(DoStartSetup) && x.setup:
 		x.fatalf("setup runs twice at a time")
 	case has(DoDropQueued) && x.w.want != WantStop:
