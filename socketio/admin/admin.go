@@ -204,6 +204,7 @@ func (a *Admin) connected(t *actors.Task, s *socketio.Socket) error {
 	if !ok {
 		return fmt.Errorf("admin: socket %s has not logged in", s.ID()) // it cannot be
 	}
+	v.last = a.counters() // before it is told anything, after which something may happen at once
 	if v.session != "" {
 		if err := s.Emit("session", v.session); err != nil {
 			return err
@@ -226,7 +227,6 @@ func (a *Admin) connected(t *actors.Task, s *socketio.Socket) error {
 			t.Go(func(t *actors.Task) error { return sendRest(t, s, rest) }, actors.Name("socketio admin sockets"))
 		}
 	}
-	v.last = a.counters()
 	t.Go(func(t *actors.Task) error { return a.sendStats(t, s, v) }, actors.Name("socketio admin stats"))
 	return nil
 }
