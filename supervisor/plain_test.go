@@ -332,6 +332,33 @@ func TestPlainFailsToStartAtTheEnd(t *testing.T) {
 	})
 }
 
+// One that hangs in Started then has its grace, and no more.
+func TestPlainHangsInStartedAtTheEnd(t *testing.T) {
+	bubble(t, func(w *world) {
+		gate := make(chan struct{})
+		s := w.start(supervisor.Spec{Children: []supervisor.Child{with(w.plainly("a", func(n int, c actor.Context) {
+			switch _, started := c.Message().(*actor.Started); {
+			case started && n == 2:
+				<-w.hold
+			case c.Message() == "late":
+				<-gate
+			}
+		}), func(c *supervisor.Child) { c.Shutdown = 2 * time.Second })}})
+		w.root.Send(s.Child("a"), "late")
+		synctest.Wait()
+		begin := time.Now()
+		f := s.RequestStop()
+		synctest.Wait()
+		close(gate)
+		r, _ := f.Wait(w.Context())
+		w.took(begin, 2*time.Second+5*time.Second)
+		var e *supervisor.AbandonedError
+		if !errors.As(r.Err(), &e) || len(e.Tasks) != 1 || e.Tasks[0] != "a: actor app/a" {
+			t.Error(r.Err())
+		}
+	})
+}
+
 // What a plain actor panics with says nothing of its own work.
 func TestPlainPanicHasRun(t *testing.T) {
 	bubble(t, func(w *world) {

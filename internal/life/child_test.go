@@ -67,6 +67,23 @@ func TestChildAllocatesNothing(t *testing.T) {
 	}
 }
 
+// TestChildLeavesNothingUndone looks at each step by itself, from every state.
+func TestChildLeavesNothingUndone(t *testing.T) {
+	for state := range ChildRemoved + 1 {
+		for want := range ChildWantBoth + 1 {
+			c := Child{state, want}
+			for _, m := range childMoments() {
+				if !c.canHear(m.Event) {
+					continue
+				}
+				if to, effects := c.On(m.Event, m.Facts); forgetsWhat(c, m, to, effects) != "" {
+					t.Errorf("%v, %v -> %v, %v: %s", c, m, to, effects, forgetsWhat(c, m, to, effects))
+				}
+			}
+		}
+	}
+}
+
 // FuzzChild lets anything happen to a child in any order, also what a driver would
 // keep from it, and looks at what it is asked to do, as the driver and the actor see
 // it.
@@ -96,8 +113,13 @@ func FuzzChild(f *testing.F) {
 	for seed := range uint64(50) { // so that go test alone sees some, too
 		r := rand.New(rand.NewPCG(seed, 1))
 		events := make([]byte, 200)
-		for i := range events {
-			events[i] = byte(r.IntN(len(moments)))
+		for i, c := 0, NewChild(); i < len(events); i++ {
+			n := r.IntN(len(moments))
+			for !c.canHear(moments[n].Event) && r.IntN(10) > 0 { // else most of them would change nothing
+				n = r.IntN(len(moments))
+			}
+			c, _ = c.On(moments[n].Event, moments[n].Facts)
+			events[i] = byte(n)
 		}
 		f.Add(events)
 	}
@@ -184,6 +206,9 @@ func (w *childWatch) sees(from Child, e ChildEvent, to Child, effects ChildEffec
 func forgetsWhat(from Child, m ChildMoment, to Child, effects ChildEffects) string {
 	const stop = ChildStopGraceful | ChildStopUnwaited | ChildEndGrace | ChildStopNow
 	ends := from.state.IsEnding()
+	if m.Facts.Stopping && effects.Has(ChildAskDecision) {
+		return "somebody is asked to decide, and the supervisor decides on nobody any more"
+	}
 	switch m.Event {
 	case ChildCrashed:
 		if ends && !effects.Has(ChildRestart|ChildStopNow) {
@@ -203,6 +228,10 @@ func forgetsWhat(from Child, m ChildMoment, to Child, effects ChildEffects) stri
 	case ChildHasQuiesced:
 		if from.state.HasActor() && !ends && to.state != ChildQuiesced {
 			return "who waits for it to be quiesced waits for ever"
+		}
+	case ChildGraceOver, ChildCutOff:
+		if ends && to.state != ChildKilling {
+			return "it has no time left, and takes more"
 		}
 	case ChildDecided, ChildQuiesceOver:
 		if to.want.Decision() {
