@@ -196,14 +196,14 @@ func olderBuild(t *testing.T) string {
 	tree := t.TempDir()
 	archive := exec.Command("git", "-C", strings.TrimSpace(string(root)), "archive", "--format=tar", olderCommit)
 	unpack := exec.Command("tar", "-x", "-C", tree)
-	var said bytes.Buffer
-	archive.Stderr, unpack.Stderr = &said, &said
+	var archiveSaid, unpackSaid bytes.Buffer // one each: each command writes to its own at any time
+	archive.Stderr, unpack.Stderr = &archiveSaid, &unpackSaid
 	unpack.Stdin, err = archive.StdoutPipe()
 	if err = errors.Join(err, archive.Start()); err == nil {
 		err = errors.Join(unpack.Run(), archive.Wait())
 	}
 	if err != nil {
-		t.Fatalf("the files of %s: %v\n%s", olderCommit, err, said.Bytes())
+		t.Fatalf("the files of %s: %v\n%s%s", olderCommit, err, archiveSaid.Bytes(), unpackSaid.Bytes())
 	}
 	// It is built beside its place, so that nobody finds a half of it there.
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
