@@ -96,12 +96,16 @@ func newPatientPartitions(t *testing.T, nc *nats.Conn) *jetstream.Partitions {
 	return p
 }
 
-// TestReceiveAfterReconnect: what the server was asked for by a connection that is lost it is asked for at once by the next.
+// TestReceiveAfterReconnect: what the server was asked for by a connection that is lost, and has forgotten since, it is asked for by the next.
 func TestReceiveAfterReconnect(t *testing.T) {
-	way, nc, _ := connectLossy(t)
+	way, nc, sound := connectLossy(t)
 	p := newPatientPartitions(t, nc)
 	src := openPart(t, p, "a", 1)
 	way.watch(pullNext)
+	js, err := natsjs.New(sound)
+	if err != nil {
+		t.Fatal(err)
+	}
 	type result struct {
 		ms  []*consumer.Message
 		err error
@@ -111,10 +115,26 @@ func TestReceiveAfterReconnect(t *testing.T) {
 		ms, err := src.Receive(context.Background(), 10)
 		received <- result{ms, err}
 	}()
-	actortest.Eventually(t, "the server to be asked", func() bool { return way.count(pullNext) == 1 })
+	waits := func(n int) func() bool {
+		return func() bool {
+			stream, err := js.Stream(t.Context(), "ITEMS")
+			if err != nil {
+				t.Fatal(err)
+			}
+			is := false
+			for c := range stream.ListConsumers(t.Context()).Info() {
+				is = c.NumWaiting == n
+			}
+			return is
+		}
+	}
+	actortest.Eventually(t, "the server to be asked", waits(1))
+	way.setClosed(true)
 	if err := nc.ForceReconnect(); err != nil {
 		t.Fatal(err)
 	}
+	actortest.Eventually(t, "it to forget that", waits(0))
+	way.setClosed(false)
 	actortest.Eventually(t, "it to be asked again", func() bool { return way.count(pullNext) == 2 })
 	if err := p.Send(t.Context(), numberedMessages("a", 0, 1)...); err != nil {
 		t.Fatal(err)

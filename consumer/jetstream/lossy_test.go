@@ -4,6 +4,7 @@ package jetstream_test
 
 import (
 	"bytes"
+	"errors"
 	"net"
 	"sync"
 	"testing"
@@ -20,6 +21,14 @@ type lossy struct {
 	mu     sync.Mutex
 	losses map[string]int // by word: how often it is lost yet
 	sent   map[string]int // by word: how often it was on its way
+	closed bool
+}
+
+// setClosed has nobody connect by the way, or anybody again.
+func (l *lossy) setClosed(closed bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = closed
 }
 
 // lose has so many of what has that word be lost, from now on.
@@ -57,6 +66,12 @@ func (l *lossy) isLost(b []byte) (lost bool) {
 
 // Dial is that of a nats.CustomDialer.
 func (l *lossy) Dial(network, addr string) (net.Conn, error) {
+	l.mu.Lock()
+	closed := l.closed
+	l.mu.Unlock()
+	if closed {
+		return nil, errors.New("the way is closed")
+	}
 	conn, err := net.Dial(network, addr)
 	return &lossyConn{conn, l}, err
 }

@@ -25,6 +25,9 @@ const maxBatch = 1024
 // did not come the pull is lost, with a server or a connection.
 const heartbeat = time.Second
 
+// heartbeatSlack is how much later one may come.
+const heartbeatSlack = 300 * time.Millisecond
+
 // pull is what the server has been asked to send. It stands from one Receive
 // to the next: a message comes as soon as it is stored, and not when it has
 // been asked for anew. Whoever has the source's turn owns it.
@@ -99,9 +102,13 @@ func (s *source) collect(ctx context.Context, most int) (ms []*consumer.Message,
 			}
 		}
 		switch {
-		case m == nil:
-			s.pull.asked = 0
-			err = s.ask(most)
+		case m == nil: // by another pull: the server may know of this one after all, and would send what both have asked for
+			if ms, err = s.abandon(); err != nil || len(ms) > 0 {
+				return ms, err
+			}
+			if err = s.order.broken(); err == nil {
+				err = s.ask(most)
+			}
 		case isStatus(m):
 			if err = s.status(ctx, m); err == nil {
 				err = s.ask(most)
@@ -131,6 +138,10 @@ func (s *source) ask(most int) error {
 			return s.failed(err)
 		}
 		p.conns = s.q.nc.StatusChanged(nats.CONNECTED)
+		select {
+		case <-s.doubt: // that was about a pull before this one
+		default:
+		}
 		s.pull = p
 	}
 	if s.pull.asked > most/2 {
@@ -150,22 +161,29 @@ func (s *source) ask(most int) error {
 
 func (s *source) heartbeat() time.Duration { return min(heartbeat, s.q.o.Wait/3) }
 
-// await waits for what the server sends next. It returns nothing when the server may have forgotten what it was asked for.
+// await waits for what the server sends next. It returns nothing when the server seems to have forgotten what it was asked for.
 func (s *source) await(ctx context.Context) (*nats.Msg, error) {
 	wait := 2*s.heartbeat() + time.Second
 	silence := time.NewTimer(wait)
 	defer silence.Stop()
-	select {
-	case m := <-s.pull.msgs:
-		return m, nil
-	case <-s.pull.conns:
-		return nil, nil
-	case <-s.doubt:
-		return nil, nil
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	case <-silence.C:
-		return nil, s.nothingComes(wait, silentWithin, "the server is silent")
+	for again := false; ; {
+		select {
+		case m := <-s.pull.msgs:
+			return m, nil
+		case <-s.pull.conns: // by which the pull goes on if the server has not missed the one before; then the next heartbeat comes
+			again, wait = true, s.heartbeat()+heartbeatSlack
+			silence.Reset(wait)
+		case <-s.doubt:
+			return nil, nil
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-silence.C:
+			err := s.nothingComes(wait, silentWithin, "the server is silent")
+			if again && !errors.Is(err, consumer.ErrClosed) {
+				err = nil
+			}
+			return nil, err
+		}
 	}
 }
 

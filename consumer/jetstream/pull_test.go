@@ -3,10 +3,13 @@
 package jetstream_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	natsjs "github.com/nats-io/nats.go/jetstream"
 
 	"github.com/protoloop/protoloop/actortest"
@@ -77,6 +80,72 @@ func TestPullStands(t *testing.T) {
 	}
 	if err := again.Close(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestPullIsNotDoubled: the server knows of what the last Receive has asked for alone, also after reconnects, and after acks that nobody takes: then a source
+// asks anew, and the server may know of what it was asked for before.
+func TestPullIsNotDoubled(t *testing.T) {
+	t.Parallel() // it waits
+	for what, anew := range map[string]func(way *lossy, nc *nats.Conn, src consumer.Source){
+		"reconnect": func(_ *lossy, nc *nats.Conn, _ consumer.Source) {
+			before := nc.Stats().Reconnects
+			if err := nc.ForceReconnect(); err != nil {
+				t.Fatal(err)
+			}
+			actortest.Eventually(t, "another connection", func() bool { return nc.Stats().Reconnects > before && nc.IsConnected() })
+		},
+		"ack": func(way *lossy, _ *nats.Conn, src consumer.Source) {
+			before := way.count(pullNext)
+			if err := src.Ack(t.Context(), []*consumer.Message{{Ref: "$JS.ACK.ITEMS.nobody.1.1.1.1.0"}}); !errors.Is(err, nats.ErrNoResponders) {
+				t.Errorf("an ack that nobody takes: %v", err)
+			}
+			actortest.Eventually(t, "the server to be asked anew", func() bool { return way.count(pullNext) > before })
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			way, nc, sound := connectLossy(t)
+			q := under(t, nc, time.Minute)
+			src, err := q.Open(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			way.watch(pullNext)
+			received := make(chan int)
+			go func() {
+				ms, _ := src.Receive(context.Background(), 10)
+				received <- len(ms)
+			}()
+			actortest.Eventually(t, "the server to be asked", func() bool { return way.count(pullNext) > 0 })
+			for range 2 {
+				anew(way, nc, src)
+			}
+			time.Sleep(2 * time.Second) // until it has asked again if it is to
+			for range 40 {
+				if err := q.Send(t.Context(), consumer.Message{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if n := <-received; n < 1 || n > 10 {
+				t.Errorf("received %d messages", n)
+			}
+			js, err := natsjs.New(sound)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var info *natsjs.ConsumerInfo
+			actortest.Eventually(t, "all that was asked for to be sent", func() bool {
+				c, err := js.Consumer(t.Context(), "ITEMS", "consumer")
+				if err != nil {
+					t.Fatal(err)
+				}
+				info = c.CachedInfo()
+				return info.NumWaiting == 0
+			})
+			if info.NumAckPending > 10 { // fewer, if it has just asked anew
+				t.Errorf("%d messages have been taken, for 10 that were asked for", info.NumAckPending)
+			}
+		})
 	}
 }
 
