@@ -162,28 +162,30 @@ func TestPartitionIsTakenOver(t *testing.T) {
 	}
 }
 
+// stealNext has the server deliver the next message to somebody else, by the consumers of ITEMS.
+func stealNext(t *testing.T, nc *nats.Conn) {
+	t.Helper()
+	js, err := natsjs.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), "ITEMS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range stream.ConsumerNames(t.Context()).Name() {
+		if _, err := nc.RequestWithContext(t.Context(), "$JS.API.CONSUMER.MSG.NEXT.ITEMS."+name, []byte(`{"batch":1}`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestLostDelivery: a delivery of a part that has not come, as when it was on its way from a server that is lost, ends the source, and
 // nothing behind it is received. The next source begins with it.
 func TestLostDelivery(t *testing.T) {
 	nc := connectEmbedded(t, t.TempDir())
 	p := newPartitions(t, nc, 4)
-	js, err := natsjs.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// steal has the server deliver the next message to somebody else, by the consumer of the source.
-	steal := func() {
-		t.Helper()
-		stream, err := js.Stream(t.Context(), "ITEMS")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for name := range stream.ConsumerNames(t.Context()).Name() {
-			if _, err := nc.RequestWithContext(t.Context(), "$JS.API.CONSUMER.MSG.NEXT.ITEMS."+name, []byte(`{"batch":1}`)); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	steal := func() { stealNext(t, nc) }
 	send := func(from, to int) {
 		t.Helper()
 		if err := p.Send(t.Context(), numberedMessages("a", from, to)...); err != nil {
@@ -222,6 +224,31 @@ func TestLostDelivery(t *testing.T) {
 	steal()
 	ends(src) // nothing comes behind it: the heartbeats tell
 	gets(openPart(t, p, "a", 1), 4, "0 1 2 3")
+}
+
+// TestAckAfterALostDelivery: what a handler ends long after its source has is acked, and does not come again, if the consumer is as it was.
+func TestAckAfterALostDelivery(t *testing.T) {
+	nc := connectEmbedded(t, t.TempDir())
+	p := newPartitions(t, nc, 4)
+	if err := p.Send(t.Context(), numberedMessages("a", 0, 3)...); err != nil {
+		t.Fatal(err)
+	}
+	src := openPart(t, p, "a", 1)
+	held := receiveAll(t, src, 1)
+	if _, err := src.(consumer.Streamer).Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	stealNext(t, nc)
+	if ms, err := src.Receive(t.Context(), 10); !errors.Is(err, consumer.ErrClosed) {
+		t.Errorf("received %s, %v", bodiesOf(ms), err)
+	}
+	time.Sleep(time.Second)
+	if err := src.Ack(t.Context(), held); err != nil {
+		t.Error(err)
+	}
+	if got := bodiesOf(receiveAll(t, openPart(t, p, "a", 1), 2)); got != "1 2" {
+		t.Errorf("the next source gets %s", got)
+	}
 }
 
 // TestConformancePartition: a part is a queue as any other.

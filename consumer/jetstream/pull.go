@@ -65,7 +65,7 @@ func (s *source) Receive(ctx context.Context, most int) ([]*consumer.Message, er
 	if err == nil {
 		return ms, nil
 	}
-	if errors.Is(err, consumer.ErrClosed) {
+	if errors.Is(err, consumer.ErrClosed) && s.order.broken() == nil { // where a delivery is lost the consumer has somebody who leads it
 		time.AfterFunc(lastAnswerWithin, s.endCalls)
 	}
 	more, moreErr := s.abandon()

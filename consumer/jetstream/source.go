@@ -33,7 +33,7 @@ type source struct {
 	unledSince time.Time // since when it seems to have nobody who leads it; zero: it does not
 
 	doubt    chan struct{}   // has room for one: nobody has taken an ack, so whoever leads the consumer may be lost, and the pull with it
-	calls    context.Context // of what the server is told: ends soon after the source
+	calls    context.Context // of what the server is told: ends soon after the source, see lastAnswerWithin
 	endCalls context.CancelFunc
 
 	held held
@@ -113,7 +113,8 @@ var (
 // or the connection ended is never confirmed, and is told again.
 const answerWithin = 5 * time.Second
 
-// lastAnswerWithin is how long it has once the source has ended: then nobody may lead the consumer any more, and the next source waits.
+// lastAnswerWithin is how long it has once the source has ended, but for a lost delivery: then nobody may lead the consumer any more, and the next
+// source waits.
 const lastAnswerWithin = 500 * time.Millisecond
 
 // tell publishes what body says about each message and waits until the server
