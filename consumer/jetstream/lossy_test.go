@@ -21,7 +21,16 @@ type lossy struct {
 	mu     sync.Mutex
 	losses map[string]int // by word: how often it is lost yet
 	sent   map[string]int // by word: how often it was on its way
+	met    map[string]func(n int, b []byte)
 	closed bool
+}
+
+// meet calls f with what has that word, and how often it was on its way, before it goes on. The word is one that is lost or watched. f is not
+// to use the way.
+func (l *lossy) meet(word string, f func(n int, b []byte)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.met = map[string]func(n int, b []byte){word: f}
 }
 
 // setClosed has nobody connect by the way, or anybody again.
@@ -59,6 +68,9 @@ func (l *lossy) isLost(b []byte) (lost bool) {
 			l.sent[word]++
 			l.losses[word] = max(times-1, 0)
 			lost = lost || times > 0
+			if f := l.met[word]; f != nil {
+				f(l.sent[word], b)
+			}
 		}
 	}
 	return lost

@@ -28,7 +28,7 @@ type takeOver struct {
 	q     *Queue // of the part
 	part  int
 	owner uint64
-	made  string // the consumer that was to be made, of which nothing was heard
+	made  []string // the consumers that were to be made: one of which nothing was heard may be there after all, or will be
 
 	patience time.Duration // how long a call waits for its answer
 	longer   time.Duration // … until a consumer is made: that one stays, and the next attempt may delete it
@@ -97,9 +97,11 @@ func (t *takeOver) attempt(ctx context.Context) (jetstream.Consumer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if slices.Contains(former, t.made) {
-		if c := t.findMade(ctx); c != nil {
-			return c, nil
+	for _, name := range former {
+		if slices.Contains(t.made, name) {
+			if c := t.findMade(ctx, name); c != nil {
+				return c, nil
+			}
 		}
 	}
 	for _, name := range former { // a stream of this kind allows one consumer for a subject
@@ -156,10 +158,10 @@ func (t *takeOver) findFormer(ctx context.Context, stream jetstream.Stream) (for
 // prefix begins the names of all consumers of the part.
 func (t *takeOver) prefix() string { return fmt.Sprintf("part-%d-", t.part) }
 
-// findMade is the consumer that the attempt before has made after all, or nil if nobody leads it.
-func (t *takeOver) findMade(ctx context.Context) (c jetstream.Consumer) {
+// findMade is the consumer of that name that an attempt before has made after all, or nil if nobody leads it.
+func (t *takeOver) findMade(ctx context.Context, name string) (c jetstream.Consumer) {
 	_ = callWithin(ctx, t.brief(), func(ctx context.Context) (err error) { // else it is deleted
-		c, err = t.q.js.Consumer(ctx, t.q.o.Name, t.made)
+		c, err = t.q.js.Consumer(ctx, t.q.o.Name, name)
 		return err
 	})
 	return c
@@ -174,7 +176,7 @@ func (t *takeOver) makeConsumer(ctx context.Context) (c jetstream.Consumer, err 
 	}
 	cfg.Durable = fmt.Sprintf("%s%d-%s", t.prefix(), t.owner, rand.Text()) // of a name that never was: late acks of the former ones lead nowhere
 	cfg.FilterSubject, cfg.InactiveThreshold = t.q.o.Subject, idleConsumer
-	t.made = cfg.Durable
+	t.made = append(t.made, cfg.Durable)
 	err = callWithin(ctx, t.longer, func(ctx context.Context) (err error) {
 		c, err = t.q.js.CreateConsumer(ctx, t.q.o.Name, cfg)
 		return err

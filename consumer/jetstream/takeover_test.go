@@ -3,7 +3,9 @@
 package jetstream_test
 
 import (
+	"bytes"
 	"math"
+	"strings"
 	"testing"
 
 	natsjs "github.com/nats-io/nats.go/jetstream"
@@ -76,5 +78,42 @@ func TestTakeOverIsNotRepeated(t *testing.T) {
 	}
 	if n := way.count(makeConsumer); n != 1 {
 		t.Errorf("%d consumers were made", n)
+	}
+}
+
+// TestTakeOverUsesWhatIsMadeLate: a consumer that is made only when the next one is asked for, which then is refused, is used.
+func TestTakeOverUsesWhatIsMadeLate(t *testing.T) {
+	way, nc, sound := connectLossy(t)
+	p := newPartitions(t, nc, 4)
+	if err := p.Send(t.Context(), numberedMessages("a", 0, 1)...); err != nil {
+		t.Fatal(err)
+	}
+	js, err := natsjs.New(sound)
+	if err != nil {
+		t.Fatal(err)
+	}
+	way.lose(makeConsumer, 1)
+	var late string
+	way.meet(makeConsumer, func(n int, b []byte) {
+		subject := strings.Fields(string(b[bytes.Index(b, []byte(makeConsumer)):]))[0]
+		tokens := strings.SplitN(subject, ".", 5) // CONSUMER.CREATE.ITEMS.name.subject
+		switch n {
+		case 1:
+			late = tokens[3]
+		case 2:
+			cfg := natsjs.ConsumerConfig{Durable: late, AckPolicy: natsjs.AckExplicitPolicy, FilterSubject: tokens[4]}
+			if _, err := js.CreateConsumer(t.Context(), "ITEMS", cfg); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	if got := bodiesOf(receiveAll(t, openPart(t, p, "a", 1), 1)); got != "0" {
+		t.Errorf("received %s", got)
+	}
+	if n := way.count(makeConsumer); n != 2 {
+		t.Errorf("%d consumers were asked for", n)
+	}
+	if _, err := js.Consumer(t.Context(), "ITEMS", late); err != nil {
+		t.Errorf("the one that was made late: %v", err)
 	}
 }
