@@ -45,6 +45,9 @@ const (
 
 // run takes the part over. Calls wait longer the longer that takes: servers that are busy answer late, and each call is more work for them.
 func (t *takeOver) run(ctx context.Context) (jetstream.Consumer, error) {
+	if err := unfit(t.q.o.consumerConfig()); err != nil { // before it ends what there is
+		return nil, fmt.Errorf("jetstream: Options.Consumer: %w", err)
+	}
 	for began := time.Now(); ; {
 		t.patience, t.longer = max(quickTry, time.Since(began)/4), max(quickTry, time.Since(began)/2)
 		c, err := t.attempt(ctx)
@@ -171,9 +174,6 @@ func (t *takeOver) findMade(ctx context.Context, name string) (c jetstream.Consu
 // choose it to lead the new consumer, which then has no leader for 4 to 9 s. So the next attempt makes another, which is done sooner.
 func (t *takeOver) makeConsumer(ctx context.Context) (c jetstream.Consumer, err error) {
 	cfg := t.q.o.consumerConfig()
-	if err := unfit(cfg); err != nil {
-		return nil, fmt.Errorf("Options.Consumer: %w", err)
-	}
 	cfg.Durable = fmt.Sprintf("%s%d-%s", t.prefix(), t.owner, rand.Text()) // of a name that never was: late acks of the former ones lead nowhere
 	cfg.FilterSubject, cfg.InactiveThreshold = t.q.o.Subject, idleConsumer
 	t.made = append(t.made, cfg.Durable)

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	natsjs "github.com/nats-io/nats.go/jetstream"
+
+	"github.com/protoloop/protoloop/consumer/jetstream"
 )
 
 // TestTakeOverWithoutALeader: a part is taken over although nobody answers at first, as when nobody leads the servers or the former consumer.
@@ -115,5 +117,25 @@ func TestTakeOverUsesWhatIsMadeLate(t *testing.T) {
 	}
 	if _, err := js.Consumer(t.Context(), "ITEMS", late); err != nil {
 		t.Errorf("the one that was made late: %v", err)
+	}
+}
+
+// TestTakeOverWithoutAFitConsumer: who could not make a consumer for its Options does not end the source of another one.
+func TestTakeOverWithoutAFitConsumer(t *testing.T) {
+	nc := connectEmbedded(t, t.TempDir())
+	p := newPartitions(t, nc, 4)
+	src := openPart(t, p, "a", 1)
+	unfit, err := jetstream.NewPartitions(nc, jetstream.Options{Name: "ITEMS", Consumer: func(cfg *natsjs.ConsumerConfig) { cfg.MaxDeliver = 3 }}, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := unfit.Opener(p.PartOf("a"), 2)(t.Context()); err == nil || !strings.Contains(err.Error(), "jetstream: Options.Consumer: its MaxDeliver") {
+		t.Errorf("it is opened: %v", err)
+	}
+	if err := p.Send(t.Context(), numberedMessages("a", 0, 1)...); err != nil {
+		t.Fatal(err)
+	}
+	if got := bodiesOf(receiveAll(t, src, 1)); got != "0" {
+		t.Errorf("received %s", got)
 	}
 }
