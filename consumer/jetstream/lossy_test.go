@@ -142,6 +142,7 @@ const (
 	tellOfConsumer = "CONSUMER.INFO"
 	tellOfStream   = "STREAM.INFO"
 	makeConsumer   = "CONSUMER.CREATE"
+	deleteConsumer = "CONSUMER.DELETE"
 	consumerIsMade = "consumer_create_response"
 	deleted        = "consumer_delete_response"
 	pullNext       = "CONSUMER.MSG.NEXT"

@@ -28,7 +28,7 @@ type takeOver struct {
 	q     *Queue // of the part
 	part  int
 	owner uint64
-	made  []string // the consumers that were to be made: one of which nothing was heard may be there after all, or will be
+	made  []string // the consumers that were to be made, and not deleted since: one of which nothing was heard may be there after all, or will be
 
 	patience time.Duration // how long a call waits for its answer
 	longer   time.Duration // … until a consumer is made: that one stays, and the next attempt may delete it
@@ -120,6 +120,7 @@ func (t *takeOver) brief() time.Duration { return t.longer / 3 }
 
 // deleteFormer deletes a consumer. It is deleted also if nobody leads it, and then the list says so.
 func (t *takeOver) deleteFormer(ctx context.Context, stream jetstream.Stream, name string) error {
+	t.made = slices.DeleteFunc(t.made, func(made string) bool { return made == name }) // the servers may do that later
 	err := callWithin(ctx, t.brief(), func(ctx context.Context) error { return t.q.js.DeleteConsumer(ctx, t.q.o.Name, name) })
 	switch {
 	case errors.Is(err, jetstream.ErrConsumerNotFound):

@@ -4,6 +4,7 @@ package jetstream_test
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -117,6 +118,36 @@ func TestTakeOverUsesWhatIsMadeLate(t *testing.T) {
 	}
 	if _, err := js.Consumer(t.Context(), "ITEMS", late); err != nil {
 		t.Errorf("the one that was made late: %v", err)
+	}
+}
+
+// TestTakeOverLeavesWhatItDeletes: a consumer that was to be deleted is not used, as the servers may do that yet.
+func TestTakeOverLeavesWhatItDeletes(t *testing.T) {
+	way, nc, sound := connectLossy(t)
+	p := newPartitions(t, nc, 4)
+	if err := p.Send(t.Context(), numberedMessages("a", 0, 1)...); err != nil {
+		t.Fatal(err)
+	}
+	js, err := natsjs.New(sound)
+	if err != nil {
+		t.Fatal(err)
+	}
+	way.lose(consumerIsMade, 1)
+	way.lose(tellOfConsumer, 1)
+	way.lose(deleteConsumer, 1) // that is under way
+	var first string
+	way.meet(deleteConsumer, func(n int, b []byte) {
+		if n == 1 {
+			subject := strings.Fields(string(b[bytes.Index(b, []byte(deleteConsumer)):]))[0]
+			first = strings.TrimPrefix(subject, deleteConsumer+".ITEMS.")
+		}
+	})
+	src := openPart(t, p, "a", 1)
+	if err := js.DeleteConsumer(t.Context(), "ITEMS", first); err != nil && !errors.Is(err, natsjs.ErrConsumerNotFound) {
+		t.Fatal(err)
+	}
+	if got := bodiesOf(receiveAll(t, src, 1)); got != "0" {
+		t.Errorf("received %s", got)
 	}
 }
 
