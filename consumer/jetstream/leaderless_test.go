@@ -197,3 +197,67 @@ func TestAckAfterTheEnd(t *testing.T) {
 		t.Errorf("one after it ends with %v", err)
 	}
 }
+
+// connectKeeping connects by a way as a client that keeps what is sent while it has no connection, and sends it by the next.
+func connectKeeping(t *testing.T, way *lossy, url string) *nats.Conn {
+	t.Helper()
+	nc, err := nats.Connect(url, nats.SetCustomDialer(way), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	return nc
+}
+
+// receiveWithout calls Receive for so long while there is no connection. There is another one when it returns.
+func receiveWithout(t *testing.T, way *lossy, nc *nats.Conn, src consumer.Source, d time.Duration) {
+	t.Helper()
+	way.setClosed(true)
+	if err := nc.ForceReconnect(); err != nil {
+		t.Fatal(err)
+	}
+	for began := time.Now(); time.Since(began) < d; time.Sleep(50 * time.Millisecond) {
+		if ms, err := src.Receive(t.Context(), 10); err == nil || errors.Is(err, consumer.ErrClosed) {
+			t.Fatalf("received %s, %v after %v", bodiesOf(ms), err, time.Since(began))
+		}
+	}
+	way.setClosed(false)
+	actortest.Eventually(t, "another connection", nc.IsConnected)
+}
+
+// TestReceiveWithoutAConnection: what Receive asks for in vain while there is no connection the next one does not bring to nobody, nor does it have
+// subscriptions for that.
+func TestReceiveWithoutAConnection(t *testing.T) {
+	t.Parallel() // it waits
+	way, _, sound := connectLossy(t)
+	nc := connectKeeping(t, way, sound.ConnectedUrl())
+	q := under(t, nc, time.Minute)
+	src, err := q.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	send := func(n int) {
+		t.Helper()
+		for range n {
+			if err := q.Send(t.Context(), consumer.Message{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	send(1)
+	if ms, err := src.Receive(t.Context(), 10); len(ms) != 1 || err != nil {
+		t.Fatal(len(ms), err)
+	}
+	before := way.srv.NumSubscriptions()
+	receiveWithout(t, way, nc, src, 6*time.Second)
+	send(20)
+	within, cancel := context.WithTimeout(t.Context(), 20*time.Second) // their leases are longer
+	defer cancel()
+	for n := 0; n < 20; {
+		ms, err := src.Receive(within, 20-n)
+		if n += len(ms); err != nil {
+			t.Fatalf("received %d messages, %v", n, err)
+		}
+	}
+	actortest.Eventually(t, "as many subscriptions as before", func() bool { return way.srv.NumSubscriptions() == before })
+}

@@ -18,6 +18,7 @@ import (
 
 // lossy is a way to a server that loses what has a word in it.
 type lossy struct {
+	srv    *server.Server
 	mu     sync.Mutex
 	losses map[string]int // by word: how often it is lost yet
 	sent   map[string]int // by word: how often it was on its way
@@ -124,7 +125,7 @@ func connectLossy(t *testing.T) (way *lossy, nc, sound *nats.Conn) {
 	if !srv.ReadyForConnections(time.Minute) {
 		t.Fatal("the server is not ready")
 	}
-	way = &lossy{}
+	way = &lossy{srv: srv}
 	connect := func(opts ...nats.Option) *nats.Conn {
 		nc, err := jetstream.Connect(srv.ClientURL(), append(opts, nats.Timeout(time.Minute), nats.PingInterval(time.Hour))...)
 		if err != nil {

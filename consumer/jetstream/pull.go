@@ -277,6 +277,9 @@ func (s *source) abandon() (ms []*consumer.Message, err error) {
 	if err = p.sub.Drain(); err == nil {
 		err = s.q.nc.FlushWithContext(ctx)
 	}
+	if err != nil {
+		_ = p.sub.Unsubscribe() // else the client's next connection has it, too
+	}
 	for {
 		select {
 		case m := <-p.msgs:
