@@ -261,3 +261,29 @@ func TestReceiveWithoutAConnection(t *testing.T) {
 	}
 	actortest.Eventually(t, "as many subscriptions as before", func() bool { return way.srv.NumSubscriptions() == before })
 }
+
+// TestPartWithoutAConnection: a source of a part does not end because its process has had no connection, which says nothing of who leads the consumer.
+func TestPartWithoutAConnection(t *testing.T) {
+	t.Parallel() // it waits for longer than a consumer may have nobody who leads it
+	way, _, sound := connectLossy(t)
+	nc := connectKeeping(t, way, sound.ConnectedUrl())
+	p := newPartitions(t, nc, 4)
+	src := openPart(t, p, "a", 1)
+	if err := p.Send(t.Context(), numberedMessages("a", 0, 1)...); err != nil {
+		t.Fatal(err)
+	}
+	if ms, err := src.Receive(t.Context(), 10); len(ms) != 1 || err != nil { // it waits for nine more
+		t.Fatal(len(ms), err)
+	}
+	receiveWithout(t, way, nc, src, 7*time.Second)
+	way.lose(pullNext, 1)
+	if _, err := src.Receive(t.Context(), 10); err == nil || errors.Is(err, consumer.ErrClosed) {
+		t.Errorf("a pull that is lost ends with %v", err)
+	}
+	if err := p.Send(t.Context(), numberedMessages("a", 1, 2)...); err != nil {
+		t.Fatal(err)
+	}
+	if got := bodiesOf(receiveAll(t, src, 1)); got != "1" {
+		t.Errorf("received %s", got)
+	}
+}

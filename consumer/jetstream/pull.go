@@ -227,8 +227,13 @@ const (
 
 // nothingComes is the error of a pull that has failed after a wait, because of why. It ends the source of a part if that has been so for as long as
 // within: the next one has a consumer of its own, with somebody who leads it long before the servers have elected one for this consumer.
+// Without a connection it says nothing of the consumer.
 func (s *source) nothingComes(wait, within time.Duration, why string) error {
-	if s.order != nil {
+	switch {
+	case s.order == nil:
+	case !s.q.nc.IsConnected(): // nor would anything from somebody who leads it
+		s.unledSince = time.Time{}
+	default:
 		if s.unledSince.IsZero() {
 			s.unledSince = time.Now().Add(-wait)
 		}
