@@ -861,6 +861,70 @@ func TestDrainWaitsForItsAsks(t *testing.T) {
 	})
 }
 
+// TestDrainOutsideOfTheCluster: a node that is cut off, and drains before it has joined again, joins for what it has asked, and owns nothing
+// from then on. It leaves when that has ended, or by itself when nobody lets it join.
+func TestDrainOutsideOfTheCluster(t *testing.T) {
+	onNetwork(t, 3, gridtest.Options{}, nil, func(t *testing.T, w *machines, runs *runLog) {
+		asker := w.other(w.owner("k"))
+		asked := w.future(asker, "k", "again 3s", actors.Idempotent(), actors.Timeout(20*time.Second))
+		time.Sleep(time.Second)
+		asker.Cut(gridtest.All)
+		time.Sleep(2 * machineLease)
+		asker.dead = true
+		left := make(chan time.Time, 1)
+		go func() {
+			w.drain(asker)
+			left <- time.Now()
+		}()
+		time.Sleep(time.Second)
+		asker.Heal()
+		joined := 0
+		for range 100 { // it runs "again" for 3 s
+			time.Sleep(20 * time.Millisecond)
+			for _, n := range w.other(asker).g.Nodes() {
+				if n.Name == asker.Name() {
+					if joined++; len(n.Kinds) > 0 {
+						t.Fatalf("it takes part again: %+v", n)
+					}
+				}
+			}
+		}
+		if joined == 0 {
+			t.Error("it has not joined again")
+		}
+		if _, err := asked.Wait(t.Context()); err != nil {
+			t.Error(err)
+		}
+		ended := time.Now()
+		if after := (<-left).Sub(ended); after > 100*time.Millisecond {
+			t.Errorf("it has left %v after its last ask has ended", after)
+		}
+	})
+	onNetwork(t, 3, gridtest.Options{}, nil, func(t *testing.T, w *machines, runs *runLog) {
+		asker := w.other(w.owner("k"))
+		asked := w.future(asker, "k", "never 1h", actors.Idempotent(), actors.Timeout(10*time.Second))
+		begun := time.Now()
+		time.Sleep(time.Second)
+		asker.Cut(gridtest.All)
+		time.Sleep(2 * machineLease)
+		asker.dead = true
+		w.drain(asker)
+		if took := time.Since(begun); took < 10*time.Second || took > 10100*time.Millisecond {
+			t.Errorf("it has left after %v, and what it has asked had 10 s", took)
+		}
+		if _, err := asked.Wait(t.Context()); !errors.Is(err, actors.ErrTimeout) {
+			t.Error(err)
+		}
+		idle := w.other(w.owner("k"))
+		idle.Cut(gridtest.All)
+		time.Sleep(2 * machineLease)
+		begun, idle.dead = time.Now(), true
+		if w.drain(idle); time.Since(begun) > 0 {
+			t.Errorf("one that has asked nothing has left after %v", time.Since(begun))
+		}
+	})
+}
+
 // TestHandOverKeepsAsks: while nodes drain and come, no ask fails that has a budget, and none runs twice.
 func TestHandOverKeepsAsks(t *testing.T) {
 	onNetwork(t, 3, gridtest.Options{}, nil, func(t *testing.T, w *machines, runs *runLog) {

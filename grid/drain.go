@@ -83,7 +83,8 @@ func (r Report) String() string {
 // accepted. It waits until all have ended, and returns the account.
 //
 // A node of a cluster first hands over its shards: each key is served here until it is the turn of its shard. Then what it has
-// asked other nodes has the longest StopGrace of its kinds, before it leaves.
+// asked other nodes has the longest StopGrace of its kinds, before it leaves. So it has if the node is not in the cluster at that
+// moment: it joins again for that, and owns nothing.
 //
 // It may be called by many and again. A ctx that ends makes it return, with [context.Cause]
 // of it and the account so far, while the stop goes on. It is for plain goroutines, and panics

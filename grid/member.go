@@ -45,6 +45,7 @@ type member struct {
 	attempts int     // to join, in a row
 	wake     ownership.Timer
 	draining bool
+	quiesce  struct{ begun, over bool } // the host's, see asksHaveEnded
 	left     bool
 }
 
@@ -227,11 +228,14 @@ func (m *member) loop() {
 
 // join asks the store for a session.
 func (m *member) join() {
-	sent := m.clock.Now()
+	sent, node := m.clock.Now(), m.node
+	if m.draining { // what it has asked is all that is left, so nobody hands anything over to it
+		node.Kinds = nil
+	}
 	go func() {
 		ctx, cancel := context.WithTimeout(m.ctx, m.ttl)
 		defer cancel()
-		s, err := m.store.Join(ctx, m.node, m.ttl)
+		s, err := m.store.Join(ctx, node, m.ttl)
 		if err == nil {
 			if err = m.host.open(ctx, s.Node()); err != nil {
 				_ = s.Leave(ctx) // else it expires
@@ -263,6 +267,8 @@ func (m *member) joined(sent time.Duration, s Session, err error) {
 		close(m.first)
 	}
 	t := &tenure{session: s, self: s.Node()}
+	t.drained = m.draining && len(t.self.Kinds) == 0
+	t.draining = t.drained
 	t.shards = ownership.NewShards(m.table, t.self.Session, m.settle)
 	var end context.CancelFunc
 	t.ctx, end = context.WithCancel(m.ctx)
@@ -285,10 +291,6 @@ func (m *member) joined(sent time.Duration, s Session, err error) {
 
 // rejoin joins after a while.
 func (m *member) rejoin() {
-	if m.draining {
-		m.left = true
-		return
-	}
 	wait := min(minRejoin<<min(m.attempts, 10), maxRejoin)
 	m.attempts++
 	m.clock.AfterFunc(wait/2+rand.N(wait), func() { m.inbox.put(m.join) })
@@ -425,7 +427,9 @@ func indexOf(nodes []Node, session uint64) (at int, is bool) {
 func (m *member) work() {
 	t := m.tenure
 	if t == nil {
-		m.left = m.left || m.draining
+		if m.draining { // others own its shards, but what it has asked may have an answer yet
+			m.left = m.left || m.asksHaveEnded()
+		}
 		return
 	}
 	if m.draining && !t.draining {
@@ -463,14 +467,19 @@ func (m *member) work() {
 	if w.Wake > 0 {
 		m.wake = m.clock.AfterFunc(w.Wake-now, func() { m.inbox.put(func() {}) })
 	}
-	if t.drained && t.shards.IsEmpty() && !t.leaving {
+	if t.drained && t.shards.IsEmpty() && !t.leaving && m.asksHaveEnded() {
 		t.leaving = true
-		m.host.quiesce(func() {
-			m.tell(t, func() {
-				m.call(t, t.session.Leave, func(error) { t.lease.End() }) // if it has failed, the session expires
-			})
-		})
+		m.call(t, t.session.Leave, func(error) { t.lease.End() }) // if it has failed, the session expires
 	}
+}
+
+// asksHaveEnded reports whether what this node has asked others has ended, or has had its time for that, which begins with the first call.
+func (m *member) asksHaveEnded() bool {
+	if q := &m.quiesce; !q.begun {
+		q.begun = true
+		m.host.quiesce(func() { m.inbox.put(func() { q.over = true }) })
+	}
+	return m.quiesce.over
 }
 
 // call calls the store, and tells the loop the result.
