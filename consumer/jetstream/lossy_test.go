@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -22,16 +23,17 @@ type lossy struct {
 	mu     sync.Mutex
 	losses map[string]int // by word: how often it is lost yet
 	sent   map[string]int // by word: how often it was on its way
-	met    map[string]func(n int, b []byte)
 	closed bool
+
+	intercepted map[string]func(n int, subject string) // by word
 }
 
-// meet calls f with what has that word, and how often it was on its way, before it goes on. The word is one that is lost or watched. f is not
-// to use the way.
-func (l *lossy) meet(word string, f func(n int, b []byte)) {
+// interceptWord calls f with the subject that begins with that word, and how often the word was on its way, before that goes on. The word is one
+// that is lost or watched. f is not to use the way.
+func (l *lossy) interceptWord(word string, f func(n int, subject string)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.met = map[string]func(n int, b []byte){word: f}
+	l.intercepted = map[string]func(n int, subject string){word: f}
 }
 
 // setClosed has nobody connect by the way, or anybody again.
@@ -69,8 +71,9 @@ func (l *lossy) isLost(b []byte) (lost bool) {
 			l.sent[word]++
 			l.losses[word] = max(times-1, 0)
 			lost = lost || times > 0
-			if f := l.met[word]; f != nil {
-				f(l.sent[word], b)
+			if f := l.intercepted[word]; f != nil {
+				_, rest, _ := strings.Cut(string(b), word)
+				f(l.sent[word], word+strings.Fields(rest)[0])
 			}
 		}
 	}

@@ -3,7 +3,6 @@
 package jetstream_test
 
 import (
-	"bytes"
 	"errors"
 	"math"
 	"strings"
@@ -97,8 +96,7 @@ func TestTakeOverUsesWhatIsMadeLate(t *testing.T) {
 	}
 	way.lose(makeConsumer, 1)
 	var late string
-	way.meet(makeConsumer, func(n int, b []byte) {
-		subject := strings.Fields(string(b[bytes.Index(b, []byte(makeConsumer)):]))[0]
+	way.interceptWord(makeConsumer, func(n int, subject string) {
 		tokens := strings.SplitN(subject, ".", 5) // CONSUMER.CREATE.ITEMS.name.subject
 		switch n {
 		case 1:
@@ -136,9 +134,8 @@ func TestTakeOverLeavesWhatItDeletes(t *testing.T) {
 	way.lose(tellOfConsumer, 1)
 	way.lose(deleteConsumer, 1) // that is under way
 	var first string
-	way.meet(deleteConsumer, func(n int, b []byte) {
+	way.interceptWord(deleteConsumer, func(n int, subject string) {
 		if n == 1 {
-			subject := strings.Fields(string(b[bytes.Index(b, []byte(deleteConsumer)):]))[0]
 			first = strings.TrimPrefix(subject, deleteConsumer+".ITEMS.")
 		}
 	})
