@@ -27,6 +27,8 @@ const (
 	topicBatch = 1000
 	// topicAhead is how many batches may be published that not all have heard: more would be lost, or wait in ever longer queues.
 	topicAhead = 4
+	// topicSilence is after how long something is lost: a message comes at most once.
+	topicSilence = time.Minute
 )
 
 // The numbers are published by one node, and what they add up to by the others. A number below 0 asks who is there.
@@ -136,20 +138,22 @@ func (p *publisher) connectBare(e *env, hub string, files certs.Files) error {
 	return b.subscribeTo(topicSums, func(v int64) { p.sums <- v })
 }
 
-// awaitAll publishes until all are there: who has subscribed a moment ago may not be known to all hubs.
+// awaitAll publishes until all are there: who has subscribed a moment ago may not be known to all hubs. It does so at times, and not at each
+// answer: all that are there answer each, and while one is missing that would double the load until connections are given up.
 func (p *publisher) awaitAll() error {
 	here := map[int64]bool{}
-	for deadline := time.Now().Add(patience); len(here) < p.n; {
-		if err := p.publish(-1); err != nil {
-			return err
-		}
+	again, tooLate := time.NewTicker(10*time.Millisecond), time.After(patience)
+	defer again.Stop()
+	for len(here) < p.n {
 		select {
 		case v := <-p.sums:
 			here[v] = true
-		case <-time.After(10 * time.Millisecond):
-			if time.Now().After(deadline) {
-				return fmt.Errorf("%d of %d subscribers are there", len(here), p.n)
+		case <-again.C:
+			if err := p.publish(-1); err != nil {
+				return err
 			}
+		case <-tooLate:
+			return fmt.Errorf("%d of %d subscribers are there", len(here), p.n)
 		}
 	}
 	return nil
@@ -169,7 +173,7 @@ func (p *publisher) publishAll(n int) (sum int, err error) {
 				}
 				heard[v>>32]++
 				sum += int(uint32(v))
-			case <-time.After(patience):
+			case <-time.After(topicSilence):
 				return fmt.Errorf("the subscribers have heard so many batches of %d: %v", batches, heard)
 			}
 		}
