@@ -19,6 +19,9 @@ func (l *Loop) ask() {
 	<-done
 }
 
+// setYield has f be called each time that a runner gives up its processor.
+func (g *linger) setYield(f func()) { g.yield, g.yieldNear = f, f }
+
 // An idle loop is served beside goroutines that compute, more of them than
 // processors. Each time that a runner goes to the end of Go's run queue costs 10 ms
 // and more there, which is not to happen for each message. These times are counted: how long
@@ -26,13 +29,13 @@ func (l *Loop) ask() {
 func TestIdleLoopIsServedBesideComputingGoroutines(t *testing.T) {
 	p := NewPool()
 	var slow atomic.Int32
-	p.linger.yield = func() {
+	p.linger.setYield(func() {
 		before := p.Now()
 		runtime.Gosched()
 		if p.Now()-before > lingerMost {
 			slow.Add(1)
 		}
-	}
+	})
 	l, _ := newLoop(p, Config{})
 	var over atomic.Bool
 	var computing sync.WaitGroup
@@ -64,7 +67,7 @@ func testNoLoopLingersWhereItTakesLong(t *testing.T) {
 	p := NewPool()
 	const long = 40 * time.Millisecond
 	lingers := 0
-	p.linger.yield = func() { lingers++; time.Sleep(long) }
+	p.linger.setYield(func() { lingers++; time.Sleep(long) })
 	var loops []*Loop
 	for range 3 {
 		l, _ := newLoop(p, Config{})
@@ -100,13 +103,13 @@ func testLoopLingersWhereItPays(t *testing.T) {
 	p := NewPool()
 	l, _ := newLoop(p, Config{})
 	ran, lingers, left := 0, 0, 1000
-	p.linger.yield = func() {
+	p.linger.setYield(func() {
 		lingers++
 		if left > 0 {
 			left--
 			l.do(func(*Task) { ran++ })
 		}
-	}
+	})
 	for range 2 * lingerProbe {
 		l.ask()
 		synctest.Wait()
@@ -117,13 +120,54 @@ func testLoopLingersWhereItPays(t *testing.T) {
 	l.PostControl(stopLoop{})
 }
 
+// A loop that is asked one message at a time lingers near, and for as many as there are at the end of the queue of all: so it does when
+// it finds out whether that takes long.
+func TestLoopLingersNearForOne(t *testing.T) { synctest.Test(t, testLoopLingersNearForOne) }
+func testLoopLingersNearForOne(t *testing.T) {
+	p := NewPool()
+	l, _ := newLoop(p, Config{})
+	var near, far, left, each int
+	lingered := func(n *int) func() {
+		return func() {
+			*n++
+			for i := 0; left > 0 && i < each; i++ {
+				left--
+				l.do(func(*Task) {})
+			}
+		}
+	}
+	p.linger.yield, p.linger.yieldNear = lingered(&far), lingered(&near)
+	for _, c := range []struct{ each, near, far int }{{1, 1000, 0}, {2, 0, 500}, {1, 1000, 0}} {
+		near, far, left, each = 0, 0, 1000, c.each
+		for range 2 * lingerProbe {
+			l.ask()
+			synctest.Wait()
+		}
+		if left > 0 || near < c.near || near > c.near+10 || far < c.far || far > c.far+10 {
+			t.Errorf("1000 messages, %d a time: it has lingered %d times near and %d times far, %d are left", c.each, near, far, left)
+		}
+	}
+	near, far, left, each = 0, 0, 1000, 1
+	l.lingering.suspect = true
+	l.pool.linger.yield = func() { far++; time.Sleep(lingerCost + 1) }
+	for range 2 * lingerProbe {
+		l.ask()
+		synctest.Wait()
+		time.Sleep(lingerCost + 1)
+	}
+	if near != 0 || far == 0 {
+		t.Errorf("where it has to find out what that takes, and it takes long, it has lingered %d times near and %d times far", near, far)
+	}
+	l.PostControl(stopLoop{})
+}
+
 // A loop that is asked now and then gives nobody its processor before it has
 // answered, however often that is.
 func TestIdleLoopGivesNoWay(t *testing.T) { synctest.Test(t, testIdleLoopGivesNoWay) }
 func testIdleLoopGivesNoWay(t *testing.T) {
 	p := NewPool()
 	p.linger.until.Store(math.MaxInt64)
-	p.linger.yield = func() { t.Error("the runner gives up its processor while it has something to do") }
+	p.linger.setYield(func() { t.Error("the runner gives up its processor while it has something to do") })
 	l, _ := newLoop(p, Config{})
 	for range 10 * giveWayEvery {
 		l.ask()
@@ -137,7 +181,7 @@ func TestTwoLoopsInTurnGiveNoWay(t *testing.T) { synctest.Test(t, testTwoLoopsIn
 func testTwoLoopsInTurnGiveNoWay(t *testing.T) {
 	p := NewPool()
 	p.linger.until.Store(math.MaxInt64)
-	p.linger.yield = func() { t.Error("the runner gives up its processor while it has something to do") }
+	p.linger.setYield(func() { t.Error("the runner gives up its processor while it has something to do") })
 	one, _ := newLoop(p, Config{})
 	other, _ := newLoop(p, Config{})
 	n := 0
@@ -174,7 +218,7 @@ func TestBusyRunnerGivesWay(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			p := NewPool()
-			p.linger.yield = func() { time.Sleep(c.others) }
+			p.linger.setYield(func() { time.Sleep(c.others) })
 			l, _ := newLoop(p, Config{})
 			const turns = 100_000
 			for range turns {
@@ -200,7 +244,7 @@ func testRunnerGivesWayBetweenLongTurns(t *testing.T) {
 	p := NewPool()
 	p.linger.until.Store(math.MaxInt64)
 	ways := 0
-	p.linger.yield = func() { ways++ }
+	p.linger.setYield(func() { ways++ })
 	l, _ := newLoop(p, Config{})
 	turns := func(n int, each time.Duration) (waysBetween int) {
 		ways = 0

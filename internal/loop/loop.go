@@ -257,7 +257,7 @@ func (l *Loop) runTurns(c *coroutine) {
 			if !lingered && l.wantsLinger() {
 				lingered = true
 				c.r.clock.forgetReading()
-				l.pool.linger.yield() // called here: each return after a switch costs more than others
+				l.lingerYield()() // called here: each return after a switch costs more than others
 				l.noteLingered()
 			} else if l.inbox.sleep() {
 				return

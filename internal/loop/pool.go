@@ -73,7 +73,7 @@ func NewPool() *Pool {
 	start := time.Now().Add(-1)
 	p := &Pool{start: start, runners: map[*runner]struct{}{}}
 	p.followProcessors()
-	p.linger.yield = runtime.Gosched
+	p.linger.yield, p.linger.yieldNear = runtime.Gosched, goyield
 	return p
 }
 
