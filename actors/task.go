@@ -192,7 +192,7 @@ func (t *Task) beginTurn() bool {
 		if mb.opts.MaxInFlight > 0 {
 			mb.sparse().inFlight.add(t)
 		}
-	} else {
+	} else if t.lifetime != child {
 		t.inc = t.incarnationOf(s)
 	}
 	if (s != nil || t.inc.cause.Load() != nil) && !t.mayBegin(s) {
@@ -211,20 +211,14 @@ func (t *Task) beginTurn() bool {
 	return true
 }
 
-// incarnationOf is that of a task which its worker has not been offered.
+// incarnationOf is that of a task which its worker has not been offered. A child has it from its creation: see becomeChildOf and
+// detachFrom.
 func (t *Task) incarnationOf(s *scope) *incarnation {
-	switch {
-	case t.lifetime == child:
-		p := t.parent()
-		if p == nil { // it is detached
-			return t.inc
-		}
-		return p.inc // of a Cleanup or a hook it is not the worker's
-	case t.lifetime == internal && s != nil && s.seldom().why != nil:
-		last := t.mb.inc.Load()
+	last := t.mb.inc.Load()
+	if t.lifetime == internal && s != nil && s.seldom().why != nil {
 		return &incarnation{n: last.n, actor: last.actor} // a hook outlives its incarnation's end
 	}
-	return t.mb.inc.Load()
+	return last
 }
 
 // mayBegin looks for what keeps a task from running, and tells its asker.

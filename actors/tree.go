@@ -156,6 +156,7 @@ func (t *Task) becomeChildOf(parent *Task) bool {
 		parent.joinTreeInTurn()
 	}
 	t.placeBelow(parent)
+	t.inc = parent.inc // of a Cleanup or a hook it is not the worker's
 	if o := parent.asOrigin(); t.kin.origin.Load() != o { // a member of a group has it
 		t.kin.setOrigin(o)
 	}
