@@ -156,7 +156,8 @@ func (t *Task) becomeChildOf(parent *Task) bool {
 		parent.joinTreeInTurn()
 	}
 	t.placeBelow(parent)
-	t.inc = parent.inc // of a Cleanup or a hook it is not the worker's
+	// That of a Cleanup or a hook is not the worker's.
+	t.inc = parent.inc
 	if o := parent.asOrigin(); t.kin.origin.Load() != o { // a member of a group has it
 		t.kin.setOrigin(o)
 	}
