@@ -254,6 +254,70 @@ func TestServerDoesNotRead(t *testing.T) {
 	})
 }
 
+// startThin starts a way to a server on which little comes at a time.
+func startThin(t *testing.T, to string) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		c, err := l.Accept() // once: another connection is refused
+		l.Close()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		up, err := net.Dial("tcp", to)
+		if err != nil {
+			return
+		}
+		defer up.Close()
+		wg.Go(func() {
+			_, _ = io.Copy(up, c)
+			up.Close()
+		})
+		for each := time.NewTicker(10 * time.Millisecond); ; <-each.C {
+			if _, err := io.CopyN(c, up, 32<<10); err != nil {
+				return
+			}
+		}
+	})
+	t.Cleanup(func() {
+		l.Close()
+		wg.Wait()
+	})
+	return l
+}
+
+// TestMuchComesFromServer: a server whose answer to a ping comes behind much else is there.
+func TestMuchComesFromServer(t *testing.T) {
+	s := startServer(t, server.Options{})
+	thin := startThin(t, s.Addr().String())
+	log := actortest.NewLog()
+	n := connect(t, nats.Options{URL: "nats://" + thin.Addr().String(), Ping: 400 * time.Millisecond, Logger: slog.New(log)})
+	var b ear
+	open(t, n, "b", &b)
+	line := open(t, connect(t, nats.Options{URL: s.ClientURL()}), "a", &ear{})
+	const frames = 120
+	for range frames {
+		if err := line.Send(grid.Peer{Node: "b", Session: 1}, 1, make([]byte, 100<<10)); err != nil { // 12 MB, which take 4 s
+			t.Fatal(err)
+		}
+	}
+	if err := line.Send(grid.Peer{Node: "b", Session: 1}, 1, []byte("the last")); err != nil {
+		t.Fatal(err)
+	}
+	b.eventually(t, "a: the last")
+	if got := strings.Count(b.all(), "a: "); got != frames+1 {
+		t.Errorf("%d frames have come of %d", got, frames+1)
+	}
+	if lost := log.Find(slog.LevelWarn, "is lost"); len(lost) > 0 {
+		t.Errorf("the connection was given up: %v", lost)
+	}
+}
+
 // TestReceiverIsSlow: what comes while too much waits is dropped, and the receiver is told.
 func TestReceiverIsSlow(t *testing.T) {
 	s := startServer(t, server.Options{})

@@ -57,7 +57,7 @@ func Connect(ctx context.Context, o Options) (*Net, error) {
 		// What comes to nobody at once is not worth to be sent later: see the audit of package grid.
 		nats.ReconnectBufSize(-1), nats.MaxReconnects(-1), nats.CustomReconnectDelay(reconnectDelay),
 		nats.IgnoreAuthErrorAbort(), nats.IgnoreDiscoveredServers(), nats.SkipSubjectValidation(),
-		nats.PingInterval(o.Ping), nats.MaxPingsOutstanding(2),
+		nats.PingInterval(o.Ping), nats.MaxPingsOutstanding(unansweredPings), // see outbox.Read
 		nats.ErrorHandler(n.failed), nats.DisconnectErrHandler(n.disconnected), nats.ReconnectHandler(n.reconnected),
 		nats.ClosedHandler(func(*nats.Conn) { close(n.closed) }),
 	}
@@ -160,7 +160,7 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := newOutbox(c, d.n.dials.Add(1))
+	o := newOutbox(c, d.n.dials.Add(1), d.n.o.Ping)
 	d.n.out.Store(o)
 	if d.ctx != nil {
 		d.stops = append(d.stops, context.AfterFunc(ctx, func() { o.Close() }))
@@ -227,7 +227,7 @@ func (n *Net) opened() {
 	if !n.nc.IsConnected() {
 		return // it is lost by now, and maybe out is not greeted yet
 	}
-	out.phase.opened() // it, or a later one, which will be told of, too
+	out.opened() // it, or a later one, which will be told of, too
 	n.maxFrame.Store(n.nc.MaxPayload())
 }
 

@@ -34,8 +34,8 @@ type Options struct {
 	// ReceiveBuffer is how many bytes may wait for the receiver of a line, and for that of each topic; with more, frames are
 	// dropped, and it is told that it has missed some. It is to be more than what all nodes have in flight to this one. 0: 64 MiB.
 	ReceiveBuffer int
-	// Ping is how often a server is asked whether it is there. One that has not answered two of them is given up for another. 0:
-	// 400 ms.
+	// Ping is how often a server is asked whether it is there. One from which nothing has come for three times as long, or no answer for
+	// fifty times, is given up for another. 0: 400 ms.
 	Ping time.Duration
 	// Timeout is for how long a server is tried. 0: 5 s.
 	Timeout time.Duration

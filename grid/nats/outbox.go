@@ -3,7 +3,10 @@
 package nats
 
 import (
+	"errors"
+	"fmt"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -18,6 +21,10 @@ type outbox struct {
 	// epoch is greater than those of all connections before. See [line.frame].
 	epoch uint64
 	phase phase
+	// ping is how often something comes from a server that is there: an answer to a ping.
+	ping time.Duration
+	// patientSince is when the deadline of what is read was moved last. By whoever reads.
+	patientSince time.Time
 	// size is how many bytes wait or are being written.
 	size atomic.Int64
 
@@ -77,8 +84,8 @@ func (p *phase) leave() { p.using.RUnlock() }
 // keptBuffer is how large a buffer may be that is kept for what is written next.
 const keptBuffer = 1 << 20
 
-func newOutbox(c net.Conn, epoch uint64) *outbox {
-	o := &outbox{Conn: c, epoch: epoch, filled: make(chan struct{}, 1)}
+func newOutbox(c net.Conn, epoch uint64, ping time.Duration) *outbox {
+	o := &outbox{Conn: c, epoch: epoch, ping: ping, filled: make(chan struct{}, 1)}
 	if s, is := c.(syscall.Conn); is {
 		o.raw, _ = s.SyscallConn()
 	}
@@ -86,9 +93,38 @@ func newOutbox(c net.Conn, epoch uint64) *outbox {
 	return o
 }
 
-// Read is [net.Conn]'s. The client makes no other connection before it has returned with an error.
+const (
+	// silentPings is after how many pings a server is given up from which nothing has come: neither an answer nor anything else.
+	silentPings = 3
+	// unansweredPings is after how many it is given up in any case. An answer comes behind all that waits for this node, which may
+	// be 64 MiB: if it counted alone, a node to which much is sent would be cut off, lose all of that, and get no less of it then.
+	unansweredPings = 50
+)
+
+// opened: the client and the server have greeted each other, by the client's own deadlines. From here on it is to be heard of the server.
+func (o *outbox) opened() {
+	o.phase.opened()
+	_ = o.Conn.SetReadDeadline(time.Now().Add(silentPings * o.ping)) // of the Read that has begun; it fails if the connection is closed
+}
+
+// Read is [net.Conn]'s. It fails when the server is silent. The client makes no other connection before it has returned with an error.
 func (o *outbox) Read(p []byte) (int, error) {
+	if o.phase.isOpen() {
+		// Not each time: that takes a fifth as long as what the system takes to read.
+		if now := time.Now(); now.Sub(o.patientSince) >= o.ping/4 {
+			o.patientSince = now
+			_ = o.Conn.SetReadDeadline(now.Add(silentPings * o.ping))
+		}
+	}
 	n, err := o.Conn.Read(p)
+	if errors.Is(err, os.ErrDeadlineExceeded) && o.phase.isOpen() {
+		// This machine may have stood still, and something may be there.
+		_ = o.Conn.SetReadDeadline(time.Now().Add(o.ping / 4))
+		o.patientSince = time.Time{}
+		if n, err = o.Conn.Read(p); errors.Is(err, os.ErrDeadlineExceeded) {
+			err = fmt.Errorf("nothing has come from the server for %v", silentPings*o.ping)
+		}
+	}
 	if err != nil {
 		o.phase.end()
 	}
@@ -169,5 +205,5 @@ func (o *outbox) Close() error { return o.end(net.ErrClosed) }
 // SetDeadline is [net.Conn]'s, and is for reading alone.
 func (o *outbox) SetDeadline(t time.Time) error { return o.SetReadDeadline(t) }
 
-// SetWriteDeadline is [net.Conn]'s. A Write does not wait; a server that does not read is given up for its pings.
+// SetWriteDeadline is [net.Conn]'s. A Write does not wait; a server that does not read is given up because it answers no ping.
 func (o *outbox) SetWriteDeadline(time.Time) error { return nil }

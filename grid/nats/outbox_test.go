@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"testing"
+	"time"
 )
 
 // TestOutboxTakesAllAtOnce: what is written to a peer that does not read is taken without a wait, and comes in order when it reads,
@@ -27,7 +28,7 @@ func TestOutboxTakesAllAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer peer.Close()
-	o := newOutbox(dialed, 1)
+	o := newOutbox(dialed, 1, time.Minute)
 	defer o.Close()
 	var want []byte
 	write := func(size int) {
