@@ -296,7 +296,7 @@ func TestMuchComesFromServer(t *testing.T) {
 	s := startServer(t, server.Options{})
 	thin := startThin(t, s.Addr().String())
 	log := actortest.NewLog()
-	n := connect(t, nats.Options{URL: "nats://" + thin.Addr().String(), Ping: 400 * time.Millisecond, Logger: slog.New(log)})
+	n := connect(t, nats.Options{URL: "nats://" + thin.Addr().String(), Ping: 250 * time.Millisecond, Logger: slog.New(log)})
 	var b ear
 	open(t, n, "b", &b)
 	line := open(t, connect(t, nats.Options{URL: s.ClientURL()}), "a", &ear{})

@@ -34,8 +34,9 @@ type Options struct {
 	// ReceiveBuffer is how many bytes may wait for the receiver of a line, and for that of each topic; with more, frames are
 	// dropped, and it is told that it has missed some. It is to be more than what all nodes have in flight to this one. 0: 64 MiB.
 	ReceiveBuffer int
-	// Ping is how often a server is asked whether it is there. One from which nothing has come for three times as long, or no answer for
-	// fifty times, is given up for another. 0: 400 ms.
+	// Ping is how often a server is asked whether it is there. One from which nothing has come for five times as long, or no answer for
+	// fifty times, is given up for another. It is to be less than the server's own interval, or that asks, too, and gives up a
+	// node to which so much is sent that it is late to answer. 0: 250 ms.
 	Ping time.Duration
 	// Timeout is for how long a server is tried. 0: 5 s.
 	Timeout time.Duration
@@ -54,7 +55,7 @@ const maxToken = 255
 func (o Options) resolved() Options {
 	o.SendBuffer = cmp.Or(o.SendBuffer, 8<<20)
 	o.ReceiveBuffer = cmp.Or(o.ReceiveBuffer, 64<<20)
-	o.Ping = cmp.Or(o.Ping, 400*time.Millisecond)
+	o.Ping = cmp.Or(o.Ping, 250*time.Millisecond)
 	o.Timeout = cmp.Or(o.Timeout, 5*time.Second)
 	o.Logger = cmp.Or(o.Logger, slog.Default())
 	return o

@@ -95,7 +95,7 @@ func newOutbox(c net.Conn, epoch uint64, ping time.Duration) *outbox {
 
 const (
 	// silentPings is after how many pings a server is given up from which nothing has come: neither an answer nor anything else.
-	silentPings = 3
+	silentPings = 5
 	// unansweredPings is after how many it is given up in any case. An answer comes behind all that waits for this node, which may
 	// be 64 MiB: if it counted alone, a node to which much is sent would be cut off, lose all of that, and get no less of it then.
 	unansweredPings = 50

@@ -116,7 +116,7 @@ func (c *Client) dial(ctx context.Context) error {
 		c.o.Node = name
 	}
 	var err error
-	c.net, err = nats.Connect(ctx, nats.Options{Cluster: c.o.Cluster, URL: c.natsURL(), TLS: c.tls, Logger: c.o.Logger, Wait: true, NATS: c.natsOptions()})
+	c.net, err = nats.Connect(ctx, nats.Options{Cluster: c.o.Cluster, URL: c.natsURL(), TLS: c.tls, Ping: pingEvery, Logger: c.o.Logger, Wait: true, NATS: c.natsOptions()})
 	if err == nil {
 		err = c.net.Check(ctx, c.o.Node)
 	}
@@ -176,8 +176,10 @@ func (c *Client) Net() grid.Net { return c.net }
 // A hub that is held, or cut off, does not answer pings, and nothing else tells that. The default would take a minute until the node goes to
 // another, in which nothing is saved and no queue is read.
 const (
-	pingEvery = time.Second
-	pingsOut  = 2
+	// A hub pings a node from which nothing has come for 350 ms, and gives it up if it does not answer soon. It cannot while much waits
+	// for it: it has to read all that before the ping. So a node is never silent for that long.
+	pingEvery = 250 * time.Millisecond
+	pingsOut  = 11
 )
 
 // Queues connects to NATS anew, for the queues, buckets and reminders that hub.Options names: see consumer/jetstream. A hub that does not answer is
